@@ -1,0 +1,163 @@
+"""The whole error tree, grouped by what the caller can do about it.
+
+::
+
+    SessionsError
+    ├── StatementError            change the statement
+    │   ├── UnknownNameError      a table, column, function or source that is not there
+    │   ├── MissingParameterError a required column or parameter was not given
+    │   ├── InvalidValueError     a value that its column or parameter does not take
+    │   ├── UnsupportedError      the source cannot do this, whatever the values
+    │   ├── ReadOnlyError         the connection or the source may only be read
+    │   ├── QueuedWritesError     the answer would miss writes that are not sent yet: COMMIT first
+    │   └── BudgetError           max_writes or max_requests is used up
+    ├── ConfigurationError        change the source's settings
+    │   ├── CredentialError       a credential is missing, expired, or must not go to that host
+    │   └── MissingExtraError     an optional dependency has to be installed
+    ├── RefusedError              the service or store said no, and will say it again
+    │   ├── NotFoundError         what the statement names does not exist there
+    │   ├── ConflictError         it exists already, or is in a state that forbids this
+    │   └── ForbiddenError        this identity may not do it
+    ├── TransientError            try again later
+    │   ├── ThrottledError        the service's quota or rate limit
+    │   ├── UnavailableError      no answer, or a 5xx, after all retries
+    │   └── BusyError             another process holds the store's lock
+    ├── ProtocolError             the answer was not understood: nothing of it was used
+    ├── StoreError                the store's file is damaged, full, foreign or not writable
+    └── WriteError                writes were sent, and not all succeeded
+        └── UnknownOutcomeError   it is not known whether the service acted
+
+Messages name the source, the table and the call, say what was left undone, and what to do next.
+They never hold a secret. Every class survives pickling.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BudgetError",
+    "BusyError",
+    "ConfigurationError",
+    "ConflictError",
+    "CredentialError",
+    "ForbiddenError",
+    "InvalidValueError",
+    "MissingExtraError",
+    "MissingParameterError",
+    "NotFoundError",
+    "ProtocolError",
+    "QueuedWritesError",
+    "ReadOnlyError",
+    "RefusedError",
+    "SessionsError",
+    "StatementError",
+    "StoreError",
+    "ThrottledError",
+    "TransientError",
+    "UnavailableError",
+    "UnknownNameError",
+    "UnknownOutcomeError",
+    "UnsupportedError",
+    "WriteError",
+]
+
+
+class SessionsError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class StatementError(SessionsError):
+    """The statement has to change; sending it again as it is gives the same error."""
+
+
+class UnknownNameError(StatementError):
+    """A table, column, function or source that does not exist; the message suggests a near one."""
+
+
+class MissingParameterError(StatementError):
+    """A required column or function parameter was not given a value."""
+
+
+class InvalidValueError(StatementError):
+    """A value that its column or parameter does not take (bad JSON, time, id or label)."""
+
+
+class UnsupportedError(StatementError):
+    """An operation that this source does not have, such as UPDATE of an immutable column."""
+
+
+class ReadOnlyError(StatementError):
+    """A write on a connection or source that is read-only."""
+
+
+class QueuedWritesError(StatementError):
+    """A read, or a second write, of rows whose first write is queued and not sent yet."""
+
+
+class BudgetError(StatementError):
+    """The statement would exceed ``max_writes``, or has used up ``max_requests``."""
+
+
+class ConfigurationError(SessionsError):
+    """A source's settings are wrong; the message names the setting."""
+
+
+class CredentialError(ConfigurationError):
+    """A credential is missing, malformed, expired, or not allowed to go to that host."""
+
+
+class MissingExtraError(ConfigurationError):
+    """A face or backend needs an optional dependency; the message says what to install."""
+
+
+class RefusedError(SessionsError):
+    """The service or the store refused the request for a reason that will not pass by itself."""
+
+    status: int | None = None
+    """HTTP status of the refusal, where there was one."""
+
+
+class NotFoundError(RefusedError):
+    """What the statement names (a session, engine, workspace, batch) does not exist there."""
+
+
+class ConflictError(RefusedError):
+    """The resource exists already, or is in a state that forbids the operation."""
+
+
+class ForbiddenError(RefusedError):
+    """The credential was understood and is not allowed to do this."""
+
+
+class TransientError(SessionsError):
+    """The same statement may succeed later; all retries that are safe were made."""
+
+    status: int | None = None
+    """HTTP status of the last answer, where there was one."""
+
+
+class ThrottledError(TransientError):
+    """The service's quota or rate limit; the message says when to come back if it is known."""
+
+
+class UnavailableError(TransientError):
+    """No answer, a dropped connection or a 5xx, after the last retry."""
+
+
+class BusyError(TransientError):
+    """Another process holds the lock of the store's file."""
+
+
+class ProtocolError(SessionsError):
+    """An answer that is not what the API describes (not JSON, cut off, a page loop)."""
+
+
+class StoreError(SessionsError):
+    """The store's file is corrupt, full, read-only, or belongs to another program."""
+
+
+class WriteError(SessionsError):
+    """Some writes of a unit of work failed; the table ``writes`` has one row for each."""
+
+
+class UnknownOutcomeError(WriteError):
+    """The service may or may not have acted; the message says how to find out."""

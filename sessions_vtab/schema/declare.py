@@ -1,0 +1,50 @@
+"""A table or function of the schema as the CREATE TABLE text that SQLite is told."""
+
+from __future__ import annotations
+
+from sessions_vtab.schema.model import Column, ColumnType, Function, Table
+
+__all__ = ["declare_function", "declare_table", "quoted", "sql_type"]
+
+# All but the numbers have TEXT affinity: a column declared DATETIME or JSON would be NUMERIC to
+# SQLite and compare wrongly (https://sqlite.org/datatype3.html, section 3.1).
+_SQL_TYPES = {
+    ColumnType.TEXT: "TEXT",
+    ColumnType.INTEGER: "INTEGER",
+    ColumnType.REAL: "REAL",
+    ColumnType.BOOLEAN: "INTEGER",
+    ColumnType.TIME: "TEXT COLLATE TIMESTAMP",
+    ColumnType.JSON: "TEXT",
+    ColumnType.BLOB: "BLOB",
+}
+
+
+def quoted(name: str) -> str:
+    """An identifier, quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def sql_type(column: Column) -> str:
+    """The declared type of a column, with its collation."""
+    return _SQL_TYPES[column.type]
+
+
+def declare_table(table: Table) -> str:
+    """The CREATE TABLE text for ``sqlite3_declare_vtab``."""
+    body = ", ".join(_definition(column, table.key) for column in table.columns)
+    return f"CREATE TABLE x({body}, PRIMARY KEY({quoted(table.key)})) WITHOUT ROWID"
+
+
+def declare_function(function: Function) -> str:
+    """The CREATE TABLE text of a function: visible results, hidden parameters in call order."""
+    results = [f"{quoted(column.name)} {sql_type(column)}" for column in function.results]
+    parameters = [
+        f"{quoted(column.name)} {sql_type(column)} HIDDEN" for column in function.parameters
+    ]
+    return f"CREATE TABLE x({', '.join(results + parameters)})"
+
+
+def _definition(column: Column, key: str) -> str:
+    not_null = " NOT NULL" if column.name == key else ""
+    hidden = " HIDDEN" if column.hidden else ""
+    return f"{quoted(column.name)} {sql_type(column)}{not_null}{hidden}"

@@ -1,0 +1,134 @@
+"""The nouns a schema is written in: column, table, parameter, function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from types import MappingProxyType
+
+__all__ = ["ARGUMENTS", "PUSH", "Column", "ColumnType", "Function", "Table"]
+
+
+class ColumnType(Enum):
+    """What a column holds. How each is declared in SQL: ``schema.declare``."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    REAL = "real"
+    BOOLEAN = "boolean"
+    """0 or 1."""
+    TIME = "time"
+    """An instant: UTC text ``2026-01-01 09:00:00.123456``, compared by the TIMESTAMP collation."""
+    JSON = "json"
+    """Minified JSON text."""
+    BLOB = "blob"
+    """TEXT or BLOB, passed on as it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table, or one parameter of a function.
+
+    Attributes:
+        name: as written in SQL.
+        type: what it holds.
+        doc: one sentence for people, without the column's name.
+        hidden: not part of ``SELECT *``; can be named in WHERE and INSERT.
+        parameter: takes a value from ``WHERE name = value`` and echoes it; has none of its own.
+    """
+
+    name: str
+    type: ColumnType
+    doc: str
+    hidden: bool = False
+    parameter: bool = False
+
+
+PUSH = Column(
+    "_push",
+    ColumnType.TEXT,
+    "Pushed plan, first table-valued argument.",
+    hidden=True,
+    parameter=True,
+)
+ARGUMENTS = Column(
+    "_args", ColumnType.TEXT, "Values of that plan, a JSON array.", hidden=True, parameter=True
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A virtual table: its columns in order and the key that identifies a row.
+
+    Attributes:
+        name: as written in SQL.
+        visible: the columns of ``SELECT *``.
+        doc: what a row is, one or two sentences.
+        hidden: further columns that can be named in WHERE and INSERT.
+        key: the column SQLite takes as PRIMARY KEY (the table is WITHOUT ROWID).
+        example: one statement that shows typical use.
+        columns: all of them, in the order of a row: visible, ``_push`` and ``_args``, hidden.
+            Table-valued arguments are assigned to hidden columns from the left
+            (https://sqlite.org/vtab.html#tabfunc2), so those two come first among the hidden.
+        positions: index in a row by column name.
+    """
+
+    name: str
+    visible: tuple[Column, ...]
+    doc: str
+    hidden: tuple[Column, ...] = ()
+    key: str = "name"
+    example: str = ""
+    columns: tuple[Column, ...] = field(init=False, repr=False, compare=False)
+    positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        shy = tuple(replace(column, hidden=True) for column in self.hidden)
+        columns = (*self.visible, PUSH, ARGUMENTS, *shy)
+        positions = {column.name: index for index, column in enumerate(columns)}
+        object.__setattr__(self, "columns", columns)
+        object.__setattr__(self, "positions", MappingProxyType(positions))
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError if there is none."""
+        return self.columns[self.positions[name]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all columns, in the order of a row."""
+        return tuple(column.name for column in self.columns)
+
+    def extended(self, *extra: Column, hidden: tuple[Column, ...] = ()) -> Table:
+        """This table with further columns behind its own visible and hidden ones."""
+        return replace(self, visible=self.visible + extra, hidden=self.hidden + hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A table-valued function: a verb that is no INSERT, UPDATE or DELETE.
+
+    Attributes:
+        name: as written in SQL.
+        parameters: in call order. Names are never those of a result column.
+        results: the visible columns.
+        doc: what it does.
+        required: parameters that must be given and not NULL.
+        effect: it changes something; false for a read.
+        example: one statement that shows typical use.
+    """
+
+    name: str
+    parameters: tuple[Column, ...]
+    results: tuple[Column, ...]
+    doc: str
+    required: tuple[str, ...] = ()
+    effect: bool = True
+    example: str = ""
+
+    def parameter(self, name: str) -> Column:
+        """The parameter of that name; KeyError if there is none."""
+        for column in self.parameters:
+            if column.name == name:
+                return column
+        raise KeyError(name)

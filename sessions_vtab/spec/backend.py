@@ -1,0 +1,128 @@
+"""The classes a backend implements: ``Backend``, its ``Resource`` tables and its functions.
+
+A backend is found by name through ``registry``; it is made from validated settings, declares what
+it can do, and answers scans and writes. It never sees SQLite.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Protocol, TypeAlias
+
+from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.capability import Capability
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.spec.write import Outcome, Write
+
+__all__ = ["Arguments", "Backend", "Context", "Resource", "Routine", "Transaction"]
+
+Arguments: TypeAlias = Mapping[str, Value]
+"""Arguments of a function by parameter name: canonical, without the NULL ones."""
+
+
+class Context(Protocol):
+    """What a backend may ask of the statement that is running."""
+
+    @property
+    def statement(self) -> int:
+        """Number of the statement within its connection, from 1."""
+
+    def interrupted(self) -> bool:
+        """Whether the user wants the statement to stop. Waits look at it every 50 ms."""
+
+    def spend(self, requests: int = 1) -> None:
+        """Takes requests from the statement's budget; raises BudgetError when it is used up."""
+
+    def record(self, request: Mapping[str, Value]) -> None:
+        """Adds a row to ``http_requests``: column name to value, secrets already cut."""
+
+
+Routine: TypeAlias = Callable[[Arguments, Context], Iterable[Row]]
+"""Implementation of a function: rows in the order of ``Function.results``."""
+
+
+class Resource(ABC):
+    """One table of one backend."""
+
+    table: Table
+    capability: Capability
+
+    @abstractmethod
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """The pages of a read; the iterator is closed when no more rows are wanted.
+
+        Raises:
+            SessionsError: naming source, table, call and remedy.
+        """
+
+
+class Transaction(Protocol):
+    """The transaction of a transactional backend's own store.
+
+    Numbers of savepoints only grow. ``rollback_to`` keeps its savepoint; numbers that no longer
+    exist are ignored.
+    """
+
+    def begin(self) -> None:
+        """Starts a write transaction unless one is open."""
+
+    def savepoint(self, number: int) -> None:
+        """Marks the present state."""
+
+    def rollback_to(self, number: int) -> None:
+        """Returns to a mark and forgets later ones."""
+
+    def release(self, number: int) -> None:
+        """Forgets a mark and later ones; their changes stay."""
+
+    def commit(self) -> None:
+        """Makes the changes durable."""
+
+    def rollback(self) -> None:
+        """Undoes the changes since ``begin``."""
+
+
+class Backend(ABC):
+    """One API or store, for one configured source.
+
+    Attributes:
+        resources: the tables it has, by name.
+        routines: the functions it has, by name (a key of ``schema.functions.FUNCTIONS``).
+        transaction: its store's transaction; None if writes are queued and sent at COMMIT.
+    """
+
+    name: ClassVar[str]
+    """The backend's name in source URLs."""
+
+    resources: Mapping[str, Resource]
+    routines: Mapping[str, Routine]
+    transaction: Transaction | None = None
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Where the data lives and whether a credential goes out, for the shell's banner."""
+
+    def apply(self, write: Write, context: Context) -> Outcome:
+        """Writes one row at once, inside ``transaction``. Only transactional backends.
+
+        Raises:
+            SessionsError: nothing was written.
+        """
+        msg = f"{self.name}.{write.table} cannot be written."
+        raise UnsupportedError(msg)
+
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+        """Sends queued writes, concurrently, in order within one session, parents first.
+
+        Returns:
+            An outcome for each write, in any order; errors are outcomes, not exceptions.
+        """
+        msg = f"{self.name} takes no writes."
+        raise UnsupportedError(msg)
+
+    def close(self) -> None:
+        """Releases what is held: files, sockets, threads. May be called twice."""
+        return

@@ -1,0 +1,129 @@
+"""What a table of a backend can do, declared as data.
+
+One declaration serves the planner, the error messages, the capability matrix, the help and the
+tests. What is not declared is done by SQLite: slower, and just as right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Op
+
+__all__ = [
+    "EQUALITY",
+    "RANGE",
+    "AccessPath",
+    "Capability",
+    "Connective",
+    "Filter",
+    "Writes",
+]
+
+EQUALITY = frozenset((Op.EQ, Op.IN))
+RANGE = frozenset((Op.LT, Op.LE, Op.GT, Op.GE))
+
+
+class Connective(StrEnum):
+    """How a path can join conditions; AND needs no declaration."""
+
+    OR = "OR"
+    NOT = "NOT"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Operators that a path takes on one column.
+
+    Attributes:
+        column: the column's name.
+        ops: operators that narrow the answer; ``Op.IN`` stands for one request, or for several
+            whose rows do not overlap: the backend decides.
+        keyed: they are taken on ``column->>'key'`` instead of on the column itself.
+        exact: the answer holds exactly the rows SQLite would keep (NULL, case, collation, affinity);
+            false if it may hold more.
+        collations: collating sequences under which that is true.
+    """
+
+    column: str
+    ops: frozenset[Op]
+    keyed: bool = False
+    exact: bool = False
+    collations: frozenset[str] = frozenset((BINARY, TIMESTAMP))
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPath:
+    """One way to read rows of a table.
+
+    Attributes:
+        name: short word shown by explain: get, list, fan-out.
+        keys: columns that must be given a value by ``=`` or IN for this path to be usable.
+        filters: what else narrows it.
+        orders: columns it can sort by, in both directions, NULLs first when ascending.
+        connectives: OR and NOT, where one request can carry them.
+        unique: at most one row for one value of each key.
+        offset: it can skip rows, so that OFFSET may be handed over.
+        page_cap: most rows of one page; None where rows do not come in pages.
+        cost: cost of starting it, in the planner's unit: about one row read from memory.
+        call: the request it makes, for explain: ``GET {engine}/sessions``.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    orders: tuple[str, ...] = ()
+    connectives: frozenset[Connective] = frozenset()
+    unique: bool = False
+    offset: bool = False
+    page_cap: int | None = None
+    cost: float = 1.0
+    call: str = ""
+
+    def filter_for(self, column: str, *, keyed: bool = False) -> Filter | None:
+        """The declaration for a column (or its keys), or None."""
+        for declared in self.filters:
+            if declared.column == column and declared.keyed == keyed:
+                return declared
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """What can be written to a table.
+
+    Attributes:
+        insert: columns that an INSERT takes; empty where there is no INSERT.
+        required: of these, columns that must not be NULL.
+        update: columns that an UPDATE takes; empty where there is no UPDATE.
+        delete: rows can be deleted.
+        remedies: what to do instead, by action (``delete``) or column name, for error messages.
+    """
+
+    insert: frozenset[str] = frozenset()
+    required: tuple[str, ...] = ()
+    update: frozenset[str] = frozenset()
+    delete: bool = False
+    remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """Everything the engine knows about one table of one backend.
+
+    Attributes:
+        paths: ways to read, best first where their costs are equal; at least one.
+        writes: what can be changed.
+        rows: how many rows a full read is expected to give (an estimate for the planner).
+        costly: reading costs requests, so what was read in a statement is remembered.
+        remedy: what to do when no path is usable because a key is missing.
+    """
+
+    paths: tuple[AccessPath, ...]
+    writes: Writes = field(default_factory=Writes)
+    rows: int = 10_000
+    costly: bool = True
+    remedy: str = ""
