@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, Self, TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.schema.model import Table
 from sessions_vtab.spec.capability import Capability
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Outcome, Write
 
 __all__ = ["Arguments", "Backend", "Context", "Resource", "Routine", "Transaction"]
@@ -101,11 +102,20 @@ class Backend(ABC):
     routines: Mapping[str, Routine]
     transaction: Transaction | None = None
 
+    @classmethod
+    @abstractmethod
+    def open(cls, source: Source) -> Self:
+        """The backend for a configured source. Cheap: no request is made, no file is created.
+
+        Raises:
+            ConfigurationError: naming the setting that is wrong.
+        """
+
     @abstractmethod
     def describe(self) -> str:
         """Where the data lives and whether a credential goes out, for the shell's banner."""
 
-    def apply(self, write: Write, context: Context) -> Outcome:
+    def apply(self, write: Write, context: Context) -> Outcome:  # noqa: ARG002  # For overriding.
         """Writes one row at once, inside ``transaction``. Only transactional backends.
 
         Raises:
@@ -114,7 +124,7 @@ class Backend(ABC):
         msg = f"{self.name}.{write.table} cannot be written."
         raise UnsupportedError(msg)
 
-    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:  # noqa: ARG002
         """Sends queued writes, concurrently, in order within one session, parents first.
 
         Returns:

@@ -43,8 +43,8 @@ class Filter:
         ops: operators that narrow the answer; ``Op.IN`` stands for one request, or for several
             whose rows do not overlap: the backend decides.
         keyed: they are taken on ``column->>'key'`` instead of on the column itself.
-        exact: the answer holds exactly the rows SQLite would keep (NULL, case, collation, affinity);
-            false if it may hold more.
+        exact: the answer holds exactly the rows SQLite would keep (NULL, case, collation,
+            affinity); false if it may hold more.
         collations: collating sequences under which that is true.
     """
 

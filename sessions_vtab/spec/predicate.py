@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 __all__ = [
     "BINARY",
+    "EVERYTHING",
     "NOTHING",
     "TIMESTAMP",
     "AllOf",
@@ -140,6 +141,7 @@ class Not:
 Predicate: TypeAlias = Compare | Member | Null | Nothing | AllOf | AnyOf | Not
 
 NOTHING = Nothing()
+EVERYTHING = AllOf(())
 
 
 def known(*operands: Operand) -> tuple[Value, ...]:

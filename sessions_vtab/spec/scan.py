@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import AllOf, Compare, Field, Member, Op, Value, known
+from sessions_vtab.spec.predicate import EVERYTHING, AllOf, Compare, Field, Member, Op, Value, known
 
 __all__ = ["Order", "Page", "Row", "Scan"]
 
@@ -42,7 +42,7 @@ class Scan:
     """
 
     path: AccessPath
-    where: AllOf = AllOf(())
+    where: AllOf = EVERYTHING
     order: tuple[Order, ...] = ()
     columns: frozenset[str] = frozenset()
     parameters: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
@@ -50,7 +50,7 @@ class Scan:
     offset: int = 0
 
     def given(self, column: str) -> tuple[Value, ...] | None:
-        """The values that ``=`` or IN demand of a column, without repetition; None if neither does."""
+        """The distinct values that ``=`` or IN demand of a column; None if neither does."""
         for term in self.where.terms:
             match term:
                 case Compare(Field(name, None), Op.EQ, operand) if name == column:

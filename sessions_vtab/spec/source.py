@@ -1,0 +1,44 @@
+"""A configured source: a backend with a name and settings, as ``config`` hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["Source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Settings of one source. Holds no secret: those are named by ``api_key_env`` and the like.
+
+    Attributes:
+        name: what SQL calls it: the schema its tables are in.
+        backend: the backend's name.
+        location: what a URL has between ``backend://`` and ``?``, percent-decoded: a project path,
+            a workspace, a file. Empty where there is none.
+        options: the backend's own settings by name, not validated yet.
+        read_only: writes and effect functions are refused.
+        max_writes: most rows one statement may write.
+        max_requests: most HTTP requests one statement may make.
+        scopes: values that scope columns may take in WHERE, by column; absent columns are free.
+        cache_ttl: seconds an answer may be reused across statements; 0 for never.
+        rate_limit: requests a minute, by class of request (``read``, ``write``, ``append``).
+        timeout: seconds to wait for an answer.
+        concurrency: requests in flight at once.
+    """
+
+    name: str
+    backend: str
+    location: str = ""
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    read_only: bool = False
+    max_writes: int = 1_000
+    max_requests: int = 10_000
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    cache_ttl: float = 0.0
+    rate_limit: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    timeout: float = 30.0
+    concurrency: int = 16
