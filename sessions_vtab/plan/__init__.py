@@ -1,0 +1,8 @@
+"""How a scan is planned: what SQLite offers x what a table can do -> a plan. Pure functions.
+
+``offer`` has SQLite's question as values, ``planner`` answers it, ``plan`` is the answer, ``words``
+writes it down for people (and for SQLite: it is the idxStr), ``binding`` fills in the values when
+the scan starts, ``admission`` decides which values may narrow anything at all.
+"""
+
+from __future__ import annotations

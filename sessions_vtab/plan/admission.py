@@ -1,0 +1,90 @@
+"""Which values may narrow a scan, and as what.
+
+SQLite compares with the affinity of both sides (https://sqlite.org/datatype3.html, section 4.2),
+but a virtual table is told the value only. Where the value alone does not settle how SQLite will
+compare, the condition narrows nothing and SQLite checks it.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from sessions_vtab.schema.model import ColumnType
+from sessions_vtab.spec import times
+from sessions_vtab.spec.predicate import TIMESTAMP, Op, Value
+
+__all__ = ["UNFIT", "Unfit", "admit", "certain"]
+
+
+class Unfit(Enum):
+    """A value that narrows nothing."""
+
+    UNFIT = "unfit"
+
+
+UNFIT = Unfit.UNFIT
+
+_TEXTS = (ColumnType.TEXT, ColumnType.JSON, ColumnType.BLOB)
+_WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
+
+
+def admit(
+    type_: ColumnType, op: Op, value: Value, *, collation: str, literal: bool
+) -> Value | Unfit:
+    """The value a backend may compare a column with, or UNFIT.
+
+    Args:
+        type_: of the column.
+        op: how they are compared.
+        value: what SQLite hands over; not NULL.
+        collation: the collating sequence SQLite compares with.
+        literal: the value stands in the statement, so it has no affinity of its own. A value of
+            unknown origin may come from a column with numeric affinity, and would then be compared
+            as a number with the column's text.
+
+    Returns:
+        Text for text columns, canonical text for times, a number for numbers.
+    """
+    if op in {Op.LIKE, Op.NOT_LIKE, Op.GLOB}:
+        return value if isinstance(value, str) else UNFIT
+    if type_ is ColumnType.TIME:
+        return _instant(op, value, collation=collation, literal=literal)
+    if type_ in _TEXTS:
+        return _text(value, literal=literal)
+    return _number(value)
+
+
+def certain(type_: ColumnType, op: Op, value: Value, collation: str) -> bool:
+    """Whether a literal is compared by SQLite just as a backend compares what ``admit`` returns."""
+    if type_ is ColumnType.TIME and op in {Op.LIKE, Op.GLOB}:
+        return isinstance(value, str)
+    if type_ is ColumnType.TIME and collation != TIMESTAMP:
+        return False
+    return admit(type_, op, value, collation=collation, literal=True) is not UNFIT
+
+
+def _text(value: Value, *, literal: bool) -> Value | Unfit:
+    if isinstance(value, str):
+        return value
+    # TEXT affinity turns a literal integer into its digits.
+    return str(value) if literal and isinstance(value, int) else UNFIT
+
+
+def _instant(op: Op, value: Value, *, collation: str, literal: bool) -> Value | Unfit:
+    if not (isinstance(value, str) or (literal and isinstance(value, int | float))):
+        return UNFIT
+    # Another collation orders texts, not instants; only equal texts are sure to be equal instants.
+    if collation != TIMESTAMP and op not in {Op.EQ, Op.IN}:
+        return UNFIT
+    instant = times.parse(value)
+    return UNFIT if instant is None else times.to_text(instant)
+
+
+def _number(value: Value) -> Value | Unfit:
+    if isinstance(value, int | float):
+        return value
+    # Numeric affinity turns text that looks like a number into one; the plain form is enough here.
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value)
+    return UNFIT

@@ -1,0 +1,211 @@
+"""A plan with its values: the ``Scan`` that a backend is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeAlias
+
+from sessions_vtab.plan.admission import UNFIT, Unfit, admit
+from sessions_vtab.plan.offer import Relation
+from sessions_vtab.plan.plan import Plan, Term
+from sessions_vtab.schema.model import ColumnType, Table
+from sessions_vtab.spec.predicate import (
+    EVERYTHING,
+    NOTHING,
+    AllOf,
+    AnyOf,
+    Compare,
+    Field,
+    Member,
+    Not,
+    Null,
+    Op,
+    Predicate,
+    Slot,
+    Value,
+)
+from sessions_vtab.spec.scan import Scan
+
+__all__ = ["bind"]
+
+Argument: TypeAlias = "Value | Collection[Value]"
+"""What SQLite hands over: a value, a set of values for an IN, or None for an empty set."""
+
+
+def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
+    """The scan a plan becomes with these arguments.
+
+    Returns:
+        None if no row can match, so that nothing has to be asked.
+    """
+    terms = [
+        _term(term, argument, plan.table)
+        for term, argument in zip(plan.terms, arguments, strict=False)
+    ]
+    if plan.pushed is not None:
+        terms.append(_pushed(plan, arguments))
+    where = tuple(term for term in terms if term != EVERYTHING)
+    if NOTHING in where:
+        return None
+    return Scan(
+        path=plan.path,
+        where=AllOf(where),
+        order=plan.order,
+        columns=plan.columns,
+        parameters={column: _single(arguments[index]) for column, index in plan.parameters},
+        limit=_rows_wanted(plan, arguments),
+        offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
+    )
+
+
+def _term(term: Term, argument: Argument, table: Table) -> Predicate:
+    field = Field(term.column)
+    op = term.op
+    match op:
+        case Op.IS_NULL | Op.IS_NOT_NULL:
+            return Null(field, negated=op is Op.IS_NOT_NULL)
+        case Op.IN:
+            return _member(term, argument, table)
+        case Relation.IS:
+            op = Op.EQ
+            if argument is None:
+                return Null(field)
+        case _:
+            pass
+    value = _single(argument)
+    if value is None:
+        return NOTHING
+    if not isinstance(op, Op):
+        return EVERYTHING
+    fit = _fit(term, op, value, table)
+    return (
+        EVERYTHING if isinstance(fit, Unfit) else Compare(field, op, fit, _collation(term, table))
+    )
+
+
+def _member(term: Term, argument: Argument, table: Table) -> Predicate:
+    """APSW hands over an empty set as None; a set may hold NULL, which equals nothing."""
+    values = (
+        argument
+        if isinstance(argument, Collection) and not isinstance(argument, str | bytes)
+        else ()
+    )
+    fits = [_fit(term, Op.IN, value, table) for value in values if value is not None]
+    known = tuple(fit for fit in fits if not isinstance(fit, Unfit))
+    if len(known) < len(fits):
+        return EVERYTHING
+    if not known:
+        return NOTHING
+    return Member(Field(term.column), known, collation=_collation(term, table))
+
+
+def _fit(term: Term, op: Op, value: Value, table: Table) -> Value | Unfit:
+    type_ = table.column(term.column).type
+    return admit(type_, op, value, collation=term.collation, literal=term.literal)
+
+
+def _collation(term: Term, table: Table) -> str:
+    """Times are compared as instants, whichever collation asked for the equality."""
+    is_time = table.column(term.column).type is ColumnType.TIME
+    return "TIMESTAMP" if is_time and term.op not in {Op.LIKE, Op.GLOB} else term.collation
+
+
+def _pushed(plan: Plan, arguments: Sequence[Argument]) -> Predicate:
+    if plan.pushed is None:
+        return EVERYTHING
+    index = plan.pushed.argument
+    values = json.loads(str(arguments[index])) if index is not None else []
+    bound = _fill(plan.pushed.predicate, values, plan.table)
+    return EVERYTHING if bound is None else bound
+
+
+def _fill(predicate: Predicate, values: list[Any], table: Table) -> Predicate | None:
+    """The predicate with its values; None where a value does not settle how SQLite compares."""
+    match predicate:
+        case Compare(field, op, Slot(index), collation):
+            if values[index] is None:
+                return NOTHING
+            fit = _fit_pushed(field, op, values[index], collation, table)
+            return None if isinstance(fit, Unfit) else Compare(field, op, fit, collation)
+        case Member():
+            return _fill_member(predicate, values, table)
+        case AllOf(terms):
+            known = (_fill(term, values, table) for term in terms)
+            return AllOf(tuple(term for term in known if term is not None))
+        case AnyOf(terms):
+            return _fill_all(terms, values, table, AnyOf)
+        case Not(term):
+            return _fill_not(term, values, table)
+        case _:
+            return predicate
+
+
+def _fill_all(
+    terms: tuple[Predicate, ...],
+    values: list[Any],
+    table: Table,
+    make: Callable[[tuple[Predicate, ...]], Predicate],
+) -> Predicate | None:
+    """All terms or nothing: an alternative that is left out would lose its rows."""
+    filled = tuple(_fill(term, values, table) for term in terms)
+    known = tuple(term for term in filled if term is not None)
+    return make(known) if len(known) == len(filled) else None
+
+
+def _fill_not(term: Predicate, values: list[Any], table: Table) -> Predicate | None:
+    """NOT of an AND must not lose a term: each is filled or the whole is given up."""
+    inner = (
+        _fill_all(term.terms, values, table, AllOf)
+        if isinstance(term, AllOf)
+        else _fill(term, values, table)
+    )
+    return None if inner is None else Not(inner)
+
+
+def _fill_member(member: Member, values: list[Any], table: Table) -> Predicate | None:
+    op = Op.NOT_IN if member.negated else Op.IN
+    raw = [values[slot.index] for slot in member.operands if isinstance(slot, Slot)]
+    if member.negated and None in raw:
+        return NOTHING
+    fits = [
+        _fit_pushed(member.field, op, value, member.collation, table)
+        for value in raw
+        if value is not None
+    ]
+    known = tuple(fit for fit in fits if not isinstance(fit, Unfit))
+    if len(known) < len(fits):
+        return None
+    if not known:
+        return EVERYTHING if member.negated else NOTHING
+    return Member(member.field, known, member.negated, member.collation)
+
+
+def _fit_pushed(field: Field, op: Op, value: Value, collation: str, table: Table) -> Value | Unfit:
+    """A key of a JSON column has no affinity: text equals text only, a number is left to SQLite."""
+    if field.key is not None:
+        return value if isinstance(value, str) else UNFIT
+    type_ = table.column(field.column).type
+    return admit(type_, op, value, collation=collation, literal=False)
+
+
+def _single(argument: Argument) -> Value:
+    if argument is None or isinstance(argument, str | int | float | bytes):
+        return argument
+    (value,) = argument
+    return value
+
+
+def _rows_wanted(plan: Plan, arguments: Sequence[Argument]) -> int | None:
+    """LIMIT plus OFFSET; None for no limit (a negative LIMIT is none, too)."""
+    if plan.limit is None:
+        return None
+    limit = arguments[plan.limit]
+    if not isinstance(limit, int) or limit < 0:
+        return None
+    skipped = _number(arguments[plan.offset]) if plan.offset is not None and not plan.skips else 0
+    return limit + skipped
+
+
+def _number(argument: Argument) -> int:
+    return argument if isinstance(argument, int) and argument > 0 else 0

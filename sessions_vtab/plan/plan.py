@@ -1,0 +1,73 @@
+"""A plan: how one scan will read its table, without values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sessions_vtab.plan.offer import Relation
+from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.capability import AccessPath
+from sessions_vtab.spec.predicate import BINARY, Op, Predicate
+from sessions_vtab.spec.scan import Order
+
+__all__ = ["Plan", "Pushed", "Term"]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A condition that is handed over; its value is the argument of the same number.
+
+    Attributes:
+        column: the column's name.
+        op: the operator; IN when the values come as a set.
+        collation: the collating sequence SQLite compares with.
+        literal: the value is a literal of the statement, so its type is that of the comparison.
+    """
+
+    column: str
+    op: Op | Relation
+    collation: str = BINARY
+    literal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A condition found by the front door; its slots index the JSON array of values.
+
+    Attributes:
+        predicate: the part of it that the access path takes.
+        argument: index of the argument that holds the JSON array; None if it has no values.
+    """
+
+    predicate: Predicate
+    argument: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one scan reads its table.
+
+    Attributes:
+        table: the table.
+        path: the way of reading.
+        terms: conditions whose arguments come first, in order.
+        parameters: parameter columns given a value, and the index of the argument.
+        pushed: what the front door found.
+        limit, offset: indexes of the arguments that hold the two numbers.
+        skips: OFFSET is done by the backend; SQLite no longer does it.
+        order: the order rows must come in.
+        columns: names of the columns that are looked at.
+        here: conditions that SQLite checks itself, as text for people.
+    """
+
+    table: Table
+    path: AccessPath
+    terms: tuple[Term, ...] = ()
+    parameters: tuple[tuple[str, int], ...] = ()
+    pushed: Pushed | None = None
+    limit: int | None = None
+    offset: int | None = None
+    skips: bool = False
+    order: tuple[Order, ...] = ()
+    columns: frozenset[str] = frozenset()
+    here: tuple[str, ...] = ()

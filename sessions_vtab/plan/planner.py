@@ -1,0 +1,309 @@
+"""The planner: which access path, which conditions are handed over, what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
+from sessions_vtab.plan.admission import certain
+from sessions_vtab.plan.offer import UNKNOWN, Answer, Constraint, Hint, Offer, Relation, Use
+from sessions_vtab.plan.plan import Plan, Pushed, Term
+from sessions_vtab.plan.pushdown import project
+from sessions_vtab.schema.model import ARGUMENTS, PUSH, ColumnType, Table
+from sessions_vtab.spec import times
+from sessions_vtab.spec.capability import AccessPath, Capability
+from sessions_vtab.spec.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
+
+__all__ = ["plan_scan"]
+
+_COMPARISONS = frozenset((Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS))
+
+# Expected share of rows that a condition leaves, for the planner's estimates only.
+_SHARE = {Op.EQ: 0.02, Relation.IS: 0.02, Op.IN: 0.1, Op.LIKE: 0.25, Op.GLOB: 0.25, Op.NE: 0.9}
+_SHARE_OF_OTHERS = 0.4
+_VALUES_OF_A_SET = 10
+
+
+def plan_scan(
+    offer: Offer,
+    table: Table,
+    capability: Capability,
+    *,
+    pushed: Mapping[str, Predicate],
+    where: str,
+) -> tuple[Plan, Answer] | None:
+    """The best plan for what SQLite offers.
+
+    Args:
+        offer: SQLite's question.
+        table: the table that is read.
+        capability: what can be done with it.
+        pushed: conditions found by the front door, by the text of ``_push``.
+        where: ``source.table``, for errors.
+
+    Returns:
+        None if a condition that is needed is there but not usable in this join order.
+
+    Raises:
+        MissingParameterError: no access path has its keys, in any join order.
+        InvalidValueError: a literal that is no time is compared with a time column.
+        UnsupportedError: a parameter column is used with another operator than ``=``.
+    """
+    _check(offer, table, where)
+    if any(_is_parameter(table, one) and not one.usable for one in offer.constraints):
+        return None
+    candidates = [
+        _Candidate(offer, table, capability, path, pushed)
+        for path in capability.paths
+        if all(_has(offer, key, usable=True) for key in path.keys)
+    ]
+    if not candidates:
+        _require_keys(offer, capability, where)
+        return None
+    best = min(candidates, key=lambda one: one.cost)
+    return best.plan(), best.answer()
+
+
+def _check(offer: Offer, table: Table, where: str) -> None:
+    for one in offer.constraints:
+        if not one.column:
+            continue
+        column = table.column(one.column)
+        if column.parameter and one.op not in {Op.EQ, Relation.IS_NOT}:
+            msg = f"{where}.{column.name} is a parameter: write {column.name} = value."
+            raise UnsupportedError(msg)
+        if column.type is ColumnType.TIME and one.op in _COMPARISONS:
+            _check_time(one, where)
+
+
+def _check_time(one: Constraint, where: str) -> None:
+    """A literal that is no time, such as 'now', would silently compare as text."""
+    unknown = one.literal is UNKNOWN or one.literal is None
+    if not unknown and one.collation == TIMESTAMP and times.parse(one.literal) is None:
+        msg = (
+            f"{where}.{one.column} is compared with {one.literal!r:.60}, which is no time;"
+            f" write {times.ACCEPTED}, or datetime('now', '-1 day')."
+        )
+        raise InvalidValueError(msg)
+
+
+def _is_parameter(table: Table, one: Constraint) -> bool:
+    return bool(one.column) and table.column(one.column).parameter and one.op is Op.EQ
+
+
+def _has(offer: Offer, key: str, *, usable: bool) -> bool:
+    return any(
+        one.column == key and one.op is Op.EQ and (one.usable or not usable)
+        for one in offer.constraints
+    )
+
+
+def _require_keys(offer: Offer, capability: Capability, where: str) -> None:
+    """Raises unless some path has all its keys offered, though not usable in this join order."""
+    if any(all(_has(offer, key, usable=False) for key in path.keys) for path in capability.paths):
+        return
+    choices = " or ".join(dict.fromkeys(" and ".join(path.keys) for path in capability.paths))
+    msg = f"{where} can only be read with {choices} given in WHERE. {capability.remedy}".rstrip()
+    raise MissingParameterError(msg)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A constraint that is handed over."""
+
+    index: int
+    term: Term
+    omit: bool
+
+
+class _Candidate:
+    """One access path with everything of the offer that it takes."""
+
+    def __init__(
+        self,
+        offer: Offer,
+        table: Table,
+        capability: Capability,
+        path: AccessPath,
+        pushed: Mapping[str, Predicate],
+    ) -> None:
+        self._offer = offer
+        self._table = table
+        self._path = path
+        self._taken = list(self._take())
+        self._parameters = [
+            (index, one.column)
+            for index, one in enumerate(offer.constraints)
+            if _is_parameter(table, one) and one.column not in {PUSH.name, ARGUMENTS.name}
+        ]
+        self._push = self._index(PUSH.name)
+        self._arguments = self._index(ARGUMENTS.name)
+        self._pushed = self._project(pushed)
+        self._ordered = self._sorts()
+        self._rows = self._estimate(capability)
+
+    @property
+    def cost(self) -> float:
+        """Starting costs, once for each value of a key, and the rows."""
+        starts = 1
+        for taken in self._taken:
+            if taken.term.column in self._path.keys and taken.term.op is Op.IN:
+                starts *= _VALUES_OF_A_SET
+        return self._path.cost * starts + self._rows
+
+    def answer(self) -> Answer:
+        """What SQLite is told."""
+        uses = [Use() for _ in self._offer.constraints]
+        for argument, taken in enumerate(self._taken):
+            uses[taken.index] = Use(argument, taken.omit, taken.term.op is Op.IN)
+        for argument, (index, _) in enumerate(self._parameters, len(self._taken)):
+            uses[index] = Use(argument, omit=True)
+        for argument, index in enumerate(self._tail(), len(self._taken) + len(self._parameters)):
+            uses[index] = Use(argument, omit=self._omits(index))
+        return Answer(
+            uses=tuple(uses),
+            ordered=self._ordered and bool(self._offer.order),
+            cost=self.cost,
+            rows=max(1, round(self._rows)),
+            unique=self._single(),
+        )
+
+    def plan(self) -> Plan:
+        """What the scan will do."""
+        tail = self._tail()
+        first = len(self._taken) + len(self._parameters)
+        place = {index: first + number for number, index in enumerate(tail)}
+        limit, offset = self._hint(Hint.LIMIT), self._hint(Hint.OFFSET)
+        echoed = (PUSH, self._push), (ARGUMENTS, self._arguments)
+        parameters = [
+            (column, len(self._taken) + number)
+            for number, (_, column) in enumerate(self._parameters)
+        ] + [
+            (column.name, place[index])
+            for column, index in echoed
+            if index is not None and self._offer.constraints[index].op is Op.EQ
+        ]
+        return Plan(
+            table=self._table,
+            path=self._path,
+            terms=tuple(taken.term for taken in self._taken),
+            parameters=tuple(parameters),
+            pushed=self._pushed_with(place),
+            limit=None if limit is None else place[limit],
+            offset=None if offset is None else place[offset],
+            skips=self._skips(),
+            order=self._offer.order if self._ordered and not self._single() else (),
+            columns=self._offer.used,
+            here=tuple(self._here()),
+        )
+
+    def _take(self) -> Iterator[_Taken]:
+        for index, one in enumerate(self._offer.constraints):
+            if not (one.column and one.usable) or self._table.column(one.column).parameter:
+                continue
+            op = self._operator(one)
+            if op is not None:
+                known = one.literal is not UNKNOWN
+                yield _Taken(
+                    index, Term(one.column, op, one.collation, known), self._exact(one, op)
+                )
+
+    def _operator(self, one: Constraint) -> Op | Relation | None:
+        """How the path takes a constraint, or None."""
+        if isinstance(one.op, Hint) or one.op in {Relation.IS_NOT, Relation.OTHER}:
+            return None
+        ops, collations = self._declared(one.column)
+        wanted = Op.EQ if isinstance(one.op, Relation) else one.op
+        if wanted not in ops or (wanted is not Op.IS_NULL and one.collation not in collations):
+            return None
+        if one.op is Relation.IS and Op.IS_NULL not in ops:
+            return None
+        return Op.IN if one.set and wanted is Op.EQ and Op.IN in ops else one.op
+
+    def _declared(self, column: str) -> tuple[frozenset[Op], frozenset[str]]:
+        declared = self._path.filter_for(column)
+        if declared is not None:
+            return declared.ops, declared.collations
+        keyed = column in self._path.keys
+        return (frozenset((Op.EQ, Op.IN)) if keyed else frozenset()), frozenset(("BINARY",))
+
+    def _exact(self, one: Constraint, op: Op | Relation) -> bool:
+        """SQLite's own check can go: only for literals, whose comparison is known for certain."""
+        declared = self._path.filter_for(one.column)
+        if declared is None or not declared.exact or isinstance(op, Relation):
+            return False
+        if op in {Op.IS_NULL, Op.IS_NOT_NULL}:
+            return True
+        if one.literal is UNKNOWN or one.literal is None:
+            return False
+        return certain(self._table.column(one.column).type, op, one.literal, one.collation)
+
+    def _index(self, column: str) -> int | None:
+        for index, one in enumerate(self._offer.constraints):
+            if one.column == column and one.usable:
+                return index
+        return None
+
+    def _hint(self, hint: Hint) -> int | None:
+        for index, one in enumerate(self._offer.constraints):
+            if one.op is hint and one.usable:
+                return index
+        return None
+
+    def _tail(self) -> list[int]:
+        """Constraints whose arguments come last: the front door's two, LIMIT and OFFSET."""
+        tail = (self._push, self._arguments, self._hint(Hint.LIMIT), self._hint(Hint.OFFSET))
+        return [index for index in tail if index is not None]
+
+    def _omits(self, index: int) -> bool:
+        one = self._offer.constraints[index]
+        if one.op is Hint.OFFSET:
+            return self._skips()
+        return one.column in {PUSH.name, ARGUMENTS.name}
+
+    def _skips(self) -> bool:
+        """OFFSET can be handed over if just the wanted rows come, in the wanted order."""
+        taken = {one.index for one in self._taken if one.omit}
+        rest = [one for index, one in enumerate(self._offer.constraints) if index not in taken]
+        exact = all(isinstance(one.op, Hint) for one in rest)
+        sorted_ = self._ordered or not self._offer.order
+        return self._path.offset and exact and sorted_ and self._hint(Hint.OFFSET) is not None
+
+    def _project(self, pushed: Mapping[str, Predicate]) -> Predicate:
+        if self._push is None:
+            return EVERYTHING
+        text = self._offer.constraints[self._push].literal
+        predicate = pushed.get(text) if isinstance(text, str) else None
+        return EVERYTHING if predicate is None else project(predicate, self._path)
+
+    def _pushed_with(self, place: Mapping[int, int]) -> Pushed | None:
+        if self._pushed == EVERYTHING:
+            return None
+        argument = None if self._arguments is None else place[self._arguments]
+        return Pushed(self._pushed, argument)
+
+    def _sorts(self) -> bool:
+        return self._single() or all(one.column in self._path.orders for one in self._offer.order)
+
+    def _single(self) -> bool:
+        """At most one row: a unique path with one value for each key."""
+        one_value = {taken.term.column for taken in self._taken if taken.term.op is Op.EQ}
+        return self._path.unique and one_value.issuperset(self._path.keys)
+
+    def _estimate(self, capability: Capability) -> float:
+        if self._single():
+            return 1.0
+        if self._path.unique:
+            return float(_VALUES_OF_A_SET)
+        rows = float(capability.rows)
+        for taken in self._taken:
+            rows *= _SHARE.get(taken.term.op, _SHARE_OF_OTHERS)
+        return max(rows if self._pushed == EVERYTHING else rows * _SHARE_OF_OTHERS, 1.0)
+
+    def _here(self) -> Iterator[str]:
+        taken = {one.index for one in self._taken}
+        for index, one in enumerate(self._offer.constraints):
+            quiet = not one.column or not one.usable or self._table.column(one.column).parameter
+            if index not in taken and not quiet:
+                yield f"{one.column} {one.op}"

@@ -1,0 +1,115 @@
+"""A plan in words: the idxStr that SQLite prints in EXPLAIN QUERY PLAN, and the plan's identity.
+
+Holds no values, so that one text stands for one plan whatever it is run with.
+"""
+
+from __future__ import annotations
+
+from sessions_vtab.plan.offer import Relation
+from sessions_vtab.plan.plan import Plan, Term
+from sessions_vtab.spec.predicate import (
+    BINARY,
+    TIMESTAMP,
+    AllOf,
+    AnyOf,
+    Compare,
+    Field,
+    Member,
+    Not,
+    Nothing,
+    Null,
+    Op,
+    Predicate,
+    Slot,
+)
+from sessions_vtab.spec.scan import Order
+
+__all__ = ["describe", "predicate_words"]
+
+
+def describe(plan: Plan) -> str:
+    """The plan as one line: way of reading, sent, here, order, limit, columns read.
+
+    Example:
+        ``get; sent: session_id = ?; here: author LIKE; read: name, user_id``
+    """
+    clauses = (
+        plan.path.name,
+        _clause("sent", " AND ".join(_sent(plan))),
+        _clause("here", ", ".join(plan.here)),
+        _clause("order", ", ".join(map(_order, plan.order))),
+        "limit" if plan.limit is not None else "",
+        ("skip" if plan.skips else "offset") if plan.offset is not None else "",
+        _clause("read", _columns(plan) or "no column"),
+    )
+    return "; ".join(filter(None, clauses))
+
+
+def predicate_words(predicate: Predicate) -> str:
+    """A predicate as SQL-like text; slots are numbered from ?1."""
+    match predicate:
+        case Compare(field, op, operand, collation):
+            return f"{field} {op} {_operand(operand)}{_collate(field, collation)}"
+        case Member(field, operands, negated, collation):
+            values = ", ".join(map(_operand, operands))
+            return f"{field} {'NOT ' if negated else ''}IN ({values}){_collate(field, collation)}"
+        case Null(field, negated):
+            return f"{field} IS {'NOT ' if negated else ''}NULL"
+        case AllOf(terms):
+            return _joined(" AND ", terms, "everything")
+        case AnyOf(terms):
+            return _joined(" OR ", terms, "nothing")
+        case Not(term):
+            return f"NOT ({predicate_words(term)})"
+        case Nothing():
+            return "nothing"
+
+
+def _sent(plan: Plan) -> list[str]:
+    words = [_term(term) for term in plan.terms]
+    words += [f"{column} = ?" for column, _ in plan.parameters]
+    if plan.pushed is not None:
+        words.append(f"({predicate_words(plan.pushed.predicate)})")
+    return words
+
+
+def _term(term: Term) -> str:
+    field = Field(term.column)
+    if term.op in {Op.IS_NULL, Op.IS_NOT_NULL}:
+        return f"{field} {term.op}"
+    value = "literal" if term.literal else "?"
+    if term.op is Op.IN:
+        value = "(?)"
+    op = Relation.IS if term.op is Relation.IS else term.op
+    return f"{field} {op} {value}{_collate(field, term.collation)}"
+
+
+def _collate(field: Field, collation: str) -> str:
+    usual = field.key is None and collation == TIMESTAMP
+    return "" if usual or collation == BINARY else f" COLLATE {collation}"
+
+
+def _clause(word: str, text: str) -> str:
+    return f"{word}: {text}" if text else ""
+
+
+def _order(order: Order) -> str:
+    return f"{order.column} desc" if order.descending else order.column
+
+
+def _columns(plan: Plan) -> str:
+    names = [name for name in plan.table.names if name in plan.columns]
+    visible = [column.name for column in plan.table.visible]
+    return "all" if names == visible else ", ".join(names)
+
+
+def _operand(operand: object) -> str:
+    return f"?{operand.index + 1}" if isinstance(operand, Slot) else repr(operand)
+
+
+def _joined(connective: str, terms: tuple[Predicate, ...], empty: str) -> str:
+    inner = [
+        f"({predicate_words(term)})" if isinstance(term, AllOf | AnyOf) else predicate_words(term)
+        for term in terms
+    ]
+    return connective.join(inner) or empty
