@@ -29,7 +29,7 @@ from sessions_vtab.spec.scan import Scan
 
 __all__ = ["bind"]
 
-Argument: TypeAlias = "Value | Collection[Value]"
+Argument: TypeAlias = Value | Collection[Value]
 """What SQLite hands over: a value, a set of values for an IN, or None for an empty set."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sessions_vtab.schema.model import Column, ColumnType, Function, Table
 
 __all__ = ["declare_function", "declare_table", "quoted", "sql_type"]
@@ -13,7 +15,7 @@ _SQL_TYPES = {
     ColumnType.INTEGER: "INTEGER",
     ColumnType.REAL: "REAL",
     ColumnType.BOOLEAN: "INTEGER",
-    ColumnType.TIME: "TEXT COLLATE TIMESTAMP",
+    ColumnType.TIME: "TEXT",
     ColumnType.JSON: "TEXT",
     ColumnType.BLOB: "BLOB",
 }
@@ -25,7 +27,7 @@ def quoted(name: str) -> str:
 
 
 def sql_type(column: Column) -> str:
-    """The declared type of a column, with its collation."""
+    """The declared type of a column, without its collation."""
     return _SQL_TYPES[column.type]
 
 
@@ -37,14 +39,18 @@ def declare_table(table: Table) -> str:
 
 def declare_function(function: Function) -> str:
     """The CREATE TABLE text of a function: visible results, hidden parameters in call order."""
-    results = [f"{quoted(column.name)} {sql_type(column)}" for column in function.results]
-    parameters = [
-        f"{quoted(column.name)} {sql_type(column)} HIDDEN" for column in function.parameters
-    ]
+    results = [_definition(column) for column in function.results]
+    parameters = [_definition(replace(column, hidden=True)) for column in function.parameters]
     return f"CREATE TABLE x({', '.join(results + parameters)})"
 
 
-def _definition(column: Column, key: str) -> str:
-    not_null = " NOT NULL" if column.name == key else ""
-    hidden = " HIDDEN" if column.hidden else ""
-    return f"{quoted(column.name)} {sql_type(column)}{not_null}{hidden}"
+def _definition(column: Column, key: str = "") -> str:
+    """HIDDEN belongs to the type: what follows the constraints would be no part of it."""
+    words = [quoted(column.name), sql_type(column)]
+    if column.hidden:
+        words.append("HIDDEN")
+    if column.type is ColumnType.TIME:
+        words.append("COLLATE TIMESTAMP")
+    if column.name == key:
+        words.append("NOT NULL")
+    return " ".join(words)

@@ -48,7 +48,7 @@ _ALL = (
         (
             _SESSION,
             Column("author", _TEXT, "Who speaks: 'user' or an agent's name."),
-            Column("content", _JSON, "JSON {role, parts}, or plain text."),
+            Column("content", _JSON, "JSON {role, parts}, or plain text.", or_text=True),
             Column("invocation_id", _TEXT, "Id of the invocation; 'e-' and a UUID unless given."),
             Column("timestamp", _TIME, "When it happened; now unless given."),
             Column("actions", _JSON, "JSON object; actions.stateDelta is merged into the state."),

@@ -36,6 +36,8 @@ class Column:
         doc: one sentence for people, without the column's name.
         hidden: not part of ``SELECT *``; can be named in WHERE and INSERT.
         parameter: takes a value from ``WHERE name = value`` and echoes it; has none of its own.
+        or_text: a JSON column that also takes plain text, on its way in: what does not start
+            with ``{``. The backend makes JSON of it.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Column:
     doc: str
     hidden: bool = False
     parameter: bool = False
+    or_text: bool = False
 
 
 PUSH = Column(

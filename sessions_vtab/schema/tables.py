@@ -112,7 +112,7 @@ EVENTS = Table(
         Column("event_id", _TEXT, "Id of the event within its session."),
         Column("timestamp", _TIME, "When it happened, by the writer's clock."),
         Column("author", _TEXT, "Who spoke: 'user' or an agent's name."),
-        Column("content", _JSON, "JSON {role, parts}; on INSERT also plain text."),
+        Column("content", _JSON, "JSON {role, parts}; on INSERT also plain text.", or_text=True),
         Column("text", _TEXT, "The text parts of content, joined; NULL if there are none."),
     ),
     "One row is one event of a session: a turn, a tool call, a click. INSERT appends.",

@@ -36,7 +36,7 @@ __all__ = [
     "known",
 ]
 
-Value: TypeAlias = "str | int | float | bytes | None"
+Value: TypeAlias = str | int | float | bytes | None
 """A value as SQLite knows it."""
 
 BINARY = "BINARY"

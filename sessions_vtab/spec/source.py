@@ -28,6 +28,8 @@ class Source:
         rate_limit: requests a minute, by class of request (``read``, ``write``, ``append``).
         timeout: seconds to wait for an answer.
         concurrency: requests in flight at once.
+        from_file: it was read from the user's own configuration file. Only then may a credential
+            it names go to a ``base_url`` that is neither the provider's own host nor loopback.
     """
 
     name: str
@@ -42,3 +44,4 @@ class Source:
     rate_limit: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     timeout: float = 30.0
     concurrency: int = 16
+    from_file: bool = False

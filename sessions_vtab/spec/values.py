@@ -33,6 +33,8 @@ def accept(column: Column, value: Value, where: str) -> Value:
         case ColumnType.TIME:
             return times.canonical(value, where)
         case ColumnType.JSON:
+            if column.or_text and isinstance(value, str) and not value.startswith("{"):
+                return value
             return minified(value, where)
         case ColumnType.BOOLEAN:
             return _boolean(value, where)

@@ -1,0 +1,173 @@
+"""``connect()`` and ``register()``: sources, their virtual tables and the front door together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import apsw
+
+from sessions_vtab import registry
+from sessions_vtab.config import Configuration, SourceLike, load
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.spec.source import Source
+from sessions_vtab.vtab.host import Budget, OpenSource
+from sessions_vtab.vtab.install import install
+
+__all__ = ["Connection", "Cursor", "connect", "register"]
+
+
+class Cursor(apsw.Cursor):
+    """A cursor whose statements pass the front door."""
+
+    def executemany(self, statements: str, sequenceofbindings: Any, **options: Any) -> Self:
+        """Runs a statement for each set of bindings, as one unit of work.
+
+        Writes are sent together at the end, concurrently, or not at all when one fails.
+        """
+        connection = self.connection
+        if connection.in_transaction or not _writes(statements):
+            super().executemany(statements, sequenceofbindings, **options)
+            return self
+        with connection:
+            super().executemany(statements, sequenceofbindings, **options)
+        return self
+
+
+class Connection(apsw.Connection):
+    """A SQLite connection in memory, with the tables of the configured sources.
+
+    Attributes:
+        sources: the open sources by name.
+        default: name of the source whose tables need no prefix.
+        budget: limits of each statement of this connection.
+    """
+
+    sources: Mapping[str, OpenSource]
+    default: str
+
+    def __init__(
+        self, configuration: Configuration, *, read_only: bool = False, dry_run: bool = False
+    ) -> None:
+        super().__init__(":memory:")
+        self.cursor_factory = Cursor
+        self.default = configuration.default
+        self.sources = _open(configuration.sources.values())
+        self.dry_run = dry_run
+        self._host = install(
+            self,
+            self.sources,
+            self.default,
+            home="main",
+            read_only=read_only,
+            refusal=_refusal,
+        )
+        for name, select in configuration.views.items():
+            self.execute(f"CREATE TEMP VIEW {quoted(name)} AS {select}")
+        for statements in configuration.init:
+            self.execute(statements)
+
+    @property
+    def budget(self) -> Budget:
+        """Limits of each statement; what is None is left to the sources."""
+        return self._host.budget
+
+    @property
+    def statement_requests(self) -> int:
+        """HTTP requests that the last statement has made."""
+        return self._host.statements.last.requests
+
+    def close(self, force: bool = False) -> None:
+        """Closes the connection and what its sources hold; unsent writes are lost."""
+        super().close(force)
+        _close(self.sources.values())
+
+
+def connect(
+    url: str | None = None,
+    *,
+    sources: Mapping[str, SourceLike] | Sequence[str | Source] | None = None,
+    default: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    read_only: bool = False,
+    dry_run: bool = False,
+) -> Connection:
+    """A connection to one or more sources.
+
+    Args:
+        url: one source, such as ``local:///path/to/sessions.db``; without any, the user's
+            configuration file decides, and without one the local store in the user's data folder.
+        sources: further sources, as texts or as a mapping of names to texts or tables.
+        default: name of the source whose tables need no prefix.
+        config: the configuration file.
+        read_only: refuse every write and every function with an effect.
+        dry_run: writes answer with the requests they would make, and make none.
+
+    Raises:
+        ConfigurationError: naming the setting that is wrong.
+    """
+    configuration = load(url, sources, default, config)
+    return Connection(configuration, read_only=read_only, dry_run=dry_run)
+
+
+def register(
+    connection: apsw.Connection,
+    url: str | None = None,
+    *,
+    sources: Mapping[str, SourceLike] | Sequence[str | Source] | None = None,
+    default: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    read_only: bool = False,
+) -> Mapping[str, OpenSource]:
+    """Puts the tables of sources into an APSW connection of the user's own.
+
+    Nothing is written into the connection's files: every source is an attached in-memory schema,
+    and the default's tables are also in ``temp``, except those whose name ``main`` has taken.
+    Statements do not pass the front door: SELECT gives right rows with less pushdown, RETURNING
+    echoes what was sent, and functions with an effect are for statements of their own.
+
+    Returns:
+        The open sources by name; close their backends when the connection is closed.
+    """
+    configuration = load(url, sources, default, config)
+    opened = _open(configuration.sources.values())
+    install(
+        connection,
+        opened,
+        configuration.default,
+        home="temp",
+        read_only=read_only,
+        refusal=_refusal,
+    )
+    return opened
+
+
+def _open(settings: Iterable[Source]) -> dict[str, OpenSource]:
+    opened: dict[str, OpenSource] = {}
+    try:
+        for source in settings:
+            backend = registry.backend_class(source.backend).open(source)
+            opened[source.name] = OpenSource(source, backend)
+    except BaseException:
+        _close(opened.values())
+        raise
+    return opened
+
+
+def _close(sources: Iterable[OpenSource]) -> None:
+    for source in sources:
+        source.backend.close()
+
+
+def _writes(statement: str) -> bool:
+    """Whether a statement is plain DML; one that returns rows is read while it runs."""
+    words = statement.lower()
+    return words.lstrip().startswith(("insert", "update", "delete", "replace", "with")) and (
+        "returning" not in words
+    )
+
+
+def _refusal(text: str, function: str) -> str | None:
+    """Why a statement may not use an effect function the way it does, or None."""
+    return None

@@ -1,0 +1,117 @@
+"""One scan of a virtual table in progress.
+
+The path of a row is kept out of Python where possible: APSW looks methods up on the cursor object,
+so ``Column`` *is* the ``__getitem__`` of the current row, and ``Eof`` the length of a tuple that is
+empty until the end. A row costs one call of ``Next`` and calls into C for each column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+import apsw
+
+from sessions_vtab.plan.binding import bind
+from sessions_vtab.plan.plan import Plan
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.vtab.memo import Memo, Recording
+
+if TYPE_CHECKING:
+    from sessions_vtab.vtab.table import SourceTable
+
+__all__ = ["ScanCursor"]
+
+_MORE: Final[Callable[[], int]] = ().__len__
+_END: Final[Callable[[], int]] = (None,).__len__
+
+
+class ScanCursor:
+    """``VTCursor`` of a table (https://rogerbinns.github.io/apsw/vtable.html#vtcursor-class)."""
+
+    __slots__ = ("Column", "Eof", "_memo", "_pages", "_rows", "_table", "row")
+
+    Column: Callable[[int], Any]
+    """Value of a column of the current row."""
+    Eof: Callable[[], int]
+    """Truthy once there is no current row."""
+
+    def __init__(self, table: SourceTable) -> None:
+        self._table = table
+        self._memo = Memo() if table.resource.capability.costly else None
+        self._pages: Iterator[Page] = iter(())
+        self._rows: Iterator[Row] = iter(())
+        self.row: Row = ()
+        self.Eof = _END
+
+    def Filter(self, _number: int, words: str, arguments: Sequence[Any]) -> None:
+        """Starts a scan with the plan that BestIndex wrote into ``words``."""
+        self._table.require_sent()
+        plan = self._table.plans[words]
+        scan = bind(plan, arguments)
+        self._pages = iter(()) if scan is None else self._read(plan, scan, words, arguments)
+        rows: Iterator[Row] = chain.from_iterable(self._pages)
+        if scan is not None and scan.parameters:
+            rows = _echoed(rows, self._table, scan)
+        self._rows = self._table.watched(rows)
+        self.Eof = _MORE
+        self.Next()
+
+    def Next(self) -> None:
+        """Moves to the next row."""
+        row = next(self._rows, None)
+        if row is None:
+            self.Eof = _END
+        else:
+            self.row = row
+            self.Column = row.__getitem__
+
+    def ColumnNoChange(self, column: int) -> Value | type[apsw.no_change]:
+        """A column that an UPDATE does not set: only the key is wanted."""
+        if column == self._table.key:
+            return self.row[column]
+        return apsw.no_change
+
+    def Close(self) -> None:
+        """Ends the scan; requests that are under way are cancelled."""
+        self._rows = iter(())
+        _close(self._pages)
+        self._pages = iter(())
+        if self._memo is not None:
+            self._memo.close()
+
+    def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterator[Page]:
+        _close(self._pages)
+        if self._memo is None:
+            return self._table.read(scan)
+        key = (words, *map(_hashable, arguments))
+        known = self._memo.get(key)
+        if known is None:
+            known = Recording(self._table.read(scan))
+            self._memo.put(key, known, lookup=plan.path.unique)
+        return iter(known)
+
+
+def _echoed(rows: Iterable[Row], table: SourceTable, scan: Scan) -> Iterator[Row]:
+    """Rows whose parameter columns answer with what was asked, so that SQLite's check holds."""
+    places = [(table.positions[name], value) for name, value in scan.parameters.items()]
+    for row in rows:
+        values = list(row)
+        for place, value in places:
+            values[place] = value
+        yield tuple(values)
+
+
+def _hashable(argument: object) -> Hashable:
+    if isinstance(argument, Collection) and not isinstance(argument, str | bytes):
+        return frozenset(argument)
+    # 1 and 1.0 are equal to Python, and not always to SQLite.
+    return type(argument), argument
+
+
+def _close(pages: Iterator[Page]) -> None:
+    close = getattr(pages, "close", None)
+    if close is not None:
+        close()

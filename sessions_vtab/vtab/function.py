@@ -1,0 +1,196 @@
+"""Table-valued functions: one module for all, a table for each source that has the function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import apsw
+
+from sessions_vtab.errors import MissingParameterError, StatementError, UnsupportedError
+from sessions_vtab.schema.declare import declare_function
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Function
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.values import accept
+from sessions_vtab.vtab.host import Host, OpenSource
+
+__all__ = ["FUNCTION_MODULE", "FunctionModule"]
+
+FUNCTION_MODULE: Final = "sessions_vtab_function"
+"""Name of the module of functions."""
+
+ShapeCheck = Callable[[str, str], str | None]
+"""Given a statement's text and an effect function's name: why it may not run so, or None."""
+
+
+class FunctionModule:
+    """``VTModule`` of all functions: the table's name is the function, the argument its source.
+
+    Args:
+        host: of the connection.
+        refusal: says why a statement may not use an effect function the way it does.
+    """
+
+    def __init__(self, host: Host, refusal: ShapeCheck) -> None:
+        self._host = host
+        self._refusal = refusal
+
+    def Create(
+        self, connection: apsw.Connection, module: str, schema: str, name: str, *arguments: str
+    ) -> tuple[str, FunctionTable]:
+        """Makes a function; refuses what is not one of our own statements."""
+        if not self._host.installing:
+            msg = f"Functions of {module} are made by sessions_vtab.connect() or register()."
+            raise UnsupportedError(msg)
+        return self.Connect(connection, module, schema, name, *arguments)
+
+    def Connect(
+        self, connection: apsw.Connection, _module: str, _schema: str, name: str, *arguments: str
+    ) -> tuple[str, FunctionTable]:
+        """Connects a function that exists."""
+        (source_name,) = arguments
+        function = FUNCTIONS[name]
+        if function.effect:
+            # Not in views and triggers, which would run it unseen.
+            connection.vtab_config(apsw.SQLITE_VTAB_DIRECTONLY)
+        source = self._host.sources[source_name]
+        return declare_function(function), FunctionTable(
+            self._host, source, function, self._refusal
+        )
+
+
+class FunctionTable:
+    """``VTTable`` of a function: its hidden columns are the parameters."""
+
+    def __init__(
+        self, host: Host, source: OpenSource, function: Function, refusal: ShapeCheck
+    ) -> None:
+        self._host = host
+        self._source = source
+        self._function = function
+        self._refusal = refusal
+        self._width = len(function.results)
+
+    def BestIndexObject(self, info: apsw.IndexInfo) -> bool:
+        """Takes every parameter; refuses a join order in which one is not known yet."""
+        places = self._parameters(info)
+        if any(not info.get_aConstraint_usable(index) for index in places.values()):
+            return False
+        self._require(places)
+        for argument, (_, index) in enumerate(sorted(places.items()), 1):
+            info.set_aConstraintUsage_argvIndex(index, argument)
+            info.set_aConstraintUsage_omit(index, True)
+        names = [self._function.parameters[place].name for place in sorted(places)]
+        info.idxStr = ",".join(names)
+        info.estimatedCost = 1000.0
+        info.estimatedRows = 1
+        return True
+
+    def Open(self) -> FunctionCursor:
+        """A cursor for one occurrence in one run of a statement."""
+        return FunctionCursor(self)
+
+    def Disconnect(self) -> None:
+        """SQLite forgets the function."""
+
+    Destroy = Disconnect
+
+    def call(self, names: list[str], values: Sequence[Value]) -> list[Row]:
+        """Runs the function once: result columns followed by the arguments as they were given."""
+        function, where = self._function, f"{self._source.name}.{self._function.name}"
+        given = dict(zip(names, values, strict=True))
+        arguments = {
+            name: accept(function.parameter(name), value, f"{where}: {name}")
+            for name, value in given.items()
+            if value is not None
+        }
+        self._require_values(arguments)
+        if function.effect:
+            self._host.require_writable(self._source, f"{function.name}()")
+        self._host.unit.require_sent(self._source, None, f"{function.name}()")
+        context = self._host.context(self._source, function.name)
+        rows = self._source.backend.routines[function.name](arguments, context)
+        echo = tuple(given.get(column.name) for column in function.parameters)
+        return [(*row, *echo) for row in rows]
+
+    def require_shape(self) -> None:
+        """Raises StatementError unless the statement runs an effect function exactly once a row."""
+        if self._function.effect:
+            text = self._host.statements.current.text
+            reason = self._refusal(text, self._function.name)
+            if reason is not None:
+                raise StatementError(reason)
+
+    def _parameters(self, info: apsw.IndexInfo) -> dict[int, int]:
+        """Index of the constraint for each parameter that is given with ``=``."""
+        places: dict[int, int] = {}
+        for index in range(info.nConstraint):
+            column = info.get_aConstraint_iColumn(index)
+            op = info.get_aConstraint_op(index)
+            place = column - self._width
+            if place < 0 or op in _HINTS:
+                continue
+            name = self._function.parameters[place].name
+            if op != apsw.SQLITE_INDEX_CONSTRAINT_EQ or place in places:
+                msg = f"{self._function.name}: give the parameter {name} once, in the brackets."
+                raise StatementError(msg)
+            places[place] = index
+        return places
+
+    def _require(self, places: Mapping[int, int]) -> None:
+        given = {self._function.parameters[place].name for place in places}
+        self._refuse_missing([name for name in self._function.required if name not in given])
+
+    def _require_values(self, arguments: Mapping[str, Value]) -> None:
+        self._refuse_missing([name for name in self._function.required if name not in arguments])
+
+    def _refuse_missing(self, missing: list[str]) -> None:
+        if missing:
+            signature = ", ".join(column.name for column in self._function.parameters)
+            msg = (
+                f"{self._source.name}.{self._function.name} needs {' and '.join(missing)}:"
+                f" {self._function.name}({signature})."
+            )
+            raise MissingParameterError(msg)
+
+
+_HINTS = (apsw.SQLITE_INDEX_CONSTRAINT_LIMIT, apsw.SQLITE_INDEX_CONSTRAINT_OFFSET)
+
+
+class FunctionCursor:
+    """``VTCursor`` of a function."""
+
+    def __init__(self, table: FunctionTable) -> None:
+        self._table = table
+        self._rows: Iterator[Row] = iter(())
+        self._row: Row | None = None
+
+    def Filter(self, _number: int, words: str, arguments: Sequence[Any]) -> None:
+        """Runs the function with the arguments of one row."""
+        self._table.require_shape()
+        names = words.split(",") if words else []
+        self._rows = iter(self._table.call(names, arguments))
+        self.Next()
+
+    def Eof(self) -> bool:
+        """Whether there is no current row."""
+        return self._row is None
+
+    def Next(self) -> None:
+        """Moves to the next row."""
+        self._row = next(self._rows, None)
+
+    def Column(self, column: int) -> Value:
+        """A result or, behind the results, an argument."""
+        return None if self._row is None or column < 0 else self._row[column]
+
+    def Rowid(self) -> int:
+        """Functions have no row ids worth a name."""
+        return 0
+
+    def Close(self) -> None:
+        """Forgets the rows."""
+        self._rows = iter(())
+        self._row = None

@@ -1,0 +1,135 @@
+"""What the virtual tables of one connection share."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import apsw
+
+from sessions_vtab.errors import BudgetError, ReadOnlyError
+from sessions_vtab.spec.backend import Backend
+from sessions_vtab.spec.predicate import Predicate, Value
+from sessions_vtab.spec.source import Source
+from sessions_vtab.vtab.logs import Logs
+from sessions_vtab.vtab.statements import Statement, StatementTracker
+from sessions_vtab.vtab.unit_of_work import UnitOfWork
+
+__all__ = ["Budget", "Host", "OpenSource", "StatementContext"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source in use: its settings and the backend made from them."""
+
+    settings: Source
+    backend: Backend
+
+    @property
+    def name(self) -> str:
+        """What SQL calls it."""
+        return self.settings.name
+
+
+@dataclass(slots=True)
+class Budget:
+    """Limits of one statement that override those of the sources; None leaves theirs in force."""
+
+    max_writes: int | None = None
+    max_requests: int | None = None
+
+
+class Host:
+    """The state of one connection, shared by its tables, cursors and functions.
+
+    Attributes:
+        sources: by name.
+        logs: what was sent.
+        pushed: conditions found by the front door, by the text that stands for them in SQL.
+        budget: limits the user set for this connection.
+        installing: our own CREATE VIRTUAL TABLE statements are running.
+        sets: IN may be taken as a set (see ``install.sets_work``).
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        sources: Mapping[str, OpenSource],
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self._connection = weakref.ref(connection)
+        self.sources = dict(sources)
+        self.read_only = read_only
+        self.logs = Logs()
+        self.pushed: dict[str, Predicate] = {}
+        self.budget = Budget()
+        self.installing = False
+        self.sets = True
+        self.unit = UnitOfWork(self)
+        self.statements = StatementTracker(connection, self.unit.statement_ended)
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """The connection; it outlives every callback that asks for it."""
+        connection = self._connection()
+        if connection is None:
+            msg = "the connection is gone"
+            raise apsw.ConnectionClosedError(msg)
+        return connection
+
+    def context(self, source: OpenSource, table: str) -> StatementContext:
+        """What a backend may ask of the statement that is running."""
+        return StatementContext(self, source, table, self.statements.current)
+
+    def require_writable(self, source: OpenSource, what: str) -> None:
+        """Raises ReadOnlyError if the connection or the source may only be read."""
+        if self.read_only or source.settings.read_only:
+            who = "this connection" if self.read_only else f"the source {source.name}"
+            msg = f"{what} would write to {source.name}, but {who} is read-only. Nothing was sent."
+            raise ReadOnlyError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class StatementContext:
+    """The running statement, as a backend sees it (``spec.backend.Context``)."""
+
+    host: Host
+    source: OpenSource
+    table: str
+    run: Statement = field(repr=False)
+
+    @property
+    def statement(self) -> int:
+        """Number of the statement within its connection."""
+        return self.run.number
+
+    def interrupted(self) -> bool:
+        """Whether ``Connection.interrupt`` was called."""
+        return self.host.connection.is_interrupted
+
+    def spend(self, requests: int = 1) -> None:
+        """Takes requests from the statement's budget.
+
+        Raises:
+            BudgetError: it is used up.
+        """
+        limit = self.host.budget.max_requests
+        limit = self.source.settings.max_requests if limit is None else limit
+        if self.run.requests + requests > limit:
+            msg = (
+                f"The statement needs more than {limit} requests (max_requests); the last was for"
+                f" {self.source.name}.{self.table}. Narrow it with WHERE, or raise max_requests."
+            )
+            raise BudgetError(msg)
+        self.run.requests += requests
+
+    def record(self, request: Mapping[str, Value]) -> None:
+        """Adds a row to ``http_requests``."""
+        about: dict[str, Value] = {
+            "statement": self.run.number,
+            "source": self.source.name,
+            "table": self.table,
+        }
+        self.host.logs.requests.add({**about, **request})

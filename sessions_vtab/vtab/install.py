@@ -1,0 +1,141 @@
+"""Puts the tables and functions of the sources into a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import apsw
+
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.spec import times
+from sessions_vtab.spec.source import Source
+from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule, ShapeCheck
+from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.logs import LogsBackend
+from sessions_vtab.vtab.table import MODULE, SourceModule
+
+__all__ = ["LOGS", "install", "sets_work"]
+
+LOGS: Final = "sessions_vtab_logs"
+"""Name of the source behind ``http_requests`` and ``writes``."""
+
+# Three and more take one of 33 slots of the whole process; one has no savepoints.
+_MODULE_VERSION: Final = 2
+
+
+def install(
+    connection: apsw.Connection,
+    sources: Mapping[str, OpenSource],
+    default: str,
+    *,
+    home: str,
+    read_only: bool,
+    refusal: ShapeCheck,
+) -> Host:
+    """Registers the modules and creates every table and function of every source.
+
+    Args:
+        connection: to install into; its own database files are never written to.
+        sources: by name; each gets an attached in-memory schema of that name.
+        default: source whose tables can be named without a schema.
+        home: schema for those: ``main`` of a connection of ours, else ``temp``.
+        read_only: refuse writes and effect functions.
+        refusal: see ``FunctionModule``.
+    """
+    host = Host(connection, sources, read_only=read_only)
+    logs = LogsBackend(host.logs)
+    host.sources[LOGS] = OpenSource(Source(LOGS, logs.name), logs)
+    host.sets = sets_work(connection)
+    connection.create_collation("TIMESTAMP", times.compare)
+    modules: dict[str, Any] = {
+        MODULE: SourceModule(host),
+        FUNCTION_MODULE: FunctionModule(host, refusal),
+    }
+    for name, module in modules.items():
+        connection.create_module(
+            name,
+            module,
+            use_bestindex_object=True,
+            use_no_change=True,
+            iVersion=_MODULE_VERSION,
+        )
+    host.installing = True
+    try:
+        _create_all(connection, sources, default, home)
+        _create(connection, home, host.sources[LOGS])
+    finally:
+        host.installing = False
+    host.statements.restart()
+    return host
+
+
+def sets_work(connection: apsw.Connection) -> bool:
+    """Whether an IN over an empty subquery can be taken as a set: APSW 3.54.0 and 3.54.1 fail."""
+    probe: Any = _Probe
+    connection.create_module(
+        "sessions_vtab_probe", probe, use_bestindex_object=True, eponymous_only=True
+    )
+    try:
+        connection.execute("SELECT 1 FROM sessions_vtab_probe WHERE a IN (SELECT 1 WHERE 0)")
+    except apsw.SQLError:
+        return False
+    finally:
+        connection.create_module("sessions_vtab_probe", None)
+    return True
+
+
+def _create_all(
+    connection: apsw.Connection, sources: Mapping[str, OpenSource], default: str, home: str
+) -> None:
+    for name, source in sources.items():
+        connection.execute(f"ATTACH ':memory:' AS {quoted(name)}")
+        _create(connection, name, source)
+    _create(connection, home, sources[default])
+
+
+def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> None:
+    present = _present(connection) if schema == "temp" else set()
+    made = [(MODULE, name) for name in source.backend.resources]
+    made += [(FUNCTION_MODULE, name) for name in source.backend.routines]
+    for module, name in made:
+        if name not in present:
+            connection.execute(
+                f"CREATE VIRTUAL TABLE {quoted(schema)}.{quoted(name)}"
+                f" USING {module}({source.name})"
+            )
+
+
+def _present(connection: apsw.Connection) -> set[str]:
+    """Tables of the user's own file: ours in ``temp`` must not hide them."""
+    rows = connection.execute("SELECT name FROM main.sqlite_schema")
+    return {str(name) for (name,) in rows}
+
+
+class _Probe:
+    """A table without rows that takes IN as a set."""
+
+    @classmethod
+    def Connect(cls, *_: object) -> tuple[str, _Probe]:
+        return "CREATE TABLE x(a)", cls()
+
+    def BestIndexObject(self, info: apsw.IndexInfo) -> bool:
+        for index in range(info.nConstraint):
+            if info.get_aConstraintUsage_in(index):
+                info.set_aConstraintUsage_argvIndex(index, 1)
+                info.set_aConstraintUsage_in(index, True)
+        return True
+
+    def Open(self) -> _Probe:
+        return self
+
+    def Filter(self, *_: object) -> None:
+        return
+
+    def Eof(self) -> bool:
+        return True
+
+    def Close(self) -> None:
+        return
+
+    Disconnect = Destroy = Close

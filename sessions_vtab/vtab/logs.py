@@ -1,0 +1,113 @@
+"""The tables ``http_requests`` and ``writes``: what a connection sent, and what came of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import ClassVar, Final, Self
+
+from sessions_vtab.schema.model import Table
+from sessions_vtab.schema.tables import HTTP_REQUESTS, WRITES
+from sessions_vtab.spec import times
+from sessions_vtab.spec.backend import Backend, Context, Resource, Routine
+from sessions_vtab.spec.capability import AccessPath, Capability
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.write import Outcome, OutcomeState
+
+__all__ = ["Log", "Logs", "LogsBackend"]
+
+_KEPT: Final = 10_000
+
+
+class Log(Resource):
+    """The last rows of one kind, as a table."""
+
+    capability = Capability((AccessPath("log"),), rows=100, costly=False)
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._rows: deque[Row] = deque(maxlen=_KEPT)
+        self._numbers = count(1)
+
+    def add(self, values: Mapping[str, Value]) -> None:
+        """Appends a row; columns that are not named are NULL."""
+        numbered = {**values, "number": next(self._numbers)}
+        self._rows.append(tuple(numbered.get(name) for name in self.table.names))
+
+    def clear(self) -> None:
+        """Forgets all rows."""
+        self._rows.clear()
+
+    def amend(self, change: Callable[[dict[str, Value]], None]) -> None:
+        """Lets ``change`` edit each row, given as column name to value."""
+        for index, row in enumerate(self._rows):
+            values = dict(zip(self.table.names, row, strict=True))
+            change(values)
+            self._rows[index] = tuple(values.values())
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:  # noqa: ARG002
+        """All rows, as they were when the scan began."""
+        yield list(self._rows)
+
+
+class Logs:
+    """Both logs of a connection."""
+
+    def __init__(self) -> None:
+        self.requests = Log(HTTP_REQUESTS)
+        self.writes = Log(WRITES)
+
+    def wrote(self, source: str, outcome: Outcome) -> None:
+        """Adds a row to ``writes``."""
+        write = outcome.write
+        self.writes.add(
+            {
+                "statement": write.statement,
+                "source": source,
+                "table": write.table,
+                "action": write.action.value,
+                "key": write.key or _text(write.values.get("name")),
+                "outcome": outcome.state.value,
+                "http_status": outcome.http_status,
+                "error": None if outcome.error is None else str(outcome.error),
+                "answer_key": outcome.key,
+                "started": times.to_text(times.now()),
+                "elapsed_ms": outcome.elapsed_ms,
+            }
+        )
+
+    def rolled_back(self, statements: set[int]) -> None:
+        """Marks the sent writes of statements that SQLite rolled back afterwards."""
+
+        def mark(row: dict[str, Value]) -> None:
+            if row["statement"] in statements and row["outcome"] == OutcomeState.SENT.value:
+                row["outcome"] = OutcomeState.SENT_THEN_ROLLED_BACK.value
+
+        self.writes.amend(mark)
+
+
+class LogsBackend(Backend):
+    """The logs in the form of a backend, so that they are read like any other table."""
+
+    name: ClassVar[str] = "logs"
+    routines: Mapping[str, Routine] = {}
+
+    def __init__(self, logs: Logs) -> None:
+        tables = (logs.requests, logs.writes)
+        self.resources = {log.table.name: log for log in tables}
+
+    @classmethod
+    def open(cls, source: Source) -> Self:  # noqa: ARG003
+        """Empty logs."""
+        return cls(Logs())
+
+    def describe(self) -> str:
+        """Says that it is the connection's memory."""
+        return "this connection's memory"
+
+
+def _text(value: Value) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,93 @@
+"""Which statement is running, what it has spent, and whether it succeeded.
+
+APSW does not deliver ``xRollbackTo`` when a statement fails with a Python exception inside an open
+transaction, so nothing tells a virtual table that its rows of this statement are void. SQLite's
+trace does: when a statement ends, ``total_changes`` has grown by its rows only if it succeeded.
+https://sqlite.org/c3ref/trace_v2.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+
+__all__ = ["Statement", "StatementTracker"]
+
+
+@dataclass(slots=True, eq=False)
+class Statement:
+    """One run of one statement.
+
+    Attributes:
+        number: counted by the connection, from 1.
+        text: as SQLite runs it.
+        readonly: it changes no table by itself.
+        changes: ``total_changes`` when it began.
+        nested: changes made by statements that ran inside it.
+        written: rows it has written to our tables.
+        requests: HTTP requests it has spent.
+        marks: savepoint before its first row, by backend (``id``).
+    """
+
+    number: int
+    text: str = ""
+    readonly: bool = True
+    changes: int = 0
+    nested: int = 0
+    written: int = 0
+    requests: int = 0
+    marks: dict[int, int] = field(default_factory=dict)
+
+
+class StatementTracker:
+    """Follows the statements of a connection through its trace.
+
+    Args:
+        on_end: called with each statement that ended and whether it succeeded, if it wrote rows.
+    """
+
+    def __init__(
+        self, connection: apsw.Connection, on_end: Callable[[Statement, bool], None]
+    ) -> None:
+        self._on_end = on_end
+        self._active: dict[int, Statement] = {}
+        self._outside = Statement(0)
+        self._count = 0
+        self.last = self._outside
+        mask = apsw.SQLITE_TRACE_STMT | apsw.SQLITE_TRACE_PROFILE
+        connection.trace_v2(mask, self._traced, id=self)
+
+    @property
+    def current(self) -> Statement:
+        """The statement that began last and has not ended; a nameless one between statements."""
+        return next(reversed(self._active.values()), self._outside)
+
+    def restart(self) -> None:
+        """Counts from 1 again: the statements so far were our own."""
+        self._count = 0
+        self.last = self._outside
+
+    def _traced(self, event: dict[str, Any]) -> None:
+        if event["code"] == apsw.SQLITE_TRACE_PROFILE:
+            self._ended(event)
+        elif not event["trigger"]:
+            self._began(event)
+
+    def _began(self, event: dict[str, Any]) -> None:
+        self._count += 1
+        self.last = self._active[event["id"]] = Statement(
+            self._count, event["sql"], event["readonly"], event["total_changes"]
+        )
+
+    def _ended(self, event: dict[str, Any]) -> None:
+        statement = self._active.pop(event["id"], None)
+        if statement is None:
+            return
+        changed = event["total_changes"] - statement.changes
+        for other in self._active.values():
+            other.nested += changed
+        if statement.written:
+            self._on_end(statement, changed - statement.nested >= statement.written)

@@ -1,0 +1,309 @@
+"""The virtual table module and its tables: planning, and rows on their way to a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import apsw
+
+from sessions_vtab.errors import (
+    MissingParameterError,
+    QueuedWritesError,
+    UnsupportedError,
+)
+from sessions_vtab.plan.plan import Plan
+from sessions_vtab.plan.planner import plan_scan
+from sessions_vtab.plan.words import describe
+from sessions_vtab.schema.declare import declare_table
+from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.backend import Resource
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.spec.values import accept
+from sessions_vtab.spec.write import Action
+from sessions_vtab.vtab.best_index import give_answer, read_offer
+from sessions_vtab.vtab.cursor import ScanCursor
+from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.unit_of_work import Participant
+
+if TYPE_CHECKING:
+    from sessions_vtab.spec.capability import Writes
+
+__all__ = ["MODULE", "SourceModule", "SourceTable"]
+
+MODULE: Final = "sessions_vtab"
+"""Name of the module in ``CREATE VIRTUAL TABLE .. USING sessions_vtab(source)``."""
+
+_OLD_ROWS: Final = 10_000
+
+
+class SourceModule:
+    """``VTModule`` of all tables: its only argument is the name of a source."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._plans: dict[tuple[str, str], dict[str, Plan]] = {}
+
+    def Create(
+        self, connection: apsw.Connection, module: str, schema: str, name: str, *arguments: str
+    ) -> tuple[str, SourceTable]:
+        """Makes a table; refuses what is not one of our own CREATE VIRTUAL TABLE statements."""
+        if not self._host.installing:
+            msg = (
+                f"Virtual tables of {module} are made by sessions_vtab.connect() or register(),"
+                " not by CREATE VIRTUAL TABLE."
+            )
+            raise UnsupportedError(msg)
+        return self.Connect(connection, module, schema, name, *arguments)
+
+    def Connect(
+        self, connection: apsw.Connection, _module: str, schema: str, name: str, *arguments: str
+    ) -> tuple[str, SourceTable]:
+        """Connects a table that exists, also after a schema change was rolled back."""
+        (source_name,) = arguments
+        source = self._host.sources[source_name]
+        resource = source.backend.resources[name]
+        connection.vtab_config(apsw.SQLITE_VTAB_CONSTRAINT_SUPPORT, 1)
+        plans = self._plans.setdefault((source_name, name), {})
+        participant = self._host.unit.participant(schema, name, source)
+        table = SourceTable(self._host, source, resource, plans, participant)
+        return declare_table(resource.table), table
+
+
+class SourceTable:
+    """``VTTable`` of one table of one source.
+
+    Attributes:
+        resource: what reads it.
+        plans: every plan that SQLite may still hold in a prepared statement, by its words. They
+            are as many as there are shapes of scans, so none is ever dropped.
+        positions: index of each column in a row.
+        key: index of the key column.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        source: OpenSource,
+        resource: Resource,
+        plans: dict[str, Plan],
+        participant: Participant,
+    ) -> None:
+        self.resource = resource
+        self.plans = plans
+        self.positions: Mapping[str, int] = resource.table.positions
+        self.key = self.positions[resource.table.key]
+        self._host = host
+        self._source = source
+        self._participant = participant
+        self._old: dict[Value, Row] = {}
+        self._old_of = 0
+
+    @property
+    def title(self) -> str:
+        """``source.table``, for errors."""
+        return f"{self._source.name}.{self._table.name}"
+
+    @property
+    def _table(self) -> Table:
+        return self.resource.table
+
+    # Reading.
+
+    def BestIndexObject(self, info: apsw.IndexInfo) -> bool:
+        """Plans a scan; False refuses a combination in which something needed is not usable."""
+        offer = read_offer(info, self._table, sets=self._host.sets)
+        planned = plan_scan(
+            offer,
+            self._table,
+            self.resource.capability,
+            pushed=self._host.pushed,
+            where=self.title,
+        )
+        if planned is None:
+            return False
+        plan, answer = planned
+        give_answer(info, answer, self._remember(plan))
+        return True
+
+    def Open(self) -> ScanCursor:
+        """A cursor for one occurrence of the table in one run of a statement."""
+        return ScanCursor(self)
+
+    def read(self, scan: Scan) -> Iterator[Page]:
+        """The pages of a scan."""
+        return self.resource.scan(scan, self._context())
+
+    def require_sent(self) -> None:
+        """Raises QueuedWritesError if rows of earlier statements are not sent yet."""
+        if self._participant.store is None:
+            self._host.unit.require_sent(self._source, self._table.name, self.title)
+
+    def watched(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows; in a statement that writes, their old values are remembered by key."""
+        statement = self._host.statements.current
+        if statement.readonly or not self.resource.capability.writes.update:
+            return rows
+        if self._old_of != statement.number:
+            self._old = {}
+            self._old_of = statement.number
+        return self._remembered(rows)
+
+    def Disconnect(self) -> None:
+        """SQLite forgets the table."""
+
+    def Destroy(self) -> None:
+        """DROP TABLE; refused while rows of it wait to be sent, because they would be lost."""
+        if self._host.unit.queued(self._participant):
+            msg = f"{self.title} has writes that are not sent yet: COMMIT or ROLLBACK before DROP."
+            raise QueuedWritesError(msg)
+
+    # Writing.
+
+    def UpdateInsertRow(self, _rowid: int | None, fields: tuple[Any, ...]) -> int:
+        """INSERT of one row."""
+        conflict = self._host.connection.vtab_on_conflict()
+        if conflict == apsw.SQLITE_REPLACE:
+            msg = f"REPLACE would overwrite rows of {self.title} unseen; use UPDATE instead."
+            raise UnsupportedError(msg)
+        self._host.require_writable(self._source, f"INSERT INTO {self.title}")
+        given = {
+            column.name: value
+            for column, value in zip(self._table.columns, fields, strict=True)
+            if value is not None
+        }
+        values = self._insertable(given)
+        self._write(Action.INSERT, None, values, ignore=conflict == apsw.SQLITE_IGNORE)
+        # SQLite sets last_insert_rowid() to what is returned: leave it alone.
+        return self._host.connection.last_insert_rowid()
+
+    def UpdateChangeRow(self, key: Any, new_key: Any, fields: tuple[Any, ...]) -> None:
+        """UPDATE of one row: columns that the statement does not set come as ``no_change``."""
+        self._host.require_writable(self._source, f"UPDATE of {self.title}")
+        if new_key != key:
+            self._refuse(self._table.key, "update")
+        old = self._old.get(key)
+        changed: dict[str, Value] = {}
+        for place, (column, value) in enumerate(zip(self._table.columns, fields, strict=True)):
+            if value is apsw.no_change or place == self.key:
+                continue
+            if value is not None:
+                value = accept(column, value, f"{self.title}.{column.name}")  # noqa: PLW2901
+            if old is None or old[place] != value:
+                changed[column.name] = value
+        self._check(changed, self._writes.update, "update")
+        if changed:
+            self._write(Action.UPDATE, key, changed)
+        else:
+            self._host.statements.current.written += 1
+
+    def UpdateDeleteRow(self, key: Any) -> None:
+        """DELETE of one row."""
+        self._host.require_writable(self._source, f"DELETE FROM {self.title}")
+        if not self._writes.delete:
+            msg = f"Rows of {self.title} cannot be deleted. {self._remedy('delete')}"
+            raise UnsupportedError(msg.rstrip())
+        self._write(Action.DELETE, key, {})
+
+    # Transactions: see unit_of_work.
+
+    def Begin(self) -> None:
+        """Joins the transaction."""
+        self._host.unit.begin(self._participant)
+
+    def Sync(self) -> None:
+        """Makes the transaction final."""
+        self._host.unit.sync(self._participant)
+
+    def Commit(self) -> None:
+        """Ends the transaction."""
+        self._host.unit.commit(self._participant)
+
+    def Rollback(self) -> None:
+        """Undoes the transaction."""
+        self._host.unit.rollback(self._participant)
+
+    def Savepoint(self, level: int) -> None:
+        """Marks the present state."""
+        self._host.unit.savepoint(self._participant, level)
+
+    def Release(self, level: int) -> None:
+        """Forgets a mark."""
+        self._host.unit.release(self._participant, level)
+
+    def RollbackTo(self, level: int) -> None:
+        """Returns to a mark."""
+        self._host.unit.rollback_to(self._participant, level)
+
+    # Inside.
+
+    @property
+    def _writes(self) -> Writes:
+        return self.resource.capability.writes
+
+    def _context(self) -> Any:
+        return self._host.context(self._source, self._table.name)
+
+    def _remember(self, plan: Plan) -> str:
+        words = describe(plan)
+        for number in count(2):
+            known = self.plans.setdefault(words, plan)
+            if known == plan:
+                break
+            # The words tell two plans apart for people; this keeps them apart for certain.
+            words = f"{describe(plan)}; variant {number}"
+        return words
+
+    def _remembered(self, rows: Iterable[Row]) -> Iterator[Row]:
+        key = self.key
+        for row in rows:
+            if len(self._old) >= _OLD_ROWS:
+                del self._old[next(iter(self._old))]
+            self._old[row[key]] = row
+            yield row
+
+    def _insertable(self, given: Mapping[str, Value]) -> dict[str, Value]:
+        self._check(given, self._writes.insert, "insert")
+        missing = [name for name in self._writes.required if name not in given]
+        if missing:
+            msg = f"INSERT INTO {self.title} needs {' and '.join(missing)}. Nothing was written."
+            raise MissingParameterError(msg)
+        column = self._table.column
+        return {
+            name: accept(column(name), value, f"{self.title}.{name}")
+            for name, value in given.items()
+        }
+
+    def _check(self, values: Iterable[str], allowed: frozenset[str], action: str) -> None:
+        for name in values:
+            if name not in allowed:
+                self._refuse(name, action)
+
+    def _refuse(self, column: str, action: str) -> None:
+        if not (self._writes.update if action == "update" else self._writes.insert):
+            what = f"{self.title} takes no {action.upper()}"
+        elif action == "update":
+            what = f"{self.title}.{column} cannot change after creation"
+        else:
+            what = f"{self.title}.{column} cannot be given on INSERT: the source sets it"
+        remedy = self._remedy(column) or self._remedy(action)
+        msg = f"{what}. {remedy}".rstrip() + " Nothing was written."
+        raise UnsupportedError(msg)
+
+    def _remedy(self, about: str) -> str:
+        return self._writes.remedies.get(about, "")
+
+    def _write(
+        self,
+        action: Action,
+        key: Value,
+        values: Mapping[str, Value],
+        *,
+        ignore: bool = False,
+    ) -> None:
+        name = None if key is None else str(key)
+        self._host.unit.write(
+            self._participant, self._table.name, action, name, values, ignore=ignore
+        )

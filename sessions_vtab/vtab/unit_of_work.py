@@ -1,0 +1,316 @@
+"""Writes are a unit of work: what stands between BEGIN and COMMIT is sent together or not at all.
+
+A *transactional* backend has a store of its own with savepoints; it is written through, sees its
+own rows and commits with SQLite. For every other backend rows are queued on the connection, in
+statement order, and sent at the first ``xSync``: the end of the statement in autocommit, COMMIT
+otherwise. https://sqlite.org/vtab.html#xbegin and the sections after it describe the hooks.
+
+Everything carries a number drawn from one counter: rows, the moment a virtual table joined the
+transaction, and its savepoints. Rolling back to a moment voids what has a larger number.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count, groupby
+from typing import TYPE_CHECKING, Final
+
+from sessions_vtab.errors import (
+    BudgetError,
+    QueuedWritesError,
+    SessionsError,
+    UnknownOutcomeError,
+    WriteError,
+)
+from sessions_vtab.spec.backend import Transaction
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.write_queue import WriteQueue
+
+if TYPE_CHECKING:
+    from sessions_vtab.vtab.host import Host, OpenSource
+
+__all__ = ["Participant", "UnitOfWork"]
+
+_LOGGED: Final = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class Participant:
+    """One virtual table in the unit of work.
+
+    It belongs to the table's name, not to the object SQLite connected: a schema change that is
+    rolled back makes SQLite connect the table again in the middle of a transaction.
+
+    Attributes:
+        source: the source of the table.
+        joined: number of the moment it joined the transaction; None outside one.
+        marks: number of each savepoint it was told of, by SQLite's level.
+    """
+
+    source: OpenSource
+    joined: int | None = None
+    marks: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Transaction | None:
+        """The transaction of its backend's own store; None if its rows are queued."""
+        return self.source.backend.transaction
+
+    def leave(self) -> None:
+        """Forgets the transaction."""
+        self.joined = None
+        self.marks.clear()
+
+
+class UnitOfWork:
+    """The writes of one connection that are not final yet."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._clock = count(1)
+        self._queue = WriteQueue()
+        self._participants: dict[tuple[str, str], Participant] = {}
+        self._applied: deque[tuple[str, Outcome]] = deque(maxlen=_LOGGED)
+        self._sent_statements: set[int] = set()
+
+    def participant(self, schema: str, table: str, source: OpenSource) -> Participant:
+        """The participant of a table; the same one however often SQLite connects it."""
+        found = self._participants.get((schema, table))
+        if found is None or found.source is not source:
+            found = self._participants[schema, table] = Participant(source)
+        return found
+
+    # What SQLite tells.
+
+    def begin(self, participant: Participant) -> None:
+        """``xBegin``: the table joins the transaction."""
+        if participant.joined is None:
+            participant.joined = next(self._clock)
+            if participant.store is not None:
+                participant.store.begin()
+                participant.store.savepoint(participant.joined)
+
+    def savepoint(self, participant: Participant, level: int) -> None:
+        """``xSavepoint``: marks the present state as this level."""
+        _forget(participant.marks, level)
+        mark = participant.marks[level] = next(self._clock)
+        if participant.store is not None:
+            participant.store.savepoint(mark)
+
+    def release(self, participant: Participant, level: int) -> None:
+        """``xRelease``: forgets this level and those above; what was written stays."""
+        mark = participant.marks.get(level)
+        _forget(participant.marks, level)
+        if participant.store is not None and mark is not None:
+            participant.store.release(mark)
+
+    def rollback_to(self, participant: Participant, level: int) -> None:
+        """``xRollbackTo``: a level the table never saw is older than its joining, so all goes."""
+        mark = participant.marks.get(level, participant.joined)
+        _forget(participant.marks, level + 1)
+        if mark is not None:
+            self._void(participant, mark)
+
+    def sync(self, participant: Participant) -> None:
+        """``xSync``: the first one sends everything, stores last; a second finds nothing to do.
+
+        Raises:
+            WriteError: some rows failed; SQLite then rolls back.
+        """
+        if self._queue:
+            self._flush()
+        if participant.store is not None and participant.joined is not None:
+            self._commit_stores()
+
+    def commit(self, participant: Participant) -> None:
+        """``xCommit``: the transaction is over."""
+        participant.leave()
+        self._sent_statements.clear()
+
+    def rollback(self, participant: Participant) -> None:
+        """``xRollback``: nothing of this table is sent; what was sent already is recorded so."""
+        joined, store = participant.joined, participant.store
+        participant.leave()
+        if store is not None and joined is not None:
+            store.rollback()
+            self._applied.clear()
+        self._queue.drop(lambda entry: entry.participant == id(participant))
+        if self._sent_statements:
+            self._host.logs.rolled_back(self._sent_statements)
+            self._sent_statements.clear()
+
+    def statement_ended(self, statement: Statement, succeeded: bool) -> None:
+        """A statement that wrote rows is over; one that failed takes its rows with it."""
+        stores = self._stores()
+        for backend, mark in statement.marks.items():
+            store = stores.get(backend)
+            if store is None:
+                continue
+            if not succeeded:
+                store.rollback_to(mark)
+            store.release(mark)
+        if not succeeded:
+            self._queue.drop(lambda entry: entry.statement == statement.number)
+            self._forget_applied(lambda write: write.statement == statement.number)
+
+    # What the tables tell.
+
+    def write(
+        self,
+        participant: Participant,
+        table: str,
+        action: Action,
+        key: str | None,
+        values: Mapping[str, Value],
+        *,
+        ignore: bool = False,
+    ) -> None:
+        """Writes one row: into the store, or into the queue.
+
+        Raises:
+            BudgetError: the statement writes more rows than ``max_writes``.
+            SessionsError: the store refused the row.
+        """
+        statement = self._host.statements.current
+        number = next(self._clock)
+        write = Write(number, statement.number, table, action, key, values, ignore)
+        if participant.store is not None:
+            self._apply(participant, participant.store, write, statement)
+        else:
+            self._check_budget(participant.source, write, statement)
+            self._queue.append(write, participant.source.name, id(participant))
+        statement.written += 1
+
+    def queued(self, participant: Participant) -> bool:
+        """Whether rows of this table wait to be sent."""
+        return any(entry.participant == id(participant) for entry in self._queue)
+
+    def require_sent(self, source: OpenSource, table: str | None, what: str) -> None:
+        """Raises QueuedWritesError if a read would miss rows of earlier statements.
+
+        Args:
+            source: the source that is read.
+            table: the table; None for any table of the source.
+            what: the name for the message.
+        """
+        if not self._queue:
+            return
+        current = self._host.statements.current.number
+        for entry in self._queue:
+            same = entry.source == source.name and table in {None, entry.table}
+            if same and entry.statement != current:
+                msg = (
+                    f"{what} cannot be used: this transaction has writes to {source.name}"
+                    f".{entry.table} that are not sent yet. COMMIT first, or ask with RETURNING."
+                )
+                raise QueuedWritesError(msg)
+
+    # Inside.
+
+    def _apply(
+        self, participant: Participant, store: Transaction, write: Write, statement: Statement
+    ) -> None:
+        backend = participant.source.backend
+        self.begin(participant)
+        if id(backend) not in statement.marks and self._host.connection.in_transaction:
+            mark = statement.marks[id(backend)] = next(self._clock)
+            store.savepoint(mark)
+        outcome = backend.apply(write, self._host.context(participant.source, write.table))
+        self._applied.append((participant.source.name, outcome))
+
+    def _check_budget(self, source: OpenSource, write: Write, statement: Statement) -> None:
+        limit = self._host.budget.max_writes
+        limit = source.settings.max_writes if limit is None else limit
+        if statement.written >= limit:
+            verb = {Action.INSERT: "insert", Action.UPDATE: "change", Action.DELETE: "remove"}
+            msg = (
+                f"The statement would {verb[write.action]} more than {limit} rows of"
+                f" {source.name}.{write.table} (max_writes). Nothing was sent."
+                " Narrow it with WHERE, or raise max_writes."
+            )
+            raise BudgetError(msg)
+
+    def _void(self, participant: Participant, mark: int) -> None:
+        if participant.store is not None:
+            participant.store.rollback_to(mark)
+            self._forget_applied(lambda write: write.number > mark)
+        else:
+            self._queue.drop(
+                lambda entry: entry.participant == id(participant) and entry.number > mark
+            )
+
+    def _forget_applied(self, void: Callable[[Write], bool]) -> None:
+        kept = [(name, outcome) for name, outcome in self._applied if not void(outcome.write)]
+        self._applied = deque(kept, maxlen=_LOGGED)
+
+    def _stores(self) -> dict[int, Transaction]:
+        found = {}
+        for one in self._participants.values():
+            if one.store is not None and one.joined is not None:
+                found[id(one.source.backend)] = one.store
+        return found
+
+    def _commit_stores(self) -> None:
+        for store in self._stores().values():
+            store.commit()
+        for one in self._participants.values():
+            if one.store is not None:
+                one.leave()
+        for name, outcome in self._applied:
+            self._host.logs.wrote(name, outcome)
+            self._sent_statements.add(outcome.write.statement)
+        self._applied.clear()
+
+    def _flush(self) -> None:
+        """Sends the queue, a source after the other in the order of their first rows."""
+        rows = self._queue.take()
+        order = {name: place for place, name in enumerate(dict.fromkeys(e.source for e, _ in rows))}
+        rows.sort(key=lambda pair: order[pair[0].source])
+        failed: list[Outcome] = []
+        total = len(rows)
+        for name, group in groupby(rows, key=lambda pair: pair[0].source):
+            writes = [write for _, write in group]
+            if failed:
+                self._note(name, (Outcome(write, OutcomeState.NOT_SENT) for write in writes))
+            else:
+                failed = self._send(name, writes)
+        if failed:
+            raise _failure(failed, total)
+
+    def _send(self, name: str, writes: list[Write]) -> list[Outcome]:
+        source = self._host.sources[name]
+        self._sent_statements.update(write.statement for write in writes)
+        context = self._host.context(source, writes[0].table)
+        return self._note(name, source.backend.send(writes, context))
+
+    def _note(self, name: str, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        failed = []
+        for outcome in outcomes:
+            self._host.logs.wrote(name, outcome)
+            if outcome.state not in {OutcomeState.SENT, OutcomeState.SKIPPED}:
+                failed.append(outcome)
+        return failed
+
+
+def _forget(marks: dict[int, int], level: int) -> None:
+    for one in [one for one in marks if one >= level]:
+        del marks[one]
+
+
+def _failure(failed: list[Outcome], total: int) -> SessionsError:
+    """The error of a flush: the only row's own error, or one that counts."""
+    first = next((one for one in failed if one.error is not None), failed[0])
+    if total == 1 and first.error is not None:
+        return first.error
+    unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
+    sent = total - len(failed)
+    msg = (
+        f"{len(failed)} of {total} writes did not succeed ({sent} were sent"
+        f"{f', {unknown} have an unknown outcome' if unknown else ''})."
+        f" The first: {first.error}. The table writes has one row for each."
+    )
+    return UnknownOutcomeError(msg) if unknown else WriteError(msg)
