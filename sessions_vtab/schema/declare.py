@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sessions_vtab.schema.model import Column, ColumnType, Function, Table
 
-__all__ = ["declare_function", "declare_table", "quoted", "sql_type"]
+__all__ = ["declare_function", "declare_rows", "declare_table", "quoted", "sql_type"]
 
 # All but the numbers have TEXT affinity: a column declared DATETIME or JSON would be NUMERIC to
 # SQLite and compare wrongly (https://sqlite.org/datatype3.html, section 3.1).
@@ -35,6 +35,11 @@ def declare_table(table: Table) -> str:
     """The CREATE TABLE text for ``sqlite3_declare_vtab``."""
     body = ", ".join(_definition(column, table.key) for column in table.columns)
     return f"CREATE TABLE x({body}, PRIMARY KEY({quoted(table.key)})) WITHOUT ROWID"
+
+
+def declare_rows(table: Table) -> str:
+    """As ``declare_table``, for rows that no key tells apart."""
+    return f"CREATE TABLE x({', '.join(map(_definition, table.columns))})"
 
 
 def declare_function(function: Function) -> str:

@@ -7,7 +7,7 @@ it can do, and answers scans and writes. It never sees SQLite.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
@@ -25,11 +25,22 @@ Arguments: TypeAlias = Mapping[str, Value]
 
 
 class Context(Protocol):
-    """What a backend may ask of the statement that is running."""
+    """What a backend may ask of the statement that is running.
+
+    ``spend`` and ``record`` may be called from other threads, one call at a time; the rest only
+    from the statement's own.
+    """
 
     @property
     def statement(self) -> int:
         """Number of the statement within its connection, from 1."""
+
+    @property
+    def memory(self) -> MutableMapping[object, object]:
+        """What backends keep for the rest of the statement, the same for all of its scans.
+
+        The engine drops it when the statement ends; what is under way then is given up.
+        """
 
     def interrupted(self) -> bool:
         """Whether the user wants the statement to stop. Waits look at it every 50 ms."""
@@ -57,6 +68,13 @@ class Resource(ABC):
 
         Raises:
             SessionsError: naming source, table, call and remedy.
+        """
+
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:  # noqa: B027
+        """Starts reads that will probably be asked for soon, without waiting for them.
+
+        The same ``Scan`` given to ``scan`` later picks the answer up. What is not picked up is
+        dropped when the statement ends. Doing nothing is right, and slower.
         """
 
 

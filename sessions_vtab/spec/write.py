@@ -45,6 +45,8 @@ class Write:
         values: INSERT: the columns that are not NULL; UPDATE: the columns that change; canonical
             texts of times, minified JSON.
         ignore: INSERT OR IGNORE: a row that exists already is skipped.
+        returning: the outcome has to carry the row (RETURNING). Where the service does not answer
+            with it, that costs a request; false saves it.
     """
 
     number: int
@@ -54,6 +56,7 @@ class Write:
     key: str | None
     values: Mapping[str, Value]
     ignore: bool = False
+    returning: bool = True
 
 
 @dataclass(frozen=True, slots=True)

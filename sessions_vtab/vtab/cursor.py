@@ -8,7 +8,7 @@ empty until the end. A row costs one call of ``Next`` and calls into C for each 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -17,6 +17,7 @@ from sessions_vtab.plan.binding import bind
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.vtab.look_ahead import LookAhead
 from sessions_vtab.vtab.memo import Memo, Recording
 
 if TYPE_CHECKING:
@@ -31,7 +32,18 @@ _END: Final[Callable[[], int]] = (None,).__len__
 class ScanCursor:
     """``VTCursor`` of a table (https://rogerbinns.github.io/apsw/vtable.html#vtcursor-class)."""
 
-    __slots__ = ("Column", "Eof", "_memo", "_pages", "_rows", "_table", "row")
+    __slots__ = (
+        "Column",
+        "Eof",
+        "_ahead",
+        "_memo",
+        "_page",
+        "_pages",
+        "_place",
+        "_rows",
+        "_table",
+        "row",
+    )
 
     Column: Callable[[int], Any]
     """Value of a column of the current row."""
@@ -40,7 +52,11 @@ class ScanCursor:
 
     def __init__(self, table: SourceTable) -> None:
         self._table = table
-        self._memo = Memo() if table.resource.capability.costly else None
+        costly = table.resource.capability.costly
+        self._memo = Memo() if costly else None
+        self._ahead = LookAhead() if costly else None
+        self._page: Page = ()
+        self._place = 0
         self._pages: Iterator[Page] = iter(())
         self._rows: Iterator[Row] = iter(())
         self.row: Row = ()
@@ -52,7 +68,7 @@ class ScanCursor:
         plan = self._table.plans[words]
         scan = bind(plan, arguments)
         self._pages = iter(()) if scan is None else self._read(plan, scan, words, arguments)
-        rows: Iterator[Row] = chain.from_iterable(self._pages)
+        rows = chain.from_iterable(self._pages) if self._memo is None else self._walk(self._pages)
         if scan is not None and scan.parameters:
             rows = _echoed(rows, self._table, scan)
         self._rows = self._table.watched(rows)
@@ -79,8 +95,21 @@ class ScanCursor:
         self._rows = iter(())
         _close(self._pages)
         self._pages = iter(())
+        self._table.closed(self)
         if self._memo is not None:
             self._memo.close()
+
+    def upcoming(self, column: int) -> Iterator[Value]:
+        """Values of a column in the rows of the page behind the current one."""
+        rows = self._page if isinstance(self._page, list) else []
+        return (row[column] for row in islice(rows, self._place + 1, None))
+
+    def _walk(self, pages: Iterator[Page]) -> Iterator[Row]:
+        """The rows, keeping track of the page they are on."""
+        for page in pages:
+            self._page = page
+            for self._place, row in enumerate(page):
+                yield row
 
     def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterator[Page]:
         _close(self._pages)
@@ -88,6 +117,8 @@ class ScanCursor:
             return self._table.read(scan)
         key = (words, *map(_hashable, arguments))
         known = self._memo.get(key)
+        if self._ahead is not None:
+            self._table.prefetch(self._ahead.asked(scan, self._table.others(self)))
         if known is None:
             known = Recording(self._table.read(scan))
             self._memo.put(key, known, lookup=plan.path.unique)

@@ -11,8 +11,10 @@ import apsw
 from sessions_vtab.errors import BudgetError, ReadOnlyError
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.predicate import Predicate, Value
+from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.vtab.logs import Logs
+from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.statements import Statement, StatementTracker
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
 
@@ -47,7 +49,9 @@ class Host:
         sources: by name.
         logs: what was sent.
         pushed: conditions found by the front door, by the text that stands for them in SQL.
+        cursors: open cursors over costly tables, in the order they were opened.
         budget: limits the user set for this connection.
+        returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
     """
@@ -65,7 +69,11 @@ class Host:
         self.logs = Logs()
         self.pushed: dict[str, Predicate] = {}
         self.budget = Budget()
+        self.cursors: list[Outer] = []
         self.installing = False
+        self.returning: set[str] = set()
+        self._captured: dict[int, Row] = {}
+        self._captured_of = 0
         self.sets = True
         self.unit = UnitOfWork(self)
         self.statements = StatementTracker(connection, self.unit.statement_ended)
@@ -82,6 +90,26 @@ class Host:
     def context(self, source: OpenSource, table: str) -> StatementContext:
         """What a backend may ask of the statement that is running."""
         return StatementContext(self, source, table, self.statements.current)
+
+    def capturing(self, statement: int) -> bool:
+        """Whether the rows of this statement are wanted by a RETURNING list."""
+        if statement == self._captured_of:
+            return True
+        current = self.statements.current
+        if current.number != statement or current.text not in self.returning:
+            return False
+        self._captured = {}
+        self._captured_of = statement
+        return True
+
+    def capture(self, statement: int, number: int, row: Row | None) -> None:
+        """Keeps a written row, by the number of its write, if its statement wants it."""
+        if self.returning and row is not None and self.capturing(statement):
+            self._captured[number] = row
+
+    def captured_rows(self) -> list[Row]:
+        """The captured rows in statement order."""
+        return [row for _, row in sorted(self._captured.items())]
 
     def require_writable(self, source: OpenSource, what: str) -> None:
         """Raises ReadOnlyError if the connection or the source may only be read."""

@@ -10,6 +10,7 @@ import apsw
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
+from sessions_vtab.vtab.captured import CapturedModule, captured_name
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule, ShapeCheck
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
@@ -52,6 +53,9 @@ def install(
         MODULE: SourceModule(host),
         FUNCTION_MODULE: FunctionModule(host, refusal),
     }
+    captured = _captured_modules(host, sources)
+    for name, module in captured.items():
+        connection.create_module(name, module, use_bestindex_object=True, eponymous_only=True)
     for name, module in modules.items():
         connection.create_module(
             name,
@@ -68,6 +72,14 @@ def install(
         host.installing = False
     host.statements.restart()
     return host
+
+
+def _captured_modules(host: Host, sources: Mapping[str, OpenSource]) -> dict[str, Any]:
+    return {
+        captured_name(source.name, name): CapturedModule(host, resource.table)
+        for source in sources.values()
+        for name, resource in source.backend.resources.items()
+    }
 
 
 def sets_work(connection: apsw.Connection) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ from sessions_vtab.spec.write import Action
 from sessions_vtab.vtab.best_index import give_answer, read_offer
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.unit_of_work import Participant
 
 if TYPE_CHECKING:
@@ -130,10 +132,29 @@ class SourceTable:
 
     def Open(self) -> ScanCursor:
         """A cursor for one occurrence of the table in one run of a statement."""
-        return ScanCursor(self)
+        cursor = ScanCursor(self)
+        if self.resource.capability.costly:
+            self._host.cursors.append(cursor)
+        return cursor
+
+    def closed(self, cursor: ScanCursor) -> None:
+        """A cursor was closed."""
+        if cursor in self._host.cursors:
+            self._host.cursors.remove(cursor)
+
+    def others(self, cursor: ScanCursor) -> list[Outer]:
+        """The other open cursors over costly tables, in the order they were opened."""
+        return [one for one in self._host.cursors if one is not cursor]
+
+    def prefetch(self, scans: list[Scan]) -> None:
+        """Starts reads that will be asked for soon."""
+        if scans:
+            self.resource.prefetch(scans, self._context())
 
     def read(self, scan: Scan) -> Iterator[Page]:
-        """The pages of a scan."""
+        """The pages of a scan; whole rows where RETURNING will ask for them."""
+        if self._wants_whole_rows():
+            scan = replace(scan, columns=frozenset(self._table.names))
         return self.resource.scan(scan, self._context())
 
     def require_sent(self) -> None:
@@ -144,7 +165,8 @@ class SourceTable:
     def watched(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows; in a statement that writes, their old values are remembered by key."""
         statement = self._host.statements.current
-        if statement.readonly or not self.resource.capability.writes.update:
+        known = self._writes.update or self._wants_whole_rows()
+        if statement.readonly or not known:
             return rows
         if self._old_of != statement.number:
             self._old = {}
@@ -197,7 +219,7 @@ class SourceTable:
         if changed:
             self._write(Action.UPDATE, key, changed)
         else:
-            self._host.statements.current.written += 1
+            self._host.unit.unchanged(old)
 
     def UpdateDeleteRow(self, key: Any) -> None:
         """DELETE of one row."""
@@ -205,7 +227,7 @@ class SourceTable:
         if not self._writes.delete:
             msg = f"Rows of {self.title} cannot be deleted. {self._remedy('delete')}"
             raise UnsupportedError(msg.rstrip())
-        self._write(Action.DELETE, key, {})
+        self._write(Action.DELETE, key, {}, before=self._old.get(key))
 
     # Transactions: see unit_of_work.
 
@@ -245,6 +267,10 @@ class SourceTable:
 
     def _context(self) -> Any:
         return self._host.context(self._source, self._table.name)
+
+    def _wants_whole_rows(self) -> bool:
+        host = self._host
+        return bool(host.returning) and host.capturing(host.statements.current.number)
 
     def _remember(self, plan: Plan) -> str:
         words = describe(plan)
@@ -302,8 +328,14 @@ class SourceTable:
         values: Mapping[str, Value],
         *,
         ignore: bool = False,
+        before: Row | None = None,
     ) -> None:
-        name = None if key is None else str(key)
         self._host.unit.write(
-            self._participant, self._table.name, action, name, values, ignore=ignore
+            self._participant,
+            self._table.name,
+            action,
+            None if key is None else str(key),
+            values,
+            ignore=ignore,
+            before=before,
         )

@@ -26,6 +26,7 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.spec.backend import Transaction
 from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.vtab.statements import Statement
 from sessions_vtab.vtab.write_queue import WriteQueue
@@ -121,8 +122,7 @@ class UnitOfWork:
         Raises:
             WriteError: some rows failed; SQLite then rolls back.
         """
-        if self._queue:
-            self._flush()
+        self.flush()
         if participant.store is not None and participant.joined is not None:
             self._commit_stores()
 
@@ -168,8 +168,18 @@ class UnitOfWork:
         values: Mapping[str, Value],
         *,
         ignore: bool = False,
+        before: Row | None = None,
     ) -> None:
         """Writes one row: into the store, or into the queue.
+
+        Args:
+            participant: the virtual table.
+            table: its name.
+            action: what happens to the row.
+            key: its name; None for an INSERT.
+            values: what the statement gives, canonical.
+            ignore: skip a row that exists already.
+            before: the row as it was, where RETURNING answers with that.
 
         Raises:
             BudgetError: the statement writes more rows than ``max_writes``.
@@ -184,6 +194,13 @@ class UnitOfWork:
             self._check_budget(participant.source, write, statement)
             self._queue.append(write, participant.source.name, id(participant))
         statement.written += 1
+        self._host.capture(statement.number, number, before)
+
+    def unchanged(self, row: Row | None) -> None:
+        """An UPDATE that changes nothing: counted and returned, not sent."""
+        statement = self._host.statements.current
+        statement.written += 1
+        self._host.capture(statement.number, next(self._clock), row)
 
     def queued(self, participant: Participant) -> bool:
         """Whether rows of this table wait to be sent."""
@@ -209,6 +226,28 @@ class UnitOfWork:
                 )
                 raise QueuedWritesError(msg)
 
+    def flush(self) -> None:
+        """Sends the queue, a source after the other in the order of their first rows.
+
+        Raises:
+            WriteError: some rows failed; ``writes`` has the outcome of each.
+        """
+        if not self._queue:
+            return
+        rows = self._queue.take()
+        order = {name: place for place, name in enumerate(dict.fromkeys(e.source for e, _ in rows))}
+        rows.sort(key=lambda pair: order[pair[0].source])
+        failed: list[Outcome] = []
+        total = len(rows)
+        for name, group in groupby(rows, key=lambda pair: pair[0].source):
+            writes = [write for _, write in group]
+            if failed:
+                self._note(name, (Outcome(write, OutcomeState.NOT_SENT) for write in writes))
+            else:
+                failed = self._send(name, writes)
+        if failed:
+            raise _failure(failed, total)
+
     # Inside.
 
     def _apply(
@@ -221,6 +260,7 @@ class UnitOfWork:
             store.savepoint(mark)
         outcome = backend.apply(write, self._host.context(participant.source, write.table))
         self._applied.append((participant.source.name, outcome))
+        self._host.capture(write.statement, write.number, outcome.row)
 
     def _check_budget(self, source: OpenSource, write: Write, statement: Statement) -> None:
         limit = self._host.budget.max_writes
@@ -265,22 +305,6 @@ class UnitOfWork:
             self._sent_statements.add(outcome.write.statement)
         self._applied.clear()
 
-    def _flush(self) -> None:
-        """Sends the queue, a source after the other in the order of their first rows."""
-        rows = self._queue.take()
-        order = {name: place for place, name in enumerate(dict.fromkeys(e.source for e, _ in rows))}
-        rows.sort(key=lambda pair: order[pair[0].source])
-        failed: list[Outcome] = []
-        total = len(rows)
-        for name, group in groupby(rows, key=lambda pair: pair[0].source):
-            writes = [write for _, write in group]
-            if failed:
-                self._note(name, (Outcome(write, OutcomeState.NOT_SENT) for write in writes))
-            else:
-                failed = self._send(name, writes)
-        if failed:
-            raise _failure(failed, total)
-
     def _send(self, name: str, writes: list[Write]) -> list[Outcome]:
         source = self._host.sources[name]
         self._sent_statements.update(write.statement for write in writes)
@@ -291,6 +315,7 @@ class UnitOfWork:
         failed = []
         for outcome in outcomes:
             self._host.logs.wrote(name, outcome)
+            self._host.capture(outcome.write.statement, outcome.write.number, outcome.row)
             if outcome.state not in {OutcomeState.SENT, OutcomeState.SKIPPED}:
                 failed.append(outcome)
         return failed

@@ -1,0 +1,221 @@
+"""Rows that break careless code: the data set of the conformance suite.
+
+Quotes, NUL, emoji, text from right to left, numbers at the edge of 64 bits, empty texts, NULLs,
+large JSON, instants with six and nine digits and equal ones, the years 1 and 9999, labels with
+odd keys, texts that look like numbers or times, LIKE and GLOB wildcards, texts that differ only in
+case. The rows are the same in every run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import cycle
+from typing import Any, Final, TypeAlias
+
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.spec.predicate import Value
+
+__all__ = ["ODD_KEYS", "TEXTS", "TIMES", "Rows", "event_rows", "load", "session_rows"]
+
+Rows: TypeAlias = Sequence[Mapping[str, Value]]
+"""Rows as column name to value; absent columns are NULL."""
+
+TEXTS: Final[tuple[str | None, ...]] = (
+    "plain",
+    "Plain",
+    "PLAIN",
+    "",
+    None,
+    " ",
+    "plain ",
+    "O'Brien",
+    'say "hi"',
+    "''",
+    "a\x00b",
+    "a",
+    "\U0001f600 smile",
+    "caf\u00e9",
+    "CAF\u00c9",
+    "cafe\u0301",
+    "\u05e9\u05dc\u05d5\u05dd",
+    "\u202eabc",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "1",
+    "01",
+    "1.0",
+    "1e0",
+    "0x1",
+    " 1",
+    "10",
+    "2026-01-01",
+    "2026-01-01 09:00:00",
+    "100%",
+    "100",
+    "under_score",
+    "underXscore",
+    "[abc]",
+    "*?",
+    "back\\slash",
+    "line\nbreak",
+    "NULL",
+    "; DROP TABLE x; --",
+    "z" * 3000,
+)
+"""Texts of ``display_name``, each with a trap of its own."""
+
+TIMES: Final = (
+    "0001-01-01 00:00:00.000000",
+    "1969-12-31 23:59:59.999999",
+    "2024-02-29 12:00:00.000000",
+    "2026-01-01 08:59:59.999999",
+    "2026-01-01 09:00:00.000000",
+    "2026-01-01 09:00:00.000000",
+    "2026-01-01 09:00:00.000001",
+    "2026-01-01 09:00:00.000000001",
+    "2026-01-01 09:00:00.123456789",
+    "2026-01-01 09:00:00.123456",
+    "2026-01-01 10:30:00.500000",
+    "2026-02-01 00:00:00.000000",
+    "9999-12-31 23:59:59.999999",
+)
+"""Canonical texts of instants; two of them are equal."""
+
+ODD_KEYS: Final = (
+    "a.b",
+    "$",
+    "$.x",
+    "",
+    " ",
+    'quo"te',
+    "apo'strophe",
+    "[0]",
+    "0",
+    "*",
+    "caf\u00e9",
+    "\U0001f511",
+    "a:b",
+)
+"""Keys of JSON objects that are read wrongly when a key is taken for a path."""
+
+_LABELS: Final[tuple[dict[str, str] | None, ...]] = (
+    None,
+    {},
+    {"env": "prod"},
+    {"env": "dev", "team": "a"},
+    {"env": "prod", "team": "b"},
+    {"env": ""},
+    {"team": "1"},
+)
+_STATES: Final[tuple[dict[str, Any] | None, ...]] = (
+    None,
+    {},
+    {"n": 1, "list": [1, "two", None], "deep": {"x": {"y": "z"}}},
+    {"n": "1", "flag": True, "none": None},
+    {"n": 9223372036854775807, "real": 1.5, "text": "O'Brien"},
+    dict.fromkeys(ODD_KEYS, "odd"),
+    {"large": "x" * 20_000, "many": list(range(500))},
+    {"quote": 'a"b', "nul": "a\u0000b", "emoji": "\U0001f600"},
+)
+_USERS: Final = ("ann", "bob", "Ann", "7", "07", "o'neil", "\u5f20\u4f1f", "2026-01-01")
+_TURNS: Final = (
+    "hello",
+    "What's the weather?",
+    "",
+    "100% sure_ly",
+    "\U0001f600\u05e9\u05dc\u05d5\u05dd",
+    "a\x00b",
+    "line\nbreak",
+    "42",
+)
+
+
+def session_rows(*, odd_labels: bool = False) -> Rows:
+    """The sessions.
+
+    Args:
+        odd_labels: labels also have ``ODD_KEYS``, which some services refuse as keys of labels.
+            ``state`` has them always.
+    """
+    labels = (*_LABELS, dict.fromkeys(ODD_KEYS, "odd")) if odd_labels else _LABELS
+    parts = zip(TEXTS, cycle(labels), cycle(_STATES), cycle(_USERS), cycle(TIMES), strict=False)
+    return [
+        {
+            "name": f"sessions/{session_id}",
+            "session_id": session_id,
+            "user_id": user,
+            "display_name": text,
+            "labels": _json(label),
+            "state": _json(state),
+            "create_time": created,
+            "update_time": TIMES[(place * 5) % len(TIMES)],
+            "expire_time": "9999-01-01 00:00:00.000000" if place % 4 == 0 else None,
+        }
+        for (place, (text, label, state, user, created)), session_id in zip(
+            enumerate(parts), _ids(), strict=False
+        )
+    ]
+
+
+def event_rows() -> Rows:
+    """Events of the first sessions: none, one or several each."""
+    return list(_events())
+
+
+def load(
+    execute: Callable[..., Any], schema: str, table: str, rows: Rows, columns: Collection[str]
+) -> None:
+    """Inserts rows through SQL, one statement a row.
+
+    Args:
+        execute: a connection's ``execute``.
+        schema: the table's schema.
+        table: its name.
+        rows: what to insert.
+        columns: of these, the columns that the table takes on INSERT.
+    """
+    for row in rows:
+        given = {name: value for name, value in row.items() if name in columns}
+        names = ", ".join(map(quoted, given))
+        places = ", ".join("?" * len(given))
+        text = f"INSERT INTO {quoted(schema)}.{quoted(table)}({names}) VALUES ({places})"
+        execute(text, tuple(given.values()))
+
+
+def _ids() -> Iterator[str]:
+    """Ids that any service takes, among them some that look like numbers and times."""
+    yield from ("s-a", "S-B", "1", "01", "9223372036854775807", "2026-01-01", "s-A", "s_a", "sxa")
+    for number in range(100):
+        yield f"s-{number:03d}"
+
+
+def _events() -> Iterator[dict[str, Value]]:
+    number = 0
+    for place, session in enumerate(session_rows()[:30]):
+        for turn in range(place % 4):
+            text = _TURNS[number % len(_TURNS)]
+            author = "user" if turn % 2 == 0 else ("agent", "Agent", "o'agent")[number % 3]
+            parts: list[dict[str, Any]] = [{"text": text}]
+            if number % 5 == 4:
+                call = {"name": "get_weather", "args": {"city": "K\u00f6ln", "n": number}}
+                parts = [{"functionCall": call}]
+            content = {"role": "user" if author == "user" else "model", "parts": parts}
+            number += 1
+            yield {
+                "name": f"{session['name']}/events/e{number:03d}",
+                "session_name": session["name"],
+                "session_id": session["session_id"],
+                "event_id": f"e{number:03d}",
+                "timestamp": TIMES[number % len(TIMES)],
+                "author": author,
+                "content": None if number % 7 == 6 else _json(content),  # noqa: PLR2004
+                "text": text if "text" in parts[0] and number % 7 != 6 else None,  # noqa: PLR2004
+            }
+
+
+def _json(value: object) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,117 @@
+"""Joins over costly tables: the inner side's next reads are started while this one is used.
+
+SQLite joins by nested loops: for each row of the outer side it asks the inner side for one key. The
+outer cursor has a page of rows in memory, so the next keys can be seen coming. No statement is
+rewritten for this: the open cursor whose current row holds the key that is asked for *is* the outer
+side. How far to look ahead is learnt: not at all at first, then 2, 8, 16 keys as the predictions
+come true, and half as far for each row that SQLite skips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Final, Protocol
+
+from sessions_vtab.spec.predicate import AllOf, Compare, Field, Op, Predicate, Value
+from sessions_vtab.spec.scan import Row, Scan
+
+__all__ = ["LookAhead", "Outer", "key_of"]
+
+_STEPS: Final = (0, 2, 8, 16)
+_FULL: Final = 3
+
+
+class Outer(Protocol):
+    """An open cursor with rows in memory."""
+
+    row: Row
+
+    def upcoming(self, column: int) -> Iterator[Value]:
+        """Values of a column in the rows after the current one, as far as they are known."""
+
+
+def key_of(scan: Scan) -> tuple[str, Value] | None:
+    """The column and value of a read by a single key; None for any other read."""
+    if len(scan.path.keys) != 1:
+        return None
+    (column,) = scan.path.keys
+    values = scan.given(column)
+    return (column, values[0]) if values is not None and len(values) == 1 else None
+
+
+class LookAhead:
+    """Predicts the keys one cursor will be asked for."""
+
+    def __init__(self) -> None:
+        self._step = 0
+        self._foreseen: list[Value] = []
+        self._started: set[Value] = set()
+        self._link: tuple[Outer, int] | None = None
+
+    def asked(self, scan: Scan, others: Sequence[Outer]) -> list[Scan]:
+        """Takes note of a read and returns the reads that should be started now, if any.
+
+        Args:
+            scan: the read that SQLite asks for.
+            others: the other open cursors of the connection.
+        """
+        key = key_of(scan)
+        if key is None:
+            return []
+        column, value = key
+        self._learn(value)
+        if self._link is None or not _holds(self._link, value):
+            self._link = _find(others, value)
+        self._foresee(value)
+        return [_with_key(scan, column, one) for one in self._to_start()]
+
+    def _learn(self, value: Value) -> None:
+        """One step up when the key was the next one foreseen, down for each that was skipped."""
+        if value not in self._foreseen:
+            self._step = 0
+            return
+        skipped = self._foreseen.index(value)
+        self._step = max(self._step - skipped, 0) if skipped else min(self._step + 1, _FULL)
+
+    def _foresee(self, value: Value) -> None:
+        """The next distinct keys of the outer side, as far as its page and the window reach."""
+        coming: Iterator[Value] = iter(())
+        if self._link is not None:
+            outer, place = self._link
+            coming = outer.upcoming(place)
+        distinct = dict.fromkeys(one for one in coming if one is not None and one != value)
+        self._foreseen = list(islice(distinct, _STEPS[_FULL]))
+        self._started.intersection_update(self._foreseen)
+
+    def _to_start(self) -> Iterator[Value]:
+        for one in self._foreseen[: _STEPS[self._step]]:
+            if one not in self._started:
+                self._started.add(one)
+                yield one
+
+
+def _holds(link: tuple[Outer, int], value: Value) -> bool:
+    outer, column = link
+    return column < len(outer.row) and outer.row[column] == value
+
+
+def _find(others: Sequence[Outer], value: Value) -> tuple[Outer, int] | None:
+    """The cursor opened last whose current row holds the value, and the column that does."""
+    for outer in reversed(others):
+        for column, held in enumerate(outer.row):
+            if held == value and held is not None:
+                return outer, column
+    return None
+
+
+def _with_key(scan: Scan, column: str, value: Value) -> Scan:
+    terms = tuple(_substituted(term, column, value) for term in scan.where.terms)
+    return replace(scan, where=AllOf(terms))
+
+
+def _substituted(term: Predicate, column: str, value: Value) -> Predicate:
+    if isinstance(term, Compare) and term.field == Field(column) and term.op is Op.EQ:
+        return replace(term, operand=value)
+    return term
