@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 import apsw
@@ -132,6 +132,11 @@ class StatementContext:
     def statement(self) -> int:
         """Number of the statement within its connection."""
         return self.run.number
+
+    @property
+    def memory(self) -> MutableMapping[object, object]:
+        """What backends keep for the rest of the statement."""
+        return self.run.memory
 
     def interrupted(self) -> bool:
         """Whether ``Connection.interrupt`` was called."""

@@ -30,6 +30,7 @@ class Statement:
         written: rows it has written to our tables.
         requests: HTTP requests it has spent.
         marks: savepoint before its first row, by backend (``id``).
+        memory: what backends keep until it ends.
     """
 
     number: int
@@ -40,6 +41,15 @@ class Statement:
     written: int = 0
     requests: int = 0
     marks: dict[int, int] = field(default_factory=dict)
+    memory: dict[object, object] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Drops what backends keep, giving up what is under way."""
+        kept, self.memory = self.memory, {}
+        for value in kept.values():
+            close = getattr(value, "close", None)
+            if close is not None:
+                close()
 
 
 class StatementTracker:
@@ -89,5 +99,7 @@ class StatementTracker:
         changed = event["total_changes"] - statement.changes
         for other in self._active.values():
             other.nested += changed
+        if statement.memory:
+            statement.forget()
         if statement.written:
             self._on_end(statement, changed - statement.nested >= statement.written)
