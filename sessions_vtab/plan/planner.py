@@ -219,7 +219,13 @@ class _Candidate:
             return None
         if one.op is Relation.IS and Op.IS_NULL not in ops:
             return None
+        if one.collation == TIMESTAMP and not self._is_time(one.column):
+            # Only time columns hold canonical texts: elsewhere one instant has many spellings.
+            return None
         return Op.IN if one.set and wanted is Op.EQ and Op.IN in ops else one.op
+
+    def _is_time(self, column: str) -> bool:
+        return self._table.column(column).type is ColumnType.TIME
 
     def _declared(self, column: str) -> tuple[frozenset[Op], frozenset[str]]:
         declared = self._path.filter_for(column)

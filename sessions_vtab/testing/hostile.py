@@ -194,7 +194,7 @@ def _ids() -> Iterator[str]:
 def _events() -> Iterator[dict[str, Value]]:
     number = 0
     for place, session in enumerate(session_rows()[:30]):
-        for turn in range(place % 4):
+        for turn in range((place * place + place // 2) % 5):
             text = _TURNS[number % len(_TURNS)]
             author = "user" if turn % 2 == 0 else ("agent", "Agent", "o'agent")[number % 3]
             parts: list[dict[str, Any]] = [{"text": text}]

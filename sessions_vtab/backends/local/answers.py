@@ -1,0 +1,40 @@
+"""The ``response`` of functions: rows as JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sessions_vtab.schema.model import Column, ColumnType, Table
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.values import dump_json
+
+__all__ = ["response"]
+
+
+def response(table: Table, row: Row, extra: Mapping[str, Any] | None = None) -> str:
+    """A row as a JSON object, its JSON columns as the JSON they hold.
+
+    Args:
+        table: whose row it is.
+        row: all columns.
+        extra: further members.
+    """
+    members = [
+        _joined(column.name, _as_json(column, value))
+        for column, value in zip(table.columns, row, strict=True)
+        if value is not None
+    ]
+    members += [_joined(name, dump_json(value)) for name, value in (extra or {}).items()]
+    return "{" + ",".join(members) + "}"
+
+
+def _as_json(column: Column, value: Value) -> str:
+    if column.type is ColumnType.JSON and isinstance(value, str):
+        return value
+    return dump_json(value)
+
+
+def _joined(name: str, value: str) -> str:
+    return f"{dump_json(name)}:{value}"

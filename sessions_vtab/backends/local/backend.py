@@ -1,0 +1,135 @@
+"""``LocalBackend``: the store as a backend that is transactional."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, Final, Self, TypeAlias
+
+import apsw
+
+from sessions_vtab.backends.local import events, participants, sessions, uploads
+from sessions_vtab.backends.local.paths import MEMORY, default_path, tilde
+from sessions_vtab.backends.local.resource import LocalResource
+from sessions_vtab.backends.local.routines import routines
+from sessions_vtab.backends.local.store import Store
+from sessions_vtab.backends.local.tables import RELATIONS
+from sessions_vtab.backends.local.transaction import StoreTransaction
+from sessions_vtab.errors import ConfigurationError, UnsupportedError
+from sessions_vtab.spec import times
+from sessions_vtab.spec.backend import Backend, Context
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+
+__all__ = ["LocalBackend"]
+
+_Apply: TypeAlias = Callable[[Store, Write], Outcome]
+
+_APPLY: Final[Mapping[tuple[str, Action], _Apply]] = {
+    ("sessions", Action.INSERT): sessions.insert,
+    ("sessions", Action.UPDATE): sessions.update,
+    ("sessions", Action.DELETE): sessions.delete,
+    ("events", Action.INSERT): events.insert,
+    ("participants", Action.INSERT): participants.insert,
+    ("participants", Action.DELETE): participants.delete,
+    ("upload_sessions", Action.INSERT): uploads.insert,
+    ("upload_sessions", Action.UPDATE): uploads.update,
+    ("upload_sessions", Action.DELETE): uploads.delete,
+}
+
+
+class LocalBackend(Backend):
+    """One store.
+
+    Args:
+        path: the file, which is created when it is first used; ``:memory:`` for none.
+        source: the source's name, for errors.
+        clock: the present instant, nanoseconds since 1970.
+        read_only: nothing is written, not even a missing file.
+    """
+
+    name: ClassVar[str] = "local"
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        source: str = "local",
+        clock: Callable[[], int] = times.now,
+        read_only: bool = False,
+    ) -> None:
+        self._store = Store(path, source, clock, read_only=read_only)
+        self.transaction = StoreTransaction(self._store)
+        self._tables = {
+            name: LocalResource(relation, self._store) for name, relation in RELATIONS.items()
+        }
+        self.resources = self._tables
+        self.routines = routines(self._store, self._tables)
+
+    @classmethod
+    def open(cls, source: Source) -> Self:
+        """The backend for ``local://``; an empty location is the user's own store.
+
+        Raises:
+            ConfigurationError: it has an option, or names a folder.
+        """
+        if source.options:
+            unknown = ", ".join(sorted(source.options))
+            raise ConfigurationError(
+                f"Source {source.name}: local takes no setting {unknown}; its URL is"
+                " local:///path/to/sessions.db or local://:memory:"
+            )
+        path = source.location
+        if path != MEMORY:
+            path = str(Path(path).expanduser() if path else default_path())
+            if Path(path).is_dir():
+                raise ConfigurationError(f"Source {source.name}: {path} is a folder, not a file.")
+        return cls(path, source=source.name, read_only=source.read_only)
+
+    def describe(self) -> str:
+        """The file and how many sessions it has; a file that is missing is not created."""
+        path = self._store.path
+        if path == MEMORY:
+            return "in memory, gone when the connection closes"
+        if not Path(path).exists():
+            return f"{tilde(path)}, made at the first use"
+        (count,) = self._store.row("SELECT count(*) FROM sessions WHERE deleted = 0")
+        return f"{tilde(path)}, {count} session{'' if count == 1 else 's'}"
+
+    def apply(self, write: Write, context: Context) -> Outcome:
+        """Writes one row inside the open transaction, and returns it as stored.
+
+        Raises:
+            UnsupportedError: the table does not take this.
+            SessionsError: see the tables' own modules; nothing was written.
+        """
+        store = self._store
+        action = _APPLY.get((write.table, write.action))
+        if action is None:
+            raise UnsupportedError(f"{store.source}.{write.table} takes no {write.action.upper()}.")
+        store.before_write(context)
+        try:
+            if write.table != "events":
+                store.flush()
+            outcome = action(store, write)
+        except apsw.Error as error:
+            raise store.failure(error) from error
+        return self._completed(outcome)
+
+    def close(self) -> None:
+        """Closes the file; what was not committed is undone."""
+        self._store.close()
+
+    def _completed(self, outcome: Outcome) -> Outcome:
+        """The outcome with its row, unless the action knew it already."""
+        write = outcome.write
+        if (
+            outcome.row is not None
+            or not write.returning
+            or outcome.state is OutcomeState.SKIPPED
+            or write.action is Action.DELETE
+            or outcome.key is None
+        ):
+            return outcome
+        return replace(outcome, row=self._tables[write.table].row("name", outcome.key))

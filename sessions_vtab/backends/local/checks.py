@@ -1,0 +1,102 @@
+"""Rules for the values of a session: labels, JSON shapes, time to live."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from unicodedata import category
+
+from sessions_vtab.backends.local.content import require_object
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.spec import times
+from sessions_vtab.spec.values import load_json
+
+__all__ = ["check_session", "expiry"]
+
+_OBJECTS: Final = ("state", "settings", "search_meta", "payload_filter", "sort_by")
+_LABEL: Final = re.compile(r"[a-z0-9_-]{0,64}", re.ASCII)
+_LONGEST_LABEL: Final = 64
+# Letters without upper case, marks that belong to them, digits: the letters of any script.
+_LABEL_KINDS: Final = frozenset(("Ll", "Lo", "Lm", "Mn", "Mc", "Nd"))
+_TTL: Final = re.compile(r"(\d{1,11})(?:\.(\d{1,9}))?s?", re.ASCII)
+_SECOND: Final = 1_000_000_000
+
+
+def check_session(values: Mapping[str, Any], where: str) -> None:
+    """Checks labels and the shapes of JSON columns.
+
+    Args:
+        values: columns to be written, canonical.
+        where: ``source.table``, for errors.
+
+    Raises:
+        InvalidValueError: naming the column and what it takes.
+    """
+    for column in _OBJECTS:
+        if values.get(column) is not None:
+            require_object(values[column], f"{where}.{column}")
+    if values.get("labels") is not None:
+        _check_labels(require_object(values["labels"], f"{where}.labels"), f"{where}.labels")
+    results = values.get("search_results")
+    if results is not None and not results.startswith("["):
+        raise InvalidValueError(
+            f"{where}.search_results takes a JSON array, not {results!r:.60}. Nothing was written."
+        )
+
+
+def expiry(values: Mapping[str, Any], now: int, where: str) -> str | None:
+    """When a session expires that is written now, from ``ttl`` or ``expire_time``.
+
+    Args:
+        values: columns to be written, canonical.
+        now: the present instant, nanoseconds since 1970.
+        where: ``source.table``, for errors.
+
+    Raises:
+        InvalidValueError: both are given, or the ttl is no positive duration.
+    """
+    expire_time: str | None = values.get("expire_time")
+    ttl = values.get("ttl")
+    if ttl is None:
+        return expire_time
+    if expire_time is not None:
+        raise InvalidValueError(f"{where} takes ttl or expire_time, not both. Nothing was written.")
+    match = _TTL.fullmatch(ttl)
+    seconds, fraction = match.groups() if match else ("0", None)
+    lifetime = int(seconds) * _SECOND + int((fraction or "").ljust(9, "0"))
+    try:
+        if lifetime:
+            return times.to_text(now + lifetime)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidValueError(
+        f"{where}.ttl takes a time to live such as '172800s' or seconds; {ttl!r:.60} is none."
+        " Nothing was written."
+    )
+
+
+def _check_labels(labels: str, where: str) -> None:
+    for key, value in load_json(labels, where).items():
+        if not (key and _is_label(key)):
+            raise InvalidValueError(f"{where}: {key!r:.80} cannot be a key. {_RULE}")
+        if not isinstance(value, str):
+            raise InvalidValueError(f"{where}: the value of {key!r} has to be text. {_RULE}")
+        if not _is_label(value):
+            raise InvalidValueError(
+                f"{where}: {value!r:.80} cannot be the value of {key!r}. {_RULE}"
+            )
+
+
+_RULE: Final = (
+    "Keys and values are lowercase letters of any script, digits, '_' and '-', at most"
+    f" {_LONGEST_LABEL} characters. Nothing was written."
+)
+
+
+def _is_label(text: str) -> bool:
+    if _LABEL.fullmatch(text):
+        return True
+    return len(text) <= _LONGEST_LABEL and all(
+        one in "_-" or category(one) in _LABEL_KINDS for one in text
+    )

@@ -1,0 +1,56 @@
+"""An event's content: JSON as it came, or plain text made into it; and the text in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.spec.values import dump_json
+
+__all__ = ["read_content", "require_object"]
+
+
+def read_content(value: str, author: str, where: str) -> tuple[str, str | None]:
+    """The content as it is stored, and its text.
+
+    Args:
+        value: a JSON object if it starts with ``{``, otherwise plain text: one text part.
+        author: of the event; decides the role of plain text.
+        where: ``source.table.column``, for errors.
+
+    Raises:
+        InvalidValueError: it starts with ``{`` and is no JSON.
+    """
+    if value.startswith("{"):
+        try:
+            return value, _text_of(json.loads(value))
+        except ValueError as error:
+            raise InvalidValueError(
+                f"{where} takes JSON or plain text; {value!r:.60} starts with '{{' and is no JSON"
+                f" ({error}). Nothing was written."
+            ) from None
+    role = "user" if author == "user" else "model"
+    return dump_json({"role": role, "parts": [{"text": value}]}), value
+
+
+def require_object(value: str, where: str) -> str:
+    """Minified JSON itself; raises InvalidValueError unless it is an object."""
+    if not value.startswith("{"):
+        raise InvalidValueError(
+            f"{where} takes a JSON object, not {value!r:.60}. Nothing was written."
+        )
+    return value
+
+
+def _text_of(content: Any) -> str | None:
+    """Text parts that are no thoughts, joined as the SDK's ``.text`` does; else None."""
+    parts = content.get("parts")
+    if not isinstance(parts, list):
+        return None
+    texts = [
+        part["text"]
+        for part in parts
+        if isinstance(part, dict) and isinstance(part.get("text"), str) and not part.get("thought")
+    ]
+    return "".join(texts) if texts else None

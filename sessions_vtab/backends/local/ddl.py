@@ -1,0 +1,152 @@
+"""The tables of the store's file, as migrations: entry N leads from schema version N to N + 1.
+
+A published migration is never changed; a new version is a new entry. Columns keep TEXT affinity
+for times and JSON; ``<name>_ms`` beside a time has the three digits that sqlite-jdbc reads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+
+APPLICATION_ID: Final = 0x5E551045
+"""``PRAGMA application_id`` of a store: marks the file as ours (https://sqlite.org/fileformat2.html)."""
+
+_VERSION_1: Final = """
+CREATE TABLE sessions (
+    session_id        TEXT NOT NULL PRIMARY KEY,
+    name              TEXT NOT NULL UNIQUE,
+    user_id           TEXT,
+    display_name      TEXT,
+    labels            TEXT,
+    state             TEXT,
+    create_time       TEXT NOT NULL,
+    create_time_ms    DATETIME GENERATED ALWAYS AS (substr(create_time, 1, 23)) VIRTUAL,
+    update_time       TEXT NOT NULL,
+    update_time_ms    DATETIME GENERATED ALWAYS AS (substr(update_time, 1, 23)) VIRTUAL,
+    expire_time       TEXT,
+    expire_time_ms    DATETIME GENERATED ALWAYS AS (substr(expire_time, 1, 23)) VIRTUAL,
+    description       TEXT,
+    enabled           INTEGER NOT NULL DEFAULT 1,
+    settings          TEXT,
+    deleted           INTEGER NOT NULL DEFAULT 0,
+    search_query      TEXT,
+    search_results    TEXT,
+    search_meta       TEXT,
+    payload_filter    TEXT,
+    sort_by           TEXT,
+    is_irrelevant     INTEGER NOT NULL DEFAULT 0,
+    is_payload_search INTEGER NOT NULL DEFAULT 0,
+    batch_id          TEXT REFERENCES batches,
+    session_number    INTEGER,
+    last_event        INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX sessions_by_user ON sessions(user_id, create_time);
+CREATE INDEX sessions_by_create_time ON sessions(create_time);
+CREATE INDEX sessions_by_update_time ON sessions(update_time);
+CREATE INDEX sessions_by_batch ON sessions(batch_id, session_number) WHERE batch_id IS NOT NULL;
+CREATE INDEX sessions_by_expire_time ON sessions(expire_time) WHERE expire_time IS NOT NULL;
+-- The few sessions whose events may have to be hidden: scans of events look here, not at the table.
+CREATE INDEX sessions_mortal ON sessions(session_id, deleted, expire_time)
+    WHERE deleted = 1 OR expire_time IS NOT NULL;
+
+CREATE TABLE events (
+    id             INTEGER PRIMARY KEY,
+    name           TEXT NOT NULL UNIQUE,
+    session_name   TEXT GENERATED ALWAYS AS (substr(name, 1, instr(name, '/events/') - 1)) VIRTUAL,
+    session_id     TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+    event_id       TEXT NOT NULL,
+    timestamp      TEXT NOT NULL,
+    timestamp_ms   DATETIME GENERATED ALWAYS AS (substr(timestamp, 1, 23)) VIRTUAL,
+    author         TEXT NOT NULL,
+    content        TEXT,
+    text           TEXT,
+    invocation_id  TEXT,
+    actions        TEXT,
+    error_code     TEXT,
+    error_message  TEXT,
+    event_metadata TEXT,
+    raw_event      TEXT
+);
+CREATE INDEX events_by_session ON events(session_id, timestamp);
+CREATE INDEX events_by_timestamp ON events(timestamp);
+
+CREATE TABLE app_state (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    state TEXT NOT NULL
+);
+CREATE TABLE user_states (
+    user_id TEXT NOT NULL PRIMARY KEY,
+    state   TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE participants (
+    name                  TEXT NOT NULL PRIMARY KEY,
+    session_id            TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+    participant           TEXT NOT NULL,
+    participant_type      TEXT NOT NULL,
+    turns_before          INTEGER NOT NULL DEFAULT 0,
+    insights              TEXT,
+    last_integration_turn INTEGER,
+    UNIQUE (session_id, participant)
+);
+
+CREATE TABLE batches (
+    batch_id        TEXT NOT NULL PRIMARY KEY,
+    status          TEXT NOT NULL DEFAULT 'collecting',
+    session_counter INTEGER NOT NULL DEFAULT 0,
+    create_time     TEXT NOT NULL,
+    create_time_ms  DATETIME GENERATED ALWAYS AS (substr(create_time, 1, 23)) VIRTUAL,
+    release_id      TEXT UNIQUE,
+    release_time    TEXT,
+    release_time_ms DATETIME GENERATED ALWAYS AS (substr(release_time, 1, 23)) VIRTUAL
+);
+CREATE UNIQUE INDEX batches_collecting ON batches(status) WHERE status = 'collecting';
+CREATE TABLE sessions_for_improvement (
+    session_id     TEXT NOT NULL PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
+    status         TEXT NOT NULL DEFAULT 'pending',
+    create_time    TEXT NOT NULL,
+    create_time_ms DATETIME GENERATED ALWAYS AS (substr(create_time, 1, 23)) VIRTUAL
+);
+
+CREATE TABLE upload_sessions (
+    session_id                  TEXT NOT NULL PRIMARY KEY,
+    name                        TEXT NOT NULL UNIQUE,
+    status                      TEXT NOT NULL DEFAULT 'OPEN',
+    write_mode                  TEXT NOT NULL DEFAULT 'KEEP',
+    create_time                 TEXT NOT NULL,
+    create_time_ms              DATETIME GENERATED ALWAYS AS (substr(create_time, 1, 23)) VIRTUAL,
+    expire_time                 TEXT NOT NULL,
+    expire_time_ms              DATETIME GENERATED ALWAYS AS (substr(expire_time, 1, 23)) VIRTUAL,
+    failed_files                INTEGER NOT NULL DEFAULT 0,
+    finished_files              INTEGER NOT NULL DEFAULT 0,
+    created_by                  TEXT,
+    parallel_processing_enabled INTEGER NOT NULL DEFAULT 0,
+    expires_in_seconds          INTEGER NOT NULL
+);
+CREATE INDEX upload_sessions_open ON upload_sessions(expire_time) WHERE status = 'OPEN';
+CREATE TABLE upload_session_files (
+    id               INTEGER PRIMARY KEY,
+    name             TEXT NOT NULL UNIQUE,
+    session_name     TEXT GENERATED ALWAYS AS (substr(name, 1, instr(name, '/files/') - 1)) VIRTUAL,
+    session_id       TEXT NOT NULL REFERENCES upload_sessions ON DELETE CASCADE,
+    file_name        TEXT NOT NULL,
+    ingestion_status TEXT NOT NULL DEFAULT 'PENDING',
+    create_time      TEXT NOT NULL,
+    create_time_ms   DATETIME GENERATED ALWAYS AS (substr(create_time, 1, 23)) VIRTUAL,
+    size             INTEGER NOT NULL,
+    sha256           TEXT NOT NULL,
+    meta             TEXT,
+    content          BLOB
+);
+CREATE INDEX upload_session_files_by_session ON upload_session_files(session_id);
+CREATE INDEX upload_session_files_by_name ON upload_session_files(file_name);
+CREATE VIEW files AS
+    SELECT id, file_name, size, create_time, create_time_ms, sha256, meta, session_id, content
+    FROM upload_session_files
+    WHERE ingestion_status = 'FINISHED' AND content IS NOT NULL;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)
+"""SQL scripts; their number is the schema version (``PRAGMA user_version``) this code writes."""

@@ -1,0 +1,220 @@
+"""Scans as SQL of the store: predicates, orders and column lists, with bound values."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, assert_never
+
+import apsw
+
+from sessions_vtab.backends.local.tables import NOW, Relation
+from sessions_vtab.spec import times
+from sessions_vtab.spec.predicate import (
+    TIMESTAMP,
+    AllOf,
+    AnyOf,
+    Compare,
+    Field,
+    Member,
+    Not,
+    Nothing,
+    Null,
+    Op,
+    Predicate,
+    Value,
+    fields,
+    known,
+)
+from sessions_vtab.spec.scan import Order, Scan
+
+__all__ = ["COLLATIONS", "Select"]
+
+COLLATIONS: Final = frozenset(("BINARY", "NOCASE", "RTRIM", TIMESTAMP))
+"""Collating sequences that mean the same here as for the connection that asks."""
+
+_FEW: Final = 16
+
+
+class Select:
+    """The SELECTs of one relation.
+
+    Args:
+        relation: what is read.
+    """
+
+    def __init__(self, relation: Relation) -> None:
+        self._relation = relation
+        self._lists: dict[frozenset[str], str] = {}
+
+    def statement(self, scan: Scan, now: Callable[[], str]) -> tuple[str, list[Any]]:
+        """The SQL of a scan and its bindings.
+
+        Args:
+            scan: what is asked for.
+            now: the present instant as canonical text.
+        """
+        condition = _Condition(self._relation)
+        terms = [condition.render(term) for term in scan.where.terms]
+        alive = self._alive(scan)
+        if alive:
+            terms.append(alive)
+        text = f"{self._columns(scan.columns)} FROM {self._relation.source}"
+        if terms:
+            text += " WHERE " + " AND ".join(terms)
+        text += self._order(scan.order)
+        if scan.offset:
+            text += f" LIMIT -1 OFFSET {condition.bound(scan.offset)}"
+        if condition.values or NOW in text:
+            return text, [now(), *condition.values]
+        return text, []
+
+    def one(self, column: str) -> str:
+        """The SELECT of whole rows, dead or alive, by one column: bind the instant and a value."""
+        names = frozenset(self._relation.table.names)
+        expression = self._relation.expression(column)
+        return f"{self._columns(names)} FROM {self._relation.source} WHERE {expression} = ?2"
+
+    def _alive(self, scan: Scan) -> str:
+        asked = scan.parameters.get("include_deleted") == 1 or any(
+            field.column == "deleted" for field in fields(scan.where)
+        )
+        relation = self._relation
+        return relation.alive_or_deleted if asked and relation.alive_or_deleted else relation.alive
+
+    def _columns(self, wanted: frozenset[str]) -> str:
+        text = self._lists.get(wanted)
+        if text is None:
+            text = self._lists[wanted] = "SELECT " + ", ".join(
+                self._relation.expression(column.name)
+                if column.name in wanted and not column.parameter
+                else "NULL"
+                for column in self._relation.table.columns
+            )
+        return text
+
+    def _order(self, order: Sequence[Order]) -> str:
+        if not order:
+            return ""
+        terms = [
+            self._relation.expression(one.column) + (" DESC" if one.descending else "")
+            for one in order
+        ]
+        if self._relation.tie:
+            terms.append(self._relation.tie + (" DESC" if order[-1].descending else ""))
+        return " ORDER BY " + ", ".join(terms)
+
+
+class _Condition:
+    """One WHERE clause that is being written, with the values it needs."""
+
+    def __init__(self, relation: Relation) -> None:
+        self._relation = relation
+        self.values: list[Any] = []
+
+    def bound(self, value: Any) -> str:
+        """The parameter of a value. The first one is the present instant's."""
+        self.values.append(value)
+        return f"?{len(self.values) + 1}"
+
+    def render(self, predicate: Predicate) -> str:
+        """SQL that is true, false and unknown for the rows the predicate is."""
+        match predicate:
+            case Compare():
+                return self._compare(predicate)
+            case Member():
+                return self._member(predicate)
+            case Null(field, negated):
+                return f"{self._field(field)} IS {'NOT ' if negated else ''}NULL"
+            case AllOf(terms):
+                return _joined([self.render(term) for term in terms], "AND", "1")
+            case AnyOf(terms):
+                return _joined([self.render(term) for term in terms], "OR", "0")
+            case Not(term):
+                return f"NOT ({self.render(term)})"
+            case Nothing():
+                return "0"
+            case _:
+                assert_never(predicate)
+
+    def _compare(self, compare: Compare) -> str:
+        (value,) = known(compare.operand)
+        if compare.op is Op.EQ:
+            moved = self._by_id(compare.field, (value,), compare.collation)
+            if moved is not None:
+                return moved
+        left = self._collated(compare.field, compare.collation)
+        if compare.collation == TIMESTAMP:
+            value = _instant(value)
+        return f"{left} {compare.op} {self.bound(value)}"
+
+    def _member(self, member: Member) -> str:
+        values = known(*member.operands)
+        if not member.negated:
+            moved = self._by_id(member.field, values, member.collation)
+            if moved is not None:
+                return moved
+        left = self._collated(member.field, member.collation)
+        if member.collation == TIMESTAMP:
+            values = tuple(_instant(value) for value in values)
+        return self._in(left, values, negated=member.negated)
+
+    def _by_id(self, field: Field, values: Iterable[Value], collation: str) -> str | None:
+        """A search by the name of a parent as a search by its id."""
+        same = (self._relation.same_as or {}).get(field.column)
+        if same is None or collation != "BINARY":
+            return None
+        column, read = same
+        ids = {read(value) for value in values if isinstance(value, str)} - {None}
+        return self._in(self._relation.expression(column), tuple(ids), negated=False)
+
+    def _in(self, left: str, values: Sequence[Value], *, negated: bool) -> str:
+        word = "NOT IN" if negated else "IN"
+        arrays, few = ([], values) if len(values) <= _FEW else _arrays(values)
+        parts = [f"{left} {word} carray({self.bound(one)})" for one in arrays]
+        if few or not parts:
+            listed = ", ".join(self.bound(value) for value in few)
+            parts.append(f"{left} {word} ({listed})")
+        return _joined(parts, "AND" if negated else "OR", "")
+
+    def _collated(self, field: Field, collation: str) -> str:
+        text = self._field(field)
+        return text if collation in {"BINARY", TIMESTAMP} else f"{text} COLLATE {collation}"
+
+    def _field(self, field: Field) -> str:
+        text = self._relation.expression(field.column)
+        return text if field.key is None else f"({text} ->> {self.bound(field.key)})"
+
+
+def _joined(terms: Sequence[str], word: str, empty: str) -> str:
+    """Terms joined as a balanced tree: SQLite's expressions are at most 1 000 deep."""
+    if not terms:
+        return empty
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    left, right = (_joined(half, word, empty) for half in (terms[:middle], terms[middle:]))
+    return f"({left} {word} {right})"
+
+
+def _instant(value: Value) -> str:
+    """A value compared as an instant: what is no time sorts before all times, as in ``times``."""
+    instant = times.parse(value)
+    return "" if instant is None else times.to_text(instant)
+
+
+def _arrays(values: Sequence[Value]) -> tuple[list[Any], list[Value]]:
+    """The values as arrays for ``carray``, and those it does not take (a text ends at its NUL)."""
+    texts: list[str] = []
+    integers, reals = array("q"), array("d")
+    others: list[Value] = []
+    for value in values:
+        if isinstance(value, str) and "\0" not in value:
+            texts.append(value)
+        elif isinstance(value, int):
+            integers.append(value)
+        elif isinstance(value, float):
+            reals.append(value)
+        else:
+            others.append(value)
+    return [apsw.carray(one) for one in (tuple(texts), integers, reals) if len(one)], others

@@ -1,0 +1,83 @@
+"""What SQLite says about the store's file, in the words of our own error tree: the one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import apsw
+
+from sessions_vtab.errors import (
+    BusyError,
+    ConflictError,
+    InvalidValueError,
+    SessionsError,
+    StoreError,
+)
+
+__all__ = ["is_taken", "translate"]
+
+_BUSY: Final = (
+    "another process or connection is writing to it and did not finish within 5 seconds."
+    " Nothing was written; try again, or find what holds a transaction open."
+)
+_FULL: Final = "the disk is full. The transaction was undone; free some space and repeat it."
+_NO_DATABASE: Final = "it is no SQLite database. Name another file: local:///path/to/sessions.db"
+_DAMAGED: Final = (
+    "the file is damaged. Restore a backup, or recover what is left with `sqlite3 FILE .recover`."
+)
+_READ_ONLY: Final = (
+    "the file or its folder cannot be written. Nothing was written; change its permissions, or"
+    " name another file: local:///path/to/sessions.db"
+)
+_CLOSED: Final = (
+    "it cannot be opened: check that you may read and write the file, its folder, and the files"
+    " beside it that end in -wal and -shm."
+)
+_BROKEN: Final = "reading or writing the disk failed. Nothing was written."
+_TOO_BIG: Final = "a value is larger than SQLite's limit of 1 GB."
+_CONTRADICTS: Final = "the row contradicts another one. Nothing was written."
+_STRANGE: Final = "its tables are not as expected; was the file changed by another program?"
+
+# The first entry that fits wins (https://sqlite.org/rescode.html).
+_MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], str], ...]] = (
+    (apsw.BusyError, BusyError, _BUSY),
+    (apsw.LockedError, BusyError, _BUSY),
+    (apsw.FullError, StoreError, _FULL),
+    (apsw.NotADBError, StoreError, _NO_DATABASE),
+    (apsw.CorruptError, StoreError, _DAMAGED),
+    (apsw.FormatError, StoreError, _DAMAGED),
+    (apsw.ReadOnlyError, StoreError, _READ_ONLY),
+    (apsw.CantOpenError, StoreError, _CLOSED),
+    (apsw.PermissionsError, StoreError, _CLOSED),
+    (apsw.AuthError, StoreError, _CLOSED),
+    (apsw.IOError, StoreError, _BROKEN),
+    (apsw.NoLFSError, StoreError, _BROKEN),
+    (apsw.TooBigError, InvalidValueError, _TOO_BIG),
+    (apsw.ConstraintError, ConflictError, _CONTRADICTS),
+    (apsw.SchemaChangeError, StoreError, _STRANGE),
+    (apsw.SQLError, StoreError, _STRANGE),
+)
+_TAKEN: Final = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
+
+
+def is_taken(error: apsw.ConstraintError) -> bool:
+    """Whether a key exists already; false if another constraint failed."""
+    return getattr(error, "extendedresult", 0) in _TAKEN
+
+
+def translate(error: apsw.Error, place: str) -> Exception:
+    """The error to raise for one of SQLite's.
+
+    Args:
+        error: what APSW raised.
+        place: the source and its file.
+
+    Returns:
+        One of our own that names the place and the remedy; an interrupt stays what it is.
+    """
+    if isinstance(error, apsw.InterruptError):
+        return error
+    for kind, made, remedy in _MEANINGS:
+        if isinstance(error, kind):
+            return made(f"{place}: {remedy} ({error})")
+    return StoreError(f"{place}: SQLite failed. ({error})")

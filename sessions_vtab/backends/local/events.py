@@ -1,0 +1,184 @@
+"""Appending events: the log of a session, and what an event does to its session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+from uuid import uuid4
+
+import apsw
+
+from sessions_vtab.backends.local.content import read_content, require_object
+from sessions_vtab.backends.local.errors import is_taken
+from sessions_vtab.backends.local.lookup import refuse_session, session_of
+from sessions_vtab.backends.local.names import check_id, last_segment, quoted
+from sessions_vtab.backends.local.state import delta_of, merge_delta
+from sessions_vtab.backends.local.store import Store, Touched
+from sessions_vtab.errors import ConflictError, InvalidValueError, MissingParameterError
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.write import Outcome, OutcomeState, Write
+
+__all__ = ["append", "insert"]
+
+_SESSION: Final = """SELECT name, expire_time, last_event FROM sessions
+    WHERE session_id = ? AND deleted = 0"""
+_INSERT: Final = """
+INSERT INTO events(name, session_id, event_id, timestamp, author, content, text, invocation_id,
+    actions, error_code, error_message, event_metadata, raw_event)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+# Sessions that are remembered between events of one transaction.
+_REMEMBERED: Final = 10_000
+
+
+def insert(store: Store, write: Write) -> Outcome:
+    """INSERT INTO events.
+
+    Raises:
+        InvalidValueError: a value, or two that contradict each other.
+        NotFoundError: there is no such session.
+        ConflictError: the event exists, or the session is deleted.
+    """
+    try:
+        row = append(store, write.values, f"{store.source}.events")
+    except ConflictError:
+        if write.ignore and _exists(store, write.values):
+            return Outcome(write, OutcomeState.SKIPPED)
+        raise
+    return Outcome(write, OutcomeState.SENT, row, str(row[0]))
+
+
+def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
+    """Appends one event and merges its state changes; the row as stored.
+
+    Args:
+        store: inside its write transaction.
+        values: columns that are not NULL, canonical.
+        where: ``source.table``, for errors.
+    """
+    get = values.get
+    author = get("author")
+    if not author:
+        raise MissingParameterError(f"{where}.author is required. Nothing was written.")
+    session_id, event_id = _address(values, where)
+    content, text = _content(values, author, where)
+    for name in ("actions", "event_metadata", "raw_event"):
+        if name in values:
+            require_object(values[name], f"{where}.{name}")
+    actions = get("actions")
+    delta = delta_of(actions, f"{where}.actions") if actions is not None else None
+    now = store.now()
+    body = (
+        get("timestamp") or now,
+        author,
+        content,
+        text,
+        get("invocation_id") or f"e-{uuid4()}",
+        actions,
+        get("error_code"),
+        get("error_message"),
+        get("event_metadata"),
+        get("raw_event"),
+    )
+    session = _session(store, session_id, now)
+    if event_id is None:
+        event_id = _numbered(store, session, session_id, body)
+    else:
+        _given(store, session, session_id, event_id, body)
+    session.update_time = now
+    if delta:
+        merge_delta(store, session_id, delta)
+    name = f"{session.name}/events/{quoted(event_id)}"
+    return (name, session.name, session_id, event_id, *body, None, None)
+
+
+def _session(store: Store, session_id: str, now: str) -> Touched:
+    """The session an event goes to, which has to be alive."""
+    session = store.touched.get(session_id)
+    if session is None:
+        row = store.row(_SESSION, (session_id,))
+        if row is None:
+            refuse_session(store, session_id, "events")
+        if len(store.touched) >= _REMEMBERED:
+            store.flush()
+        session = store.touched[session_id] = Touched(*row)
+    if session.expire_time is not None and session.expire_time <= now:
+        refuse_session(store, session_id, "events")
+    return session
+
+
+def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> str:
+    """Writes the event under the next free number of its session, and returns that."""
+    while True:
+        session.last_event += 1
+        event_id = str(session.last_event)
+        name = f"{session.name}/events/{event_id}"
+        try:
+            store.run(_INSERT, (name, session_id, event_id, *body))
+        except apsw.ConstraintError as error:
+            if not is_taken(error):
+                raise
+            continue  # Somebody gave an event this number as its id.
+        return event_id
+
+
+def _given(store: Store, session: Touched, session_id: str, event_id: str, body: Row) -> None:
+    name = f"{session.name}/events/{quoted(event_id)}"
+    try:
+        store.run(_INSERT, (name, session_id, event_id, *body))
+    except apsw.ConstraintError as error:
+        if is_taken(error):
+            _refuse_event(store, session_id, event_id)
+        raise
+
+
+def _refuse_event(store: Store, session_id: str, event_id: str) -> NoReturn:
+    raise ConflictError(
+        f"{store.source}.events: session {session_id!r} has an event {event_id!r} already."
+        " Nothing was written; INSERT OR IGNORE skips events that exist."
+    )
+
+
+def _exists(store: Store, values: Mapping[str, Any]) -> bool:
+    session_id, event_id = _address(values, f"{store.source}.events")
+    found = store.row(
+        "SELECT 1 FROM events e JOIN sessions s USING (session_id)"
+        " WHERE e.name = s.name || '/events/' || ? AND s.session_id = ?",
+        (quoted(event_id or ""), session_id),
+    )
+    return found is not None
+
+
+def _address(values: Mapping[str, Any], where: str) -> tuple[str, str | None]:
+    """The ids of session and event, from ids and names that have to agree."""
+    name = values.get("name")
+    event_id: str | None = values.get("event_id")
+    if name is None:
+        session_id = session_of(values, where)
+        return session_id, None if event_id is None else check_id(event_id, f"{where}.event_id")
+    parent, _, last = str(name).rpartition("/events/")
+    named = last_segment(last)
+    if event_id is not None and event_id != named:
+        raise InvalidValueError(
+            f"{where}: event_id {event_id!r:.60} is not the last part of name {name!r:.120}."
+            " Give one of them. Nothing was written."
+        )
+    if parent or not ("session_id" in values or "session_name" in values):
+        session_id = session_of({**values, "session_of_name": parent or None}, where)
+    else:
+        session_id = session_of(values, where)
+    return session_id, check_id(named, f"{where}.name")
+
+
+def _content(values: Mapping[str, Any], author: str, where: str) -> tuple[Value, Value]:
+    content = values.get("content")
+    text: Value = None
+    if content is not None:
+        content, text = read_content(content, author, f"{where}.content")
+    given = values.get("text")
+    if given is not None and given != text:
+        raise InvalidValueError(
+            f"{where}.text follows from content: give the text as content. Nothing was written."
+        )
+    return content, text

@@ -1,0 +1,97 @@
+"""Finding the session a row or a call is about, and saying why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+from sessions_vtab.backends.local.names import last_segment
+from sessions_vtab.backends.local.store import Store
+from sessions_vtab.errors import (
+    ConflictError,
+    InvalidValueError,
+    MissingParameterError,
+    NotFoundError,
+)
+
+__all__ = ["literal", "refuse_session", "require_session", "session_id_of", "session_of"]
+
+_NAMES: Final = ("session_name", "session_of_name")
+
+
+def session_id_of(session: str) -> str:
+    """The id of a session given by id or full name: ids have no slash."""
+    return last_segment(session) if "/" in session else session
+
+
+def session_of(values: Mapping[str, Any], where: str) -> str:
+    """The session's id out of ``session_id`` and ``session_name``, which have to agree.
+
+    Raises:
+        MissingParameterError: neither is given.
+        InvalidValueError: they name different sessions.
+    """
+    found: str | None = values.get("session_id")
+    for column in _NAMES:
+        name = values.get(column)
+        if name is None:
+            continue
+        identifier = last_segment(name)
+        if found is not None and identifier != found:
+            raise InvalidValueError(
+                f"{where}: session_id {found!r:.60} and the session of {name!r:.120} differ."
+                " Give one of them. Nothing was written."
+            )
+        found = identifier
+    if found is None:
+        raise MissingParameterError(
+            f"{where} needs session_id or session_name. Nothing was written."
+        )
+    return found
+
+
+def require_session(store: Store, session: str, table: str) -> str:
+    """The id of a session that is there and not deleted.
+
+    Args:
+        store: where it is.
+        session: id or full name.
+        table: table or function, for errors.
+
+    Raises:
+        NotFoundError: there is none, or it has expired.
+        ConflictError: it is soft-deleted.
+    """
+    session_id = session_id_of(session)
+    found = store.row(
+        "SELECT 1 FROM sessions WHERE session_id = ? AND deleted = 0"
+        " AND (expire_time IS NULL OR expire_time > ?)",
+        (session_id, store.now()),
+    )
+    if found is None:
+        refuse_session(store, session_id, table)
+    return session_id
+
+
+def refuse_session(store: Store, session_id: str, table: str) -> NoReturn:
+    """Raises the error for a session that is not there, has expired, or is deleted."""
+    found = store.row(
+        "SELECT deleted, expire_time <= ? FROM sessions WHERE session_id = ?",
+        (store.now(), session_id),
+    )
+    deleted, expired = found or (0, 0)
+    if deleted and not expired:
+        raise ConflictError(
+            f"{store.source}.{table}: session {session_id!r} is deleted. Nothing was written;"
+            f" bring it back with SELECT * FROM undelete_session({literal(session_id)})."
+        )
+    what = " (it has expired)" if expired else ""
+    raise NotFoundError(
+        f"{store.source}.{table}: there is no session {session_id!r}{what}."
+        " Nothing was written; INSERT INTO sessions creates one."
+    )
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal, for remedies that can be pasted."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,68 @@
+"""Resource names: ids percent-encoded into paths, and back."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote, unquote
+
+from sessions_vtab.errors import InvalidValueError
+
+__all__ = [
+    "check_id",
+    "child",
+    "id_of",
+    "last_segment",
+    "quoted",
+    "session_name",
+    "upload_session_name",
+]
+
+_LONGEST: Final = 255
+_REFUSED: Final = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
+
+
+def check_id(identifier: str, where: str) -> str:
+    """The id itself; raises InvalidValueError unless it is 1 to 255 characters we can keep."""
+    if not 0 < len(identifier) <= _LONGEST or _REFUSED.search(identifier):
+        raise InvalidValueError(
+            f"{where} takes 1 to {_LONGEST} characters without '/' and control characters;"
+            f" {identifier!r:.60} is none. Nothing was written."
+        )
+    return identifier
+
+
+def quoted(identifier: str) -> str:
+    """An id as one segment of a name."""
+    return quote(identifier, safe="")
+
+
+def session_name(session_id: str) -> str:
+    """``sessions/{id}``."""
+    return "sessions/" + quoted(session_id)
+
+
+def upload_session_name(session_id: str) -> str:
+    """``upload_sessions/{id}``."""
+    return "upload_sessions/" + quoted(session_id)
+
+
+def child(parent: str, collection: str, identifier: str) -> str:
+    """``{parent}/{collection}/{id}``."""
+    return f"{parent}/{collection}/{quoted(identifier)}"
+
+
+def last_segment(name: str) -> str:
+    """The id in the last segment of a resource name of any backend."""
+    return unquote(name.rpartition("/")[2])
+
+
+def id_of(name: str, prefix: str) -> str | None:
+    """The id in ``{prefix}{id}``; None if the name is not spelled exactly as we spell it."""
+    if not name.startswith(prefix):
+        return None
+    try:
+        identifier = unquote(name[len(prefix) :], errors="strict")
+    except UnicodeDecodeError:
+        return None
+    return identifier if prefix + quoted(identifier) == name else None

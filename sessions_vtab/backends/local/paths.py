@@ -1,0 +1,97 @@
+"""Where the store's file is, and whether SQLite can share it there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from sessions_vtab.errors import StoreError
+
+__all__ = ["MEMORY", "create_file", "default_path", "network_file_system", "tilde"]
+
+MEMORY: Final = ":memory:"
+"""The location of a store that lives as long as its connection."""
+
+# WAL needs memory shared by all processes that use the file (https://sqlite.org/wal.html).
+_NETWORK: Final = frozenset(
+    [
+        "afs",
+        "afpfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "davfs",
+        "fuse.davfs2",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "glusterfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "webdav",
+    ]
+)
+
+
+def default_path() -> Path:
+    """The file of the store when none is named: in the user's data folder."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "sessions-vtab" / "sessions.db"
+
+
+def tilde(path: str) -> str:
+    """The path as people write it, with ``~`` for the home folder."""
+    home = str(Path.home())
+    return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
+
+
+def create_file(path: Path) -> None:
+    """Creates an empty file only its owner can read, and its folder; an existing one is kept.
+
+    Raises:
+        StoreError: the system does not allow it.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"The store {path} cannot be created or written ({error.strerror}). Name another file"
+            " (local:///path/to/sessions.db) or open it with read_only=1."
+        ) from error
+
+
+def network_file_system(path: Path, mounts: str | None = None) -> str | None:
+    """Type of the network file system a path is on; None if it is local, or cannot be told.
+
+    Args:
+        path: an absolute path.
+        mounts: text in the form of ``/proc/self/mounts``; read from there unless given.
+    """
+    if str(path).startswith("\\\\"):
+        return "a Windows share"
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+    best = ("", "")
+    for line in mounts.splitlines():
+        _, point, kind, *_ = [*line.split(" "), "", "", ""]
+        point = point.replace("\\040", " ")
+        if len(point) >= len(best[0]) and path.is_relative_to(point):
+            best = (point, kind)
+    return best[1] if best[1] in _NETWORK else None

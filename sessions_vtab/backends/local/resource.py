@@ -1,0 +1,90 @@
+"""One table of the store, as the engine sees it: what it can do, and its scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sessions_vtab.backends.local.dialect import COLLATIONS, Select
+from sessions_vtab.backends.local.store import Store
+from sessions_vtab.backends.local.tables import Relation, real_columns
+from sessions_vtab.backends.local.writable import WRITES
+from sessions_vtab.schema.model import ColumnType, Table
+from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.capability import AccessPath, Capability, Connective, Filter
+from sessions_vtab.spec.predicate import Op
+from sessions_vtab.spec.scan import Page, Row, Scan
+
+__all__ = ["LocalResource"]
+
+_LOOKUPS: Final = {
+    "sessions": (("get", ("name",)), ("get by id", ("session_id",))),
+    "events": (("get", ("name",)),),
+    "event_parts": (),
+    "upload_sessions": (("get", ("name",)), ("get by id", ("session_id",))),
+    "upload_session_files": (("get", ("name",)),),
+    "participants": (("get", ("name",)), ("get by id", ("session_id", "participant"))),
+}
+"""Paths that find at most one row, and the columns that name it."""
+
+# Expected rows of a full read: an estimate, so that the planner starts at the smaller table.
+_ROWS: Final = {"sessions": 10_000, "events": 100_000, "event_parts": 200_000}
+
+
+class LocalResource(Resource):
+    """One table of one store.
+
+    Args:
+        relation: its columns and how they are read.
+        store: where they are.
+    """
+
+    def __init__(self, relation: Relation, store: Store) -> None:
+        self.table = relation.table
+        self.capability = _capability(relation.table)
+        self._select = Select(relation)
+        self._store = store
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """The rows that match, in pages that grow; see ``Store.pages``."""
+        text, bindings = self._select.statement(scan, self._store.now)
+        return self._store.pages(text, bindings, context)
+
+    def row(self, column: str, value: str) -> Row | None:
+        """The whole row with that value in a unique column, also of an expired or deleted one."""
+        found: Row | None = self._store.row(self._select.one(column), (self._store.now(), value))
+        return found
+
+
+def _capability(table: Table) -> Capability:
+    filters = _filters(table)
+    orders = tuple(column.name for column in real_columns(table))
+    connectives = frozenset(Connective)
+    listing = AccessPath(
+        "list", (), filters, orders, connectives, offset=True, cost=20.0, call=table.name
+    )
+    lookups = tuple(
+        AccessPath(name, keys, filters, orders, connectives, unique=True, cost=5.0, call=table.name)
+        for name, keys in _LOOKUPS[table.name]
+    )
+    return Capability(
+        (*lookups, listing),
+        WRITES[table.name],
+        rows=_ROWS.get(table.name, 1_000),
+        costly=False,
+    )
+
+
+def _filters(table: Table) -> tuple[Filter, ...]:
+    """Every operator on every column: the store is SQLite too, so all of them are exact."""
+    every = frozenset(Op)
+    columns = real_columns(table)
+    plain = tuple(
+        Filter(column.name, every, exact=True, collations=COLLATIONS) for column in columns
+    )
+    keyed = tuple(
+        Filter(column.name, every, keyed=True, exact=True, collations=COLLATIONS)
+        for column in columns
+        if column.type is ColumnType.JSON
+    )
+    return plain + keyed

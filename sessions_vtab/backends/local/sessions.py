@@ -1,0 +1,230 @@
+"""Creating, changing and deleting sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from secrets import token_hex
+from typing import Any, Final, NoReturn
+
+import apsw
+
+from sessions_vtab.backends.local.checks import check_session, expiry
+from sessions_vtab.backends.local.errors import is_taken
+from sessions_vtab.backends.local.improvement import register
+from sessions_vtab.backends.local.lookup import literal
+from sessions_vtab.backends.local.names import check_id, last_segment, session_name
+from sessions_vtab.backends.local.state import split
+from sessions_vtab.backends.local.store import Store
+from sessions_vtab.errors import (
+    ConflictError,
+    InvalidValueError,
+    NotFoundError,
+    UnsupportedError,
+)
+from sessions_vtab.spec.write import Outcome, OutcomeState, Write
+
+__all__ = ["delete", "insert", "undelete", "update"]
+
+_PLAIN: Final = (
+    "display_name",
+    "labels",
+    "description",
+    "settings",
+    "search_query",
+    "search_results",
+    "search_meta",
+    "payload_filter",
+    "sort_by",
+)
+_FLAGS: Final = {"enabled": 1, "deleted": 0, "is_irrelevant": 0, "is_payload_search": 0}
+_COLUMNS: Final = (
+    *("session_id", "name", "user_id", "state", "create_time", "update_time", "expire_time"),
+    *_PLAIN,
+    *_FLAGS,
+)
+_INSERT: Final = (
+    f"INSERT INTO sessions({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)})"
+)
+_FIXED: Final = ("session_id", "user_id", "create_time", "update_time", "batch_id")
+
+
+def insert(store: Store, write: Write) -> Outcome:
+    """INSERT INTO sessions.
+
+    Raises:
+        InvalidValueError: a value, or two that contradict each other.
+        ConflictError: the id is taken, also by a soft-deleted session.
+    """
+    where = f"{store.source}.sessions"
+    values = write.values
+    session_id = _given_id(values, where)
+    check_session(values, where)
+    expire_time = expiry(values, store.instant(), where)
+    while True:
+        created = session_id or token_hex(6)
+        if _create(store, created, values, expire_time):
+            return Outcome(write, OutcomeState.SENT, key=session_name(created))
+        if session_id is None or _gone(store, session_id):
+            continue
+        if write.ignore:
+            return Outcome(write, OutcomeState.SKIPPED)
+        _refuse_existing(store, session_id)
+
+
+def update(store: Store, write: Write) -> Outcome:
+    """UPDATE of one session.
+
+    Raises:
+        InvalidValueError: a value that its column does not take.
+        UnsupportedError: a column that cannot change.
+        NotFoundError: the session is gone meanwhile.
+        ConflictError: it is deleted, and the statement does not undelete it.
+    """
+    where = f"{store.source}.sessions"
+    values = write.values
+    row = store.row(
+        "SELECT session_id, user_id, create_time, update_time, batch_id, deleted FROM sessions"
+        " WHERE name = ?",
+        (write.key,),
+    )
+    if row is None:
+        raise NotFoundError(f"{where}: there is no {write.key}. Nothing was written.")
+    *fixed, deleted = row
+    _refuse_fixed(values, dict(zip(_FIXED, fixed, strict=True)), where)
+    if deleted and values.get("deleted") != 0:
+        _refuse_deleted(store, fixed[0])
+    check_session(values, where)
+    _check_flags(values, where)
+    changes = {column: values[column] for column in (*_PLAIN, *_FLAGS) if column in values}
+    if values.get("ttl") is not None or "expire_time" in values:
+        changes["expire_time"] = expiry(values, store.instant(), where)
+    if "state" in values:
+        changes["state"] = split(store, values["state"], fixed[1])
+    changes["update_time"] = store.now()
+    assignments = ", ".join(f"{column} = ?" for column in changes)
+    store.run(f"UPDATE sessions SET {assignments} WHERE name = ?", (*changes.values(), write.key))
+    return Outcome(write, OutcomeState.SENT, key=write.key)
+
+
+def delete(store: Store, write: Write) -> Outcome:
+    """DELETE of one session: soft; of one that is deleted already, for good with all it has."""
+    row = store.row("SELECT deleted FROM sessions WHERE name = ?", (write.key,))
+    if row == (1,):
+        store.run("DELETE FROM sessions WHERE name = ?", (write.key,))
+    elif row is not None:
+        store.run(
+            "UPDATE sessions SET deleted = 1, update_time = ? WHERE name = ?",
+            (store.now(), write.key),
+        )
+    return Outcome(write, OutcomeState.SENT, key=write.key)
+
+
+def undelete(store: Store, session_id: str) -> None:
+    """Brings a soft-deleted session back.
+
+    Raises:
+        NotFoundError: there is no such session, or it has expired.
+        ConflictError: it is not deleted.
+    """
+    row = store.row(
+        "SELECT deleted FROM sessions WHERE session_id = ?"
+        " AND (expire_time IS NULL OR expire_time > ?)",
+        (session_id, store.now()),
+    )
+    if row is None:
+        raise NotFoundError(f"{store.source}: there is no session {session_id!r}.")
+    if row == (0,):
+        raise ConflictError(f"{store.source}: session {session_id!r} is not deleted.")
+    store.run(
+        "UPDATE sessions SET deleted = 0, update_time = ? WHERE session_id = ?",
+        (store.now(), session_id),
+    )
+
+
+def _create(
+    store: Store, session_id: str, values: Mapping[str, Any], expire_time: str | None
+) -> bool:
+    """Writes the row; false if the id is taken."""
+    get = values.get
+    now = store.now()
+    user_id = get("user_id")
+    row = (
+        *(session_id, session_name(session_id), user_id, get("state")),
+        *(get("create_time") or now, get("update_time") or now, expire_time),
+        *(get(column) for column in _PLAIN),
+        *(get(column, default) for column, default in _FLAGS.items()),
+    )
+    try:
+        store.run(_INSERT, row)
+    except apsw.ConstraintError as error:
+        if not is_taken(error):
+            raise
+        return False
+    own = split(store, get("state"), user_id)
+    if own != get("state"):
+        store.run("UPDATE sessions SET state = ? WHERE session_id = ?", (own, session_id))
+    if get("search_query") is not None:
+        register(store, session_id)
+    return True
+
+
+def _given_id(values: Mapping[str, Any], where: str) -> str | None:
+    session_id: str | None = values.get("session_id")
+    name = values.get("name")
+    if name is not None:
+        named = last_segment(name)
+        if session_id is not None and session_id != named:
+            raise InvalidValueError(
+                f"{where}: session_id {session_id!r:.60} is not the last part of name"
+                f" {name!r:.120}. Give one of them. Nothing was written."
+            )
+        session_id = named
+    return None if session_id is None else check_id(session_id, f"{where}.session_id")
+
+
+def _gone(store: Store, session_id: str) -> bool:
+    """Removes an expired session of that id, which nobody can see any more."""
+    return bool(
+        store.run(
+            "DELETE FROM sessions WHERE session_id = ? AND expire_time <= ? RETURNING 1",
+            (session_id, store.now()),
+        )
+    )
+
+
+def _refuse_existing(store: Store, session_id: str) -> NoReturn:
+    row = store.row("SELECT deleted FROM sessions WHERE session_id = ?", (session_id,))
+    if row == (1,):
+        _refuse_deleted(store, session_id)
+    raise ConflictError(
+        f"{store.source}.sessions: there is a session {session_id!r} already. Nothing was"
+        " written; UPDATE it, or skip it with INSERT OR IGNORE."
+    )
+
+
+def _refuse_deleted(store: Store, session_id: str) -> NoReturn:
+    quoted = literal(session_id)
+    raise ConflictError(
+        f"{store.source}.sessions: session {session_id!r} is soft-deleted. Nothing was written."
+        f" Bring it back with SELECT * FROM undelete_session({quoted}), or remove it for good"
+        f" with DELETE FROM sessions WHERE session_id = {quoted} AND deleted = 1."
+    )
+
+
+def _refuse_fixed(values: Mapping[str, Any], present: Mapping[str, Any], where: str) -> None:
+    for column, value in present.items():
+        if column in values and values[column] != value:
+            raise UnsupportedError(
+                f"{where}.{column} cannot change after creation. Nothing was written."
+            )
+
+
+def _check_flags(values: Mapping[str, Any], where: str) -> None:
+    for column in _FLAGS:
+        if column in values and values[column] is None:
+            raise InvalidValueError(f"{where}.{column} takes 0 or 1. Nothing was written.")
+    if values.get("is_irrelevant") == 0:
+        raise UnsupportedError(
+            f"{where}.is_irrelevant can be set to 1 only: there is no way back."
+            " Nothing was written."
+        )

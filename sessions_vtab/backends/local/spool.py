@@ -1,0 +1,65 @@
+"""A scan that is being read, and that can be read to its end at once before something is written.
+
+A half-read SELECT of SQLite sees, or sees twice, what its own connection writes meanwhile
+(https://sqlite.org/isolation.html). So before a write every open scan is *settled*: its remaining
+rows are fetched, and what is too much for memory goes to a temporary file.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterator
+from itertools import chain, islice
+from tempfile import TemporaryFile
+from typing import IO, Final
+
+from sessions_vtab.spec.scan import Row
+
+__all__ = ["OpenScan"]
+
+_IN_MEMORY: Final = 10_000
+_CHUNK: Final = 1_000
+
+
+class OpenScan:
+    """The rows of one SELECT from where its reader stands.
+
+    Args:
+        rows: the cursor.
+    """
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+        self._settled = False
+
+    def page(self, size: int) -> list[Row]:
+        """The next rows, at most ``size``; none at the end."""
+        return list(islice(self._rows, size))
+
+    def settle(self) -> None:
+        """Fetches all remaining rows, so that writes cannot change them."""
+        if self._settled:
+            return
+        self._settled = True
+        head = self.page(_IN_MEMORY)
+        rest = _spooled(self._rows) if len(head) == _IN_MEMORY else iter(())
+        self._rows = chain(head, rest)
+
+
+def _spooled(rows: Iterator[Row]) -> Iterator[Row]:
+    file = TemporaryFile()  # noqa: SIM115  # Closed by the iterator that reads it.
+    while chunk := list(islice(rows, _CHUNK)):
+        marshal.dump(chunk, file)
+    file.seek(0)
+    return _read_back(file)
+
+
+def _read_back(file: IO[bytes]) -> Iterator[Row]:
+    with file:
+        while True:
+            try:
+                # Only this process could write to it: it has no name.
+                chunk = marshal.load(file)  # noqa: S302
+            except EOFError:
+                return
+            yield from chunk

@@ -1,0 +1,89 @@
+"""Session state and its scopes: ``app:`` of the store, ``user:`` of the user, ``temp:`` of no one.
+
+As in contracts of Vertex: keys with these prefixes are stored once for the store or the user, are
+shown in every session they belong to, and outlive the session that wrote them. ``temp:`` keys
+never enter the state. The ``user:`` keys of a session without user stay its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sessions_vtab.backends.local.store import Store
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.spec.values import dump_json, load_json
+
+__all__ = ["delta_of", "merge_delta", "split"]
+
+_APP = """INSERT INTO app_state(id, state) VALUES (1, ?) ON CONFLICT DO UPDATE
+    SET state = excluded.state"""
+_USER = """INSERT INTO user_states(user_id, state) VALUES (?, ?) ON CONFLICT DO UPDATE
+    SET state = excluded.state"""
+
+
+def split(store: Store, state: Any, user_id: str | None) -> Any:
+    """Stores the shared keys of a state and returns the session's own.
+
+    Args:
+        store: where they are stored.
+        state: a JSON object, minified.
+        user_id: whose session it is.
+    """
+    if state is None or not ('"app:' in state or '"user:' in state or '"temp:' in state):
+        return state
+    own = _shared(store, load_json(state, "state"), user_id)
+    return dump_json(own)
+
+
+def merge_delta(store: Store, session_id: str, delta: Mapping[str, Any]) -> None:
+    """Merges changes into the state of a session and its scopes, key by key; null is a value."""
+    state, user_id = store.row(
+        "SELECT state, user_id FROM sessions WHERE session_id = ?", (session_id,)
+    )
+    own = _shared(store, delta, user_id)
+    if own:
+        merged = _merged(state, own)
+        store.run("UPDATE sessions SET state = ? WHERE session_id = ?", (merged, session_id))
+
+
+def delta_of(actions: str | None, where: str) -> Mapping[str, Any]:
+    """``stateDelta`` of an event's actions, also spelled ``state_delta``; empty if there is none.
+
+    Raises:
+        InvalidValueError: it is no JSON object.
+    """
+    if actions is None or not ('"stateDelta"' in actions or '"state_delta"' in actions):
+        return {}
+    loaded = load_json(actions, where)
+    delta: dict[str, Any] = {}
+    for spelling in ("state_delta", "stateDelta"):
+        found = loaded.get(spelling)
+        if found is not None and not isinstance(found, dict):
+            raise InvalidValueError(
+                f"{where} takes a JSON object as {spelling}. Nothing was written."
+            )
+        delta.update(found or {})
+    return delta
+
+
+def _shared(store: Store, state: Mapping[str, Any], user_id: str | None) -> dict[str, Any]:
+    app = {key: value for key, value in state.items() if key.startswith("app:")}
+    user = {key: value for key, value in state.items() if key.startswith("user:")}
+    if app:
+        (known,) = store.row("SELECT state FROM app_state") or (None,)
+        store.run(_APP, (_merged(known, app),))
+    if user and user_id is not None:
+        (known,) = store.row("SELECT state FROM user_states WHERE user_id = ?", (user_id,)) or (
+            None,
+        )
+        store.run(_USER, (user_id, _merged(known, user)))
+        user = {}
+    return user | {
+        key: value for key, value in state.items() if not key.startswith(("app:", "user:", "temp:"))
+    }
+
+
+def _merged(state: str | None, changes: Mapping[str, Any]) -> str:
+    known = load_json(state, "state") if state else {}
+    return dump_json(known | dict(changes))

@@ -1,0 +1,359 @@
+"""The store's connection: opened when first used, checked, migrated; its one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
+from sessions_vtab.backends.local.errors import translate
+from sessions_vtab.backends.local.paths import MEMORY, create_file, network_file_system
+from sessions_vtab.backends.local.spool import OpenScan
+from sessions_vtab.errors import ReadOnlyError, StoreError
+from sessions_vtab.spec import times
+from sessions_vtab.spec.backend import Context
+from sessions_vtab.spec.scan import Page
+
+__all__ = ["Store", "Touched"]
+
+_BUSY_SECONDS: Final = 5.0
+_SLICE: Final = 0.01
+_STEPS: Final = 50_000
+_TOUCH: Final = "UPDATE sessions SET update_time = ?, last_event = ? WHERE session_id = ?"
+_CACHE_KIB: Final = 32_768
+_FIRST_PAGE: Final = 8
+_LAST_PAGE: Final = 1_024
+
+
+@dataclass(slots=True)
+class Touched:
+    """A session that events are appended to, as the transaction left it.
+
+    Attributes:
+        name: its name.
+        expire_time: when it expires; None for never.
+        last_event: the largest number an event of it was given as its id.
+        update_time: when the last event was appended; None if that is written already.
+    """
+
+    name: str
+    expire_time: str | None
+    last_event: int
+    update_time: str | None = None
+
+
+class Store:
+    """One SQLite file, or memory, for one source.
+
+    Args:
+        path: the file; ``:memory:`` for none.
+        source: the source's name, for errors.
+        clock: the present instant, nanoseconds since 1970.
+        read_only: nothing is written, not even a missing file.
+        migrations: SQL scripts, see ``ddl``.
+
+    Attributes:
+        source: the source's name.
+        place: source and file, for errors.
+        began: a write transaction was begun, and neither committed nor rolled back by us.
+        touched: sessions that events were appended to. Their rows are brought up to date once,
+            by ``flush``, before anything reads or changes them.
+        transaction_lost: SQLite undid the open transaction by itself, as it does on a full disk.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        source: str,
+        clock: Callable[[], int],
+        *,
+        read_only: bool = False,
+        migrations: Sequence[str] = MIGRATIONS,
+    ) -> None:
+        self.path = path
+        self.source = source
+        self.place = f"{source} (the store {path})"
+        self.read_only = read_only
+        self.began = False
+        self.touched: dict[str, Touched] = {}
+        self.transaction_lost = False
+        self._clock = clock
+        self._second = ""
+        self._second_of = -1
+        self._migrations = migrations
+        self._connection: apsw.Connection | None = None
+        self._context: Context | None = None
+        self._scans: dict[int, OpenScan] = {}
+        self._waiting_since = 0.0
+
+    # Opening.
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """The connection; opened, checked and migrated at the first use.
+
+        Raises:
+            StoreError: the file is damaged, foreign, newer, or cannot be opened.
+        """
+        if self._connection is None:
+            with self.translated():
+                self._connection = self._open()
+        return self._connection
+
+    def _open(self) -> apsw.Connection:
+        connection = self._connect()
+        try:
+            connection.set_busy_handler(self._wait)
+            connection.set_progress_handler(self._interrupted, _STEPS)
+            _configure(connection)
+            version = _identify(connection, self.place, len(self._migrations))
+            if not self.read_only:
+                self._prepare(connection, version)
+            else:
+                self._require_version(version)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect(self) -> apsw.Connection:
+        if self.path == MEMORY:
+            return apsw.Connection(MEMORY)
+        path = Path(self.path).absolute()
+        kind = network_file_system(path)
+        if kind:
+            raise StoreError(
+                f"{self.place} is on a network file system ({kind}), where SQLite cannot lock it"
+                " safely. Name a file on a local disk: local:///path/to/sessions.db"
+            )
+        if self.read_only:
+            if not path.exists():
+                raise StoreError(
+                    f"{self.place} does not exist, and a read-only source does not create it."
+                )
+            return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        create_file(path)
+        return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+
+    def _prepare(self, connection: apsw.Connection, version: int) -> None:
+        mode = connection.pragma("journal_mode", "wal")
+        if self.path != MEMORY and mode != "wal":
+            raise StoreError(
+                f"{self.place}: its file system has no shared memory, so several processes could"
+                " not use it. Name a file on a local disk: local:///path/to/sessions.db"
+            )
+        if version < len(self._migrations):
+            _migrate(connection, self.place, self._migrations)
+
+    def _require_version(self, version: int) -> None:
+        if version < len(self._migrations):
+            raise StoreError(
+                f"{self.place} has schema version {version}; this program reads"
+                f" {len(self._migrations)}. Open it once without read_only to bring it up to date."
+            )
+
+    def close(self) -> None:
+        """Closes the connection; open scans end."""
+        if self._connection is not None:
+            self._scans.clear()
+            self._connection.close(True)
+            self._connection = None
+
+    # Using.
+
+    def now(self) -> str:
+        """The present instant as canonical text."""
+        instant = self._clock()
+        second, nanos = divmod(instant, 1_000_000_000)
+        if nanos % 1000:
+            return times.to_text(instant)
+        if second != self._second_of:
+            self._second = times.to_text(instant)[: -len("123456")]
+            self._second_of = second
+        return f"{self._second}{nanos // 1000:06d}"
+
+    def instant(self) -> int:
+        """The present instant, nanoseconds since 1970."""
+        return self._clock()
+
+    def run(self, sql: str, bindings: Sequence[Any] = ()) -> list[Any]:
+        """Executes one statement to its end: its rows."""
+        return self.connection.execute(sql, bindings).fetchall()
+
+    def row(self, sql: str, bindings: Sequence[Any] = ()) -> Any:
+        """The first row of a statement that has at most one; None if it has none."""
+        rows = self.connection.execute(sql, bindings).fetchall()
+        return rows[0] if rows else None
+
+    def pages(self, sql: str, bindings: Sequence[Any], context: Context) -> Iterator[Page]:
+        """The rows of a SELECT in pages that grow, so that the first row comes at once."""
+        self._context = context
+        size = _FIRST_PAGE
+        number = 0
+        try:
+            with self.translated():
+                self.flush()
+                scan = OpenScan(self.connection.execute(sql, bindings))
+            number = id(scan)
+            self._scans[number] = scan
+            while True:
+                with self.translated():
+                    page = scan.page(size)
+                if page:
+                    yield page
+                if len(page) < size:
+                    return
+                size = min(size * 4, _LAST_PAGE)
+        finally:
+            self._scans.pop(number, None)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """SQLite's errors become ours; a transaction that SQLite undid is remembered as lost."""
+        try:
+            yield
+        except apsw.Error as error:
+            raise self.failure(error) from error
+
+    def failure(self, error: apsw.Error) -> Exception:
+        """Our error for one of SQLite's; one of the store itself undoes the transaction."""
+        failure = translate(error, self.place)
+        connection = self._connection
+        if connection is not None and self.began:
+            # A row may be half written: no part of the transaction must ever be committed.
+            if isinstance(failure, StoreError) and connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self.transaction_lost = not connection.in_transaction
+        return failure
+
+    # The transaction.
+
+    def begin(self) -> None:
+        """Starts a write transaction unless one is open.
+
+        Raises:
+            ReadOnlyError: the source is read-only.
+            BusyError: another process kept the lock for 5 seconds.
+        """
+        if self.began:
+            return
+        if self.read_only:
+            raise ReadOnlyError(f"The source {self.source} is read-only. Nothing was written.")
+        with self.translated():
+            self.settle()
+            self.connection.execute("BEGIN IMMEDIATE")
+        self.began = True
+
+    def settle(self) -> None:
+        """Protects open scans from a write that follows."""
+        for scan in self._scans.values():
+            scan.settle()
+
+    def flush(self) -> None:
+        """Writes what appended events mean for their sessions' rows."""
+        for session_id, one in self.touched.items():
+            if one.update_time is not None:
+                self.connection.execute(_TOUCH, (one.update_time, one.last_event, session_id))
+        self.touched.clear()
+
+    def before_write(self, context: Context) -> None:
+        """To be called before rows are changed; starts a transaction if none is open.
+
+        Raises:
+            StoreError: the transaction was undone by SQLite.
+        """
+        self._context = context
+        self.begin()
+        self.require_transaction()
+        if self._scans:
+            self.settle()
+
+    def require_transaction(self) -> None:
+        """Raises StoreError if SQLite undid the transaction that was begun."""
+        if self.transaction_lost:
+            raise StoreError(
+                f"{self.place}: the transaction was undone after an earlier error, such as a full"
+                " disk. ROLLBACK, then repeat it."
+            )
+
+    def end(self, word: str) -> None:
+        """Ends the transaction with COMMIT or ROLLBACK; without one, nothing happens."""
+        if not self.began:
+            return
+        if word == "COMMIT":
+            self.require_transaction()
+        with self.translated():
+            if not self.transaction_lost:
+                if word == "ROLLBACK":
+                    self.settle()
+                else:
+                    self.flush()
+                self.connection.execute(word)
+        self.touched.clear()
+        self.began = self.transaction_lost = False
+
+    # Waiting.
+
+    def _interrupted(self) -> bool:
+        return self._context is not None and self._context.interrupted()
+
+    def _wait(self, tries: int) -> bool:
+        """SQLite's busy handler: waits in slices, so that Ctrl-C is heard."""
+        now = time.monotonic()
+        if tries == 0:
+            self._waiting_since = now
+        if now - self._waiting_since > _BUSY_SECONDS or self._interrupted():
+            return False
+        time.sleep(_SLICE)
+        return True
+
+
+def _configure(connection: apsw.Connection) -> None:
+    connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
+    connection.pragma("foreign_keys", True)
+    connection.pragma("cache_size", -_CACHE_KIB)
+    connection.pragma("trusted_schema", False)
+    # People hold personal data here: what is purged is overwritten.
+    connection.pragma("secure_delete", True)
+
+
+def _identify(connection: apsw.Connection, place: str, newest: int) -> int:
+    """The schema version; raises StoreError if the file is neither empty nor a store we know."""
+    application = connection.pragma("application_id")
+    version = connection.pragma("user_version")
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+    empty = not (application or version or tables)
+    if application != APPLICATION_ID and not empty:
+        raise StoreError(
+            f"{place} belongs to another program, and was left untouched."
+            " Name another file: local:///path/to/sessions.db"
+        )
+    if version > newest:
+        raise StoreError(
+            f"{place} has schema version {version}; this program knows {newest}."
+            " Upgrade sessions_vtab, or name another file."
+        )
+    return int(version)
+
+
+def _migrate(connection: apsw.Connection, place: str, migrations: Sequence[str]) -> None:
+    """Brings the file to the newest version, whole or not at all; a second process waits."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _identify(connection, place, len(migrations))
+        for script in migrations[version:]:
+            connection.execute(script)
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", len(migrations))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

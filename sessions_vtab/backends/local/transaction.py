@@ -1,0 +1,67 @@
+"""The store's transaction as the engine drives it: numbered savepoints."""
+
+from __future__ import annotations
+
+from sessions_vtab.backends.local.store import Store
+
+__all__ = ["StoreTransaction"]
+
+
+class StoreTransaction:
+    """``spec.backend.Transaction`` of one store.
+
+    Args:
+        store: whose transaction it is.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._marks: list[int] = []
+
+    def begin(self) -> None:
+        """Starts a write transaction unless one is open; see ``Store.begin``."""
+        self._store.begin()
+
+    def savepoint(self, number: int) -> None:
+        """Marks the present state, in a transaction that is begun if there is none."""
+        self._store.begin()
+        with self._store.translated():
+            self._store.flush()
+        self._run(f"SAVEPOINT s{number}")
+        self._marks.append(number)
+
+    def rollback_to(self, number: int) -> None:
+        """Returns to a mark, which stays; unknown numbers are ignored."""
+        if number in self._marks:
+            self._store.settle()
+            self._store.touched.clear()
+            self._run(f"ROLLBACK TO s{number}")
+            del self._marks[self._marks.index(number) + 1 :]
+
+    def release(self, number: int) -> None:
+        """Forgets a mark and later ones; unknown numbers are ignored."""
+        if number in self._marks:
+            self._run(f"RELEASE s{number}")
+            del self._marks[self._marks.index(number) :]
+
+    def commit(self) -> None:
+        """Makes the changes durable.
+
+        Raises:
+            StoreError: SQLite undid the transaction after an earlier error.
+            BusyError: another process is in the way; the transaction stays open.
+        """
+        self._store.end("COMMIT")
+        self._marks.clear()
+
+    def rollback(self) -> None:
+        """Undoes the changes since ``begin``."""
+        self._store.end("ROLLBACK")
+        self._marks.clear()
+
+    def _run(self, sql: str) -> None:
+        """A lost transaction has no savepoints any more; only ROLLBACK ends it."""
+        if self._store.transaction_lost:
+            return
+        with self._store.translated():
+            self._store.connection.execute(sql)

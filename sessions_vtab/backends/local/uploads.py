@@ -1,0 +1,266 @@
+"""Upload sessions: open one, upload files into it, close it, and its files are ingested.
+
+The bytes are kept in the store. The write mode says what ingestion does with a file whose name an
+ingested file has already: KEEP keeps both, OVERWRITE replaces the older one, FAIL keeps the older
+one and counts the new one as failed. Files are ingested in the order they were uploaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from getpass import getuser
+from hashlib import sha256
+from typing import Any, Final
+from uuid import uuid4
+
+from sessions_vtab.backends.local.content import require_object
+from sessions_vtab.backends.local.lookup import literal, session_id_of
+from sessions_vtab.backends.local.names import check_id, last_segment, upload_session_name
+from sessions_vtab.backends.local.store import Store
+from sessions_vtab.errors import (
+    ConflictError,
+    InvalidValueError,
+    NotFoundError,
+    UnsupportedError,
+)
+from sessions_vtab.spec import times
+from sessions_vtab.spec.backend import Arguments
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.values import dump_json
+from sessions_vtab.spec.write import Outcome, OutcomeState, Write
+
+__all__ = ["close", "delete", "insert", "update", "upload"]
+
+_MODES: Final = ("KEEP", "OVERWRITE", "FAIL")
+_MOST_OPEN: Final = 10
+_LONGEST: Final = 86_400
+_LONGEST_NAME: Final = 1_024
+_SECOND: Final = 1_000_000_000
+_SAME_NAME: Final = "ingestion_status = 'FINISHED' AND content IS NOT NULL AND file_name = ?"
+
+
+def insert(store: Store, write: Write) -> Outcome:
+    """INSERT INTO upload_sessions opens one.
+
+    Raises:
+        InvalidValueError: a value its column does not take.
+        ConflictError: ten are open, or the id is taken.
+    """
+    where = f"{store.source}.upload_sessions"
+    session_id = _given_id(write.values, where) or str(uuid4())
+    mode, seconds = _settings(write.values, where)
+    name = upload_session_name(session_id)
+    if store.row("SELECT 1 FROM upload_sessions WHERE name = ?", (name,)):
+        if write.ignore:
+            return Outcome(write, OutcomeState.SKIPPED)
+        raise ConflictError(
+            f"{where}: there is an upload session {session_id!r} already. Nothing was written."
+        )
+    _check_open(store, where)
+    now = store.instant()
+    store.run(
+        "INSERT INTO upload_sessions(session_id, name, write_mode, create_time, expire_time,"
+        " created_by, parallel_processing_enabled, expires_in_seconds)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(session_id, name, mode),
+            *(times.to_text(now), times.to_text(now + seconds * _SECOND), _user()),
+            *(write.values.get("parallel_processing_enabled", 0), seconds),
+        ),
+    )
+    return Outcome(write, OutcomeState.SENT, key=name)
+
+
+def update(store: Store, write: Write) -> Outcome:
+    """UPDATE of an upload session: ``status = 'CLOSED'`` closes it, and nothing else can change."""
+    where = f"{store.source}.upload_sessions"
+    for column in write.values.keys() - {"status"}:
+        raise UnsupportedError(f"{where}.{column} cannot change. Nothing was written.")
+    if write.values.get("status", "CLOSED") != "CLOSED":
+        raise InvalidValueError(
+            f"{where}.status can only be set to 'CLOSED', not"
+            f" {write.values['status']!r:.60}. Nothing was written."
+        )
+    _close(store, last_segment(write.key or ""), "upload_sessions")
+    return Outcome(write, OutcomeState.SENT, key=write.key)
+
+
+def delete(store: Store, write: Write) -> Outcome:
+    """DELETE removes an upload session with its files, the ingested ones too, for good."""
+    store.run("DELETE FROM upload_sessions WHERE name = ?", (write.key,))
+    return Outcome(write, OutcomeState.SENT, key=write.key)
+
+
+def close(store: Store, arguments: Arguments) -> list[Row]:
+    """``close_upload_session``: closes it and ingests its files.
+
+    Raises:
+        NotFoundError: there is no such upload session.
+        ConflictError: it is closed already, or has expired.
+    """
+    session_id = session_id_of(str(arguments["session"]))
+    finished, failed = _close(store, session_id, "close_upload_session")
+    name = upload_session_name(session_id)
+    body = {
+        "session_id": session_id,
+        "status": "CLOSED",
+        "ingestion_status": {"failed_files": failed, "finished_files": finished},
+    }
+    return [(name, session_id, "CLOSED", dump_json(body))]
+
+
+def upload(store: Store, arguments: Arguments) -> list[Row]:
+    """``upload_file``: keeps the bytes until the session is closed.
+
+    Raises:
+        InvalidValueError: the name or the metadata are not possible.
+        NotFoundError: there is no such upload session.
+        ConflictError: it is closed or has expired.
+    """
+    where = f"{store.source}.upload_file"
+    session_id = session_id_of(str(arguments["session"]))
+    file_name = _file_name(str(arguments["file_name"]), where)
+    meta = arguments.get("meta")
+    if meta is not None:
+        require_object(str(meta), f"{where}.meta")
+    for name in ("upload_url", "upload_fields"):
+        if name in arguments:
+            raise UnsupportedError(f"{where}: the local store takes no {name}; leave it out.")
+    _require_open(store, session_id, "upload_file")
+    content = arguments["content"]
+    data = content if isinstance(content, bytes) else str(content).encode()
+    (number,) = store.row(
+        "SELECT count(*) + 1 FROM upload_session_files WHERE session_id = ?", (session_id,)
+    )
+    session_name = upload_session_name(session_id)
+    digest = sha256(data).hexdigest()
+    store.run(
+        "INSERT INTO upload_session_files(name, session_id, file_name, create_time, size, sha256,"
+        " meta, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(f"{session_name}/files/{number}", session_id, file_name, store.now()),
+            *(len(data), digest, meta, data),
+        ),
+    )
+    body = {"file_name": file_name, "size": len(data), "sha256": digest}
+    return [(session_name, file_name, len(data), dump_json(body))]
+
+
+def _close(store: Store, session_id: str, what: str) -> tuple[int, int]:
+    """Closes an open session: how many of its files were ingested, and how many failed."""
+    mode = _require_open(store, session_id, what)
+    waiting = store.run(
+        "SELECT id, file_name FROM upload_session_files WHERE session_id = ? ORDER BY id",
+        (session_id,),
+    )
+    finished = sum(_ingest(store, number, file_name, mode) for number, file_name in waiting)
+    failed = len(waiting) - finished
+    store.run(
+        "UPDATE upload_sessions SET status = 'CLOSED', finished_files = ?, failed_files = ?"
+        " WHERE session_id = ?",
+        (finished, failed, session_id),
+    )
+    return finished, failed
+
+
+def _ingest(store: Store, number: int, file_name: str, mode: str) -> bool:
+    """Takes one file over as the write mode says; false if it failed."""
+    if mode == "FAIL" and store.row(
+        f"SELECT 1 FROM upload_session_files WHERE {_SAME_NAME} LIMIT 1", (file_name,)
+    ):
+        store.run(
+            "UPDATE upload_session_files SET ingestion_status = 'FAILED', content = NULL"
+            " WHERE id = ?",
+            (number,),
+        )
+        return False
+    if mode == "OVERWRITE":
+        store.run(
+            f"UPDATE upload_session_files SET content = NULL WHERE {_SAME_NAME}", (file_name,)
+        )
+    store.run(
+        "UPDATE upload_session_files SET ingestion_status = 'FINISHED' WHERE id = ?", (number,)
+    )
+    return True
+
+
+def _require_open(store: Store, session_id: str, what: str) -> str:
+    """The write mode of an open upload session."""
+    row = store.row(
+        "SELECT status, expire_time <= ?, write_mode FROM upload_sessions WHERE session_id = ?",
+        (store.now(), session_id),
+    )
+    if row is None:
+        raise NotFoundError(
+            f"{store.source}.{what}: there is no upload session {session_id!r}."
+            " INSERT INTO upload_sessions opens one."
+        )
+    status, expired, mode = row
+    if status != "OPEN" or expired:
+        state = "has expired" if status == "OPEN" else "is closed already"
+        raise ConflictError(
+            f"{store.source}.{what}: upload session {session_id!r} {state}. Nothing was written;"
+            " INSERT INTO upload_sessions opens another one."
+        )
+    return str(mode)
+
+
+def _check_open(store: Store, where: str) -> None:
+    """Raises ConflictError if as many are open as may be; expired ones do not count."""
+    rows = store.run(
+        "SELECT session_id FROM upload_sessions WHERE status = 'OPEN' AND expire_time > ?"
+        " ORDER BY create_time",
+        (store.now(),),
+    )
+    if len(rows) >= _MOST_OPEN:
+        oldest = literal(rows[0][0])
+        raise ConflictError(
+            f"{where}: {len(rows)} upload sessions are open, which is the most. Nothing was"
+            f" written; close one, such as the oldest: SELECT * FROM close_upload_session({oldest})"
+        )
+
+
+def _settings(values: Mapping[str, Any], where: str) -> tuple[str, int]:
+    mode = values.get("write_mode", "KEEP")
+    if mode not in _MODES:
+        raise InvalidValueError(
+            f"{where}.write_mode takes {', '.join(_MODES)}, not {mode!r:.60}. Nothing was written."
+        )
+    seconds = values.get("expires_in_seconds", _LONGEST)
+    if not 1 <= seconds <= _LONGEST:
+        raise InvalidValueError(
+            f"{where}.expires_in_seconds takes 1 to {_LONGEST}, not {seconds!r:.60}."
+            " Nothing was written."
+        )
+    return mode, seconds
+
+
+def _given_id(values: Mapping[str, Any], where: str) -> str | None:
+    session_id: str | None = values.get("session_id")
+    name = values.get("name")
+    if name is not None:
+        named = last_segment(name)
+        if session_id is not None and named != session_id:
+            raise InvalidValueError(
+                f"{where}: session_id {session_id!r:.60} is not the last part of name"
+                f" {name!r:.120}. Give one of them. Nothing was written."
+            )
+        session_id = named
+    return None if session_id is None else check_id(session_id, f"{where}.session_id")
+
+
+def _file_name(file_name: str, where: str) -> str:
+    if not 0 < len(file_name) <= _LONGEST_NAME or not file_name.isprintable():
+        raise InvalidValueError(
+            f"{where}.file_name takes 1 to {_LONGEST_NAME} printable characters, not"
+            f" {file_name!r:.60}. Nothing was written."
+        )
+    return file_name
+
+
+def _user() -> str | None:
+    """The local user as JSON; None where the system has no name for it."""
+    try:
+        return dump_json({"user_name": getuser()})
+    except (ImportError, KeyError, OSError):
+        return None

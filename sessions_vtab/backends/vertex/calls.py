@@ -1,0 +1,124 @@
+"""The calls of the API, as pure functions: what would be sent can be shown without sending it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sessions_vtab.backends.vertex.names import Engine, SessionRef, is_operation
+from sessions_vtab.backends.vertex.settings import APPEND, Settings
+from sessions_vtab.errors import ProtocolError
+from sessions_vtab.fetch import WRITE, Answer, Call, path, plain
+
+__all__ = ["Calls"]
+
+# "Session {name} not found." (recorded), "Session (projectNumber: .., ..) not found." (2025). That
+# an engine does not exist reads differently, and is an error.
+_NO_SESSION = (Answer(404, r"^Session\b.*\bnot found"),)
+
+
+class Calls:
+    """Makes the calls of one source.
+
+    Args:
+        settings: version and hosts.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def get_session(self, session: SessionRef) -> Call:
+        """One session; a missing one is no row."""
+        return self._call("GET", session.engine, *_of(session), missing=_NO_SESSION)
+
+    def list_sessions(
+        self, engine: Engine, text: str = "", order: str = "", size: int = 100, token: str = ""
+    ) -> Call:
+        """A page of sessions.
+
+        Args:
+            engine: whose.
+            text: filter, '' for none.
+            order: ``orderBy``, '' for the service's own.
+            size: rows of the page.
+            token: page token, '' for the first page.
+        """
+        query = _listing(text, order, size, token)
+        return self._call("GET", engine, "sessions", query=query, items="sessions", listing=True)
+
+    def list_events(
+        self, session: SessionRef, text: str = "", order: str = "", size: int = 100, token: str = ""
+    ) -> Call:
+        """A page of a session's events; of a missing session there are none."""
+        return self._call(
+            "GET",
+            session.engine,
+            *_of(session),
+            "events",
+            query=_listing(text, order, size, token),
+            items="sessionEvents",
+            listing=True,
+            missing=_NO_SESSION,
+        )
+
+    def create_session(
+        self, engine: Engine, session_id: str | None, body: Mapping[str, Any]
+    ) -> Call:
+        """Makes a session; answered with an operation."""
+        query = (("sessionId", session_id),)
+        return self._call("POST", engine, "sessions", query=query, json=dict(body), kind=WRITE)
+
+    def patch_session(self, session: SessionRef, mask: str, body: Mapping[str, Any]) -> Call:
+        """Changes the fields in the mask; answered with the session."""
+        query = (("updateMask", mask),)
+        return self._call(
+            "PATCH", session.engine, *_of(session), query=query, json=dict(body), kind=WRITE
+        )
+
+    def delete_session(self, session: SessionRef) -> Call:
+        """Deletes a session with its events; answered with an operation."""
+        return self._call("DELETE", session.engine, *_of(session), kind=WRITE, done=_NO_SESSION)
+
+    def append_event(self, session: SessionRef, body: Mapping[str, Any]) -> Call:
+        """Appends an event; answered with ``{}``."""
+        return self._call(
+            "POST", session.engine, *_of(session), verb=":appendEvent", json=dict(body), kind=APPEND
+        )
+
+    def compact_session(self, session: SessionRef, body: Mapping[str, Any]) -> Call:
+        """Shortens a session's history; answered with an operation."""
+        return self._call(
+            "POST", session.engine, *_of(session), verb=":compact", json=dict(body), kind=WRITE
+        )
+
+    def get_operation(self, operation: Mapping[str, Any], location: str | None) -> Call:
+        """Asks about an operation by its own name; ProtocolError if that is none."""
+        name = operation.get("name")
+        if not is_operation(name):
+            raise ProtocolError(
+                f"Source {self._settings.source.name}: {plain(repr(name), 100)} is no name of an"
+                " operation, so it was not asked about."
+            )
+        segments = (self._settings.version, *str(name).split("/"))
+        return Call("GET", path(*segments), origin=self._settings.origin(location))
+
+    def _call(
+        self, method: str, engine: Engine, *segments: str, verb: str = "", **rest: Any
+    ) -> Call:
+        whole = path(self._settings.version, *engine.segments, *segments, verb=verb)
+        return Call(method, whole, origin=self._settings.origin(engine.location), **rest)
+
+
+def _of(session: SessionRef) -> tuple[str, str]:
+    return "sessions", session.session_id
+
+
+def _listing(
+    text: str, order: str, size: int, token: str
+) -> tuple[tuple[str, str | int | None], ...]:
+    return (
+        ("pageSize", size),
+        ("filter", text or None),
+        ("orderBy", order or None),
+        ("pageToken", token or None),
+    )

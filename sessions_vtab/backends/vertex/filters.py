@@ -1,0 +1,234 @@
+r"""Conditions as text of Vertex' filter language, a subset of https://google.aip.dev/160.
+
+Documented are ``user_id="a"``, ``display_name="b"``, ``labels.key="c"`` joined by AND. The rest of
+the grammar is a ``Feature``: tried, and given up for a source that refuses it. What is not
+translated narrows nothing: the answer holds more rows, and SQLite checks them.
+
+OR binds tighter than AND, so every OR is in parentheses. Text is quoted with ``\"`` and ``\\``.
+``*`` is a wildcard in ``=``, which only widens; with ``!=`` it would narrow, so that is not sent.
+A negation is pushed inward first, since the service has no NULL: ``NOT a = b`` becomes ``a != b``,
+and where the service counts absent fields in, the answer is a superset again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sessions_vtab.spec import times
+from sessions_vtab.spec.predicate import (
+    TIMESTAMP,
+    AllOf,
+    AnyOf,
+    Compare,
+    Field,
+    Member,
+    Not,
+    Null,
+    Op,
+    Predicate,
+    Slot,
+    Value,
+)
+
+__all__ = [
+    "MOST_TERMS",
+    "Bounds",
+    "Feature",
+    "Text",
+    "bounds",
+    "compose",
+    "join",
+    "quote",
+    "timestamp_filter",
+    "with_users",
+]
+
+_COLUMNS = frozenset(("user_id", "display_name"))
+_PLAIN_KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_QUOTED_KEY = re.compile(r"[\w-]{1,64}")
+
+MOST_TERMS = 30
+"""Values of one OR, so that a URL stays short; more are several lists."""
+
+
+class Feature(StrEnum):
+    """Grammar beyond what Google documents."""
+
+    OR = "OR"
+    NOT_EQUAL = "!="
+    PRESENCE = "presence"
+    NOT = "NOT"
+    QUOTED_KEY = "quoted label key"
+    GROUP = "parentheses"
+
+
+FLOOR: frozenset[Feature] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A filter and the features it needs; '' for none."""
+
+    text: str = ""
+    features: frozenset[Feature] = FLOOR
+
+
+def quote(value: str) -> str:
+    """A string of the filter language."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def compose(terms: Iterable[Predicate], allowed: frozenset[Feature]) -> Text:
+    """The conjunction of the terms that can be said with the allowed features."""
+    found = [_translate(term, negated=False) for term in terms]
+    return join([text for text in found if text is not None and text.features <= allowed])
+
+
+def join(texts: Sequence[Text]) -> Text:
+    """The conjunction of filters whose ORs are in parentheses."""
+    features = frozenset().union(*(text.features for text in texts))
+    return Text(" AND ".join(text.text for text in texts if text.text), features)
+
+
+def with_users(raw: str | None, ours: Text, allowed: frozenset[Feature]) -> Text:
+    """A user's own filter text AND ours; theirs alone if parentheses are not allowed."""
+    if not raw:
+        return ours
+    if not ours.text:
+        return Text(raw)
+    if Feature.GROUP not in allowed:
+        return Text(raw)
+    return Text(f"({raw}) AND {ours.text}", ours.features | {Feature.GROUP})
+
+
+def _translate(term: Predicate, *, negated: bool) -> Text | None:
+    match term:
+        case Compare(field, Op.EQ | Op.NE as op, operand):
+            return _comparison(field, operand, equal=(op is Op.EQ) != negated)
+        case Member(field, operands, excluded):
+            return _membership(field, operands, excluded=excluded != negated)
+        case Null(Field("labels", str()) as field, not_null):
+            return _presence(field, present=not_null != negated)
+        case Not(inner):
+            return _translate(inner, negated=not negated)
+        case AllOf(terms):
+            return _any(terms, negated=True) if negated else _all(terms, negated=False)
+        case AnyOf(terms):
+            return _all(terms, negated=True) if negated else _any(terms, negated=False)
+        case _:
+            return None
+
+
+def _all(terms: Sequence[Predicate], *, negated: bool) -> Text | None:
+    """A conjunction may leave terms out."""
+    texts = [text for term in terms if (text := _translate(term, negated=negated)) is not None]
+    if not texts:
+        return None
+    return texts[0] if len(texts) == 1 else _grouped(" AND ", texts, Feature.GROUP)
+
+
+def _any(terms: Sequence[Predicate], *, negated: bool) -> Text | None:
+    """A disjunction needs every term."""
+    texts = [_translate(term, negated=negated) for term in terms]
+    whole = [text for text in texts if text is not None]
+    if not whole or len(whole) < len(texts) or len(whole) > MOST_TERMS:
+        return None
+    return whole[0] if len(whole) == 1 else _grouped(" OR ", whole, Feature.OR)
+
+
+def _grouped(word: str, texts: Sequence[Text], feature: Feature) -> Text:
+    features = frozenset((feature,)).union(*(text.features for text in texts))
+    return Text("(" + word.join(text.text for text in texts) + ")", features)
+
+
+def _comparison(field: Field, operand: Value | Slot, *, equal: bool) -> Text | None:
+    member, value = _member(field), _literal(field, operand)
+    if member is None or value is None or (not equal and "*" in value):
+        return None
+    features = member.features if equal else member.features | {Feature.NOT_EQUAL}
+    return Text(f"{member.text}{'=' if equal else '!='}{quote(value)}", features)
+
+
+def _membership(field: Field, operands: Sequence[Value | Slot], *, excluded: bool) -> Text | None:
+    op = Op.NE if excluded else Op.EQ
+    terms = [Compare(field, op, operand) for operand in operands]
+    if excluded and len(terms) > MOST_TERMS:
+        return None
+    return _all(terms, negated=False) if excluded else _any(terms, negated=False)
+
+
+def _presence(field: Field, *, present: bool) -> Text | None:
+    member = _member(field)
+    if member is None:
+        return None
+    features = member.features | {Feature.PRESENCE}
+    if present:
+        return Text(f"{member.text}:*", features)
+    return Text(f"NOT {member.text}:*", features | {Feature.NOT})
+
+
+def _member(field: Field) -> Text | None:
+    """The field as the language writes it; None if it cannot be filtered on."""
+    if field.key is None:
+        return Text(field.column) if field.column in _COLUMNS else None
+    if field.column != "labels":
+        return None
+    if _PLAIN_KEY.fullmatch(field.key):
+        return Text(f"labels.{field.key}")
+    if _QUOTED_KEY.fullmatch(field.key):
+        return Text(f"labels.{quote(field.key)}", frozenset((Feature.QUOTED_KEY,)))
+    return None
+
+
+def _literal(field: Field, operand: Value | Slot) -> str | None:
+    """The text a column has to equal; None if it cannot be sent.
+
+    A TEXT column compares an integer as its text; ``->>`` gives text, which no number equals, but
+    that is SQLite's to say.
+    """
+    if isinstance(operand, int) and field.key is None:
+        return str(operand)
+    if not isinstance(operand, str) or any(ord(character) < ord(" ") for character in operand):
+        return None
+    return operand
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The range a time column is confined to, in nanoseconds since 1970; ends belong to it."""
+
+    low: int | None = None
+    high: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.low is not None or self.high is not None
+
+
+def bounds(terms: Iterable[Predicate], column: str) -> Bounds:
+    """The tightest range that the terms confine a time column to."""
+    low: int | None = None
+    high: int | None = None
+    for term in terms:
+        match term:
+            case Compare(Field(name, None), op, operand, collation) if name == column:
+                instant = times.parse(operand)
+                if instant is None or (op is not Op.EQ and collation != TIMESTAMP):
+                    continue
+                if op in {Op.EQ, Op.GT, Op.GE}:
+                    low = instant if low is None else max(low, instant)
+                if op in {Op.EQ, Op.LT, Op.LE}:
+                    high = instant if high is None else min(high, instant)
+    return Bounds(low, high)
+
+
+def timestamp_filter(confined: Bounds) -> Text:
+    """A range of event timestamps; both ends belong to it, and SQLite takes off what is too much."""
+    parts = []
+    if confined.low is not None:
+        parts.append(Text(f'timestamp>="{times.to_rfc3339(confined.low)}"'))
+    if confined.high is not None:
+        parts.append(Text(f'timestamp<="{times.to_rfc3339(confined.high)}"'))
+    return join(parts)

@@ -1,0 +1,348 @@
+"""Reading ``sessions``: by name, by id, or by the cheapest list that holds all rows wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from sessions_vtab.backends.vertex.calls import Calls
+from sessions_vtab.backends.vertex.filters import (
+    MOST_TERMS,
+    Bounds,
+    Feature,
+    Text,
+    bounds,
+    compose,
+    with_users,
+)
+from sessions_vtab.backends.vertex.merging import TIME_FIELDS, merged_pages, order_text
+from sessions_vtab.backends.vertex.names import Engine, SessionRef
+from sessions_vtab.backends.vertex.scope import Listing, Scope
+from sessions_vtab.backends.vertex.settings import Settings
+from sessions_vtab.backends.vertex.tables import SCOPE, SESSIONS_TABLE, sessions_capability
+from sessions_vtab.backends.vertex.wire import (
+    Frame,
+    RowMaker,
+    instant_of,
+    last_segment,
+    session_fields,
+)
+from sessions_vtab.errors import RefusedError, SessionsError
+from sessions_vtab.fetch import Call, Client, Item, Paginator, Reader, Reply, StopAfter, TokenPages
+from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.capability import Capability
+from sessions_vtab.spec.predicate import Member, Predicate, fields
+from sessions_vtab.spec.scan import Order, Page, Scan
+
+__all__ = ["Sessions"]
+
+_BAD_REQUEST = 400
+_GETS_A_PAGE = 4
+"""So many GETs, which run side by side, are worth a page of a list, which do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One list request chain of a plan."""
+
+    engine: Engine
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a list scan is answered: lists whose rows do not overlap.
+
+    Attributes:
+        lists: to read.
+        order: all of them are sorted so.
+        pages: how each goes on, and where it may stop.
+        features: undocumented grammar in their filters.
+        whole: it is one engine's list without any filter.
+    """
+
+    lists: tuple[_List, ...]
+    order: tuple[Order, ...]
+    pages: Paginator
+    features: frozenset[Feature]
+    whole: bool = False
+
+
+class Sessions(Resource):
+    """The table ``sessions``."""
+
+    table = SESSIONS_TABLE
+
+    def __init__(self, settings: Settings, client: Client, calls: Calls) -> None:
+        self._settings = settings
+        self._client = client
+        self._calls = calls
+        self._scope = Scope(settings)
+        self._where = f"{settings.source.name}.sessions"
+        self._refused: frozenset[Feature] = frozenset()
+        self._page_counts: dict[Engine, int] = {}
+        self.capability: Capability = self._declare()
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """See ``Resource.scan``."""
+        reader = Reader(self._client, context)
+        if scan.path.name == "list":
+            return self._listed(scan, reader)
+        wanted = self._wanted(scan)
+        pages = self._page_counts.get(wanted[0].engine) if wanted else None
+        if pages is not None and len(wanted) >= _GETS_A_PAGE * pages:
+            return self._picked(wanted, scan, reader)
+        return self._got(wanted, scan, reader)
+
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+        """See ``Resource.prefetch``."""
+        Reader(self._client, context).prefetch(
+            call for scan in scans for call in self._first_calls(scan)
+        )
+
+    def newest_first(self, engine: Engine, reader: Reader) -> Iterator[SessionRef]:
+        """Every session of an engine."""
+        call = self._calls.list_sessions(engine, order="create_time desc")
+        with closing(reader.pages(call, TokenPages())) as replies:
+            for reply in replies:
+                frame = Frame.of(reply, engine)
+                for item in reply.items():
+                    yield SessionRef(engine, last_segment(item, frame))
+
+    def _declare(self) -> Capability:
+        return sessions_capability(engine=self._settings.engine is not None, refused=self._refused)
+
+    # One by one
+
+    def _wanted(self, scan: Scan) -> list[SessionRef]:
+        names = scan.given("name")
+        if names is not None:
+            return [ref for name in names if (ref := self._scope.session(name)) is not None]
+        return self._scope.sessions(self._scope.engines(scan.given), scan.given("session_id") or ())
+
+    def _got(self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader) -> Iterator[Page]:
+        make = RowMaker(self.table, session_fields, scan.columns)
+        by_path = {(call := self._calls.get_session(ref)).path: (ref, call) for ref in wanted}
+        with closing(reader.gather(call for _, call in by_path.values())) as replies:
+            for reply in replies:
+                if not reply.missing:
+                    ref, _ = by_path[reply.call.path]
+                    frame = Frame.of(reply, ref.engine)
+                    yield [make(reply.object(), frame)]
+
+    def _picked(self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader) -> Iterator[Page]:
+        """Many keys: fewer requests read the list and pick."""
+        make = RowMaker(self.table, session_fields, scan.columns)
+        ids: dict[Engine, set[str]] = {}
+        for ref in wanted:
+            ids.setdefault(ref.engine, set()).add(ref.session_id)
+        for engine, keys in ids.items():
+            call = self._calls.list_sessions(engine)
+            with closing(reader.pages(call, TokenPages())) as replies:
+                for reply in replies:
+                    frame = Frame.of(reply, engine)
+                    yield [
+                        make(item, frame)
+                        for item in reply.items()
+                        if last_segment(item, frame) in keys
+                    ]
+
+    def _first_calls(self, scan: Scan) -> Iterator[Call]:
+        try:
+            if scan.path.name == "list":
+                for one in self._plan(scan, self._allowed).lists:
+                    yield one.call
+            else:
+                yield from map(self._calls.get_session, self._wanted(scan))
+        except SessionsError:
+            return  # The scan itself will say it.
+
+    # Lists
+
+    @property
+    def _allowed(self) -> frozenset[Feature]:
+        return frozenset(Feature) - self._refused
+
+    def _listed(self, scan: Scan, reader: Reader) -> Iterator[Page]:
+        """Reads with the best filter; with what is documented if the service refuses that."""
+        plan = self._plan(scan, self._allowed)
+        fallback = None
+        with closing(self._pages(plan, scan, reader)) as pages:
+            try:
+                first = next(pages, None)
+            except RefusedError as error:
+                if error.status != _BAD_REQUEST or not plan.features:
+                    raise
+                fallback = self._plan(scan, self._allowed - plan.features)
+            else:
+                if first is not None:
+                    yield first
+                    yield from pages
+        if fallback is not None:
+            yield from self._without(plan.features, fallback, scan, reader)
+
+    def _without(
+        self, refused: frozenset[Feature], plan: _Plan, scan: Scan, reader: Reader
+    ) -> Iterator[Page]:
+        with closing(self._pages(plan, scan, reader)) as pages:
+            first = next(pages, [])
+            # Only now it is certain that the grammar was at fault.
+            self._refused |= refused
+            self.capability = self._declare()
+            yield first
+            yield from pages
+
+    def _plan(self, scan: Scan, allowed: frozenset[Feature]) -> _Plan:
+        listing = Listing.of(scan.parameters, self._where)
+        terms = scan.where.terms
+        order, pages = self._order(scan, listing)
+        engines = self._scope.engines(scan.given)
+        texts = (
+            [compose(_without_scope(terms), allowed)]
+            if listing.token
+            else _disjoint(_without_scope(terms), allowed)
+        )
+        texts = [with_users(listing.filter, text, allowed) for text in texts]
+        sent_order = order_text(order) or listing.order
+        size = listing.first_size(scan.limit)
+        lists = tuple(
+            _List(
+                engine,
+                self._calls.list_sessions(engine, text.text, sent_order, size, listing.token),
+            )
+            for engine in engines
+            for text in dict.fromkeys(texts)
+        )
+        features = frozenset().union(*(text.features for text in texts))
+        plain = len(lists) == 1 and not (texts[0].text or listing.token or order)
+        return _Plan(lists, order, pages, features, whole=plain)
+
+    def _order(self, scan: Scan, listing: Listing) -> tuple[tuple[Order, ...], Paginator]:
+        """The order to ask for, and the paginator that stops where the wanted range ends."""
+        pages = TokenPages(full=listing.full_size)
+        confined = {
+            column: bounds(scan.where.terms, column) for column in ("create_time", "update_time")
+        }
+        order = scan.order
+        if not (order or listing.order or listing.token):
+            order = next((_towards(c, b) for c, b in confined.items() if b), ())
+        if not order:
+            return (), pages
+        leading = order[0]
+        limit = confined[leading.column]
+        edge = limit.low if leading.descending else limit.high
+        if edge is None:
+            return order, pages
+        return order, StopAfter(pages, _beyond(leading, edge))
+
+    def _pages(self, plan: _Plan, scan: Scan, reader: Reader) -> Iterator[Page]:
+        if not plan.lists:
+            return
+        make = RowMaker(self.table, session_fields, scan.columns)
+        if len(plan.lists) == 1:
+            yield from self._one_list(plan, scan, make, reader)
+        elif plan.order:
+            yield from self._sorted_lists(plan, scan, make, reader)
+        else:
+            engines = {
+                (one.call.path, one.call.parameter("filter")): one.engine for one in plan.lists
+            }
+            calls = (one.call for one in plan.lists)
+            with closing(
+                reader.fan_out(calls, plan.pages, ordered=False, limit=scan.limit)
+            ) as replies:
+                for reply in replies:
+                    engine = engines[reply.call.path, reply.call.parameter("filter")]
+                    yield make.page(reply.items(), Frame.of(reply, engine))
+
+    def _one_list(self, plan: _Plan, scan: Scan, make: RowMaker, reader: Reader) -> Iterator[Page]:
+        one = plan.lists[0]
+        ends = not (plan.order or scan.parameters or scan.limit)
+        if ends and "next_page_token" not in scan.columns:
+            yield from self._both_ends(one, plan, make, reader)
+            return
+        with closing(reader.pages(one.call, plan.pages, limit=scan.limit)) as replies:
+            for reply in replies:
+                yield make.page(reply.items(), Frame.of(reply, one.engine))
+
+    def _both_ends(self, one: _List, plan: _Plan, make: RowMaker, reader: Reader) -> Iterator[Page]:
+        pages = 0
+        with closing(
+            reader.both_ends(
+                one.call.with_query(orderBy="create_time"),
+                one.call.with_query(orderBy="create_time desc"),
+                plan.pages,
+                position=lambda item: instant_of(
+                    item, "createTime", Frame(one.engine, "A session")
+                ),
+                identity=lambda item: item.get("name"),
+            )
+        ) as replies:
+            for reply, items in replies:
+                pages += 1
+                yield make.page(items, Frame.of(reply, one.engine))
+        if plan.whole:
+            self._page_counts[one.engine] = pages
+
+    def _sorted_lists(
+        self, plan: _Plan, scan: Scan, make: RowMaker, reader: Reader
+    ) -> Iterator[Page]:
+        reader.prefetch(one.call for one in plan.lists)
+
+        def entries(one: _List) -> Iterator[tuple[Item, Frame]]:
+            with closing(reader.pages(one.call, plan.pages, limit=scan.limit)) as replies:
+                for reply in replies:
+                    frame = Frame.of(reply, one.engine)
+                    for item in reply.items():
+                        yield item, frame
+
+        lists = [entries(one) for one in plan.lists]
+        try:
+            yield from merged_pages(lists, plan.order, make)
+        finally:
+            for entry in lists:
+                entry.close()
+
+
+def _without_scope(terms: Iterable[Predicate]) -> list[Predicate]:
+    """Conditions on scope columns became part of the path."""
+    return [term for term in terms if not any(field.column in SCOPE for field in fields(term))]
+
+
+def _disjoint(terms: Sequence[Predicate], allowed: frozenset[Feature]) -> list[Text]:
+    """Filters that together hold every row that matches, and none twice.
+
+    A long IN, or any IN where OR is not taken, becomes several lists: a column has one value.
+    """
+    for index, term in enumerate(terms):
+        if not isinstance(term, Member) or not _splits(term, allowed):
+            continue
+        rest = [*terms[:index], *terms[index + 1 :]]
+        size = MOST_TERMS if Feature.OR in allowed else 1
+        chunks = [term.operands[at : at + size] for at in range(0, len(term.operands), size)]
+        parts = [compose([replace(term, operands=chunk)], allowed) for chunk in chunks]
+        if all(part.text for part in parts):
+            return [compose([replace(term, operands=chunk), *rest], allowed) for chunk in chunks]
+    return [compose(terms, allowed)]
+
+
+def _splits(term: Member, allowed: frozenset[Feature]) -> bool:
+    most = MOST_TERMS if Feature.OR in allowed else 1
+    return not term.negated and len(term.operands) > most
+
+
+def _towards(column: str, confined: Bounds) -> tuple[Order, ...]:
+    """An order in which the wanted rows come first."""
+    return (Order(column, descending=confined.low is not None),)
+
+
+def _beyond(order: Order, edge: int) -> Callable[[Item, Reply], bool]:
+    """Whether a row lies behind the last one wanted."""
+    field = TIME_FIELDS[order.column]
+
+    def beyond(item: Item, reply: Reply) -> bool:
+        instant = instant_of(item, field, Frame(Engine(None, None, ""), reply.what))
+        return instant < edge if order.descending else instant > edge
+
+    return beyond

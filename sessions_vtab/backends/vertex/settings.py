@@ -1,0 +1,197 @@
+"""A source's settings: ``vertex://PROJECT/LOCATION/ENGINE?..``, validated."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from sessions_vtab.errors import (
+    ConfigurationError,
+    ConflictError,
+    CredentialError,
+    InvalidValueError,
+)
+from sessions_vtab.fetch import (
+    NO_AUTH,
+    Answer,
+    ApiKey,
+    Auth,
+    Bearer,
+    Google,
+    Secret,
+    Site,
+    is_loopback,
+    origin_of,
+)
+from sessions_vtab.spec.source import Source
+from sessions_vtab.backends.vertex.names import PROVIDER_HOSTS, Engine, host_of
+
+__all__ = ["APPEND", "Settings", "site_of"]
+
+APPEND = "append"
+"""Kind of call that appends events: it has a quota of its own."""
+
+_API_KEY = "x-goog-api-key"
+_TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  # The variable's name.
+
+# https://docs.cloud.google.com/agent-builder/quotas, a project and region.
+_DOCUMENTED = {"write": 100, APPEND: 300}
+
+_MEANINGS = (
+    (Answer(400, r"already exists"), ConflictError),
+    (Answer(400, r"API key (?:not valid|expired)"), CredentialError),
+)
+_REMEDIES = {
+    429: "That is a quota of the project and region; the source is slowed down from now on.",
+}
+
+
+class _Options(BaseModel):
+    """The backend's own settings, as a URL or TOML has them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base_url: str | None = None
+    api_version: Literal["v1", "v1beta1"] = "v1beta1"
+    project: str | None = None
+    location: str | None = None
+    reasoning_engine: str | None = None
+    api_key_env: str | None = None
+    api_key_file: str | None = None
+    token_env: str | None = None
+    token_file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        names = ("api_key_env", "api_key_file", "token_env", "token_file")
+        given = [name for name in names if getattr(self, name)]
+        if len(given) > 1:
+            msg = f"{' and '.join(given)} name two credentials; keep one"
+            raise ValueError(msg)
+        return self
+
+
+class Settings:
+    """What the rest of the backend knows about its source.
+
+    Attributes:
+        source: the configured source.
+        options: its validated settings.
+        project: default project; None in express mode.
+        location: default location; None in express mode.
+        engine: default engine's id; None if WHERE has to name it.
+        express: it is reached by API key, without project and location.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.options = _validated(source)
+        self.project, self.location, self.engine = _scope(source, self.options)
+        self.express = self.project is None
+        if self.engine is not None or not self.express:
+            self._check()
+
+    @property
+    def version(self) -> str:
+        """First segment of every path."""
+        return self.options.api_version
+
+    def origin(self, location: str | None) -> str:
+        """Scheme and host for a location; '' for the source's own ``base_url``."""
+        return "" if self.options.base_url else f"https://{host_of(location)}"
+
+    def _check(self) -> None:
+        try:
+            Engine(self.project, self.location, self.engine or "0").check(
+                f"Source {self.source.name}"
+            )
+        except InvalidValueError as error:
+            raise ConfigurationError(str(error)) from None
+
+
+def site_of(settings: Settings) -> Site:
+    """Where the source's requests go, and with which credential.
+
+    Raises:
+        ConfigurationError: ``base_url`` is no URL.
+        CredentialError: a named credential must not go there.
+    """
+    options = settings.options
+    base = options.base_url or f"https://{host_of(settings.location)}"
+    named = _named_credential(settings)
+    return Site.of(
+        settings.source,
+        base,
+        named or _usual_credential(settings),
+        provider=PROVIDER_HOSTS,
+        named=named is not None,
+        documented=_DOCUMENTED,
+        meanings=_MEANINGS,
+        remedies=_REMEDIES,
+    )
+
+
+def _validated(source: Source) -> _Options:
+    try:
+        return _Options.model_validate(dict(source.options))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        what = f"{key}: " if key else ""
+        reason = {"extra_forbidden": "there is no such setting"}.get(first["type"], first["msg"])
+        known = ", ".join(_Options.model_fields)
+        raise ConfigurationError(
+            f"Source {source.name}: {what}{reason}. Settings of vertex: {known}."
+        ) from None
+
+
+def _scope(source: Source, options: _Options) -> tuple[str | None, str | None, str | None]:
+    """Project, location, engine: from the location text, the options, the environment."""
+    parts = source.location.split("/") if source.location else []
+    match [part for part in parts if part]:
+        case [project, location, engine]:
+            return project, location, engine
+        case [project, location]:
+            return project, location, options.reasoning_engine
+        case [engine]:
+            return None, None, engine
+        case []:
+            project_id = options.project or os.environ.get("GOOGLE_CLOUD_PROJECT")
+            region = options.location or os.environ.get("GOOGLE_CLOUD_LOCATION")
+            if project_id and region:
+                return project_id, region, options.reasoning_engine
+    raise ConfigurationError(
+        f"Source {source.name}: write vertex://PROJECT/LOCATION/ENGINE, vertex://PROJECT/LOCATION"
+        " (then WHERE names the reasoning_engine), vertex:///ENGINE?api_key_env=NAME, or set"
+        " GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION."
+    )
+
+
+def _named_credential(settings: Settings) -> Auth | None:
+    options = settings.options
+    if options.api_key_env or options.api_key_file:
+        return ApiKey(_API_KEY, Secret(options.api_key_env or "", options.api_key_file or ""))
+    if options.token_env or options.token_file:
+        return Bearer(Secret(options.token_env or "", options.token_file or ""))
+    return None
+
+
+def _usual_credential(settings: Settings) -> Auth:
+    """The provider's usual place; nothing for an emulator on this machine."""
+    base = settings.options.base_url
+    if base and _is_local(base):
+        return NO_AUTH
+    if settings.express:
+        return ApiKey(_API_KEY, Secret(variable="GOOGLE_API_KEY"))
+    if os.environ.get(_TOKEN):
+        return Bearer(Secret(variable=_TOKEN))
+    return Google()
+
+
+def _is_local(base_url: str) -> bool:
+    try:
+        return is_loopback(origin_of(base_url).host)
+    except ConfigurationError:
+        return False  # Site.of says what is wrong with it.

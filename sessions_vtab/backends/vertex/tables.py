@@ -1,0 +1,193 @@
+"""What the tables of vertex have and can do, as data."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from sessions_vtab.backends.vertex.filters import Feature
+from sessions_vtab.schema.tables import (
+    EVENT_PARTS,
+    EVENTS,
+    SCOPE_COLUMNS,
+    SESSIONS,
+    event_columns,
+    session_columns,
+)
+from sessions_vtab.spec.capability import (
+    EQUALITY,
+    RANGE,
+    AccessPath,
+    Capability,
+    Connective,
+    Filter,
+    Writes,
+)
+from sessions_vtab.spec.predicate import Op
+
+__all__ = [
+    "EVENTS_TABLE",
+    "PAGE_CAP",
+    "PARTS_TABLE",
+    "SCOPE",
+    "SESSIONS_TABLE",
+    "events_capability",
+    "parts_capability",
+    "sessions_capability",
+]
+
+PAGE_CAP = 100
+"""Most rows of one page (contract, section 5)."""
+
+SCOPE = ("project", "location", "reasoning_engine")
+
+_LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
+
+SESSIONS_TABLE = SESSIONS.extended(
+    *session_columns(*SCOPE), hidden=session_columns("ttl", *_LISTING, "update_mask")
+)
+EVENTS_TABLE = EVENTS.extended(
+    *event_columns(
+        "invocation_id", "actions", "error_code", "error_message", "event_metadata", "raw_event"
+    ),
+    hidden=event_columns(*SCOPE, *_LISTING),
+)
+PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
+
+_REMEDY = (
+    "The source names no engine: add WHERE reasoning_engine = '..', or put it into the source's"
+    " URL (vertex://PROJECT/LOCATION/ENGINE)."
+)
+
+_ONE_SCOPE = tuple(Filter(name, frozenset((Op.EQ,)), exact=True) for name in SCOPE)
+_SCOPES = tuple(Filter(name, EQUALITY, exact=True) for name in SCOPE)
+_MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
+_PRESENT = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
+
+_INSERT_SESSION = frozenset(
+    (
+        "name",
+        "session_id",
+        "user_id",
+        "display_name",
+        "labels",
+        "state",
+        "expire_time",
+        "ttl",
+        *SCOPE,
+    )
+)
+_UPDATE_SESSION = frozenset(
+    ("user_id", "display_name", "labels", "state", "expire_time", "ttl", "update_mask")
+)
+_INSERT_EVENT = frozenset(
+    (
+        "session_name",
+        "session_id",
+        "timestamp",
+        "author",
+        "content",
+        "invocation_id",
+        "actions",
+        "error_code",
+        "error_message",
+        "event_metadata",
+        "raw_event",
+        *SCOPE,
+    )
+)
+
+
+def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capability:
+    """Of ``sessions``.
+
+    Args:
+        engine: the source names an engine.
+        refused: grammar that the service did not take.
+    """
+    scope = () if engine else ("reasoning_engine",)
+    connectives = {Connective.OR: Feature.OR, Connective.NOT: Feature.NOT_EQUAL}
+    one = "GET {engine}/sessions/{id}"
+    return Capability(
+        paths=(
+            AccessPath("get by name", ("name",), unique=True, cost=50, call=one),
+            AccessPath("get", ("session_id", *scope), _ONE_SCOPE, unique=True, cost=50, call=one),
+            AccessPath(
+                "list",
+                scope,
+                (
+                    *_SCOPES,
+                    Filter("user_id", _MATCHING),
+                    Filter("display_name", _MATCHING),
+                    Filter("labels", _MATCHING | _PRESENT, keyed=True),
+                    Filter("create_time", RANGE),
+                    Filter("update_time", RANGE),
+                ),
+                orders=("create_time", "update_time"),
+                connectives=frozenset(c for c, f in connectives.items() if f not in refused),
+                page_cap=PAGE_CAP,
+                cost=100,
+                call="GET {engine}/sessions",
+            ),
+        ),
+        writes=Writes(
+            _INSERT_SESSION,
+            ("user_id",),
+            _UPDATE_SESSION,
+            delete=True,
+            remedies=MappingProxyType(
+                {"user_id": "A session keeps its user: insert a new session for another user."}
+            ),
+        ),
+        remedy=_REMEDY,
+    )
+
+
+def events_capability(*, engine: bool) -> Capability:
+    """Of ``events``."""
+    time = Filter("timestamp", RANGE | {Op.EQ})
+    writes = Writes(
+        _INSERT_EVENT,
+        ("author",),
+        remedies=MappingProxyType(
+            {
+                "update": "Events cannot be changed: append another one.",
+                "delete": "Events cannot be deleted one by one: delete their session.",
+            }
+        ),
+    )
+    return Capability(
+        _event_paths("name", engine=engine, extra=(time,), orders=("timestamp",)),
+        writes,
+        rows=100_000,
+        remedy=_REMEDY,
+    )
+
+
+def parts_capability(*, engine: bool) -> Capability:
+    """Of ``event_parts``, which is made from ``events``."""
+    return Capability(_event_paths("event_name", engine=engine), rows=200_000, remedy=_REMEDY)
+
+
+def _event_paths(
+    name: str, *, engine: bool, extra: tuple[Filter, ...] = (), orders: tuple[str, ...] = ()
+) -> tuple[AccessPath, ...]:
+    """Events are listed by session; by their own name too, since the API gets no single event."""
+    scope = () if engine else ("reasoning_engine",)
+    call = "GET {engine}/sessions/{id}/events"
+
+    def listed(word: str, keys: tuple[str, ...], filters: tuple[Filter, ...]) -> AccessPath:
+        return AccessPath(word, keys, filters, orders, page_cap=PAGE_CAP, cost=100, call=call)
+
+    return (
+        listed("list by event", (name,), extra),
+        listed("list by session name", ("session_name",), extra),
+        listed("list", ("session_id", *scope), (*_SCOPES, *extra)),
+        AccessPath(
+            "fan out over sessions",
+            scope,
+            (*_SCOPES, *extra),
+            page_cap=PAGE_CAP,
+            cost=10_000,
+            call="GET {engine}/sessions, then " + call,
+        ),
+    )

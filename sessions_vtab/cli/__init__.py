@@ -1,0 +1,57 @@
+"""The command line: ``sessions-vtab`` and ``python -m sessions_vtab``.
+
+* `arguments`: what can be asked for
+* `commands`: run, query, explain, sources, help, emulator
+* `shell`: the interactive shell, APSW's with commands of our own
+* `script`, `execution`, `progress`: statements out of a text, and running one
+* `formats`, `display`, `files`: rows as text, and where that text goes
+* `names`, `report`: errors with "did you mean" and a caret
+* `explain`, `help`, `topics`: what a statement will do, and the reference
+
+Start-up is most of what ``query "select 1"`` takes, so modules are imported when they are needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from sessions_vtab.errors import SessionsError
+
+__all__ = ["main"]
+
+_USAGE = 2
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        argv: the arguments, without the program's name; those of the process unless given.
+
+    Returns:
+        The exit status: 0 if every statement succeeded, 1 if one failed, 2 for arguments or a
+        configuration that cannot be used, 130 after Ctrl-C, 141 if the reader of the output left.
+    """
+    from sessions_vtab.cli.arguments import parse  # noqa: PLC0415
+    from sessions_vtab.cli.commands import dispatch  # noqa: PLC0415
+
+    try:
+        status = dispatch(parse(sys.argv[1:] if argv is None else list(argv)))
+        sys.stdout.flush()
+    except SessionsError as error:
+        from sessions_vtab.cli.display import escaped  # noqa: PLC0415
+
+        print(f"Error: {escaped(str(error))}", file=sys.stderr)
+        return _USAGE
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit: https://docs.python.org/3/library/signal.html
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return status

@@ -1,0 +1,154 @@
+"""The command line's arguments."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+from sessions_vtab.spec.near import did_you_mean
+
+__all__ = ["FORMAT_NAMES", "parse"]
+
+FORMAT_NAMES: Final = ("table", "json", "jsonl", "csv", "tsv", "markdown")
+"""What ``--format`` takes (a test holds it equal to ``formats.FORMATS``)."""
+
+_COMMANDS: Final = ("run", "query", "explain", "sources", "help", "emulator")
+_PROGRAM: Final = "sessions-vtab"
+_EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for wrong usage."
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors that suggest what was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        match = re.search(r"invalid choice: '(.*?)'", message)
+        meant = did_you_mean(match[1], (*_COMMANDS, *FORMAT_NAMES)) if match else ""
+        super().error(message + (f".{meant}" if meant else ""))
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments, checked as far as they can be without looking at anything else.
+
+    Returns:
+        A namespace whose ``command`` is None for the shell; ``sources`` in the order given.
+
+    Raises:
+        SystemExit: with status 2 for arguments that are wrong, 0 after ``--help``.
+    """
+    if argv[:1] == ["emulator"]:
+        return argparse.Namespace(command="emulator", rest=list(argv[1:]))
+    parsed = _parser().parse_args(argv)
+    parsed.sources = (parsed.sources or []) + (getattr(parsed, "more_sources", None) or [])
+    return parsed
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=_PROGRAM,
+        description="SQL over session APIs. Without a command: the shell, or the statements that"
+        " come through a pipe.",
+        epilog=_EXIT,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and end")
+    _add_common(parser, "sources", None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    _add_run(_command(commands, "run", "run the statements of a file"))
+    _add_query(_command(commands, "query", "run statements and print what they answer"))
+    _add_explain(_command(commands, "explain", "say what a SELECT would send, and send nothing"))
+    _add_sources(_command(commands, "sources", "list the sources"))
+    _add_help(_command(commands, "help", "the reference: tables, functions, topics"))
+    commands.add_parser("emulator", help="all APIs on a loopback port, to try things out")
+    return parser
+
+
+def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", allow_abbrev=False
+    )
+    _add_common(parser, "more_sources", argparse.SUPPRESS)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, sources: str, default: str | None) -> None:
+    """Options that may stand before or after the command.
+
+    A command's parser leaves out what was not given (SUPPRESS), so that it does not undo what
+    stood before it.
+    """
+    add = parser.add_argument_group("sources and limits").add_argument
+    add(
+        "--source",
+        dest=sources,
+        action="append",
+        metavar="[NAME=]URL",
+        default=default,
+        help="a source, as local:///path/to/file.db; may be repeated, the first is the default",
+    )
+    add("--config", metavar="FILE", default=default, help="the configuration file")
+    flag = argparse.SUPPRESS if default else False
+    add("--read-only", action="store_true", default=flag, help="refuse everything that writes")
+    add("--dry-run", action="store_true", default=flag, help="show what writes would send")
+    add("--max-requests", type=_count, metavar="N", default=default, help="requests a statement")
+    add("--max-writes", type=_count, metavar="N", default=default, help="rows a statement writes")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.sql", help="the file; - for standard input")
+    _add_output(parser, "table")
+
+
+def _add_query(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sql", metavar="SQL", help="the statements; - for standard input")
+    _add_output(parser, None)
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sql", metavar="SQL", help="a statement; - for standard input")
+    _add_parameters(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser, default: str | None) -> None:
+    note = "" if default else "; table on a terminal, else csv"
+    parser.add_argument(
+        "--format",
+        choices=FORMAT_NAMES,
+        default=default,
+        help=f"how rows are printed: {', '.join(FORMAT_NAMES)}{note}",
+        metavar="FORMAT",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write there; the file appears when all is done"
+    )
+    _add_parameters(parser)
+
+
+def _add_parameters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="the value of :NAME, as text; may be repeated",
+    )
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="try one cheap call of each")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
+
+
+def _add_help(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", nargs="?", help="a table, a function or a topic")
+    parser.add_argument("--markdown", action="store_true", help="as Markdown; without a topic, all")
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"\d{1,12}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)

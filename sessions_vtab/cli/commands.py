@@ -1,0 +1,226 @@
+"""What each command does: run, query, explain, sources, help, emulator, and the shell."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from sessions_vtab.cli.display import escaped, is_terminal
+from sessions_vtab.errors import ConfigurationError, MissingExtraError
+
+if TYPE_CHECKING:
+    from sessions_vtab.cli.help import Reference
+    from sessions_vtab.cli.session import Session
+    from sessions_vtab.connection import Connection
+
+__all__ = ["dispatch"]
+
+_OK, _FAILED = 0, 1
+
+
+def dispatch(arguments: argparse.Namespace) -> int:
+    """Runs the command that was asked for; returns the exit status.
+
+    Raises:
+        SessionsError: the configuration cannot be used, or something the command names is absent.
+    """
+    match arguments.command:
+        case "emulator":
+            return _emulator(arguments.rest)
+        case "help":
+            return _help(arguments)
+        case "query":
+            return _query(arguments)
+        case "run":
+            return _run(arguments)
+        case "explain":
+            return _explain(arguments)
+        case "sources":
+            return _sources(arguments)
+        case _:
+            return _version() if arguments.version else _shell(arguments)
+
+
+@contextmanager
+def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
+    """The connection that the common options describe."""
+    from sessions_vtab.cli.execution import prepare  # noqa: PLC0415
+    from sessions_vtab.connection import connect  # noqa: PLC0415
+
+    connection = connect(
+        sources=arguments.sources,
+        config=arguments.config,
+        read_only=arguments.read_only,
+        dry_run=arguments.dry_run,
+    )
+    try:
+        connection.budget.max_requests = arguments.max_requests
+        connection.budget.max_writes = arguments.max_writes
+        prepare(connection)
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[Session]:
+    """A connection and a place to print to; files and texts that cannot be read are errors."""
+    from sessions_vtab.cli.files import output  # noqa: PLC0415
+    from sessions_vtab.cli.session import Session  # noqa: PLC0415
+
+    with _connected(arguments) as connection, output(arguments.output) as stream:
+        yield Session(connection, stream, form, _bindings(arguments), name)
+
+
+def _query(arguments: argparse.Namespace) -> int:
+    text = _text(arguments.sql)
+    to_terminal = arguments.output is None and is_terminal(sys.stdout)
+    form = arguments.format or ("table" if to_terminal else "csv")
+
+    def work() -> None:
+        with _session(arguments, form, "") as session:
+            session.run(text)
+
+    return _reported(work)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    text = _file(arguments.file)
+    name = "standard input" if arguments.file == "-" else arguments.file
+
+    def work() -> None:
+        with _session(arguments, arguments.format, name) as session:
+            session.tour(text)
+
+    return _reported(work)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    arguments.output = None
+    text = _text(arguments.sql)
+
+    def work() -> None:
+        with _session(arguments, "table", "") as session:
+            session.explain(text)
+
+    return _reported(work)
+
+
+def _reported(work: Callable[[], None]) -> int:
+    """Does some work; prints why a statement failed or a file cannot be written."""
+    from sessions_vtab.cli.session import Failed  # noqa: PLC0415
+
+    try:
+        work()
+    except Failed as error:
+        print(error, file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"Error: {escaped(str(error))}", file=sys.stderr)
+    else:
+        return _OK
+    return _FAILED
+
+
+def _text(argument: str) -> str:
+    return _file("-") if argument == "-" else argument
+
+
+def _file(path: str) -> str:
+    from sessions_vtab.cli.files import read_sql  # noqa: PLC0415
+
+    try:
+        return read_sql(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text.") from None
+
+
+def _bindings(arguments: argparse.Namespace) -> Mapping[str, str]:
+    return {name.lstrip(":@$"): value for name, value in arguments.parameters}
+
+
+def _sources(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.sources import checked, listed, require  # noqa: PLC0415
+
+    with _connected(arguments) as connection:
+        names = require(connection, arguments.names)
+        if not arguments.check:
+            print("\n".join(listed(connection, names, read_only=arguments.read_only)))
+            return _OK
+        outcomes = checked(connection, names)
+        failed = False
+        for line, problem in outcomes:
+            failed = failed or problem
+            print(escaped(line), file=sys.stderr if problem else sys.stdout)
+        return _FAILED if failed else _OK
+
+
+def _help(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli import help as reference  # noqa: PLC0415
+    from sessions_vtab.cli import pages  # noqa: PLC0415
+
+    about = _reference(arguments)
+    topic = arguments.topic
+    if arguments.markdown:
+        shown = [reference.page(topic, about)] if topic else reference.all_pages(about)
+        print("\n".join(map(pages.markdown, shown)), end="")
+    else:
+        page = reference.page(topic, about) if topic else reference.index(about)
+        print(pages.text(page, _width(sys.stdout)), end="")
+    return _OK
+
+
+def _reference(arguments: argparse.Namespace) -> Reference:
+    """The reference for the configured sources; help is also there when they are wrong."""
+    from sessions_vtab import config, registry  # noqa: PLC0415
+    from sessions_vtab.cli.help import Reference, SourceHelp  # noqa: PLC0415
+    from sessions_vtab.errors import SessionsError  # noqa: PLC0415
+
+    sources = []
+    try:
+        configured = config.load(sources=arguments.sources, config=arguments.config)
+        for source in configured.sources.values():
+            backend = registry.backend_class(source.backend).open(source)
+            sources.append(SourceHelp(source.name, backend, source.read_only))
+    except SessionsError as error:
+        print(f"Without the sources: {escaped(str(error))}", file=sys.stderr)
+    return Reference(sources, complete=arguments.markdown)
+
+
+def _width(stream: IO[str]) -> int:
+    from shutil import get_terminal_size  # noqa: PLC0415
+
+    return min(get_terminal_size().columns, 120) if is_terminal(stream) else 100
+
+
+def _version() -> int:
+    from sessions_vtab.cli.banner import version_line  # noqa: PLC0415
+
+    print(version_line())
+    return _OK
+
+
+def _shell(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.shell import interact  # noqa: PLC0415
+
+    with _connected(arguments) as connection:
+        return interact(connection, read_only=arguments.read_only)
+
+
+def _emulator(rest: list[str]) -> int:
+    try:
+        from sessions_vtab.emulator import serve  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sessions_vtab"):
+            raise
+        raise MissingExtraError(
+            f"The emulator needs {error.name}: pip install 'sessions_vtab[emulator]'"
+        ) from None
+    status: Any = serve.main(rest)
+    return int(status or _OK)

@@ -1,0 +1,139 @@
+"""Running one statement: its columns, its rows, what it cost, and how Ctrl-C stops it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import apsw
+
+from sessions_vtab.cli.display import footer
+from sessions_vtab.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from sessions_vtab.connection import Connection
+
+__all__ = ["Execution", "execute", "prepare"]
+
+_STEPS: Final = 100_000
+"""SQLite steps between two looks at Ctrl-C: some milliseconds."""
+
+
+@dataclass(slots=True)
+class Execution:
+    """A statement that was started.
+
+    Attributes:
+        columns: names of the columns of its answer; empty for a statement that has none.
+        rows: the rows, to be read once.
+        returned: rows read so far.
+        changed: rows changed, known at the end.
+        requests: HTTP requests, known at the end.
+        elapsed: seconds, known at the end.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+    started: float = field(default_factory=time.perf_counter)
+    returned: int = 0
+    changed: int = 0
+    requests: int = 0
+    elapsed: float = 0.0
+
+    @property
+    def footer(self) -> str:
+        """What it did, in one line."""
+        rows = self.returned if self.columns else None
+        return footer(rows, self.changed, self.requests, self.elapsed)
+
+
+@contextmanager
+def execute(
+    connection: Connection, sql: str, bindings: Mapping[str, Any] | None = None
+) -> Iterator[Execution]:
+    """Runs one statement inside the block; rows that were not read then are not computed.
+
+    Args:
+        connection: a ``sessions_vtab`` connection.
+        sql: the statement.
+        bindings: values of its parameters by name.
+
+    Raises:
+        InvalidValueError: a parameter has no value.
+        SessionsError, apsw.Error: whatever the statement raises.
+    """
+    cursor = connection.cursor()
+    described: list[tuple[str, ...]] = []
+
+    def traced(running: apsw.Cursor, _sql: str, _bindings: object) -> bool:
+        described.append(_columns(running))
+        return True
+
+    cursor.exec_trace = traced
+    before = connection.total_changes()
+    started = time.perf_counter()
+    try:
+        _start(cursor, sql, bindings or {})
+        columns = _columns(cursor) or (described[-1] if described else ())
+        execution = Execution(columns, iter(()), started)
+        execution.rows = _counting(cursor, execution)
+        yield execution
+        execution.elapsed = time.perf_counter() - started
+        execution.changed = connection.total_changes() - before
+        execution.requests = connection.statement_requests
+    finally:
+        cursor.close(force=True)
+
+
+def _start(cursor: apsw.Cursor, sql: str, bindings: Mapping[str, Any]) -> None:
+    try:
+        cursor.execute(sql, bindings)
+    except KeyError as error:
+        name = error.args[0] if error.args else "?"
+        raise InvalidValueError(
+            f"The parameter :{name} has no value. On the command line: -p {name} VALUE;"
+            f" in the shell: .parameter set {name} VALUE."
+        ) from None
+    except apsw.BindingsError:
+        raise InvalidValueError(
+            "Parameters need names here: write :name for ?, and give it with -p name VALUE."
+        ) from None
+
+
+def _columns(cursor: apsw.Cursor) -> tuple[str, ...]:
+    """Names of the columns; nothing once the statement has ended or if it has no answer."""
+    with suppress(apsw.ExecutionCompleteError):
+        return tuple(name for name, *_ in cursor.get_description())
+    return ()
+
+
+def _counting(cursor: apsw.Cursor, execution: Execution) -> Iterator[tuple[Any, ...]]:
+    for row in cursor:
+        execution.returned += 1
+        yield row
+
+
+def prepare(connection: apsw.Connection) -> None:
+    """Makes a connection fit for the command line: Ctrl-C and ``readfile()``.
+
+    Without a progress handler Python would see Ctrl-C only when SQLite comes back to it.
+    """
+    connection.set_progress_handler(lambda: False, _STEPS)
+    connection.create_scalar_function(
+        "readfile",
+        _readfile,
+        1,
+        flags=apsw.SQLITE_DIRECTONLY,  # What a view or a file holds must not read files.
+    )
+
+
+def _readfile(*arguments: apsw.SQLiteValue) -> bytes:
+    path = str(arguments[0])
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise InvalidValueError(f"readfile: {path}: {error.strerror}.") from None

@@ -1,0 +1,275 @@
+"""The reference, made from the schema's own documentation and what the sources declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
+from sessions_vtab.cli.topics import TOPICS
+from sessions_vtab.errors import UnknownNameError
+from sessions_vtab.schema import tables
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Column, ColumnType, Function, Table
+from sessions_vtab.spec.backend import Backend, Resource
+from sessions_vtab.spec.capability import AccessPath, Capability, Filter, Writes
+from sessions_vtab.spec.near import did_you_mean
+
+__all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "topics"]
+
+_TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyType(
+    {
+        table.name: (table, tuple(further.values()))
+        for table, further in (
+            (tables.SESSIONS, tables.SESSION_COLUMNS),
+            (tables.EVENTS, tables.EVENT_COLUMNS),
+            (tables.EVENT_PARTS, {}),
+            (tables.UPLOAD_SESSIONS, tables.UPLOAD_SESSION_COLUMNS),
+            (tables.UPLOAD_SESSION_FILES, {}),
+            (tables.FILES, {}),
+            (tables.PARTICIPANTS, {}),
+            (tables.HTTP_REQUESTS, {}),
+            (tables.WRITES, {}),
+        )
+    }
+)
+"""Each table with the columns that only some sources have."""
+
+_TYPES: Final = MappingProxyType(
+    {
+        ColumnType.BOOLEAN: "0 or 1",
+        ColumnType.JSON: "JSON",
+        ColumnType.BLOB: "text or blob",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHelp:
+    """A configured source, as far as the reference speaks of it.
+
+    Attributes:
+        name: what SQL calls it.
+        backend: its tables and functions.
+        read_only: it may only be read.
+    """
+
+    name: str
+    backend: Backend
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the reference is made for.
+
+    Attributes:
+        sources: the configured sources; none gives the part that holds for all.
+        command: how a topic is asked for: ``sessions-vtab help`` or ``.help``.
+        complete: with the columns that no configured source has.
+    """
+
+    sources: Sequence[SourceHelp] = field(default=())
+    command: str = "sessions-vtab help"
+    complete: bool = False
+
+
+def topics(reference: Reference) -> list[str]:
+    """Everything help can be asked about."""
+    own = (name for s in reference.sources for name in s.backend.resources)
+    return list(dict.fromkeys((*_TABLES, *own, *FUNCTIONS, *TOPICS)))
+
+
+def page(topic: str, reference: Reference) -> Page:
+    """The page of a table, function or topic, in any case of letters, with or without prefix.
+
+    Raises:
+        UnknownNameError: there is none; the message suggests a near one.
+    """
+    wanted = topic.rpartition(".")[2].lower()
+    if wanted in FUNCTIONS:
+        return _function_page(FUNCTIONS[wanted], reference)
+    known = _known_tables(reference)
+    if wanted in TOPICS and wanted not in known:
+        return TOPICS[wanted]
+    if wanted in known:
+        return _table_page(*known[wanted], reference)
+    meant = did_you_mean(wanted, topics(reference))
+    raise UnknownNameError(
+        f"There is no help on {topic!r:.60}.{meant} All topics: {reference.command}"
+    )
+
+
+def index(reference: Reference) -> Page:
+    """What there is to ask about."""
+    known = _known_tables(reference)
+    return Page(
+        "sessions_vtab: SQL over session APIs",
+        (
+            Prose(f"More on one of these: {reference.command} NAME"),
+            Heading("Tables"),
+            Grid(("table", "a row"), tuple((name, t.doc) for name, (t, _) in known.items())),
+            Heading("Functions"),
+            Grid(("function", "what it does"), tuple((f.name, f.doc) for f in FUNCTIONS.values())),
+            Heading("Topics"),
+            Prose(", ".join(TOPICS)),
+        ),
+    )
+
+
+def all_pages(reference: Reference) -> list[Page]:
+    """The whole reference."""
+    return [index(reference), *(page(topic, reference) for topic in topics(reference))]
+
+
+def _known_tables(reference: Reference) -> dict[str, tuple[Table, tuple[Column, ...]]]:
+    """The schema's tables, and those that only a configured source has."""
+    known = dict(_TABLES)
+    for source in reference.sources:
+        for name, resource in source.backend.resources.items():
+            known.setdefault(name, (resource.table, ()))
+    return known
+
+
+# Tables
+
+
+def _table_page(table: Table, further: tuple[Column, ...], reference: Reference) -> Page:
+    holders = [
+        (source, source.backend.resources[table.name])
+        for source in reference.sources
+        if table.name in source.backend.resources
+    ]
+    blocks: list[Block] = [
+        Prose(table.doc),
+        Heading("Columns"),
+        _columns(column for column in table.columns if not column.name.startswith("_")),
+    ]
+    if holders and not reference.complete:
+        further = tuple(column for column in further if _holding(column, holders))
+    if further:
+        blocks += [
+            Heading("Further columns, where the source has them"),
+            _further(further, holders),
+        ]
+    for source, resource in holders:
+        blocks += _abilities(source, resource)
+    if table.example:
+        blocks += [Heading("Example"), Code(f"{table.example};")]
+    return Page(table.name, tuple(blocks))
+
+
+def _columns(columns: Iterable[Column], required: Sequence[str] = ()) -> Grid:
+    rows = tuple(
+        (column.name, _type(column), _noted(column, column.name in required)) for column in columns
+    )
+    return Grid(("column", "type", "meaning"), rows)
+
+
+def _type(column: Column) -> str:
+    return _TYPES.get(column.type, column.type.value)
+
+
+def _noted(column: Column, required: bool) -> str:
+    notes = [
+        note
+        for note, holds in (
+            ("required", required),
+            ("hidden", column.hidden),
+            ("parameter", column.parameter),
+        )
+        if holds
+    ]
+    return f"{column.doc} ({', '.join(notes)})" if notes else column.doc
+
+
+def _further(columns: Iterable[Column], holders: Sequence[tuple[SourceHelp, Resource]]) -> Grid:
+    if not holders:
+        return _columns(columns)
+    rows = tuple(
+        (column.name, _type(column), _holding(column, holders) or "-", _noted(column, False))
+        for column in columns
+    )
+    return Grid(("column", "type", "in", "meaning"), rows)
+
+
+def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> str:
+    """The sources whose table has the column."""
+    names = []
+    for source, resource in holders:
+        if column.name in resource.table.positions:
+            hidden = resource.table.column(column.name).hidden
+            names.append(f"{source.name}, hidden" if hidden else source.name)
+    return "; ".join(names)
+
+
+def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
+    capability = resource.capability
+    rows = (*_writes(capability.writes, source.read_only), *_reads(capability))
+    yield Heading(f"In the source {source.name}")
+    yield Grid(("what", "how"), rows)
+
+
+def _writes(writes: Writes, read_only: bool) -> Iterator[tuple[str, str]]:
+    if read_only:
+        yield "writes", "none: the source is read-only"
+        return
+    required = f"; required: {', '.join(writes.required)}" if writes.required else ""
+    yield (
+        "INSERT",
+        _names(writes.insert) + required if writes.insert else _refused(writes, "insert"),
+    )
+    yield "UPDATE", _names(writes.update) if writes.update else _refused(writes, "update")
+    yield "DELETE", "yes" if writes.delete else _refused(writes, "delete")
+
+
+def _names(columns: frozenset[str]) -> str:
+    return ", ".join(sorted(columns))
+
+
+def _refused(writes: Writes, action: str) -> str:
+    remedy = writes.remedies.get(action)
+    return f"no: {remedy}" if remedy else "no"
+
+
+def _reads(capability: Capability) -> Iterator[tuple[str, str]]:
+    """One row for each way of reading: what it needs, narrows by and sorts by."""
+    for path in capability.paths:
+        yield f"read: {path.name}", "; ".join(filter(None, _path_words(path))) or "all rows"
+
+
+def _path_words(path: AccessPath) -> Iterator[str]:
+    yield path.call
+    yield f"needs {', '.join(path.keys)}" if path.keys else ""
+    yield ", ".join(map(_filter_words, path.filters))
+    yield f"sorts by {', '.join(path.orders)}" if path.orders else ""
+    yield f"pages of {path.page_cap}" if path.page_cap else ""
+
+
+def _filter_words(declared: Filter) -> str:
+    column = f"{declared.column}->>'..'" if declared.keyed else declared.column
+    return f"{column} {' '.join(sorted(declared.ops))}"
+
+
+# Functions
+
+
+def _function_page(function: Function, reference: Reference) -> Page:
+    names = ", ".join(column.name for column in function.parameters)
+    holders = [s.name for s in reference.sources if function.name in s.backend.routines]
+    kind = "It changes something: see functions." if function.effect else "It only reads."
+    where = f" In: {', '.join(holders)}." if holders else ""
+    return Page(
+        function.name,
+        (
+            Code(f"{function.name}({names})"),
+            Prose(f"{function.doc} {kind}{where}"),
+            Heading("Parameters"),
+            _columns(function.parameters, function.required),
+            Heading("Results"),
+            _columns(function.results),
+            *((Heading("Example"), Code(f"{function.example};")) if function.example else ()),
+        ),
+    )

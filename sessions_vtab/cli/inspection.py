@@ -1,0 +1,147 @@
+"""Tables of a connection as the shell shows them: by name, as CREATE text, column by column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from sessions_vtab.cli.names import Names, names_of
+from sessions_vtab.errors import UnknownNameError
+from sessions_vtab.schema.declare import quoted, sql_type
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Column
+from sessions_vtab.spec.backend import Resource
+from sessions_vtab.spec.near import did_you_mean
+
+if TYPE_CHECKING:
+    from sessions_vtab.connection import Connection
+
+__all__ = ["inspect_table", "schema_text", "table_lines"]
+
+_HEAD: Final = ("column", "type", "sent", "written", "meaning")
+_ROOM: Final = 9
+
+
+def table_lines(names: Names, pattern: str) -> Iterator[str]:
+    """Tables and functions of each schema whose names match a LIKE pattern."""
+    like = _like(pattern)
+    for schema, tables in names.tables.items():
+        functions = set(names.functions.get(schema, ()))
+        kinds = (
+            ("tables", [name for name in tables if name not in functions]),
+            ("functions", [name for name in tables if name in functions]),
+        )
+        found = [(kind, [n for n in listed if like.fullmatch(n)]) for kind, listed in kinds]
+        if any(listed for _, listed in found):
+            yield f"{schema} (default)" if schema == names.default else schema
+            for kind, listed in found:
+                if listed:
+                    yield f"  {kind.ljust(_ROOM)}  {' '.join(listed)}"
+
+
+def _like(pattern: str) -> re.Pattern[str]:
+    """A LIKE pattern as a regular expression."""
+    wild = {"%": ".*", "_": "."}
+    return re.compile("".join(wild.get(c, re.escape(c)) for c in pattern), re.IGNORECASE)
+
+
+def schema_text(connection: Connection, table: str | None) -> Iterator[str]:
+    """CREATE texts: of one table, or of all; hidden columns are marked.
+
+    Raises:
+        UnknownNameError: there is no such table.
+    """
+    wanted = None if table is None else table.lower()
+    found = False
+    for name, create in _creates(connection):
+        if wanted in (None, name.lower(), name.rpartition(".")[2].lower()):
+            found = True
+            yield create
+    if wanted is not None and not found:
+        known = names_of(connection).reachable(None)
+        raise UnknownNameError(f"There is no table {table}.{did_you_mean(wanted, known)}")
+
+
+def _creates(connection: Connection) -> Iterator[tuple[str, str]]:
+    for source, opened in connection.sources.items():
+        for name, resource in opened.backend.resources.items():
+            columns = [c for c in resource.table.columns if not c.name.startswith("_")]
+            yield f"{source}.{name}", _create("TABLE", source, name, columns)
+        for name in opened.backend.routines:
+            function = FUNCTIONS[name]
+            columns = [*function.parameters, *function.results]
+            yield f"{source}.{name}", _create("FUNCTION", source, name, columns)
+    yield from _own_creates(connection)
+
+
+def _create(kind: str, source: str, name: str, columns: Iterable[Column]) -> str:
+    lines = [f"  {quoted(c.name)} {sql_type(c)}{' HIDDEN' if c.hidden else ''}" for c in columns]
+    return f"CREATE {kind} {quoted(source)}.{quoted(name)}(\n" + ",\n".join(lines) + "\n);"
+
+
+def _own_creates(connection: Connection) -> Iterator[tuple[str, str]]:
+    """What the user created: our own entries say CREATE VIRTUAL TABLE .. USING sessions_vtab."""
+    rows = connection.execute(
+        "SELECT name, sql FROM main.sqlite_schema WHERE sql NOT LIKE 'CREATE VIRTUAL TABLE%'"
+        " UNION ALL SELECT name, sql FROM sqlite_temp_schema"
+        " WHERE sql NOT LIKE 'CREATE VIRTUAL TABLE%'"
+    ).fetchall()
+    for name, sql in rows:
+        yield str(name), f"{sql};"
+
+
+def inspect_table(
+    connection: Connection, table: str
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The columns of a source's table with what its capability declares, as a heading and rows.
+
+    Args:
+        connection: where the table is.
+        table: its name; with a source before it, or in the default source.
+
+    Raises:
+        UnknownNameError: there is no such table.
+    """
+    schema, _, name = table.rpartition(".")
+    opened = connection.sources.get(schema or connection.default)
+    resource = None if opened is None else opened.backend.resources.get(name.lower())
+    if resource is None:
+        names = names_of(connection)
+        known = [*names.reachable(schema or None), *names.tables]
+        raise UnknownNameError(f"There is no table {table}.{did_you_mean(table, known)}")
+    columns = (c for c in resource.table.columns if not c.name.startswith("_"))
+    return _HEAD, [_inspected(column, resource) for column in columns]
+
+
+def _inspected(column: Column, resource: Resource) -> tuple[str, ...]:
+    hidden = " (hidden)" if column.hidden else ""
+    written = ", ".join(_written(column, resource))
+    return (
+        column.name,
+        f"{column.type.value}{hidden}",
+        ", ".join(dict.fromkeys(_sent(column, resource))),
+        written,
+        column.doc,
+    )
+
+
+def _sent(column: Column, resource: Resource) -> Iterator[str]:
+    for path in resource.capability.paths:
+        if column.name in path.keys:
+            yield "key"
+        for declared in path.filters:
+            if declared.column == column.name:
+                yield from (
+                    f"->> {op}" if declared.keyed else str(op) for op in sorted(declared.ops)
+                )
+        if column.name in path.orders:
+            yield "order"
+
+
+def _written(column: Column, resource: Resource) -> Iterator[str]:
+    writes = resource.capability.writes
+    if column.name in writes.insert:
+        yield "INSERT (required)" if column.name in writes.required else "INSERT"
+    if column.name in writes.update:
+        yield "UPDATE"

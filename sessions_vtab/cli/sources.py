@@ -1,0 +1,70 @@
+"""The sources of a connection: the list of them, and one cheap call to each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import apsw
+
+from sessions_vtab.cli.banner import source_lines
+from sessions_vtab.cli.display import footer
+from sessions_vtab.errors import SessionsError, UnknownNameError
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.spec.backend import Backend
+from sessions_vtab.spec.near import did_you_mean
+
+if TYPE_CHECKING:
+    from sessions_vtab.connection import Connection
+
+__all__ = ["checked", "listed", "require"]
+
+
+def require(connection: Connection, names: Sequence[str]) -> list[str]:
+    """The sources that were named; all of them if none was.
+
+    Raises:
+        UnknownNameError: there is no such source.
+    """
+    known = list(connection.sources)
+    for name in names:
+        if name not in known:
+            meant = did_you_mean(name, known)
+            raise UnknownNameError(
+                f"There is no source {name!r:.60}.{meant} Sources: {', '.join(known)}."
+            )
+    return list(names) or known
+
+
+def listed(connection: Connection, names: Sequence[str], *, read_only: bool) -> Iterator[str]:
+    """A line for each source. Sends nothing."""
+    lines = source_lines(connection, read_only=read_only)
+    for name, line in zip(connection.sources, lines, strict=True):
+        if name in names:
+            yield line
+
+
+def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """One cheap call to each source: a line that says how it went, and whether it failed."""
+    for name in names:
+        table = _readable(connection.sources[name].backend)
+        if table is None:
+            yield f"{name}: not checked; its tables are read by key only", False
+            continue
+        started = time.perf_counter()
+        try:
+            connection.execute(f"SELECT 1 FROM {quoted(name)}.{quoted(table)} LIMIT 1").fetchall()
+        except (SessionsError, apsw.Error) as error:
+            yield f"{name}: {error}", True
+        else:
+            spent = footer(None, 0, connection.statement_requests, time.perf_counter() - started)
+            yield f"{name}: ok, {table} can be read, {spent}", False
+
+
+def _readable(backend: Backend) -> str | None:
+    """A table that can be read without being given a key."""
+    for name, resource in backend.resources.items():
+        if any(not path.keys for path in resource.capability.paths):
+            return name
+    return None

@@ -1,0 +1,178 @@
+"""What deepset Cloud keeps, and how uploaded files get from a session into their workspace."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import BaseModel, ConfigDict
+
+WriteMode = Literal["KEEP", "OVERWRITE", "FAIL", "TEMPORARY"]
+Status = Literal["OPEN", "CLOSED", "EXPIRED"]
+IngestionStatus = Literal["PENDING", "FAILED", "FINISHED"]
+
+INGESTION_DELAY = timedelta(milliseconds=200)
+"""Time from closing a session to its files being counted; the contract (9) says under a second."""
+
+META_SUFFIX = ".meta.json"
+META_LIMIT = 32_766
+"""Bytes of metadata that one file may have (contract, section 4)."""
+
+
+def user_id(key: str) -> str:
+    """Return the id of the user that a key belongs to; the key itself is never kept."""
+    return str(uuid5(NAMESPACE_URL, f"deepset-user:{key}"))
+
+
+class _Stored(BaseModel):
+    # Bytes that are no UTF-8 have to survive the data file, which is JSON.
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Upload(_Stored):
+    """An object in the bucket of a session: a file, or the metadata beside one.
+
+    Attributes:
+        upload_id: Its id; the file that it becomes has the same.
+        content: Its bytes; empty once ingested.
+        ingestion_status: Where it stands; metadata objects stay PENDING and are not listed.
+    """
+
+    upload_id: str
+    name: str
+    content: bytes
+    created_at: datetime
+    ingestion_status: IngestionStatus = "PENDING"
+
+    @property
+    def is_meta(self) -> bool:
+        """Tell whether this is a `.meta.json` beside a file."""
+        return self.name.endswith(META_SUFFIX)
+
+
+class UploadSession(_Stored):
+    """One upload session (contract, section 2).
+
+    Attributes:
+        owner: Id of the user who opened it.
+        closed_at: When it was closed by request; None if it was not.
+        signature: What its presigned form carries as proof.
+        uploads: Its objects by name, in the order of their first arrival.
+    """
+
+    session_id: str
+    workspace: str
+    owner: str
+    write_mode: WriteMode
+    parallel_processing_enabled: bool
+    created_at: datetime
+    expires_at: datetime
+    signature: str
+    closed_at: datetime | None = None
+    ingested: bool = False
+    uploads: dict[str, Upload] = {}
+
+    def status(self, now: datetime) -> Status:
+        """Return its status; expiry wins over CLOSED, as the list's is_expired splits them."""
+        if self.expires_at <= now:
+            return "EXPIRED"
+        return "OPEN" if self.closed_at is None else "CLOSED"
+
+    @property
+    def ingests_at(self) -> datetime:
+        """When its files are counted. A session that nobody closes is closed by its expiry."""
+        return (self.closed_at or self.expires_at) + INGESTION_DELAY
+
+    def files(self) -> list[Upload]:
+        """Return its uploads without the metadata objects, in order of arrival."""
+        return [upload for upload in self.uploads.values() if not upload.is_meta]
+
+    def count(self, status: IngestionStatus) -> int:
+        """Return the number of its files of that ingestion status."""
+        return sum(upload.ingestion_status == status for upload in self.files())
+
+
+class StoredFile(_Stored):
+    """A file of a workspace (contract, section 7)."""
+
+    file_id: str
+    name: str
+    content: bytes
+    meta: dict[str, Any]
+    created_at: datetime
+
+
+class State(_Stored):
+    """Everything: sessions by id in order of creation, files by workspace and id.
+
+    Attributes:
+        draws: Number of ids drawn so far; kept so that a restored state repeats none.
+    """
+
+    sessions: dict[str, UploadSession] = {}
+    files: dict[str, dict[str, StoredFile]] = {}
+    draws: int = 0
+
+    def workspace(self, name: str) -> dict[str, StoredFile]:
+        """Return the files of a workspace; any workspace exists (contract, section 9)."""
+        return self.files.setdefault(name, {})
+
+    def open_sessions(self, owner: str, now: datetime) -> int:
+        """Return how many sessions a user has open, over all workspaces; expired ones are not."""
+        sessions = self.sessions.values()
+        return sum(s.owner == owner and s.status(now) == "OPEN" for s in sessions)
+
+    def settle(self, now: datetime) -> None:
+        """Ingest every session whose time has come, in the order in which it came."""
+        due = [s for s in self.sessions.values() if not s.ingested and s.ingests_at <= now]
+        for session in sorted(due, key=lambda session: session.ingests_at):
+            self._ingest(session)
+
+    def _ingest(self, session: UploadSession) -> None:
+        for upload in session.files():
+            meta = _metadata(session.uploads.get(upload.name + META_SUFFIX))
+            stored = meta is not None and self.store(
+                session.workspace,
+                StoredFile(
+                    file_id=upload.upload_id,
+                    name=upload.name,
+                    content=upload.content,
+                    meta=meta,
+                    created_at=session.ingests_at,
+                ),
+                session.write_mode,
+            )
+            upload.ingestion_status = "FINISHED" if stored else "FAILED"
+        for upload in session.uploads.values():
+            upload.content = b""
+        session.ingested = True
+
+    def store(self, workspace: str, file: StoredFile, write_mode: WriteMode) -> bool:
+        """Put a file into a workspace; False if FAIL forbids it because the name is taken.
+
+        KEEP and TEMPORARY keep both files, OVERWRITE replaces all files of that name.
+        """
+        files = self.workspace(workspace)
+        same = [file_id for file_id, other in files.items() if other.name == file.name]
+        if same and write_mode == "FAIL":
+            return False
+        if write_mode == "OVERWRITE":
+            for file_id in same:
+                del files[file_id]
+        files[file.file_id] = file
+        return True
+
+
+def _metadata(upload: Upload | None) -> dict[str, Any] | None:
+    """Return the metadata in an upload, {} if there is none, None if it is not acceptable."""
+    if upload is None:
+        return {}
+    if len(upload.content) > META_LIMIT:
+        return None
+    try:
+        value = json.loads(upload.content)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,23 @@
+"""EleanorAI: activity sessions and their participants.
+
+No server of Eleanor's can be run, and its wire format is not published: this follows the PROPOSED
+mapping of the Eleanor contract in full. What that leaves open, so that a user can start without
+set-up and every error can still be met:
+
+* any namespace exists, and any participant of it from its first mention on, except those whose
+  name starts with `unknown` (404); a name that starts with `agent` or `assistant` is an agent's,
+  any other a user's
+* what the API itself cannot make (managed and auto-created sessions, turns, a participant of
+  another type) is made through `/_emulator/eleanor/...` with the control token; see `admin`
+* names have 1 to 255 characters, else 400; the session holds a participant once, also at creation
+
+* `models`: request bodies and what is kept; `status`: the "status" of every body and the errors
+* `store`: how names are found; `seed`: the data set of a seed
+* `app`: the ten operations; `admin`: what only an emulator has
+"""
+
+from __future__ import annotations
+
+from sessions_vtab.emulator.eleanor.app import service
+
+__all__ = ["service"]

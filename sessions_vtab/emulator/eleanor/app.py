@@ -1,0 +1,181 @@
+"""The ten operations of the Eleanor sessions API, at the paths that the contract proposes."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Header
+
+from sessions_vtab.emulator.eleanor.admin import AdminRoutes
+from sessions_vtab.emulator.eleanor.models import Binding, CreateSession, Session, UpdateSession
+from sessions_vtab.emulator.eleanor.status import fault, success
+from sessions_vtab.emulator.eleanor.store import Store
+from sessions_vtab.emulator.routing import Refusal, Route
+from sessions_vtab.emulator.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sessions_vtab.emulator.settings import Settings
+
+
+def service(settings: Settings, *, token: str | None = None) -> Service:
+    """Return an emulated Eleanor with its own state.
+
+    Its paths are `/api/v1/sessions/...` and, with the control token, `/_emulator/eleanor/...`.
+
+    Args:
+        settings: Those of the emulator.
+        token: Bearer token that the API asks for (401 without it); None asks for none (PROPOSED).
+    """
+    store = Store(settings)
+    router = APIRouter(route_class=Route)
+    SessionRoutes(store, settings).mount(router, token)
+    AdminRoutes(store).mount(router)
+    return Service("eleanor", router, store.reset, store.summary, store.dump, store.load)
+
+
+def bearer(token: str | None) -> Callable[..., None]:
+    """Return a dependency that lets only requests with the token pass, or all if it is None."""
+
+    def check(authorization: Annotated[str | None, Header()] = None) -> None:
+        if token is not None and not hmac.compare_digest(
+            (authorization or "").encode(), f"Bearer {token}".encode()
+        ):
+            raise Refusal.json(401, {"detail": "Not authenticated"})
+
+    return check
+
+
+class SessionRoutes:
+    """The operations on sessions; each answers 200 with a status beside its resource."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._clock = settings.clock
+
+    def mount(self, router: APIRouter, token: str | None) -> None:
+        """Add the routes to a router."""
+        base = "/api/v1/sessions/{namespace}"
+        one = base + "/{activity_session}"
+        person = one + "/participants/{participant}"
+        for method, path, endpoint in (
+            ("POST", base, self.create),
+            ("GET", base, self.list),
+            ("GET", one, self.get),
+            ("PUT", one, self.update),
+            ("PATCH", one, self.update),
+            ("DELETE", one, self.delete),
+            ("POST", one + "/undelete", self.undelete),
+            ("POST", one + "/truncate", self.truncate),
+            ("PUT", person, self.bind),
+            ("DELETE", person, self.unbind),
+            ("POST", one + "/integrate", self.integrate),
+        ):
+            router.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                dependencies=[Depends(bearer(token))],
+                response_model=None,
+            )
+
+    async def create(self, namespace: str, body: CreateSession) -> dict[str, Any]:
+        """Make a session: 409 if the name is taken, by a deleted session too."""
+        self._store.check_name(namespace, body.name)
+        people = [self._store.participant(namespace, key).pkid for key in body.participants]
+        if len(set(people)) < len(people):
+            raise fault("RESOURCE_INVALID_STATE", "A participant is named twice.")
+        session = Session(
+            pkid=self._store.draws.uuid(),
+            namespace=namespace,
+            create_ts=self._clock(),
+            bindings={pkid: Binding() for pkid in people},
+            **body.model_dump(exclude={"participants"}),
+        )
+        self._store.state.sessions[session.pkid] = session
+        return self._answer(session)
+
+    async def list(self, namespace: str, include_deleted: bool = False) -> dict[str, Any]:
+        """Return all sessions of a namespace by name; there is no paging."""
+        sessions = self._store.sessions(namespace)
+        shown = [self._store.show(s) for s in sessions if include_deleted or not s.deleted]
+        return success(sessions=shown)
+
+    async def get(self, namespace: str, activity_session: str) -> dict[str, Any]:
+        """Return a session: 410 if it is deleted."""
+        return self._answer(self._store.live(namespace, activity_session))
+
+    async def update(
+        self, namespace: str, activity_session: str, body: UpdateSession
+    ) -> dict[str, Any]:
+        """Change the fields that were sent: 403 if the session is managed, 409 a taken name."""
+        session = self._unmanaged(namespace, activity_session)
+        if "name" in body.model_fields_set:
+            self._store.check_name(namespace, body.name, session)
+        for field in body.model_fields_set:
+            setattr(session, field, getattr(body, field))
+        return self._answer(session)
+
+    async def delete(self, namespace: str, activity_session: str) -> dict[str, Any]:
+        """Delete a session softly: 403 if it is managed, 410 if it is deleted already."""
+        session = self._unmanaged(namespace, activity_session)
+        session.deleted = True
+        return self._answer(session)
+
+    async def undelete(self, namespace: str, activity_session: str) -> dict[str, Any]:
+        """Take a deletion back: 400 if there is none."""
+        session = self._store.session(namespace, activity_session)
+        if not session.deleted:
+            raise fault("RESOURCE_INVALID_STATE", f"'{session.name}' is not deleted.")
+        session.deleted = False
+        return self._answer(session)
+
+    async def truncate(self, namespace: str, activity_session: str) -> dict[str, Any]:
+        """Clear the four columns of the contract; name, settings and bindings stay."""
+        session = self._store.live(namespace, activity_session)
+        session.truncate()
+        return self._answer(session)
+
+    async def bind(self, namespace: str, activity_session: str, participant: str) -> dict[str, Any]:
+        """Attach a participant: 400 if it is attached, 403 if it is of another namespace."""
+        session = self._store.live(namespace, activity_session)
+        person = self._store.participant(namespace, participant)
+        if person.pkid in session.bindings:
+            raise fault("RESOURCE_INVALID_STATE", f"'{person.name}' is bound already.")
+        session.bindings[person.pkid] = Binding()
+        return self._answer(session)
+
+    async def unbind(
+        self, namespace: str, activity_session: str, participant: str
+    ) -> dict[str, Any]:
+        """Detach a participant: 400 if it is not attached."""
+        session = self._store.live(namespace, activity_session)
+        person = self._store.participant(namespace, participant)
+        if person.pkid not in session.bindings:
+            raise fault("RESOURCE_INVALID_STATE", f"'{person.name}' is not bound.")
+        del session.bindings[person.pkid]
+        return self._answer(session)
+
+    async def integrate(self, namespace: str, activity_session: str) -> dict[str, Any]:
+        """Start the memory integration of a session's agents: 403 if it is disabled.
+
+        The task is done at once; no route asks for it (contract, API layer).
+        """
+        session = self._store.live(namespace, activity_session)
+        if not session.enabled:
+            raise fault("RESOURCE_DISABLED", f"The session '{session.name}' is disabled.")
+        people = self._store.bound(session)
+        session.integrate({p.pkid for p in people if p.participant_type == "agent"})
+        return success(task_id=self._store.draws.uuid())
+
+    def _unmanaged(self, namespace: str, key: str) -> Session:
+        session = self._store.live(namespace, key)
+        if session.managed:
+            message = f"The session '{session.name}' is managed by the system."
+            raise fault("RESOURCE_INVALID_OWNERSHIP", message)
+        return session
+
+    def _answer(self, session: Session) -> dict[str, Any]:
+        return success(session=self._store.show(session))

@@ -1,0 +1,168 @@
+"""Injected faults: what is to go wrong, with which requests, and how often."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+
+Kind = Literal[
+    "status",
+    "delay",
+    "drop",
+    "drop_body",
+    "truncate",
+    "body",
+    "wrong_types",
+    "repeat_token",
+    "empty_page",
+    "operation",
+]
+
+
+class Status(BaseModel):
+    """A `google.rpc.Status`: the number of an RPC code and a text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: int
+    message: str
+
+
+class OperationPlan(BaseModel):
+    """How a long-running operation goes; what is not given goes as usual.
+
+    `polls` find it not done; `never` is it done; it ends in `error`; `hidden_gets` do not find
+    the session that it created.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    polls: int = Field(default=0, ge=0)
+    never: bool = False
+    error: Status | None = None
+    hidden_gets: int = Field(default=0, ge=0)
+
+
+class Fault(BaseModel):
+    """One fault. Unknown fields are refused.
+
+    Which requests: those whose `method` (None: any), percent-decoded path (`path`, a regular
+    expression that is searched) and decoded query (`query`, likewise) match; of them the first
+    `skip` go through, then `count` (None: all) are hit. The first fault that matches a request is
+    the one applied. Control requests are never hit.
+
+    What happens, by `kind`:
+
+    * `status`: answers with `status`, `body` (default: an error in Google's form), `headers` and,
+      if given, `Retry-After: {retry_after}`
+    * `delay`: answers as usual after `seconds`
+    * `drop`: closes the connection without an answer; `reset` resets it (RST) instead
+    * `drop_body`: sends the header and `fraction` of the body, then closes the connection
+    * `truncate`: a complete answer whose body is cut to `fraction`
+    * `body`: the usual status with another `body` (JSON, or a text that is sent as it is)
+    * `wrong_types`: texts become numbers, everything else texts; of `fields` only, if given
+    * `repeat_token`: answers with the page token that it was asked with; endless
+    * `empty_page`: the last page carries a token, which leads to the page `empty`
+    * `operation`: the operation that the request starts goes by `plan`: `{"polls": 3}` (polls
+      that find it not done), `{"never": true}`, `{"error": {"code": 13, "message": "..."}}`,
+      `{"hidden_gets": 2}` (GETs that do not find the new session)
+
+    `seconds` delays any of them. With `act` the service first does what was asked, and `status`,
+    `drop` or the delay come after: the client cannot know what became of its write. Kinds that
+    change the answer always act.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind
+    method: str | None = None
+    path: str = ""
+    query: str = ""
+    skip: int = Field(default=0, ge=0)
+    count: int | None = Field(default=1, ge=1)
+    act: bool = False
+    seconds: float = Field(default=0.0, ge=0)
+    status: int = Field(default=503, ge=200, le=599)
+    body: Any = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    retry_after: str | int | None = None
+    reset: bool = False
+    fraction: float = Field(default=0.5, ge=0, lt=1)
+    fields: list[str] = Field(default_factory=list)
+    token_field: str = "nextPageToken"  # noqa: S105 (a page token)
+    token_parameter: str = "pageToken"  # noqa: S105
+    empty: Any = Field(default_factory=dict)
+    plan: OperationPlan = Field(default_factory=OperationPlan)
+
+    _seen: int = PrivateAttr(0)
+    _hits: int = PrivateAttr(0)
+
+    @field_validator("path", "query")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from error
+        return value
+
+    @property
+    def hits(self) -> int:
+        """How many requests it has been applied to."""
+        return self._hits
+
+    @property
+    def acts(self) -> bool:
+        """Whether the service does what was asked."""
+        return self.act or self.kind not in {"status", "drop"}
+
+    def take(self, method: str, path: str, query: str) -> bool:
+        """Say whether this request is to be hit, and count it."""
+        if self.count is not None and self._hits >= self.count:
+            return False
+        if self.method not in {None, method}:
+            return False
+        if not (re.search(self.path, path) and re.search(self.query, query)):
+            return False
+        self._seen += 1
+        if self._seen <= self.skip:
+            return False
+        self._hits += 1
+        return True
+
+
+class FaultBook:
+    """The faults in force, in the order they were given."""
+
+    def __init__(self) -> None:
+        self._faults: dict[int, Fault] = {}
+        self._next = 1
+
+    def __bool__(self) -> bool:
+        return bool(self._faults)
+
+    def add(self, fault: Fault) -> int:
+        """Put a fault in force; return its number."""
+        number, self._next = self._next, self._next + 1
+        self._faults[number] = fault
+        return number
+
+    def clear(self) -> None:
+        """Take all faults out of force."""
+        self._faults.clear()
+
+    def take(self, method: str, path: str, query: str) -> Fault | None:
+        """Return the fault that hits this request, if any."""
+        for fault in self._faults.values():
+            if fault.take(method, path, query):
+                return fault
+        return None
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the faults in force with the number of their hits."""
+        return [
+            {"id": number, "hits": fault.hits, **fault.model_dump()}
+            for number, fault in self._faults.items()
+        ]

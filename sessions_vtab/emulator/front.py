@@ -1,0 +1,189 @@
+"""The door of the emulator: Host check, control token, request log and faults.
+
+Pure ASGI: it stands before every request, so it costs a few microseconds without a fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, unquote, unquote_plus
+
+from sessions_vtab.emulator import tamper
+from sessions_vtab.emulator.tamper import Answer
+from sessions_vtab.emulator.vertex.routes import PLAN_KEY
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from sessions_vtab.emulator.faults import Fault
+    from sessions_vtab.emulator.log import Entry
+    from sessions_vtab.emulator.state import Emulator
+
+CONTROL = "/_emulator/"
+"""Paths below it are the control API."""
+
+TOKEN_HEADER = b"x-emulator-token"
+TRANSPORT_KEY = "emulator.transport"
+"""Where the server leaves the connection in the ASGI state (see `serve`)."""
+
+_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
+_MISDIRECTED = 421
+
+
+class Front:
+    """Middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
+        self._app = app
+        self._emulator = emulator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        # A web page can make a browser call 127.0.0.1 under a name of its own (DNS rebinding).
+        if not _is_loopback(headers.get(b"host", b"").decode("latin-1")):
+            text = "The emulator answers to 127.0.0.1, localhost and [::1] only."
+            await _respond(send, tamper.json_answer(_MISDIRECTED, {"error": text}))
+        elif not scope["path"].startswith(CONTROL):
+            await self._logged(scope, receive, send)
+        elif not self._has_token(headers.get(TOKEN_HEADER, b"")):
+            text = "The header X-Emulator-Token is missing or wrong; the token is printed at start."
+            await _respond(send, tamper.json_answer(403, {"error": text}))
+        else:
+            await self._app(scope, receive, send)
+
+    def _has_token(self, given: bytes) -> bool:
+        return secrets.compare_digest(given, self._emulator.settings.control_token.encode())
+
+    async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
+        log = self._emulator.log
+        query = scope["query_string"]
+        raw_path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0]
+        entry = log.begin(scope["method"], raw_path, query, scope["headers"])
+
+        async def noting_receive() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                log.keep_body(entry, message.get("body", b""))
+            return message
+
+        async def noting_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry.status = message["status"]
+            else:
+                entry.sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._serve(scope, noting_receive, noting_send, entry)
+        finally:
+            log.end(entry)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
+        emulator = self._emulator
+        if emulator.delay:
+            await asyncio.sleep(emulator.delay)
+        fault = self._fault(entry)
+        if fault is not None:
+            entry.fault = fault.kind
+            await self._faulty(fault, scope, receive, send)
+        elif emulator.empty_page is not None and _asks_for_empty_page(emulator.empty_page, entry):
+            await _drain(receive)
+            await _respond(send, tamper.json_answer(200, emulator.empty_page.empty))
+        else:
+            await self._app(scope, receive, send)
+
+    def _fault(self, entry: Entry) -> Fault | None:
+        if not self._emulator.faults:
+            return None
+        path = unquote(entry.target.decode("latin-1"))
+        fault = self._emulator.faults.take(entry.method, path, _decoded(entry.query))
+        if fault is not None and fault.kind == "empty_page":
+            self._emulator.empty_page = fault
+        return fault
+
+    async def _faulty(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault.kind == "operation":
+            scope[PLAN_KEY] = fault.plan.model_dump(exclude_unset=True)
+        if fault.acts:
+            answer = await _captured(self._app, scope, receive)
+        else:
+            await _drain(receive)
+            answer = Answer(200, [], b"")
+        await asyncio.sleep(fault.seconds)
+        if fault.kind == "status":
+            await _respond(send, tamper.error_answer(fault))
+        elif fault.kind == "drop":
+            await _disconnect(scope, receive, fault.reset)
+        elif fault.kind == "drop_body":
+            await _respond(send, answer, fault.fraction)
+            await _disconnect(scope, receive, fault.reset)
+        else:
+            await _respond(send, tamper.altered(fault, answer, scope["query_string"].decode()))
+
+
+def _is_loopback(host: str) -> bool:
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        name, port = host, ""
+    return name.lower() in _LOOPBACK and (not port or port.isdigit())
+
+
+def _decoded(query: bytes) -> str:
+    return unquote_plus(query.decode("latin-1"))
+
+
+def _asks_for_empty_page(fault: Fault, entry: Entry) -> bool:
+    tokens = parse_qs(entry.query.decode("latin-1")).get(fault.token_parameter, [])
+    return tamper.EMPTY_PAGE_TOKEN in tokens
+
+
+async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+    """Let the application answer and keep the answer."""
+    status, headers, body = 500, [], bytearray()
+
+    async def keep(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message.get("headers", []))
+        else:
+            body.extend(message.get("body", b""))
+
+    await app(scope, receive, keep)
+    return Answer(status, headers, bytes(body))
+
+
+async def _drain(receive: Receive) -> None:
+    """Read the request's body, so that the log has it."""
+    while (await receive()).get("more_body"):
+        pass
+
+
+async def _respond(send: Send, answer: Answer, fraction: float | None = None) -> None:
+    """Send an answer; with a fraction only so much of the body, as if more were to come."""
+    headers = [pair for pair in answer.headers if pair[0].lower() != b"content-length"]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    body = answer.body if fraction is None else tamper.cut(answer.body, fraction)
+    message = {"type": "http.response.body", "body": body, "more_body": fraction is not None}
+    await send(message)
+
+
+async def _disconnect(scope: Scope, receive: Receive, reset: bool) -> None:
+    """Close the connection under the server's hands and wait until it has noticed."""
+    transport = scope.get("state", {}).get(TRANSPORT_KEY)
+    if transport is None:
+        raise ConnectionAbortedError("the emulator was told to drop this connection")
+    if reset:
+        transport.abort()
+    else:
+        transport.close()
+    with suppress(ConnectionError):
+        while (await receive())["type"] != "http.disconnect":
+            pass

@@ -1,0 +1,200 @@
+"""Running the emulator: in a background thread for tests, in the foreground for people."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from sessions_vtab.emulator import datafile
+from sessions_vtab.emulator.app import create_app
+from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.front import TRANSPORT_KEY
+from sessions_vtab.emulator.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sessions_vtab.emulator.state import Emulator
+
+HOST = "127.0.0.1"
+"""The only address it binds to: it has no authentication of its own."""
+
+DEFAULT_PORT = 8787
+_START_TIMEOUT = 30.0
+_GRACE = 1
+"""Seconds that requests under way have at the end; then they are cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An emulator that is serving.
+
+    Attributes:
+        url: Its base URL, `http://127.0.0.1:PORT`.
+        control: A client of its control API.
+        token: The control token.
+    """
+
+    url: str
+    control: Control
+    token: str
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
+    """uvicorn's protocol, which lets a fault reach the connection it is to drop."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, TRANSPORT_KEY: transport}
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it has started, or failed to."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def _server(app: Any) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    return _Server(config)
+
+
+def _bind(port: int) -> socket.socket:
+    # With the protocol named, asyncio sets TCP_NODELAY; without it each answer takes 40 ms more.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":
+        # Elsewhere it would let two processes listen on one port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+@contextmanager
+def running(settings: Settings | None = None, port: int = 0) -> Iterator[Running]:
+    """Serve in a background thread until the block ends; port 0 takes a free one.
+
+    At the end requests under way are cut off, the data file is written, and no thread, socket or
+    task is left behind.
+
+    Raises:
+        OSError: The port is taken.
+        ValueError: The data file is malformed.
+        RuntimeError: The server did not start.
+    """
+    settings = settings or Settings()
+    app = create_app(settings)
+    emulator: Emulator = app.state.emulator
+    if settings.data:
+        datafile.load(emulator, settings.data)
+    listener = _bind(port)
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    server = _server(app)
+    thread = threading.Thread(
+        target=server.run, args=([listener],), name="sessions-vtab-emulator", daemon=True
+    )
+    thread.start()
+    try:
+        if not server.ready.wait(_START_TIMEOUT):
+            raise RuntimeError("the emulator did not start")
+        yield Running(url, Control(url, settings.control_token), settings.control_token)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+        if settings.data:
+            datafile.save(emulator, settings.data)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `sessions-vtab emulator` until it is interrupted; return the exit code."""
+    options = _parser().parse_args(argv)
+    settings = Settings(
+        strict_filters=options.strict_filters,
+        seed=options.seed,
+        data=options.data,
+        delay=options.delay,
+    )
+    try:
+        return _serve(settings, options.port)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sessions-vtab emulator",
+        description="Serve the session APIs on this machine, for tests, demos and offline work.",
+    )
+    add = parser.add_argument
+    add("--port", type=int, default=DEFAULT_PORT, help="port on 127.0.0.1 (default %(default)s)")
+    add("--data", type=Path, metavar="FILE", help="keep the state in FILE between runs")
+    add("--seed", type=int, metavar="N", help="start with the deterministic data set N")
+    add("--strict-filters", action="store_true", help="refuse filters Google does not document")
+    add("--delay", type=_seconds, default=0.0, metavar="SECONDS", help="latency of each answer")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 3600:  # noqa: PLR2004 (an hour)
+        raise argparse.ArgumentTypeError("not between 0 and 3600 seconds")
+    return value
+
+
+def _serve(settings: Settings, port: int) -> int:
+    app = create_app(settings)
+    emulator: Emulator = app.state.emulator
+    if settings.data:
+        datafile.load(emulator, settings.data)
+    listener = _bind(port)
+    url = f"http://{HOST}:{listener.getsockname()[1]}"
+    sys.stdout.write(f"emulator on {url}: {emulator.summary()}\n")
+    sys.stdout.write(f"control token: {settings.control_token}\n")
+    sys.stdout.flush()
+    # uvicorn ends in good order on either signal and then raises it again.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _server(app).run([listener])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        listener.close()
+        if settings.data:
+            datafile.save(emulator, settings.data)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,94 @@
+"""Handlers for reasoning engines, as far as the SDKs need them (Vertex contract, section 10.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sessions_vtab.emulator.vertex import operations, pages, render
+from sessions_vtab.emulator.vertex.errors import failed_precondition
+from sessions_vtab.emulator.vertex.operations import Operation
+from sessions_vtab.emulator.vertex.rows import Rows
+from sessions_vtab.emulator.vertex.scalars import format_time
+from sessions_vtab.emulator.vertex.store import Engine, EngineKey
+from sessions_vtab.emulator.vertex.wire import parse_json, read_body
+
+if TYPE_CHECKING:
+    from sessions_vtab.emulator.vertex.context import Call, Context
+
+
+def create(context: Context, call: Call) -> bytes:
+    """Create an engine under a new id; only its display name is kept."""
+    message = read_body("ReasoningEngine", call.body, call.version, "reasoning_engine")
+    now = context.now()
+    key = EngineKey(call.project, call.location, context.new_id())
+    engine = Engine(key, now, message.get("displayName", ""))
+    operation = _operation(context, call, engine, "CreateReasoningEngineOperationMetadata")
+    operation.answer, operation.response = "ReasoningEngine", _message(call, engine)
+
+    def effect() -> None:
+        context.store.engines[key] = engine
+
+    operations.run(context, operation, effect)
+    return render.dumps(operation.message(call.version))
+
+
+def _operation(context: Context, call: Call, engine: Engine, kind: str) -> Operation:
+    operation_id = context.new_id()
+    name = call.name("reasoningEngines", engine.key.engine, "operations", operation_id)
+    return Operation(
+        id=operation_id,
+        name=name,
+        kind=kind,
+        scope=engine.key,
+        version=call.version,
+        create_time=context.now(),
+        plan=context.plan(call),
+    )
+
+
+def _message(call: Call, engine: Engine) -> dict[str, Any]:
+    message = {
+        "name": call.name("reasoningEngines", engine.key.engine),
+        "displayName": engine.display_name,
+        "createTime": format_time(engine.create_time),
+        "updateTime": format_time(engine.update_time),
+    }
+    return {name: value for name, value in message.items() if value}
+
+
+def get(context: Context, call: Call) -> bytes:
+    """Answer with one engine."""
+    return render.dumps(_message(call, context.engine(call)))
+
+
+def list_page(context: Context, call: Call) -> bytes:
+    """Answer with a page of the engines of a location, oldest first."""
+    size = pages.page_size(call.query)
+    parameters = ("engines", call.project, call.location)
+    engines = context.store.under(call.project, call.location)
+    rows = Rows((engine.create_time, int(engine.key.engine), engine) for engine in engines)
+    after = pages.decode(pages.page_token(call.query), parameters)
+    found, more = rows.page(size, after=after)
+    answer: dict[str, Any] = {}
+    if found:
+        answer["reasoningEngines"] = [_message(call, engine) for engine in found]
+    if more:
+        answer["nextPageToken"] = pages.encode(more, parameters)
+    return render.dumps(answer)
+
+
+def delete(context: Context, call: Call) -> bytes:
+    """Delete an engine; one with sessions only by force, in the query or (vertexai) the body."""
+    engine = context.engine(call)
+    body = parse_json(call.body)
+    forced = call.query.get("force") == "true" or (
+        isinstance(body, dict) and body.get("force") is True
+    )
+    if engine.sessions and not forced:
+        raise failed_precondition(
+            f"The ReasoningEngine {engine.key.name()} contains child resources: sessions."
+            " Set force to true to delete them too."
+        )
+    operation = _operation(context, call, engine, "DeleteOperationMetadata")
+    operations.run(context, operation, lambda: context.store.delete(engine))
+    return render.dumps(operation.message(call.version))

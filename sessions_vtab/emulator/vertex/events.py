@@ -1,0 +1,125 @@
+"""Handlers for events: append, list, compact (Vertex contract, sections 5 and 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sessions_vtab.emulator.vertex import operations, ordering, pages, render
+from sessions_vtab.emulator.vertex.errors import BAD_ARGUMENT, BAD_SESSION_ID, found_errors, invalid
+from sessions_vtab.emulator.vertex.matching import event_filter
+from sessions_vtab.emulator.vertex.names import plausible_session_id
+from sessions_vtab.emulator.vertex.operations import Operation
+from sessions_vtab.emulator.vertex.store import Event
+from sessions_vtab.emulator.vertex.wire import read_body
+
+if TYPE_CHECKING:
+    from sessions_vtab.emulator.vertex.context import Call, Context
+    from sessions_vtab.emulator.vertex.store import Engine, Session
+
+_REQUIRED = {
+    "author": "event.author",
+    "invocationId": "event.invocation_id",
+    "timestamp": "event.timestamp",
+}
+_MASKED_RESPONSE = 4096
+"""Compaction masks a tool's response whose JSON is longer than this many bytes."""
+
+
+def append(context: Context, call: Call) -> bytes:
+    """Add an event and merge its state delta; there is no check for duplicates."""
+    if not plausible_session_id(call.path[3]):
+        raise invalid(BAD_ARGUMENT, [("name", BAD_SESSION_ID)])
+    message = read_body("SessionEvent", call.body, call.version, "event")
+    problems = [
+        (path, "Required field is not set.")
+        for field, path in _REQUIRED.items()
+        if field not in message
+    ]
+    if problems:
+        raise found_errors(*problems)
+    engine, session = context.session(call)
+    store(engine, session, context.new_id(), message)
+    engine.touch(session, context.now())
+    return b"{}"
+
+
+def store(engine: Engine, session: Session, event_id: str, message: dict[str, Any]) -> None:
+    """Put an event into a session, in the order of the clients' timestamps."""
+    tail = render.make_tail(event_id, render.event_fields(message))
+    event = Event(event_id, session.event_count, message["timestamp"], tail)
+    session.event_count += 1
+    session.events.add(event.timestamp, event.number, event)
+    engine.merge_state(session, message.get("actions", {}).get("stateDelta", {}))
+
+
+def list_page(context: Context, call: Call) -> bytes:
+    """Answer with a page of a session's events, by timestamp."""
+    size = pages.page_size(call.query)
+    filter_text = call.query.get("filter", "")
+    order_text = pages.parameter(call.query, "orderBy", "order_by")
+    terms = ordering.parse_order(order_text, ordering.EVENT_FIELDS, ordering.EVENT_DEFAULT)
+    wanted = event_filter(filter_text, context.settings.strict_filters)
+    engine, session = context.session(call, "parent")
+    parameters = ("events", *engine.key, session.id, filter_text, order_text)
+    found, more = session.events.page(
+        size,
+        after=pages.decode(pages.page_token(call.query), parameters),
+        descending=terms[0].descending,
+        bounds=(wanted.first, wanted.last),
+        keep=wanted.test,
+    )
+    tails = [render.event_tail(event, call.version) for event in found]
+    token = pages.encode(more, parameters) if more else None
+    prefix = call.name(*call.path[:4], "events", "")
+    return render.page("sessionEvents", prefix, tails, token)
+
+
+def compact(context: Context, call: Call) -> bytes:
+    """Compact a session's history.
+
+    Event editing strips the model's thoughts and masks long tool responses, as the reference
+    describes. Summarization starts only above a threshold that is not published; there is no
+    model here, so it leaves the history as it is. The type of the response is not known either:
+    Empty.
+    """
+    message = read_body("CompactSessionRequest", call.body, call.version, "request")
+    modes = message.get("compaction", {})
+    enabled = {name for name, config in modes.items() if config.get("mode") == "AUTO"}
+    if not enabled or len(enabled) < len(modes):
+        raise found_errors(("compaction", "At least one category must be enabled, in mode AUTO."))
+    engine, session = context.session(call)
+    operation_id = context.new_id()
+    operation = Operation(
+        id=operation_id,
+        name=call.name(*call.path[:4], "operations", operation_id),
+        kind="CompactSessionOperationMetadata",
+        scope=(*engine.key, session.id),
+        version=call.version,
+        create_time=context.now(),
+        plan=context.plan(call),
+    )
+
+    def effect() -> None:
+        if "eventEditing" in enabled:
+            _edit(session)
+        engine.touch(session, context.now())
+
+    operations.run(context, operation, effect)
+    return render.dumps(operation.message(call.version))
+
+
+def _edit(session: Session) -> None:
+    for event in session.events:
+        fields = render.parse_tail(event.tail)
+        parts = fields["content"].get("parts", [])
+        kept = [_masked(part) for part in parts if not part.get("thought")]
+        if kept != parts:
+            fields["content"]["parts"] = kept
+            event.tail = render.make_tail(event.id, fields)
+
+
+def _masked(part: dict[str, Any]) -> dict[str, Any]:
+    answer = part.get("functionResponse", {})
+    if len(render.dumps(answer.get("response"))) <= _MASKED_RESPONSE:
+        return part
+    return {**part, "functionResponse": {**answer, "response": {"masked": True}}}

@@ -1,0 +1,250 @@
+"""Filters applied to rows: the fields of sessions and events, and what is true of them.
+
+A key or field that is not there satisfies no comparison, `!=` included; NOT turns that around.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from sessions_vtab.emulator.vertex import scalars
+from sessions_vtab.emulator.vertex.filters import (
+    All,
+    AnyOf,
+    Node,
+    Not,
+    Restriction,
+    Value,
+    bad_filter,
+    parse_filter,
+    require_documented,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sessions_vtab.emulator.vertex.store import Event, Session
+
+SessionTest: TypeAlias = "Callable[[Session], bool]"
+EventTest: TypeAlias = "Callable[[Event], bool]"
+_TextTest: TypeAlias = "Callable[[str], bool]"
+_Reader: TypeAlias = "Callable[[Session], str | None]"
+
+_COMPARISONS: dict[str, Callable[[str, str], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_DISPLAY_NAME = {"display_name", "displayName"}
+_USER_ID = {"user_id", "userId"}
+
+
+class SessionFilter(NamedTuple):
+    """What a session has to satisfy: its user, if one is required, and a test, if any."""
+
+    user_id: str | None = None
+    test: SessionTest | None = None
+
+
+class EventFilter(NamedTuple):
+    """What an event has to satisfy: a timestamp in [first, last), and a test, if any."""
+
+    first: int | None = None
+    last: int | None = None
+    test: EventTest | None = None
+
+
+def session_filter(text: str, strict: bool) -> SessionFilter:
+    """Return what a filter on sessions asks for; fields `display_name`, `user_id`, `labels`.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT.
+    """
+    if strict:
+        require_documented(text, ("=",))
+    tests: list[SessionTest] = []
+    user_id = None
+    for term in _conjuncts(parse_filter(text)):
+        test = _session_test(term)
+        wanted = _required_user(term)
+        if wanted is None or user_id is not None:
+            tests.append(test)
+        else:
+            user_id = wanted
+    return SessionFilter(user_id, _every(tests))
+
+
+def _conjuncts(node: Node | None) -> tuple[Node, ...]:
+    if node is None:
+        return ()
+    if isinstance(node, All):
+        return tuple(inner for term in node.terms for inner in _conjuncts(term))
+    return (node,)
+
+
+def _required_user(node: Node) -> str | None:
+    if isinstance(node, Restriction) and node.operator == "=" and node.path[0] in _USER_ID:
+        return node.value.literal
+    return None
+
+
+def _every(tests: list[SessionTest]) -> SessionTest | None:
+    if len(tests) <= 1:
+        return tests[0] if tests else None
+    return lambda session: all(test(session) for test in tests)
+
+
+def _session_test(node: Node) -> SessionTest:
+    if isinstance(node, Not):
+        inner = _session_test(node.term)
+        return lambda session: not inner(session)
+    if isinstance(node, All | AnyOf):
+        tests = [_session_test(term) for term in node.terms]
+        if isinstance(node, All):
+            return lambda session: all(test(session) for test in tests)
+        return lambda session: any(test(session) for test in tests)
+    return _session_restriction(node)
+
+
+def _session_restriction(node: Restriction) -> SessionTest:
+    if node.path == ("labels",):
+        return _labels_test(node)
+    read = _session_reader(node.path)
+    is_label = node.path[0] == "labels"
+    if node.operator == ":" and node.value.is_star:
+        return (lambda session: read(session) is not None) if is_label else _present(read)
+    if node.operator == ":" and not is_label:
+        raise bad_filter(f"operator ':' is not supported on {node.path[0]}")
+    matches = _text_test("=" if node.operator == ":" else node.operator, node.value)
+
+    def test(session: Session) -> bool:
+        text = read(session)
+        return text is not None and matches(text)
+
+    return test
+
+
+def _present(read: _Reader) -> SessionTest:
+    return lambda session: bool(read(session))
+
+
+def _labels_test(node: Restriction) -> SessionTest:
+    """Return the test of `labels:key` (the map has the key) and `labels:*` (it has any)."""
+    if node.operator != ":":
+        raise bad_filter(f"operator {node.operator!r} is not supported on labels")
+    if node.value.is_star:
+        return lambda session: bool(session.labels)
+    key = node.value.literal
+    if key is None:
+        raise bad_filter("a label key has no wildcards")
+    return lambda session: key in session.labels
+
+
+def _session_reader(path: tuple[str, ...]) -> _Reader:
+    if len(path) == 1 and path[0] in _DISPLAY_NAME:
+        return lambda session: session.display_name
+    if len(path) == 1 and path[0] in _USER_ID:
+        return lambda session: session.user.id
+    if len(path) == 2 and path[0] == "labels":  # noqa: PLR2004 (map and key)
+        key = path[1]
+        return lambda session: session.labels.get(key)
+    raise bad_filter(f"unknown field {'.'.join(path)!r}")
+
+
+def _text_test(name: str, value: Value) -> _TextTest:
+    literal = value.literal
+    if name in _COMPARISONS:
+        if literal is None:
+            raise bad_filter(f"operator {name!r} takes no wildcards")
+        compare = _COMPARISONS[name]
+        return lambda text: compare(text, literal)
+    if literal is not None:
+        return literal.__eq__ if name == "=" else literal.__ne__
+    pattern = re.compile(".*".join(map(re.escape, value.parts)), re.DOTALL)
+    wanted = name == "="
+    return lambda text: (pattern.fullmatch(text) is not None) is wanted
+
+
+def event_filter(text: str, strict: bool) -> EventFilter:
+    """Return what a filter on events asks for; the only field is `timestamp`.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT.
+    """
+    if strict:
+        require_documented(text, ("<", "<=", ">", ">=", "="))
+    first: int | None = None
+    last: int | None = None
+    tests: list[EventTest] = []
+    for term in _conjuncts(parse_filter(text)):
+        bounds = _bounds(term)
+        if bounds is None:
+            tests.append(_event_test(term))
+            continue
+        first = _strictest(max, first, bounds[0])
+        last = _strictest(min, last, bounds[1])
+    return EventFilter(first, last, _every_event(tests))
+
+
+def _strictest(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return choose(one, other)
+
+
+def _every_event(tests: list[EventTest]) -> EventTest | None:
+    return (lambda event: all(test(event) for test in tests)) if tests else None
+
+
+def _bounds(node: Node) -> tuple[int | None, int | None] | None:
+    """Return a comparison as [first, last) in nanoseconds, None for what is no interval."""
+    if not isinstance(node, Restriction) or node.operator in {"!=", ":"}:
+        return None
+    moment = _moment(node)
+    return {
+        "=": (moment, moment + 1),
+        "<": (None, moment),
+        "<=": (None, moment + 1),
+        ">": (moment + 1, None),
+        ">=": (moment, None),
+    }[node.operator]
+
+
+def _moment(node: Restriction) -> int:
+    if node.path != ("timestamp",):
+        raise bad_filter(f"unknown field {'.'.join(node.path)!r}")
+    literal = node.value.literal
+    if not node.value.quote or literal is None:
+        raise bad_filter("timestamp is compared with a quoted RFC 3339 text")
+    try:
+        return scalars.parse_time(literal)
+    except ValueError as error:
+        raise bad_filter(f"{literal!r} is no RFC 3339 timestamp with a zone") from error
+
+
+def _event_test(node: Node) -> EventTest:
+    if isinstance(node, Not):
+        inner = _event_test(node.term)
+        return lambda event: not inner(event)
+    if isinstance(node, All | AnyOf):
+        tests = [_event_test(term) for term in node.terms]
+        if isinstance(node, All):
+            return lambda event: all(test(event) for test in tests)
+        return lambda event: any(test(event) for test in tests)
+    return _event_restriction(node)
+
+
+def _event_restriction(node: Restriction) -> EventTest:
+    moment = _moment(node)
+    if node.operator == "!=":
+        return lambda event: event.timestamp != moment
+    bounds = _bounds(node)
+    if bounds is None:
+        raise bad_filter(f"operator {node.operator!r} is not supported on timestamp")
+    first, last = bounds
+    return lambda event: (
+        (first is None or event.timestamp >= first) and (last is None or event.timestamp < last)
+    )

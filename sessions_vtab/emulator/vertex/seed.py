@@ -1,0 +1,185 @@
+"""The deterministic data set of `--seed N`: one engine of a support agent's conversations.
+
+Engine 42 of project `demo` in `us-central1`. The same seed and the same clock give the same bytes.
+A third of the sessions each are labelled `env` prod, dev and test; all times lie within the 60
+days before now.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from sessions_vtab.emulator.vertex import events
+from sessions_vtab.emulator.vertex.names import project_number
+from sessions_vtab.emulator.vertex.scalars import SECOND
+from sessions_vtab.emulator.vertex.sessions import DAY, DEFAULT_LIFE
+from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sessions_vtab.emulator.vertex.context import Context
+    from sessions_vtab.emulator.vertex.store import User
+
+PROJECT, LOCATION, ENGINE = "demo", "us-central1", "42"
+SPAN = 60 * DAY
+USERS = 30
+
+_MICROSECOND = 1000
+_FIRST = ("ann", "bob", "chen", "dana", "émile", "farah", "goran", "hana", "ines", "юрий")
+_ENVIRONMENTS = ("prod", "dev", "test")
+_TEAMS = ("support", "billing", "sales", "größe", "qa_1")
+_AGENTS = ("root_agent", "order_agent", "billing_agent")
+_QUESTIONS = (
+    "Where is my order {n}?",
+    "Can I return item {n}? It is the wrong size 👟",
+    'The app says "error {n}" and stops.',
+    "Was kostet der Versand nach Österreich für Bestellung {n}?",
+    "注文 {n} の状況を教えてください。",
+    "Please change the address of order {n}\nto 5 Rue de l'Église.",
+)
+_ANSWERS = (
+    "Your order {n} ships on Monday.",
+    "I have opened a return for item {n}; the label is on its way ✉️",
+    "Error {n} means that the session ran out. Please sign in again.",
+    "Der Versand kostet {n} Cent.",
+    "I could not find {n}. Could you check the number?",
+)
+_TOOLS = ("lookup_order", "open_return", "search_help", "quote_shipping")
+_ERRORS = (
+    ("RESOURCE_EXHAUSTED", "Quota exceeded for the model."),
+    ("SAFETY", "The answer was blocked."),
+)
+
+
+def fill(context: Context, seed: int) -> None:
+    """Fill an empty service; from now on only this engine, configured and created ones exist."""
+    now = context.now()
+    key = EngineKey(project_number(PROJECT), LOCATION, ENGINE)
+    engine = Engine(key, now - SPAN, "Support agent")
+    context.store.engines[key] = engine
+    context.store.known = context.settings.engines or ()
+    generator = _Generator(engine, random.Random(seed), now)
+    generator.run(context.settings.sessions, context.settings.events)
+
+
+class _Generator:
+    """Makes users, sessions and events out of one sequence of random numbers."""
+
+    def __init__(self, engine: Engine, source: random.Random, now: int) -> None:
+        self._engine = engine
+        self._random = source
+        self._now = now
+        self._users = [engine.user(self._user_id(number)) for number in range(USERS)]
+
+    def _user_id(self, number: int) -> str:
+        first = _FIRST[number % len(_FIRST)]
+        return first if number < len(_FIRST) else f"{first}{number // len(_FIRST) + 1}"
+
+    def run(self, sessions: int, events_wanted: int) -> None:
+        """Make this many sessions and events, a few sessions with far more than the others."""
+        if not sessions:
+            return
+        weights = [self._random.paretovariate(1.6) for _ in range(sessions)]
+        shares = self._random.choices(range(sessions), weights, k=events_wanted)
+        counts = [0] * sessions
+        for index in shares:
+            counts[index] += 1
+        self._engine.share(self._users[0], {"app:release": "2026.11"}, {})
+        starts = sorted(self._random.randrange(SPAN - DAY) for _ in range(sessions))
+        for index, start in enumerate(starts):
+            session = self._session(index, self._now - SPAN + start - start % _MICROSECOND)
+            self._fill_session(session, counts[index])
+
+    def _session(self, index: int, moment: int) -> Session:
+        source = self._random
+        user: User = source.choice(self._users)
+        labels = {"env": _ENVIRONMENTS[index % 3]}
+        if source.random() < 0.8:  # noqa: PLR2004 (some have no team)
+            labels["team"] = source.choice(_TEAMS)
+        # Callers' own ids and ids made by the server, side by side.
+        own_id = index % 4 == 0
+        session = Session(
+            id=f"chat-{index:04d}" if own_id else str(source.randrange(10**16, 10**19)),
+            number=self._engine.next_number,
+            user=user,
+            create_time=moment,
+            update_time=moment,
+            expire_time=moment + DEFAULT_LIFE,
+            display_name=source.choice(_QUESTIONS).format(n=index) if index % 5 else "",
+            labels=labels,
+            state={"visits": source.randrange(1, 40), "cart": {"items": [], "total": 12.5}},
+        )
+        self._engine.add(session)
+        return session
+
+    def _fill_session(self, session: Session, count: int) -> None:
+        moment = session.create_time
+        room = self._now - moment
+        step = max(room // (count + 1), 1)
+        for message in self._messages(count):
+            # Now and then two events share a time: their order is that of their appending.
+            if self._random.random() > 0.02:  # noqa: PLR2004
+                moment += self._random.randrange(1, min(step, 90 * SECOND) + 1)
+            message["timestamp"] = moment - moment % (_MICROSECOND if count % 7 else 1)
+            event_id = str(self._random.randrange(10**16, 10**19))
+            events.store(self._engine, session, event_id, message)
+        if count:
+            moment -= moment % _MICROSECOND
+            self._engine.touch(session, max(moment, session.create_time))
+
+    def _messages(self, count: int) -> Iterator[dict[str, Any]]:
+        """Yield events turn by turn: a question, tool calls with their answers, the answer."""
+        made = 0
+        while made < count:
+            for message in self._turn():
+                if made == count:
+                    return
+                made += 1
+                yield message
+
+    def _turn(self) -> list[dict[str, Any]]:
+        source = self._random
+        invocation = f"e-{source.getrandbits(64):016x}"
+        number = source.randrange(100, 10_000)
+        agent = source.choice(_AGENTS)
+        question = source.choice(_QUESTIONS).format(n=number)
+        turn = [_event("user", invocation, "user", [{"text": question}])]
+        for _ in range(source.randrange(3)):
+            turn += self._tool_call(agent, invocation, number)
+        turn.append(self._answer(agent, invocation, number))
+        return turn
+
+    def _tool_call(self, agent: str, invocation: str, number: int) -> list[dict[str, Any]]:
+        call_id = f"call-{self._random.getrandbits(48):012x}"
+        tool = self._random.choice(_TOOLS)
+        call = {"id": call_id, "name": tool, "args": {"number": number, "verbose": False}}
+        result = {"status": "found", "items": [number, number / 4], "note": None}
+        answer = {"id": call_id, "name": tool, "response": result}
+        return [
+            _event(agent, invocation, "model", [{"functionCall": call}]),
+            _event(agent, invocation, "user", [{"functionResponse": answer}]),
+        ]
+
+    def _answer(self, agent: str, invocation: str, number: int) -> dict[str, Any]:
+        source = self._random
+        if source.random() < 0.03:  # noqa: PLR2004 (few errors)
+            code, text = source.choice(_ERRORS)
+            return {
+                "author": agent,
+                "invocationId": invocation,
+                "errorCode": code,
+                "errorMessage": text,
+            }
+        author = "model" if source.random() < 0.2 else agent  # noqa: PLR2004
+        text = source.choice(_ANSWERS).format(n=number)
+        message = _event(author, invocation, "model", [{"text": text}])
+        message["actions"] = {"stateDelta": {"last_number": number, "user:seen": number}}
+        message["eventMetadata"] = {"turnComplete": True, "branch": agent}
+        return message
+
+
+def _event(author: str, invocation: str, role: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    content = {"role": role, "parts": parts}
+    return {"author": author, "invocationId": invocation, "content": content}

@@ -1,0 +1,270 @@
+"""Handlers for sessions: create, get, list, patch, delete (Vertex contract, sections 3 to 6)."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from sessions_vtab.emulator.vertex import operations, ordering, pages, render
+from sessions_vtab.emulator.vertex.context import session_not_found
+from sessions_vtab.emulator.vertex.errors import BAD_SESSION_ID, found_errors, invalid
+from sessions_vtab.emulator.vertex.matching import session_filter
+from sessions_vtab.emulator.vertex.names import valid_session_id
+from sessions_vtab.emulator.vertex.operations import Operation
+from sessions_vtab.emulator.vertex.rows import Position, Rows
+from sessions_vtab.emulator.vertex.scalars import SECOND, format_time
+from sessions_vtab.emulator.vertex.schema import MESSAGES, snake
+from sessions_vtab.emulator.vertex.store import Session
+from sessions_vtab.emulator.vertex.wire import read_body
+
+if TYPE_CHECKING:
+    from sessions_vtab.emulator.vertex.context import Call, Context
+    from sessions_vtab.emulator.vertex.matching import SessionFilter
+    from sessions_vtab.emulator.vertex.store import Engine, Orders
+
+DAY = 24 * 3600 * SECOND
+DEFAULT_LIFE = 365 * DAY
+MINIMUM_LIFE = DAY
+_RESPONSE_SKEW = 10_000_000
+"""Create's response shows times about 10 ms off what get returns (section 4, recorded)."""
+_MAX_LABEL = 64
+_REQUIRED = "Required field is not set."
+_OUTPUT_ONLY = {"name", "createTime", "updateTime"}
+_PATHS = {spelling: name for name in MESSAGES["Session"] for spelling in (name, snake(name))}
+
+
+def create(context: Context, call: Call) -> bytes:
+    """Create a session and answer with the operation."""
+    engine = context.engine(call)
+    message = read_body("Session", call.body, call.version, "session")
+    session_id = pages.parameter(call.query, "sessionId", "session_id")
+    _check_new(message, session_id)
+    session_id = session_id or context.new_id()
+    if session_id in engine.sessions:
+        name = f"{engine.key.name()}/sessions/{session_id}"
+        raise invalid(f"Session with user-provided ID '{name}' already exists.")
+    session = _new_session(context, engine, session_id, message)
+    operation = _create_operation(context, call, engine, session, message)
+
+    def effect() -> None:
+        session.hidden = operation.plan.hidden_gets
+        engine.add(session)
+        engine.merge_state(session, message.get("sessionState", {}))
+
+    operations.run(context, operation, effect)
+    return render.dumps(operation.message(call.version))
+
+
+def _new_session(
+    context: Context, engine: Engine, session_id: str, message: dict[str, Any]
+) -> Session:
+    now = context.now()
+    return Session(
+        id=session_id,
+        number=engine.next_number,
+        user=engine.user(message["userId"]),
+        create_time=now,
+        update_time=now,
+        expire_time=_expiry(context, message, now, now),
+        display_name=message.get("displayName", ""),
+        labels=message.get("labels", {}),
+    )
+
+
+def _create_operation(
+    context: Context, call: Call, engine: Engine, session: Session, message: dict[str, Any]
+) -> Operation:
+    """Return the operation; its name must have the session's id in the third-last place."""
+    operation_id = context.new_id()
+    name = call.name("reasoningEngines", engine.key.engine, "sessions", session.id)
+    return Operation(
+        id=operation_id,
+        name=f"{name}/operations/{operation_id}",
+        kind="CreateSessionOperationMetadata",
+        scope=(*engine.key, session.id),
+        version=call.version,
+        create_time=session.create_time,
+        plan=context.plan(call),
+        answer="Session",
+        response=_create_response(name, message, session.create_time),
+    )
+
+
+def _create_response(name: str, message: dict[str, Any], now: int) -> dict[str, Any]:
+    """Return the session as the operation shows it: what was sent, without its expiry."""
+    moment = format_time(now - _RESPONSE_SKEW)
+    sent = {key: value for key, value in message.items() if key not in {"ttl", "expireTime"}}
+    return {**sent, "name": name, "createTime": moment, "updateTime": moment}
+
+
+def _check_new(message: dict[str, Any], session_id: str) -> None:
+    if session_id and not valid_session_id(session_id):
+        raise invalid(BAD_SESSION_ID, [("session_id", BAD_SESSION_ID)])
+    if not message.get("userId"):
+        raise found_errors(("session.user_id", _REQUIRED))
+    _check_labels(message.get("labels", {}))
+
+
+def _check_labels(labels: dict[str, str]) -> None:
+    problems = [
+        ("session.labels", f"Invalid label: {key!r}: {value!r}.")
+        for key, value in labels.items()
+        if not (key and _is_label(key) and _is_label(value))
+    ]
+    if problems:
+        raise found_errors(*problems)
+
+
+def _is_label(text: str) -> bool:
+    return len(text) <= _MAX_LABEL and all(map(_is_label_character, text))
+
+
+def _is_label_character(character: str) -> bool:
+    """Allow `_`, `-`, digits and letters of any script that are not upper case."""
+    category = unicodedata.category(character)
+    return character in "_-" or (category[0] in "LNM" and category not in {"Lu", "Lt"})
+
+
+def _expiry(context: Context, message: dict[str, Any], now: int, created: int) -> int:
+    """Return when a session expires: from `ttl`, from `expireTime`, or 365 days after creation."""
+    if "ttl" in message:
+        ttl: int = message["ttl"]
+        if ttl < (1 if context.settings.lenient_ttl else MINIMUM_LIFE):
+            raise found_errors(("session.ttl", "The minimum value is 24 hours."))
+        return now + ttl
+    if "expireTime" in message:
+        expiry: int = message["expireTime"]
+        least = now + 1 if context.settings.lenient_ttl else max(now + 1, created + MINIMUM_LIFE)
+        if expiry < least:
+            text = "The minimum value is 24 hours from the time of creation."
+            raise found_errors(("session.expire_time", text))
+        return expiry
+    return created + DEFAULT_LIFE
+
+
+def get(context: Context, call: Call) -> bytes:
+    """Answer with one session."""
+    engine, session = context.session(call)
+    if session.hidden:
+        session.hidden -= 1
+        raise session_not_found(engine, session.id)
+    return _answer(call, engine, session)
+
+
+def _answer(call: Call, engine: Engine, session: Session) -> bytes:
+    return render.resource(_prefix(call, engine), render.session_tail(engine, session))
+
+
+def _prefix(call: Call, engine: Engine) -> str:
+    return call.name("reasoningEngines", engine.key.engine, "sessions", "")
+
+
+def list_page(context: Context, call: Call) -> bytes:
+    """Answer with a page of an engine's sessions."""
+    size = pages.page_size(call.query)
+    filter_text = call.query.get("filter", "")
+    order_text = pages.parameter(call.query, "orderBy", "order_by")
+    terms = ordering.parse_order(order_text, ordering.SESSION_FIELDS, ordering.SESSION_DEFAULT)
+    wanted = session_filter(filter_text, context.settings.strict_filters)
+    engine = context.engine(call)
+    parameters = ("sessions", *engine.key, filter_text, order_text)
+    after = pages.decode(pages.page_token(call.query), parameters)
+    found, more = _page(engine, wanted, terms, size, after)
+    tails = [render.session_tail(engine, session) for session in found]
+    token = pages.encode(more, parameters) if more else None
+    return render.page("sessions", _prefix(call, engine), tails, token)
+
+
+def _page(
+    engine: Engine,
+    wanted: SessionFilter,
+    terms: tuple[ordering.Term, ...],
+    size: int,
+    after: Position | None,
+) -> tuple[list[Session], Position | None]:
+    orders = engine.orders
+    if wanted.user_id is not None:
+        user = engine.users.get(wanted.user_id)
+        if user is None:
+            return [], None
+        orders = user.orders
+    rows, descending = _rows(orders, terms)
+    return rows.page(size, after=after, descending=descending, keep=wanted.test)
+
+
+def _rows(orders: Orders, terms: tuple[ordering.Term, ...]) -> tuple[Rows[Session], bool]:
+    """Return sessions in an order; one by two fields is rare and sorted on the spot."""
+    if len(terms) == 1:
+        by_create = terms[0].field == "create_time"
+        return orders.by_create if by_create else orders.by_update, terms[0].descending
+    return Rows((_sort_key(item, terms), item.number, item) for item in orders.by_create), False
+
+
+def _sort_key(session: Session, terms: tuple[ordering.Term, ...]) -> tuple[int, ...]:
+    moments = {"create_time": session.create_time, "update_time": session.update_time}
+    return tuple(-moments[field] if falling else moments[field] for field, falling in terms)
+
+
+def patch(context: Context, call: Call) -> bytes:
+    """Change what the mask names, else what the body has; answer with the session itself."""
+    message = read_body("Session", call.body, call.version, "session")
+    engine, session = context.session(call)
+    fields = _masked(pages.parameter(call.query, "updateMask", "update_mask"), message)
+    now = context.now()
+    if "userId" in fields and message.get("userId") != session.user.id:
+        problem = "Field is immutable." if message.get("userId") else _REQUIRED
+        raise found_errors(("session.user_id", problem))
+    if "labels" in fields:
+        _check_labels(message.get("labels", {}))
+    if fields & {"ttl", "expireTime"}:
+        session.expire_time = _expiry(context, message, now, session.create_time)
+        engine.note_expiry(session)
+    _assign(engine, session, message, fields)
+    engine.touch(session, now)
+    return _answer(call, engine, session)
+
+
+def _assign(engine: Engine, session: Session, message: dict[str, Any], fields: set[str]) -> None:
+    if "displayName" in fields:
+        session.display_name = message.get("displayName", "")
+    if "labels" in fields:
+        session.labels = message.get("labels", {})
+    if "sessionState" in fields:
+        engine.replace_state(session, message.get("sessionState", {}))
+
+
+def _masked(mask: str, message: dict[str, Any]) -> set[str]:
+    """Return the fields to change, in camelCase.
+
+    `*` replaces all of them, but an expiry that the body does not give stays as it is; fields
+    that only the server sets are ignored (AIP-203).
+    """
+    if not mask.strip():
+        return set(message) - _OUTPUT_ONLY
+    if mask.strip() == "*":
+        given = set(message) & {"ttl", "expireTime"}
+        return {"displayName", "labels", "sessionState", "userId"} | given
+    paths = [path.strip() for path in mask.split(",")]
+    unknown = [path for path in paths if path not in _PATHS]
+    if unknown:
+        text = f"Invalid field mask path: {unknown[0]}."
+        raise found_errors(("update_mask", text))
+    return {_PATHS[path] for path in paths} - _OUTPUT_ONLY
+
+
+def delete(context: Context, call: Call) -> bytes:
+    """Delete a session with its events; the operation's name has no session in it."""
+    engine, session = context.session(call)
+    operation_id = context.new_id()
+    location = f"projects/{call.project}/locations/{call.location}"
+    operation = Operation(
+        id=operation_id,
+        name=f"{location}/operations/{operation_id}",
+        kind="DeleteOperationMetadata",
+        scope=(*engine.key, session.id),
+        version=call.version,
+        create_time=context.now(),
+        plan=context.plan(call),
+    )
+    operations.run(context, operation, lambda: engine.remove(session))
+    return render.dumps(operation.message(call.version))

@@ -1,0 +1,330 @@
+"""Reading request bodies by the rules of proto JSON (Vertex contract, section 2).
+
+Both spellings of a field are accepted and camelCase comes out; free-form values are left alone;
+everything wrong in one body is collected and refused in one error (section 7).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from sessions_vtab.emulator.vertex import scalars
+from sessions_vtab.emulator.vertex.errors import ApiError, invalid
+from sessions_vtab.emulator.vertex.schema import (
+    ENUMS,
+    LENIENT,
+    MESSAGES,
+    ONEOFS,
+    ONLY_V1BETA1,
+    snake,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INT32 = 2**31
+_NO_LIST = "Proto field is not repeating, cannot start list."
+_TIMESTAMP_HINT = "timestamps must end with 'Z' or have a valid timezone offset."
+
+
+class Body:
+    """One body being read: the version of the URL and the problems found so far."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.problems: list[tuple[str, str]] = []
+        self.lenient = False
+
+    def unknown(self, name: str, path: str, reason: str = "Cannot find field.") -> None:
+        """Note a field that is not there, or that cannot take a value of this shape."""
+        text = f"Invalid JSON payload received. Unknown name \"{name}\" at '{path}': {reason}"
+        self.problems.append((path, text))
+
+    def wrong(self, path: str, kind: str, value: Any) -> None:
+        """Note a value that its type refuses; `kind` is the type as the service words it."""
+        self.problems.append((path, f"Invalid value at '{path}' ({kind}), {value}"))
+
+    def finish(self) -> None:
+        """Raise one 400 with all problems, if there are any."""
+        if self.problems:
+            raise invalid("\n".join(text for _, text in self.problems), self.problems)
+
+
+Reader: TypeAlias = "Callable[[Any, str, Body], Any]"
+"""Takes a JSON value, its path and the body; returns the stored value, or None after a problem."""
+
+
+def read_body(message: str, raw: bytes, version: str, path: str) -> dict[str, Any]:
+    """Return a request body as the message of that name, camelCase and defaults left out.
+
+    Args:
+        message: A key of `MESSAGES`.
+        raw: The bytes received; none at all count as `{}`.
+        version: `v1` or `v1beta1`.
+        path: What the body is called in error texts: `session`, `event`.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT naming every problem.
+    """
+    value = parse_json(raw)
+    if not isinstance(value, dict):
+        raise invalid(
+            'Invalid JSON payload received. Unknown name "": Root element must be a message.'
+        )
+    body = Body(version)
+    result = _read_message(message, value, path, body)
+    body.finish()
+    return result
+
+
+def parse_json(raw: bytes) -> Any:
+    """Return the JSON value of a body, `{}` for an empty one.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT: it is no JSON, or its text is no Unicode.
+    """
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw, parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            # An escaped lone surrogate is no text and could not be sent back.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"Invalid JSON payload received. {error}") from error
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"Unexpected token. {name}")
+
+
+def _read_message(message: str, value: dict[str, Any], path: str, body: Body) -> dict[str, Any]:
+    fields = _fields(message)
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        field = fields.get(key)
+        if field is None or (body.version == "v1" and (message, field[0]) in ONLY_V1BETA1):
+            if body.lenient:
+                result[key] = item
+            else:
+                body.unknown(key, path)
+            continue
+        name, kind, reader = field
+        if item is None and kind != "null":
+            continue
+        if name in result:
+            body.unknown(key, path, "The field is set twice.")
+        elif isinstance(item, list) and not kind.endswith("[]") and kind != "any":
+            body.unknown(key, path, _NO_LIST)
+        else:
+            result[name] = reader(item, f"{path}.{key}", body)
+    _check_oneofs(message, result, path, body)
+    return _without_defaults(message, result)
+
+
+@cache
+def _fields(message: str) -> dict[str, tuple[str, str, Reader]]:
+    """Return name, type and reader of each field, under both spellings."""
+    table = {}
+    for name, kind in MESSAGES[message].items():
+        table[name] = table[snake(name)] = (name, kind, _reader(kind))
+    return table
+
+
+def _check_oneofs(message: str, result: dict[str, Any], path: str, body: Body) -> None:
+    for oneof, names in ONEOFS.get(message, {}).items():
+        given = [name for name in result if name in names]
+        for name in given[1:]:
+            text = f"oneof field '{oneof}' is already set. Cannot set '{name}'"
+            body.wrong(path, "oneof", text)
+
+
+def _without_defaults(message: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Leave out defaults, as proto JSON does; a message or a oneof's member has none."""
+    chosen = {name for names in ONEOFS.get(message, {}).values() for name in names}
+    kinds = MESSAGES[message]
+    return {
+        name: value
+        for name, value in result.items()
+        if name in chosen or not _is_default(kinds.get(name, "any"), value)
+    }
+
+
+def _is_default(kind: str, value: Any) -> bool:
+    if kind in {"struct", "any", "time", "duration"} or kind in MESSAGES:
+        return False
+    return value in (False, 0, "", [], {}) or (
+        kind.startswith("enum:") and bool(value == ENUMS[kind[5:]][0])
+    )
+
+
+@cache
+def _reader(kind: str) -> Reader:
+    if kind.endswith("[]"):
+        return _list_reader(kind.removesuffix("[]"))
+    if kind.startswith("map:"):
+        return _map_reader(kind.removeprefix("map:"))
+    if kind.startswith("enum:"):
+        return _enum_reader(kind.removeprefix("enum:"))
+    if kind in MESSAGES:
+        return _message_reader(kind)
+    return _SCALARS[kind]
+
+
+def _message_reader(message: str) -> Reader:
+    def read(value: Any, path: str, body: Body) -> Any:
+        if not isinstance(value, dict):
+            return body.wrong(path, f"type.googleapis.com/{message}", _shown(value))
+        outer, body.lenient = body.lenient, body.lenient or message in LENIENT
+        result = _read_message(message, value, path, body)
+        body.lenient = outer
+        return result
+
+    return read
+
+
+def _list_reader(kind: str) -> Reader:
+    def read(value: Any, path: str, body: Body) -> Any:
+        if not isinstance(value, list):
+            # The service takes a single value for a list of one (proto JSON leniency is not
+            # recorded): refused, as json_format does.
+            return body.wrong(path, "repeated field", _shown(value))
+        reader = _reader(kind)
+        return [reader(item, f"{path}[{index}]", body) for index, item in enumerate(value)]
+
+    return read
+
+
+def _map_reader(kind: str) -> Reader:
+    def read(value: Any, path: str, body: Body) -> Any:
+        if not isinstance(value, dict):
+            return body.wrong(path, "Map", _shown(value))
+        reader = _reader(kind)
+        return {key: reader(value[key], f"{path}[{key}]", body) for key in sorted(value)}
+
+    return read
+
+
+def _enum_reader(name: str) -> Reader:
+    names = ENUMS[name]
+
+    def read(value: Any, path: str, body: Body) -> Any:
+        if isinstance(value, str) and value in names:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
+            return names[value]
+        return body.wrong(path, f"type.googleapis.com/{name}", _shown(value))
+
+    return read
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _read_string(value: Any, path: str, body: Body) -> Any:
+    if isinstance(value, str):
+        return value
+    return body.wrong(path, "TYPE_STRING", _shown(value))
+
+
+def _read_bool(value: Any, path: str, body: Body) -> Any:
+    if value in (True, "true"):
+        return True
+    if value in (False, "false"):
+        return False
+    return body.wrong(path, "TYPE_BOOL", _shown(value))
+
+
+def _number(value: Any) -> float | None:
+    """Return a JSON number, or a text that holds one, as a finite double."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _read_int32(value: Any, path: str, body: Body) -> Any:
+    number = _number(value)
+    if number is None or not number.is_integer() or not -_INT32 <= number < _INT32:
+        return body.wrong(path, "TYPE_INT32", _shown(value))
+    return int(number)
+
+
+def _read_double(value: Any, path: str, body: Body) -> Any:
+    number = _number(value)
+    if number is None:
+        return body.wrong(path, "TYPE_DOUBLE", _shown(value))
+    return scalars.double(number)
+
+
+def _read_bytes(value: Any, path: str, body: Body) -> Any:
+    try:
+        return scalars.parse_bytes(value)
+    except (ValueError, AttributeError):
+        return body.wrong(path, "TYPE_BYTES", f"Base64 decoding failed for {_shown(value)}")
+
+
+def _read_time(value: Any, path: str, body: Body) -> Any:
+    """Return nanoseconds; ADK before mid-2025 sent the object form (section 2)."""
+    try:
+        if isinstance(value, dict):
+            seconds = scalars.in_range(int(value.get("seconds", 0)))
+            return seconds * scalars.SECOND + int(value.get("nanos", 0))
+        return scalars.parse_time(value)
+    except (ValueError, TypeError):
+        name = path.rpartition(".")[2]
+        text = f"Field '{name}', Illegal timestamp format; {_TIMESTAMP_HINT}"
+        return body.wrong(path, "type.googleapis.com/google.protobuf.Timestamp", text)
+
+
+def _read_duration(value: Any, path: str, body: Body) -> Any:
+    try:
+        return scalars.parse_duration(value)
+    except (ValueError, TypeError):
+        name = path.rpartition(".")[2]
+        text = f"Field '{name}', Illegal duration format; duration must end with 's'"
+        return body.wrong(path, "type.googleapis.com/google.protobuf.Duration", text)
+
+
+def _read_struct(value: Any, path: str, body: Body) -> Any:
+    if not isinstance(value, dict):
+        return body.wrong(path, "type.googleapis.com/google.protobuf.Struct", _shown(value))
+    try:
+        return scalars.struct(value)
+    except ValueError as error:
+        return body.wrong(path, "type.googleapis.com/google.protobuf.Struct", error)
+
+
+def _read_any(value: Any, path: str, body: Body) -> Any:  # noqa: ARG001 (a Reader)
+    return value
+
+
+def _read_null(value: Any, path: str, body: Body) -> Any:
+    if value in (None, "NULL_VALUE"):
+        return None
+    return body.wrong(path, "type.googleapis.com/google.protobuf.NullValue", _shown(value))
+
+
+_SCALARS: dict[str, Reader] = {
+    "string": _read_string,
+    "bool": _read_bool,
+    "int32": _read_int32,
+    "double": _read_double,
+    "float": _read_double,
+    "bytes": _read_bytes,
+    "time": _read_time,
+    "duration": _read_duration,
+    "struct": _read_struct,
+    "any": _read_any,
+    "null": _read_null,
+}
+
+__all__ = ["ApiError", "Body", "parse_json", "read_body"]

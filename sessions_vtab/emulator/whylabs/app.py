@@ -1,0 +1,275 @@
+"""The seven operations of the WhyLabs sessions API, and the bucket behind its upload targets."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from sessions_vtab.emulator.draws import Draws
+from sessions_vtab.emulator.routing import Refusal
+from sessions_vtab.emulator.service import Service
+from sessions_vtab.emulator.whylabs import songbird
+from sessions_vtab.emulator.whylabs.links import MODEL_ID, Links, day_of
+from sessions_vtab.emulator.whylabs.models import (
+    BatchLogReference,
+    CreateSession,
+    GetLinks,
+    LogAsync,
+    LogReference,
+    Profile,
+    SegmentTag,
+    Session,
+    State,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sessions_vtab.emulator.service import JSON
+    from sessions_vtab.emulator.settings import Settings
+
+SESSION_LIFETIME = timedelta(days=7)
+"""Our choice: the real length is not public (contract, section 4)."""
+
+UPLOAD_LIFETIME = timedelta(minutes=15)
+"""How long a presigned upload target works (contract, section 4)."""
+
+OLDEST_DATASET = timedelta(days=5 * 365)
+"""Age from which the org-scoped sibling refuses a dataset's time (contract, section 4)."""
+
+REGIONS = ("us-west-2", "ap-southeast-2")
+ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+TARGET = "/whylabs-uploads"
+
+KeyOrg = Annotated[str | None, Depends(songbird.require_key)]
+
+
+def service(settings: Settings) -> Service:
+    """Return an emulated WhyLabs with its own state.
+
+    Its paths are `/v0/...` and, for the presigned uploads, `/whylabs-uploads/...`.
+    """
+    api = WhyLabs(settings)
+    return Service("whylabs", api.router(), api.reset, api.summary, api.dump, api.load)
+
+
+class WhyLabs:
+    """State and routes of one emulated WhyLabs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._clock = settings.clock
+        self.reset(settings.seed)
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter(route_class=songbird.SongbirdRoute)
+        one = "/v0/sessions/{session_id}"
+        for method, path, endpoint in (
+            ("POST", "/v0/sessions", self.create),
+            ("GET", one, self.get),
+            ("POST", one + "/claim", self.claim),
+            ("POST", one + "/reference", self.reference),
+            ("POST", one + "/references", self.references),
+            ("POST", one + "/upload", self.dataset),
+            ("POST", "/v0/sessions/observatory-link/{session_id}", self.links),
+            ("PUT", TARGET + "/{org_id}/{profile_id}.bin", self.put),
+        ):
+            router.add_api_route(path, endpoint, methods=[method], response_model=None)
+        # Last, so that it takes what no route above does.
+        router.add_api_route(
+            "/v0/{rest:path}", self.unknown, methods=ALL_METHODS, response_model=None
+        )
+        return router
+
+    async def create(self, body: CreateSession) -> dict[str, str]:  # noqa: ARG002  (checked only)
+        """Open a guest session in a fresh org; the creator's userId is not kept."""
+        session = Session(
+            session_id="session-" + self._draws.alphanumeric(8),
+            org_id="org-" + self._draws.alphanumeric(6),
+            user_id="session-user-" + self._draws.uuid(),
+            expires_at=self._clock() + SESSION_LIFETIME,
+        )
+        self._state.sessions[session.session_id] = session
+        return {"id": session.session_id}
+
+    async def get(self, session_id: str, _key: KeyOrg) -> dict[str, Any]:
+        """Return a session's org, model and generated user."""
+        session = self._find(session_id)
+        metadata = {
+            "sessionId": session.session_id,
+            "orgId": session.org_id,
+            "modelId": MODEL_ID,
+            "userId": session.user_id,
+        }
+        return {"session": metadata}
+
+    async def claim(
+        self, session_id: str, org_id: Annotated[str, Query(min_length=1)], key_org: KeyOrg
+    ) -> dict[str, Any]:
+        """End a session in favour of an org; every later call with its id is a 404."""
+        if key_org not in {None, org_id}:
+            raise songbird.error(403, "Forbidden", f"The API key has no access to {org_id}.")
+        self._find(session_id).claimed_by_org = org_id
+        return {}
+
+    async def reference(
+        self, request: Request, session_id: str, body: LogReference
+    ) -> dict[str, Any]:
+        """Return the upload target for one reference profile."""
+        return self._reference(self._find(session_id), body, str(request.base_url))
+
+    async def references(
+        self, request: Request, session_id: str, body: BatchLogReference
+    ) -> dict[str, Any]:
+        """Return the upload targets for several references, in their order, and a joint link."""
+        session = self._find(session_id)
+        _require_profiles(body.references)
+        for reference in body.references:
+            _check_region(reference.region)
+        base_url = str(request.base_url)
+        rows = [self._reference(session, reference, base_url) for reference in body.references]
+        joint = Links(session_id).joint([row["id"] for row in rows])
+        return {"references": rows, "observatoryUrl": joint}
+
+    def _reference(self, session: Session, body: LogReference, base_url: str) -> dict[str, Any]:
+        _check_region(body.region)
+        now = self._clock()
+        alias = f"ref-{now.isoformat()}" if body.alias is None else body.alias
+        timestamp = _ms(now) if body.dataset_timestamp is None else body.dataset_timestamp
+        profile = self._profile(session, "ref-", timestamp, alias=alias)
+        return {
+            "id": profile.profile_id,
+            "modelId": MODEL_ID,
+            "alias": alias,
+            "observatoryUrl": Links(session.session_id).one(profile.profile_id),
+            "uploadUrl": self._target(session, profile, base_url),
+            "uploadTimestamp": timestamp,
+        }
+
+    async def dataset(self, request: Request, session_id: str, body: LogAsync) -> dict[str, Any]:
+        """Return the upload target for a dataset profile; the model is `datasetId` here."""
+        session = self._find(session_id)
+        _check_region(body.region)
+        if body.dataset_timestamp < _ms(self._clock() - OLDEST_DATASET):
+            message = "Dataset timestamp is older than 5 years."
+            raise songbird.error(400, "IllegalArgument", message)
+        tags = body.segment_tags
+        profile = self._profile(session, "log-", body.dataset_timestamp, segment_tags=tags)
+        return {
+            "id": profile.profile_id,
+            "observatoryUrl": Links(session_id).one(day_of(profile.timestamp)),
+            "uploadUrl": self._target(session, profile, str(request.base_url)),
+            "datasetId": MODEL_ID,
+            "uploadTimestamp": profile.timestamp,
+        }
+
+    async def links(self, session_id: str, body: GetLinks) -> dict[str, Any]:
+        """Return links to profiles: references first, then the days of the datasets."""
+        self._find(session_id)
+        profiles = body.reference_profile_ids + [day_of(t) for t in body.batch_profile_timestamps]
+        _require_profiles(profiles)
+        links = Links(session_id)
+        return {
+            "observatoryUrl": links.joint(profiles),
+            "individualObservatoryUrls": [links.one(profile) for profile in profiles],
+        }
+
+    async def put(self, request: Request, org_id: str, profile_id: str) -> Response:
+        """Take the raw bytes of a profile at its presigned target, claimed session or not."""
+        profile = self._uploaded(org_id, profile_id)
+        if profile is None or request.query_params.get("X-Amz-Signature") != profile.signature:
+            raise Refusal.storage(403, "SignatureDoesNotMatch", "The signature does not match.")
+        if self._clock() >= profile.expires_at:
+            raise Refusal.storage(403, "AccessDenied", "Request has expired")
+        profile.content = await request.body()
+        return Response(status_code=200)
+
+    async def unknown(self, rest: str, _key: KeyOrg) -> Response:  # noqa: ARG002  (any path)
+        """Answer for a route that Songbird does not have: 404, no body."""
+        return Response(status_code=404)
+
+    def _find(self, session_id: str) -> Session:
+        """Return a session that still lives."""
+        session = self._state.sessions.get(session_id)
+        gone = session is None or session.claimed_by_org or self._clock() >= session.expires_at
+        if session is None or gone:
+            message = f"Resource session with ID {session_id} not found."
+            raise songbird.error(404, "ResourceNotFound", message)
+        return session
+
+    def _profile(
+        self,
+        session: Session,
+        prefix: str,
+        timestamp: int,
+        alias: str | None = None,
+        segment_tags: list[SegmentTag] | None = None,
+    ) -> Profile:
+        profile = Profile(
+            profile_id=prefix + self._draws.alphanumeric(16),
+            alias=alias,
+            timestamp=timestamp,
+            segment_tags=segment_tags or [],
+            expires_at=self._clock() + UPLOAD_LIFETIME,
+            signature=self._draws.hexadecimal(64),
+        )
+        session.profiles[profile.profile_id] = profile
+        return profile
+
+    def _target(self, session: Session, profile: Profile, base_url: str) -> str:
+        query = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Date": f"{profile.expires_at - UPLOAD_LIFETIME:%Y%m%dT%H%M%SZ}",
+            "X-Amz-Expires": int(UPLOAD_LIFETIME.total_seconds()),
+            "X-Amz-SignedHeaders": "host",
+            "X-Amz-Signature": profile.signature,
+        }
+        path = f"{TARGET}/{session.org_id}/{profile.profile_id}.bin"
+        return f"{base_url.rstrip('/')}{path}?{urlencode(query)}"
+
+    def _uploaded(self, org_id: str, profile_id: str) -> Profile | None:
+        for session in self._state.sessions.values():
+            if session.org_id == org_id:
+                return session.profiles.get(profile_id)
+        return None
+
+    def reset(self, seed: int | None) -> None:
+        """Forget everything; a seed sets the ids. Data that nobody has the id of are no use."""
+        self._state = State()
+        self._draws = Draws("whylabs", seed)
+
+    def summary(self) -> str:
+        """Return what is there in a few words, or nothing."""
+        count = len(self._state.sessions)
+        return f"{count} sessions" if count else ""
+
+    def dump(self) -> JSON:
+        """Return the state as JSON; profiles are base64."""
+        self._state.draws = self._draws.count
+        dumped: JSON = self._state.model_dump(mode="json")
+        return dumped
+
+    def load(self, dumped: JSON) -> None:
+        """Take back what `dump` returned; raises ValueError if it is something else."""
+        self._state = State.model_validate_json(json.dumps(dumped))
+        self._draws.count = self._state.draws
+
+
+def _ms(time: datetime) -> int:
+    return int(time.timestamp() * 1000)
+
+
+def _check_region(region: str | None) -> None:
+    if region is not None and region not in REGIONS:
+        message = f"Unsupported region provided: {region}. Supported: {', '.join(REGIONS)}"
+        raise songbird.error(400, "IllegalArgument", message)
+
+
+def _require_profiles(profiles: Sequence[object]) -> None:
+    if not profiles:
+        raise songbird.error(400, "IllegalArgument", "Must provide at least one profile")

@@ -1,0 +1,138 @@
+"""HOW pages arrive: the home of httpx and of threads. A backend declares; everything else is here.
+
+What a backend writes, in this order:
+
+1. A **site**: where requests go, who we are, what the service's refusals mean. Once, in ``open``::
+
+       site = Site.of(source, base_url, ApiKey("X-API-Key", Secret(variable="MY_API_KEY")),
+                      provider=("api.example.com",), named="api_key_env" in source.options,
+                      documented={"write": 100}, remedies={402: "The plan has no sessions."})
+       self._client = lease(site)         # and release(self._client) once, in close()
+
+   Schemes: ``NO_AUTH``, ``ApiKey(header, secret)``, ``Bearer(secret)``, ``Google()``; a ``Secret``
+   names a variable or a file. The host policy (who may get the credential) is ``Site``'s.
+
+2. **Calls** as data, made by pure functions, so that they can be shown without being sent::
+
+       Call("GET", path("v1", "sessions", session_id), missing=(Answer(404, "not found"),))
+       Call("GET", path("v1", "sessions"), query=(("limit", 100),), items="sessions", listing=True)
+       Call("POST", path("v1", "sessions"), json={..}, kind="write")
+
+   ``path`` percent-encodes every segment. ``missing`` says what "no such row" looks like: the reply
+   comes back with ``missing`` set and no ``items()``; any other 404 raises. ``done`` says what
+   "already done" looks like after a retry (a DELETE that is answered 404 the second time).
+   ``repeatable`` overrides law 7's rule by method. ``kind`` is the class of the rate limit.
+
+3. **Reading**, in ``Resource.scan``: ``reader = Reader(self._client, context)``, then
+
+   ========================================  ======================================================
+   ``reader.get(call)``                      one answer
+   ``reader.pages(call, paginator, limit=)`` a list; the next page is requested while one is read
+   ``reader.gather(calls)``                  answers of many calls, in order, 16 under way
+   ``reader.fan_out(calls, paginator, ..)``  pages of many lists, 16 under way, ordered or not
+   ``reader.both_ends(asc, desc, ..)``       a long list from both ends until they meet
+   ``reader.prefetch(calls)``                what a later scan of this statement will ask for
+   ========================================  ======================================================
+
+   All are iterators that stream, hold a page or two a list, and end their requests when closed: use
+   ``contextlib.closing`` where you may stop early. Paginators: ``TokenPages``, ``NumberedPages``,
+   ``AfterPages``, ``SinglePage``,
+   ``StopAfter``. Within a statement the same URL is requested once. ``Reply`` has
+   ``items()`` (the rows as dicts), ``object()``, ``json``, ``missing``, ``call``, ``url``.
+
+4. **Writing**, in ``Backend.send``: ``deliver(client, writes, context, lane, perform)``, where
+   ``lane(write)`` names the session (None: it depends on nothing) and ``perform(write, line)``
+   calls ``line.send(call)`` and returns an ``Outcome``; errors become outcomes by themselves.
+   In a routine: ``run_job(client, context, lambda line: line.send(call))``. In such a job:
+   ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
+
+Errors come out as ``sessions_vtab.errors``: 401 CredentialError, 403 ForbiddenError, 404
+NotFoundError, 409 and 412 ConflictError, 429 ThrottledError, other 4xx RefusedError (``.status``
+has the number), 408, 5xx and no answer UnavailableError, a body that is not understood
+ProtocolError; a POST whose fate is unknown UnknownOutcomeError: read back, or let it through.
+``Site.meanings`` refines this by ``Answer``. Server text in them is escaped and cut, secrets are cut.
+
+Tests: ``Client(site, transport=httpx.MockTransport(handler), clock=..)`` instead of ``lease``.
+
+A whole read-only resource::
+
+    class Notes(Resource):
+        table = NOTES
+        capability = Capability((AccessPath("list", page_cap=100, call="GET /v1/notes"),))
+
+        def __init__(self, client: Client) -> None:
+            self._client = client
+
+        def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+            size = min(scan.limit or 100, 100)
+            query = (("limit", size),)
+            call = Call("GET", path("v1", "notes"), query, items="notes", listing=True)
+            reader = Reader(self._client, context)
+            for reply in reader.pages(call, NumberedPages(), limit=scan.limit):
+                yield [row_of(item, scan.columns) for item in reply.items()]
+
+        def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+            Reader(self._client, context).prefetch(first_call(scan) for scan in scans)
+"""
+
+from __future__ import annotations
+
+from sessions_vtab.fetch.auth import NO_AUTH, ApiKey, Auth, Bearer, Google, NoAuth, Secret
+from sessions_vtab.fetch.call import READ, WRITE, Answer, Call, Form, Item, Reply, message_of, path
+from sessions_vtab.fetch.client import Client, Line
+from sessions_vtab.fetch.clock import Clock
+from sessions_vtab.fetch.operations import finish_operation
+from sessions_vtab.fetch.paging import (
+    AfterPages,
+    NumberedPages,
+    Paginator,
+    SinglePage,
+    StopAfter,
+    TokenPages,
+)
+from sessions_vtab.fetch.reader import Items, Reader
+from sessions_vtab.fetch.redact import plain, redact
+from sessions_vtab.fetch.sending import deliver, run_job
+from sessions_vtab.fetch.shared import lease, release
+from sessions_vtab.fetch.site import Origin, Site, is_loopback, origin_of
+
+__all__ = [
+    "NO_AUTH",
+    "READ",
+    "WRITE",
+    "AfterPages",
+    "Answer",
+    "ApiKey",
+    "Auth",
+    "Bearer",
+    "Call",
+    "Client",
+    "Clock",
+    "Form",
+    "Google",
+    "Item",
+    "Items",
+    "Line",
+    "NoAuth",
+    "NumberedPages",
+    "Origin",
+    "Paginator",
+    "Reader",
+    "Reply",
+    "Secret",
+    "SinglePage",
+    "Site",
+    "StopAfter",
+    "TokenPages",
+    "deliver",
+    "finish_operation",
+    "is_loopback",
+    "lease",
+    "message_of",
+    "origin_of",
+    "path",
+    "plain",
+    "redact",
+    "release",
+    "run_job",
+]

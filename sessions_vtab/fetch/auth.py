@@ -1,0 +1,237 @@
+"""Credentials as values: where they are found, how they go out. None is read before it is needed.
+
+A scheme says which headers a request gets. Its secrets are known to it alone, and ``secrets()``
+lists those it has read, so that they can be cut from everything that is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from sessions_vtab.errors import CredentialError, MissingExtraError
+
+__all__ = ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Google", "NoAuth", "Secret"]
+
+_CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+
+class Auth(Protocol):
+    """A way to be known to a service."""
+
+    def headers(self) -> Mapping[str, str]:
+        """The headers that carry the credential; raises CredentialError if there is none."""
+
+    def refresh(self) -> bool:
+        """After a 401: whether another credential could be had, so that trying again has sense."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret read so far."""
+
+    def describe(self) -> str:
+        """What is sent, without secrets: ``API key from $GOOGLE_API_KEY``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret by its place: an environment variable or a file. Holds only the place.
+
+    Attributes:
+        variable: name of the environment variable, '' for none.
+        file: path of the file, '' for none; its first line counts.
+    """
+
+    variable: str = ""
+    file: str = ""
+
+    def __str__(self) -> str:
+        return f"${self.variable}" if self.variable else self.file
+
+    def read(self) -> str:
+        """The secret itself; raises CredentialError naming the place."""
+        value = self._read()
+        if not value:
+            raise CredentialError(f"The credential in {self} is empty or not set.")
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise CredentialError(
+                f"The credential in {self} holds blanks or characters that no header can carry."
+            )
+        return value
+
+    def _read(self) -> str:
+        if self.variable:
+            return os.environ.get(self.variable, "").strip()
+        try:
+            text = Path(self.file).expanduser().read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise CredentialError(f"The credential in {self} cannot be read: {reason}.") from None
+        return text.splitlines()[0].strip() if text else ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAuth:
+    """No credential.
+
+    Attributes:
+        reason: why, for errors that a credential might have avoided.
+    """
+
+    reason: str = ""
+
+    def headers(self) -> Mapping[str, str]:
+        """None."""
+        return {}
+
+    def refresh(self) -> bool:
+        """There is nothing to refresh."""
+        return False
+
+    def secrets(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def describe(self) -> str:
+        """'no credential'."""
+        return "no credential"
+
+
+NO_AUTH = NoAuth()
+
+
+@dataclass(slots=True)
+class _Held:
+    """The last value read, so that a changed file is noticed after a 401."""
+
+    current: str = ""
+    known: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A secret in a header of its own.
+
+    Attributes:
+        header: such as ``X-API-Key``.
+        secret: where it is found.
+        prefix: text before it in the header.
+    """
+
+    header: str
+    secret: Secret
+    prefix: str = ""
+    _held: _Held = field(default_factory=_Held, repr=False, compare=False)
+
+    def headers(self) -> Mapping[str, str]:
+        """The one header."""
+        if not self._held.current:
+            self._take(self.secret.read())
+        return {self.header: self.prefix + self._held.current}
+
+    def refresh(self) -> bool:
+        """Reads it again; whether it has changed."""
+        before, value = self._held.current, self.secret.read()
+        self._take(value)
+        return value != before
+
+    def secrets(self) -> tuple[str, ...]:
+        """What was read so far."""
+        return tuple(self._held.known)
+
+    def describe(self) -> str:
+        """Header and place."""
+        return f"{self.header} from {self.secret}"
+
+    def _take(self, value: str) -> None:
+        self._held.known.add(value)
+        self._held.current = value
+
+
+def Bearer(secret: Secret) -> ApiKey:  # noqa: N802  # Reads as the scheme it makes.
+    """``Authorization: Bearer`` with a secret (RFC 6750)."""
+    return ApiKey("Authorization", secret, "Bearer ")
+
+
+class Google:
+    """Google's application-default credentials, refreshed as they expire (extra ``vertex``).
+
+    https://google.aip.dev/auth/4110. ``x-goog-user-project`` goes along where the credentials
+    name a quota project.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._credentials: Any = None
+        self._known: set[str] = set()
+
+    def __repr__(self) -> str:
+        return "Google()"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Google)
+
+    def __hash__(self) -> int:
+        return hash(Google)
+
+    def headers(self) -> Mapping[str, str]:
+        """Authorization with a token that is valid now."""
+        with self._lock:
+            if self._credentials is None:
+                self._credentials = _application_default()
+            if not self._credentials.valid:
+                self._renew()
+            headers: dict[str, str] = {}
+            self._credentials.apply(headers)
+            self._known.add(str(self._credentials.token))
+            return headers
+
+    def refresh(self) -> bool:
+        """Asks for a new token; raises CredentialError if the login has ended."""
+        with self._lock:
+            before = self._credentials.token
+            self._renew()
+            return bool(self._credentials.token != before)
+
+    def secrets(self) -> tuple[str, ...]:
+        """The tokens had so far."""
+        return tuple(self._known)
+
+    def describe(self) -> str:
+        """Which kind of credential it is."""
+        return "Google application-default credentials"
+
+    def _renew(self) -> None:
+        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  # An extra.
+        from google.auth.transport.requests import Request  # noqa: PLC0415
+
+        try:
+            self._credentials.refresh(Request())
+        except GoogleAuthError as error:
+            raise CredentialError(
+                f"Google refused to renew the login ({type(error).__name__}): run"
+                " 'gcloud auth application-default login' again."
+            ) from None
+
+
+def _application_default() -> Any:
+    try:
+        import google.auth  # noqa: PLC0415
+        from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
+    except ImportError:
+        raise MissingExtraError(
+            "Google credentials need the extra 'vertex': pip install 'sessions_vtab[vertex]'."
+            " Without it, set GOOGLE_OAUTH_ACCESS_TOKEN, or name an API key with api_key_env."
+        ) from None
+    try:
+        credentials, _ = google.auth.default(scopes=[_CLOUD_SCOPE])
+    except DefaultCredentialsError:
+        raise CredentialError(
+            "There are no Google application-default credentials: run"
+            " 'gcloud auth application-default login', set GOOGLE_OAUTH_ACCESS_TOKEN, or name"
+            " an API key with api_key_env."
+        ) from None
+    return credentials

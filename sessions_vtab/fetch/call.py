@@ -1,0 +1,256 @@
+"""One HTTP exchange as data: the call that is made, what its answers mean, and the reply."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from sessions_vtab.errors import InvalidValueError, ProtocolError
+from sessions_vtab.fetch.redact import plain
+
+__all__ = ["READ", "WRITE", "Answer", "Call", "Form", "Item", "Reply", "message_of", "path"]
+
+READ = "read"
+WRITE = "write"
+
+Item: TypeAlias = Mapping[str, Any]
+"""One JSON object of a list."""
+
+# Where the five services put the sentence that explains a refusal, the first that is text counts.
+_MESSAGES = ("error.message", "errors.0", "detail.0.msg", "detail", "message", "error")
+
+
+def path(*segments: str, verb: str = "") -> str:
+    """A host-relative path from segments that may hold any text: each is percent-encoded.
+
+    Args:
+        segments: without slashes of their own meaning; ``/`` inside one becomes ``%2F``.
+        verb: a custom method of the last segment: ``:appendEvent`` (https://google.aip.dev/136).
+
+    Raises:
+        InvalidValueError: a segment is empty, ``.`` or ``..``, which would name another resource.
+    """
+    for segment in segments:
+        if segment in {"", ".", ".."}:
+            msg = f"{segment!r} cannot be part of a resource name."
+            raise InvalidValueError(msg)
+    return "/" + "/".join(quote(segment, safe="") for segment in segments) + verb
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart/form-data body.
+
+    Attributes:
+        fields: text fields, sent before the file, in this order.
+        name: form name of the file.
+        file_name: name the file is sent under.
+        content: the file.
+        content_type: its media type.
+    """
+
+    fields: Mapping[str, str]
+    name: str
+    file_name: str
+    content: bytes
+    content_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a certain answer looks like, declared by a backend. Only JSON bodies ever match.
+
+    Attributes:
+        status: the HTTP status.
+        pattern: regular expression searched in the text; '' matches any.
+        field: dotted path of that text in the body (``error.status``); '' is the message that
+            explains the refusal, wherever the service puts it.
+    """
+
+    status: int
+    pattern: str = ""
+    field: str = ""
+
+    def matches(self, reply: Reply) -> bool:
+        """Whether a reply is such an answer."""
+        if reply.status != self.status or not reply.is_json:
+            return False
+        text = _at(reply.json, self.field) if self.field else message_of(reply)
+        return re.search(self.pattern, text if isinstance(text, str) else "") is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, without host and credential.
+
+    Attributes:
+        method: GET, POST, PUT, PATCH or DELETE.
+        path: from ``path()``; appended to the site's ``base_url``.
+        query: parameters in order; None values are left out.
+        json: the JSON body; None for no body.
+        form: a multipart body instead.
+        body: a raw body instead.
+        headers: further headers, never credentials.
+        kind: class for rate limits: ``read``, ``write``, or one of the backend's own.
+        items: JSON field that holds the rows of a page; '' if the body itself is the list.
+        listing: the answer is a page of rows; then ``items`` counts.
+        repeatable: None: by method, GET, PUT, PATCH and DELETE are. True: sending it twice has the
+            effect of sending it once. False: it is only sent again if the server cannot have acted.
+        missing: answers that mean "no such row": the reply comes back with ``missing`` set.
+        done: answers that mean "already done" when an earlier attempt may have acted.
+        origin: ``https://host`` instead of the site's own; must be a host of the provider.
+        target: a complete presigned URL instead of path and query; goes without credential.
+        expects_json: a 2xx answer has to be JSON, or empty.
+        anonymous: goes without the site's credential.
+        secrets: parts of path or body that are cut from logs and errors.
+    """
+
+    method: str
+    path: str = "/"
+    query: Sequence[tuple[str, str | int | None]] = ()
+    json: Any = None
+    form: Form | None = None
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    kind: str = READ
+    items: str = ""
+    listing: bool = False
+    repeatable: bool | None = None
+    missing: tuple[Answer, ...] = ()
+    done: tuple[Answer, ...] = ()
+    origin: str = ""
+    target: str = ""
+    expects_json: bool = True
+    anonymous: bool = False
+    secrets: tuple[str, ...] = ()
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether it may be sent again although the server may have acted."""
+        if self.repeatable is not None:
+            return self.repeatable
+        return self.method in {"GET", "PUT", "PATCH", "DELETE"}
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing: its answer may be shared within a statement."""
+        return self.method == "GET" and not self.target
+
+    def with_query(self, **parameters: str | int | None) -> Call:
+        """This call with parameters set; those given here replace, None removes."""
+        kept = [(name, value) for name, value in self.query if name not in parameters]
+        added = [(name, value) for name, value in parameters.items() if value is not None]
+        return replace(self, query=(*kept, *added))
+
+    def parameter(self, name: str) -> str | int | None:
+        """The value of a query parameter, None if it is not there."""
+        return next((value for key, value in self.query if key == name), None)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A complete answer.
+
+    Attributes:
+        call: what was asked.
+        url: where, without secrets.
+        status: HTTP status.
+        headers: of the answer, names in lower case.
+        content: the body.
+        missing: it is one of the call's ``missing`` answers.
+        already: it is one of the call's ``done`` answers, after a repetition.
+        elapsed_ms: milliseconds of the last attempt.
+    """
+
+    call: Call
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    missing: bool = False
+    already: bool = False
+    elapsed_ms: float = 0.0
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body says and is JSON."""
+        if "json" not in self.headers.get("content-type", ""):
+            return False
+        try:
+            return self.json is not None
+        except ProtocolError:
+            return False
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON, None if there is none.
+
+        Raises:
+            ProtocolError: it is cut off, or something else.
+        """
+        if not self.content.strip():
+            return None
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            msg = f"{self.what} is not JSON ({plain(str(error))}); nothing of it was used."
+            raise ProtocolError(msg) from None
+
+    @property
+    def what(self) -> str:
+        """The answer's place, for errors: ``The answer of GET https://.. (200)``."""
+        return f"The answer of {self.call.method} {self.url} ({self.status})"
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object, ``{}`` if it is empty or missing; else ProtocolError."""
+        body = {} if self.missing or self.json is None else self.json
+        if not isinstance(body, dict):
+            raise ProtocolError(f"{self.what} should be a JSON object.")
+        return body
+
+    def items(self) -> list[dict[str, Any]]:
+        """The rows of a page: the objects in the call's ``items`` field; ProtocolError if not."""
+        if self.missing:
+            return []
+        field = self.call.items
+        rows = self.object().get(field, []) if field else (self.json or [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            where = f"field {field}" if field else "body"
+            raise ProtocolError(f"{self.what}: the {where} should be a list of objects.")
+        return rows
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it holds, None if it is no page; for the request log."""
+        if not self.call.listing or self.missing or not self.is_json:
+            return None
+        body = self.json.get(self.call.items) if isinstance(self.json, dict) else self.json
+        return len(body) if isinstance(body, list) else 0
+
+
+def message_of(reply: Reply) -> str:
+    """The service's own sentence about a refusal; '' if there is none."""
+    if not reply.is_json:
+        return ""
+    if isinstance(reply.json, str):
+        return reply.json
+    found = (_at(reply.json, place) for place in _MESSAGES)
+    return next((text for text in found if isinstance(text, str) and text), "")
+
+
+def _at(body: Any, place: str) -> Any:
+    """The value at a dotted path, None if there is none."""
+    for step in place.split("."):
+        if isinstance(body, dict):
+            body = body.get(step)
+        elif isinstance(body, list) and step.isdigit() and int(step) < len(body):
+            body = body[int(step)]
+        else:
+            return None
+    return body

@@ -1,0 +1,436 @@
+"""The one place that sends: connections, credentials, retries, limits and the request log.
+
+A ``Client`` belongs to one source and is shared by all statements of the process. ``Line`` is its
+side that a job in a pool thread sees; ``reader.Reader`` the side that a statement sees.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.request import getproxies_environment
+
+import httpx
+
+from sessions_vtab.errors import ConfigurationError, ProtocolError, SessionsError, UnavailableError
+from sessions_vtab.fetch.auth import NO_AUTH, Auth
+from sessions_vtab.fetch.cache import TimedCache
+from sessions_vtab.fetch.call import Call, Form, Reply
+from sessions_vtab.fetch.clock import Clock
+from sessions_vtab.fetch.limits import RateLimiter
+from sessions_vtab.fetch.problems import acted_unreadably, no_answer, refusal, stopped
+from sessions_vtab.fetch.redact import redact
+from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
+from sessions_vtab.fetch.site import Site, check_target, origin_of
+from sessions_vtab.spec.backend import Context
+from sessions_vtab.spec.predicate import Value
+
+__all__ = ["Client", "Line"]
+
+_CONNECT_TIMEOUT = 5.0
+_KEEP_ALIVE = 30.0
+_UNAUTHORIZED = 401
+_THROTTLED = 429
+_SUCCESS = range(200, 300)
+_MAY_HAVE_ACTED = (408, *range(500, 600))
+"""Statuses that can come after the service has done what was asked."""
+
+# Contexts belong to the statement's thread; what they are told from pool threads goes one by one.
+_LEDGER = threading.Lock()
+
+
+class Client:
+    """Sends the calls of one source.
+
+    Args:
+        site: where to, and how.
+        clock: time and waiting.
+        transport: instead of the network, for tests.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        clock: Clock | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.site = site
+        self.clock = clock or Clock()
+        self.limiter = RateLimiter(dict(site.limits), dict(site.documented), self.clock)
+        self.answers = TimedCache(site.cache_ttl, self.clock)
+        self.closing = threading.Event()
+        self._transport = transport
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._http: httpx.Client | None = None
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __repr__(self) -> str:
+        return f"Client({self.site.source!r}, {redact(self.site.base_url)!r})"
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """The threads that send; made when first used."""
+        with self._lock:
+            self._check_open()
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(
+                    self.site.concurrency, thread_name_prefix=f"sessions_vtab-{self.site.source}"
+                )
+            return self._pool
+
+    @property
+    def http(self) -> httpx.Client:
+        """The connections; made when first used."""
+        with self._lock:
+            self._check_open()
+            if self._http is None:
+                self._http = _open_http(self.site, self._transport)
+            return self._http
+
+    def _check_open(self) -> None:
+        if self.closing.is_set():
+            raise UnavailableError(f"{self.site.source}: the connection is closed.")
+
+    def close(self) -> None:
+        """Ends its threads and sockets, also those that wait for an answer. May be called twice."""
+        self.closing.set()
+        with self._lock:
+            pool, http = self._pool, self._http
+            self._pool = self._http = None
+        for connected in list(self._sockets):
+            _shut(connected)
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+        if http is not None:
+            http.close()
+
+    def remember(self, stream: Any) -> None:
+        """Notes a new connection, so that ``close`` can end it while a thread waits on it."""
+        connected = stream.get_extra_info("socket")
+        if isinstance(connected, socket.socket):
+            self._sockets.add(connected)
+
+    def url_of(self, call: Call) -> tuple[str, Auth]:
+        """The URL of a call and the credential that may go there.
+
+        Raises:
+            ConfigurationError: the host is none of the source's; nothing was sent.
+            CredentialError: the credential may not go there.
+        """
+        if call.target:
+            check_target(call.target, self.site)
+            return call.target, NO_AUTH
+        base = call.origin or self.site.base_url
+        query = httpx.QueryParams([(k, str(v)) for k, v in call.query if v is not None])
+        url = f"{base}{call.path}{'?' if query else ''}{query}"
+        # Checked once more on the finished text: nothing in it may have moved the host.
+        origin = origin_of(url)
+        if origin != origin_of(base):
+            raise ConfigurationError(
+                f"{self.site.source}: a path changed the host; nothing was sent."
+            )
+        self.site.check_origin(origin)
+        return url, NO_AUTH if call.anonymous else self.site.credential_for(origin)
+
+    def shown(self, url: str, call: Call) -> str:
+        """A URL as logs and errors show it."""
+        return redact(url, (*self.site.auth.secrets(), *call.secrets))
+
+
+class Line:
+    """Sends calls in the thread it is used in, for one statement.
+
+    Attributes:
+        sent: attempts that reached, or may have reached, the service.
+    """
+
+    def __init__(self, client: Client, context: Context, stop: threading.Event) -> None:
+        self.client = client
+        self.sent = 0
+        self._context = context
+        self._stop = stop
+
+    def send(self, call: Call) -> Reply:
+        """The reply: a success, or one that the call declares as missing or already done.
+
+        Retries as law 7 says.
+
+        Raises:
+            SessionsError: every other answer, and no answer.
+        """
+        if not call.is_read:
+            self.client.answers.clear()
+        return _Exchange(self, call).run()
+
+    def pause(self, seconds: float) -> None:
+        """Waits; raises TransientError at once if the statement is stopped."""
+        if self.client.clock.wait(self._stop, seconds):
+            raise stopped(self.client.site.source)
+
+    def check(self) -> None:
+        """Raises if the statement is stopped."""
+        if self._stop.is_set() or self.client.closing.is_set():
+            raise stopped(self.client.site.source)
+
+    def admit(self, kind: str) -> None:
+        """Waits for the rate limit, then takes one request from the statement's budget."""
+        self.check()
+        if not self.client.limiter.admit(kind, self._stop):
+            raise stopped(self.client.site.source)
+        with _LEDGER:
+            self._context.spend(1)
+
+    def record(self, row: Mapping[str, Value]) -> None:
+        """Adds an attempt to the request log."""
+        with _LEDGER:
+            self._context.record(row)
+
+
+class _Exchange:
+    """One call with its retries."""
+
+    def __init__(self, line: Line, call: Call) -> None:
+        self._line = line
+        self._client = line.client
+        self._clock = line.client.clock
+        self._call = call
+        self._url, self._auth = line.client.url_of(call)
+        self._used = 0.0
+        self._may_have_acted = False
+
+    def run(self) -> Reply:
+        attempt, renewed = 1, False
+        while True:
+            self._line.admit(self._call.kind)
+            outcome = self._attempt(attempt)
+            if isinstance(outcome, Reply):
+                if outcome.status in _SUCCESS or outcome.missing or outcome.already:
+                    return self._checked(outcome)
+                if outcome.status == _UNAUTHORIZED and not renewed and self._auth.refresh():
+                    renewed = True
+                    continue
+                if outcome.status == _THROTTLED:
+                    self._client.limiter.throttled(self._call.kind)
+            self._wait_or_raise(outcome, attempt)
+            attempt += 1
+
+    def _attempt(self, attempt: int) -> Reply | _Lost:
+        started = time.perf_counter()
+        response: httpx.Response | None = None
+        lost: _Lost | None = None
+        try:
+            response = self._exchange()
+        except _NOT_SENT as error:
+            lost = _Lost(Failure.NOT_SENT, _words(error))
+        except (httpx.HTTPError, OSError, RuntimeError) as error:
+            if not isinstance(error, httpx.HTTPError) and not self._client.closing.is_set():
+                raise
+            lost = _Lost(Failure.LOST, _words(error))
+        elapsed = (time.perf_counter() - started) * 1000
+        self._used += elapsed / 1000
+        if lost or response is None:
+            lost = lost or _Lost(Failure.LOST, "no answer")
+            self._note_lost(lost)
+            self._log(attempt, elapsed, error=lost.reason)
+            return lost
+        self._line.sent += 1
+        reply = self._reply(response, elapsed)
+        self._log(attempt, elapsed, reply)
+        return reply
+
+    def _note_lost(self, lost: _Lost) -> None:
+        if lost.failure is Failure.LOST:
+            self._line.sent += 1
+            self._may_have_acted = True
+
+    def _exchange(self) -> httpx.Response:
+        call = self._call
+        request = self._client.http.build_request(
+            call.method,
+            self._url,
+            headers={**call.headers, **self._auth.headers()},
+            json=call.json,
+            content=call.body,
+            **_multipart(call.form),
+            extensions={
+                "trace": self._trace,
+                "timeout": _timeout(self._client.site.timeout).as_dict(),
+            },
+        )
+        return self._client.http.send(request)
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._client.remember(info["return_value"])
+
+    def _reply(self, response: httpx.Response, elapsed: float) -> Reply:
+        reply = Reply(
+            self._call,
+            self._client.shown(self._url, self._call),
+            response.status_code,
+            {name.lower(): value for name, value in response.headers.items()},
+            response.content,
+            elapsed_ms=elapsed,
+        )
+        if reply.status in _SUCCESS:
+            return reply
+        missing = any(answer.matches(reply) for answer in self._call.missing)
+        done = any(answer.matches(reply) for answer in self._call.done)
+        already = self._may_have_acted and done
+        self._may_have_acted = self._may_have_acted or reply.status in _MAY_HAVE_ACTED
+        return replace(reply, missing=missing and not already, already=already)
+
+    def _checked(self, reply: Reply) -> Reply:
+        """The reply, if a body that has to be JSON is JSON."""
+        if reply.call.expects_json:
+            try:
+                _ = reply.json
+            except ProtocolError as error:
+                raise acted_unreadably(reply, self._client.site, error) from None
+        return reply
+
+    def _wait_or_raise(self, outcome: Reply | _Lost, attempt: int) -> None:
+        policy = RETRIES
+        kind = outcome.status if isinstance(outcome, Reply) else outcome.failure
+        if attempt < policy.attempts and may_retry(self._call, kind):
+            asked = None
+            if isinstance(outcome, Reply):
+                asked = retry_after(outcome.headers.get("retry-after"), self._clock.wall())
+            wait = backoff(policy, attempt, asked, self._clock.chance())
+            self._used += wait  # Pacing for a rate limit is not counted.
+            if self._used <= policy.deadline:
+                self._line.pause(wait)
+                return
+        raise self._error(outcome, attempt)
+
+    def _error(self, outcome: Reply | _Lost, attempt: int) -> SessionsError:
+        site = self._client.site
+        shown = self._client.shown(self._url, self._call)
+        if isinstance(outcome, Reply):
+            if outcome.status in _MAY_HAVE_ACTED and not self._call.may_repeat:
+                reason = f"it was answered with {outcome.status}"
+                return no_answer(self._call, shown, reason, site, may_have_acted=True)
+            return refusal(outcome, site, self._auth, attempt)
+        acted = outcome.failure is Failure.LOST
+        return no_answer(self._call, shown, outcome.reason, site, may_have_acted=acted)
+
+    def _log(
+        self, attempt: int, elapsed: float, reply: Reply | None = None, error: str = ""
+    ) -> None:
+        self._line.record(
+            {
+                "method": self._call.method,
+                "url": self._client.shown(self._url, self._call),
+                "status": reply.status if reply else None,
+                "attempt": attempt,
+                "elapsed_ms": round(elapsed, 3),
+                "bytes": len(reply.content) if reply else None,
+                "rows": reply.rows if reply and reply.status in _SUCCESS else None,
+                "error": error or None,
+            }
+        )
+
+
+class _Lost:
+    """An attempt without an answer."""
+
+    __slots__ = ("failure", "reason")
+
+    def __init__(self, failure: Failure, reason: str) -> None:
+        self.failure = failure
+        self.reason = reason
+
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, without the host's own words: they can hold anything."""
+    match error:
+        case httpx.ConnectTimeout():
+            return f"no connection within {_CONNECT_TIMEOUT:g} s"
+        case httpx.TimeoutException():
+            return "no answer in time (the source's 'timeout' says how long)"
+        case httpx.ConnectError():
+            return "the connection was refused, or the host is not known"
+        case httpx.ProxyError():
+            return "the proxy did not connect"
+        case httpx.DecodingError():
+            return "the answer's compression is broken"
+        case httpx.NetworkError() | httpx.RemoteProtocolError():
+            return "the connection was dropped before the answer was complete"
+        case _:
+            return f"the exchange failed ({type(error).__name__})"
+
+
+def _timeout(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=min(_CONNECT_TIMEOUT, seconds), pool=None)
+
+
+def _multipart(form: Form | None) -> dict[str, Any]:
+    if form is None:
+        return {}
+    file = (form.file_name, form.content, form.content_type)
+    return {"data": dict(form.fields), "files": {form.name: file}}
+
+
+def _shut(connected: socket.socket) -> None:
+    try:
+        connected.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+def _open_http(site: Site, transport: httpx.BaseTransport | None) -> httpx.Client:
+    limits = httpx.Limits(
+        max_connections=site.concurrency,
+        max_keepalive_connections=site.concurrency,
+        keepalive_expiry=_KEEP_ALIVE,
+    )
+    client = httpx.Client(
+        transport=transport,
+        mounts=None if transport else _proxies(limits),
+        limits=limits,
+        trust_env=False,
+        follow_redirects=False,
+        headers={"User-Agent": "sessions-vtab"},
+    )
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
+
+
+def _proxies(limits: httpx.Limits) -> dict[str, httpx.BaseTransport | None]:
+    """Transports by URL pattern, from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; none for loopback.
+
+    httpx with ``trust_env`` would read netrc too, and send loopback through the proxy.
+    """
+    found = getproxies_environment()
+    mounts: dict[str, httpx.BaseTransport | None] = {
+        f"{scheme}://": httpx.HTTPTransport(proxy=_proxy_url(found[scheme]), limits=limits)
+        for scheme in ("http", "https")
+        if found.get(scheme)
+    }
+    if not mounts:
+        return {}
+    direct = ("127.0.0.1", "localhost", "[::1]")
+    bypassed = [name.strip().lstrip(".") for name in found.get("no", "").split(",")]
+    if "*" in bypassed:
+        return {}
+    for host in filter(None, (*direct, *bypassed)):
+        mounts[f"all://{host}"] = None
+        if host not in direct:
+            mounts[f"all://*.{host}"] = None
+    return mounts
+
+
+def _proxy_url(url: str) -> str:
+    return url if "://" in url else f"http://{url}"

@@ -1,0 +1,82 @@
+"""Long-running operations: asked about until they are done (https://google.aip.dev/151)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sessions_vtab.errors import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+    SessionsError,
+    ThrottledError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from sessions_vtab.fetch.call import Call, Reply
+from sessions_vtab.fetch.client import Line
+from sessions_vtab.fetch.redact import plain
+
+__all__ = ["finish_operation"]
+
+_FIRST, _GROWTH, _LONGEST, _OVERALL = 0.5, 1.5, 5.0, 120.0
+
+# Numbers of google.rpc.Code that mean something more exact than "refused".
+_CODES: dict[object, type[SessionsError]] = {
+    5: NotFoundError,
+    6: ConflictError,
+    7: ForbiddenError,
+    8: ThrottledError,
+    14: UnavailableError,
+}
+
+
+def finish_operation(
+    line: Line, started: Reply, look: Callable[[dict[str, Any]], Call]
+) -> dict[str, Any]:
+    """The operation as it is when done; asks after 0.5 s, then x1.5 up to 5 s, 120 s in all.
+
+    Args:
+        line: of the job that started it.
+        started: the answer that holds the operation.
+        look: the call that asks about an operation; checks its name.
+
+    Raises:
+        UnknownOutcomeError: it did not end in time, or could not be asked about.
+        SessionsError: it ended in an error.
+    """
+    operation, waited, pause = started.object(), 0.0, _FIRST
+    while not operation.get("done"):
+        if waited >= _OVERALL:
+            raise _unknown(line, operation, f"has not ended after {_OVERALL:g} s")
+        try:
+            line.pause(pause)
+            operation = line.send(look(operation)).object()
+        except TransientError as error:
+            raise _unknown(line, operation, f"could not be followed ({error})") from error
+        waited, pause = waited + pause, min(_LONGEST, pause * _GROWTH)
+    if operation.get("error"):
+        raise _failure(line, started, operation)
+    return operation
+
+
+def _unknown(line: Line, operation: dict[str, Any], what: str) -> UnknownOutcomeError:
+    name = plain(str(operation.get("name", "without a name")), 300)
+    return UnknownOutcomeError(
+        f"{line.client.site.source}: the operation {name} {what}; the service may still finish it."
+    )
+
+
+def _failure(line: Line, started: Reply, operation: dict[str, Any]) -> SessionsError:
+    status = operation["error"]
+    code, said = (
+        (status.get("code"), status.get("message")) if isinstance(status, dict) else ("", "")
+    )
+    kind = _CODES.get(code, RefusedError)
+    return kind(
+        f"{line.client.site.source}: {started.call.method} {started.url} was accepted, but its"
+        f" operation ended in an error (code {plain(str(code), 20)}): {plain(str(said))}"
+    )

@@ -1,0 +1,141 @@
+"""Paginators as values: from a page to the call for the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sessions_vtab.errors import ProtocolError
+from sessions_vtab.fetch.call import Call, Reply
+
+__all__ = ["AfterPages", "NumberedPages", "Paginator", "SinglePage", "StopAfter", "TokenPages"]
+
+_LONGEST_TOKEN = 4096
+
+
+class Paginator(Protocol):
+    """How a list goes on."""
+
+    def following(self, reply: Reply) -> Call | None:
+        """The call for the page behind a reply; None if there is none.
+
+        Raises:
+            ProtocolError: the reply does not say it in the form the API describes.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SinglePage:
+    """The whole list comes at once."""
+
+    def following(self, reply: Reply) -> Call | None:  # noqa: ARG002
+        """There is none."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPages:
+    """A token in the answer is a parameter of the next call (https://google.aip.dev/158).
+
+    Attributes:
+        field: of the answer; absent or empty at the end.
+        parameter: of the call.
+        size: parameter that the page size is in; pages behind the first are asked for with
+            ``full`` rows, since a small first page was only a guess about LIMIT.
+        full: rows of a full page; 0 leaves the size as it is.
+    """
+
+    field: str = "nextPageToken"
+    parameter: str = "pageToken"
+    size: str = "pageSize"
+    full: int = 0
+
+    def following(self, reply: Reply) -> Call | None:
+        """By the token."""
+        token = reply.object().get(self.field)
+        if token is None or token == "":
+            return None
+        if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
+            raise ProtocolError(f"{reply.what}: {self.field} is no page token.")
+        grown = {self.size: self.full} if self.full else {}
+        return reply.call.with_query(**grown, **{self.parameter: token})
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPages:
+    """Pages have numbers.
+
+    Attributes:
+        parameter: of the call: the page's number.
+        first: number of the first page.
+        more: boolean field of the answer that says whether another follows; '' if none does so,
+            then a page with fewer than ``size`` rows is the last.
+        size: parameter that holds the page size.
+    """
+
+    parameter: str = "page_number"
+    first: int = 1
+    more: str = "has_more"
+    size: str = "limit"
+
+    def following(self, reply: Reply) -> Call | None:
+        """By the field, or by the number of rows."""
+        rows = reply.items()
+        if self.more:
+            more = reply.object().get(self.more, False)
+            if not isinstance(more, bool):
+                raise ProtocolError(f"{reply.what}: {self.more} should be true or false.")
+        else:
+            more = len(rows) >= int(reply.call.parameter(self.size) or 1)
+        # A page without rows has nothing behind it, whatever it says.
+        if not (more and rows):
+            return None
+        number = int(reply.call.parameter(self.parameter) or self.first)
+        return reply.call.with_query(**{self.parameter: number + 1})
+
+
+@dataclass(frozen=True, slots=True)
+class AfterPages:
+    """The next page starts behind the last row of this one.
+
+    Attributes:
+        parameter: of the call: where to start.
+        field: of a row: what to start behind.
+        size: parameter that holds the page size; a page with fewer rows is the last.
+    """
+
+    parameter: str
+    field: str
+    size: str = "limit"
+
+    def following(self, reply: Reply) -> Call | None:
+        """By the last row."""
+        rows = reply.items()
+        wanted = reply.call.parameter(self.size)
+        if not rows or (wanted is not None and len(rows) < int(wanted)):
+            return None
+        last = rows[-1].get(self.field)
+        if not isinstance(last, str | int) or isinstance(last, bool):
+            raise ProtocolError(f"{reply.what}: the last row has no usable field {self.field}.")
+        return reply.call.with_query(**{self.parameter: last})
+
+
+@dataclass(frozen=True, slots=True)
+class StopAfter:
+    """A sorted list of which only the beginning is wanted: ends with the page that goes beyond.
+
+    Attributes:
+        pages: how the list goes on otherwise.
+        beyond: whether a row, the last of a page, lies behind the last one wanted.
+    """
+
+    pages: Paginator
+    beyond: Callable[[dict[str, Any], Reply], bool]
+
+    def following(self, reply: Reply) -> Call | None:
+        """None once a page went beyond."""
+        rows = reply.items()
+        if rows and self.beyond(rows[-1], reply):
+            return None
+        return self.pages.following(reply)

@@ -1,0 +1,143 @@
+"""HTTP answers that are no success, and missing answers, as this package's errors. One place."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+from sessions_vtab.errors import (
+    ConflictError,
+    CredentialError,
+    ForbiddenError,
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    SessionsError,
+    ThrottledError,
+    TransientError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from sessions_vtab.fetch.auth import Auth, NoAuth
+from sessions_vtab.fetch.call import Call, Reply, message_of
+from sessions_vtab.fetch.redact import plain, redact
+from sessions_vtab.fetch.site import Site
+
+__all__ = ["acted_unreadably", "no_answer", "refusal", "stopped"]
+
+_CLASSES: dict[int, type[SessionsError]] = {
+    401: CredentialError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    408: UnavailableError,
+    409: ConflictError,
+    412: ConflictError,
+    429: ThrottledError,
+}
+_SERVER_ERROR = 500
+_REDIRECT = range(300, 400)
+_NOT_FOUND = 404
+_UNAUTHORIZED = 401
+_TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+
+
+def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsError:
+    """The error for an answer that is no success.
+
+    Args:
+        reply: the answer.
+        site: whose meanings and remedies apply.
+        auth: the credential that was sent.
+        attempts: how many were made.
+    """
+    kind = _class_of(reply, site)
+    said = _said(reply)
+    tries = f" after {attempts} attempts" if attempts > 1 else ""
+    text = (
+        f"{site.source}: {reply.call.method} {reply.url} was answered with"
+        f" {_status_text(reply.status)}{tries}{': ' + said if said else ''}."
+        f"{_remedy(reply, site, auth)}"
+    )
+    error = kind(redact(text, (*auth.secrets(), *reply.call.secrets)))
+    if isinstance(error, RefusedError | TransientError):
+        error.status = reply.status
+    return error
+
+
+def no_answer(
+    call: Call, url: str, reason: str, site: Site, *, may_have_acted: bool
+) -> SessionsError:
+    """The error for a call that got no complete answer.
+
+    Args:
+        call: what was sent.
+        url: where, redacted.
+        reason: what went wrong, in words.
+        site: whose source is named.
+        may_have_acted: the request reached the service, and is no read.
+    """
+    where = f"{site.source}: {call.method} {url}"
+    if may_have_acted and not call.may_repeat:
+        return UnknownOutcomeError(
+            f"{where}: {reason}. The service may or may not have acted, so it was not sent again:"
+            " look before you repeat it."
+        )
+    return UnavailableError(f"{where}: {reason}. Is the service up, and base_url right?")
+
+
+def acted_unreadably(reply: Reply, site: Site, error: ProtocolError) -> SessionsError:
+    """The error for a success whose body cannot be read: of a write it is known that it was done.
+
+    A read gives the ProtocolError itself.
+    """
+    if reply.call.may_repeat:
+        return ProtocolError(f"{site.source}: {error}")
+    return UnknownOutcomeError(
+        f"{site.source}: {error} The service accepted the request: look before you repeat it."
+    )
+
+
+def stopped(source: str) -> TransientError:
+    """The error of a statement that the user stopped."""
+    return TransientError(f"{source}: the statement was interrupted; what it read was discarded.")
+
+
+def _class_of(reply: Reply, site: Site) -> type[SessionsError]:
+    for answer, kind in site.meanings:
+        if answer.matches(reply):
+            return kind
+    if reply.status >= _SERVER_ERROR:
+        return UnavailableError
+    return _CLASSES.get(reply.status, RefusedError)
+
+
+def _status_text(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _said(reply: Reply) -> str:
+    """What the service said, safe to show: its message, else the text of its page."""
+    said = message_of(reply)
+    if not said:
+        said = " ".join(_TAG.sub(" ", reply.content[:4000].decode("utf-8", "replace")).split())
+    return plain(said).rstrip(".")
+
+
+def _remedy(reply: Reply, site: Site, auth: Auth) -> str:
+    declared = dict(site.remedies).get(reply.status)
+    if declared:
+        return f" {declared}"
+    if reply.status == _UNAUTHORIZED:
+        reason = auth.reason if isinstance(auth, NoAuth) else f"Sent was {auth.describe()}."
+        return f" {reason or 'No credential was sent: name one with api_key_env or api_key_file.'}"
+    if reply.status == _NOT_FOUND and not reply.is_json:
+        return " The service has no such address: check base_url and api_version."
+    if reply.status in _REDIRECT:
+        return " Redirects are not followed: set base_url to where the service really is."
+    wait = reply.headers.get("retry-after")
+    if wait and reply.status >= 429:  # noqa: PLR2004
+        return f" It may be tried again after {plain(wait, 40)} seconds."
+    return ""

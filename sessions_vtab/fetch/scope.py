@@ -1,0 +1,160 @@
+"""What one statement shares: answers by URL, and requests that are on their way."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+
+from sessions_vtab.fetch.auth import Auth
+from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
+from sessions_vtab.fetch.call import Call, Reply
+from sessions_vtab.fetch.client import Client, Line
+from sessions_vtab.fetch.problems import stopped
+from sessions_vtab.spec.backend import Context
+
+__all__ = ["SLICE", "Flight", "Scope", "scope_of", "wait"]
+
+SLICE = 0.05
+"""Seconds between two looks at whether the user wants to stop."""
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A request that was started, or an answer that was there already.
+
+    Attributes:
+        key: what it is shared by.
+        future: the answer to come.
+        stop: ends its waiting between attempts.
+        claims: who still wants the answer; 0 for one that was only fetched ahead.
+    """
+
+    key: Key
+    future: Future[Reply]
+    stop: threading.Event = field(default_factory=threading.Event)
+    claims: int = 0
+
+    def abandon(self) -> None:
+        """Nobody wants it: not sent if it was not sent yet, and not sent again."""
+        self.stop.set()
+        self.future.cancel()
+
+
+class Scope:
+    """The answers of one statement from one source: no request is sent twice in it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._lock = threading.Lock()
+        self._replies = ReplyCache()
+        self._flights: dict[Key, Flight] = {}
+        self._ahead: OrderedDict[Key, None] = OrderedDict()
+        # When the engine drops the statement, what it left behind is not sent any more.
+        self._finalizer = weakref.finalize(self, _abandon_all, self._flights)
+        self._finalizer.atexit = False
+
+    def start(self, call: Call, context: Context) -> Flight:
+        """Claims the answer of a read: one that is there, one under way, or a new request."""
+        url, auth = self.client.url_of(call)
+        key = (url, "")
+        with self._lock:
+            self._ahead.pop(key, None)
+            flight = self._flights.get(key) or self._ready(key, auth)
+            if flight is None:
+                flight = self._submit(key, call, context)
+            flight.claims += 1
+            return flight
+
+    def ahead(self, call: Call, context: Context) -> None:
+        """Starts a request whose answer will probably be wanted soon.
+
+        Twice as many as can be in flight are kept; the oldest unclaimed one is dropped for more.
+        """
+        key = (self.client.url_of(call)[0], "")
+        with self._lock:
+            if key in self._flights or self._replies.get(key) is not None:
+                return
+            self._submit(key, call, context)
+            self._ahead[key] = None
+            while len(self._ahead) > 2 * self.client.site.concurrency:
+                passed, _ = self._ahead.popitem(last=False)
+                self._flights.pop(passed).abandon()
+
+    def finish(self, flight: Flight, context: Context) -> Reply:
+        """Waits for an answer and keeps it for the statement.
+
+        Raises:
+            SessionsError: there is none; a later claim sends the request anew.
+        """
+        try:
+            reply = wait(flight.future, context, self.client)
+        finally:
+            self.release(flight)
+        with self._lock:
+            if self._replies.get(flight.key) is None:
+                self._replies.put(flight.key, reply)
+        return reply
+
+    def release(self, flight: Flight) -> None:
+        """Gives a claim back; the last one ends the request."""
+        with self._lock:
+            flight.claims -= 1
+            if flight.claims <= 0:
+                self._flights.pop(flight.key, None)
+                flight.abandon()
+
+    def _ready(self, key: Key, auth: Auth) -> Flight | None:
+        reply = self._replies.get(key)
+        if reply is None and self.client.answers.ttl:
+            reply = self.client.answers.get((key[0], fingerprint(auth.headers())))
+        if reply is None:
+            return None
+        future: Future[Reply] = Future()
+        future.set_result(reply)
+        return Flight(key, future)
+
+    def _submit(self, key: Key, call: Call, context: Context) -> Flight:
+        flight = Flight(key, Future())
+        client, stop = self.client, flight.stop
+        flight.future = client.pool.submit(_send, client, call, context, stop)
+        self._flights[key] = flight
+        return flight
+
+
+def scope_of(client: Client, context: Context) -> Scope:
+    """The scope of a statement, made at its first request."""
+    scope = context.memory.get(client)
+    if not isinstance(scope, Scope):
+        scope = context.memory[client] = Scope(client)
+    return scope
+
+
+def wait(future: Future[Reply], context: Context, client: Client) -> Reply:
+    """The result of a future; looks every 50 ms whether the user wants to stop."""
+    while True:
+        try:
+            return future.result(SLICE)
+        except CancelledError:
+            raise stopped(client.site.source) from None
+        except FutureTimeout:
+            if future.done():
+                return future.result()
+            if context.interrupted():
+                raise stopped(client.site.source) from None
+
+
+def _send(client: Client, call: Call, context: Context, stop: threading.Event) -> Reply:
+    reply = Line(client, context, stop).send(call)
+    if client.answers.ttl:
+        url, auth = client.url_of(call)
+        client.answers.put((url, fingerprint(auth.headers())), reply)
+    return reply
+
+
+def _abandon_all(flights: dict[Key, Flight]) -> None:
+    for flight in list(flights.values()):
+        flight.abandon()

@@ -1,0 +1,239 @@
+"""Where a source's requests may go, and how they are made: settings as one value.
+
+The rules of who gets the credential are here and nowhere else: the provider's own hosts, loopback,
+or a ``base_url`` of a source in the user's own configuration file that names the credential;
+never over plain http, except loopback.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from sessions_vtab.errors import ConfigurationError, CredentialError, SessionsError
+from sessions_vtab.fetch.auth import NO_AUTH, Auth, NoAuth
+from sessions_vtab.fetch.call import Answer
+from sessions_vtab.spec.source import Source
+
+__all__ = ["Origin", "Site", "check_target", "is_loopback", "origin_of"]
+
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host (lower case, without brackets) and port of a URL."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it is this machine."""
+        return is_loopback(self.host)
+
+
+def origin_of(url: str) -> Origin:
+    """The origin of an http or https URL.
+
+    Raises:
+        ConfigurationError: it is none, or it holds a user name or a password.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError("The URL is malformed.") from None
+    host = parts.hostname or ""
+    if parts.scheme not in _PORTS or not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
+        raise ConfigurationError("The URL is no http:// or https:// URL with a host.")
+    if "@" in parts.netloc:
+        raise ConfigurationError("The URL holds a user name or password: name the secret instead.")
+    return Origin(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its text alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Site:
+    """How the requests of one source are made.
+
+    Attributes:
+        source: the source's name, for errors.
+        base_url: scheme, host and path before every call's path.
+        auth: the credential.
+        provider: regular expressions, each for whole hosts that belong to the provider.
+        entrusted: ``auth`` may also go to ``base_url`` if that is neither the provider's nor
+            loopback: the source is from the user's own file and names the credential.
+        timeout: seconds to wait for an answer.
+        concurrency: requests in flight at once.
+        cache_ttl: seconds an answer may be reused across statements, 0 for never.
+        limits: requests a minute by kind of call, in force from the start.
+        documented: the service's own limits a minute by kind; in force after its first 429.
+        meanings: refusals of this service that mean something more exact than their status.
+        remedies: what to do about a status, added to the error's text.
+    """
+
+    source: str
+    base_url: str
+    auth: Auth = NO_AUTH
+    provider: tuple[str, ...] = ()
+    entrusted: bool = False
+    timeout: float = 30.0
+    concurrency: int = 16
+    cache_ttl: float = 0.0
+    limits: tuple[tuple[str, int], ...] = ()
+    documented: tuple[tuple[str, int], ...] = ()
+    meanings: tuple[tuple[Answer, type[SessionsError]], ...] = ()
+    remedies: tuple[tuple[int, str], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        base_url: str,
+        auth: Auth = NO_AUTH,
+        *,
+        provider: tuple[str, ...] = (),
+        named: bool = False,
+        documented: Mapping[str, int] | None = None,
+        meanings: tuple[tuple[Answer, type[SessionsError]], ...] = (),
+        remedies: Mapping[int, str] | None = None,
+    ) -> Site:
+        """The site of a source.
+
+        Args:
+            source: the configured source.
+            base_url: validated here.
+            auth: the credential.
+            provider: regular expressions for whole host names.
+            named: the source itself names the credential (``api_key_env`` and the like).
+            documented: requests a minute by kind.
+            meanings: see the class.
+            remedies: see the class.
+
+        Raises:
+            ConfigurationError: ``base_url`` is no URL.
+            CredentialError: a named credential would go out over plain http.
+        """
+        site = cls(
+            source.name,
+            base_url.rstrip("/"),
+            auth,
+            provider,
+            named and source.from_file,
+            source.timeout,
+            source.concurrency,
+            source.cache_ttl,
+            tuple(sorted(source.rate_limit.items())),
+            tuple(sorted((documented or {}).items())),
+            meanings,
+            tuple(sorted((remedies or {}).items())),
+        )
+        site._check_base(named=named)
+        return site
+
+    def _check_base(self, *, named: bool) -> None:
+        try:
+            origin = origin_of(self.base_url)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"Source {self.source}: base_url: {error}") from None
+        if urlsplit(self.base_url).query or urlsplit(self.base_url).fragment:
+            raise ConfigurationError(f"Source {self.source}: base_url takes no ? and no #.")
+        if named:
+            self.credential_for(origin)
+
+    @property
+    def origin(self) -> Origin:
+        """Of ``base_url``."""
+        return origin_of(self.base_url)
+
+    def is_provider(self, host: str) -> bool:
+        """Whether a host belongs to the provider."""
+        return any(re.fullmatch(pattern, host) for pattern in self.provider)
+
+    def check_origin(self, origin: Origin) -> None:
+        """Raises ConfigurationError unless requests of this source may go there at all."""
+        if origin == self.origin:
+            return
+        secure = origin.scheme == "https" and origin.port == _PORTS["https"]
+        if secure and self.is_provider(origin.host):
+            return
+        raise ConfigurationError(
+            f"Source {self.source}: {origin.host!r:.100} is no host of this source; nothing was"
+            " sent."
+        )
+
+    def credential_for(self, origin: Origin) -> Auth:
+        """The credential that may go to a host; NoAuth, with the reason, if none may.
+
+        Raises:
+            CredentialError: it would go out over plain http.
+        """
+        if isinstance(self.auth, NoAuth) or origin.loopback:
+            return self.auth
+        if not (self.is_provider(origin.host) or self.entrusted):
+            return NoAuth(
+                f"{self.auth.describe()} does not go to {origin.host}: only a source in the"
+                " configuration file that names its credential (api_key_env, api_key_file) may"
+                " send it to another host."
+            )
+        if origin.scheme != "https":
+            raise CredentialError(
+                f"Source {self.source}: base_url is plain http, and {self.auth.describe()} would"
+                " be readable on the way. Use https."
+            )
+        return self.auth
+
+
+def check_target(url: str, site: Site) -> Origin:
+    """The origin of a presigned URL that a service handed out, if data may go there.
+
+    https on a public address, or the loopback host that the source itself uses. The name is
+    resolved here, since a public name can point at a private address.
+
+    Raises:
+        ConfigurationError: naming the host.
+    """
+    origin = origin_of(url)
+    if origin.loopback and site.origin.loopback:
+        return origin
+    if origin.scheme != "https":
+        raise ConfigurationError(
+            f"Source {site.source}: the upload target {origin.host!r:.100} is not https; nothing"
+            " was sent."
+        )
+    if not all(_is_public(address) for address in _addresses(origin, site)):
+        raise ConfigurationError(
+            f"Source {site.source}: the upload target {origin.host!r:.100} is a private address;"
+            " nothing was sent."
+        )
+    return origin
+
+
+def _addresses(origin: Origin, site: Site) -> list[str]:
+    try:
+        found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise ConfigurationError(
+            f"Source {site.source}: the upload target {origin.host!r:.100} cannot be resolved."
+        ) from None
+    return [str(entry[4][0]) for entry in found]
+
+
+def _is_public(address: str) -> bool:
+    return ip_address(address.partition("%")[0]).is_global

@@ -1,0 +1,231 @@
+"""Settings that every source has: their types, the names SQL accepts, and what is refused.
+
+Settings arrive as text from a URL or typed from TOML; both are accepted for each key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NoReturn
+
+from sessions_vtab.errors import ConfigurationError, CredentialError
+from sessions_vtab.schema.tables import SCOPE_COLUMNS
+from sessions_vtab.spec.near import did_you_mean
+
+__all__ = [
+    "GENERIC",
+    "check_identifier",
+    "check_source_name",
+    "generic_settings",
+    "refuse_secrets",
+]
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+# Words SQLite does not take as an unquoted schema name, and the words of joins, which read badly
+# there (https://sqlite.org/lang_keywords.html; the tests try every keyword).
+_RESERVED: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    add all alter and as autoincrement between case cast check collate commit constraint create
+    current_date current_time current_timestamp default deferrable delete distinct drop else escape
+    except exists foreign from group having in index insert intersect into is isnull join limit not
+    nothing notnull null on or order primary raise references returning select set table then to
+    transaction union unique update using values when where
+    cross full indexed inner left natural outer right
+    """,
+    )
+)
+_SCHEMAS: Final = frozenset(("main", "temp"))
+
+_RATE_CLASSES: Final = ("read", "write", "append")
+_TRUE: Final = frozenset(("1", "true", "yes", "on"))
+_FALSE: Final = frozenset(("0", "false", "no", "off"))
+_MOST_CONCURRENT: Final = 256
+
+_SECRET_KEY: Final = re.compile(
+    r"(?:key|token|passw(?:or)?d|pwd|secret|bearer|authorization|credentials?)$", re.IGNORECASE
+)
+_REFERENCE: Final = re.compile(r"_(?:env|file)$", re.IGNORECASE)
+
+# Credentials by their looks: a URL with user information or with a key in its query, an
+# Authorization header, Google API keys and tokens, JSON web tokens, private keys.
+_SECRET_VALUE: Final = re.compile(
+    r"""
+    ^[a-z][a-z0-9+.-]*://[^/?\#\s]*@
+    | [?&][^=&]*(?:key|token|password|secret)=
+    | ^(?:bearer|basic)\s
+    | AIza[0-9A-Za-z_-]{30} | \bya29\. | \beyJ[\w-]+\.eyJ
+    | -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+_REMEDY: Final = (
+    "Secrets are named, not written: api_key_env names an environment variable,"
+    " api_key_file a file."
+)
+
+# Tables whose keys are names of columns or routes, of which some end in "token" or "key".
+_NAMED_BY_COLUMN: Final = frozenset(("fields", "routes", "views"))
+
+
+def check_identifier(name: str, where: str) -> str:
+    """The name, if SQL takes it unquoted; raises ConfigurationError naming ``where``."""
+    if not _IDENTIFIER.fullmatch(name):
+        _fail(where, f"{name!r:.60} is no name: letters, digits and _, no digit first.")
+    if name.lower() in _RESERVED or name.lower().startswith("sqlite_"):
+        _fail(where, f"the name {name} is reserved by SQLite; choose another.")
+    return name
+
+
+def check_source_name(name: str, where: str) -> str:
+    """The name, if a source can have it; raises ConfigurationError naming ``where``."""
+    if name.lower() in _SCHEMAS:
+        _fail(where, f"the name {name} is a schema of SQLite's own; choose another.")
+    return check_identifier(name, where)
+
+
+def generic_settings(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings in ``settings`` that every source has, typed, by name.
+
+    Args:
+        settings: all settings of a source.
+        where: which source it is, for errors.
+
+    Raises:
+        ConfigurationError: naming the key and what it takes.
+    """
+    return {
+        key: convert(settings[key], f"{where}: {key}")
+        for key, convert in GENERIC.items()
+        if key in settings
+    }
+
+
+def refuse_secrets(settings: Mapping[str, Any], where: str) -> None:
+    """Raises CredentialError, without the value, if a setting is or holds a secret.
+
+    A setting whose name ends in ``_env`` has to hold the name of an environment variable.
+    """
+    for key, value in settings.items():
+        _refuse_secret(key, value, f"{where}: {key}")
+
+
+def _refuse_secret(key: str, value: Any, what: str) -> None:
+    if isinstance(value, Mapping):
+        for inner, held in value.items():
+            _refuse_secret("" if key in _NAMED_BY_COLUMN else inner, held, f"{what}.{inner}")
+    elif isinstance(value, list | tuple):
+        for held in value:
+            _refuse_secret(key, held, what)
+    elif _SECRET_KEY.search(key):
+        raise CredentialError(f"{what} would hold a secret; it is not shown here. {_REMEDY}")
+    elif isinstance(value, str):
+        _refuse_secret_text(key, value, what)
+
+
+def _refuse_secret_text(key: str, value: str, what: str) -> None:
+    if _SECRET_VALUE.search(value):
+        raise CredentialError(
+            f"{what} looks as if it held a credential; it is not shown. {_REMEDY}"
+        )
+    if key.lower().endswith("_env") and not _IDENTIFIER.fullmatch(value):
+        raise CredentialError(
+            f"{what} takes the name of an environment variable. What was given is none, and is"
+            " not shown: it may be the secret itself."
+        )
+    if _CONTROL.search(value):
+        _fail(what, "there is a control character in it.")
+
+
+def _flag(value: Any, what: str) -> bool:
+    text = str(value).lower()
+    if text in _TRUE | _FALSE:
+        return text in _TRUE
+    raise _wrong(what, "true or false", value)
+
+
+def _whole(value: Any, what: str, least: int, most: int | None = None) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,15}", value, re.ASCII):
+        value = int(value)
+    if type(value) is int and value >= least and (most is None or value <= most):
+        return value
+    limits = f"from {least}" if most is None else f"from {least} to {most}"
+    raise _wrong(what, f"a whole number {limits}", value)
+
+
+def _seconds(value: Any, what: str) -> float:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+        value = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    raise _wrong(what, "a number of seconds", value)
+
+
+def _positive_seconds(value: Any, what: str) -> float:
+    seconds = _seconds(value, what)
+    if seconds == 0:
+        raise _wrong(what, "more than 0 seconds", value)
+    return seconds
+
+
+def _scopes(value: Any, what: str) -> Mapping[str, tuple[str, ...]]:
+    """Values by scope column; an unknown column is an error, since it would leave one free."""
+    columns = _table(value, what, tuple(SCOPE_COLUMNS))
+    return MappingProxyType({key: _texts(held, f"{what}.{key}") for key, held in columns.items()})
+
+
+def _rates(value: Any, what: str) -> Mapping[str, int]:
+    classes = _table(value, what, _RATE_CLASSES)
+    return MappingProxyType(
+        {key: _whole(held, f"{what}.{key}", 1) for key, held in classes.items()}
+    )
+
+
+def _table(value: Any, what: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        _fail(what, f"this is a table: {what.rpartition(' ')[2]}.{known[0]}=..")
+    for key in value:
+        if key not in known:
+            _fail(
+                what,
+                f"there is no {key!r:.40} in it.{did_you_mean(key, known)}"
+                f" It has {', '.join(known)}.",
+            )
+    return value
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if isinstance(items, list | tuple) and all(isinstance(item, str) and item for item in items):
+        return tuple(items)
+    raise _wrong(what, "an array of texts, in a URL separated by commas", value)
+
+
+GENERIC: Final[Mapping[str, Callable[[Any, str], Any]]] = MappingProxyType(
+    {
+        "read_only": _flag,
+        "max_writes": lambda value, what: _whole(value, what, 0),
+        "max_requests": lambda value, what: _whole(value, what, 0),
+        "scopes": _scopes,
+        "cache_ttl": _seconds,
+        "rate_limit": _rates,
+        "timeout": _positive_seconds,
+        "concurrency": lambda value, what: _whole(value, what, 1, _MOST_CONCURRENT),
+    }
+)
+"""Settings of every source: key to a function that checks and converts its value."""
+
+
+def _wrong(what: str, takes: str, value: Any) -> ConfigurationError:
+    return ConfigurationError(f"{what} takes {takes}, not {value!r:.40}.")
+
+
+def _fail(where: str, message: str) -> NoReturn:
+    raise ConfigurationError(f"{where}: {message}")

@@ -1,0 +1,150 @@
+"""Plans on their way into a statement: as table-valued arguments, or as a tautology in WHERE.
+
+``FROM sessions AS s`` becomes ``FROM sessions('<words>', json_array(?2)) AS s``. The target of an
+UPDATE or DELETE takes no arguments; there ``"_push" IS NOT '<words>'`` carries them, which is
+always true, because the column is NULL in every row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.sql.analysis import Occurrence, condition_of_change
+from sessions_vtab.sql.lexer import Kind, Token, tokenize
+from sessions_vtab.sql.names import Item
+from sessions_vtab.sql.plans import Link, Plan
+from sessions_vtab.sql.splice import Edit, apply, insert
+
+__all__ = ["carry"]
+
+_MOST_VALUES = 900
+"""SQLite takes 1000 arguments of a function: https://sqlite.org/limits.html."""
+
+
+def carry(
+    tokens: Sequence[Token], pairs: dict[int, int], occurrences: Sequence[Occurrence]
+) -> tuple[list[Edit], dict[str, Plan], frozenset[int]]:
+    """The edits that hand each occurrence its plan.
+
+    Returns:
+        The edits, the plans by their words, and the parameters whose values the plans need.
+    """
+    labels = _labels(occurrences)
+    feeding = {join.source.at for occurrence in occurrences for join in occurrence.joins}
+    edits: list[Edit] = []
+    plans: dict[str, Plan] = {}
+    pushed: set[int] = set()
+    for occurrence in occurrences:
+        load = _load(occurrence, labels, feeds=occurrence.item.at in feeding)
+        splices = [] if load is None else _splices(tokens, pairs, occurrence, load)
+        if load is not None and splices:
+            edits += splices
+            plans[load.plan.words] = load.plan
+            pushed |= load.numbers
+    return edits, plans, frozenset(pushed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """A plan with the expressions for its values."""
+
+    plan: Plan
+    values: tuple[str, ...]
+    numbers: frozenset[int]
+
+
+def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> _Load | None:
+    predicate = occurrence.predicate if len(occurrence.atoms) <= _MOST_VALUES else None
+    atoms = () if predicate is None else occurrence.atoms
+    links = tuple(
+        Link(join.column, labels[join.source.at], join.source_column)
+        for join in occurrence.joins
+        if join.source.at in labels
+    )
+    if predicate is None and not links and not feeds:
+        return None
+    values = [atom.text for atom in atoms]
+    numbers = {atom.number for atom in atoms if atom.number is not None}
+    residual: list[str] = []
+    for condition in occurrence.conditions if feeds else ():
+        if condition.local:
+            numbers.update(condition.numbers)
+            residual.append(_localised(condition.text, values))
+    plan = Plan(
+        predicate=predicate,
+        label=labels[occurrence.item.at] if feeds else "",
+        residual=tuple(residual),
+        links=tuple(dict.fromkeys(links)),
+        limited=bool(occurrence.limit),
+        alias=occurrence.alias if feeds else "",
+    )
+    return _Load(plan, tuple(values), frozenset(numbers))
+
+
+def _localised(text: str, values: list[str]) -> str:
+    """A condition whose ``?k`` means element k of the values; adds the values that are missing.
+
+    Literals become values too, so that the words of a plan do not depend on them.
+    """
+    tokens = tokenize(text)
+    typed = any(token.upper == "CAST" for token in tokens)  # VARCHAR(10) is no value.
+    moved = (Kind.PARAMETER, Kind.STRING) if typed else (Kind.PARAMETER, Kind.STRING, Kind.NUMBER)
+    edits = []
+    for token in tokens:
+        if token.kind in moved:
+            if token.text not in values:
+                values.append(token.text)
+            edits.append(Edit(token.start, token.end, f"?{values.index(token.text) + 1}"))
+    return apply(text, edits)
+
+
+def _labels(occurrences: Sequence[Occurrence]) -> dict[int, str]:
+    """What plans call the occurrences: their aliases, numbered where one is used twice."""
+    seen: Counter[str] = Counter()
+    labels = {}
+    for occurrence in occurrences:
+        if not occurrence.spliceable:
+            continue
+        name = occurrence.alias
+        seen[name.lower()] += 1
+        times = seen[name.lower()]
+        labels[occurrence.item.at] = name if times == 1 else f"{name}#{times}"
+    return labels
+
+
+def _splices(
+    tokens: Sequence[Token], pairs: dict[int, int], occurrence: Occurrence, load: _Load
+) -> list[Edit]:
+    words = "'" + load.plan.words.replace("'", "''") + "'"
+    values = f"json_array({', '.join(load.values)})" if load.values else ""
+    item = occurrence.item
+    if item.target:
+        return _tautology(tokens, pairs, occurrence, words, values)
+    if not occurrence.spliceable:
+        return []
+    arguments = f"({words}, {values})" if values else f"({words})"
+    return [insert(tokens[item.at].end, arguments, rank=-2)]
+
+
+def _tautology(
+    tokens: Sequence[Token],
+    pairs: dict[int, int],
+    occurrence: Occurrence,
+    words: str,
+    values: str,
+) -> list[Edit]:
+    item: Item = occurrence.item
+    where = condition_of_change(tokens, item.at, pairs)
+    if where is None:
+        return []
+    name = quoted(occurrence.alias)
+    carrier = f'{name}."_push" IS NOT {words} AND '
+    if values:
+        carrier += f'{name}."_args" IS NOT {values} AND '
+    return [
+        insert(tokens[where[0]].start, f"{carrier}(", rank=-1),
+        insert(tokens[where[1] - 1].end, ")", rank=-1),
+    ]

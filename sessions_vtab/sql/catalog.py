@@ -1,0 +1,52 @@
+"""What the reading of a statement has to know about names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.capability import Capability
+
+__all__ = ["Catalog", "OurTable"]
+
+
+@dataclass(frozen=True, slots=True)
+class OurTable:
+    """A virtual table of ours, as a statement may name it.
+
+    Attributes:
+        table: its columns.
+        capability: what its backend can do.
+        source: name of the source it belongs to.
+    """
+
+    table: Table
+    capability: Capability
+    source: str = ""
+
+
+class Catalog(Protocol):
+    """The names of a connection, at one moment: it is asked again after DDL, ATTACH and ROLLBACK.
+
+    Names are compared without case, as SQLite does for ASCII letters.
+    """
+
+    @property
+    def table_names(self) -> frozenset[str]:
+        """Names of all our tables, in lower case: a statement with none of them is not read."""
+
+    @property
+    def effect_names(self) -> frozenset[str]:
+        """Names of all functions that act, in lower case."""
+
+    def resolve(self, schema: str | None, name: str) -> OurTable | None:
+        """Our table of that name; None for anything else (native table, view, nothing at all).
+
+        Args:
+            schema: as written before the dot; None where SQLite searches temp, main, attached.
+            name: the table's name.
+        """
+
+    def is_effect(self, schema: str | None, name: str) -> bool:
+        """Whether it is a function of ours that acts."""

@@ -1,0 +1,387 @@
+"""Conditions of a statement as predicates on one table occurrence.
+
+Understood are comparisons of a column (or one key of a JSON column) with an *atom*: a literal, a
+parameter, or a column of a SELECT around this one; and AND, OR, NOT of those. NOT is moved down to
+the comparisons. What is not understood is left out of an AND, and makes an OR useless: the
+predicate that comes out is never narrower than the condition.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlglot import exp
+
+from sessions_vtab.schema.model import Column, ColumnType
+from sessions_vtab.spec.predicate import (
+    BINARY,
+    TIMESTAMP,
+    AllOf,
+    AnyOf,
+    Compare,
+    Field,
+    Member,
+    Not,
+    Null,
+    Op,
+    Predicate,
+    Slot,
+    Value,
+)
+from sessions_vtab.sql.names import Item, Resolved, Scope
+
+__all__ = ["Atom", "Reader", "TimeOperand", "resolve"]
+
+NOCASE = "NOCASE"
+
+
+class Atom(NamedTuple):
+    """A value of a statement.
+
+    Attributes:
+        text: as an SQL expression.
+        number: the parameter's number; None for a literal or column.
+        value: a literal's value.
+        item: the table occurrence of an outer column.
+        kind: the kind of an outer column's values.
+    """
+
+    text: str
+    number: int | None = None
+    value: Value = None
+    item: Item | None = None
+    kind: str | None = None
+
+
+class TimeOperand(NamedTuple):
+    """A literal or parameter that is compared with a time column, so has to be a time."""
+
+    column: str
+    number: int | None
+    value: Value
+
+
+_COMPARISONS: dict[type[exp.Expression], Op] = {
+    exp.EQ: Op.EQ,
+    exp.NEQ: Op.NE,
+    exp.LT: Op.LT,
+    exp.LTE: Op.LE,
+    exp.GT: Op.GT,
+    exp.GTE: Op.GE,
+}
+_MIRRORED = {Op.LT: Op.GT, Op.LE: Op.GE, Op.GT: Op.LT, Op.GE: Op.LE}
+_NEGATED = {
+    Op.EQ: Op.NE,
+    Op.NE: Op.EQ,
+    Op.LT: Op.GE,
+    Op.GE: Op.LT,
+    Op.GT: Op.LE,
+    Op.LE: Op.GT,
+    Op.LIKE: Op.NOT_LIKE,
+}
+_KINDS = {
+    ColumnType.TEXT: "text",
+    ColumnType.JSON: "text",
+    ColumnType.TIME: "time",
+    ColumnType.INTEGER: "number",
+    ColumnType.BOOLEAN: "number",
+    ColumnType.REAL: "number",
+}
+_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_PATH = re.compile(r"""\$\.(?:([^."\[\]\\\x00-\x1f']+)|"([^"\\\x00-\x1f]+)")""")
+_KEY = re.compile(r"""[^$"\\\x00-\x1f][^"\\\x00-\x1f]*""")
+
+
+def resolve(scope: Scope, column: exp.Column) -> Resolved | None:
+    """The table a column belongs to; None where that is not certain."""
+    if not isinstance(column.this, exp.Identifier) or column.args.get("catalog"):
+        return None
+    return scope.resolve(column.name, column.table or None, column.db or None)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads the conditions on one item of a scope.
+
+    Attributes:
+        scope: where the condition stands.
+        item: the occurrence the predicate is about.
+        text_of: the text of an outer column, as the statement writes it.
+        atoms: values the predicates' slots stand for, in the order they were met.
+        times: values that were compared with a time column.
+        complete: nothing of the last condition was left out or widened.
+    """
+
+    scope: Scope
+    item: Item
+    text_of: Callable[[exp.Column], str]
+    atoms: list[Atom] = field(default_factory=list)
+    times: list[TimeOperand] = field(default_factory=list)
+    complete: bool = True
+
+    def read(self, node: exp.Expression) -> Predicate | None:
+        """The predicate of a condition; None if there is nothing to say."""
+        self.complete = True
+        return self._read(node, negated=False)
+
+    def is_plain(self, node: exp.Expression) -> bool:
+        """Whether SQLite offers the condition to a virtual table by itself."""
+        while isinstance(node, exp.Paren):
+            node = node.this
+        if isinstance(node, exp.Not):
+            inner = node.this
+            return isinstance(inner, exp.Is) and self._null_test(inner, negated=True) is not None
+        plain = (*_COMPARISONS, exp.Like, exp.Glob, exp.In, exp.Between, exp.Is)
+        if not isinstance(node, plain) or node.args.get("negate"):
+            return False
+        found = Reader(self.scope, self.item, self.text_of).read(node)
+        terms = found.terms if isinstance(found, AllOf) else (found,)
+        return all(
+            isinstance(term, Compare | Member | Null)
+            and term.field.key is None
+            and getattr(term, "collation", BINARY) != NOCASE
+            for term in terms
+        )
+
+    def _read(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
+        if isinstance(node, exp.Paren):
+            return self._read(node.this, negated=negated)
+        if isinstance(node, exp.Not):
+            return self._read(node.this, negated=not negated)
+        if isinstance(node, exp.And | exp.Or):
+            return self._connective(node, negated=negated)
+        found = self._leaf(node, negated=negated)
+        self.complete = self.complete and found is not None
+        return found
+
+    def _connective(self, node: exp.And | exp.Or, *, negated: bool) -> Predicate | None:
+        parts = [self._read(part, negated=negated) for part in _operands(node)]
+        known = [part for part in parts if part is not None]
+        if isinstance(node, exp.And) != negated:
+            return _joined(AllOf, known) if known else None
+        return _joined(AnyOf, known) if len(known) == len(parts) else None
+
+    def _leaf(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
+        if type(node) in _COMPARISONS and _only_has(node, "this", "expression"):
+            return self._comparison(node, negated=negated)
+        if isinstance(node, exp.Like | exp.Glob):
+            return self._pattern(node, negated=negated)
+        if isinstance(node, exp.In) and _only_has(node, "this", "expressions"):
+            return self._membership(node, negated=negated)
+        if isinstance(node, exp.Between) and _only_has(node, "this", "low", "high"):
+            return self._between(node, negated=negated)
+        if isinstance(node, exp.Is) and _only_has(node, "this", "expression"):
+            return self._null_test(node, negated=negated)
+        if isinstance(node, exp.Column):
+            return self._truth(node, negated=negated)
+        return None
+
+    def _comparison(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
+        op = _COMPARISONS[type(node)]
+        left, right = node.this, node.args["expression"]
+        subject = self._field(left)
+        if subject is None:
+            op, left, right = _MIRRORED.get(op, op), right, left
+            subject = self._field(left)
+        if subject is None:
+            return self._lowered(node, negated=negated)
+        slot = self._slot(right, *subject)
+        if slot is None:
+            return None
+        name, column = subject
+        return Compare(name, _NEGATED[op] if negated else op, slot, _collation(name, column))
+
+    def _lowered(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
+        """``lower(col) = value`` means that col equals it without case, but not the reverse."""
+        side = node.this
+        if negated or not isinstance(node, exp.EQ) or not isinstance(side, exp.Lower | exp.Upper):
+            return None
+        subject = self._field(side.this) if _only_has(side, "this") else None
+        if subject is None or subject[1].type not in (ColumnType.TEXT, ColumnType.JSON):
+            return None
+        slot = self._slot(node.args["expression"], *subject)
+        self.complete = False
+        return None if slot is None else Compare(subject[0], Op.EQ, slot, NOCASE)
+
+    def _pattern(self, node: exp.Like | exp.Glob, *, negated: bool) -> Predicate | None:
+        if not _only_has(node, "this", "expression", "negate"):
+            return None
+        negated = negated != bool(node.args.get("negate"))
+        subject = self._field(node.this)
+        atom = self._atom(node.args["expression"])
+        if subject is None or atom is None or atom.item is not None:
+            return None
+        slot = self._keep(atom)
+        if isinstance(node, exp.Glob):
+            glob = Compare(subject[0], Op.GLOB, slot)
+            return Not(glob) if negated else glob
+        return Compare(subject[0], Op.NOT_LIKE if negated else Op.LIKE, slot)
+
+    def _membership(self, node: exp.In, *, negated: bool) -> Predicate | None:
+        subject = self._field(node.this)
+        if subject is None or not node.expressions:
+            return None
+        found = [self._slot(member, *subject) for member in node.expressions]
+        members = tuple(slot for slot in found if slot is not None)
+        if len(members) < len(found):
+            return None
+        return Member(subject[0], members, negated, _collation(*subject))
+
+    def _between(self, node: exp.Between, *, negated: bool) -> Predicate | None:
+        subject = self._field(node.this)
+        if subject is None:
+            return None
+        low, high = (self._slot(node.args[side], *subject) for side in ("low", "high"))
+        if low is None or high is None:
+            return None
+        collation = _collation(*subject)
+        ops = (Op.LT, Op.GT) if negated else (Op.GE, Op.LE)
+        bounds = tuple(
+            Compare(subject[0], op, slot, collation)
+            for op, slot in zip(ops, (low, high), strict=True)
+        )
+        return AnyOf(bounds) if negated else AllOf(bounds)
+
+    def _null_test(self, node: exp.Is, *, negated: bool) -> Predicate | None:
+        subject = self._field(node.this)
+        if subject is None or not isinstance(node.args["expression"], exp.Null):
+            return None
+        return Null(subject[0], negated)
+
+    def _truth(self, node: exp.Column, *, negated: bool) -> Predicate | None:
+        """A column that stands alone is true unless it is 0 or NULL."""
+        subject = self._field(node)
+        if subject is None or _KINDS.get(subject[1].type) != "number":
+            return None
+        slot = self._keep(Atom("0", value=0))
+        return Compare(subject[0], Op.EQ if negated else Op.NE, slot)
+
+    def _field(self, node: exp.Expression) -> tuple[Field, Column] | None:
+        """The column, or key of a JSON column, of this occurrence that an operand is."""
+        while isinstance(node, exp.Paren):
+            node = node.this
+        if isinstance(node, exp.JSONExtractScalar):
+            return self._keyed(node)
+        if not isinstance(node, exp.Column):
+            return None
+        found = resolve(self.scope, node)
+        if found is None or found.item is not self.item or found.column.type is ColumnType.BLOB:
+            return None
+        return Field(found.column.name), found.column
+
+    def _keyed(self, node: exp.JSONExtractScalar) -> tuple[Field, Column] | None:
+        path = node.args["expression"]
+        literal = isinstance(path, exp.Literal) and path.is_string
+        if not literal or node.args.get("expressions") or not isinstance(node.this, exp.Column):
+            return None
+        found = self._field(node.this)
+        key = _key_of(path.name)
+        if found is None or key is None or found[1].type is not ColumnType.JSON:
+            return None
+        return Field(found[0].column, key), found[1]
+
+    def _slot(self, node: exp.Expression, name: Field, column: Column) -> Slot | None:
+        atom = self._atom(node)
+        if atom is None:
+            return None
+        timed = name.key is None and column.type is ColumnType.TIME
+        if atom.item is not None and (name.key is not None or atom.kind != _KINDS[column.type]):
+            return None  # Affinity or collation would be decided by the other column.
+        if timed and atom.item is None and (atom.number is not None or atom.value is not None):
+            self.times.append(TimeOperand(self._label(column), atom.number, atom.value))
+        return self._keep(atom)
+
+    def _label(self, column: Column) -> str:
+        ours = self.item.ours
+        return column.name if ours is None else f"{ours.table.name}.{column.name}"
+
+    def _keep(self, atom: Atom) -> Slot:
+        if atom not in self.atoms:
+            self.atoms.append(atom)
+        return Slot(self.atoms.index(atom))
+
+    def _atom(self, node: exp.Expression) -> Atom | None:
+        while isinstance(node, exp.Paren):
+            node = node.this
+        match node:
+            case exp.Parameter():
+                mine = int(node.name)
+                return Atom(f"?{mine}", number=mine)
+            case exp.Literal():
+                return _literal(node)
+            case exp.Neg(this=exp.Literal() as positive) if not positive.is_string:
+                atom = _literal(positive)
+                return atom and Atom(f"-{atom.text}", value=-_numeric(atom.value))
+            case exp.Null():
+                return Atom("NULL")
+            case exp.Boolean():
+                return Atom(str(int(node.this)), value=int(node.this))
+            case exp.Column():
+                return self._outer(node)
+            case _:
+                return None
+
+    def _outer(self, node: exp.Column) -> Atom | None:
+        found = resolve(self.scope, node)
+        if found is None or not found.outer or found.column.type not in _KINDS:
+            return None
+        kind = _KINDS[found.column.type]
+        return Atom(self.text_of(node), item=found.item, kind=kind)
+
+
+def _operands(node: exp.Expression) -> list[exp.Expression]:
+    """The operands of a chain of the same connective."""
+    found: list[exp.Expression] = []
+    pending = [node]
+    while pending:
+        part = pending.pop()
+        if type(part) is type(node):
+            pending += [part.args["expression"], part.this]
+        else:
+            found.append(part)
+    return found
+
+
+def _joined(connective: type[AllOf | AnyOf], terms: list[Predicate]) -> Predicate:
+    flat: list[Predicate] = []
+    for term in terms:
+        flat += term.terms if isinstance(term, connective) else (term,)
+    return flat[0] if len(flat) == 1 else connective(tuple(flat))
+
+
+def _only_has(node: exp.Expression, *names: str) -> bool:
+    """Whether a node has no other arguments: what a newer sqlglot adds is not understood."""
+    return all(name in names or not value for name, value in node.args.items())
+
+
+def _collation(name: Field, column: Column) -> str:
+    return TIMESTAMP if name.key is None and column.type is ColumnType.TIME else BINARY
+
+
+def _key_of(path: str) -> str | None:
+    """The top-level key that ``->>`` takes from an object: ``'k'``, ``'$.k'``, ``'$."k"'``.
+
+    https://sqlite.org/json1.html#the_and_operators
+    """
+    match = _PATH.fullmatch(path)
+    if match:
+        return match[1] or match[2]
+    square = path.startswith("[") and path.endswith("]")
+    return path if _KEY.fullmatch(path) and not square else None
+
+
+def _literal(node: exp.Literal) -> Atom | None:
+    text = node.name
+    if node.is_string:
+        return None if "\x00" in text else Atom("'" + text.replace("'", "''") + "'", value=text)
+    if not _NUMBER.fullmatch(text) or math.isinf(float(text)):
+        return None
+    return Atom(text, value=int(text) if text.isdigit() else float(text))
+
+
+def _numeric(value: Value) -> int | float:
+    return value if isinstance(value, int | float) else 0

@@ -1,0 +1,290 @@
+"""Functions that act: the one shape of statement in which SQLite runs them exactly once a row.
+
+SQLite may run a table-valued function more often or less often than a reader expects: a LIMIT, an
+outer join, an OR or an EXISTS that it turns into a join change the number of calls. In
+``FROM <item>, f(args)`` that is settled by three splices: the item becomes
+``(SELECT * FROM item LIMIT -1)``, which SQLite neither flattens nor filters from outside; the comma
+becomes CROSS JOIN, which fixes the order; each condition of WHERE becomes ``(..) IS TRUE``, which
+SQLite takes whole. Everything else is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
+from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
+from sessions_vtab.sql.splice import Edit, insert
+
+__all__ = ["Effect", "IsEffect", "effect_of", "mentioned"]
+
+IsEffect: TypeAlias = Callable[[str | None, str], bool]
+"""Whether ``schema.name`` is a function that acts. The schema is None where none is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An accepted use of a function that acts.
+
+    Attributes:
+        schema: as written before the dot; None if there was none.
+        name: the function's name as written.
+        at: index of the name's token.
+        item: whether it runs once for each row of an item, not just once.
+        edits: what makes the number of calls definite.
+    """
+
+    schema: str | None
+    name: str
+    at: int
+    item: bool
+    edits: tuple[Edit, ...]
+
+
+_NAMES = frozenset((Kind.WORD, Kind.QUOTED))
+_OUTER = frozenset(("LEFT", "RIGHT", "FULL", "OUTER", "NATURAL"))
+_JOINS = frozenset((",", "JOIN", "CROSS", "INNER", "ON", "USING", *_OUTER))
+_SUBQUERY = frozenset(("SELECT", "VALUES", "WITH"))
+_STOPS_EARLY = frozenset(("MIN", "MAX"))
+_ACCEPTED = "SELECT .. FROM {f}(..), or SELECT .. FROM <one item>, {f}(..)"
+
+
+def mentioned(
+    tokens: Sequence[Token], pairs: dict[int, int], names: frozenset[str], is_effect: IsEffect
+) -> list[int]:
+    """Indexes of the names of functions that act, where they are called or stand for a table.
+
+    Args:
+        tokens: of the statement.
+        pairs: matching brackets.
+        names: of all such functions, in lower case.
+        is_effect: decides with the schema.
+    """
+    candidates = [
+        index
+        for index, token in enumerate(tokens)
+        if token.kind in _NAMES and name_of(token).lower() in names
+    ]
+    if not candidates:
+        return []
+    hidden = _cte_names(tokens)
+    spans = [block.clauses.get("FROM", (0, 0)) for block in blocks(tokens, pairs)]
+    found = []
+    for index in candidates:
+        name, schema = name_of(tokens[index]), _schema(tokens, index)
+        if _stands_for_table(tokens, index, spans) and (schema or name.lower() not in hidden):
+            found += [index] if is_effect(schema, name) else []
+    return found
+
+
+def _schema(tokens: Sequence[Token], index: int) -> str | None:
+    return name_of(tokens[index - 2]) if index > 1 and tokens[index - 1].text == "." else None
+
+
+def _stands_for_table(tokens: Sequence[Token], index: int, spans: Sequence[Span]) -> bool:
+    if index + 1 < len(tokens) and tokens[index + 1].text == "(":
+        return True
+    first = index - (0 if _schema(tokens, index) is None else 2)
+    before = tokens[first - 1].upper if first else ""
+    if before in {"FROM", "JOIN"}:
+        return True
+    return before in {",", "("} and any(start <= index < end for start, end in spans)
+
+
+def _cte_names(tokens: Sequence[Token]) -> set[str]:
+    """Names that a WITH defines: ``name AS (`` or ``name (columns) AS [NOT] MATERIALIZED (``."""
+    names = set()
+    for index in range(2, len(tokens)):
+        if tokens[index].upper != "AS" or tokens[index].kind is not Kind.WORD:
+            continue
+        follows = tokens[index + 1].upper if index + 1 < len(tokens) else ""
+        if follows not in {"(", "NOT", "MATERIALIZED"}:
+            continue
+        at = index - 1
+        if tokens[at].text == ")":
+            while at > 0 and tokens[at].text != "(":
+                at -= 1
+            at -= 1
+        if tokens[at - 1].upper in {"WITH", "RECURSIVE", ","}:
+            names.add(name_of(tokens[at]).lower())
+    return names
+
+
+def effect_of(
+    tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], found: Sequence[int]
+) -> Effect:
+    """The accepted use of the one function in ``found``.
+
+    Args:
+        tokens: of the statement.
+        heading: of the statement.
+        pairs: matching brackets.
+        found: what ``mentioned`` answered; not empty.
+
+    Raises:
+        UnsupportedError: any other shape; the message says what to write instead.
+    """
+    at = found[0]
+    name = name_of(tokens[at])
+    if len(found) > 1:
+        raise _refused(name, "two functions that act in one statement", _SPLIT)
+    if heading.explain:
+        raise _refused(name, "EXPLAIN", "--dry-run shows the request it would send")
+    block = _block_of(tokens, heading, pairs, at)
+    _check_block(tokens, block, pairs, name)
+    parts = _parts(tokens, block, pairs, at)
+    edits = [*_item_edits(tokens, parts, pairs), *_condition_edits(tokens, block, pairs)]
+    return Effect(_schema(tokens, at), name, at, parts.item is not None, tuple(edits))
+
+
+_SPLIT = "write two statements; CREATE TEMP TABLE r AS SELECT .. keeps the first one's rows"
+_KEEP = "keep the answers first: CREATE TEMP TABLE r AS SELECT .. FROM {f}(..), then read r"
+_SUBSELECT = "put the rest into one subquery: FROM (SELECT ..) AS k, {f}(..)"
+
+
+def _refused(name: str, what: str, remedy: str) -> UnsupportedError:
+    accepted = _ACCEPTED.format(f=name)
+    return UnsupportedError(
+        f"{name}() acts once for each row of its arguments, which {what} does not let SQLite"
+        f" promise; {remedy.format(f=name)}. Accepted: {accepted}, also as the source of INSERT or"
+        " CREATE TABLE AS."
+    )
+
+
+def _block_of(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], at: int) -> Block:
+    """The SELECT whose FROM holds the function, if it is at the top of the statement."""
+    name = name_of(tokens[at])
+    top = [block for block in blocks(tokens, pairs) if _is_top(tokens, heading, pairs, block)]
+    for block in top:
+        first, end = block.clauses.get("FROM", (0, 0))
+        if first <= at < end and not _within_brackets(pairs, (first, end), at):
+            return block
+    if heading.verb == "CREATE" and not _creates_table(tokens, heading):
+        raise _refused(name, "a view or trigger", "call it in a statement of its own")
+    raise _refused(name, "a place inside a subquery or an expression", _KEEP)
+
+
+def _is_top(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], block: Block) -> bool:
+    if any(start < block.at < end for start, end in pairs.items()):
+        return False
+    if heading.verb == "SELECT":
+        return True
+    if heading.verb == "CREATE":
+        return _creates_table(tokens, heading)
+    return heading.verb in {"INSERT", "REPLACE"}
+
+
+def _creates_table(tokens: Sequence[Token], heading: Heading) -> bool:
+    words = [token.upper for token in tokens[heading.at + 1 : heading.at + 3]]
+    return words[:1] == ["TABLE"] or (words[:1] in (["TEMP"], ["TEMPORARY"]) and "TABLE" in words)
+
+
+def _within_brackets(pairs: dict[int, int], span: Span, at: int) -> bool:
+    return any(span[0] <= start < at < pairs[start] < span[1] for start in pairs)
+
+
+def _check_block(tokens: Sequence[Token], block: Block, pairs: dict[int, int], name: str) -> None:
+    if block.compound:
+        raise _refused(name, "UNION, INTERSECT or EXCEPT", _KEEP)
+    if "LIMIT" in block.clauses:
+        raise _refused(name, "LIMIT", _SUBSELECT.replace("SELECT ..", "SELECT .. LIMIT n"))
+    for clause in ("HAVING",):
+        if clause in block.clauses:
+            raise _refused(name, clause, _KEEP)
+    if block.distinct:
+        raise _refused(name, "DISTINCT", _KEEP)
+    for index in find(tokens, block.items, pairs, _STOPS_EARLY):
+        if index + 1 in pairs:
+            raise _refused(name, f"{tokens[index].text}()", _KEEP)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    item: Span | None
+    join: Span | None
+    """Tokens between the item and the function."""
+
+
+def _parts(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int) -> _Parts:
+    name = name_of(tokens[at])
+    span = block.clauses["FROM"]
+    if at + 1 not in pairs:
+        raise _refused(name, "a call without brackets", f"write its arguments: {name}('..')")
+    joins = list(find(tokens, span, pairs, _JOINS))
+    words = [tokens[index].upper for index in joins]
+    if _OUTER.intersection(words):
+        raise _refused(name, "an outer or natural join", _SUBSELECT)
+    if "ON" in words or "USING" in words:
+        raise _refused(name, "a join with ON or USING", "put the condition into WHERE")
+    first = at - (2 if _schema(tokens, at) is not None else 0)
+    if not joins:
+        return _Parts(None, None)
+    if joins[-1] != first - 1:
+        raise _refused(name, "a place before other tables", "name it last in FROM")
+    if words not in ([","], ["JOIN"], ["CROSS", "JOIN"], ["INNER", "JOIN"]):
+        raise _refused(name, "more than one item beside it", _SUBSELECT)
+    item = (span[0], joins[0])
+    opening = tokens[item[0]]
+    if opening.text == "(" and tokens[item[0] + 1].upper not in _SUBQUERY:
+        raise _refused(name, "a bracketed join", _SUBSELECT)
+    return _Parts(item, (joins[0], joins[-1] + 1))
+
+
+def _item_edits(tokens: Sequence[Token], parts: _Parts, pairs: dict[int, int]) -> list[Edit]:
+    if parts.item is None or parts.join is None:
+        return []
+    first, end = parts.item
+    body = _body_end(tokens, parts.item, pairs)
+    hint = next((i for i in range(body, end) if tokens[i].upper in _HINT), end)
+    if body < hint:
+        alias: str | None = tokens[hint - 1].text
+    else:
+        alias = None if first in pairs else tokens[_named(tokens, first, end)].text
+    closing = " LIMIT -1)" if alias is None else f" LIMIT -1) AS {alias}"
+    return [
+        insert(tokens[first].start, "(SELECT * FROM "),
+        Edit(tokens[body - 1].end, tokens[hint - 1].end, ""),
+        insert(tokens[end - 1].end, closing, rank=-1),
+        *_cross_join(tokens, parts.join),
+    ]
+
+
+_HINT = frozenset(("NOT", "INDEXED"))
+
+
+def _cross_join(tokens: Sequence[Token], join: Span) -> list[Edit]:
+    first, end = join
+    if tokens[first].upper == "CROSS":
+        return []
+    before = " " if tokens[first - 1].end == tokens[first].start else ""
+    behind = " " if tokens[end - 1].end == tokens[end].start else ""
+    words = f"{before}CROSS JOIN{behind}"
+    return [Edit(tokens[first].start, tokens[end - 1].end, words)]
+
+
+def _named(tokens: Sequence[Token], first: int, end: int) -> int:
+    return first + (2 if first + 2 < end and tokens[first + 1].text == "." else 0)
+
+
+def _body_end(tokens: Sequence[Token], item: Span, pairs: dict[int, int]) -> int:
+    """One behind ``name``, ``schema.name``, ``name(..)`` or ``(SELECT ..)``."""
+    first, end = item
+    if first in pairs:
+        return pairs[first] + 1
+    at = _named(tokens, first, end) + 1
+    return pairs[at] + 1 if at < end and at in pairs else at
+
+
+def _condition_edits(tokens: Sequence[Token], block: Block, pairs: dict[int, int]) -> list[Edit]:
+    """Each conjunct as ``(..) IS TRUE``: no OR, IN or EXISTS in it changes how often rows come."""
+    where = block.clauses.get("WHERE")
+    if where is None:
+        return []
+    edits = []
+    for first, end in conjuncts(tokens, where, pairs):
+        edits.append(insert(tokens[first].start, "("))
+        edits.append(insert(tokens[end - 1].end, ") IS TRUE", rank=-1))
+    return edits

@@ -1,0 +1,251 @@
+"""The front door: what is executed in place of a statement's text, and what is known about it.
+
+``text`` is the user's own with splices; ``plain`` the same without plans, for values that cannot
+travel as JSON and for texts that SQLite then refuses to prepare. Where nothing has to be spliced
+both are the very object that came in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.spec import times
+from sessions_vtab.sql.catalog import Catalog, OurTable
+from sessions_vtab.sql.effects import Effect, effect_of, mentioned
+from sessions_vtab.sql.headings import keep_headings
+from sessions_vtab.sql.lexer import Heading, Kind, Token, classify, name_of, tokenize
+from sessions_vtab.sql.parameters import Bindings, Numbering, bind, number
+from sessions_vtab.sql.plans import Plan
+from sessions_vtab.sql.returning import Returning, returning_of
+from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.splice import Edit, apply
+from sessions_vtab.sql.targets import Conflict, Target, conflict_of, target_of
+
+if TYPE_CHECKING:  # These import sqlglot, which most statements do not need.
+    from sessions_vtab.sql.analysis import Occurrence
+    from sessions_vtab.sql.conditions import TimeOperand
+
+__all__ = ["FrontDoor", "Rewritten", "rewrite"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """One statement, ready to be executed.
+
+    Attributes:
+        original: the text as it came.
+        text: what to execute: with plans, without RETURNING.
+        plain: what to execute where ``choose`` says so, or where ``text`` does not prepare.
+        heading: what kind of statement it is.
+        numbering: its parameters.
+        parameters: how many values ``text`` and ``plain`` take: the first of all.
+        plans: each plan by its words, which is the first argument the virtual table gets.
+        pushed: numbers of the parameters whose values travel in plans.
+        times: what has to be a time, because it is compared with a time column.
+        target: what it changes; None for a query.
+        table: the table behind the target, if it is ours.
+        returning: its RETURNING clause, if the target is ours.
+        conflict: what becomes of rows that exist already, if the target is ours.
+        effect: the function that acts, if it calls one: run it to its end before the first row.
+        occurrences: where our tables are read, in the order of the text, for explain.
+    """
+
+    original: str
+    text: str
+    plain: str
+    heading: Heading
+    numbering: Numbering
+    parameters: int
+    plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
+    pushed: frozenset[int] = frozenset()
+    times: tuple[TimeOperand, ...] = ()
+    target: Target | None = None
+    table: OurTable | None = None
+    returning: Returning | None = None
+    conflict: Conflict | None = None
+    effect: Effect | None = None
+    occurrences: tuple[Occurrence, ...] = ()
+
+    @property
+    def touched(self) -> bool:
+        """Whether the executed text differs: then its values must be a sequence, from ``bind``."""
+        return self.text is not self.original
+
+    def bind(self, bindings: Bindings) -> tuple[object, ...]:
+        """All values of the statement, by parameter number.
+
+        Raises:
+            MissingParameterError: too few values, or a name without one.
+            StatementError: too many values.
+            InvalidValueError: a value that is compared with a time column is no time.
+        """
+        values = bind(self.numbering, bindings)
+        for operand in self.times:
+            if operand.number is not None and values[operand.number - 1] is not None:
+                times.require(values[operand.number - 1], operand.column)
+        return values
+
+    def choose(self, values: Sequence[object]) -> str:
+        """The text to execute with these values, of which it takes the first ``parameters``."""
+        return self.text if self.may_push(values) else self.plain
+
+    def may_push(self, values: Sequence[object]) -> bool:
+        """Whether the values of the pushed parameters survive as JSON: no blobs, no infinity."""
+        return all(_travels(values[mine - 1]) for mine in self.pushed)
+
+
+class FrontDoor:
+    """Rewrites the statements of one connection and remembers them by their text.
+
+    Whoever executes CREATE, DROP, ALTER, ATTACH, DETACH or ROLLBACK calls ``clear``: names may mean
+    something else then.
+    """
+
+    def __init__(self, catalog: Catalog, size: int = 512) -> None:
+        self._rewrite = lru_cache(maxsize=size)(partial(rewrite, catalog=catalog))
+
+    def rewrite(self, text: str) -> Rewritten:
+        """As the function ``rewrite``; the same object for the same text."""
+        return self._rewrite(text)
+
+    def clear(self) -> None:
+        """Forgets all statements."""
+        self._rewrite.cache_clear()
+
+
+def rewrite(text: str, catalog: Catalog) -> Rewritten:
+    """Reads one statement and splices into it what its tables can use.
+
+    Args:
+        text: one statement, with or without its ``;``.
+        catalog: what its names mean.
+
+    Raises:
+        UnsupportedError: a function that acts in a place where SQLite does not promise one call a
+            row; INSERT OR REPLACE, DO UPDATE; ``_push``, ``_args`` or arguments on a table.
+        StatementError: what SQLite's own RETURNING refuses; a parameter number out of range.
+        InvalidValueError: a literal compared with a time column is no time.
+    """
+    tokens = tokenize(text)
+    heading, numbering = classify(tokens), number(tokens)
+    names = {name_of(t).lower() for t in tokens if t.kind is Kind.WORD or t.kind is Kind.QUOTED}
+    acts = not names.isdisjoint(catalog.effect_names)
+    ours = not names.isdisjoint(catalog.table_names)
+    if not acts and not ours:
+        return Rewritten(text, text, text, heading, numbering, numbering.count)
+    return _Door(text, tokens, heading, numbering, catalog).rewritten(acts=acts, ours=ours)
+
+
+@dataclass(slots=True)
+class _Door:
+    text: str
+    tokens: list[Token]
+    heading: Heading
+    numbering: Numbering
+    catalog: Catalog
+    pairs: dict[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pairs = partners(self.tokens)
+
+    def rewritten(self, *, acts: bool, ours: bool) -> Rewritten:
+        effect = self._effect() if acts else None
+        target = target_of(self.tokens, self.heading)
+        table = None if target is None else self.catalog.resolve(target.schema, target.name)
+        returning = conflict = None
+        if target is not None and table is not None:
+            returning = self._returning()
+            conflict = self._conflict(target, table)
+        base = [
+            *(effect.edits if effect else ()),
+            *(conflict.edits if conflict else ()),
+            *([returning.cut] if returning else ()),
+        ]
+        occurrences, timed, pushes, plans, pushed = self._pushes() if ours else _NO_PUSHES
+        plain = self._edited(base)
+        return Rewritten(
+            original=self.text,
+            text=self._edited([*base, *pushes]) if pushes else plain,
+            plain=plain,
+            heading=self.heading,
+            numbering=self.numbering,
+            parameters=self._parameters(returning),
+            plans=MappingProxyType(plans),
+            pushed=pushed,
+            times=tuple(dict.fromkeys(operand for operand in timed if operand.number is not None)),
+            target=target,
+            table=table,
+            returning=returning,
+            conflict=conflict,
+            effect=effect,
+            occurrences=tuple(occurrences),
+        )
+
+    def _effect(self) -> Effect | None:
+        known = self.catalog
+        found = mentioned(self.tokens, self.pairs, known.effect_names, known.is_effect)
+        return effect_of(self.tokens, self.heading, self.pairs, found) if found else None
+
+    def _returning(self) -> Returning | None:
+        return returning_of(self.text, self.tokens, self.heading, self.numbering, self.pairs)
+
+    def _conflict(self, target: Target, table: OurTable) -> Conflict:
+        name = table.table.name if target.schema is None else f"{target.schema}.{target.name}"
+        return conflict_of(self.tokens, self.heading, self.pairs, name)
+
+    def _parameters(self, returning: Returning | None) -> int:
+        """The largest number left in the text: SQLite wants exactly that many values."""
+        if returning is None:
+            return self.numbering.count
+        numbers = self.numbering.numbers.items()
+        kept = [mine for index, mine in numbers if self.tokens[index].start < returning.cut.start]
+        return max(kept, default=0)
+
+    def _pushes(self) -> _Pushes:
+        from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
+        from sessions_vtab.sql.carrier import carry  # noqa: PLC0415  # As above.
+
+        self._refuse_carrier()
+        occurrences, timed = analyse(
+            self.text, self.tokens, self.heading, self.numbering, self.pairs, self.catalog
+        )
+        for operand in timed:
+            if operand.number is None:
+                times.require(operand.value, operand.column)
+        edits, plans, pushed = carry(self.tokens, self.pairs, occurrences)
+        return occurrences, timed, edits, plans, pushed
+
+    def _refuse_carrier(self) -> None:
+        for token in self.tokens:
+            if token.kind in (Kind.WORD, Kind.QUOTED) and name_of(token).lower() in _CARRIER:
+                raise UnsupportedError(f"{token.text} is used by the engine; leave it out.")
+
+    def _edited(self, edits: Sequence[Edit]) -> str:
+        if not edits:
+            return self.text
+        every = [*self.numbering.edits(self.tokens), *edits]
+        every += keep_headings(self.text, self.tokens, self.pairs, every)
+        return apply(self.text, every)
+
+
+_Pushes = tuple[
+    "Sequence[Occurrence]",
+    "Sequence[TimeOperand]",
+    Sequence[Edit],
+    Mapping[str, Plan],
+    frozenset[int],
+]
+_NO_PUSHES: _Pushes = ((), (), (), {}, frozenset())
+_CARRIER = frozenset(("_push", "_args"))
+
+
+def _travels(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)

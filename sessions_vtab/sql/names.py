@@ -1,0 +1,115 @@
+"""Which table a column of a statement belongs to.
+
+SQLite's rules (https://sqlite.org/src/file/src/resolve.c): the innermost SELECT whose FROM has the
+name wins; its aliases come before the SELECTs around it. What cannot be decided is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sessions_vtab.schema.model import Column
+from sessions_vtab.sql.catalog import OurTable
+
+__all__ = ["Item", "Resolved", "Scope"]
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One item of a FROM clause.
+
+    Attributes:
+        label: alias or name in lower case, by which columns are qualified; None without one.
+        schema: schema as written, if there is no alias.
+        ours: our table; None for anything whose columns are not known.
+        at: index of the name's token; -1 for what is no table.
+        nullable: it is the right side of a LEFT JOIN.
+        target: it is what UPDATE or DELETE changes.
+    """
+
+    label: str | None
+    schema: str | None = None
+    ours: OurTable | None = None
+    at: int = -1
+    nullable: bool = False
+    target: bool = False
+
+
+class Resolved(NamedTuple):
+    """A column reference that is understood."""
+
+    item: Item
+    column: Column
+    outer: bool
+    """It belongs to a SELECT around the one that mentions it."""
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """The names one SELECT (or UPDATE, DELETE) can use.
+
+    Attributes:
+        items: of its FROM, from left to right.
+        outer: the scope around a subquery; None at the top, in CTEs and in FROM.
+        aliases: of its result columns, in lower case.
+        merged: it has NATURAL or USING: unqualified columns may belong to both sides.
+        opaque: it has a bracketed join, whose names are not followed.
+        fixed: it has RIGHT or FULL JOIN: no condition may move.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    outer: Scope | None = None
+    aliases: frozenset[str] = frozenset()
+    merged: bool = False
+    opaque: bool = False
+    fixed: bool = False
+
+    def resolve(self, column: str, label: str | None, schema: str | None) -> Resolved | None:
+        """The table a reference ``schema.label.column`` means; None where that is not certain."""
+        scope: Scope | None = self
+        while scope is not None and not scope.opaque:
+            candidates = scope.labelled(label, schema)
+            if label is not None:
+                if candidates:
+                    return _only(candidates, column, scope is not self)
+            else:
+                if scope.merged:
+                    return None
+                candidates = [item for item in candidates if _has(item, column)]
+                if candidates:
+                    return _only(candidates, column, scope is not self)
+                unknown = any(item.ours is None for item in scope.items)
+                if unknown or column.lower() in scope.aliases:
+                    return None
+            scope = scope.outer
+        return None
+
+    def labelled(self, label: str | None, schema: str | None) -> list[Item]:
+        """The items a qualifier may mean: all of them if there is none."""
+        if label is None:
+            return self.items
+        matching = [item for item in self.items if item.label == label.lower()]
+        if schema is None:
+            return matching
+        return [item for item in matching if (item.schema or "").lower() == schema.lower()]
+
+
+def _has(item: Item, column: str) -> bool:
+    return item.ours is not None and _spelled(item.ours, column) is not None
+
+
+def _spelled(ours: OurTable, column: str) -> str | None:
+    """The declared spelling of a column name; None if the table does not have it."""
+    if column in ours.table.positions:
+        return column
+    lowered = column.lower()
+    return next((name for name in ours.table.names if name.lower() == lowered), None)
+
+
+def _only(candidates: list[Item], column: str, outer: bool) -> Resolved | None:
+    ours = candidates[0].ours
+    if len(candidates) > 1 or ours is None:
+        return None
+    name = _spelled(ours, column)
+    return None if name is None else Resolved(candidates[0], ours.table.column(name), outer)

@@ -1,0 +1,183 @@
+"""Plans: what one table occurrence is told, as values and as words.
+
+The words are the first table-valued argument of the occurrence, and the name under which the
+virtual table finds the plan again. They are a function of everything in it, so that different plans
+never share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sessions_vtab.spec.predicate import (
+    BINARY,
+    AllOf,
+    AnyOf,
+    Compare,
+    Member,
+    Not,
+    Nothing,
+    Null,
+    Op,
+    Predicate,
+    Slot,
+)
+
+__all__ = ["Link", "Plan", "slots", "true_on_nulls", "with_slots", "words_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An equality through which another occurrence hands its rows to this one.
+
+    Attributes:
+        column: the column of this occurrence.
+        source: label of the other occurrence; its own plan carries it.
+        source_column: the column there.
+    """
+
+    column: str
+    source: str
+    source_column: str
+
+    def __str__(self) -> str:
+        return f"{self.column} FROM {self.source}.{self.source_column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the front door knows about one occurrence, for the virtual table.
+
+    ``Slot(i)`` in the predicate and ``?{i + 1}`` in the residual are element i of the JSON array
+    that is the second argument.
+
+    Attributes:
+        predicate: rows that do not match are not needed; None if SQLite offers all there is.
+        label: what other plans of the statement call this occurrence; empty if none does.
+        residual: SQL conditions on one row, columns qualified with the occurrence's alias as the
+            statement writes them: rows that fail one are rejected by SQLite afterwards.
+        links: from which occurrences its keys come.
+        limited: the rows that are wanted in the end are limited: look ahead with care.
+        alias: the name that the residual's columns are qualified with.
+    """
+
+    predicate: Predicate | None = None
+    label: str = ""
+    residual: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    limited: bool = False
+    alias: str = ""
+
+    @property
+    def words(self) -> str:
+        """The plan as one line of text, without values and without NUL."""
+        parts = [] if self.predicate is None else [words_of(self.predicate)]
+        parts += [str(link) for link in self.links]
+        if self.label:
+            wanted = " AND ".join(f"({text})" for text in self.residual)
+            name = self.alias if self.alias == self.label else f"{self.label} {self.alias}"
+            parts.append(f"FEEDS {name}" + (f" WHERE {wanted}" if wanted else ""))
+        if parts and self.limited and (self.links or self.label):
+            parts.append("LIMIT")
+        return "; ".join(parts)
+
+
+def words_of(predicate: Predicate) -> str:
+    """A predicate as SQL text, slots as ``?1``, ``?2``, ..; different predicates differ in it."""
+    match predicate:
+        case Compare(field, op, operand, collation):
+            return f"{field} {op.value} {_operand(operand)}{_collation(collation)}"
+        case Member(field, operands, negated, collation):
+            op = Op.NOT_IN if negated else Op.IN
+            listed = ", ".join(map(_operand, operands))
+            return f"{field} {op.value} ({listed}){_collation(collation)}"
+        case Null(field, negated):
+            return f"{field} {(Op.IS_NOT_NULL if negated else Op.IS_NULL).value}"
+        case AllOf(terms):
+            return " AND ".join(map(_bracketed, terms)) or "TRUE"
+        case AnyOf(terms):
+            return " OR ".join(map(_bracketed, terms)) or "FALSE"
+        case Not(term):
+            return f"NOT ({words_of(term)})"
+        case Nothing():
+            return "NOTHING"
+
+
+def _operand(operand: object) -> str:
+    return f"?{operand.index + 1}" if isinstance(operand, Slot) else repr(operand)
+
+
+def _collation(collation: str) -> str:
+    return "" if collation == BINARY else f" COLLATE {collation}"
+
+
+def _bracketed(term: Predicate) -> str:
+    words = words_of(term)
+    return f"({words})" if isinstance(term, AllOf | AnyOf) else words
+
+
+def slots(predicate: Predicate) -> Iterator[int]:
+    """Indexes of a predicate's slots, from left to right."""
+    match predicate:
+        case Compare(_, _, Slot(index)):
+            yield index
+        case Member(_, operands):
+            yield from (operand.index for operand in operands if isinstance(operand, Slot))
+        case AllOf(terms) | AnyOf(terms):
+            for term in terms:
+                yield from slots(term)
+        case Not(term):
+            yield from slots(term)
+        case _:
+            return
+
+
+def with_slots(predicate: Predicate, places: Mapping[int, int]) -> Predicate:
+    """The predicate with its slots renumbered."""
+    match predicate:
+        case Compare(field, op, Slot(index), collation):
+            return Compare(field, op, Slot(places[index]), collation)
+        case Member(field, operands, negated, collation):
+            moved = tuple(
+                Slot(places[operand.index]) if isinstance(operand, Slot) else operand
+                for operand in operands
+            )
+            return Member(field, moved, negated, collation)
+        case AllOf(terms):
+            return AllOf(tuple(with_slots(term, places) for term in terms))
+        case AnyOf(terms):
+            return AnyOf(tuple(with_slots(term, places) for term in terms))
+        case Not(term):
+            return Not(with_slots(term, places))
+        case _:
+            return predicate
+
+
+def true_on_nulls(predicate: Predicate) -> bool | None:
+    """What a predicate says of a row that is all NULL; None for unknown.
+
+    Only a condition that is not true of it may be moved to the right side of a LEFT JOIN.
+    """
+    match predicate:
+        case Null(_, negated):
+            return not negated
+        case AllOf(terms):
+            return _all([true_on_nulls(term) for term in terms])
+        case AnyOf(terms):
+            found = _all([_not(true_on_nulls(term)) for term in terms])
+            return _not(found)
+        case Not(term):
+            return _not(true_on_nulls(term))
+        case Nothing():
+            return False
+        case _:
+            return None
+
+
+def _all(values: list[bool | None]) -> bool | None:
+    return False if False in values else None if None in values else True
+
+
+def _not(value: bool | None) -> bool | None:
+    return None if value is None else not value

@@ -1,0 +1,158 @@
+"""RETURNING taken off a statement, so that it can be answered with what the server said.
+
+The statement without it is executed; its rows are captured; then the list is evaluated by SQLite
+as ``SELECT <list> FROM <captured rows> AS <target>``. The rules of SQLite's own RETURNING hold:
+https://sqlite.org/lang_returning.html#limitations_and_caveats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
+from sessions_vtab.sql.headings import keep_items
+from sessions_vtab.sql.lexer import Heading, Kind, Token, classify, tokenize
+from sessions_vtab.sql.parameters import Numbering, number
+from sessions_vtab.sql.shapes import Span, commas, find, partners
+from sessions_vtab.sql.splice import Edit, apply
+from sessions_vtab.sql.targets import Target, target_of
+
+__all__ = ["Returning", "returning_of", "select_text", "split_returning"]
+
+_RETURNING = frozenset(("RETURNING",))
+_SUBQUERY = frozenset(("SELECT", "VALUES", "WITH"))
+_ROWID = frozenset(("ROWID", "_ROWID_", "OID"))
+_AGGREGATES = frozenset(
+    (
+        *("AVG", "COUNT", "GROUP_CONCAT", "STRING_AGG", "SUM", "TOTAL", "MEDIAN", "PERCENTILE"),
+        *("PERCENTILE_CONT", "PERCENTILE_DISC", "JSON_GROUP_ARRAY", "JSON_GROUP_OBJECT"),
+        *("JSONB_GROUP_ARRAY", "JSONB_GROUP_OBJECT"),
+    )
+)
+_ONE_ARGUMENT = frozenset(("MIN", "MAX"))
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """A RETURNING clause.
+
+    Attributes:
+        target: the table that is changed.
+        select_list: the list, parameters as ``?N``, with the original headings.
+        parameters: the largest parameter number in the list: it is executed with that many values.
+        cut: the edit that takes the clause off the statement.
+    """
+
+    target: Target
+    select_list: str
+    parameters: int
+    cut: Edit
+
+
+def returning_of(
+    text: str,
+    tokens: Sequence[Token],
+    heading: Heading,
+    numbering: Numbering,
+    pairs: dict[int, int],
+) -> Returning | None:
+    """The RETURNING clause of a statement; None if it has none.
+
+    Raises:
+        UnsupportedError: aggregates, window functions and ``table.*`` in the list.
+        UnknownNameError: ``rowid`` in the list.
+    """
+    target = target_of(tokens, heading)
+    if target is None:
+        return None
+    places = list(find(tokens, (target.end, len(tokens)), pairs, _RETURNING))
+    if not places or tokens[places[-1] - 1].text == ".":
+        return None
+    at = places[-1]
+    end = len(tokens) - (tokens[-1].text == ";")
+    if at + 1 >= end:
+        return None
+    span = (at + 1, end)
+    items = commas(tokens, span, pairs)
+    _check(tokens, items, pairs)
+    used = [mine for index, mine in numbering.numbers.items() if at < index]
+    return Returning(
+        target,
+        _list_text(text, tokens, items, numbering),
+        max(used, default=0),
+        Edit(tokens[at - 1].end, tokens[end - 1].end, ""),
+    )
+
+
+def select_text(returning: Returning, source: str) -> str:
+    """The statement that evaluates the list over captured rows.
+
+    Args:
+        returning: the clause.
+        source: what holds the captured rows, as written behind FROM.
+    """
+    label = returning.target.label.replace('"', '""')
+    return f'SELECT {returning.select_list} FROM {source} AS "{label}"'
+
+
+def split_returning(text: str) -> tuple[str, Returning] | None:
+    """The numbered statement without its RETURNING, and the clause; None if it has none."""
+    tokens = tokenize(text)
+    numbering = number(tokens)
+    found = returning_of(text, tokens, classify(tokens), numbering, partners(tokens))
+    if found is None:
+        return None
+    return apply(text, [*numbering.edits(tokens), found.cut]), found
+
+
+def _list_text(
+    text: str, tokens: Sequence[Token], items: Sequence[Span], numbering: Numbering
+) -> str:
+    start, end = tokens[items[0][0]].start, tokens[items[-1][1] - 1].end
+    edits = [edit for edit in numbering.edits(tokens) if start <= edit.start < end]
+    edits += keep_items(text, tokens, items, edits)
+    moved = [Edit(at - start, to - start, new, rank) for at, to, new, rank in edits]
+    return apply(text[start:end], moved)
+
+
+def _check(tokens: Sequence[Token], items: Sequence[Span], pairs: dict[int, int]) -> None:
+    for first, end in items:
+        if first >= end:
+            raise StatementError("RETURNING: an expression is missing.")
+        for index in _outside_subqueries(tokens, (first, end), pairs):
+            _check_token(tokens, index, pairs)
+
+
+def _outside_subqueries(
+    tokens: Sequence[Token], span: Span, pairs: dict[int, int]
+) -> Iterator[int]:
+    index, end = span
+    while index < end:
+        if index in pairs and tokens[index + 1].upper in _SUBQUERY:
+            index = pairs[index]
+        else:
+            yield index
+        index += 1
+
+
+def _check_token(tokens: Sequence[Token], index: int, pairs: dict[int, int]) -> None:
+    token = tokens[index]
+    if token.text == "*" and tokens[index - 1].text == ".":
+        raise UnsupportedError('RETURNING may not use "TABLE.*" wildcards; write * or the columns.')
+    called = index + 1 in pairs and token.kind is Kind.WORD
+    if called and _aggregates(tokens, index, pairs):
+        raise UnsupportedError(
+            f"RETURNING may not use the aggregate or window function {token.text}():"
+            " it answers one row for each row written."
+        )
+    if token.upper in _ROWID and not called and token.kind is not Kind.STRING:
+        raise UnknownNameError(f"no such column: {token.text} (the table is WITHOUT ROWID)")
+
+
+def _aggregates(tokens: Sequence[Token], index: int, pairs: dict[int, int]) -> bool:
+    name, closing = tokens[index].upper, pairs[index + 1]
+    follows = tokens[closing + 1].upper if closing + 1 < len(tokens) else ""
+    if name in _AGGREGATES or follows in {"OVER", "FILTER"}:
+        return True
+    return name in _ONE_ARGUMENT and len(commas(tokens, (index + 2, closing), pairs)) == 1

@@ -1,0 +1,167 @@
+"""The shape of a statement, from its tokens: matching brackets, and the clauses of each SELECT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sessions_vtab.sql.lexer import Kind, Token
+
+__all__ = ["Block", "Span", "blocks", "commas", "conjuncts", "find", "partners"]
+
+Span = tuple[int, int]
+"""Token indexes: first, and one behind the last."""
+
+_CLAUSES = frozenset(("FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT"))
+_COMPOUND = frozenset(("UNION", "INTERSECT", "EXCEPT"))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One SELECT without its neighbours in a compound.
+
+    Attributes:
+        at: index of the SELECT token.
+        end: one behind its last token.
+        items: span of its result columns, without DISTINCT or ALL.
+        clauses: span of each clause by its first keyword, without the keywords. ORDER and LIMIT
+            are those of the whole compound, found on its last SELECT.
+        distinct: it says DISTINCT.
+        compound: it is part of a UNION, INTERSECT or EXCEPT.
+    """
+
+    at: int
+    end: int
+    items: Span
+    clauses: dict[str, Span]
+    distinct: bool
+    compound: bool
+
+
+def partners(tokens: Sequence[Token]) -> dict[int, int]:
+    """The index of the closing bracket for each opening one; unmatched ones are left out."""
+    open_brackets: list[int] = []
+    pairs: dict[int, int] = {}
+    for index, token in enumerate(tokens):
+        if token.text == "(":
+            open_brackets.append(index)
+        elif token.text == ")" and open_brackets:
+            pairs[open_brackets.pop()] = index
+    return pairs
+
+
+def find(
+    tokens: Sequence[Token], span: Span, pairs: dict[int, int], words: frozenset[str]
+) -> Iterator[int]:
+    """Indexes of tokens in ``words`` within a span, outside of any bracket that opens in it."""
+    index, end = span
+    while index < end:
+        token = tokens[index]
+        if token.text == "(" and index in pairs:
+            index = pairs[index]
+        elif token.upper in words and token.kind in (Kind.WORD, Kind.OPERATOR):
+            yield index
+        index += 1
+
+
+_COMMA = frozenset((",",))
+
+
+def commas(tokens: Sequence[Token], span: Span, pairs: dict[int, int]) -> list[Span]:
+    """The parts of a span between its commas; none for an empty span."""
+    return _cut(span, list(find(tokens, span, pairs, _COMMA)))
+
+
+def _cut(span: Span, places: list[int]) -> list[Span]:
+    if span[0] >= span[1]:
+        return []
+    starts = [span[0], *(place + 1 for place in places)]
+    return list(zip(starts, [*places, span[1]], strict=True))
+
+
+_LOGIC = frozenset(("AND", "OR", "BETWEEN", "CASE", "END"))
+
+
+def conjuncts(tokens: Sequence[Token], span: Span, pairs: dict[int, int]) -> list[Span]:
+    """The parts of a condition that AND joins; the whole span if OR is weaker than its ANDs."""
+    places: list[int] = []
+    pending = depth = 0
+    for index in find(tokens, span, pairs, _LOGIC):
+        word = tokens[index].upper
+        depth += (word == "CASE") - (word == "END")
+        if depth or word in {"CASE", "END"}:
+            continue
+        if word == "OR":
+            return _cut(span, [])
+        if word == "BETWEEN":
+            pending += 1
+        elif pending:
+            pending -= 1
+        else:
+            places.append(index)
+    return _cut(span, places)
+
+
+def blocks(tokens: Sequence[Token], pairs: dict[int, int]) -> list[Block]:
+    """Every SELECT of a statement, in the order of the text."""
+    closing = _closing(tokens, pairs)
+    return [
+        _block(tokens, index, closing[index], pairs)
+        for index, token in enumerate(tokens)
+        if token.upper == "SELECT" and token.kind is Kind.WORD
+    ]
+
+
+def _closing(tokens: Sequence[Token], pairs: dict[int, int]) -> list[int]:
+    """For each token the index of the bracket that closes around it, or the number of tokens."""
+    ends: list[int] = [len(tokens)]
+    result = []
+    for index in range(len(tokens)):
+        if len(ends) > 1 and index == ends[-1]:
+            ends.pop()
+        result.append(ends[-1])
+        if index in pairs:
+            ends.append(pairs[index])
+    return result
+
+
+_AFTER = frozenset(("RETURNING", ";", "SELECT", "CONFLICT"))
+_STOPS = _CLAUSES | _COMPOUND | _AFTER
+
+
+def _block(tokens: Sequence[Token], at: int, limit: int, pairs: dict[int, int]) -> Block:
+    marks: list[int] = []
+    end, compound = limit, _behind_compound(tokens, at)
+    for index in find(tokens, (at + 1, limit), pairs, _STOPS):
+        word = tokens[index].upper
+        if word == "FROM" and tokens[index - 1].upper == "DISTINCT" and index > at + 2:
+            continue
+        if word in _COMPOUND or word in _AFTER:
+            end, compound = index - (word == "CONFLICT"), compound or word in _COMPOUND
+            break
+        if tokens[index + 1 : index + 2] and _is_clause(tokens, index):
+            marks.append(index)
+    first = at + 1
+    distinct = first < limit and tokens[first].upper == "DISTINCT"
+    if distinct or (first < limit and tokens[first].upper == "ALL"):
+        first += 1
+    bounds = [*marks, end]
+    clauses = {
+        tokens[mark].upper: (mark + 1 + (tokens[mark].upper in {"GROUP", "ORDER"}), bounds[n + 1])
+        for n, mark in enumerate(marks)
+    }
+    return Block(at, end, (first, bounds[0]), clauses, distinct, compound)
+
+
+def _behind_compound(tokens: Sequence[Token], at: int) -> bool:
+    return at > 0 and tokens[at - 1].upper in {*_COMPOUND, "ALL"}
+
+
+def _is_clause(tokens: Sequence[Token], index: int) -> bool:
+    """GROUP and ORDER need BY; a column may be called ``window``."""
+    word = tokens[index].upper
+    if word in {"GROUP", "ORDER"}:
+        return tokens[index + 1].upper == "BY"
+    if word == "WINDOW":
+        return tokens[index + 2 : index + 3] != [] and tokens[index + 2].upper == "AS"
+    return tokens[index - 1].text != "."

@@ -1,0 +1,154 @@
+"""What INSERT, UPDATE and DELETE write to, and what they say about conflicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
+from sessions_vtab.sql.shapes import commas, find
+from sessions_vtab.sql.splice import Edit, insert
+
+__all__ = ["Conflict", "Target", "conflict_of", "target_of"]
+
+_NAMES = frozenset((Kind.WORD, Kind.QUOTED, Kind.STRING))
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The table a statement changes.
+
+    Attributes:
+        schema: as named before the dot; None if it was not.
+        name: the table's name.
+        alias: the name behind AS; None if there is none.
+        at: index of the name's token.
+        end: one behind the last token of name and alias.
+    """
+
+    schema: str | None
+    name: str
+    alias: str | None
+    at: int
+    end: int
+
+    @property
+    def label(self) -> str:
+        """How columns of it are qualified."""
+        return self.alias or self.name
+
+
+def target_of(tokens: Sequence[Token], heading: Heading) -> Target | None:
+    """The target of a statement; None if it is no INSERT, REPLACE, UPDATE or DELETE."""
+    if not heading.changes:
+        return None
+    at = heading.at + 1
+    if _word(tokens, at) == "OR":
+        at += 2
+    if _word(tokens, at) in {"INTO", "FROM"}:
+        at += 1
+    schema = None
+    if _text(tokens, at + 1) == ".":
+        schema, at = name_of(tokens[at]), at + 2
+    if at >= len(tokens) or tokens[at].kind not in _NAMES:
+        return None
+    aliased = _word(tokens, at + 1) == "AS" and at + 2 < len(tokens)
+    alias = name_of(tokens[at + 2]) if aliased else None
+    return Target(schema, name_of(tokens[at]), alias, at, at + (3 if aliased else 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What is to happen to a row that exists already.
+
+    Attributes:
+        action: IGNORE, ABORT, FAIL or ROLLBACK; empty where the statement does not say.
+        columns: the columns ON CONFLICT names, in lower case; empty for any.
+        edits: what turns ON CONFLICT DO NOTHING into OR IGNORE.
+    """
+
+    action: str = ""
+    columns: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
+
+
+_NONE = Conflict()
+_CONFLICT = frozenset(("CONFLICT",))
+
+
+def conflict_of(
+    tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], table: str
+) -> Conflict:
+    """The conflict clause of an INSERT, REPLACE or UPDATE.
+
+    Args:
+        tokens: of the statement.
+        heading: of the statement.
+        pairs: matching brackets.
+        table: ``schema.table`` for the error.
+
+    Raises:
+        UnsupportedError: REPLACE and DO UPDATE, which a session service does not have.
+    """
+    verb = tokens[heading.at]
+    action = _word(tokens, heading.at + 2) if _word(tokens, heading.at + 1) == "OR" else ""
+    if verb.upper == "REPLACE" or (verb.upper == "INSERT" and action == "REPLACE"):
+        raise _refused(table, "REPLACE")
+    clauses = _clauses(tokens, heading, pairs)
+    if not clauses:
+        return Conflict(action) if action else _NONE
+    columns: tuple[str, ...] = ()
+    for start, end in clauses:
+        columns = columns or _columns(tokens, start, pairs)
+        if [token.upper for token in tokens[end - 2 : end]] != ["DO", "NOTHING"]:
+            raise _refused(table, "ON CONFLICT DO UPDATE")
+    cut = Edit(tokens[clauses[0][0] - 1].end, tokens[clauses[-1][1] - 1].end, "")
+    return Conflict("IGNORE", columns, (_ignore(tokens, heading, action), cut))
+
+
+def _ignore(tokens: Sequence[Token], heading: Heading, action: str) -> Edit:
+    if action:
+        old = tokens[heading.at + 2]
+        return Edit(old.start, old.end, "IGNORE")
+    return insert(tokens[heading.at].end, " OR IGNORE")
+
+
+def _clauses(
+    tokens: Sequence[Token], heading: Heading, pairs: dict[int, int]
+) -> list[tuple[int, int]]:
+    """Spans of the ON CONFLICT clauses, which are the last thing before RETURNING."""
+    stop = next(find(tokens, (heading.at, len(tokens)), pairs, _LAST), len(tokens))
+    starts = [
+        index - 1
+        for index in find(tokens, (heading.at, stop), pairs, _CONFLICT)
+        if tokens[index - 1].upper == "ON" and _text(tokens, index + 1).upper() in {"DO", "("}
+    ]
+    return list(zip(starts, [*starts, stop][1:], strict=True))
+
+
+_LAST = frozenset(("RETURNING", ";"))
+
+
+def _columns(tokens: Sequence[Token], start: int, pairs: dict[int, int]) -> tuple[str, ...]:
+    bracket = start + 2
+    if bracket not in pairs:
+        return ()
+    parts = commas(tokens, (bracket + 1, pairs[bracket]), pairs)
+    return tuple(name_of(tokens[first]).lower() for first, _ in parts)
+
+
+def _refused(table: str, what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{table}: {what} is not possible, because the service has no such call."
+        f" Use UPDATE {table} SET .. for rows that exist,"
+        " or INSERT OR IGNORE to skip them."
+    )
+
+
+def _word(tokens: Sequence[Token], index: int) -> str:
+    return tokens[index].upper if index < len(tokens) else ""
+
+
+def _text(tokens: Sequence[Token], index: int) -> str:
+    return tokens[index].text if index < len(tokens) else ""

@@ -1,0 +1,345 @@
+"""The conformance suite: one list of queries against a backend's tables and the oracle.
+
+What runs is decided by what a backend declares, never by its name. The author of a backend in any
+repository uses it from pytest like this::
+
+    import pytest
+    import sessions_vtab
+    from sessions_vtab.testing.conformance import SHAPES, Suite
+
+    @pytest.fixture(scope="module")
+    def suite():
+        with sessions_vtab.connect("mybackend://...") as connection:
+            ...                                   # fill it: hostile.load(), or seed the emulator
+            yield Suite(connection, "mybackend")  # reads every row once, into the oracle
+
+    @pytest.mark.parametrize("shape", SHAPES, ids=str)
+    def test_answers_as_the_oracle(suite, shape):
+        suite.check(shape)                        # skips what the backend cannot be asked
+
+    def test_sends_what_it_declares_and_nothing_else(suite):
+        suite.check_operators()
+
+``run_suite(connection, "mybackend")`` does all of it without pytest and returns the failures.
+``generator`` adds random statements of the same grammar. Where an emulator logs its requests, pass
+``sent`` to ``check_operators`` and compare the log with what was declared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.schema.model import Column, ColumnType, Table
+from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.capability import AccessPath
+from sessions_vtab.spec.predicate import Op
+from sessions_vtab.spec.scan import Page, Scan
+from sessions_vtab.testing.declared import undeclared
+from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
+from sessions_vtab.testing.shapes import NATIVE_TABLES, SHAPES, Shape
+
+__all__ = ["SHAPES", "NotApplicable", "Probe", "Shape", "Suite", "run_suite"]
+
+_TABLE: Final = re.compile(r"\{(sessions|events)\}")
+_STAR: Final = re.compile(r"\{(\w)\.\*\}")
+_WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
+_STAR_TABLES: Final = {"s": "sessions", "e": "events"}
+_TABLES: Final = ("sessions", "events")
+
+_OPERATORS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.LIKE, Op.GLOB, Op.IN)
+_NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
+_LITERALS: Final = {
+    ColumnType.TEXT: "'a'",
+    ColumnType.JSON: "'{}'",
+    ColumnType.BLOB: "'a'",
+    ColumnType.TIME: "'2026-01-01'",
+    ColumnType.INTEGER: "1",
+    ColumnType.REAL: "1.5",
+    ColumnType.BOOLEAN: "1",
+}
+
+
+class NotApplicable(Exception):  # noqa: N818  # It is no error: see ``Suite.check``.
+    """A shape needs what the backend does not declare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One operator on one column, as a statement of its own.
+
+    Attributes:
+        table: name of the table.
+        column: name of the column.
+        op: the operator.
+        sql: the statement.
+    """
+
+    table: str
+    column: str
+    op: Op
+    sql: str
+
+
+class Suite:
+    """The tables of one source beside an oracle with the same rows.
+
+    Args:
+        connection: a connection of ``connect()``; for one of ``register()`` pass ``resources``.
+        source: name of the source: the schema its tables are in.
+        resources: the backend's tables by name; taken from the connection unless given.
+    """
+
+    def __init__(
+        self, connection: Any, source: str, resources: Mapping[str, Resource] | None = None
+    ) -> None:
+        self.connection = connection
+        self.source = source
+        self.resources = (
+            connection.sources[source].backend.resources if resources is None else resources
+        )
+        self.oracle = Oracle()
+        for name in _TABLES:
+            if name in self.resources and self._listable(name):
+                table = self.resources[name].table
+                self.oracle.add(table, self._rows(table))
+        connection.execute(NATIVE_TABLES)
+        self.oracle.connection.execute(NATIVE_TABLES)
+
+    def applies(self, shape: Shape) -> str | None:
+        """Why a shape cannot be asked of this backend; None if it can."""
+        for name in sorted(set(_TABLE.findall(shape.setup + shape.sql))):
+            if name not in self.resources:
+                return f"no table {name}"
+            if not self._listable(name, shape.keyed):
+                return f"no path of {name} reads all rows"
+        for column in shape.columns:
+            table, _, name = column.partition(".")
+            if name not in self.resources[table].table.positions:
+                return f"no column {column}"
+        return None
+
+    def check(self, shape: Shape) -> None:
+        """Compares the two answers.
+
+        Raises:
+            AssertionError: they differ; the message has the statement and the rows.
+            NotApplicable: the backend does not declare what the shape needs. Under pytest the
+                test is skipped instead.
+        """
+        reason = self.applies(shape)
+        if reason is not None:
+            _skip(f"{shape}: {reason}")
+        with self._prepared(shape):
+            self.compare(
+                f"{shape.sql} {shape.limit}".rstrip(),
+                shape.bindings,
+                shape.compare,
+                keys=shape.keys,
+                unlimited=shape.sql,
+            )
+
+    def compare(
+        self,
+        sql: str,
+        bindings: Any,
+        how: Comparison,
+        *,
+        keys: tuple[int, ...] = (),
+        unlimited: str = "",
+    ) -> None:
+        """Asks both and raises AssertionError if the answers differ.
+
+        Args:
+            sql: a statement with placeholders for the tables.
+            bindings: a sequence or mapping.
+            how: how the answers are compared.
+            keys: see ``oracle.difference``.
+            unlimited: for SUBSET, the statement without its LIMIT.
+        """
+        got = self.connection.execute(self.text(sql), bindings).fetchall()
+        expected = self.oracle.ask(self.native_text(sql), bindings)
+        allowed: Answer = ()
+        if how is Comparison.SUBSET:
+            allowed = self.oracle.ask(self.native_text(unlimited), bindings)
+        wrong = difference(got, expected, how, keys=keys, allowed=allowed)
+        if wrong is not None:
+            plan = self.plans(self.text(sql), bindings)
+            raise AssertionError(f"{self.text(sql)}\n{bindings!r:.200}\n{wrong}\n{plan}")
+
+    def check_operators(self, sent: Callable[[Probe, bool], None] | None = None) -> int:
+        """Proves that declared operators are sent and others never.
+
+        For each column and operator: the words of the plan, and the scan that reaches the backend,
+        hold the condition exactly if the path in use declares it.
+
+        Args:
+            sent: called after each probe has run, with whether its condition was sent; a place to
+                look into an emulator's log.
+
+        Returns:
+            How many probes were made.
+        """
+        count = 0
+        for probe in self.probes():
+            count += 1
+            was_sent = self._check_probe(probe)
+            if sent is not None:
+                sent(probe, was_sent)
+        return count
+
+    def probes(self) -> Iterator[Probe]:
+        """A probe for each operator on each column of each table that can be listed."""
+        for name, resource in self.resources.items():
+            if not self._listable(name):
+                continue
+            for column in resource.table.columns:
+                # SQLite itself answers whether a key is NULL.
+                ops = _OPERATORS if column.name == resource.table.key else (*_OPERATORS, *_NULLITY)
+                for op in () if column.parameter else ops:
+                    condition = _condition(column, op)
+                    sql = f"SELECT * FROM {self._name(name)} WHERE {condition}"
+                    yield Probe(name, column.name, op, sql)
+
+    def plans(self, text: str, bindings: Any = None) -> list[str]:
+        """The words of every scan of ours in a statement's plan."""
+        rows = self.connection.execute(
+            f"EXPLAIN QUERY PLAN {text}", bindings, can_cache=False
+        ).fetchall()
+        found = (_WORDS.search(detail) for *_, detail in rows)
+        return [match[1] for match in found if match]
+
+    @contextmanager
+    def recorded(self) -> Iterator[list[tuple[Resource, Scan]]]:
+        """Records every scan that reaches the backend while the block runs."""
+        scans: list[tuple[Resource, Scan]] = []
+
+        def scan(resource: Resource, plain: Any, asked: Scan, context: Context) -> Iterator[Page]:
+            scans.append((resource, asked))
+            pages: Iterator[Page] = plain(asked, context)
+            return pages
+
+        originals = [(resource, resource.scan) for resource in self.resources.values()]
+        for resource, plain in originals:
+            vars(resource)["scan"] = partial(scan, resource, plain)
+        try:
+            yield scans
+        finally:
+            for resource, _ in originals:
+                del vars(resource)["scan"]
+
+    def text(self, sql: str) -> str:
+        """A statement with the names of the source's tables."""
+        return _STAR.sub(r"\1.*", _TABLE.sub(lambda match: self._name(match[1]), sql))
+
+    def native_text(self, sql: str) -> str:
+        """A statement with the names of the oracle's tables."""
+
+        def columns(match: re.Match[str]) -> str:
+            visible = self.resources[_STAR_TABLES[match[1]]].table.visible
+            return ", ".join(f"{match[1]}.{quoted(column.name)}" for column in visible)
+
+        return _STAR.sub(columns, _TABLE.sub(r"main.\1", sql))
+
+    def close(self) -> None:
+        """Closes the oracle; the connection stays open."""
+        self.oracle.close()
+
+    def _check_probe(self, probe: Probe) -> bool:
+        resource = self.resources[probe.table]
+        (words,) = self.plans(probe.sql) or [""]
+        name, _, rest = words.partition("; ")
+        (path,) = (path for path in resource.capability.paths if path.name == name)
+        with self.recorded() as scans:
+            self.connection.execute(probe.sql).fetchall()
+        was_sent = any(
+            part.startswith("sent: ") and _mentions(part[6:], probe) for part in rest.split("; ")
+        )
+        if was_sent != _declares(path, probe):
+            verb = "is" if was_sent else "is not"
+            raise AssertionError(f"{probe.sql}: {probe.op} {verb} sent, against the declaration")
+        for one, scan in scans:
+            wrong = undeclared(scan)
+            if wrong is not None:
+                raise AssertionError(f"{probe.sql}: {one.table.name} was sent {wrong}, undeclared")
+        return was_sent
+
+    @contextmanager
+    def _prepared(self, shape: Shape) -> Iterator[None]:
+        if not shape.setup:
+            yield
+            return
+        self.connection.execute(self.text(shape.setup))
+        self.oracle.connection.execute(self.native_text(shape.setup))
+        try:
+            yield
+        finally:
+            self.connection.execute(shape.teardown)
+            self.oracle.connection.execute(shape.teardown)
+
+    def _listable(self, name: str, keyed: frozenset[str] = frozenset()) -> bool:
+        paths = self.resources[name].capability.paths
+        return any(keyed.issuperset(path.keys) for path in paths)
+
+    def _name(self, table: str) -> str:
+        return f"{quoted(self.source)}.{quoted(table)}"
+
+    def _rows(self, table: Table) -> Answer:
+        """Every row, with NULL for parameters, which have no values of their own."""
+        names = ", ".join(
+            "NULL" if column.parameter else quoted(column.name) for column in table.columns
+        )
+        rows: Answer = self.connection.execute(
+            f"SELECT {names} FROM {self._name(table.name)}"
+        ).fetchall()
+        return rows
+
+
+def run_suite(connection: Any, source: str) -> list[str]:
+    """Runs every shape that applies, and the operators; returns what failed, in words."""
+    suite = Suite(connection, source)
+    failures = []
+    for shape in SHAPES:
+        if suite.applies(shape) is None:
+            try:
+                suite.check(shape)
+            except AssertionError as error:
+                failures.append(f"{shape}: {error}")
+    try:
+        suite.check_operators()
+    except AssertionError as error:
+        failures.append(str(error))
+    suite.close()
+    return failures
+
+
+def _condition(column: Column, op: Op) -> str:
+    literal = _LITERALS[column.type]
+    value = {Op.IN: f"({literal}, {literal})", Op.IS_NULL: "", Op.IS_NOT_NULL: ""}
+    return f"{quoted(column.name)} {op} {value.get(op, literal)}".rstrip()
+
+
+def _declares(path: AccessPath, probe: Probe) -> bool:
+    declared = path.filter_for(probe.column)
+    if declared is not None:
+        return probe.op in declared.ops
+    return probe.column in path.keys and probe.op in {Op.EQ, Op.IN}
+
+
+def _mentions(sent: str, probe: Probe) -> bool:
+    return any(term.startswith(f"{probe.column} {probe.op}") for term in sent.split(" AND "))
+
+
+def _skip(reason: str) -> None:
+    """Skips under pytest; raises NotApplicable elsewhere."""
+    import sys  # noqa: PLC0415  # Only here: pytest is no dependency of the package.
+
+    pytest: Any = sys.modules.get("pytest")
+    if pytest is None:
+        raise NotApplicable(reason)
+    pytest.skip(reason)

@@ -1,0 +1,40 @@
+"""Whether a scan asks only for what its path declares."""
+
+from __future__ import annotations
+
+from sessions_vtab.plan.pushdown import project
+from sessions_vtab.plan.words import predicate_words
+from sessions_vtab.spec.capability import EQUALITY
+from sessions_vtab.spec.predicate import AllOf, Compare, Member, Op, Predicate
+from sessions_vtab.spec.scan import Scan
+
+__all__ = ["undeclared"]
+
+
+def undeclared(scan: Scan) -> str | None:
+    """The first condition or order of a scan that its path does not declare, in words."""
+    for term in _terms(scan.where):
+        if not _is_key(term, scan) and project(term, scan.path) != term:
+            return predicate_words(term)
+    for order in scan.order:
+        single = scan.path.unique
+        if order.column not in scan.path.orders and not single:
+            return f"order by {order.column}"
+    if scan.offset and not scan.path.offset:
+        return "offset"
+    return None
+
+
+def _terms(predicate: Predicate) -> tuple[Predicate, ...]:
+    return predicate.terms if isinstance(predicate, AllOf) else (predicate,)
+
+
+def _is_key(term: Predicate, scan: Scan) -> bool:
+    """Keys need no filter: they are what the path is for."""
+    match term:
+        case Compare(field, Op() as op):
+            return field.key is None and field.column in scan.path.keys and op in EQUALITY
+        case Member(field, _, negated):
+            return field.key is None and field.column in scan.path.keys and not negated
+        case _:
+            return False

@@ -1,0 +1,159 @@
+"""Running it: start, stop without a trace, the data file, the command."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from sessions_vtab.emulator.serve import main, running
+from sessions_vtab.emulator.settings import Settings
+
+
+def threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if "emulator" in thread.name}
+
+
+def test_it_stops_without_a_trace() -> None:
+    before = threads()
+    with running() as emulator, httpx.Client(trust_env=False) as client:
+        address = httpx.URL(emulator.url)
+        assert address.host == "127.0.0.1"
+        assert client.get(f"{emulator.url}/v1/x").status_code == 404
+        assert len(threads()) == len(before) + 1
+        # A connection that is kept alive does not hold it up.
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 2
+    assert threads() == before
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", address.port), timeout=1)
+
+
+def test_requests_under_way_are_cut_off_at_the_end() -> None:
+    begun = time.monotonic()
+    with running() as emulator:
+        emulator.control.fault("delay", seconds=60)
+        failures = []
+
+        def ask() -> None:
+            try:
+                httpx.get(f"{emulator.url}/v1/x", timeout=30, trust_env=False)
+            except httpx.TransportError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not emulator.control.log()["total"]:
+            time.sleep(0.01)
+    thread.join()
+    assert time.monotonic() - begun < 10
+    assert len(failures) <= 1
+
+
+def test_two_at_once_share_nothing(start) -> None:
+    one, two = start(), start()
+    one.create("s-1")
+    assert two.ids() == []
+    assert one.server.token != two.server.token
+
+
+def test_a_taken_port_is_an_error(server) -> None:
+    port = httpx.URL(server.url).port
+    before = threads()
+    with pytest.raises(OSError, match="in use"), running(port=port):
+        pass
+    assert threads() == before
+
+
+def test_the_state_survives_in_the_data_file(tmp_path, start) -> None:
+    path = tmp_path / "state.json"
+    settings = Settings(data=path)
+    with running(settings) as emulator:
+        url = f"{emulator.url}/v1/projects/p/locations/l/reasoningEngines/1/sessions"
+        httpx.post(url, params={"sessionId": "s-1"}, json={"userId": "u"}, trust_env=False)
+        first = httpx.get(f"{url}/s-1", trust_env=False).json()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert set(json.loads(path.read_text())) == {
+        "vertex",
+        "deepset",
+        "whylabs",
+        "eleanor",
+        "embedding_studio",
+    }
+    with running(settings) as emulator:
+        url = f"{emulator.url}/v1/projects/p/locations/l/reasoningEngines/1/sessions"
+        assert httpx.get(f"{url}/s-1", trust_env=False).json() == first
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_data_file_wins_over_the_seed(tmp_path) -> None:
+    path = tmp_path / "state.json"
+    settings = Settings(data=path, seed=1, sessions=3, events=5)
+    with running(settings) as emulator:
+        url = f"{emulator.url}/v1/projects/demo/locations/us-central1/reasoningEngines/42/sessions"
+        httpx.post(url, params={"sessionId": "mine"}, json={"userId": "u"}, trust_env=False)
+    with running(settings) as emulator:
+        assert "vertex (4 sessions, 5 events)" in emulator.control.summary()
+
+
+def test_a_malformed_data_file_is_an_error_and_stays(tmp_path) -> None:
+    path = tmp_path / "state.json"
+    for text in ("{", "[]", '{"vertex": 1}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"state\.json"), running(Settings(data=path)):
+            pass
+        assert path.read_text() == text
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_command(tmp_path, stop: signal.Signals) -> None:
+    path = tmp_path / "state.json"
+    command = [sys.executable, "-m", "sessions_vtab.emulator.serve", "--port", "0", "--seed", "7"]
+    process = subprocess.Popen(
+        [*command, "--data", str(path), "--strict-filters"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        match = re.fullmatch(
+            r"emulator on (http://127\.0\.0\.1:\d+): vertex \(1200 sessions, 20000 events\),"
+            r" deepset.*, whylabs.*, eleanor.*, embedding_studio.*\n",
+            line,
+        )
+        assert match, line
+        assert re.fullmatch(r"control token: [0-9a-f]{32}\n", process.stdout.readline())
+        engine = f"{match[1]}/v1/projects/demo/locations/us-central1/reasoningEngines/42"
+        assert httpx.get(f"{engine}/sessions/chat-0000", trust_env=False).status_code == 200
+        refused = httpx.get(f"{engine}/sessions?filter=user_id:*", trust_env=False)
+        assert refused.status_code == 400
+        missing = httpx.get(f"{engine[:-2]}43/sessions/a", trust_env=False).json()
+        assert missing["error"]["message"] == "The ReasoningEngine does not exist."
+    finally:
+        process.send_signal(stop)
+        code = process.wait(timeout=30)
+        process.stdout.close()
+    assert code == 0
+    assert len(json.loads(path.read_text())["vertex"]["engines"]) == 1
+
+
+def test_the_command_says_what_is_wrong(tmp_path, server, capsys) -> None:
+    path = tmp_path / "state.json"
+    assert main(["--port", "0", "--data", str(tmp_path / "nowhere" / "x.json")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+    path.write_text("[]")
+    assert main(["--port", "0", "--data", str(path)]) == 1
+    assert "state.json" in capsys.readouterr().err
+    assert main(["--port", str(httpx.URL(server.url).port)]) == 1
+    assert "in use" in capsys.readouterr().err
+    for wrong in (["--delay", "-1"], ["--delay", "x"], ["--port", "x"], ["--nonsense"]):
+        with pytest.raises(SystemExit):
+            main(wrong)

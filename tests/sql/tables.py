@@ -1,0 +1,48 @@
+"""A catalog for tests of statement text: the core tables of one invented source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.tables import EVENTS, SESSIONS, event_columns, session_columns
+from sessions_vtab.spec.capability import AccessPath, Capability
+from sessions_vtab.sql.catalog import OurTable
+
+_CAPABILITY = Capability(
+    (AccessPath("get", keys=("session_id",), unique=True), AccessPath("list")),
+)
+_EVENTS = Capability((AccessPath("list", keys=("session_id",)),))
+
+TABLES = {
+    "sessions": OurTable(
+        SESSIONS.extended(
+            *session_columns("project", "location", "reasoning_engine"),
+            *session_columns("is_irrelevant", "session_number"),
+            hidden=session_columns("ttl", "update_mask", "deleted"),
+        ),
+        _CAPABILITY,
+        "prod",
+    ),
+    "events": OurTable(EVENTS.extended(*event_columns("actions", "raw_event")), _EVENTS, "prod"),
+}
+
+
+@dataclass(frozen=True)
+class TestCatalog:
+    """Our tables are in ``main`` and ``prod``; everything else is native."""
+
+    __test__ = False
+
+    schemas: tuple[str | None, ...] = (None, "main", "prod")
+    table_names: frozenset[str] = frozenset(TABLES)
+    effect_names: frozenset[str] = frozenset(n for n, f in FUNCTIONS.items() if f.effect)
+    tables: dict[str, OurTable] = field(default_factory=lambda: dict(TABLES))
+
+    def resolve(self, schema: str | None, name: str) -> OurTable | None:
+        known = schema is None or schema.lower() in self.schemas
+        return self.tables.get(name.lower()) if known else None
+
+    def is_effect(self, schema: str | None, name: str) -> bool:
+        known = schema is None or schema.lower() in self.schemas
+        return known and name.lower() in self.effect_names

@@ -1,0 +1,528 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sessions_vtab import config
+from sessions_vtab.config import default_file, load, parse_source
+from sessions_vtab.errors import ConfigurationError, CredentialError, UnknownNameError
+from sessions_vtab.spec.source import Source
+
+CANARY = "hunter2-canary"
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX'")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home without a configuration file; the test runs in another folder."""
+    monkeypatch.delenv(config.VARIABLE, raising=False)
+    for name in ("XDG_CONFIG_HOME", "APPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "config"))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return tmp_path
+
+
+def written(folder: Path, text: str, name: str = "config.toml") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    path.chmod(0o600)
+    return path
+
+
+class TestUrl:
+    @pytest.mark.parametrize(
+        ("text", "name", "backend", "location"),
+        [
+            ("local:///path/to/file.db", "local", "local", "/path/to/file.db"),
+            ("local://:memory:", "local", "local", ":memory:"),
+            ("local://", "local", "local", ""),
+            ("vertex://p/us-central1/42", "vertex", "vertex", "p/us-central1/42"),
+            ("vertex:///42?api_key_env=GOOGLE_API_KEY", "vertex", "vertex", "/42"),
+            ("prod=vertex://p/l/42", "prod", "vertex", "p/l/42"),
+            ("embedding_studio://?base_url=http://a", "embedding_studio", "embedding_studio", ""),
+            ("mine=local:///a%20b/%C3%A9%3F.db", "mine", "local", "/a b/é?.db"),
+            (" eleanor://NS?base_url=http://a ", "eleanor", "eleanor", "NS"),
+        ],
+    )
+    def test_it_has_a_name_a_backend_and_a_location(self, text, name, backend, location):
+        source = parse_source(text)
+
+        assert (source.name, source.backend, source.location) == (name, backend, location)
+
+    def test_settings_of_the_backend_are_passed_on_as_text(self):
+        source = parse_source("vertex://p/l/1?base_url=http://127.0.0.1:8787&api_version=v1%2B")
+
+        assert source.options == {"base_url": "http://127.0.0.1:8787", "api_version": "v1+"}
+
+    def test_a_dot_makes_a_table(self):
+        source = parse_source("eleanor://N?fields.session_id=name&fields.pkid=id")
+
+        assert source.options == {"fields": {"session_id": "name", "pkid": "id"}}
+
+    @pytest.mark.parametrize(
+        ("setting", "key", "value"),
+        [
+            ("read_only=1", "read_only", True),
+            ("read_only=true", "read_only", True),
+            ("read_only=Off", "read_only", False),
+            ("max_writes=0", "max_writes", 0),
+            ("max_requests=250000", "max_requests", 250_000),
+            ("cache_ttl=0.5", "cache_ttl", 0.5),
+            ("timeout=3", "timeout", 3.0),
+            ("concurrency=4", "concurrency", 4),
+            ("rate_limit.write=100", "rate_limit", {"write": 100}),
+            ("rate_limit.read=9&rate_limit.append=300", "rate_limit", {"read": 9, "append": 300}),
+            ("scopes.project=a,b", "scopes", {"project": ("a", "b")}),
+        ],
+    )
+    def test_settings_of_every_source_are_typed(self, setting, key, value):
+        source = parse_source(f"vertex://p/l/1?{setting}")
+
+        assert getattr(source, key) == value
+        assert source.options == {}
+
+    @pytest.mark.parametrize(
+        ("setting", "message"),
+        [
+            ("read_only=maybe", "read_only takes true or false, not 'maybe'"),
+            ("max_writes=-1", "max_writes takes a whole number from 0, not '-1'"),
+            ("max_writes=1e3", "max_writes takes a whole number from 0, not '1e3'"),
+            ("max_requests=ten", "max_requests takes a whole number from 0"),
+            ("cache_ttl=nan", "cache_ttl takes a number of seconds"),
+            ("timeout=0", "timeout takes more than 0 seconds"),
+            ("concurrency=0", "concurrency takes a whole number from 1 to 256"),
+            ("concurrency=257", "concurrency takes a whole number from 1 to 256"),
+            ("rate_limit=5", "rate_limit: this is a table: rate_limit.read=.."),
+            ("rate_limit.reads=5", "no 'reads' in it. Did you mean read?"),
+            ("rate_limit.read=0", "rate_limit.read takes a whole number from 1"),
+            ("scopes.projct=a", "no 'projct' in it. Did you mean project?"),
+            ("scopes.project=a,,b", "scopes.project takes an array of texts"),
+            ("base_url", "a setting is written key=value"),
+            ("base_url=", "base_url has no value"),
+            ("base_url=a&base_url=b", "base_url is given twice"),
+            ("fields.a=1&fields=2", "fields is given twice"),
+            ("base_url=http://a/%00", "base_url: there is a control character"),
+        ],
+    )
+    def test_an_error_names_source_and_setting(self, setting, message):
+        with pytest.raises(ConfigurationError) as caught:
+            parse_source(f"prod=vertex://p/l/1?{setting}")
+
+        assert str(caught.value).startswith("source prod: ")
+        assert message in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["", "sessions.db", f"api_key={CANARY}", "local:/x"])
+    def test_what_is_no_url_is_refused_without_showing_it(self, text):
+        with pytest.raises(ConfigurationError, match=r"A source is written \[NAME=\]") as caught:
+            parse_source(text)
+
+        assert CANARY not in str(caught.value)
+
+    def test_an_unknown_backend_is_an_error_with_a_suggestion(self):
+        with pytest.raises(UnknownNameError, match=r"no backend 'vertx'\. Did you mean vertex\?"):
+            parse_source("vertx://p/l/1")
+
+    def test_a_hash_has_to_be_encoded(self):
+        with pytest.raises(ConfigurationError, match="a # in a URL is written %23"):
+            parse_source("local:///a#b.db")
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["prod", "_p", "Prod_2", "key", "plan"])
+    def test_letters_digits_and_underscores_are_taken(self, name):
+        assert parse_source(f"{name}=local://").name == name
+
+    @pytest.mark.parametrize(
+        "name",
+        ["", "2prod", "a-b", "a b", "é", "a.b", "main", "MAIN", "temp", "sqlite_x", "select"],
+    )
+    def test_what_sql_would_not_take_is_refused(self, name):
+        with pytest.raises(ConfigurationError):
+            parse_source(f"{name}=local://")
+
+    @pytest.mark.parametrize("keyword", sorted(apsw.keywords))
+    def test_a_keyword_is_taken_only_if_sqlite_takes_it_unquoted(self, keyword):
+        db = apsw.Connection(":memory:")
+        try:
+            parse_source(f"{keyword}=local://")
+        except ConfigurationError:
+            return
+        db.execute(f"ATTACH ':memory:' AS {keyword}; CREATE TABLE {keyword}.sessions(a)")
+        db.execute(
+            f"INSERT INTO {keyword}.sessions VALUES (1); UPDATE {keyword}.sessions SET a = 2;"
+            f" SELECT {keyword}.sessions.a FROM sqlite_schema, {keyword}.sessions;"
+            f" DELETE FROM {keyword}.sessions"
+        )
+
+    def test_two_unnamed_sources_of_a_kind_are_refused(self):
+        with pytest.raises(ConfigurationError, match="Two sources are named local: write NAME="):
+            load(sources=["local:///a.db", "local:///b.db"])
+
+    def test_names_that_differ_only_in_case_are_the_same_to_sqlite(self):
+        with pytest.raises(ConfigurationError, match="Two sources are named"):
+            load(sources={"prod": "local:///a.db", "PROD": "local:///b.db"})
+
+
+class TestSecrets:
+    """Design section 5: a secret is named, never written, and never shown."""
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            *("api_key", "apikey", "apiKey", "API_KEY", "key", "token", "access_token", "password"),
+            *("passwd", "pwd", "secret", "client_secret", "authorization", "bearer", "credential"),
+            *("private_key", "headers.X-API-Key", "headers.Authorization", "auth.token"),
+        ],
+    )
+    def test_a_setting_that_would_hold_one_is_refused(self, key):
+        with pytest.raises(CredentialError) as caught:
+            parse_source(f"deepset://ws?{key}={CANARY}")
+
+        assert key in str(caught.value)
+        assert "api_key_env names an environment variable" in str(caught.value)
+        assert CANARY not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"deepset://user:{CANARY}@ws",
+            f"deepset://{CANARY}@ws",
+            f"deepset://ws?base_url=https://user:{CANARY}@api.example",
+            f"deepset://ws?base_url=https://api.example/?key%3D{CANARY}",
+            f"deepset://ws?header=Bearer%20{CANARY}",
+            f"deepset://ws?api_key_env=AIza{'x' * 35}{CANARY}",
+            f"deepset://ws?api_key_env={CANARY}",
+            f"deepset://ws?note=-----BEGIN%20PRIVATE%20KEY-----{CANARY}",
+            f"deepset://ws?{CANARY}",
+        ],
+    )
+    def test_one_in_another_place_is_refused_and_not_shown(self, text):
+        with pytest.raises(ConfigurationError) as caught:
+            parse_source(text)
+
+        assert CANARY not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+    @pytest.mark.parametrize(
+        "setting", ["api_key_env=DEEPSET_API_KEY", "api_key_file=/run/secrets/key"]
+    )
+    def test_its_name_is_taken(self, setting):
+        key, _, value = setting.partition("=")
+
+        assert parse_source(f"deepset://ws?{setting}").options == {key: value}
+
+    @pytest.mark.parametrize(
+        ("text", "place"),
+        [
+            (f"[sources.d]\nbackend='deepset'\napi_key='{CANARY}'", "[sources.d]: api_key"),
+            (f"[sources.d]\nurl='deepset://ws?token={CANARY}'", "[sources.d] url"),
+            (
+                f"[sources.d]\nbackend='deepset'\n[sources.d.headers]\nX-API-Key='{CANARY}'",
+                "[sources.d]: headers.X-API-Key",
+            ),
+            (
+                f"[sources.d]\nbackend='deepset'\nkeys=['{CANARY}']\nlist=['Bearer {CANARY}']",
+                "[sources.d]: list",
+            ),
+            (f"init = \"SELECT 'Bearer x', 'https://a/?api_key={CANARY}'\"", "init"),
+        ],
+    )
+    def test_in_a_file_the_error_names_file_table_and_key(self, home, text, place):
+        path = written(home, text)
+
+        with pytest.raises(CredentialError) as caught:
+            load(config=path)
+
+        assert str(caught.value).startswith(str(path))
+        assert place in str(caught.value)
+        assert CANARY not in str(caught.value)
+
+    def test_a_column_may_be_called_token(self):
+        source = parse_source("eleanor://N?fields.next_page_token=cursor.token")
+
+        assert source.options == {"fields": {"next_page_token": "cursor.token"}}
+
+    def test_the_file_says_which_base_url_may_be_sent_a_credential(self, home):
+        text = "vertex://p/l/1?base_url=https://proxy.example&api_key_env=KEY"
+        path = written(home, f"[sources.filed]\nurl = '{text}'")
+
+        sources = load(sources=[f"given={text}"], config=path).sources
+
+        assert sources["filed"].from_file
+        assert not sources["given"].from_file
+
+
+class TestFile:
+    FULL = """
+        default = "prod"
+        init = ["PRAGMA cache_size = -1", "SELECT 1"]
+
+        [sources.own]
+        url = "local:///tmp/own.db"
+        max_writes = 5
+
+        [sources.prod]
+        backend = "vertex"
+        location = "p/us-central1/42"
+        read_only = true
+        cache_ttl = 1
+        scopes = {project = ["p", "q"]}
+        base_url = "https://proxy.example"
+
+        [sources.prod.rate_limit]
+        write = 100
+
+        [sources.ns]
+        backend = "eleanor"
+        [sources.ns.routes]
+        undelete = "POST /sessions/{namespace}/{session}/undelete"
+        [sources.ns.fields]
+        session_id = "name"
+
+        [views]
+        recent = "SELECT 1"
+        """
+
+    def test_it_says_all_that_urls_say_and_more(self, home):
+        configuration = load(config=written(home, self.FULL))
+
+        assert configuration.default == "prod"
+        assert configuration.init == ("PRAGMA cache_size = -1", "SELECT 1")
+        assert configuration.views == {"recent": "SELECT 1"}
+        assert configuration.sources["own"] == Source(
+            "own", "local", "/tmp/own.db", max_writes=5, from_file=True
+        )
+        assert configuration.sources["prod"] == Source(
+            "prod",
+            "vertex",
+            "p/us-central1/42",
+            {"base_url": "https://proxy.example"},
+            read_only=True,
+            cache_ttl=1.0,
+            scopes={"project": ("p", "q")},
+            rate_limit={"write": 100},
+            from_file=True,
+        )
+        assert configuration.sources["ns"].options == {
+            "routes": {"undelete": "POST /sessions/{namespace}/{session}/undelete"},
+            "fields": {"session_id": "name"},
+        }
+
+    def test_it_is_the_one_asked_for_else_the_variables_else_the_users(self, home, monkeypatch):
+        usual = default_file(os.environ, sys.platform, home)
+        written(usual.parent, "[sources.usual]\nbackend='local'", usual.name)
+        named = written(home, "[sources.named]\nbackend='local'", "named.toml")
+        asked = written(home, "[sources.asked]\nbackend='local'", "asked.toml")
+
+        assert load().default == "usual"
+        monkeypatch.setenv(config.VARIABLE, str(named))
+        assert load().default == "named"
+        assert load(config=asked).default == "asked"
+        assert load(config=os.devnull).default == "local"
+
+    @pytest.mark.parametrize(
+        "name", ["config.toml", "sessions-vtab/config.toml", ".sessions-vtab.toml"]
+    )
+    def test_it_is_never_read_from_the_working_directory(self, name):
+        written(Path.cwd(), "[sources.trap]\nbackend='local'", name)
+
+        assert list(load().sources) == ["local"]
+
+    @pytest.mark.parametrize("asked", ["argument", "variable"])
+    def test_one_that_was_asked_for_has_to_exist(self, home, monkeypatch, asked):
+        absent = str(home / "absent.toml")
+        monkeypatch.setenv(config.VARIABLE, absent if asked == "variable" else "")
+
+        with pytest.raises(ConfigurationError, match=r"absent\.toml does not exist"):
+            load(config=absent if asked == "argument" else None)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("defualt = 'x'", ": there is no key defualt. Did you mean default?"),
+            ("= 3", " is no TOML: "),
+            ("sources = 3", ": sources is a table"),
+            ("[sources]\nprod = 3", ": [sources.prod]: a source is a table with url"),
+            ("[sources.prod]\nmax_writes = 1", ": [sources.prod]: a source has url, or backend"),
+            ("[sources.prod]\nbackend = 'vertx'", ": [sources.prod]: there is no backend 'vertx'."),
+            (
+                "[sources.prod]\nbackend = 'local'\nurl = 'local://'",
+                ": [sources.prod]: a source has url, or backend",
+            ),
+            (
+                "[sources.prod]\nurl = 'local://?timeout=3'\ntimeout = 4",
+                ": [sources.prod]: timeout is in the url and beside it",
+            ),
+            ("[sources.prod]\nurl = 'nothing'", ": [sources.prod] url: A source is written"),
+            (
+                "[sources.prod]\nbackend = 'local'\nmax_writes = 'many'",
+                ": [sources.prod]: max_writes takes a whole number from 0, not 'many'",
+            ),
+            (
+                "[sources.prod]\nbackend = 'local'\nmax_writes = true",
+                ": [sources.prod]: max_writes takes a whole number from 0, not True",
+            ),
+            (
+                "[sources.prod]\nbackend = 'local'\nscopes = {project = [1]}",
+                ": [sources.prod]: scopes.project takes an array of texts",
+            ),
+            ("[sources.prod]\nbackend = 'local'\nlocation = 3", "location is text"),
+            ("[sources.a-b]\nbackend = 'local'", ": [sources.a-b]: 'a-b' is no name"),
+            ("[sources.main]\nbackend = 'local'", ": [sources.main]: the name main is a schema"),
+            ("[sources.A]\nurl='local://'\n[sources.a]\nurl='local://'", "two sources named a"),
+            ("default = 3", ": default is the name of a source"),
+            ("views = 3", ": views is a table"),
+            ("[views]\nrecent = 3", ": [views] recent is the text of a SELECT"),
+            ("[views]\n'a b' = 'SELECT 1'", ": [views]: 'a b' is no name"),
+            ("init = [3]", ": init is SQL text"),
+            ("init = 3", ": init is SQL text"),
+        ],
+    )
+    def test_an_error_names_file_table_and_key(self, home, text, message):
+        path = written(home, text)
+
+        with pytest.raises((ConfigurationError, UnknownNameError)) as caught:
+            load(config=path)
+
+        assert str(caught.value).startswith(str(path))
+        assert message in str(caught.value)
+
+    def test_one_that_is_no_text_is_an_error(self, home):
+        path = home / "config.toml"
+        path.write_bytes(b"\xff\xfe")
+
+        with pytest.raises(ConfigurationError, match="cannot be read: it is not UTF-8 text"):
+            load(config=path)
+
+    @posix
+    def test_one_that_everyone_can_write_is_not_read(self, home):
+        path = written(home, self.FULL)
+        path.chmod(0o666)
+
+        with pytest.raises(ConfigurationError, match="can be written by everyone: chmod o-w"):
+            load(config=path)
+
+    @posix
+    def test_one_of_another_user_is_not_read(self, home, monkeypatch):
+        path = written(home, self.FULL)
+        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 4321)
+        if path.stat().st_uid == 0:
+            os.chown(path, 1234, -1)
+
+        with pytest.raises(ConfigurationError, match="belongs to another user"):
+            load(config=path)
+
+    @pytest.mark.parametrize(
+        ("environment", "platform", "expected"),
+        [
+            ({}, "linux", "/home/ann/.config/sessions-vtab/config.toml"),
+            ({"XDG_CONFIG_HOME": "/x"}, "linux", "/x/sessions-vtab/config.toml"),
+            (
+                {"XDG_CONFIG_HOME": "relative"},
+                "linux",
+                "/home/ann/.config/sessions-vtab/config.toml",
+            ),
+            (
+                {},
+                "darwin",
+                "/home/ann/Library/Application Support/sessions-vtab/config.toml",
+            ),
+            ({"XDG_CONFIG_HOME": "/x"}, "darwin", "/x/sessions-vtab/config.toml"),
+            (
+                {"APPDATA": "/roam", "XDG_CONFIG_HOME": "/x"},
+                "win32",
+                "/roam/sessions-vtab/config.toml",
+            ),
+            ({}, "win32", "/home/ann/AppData/Roaming/sessions-vtab/config.toml"),
+        ],
+    )
+    def test_the_users_file_is_where_the_system_keeps_such(self, environment, platform, expected):
+        assert default_file(environment, platform, Path("/home/ann")) == Path(expected)
+
+
+class TestTogether:
+    def test_with_nothing_configured_there_is_the_local_store(self):
+        configuration = load()
+
+        assert configuration.sources == {"local": Source("local", "local")}
+        assert configuration.default == "local"
+        assert (configuration.views, configuration.init) == ({}, ())
+
+    @pytest.mark.parametrize(
+        ("arguments", "sources", "default"),
+        [
+            ({}, ["a", "b"], "b"),
+            ({"url": "c=local://"}, ["a", "b", "c"], "c"),
+            ({"sources": ["c=local://", "d=local://"]}, ["a", "b", "c", "d"], "c"),
+            ({"sources": ["B=local:///mine.db"]}, ["a", "B"], "B"),
+            ({"url": "c=local://", "sources": ["d=local://"]}, ["a", "b", "c", "d"], "c"),
+            ({"sources": ["c=local://"], "default": "A"}, ["a", "b", "c"], "a"),
+            ({"sources": {"c": "local:///x.db"}}, ["a", "b", "c"], "c"),
+            ({"sources": {"c": {"backend": "local", "timeout": 3}}}, ["a", "b", "c"], "c"),
+            ({"sources": {"c": Source("x", "local")}}, ["a", "b", "c"], "c"),
+            ({"sources": [Source("c", "local")]}, ["a", "b", "c"], "c"),
+        ],
+    )
+    def test_sources_given_are_added_the_same_name_replaces(
+        self, home, arguments, sources, default
+    ):
+        path = written(
+            home, "default='b'\n[sources.a]\nurl='local://'\n[sources.b]\nurl='local://'"
+        )
+
+        configuration = load(**arguments, config=path)
+
+        assert list(configuration.sources) == sources
+        assert configuration.default == default
+        assert all(source.name == name for name, source in configuration.sources.items())
+
+    def test_without_a_default_the_files_first_source_is_it(self, home):
+        path = written(home, "[sources.b]\nurl='local://'\n[sources.a]\nurl='local://'")
+
+        assert load(config=path).default == "b"
+
+    def test_a_default_that_is_not_configured_is_an_error_with_a_suggestion(self, home):
+        path = written(home, "default = 'prd'\n[sources.prod]\nurl='local://'")
+
+        with pytest.raises(UnknownNameError, match=r"'prd', which is not .* Did you mean prod\?"):
+            load(config=path)
+
+    def test_one_text_is_no_list_of_sources(self):
+        with pytest.raises(ConfigurationError, match="one text is url"):
+            load(sources="local://")
+
+    def test_more_sources_than_sqlite_attaches_are_refused(self):
+        with pytest.raises(ConfigurationError, match="121 sources; one connection has 120"):
+            load(sources=[f"s{number}=local://" for number in range(121)])
+
+    def test_a_configuration_cannot_be_changed(self):
+        configuration = load("prod=vertex://p/l/1?base_url=http://a&scopes.project=a")
+
+        for mapping in (configuration.sources, configuration.views):
+            with pytest.raises(TypeError):
+                mapping["x"] = "y"
+        with pytest.raises(TypeError):
+            configuration.sources["prod"].scopes["project"] = ()
+
+    def test_the_default_costs_no_slow_import(self):
+        code = (
+            "import sys; from sessions_vtab.config import load; load();"
+            "slow = {'pydantic', 'httpx', 'sqlglot', 'tomllib', 'apsw', 'fastapi'};"
+            "print(sorted(slow & sys.modules.keys()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+
+        assert done.stdout.strip() == "[]"
