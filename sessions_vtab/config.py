@@ -324,7 +324,7 @@ def _views(table: Any, where: str) -> dict[str, str]:
 
 
 def _init(value: Any, where: str) -> tuple[str, ...]:
-    statements = (value,) if isinstance(value, str) else tuple(value)
+    statements = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not all(isinstance(statement, str) for statement in statements):
         _fail(where, "init is SQL text, or an array of such.")
     return statements

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
 
 import apsw
 
 from sessions_vtab import registry
 from sessions_vtab.config import Configuration, SourceLike, load
+from sessions_vtab.cursor import Cursor, Door
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.source import Source
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
 
-__all__ = ["Connection", "Cursor", "connect", "register"]
-
-
-class Cursor(apsw.Cursor):
-    """A cursor whose statements pass the front door."""
-
-    def executemany(self, statements: str, sequenceofbindings: Any, **options: Any) -> Self:
-        """Runs a statement for each set of bindings, as one unit of work.
-
-        Writes are sent together at the end, concurrently, or not at all when one fails.
-        """
-        connection = self.connection
-        if connection.in_transaction or not _writes(statements):
-            super().executemany(statements, sequenceofbindings, **options)
-            return self
-        with connection:
-            super().executemany(statements, sequenceofbindings, **options)
-        return self
+__all__ = ["Connection", "connect", "register"]
 
 
 class Connection(apsw.Connection):
@@ -51,7 +34,6 @@ class Connection(apsw.Connection):
         self, configuration: Configuration, *, read_only: bool = False, dry_run: bool = False
     ) -> None:
         super().__init__(":memory:")
-        self.cursor_factory = Cursor
         self.default = configuration.default
         self.sources = _open(configuration.sources.values())
         self.dry_run = dry_run
@@ -61,8 +43,9 @@ class Connection(apsw.Connection):
             self.default,
             home="main",
             read_only=read_only,
-            refusal=_refusal,
         )
+        door = Door(self._host)
+        self.cursor_factory = lambda connection: Cursor(connection, door)
         for name, select in configuration.views.items():
             self.execute(f"CREATE TEMP VIEW {quoted(name)} AS {select}")
         for statements in configuration.init:
@@ -138,7 +121,6 @@ def register(
         configuration.default,
         home="temp",
         read_only=read_only,
-        refusal=_refusal,
     )
     return opened
 
@@ -158,16 +140,3 @@ def _open(settings: Iterable[Source]) -> dict[str, OpenSource]:
 def _close(sources: Iterable[OpenSource]) -> None:
     for source in sources:
         source.backend.close()
-
-
-def _writes(statement: str) -> bool:
-    """Whether a statement is plain DML; one that returns rows is read while it runs."""
-    words = statement.lower()
-    return words.lstrip().startswith(("insert", "update", "delete", "replace", "with")) and (
-        "returning" not in words
-    )
-
-
-def _refusal(text: str, function: str) -> str | None:
-    """Why a statement may not use an effect function the way it does, or None."""
-    return None

@@ -32,7 +32,7 @@ _RESERVED: Final = frozenset(
         """
     add all alter and as autoincrement between case cast check collate commit constraint create
     current_date current_time current_timestamp default deferrable delete distinct drop else escape
-    except exists foreign from group having in index insert intersect into is isnull join limit not
+    except exists foreign from group having if in index insert intersect into is isnull join limit not
     nothing notnull null on or order primary raise references returning select set table then to
     transaction union unique update using values when where
     cross full indexed inner left natural outer right
@@ -47,7 +47,8 @@ _FALSE: Final = frozenset(("0", "false", "no", "off"))
 _MOST_CONCURRENT: Final = 256
 
 _SECRET_KEY: Final = re.compile(
-    r"(?:key|token|passw(?:or)?d|pwd|secret|bearer|authorization|credentials?)$", re.IGNORECASE
+    r"(?:(?:key|token|passw(?:or)?d|pwd|secret|credential)s?|bearer|authorization)$",
+    re.IGNORECASE,
 )
 _REFERENCE: Final = re.compile(r"_(?:env|file)$", re.IGNORECASE)
 

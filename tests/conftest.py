@@ -1,18 +1,66 @@
-"""Connections that many tests open."""
+"""Connections that many tests open, and the profile of the random tests."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
 
+from sessions_vtab import Connection, connect, registry
 from sessions_vtab.spec.source import Source
-from sessions_vtab.testing.memory import MemoryBackend
-from sessions_vtab.testing.opening import connection_to
 
-# The same examples in every run, so that a red build is a change's fault.
+# The same examples in every run: a red build is a change's fault. HYPOTHESIS_PROFILE=long looks
+# further, at other examples each time.
 hypothesis.settings.register_profile(
-    "ci", derandomize=True, deadline=None, database=None, print_blob=False
+    "ci", derandomize=True, deadline=None, database=None, max_examples=120
 )
-hypothesis.settings.load_profile("ci")
+hypothesis.settings.register_profile("long", deadline=None, max_examples=5_000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _memory_backend_is_known() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        memory = "sessions_vtab.testing.memory:MemoryBackend"
+        patch.setattr(registry, "BUILT_IN", {**registry.BUILT_IN, "memory": memory})
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.delenv("SESSIONS_VTAB_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Connection]]:
+    """Opens connections on sources given as name and backend; closes them after the test."""
+    connections: list[Connection] = []
+
+    def open_(**backends: str) -> Connection:
+        locations = {"local": ":memory:"}
+        sources = [
+            Source(name, backend, locations.get(backend, "")) for name, backend in backends.items()
+        ]
+        connections.append(connect(sources=sources))
+        return connections[-1]
+
+    yield open_
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture
+def memory(opened: Callable[..., Connection]) -> Connection:
+    """A connection on one empty source, ``mem``, whose writes are queued."""
+    return opened(mem="memory")
+
+
+@pytest.fixture
+def local(opened: Callable[..., Connection]) -> Connection:
+    """A connection on one empty source, ``loc``, which is transactional."""
+    return opened(loc="local")

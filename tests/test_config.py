@@ -232,9 +232,10 @@ class TestSecrets:
                 "[sources.d]: headers.X-API-Key",
             ),
             (
-                f"[sources.d]\nbackend='deepset'\nkeys=['{CANARY}']\nlist=['Bearer {CANARY}']",
-                "[sources.d]: list",
+                f"[sources.d]\nbackend='deepset'\nheader=['Bearer {CANARY}']",
+                "[sources.d]: header",
             ),
+            (f"[sources.d]\nbackend='deepset'\napi_keys=['{CANARY}']", "[sources.d]: api_keys"),
             (f"init = \"SELECT 'Bearer x', 'https://a/?api_key={CANARY}'\"", "init"),
         ],
     )

@@ -32,6 +32,7 @@ HOST = "127.0.0.1"
 """The only address it binds to: it has no authentication of its own."""
 
 DEFAULT_PORT = 8787
+_BACKLOG = 2048
 _START_TIMEOUT = 30.0
 _GRACE = 1
 """Seconds that requests under way have at the end; then they are cancelled."""
@@ -93,6 +94,8 @@ def _bind(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        # From now on clients may connect; they wait until the server is up.
+        listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise

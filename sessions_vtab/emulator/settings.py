@@ -34,11 +34,11 @@ class Settings:
         control_token: What the header `X-Emulator-Token` of a control request must carry.
         clock: The server's time; must be aware and should be UTC. Tests give a fixed one.
         delay: Seconds added to each API response (not to control requests), for benchmarks.
-        engines: Vertex: ids of the only reasoning engines that exist at start. `None` lets an
-            engine exist from its first use on if its id is a number that does not begin with
-            `404`. Seeded, only the seeded and created ones exist besides.
-        lenient_ttl: Vertex: accept a life of less than 24 hours, as the examples in ADK's own docstrings
-            need (Vertex contract, section 3).
+        engines: Vertex: ids of the only reasoning engines that exist at start. With `None` one
+            exists from its first use on, if its id is a number that does not begin with `404`.
+            Seeded, only the seeded and created ones exist besides.
+        lenient_ttl: Vertex: accept a life of less than 24 hours, as the examples in ADK's own
+            docstrings need (Vertex contract, section 3).
         operation_polls: Vertex: number of polls for which a new operation is not done yet.
         express: Vertex: project and location that the express paths, which name none, stand for.
         sessions: Vertex: number of sessions in the seeded data set.

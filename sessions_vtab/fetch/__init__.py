@@ -50,7 +50,7 @@ Errors come out as ``sessions_vtab.errors``: 401 CredentialError, 403 ForbiddenE
 NotFoundError, 409 and 412 ConflictError, 429 ThrottledError, other 4xx RefusedError (``.status``
 has the number), 408, 5xx and no answer UnavailableError, a body that is not understood
 ProtocolError; a POST whose fate is unknown UnknownOutcomeError: read back, or let it through.
-``Site.meanings`` refines this by ``Answer``. Server text in them is escaped and cut, secrets are cut.
+``Site.meanings`` refines this by ``Answer``. Server text is escaped, and secrets are cut.
 
 Tests: ``Client(site, transport=httpx.MockTransport(handler), clock=..)`` instead of ``lease``.
 

@@ -8,7 +8,7 @@ one ends what it has started.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
@@ -116,7 +116,7 @@ class Reader:
 
     def pages(
         self, call: Call, pages: Paginator | None = None, *, limit: int | None = None
-    ) -> Iterator[Reply]:
+    ) -> Generator[Reply, None, None]:
         """The pages of one list, the next requested while this one is read."""
         chain = Chain(self, call, pages or SinglePage(), limit)
         try:
@@ -124,7 +124,7 @@ class Reader:
         finally:
             chain.close()
 
-    def gather(self, calls: Iterable[Call]) -> Iterator[Reply]:
+    def gather(self, calls: Iterable[Call]) -> Generator[Reply, None, None]:
         """Answers of independent calls in their order, a bounded number of them under way."""
         return self.fan_out((call for call in calls), SinglePage())
 
@@ -135,7 +135,7 @@ class Reader:
         *,
         ordered: bool = True,
         limit: int | None = None,
-    ) -> Iterator[Reply]:
+    ) -> Generator[Reply, None, None]:
         """The pages of many lists, as many at once as the source allows.
 
         ``reply.call`` says which list a page is of (its path, for instance). The calls may
@@ -159,7 +159,7 @@ class Reader:
         *,
         position: Callable[[dict[str, Any]], Any],
         identity: Callable[[dict[str, Any]], Hashable],
-    ) -> Iterator[tuple[Reply, Items]]:
+    ) -> Generator[tuple[Reply, Items], None, None]:
         """Every row of a list once, in no order: from both ends at the same time.
 
         Right for an order whose values do not change. They have met when a row from one end lies
@@ -207,7 +207,7 @@ class Reader:
 
     def _in_order(
         self, calls: Iterator[Call], pages: Paginator, limit: int | None
-    ) -> Iterator[Reply]:
+    ) -> Generator[Reply, None, None]:
         open_chains: deque[Chain] = deque()
         most = self.client.site.concurrency
         window = most if limit is None else 1
@@ -226,7 +226,7 @@ class Reader:
 
     def _as_they_come(
         self, calls: Iterator[Call], pages: Paginator, limit: int | None
-    ) -> Iterator[Reply]:
+    ) -> Generator[Reply, None, None]:
         race = _Race(self)
         try:
             while True:
@@ -295,7 +295,7 @@ class _Ends:
         self._seen: set[Hashable] = set()
         self._reached: dict[Chain, Any] = {}
 
-    def run(self, ascending: Call, descending: Call) -> Iterator[tuple[Reply, Items]]:
+    def run(self, ascending: Call, descending: Call) -> Generator[tuple[Reply, Items], None, None]:
         low = Chain(self._reader, ascending, self._pages, None)
         high: Chain | None = None
         self._race.enter(low)

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.plan.admission import certain
+from sessions_vtab.plan.estimate import (
+    VALUES_OF_A_SET,
+    cost_of,
+    share_of_operators,
+    share_of_predicate,
+)
 from sessions_vtab.plan.offer import UNKNOWN, Answer, Constraint, Hint, Offer, Relation, Use
 from sessions_vtab.plan.plan import Plan, Pushed, Term
 from sessions_vtab.plan.pushdown import project
@@ -18,11 +24,6 @@ from sessions_vtab.spec.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 __all__ = ["plan_scan"]
 
 _COMPARISONS = frozenset((Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS))
-
-# Expected share of rows that a condition leaves, for the planner's estimates only.
-_SHARE = {Op.EQ: 0.02, Relation.IS: 0.02, Op.IN: 0.1, Op.LIKE: 0.25, Op.GLOB: 0.25, Op.NE: 0.9}
-_SHARE_OF_OTHERS = 0.4
-_VALUES_OF_A_SET = 10
 
 
 def plan_scan(
@@ -145,12 +146,12 @@ class _Candidate:
 
     @property
     def cost(self) -> float:
-        """Starting costs, once for each value of a key, and the rows."""
+        """In the planner's unit: about one row read from memory."""
         starts = 1
         for taken in self._taken:
             if taken.term.column in self._path.keys and taken.term.op is Op.IN:
-                starts *= _VALUES_OF_A_SET
-        return self._path.cost * starts + self._rows
+                starts *= VALUES_OF_A_SET
+        return cost_of(self._path, starts, self._rows)
 
     def answer(self) -> Answer:
         """What SQLite is told."""
@@ -301,11 +302,11 @@ class _Candidate:
         if self._single():
             return 1.0
         if self._path.unique:
-            return float(_VALUES_OF_A_SET)
-        rows = float(capability.rows)
-        for taken in self._taken:
-            rows *= _SHARE.get(taken.term.op, _SHARE_OF_OTHERS)
-        return max(rows if self._pushed == EVERYTHING else rows * _SHARE_OF_OTHERS, 1.0)
+            return float(VALUES_OF_A_SET)
+        # Conditions that came both ways say the same thing: they must not count twice.
+        offered = share_of_operators(taken.term.op for taken in self._taken)
+        found = share_of_predicate(self._pushed)
+        return max(capability.rows * min(offered, found), 1.0)
 
     def _here(self) -> Iterator[str]:
         taken = {one.index for one in self._taken}

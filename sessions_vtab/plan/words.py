@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sessions_vtab.plan.offer import Relation
 from sessions_vtab.plan.plan import Plan, Term
+from sessions_vtab.schema.model import ARGUMENTS, PUSH
 from sessions_vtab.spec.predicate import (
     BINARY,
     TIMESTAMP,
@@ -25,6 +26,8 @@ from sessions_vtab.spec.predicate import (
 from sessions_vtab.spec.scan import Order
 
 __all__ = ["describe", "predicate_words"]
+
+_CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
 
 
 def describe(plan: Plan) -> str:
@@ -67,7 +70,7 @@ def predicate_words(predicate: Predicate) -> str:
 
 def _sent(plan: Plan) -> list[str]:
     words = [_term(term) for term in plan.terms]
-    words += [f"{column} = ?" for column, _ in plan.parameters]
+    words += [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
     if plan.pushed is not None:
         words.append(f"({predicate_words(plan.pushed.predicate)})")
     return words

@@ -196,12 +196,15 @@ class Reader:
         return Compare(name, _NEGATED[op] if negated else op, slot, _collation(name, column))
 
     def _lowered(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
-        """``lower(col) = value`` means that col equals it without case, but not the reverse."""
+        """``lower(col) = value`` means that col equals it without case, but not the reverse.
+
+        Not so for a key of a JSON column: ``lower`` makes text of a number there.
+        """
         side = node.this
         if negated or not isinstance(node, exp.EQ) or not isinstance(side, exp.Lower | exp.Upper):
             return None
         subject = self._field(side.this) if _only_has(side, "this") else None
-        if subject is None or subject[1].type not in (ColumnType.TEXT, ColumnType.JSON):
+        if subject is None or subject[0].key or _KINDS[subject[1].type] != "text":
             return None
         slot = self._slot(node.args["expression"], *subject)
         self.complete = False

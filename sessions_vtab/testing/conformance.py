@@ -49,6 +49,7 @@ __all__ = ["SHAPES", "NotApplicable", "Probe", "Shape", "Suite", "run_suite"]
 _TABLE: Final = re.compile(r"\{(sessions|events)\}")
 _STAR: Final = re.compile(r"\{(\w)\.\*\}")
 _WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
+_NATIVE: Final = re.compile(r"CREATE TEMP TABLE (\w+)")
 _STAR_TABLES: Final = {"s": "sessions", "e": "events"}
 _TABLES: Final = ("sessions", "events")
 
@@ -224,14 +225,15 @@ class Suite:
             pages: Iterator[Page] = plain(asked, context)
             return pages
 
-        originals = [(resource, resource.scan) for resource in self.resources.values()]
-        for resource, plain in originals:
-            vars(resource)["scan"] = partial(scan, resource, plain)
+        own = {name: vars(resource).copy() for name, resource in self.resources.items()}
+        for resource in self.resources.values():
+            vars(resource)["scan"] = partial(scan, resource, resource.scan)
         try:
             yield scans
         finally:
-            for resource, _ in originals:
+            for name, resource in self.resources.items():
                 del vars(resource)["scan"]
+                vars(resource).update(scan for scan in own[name].items() if scan[0] == "scan")
 
     def text(self, sql: str) -> str:
         """A statement with the names of the source's tables."""
@@ -247,8 +249,10 @@ class Suite:
         return _STAR.sub(columns, _TABLE.sub(r"main.\1", sql))
 
     def close(self) -> None:
-        """Closes the oracle; the connection stays open."""
+        """Closes the oracle and drops the native tables; the connection stays open."""
         self.oracle.close()
+        for table in _NATIVE.findall(NATIVE_TABLES):
+            self.connection.execute(f"DROP TABLE temp.{table}")
 
     def _check_probe(self, probe: Probe) -> bool:
         resource = self.resources[probe.table]

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.errors import MissingParameterError, StatementError, UnsupportedError
+from sessions_vtab.errors import (
+    MissingParameterError,
+    SessionsError,
+    StatementError,
+    UnsupportedError,
+)
 from sessions_vtab.schema.declare import declare_function
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.schema.model import Function
+from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.values import accept
+from sessions_vtab.sql.effects import effect_of, mentioned
+from sessions_vtab.sql.lexer import classify, tokenize
+from sessions_vtab.sql.shapes import partners
 from sessions_vtab.vtab.host import Host, OpenSource
 
 __all__ = ["FUNCTION_MODULE", "FunctionModule"]
@@ -21,21 +30,12 @@ __all__ = ["FUNCTION_MODULE", "FunctionModule"]
 FUNCTION_MODULE: Final = "sessions_vtab_function"
 """Name of the module of functions."""
 
-ShapeCheck = Callable[[str, str], str | None]
-"""Given a statement's text and an effect function's name: why it may not run so, or None."""
-
 
 class FunctionModule:
-    """``VTModule`` of all functions: the table's name is the function, the argument its source.
+    """``VTModule`` of all functions: the table's name is the function, the argument its source."""
 
-    Args:
-        host: of the connection.
-        refusal: says why a statement may not use an effect function the way it does.
-    """
-
-    def __init__(self, host: Host, refusal: ShapeCheck) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._refusal = refusal
 
     def Create(
         self, connection: apsw.Connection, module: str, schema: str, name: str, *arguments: str
@@ -56,21 +56,16 @@ class FunctionModule:
             # Not in views and triggers, which would run it unseen.
             connection.vtab_config(apsw.SQLITE_VTAB_DIRECTONLY)
         source = self._host.sources[source_name]
-        return declare_function(function), FunctionTable(
-            self._host, source, function, self._refusal
-        )
+        return declare_function(function), FunctionTable(self._host, source, function)
 
 
 class FunctionTable:
     """``VTTable`` of a function: its hidden columns are the parameters."""
 
-    def __init__(
-        self, host: Host, source: OpenSource, function: Function, refusal: ShapeCheck
-    ) -> None:
+    def __init__(self, host: Host, source: OpenSource, function: Function) -> None:
         self._host = host
         self._source = source
         self._function = function
-        self._refusal = refusal
         self._width = len(function.results)
 
     def BestIndexObject(self, info: apsw.IndexInfo) -> bool:
@@ -111,17 +106,41 @@ class FunctionTable:
             self._host.require_writable(self._source, f"{function.name}()")
         self._host.unit.require_sent(self._source, None, f"{function.name}()")
         context = self._host.context(self._source, function.name)
-        rows = self._source.backend.routines[function.name](arguments, context)
+        rows = list(self._run(arguments, context))
         echo = tuple(given.get(column.name) for column in function.parameters)
         return [(*row, *echo) for row in rows]
 
+    def _run(self, arguments: Mapping[str, Value], context: Context) -> Iterable[Row]:
+        statement = self._host.statements.current
+        try:
+            yield from self._source.backend.routines[self._function.name](arguments, context)
+        except SessionsError as error:
+            if self._function.effect and statement.effects:
+                error.add_note(f"{statement.effects} earlier calls of this statement have acted.")
+            raise
+        statement.effects += 1
+
     def require_shape(self) -> None:
-        """Raises StatementError unless the statement runs an effect function exactly once a row."""
-        if self._function.effect:
-            text = self._host.statements.current.text
-            reason = self._refusal(text, self._function.name)
-            if reason is not None:
-                raise StatementError(reason)
+        """Raises UnsupportedError unless the statement runs an effect function exactly once a row.
+
+        The front door has settled the statements of our own connections. Of others only the text
+        is known: there the function has to be the only table.
+        """
+        statement = self._host.statements.current
+        if not self._function.effect or statement.text in self._host.accepted:
+            return
+        name = self._function.name
+        tokens = tokenize(statement.text)
+        pairs = partners(tokens)
+        found = mentioned(tokens, pairs, frozenset((name,)), lambda _, __: True)
+        effect = effect_of(tokens, classify(tokens), pairs, found) if found else None
+        if effect is None or effect.item:
+            msg = (
+                f"{name}() acts, and has to be the only table of its statement here:"
+                f" SELECT .. FROM {name}(..). A connection of sessions_vtab.connect() also takes"
+                f" FROM <one item>, {name}(..)."
+            )
+            raise UnsupportedError(msg)
 
     def _parameters(self, info: apsw.IndexInfo) -> dict[int, int]:
         """Index of the constraint for each parameter that is given with ``=``."""

@@ -51,6 +51,7 @@ class Host:
         pushed: conditions found by the front door, by the text that stands for them in SQL.
         cursors: open cursors over costly tables, in the order they were opened.
         budget: limits the user set for this connection.
+        accepted: texts of statements whose use of an effect function the front door settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
@@ -72,11 +73,14 @@ class Host:
         self.cursors: list[Outer] = []
         self.installing = False
         self.returning: set[str] = set()
+        self.accepted: set[str] = set()
         self._captured: dict[int, Row] = {}
-        self._captured_of = 0
+        self._captured_of = -1
         self.sets = True
         self.unit = UnitOfWork(self)
-        self.statements = StatementTracker(connection, self.unit.statement_ended)
+        self.statements = StatementTracker(
+            connection, self.statement_began, self.unit.statement_ended
+        )
 
     @property
     def connection(self) -> apsw.Connection:
@@ -91,20 +95,19 @@ class Host:
         """What a backend may ask of the statement that is running."""
         return StatementContext(self, source, table, self.statements.current)
 
+    def statement_began(self, statement: Statement) -> None:
+        """A statement that may write: from here on its rows are captured, if they are wanted."""
+        if statement.text in self.returning:
+            self._captured = {}
+            self._captured_of = statement.number
+
     def capturing(self, statement: int) -> bool:
         """Whether the rows of this statement are wanted by a RETURNING list."""
-        if statement == self._captured_of:
-            return True
-        current = self.statements.current
-        if current.number != statement or current.text not in self.returning:
-            return False
-        self._captured = {}
-        self._captured_of = statement
-        return True
+        return statement == self._captured_of
 
     def capture(self, statement: int, number: int, row: Row | None) -> None:
         """Keeps a written row, by the number of its write, if its statement wants it."""
-        if self.returning and row is not None and self.capturing(statement):
+        if row is not None and self.capturing(statement):
             self._captured[number] = row
 
     def captured_rows(self) -> list[Row]:

@@ -11,7 +11,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
 from sessions_vtab.vtab.captured import CapturedModule, captured_name
-from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule, ShapeCheck
+from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
 from sessions_vtab.vtab.table import MODULE, SourceModule
@@ -32,7 +32,6 @@ def install(
     *,
     home: str,
     read_only: bool,
-    refusal: ShapeCheck,
 ) -> Host:
     """Registers the modules and creates every table and function of every source.
 
@@ -42,7 +41,6 @@ def install(
         default: source whose tables can be named without a schema.
         home: schema for those: ``main`` of a connection of ours, else ``temp``.
         read_only: refuse writes and effect functions.
-        refusal: see ``FunctionModule``.
     """
     host = Host(connection, sources, read_only=read_only)
     logs = LogsBackend(host.logs)
@@ -51,7 +49,7 @@ def install(
     connection.create_collation("TIMESTAMP", times.compare)
     modules: dict[str, Any] = {
         MODULE: SourceModule(host),
-        FUNCTION_MODULE: FunctionModule(host, refusal),
+        FUNCTION_MODULE: FunctionModule(host),
     }
     captured = _captured_modules(host, sources)
     for name, module in captured.items():

@@ -8,7 +8,8 @@ https://sqlite.org/c3ref/trace_v2.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,7 @@ class Statement:
         nested: changes made by statements that ran inside it.
         written: rows it has written to our tables.
         requests: HTTP requests it has spent.
+        effects: calls of functions that acted.
         marks: savepoint before its first row, by backend (``id``).
         memory: what backends keep until it ends.
     """
@@ -40,6 +42,7 @@ class Statement:
     nested: int = 0
     written: int = 0
     requests: int = 0
+    effects: int = 0
     marks: dict[int, int] = field(default_factory=dict)
     memory: dict[object, object] = field(default_factory=dict)
 
@@ -56,16 +59,22 @@ class StatementTracker:
     """Follows the statements of a connection through its trace.
 
     Args:
+        on_begin: called with each statement that may write.
         on_end: called with each statement that ended and whether it succeeded, if it wrote rows.
     """
 
     def __init__(
-        self, connection: apsw.Connection, on_end: Callable[[Statement, bool], None]
+        self,
+        connection: apsw.Connection,
+        on_begin: Callable[[Statement], None],
+        on_end: Callable[[Statement, bool], None],
     ) -> None:
+        self._on_begin = on_begin
         self._on_end = on_end
         self._active: dict[int, Statement] = {}
         self._outside = Statement(0)
         self._count = 0
+        self._quiet = 0
         self.last = self._outside
         mask = apsw.SQLITE_TRACE_STMT | apsw.SQLITE_TRACE_PROFILE
         connection.trace_v2(mask, self._traced, id=self)
@@ -75,6 +84,20 @@ class StatementTracker:
         """The statement that began last and has not ended; a nameless one between statements."""
         return next(reversed(self._active.values()), self._outside)
 
+    @property
+    def count(self) -> int:
+        """How many statements have begun."""
+        return self._count
+
+    @contextmanager
+    def unnumbered(self) -> Iterator[None]:
+        """Statements of our own within the block are neither counted nor followed."""
+        self._quiet += 1
+        try:
+            yield
+        finally:
+            self._quiet -= 1
+
     def restart(self) -> None:
         """Counts from 1 again: the statements so far were our own."""
         self._count = 0
@@ -83,7 +106,7 @@ class StatementTracker:
     def _traced(self, event: dict[str, Any]) -> None:
         if event["code"] == apsw.SQLITE_TRACE_PROFILE:
             self._ended(event)
-        elif not event["trigger"]:
+        elif not event["trigger"] and not self._quiet:
             self._began(event)
 
     def _began(self, event: dict[str, Any]) -> None:
@@ -91,6 +114,8 @@ class StatementTracker:
         self.last = self._active[event["id"]] = Statement(
             self._count, event["sql"], event["readonly"], event["total_changes"]
         )
+        if not event["readonly"]:
+            self._on_begin(self.last)
 
     def _ended(self, event: dict[str, Any]) -> None:
         statement = self._active.pop(event["id"], None)

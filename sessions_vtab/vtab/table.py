@@ -269,8 +269,7 @@ class SourceTable:
         return self._host.context(self._source, self._table.name)
 
     def _wants_whole_rows(self) -> bool:
-        host = self._host
-        return bool(host.returning) and host.capturing(host.statements.current.number)
+        return self._host.capturing(self._host.statements.current.number)
 
     def _remember(self, plan: Plan) -> str:
         words = describe(plan)

@@ -105,7 +105,7 @@ def server() -> Iterator[Running]:
         yield emulator
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def client() -> Iterator[httpx.Client]:
     with httpx.Client(trust_env=False, timeout=20) as client:
         yield client
@@ -116,9 +116,31 @@ def api(server: Running, client: httpx.Client) -> Api:
     return Api(server, client, str(next(_ENGINES)))
 
 
+@pytest.fixture(scope="session")
+def second() -> Iterator[Running]:
+    with running(Settings(sessions=5, events=20)) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def own(second: Running, client: httpx.Client) -> Api:
+    """An emulator as after its start: empty, without faults, its log this test's alone."""
+    second.control.delay(0)
+    second.control.reset()
+    return Api(second, client, "42")
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(scope="module")
+def timed(client: httpx.Client) -> Iterator[tuple[Api, Clock]]:
+    """An emulator with a clock of its own, shared by the tests of a module."""
+    moving = Clock()
+    with running(Settings(clock=moving)) as emulator:
+        yield Api(emulator, client, "42"), moving
 
 
 @pytest.fixture

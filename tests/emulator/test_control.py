@@ -13,12 +13,6 @@ import pytest
 from sessions_vtab.emulator.client import Control, ControlError
 
 
-@pytest.fixture
-def own(start):
-    """An emulator of its own, so that the log is this test's alone."""
-    return start()
-
-
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8787", "127.0.0.1:8787"]
 )
@@ -138,8 +132,8 @@ def test_latency_is_added_to_api_requests_only(start) -> None:
     assert time.monotonic() - begun < 0.2
 
 
-def test_reset_and_reseed(start) -> None:
-    api = start(sessions=5, events=20)
+def test_reset_and_reseed(own) -> None:
+    api = own
     api.create("mine")
     api.control.fault("status", count=None)
     api.control.reset()

@@ -11,12 +11,11 @@ from sessions_vtab.emulator.client import ControlError
 
 
 @pytest.fixture
-def own(start):
-    api = start()
+def own(own):
     for number in range(5):
-        api.create(f"s-{number}")
-    api.control.reset_log()
-    return api
+        own.create(f"s-{number}")
+    own.control.reset_log()
+    return own
 
 
 def listing(api, **query):

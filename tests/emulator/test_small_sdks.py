@@ -2,6 +2,9 @@
 
 Each part runs where its client can be imported:
 deepset-cloud-sdk 1.7.8.post0, haystack-enterprise-sdk 1.1.1, whylabs-client 0.6.16, whylogs 1.6.4.
+
+The two deepset SDKs want environments of their own, with the emulator's dependencies, httpx and
+pytest beside them; there, `pytest --noconftest` on this file is enough.
 """
 
 from __future__ import annotations

@@ -7,12 +7,16 @@ import random
 import pytest
 
 
-@pytest.fixture
-def many(api):
-    """An engine with 250 sessions, `s-000` the oldest."""
+def fill(api):
+    """Make 250 sessions, `s-000` the oldest."""
     for number in range(250):
         api.create(f"s-{number:03d}", user="ann" if number % 2 else "bob")
     return api
+
+
+@pytest.fixture(scope="module")
+def many(server, client, timed):
+    return fill(type(timed[0])(server, client, "9001"))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,8 @@ def test_a_token_never_leads_to_an_empty_page(api, count: int) -> None:
     assert len(api.events(session, pageSize=2, filter=wanted)) == count
 
 
-def test_tokens_outlive_rows_that_come_and_go(many) -> None:
+def test_tokens_outlive_rows_that_come_and_go(api) -> None:
+    many = fill(api)
     page = many.ok(many.call("GET", "/sessions", pageSize=50))
     token, seen = page["nextPageToken"], [many.last(item) for item in page["sessions"]]
     many.create("s-new")
@@ -106,10 +111,10 @@ def test_a_filtered_list_is_paged_too(many) -> None:
         assert many.ids(filter=text, pageSize=25) == expected
 
 
-@pytest.fixture
-def touched(start, clock):
+@pytest.fixture(scope="module")
+def touched(timed):
     """Sessions a to e, some created at one time, updated in another order."""
-    api = start(clock=clock)
+    api, clock = timed
     for name, seconds in (("a", 1), ("b", 0), ("c", 1), ("d", 0), ("e", 1)):
         clock.advance(seconds=seconds)
         api.create(name)

@@ -12,8 +12,8 @@ from sessions_vtab.fetch import WRITE, Answer, Call, path, plain
 
 __all__ = ["Calls"]
 
-# "Session {name} not found." (recorded), "Session (projectNumber: .., ..) not found." (2025). That
-# an engine does not exist reads differently, and is an error.
+# Recorded: "Session {name} not found.", in 2025 with a list of ids in place of the name. The text
+# for an engine that does not exist is another, and an error.
 _NO_SESSION = (Answer(404, r"^Session\b.*\bnot found"),)
 
 

@@ -225,7 +225,7 @@ def bounds(terms: Iterable[Predicate], column: str) -> Bounds:
 
 
 def timestamp_filter(confined: Bounds) -> Text:
-    """A range of event timestamps; both ends belong to it, and SQLite takes off what is too much."""
+    """A range of event timestamps; both ends belong to it, SQLite takes off what is too much."""
     parts = []
     if confined.low is not None:
         parts.append(Text(f'timestamp>="{times.to_rfc3339(confined.low)}"'))

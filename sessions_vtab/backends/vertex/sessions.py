@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -38,6 +38,9 @@ from sessions_vtab.spec.scan import Order, Page, Scan
 __all__ = ["Sessions"]
 
 _BAD_REQUEST = 400
+_ANY_END = "create_time"
+"""Order of a list that is read from both ends: the one that never changes."""
+
 _GETS_A_PAGE = 4
 """So many GETs, which run side by side, are worth a page of a list, which do not."""
 
@@ -59,6 +62,7 @@ class _Plan:
         order: all of them are sorted so.
         pages: how each goes on, and where it may stop.
         features: undocumented grammar in their filters.
+        ends: the one list may be read from both ends at the same time.
         whole: it is one engine's list without any filter.
     """
 
@@ -66,6 +70,7 @@ class _Plan:
     order: tuple[Order, ...]
     pages: Paginator
     features: frozenset[Feature]
+    ends: bool = False
     whole: bool = False
 
 
@@ -101,7 +106,7 @@ class Sessions(Resource):
             call for scan in scans for call in self._first_calls(scan)
         )
 
-    def newest_first(self, engine: Engine, reader: Reader) -> Iterator[SessionRef]:
+    def newest_first(self, engine: Engine, reader: Reader) -> Generator[SessionRef, None, None]:
         """Every session of an engine."""
         call = self._calls.list_sessions(engine, order="create_time desc")
         with closing(reader.pages(call, TokenPages())) as replies:
@@ -121,7 +126,9 @@ class Sessions(Resource):
             return [ref for name in names if (ref := self._scope.session(name)) is not None]
         return self._scope.sessions(self._scope.engines(scan.given), scan.given("session_id") or ())
 
-    def _got(self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader) -> Iterator[Page]:
+    def _got(
+        self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader
+    ) -> Generator[Page, None, None]:
         make = RowMaker(self.table, session_fields, scan.columns)
         by_path = {(call := self._calls.get_session(ref)).path: (ref, call) for ref in wanted}
         with closing(reader.gather(call for _, call in by_path.values())) as replies:
@@ -131,7 +138,9 @@ class Sessions(Resource):
                     frame = Frame.of(reply, ref.engine)
                     yield [make(reply.object(), frame)]
 
-    def _picked(self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader) -> Iterator[Page]:
+    def _picked(
+        self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader
+    ) -> Generator[Page, None, None]:
         """Many keys: fewer requests read the list and pick."""
         make = RowMaker(self.table, session_fields, scan.columns)
         ids: dict[Engine, set[str]] = {}
@@ -164,7 +173,7 @@ class Sessions(Resource):
     def _allowed(self) -> frozenset[Feature]:
         return frozenset(Feature) - self._refused
 
-    def _listed(self, scan: Scan, reader: Reader) -> Iterator[Page]:
+    def _listed(self, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
         """Reads with the best filter; with what is documented if the service refuses that."""
         plan = self._plan(scan, self._allowed)
         fallback = None
@@ -184,7 +193,7 @@ class Sessions(Resource):
 
     def _without(
         self, refused: frozenset[Feature], plan: _Plan, scan: Scan, reader: Reader
-    ) -> Iterator[Page]:
+    ) -> Generator[Page, None, None]:
         with closing(self._pages(plan, scan, reader)) as pages:
             first = next(pages, [])
             # Only now it is certain that the grammar was at fault.
@@ -204,7 +213,9 @@ class Sessions(Resource):
             else _disjoint(_without_scope(terms), allowed)
         )
         texts = [with_users(listing.filter, text, allowed) for text in texts]
-        sent_order = order_text(order) or listing.order
+        free = not (order or scan.parameters or scan.limit or "next_page_token" in scan.columns)
+        ends = free and len(engines) == len(set(texts)) == 1
+        sent_order = order_text(order) or listing.order or (_ANY_END if ends else "")
         size = listing.first_size(scan.limit)
         lists = tuple(
             _List(
@@ -215,8 +226,7 @@ class Sessions(Resource):
             for text in dict.fromkeys(texts)
         )
         features = frozenset().union(*(text.features for text in texts))
-        plain = len(lists) == 1 and not (texts[0].text or listing.token or order)
-        return _Plan(lists, order, pages, features, whole=plain)
+        return _Plan(lists, order, pages, features, ends, ends and not texts[0].text)
 
     def _order(self, scan: Scan, listing: Listing) -> tuple[tuple[Order, ...], Paginator]:
         """The order to ask for, and the paginator that stops where the wanted range ends."""
@@ -236,13 +246,13 @@ class Sessions(Resource):
             return order, pages
         return order, StopAfter(pages, _beyond(leading, edge))
 
-    def _pages(self, plan: _Plan, scan: Scan, reader: Reader) -> Iterator[Page]:
+    def _pages(self, plan: _Plan, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
         if not plan.lists:
             return
         make = RowMaker(self.table, session_fields, scan.columns)
         if len(plan.lists) == 1:
             yield from self._one_list(plan, scan, make, reader)
-        elif plan.order:
+        elif scan.order:
             yield from self._sorted_lists(plan, scan, make, reader)
         else:
             engines = {
@@ -256,22 +266,25 @@ class Sessions(Resource):
                     engine = engines[reply.call.path, reply.call.parameter("filter")]
                     yield make.page(reply.items(), Frame.of(reply, engine))
 
-    def _one_list(self, plan: _Plan, scan: Scan, make: RowMaker, reader: Reader) -> Iterator[Page]:
+    def _one_list(
+        self, plan: _Plan, scan: Scan, make: RowMaker, reader: Reader
+    ) -> Generator[Page, None, None]:
         one = plan.lists[0]
-        ends = not (plan.order or scan.parameters or scan.limit)
-        if ends and "next_page_token" not in scan.columns:
+        if plan.ends:
             yield from self._both_ends(one, plan, make, reader)
             return
         with closing(reader.pages(one.call, plan.pages, limit=scan.limit)) as replies:
             for reply in replies:
                 yield make.page(reply.items(), Frame.of(reply, one.engine))
 
-    def _both_ends(self, one: _List, plan: _Plan, make: RowMaker, reader: Reader) -> Iterator[Page]:
+    def _both_ends(
+        self, one: _List, plan: _Plan, make: RowMaker, reader: Reader
+    ) -> Generator[Page, None, None]:
         pages = 0
         with closing(
             reader.both_ends(
-                one.call.with_query(orderBy="create_time"),
-                one.call.with_query(orderBy="create_time desc"),
+                one.call,
+                one.call.with_query(orderBy=f"{_ANY_END} desc"),
                 plan.pages,
                 position=lambda item: instant_of(
                     item, "createTime", Frame(one.engine, "A session")
@@ -287,10 +300,10 @@ class Sessions(Resource):
 
     def _sorted_lists(
         self, plan: _Plan, scan: Scan, make: RowMaker, reader: Reader
-    ) -> Iterator[Page]:
+    ) -> Generator[Page, None, None]:
         reader.prefetch(one.call for one in plan.lists)
 
-        def entries(one: _List) -> Iterator[tuple[Item, Frame]]:
+        def entries(one: _List) -> Generator[tuple[Item, Frame], None, None]:
             with closing(reader.pages(one.call, plan.pages, limit=scan.limit)) as replies:
                 for reply in replies:
                     frame = Frame.of(reply, one.engine)

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from sessions_vtab.backends.vertex.names import PROVIDER_HOSTS, Engine, host_of
 from sessions_vtab.errors import (
     ConfigurationError,
     ConflictError,
@@ -26,7 +27,6 @@ from sessions_vtab.fetch import (
     origin_of,
 )
 from sessions_vtab.spec.source import Source
-from sessions_vtab.backends.vertex.names import PROVIDER_HOSTS, Engine, host_of
 
 __all__ = ["APPEND", "Settings", "site_of"]
 

@@ -1,0 +1,12 @@
+"""Google Vertex AI Agent Engine: sessions and their events, over REST.
+
+``settings`` (a source's URL), ``names`` (resource names), ``tables`` (what there is, what it can
+do), ``filters`` (conditions as filter text), ``calls`` (requests), ``wire`` (answers to rows),
+``sessions`` and ``events`` (reading), ``bodies``, ``requests`` and ``writing`` (writing).
+"""
+
+from __future__ import annotations
+
+from sessions_vtab.backends.vertex.backend import VertexBackend
+
+__all__ = ["VertexBackend"]

@@ -1,0 +1,137 @@
+"""The backend ``vertex``: sessions of Google Vertex AI Agent Engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Self
+
+from sessions_vtab.backends.vertex.calls import Calls
+from sessions_vtab.backends.vertex.events import EventParts, Events
+from sessions_vtab.backends.vertex.names import EventRef
+from sessions_vtab.backends.vertex.requests import Requests
+from sessions_vtab.backends.vertex.sessions import Sessions
+from sessions_vtab.backends.vertex.settings import Settings, site_of
+from sessions_vtab.backends.vertex.wire import Frame, last_segment
+from sessions_vtab.backends.vertex.writing import Writer
+from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
+from sessions_vtab.fetch import Call, Client, lease, release, run_job
+from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.values import dump_json
+from sessions_vtab.spec.write import Outcome, Write
+
+__all__ = ["VertexBackend"]
+
+
+class VertexBackend(Backend):
+    """Sessions and events of the engines of one project and location.
+
+    Args:
+        settings: of the source.
+        client: sends; given back by ``close``.
+    """
+
+    name: ClassVar[str] = "vertex"
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._settings = settings
+        self._client: Client | None = client
+        self._site = client.site
+        self._source = settings.source.name
+        self._calls = Calls(settings)
+        self._requests = Requests(settings, self._calls)
+        self._writer = Writer(client, self._calls, self._requests)
+        sessions = Sessions(settings, client, self._calls)
+        self.resources: Mapping[str, Resource] = {
+            "sessions": sessions,
+            "events": Events(settings, client, self._calls, sessions),
+            "event_parts": EventParts(settings, client, self._calls, sessions),
+        }
+        self.routines: Mapping[str, Routine] = {
+            "append_event": self._append_event,
+            "compact_session": self._compact_session,
+        }
+
+    @classmethod
+    def open(cls, source: Source) -> Self:
+        """See ``Backend.open``."""
+        settings = Settings(source)
+        return cls(settings, lease(site_of(settings)))
+
+    def describe(self) -> str:
+        """See ``Backend.describe``."""
+        settings = self._settings
+        scope = (settings.project, settings.location, settings.engine)
+        place = "/".join(part for part in scope if part)
+        credential = self._site.credential_for(self._site.origin).describe()
+        return f"Vertex AI Agent Engine {place} at {self._site.base_url} with {credential}"
+
+    def call_for(self, write: Write) -> Call | None:
+        """The call a write would make, for a dry run; None if it changes nothing. Sends nothing.
+
+        Raises:
+            StatementError: what is wrong with a value, naming its column.
+        """
+        return self._requests.of(write).call
+
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+        """See ``Backend.send``."""
+        return self._writer.send(writes, context)
+
+    def close(self) -> None:
+        """See ``Backend.close``."""
+        client, self._client = self._client, None
+        if client is not None:
+            release(client)
+
+    def _running(self) -> Client:
+        if self._client is None:
+            raise UnsupportedError(f"{self._source} is closed.")
+        return self._client
+
+    def _append_event(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        values = dict(arguments)
+        session = self._requests.resolve(values.pop("session", None))
+        request = self._requests.append(session, values, "append_event")
+        reply, item = run_job(
+            self._running(), context, lambda line: self._writer.append(request, line, find=True)
+        )
+        frame = Frame(session.engine, "An event", session.session_id)
+        event = None if item is None else EventRef(session, last_segment(item, frame))
+        yield (
+            None if event is None else event.name,
+            None if event is None else event.event_id,
+            session.name,
+            None if reply is None else dump_json(reply.object()),
+        )
+
+    def _compact_session(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        session = self._requests.resolve(arguments.get("session"))
+        call = self._calls.compact_session(session, self._compaction(arguments))
+        operation = run_job(
+            self._running(),
+            context,
+            lambda line: self._writer.follow(line.send(call), session.engine, line),
+        )
+        name = operation.get("name")
+        yield (
+            session.name,
+            name if isinstance(name, str) else None,
+            int(bool(operation.get("done"))),
+            dump_json(operation),
+        )
+
+    def _compaction(self, arguments: Arguments) -> dict[str, object]:
+        where = f"{self._source}.compact_session"
+        if self._settings.express and self._settings.version == "v1":
+            raise UnsupportedError(f"{where} does not exist with an API key: use a project.")
+        fields = {"summarization": "summarization", "event_editing": "eventEditing"}
+        chosen = {field: arguments[name] for name, field in fields.items() if arguments.get(name)}
+        if not chosen:
+            raise MissingParameterError(
+                f"{where}: give summarization or event_editing, or both: 'AUTO'."
+            )
+        if any(mode != "AUTO" for mode in chosen.values()):
+            raise InvalidValueError(f"{where}: summarization and event_editing take 'AUTO'.")
+        return {"compaction": {field: {"mode": mode} for field, mode in chosen.items()}}

@@ -1,0 +1,245 @@
+"""Reading ``events`` and ``event_parts``: lists of sessions' events, as many at once as allowed."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from sessions_vtab.backends.vertex.calls import Calls
+from sessions_vtab.backends.vertex.filters import Text, bounds, join, timestamp_filter
+from sessions_vtab.backends.vertex.merging import merged_pages, order_text
+from sessions_vtab.backends.vertex.names import SessionRef, parse_event
+from sessions_vtab.backends.vertex.scope import Listing, Scope
+from sessions_vtab.backends.vertex.sessions import Sessions
+from sessions_vtab.backends.vertex.settings import Settings
+from sessions_vtab.backends.vertex.tables import (
+    EVENTS_TABLE,
+    PARTS_TABLE,
+    events_capability,
+    parts_capability,
+)
+from sessions_vtab.backends.vertex.wire import (
+    Frame,
+    RowMaker,
+    event_fields,
+    instant_of,
+    last_segment,
+    part_rows,
+)
+from sessions_vtab.errors import SessionsError
+from sessions_vtab.fetch import Call, Client, Item, Items, Reader, Reply, TokenPages
+from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.scan import Page, Row, Scan
+
+__all__ = ["EventParts", "Events"]
+
+_FORWARD, _BACKWARD = "timestamp", "timestamp desc"
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """What is asked of each session's list.
+
+    Attributes:
+        text: filter.
+        order: ``orderBy``, '' for the service's own (timestamp, ascending).
+        token: page to start at.
+        size: rows of the first page.
+        pages: how the list goes on.
+    """
+
+    text: str
+    order: str
+    token: str
+    size: int
+    pages: TokenPages
+
+
+class _OfSessions(Resource):
+    """A table whose rows come from the event lists of sessions."""
+
+    def __init__(
+        self, settings: Settings, client: Client, calls: Calls, sessions: Sessions
+    ) -> None:
+        self._client = client
+        self._calls = calls
+        self._sessions = sessions
+        self._scope = Scope(settings)
+        self._where = f"{settings.source.name}.{self.table.name}"
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """See ``Resource.scan``."""
+        reader = Reader(self._client, context)
+        query = self._query(scan)
+        wanted = self._wanted(scan)
+        if wanted is None:
+            return self._everywhere(scan, query, reader)
+        if len(wanted) == 1:
+            return self._one(wanted[0], scan, query, reader)
+        if scan.order:
+            return self._sorted(wanted, scan, query, reader)
+        return self._fan_out(wanted, scan, query, reader)
+
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+        """See ``Resource.prefetch``."""
+        Reader(self._client, context).prefetch(
+            call for scan in scans for call in self._first_calls(scan)
+        )
+
+    @abstractmethod
+    def _page(self, items: Items, frame: Frame, scan: Scan) -> list[Row]:
+        """The rows of a page of events."""
+
+    def _first_calls(self, scan: Scan) -> Iterator[Call]:
+        try:
+            query = self._query(scan)
+            for ref in self._wanted(scan) or ():
+                yield self._first(ref, query)
+        except SessionsError:
+            return  # The scan itself will say it.
+
+    def _wanted(self, scan: Scan) -> list[SessionRef] | None:
+        """The sessions whose events are wanted, each once; None for all."""
+        for column in scan.path.keys:
+            values = scan.given(column) or ()
+            match column:
+                case "name" | "event_name":
+                    events = [event for value in values if (event := parse_event(value))]
+                    names = [event.session.name for event in events]
+                    return self._named(names)
+                case "session_name":
+                    return self._named(values)
+                case "session_id":
+                    refs = self._scope.sessions(self._scope.engines(scan.given), values)
+                    return list(dict.fromkeys(refs))
+        return None
+
+    def _named(self, names: Iterable[object]) -> list[SessionRef]:
+        refs = [self._scope.session(name) for name in names if isinstance(name, str)]
+        return list(dict.fromkeys(ref for ref in refs if ref is not None))
+
+    def _query(self, scan: Scan) -> _Query:
+        listing = Listing.of(scan.parameters, self._where)
+        confined = timestamp_filter(bounds(scan.where.terms, "timestamp"))
+        raw = f"({listing.filter})" if listing.filter and confined.text else listing.filter
+        text = join([Text(raw), confined]).text
+        order = order_text(scan.order) or listing.order
+        size = listing.first_size(scan.limit)
+        return _Query(text, order, listing.token, size, TokenPages(full=listing.full_size))
+
+    def _first(self, ref: SessionRef, query: _Query) -> Call:
+        return self._calls.list_events(ref, query.text, query.order, query.size, query.token)
+
+    def _one(
+        self, ref: SessionRef, scan: Scan, query: _Query, reader: Reader
+    ) -> Generator[Page, None, None]:
+        free = not (query.order or scan.parameters or scan.limit)
+        if free and "next_page_token" not in scan.columns:
+            yield from self._both_ends(ref, scan, query, reader)
+            return
+        call = self._first(ref, query)
+        with closing(reader.pages(call, query.pages, limit=scan.limit)) as replies:
+            for reply in replies:
+                yield self._rows(reply, ref, scan)
+
+    def _both_ends(
+        self, ref: SessionRef, scan: Scan, query: _Query, reader: Reader
+    ) -> Generator[Page, None, None]:
+        frame = Frame(ref.engine, "An event")
+        call = self._first(ref, query)
+        with closing(
+            reader.both_ends(
+                call,
+                call.with_query(orderBy=_BACKWARD),
+                query.pages,
+                position=lambda item: instant_of(item, "timestamp", frame),
+                identity=lambda item: item.get("name"),
+            )
+        ) as replies:
+            for reply, items in replies:
+                yield self._page(items, Frame.of(reply, ref.engine, ref.session_id), scan)
+
+    def _fan_out(
+        self, wanted: Iterable[SessionRef], scan: Scan, query: _Query, reader: Reader
+    ) -> Generator[Page, None, None]:
+        """The lists side by side; in the order of sessions where not all will be read."""
+        sessions: dict[str, SessionRef] = {}
+
+        def calls() -> Iterator[Call]:
+            for ref in wanted:
+                call = self._first(ref, query)
+                sessions[call.path] = ref
+                yield call
+
+        with closing(
+            reader.fan_out(calls(), query.pages, ordered=False, limit=scan.limit)
+        ) as replies:
+            for reply in replies:
+                yield self._rows(reply, sessions[reply.call.path], scan)
+
+    def _everywhere(self, scan: Scan, query: _Query, reader: Reader) -> Generator[Page, None, None]:
+        for engine in self._scope.engines(scan.given):
+            with closing(self._sessions.newest_first(engine, reader)) as refs:
+                yield from self._fan_out(refs, scan, query, reader)
+
+    def _sorted(
+        self, wanted: Sequence[SessionRef], scan: Scan, query: _Query, reader: Reader
+    ) -> Generator[Page, None, None]:
+        """Many lists as one sorted list; the first page of each is needed before the first row."""
+        reader.prefetch(self._first(ref, query) for ref in wanted)
+
+        def entries(ref: SessionRef) -> Generator[tuple[Item, Frame], None, None]:
+            call = self._first(ref, query)
+            with closing(reader.pages(call, query.pages, limit=scan.limit)) as replies:
+                for reply in replies:
+                    frame = Frame.of(reply, ref.engine, ref.session_id)
+                    for item in reply.items():
+                        yield item, frame
+
+        lists = [entries(ref) for ref in wanted]
+        make = RowMaker(self.table, event_fields, scan.columns)
+        try:
+            yield from merged_pages(lists, scan.order, make)
+        finally:
+            for entry in lists:
+                entry.close()
+
+    def _rows(self, reply: Reply, ref: SessionRef, scan: Scan) -> list[Row]:
+        return self._page(reply.items(), Frame.of(reply, ref.engine, ref.session_id), scan)
+
+
+class Events(_OfSessions):
+    """The table ``events``."""
+
+    table: Table = EVENTS_TABLE
+
+    def __init__(
+        self, settings: Settings, client: Client, calls: Calls, sessions: Sessions
+    ) -> None:
+        super().__init__(settings, client, calls, sessions)
+        self.capability = events_capability(engine=settings.engine is not None)
+
+    def _page(self, items: Items, frame: Frame, scan: Scan) -> list[Row]:
+        names = scan.given("name")
+        if names is not None:
+            ids = {event.event_id for name in names if (event := parse_event(name))}
+            items = [item for item in items if last_segment(item, frame) in ids]
+        return RowMaker(self.table, event_fields, scan.columns).page(items, frame)
+
+
+class EventParts(_OfSessions):
+    """The table ``event_parts``: made from the same lists, in the same requests."""
+
+    table: Table = PARTS_TABLE
+
+    def __init__(
+        self, settings: Settings, client: Client, calls: Calls, sessions: Sessions
+    ) -> None:
+        super().__init__(settings, client, calls, sessions)
+        self.capability = parts_capability(engine=settings.engine is not None)
+
+    def _page(self, items: Items, frame: Frame, scan: Scan) -> list[Row]:  # noqa: ARG002
+        return [row for item in items for row in part_rows(item, frame, self.table)]

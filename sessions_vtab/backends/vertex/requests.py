@@ -1,0 +1,193 @@
+"""Which call a write makes: a pure function, so that a dry run can show it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+from sessions_vtab.backends.vertex.bodies import event_body, patch_body, session_body
+from sessions_vtab.backends.vertex.calls import Calls
+from sessions_vtab.backends.vertex.names import Engine, SessionRef
+from sessions_vtab.backends.vertex.scope import Scope
+from sessions_vtab.backends.vertex.settings import Settings
+from sessions_vtab.backends.vertex.tables import SCOPE
+from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
+from sessions_vtab.fetch import Call
+from sessions_vtab.spec import times
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.write import Action, Write
+
+__all__ = ["Request", "Requests"]
+
+
+def _new_invocation() -> str:
+    """In ADK's form."""
+    return f"e-{uuid.uuid4()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A write as it goes out.
+
+    Attributes:
+        call: what is sent; None for an UPDATE that changes nothing.
+        engine: whose session it is about.
+        session: the session; None for an INSERT whose id the server makes.
+    """
+
+    call: Call | None
+    engine: Engine
+    session: SessionRef | None
+
+
+class Requests:
+    """Makes requests of writes.
+
+    Args:
+        settings: the source.
+        calls: makes its calls.
+        now: the time, nanoseconds since 1970: the default of an event's timestamp.
+        invocation: makes an invocation id where none was given.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        calls: Calls,
+        now: Callable[[], int] = times.now,
+        invocation: Callable[[], str] = _new_invocation,
+    ) -> None:
+        self._source = settings.source.name
+        self._calls = calls
+        self._scope = Scope(settings)
+        self._now = now
+        self._invocation = invocation
+
+    def of(self, write: Write) -> Request:
+        """The request of a write; nothing is sent.
+
+        Raises:
+            StatementError: what is wrong with a value, naming its column.
+        """
+        match write.table, write.action:
+            case "sessions", Action.INSERT:
+                return self._create(write)
+            case "sessions", Action.UPDATE:
+                return self._patch(write)
+            case "sessions", Action.DELETE:
+                session = self._existing(write)
+                return Request(self._calls.delete_session(session), session.engine, session)
+            case "events", Action.INSERT:
+                return self.append(self._session_of(write.values), write.values, "events")
+            case _:
+                raise UnsupportedError(f"{self._source}.{write.table} takes no {write.action}.")
+
+    def append(self, session: SessionRef, values: Mapping[str, Value], where: str) -> Request:
+        """The request that appends an event.
+
+        Args:
+            session: to which.
+            values: columns of ``events``; timestamp and invocation id have defaults.
+            where: table or function, for errors.
+        """
+        if values.get("author") in {None, ""}:
+            raise MissingParameterError(
+                f"{self._source}.{where}: author is required: 'user' or an agent's name."
+            )
+        filled = {
+            **values,
+            "timestamp": values.get("timestamp") or times.to_text(self._now()),
+            "invocation_id": values.get("invocation_id") or self._invocation(),
+        }
+        body = event_body(filled, f"{self._source}.{where}")
+        return Request(self._calls.append_event(session, body), session.engine, session)
+
+    def lane(self, write: Write) -> Hashable:
+        """What a write has to keep its order with: its session; None if that is not known yet."""
+        try:
+            session = self._target(write)
+        except (InvalidValueError, MissingParameterError):
+            return None  # Making the request says what is wrong.
+        # Without the project: its id and its number are two spellings of one.
+        return session and (session.engine.location, session.engine.engine, session.session_id)
+
+    def resolve(self, session: Value) -> SessionRef:
+        """The session a function's argument names."""
+        return self._scope.resolve(session, {})
+
+    def _target(self, write: Write) -> SessionRef | None:
+        if write.table == "events":
+            return self._session_of(write.values)
+        if write.action is not Action.INSERT:
+            return self._existing(write)
+        return self._new(write)[1]
+
+    def _create(self, write: Write) -> Request:
+        engine, session = self._new(write)
+        body = session_body(write.values, f"{self._source}.sessions")
+        session_id = session.session_id if session else None
+        return Request(self._calls.create_session(engine, session_id, body), engine, session)
+
+    def _new(self, write: Write) -> tuple[Engine, SessionRef | None]:
+        """Engine and, if the row gives one, id of a session that is to be made."""
+        values = write.values
+        given_id = values.get("session_id") or None
+        name = values.get("name") or None
+        if name is None:
+            session = None if given_id is None else self._scope.resolve(given_id, values)
+            return (session.engine if session else self._scope.default(values)), session
+        session = self._scope.session(name)
+        if session is None:
+            raise InvalidValueError(
+                f"{self._source}.sessions: {name!r:.100} is no name of a session. Nothing was sent."
+            )
+        if given_id not in {None, session.session_id}:
+            raise InvalidValueError(
+                f"{self._source}.sessions: session_id {given_id!r:.80} is not the last part of"
+                f" name {name!r:.100}. Nothing was sent."
+            )
+        self._same_scope(session, values, "sessions")
+        return session.engine, session
+
+    def _patch(self, write: Write) -> Request:
+        session = self._existing(write)
+        if not write.values:
+            return Request(None, session.engine, session)
+        mask, body = patch_body(write.values, f"{self._source}.sessions")
+        return Request(self._calls.patch_session(session, mask, body), session.engine, session)
+
+    def _existing(self, write: Write) -> SessionRef:
+        session = self._scope.session(write.key)
+        if session is None:
+            raise InvalidValueError(
+                f"{self._source}.sessions: {write.key!r:.100} is no name of a session."
+            )
+        return session
+
+    def _session_of(self, values: Mapping[str, Value]) -> SessionRef:
+        name, given_id = values.get("session_name"), values.get("session_id")
+        if name is None and given_id is None:
+            raise MissingParameterError(
+                f"{self._source}.events: session_id (or session_name) is required."
+            )
+        if name is None:
+            return self._scope.resolve(given_id, values)
+        session = self._scope.session(name)
+        if session is None or given_id not in {None, session.session_id}:
+            raise InvalidValueError(
+                f"{self._source}.events: session_name {name!r:.100} is no name of a session, or not"
+                " of the one in session_id. Nothing was sent."
+            )
+        self._same_scope(session, values, "events")
+        return session
+
+    def _same_scope(self, session: SessionRef, values: Mapping[str, Value], table: str) -> None:
+        engine = session.engine
+        own = (engine.project, engine.location, engine.engine)
+        for column, value in zip(SCOPE, own, strict=True):
+            if values.get(column) not in {None, value}:
+                raise InvalidValueError(
+                    f"{self._source}.{table}: {column} = {values[column]!r:.80} is not what the"
+                    f" name {session.name} says. Nothing was sent."
+                )

@@ -1,0 +1,258 @@
+"""Sending writes, following their operations, and finding out what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sessions_vtab.backends.vertex.bodies import shared_keys
+from sessions_vtab.backends.vertex.calls import Calls
+from sessions_vtab.backends.vertex.filters import Bounds, timestamp_filter
+from sessions_vtab.backends.vertex.names import Engine, EventRef, SessionRef
+from sessions_vtab.backends.vertex.requests import Request, Requests
+from sessions_vtab.backends.vertex.tables import EVENTS_TABLE, SESSIONS_TABLE
+from sessions_vtab.backends.vertex.wire import (
+    Frame,
+    RowMaker,
+    event_fields,
+    last_segment,
+    session_fields,
+    text_of,
+)
+from sessions_vtab.errors import (
+    ConflictError,
+    RefusedError,
+    SessionsError,
+    UnknownOutcomeError,
+)
+from sessions_vtab.fetch import Call, Client, Item, Line, Reply, deliver, finish_operation, plain
+from sessions_vtab.spec import times
+from sessions_vtab.spec.backend import Context
+from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+
+__all__ = ["Writer"]
+
+_VISIBLE_AFTER = (0.0, 0.5, 1.0, 2.0, 3.0)
+"""Seconds before each look at something new: get was 404 for up to 3 s (contract, section 4)."""
+
+_session_row = RowMaker(SESSIONS_TABLE, session_fields)
+_event_row = RowMaker(EVENTS_TABLE, event_fields)
+
+
+class Writer:
+    """Writes rows of one source."""
+
+    def __init__(self, client: Client, calls: Calls, requests: Requests) -> None:
+        self._client = client
+        self._calls = calls
+        self._requests = requests
+
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+        """See ``Backend.send``."""
+        return deliver(self._client, writes, context, self._requests.lane, self._perform)
+
+    def append(
+        self, request: Request, line: Line, *, find: bool
+    ) -> tuple[Reply | None, Item | None]:
+        """Appends an event.
+
+        Args:
+            request: from ``Requests.append``.
+            line: of the job.
+            find: the event's name is wanted; the service does not answer with it.
+
+        Returns:
+            The answer, None if it was lost and the event was found all the same; the event, None
+            if it was not looked for, or cannot be seen yet.
+
+        Raises:
+            UnknownOutcomeError: the answer was lost, and the event cannot be found.
+        """
+        call, session = _sent(request)
+        try:
+            reply = line.send(call)
+        except UnknownOutcomeError as unknown:
+            found = self._find_event(session, call, line, unknown)
+            if found is None:
+                raise
+            return None, found
+        return reply, self._find_event(session, call, line) if find else None
+
+    def follow(self, reply: Reply, engine: Engine, line: Line) -> dict[str, Any]:
+        """The operation an answer holds, when it is done."""
+        return finish_operation(
+            line, reply, lambda operation: self._calls.get_operation(operation, engine.location)
+        )
+
+    def _perform(self, write: Write, line: Line) -> Outcome:
+        request = self._requests.of(write)
+        match write.table, write.action:
+            case "sessions", Action.INSERT:
+                return self._create(write, request, line)
+            case "sessions", Action.UPDATE:
+                return self._patch(write, request, line)
+            case "sessions", _:
+                return self._delete(write, request, line)
+            case _:
+                return self._append(write, request, line)
+
+    # Sessions
+
+    def _create(self, write: Write, request: Request, line: Line) -> Outcome:
+        if request.call is None:
+            raise RefusedError("an INSERT always makes a call")
+        call, session = request.call, request.session
+        try:
+            operation = self.follow(line.send(call), request.engine, line)
+        except UnknownOutcomeError as unknown:
+            if session is None:
+                raise self._lost_create(unknown) from None
+            operation = self._settle_create(session, call, line, unknown)
+        response = operation.get("response")
+        made = session or self._made(operation, request.engine)
+        if not write.returning and isinstance(response, dict):
+            return Outcome(write, OutcomeState.SENT, key=made.name, http_status=200)
+        return self._shown(write, made, line)
+
+    def _made(self, operation: Mapping[str, Any], engine: Engine) -> SessionRef:
+        """The session an operation made: by its response, else by the operation's own name."""
+        frame = Frame(engine, f"The operation of a new session in {engine.name}")
+        response = operation.get("response")
+        if isinstance(response, dict) and "name" in response:
+            return SessionRef(engine, last_segment(response, frame))
+        head = str(operation.get("name", "")).rpartition("/operations/")[0]
+        return SessionRef(engine, last_segment({"name": head}, frame))
+
+    def _settle_create(
+        self, session: SessionRef, call: Call, line: Line, unknown: UnknownOutcomeError
+    ) -> dict[str, Any]:
+        """The operation of a call whose answer was lost.
+
+        Looks whether the session is there. If not, its id makes it safe to send the call once
+        more: a second session with it would be refused.
+        """
+        found = line.send(self._calls.get_session(session))
+        if found.missing:
+            try:
+                return self.follow(line.send(call), session.engine, line)
+            except ConflictError:
+                found = line.send(self._calls.get_session(session))
+        body = {} if found.missing else found.object()
+        if not _is_what_was_sent(body, call.json):
+            raise UnknownOutcomeError(
+                f"{unknown} A session {session.name} exists and differs from the row."
+            )
+        return {"response": body}
+
+    def _lost_create(self, unknown: UnknownOutcomeError) -> UnknownOutcomeError:
+        return UnknownOutcomeError(
+            f"{unknown} Look for it: SELECT session_id FROM sessions WHERE user_id = '..' ORDER BY"
+            " create_time DESC LIMIT 1. A row with its own session_id can be sent again safely."
+        )
+
+    def _patch(self, write: Write, request: Request, line: Line) -> Outcome:
+        if request.call is None or request.session is None:
+            return self._shown(write, _known(request), line)
+        reply = line.send(request.call)
+        session, body = request.session, reply.object()
+        self._check_shared(write, body, session)
+        if write.returning and "expireTime" not in body:
+            return self._shown(write, session, line)
+        row = _session_row(body, Frame.of(reply, session.engine)) if write.returning else None
+        return Outcome(write, OutcomeState.SENT, row, session.name, http_status=reply.status)
+
+    def _check_shared(self, write: Write, body: Mapping[str, Any], session: SessionRef) -> None:
+        """Keys that belong to other sessions too are not sent; that is said if they had changed."""
+        wanted, state = shared_keys(write.values.get("state")), body.get("sessionState") or {}
+        changed = sorted(key for key in wanted if wanted[key] != state.get(key))
+        if changed and "sessionState" in body:
+            raise RefusedError(
+                f"{self._client.site.source}.sessions: the state of {session.name} was written"
+                f" without {plain(', '.join(changed), 200)}: such keys are shared with other"
+                " sessions, and change with an event: append_event(.., actions =>"
+                " '{\"stateDelta\": {..}}')."
+            )
+
+    def _delete(self, write: Write, request: Request, line: Line) -> Outcome:
+        call, session = _sent(request)
+        reply = line.send(call)
+        if not reply.already:
+            self.follow(reply, session.engine, line)
+        return Outcome(write, OutcomeState.SENT, key=session.name, http_status=reply.status)
+
+    def _shown(self, write: Write, session: SessionRef, line: Line) -> Outcome:
+        """The outcome with the session as it is now, which a new one may not be at once."""
+        for pause in _VISIBLE_AFTER:
+            if pause:
+                line.pause(pause)
+            reply = line.send(self._calls.get_session(session))
+            if not reply.missing:
+                row = _session_row(reply.object(), Frame.of(reply, session.engine))
+                return Outcome(write, OutcomeState.SENT, row, session.name, http_status=200)
+        raise UnknownOutcomeError(
+            f"{self._client.site.source}.sessions: {session.name} was written, but cannot be read"
+            " yet; look again later."
+        )
+
+    # Events
+
+    def _append(self, write: Write, request: Request, line: Line) -> Outcome:
+        _, session = _sent(request)
+        reply, item = self.append(request, line, find=write.returning)
+        frame = Frame(session.engine, "An event", session.session_id)
+        row = None if item is None else _event_row(item, frame)
+        key = None if item is None else EventRef(session, last_segment(item, frame)).name
+        status = reply.status if reply else None
+        return Outcome(write, OutcomeState.SENT, row, key, http_status=status)
+
+    def _find_event(
+        self,
+        session: SessionRef,
+        call: Call,
+        line: Line,
+        unknown: UnknownOutcomeError | None = None,
+    ) -> Item | None:
+        """The event that was sent: same timestamp, author, invocation and text; the newest such."""
+        instant = times.require(call.json["timestamp"], "timestamp")
+        text = timestamp_filter(Bounds(instant, instant)).text
+        listing = self._calls.list_events(session, text, "timestamp desc")
+        for pause in _VISIBLE_AFTER[:3]:
+            if pause:
+                line.pause(pause)
+            try:
+                reply = line.send(listing)
+            except SessionsError as error:
+                if unknown is None:
+                    return None  # The event is there; its name alone is not known.
+                raise unknown from error
+            found = [item for item in reply.items() if _is_event(item, call.json)]
+            if found:
+                return found[-1]
+        return None
+
+
+def _sent(request: Request) -> tuple[Call, SessionRef]:
+    if request.call is None:
+        raise RefusedError("there is nothing to send")
+    return request.call, _known(request)
+
+
+def _known(request: Request) -> SessionRef:
+    if request.session is None:
+        raise RefusedError("the session is not known")
+    return request.session
+
+
+def _is_event(item: Item, sent: Mapping[str, Any]) -> bool:
+    same_time = times.parse(item.get("timestamp")) == times.parse(sent["timestamp"])
+    same = all(item.get(field) == sent[field] for field in ("author", "invocationId"))
+    return same_time and same and text_of(item.get("content")) == text_of(sent.get("content"))
+
+
+def _is_what_was_sent(session: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
+    """Whether a session that exists is the one whose answer was lost."""
+    if any(session.get(field) != sent.get(field) for field in ("userId", "displayName", "labels")):
+        return False
+    state = session.get("sessionState") or {}
+    wanted = sent.get("sessionState") or {}
+    return all(state.get(key) == value for key, value in wanted.items())

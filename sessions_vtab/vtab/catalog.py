@@ -1,0 +1,93 @@
+"""What names mean on a connection: the front door's catalog, read from ``sqlite_schema``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import apsw
+
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.sql.catalog import OurTable
+from sessions_vtab.vtab.function import FUNCTION_MODULE
+from sessions_vtab.vtab.host import Host
+from sessions_vtab.vtab.table import MODULE
+
+__all__ = ["ConnectionCatalog"]
+
+_OURS: Final = re.compile(
+    rf"CREATE VIRTUAL TABLE .* USING ({MODULE}|{FUNCTION_MODULE})\((\w+)\)", re.DOTALL
+)
+
+
+class ConnectionCatalog:
+    """Implements ``sql.catalog.Catalog``. Reads each schema once, until ``clear``."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._found: dict[str, Mapping[str, tuple[str, str]]] | None = None
+        backends = [source.backend for source in host.sources.values()]
+        self.table_names = frozenset(name for one in backends for name in one.resources)
+        self.effect_names = frozenset(
+            name for one in backends for name in one.routines if FUNCTIONS[name].effect
+        )
+
+    def clear(self) -> None:
+        """Forgets what was read: a table may have been created or dropped."""
+        self._found = None
+
+    def resolve(self, schema: str | None, name: str) -> OurTable | None:
+        """Our table of that name; None for anything else."""
+        module, source_name = self._look_up(schema, name)
+        if module != MODULE:
+            return None
+        source = self._host.sources[source_name]
+        resource = source.backend.resources[name.lower()]
+        return OurTable(resource.table, resource.capability, source.name)
+
+    def is_effect(self, schema: str | None, name: str) -> bool:
+        """Whether it is a function of ours that acts."""
+        module, _ = self._look_up(schema, name)
+        return module == FUNCTION_MODULE and FUNCTIONS[name.lower()].effect
+
+    def _look_up(self, schema: str | None, name: str) -> tuple[str, str]:
+        """Module and source behind a name, both empty if it is not ours.
+
+        Without a schema SQLite searches temp, main and the attached ones in order
+        (https://sqlite.org/lang_naming.html).
+        """
+        schemas = self._schemas()
+        wanted = schemas if schema is None else [schema.lower()]
+        for one in wanted:
+            found = schemas.get(one, {}).get(name.lower())
+            if found is not None:
+                return found
+        return "", ""
+
+    def _schemas(self) -> dict[str, Mapping[str, tuple[str, str]]]:
+        if self._found is None:
+            with self._host.statements.unnumbered():
+                self._found = self._read()
+        return self._found
+
+    def _read(self) -> dict[str, Mapping[str, tuple[str, str]]]:
+        cursor = apsw.Cursor(self._host.connection)
+        listed = cursor.execute("PRAGMA database_list").fetchall()
+        attached = [str(name) for _, name, _ in listed]
+        names = ["temp", "main", *(one for one in attached if one not in {"temp", "main"})]
+        return {name.lower(): self._objects(cursor, name) for name in names}
+
+    def _objects(self, cursor: apsw.Cursor, schema: str) -> Mapping[str, tuple[str, str]]:
+        """Every table and view of a schema: with its module and source if it is ours."""
+        rows = cursor.execute(
+            f"SELECT lower(name), sql FROM {quoted(schema)}.sqlite_schema"
+            " WHERE type IN ('table', 'view')"
+        )
+        return {str(name): _behind(str(sql)) for name, sql in rows}
+
+
+def _behind(sql: str) -> tuple[str, str]:
+    match = _OURS.fullmatch(sql)
+    return (match[1], match[2]) if match else ("", "")

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sessions_vtab import Connection, connect
+from sessions_vtab.schema.tables import EVENTS, SESSIONS
+from sessions_vtab.spec.capability import RANGE, AccessPath, Capability, Filter, Writes
+from sessions_vtab.spec.predicate import Op
+from sessions_vtab.spec.source import Source
+from sessions_vtab.testing import hostile
+from sessions_vtab.testing.conformance import Suite
+
+
+def _filled(source: Source, *, odd_labels: bool) -> Connection:
+    connection = connect(sources=[source])
+    tables = connection.sources[source.name].backend.resources
+    if source.name == "narrow":
+        for name, resource in tables.items():
+            resource.capability = _narrow(name)
+    rows = {
+        "sessions": hostile.session_rows(odd_labels=odd_labels),
+        "events": hostile.event_rows(),
+    }
+    for table, some in rows.items():
+        columns = tables[table].capability.writes.insert
+        with connection:
+            hostile.load(connection.execute, source.name, table, some, columns)
+    return connection
+
+
+def _narrow(table: str) -> Capability:
+    """What a service of the usual kind can do: a few filters, one order, nothing exact."""
+    filters = (
+        Filter("user_id", frozenset((Op.EQ,))),
+        Filter("display_name", frozenset((Op.EQ, Op.LIKE))),
+        Filter("labels", frozenset((Op.EQ,)), keyed=True),
+        Filter("session_id", frozenset((Op.EQ, Op.IN))),
+        Filter("create_time", RANGE),
+        Filter("timestamp", RANGE | {Op.EQ}),
+    )
+    order = {"sessions": "create_time", "events": "timestamp"}[table]
+    listing = AccessPath("list", filters=filters, orders=(order,), page_cap=7, cost=100.0)
+    get = AccessPath("get", keys=("name",), unique=True, cost=5.0)
+    writes = Writes(insert=frozenset(column.name for column in SESSIONS.visible + EVENTS.visible))
+    return Capability((get, listing), writes)
+
+
+# The embedded store has rules for the keys of labels; the queued one takes any.
+_SOURCES = {
+    "memory": (Source("mem", "memory"), True),
+    "narrow": (Source("narrow", "memory"), True),
+    "local": (Source("loc", "local", ":memory:"), False),
+}
+
+
+@pytest.fixture(scope="module", params=_SOURCES)
+def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
+    source, odd_labels = _SOURCES[request.param]
+    with _filled(source, odd_labels=odd_labels) as connection:
+        suite = Suite(connection, source.name)
+        yield suite
+        suite.close()
+    connection.close()
+
+
+@pytest.fixture(params=_SOURCES)
+def filled(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    source, odd_labels = _SOURCES[request.param]
+    connection = _filled(source, odd_labels=odd_labels)
+    yield connection
+    connection.close()

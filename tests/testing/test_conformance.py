@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sessions_vtab import Connection
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.schema.tables import SESSIONS
+from sessions_vtab.testing import hostile
+from sessions_vtab.testing.conformance import SHAPES, Shape, Suite, run_suite
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
+    suite.check(shape)
+
+
+def test_declared_operators_are_sent_and_others_never(suite: Suite) -> None:
+    sent: dict[bool, int] = {True: 0, False: 0}
+
+    made = suite.check_operators(lambda probe, was_sent: sent.update({was_sent: sent[was_sent] + 1}))
+
+    assert made == sum(sent.values())
+    assert sent[True] > 10
+    assert (sent[False] > 100) == (suite.source == "narrow")
+
+
+def test_every_row_is_read_as_it_was_written(suite: Suite) -> None:
+    odd = suite.source != "loc"
+    # An event that was appended is an update of its session.
+    names = [column.name for column in SESSIONS.visible if column.name != "update_time"]
+    written = {
+        row["name"]: {name: row[name] for name in names}
+        for row in hostile.session_rows(odd_labels=odd)
+    }
+
+    got = suite.connection.execute(f"SELECT {', '.join(names)} FROM {suite.source}.sessions")
+
+    assert {row[0]: dict(zip(names, row, strict=True)) for row in got} == written
+
+
+def test_a_time_column_compared_with_a_literal_that_is_none_is_refused(suite: Suite) -> None:
+    with pytest.raises(InvalidValueError, match=r"create_time .*'now'.* no time"):
+        suite.connection.execute("SELECT 1 FROM sessions WHERE create_time > 'now'")
+
+
+def test_there_are_at_least_200_shapes_with_names_of_their_own() -> None:
+    assert len({shape.name for shape in SHAPES}) == len(SHAPES) >= 200
+    assert len({(shape.sql, shape.limit, str(shape.bindings)) for shape in SHAPES}) >= 500
+
+
+def test_most_shapes_have_rows_to_lose(suite: Suite) -> None:
+    asked = [shape for shape in SHAPES if not shape.setup]
+
+    empty = [
+        shape
+        for shape in asked
+        if not suite.oracle.ask(suite.native_text(shape.sql), shape.bindings)
+    ]
+
+    assert len(empty) < len(asked) / 8
+
+
+class TestTheSuiteFindsABackendThat:
+    """A suite that cannot fail proves nothing: one wrong thing each, and it is found."""
+
+    def test_loses_a_row(self, suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+        resource = suite.resources["sessions"]
+        plain = resource.scan
+
+        def lossy(scan, context):
+            for page in plain(scan, context):
+                rows = list(page)
+                yield rows[:-1] if scan.where.terms else rows
+
+        monkeypatch.setattr(resource, "scan", lossy)
+        with pytest.raises(AssertionError, match="missing"):
+            suite.check(_shape("comparison-16"))
+
+    def test_claims_an_order_it_does_not_keep(
+        self, suite: Suite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        resource = suite.resources["sessions"]
+        plain = resource.scan
+
+        def unordered(scan, context):
+            rows = [row for page in plain(scan, context) for row in page]
+            yield rows[::-1]
+
+        monkeypatch.setattr(resource, "scan", unordered)
+        with pytest.raises(AssertionError, match="order"):
+            suite.check(_shape("partly-ordered-02"))
+
+    def test_is_sent_what_it_did_not_declare(
+        self, suite: Suite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sessions_vtab.testing.conformance._declares", lambda *_: False)
+        with pytest.raises(AssertionError, match="is sent, against the declaration"):
+            suite.check_operators()
+
+
+def test_without_pytest_the_suite_answers_with_its_failures(filled: Connection) -> None:
+    assert run_suite(filled, filled.default) == []
+
+
+def test_without_pytest_a_backend_that_answers_nothing_fails_by_name(
+    filled: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = filled.sources[filled.default].backend
+    plain = backend.resources["sessions"].scan
+    monkeypatch.setattr(
+        backend.resources["sessions"],
+        "scan",
+        lambda scan, context: iter(()) if scan.where.terms else plain(scan, context),
+    )
+
+    failures = run_suite(filled, filled.default)
+
+    assert any(failure.startswith("keyed-01: ") for failure in failures)
+
+
+def test_a_column_that_a_backend_lacks_takes_the_shape_out(suite: Suite) -> None:
+    shape = Shape("x", "SELECT 1 FROM {sessions}", columns=frozenset(("sessions.planet",)))
+
+    assert suite.applies(shape) == "no column sessions.planet"
+
+
+def test_a_table_that_needs_a_key_is_asked_only_with_that_key(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite, "_listable", lambda name, keyed=frozenset(): "name" in keyed)
+
+    assert suite.applies(_shape("keyed-01")) is None
+    assert re.match("no path of sessions", suite.applies(_shape("logic-01")) or "")
+
+
+def _shape(name: str) -> Shape:
+    return next(shape for shape in SHAPES if shape.name == name)
