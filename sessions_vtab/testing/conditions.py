@@ -7,7 +7,6 @@ from typing import Any, Final, TypeAlias
 __all__ = [
     "COLLATIONS",
     "COMPARISONS",
-    "Conditions",
     "EVENTS",
     "JSON",
     "KEYED",
@@ -16,6 +15,7 @@ __all__ = [
     "PATTERNS",
     "SETS",
     "TIMES",
+    "Conditions",
 ]
 
 Conditions: TypeAlias = tuple[str | tuple[str, Any], ...]
@@ -296,7 +296,7 @@ JSON: Final[Conditions] = (
     "json_type(state, '$.n') = 'text'",
     "json_array_length(state, '$.many') = 500",
     "labels = '{}'",
-    "labels = '{\"env\":\"prod\"}'",
+    'labels = \'{"env":"prod"}\'',
     "EXISTS (SELECT 1 FROM json_each(labels) WHERE value = 'prod')",
     "json_valid(state)",
     "length(state) > 20000",

@@ -195,7 +195,8 @@ def _sources(draw: st.DrawFn) -> tuple[Part, tuple[tuple[str, str], ...]]:
     link = "b.session_id = a.session_id"
     if key == "time":
         link = f"b.{_TIME_COLUMNS[second[0]][0]} = a.{_TIME_COLUMNS[first[0]][0]}"
-    text, values = f"{{{first[0]}}} a {how} {{{second[0]}}} b ON {link}", ()
+    text = f"{{{first[0]}}} a {how} {{{second[0]}}} b ON {link}"
+    values: tuple[Value, ...] = ()
     if draw(st.booleans()):
         more, values = draw(_simple(*draw(st.sampled_from((first, second)))))
         text = f"{text} AND {more}"

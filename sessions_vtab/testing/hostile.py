@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any, Final, TypeAlias
 
 from sessions_vtab.schema.declare import quoted
@@ -120,15 +120,17 @@ _STATES: Final[tuple[dict[str, Any] | None, ...]] = (
     {"quote": 'a"b', "nul": "a\u0000b", "emoji": "\U0001f600"},
 )
 _USERS: Final = ("ann", "bob", "Ann", "7", "07", "o'neil", "\u5f20\u4f1f", "2026-01-01")
-_TURNS: Final = (
-    "hello",
-    "What's the weather?",
-    "",
-    "100% sure_ly",
-    "\U0001f600\u05e9\u05dc\u05d5\u05dd",
-    "a\x00b",
-    "line\nbreak",
-    "42",
+_AGENTS: Final = ("agent", "Agent", "o'agent")
+_PARTS: Final[tuple[dict[str, Any], ...]] = (
+    {"text": "hello"},
+    {"text": "What's the weather?"},
+    {"text": ""},
+    {"functionCall": {"name": "get_weather", "args": {"city": "K\u00f6ln", "n": 1}}},
+    {"text": "100% sure_ly"},
+    {"text": "\U0001f600\u05e9\u05dc\u05d5\u05dd"},
+    {"text": "a\x00b"},
+    {"text": "line\nbreak"},
+    {"text": "42"},
 )
 
 
@@ -192,27 +194,27 @@ def _ids() -> Iterator[str]:
 
 
 def _events() -> Iterator[dict[str, Value]]:
-    number = 0
+    numbers = count(1)
     for place, session in enumerate(session_rows()[:30]):
         for turn in range((place * place + place // 2) % 5):
-            text = _TURNS[number % len(_TURNS)]
-            author = "user" if turn % 2 == 0 else ("agent", "Agent", "o'agent")[number % 3]
-            parts: list[dict[str, Any]] = [{"text": text}]
-            if number % 5 == 4:
-                call = {"name": "get_weather", "args": {"city": "K\u00f6ln", "n": number}}
-                parts = [{"functionCall": call}]
-            content = {"role": "user" if author == "user" else "model", "parts": parts}
-            number += 1
-            yield {
-                "name": f"{session['name']}/events/e{number:03d}",
-                "session_name": session["name"],
-                "session_id": session["session_id"],
-                "event_id": f"e{number:03d}",
-                "timestamp": TIMES[number % len(TIMES)],
-                "author": author,
-                "content": None if number % 7 == 6 else _json(content),  # noqa: PLR2004
-                "text": text if "text" in parts[0] and number % 7 != 6 else None,  # noqa: PLR2004
-            }
+            yield _event(session, turn, next(numbers))
+
+
+def _event(session: Mapping[str, Value], turn: int, number: int) -> dict[str, Value]:
+    author = "user" if turn % 2 == 0 else _AGENTS[number % len(_AGENTS)]
+    part = _PARTS[number % len(_PARTS)]
+    content = {"role": "user" if author == "user" else "model", "parts": [part]}
+    silent = number % 7 == 0
+    return {
+        "name": f"sessions/{session['session_id']!s}/events/e{number:03d}",
+        "session_name": session["name"],
+        "session_id": session["session_id"],
+        "event_id": f"e{number:03d}",
+        "timestamp": TIMES[number % len(TIMES)],
+        "author": author,
+        "content": None if silent else _json(content),
+        "text": None if silent else part.get("text"),
+    }
 
 
 def _json(value: object) -> str | None:

@@ -124,35 +124,63 @@ _JOINS: Final = (
     "SELECT s.name, e.name FROM {events} e JOIN {sessions} s ON e.session_id = s.session_id",
     "SELECT s.name, e.name FROM {sessions} s, {events} e WHERE e.session_name = s.name",
     "SELECT s.name, e.name FROM {sessions} s JOIN {events} e USING (session_id)",
-    "SELECT s.name, e.name FROM {sessions} s CROSS JOIN {events} e"
-    " WHERE e.session_id = s.session_id AND s.user_id = 'ann'",
+    (
+        "SELECT s.name, e.name FROM {sessions} s CROSS JOIN {events} e"
+        " WHERE e.session_id = s.session_id AND s.user_id = 'ann'"
+    ),
     "SELECT s.name, e.name FROM {sessions} s LEFT JOIN {events} e ON e.session_id = s.session_id",
-    "SELECT s.name, e.name FROM {sessions} s"
-    " LEFT JOIN {events} e ON e.session_id = s.session_id AND e.author = 'user'",
-    "SELECT s.name, e.name FROM {sessions} s"
-    " LEFT JOIN {events} e ON e.session_id = s.session_id WHERE e.author = 'user'",
-    "SELECT s.name, e.name FROM {sessions} s"
-    " LEFT JOIN {events} e ON e.session_id = s.session_id WHERE e.name IS NULL",
-    "SELECT s.name, e.name FROM {sessions} s"
-    " LEFT JOIN {events} e ON e.session_id = s.session_id AND s.user_id = 'ann'",
-    "SELECT s.name, e.name FROM {sessions} s"
-    " LEFT JOIN {events} e ON e.timestamp = s.create_time WHERE s.user_id <> 'ann'",
-    "SELECT s.name, e.name FROM {sessions} s RIGHT JOIN {events} e ON e.session_id = s.session_id"
-    " AND s.user_id = 'ann'",
-    "SELECT s.name, e.name FROM {sessions} s FULL JOIN {events} e ON e.session_id = s.session_id"
-    " AND e.author = 'agent'",
-    "SELECT s.name, e.name FROM {sessions} s FULL JOIN {events} e ON e.session_id = s.session_id"
-    " WHERE s.user_id = 'ann' OR e.author = 'agent'",
-    "SELECT a.name, b.name FROM {sessions} a JOIN {sessions} b"
-    " ON a.user_id = b.user_id AND a.name < b.name",
-    "SELECT a.name, b.name FROM {sessions} a JOIN {sessions} b ON a.create_time = b.create_time"
-    " WHERE a.name < b.name",
-    "SELECT a.name, b.name FROM {sessions} a LEFT JOIN {sessions} b"
-    " ON b.display_name = a.user_id",
-    "SELECT a.name, b.name FROM {sessions} a LEFT JOIN {sessions} b"
-    " ON b.create_time > a.create_time AND b.user_id = a.user_id",
-    "SELECT a.name, b.name, e.name FROM {sessions} a JOIN {sessions} b USING (user_id)"
-    " JOIN {events} e ON e.session_id = b.session_id WHERE a.session_id = 's-a'",
+    (
+        "SELECT s.name, e.name FROM {sessions} s"
+        " LEFT JOIN {events} e ON e.session_id = s.session_id AND e.author = 'user'"
+    ),
+    (
+        "SELECT s.name, e.name FROM {sessions} s"
+        " LEFT JOIN {events} e ON e.session_id = s.session_id WHERE e.author = 'user'"
+    ),
+    (
+        "SELECT s.name, e.name FROM {sessions} s"
+        " LEFT JOIN {events} e ON e.session_id = s.session_id WHERE e.name IS NULL"
+    ),
+    (
+        "SELECT s.name, e.name FROM {sessions} s"
+        " LEFT JOIN {events} e ON e.session_id = s.session_id AND s.user_id = 'ann'"
+    ),
+    (
+        "SELECT s.name, e.name FROM {sessions} s"
+        " LEFT JOIN {events} e ON e.timestamp = s.create_time WHERE s.user_id <> 'ann'"
+    ),
+    (
+        "SELECT s.name, e.name FROM {sessions} s RIGHT JOIN {events} e ON e.session_id = s.session_id"
+        " AND s.user_id = 'ann'"
+    ),
+    (
+        "SELECT s.name, e.name FROM {sessions} s FULL JOIN {events} e ON e.session_id = s.session_id"
+        " AND e.author = 'agent'"
+    ),
+    (
+        "SELECT s.name, e.name FROM {sessions} s FULL JOIN {events} e ON e.session_id = s.session_id"
+        " WHERE s.user_id = 'ann' OR e.author = 'agent'"
+    ),
+    (
+        "SELECT a.name, b.name FROM {sessions} a JOIN {sessions} b"
+        " ON a.user_id = b.user_id AND a.name < b.name"
+    ),
+    (
+        "SELECT a.name, b.name FROM {sessions} a JOIN {sessions} b ON a.create_time = b.create_time"
+        " WHERE a.name < b.name"
+    ),
+    (
+        "SELECT a.name, b.name FROM {sessions} a LEFT JOIN {sessions} b"
+        " ON b.display_name = a.user_id"
+    ),
+    (
+        "SELECT a.name, b.name FROM {sessions} a LEFT JOIN {sessions} b"
+        " ON b.create_time > a.create_time AND b.user_id = a.user_id"
+    ),
+    (
+        "SELECT a.name, b.name, e.name FROM {sessions} a JOIN {sessions} b USING (user_id)"
+        " JOIN {events} e ON e.session_id = b.session_id WHERE a.session_id = 's-a'"
+    ),
     "SELECT s.name, p.age FROM {sessions} s JOIN people p ON p.user_id = s.user_id",
     "SELECT s.name, p.age FROM {sessions} s JOIN people p ON p.age = s.user_id",
     "SELECT s.name, p.age FROM people p JOIN {sessions} s ON s.user_id = p.age",
@@ -174,8 +202,10 @@ _JOINS: Final = (
     "SELECT s.name, m.label FROM moments m CROSS JOIN {sessions} s ON m.t = s.create_time",
     "SELECT s.name, m.label FROM moments m CROSS JOIN {sessions} s ON s.create_time < m.t",
     "SELECT s.name, m.label FROM moments m CROSS JOIN {sessions} s ON m.t > s.create_time",
-    "SELECT s.name, m.label FROM moments m LEFT JOIN {sessions} s ON s.create_time >= m.t"
-    " AND s.user_id = 'ann'",
+    (
+        "SELECT s.name, m.label FROM moments m LEFT JOIN {sessions} s ON s.create_time >= m.t"
+        " AND s.user_id = 'ann'"
+    ),
     "SELECT w.rank, s.name FROM wanted w LEFT JOIN {sessions} s ON s.name = w.name",
     "SELECT w.rank, s.name FROM wanted w LEFT JOIN {sessions} s ON s.session_id = w.session_id",
     "SELECT w.rank, s.name FROM wanted w LEFT JOIN {sessions} s ON s.session_id IS w.session_id",
@@ -186,34 +216,57 @@ _JOINS: Final = (
 )
 
 _SUBQUERIES: Final = (
-    "SELECT name FROM {sessions} s WHERE EXISTS"
-    " (SELECT 1 FROM {events} e WHERE e.session_id = s.session_id)",
-    "SELECT name FROM {sessions} s WHERE NOT EXISTS"
-    " (SELECT 1 FROM {events} e WHERE e.session_id = s.session_id AND e.author = 'agent')",
-    "SELECT name FROM {sessions} s WHERE EXISTS"
-    " (SELECT 1 FROM {sessions} t WHERE t.user_id = s.user_id AND t.create_time > s.create_time)",
-    "SELECT name, (SELECT count(*) FROM {events} e WHERE e.session_id = s.session_id)"
-    " FROM {sessions} s",
-    "SELECT name, (SELECT text FROM {events} e WHERE e.session_id = s.session_id"
-    " ORDER BY timestamp DESC, name LIMIT 1) FROM {sessions} s",
-    "SELECT name, (SELECT max(timestamp) FROM {events} e WHERE e.session_id = s.session_id"
-    " AND e.timestamp > s.create_time) FROM {sessions} s WHERE user_id IN ('ann', 'bob')",
-    "SELECT name FROM {sessions} s WHERE create_time ="
-    " (SELECT max(create_time) FROM {sessions} t WHERE t.user_id = s.user_id)",
+    (
+        "SELECT name FROM {sessions} s WHERE EXISTS"
+        " (SELECT 1 FROM {events} e WHERE e.session_id = s.session_id)"
+    ),
+    (
+        "SELECT name FROM {sessions} s WHERE NOT EXISTS"
+        " (SELECT 1 FROM {events} e WHERE e.session_id = s.session_id AND e.author = 'agent')"
+    ),
+    (
+        "SELECT name FROM {sessions} s WHERE EXISTS"
+        " (SELECT 1 FROM {sessions} t WHERE t.user_id = s.user_id AND t.create_time > s.create_time)"
+    ),
+    (
+        "SELECT name, (SELECT count(*) FROM {events} e WHERE e.session_id = s.session_id)"
+        " FROM {sessions} s"
+    ),
+    (
+        "SELECT name, (SELECT text FROM {events} e WHERE e.session_id = s.session_id"
+        " ORDER BY timestamp DESC, name LIMIT 1) FROM {sessions} s"
+    ),
+    (
+        "SELECT name, (SELECT max(timestamp) FROM {events} e WHERE e.session_id = s.session_id"
+        " AND e.timestamp > s.create_time) FROM {sessions} s WHERE user_id IN ('ann', 'bob')"
+    ),
+    (
+        "SELECT name FROM {sessions} s WHERE create_time ="
+        " (SELECT max(create_time) FROM {sessions} t WHERE t.user_id = s.user_id)"
+    ),
     "SELECT name FROM {sessions} WHERE display_name > (SELECT min(display_name) FROM {sessions})",
     "SELECT name FROM (SELECT * FROM {sessions} WHERE user_id = 'ann') WHERE display_name > 'a'",
     "SELECT name FROM (SELECT name, create_time AS t FROM {sessions}) WHERE t > '2026-01-01T10:00'",
-    "SELECT s.name FROM {sessions} s JOIN (SELECT DISTINCT session_id FROM {events}) e"
-    " USING (session_id)",
-    "SELECT s.name, c FROM {sessions} s LEFT JOIN (SELECT session_id, count(*) AS c"
-    " FROM {events} GROUP BY session_id) e ON e.session_id = s.session_id",
-    "SELECT p.user_id, (SELECT count(*) FROM {sessions} s WHERE s.user_id = p.user_id) FROM people p",
+    (
+        "SELECT s.name FROM {sessions} s JOIN (SELECT DISTINCT session_id FROM {events}) e"
+        " USING (session_id)"
+    ),
+    (
+        "SELECT s.name, c FROM {sessions} s LEFT JOIN (SELECT session_id, count(*) AS c"
+        " FROM {events} GROUP BY session_id) e ON e.session_id = s.session_id"
+    ),
+    (
+        "SELECT p.user_id, (SELECT count(*) FROM {sessions} s WHERE s.user_id = p.user_id)"
+        " FROM people p"
+    ),
     "SELECT p.age, (SELECT count(*) FROM {sessions} s WHERE s.user_id = p.age) FROM people p",
     "SELECT p.age FROM people p WHERE p.user_id IN (SELECT user_id FROM {sessions})",
     "SELECT p.age FROM people p WHERE p.age IN (SELECT user_id FROM {sessions})",
     "SELECT m.label FROM moments m WHERE m.t IN (SELECT create_time FROM {sessions})",
-    "SELECT name, user_id = ANY_USER FROM {sessions}, (SELECT min(user_id) AS ANY_USER"
-    " FROM {sessions})",
+    (
+        "SELECT name, user_id = ANY_USER FROM {sessions}, (SELECT min(user_id) AS ANY_USER"
+        " FROM {sessions})"
+    ),
     "SELECT CASE WHEN EXISTS (SELECT 1 FROM {sessions} WHERE user_id = 'ann') THEN 1 END",
     "SELECT name FROM {sessions} WHERE (SELECT count(*) FROM {events}) > 3",
 )
@@ -227,32 +280,50 @@ _COMPOUNDS: Final = (
     "SELECT create_time FROM {sessions} INTERSECT SELECT t FROM moments",
     "SELECT create_time FROM {sessions} EXCEPT SELECT t FROM moments",
     "SELECT t FROM moments EXCEPT SELECT create_time FROM {sessions}",
-    "SELECT name FROM {sessions} WHERE user_id = 'ann' UNION SELECT name FROM {sessions}"
-    " WHERE display_name = 'PLAIN'",
-    "SELECT name FROM (SELECT name, user_id FROM {sessions} UNION ALL"
-    " SELECT name, author FROM {events}) WHERE user_id = 'ann'",
+    (
+        "SELECT name FROM {sessions} WHERE user_id = 'ann' UNION SELECT name FROM {sessions}"
+        " WHERE display_name = 'PLAIN'"
+    ),
+    (
+        "SELECT name FROM (SELECT name, user_id FROM {sessions} UNION ALL"
+        " SELECT name, author FROM {events}) WHERE user_id = 'ann'"
+    ),
     "VALUES (1) UNION SELECT count(*) FROM {sessions}",
 )
 
 _WITH: Final = (
     "WITH a AS (SELECT * FROM {sessions} WHERE user_id = 'ann') SELECT name FROM a",
-    "WITH a AS (SELECT * FROM {sessions}) SELECT x.name FROM a x JOIN a y USING (user_id)"
-    " WHERE x.name < y.name",
+    (
+        "WITH a AS (SELECT * FROM {sessions}) SELECT x.name FROM a x JOIN a y USING (user_id)"
+        " WHERE x.name < y.name"
+    ),
     "WITH a AS MATERIALIZED (SELECT * FROM {sessions}) SELECT name FROM a WHERE user_id = 'ann'",
-    "WITH a AS NOT MATERIALIZED (SELECT * FROM {sessions}) SELECT name FROM a"
-    " WHERE create_time > '2026-01-01T10:00:00+01:00'",
-    "WITH a AS MATERIALIZED (SELECT name, create_time FROM {sessions})"
-    " SELECT x.name, y.name FROM a x LEFT JOIN a y ON y.create_time = x.create_time",
+    (
+        "WITH a AS NOT MATERIALIZED (SELECT * FROM {sessions}) SELECT name FROM a"
+        " WHERE create_time > '2026-01-01T10:00:00+01:00'"
+    ),
+    (
+        "WITH a AS MATERIALIZED (SELECT name, create_time FROM {sessions})"
+        " SELECT x.name, y.name FROM a x LEFT JOIN a y ON y.create_time = x.create_time"
+    ),
     "WITH sessions AS (SELECT 'x' AS name) SELECT name FROM sessions",
-    "WITH RECURSIVE r(n, name) AS (SELECT 1, name FROM {sessions} WHERE user_id = 'ann'"
-    " UNION ALL SELECT n + 1, name FROM r WHERE n < 3) SELECT n, name FROM r",
-    "WITH RECURSIVE r(name) AS (SELECT min(name) FROM {sessions} UNION ALL SELECT (SELECT"
-    " min(name) FROM {sessions} s WHERE s.name > r.name) FROM r WHERE r.name IS NOT NULL)"
-    " SELECT name FROM r",
-    "WITH a(k) AS (VALUES ('s-a'), ('1'), (NULL)) SELECT name FROM {sessions}"
-    " WHERE session_id IN (SELECT k FROM a)",
-    "WITH c AS (SELECT session_id, count(*) AS n FROM {events} GROUP BY 1)"
-    " SELECT name, n FROM {sessions} LEFT JOIN c USING (session_id)",
+    (
+        "WITH RECURSIVE r(n, name) AS (SELECT 1, name FROM {sessions} WHERE user_id = 'ann'"
+        " UNION ALL SELECT n + 1, name FROM r WHERE n < 3) SELECT n, name FROM r"
+    ),
+    (
+        "WITH RECURSIVE r(name) AS (SELECT min(name) FROM {sessions} UNION ALL SELECT (SELECT"
+        " min(name) FROM {sessions} s WHERE s.name > r.name) FROM r WHERE r.name IS NOT NULL)"
+        " SELECT name FROM r"
+    ),
+    (
+        "WITH a(k) AS (VALUES ('s-a'), ('1'), (NULL)) SELECT name FROM {sessions}"
+        " WHERE session_id IN (SELECT k FROM a)"
+    ),
+    (
+        "WITH c AS (SELECT session_id, count(*) AS n FROM {events} GROUP BY 1)"
+        " SELECT name, n FROM {sessions} LEFT JOIN c USING (session_id)"
+    ),
 )
 
 _AGGREGATES: Final = (
@@ -280,12 +351,16 @@ _AGGREGATES: Final = (
     "SELECT create_time, count(*) FROM {sessions} GROUP BY create_time ORDER BY create_time DESC",
     "SELECT lower(user_id), count(*) FROM {sessions} GROUP BY user_id COLLATE NOCASE",
     "SELECT user_id, count(*) FROM {sessions} GROUP BY user_id HAVING count(*) > 5",
-    "SELECT user_id, max(create_time) FROM {sessions} GROUP BY user_id"
-    " HAVING max(create_time) > '2026-01-01T10:00:00+01:00'",
+    (
+        "SELECT user_id, max(create_time) FROM {sessions} GROUP BY user_id"
+        " HAVING max(create_time) > '2026-01-01T10:00:00+01:00'"
+    ),
     "SELECT session_id, count(*), min(timestamp) FROM {events} GROUP BY session_id",
     "SELECT labels->>'env', count(*) FROM {sessions} GROUP BY 1",
-    "SELECT s.user_id, count(e.name) FROM {sessions} s LEFT JOIN {events} e USING (session_id)"
-    " GROUP BY s.user_id",
+    (
+        "SELECT s.user_id, count(e.name) FROM {sessions} s LEFT JOIN {events} e USING (session_id)"
+        " GROUP BY s.user_id"
+    ),
     "SELECT count(*) FILTER (WHERE user_id = 'ann') FROM {sessions}",
     "SELECT group_concat(name, ',' ORDER BY name) FROM {sessions} WHERE user_id = 'ann'",
     "SELECT json_group_array(name ORDER BY name DESC) FROM {sessions}",
@@ -293,18 +368,26 @@ _AGGREGATES: Final = (
 )
 
 _WINDOWS: Final = (
-    "SELECT name, row_number() OVER (PARTITION BY user_id ORDER BY create_time, name)"
-    " FROM {sessions}",
+    (
+        "SELECT name, row_number() OVER (PARTITION BY user_id ORDER BY create_time, name)"
+        " FROM {sessions}"
+    ),
     "SELECT name, rank() OVER (ORDER BY create_time) FROM {sessions}",
     "SELECT name, dense_rank() OVER (ORDER BY create_time DESC) FROM {sessions}",
     "SELECT name, lag(name) OVER (ORDER BY name) FROM {sessions}",
     "SELECT name, count(*) OVER (PARTITION BY user_id) FROM {sessions}",
-    "SELECT name, sum(length(text)) OVER (PARTITION BY session_id ORDER BY timestamp, name)"
-    " FROM {events}",
-    "SELECT name, first_value(name) OVER (PARTITION BY user_id ORDER BY name ROWS BETWEEN"
-    " 1 PRECEDING AND CURRENT ROW) FROM {sessions}",
-    "SELECT name FROM (SELECT name, row_number() OVER (PARTITION BY session_id"
-    " ORDER BY timestamp DESC, name) AS n FROM {events}) WHERE n = 1",
+    (
+        "SELECT name, sum(length(text)) OVER (PARTITION BY session_id ORDER BY timestamp, name)"
+        " FROM {events}"
+    ),
+    (
+        "SELECT name, first_value(name) OVER (PARTITION BY user_id ORDER BY name ROWS BETWEEN"
+        " 1 PRECEDING AND CURRENT ROW) FROM {sessions}"
+    ),
+    (
+        "SELECT name FROM (SELECT name, row_number() OVER (PARTITION BY session_id"
+        " ORDER BY timestamp DESC, name) AS n FROM {events}) WHERE n = 1"
+    ),
 )
 
 _PROJECTIONS: Final = (
@@ -314,10 +397,14 @@ _PROJECTIONS: Final = (
     "SELECT 1 FROM {sessions}",
     "SELECT upper(user_id) || '!', create_time FROM {sessions}",
     "SELECT typeof(display_name), typeof(create_time), typeof(expire_time) FROM {sessions}",
-    "SELECT name, user_id = 'ann', display_name IS NULL, create_time > '2026-01-01T10:00'"
-    " FROM {sessions}",
-    "SELECT name, CASE WHEN create_time < '2026-01-01T10:00:00+01:00' THEN 'old' ELSE 'new' END"
-    " FROM {sessions}",
+    (
+        "SELECT name, user_id = 'ann', display_name IS NULL, create_time > '2026-01-01T10:00'"
+        " FROM {sessions}"
+    ),
+    (
+        "SELECT name, CASE WHEN create_time < '2026-01-01T10:00:00+01:00' THEN 'old' ELSE 'new' END"
+        " FROM {sessions}"
+    ),
     "SELECT name, labels->>'env', labels->'env', state->>'$.deep.x.y' FROM {sessions}",
     "SELECT hex(display_name), length(display_name) FROM {sessions}",
     "SELECT (SELECT 1), name AS session_id FROM {sessions} ORDER BY session_id",
@@ -351,8 +438,8 @@ _PARTLY_ORDERED: Final = (
     ("SELECT create_time, name FROM {sessions} ORDER BY create_time", "LIMIT 10 OFFSET 5"),
     ("SELECT expire_time, name FROM {sessions} ORDER BY expire_time DESC NULLS LAST", "LIMIT 20"),
     ("SELECT timestamp, name FROM {events} WHERE author = 'user' ORDER BY timestamp", "LIMIT 3"),
-    ("SELECT user_id, s.name, e.name FROM {sessions} s JOIN {events} e USING (session_id)"
-     " ORDER BY user_id", "LIMIT 12"),
+    (("SELECT user_id, s.name, e.name FROM {sessions} s JOIN {events} e USING (session_id)"
+     " ORDER BY user_id"), "LIMIT 12"),
 )  # fmt: skip
 
 _VIEWS: Final = (
@@ -379,7 +466,9 @@ def _all() -> Iterator[Shape]:
     yield from _shapes("time", conditions.TIMES, where)
     yield from _shapes("json", conditions.JSON, where)
     yield from _shapes("logic", conditions.LOGIC, where)
-    yield from _shapes("events", conditions.EVENTS, "SELECT name, author, text FROM {events} WHERE {0}")
+    yield from _shapes(
+        "events", conditions.EVENTS, "SELECT name, author, text FROM {events} WHERE {0}"
+    )
     yield from _shapes("ordered", _ORDERED, compare=Comparison.SEQUENCE)
     yield from _shapes("join", _JOINS)
     yield from _shapes("subquery", _SUBQUERIES)

@@ -92,11 +92,11 @@ class Api:
         token = ""
         while True:
             page = ok(self.call("GET", path, **query, **({"pageToken": token} if token else {})))
+            assert page.get(name) or not token, "a token never leads to an empty page"
             found += page.get(name, [])
             token = page.get("nextPageToken", "")
             if not token:
                 return found
-            assert page[name], "a page with a token is never empty"
 
 
 @pytest.fixture(scope="session")

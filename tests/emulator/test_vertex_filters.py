@@ -60,6 +60,7 @@ GRAMMAR = [
     ("a=1 b=2 OR c=3", "all(a=1 any(b=2 c=3))"),
     # A sequence is a unit within AND.
     ("a=1 b=2 AND c=3", "all(all(a=1 b=2) c=3)"),
+    ("a=1 AND b=2 c=3", "all(a=1 all(b=2 c=3))"),
     ("NOT a=1", "not(a=1)"),
     ("-a=1", "not(a=1)"),
     ("NOT a=1 OR b=2", "any(not(a=1) b=2)"),

@@ -248,6 +248,18 @@ def test_state_scopes(api) -> None:
     assert api.events("two")[0]["actions"]["stateDelta"]["temp:t"] == 2
 
 
+@pytest.mark.parametrize(
+    ("scope", "seen"), [("app", {"one", "two", "three"}), ("user", {"one", "two"})]
+)
+def test_a_change_of_shared_state_is_seen_at_once(api, scope: str, seen: set[str]) -> None:
+    for session, user in (("one", "ann"), ("two", "ann"), ("three", "bob")):
+        api.create(session, user)
+    assert not any("sessionState" in item for item in api.sessions())
+    api.append("one", actions={"stateDelta": {f"{scope}:k": 1}})
+    found = {api.last(item) for item in api.sessions() if item.get("sessionState")}
+    assert found == seen
+
+
 def test_shared_state_outlives_its_sessions(api) -> None:
     api.create("one", "ann", sessionState={"own": 1, "app:a": 1, "user:u": 1})
     api.ok(api.call("DELETE", "/sessions/one"))

@@ -19,7 +19,9 @@ def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
 def test_declared_operators_are_sent_and_others_never(suite: Suite) -> None:
     sent: dict[bool, int] = {True: 0, False: 0}
 
-    made = suite.check_operators(lambda probe, was_sent: sent.update({was_sent: sent[was_sent] + 1}))
+    made = suite.check_operators(
+        lambda probe, was_sent: sent.update({was_sent: sent[was_sent] + 1})
+    )
 
     assert made == sum(sent.values())
     assert sent[True] > 10
@@ -41,7 +43,7 @@ def test_every_row_is_read_as_it_was_written(suite: Suite) -> None:
 
 
 def test_a_time_column_compared_with_a_literal_that_is_none_is_refused(suite: Suite) -> None:
-    with pytest.raises(InvalidValueError, match=r"create_time .*'now'.* no time"):
+    with pytest.raises(InvalidValueError, match="create_time .*'now'"):
         suite.connection.execute("SELECT 1 FROM sessions WHERE create_time > 'now'")
 
 
@@ -100,10 +102,12 @@ class TestTheSuiteFindsABackendThat:
             suite.check_operators()
 
 
+@pytest.mark.parametrize("filled", ["memory"], indirect=True)
 def test_without_pytest_the_suite_answers_with_its_failures(filled: Connection) -> None:
     assert run_suite(filled, filled.default) == []
 
 
+@pytest.mark.parametrize("filled", ["memory"], indirect=True)
 def test_without_pytest_a_backend_that_answers_nothing_fails_by_name(
     filled: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from typing import Any, Final, assert_never
 
 import apsw
@@ -56,6 +57,8 @@ class Select:
         """
         condition = _Condition(self._relation)
         terms = [condition.render(term) for term in scan.where.terms]
+        if self._relation.composed and len(scan.path.keys) > 1:
+            terms.append(condition.composed(scan))
         alive = self._alive(scan)
         if alive:
             terms.append(alive)
@@ -137,6 +140,17 @@ class _Condition:
             case _:
                 assert_never(predicate)
 
+    def composed(self, scan: Scan) -> str:
+        """The names that follow from the key columns of a lookup."""
+        keys = [scan.given(column) or () for column in scan.path.keys]
+        assert self._relation.composed is not None  # noqa: S101  # Asked by the caller.
+        names = [
+            self._relation.composed(*ids)
+            for ids in product(*keys)
+            if all(isinstance(one, str) for one in ids)
+        ]
+        return self._in(self._relation.expression("name"), names, negated=False)
+
     def _compare(self, compare: Compare) -> str:
         (value,) = known(compare.operand)
         if compare.op is Op.EQ:
@@ -161,7 +175,7 @@ class _Condition:
 
     def _by_id(self, field: Field, values: Iterable[Value], collation: str) -> str | None:
         """A search by the name of a parent as a search by its id."""
-        same = (self._relation.same_as or {}).get(field.column)
+        same = self._relation.same_as.get(field.column)
         if same is None or collation != "BINARY":
             return None
         column, read = same

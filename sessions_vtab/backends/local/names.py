@@ -11,6 +11,7 @@ from sessions_vtab.errors import InvalidValueError
 __all__ = [
     "check_id",
     "child",
+    "event_name",
     "id_of",
     "last_segment",
     "quoted",
@@ -50,6 +51,11 @@ def upload_session_name(session_id: str) -> str:
 def child(parent: str, collection: str, identifier: str) -> str:
     """``{parent}/{collection}/{id}``."""
     return f"{parent}/{collection}/{quoted(identifier)}"
+
+
+def event_name(session_id: str, event_id: str) -> str:
+    """``sessions/{id}/events/{id}``."""
+    return child(session_name(session_id), "events", event_id)
 
 
 def last_segment(name: str) -> str:

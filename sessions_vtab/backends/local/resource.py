@@ -17,16 +17,6 @@ from sessions_vtab.spec.scan import Page, Row, Scan
 
 __all__ = ["LocalResource"]
 
-_LOOKUPS: Final = {
-    "sessions": (("get", ("name",)), ("get by id", ("session_id",))),
-    "events": (("get", ("name",)),),
-    "event_parts": (),
-    "upload_sessions": (("get", ("name",)), ("get by id", ("session_id",))),
-    "upload_session_files": (("get", ("name",)),),
-    "participants": (("get", ("name",)), ("get by id", ("session_id", "participant"))),
-}
-"""Paths that find at most one row, and the columns that name it."""
-
 # Expected rows of a full read: an estimate, so that the planner starts at the smaller table.
 _ROWS: Final = {"sessions": 10_000, "events": 100_000, "event_parts": 200_000}
 
@@ -41,7 +31,7 @@ class LocalResource(Resource):
 
     def __init__(self, relation: Relation, store: Store) -> None:
         self.table = relation.table
-        self.capability = _capability(relation.table)
+        self.capability = _capability(relation)
         self._select = Select(relation)
         self._store = store
 
@@ -56,7 +46,8 @@ class LocalResource(Resource):
         return found
 
 
-def _capability(table: Table) -> Capability:
+def _capability(relation: Relation) -> Capability:
+    table = relation.table
     filters = _filters(table)
     orders = tuple(column.name for column in real_columns(table))
     connectives = frozenset(Connective)
@@ -65,7 +56,7 @@ def _capability(table: Table) -> Capability:
     )
     lookups = tuple(
         AccessPath(name, keys, filters, orders, connectives, unique=True, cost=5.0, call=table.name)
-        for name, keys in _LOOKUPS[table.name]
+        for name, keys in relation.lookups
     )
     return Capability(
         (*lookups, listing),

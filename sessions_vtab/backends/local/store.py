@@ -26,6 +26,8 @@ _BUSY_SECONDS: Final = 5.0
 _SLICE: Final = 0.01
 _STEPS: Final = 50_000
 _TOUCH: Final = "UPDATE sessions SET update_time = ?, last_event = ? WHERE session_id = ?"
+# Nobody sees expired sessions any more; the first write of a connection removes them for good.
+_SWEEP: Final = "DELETE FROM sessions WHERE expire_time <= ?"
 _CACHE_KIB: Final = 32_768
 _FIRST_PAGE: Final = 8
 _LAST_PAGE: Final = 1_024
@@ -91,6 +93,7 @@ class Store:
         self._context: Context | None = None
         self._scans: dict[int, OpenScan] = {}
         self._waiting_since = 0.0
+        self._swept = False
 
     # Opening.
 
@@ -247,8 +250,12 @@ class Store:
             raise ReadOnlyError(f"The source {self.source} is read-only. Nothing was written.")
         with self.translated():
             self.settle()
-            self.connection.execute("BEGIN IMMEDIATE")
-        self.began = True
+            connection = self.connection
+            connection.execute("BEGIN IMMEDIATE")
+            self.began = True
+            if not self._swept:
+                connection.execute(_SWEEP, (self.now(),))
+                self._swept = True
 
     def settle(self) -> None:
         """Protects open scans from a write that follows."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from sessions_vtab.backends.local.names import id_of
+from sessions_vtab.backends.local.names import event_name, id_of
 from sessions_vtab.schema.model import Column, Table
 from sessions_vtab.schema.tables import (
     EVENT_PARTS,
@@ -41,6 +41,8 @@ class Relation:
         tie: column that puts rows of one instant in the order they were written.
         same_as: column that identifies the same parent by id, with the reading of its name: a
             search by name is then a search by id, which has an index.
+        lookups: paths that find at most one row, and the columns that name it.
+        composed: the row's name out of the columns of the second lookup, where only it is indexed.
     """
 
     table: Table
@@ -50,7 +52,9 @@ class Relation:
     alive: str = ""
     alive_or_deleted: str = ""
     tie: str = ""
-    same_as: Mapping[str, tuple[str, Callable[[str], str | None]]] | None = None
+    same_as: Mapping[str, tuple[str, Callable[[str], str | None]]] = field(default_factory=dict)
+    lookups: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    composed: Callable[..., str] | None = None
 
     def expression(self, column: str) -> str:
         """The SQL of a column."""
@@ -75,6 +79,9 @@ _STATE: Final = """(nullif('{' || concat_ws(',',
         WHERE u.user_id = s.user_id AND u.state <> '{}'),
     nullif(substr(s.state, 2, length(s.state) - 2), '')) || '}',
     CASE WHEN s.state IS NULL THEN '{}' END))"""
+
+_BY_NAME: Final = ("get", ("name",))
+_BY_ID: Final = ("get by id", ("session_id",))
 
 _SESSIONS: Final = Relation(
     SESSIONS.extended(
@@ -101,6 +108,7 @@ _SESSIONS: Final = Relation(
     "s",
     alive=f"s.deleted = 0 AND (s.expire_time IS NULL OR s.expire_time > {NOW})",
     alive_or_deleted=f"(s.expire_time IS NULL OR s.expire_time > {NOW})",
+    lookups=(_BY_NAME, _BY_ID),
 )
 
 
@@ -130,6 +138,8 @@ _EVENTS: Final = Relation(
     alive=_of_living_session("e"),
     tie="e.id",
     same_as={"session_name": ("session_id", _session_id)},
+    lookups=(_BY_NAME, ("get by id", ("session_id", "event_id"))),
+    composed=event_name,
 )
 
 # A part is an object with one field that says what it is, in either spelling, and modifiers.
@@ -207,6 +217,7 @@ _UPLOAD_SESSIONS: Final = Relation(
         "upload_fields": _NOTHING,
     },
     "u",
+    lookups=(_BY_NAME, _BY_ID),
 )
 
 _UPLOAD_SESSION_FILES: Final = Relation(
@@ -215,6 +226,7 @@ _UPLOAD_SESSION_FILES: Final = Relation(
     {},
     "f",
     same_as={"session_name": ("session_id", _upload_session_id)},
+    lookups=(_BY_NAME,),
 )
 
 _PARTICIPANTS: Final = Relation(
@@ -222,6 +234,7 @@ _PARTICIPANTS: Final = Relation(
     "participants p JOIN sessions s ON s.session_id = p.session_id",
     {"session_name": "s.name"},
     "p",
+    lookups=(_BY_NAME, ("get by id", ("session_id", "participant"))),
     alive=f"s.deleted = 0 AND (s.expire_time IS NULL OR s.expire_time > {NOW})",
     same_as={"session_name": ("session_id", _session_id)},
 )

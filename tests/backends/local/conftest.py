@@ -120,7 +120,9 @@ class Local:
     def table(self, name: str):
         return self.backend.resources[name].table
 
-    def pages(self, table: str, *terms, order=(), columns=None, path="list", offset=0, **parameters):
+    def pages(
+        self, table: str, *terms, order=(), columns=None, path="list", offset=0, **parameters
+    ):
         resource = self.backend.resources[table]
         (found,) = [one for one in resource.capability.paths if one.name == path]
         orders = tuple(
@@ -178,6 +180,12 @@ class Local:
 
     def close(self) -> None:
         self.backend.close()
+
+
+@pytest.fixture(scope="session")
+def local_class() -> type[Local]:
+    """For fixtures and tests that open stores of their own."""
+    return Local
 
 
 @pytest.fixture(params=["file", "memory"])

@@ -84,7 +84,11 @@ def test_unbinding_who_is_not_bound_is_an_error(local):
         ({}, MissingParameterError, "needs session_id or session_name"),
         ({"session_id": "s", "participant_type": "bot"}, InvalidValueError, "'user' or 'agent'"),
         ({"session_id": "s", "participant": "a/b"}, InvalidValueError, "participant takes 1 to"),
-        ({"session_id": "s", "name": "sessions/s/participants/bob"}, InvalidValueError, "last part"),
+        (
+            {"session_id": "s", "name": "sessions/s/participants/bob"},
+            InvalidValueError,
+            "last part",
+        ),
     ],
 )
 def test_bindings_that_are_not_possible_are_refused(local, values, error, message):

@@ -23,7 +23,25 @@ from sessions_vtab.spec.predicate import (
     Op,
 )
 
-TEXTS = ["", "a", "A", "b", "ab", "aB ", "ab ", "%", "_", "a%", "*", "é", "É", "日本", "'", "0", "10"]
+TEXTS = [
+    "",
+    "a",
+    "A",
+    "b",
+    "ab",
+    "aB ",
+    "ab ",
+    "%",
+    "_",
+    "a%",
+    "*",
+    "é",
+    "É",
+    "日本",
+    "'",
+    "0",
+    "10",
+]
 TIMES = [
     "2026-01-01 09:00:00.000000",
     "2026-01-01 09:00:00.000001",
@@ -32,15 +50,21 @@ TIMES = [
 ]
 LABELS = ['{"env":"prod"}', '{"env":"dev","team":"a"}', "{}", '{"Env":"prod"}'.lower()]
 COLLATIONS = ["BINARY", "NOCASE", "RTRIM"]
-COLUMNS = ("session_id", "user_id", "display_name", "labels", "create_time", "enabled", "expire_time")
+COLUMNS = (
+    "session_id",
+    "user_id",
+    "display_name",
+    "labels",
+    "create_time",
+    "enabled",
+    "expire_time",
+)
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory):
+def stores(tmp_path_factory, local_class):
     """A store and a plain table with the same hostile rows."""
-    from tests.backends.local.conftest import Local  # noqa: PLC0415  # A conftest of its own folder.
-
-    store = Local(tmp_path_factory.mktemp("scans") / "sessions.db")
+    store = local_class(tmp_path_factory.mktemp("scans") / "sessions.db")
     plain = apsw.Connection(":memory:")
     plain.create_collation("TIMESTAMP", times.compare)
     plain.execute(

@@ -1,0 +1,173 @@
+"""StackQL's words: comments, hints, three-part names, and what a translation can be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sessions_vtab.errors import StatementError, UnknownNameError
+from sessions_vtab.sql.lexer import Kind, Token, name_of, tokenize
+from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Resource
+
+__all__ = [
+    "Answer",
+    "Listing",
+    "Place",
+    "Query",
+    "Scope",
+    "cleaned",
+    "hints_of",
+    "is_stackql",
+    "places",
+    "resource_of",
+]
+
+
+class Answer(Enum):
+    """What the rows of a translated statement are."""
+
+    ROWS = "rows"
+    """Those of the SQL."""
+    OPERATION = "operation"
+    """The long-running operation: ``items`` over name, done, error, metadata, response."""
+    MESSAGE = "message"
+    """``The operation was despatched successfully``, once the rows have been read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The engine a statement names; empty where it is given by parameters or by IN."""
+
+    project: str = ""
+    location: str = ""
+    reasoning_engine: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A StackQL statement in our own SQL.
+
+    Attributes:
+        sql: the statement; parameters are numbered as in the original.
+        answer: what its rows are.
+        items: for ``Answer.OPERATION`` the RETURNING list, to be selected from a row of name, done
+            (0 or 1), error, metadata and response (JSON); empty if nothing is returned.
+        scope: the engine it names.
+    """
+
+    sql: str
+    answer: Answer = Answer.ROWS
+    items: str = ""
+    scope: Scope = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The answer of SHOW or DESCRIBE, which needs no request."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+_COMMENTS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*|(?://|#)[^\n]*", re.S)
+_FIRST = frozenset(("EXEC", "SHOW", "DESCRIBE", "REGISTRY"))
+
+
+def is_stackql(text: str) -> bool:
+    """Whether a text is StackQL: EXEC, SHOW, DESCRIBE, or a table ``google.service.resource``."""
+    tokens = tokenize(text)
+    if tokens and tokens[0].upper in _FIRST:
+        return True
+    return any(_is_place(tokens, index) for index in range(len(tokens)))
+
+
+def cleaned(text: str) -> str:
+    """The text without StackQL's comments ``//`` and ``#``; nothing moves."""
+
+    def blank(match: re.Match[str]) -> str:
+        found = match[0]
+        return " " * len(found) if found.startswith(("//", "#")) else found
+
+    return _COMMENTS.sub(blank, text)
+
+
+def hints_of(text: str) -> frozenset[str]:
+    """Words of the hint behind the verb: ``/*+ AWAIT */``; ``/*+AWAIT*/`` is none in StackQL."""
+    match = re.match(r"\s*\w+\s+/\*(\+.*?)\*/", text, re.DOTALL)
+    words = match[1].split() if match and match[1][-1:].isspace() else []
+    return frozenset(word.upper() for word in words[1:] if words[0] == "+")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One table of a statement: ``google.aiplatform.sessions [AS] s``.
+
+    Attributes:
+        resource: which it is.
+        at: index of its first token.
+        end: one behind the last token of its name.
+        label: how its columns are qualified.
+    """
+
+    resource: Resource
+    at: int
+    end: int
+    label: str
+
+
+def places(tokens: Sequence[Token]) -> list[Place]:
+    """The resources a statement names as tables.
+
+    Raises:
+        UnknownNameError: a service or resource that is not served here.
+    """
+    found = []
+    for index in range(len(tokens)):
+        if _is_place(tokens, index):
+            parts = [name_of(tokens[index + step]) for step in (0, 2, 4)]
+            resource = resource_of(parts)
+            found.append(Place(resource, index, index + 5, _label(tokens, index + 5, resource)))
+    return found
+
+
+def resource_of(parts: Sequence[str]) -> Resource:
+    """The resource of a name in three parts.
+
+    Raises:
+        UnknownNameError: it is not served here.
+    """
+    found = RESOURCES.get(parts[2]) if tuple(parts[:2]) == SERVICE else None
+    if found is None:
+        known = ", ".join(".".join((*SERVICE, name)) for name in RESOURCES)
+        raise UnknownNameError(f"could not find resource '{'.'.join(parts)}'; there are: {known}.")
+    return found
+
+
+_BEFORE = frozenset(("FROM", "JOIN", "INTO", "UPDATE", "REPLACE", ","))
+
+
+def _is_place(tokens: Sequence[Token], index: int) -> bool:
+    if name_of(tokens[index]).lower() != SERVICE[0] or tokens[index].kind is Kind.STRING:
+        return False
+    dots = [token.text for token in tokens[index + 1 : index + 5 : 2]]
+    return index > 0 and dots == [".", "."] and tokens[index - 1].upper in _BEFORE
+
+
+_NO_ALIAS = frozenset(
+    (
+        *("WHERE", "SET", "JOIN", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "NATURAL", "ON"),
+        *("GROUP", "ORDER", "LIMIT", "HAVING", "UNION", "EXCEPT", "INTERSECT", "RETURNING"),
+        *("SELECT", "VALUES", "USING", "OUTER", "DEFAULT"),
+    )
+)
+
+
+def _label(tokens: Sequence[Token], at: int, resource: Resource) -> str:
+    if at < len(tokens) and tokens[at].upper == "AS":
+        if at + 1 >= len(tokens):
+            raise StatementError("syntax error: a name is missing behind AS.")
+        return name_of(tokens[at + 1])
+    named = at < len(tokens) and tokens[at].kind in (Kind.WORD, Kind.QUOTED)
+    return name_of(tokens[at]) if named and tokens[at].upper not in _NO_ALIAS else resource.name

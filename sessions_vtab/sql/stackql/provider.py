@@ -1,0 +1,131 @@
+"""What StackQL's registry says about ``google.aiplatform``, as far as this package serves it.
+
+https://registry.stackql.io/providers/google/aiplatform/sessions/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+__all__ = ["RESOURCES", "SCOPES", "SERVICE", "Column", "Method", "Resource"]
+
+SERVICE = ("google", "aiplatform")
+
+SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        "projectsId": "project",
+        "locationsId": "location",
+        "reasoningEnginesId": "reasoning_engine",
+    }
+)
+"""Path parameters that choose a source, and our columns for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of a resource: StackQL's name, ours, its type and what it is."""
+
+    name: str
+    ours: str
+    type: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of a resource, with the parameters it needs and takes."""
+
+    name: str
+    verb: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource and the table of ours that stands for it.
+
+    Attributes:
+        name: StackQL's name and ours.
+        columns: of SELECT *, in order.
+        parameters: further names in WHERE, with our columns.
+        methods: in the order in which StackQL tries them.
+    """
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    parameters: Mapping[str, str]
+    methods: tuple[Method, ...]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Our column for every name that StackQL's text may use, in lower case."""
+        every = {column.name.lower(): column.ours for column in self.columns}
+        return every | {name.lower(): ours for name, ours in self.parameters.items()}
+
+
+_PATH = (*SCOPES,)
+_SESSION_PATH = (*SCOPES, "sessionsId")
+_LISTING = ("pageSize", "filter", "orderBy", "pageToken")
+_LISTED = {
+    "pageSize": "page_size",
+    "filter": "filter",
+    "orderBy": "order_by",
+    "pageToken": "page_token",
+}
+
+_SESSIONS = Resource(
+    "sessions",
+    "Creates, updates, deletes, gets or lists a sessions resource.",
+    (
+        Column("name", "name", "string", "Resource name of the session."),
+        Column("createTime", "create_time", "string", "When it was created."),
+        Column("displayName", "display_name", "string", "Name shown to people."),
+        Column("expireTime", "expire_time", "string", "When it expires."),
+        Column("labels", "labels", "object", "Labels."),
+        Column("sessionState", "state", "object", "What the conversation remembers."),
+        Column("ttl", "ttl", "string", "Time to live; input only."),
+        Column("updateTime", "update_time", "string", "When it was last written."),
+        Column("userId", "user_id", "string", "Whose session it is."),
+    ),
+    MappingProxyType(
+        {
+            **SCOPES,
+            **_LISTED,
+            "sessionsId": "session_id",
+            "sessionId": "session_id",
+            "updateMask": "update_mask",
+        }
+    ),
+    (
+        Method("get", "SELECT", _SESSION_PATH, (), "Gets details of the specific Session."),
+        Method("list", "SELECT", _PATH, _LISTING, "Lists Sessions in a given reasoning engine."),
+        Method("create", "INSERT", _PATH, ("sessionId",), "Creates a new Session."),
+        Method("patch", "UPDATE", _SESSION_PATH, ("updateMask",), "Updates the specific Session."),
+        Method("delete", "DELETE", _SESSION_PATH, (), "Deletes details of the specific Session."),
+        Method("append_event", "EXEC", _SESSION_PATH, (), "Appends an event to a given session."),
+    ),
+)
+_EVENTS = Resource(
+    "events",
+    "Lists the events of a session.",
+    (
+        Column("name", "name", "string", "Resource name of the event."),
+        Column("actions", "actions", "object", "What the event does to the session."),
+        Column("author", "author", "string", "Who spoke."),
+        Column("content", "content", "object", "What was said."),
+        Column("errorCode", "error_code", "string", "Code of the error that ended the turn."),
+        Column("errorMessage", "error_message", "string", "Its message."),
+        Column("eventMetadata", "event_metadata", "object", "Metadata."),
+        Column("invocationId", "invocation_id", "string", "Invocation it belongs to."),
+        Column("rawEvent", "raw_event", "object", "The event as the writing framework had it."),
+        Column("timestamp", "timestamp", "string", "When it happened."),
+    ),
+    MappingProxyType({**SCOPES, **_LISTED, "sessionsId": "session_id"}),
+    (Method("list", "SELECT", _SESSION_PATH, _LISTING, "Lists the events of a session."),),
+)
+RESOURCES: Mapping[str, Resource] = MappingProxyType({"sessions": _SESSIONS, "events": _EVENTS})

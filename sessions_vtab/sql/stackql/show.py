@@ -1,0 +1,177 @@
+"""SHOW and DESCRIBE: what StackQL's registry would list, without a request."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
+from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.stackql.dialect import Listing, resource_of
+from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Method, Resource
+
+__all__ = ["describe", "show"]
+
+_TITLE = "Agent Engine sessions and events"
+_Rows = list[tuple[str, ...]]
+
+
+def show(tokens: Sequence[Token]) -> Listing:
+    """SHOW [EXTENDED] PROVIDERS, SERVICES, RESOURCES, METHODS or INSERT.
+
+    Raises:
+        UnknownNameError: a provider, service or resource that is not there.
+        UnsupportedError: another SHOW.
+    """
+    rest = list(tokens[1:])
+    extended = bool(rest) and rest[0].upper == "EXTENDED"
+    rest = rest[1:] if extended else rest
+    what = rest[0].upper if rest else ""
+    if what == "INSERT":
+        return _insert(rest)
+    name, pattern = _in_and_like(rest[1:])
+    columns, rows = _listed(what, name)
+    kept = [row for row in rows if pattern is None or _like(pattern, row[_NAMED[what]])]
+    width = len(columns) - (0 if extended else 1)
+    return Listing(columns[:width], tuple(row[:width] for row in kept))
+
+
+_NAMED = {"PROVIDERS": 0, "SERVICES": 1, "RESOURCES": 0, "METHODS": 0}
+
+
+def _listed(what: str, name: Sequence[str]) -> tuple[tuple[str, ...], _Rows]:
+    match what:
+        case "PROVIDERS":
+            return ("name", "version", "description"), [(SERVICE[0], "v1", _TITLE)]
+        case "SERVICES":
+            _expect(name, SERVICE[:1])
+            row = (f"{SERVICE[1]}:v1", SERVICE[1], "Vertex AI API", _TITLE)
+            return ("id", "name", "title", "description"), [row]
+        case "RESOURCES":
+            _expect(name, SERVICE)
+            rows: _Rows = [
+                (one.name, ".".join((*SERVICE, one.name)), one.doc) for one in RESOURCES.values()
+            ]
+            return ("name", "id", "description"), rows
+        case "METHODS":
+            _expect(name[:2], SERVICE)
+            rows = [_method(method) for method in resource_of([*name, ""][:3]).methods]
+            return ("MethodName", "RequiredParams", "SQLVerb", "description"), rows
+        case _:
+            raise UnsupportedError(
+                f"SHOW {what}: there are SHOW PROVIDERS, SERVICES, RESOURCES, METHODS and INSERT."
+            )
+
+
+def _method(method: Method) -> tuple[str, ...]:
+    return (method.name, ", ".join(method.required), method.verb, method.doc)
+
+
+def _expect(name: Sequence[str], wanted: Sequence[str]) -> None:
+    if tuple(name) != tuple(wanted):
+        raise UnknownNameError(f"could not find '{'.'.join(name)}'; there is {'.'.join(wanted)}.")
+
+
+def _in_and_like(tokens: Sequence[Token]) -> tuple[list[str], str | None]:
+    name: list[str] = []
+    pattern = None
+    index = 0
+    while index < len(tokens):
+        word = tokens[index].upper
+        if word in {"IN", "FROM"}:
+            name, index = _name(tokens, index + 1)
+        elif word == "LIKE" and tokens[index + 1 : index + 2]:
+            pattern, index = name_of(tokens[index + 1]), index + 2
+        elif word == ";":
+            break
+        else:
+            raise StatementError(f"SHOW: {tokens[index].text} is not understood; use IN or LIKE.")
+    return name, pattern
+
+
+def _name(tokens: Sequence[Token], index: int) -> tuple[list[str], int]:
+    """A name in parts, and the index behind it."""
+    name = []
+    while index < len(tokens) and tokens[index].kind in (Kind.WORD, Kind.QUOTED):
+        name.append(name_of(tokens[index]))
+        index += 1
+        if index >= len(tokens) or tokens[index].text != ".":
+            break
+        index += 1
+    return name, index
+
+
+def _like(pattern: str, value: str) -> bool:
+    parts = [".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern]
+    return re.fullmatch("".join(parts), value, re.IGNORECASE | re.DOTALL) is not None
+
+
+def _insert(tokens: Sequence[Token]) -> Listing:
+    """SHOW INSERT INTO resource: a template of the statement."""
+    start = 2 if tokens[1:2] and tokens[1].upper == "INTO" else 1
+    name, _ = _name(tokens, start)
+    resource = resource_of([*name, "", "", ""][:3])
+    create = next((method for method in resource.methods if method.verb == "INSERT"), None)
+    if create is None:
+        raise UnsupportedError(f"{'.'.join(name)} has no method for INSERT.")
+    fields = [f"data__{name}" for name in _writable(resource)]
+    columns = [*fields, *create.required]
+    values = [
+        f"'{{{{ .values.{column} }}}}'" if column in create.required else f"'{{{{ {column} }}}}'"
+        for column in columns
+    ]
+    text = (
+        f"INSERT INTO {'.'.join(name)} (\n  "
+        + ",\n  ".join(columns)
+        + "\n)\nSELECT\n  "
+        + ",\n  ".join(values)
+        + "\n;"
+    )
+    return Listing(("insert_statement",), ((text,),))
+
+
+def _writable(resource: Resource) -> list[str]:
+    return [
+        column.name for column in resource.columns if column.name not in {"createTime", "updateTime"}
+    ]
+
+
+def describe(tokens: Sequence[Token]) -> Listing:
+    """DESCRIBE [EXTENDED] resource, or DESCRIBE METHOD [EXTENDED] resource.method.
+
+    Raises:
+        UnknownNameError: a resource or method that is not there.
+    """
+    words = [token.upper for token in tokens[1:3]]
+    method, extended = "METHOD" in words[:1], "EXTENDED" in words
+    name, _ = _name(tokens, 1 + method + extended)
+    rows = _fields(name) if not method else _parameters(name)
+    columns = ("name", "type", "description")
+    if method:
+        columns = ("name", "type", "param_type", "shape", "description")
+    width = len(columns) - (0 if extended else 1)
+    return Listing(columns[:width], tuple(row[:width] for row in rows))
+
+
+def _fields(name: Sequence[str]) -> _Rows:
+    resource = resource_of([*name, "", "", ""][:3])
+    return [(column.name, column.type, column.doc) for column in resource.columns]
+
+
+def _parameters(name: Sequence[str]) -> _Rows:
+    resource = resource_of([*name, "", "", ""][:3])
+    found = [method for method in resource.methods if [method.name] == list(name[3:])]
+    if not found:
+        known = ", ".join(method.name for method in resource.methods)
+        raise UnknownNameError(f"could not find method '{'.'.join(name)}'; there are: {known}.")
+    method = found[0]
+    shape = json.dumps({"type": "string"})
+    rows: _Rows = [(one, "string", "input_required", shape, "") for one in method.required]
+    rows += [(one, "string", "input_optional", shape, "") for one in method.optional]
+    if method.verb == "SELECT":
+        rows += [
+            (column.name, column.type, "output", json.dumps({"type": column.type}), column.doc)
+            for column in resource.columns
+        ]
+    return rows

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sessions_vtab
+from sessions_vtab import config
+
+_ROOT = Path(__file__).parents[1]
+_README = (_ROOT / "README.md").read_text("utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", _README, re.DOTALL)
+
+
+@pytest.fixture
+def connection() -> Iterator[sessions_vtab.Connection]:
+    with sessions_vtab.connect("local://:memory:") as db:
+        yield db
+    db.close()
+
+
+def test_it_is_short() -> None:
+    assert len(_README.splitlines()) <= 160
+
+
+def test_the_first_two_blocks_are_the_set_up_commands() -> None:
+    first, second = _blocks("console")[:2]
+
+    assert first.strip().endswith("sessions-vtab run examples.sql")
+    assert second.strip().endswith("pytest -q")
+
+
+def test_the_sql_of_the_two_minutes_runs(connection: sessions_vtab.Connection) -> None:
+    rows = list(connection.execute(_blocks("sql")[0]))
+
+    assert rows[0][0] == "s1"
+    assert rows[-1][:2] == ("ann", 2)
+
+
+def test_the_python_block_runs() -> None:
+    (block,) = _blocks("python")
+
+    exec(block, {})
+
+
+def test_the_configuration_block_is_accepted(tmp_path: Path) -> None:
+    (block,) = _blocks("toml")
+    file = tmp_path / "config.toml"
+    file.write_text(block, "utf-8")
+
+    loaded = config.load(config=file)
+
+    assert list(loaded.sources) == list(tomllib.loads(block)["sources"])
+    assert loaded.default == "prod"
+
+
+def test_the_adk_recipe_copies_a_file_that_adk_wrote(
+    connection: sessions_vtab.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parent / "data")
+
+    rows = list(connection.execute(_blocks("sql")[1]))
+
+    assert rows[:3] == [("alice", 16), ("bob@example.com", 5), ("carol", 7)]
+    assert all(isinstance(calls, int) for _, calls in rows[3:])
