@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import apsw
 import pytest
+
+import sessions_vtab
 
 _ROOT = Path(__file__).parents[1]
 _GOLDEN = Path(__file__).parent / "data" / "examples.out"
@@ -22,7 +25,9 @@ def _run(folder: Path) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    *lines, footer = done.stdout.splitlines(keepends=True)
+    assert re.fullmatch(r"examples.sql: \d+ statements, no error, \d+\.\d s\n", footer)
+    return "".join(lines)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +59,6 @@ def test_the_tour_leaves_the_store_as_it_was(folder: Path) -> None:
 
 
 def test_the_tour_meets_every_function_of_the_store() -> None:
-    import sessions_vtab
-
     text = (_ROOT / "examples.sql").read_text("utf-8")
     with sessions_vtab.connect("local://:memory:") as db:
         backend = db.sources["local"].backend
