@@ -16,14 +16,13 @@ from typing import Any, Final, Self
 import apsw
 
 from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.predicate import EVERYTHING
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.sql.parameters import distribute
 from sessions_vtab.sql.returning import select_text
-from sessions_vtab.vtab.captured import captured_name
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.host import Host
+from sessions_vtab.vtab.rows import captured_name
 
 __all__ = ["Cursor", "Door"]
 
@@ -73,7 +72,7 @@ class Door:
     def admit(self, one: Rewritten, values: Sequence[Any], *, plain: bool = False) -> str:
         """The text to execute for a statement; its plans are known to the tables from then on."""
         for words, plan in one.plans.items():
-            self._host.pushed.setdefault(words, plan.predicate or EVERYTHING)
+            self._host.tell(words, plan)
         text = (one.plain if plain else one.choose(values)).rstrip().removesuffix(";")
         if one.effect is not None:
             self._host.accepted.add(text + ";")

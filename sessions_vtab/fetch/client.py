@@ -13,9 +13,7 @@ import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
-from urllib.request import getproxies_environment
 
 import httpx
 
@@ -28,6 +26,7 @@ from sessions_vtab.fetch.limits import RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, no_answer, refusal, stopped
 from sessions_vtab.fetch.redact import redact
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
+from sessions_vtab.fetch.routes import Routes, open_routes
 from sessions_vtab.fetch.site import Site, check_target, origin_of
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
@@ -35,7 +34,11 @@ from sessions_vtab.spec.predicate import Value
 __all__ = ["Client", "Line"]
 
 _CONNECT_TIMEOUT = 5.0
-_KEEP_ALIVE = 30.0
+_HEADERS = {
+    "User-Agent": "sessions-vtab",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+}
 _UNAUTHORIZED = 401
 _THROTTLED = 429
 _SUCCESS = range(200, 300)
@@ -67,10 +70,12 @@ class Client:
         self.limiter = RateLimiter(dict(site.limits), dict(site.documented), self.clock)
         self.answers = TimedCache(site.cache_ttl, self.clock)
         self.closing = threading.Event()
-        self._transport = transport
+        self.timeout = httpx.Timeout(
+            site.timeout, connect=min(_CONNECT_TIMEOUT, site.timeout), pool=None
+        ).as_dict()
+        self._routes = None if transport is None else Routes(transport, {})
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self._http: httpx.Client | None = None
         self._pool: ThreadPoolExecutor | None = None
 
     def __repr__(self) -> str:
@@ -87,14 +92,13 @@ class Client:
                 )
             return self._pool
 
-    @property
-    def http(self) -> httpx.Client:
-        """The connections; made when first used."""
+    def transport_for(self, url: httpx.URL) -> httpx.BaseTransport:
+        """The connections that lead to a URL; made when first used."""
         with self._lock:
             self._check_open()
-            if self._http is None:
-                self._http = _open_http(self.site, self._transport)
-            return self._http
+            if self._routes is None:
+                self._routes = open_routes(self.site.concurrency)
+            return self._routes.transport_for(url)
 
     def _check_open(self) -> None:
         if self.closing.is_set():
@@ -104,14 +108,14 @@ class Client:
         """Ends its threads and sockets, also those that wait for an answer. May be called twice."""
         self.closing.set()
         with self._lock:
-            pool, http = self._pool, self._http
-            self._pool = self._http = None
+            pool, routes = self._pool, self._routes
+            self._pool = self._routes = None
         for connected in list(self._sockets):
             _shut(connected)
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
-        if http is not None:
-            http.close()
+        if routes is not None:
+            routes.close()
 
     def remember(self, stream: Any) -> None:
         """Notes a new connection, so that ``close`` can end it while a thread waits on it."""
@@ -254,19 +258,23 @@ class _Exchange:
 
     def _exchange(self) -> httpx.Response:
         call = self._call
-        request = self._client.http.build_request(
+        request = httpx.Request(
             call.method,
             self._url,
-            headers={**call.headers, **self._auth.headers()},
+            headers={**_HEADERS, **call.headers, **self._auth.headers()},
             json=call.json,
             content=call.body,
             **_multipart(call.form),
-            extensions={
-                "trace": self._trace,
-                "timeout": _timeout(self._client.site.timeout).as_dict(),
-            },
+            extensions={"trace": self._trace, "timeout": self._client.timeout},
         )
-        return self._client.http.send(request)
+        # The transport itself, without httpx.Client: no cookies, no redirects, no netrc, and a
+        # third less CPU a request.
+        response = self._client.transport_for(request.url).handle_request(request)
+        try:
+            response.read()
+        finally:
+            response.close()
+        return response
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
@@ -372,10 +380,6 @@ def _words(error: Exception) -> str:
             return f"the exchange failed ({type(error).__name__})"
 
 
-def _timeout(seconds: float) -> httpx.Timeout:
-    return httpx.Timeout(seconds, connect=min(_CONNECT_TIMEOUT, seconds), pool=None)
-
-
 def _multipart(form: Form | None) -> dict[str, Any]:
     if form is None:
         return {}
@@ -388,49 +392,3 @@ def _shut(connected: socket.socket) -> None:
         connected.shutdown(socket.SHUT_RDWR)
     except OSError:
         return
-
-
-def _open_http(site: Site, transport: httpx.BaseTransport | None) -> httpx.Client:
-    limits = httpx.Limits(
-        max_connections=site.concurrency,
-        max_keepalive_connections=site.concurrency,
-        keepalive_expiry=_KEEP_ALIVE,
-    )
-    client = httpx.Client(
-        transport=transport,
-        mounts=None if transport else _proxies(limits),
-        limits=limits,
-        trust_env=False,
-        follow_redirects=False,
-        headers={"User-Agent": "sessions-vtab"},
-    )
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return client
-
-
-def _proxies(limits: httpx.Limits) -> dict[str, httpx.BaseTransport | None]:
-    """Transports by URL pattern, from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; none for loopback.
-
-    httpx with ``trust_env`` would read netrc too, and send loopback through the proxy.
-    """
-    found = getproxies_environment()
-    mounts: dict[str, httpx.BaseTransport | None] = {
-        f"{scheme}://": httpx.HTTPTransport(proxy=_proxy_url(found[scheme]), limits=limits)
-        for scheme in ("http", "https")
-        if found.get(scheme)
-    }
-    if not mounts:
-        return {}
-    direct = ("127.0.0.1", "localhost", "[::1]")
-    bypassed = [name.strip().lstrip(".") for name in found.get("no", "").split(",")]
-    if "*" in bypassed:
-        return {}
-    for host in filter(None, (*direct, *bypassed)):
-        mounts[f"all://{host}"] = None
-        if host not in direct:
-            mounts[f"all://*.{host}"] = None
-    return mounts
-
-
-def _proxy_url(url: str) -> str:
-    return url if "://" in url else f"http://{url}"

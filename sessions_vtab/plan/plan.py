@@ -53,6 +53,8 @@ class Plan:
         terms: conditions whose arguments come first, in order.
         parameters: parameter columns given a value, and the index of the argument.
         pushed: what the front door found.
+        told: the text of ``_push``: everything the front door said about this occurrence.
+        values: index of the argument with the JSON array of its values.
         limit, offset: indexes of the arguments that hold the two numbers.
         skips: OFFSET is done by the backend; SQLite no longer does it.
         order: the order rows must come in.
@@ -65,6 +67,8 @@ class Plan:
     terms: tuple[Term, ...] = ()
     parameters: tuple[tuple[str, int], ...] = ()
     pushed: Pushed | None = None
+    told: str = ""
+    values: int | None = None
     limit: int | None = None
     offset: int | None = None
     skips: bool = False

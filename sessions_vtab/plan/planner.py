@@ -191,6 +191,8 @@ class _Candidate:
             terms=tuple(taken.term for taken in self._taken),
             parameters=tuple(parameters),
             pushed=self._pushed_with(place),
+            told=self._told(),
+            values=None if self._arguments is None else place[self._arguments],
             limit=None if limit is None else place[limit],
             offset=None if offset is None else place[offset],
             skips=self._skips(),
@@ -277,11 +279,13 @@ class _Candidate:
         sorted_ = self._ordered or not self._offer.order
         return self._path.offset and exact and sorted_ and self._hint(Hint.OFFSET) is not None
 
+    def _told(self) -> str:
+        """The text that the front door spliced in for this occurrence."""
+        text = "" if self._push is None else self._offer.constraints[self._push].literal
+        return text if isinstance(text, str) else ""
+
     def _project(self, pushed: Mapping[str, Predicate]) -> Predicate:
-        if self._push is None:
-            return EVERYTHING
-        text = self._offer.constraints[self._push].literal
-        predicate = pushed.get(text) if isinstance(text, str) else None
+        predicate = pushed.get(self._told())
         return EVERYTHING if predicate is None else project(predicate, self._path)
 
     def _pushed_with(self, place: Mapping[int, int]) -> Pushed | None:

@@ -150,15 +150,18 @@ _JOINS: Final = (
         " LEFT JOIN {events} e ON e.timestamp = s.create_time WHERE s.user_id <> 'ann'"
     ),
     (
-        "SELECT s.name, e.name FROM {sessions} s RIGHT JOIN {events} e ON e.session_id = s.session_id"
+        "SELECT s.name, e.name FROM {sessions} s RIGHT JOIN {events} e"
+        " ON e.session_id = s.session_id"
         " AND s.user_id = 'ann'"
     ),
     (
-        "SELECT s.name, e.name FROM {sessions} s FULL JOIN {events} e ON e.session_id = s.session_id"
+        "SELECT s.name, e.name FROM {sessions} s FULL JOIN {events} e"
+        " ON e.session_id = s.session_id"
         " AND e.author = 'agent'"
     ),
     (
-        "SELECT s.name, e.name FROM {sessions} s FULL JOIN {events} e ON e.session_id = s.session_id"
+        "SELECT s.name, e.name FROM {sessions} s FULL JOIN {events} e"
+        " ON e.session_id = s.session_id"
         " WHERE s.user_id = 'ann' OR e.author = 'agent'"
     ),
     (
@@ -226,7 +229,8 @@ _SUBQUERIES: Final = (
     ),
     (
         "SELECT name FROM {sessions} s WHERE EXISTS"
-        " (SELECT 1 FROM {sessions} t WHERE t.user_id = s.user_id AND t.create_time > s.create_time)"
+        " (SELECT 1 FROM {sessions} t WHERE t.user_id = s.user_id"
+        " AND t.create_time > s.create_time)"
     ),
     (
         "SELECT name, (SELECT count(*) FROM {events} e WHERE e.session_id = s.session_id)"

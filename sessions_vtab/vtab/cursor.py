@@ -7,8 +7,9 @@ empty until the end. A row costs one call of ``Next`` and calls into C for each 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -17,6 +18,7 @@ from sessions_vtab.plan.binding import bind
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.look_ahead import LookAhead
 from sessions_vtab.vtab.memo import Memo, Recording
 
@@ -36,12 +38,15 @@ class ScanCursor:
         "Column",
         "Eof",
         "_ahead",
+        "_front",
         "_memo",
         "_page",
         "_pages",
+        "_passing",
         "_place",
         "_rows",
         "_table",
+        "_values",
         "row",
     )
 
@@ -55,7 +60,10 @@ class ScanCursor:
         costly = table.resource.capability.costly
         self._memo = Memo() if costly else None
         self._ahead = LookAhead() if costly else None
+        self._front: FrontPlan | None = None
+        self._values: Sequence[Value] = ()
         self._page: Page = ()
+        self._passing: Collection[int] | None = None
         self._place = 0
         self._pages: Iterator[Page] = iter(())
         self._rows: Iterator[Row] = iter(())
@@ -67,6 +75,8 @@ class ScanCursor:
         self._table.require_sent()
         plan = self._table.plans[words]
         scan = bind(plan, arguments)
+        if plan.told and self._memo is not None:
+            self._hear(plan, arguments)
         self._pages = iter(()) if scan is None else self._read(plan, scan, words, arguments)
         rows = chain.from_iterable(self._pages) if self._memo is None else self._walk(self._pages)
         if scan is not None and scan.parameters:
@@ -99,15 +109,30 @@ class ScanCursor:
         if self._memo is not None:
             self._memo.close()
 
+    def position(self, column: str) -> int:
+        """Index of a column in a row."""
+        return self._table.positions[column]
+
     def upcoming(self, column: int) -> Iterator[Value]:
-        """Values of a column in the rows of the page behind the current one."""
+        """Values of a column in the wanted rows of the page behind the current one."""
         rows = self._page if isinstance(self._page, list) else []
-        return (row[column] for row in islice(rows, self._place + 1, None))
+        if self._passing is None:
+            self._passing = self._table.rows_that_pass(rows, self._front, self._values)
+        coming = range(self._place + 1, len(rows))
+        return (rows[place][column] for place in coming if place in self._passing)
+
+    def _hear(self, plan: Plan, arguments: Sequence[Any]) -> None:
+        """Takes note of what the front door said about this occurrence."""
+        self._front = self._table.front_plan(plan.told)
+        if self._front is not None:
+            raw = None if plan.values is None else arguments[plan.values]
+            self._values = json.loads(raw) if isinstance(raw, str) else ()
+            self._table.label(self._front.label, self)
 
     def _walk(self, pages: Iterator[Page]) -> Iterator[Row]:
         """The rows, keeping track of the page they are on."""
         for page in pages:
-            self._page = page
+            self._page, self._passing = page, None
             for self._place, row in enumerate(page):
                 yield row
 
@@ -118,7 +143,7 @@ class ScanCursor:
         key = (words, *map(_hashable, arguments))
         known = self._memo.get(key)
         if self._ahead is not None:
-            self._table.prefetch(self._ahead.asked(scan, self._table.others(self)))
+            self._table.look_ahead(self._ahead, scan, self, self._front)
         if known is None:
             known = Recording(self._table.read(scan))
             self._memo.put(key, known, lookup=plan.path.unique)

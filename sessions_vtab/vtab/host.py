@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import weakref
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import apsw
 
 from sessions_vtab.errors import BudgetError, ReadOnlyError
+from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.predicate import Predicate, Value
+from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
+from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.statements import Statement, StatementTracker
@@ -49,6 +52,9 @@ class Host:
         sources: by name.
         logs: what was sent.
         pushed: conditions found by the front door, by the text that stands for them in SQL.
+        told: all it said about an occurrence, by the same text.
+        labels: open cursors by statement and the label other occurrences know them by.
+        page: rows that ``rows_that_pass`` is looking at.
         cursors: open cursors over costly tables, in the order they were opened.
         budget: limits the user set for this connection.
         accepted: texts of statements whose use of an effect function the front door settled.
@@ -69,6 +75,9 @@ class Host:
         self.read_only = read_only
         self.logs = Logs()
         self.pushed: dict[str, Predicate] = {}
+        self.told: dict[str, FrontPlan] = {}
+        self.labels: dict[tuple[int, str], Outer] = {}
+        self.page: Sequence[Row] = ()
         self.budget = Budget()
         self.cursors: list[Outer] = []
         self.installing = False
@@ -110,9 +119,42 @@ class Host:
         if row is not None and self.capturing(statement):
             self._captured[number] = row
 
-    def captured_rows(self) -> list[Row]:
-        """The captured rows in statement order."""
+    def returned_rows(self) -> list[Row]:
+        """The captured rows in statement order, once everything is sent."""
+        self.unit.flush()
         return [row for _, row in sorted(self._captured.items())]
+
+    def tell(self, words: str, plan: FrontPlan) -> None:
+        """Makes a plan of the front door known to the tables."""
+        if words not in self.told:
+            self.told[words] = plan
+            self.pushed[words] = EVERYTHING if plan.predicate is None else plan.predicate
+
+    def rows_that_pass(
+        self, rows: Sequence[Row], table: str, plan: FrontPlan, values: Sequence[Value]
+    ) -> Collection[int]:
+        """Places of the rows that pass the conditions SQLite has still to check.
+
+        Args:
+            rows: the page of a cursor.
+            table: what ``page_name`` calls them.
+            plan: has the conditions, written with its alias.
+            values: what ``?1`` and so on stand for.
+        """
+        if not plan.residual:
+            return range(len(rows))
+        where = " AND ".join(f"({text})" for text in plan.residual)
+        sql = f"SELECT rowid FROM {quoted(table)} AS {quoted(plan.alias)} WHERE {where}"
+        before, self.page = self.page, rows
+        try:
+            with self.statements.unnumbered():
+                found = apsw.Cursor(self.connection).execute(sql, _as_many(sql, values))
+                return {int(str(place)) for (place,) in found}
+        except apsw.Error:
+            # It is only a forecast: what fails here fails, or does not, when SQLite checks.
+            return range(len(rows))
+        finally:
+            self.page = before
 
     def require_writable(self, source: OpenSource, what: str) -> None:
         """Raises ReadOnlyError if the connection or the source may only be read."""
@@ -120,6 +162,12 @@ class Host:
             who = "this connection" if self.read_only else f"the source {source.name}"
             msg = f"{what} would write to {source.name}, but {who} is read-only. Nothing was sent."
             raise ReadOnlyError(msg)
+
+
+def _as_many(sql: str, values: Sequence[Value]) -> Sequence[Value]:
+    """As many values as the text has numbers: SQLite wants no more."""
+    highest = max((int(number) for number in re.findall(r"\?(\d+)", sql)), default=0)
+    return values[:highest]
 
 
 @dataclass(frozen=True, slots=True)

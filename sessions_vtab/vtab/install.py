@@ -10,10 +10,10 @@ import apsw
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
-from sessions_vtab.vtab.captured import CapturedModule, captured_name
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
+from sessions_vtab.vtab.rows import RowsModule, captured_name, page_name
 from sessions_vtab.vtab.table import MODULE, SourceModule
 
 __all__ = ["LOGS", "install", "sets_work"]
@@ -51,8 +51,7 @@ def install(
         MODULE: SourceModule(host),
         FUNCTION_MODULE: FunctionModule(host),
     }
-    captured = _captured_modules(host, sources)
-    for name, module in captured.items():
+    for name, module in _rows_modules(host, sources).items():
         connection.create_module(name, module, use_bestindex_object=True, eponymous_only=True)
     for name, module in modules.items():
         connection.create_module(
@@ -72,12 +71,15 @@ def install(
     return host
 
 
-def _captured_modules(host: Host, sources: Mapping[str, OpenSource]) -> dict[str, Any]:
-    return {
-        captured_name(source.name, name): CapturedModule(host, resource.table)
-        for source in sources.values()
-        for name, resource in source.backend.resources.items()
-    }
+def _rows_modules(host: Host, sources: Mapping[str, OpenSource]) -> dict[str, Any]:
+    modules: dict[str, Any] = {}
+    for source in sources.values():
+        for name, resource in source.backend.resources.items():
+            modules[captured_name(source.name, name)] = RowsModule(
+                resource.table, host.returned_rows
+            )
+            modules[page_name(source.name, name)] = RowsModule(resource.table, lambda: host.page)
+    return modules
 
 
 def sets_work(connection: apsw.Connection) -> bool:

@@ -1,26 +1,31 @@
 """Joins over costly tables: the inner side's next reads are started while this one is used.
 
 SQLite joins by nested loops: for each row of the outer side it asks the inner side for one key. The
-outer cursor has a page of rows in memory, so the next keys can be seen coming. No statement is
-rewritten for this: the open cursor whose current row holds the key that is asked for *is* the outer
-side. How far to look ahead is learnt: not at all at first, then 2, 8, 16 keys as the predictions
-come true, and half as far for each row that SQLite skips.
+outer cursor has a page of rows in memory, so the next keys can be seen coming.
+
+Where the front door has read the statement, the link is exact: it names the outer side, its column,
+and the conditions its rows still have to pass, which SQLite itself evaluates over the page. Without
+it, the open cursor whose current row holds the key that is asked for *is* the outer side, and how
+far to look ahead is learnt: not at all at first, then 2, 8, 16 keys as the predictions come true,
+and less far for each row that SQLite skips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol
 
 from sessions_vtab.spec.predicate import AllOf, Compare, Field, Op, Predicate, Value
 from sessions_vtab.spec.scan import Row, Scan
 
-__all__ = ["LookAhead", "Outer", "key_of"]
+__all__ = ["ExactLink", "LookAhead", "Outer", "key_of"]
 
-_STEPS: Final = (0, 2, 8, 16)
-_FULL: Final = 3
+_LEARNT: Final = (0, 2, 8, 16)
+_EXACT: Final = (16,)
+_LIMITED: Final = (1, 2, 4, 8, 16)
+_WINDOW: Final = 16
 
 
 class Outer(Protocol):
@@ -29,7 +34,22 @@ class Outer(Protocol):
     row: Row
 
     def upcoming(self, column: int) -> Iterator[Value]:
-        """Values of a column in the rows after the current one, as far as they are known."""
+        """Values of a column in the wanted rows after the current one, as far as known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExactLink:
+    """Where a cursor's keys come from, as the front door read it.
+
+    Attributes:
+        outer: the cursor of the outer side.
+        column: index of the column that holds the keys.
+        limited: not all rows may be wanted: look ahead further with each one that was.
+    """
+
+    outer: Outer
+    column: int
+    limited: bool
 
 
 def key_of(scan: Scan) -> tuple[str, Value] | None:
@@ -50,30 +70,37 @@ class LookAhead:
         self._started: set[Value] = set()
         self._link: tuple[Outer, int] | None = None
 
-    def asked(self, scan: Scan, others: Sequence[Outer]) -> list[Scan]:
+    def asked(
+        self, scan: Scan, others: Sequence[Outer], exact: ExactLink | None = None
+    ) -> list[Scan]:
         """Takes note of a read and returns the reads that should be started now, if any.
 
         Args:
             scan: the read that SQLite asks for.
             others: the other open cursors of the connection.
+            exact: where the key comes from, if that is known.
         """
         key = key_of(scan)
         if key is None:
             return []
         column, value = key
-        self._learn(value)
-        if self._link is None or not _holds(self._link, value):
+        steps: tuple[int, ...] = _LEARNT
+        if exact is not None:
+            steps = _LIMITED if exact.limited else _EXACT
+            self._link = (exact.outer, exact.column)
+        elif self._link is None or not _holds(self._link, value):
             self._link = _find(others, value)
+        self._learn(value, len(steps) - 1)
         self._foresee(value)
-        return [_with_key(scan, column, one) for one in self._to_start()]
+        return [_with_key(scan, column, one) for one in self._to_start(steps[self._step])]
 
-    def _learn(self, value: Value) -> None:
+    def _learn(self, value: Value, top: int) -> None:
         """One step up when the key was the next one foreseen, down for each that was skipped."""
         if value not in self._foreseen:
             self._step = 0
             return
         skipped = self._foreseen.index(value)
-        self._step = max(self._step - skipped, 0) if skipped else min(self._step + 1, _FULL)
+        self._step = max(self._step - skipped, 0) if skipped else min(self._step + 1, top)
 
     def _foresee(self, value: Value) -> None:
         """The next distinct keys of the outer side, as far as its page and the window reach."""
@@ -81,15 +108,23 @@ class LookAhead:
         if self._link is not None:
             outer, place = self._link
             coming = outer.upcoming(place)
-        distinct = dict.fromkeys(one for one in coming if one is not None and one != value)
-        self._foreseen = list(islice(distinct, _STEPS[_FULL]))
+        distinct = _distinct(one for one in coming if one is not None and one != value)
+        self._foreseen = list(islice(distinct, _WINDOW))
         self._started.intersection_update(self._foreseen)
 
-    def _to_start(self) -> Iterator[Value]:
-        for one in self._foreseen[: _STEPS[self._step]]:
+    def _to_start(self, window: int) -> Iterator[Value]:
+        for one in self._foreseen[:window]:
             if one not in self._started:
                 self._started.add(one)
                 yield one
+
+
+def _distinct(values: Iterator[Value]) -> Iterator[Value]:
+    seen: set[Value] = set()
+    for value in values:
+        if value not in seen:
+            seen.add(value)
+            yield value
 
 
 def _holds(link: tuple[Outer, int], value: Value) -> bool:

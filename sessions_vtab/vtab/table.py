@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -24,10 +24,12 @@ from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
 from sessions_vtab.spec.values import accept
 from sessions_vtab.spec.write import Action
+from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.best_index import give_answer, read_offer
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource
-from sessions_vtab.vtab.look_ahead import Outer
+from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead
+from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.unit_of_work import Participant
 
 if TYPE_CHECKING:
@@ -139,17 +141,47 @@ class SourceTable:
 
     def closed(self, cursor: ScanCursor) -> None:
         """A cursor was closed."""
-        if cursor in self._host.cursors:
-            self._host.cursors.remove(cursor)
+        host = self._host
+        if cursor in host.cursors:
+            host.cursors.remove(cursor)
+        for key in [key for key, known in host.labels.items() if known is cursor]:
+            del host.labels[key]
 
-    def others(self, cursor: ScanCursor) -> list[Outer]:
-        """The other open cursors over costly tables, in the order they were opened."""
-        return [one for one in self._host.cursors if one is not cursor]
+    def front_plan(self, told: str) -> FrontPlan | None:
+        """What the front door said under this text."""
+        return self._host.told.get(told)
 
-    def prefetch(self, scans: list[Scan]) -> None:
-        """Starts reads that will be asked for soon."""
+    def label(self, label: str, cursor: ScanCursor) -> None:
+        """Makes a cursor known under the label that other occurrences use."""
+        if label:
+            self._host.labels[self._host.statements.current.number, label] = cursor
+
+    def rows_that_pass(
+        self, rows: Sequence[Row], plan: FrontPlan | None, values: Sequence[Value]
+    ) -> Collection[int]:
+        """Places of the rows of a page that SQLite will keep, as far as the front door knows."""
+        if plan is None:
+            return range(len(rows))
+        name = page_name(self._source.name, self._table.name)
+        return self._host.rows_that_pass(rows, name, plan, values)
+
+    def look_ahead(
+        self, ahead: LookAhead, scan: Scan, cursor: ScanCursor, plan: FrontPlan | None
+    ) -> None:
+        """Starts the reads that will be asked for soon."""
+        others = [one for one in self._host.cursors if one is not cursor]
+        scans = ahead.asked(scan, others, self._exact_link(scan, plan))
         if scans:
             self.resource.prefetch(scans, self._context())
+
+    def _exact_link(self, scan: Scan, plan: FrontPlan | None) -> ExactLink | None:
+        statement = self._host.statements.current.number
+        for link in () if plan is None else plan.links:
+            outer = self._host.labels.get((statement, link.source))
+            if link.column in scan.path.keys and isinstance(outer, ScanCursor):
+                limited = plan is not None and plan.limited
+                return ExactLink(outer, outer.position(link.source_column), limited)
+        return None
 
     def read(self, scan: Scan) -> Iterator[Page]:
         """The pages of a scan; whole rows where RETURNING will ask for them."""

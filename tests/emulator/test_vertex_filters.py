@@ -136,7 +136,7 @@ ROWS = {
     "s-ann": {"user": "ann", "displayName": "Shoes", "labels": {"env": "prod", "team": "a"}},
     "s-bob": {"user": "bob", "displayName": "Shirts", "labels": {"env": "dev"}},
     "s-none": {"user": "ann"},
-    "s-odd": {"user": 'q"\\*', "displayName": "100%", "labels": {"größe": "x_l"}},
+    "s-odd": {"user": 'q"\\*', "displayName": "100%\nx", "labels": {"größe": "x_l"}},
 }
 
 FINDS = [
@@ -158,7 +158,9 @@ FINDS = [
     ('display_name="*s"', "ann bob"),
     ('display_name="S*r*s"', "bob"),
     ('display_name!="Sh*"', "none odd"),
-    ('display_name="100%"', "odd"),
+    ('display_name="100%"', ""),
+    ('display_name="100%\nx"', "odd"),
+    ('display_name="100*x"', "odd"),
     ('display_name=""', "none"),
     ("display_name:*", "ann bob odd"),
     ('labels.env="prod"', "ann"),

@@ -43,7 +43,7 @@ def test_every_row_is_read_as_it_was_written(suite: Suite) -> None:
 
 
 def test_a_time_column_compared_with_a_literal_that_is_none_is_refused(suite: Suite) -> None:
-    with pytest.raises(InvalidValueError, match="create_time .*'now'"):
+    with pytest.raises(InvalidValueError, match=r"create_time .*'now'"):
         suite.connection.execute("SELECT 1 FROM sessions WHERE create_time > 'now'")
 
 

@@ -79,11 +79,14 @@ class Select:
         return f"{self._columns(names)} FROM {self._relation.source} WHERE {expression} = ?2"
 
     def _alive(self, scan: Scan) -> str:
-        asked = scan.parameters.get("include_deleted") == 1 or any(
-            field.column == "deleted" for field in fields(scan.where)
-        )
+        """The default filter; any constraint on ``deleted`` lifts that part of it."""
         relation = self._relation
-        return relation.alive_or_deleted if asked and relation.alive_or_deleted else relation.alive
+        if relation.alive_or_deleted and (
+            scan.parameters.get("include_deleted") == 1
+            or any(field.column == "deleted" for field in fields(scan.where))
+        ):
+            return relation.alive_or_deleted
+        return relation.alive
 
     def _columns(self, wanted: frozenset[str]) -> str:
         text = self._lists.get(wanted)

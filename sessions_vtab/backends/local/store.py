@@ -200,19 +200,20 @@ class Store:
         size = _FIRST_PAGE
         number = 0
         try:
-            with self.translated():
+            if self.touched:
                 self.flush()
-                scan = OpenScan(self.connection.execute(sql, bindings))
+            scan = OpenScan(self.connection.execute(sql, bindings))
             number = id(scan)
             self._scans[number] = scan
             while True:
-                with self.translated():
-                    page = scan.page(size)
+                page = scan.page(size)
                 if page:
                     yield page
                 if len(page) < size:
                     return
                 size = min(size * 4, _LAST_PAGE)
+        except apsw.Error as error:
+            raise self.failure(error) from error
         finally:
             self._scans.pop(number, None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sessions_vtab.backends.vertex.calls import Calls
 from sessions_vtab.backends.vertex.filters import Text, bounds, join, timestamp_filter
@@ -167,10 +167,13 @@ class _OfSessions(Resource):
     ) -> Generator[Page, None, None]:
         """The lists side by side; in the order of sessions where not all will be read."""
         sessions: dict[str, SessionRef] = {}
+        rows = 0
 
         def calls() -> Iterator[Call]:
             for ref in wanted:
-                call = self._first(ref, query)
+                # Once more was read than LIMIT promised, small pages only cost requests.
+                small = scan.limit is not None and rows < scan.limit
+                call = self._first(ref, query if small else replace(query, size=query.pages.full))
                 sessions[call.path] = ref
                 yield call
 
@@ -178,7 +181,9 @@ class _OfSessions(Resource):
             reader.fan_out(calls(), query.pages, ordered=False, limit=scan.limit)
         ) as replies:
             for reply in replies:
-                yield self._rows(reply, sessions[reply.call.path], scan)
+                page = self._rows(reply, sessions[reply.call.path], scan)
+                rows += len(page)
+                yield page
 
     def _everywhere(self, scan: Scan, query: _Query, reader: Reader) -> Generator[Page, None, None]:
         for engine in self._scope.engines(scan.given):
@@ -189,17 +194,19 @@ class _OfSessions(Resource):
         self, wanted: Sequence[SessionRef], scan: Scan, query: _Query, reader: Reader
     ) -> Generator[Page, None, None]:
         """Many lists as one sorted list; the first page of each is needed before the first row."""
-        reader.prefetch(self._first(ref, query) for ref in wanted)
+        window = self._client.site.concurrency
+        firsts = [self._first(ref, query) for ref in wanted]
 
-        def entries(ref: SessionRef) -> Generator[tuple[Item, Frame], None, None]:
-            call = self._first(ref, query)
-            with closing(reader.pages(call, query.pages, limit=scan.limit)) as replies:
+        def entries(index: int) -> Generator[tuple[Item, Frame], None, None]:
+            ref = wanted[index]
+            reader.prefetch(firsts[index : index + window])
+            with closing(reader.pages(firsts[index], query.pages, limit=scan.limit)) as replies:
                 for reply in replies:
                     frame = Frame.of(reply, ref.engine, ref.session_id)
                     for item in reply.items():
                         yield item, frame
 
-        lists = [entries(ref) for ref in wanted]
+        lists = [entries(index) for index in range(len(wanted))]
         make = RowMaker(self.table, event_fields, scan.columns)
         try:
             yield from merged_pages(lists, scan.order, make)

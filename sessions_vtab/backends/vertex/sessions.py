@@ -301,16 +301,18 @@ class Sessions(Resource):
     def _sorted_lists(
         self, plan: _Plan, scan: Scan, make: RowMaker, reader: Reader
     ) -> Generator[Page, None, None]:
-        reader.prefetch(one.call for one in plan.lists)
+        window = self._client.site.concurrency
 
-        def entries(one: _List) -> Generator[tuple[Item, Frame], None, None]:
+        def entries(index: int) -> Generator[tuple[Item, Frame], None, None]:
+            one = plan.lists[index]
+            reader.prefetch(one.call for one in plan.lists[index : index + window])
             with closing(reader.pages(one.call, plan.pages, limit=scan.limit)) as replies:
                 for reply in replies:
                     frame = Frame.of(reply, one.engine)
                     for item in reply.items():
                         yield item, frame
 
-        lists = [entries(one) for one in plan.lists]
+        lists = [entries(index) for index in range(len(plan.lists))]
         try:
             yield from merged_pages(lists, plan.order, make)
         finally:

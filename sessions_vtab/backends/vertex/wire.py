@@ -7,12 +7,12 @@ the wrong type raises ProtocolError that names field and URL. Unknown fields are
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from sessions_vtab.backends.vertex.encoder import make_encoder
 from sessions_vtab.backends.vertex.names import Engine, EventRef, SessionRef
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import Item, Reply
@@ -34,7 +34,9 @@ __all__ = [
     "time_text",
 ]
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+encode = make_encoder()
+
+_MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
 
 # RFC 3339 in UTC as the service writes it (contract: 0, 3, 6 or 9 digits).
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{3}|\d{6}|\d{9}))?Z", re.ASCII)
@@ -74,8 +76,39 @@ class Frame:
         return SessionRef(self.engine, self.session_id)
 
 
-Getter: TypeAlias = Callable[[Item, Frame], Value]
-"""Builds one column of an item."""
+class Batch:
+    """Items of one page, read column by column, which is several times faster than row by row.
+
+    Attributes:
+        items: JSON objects.
+        frame: what they have in common.
+    """
+
+    __slots__ = ("_ids", "frame", "items")
+
+    def __init__(self, items: Sequence[Item], frame: Frame) -> None:
+        self.items = items
+        self.frame = frame
+        self._ids: list[str] | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """The last segment of each item's name."""
+        if self._ids is None:
+            self._ids = [last_segment(item, self.frame) for item in self.items]
+        return self._ids
+
+    def same(self, value: Value) -> list[Value]:
+        """A column that has one value."""
+        return [value] * len(self.items)
+
+    def named(self, prefix: str) -> list[Value]:
+        """Full names: ids behind a prefix, in the spelling of the project that was asked for."""
+        return [prefix + one for one in self.ids]
+
+
+Getter: TypeAlias = Callable[[Batch], Sequence[Value]]
+"""Builds one column of a page."""
 
 
 class RowMaker:
@@ -84,24 +117,25 @@ class RowMaker:
     Args:
         table: gives the order of columns.
         fields: how each column is built; columns without an entry are NULL.
-        columns: the ones to build.
+        columns: the ones to build; None for all.
     """
 
     def __init__(
         self, table: Table, fields: Mapping[str, Getter], columns: Iterable[str] | None = None
     ) -> None:
         used = set(table.names if columns is None else columns)
-        self._getters = tuple(
-            fields.get(name, _null) if name in used else _null for name in table.names
-        )
+        self._getters = [fields.get(name) if name in used else None for name in table.names]
 
     def __call__(self, item: Item, frame: Frame) -> Row:
         """One row."""
-        return tuple([getter(item, frame) for getter in self._getters])
+        return self.page((item,), frame)[0]
 
-    def page(self, items: Iterable[Item], frame: Frame) -> list[Row]:
+    def page(self, items: Sequence[Item], frame: Frame) -> list[Row]:
         """The rows of a page."""
-        return [self(item, frame) for item in items]
+        batch = Batch(items, frame)
+        nulls = batch.same(None)
+        columns = [nulls if getter is None else getter(batch) for getter in self._getters]
+        return list(zip(*columns, strict=True))
 
 
 def last_segment(item: Item, frame: Frame) -> str:
@@ -123,9 +157,13 @@ def instant_of(item: Item, field: str, frame: Frame) -> int:
 
 def time_text(value: Any) -> str | None:
     """Canonical text of the service's time; None if it is no time."""
-    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    if _MICROSECONDS(value):
+        return f"{value[:10]} {value[11:26]}"
+    match = _TIME.fullmatch(value)
     if match is None:
-        instant = times.parse(value) if isinstance(value, str) else None
+        instant = times.parse(value)
         return None if instant is None else times.to_text(instant)
     day, clock, fraction = match.groups()
     digits = (fraction or "").ljust(_MICROS, "0")
@@ -211,65 +249,59 @@ def _plain_text(value: Any) -> str | None:
 
 
 def _dumped(value: Any) -> str | None:
-    return None if value is None else str(_ENCODE(value))
+    return None if value is None else encode(value)
 
 
-def _null(item: Item, frame: Frame) -> Value:  # noqa: ARG001
-    return None
+_NULLABLE_TEXT = {str, type(None)}
 
 
 def _text(field: str) -> Getter:
-    def get(item: Item, frame: Frame) -> Value:
-        value = item.get(field)
-        if value is None or value == "":
-            return None
-        if not isinstance(value, str):
-            raise frame.wrong(field, "text")
-        return value
+    def column(batch: Batch) -> Sequence[Value]:
+        values = [item.get(field) for item in batch.items]
+        if not set(map(type, values)) <= _NULLABLE_TEXT:
+            raise batch.frame.wrong(field, "text")
+        return [value or None for value in values]
 
-    return get
+    return column
 
 
 def _time(field: str) -> Getter:
-    def get(item: Item, frame: Frame) -> Value:
-        value = item.get(field)
-        if value is None:
-            return None
-        text = time_text(value)
-        if text is None:
+    def value_of(value: Any, frame: Frame) -> Value:
+        text = None if value is None else time_text(value)
+        if text is None and value is not None:
             raise frame.wrong(field, "an RFC 3339 time")
         return text
 
-    return get
+    return lambda batch: [value_of(item.get(field), batch.frame) for item in batch.items]
 
 
 def _object(field: str) -> Getter:
-    def get(item: Item, frame: Frame) -> Value:
-        value = item.get(field)
-        # The service adds {} where nothing was sent.
-        if value is None or value == {}:
-            return None
+    def value_of(value: Any, frame: Frame) -> Value:
         if not isinstance(value, dict):
             raise frame.wrong(field, "an object")
         try:
-            return _ENCODE(value)
+            return encode(value)
         except ValueError:
             raise frame.wrong(field, "JSON without infinite numbers") from None
 
-    return get
+    # The service adds {} where nothing was sent: NULL, as if the field were absent.
+    return lambda batch: [
+        None if (value := item.get(field)) is None or value == {} else value_of(value, batch.frame)
+        for item in batch.items
+    ]
 
 
 _SCOPE: dict[str, Getter] = {
-    "project": lambda _, frame: frame.engine.project,
-    "location": lambda _, frame: frame.engine.location,
-    "reasoning_engine": lambda _, frame: frame.engine.engine,
-    "next_page_token": lambda _, frame: frame.next_token or None,
+    "project": lambda batch: batch.same(batch.frame.engine.project),
+    "location": lambda batch: batch.same(batch.frame.engine.location),
+    "reasoning_engine": lambda batch: batch.same(batch.frame.engine.engine),
+    "next_page_token": lambda batch: batch.same(batch.frame.next_token or None),
 }
 
 session_fields: Mapping[str, Getter] = {
     **_SCOPE,
-    "name": lambda item, frame: session_ref(item, frame).name,
-    "session_id": last_segment,
+    "name": lambda batch: batch.named(f"{batch.frame.engine.name}/sessions/"),
+    "session_id": lambda batch: batch.ids,
     "user_id": _text("userId"),
     "display_name": _text("displayName"),
     "labels": _object("labels"),
@@ -282,14 +314,14 @@ session_fields: Mapping[str, Getter] = {
 
 event_fields: Mapping[str, Getter] = {
     **_SCOPE,
-    "name": lambda item, frame: EventRef(frame.session, last_segment(item, frame)).name,
-    "session_name": lambda _, frame: frame.session.name,
-    "session_id": lambda _, frame: frame.session_id,
-    "event_id": last_segment,
+    "name": lambda batch: batch.named(f"{batch.frame.session.name}/events/"),
+    "session_name": lambda batch: batch.same(batch.frame.session.name),
+    "session_id": lambda batch: batch.same(batch.frame.session_id),
+    "event_id": lambda batch: batch.ids,
     "timestamp": _time("timestamp"),
     "author": _text("author"),
     "content": _object("content"),
-    "text": lambda item, _: text_of(item.get("content")),
+    "text": lambda batch: [text_of(item.get("content")) for item in batch.items],
     "invocation_id": _text("invocationId"),
     "actions": _object("actions"),
     "error_code": _text("errorCode"),

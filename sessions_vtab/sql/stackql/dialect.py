@@ -71,7 +71,9 @@ class Listing:
     rows: tuple[tuple[str, ...], ...]
 
 
-_COMMENTS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*|(?://|#)[^\n]*", re.S)
+_COMMENTS = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*|(?://|#)[^\n]*", re.DOTALL
+)
 _FIRST = frozenset(("EXEC", "SHOW", "DESCRIBE", "REGISTRY"))
 
 

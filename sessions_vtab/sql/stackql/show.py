@@ -133,7 +133,9 @@ def _insert(tokens: Sequence[Token]) -> Listing:
 
 def _writable(resource: Resource) -> list[str]:
     return [
-        column.name for column in resource.columns if column.name not in {"createTime", "updateTime"}
+        column.name
+        for column in resource.columns
+        if column.name not in {"createTime", "updateTime"}
     ]
 
 
@@ -146,8 +148,8 @@ def describe(tokens: Sequence[Token]) -> Listing:
     words = [token.upper for token in tokens[1:3]]
     method, extended = "METHOD" in words[:1], "EXTENDED" in words
     name, _ = _name(tokens, 1 + method + extended)
-    rows = _fields(name) if not method else _parameters(name)
-    columns = ("name", "type", "description")
+    rows = _parameters(name) if method else _fields(name)
+    columns: tuple[str, ...] = ("name", "type", "description")
     if method:
         columns = ("name", "type", "param_type", "shape", "description")
     width = len(columns) - (0 if extended else 1)

@@ -1,0 +1,27 @@
+"""Minified JSON text, fast enough for every row of a long list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from json import encoder
+from typing import Any
+
+__all__ = ["make_encoder"]
+
+
+def make_encoder() -> Callable[[Any], str]:
+    """A function from JSON values to their minified text; ValueError for an infinite number.
+
+    ``JSONEncoder.encode`` makes a new C encoder for each value, which costs more than encoding a
+    small one; the one made here is kept.
+    """
+    make: Any = getattr(encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+    pieces = make(None, _refuse, encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(pieces(value, 0))
+
+
+def _refuse(value: object) -> Any:
+    raise TypeError(f"{type(value).__name__} is no JSON value")

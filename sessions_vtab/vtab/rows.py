@@ -1,0 +1,100 @@
+"""Rows that are in memory, as a table that SQLite can evaluate expressions over.
+
+Two uses. The rows of the last statement with RETURNING: SQLite echoes what an INSERT said and
+refuses RETURNING on UPDATE and DELETE of a virtual table, so the front door cuts the list off and
+asks for it with a SELECT over what the *server* answered. And the buffered page of a cursor: the
+conditions that SQLite will check later tell which of its rows are worth looking ahead for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import apsw
+
+from sessions_vtab.schema.declare import declare_rows
+from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+
+__all__ = ["RowsModule", "captured_name", "page_name"]
+
+
+def captured_name(source: str, table: str) -> str:
+    """Name of the table that holds the captured rows of a source's table."""
+    return f"_returning_{source}_{table}"
+
+
+def page_name(source: str, table: str) -> str:
+    """Name of the table that holds the page of a cursor over a source's table."""
+    return f"_page_{source}_{table}"
+
+
+class RowsModule:
+    """Eponymous ``VTModule`` over rows.
+
+    Args:
+        table: whose columns they have.
+        rows: called when a scan begins.
+    """
+
+    def __init__(self, table: Table, rows: Callable[[], Sequence[Row]]) -> None:
+        self._text = declare_rows(table)
+        self._rows = rows
+
+    def Connect(self, *_: object) -> tuple[str, RowsModule]:
+        """The module is its own only table."""
+        return self._text, self
+
+    def BestIndexObject(self, info: apsw.IndexInfo) -> bool:
+        """Always reads everything."""
+        info.estimatedCost = 1.0
+        return True
+
+    def Open(self) -> RowsCursor:
+        """A cursor over the rows as they are when its scan begins."""
+        return RowsCursor(self._rows)
+
+    def Disconnect(self) -> None:
+        """Nothing to forget."""
+
+    Destroy = Disconnect
+
+
+class RowsCursor:
+    """``VTCursor`` over rows; the row id is the place, from 0."""
+
+    def __init__(self, rows: Callable[[], Sequence[Row]]) -> None:
+        self._source = rows
+        self._rows: Iterator[tuple[int, Row]] = iter(())
+        self._row: tuple[int, Row] | None = None
+
+    def Filter(self, *_: Any) -> None:
+        """Starts with the first row."""
+        self._rows = iter(enumerate(self._source()))
+        self.Next()
+
+    def Eof(self) -> bool:
+        """Whether there is no current row."""
+        return self._row is None
+
+    def Next(self) -> None:
+        """Moves to the next row."""
+        self._row = next(self._rows, None)
+
+    def Column(self, column: int) -> Value:
+        """A column of the row."""
+        if self._row is None:
+            return None
+        place, row = self._row
+        return place if column < 0 else row[column]
+
+    def Rowid(self) -> int:
+        """The row's place."""
+        return -1 if self._row is None else self._row[0]
+
+    def Close(self) -> None:
+        """Forgets the rows."""
+        self._rows = iter(())
+        self._row = None
