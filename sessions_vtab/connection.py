@@ -44,12 +44,15 @@ class Connection(apsw.Connection):
             home="main",
             read_only=read_only,
         )
-        door = Door(self._host)
-        self.cursor_factory = lambda connection: Cursor(connection, door)
+        self._door = Door(self._host)
+        self.cursor_factory = self._cursor
         for name, select in configuration.views.items():
             self.execute(f"CREATE TEMP VIEW {quoted(name)} AS {select}")
         for statements in configuration.init:
             self.execute(statements)
+
+    def _cursor(self, connection: apsw.Connection) -> Cursor:
+        return Cursor(connection, self._door)
 
     @property
     def budget(self) -> Budget:
@@ -58,8 +61,8 @@ class Connection(apsw.Connection):
 
     @property
     def statement_requests(self) -> int:
-        """HTTP requests that the last statement has made."""
-        return self._host.statements.last.requests
+        """HTTP requests that the last text given to ``execute`` has made so far."""
+        return self._host.requests - self._door.requests_before
 
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""

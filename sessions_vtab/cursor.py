@@ -48,7 +48,11 @@ class Script:
 
 
 class Door:
-    """The front door of one connection."""
+    """The front door of one connection.
+
+    Attributes:
+        requests_before: HTTP requests of the connection before the text that is executed.
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -56,6 +60,7 @@ class Door:
         self._front = FrontDoor(self._catalog)
         self.read = lru_cache(maxsize=_TEXTS)(self._read)
         self._prepared: set[str] = set()
+        self.requests_before = 0
 
     def clear(self) -> None:
         """Forgets every reading: a name may mean something else now."""
@@ -68,6 +73,10 @@ class Door:
     def started(self) -> int:
         """How many statements have begun on the connection."""
         return self._host.statements.count
+
+    def begin(self) -> None:
+        """A text is executed: its requests are counted from here."""
+        self.requests_before = self._host.requests
 
     def admit(self, one: Rewritten, values: Sequence[Any], *, plain: bool = False) -> str:
         """The text to execute for a statement; its plans are known to the tables from then on."""
@@ -142,6 +151,7 @@ class Cursor(apsw.Cursor):
             apsw.Error: what SQLite itself refuses.
         """
         self._held = None
+        self._door.begin()
         options: dict[str, Any] = {
             "can_cache": can_cache,
             "prepare_flags": prepare_flags,
@@ -166,6 +176,7 @@ class Cursor(apsw.Cursor):
         Writes are sent together at the end, concurrently, or not at all when one fails.
         """
         self._held = None
+        self._door.begin()
         script = self._door.read(statements)
         changes = all(one.heading.changes for one in script.statements)
         if (script.plain and not changes) or (script.plain and self.connection.in_transaction):

@@ -23,7 +23,16 @@ Item: TypeAlias = Mapping[str, Any]
 """One JSON object of a list."""
 
 # Where the five services put the sentence that explains a refusal, the first that is text counts.
-_MESSAGES = ("error.message", "errors.0", "detail.0.msg", "detail", "message", "error")
+_MESSAGES = (
+    "error.message",
+    "errors.0",
+    "errors.0.msg",
+    "details.0.message",
+    "detail.0.msg",
+    "detail",
+    "message",
+    "error",
+)
 
 
 def path(*segments: str, verb: str = "") -> str:

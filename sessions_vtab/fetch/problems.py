@@ -127,7 +127,8 @@ def _said(reply: Reply) -> str:
 
 
 def _remedy(reply: Reply, site: Site, auth: Auth) -> str:
-    declared = dict(site.remedies).get(reply.status)
+    # What to do about the service's refusals says nothing about those of a presigned target.
+    declared = None if reply.call.target else dict(site.remedies).get(reply.status)
     if declared:
         return f" {declared}"
     if reply.status == _UNAUTHORIZED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
@@ -10,13 +10,35 @@ from typing import TypeAlias
 from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.predicate import EVERYTHING, AllOf, Compare, Field, Member, Op, Value, known
 
-__all__ = ["Order", "Page", "Row", "Scan"]
+__all__ = ["Counted", "Order", "Page", "Row", "Scan"]
 
 Row: TypeAlias = tuple[Value, ...]
 """SQLite values in the order of ``Table.columns``; None for columns that were not asked for."""
 
 Page: TypeAlias = Iterable[Row]
 """Rows that arrived together. A list where they came over the network."""
+
+
+class Counted(list[Row]):
+    """A page that says how many rows come behind it, for an API whose lists say their total.
+
+    If nothing but ``known`` columns was looked at in this page, the statement probably counts: the
+    engine then takes ``behind`` for the rest and reads no further page. It goes on to read them
+    where another column is looked at after all, so the pages behind must have those rows, in that
+    order. A scan that orders, has parameters or a limit should come without.
+
+    Args:
+        rows: of this page.
+        behind: rows that follow, in order: one with the ``known`` columns, and how often.
+        known: places in a row of the columns that ``behind`` has values for.
+    """
+
+    def __init__(
+        self, rows: Iterable[Row], behind: Sequence[tuple[Row, int]], known: frozenset[int]
+    ) -> None:
+        super().__init__(rows)
+        self.behind = tuple(behind)
+        self.known = known
 
 
 @dataclass(frozen=True, slots=True)

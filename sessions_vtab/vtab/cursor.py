@@ -17,7 +17,8 @@ import apsw
 from sessions_vtab.plan.binding import bind
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.spec.scan import Counted, Page, Row, Scan
+from sessions_vtab.vtab.counting import counted_rows
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.look_ahead import LookAhead
 from sessions_vtab.vtab.memo import Memo, Recording
@@ -78,8 +79,15 @@ class ScanCursor:
         if plan.told and self._memo is not None:
             self._hear(plan, arguments)
         self._pages = iter(()) if scan is None else self._read(plan, scan, words, arguments)
-        rows = chain.from_iterable(self._pages) if self._memo is None else self._walk(self._pages)
-        if scan is not None and scan.parameters:
+        # Rows that are echoed are copied, and could not be watched.
+        echoes = scan is not None and bool(scan.parameters)
+        pages = self._pages
+        rows = (
+            chain.from_iterable(pages)
+            if self._memo is None
+            else self._walk(pages, counts=not echoes)
+        )
+        if scan is not None and echoes:
             rows = _echoed(rows, self._table, scan)
         self._rows = self._table.watched(rows)
         self.Eof = _MORE

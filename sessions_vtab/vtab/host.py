@@ -57,6 +57,7 @@ class Host:
         page: rows that ``rows_that_pass`` is looking at.
         cursors: open cursors over costly tables, in the order they were opened.
         budget: limits the user set for this connection.
+        requests: HTTP requests made so far.
         accepted: texts of statements whose use of an effect function the front door settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
@@ -81,6 +82,7 @@ class Host:
         self.budget = Budget()
         self.cursors: list[Outer] = []
         self.installing = False
+        self.requests = 0
         self.returning: set[str] = set()
         self.accepted: set[str] = set()
         self._captured: dict[int, Row] = {}
@@ -208,6 +210,7 @@ class StatementContext:
             )
             raise BudgetError(msg)
         self.run.requests += requests
+        self.host.requests += requests
 
     def record(self, request: Mapping[str, Value]) -> None:
         """Adds a row to ``http_requests``."""

@@ -187,7 +187,8 @@ class UnitOfWork:
         """
         statement = self._host.statements.current
         number = next(self._clock)
-        write = Write(number, statement.number, table, action, key, values, ignore)
+        wanted = self._host.capturing(statement.number)
+        write = Write(number, statement.number, table, action, key, values, ignore, wanted)
         if participant.store is not None:
             self._apply(participant, participant.store, write, statement)
         else:

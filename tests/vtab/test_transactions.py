@@ -18,9 +18,8 @@ from typing import Any
 import apsw
 import pytest
 
-import sessions_vtab
-from sessions_vtab.errors import QueuedWritesError
-from sessions_vtab.spec.source import Source
+from sessions_vtab import Connection
+from sessions_vtab.errors import QueuedWritesError, SessionsError
 
 CHUNKS = 60
 TRANSACTIONS = 50
@@ -374,7 +373,7 @@ def _attempt(connection: apsw.Connection, step: str | Many) -> tuple[Any, Except
                 connection.executemany(step.sql, step.bindings)
             return [], None
         return connection.execute(step).fetchall(), None
-    except (apsw.Error, sessions_vtab.errors.SessionsError, Boom) as error:
+    except (apsw.Error, SessionsError, Boom) as error:
         return None, error
 
 
@@ -404,17 +403,20 @@ def _fight(duel: Duel, seed: int, *, like_local: bool, transactions: int = TRANS
 
 
 @pytest.mark.parametrize("seed", range(CHUNKS))
-def test_a_transactional_source_ends_with_the_rows_of_native_tables(seed: int) -> None:
-    with sessions_vtab.connect("local://:memory:") as connection:
-        duel = _duel(connection, connection._host, like_local=True)
-        _fight(duel, seed, like_local=True)
-    connection.close()
+def test_a_transactional_source_ends_with_the_rows_of_native_tables(
+    local: Connection, seed: int
+) -> None:
+    duel = _duel(local, local._host, like_local=True)
+
+    _fight(duel, seed, like_local=True)
 
 
 @pytest.mark.parametrize("seed", range(CHUNKS))
-def test_a_queued_source_ends_with_the_rows_of_native_tables_and_sends_no_other(seed: int) -> None:
-    with sessions_vtab.connect(sources=[Source("mem", "memory")]) as connection:
-        duel = _duel(connection, connection._host, like_local=False)
-        _fight(duel, seed, like_local=False)
-        duel.assert_sent(connection.sources["mem"].backend.sent)
-    connection.close()
+def test_a_queued_source_ends_with_the_rows_of_native_tables_and_sends_no_other(
+    memory: Connection, seed: int
+) -> None:
+    duel = _duel(memory, memory._host, like_local=False)
+
+    _fight(duel, seed, like_local=False)
+
+    duel.assert_sent(memory.sources["mem"].backend.sent)

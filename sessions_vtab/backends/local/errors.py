@@ -26,8 +26,9 @@ _DAMAGED: Final = (
     "the file is damaged. Restore a backup, or recover what is left with `sqlite3 FILE .recover`."
 )
 _READ_ONLY: Final = (
-    "the file or its folder cannot be written. Nothing was written; change its permissions, or"
-    " name another file: local:///path/to/sessions.db"
+    "the file or its folder cannot be written; SQLite needs that for reading too, because of the"
+    " -wal and -shm files beside it. Nothing was written; change the permissions, copy the file,"
+    " or name another one: local:///path/to/sessions.db"
 )
 _CLOSED: Final = (
     "it cannot be opened: check that you may read and write the file, its folder, and the files"

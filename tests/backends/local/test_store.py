@@ -354,7 +354,7 @@ def public_folder():
     [
         (0o444, 0o777, "0", "cannot be created or written"),
         (0o666, 0o555, "0", "cannot be"),
-        (0o444, 0o555, "1", "cannot be opened"),
+        (0o444, 0o555, "1", "cannot be written; SQLite needs that for reading too"),
         (0o000, 0o777, "1", "cannot be opened"),
     ],
 )

@@ -1,0 +1,171 @@
+"""Law 7: retry what is safe, and nothing else."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from sessions_vtab.errors import (
+    NotFoundError,
+    ThrottledError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from sessions_vtab.fetch import Answer, Call
+from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
+
+READS_AND_IDEMPOTENT = ["GET", "PUT", "PATCH", "DELETE"]
+
+
+@pytest.mark.parametrize("method", READS_AND_IDEMPOTENT)
+@pytest.mark.parametrize("outcome", [Failure.NOT_SENT, Failure.LOST, 408, 429, 500, 502, 503, 504])
+def test_idempotent_methods_are_repeated_after_every_passing_trouble(method, outcome):
+    assert may_retry(Call(method), outcome)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "repeated"),
+    [
+        (Failure.NOT_SENT, True),
+        (429, True),
+        (Failure.LOST, False),
+        (408, False),
+        (500, False),
+        (503, False),
+        (504, False),
+    ],
+)
+def test_a_post_is_repeated_only_if_the_server_cannot_have_acted(outcome, repeated):
+    assert may_retry(Call("POST"), outcome) is repeated
+
+
+@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 412, 422])
+def test_other_answers_are_final(status):
+    assert not may_retry(Call("GET"), status)
+
+
+def test_a_backend_can_declare_a_post_repeatable_and_a_put_not():
+    assert may_retry(Call("POST", repeatable=True), 503)
+    assert not may_retry(Call("PUT", repeatable=False), 503)
+
+
+def test_waits_double_up_to_a_limit_and_spread_by_half():
+    assert [backoff(RETRIES, n, None, 1.0) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 16, 16]
+    assert backoff(RETRIES, 3, None, 0.0) == 1.0
+
+
+def test_the_server_s_wish_replaces_our_wait():
+    assert backoff(RETRIES, 1, 7.0, 0.3) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("3", 3.0),
+        (" 12 ", 12.0),
+        ("Tue, 14 Nov 2023 22:13:25 GMT", 5.0),
+        ("Tue, 14 Nov 2023 22:13:00 GMT", 0.0),
+        ("soon", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header, seconds):
+    assert retry_after(header, 1_700_000_000.0) == seconds
+
+
+def answers(*statuses: int, headers: dict[str, str] | None = None):
+    """A handler that goes through the statuses; and the list of requests it got."""
+    left, got = list(statuses), []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        got.append(request)
+        status = left.pop(0)
+        if status == 0:
+            raise httpx.ReadError("dropped", request=request)
+        if status == -1:
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(status, json={"ok": status}, headers=headers if status >= 400 else {})
+
+    return handle, got
+
+
+@pytest.mark.parametrize("trouble", [0, -1, 408, 429, 500, 503])
+def test_a_get_recovers(line_for, clock, trouble):
+    handle, got = answers(trouble, trouble, 200)
+    assert line_for(handle).send(Call("GET")).json == {"ok": 200}
+    assert len(got) == 3
+    assert clock.waits == [0.5, 1.0]
+
+
+def test_retry_after_is_honoured(line_for, clock):
+    handle, _ = answers(503, 200, headers={"Retry-After": "9"})
+    line_for(handle).send(Call("GET"))
+    assert clock.waits == [9.0]
+
+
+def test_five_attempts_are_made(line_for):
+    handle, got = answers(*[503] * 9)
+    with pytest.raises(UnavailableError, match="after 5 attempts"):
+        line_for(handle).send(Call("GET"))
+    assert len(got) == 5
+
+
+def test_no_attempt_begins_after_sixty_seconds(line_for, clock):
+    handle, got = answers(*[429] * 9, headers={"Retry-After": "25"})
+    with pytest.raises(ThrottledError, match="25 seconds"):
+        line_for(handle).send(Call("GET"))
+    assert len(got) == 3
+    assert sum(clock.waits) == 50
+
+
+@pytest.mark.parametrize("trouble", [0, 408, 500, 503])
+def test_a_post_that_may_have_acted_is_sent_once_and_says_so(line_for, trouble):
+    handle, got = answers(trouble, 200)
+    with pytest.raises(UnknownOutcomeError, match=r"prod: POST http.*may or may not have acted"):
+        line_for(handle).send(Call("POST", json={}))
+    assert len(got) == 1
+
+
+@pytest.mark.parametrize("trouble", [-1, 429])
+def test_a_post_that_cannot_have_acted_is_repeated(line_for, trouble):
+    handle, got = answers(trouble, 200)
+    line_for(handle).send(Call("POST", json={}))
+    assert len(got) == 2
+
+
+def test_a_refused_post_connection_is_no_unknown_outcome(line_for):
+    handle, _ = answers(*[-1] * 5)
+    with pytest.raises(UnavailableError, match="refused"):
+        line_for(handle).send(Call("POST", json={}))
+
+
+def gone(status: int) -> httpx.Response:
+    return httpx.Response(status, json={"error": {"message": "Session x not found."}})
+
+
+def test_already_done_is_success_only_after_a_repetition(line_for):
+    delete = Call("DELETE", done=(Answer(404, "not found"),))
+    statuses = [503, 404]
+    reply = line_for(lambda _: gone(statuses.pop(0))).send(delete)
+    assert reply.already
+    with pytest.raises(NotFoundError):
+        line_for(lambda _: gone(404)).send(delete)
+
+
+def test_every_attempt_is_logged_and_spent(line_for, context):
+    handle, _ = answers(503, 0, 200)
+    line_for(handle).send(Call("GET", "/a"))
+    assert [(r["attempt"], r["status"]) for r in context.requests] == [(1, 503), (2, None), (3, 200)]
+    assert [bool(r["error"]) for r in context.requests] == [False, True, False]
+    assert context.left == 1_000_000 - 3
+
+
+def test_a_used_up_budget_stops_before_sending(line_for, context):
+    from sessions_vtab.errors import BudgetError
+
+    context.left = 1
+    handle, got = answers(503, 200)
+    with pytest.raises(BudgetError):
+        line_for(handle).send(Call("GET"))
+    assert len(got) == 1

@@ -1,0 +1,206 @@
+"""Who may be asked, and who may see the credential."""
+
+from __future__ import annotations
+
+import socket
+
+import httpx
+import pytest
+
+from sessions_vtab.errors import ConfigurationError, CredentialError, InvalidValueError
+from sessions_vtab.fetch import NO_AUTH, ApiKey, Call, NoAuth, Secret, Site, path
+from sessions_vtab.fetch.site import check_target, is_loopback, origin_of
+from sessions_vtab.spec.source import Source
+
+KEY = ApiKey("x-api-key", Secret(variable="THE_KEY"))
+PROVIDER = (r"(?:[a-z0-9-]+\.)?example\.com",)
+
+
+def site(base_url, named=False, from_file=False, auth=KEY):
+    source = Source("prod", "any", from_file=from_file)
+    return Site.of(source, base_url, auth, provider=PROVIDER, named=named)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "named", "from_file", "sent"),
+    [
+        ("https://example.com", False, False, True),
+        ("https://api.example.com/v1", False, False, True),
+        ("https://example.com.evil.net", False, False, False),
+        ("https://evil-example.com", False, False, False),
+        ("https://other.net", False, False, False),
+        ("https://other.net", True, False, False),
+        ("https://other.net", False, True, False),
+        ("https://other.net", True, True, True),
+        ("http://127.0.0.1:8787", False, False, True),
+        ("http://localhost:8787", False, False, True),
+        ("http://[::1]:8787", False, False, True),
+        ("http://other.net", False, False, False),
+    ],
+)
+def test_the_credential_goes_to(base_url, named, from_file, sent):
+    chosen = site(base_url, named, from_file)
+    auth = chosen.credential_for(chosen.origin)
+    assert (auth is KEY) is sent
+    if not sent:
+        assert isinstance(auth, NoAuth)
+        assert "api_key_env" in auth.reason
+
+
+@pytest.mark.parametrize("base_url", ["http://example.com", "http://other.net"])
+def test_a_named_credential_over_plain_http_is_refused_when_the_source_is_opened(base_url):
+    with pytest.raises(CredentialError, match="plain http"):
+        site(base_url, named=True, from_file=True)
+
+
+def test_a_usual_credential_never_goes_over_plain_http():
+    chosen = site("http://example.com")
+    with pytest.raises(CredentialError, match="Use https"):
+        chosen.credential_for(chosen.origin)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.com",
+        "ftp://example.com",
+        "file:///etc/passwd",
+        "https://",
+        "https://user:secret@example.com",
+        "https://exa mple.com",
+        "https://example.com:port",
+        "https://example.com?key=1",
+        "https://example.com#x",
+    ],
+)
+def test_a_base_url_has_to_be_a_plain_url(url):
+    with pytest.raises(ConfigurationError, match="prod") as caught:
+        site(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "https://example.com.evil.net",
+        "http://api.example.com",
+        "https://api.example.com:8443",
+    ],
+)
+def test_a_call_cannot_choose_a_host_that_is_not_the_provider_s(client_for, origin):
+    client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
+    with pytest.raises(ConfigurationError, match="nothing was"):
+        client.url_of(Call("GET", "/a", origin=origin))
+
+
+def test_a_call_can_choose_another_host_of_the_provider(client_for):
+    client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
+    url, auth = client.url_of(Call("GET", "/a", origin="https://eu.example.com"))
+    assert url == "https://eu.example.com/a"
+    assert auth is KEY
+
+
+@pytest.mark.parametrize("moved", [".evil.net/", "@evil.net/", ":8080/", "evil"])
+def test_a_path_cannot_move_the_host(client_for, moved):
+    client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
+    with pytest.raises(ConfigurationError):
+        client.url_of(Call("GET", moved))
+
+
+@pytest.mark.parametrize("segment", ["", ".", ".."])
+def test_a_segment_that_would_name_another_resource_is_refused(segment):
+    with pytest.raises(InvalidValueError):
+        path("v1", segment)
+
+
+@pytest.mark.parametrize(
+    ("segment", "encoded"),
+    [
+        ("a/b", "a%2Fb"),
+        ("../x", "..%2Fx"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("a%2Fb", "a%252Fb"),
+        ("a b\n", "a%20b%0A"),
+        ("é🙂", "%C3%A9%F0%9F%99%82"),
+        ("a:b", "a%3Ab"),
+    ],
+)
+def test_segments_are_percent_encoded(segment, encoded):
+    assert path("v1", segment, verb=":do") == f"/v1/{encoded}:do"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("localhost.evil.net", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("127.0.0.1.nip.io", False),
+    ],
+)
+def test_loopback_is_decided_by_the_text_alone(host, expected):
+    assert is_loopback(host) is expected
+
+
+def resolving(monkeypatch, address):
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "allowed"),
+    [
+        ("https://bucket.s3.amazonaws.com/x", "52.216.1.1", True),
+        ("http://bucket.s3.amazonaws.com/x", "52.216.1.1", False),
+        ("https://rebind.evil.net/x", "10.0.0.7", False),
+        ("https://metadata.evil.net/x", "169.254.169.254", False),
+        ("https://localhost/x", "127.0.0.1", False),
+        ("http://127.0.0.1:5000/x", "127.0.0.1", False),
+    ],
+)
+def test_an_upload_target_is_https_on_a_public_address(monkeypatch, url, address, allowed):
+    resolving(monkeypatch, address)
+    chosen = site("https://example.com")
+    if allowed:
+        assert check_target(url, chosen) == origin_of(url)
+    else:
+        with pytest.raises(ConfigurationError, match="nothing was sent"):
+            check_target(url, chosen)
+
+
+def test_an_upload_target_may_be_the_loopback_of_an_emulator():
+    check_target("http://127.0.0.1:5000/x", site("http://127.0.0.1:8787"))
+
+
+def test_an_upload_goes_without_the_credential(monkeypatch, line_for):
+    monkeypatch.setenv("THE_KEY", "s3cret")
+    got = []
+
+    def handle(request):
+        got.append(request)
+        return httpx.Response(204)
+
+    line = line_for(handle, site=site("http://127.0.0.1:8787"))
+    line.send(Call("POST", target="http://127.0.0.1:5000/put?X-Amz-Signature=abc"))
+    line.send(Call("GET", "/a"))
+    assert [request.headers.get("x-api-key") for request in got] == [None, "s3cret"]
+
+
+def test_redirects_are_not_followed(line_for):
+    from sessions_vtab.errors import RefusedError
+
+    got = []
+
+    def handle(request):
+        got.append(request)
+        return httpx.Response(302, headers={"Location": "http://evil.example/"})
+
+    with pytest.raises(RefusedError, match="Redirects are not followed"):
+        line_for(handle, auth=NO_AUTH).send(Call("GET", "/a"))
+    assert len(got) == 1
