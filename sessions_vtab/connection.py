@@ -36,13 +36,13 @@ class Connection(apsw.Connection):
         super().__init__(":memory:")
         self.default = configuration.default
         self.sources = _open(configuration.sources.values())
-        self.dry_run = dry_run
         self._host = install(
             self,
             self.sources,
             self.default,
             home="main",
             read_only=read_only,
+            dry_run=dry_run,
         )
         self._door = Door(self._host)
         self.cursor_factory = self._cursor

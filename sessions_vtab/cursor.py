@@ -22,7 +22,7 @@ from sessions_vtab.sql.parameters import distribute
 from sessions_vtab.sql.returning import select_text
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.host import Host
-from sessions_vtab.vtab.rows import captured_name
+from sessions_vtab.vtab.rows import PREVIEW, captured_name
 
 __all__ = ["Cursor", "Door"]
 
@@ -70,6 +70,11 @@ class Door:
         self._prepared.clear()
 
     @property
+    def dry_run(self) -> bool:
+        """Whether writes are shown and not sent."""
+        return self._host.dry_run
+
+    @property
     def started(self) -> int:
         """How many statements have begun on the connection."""
         return self._host.statements.count
@@ -95,6 +100,8 @@ class Door:
         Raises:
             apsw.SQLError: the list names what the table does not have.
         """
+        if self._host.dry_run and one.table is not None:
+            return f"SELECT * FROM {PREVIEW};"
         if one.returning is None or one.table is None:
             return ""
         rows = captured_name(one.table.source, one.table.table.name)
@@ -110,14 +117,15 @@ class Door:
         parts = [one.text for one in split(text, apsw.complete)]
         whole = [text] if len(parts) == 1 else parts
         statements = tuple(map(self._front.rewrite, whole))
-        plain = not any(map(_concerns, statements))
+        plain = not any(map(self._concerns, statements))
         renames = any(one.heading.verb in _RENAMES for one in statements)
         acts = any(one.effect is not None and one.effect.item for one in statements)
         return Script(statements, plain, renames, acts or (renames and len(statements) > 1))
 
-
-def _concerns(one: Rewritten) -> bool:
-    return bool(one.touched or one.times or one.effect or one.returning or one.heading.explain)
+    def _concerns(self, one: Rewritten) -> bool:
+        shown = self._host.dry_run and one.table is not None
+        more = one.times or one.effect or one.returning or one.heading.explain
+        return bool(one.touched or more or shown)
 
 
 class Cursor(apsw.Cursor):
@@ -242,7 +250,8 @@ class Cursor(apsw.Cursor):
             answer = self._door.answer(one)
             texts += [self._door.admit(one, share, plain=plain), answer]
             values += share[: one.parameters]
-            values += share[: one.returning.parameters] if one.returning is not None else ()
+            if one.returning is not None and not self._door.dry_run:
+                values += share[: one.returning.parameters]
         explains = any(one.heading.explain for one in script.statements)
         # EXPLAIN is answered from the statement cache, with the plan of another day.
         kept = {**options, "can_cache": False} if explains else options

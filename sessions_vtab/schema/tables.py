@@ -9,6 +9,7 @@ from __future__ import annotations
 from sessions_vtab.schema.model import Column, ColumnType, Table
 
 __all__ = [
+    "DRY_RUN",
     "EVENTS",
     "EVENT_COLUMNS",
     "EVENT_PARTS",
@@ -269,6 +270,20 @@ WRITES = Table(
     hidden=(Column("number", _INTEGER, "Order of the statement's text: the row's key."),),
     key="number",
     example="SELECT key, outcome, error FROM writes WHERE outcome <> 'sent'",
+)
+
+DRY_RUN = Table(
+    "dry_run",
+    (
+        Column("source", _TEXT, "Source it is for."),
+        Column("table", _TEXT, "Table it is for."),
+        Column("action", _TEXT, "insert, update or delete."),
+        Column("method", _TEXT, "HTTP method, or what the store would do."),
+        Column("url", _TEXT, "URL without secrets, or the row's name in the store."),
+        Column("body", _JSON, "JSON body."),
+    ),
+    "One row is one request that a write would have sent.",
+    key="url",
 )
 
 

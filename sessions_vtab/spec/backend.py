@@ -16,7 +16,8 @@ from sessions_vtab.spec.capability import Capability
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
 from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Outcome, Write
+from sessions_vtab.spec.values import dump_json
+from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["Arguments", "Backend", "Context", "Resource", "Routine", "Transaction"]
 
@@ -150,6 +151,12 @@ class Backend(ABC):
         """
         msg = f"{self.name} takes no writes."
         raise UnsupportedError(msg)
+
+    def preview(self, write: Write) -> Sequence[Request]:
+        """The requests a write would send, without sending any."""
+        where = write.key or f"{write.table} (name made when it is written)"
+        body = dump_json(dict(write.values)) if write.values else None
+        return (Request(write.action.value, where, body),)
 
     def close(self) -> None:
         """Releases what is held: files, sockets, threads. May be called twice."""

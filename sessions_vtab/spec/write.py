@@ -10,7 +10,7 @@ from sessions_vtab.errors import SessionsError
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 
-__all__ = ["Action", "Outcome", "OutcomeState", "Write"]
+__all__ = ["Action", "Outcome", "OutcomeState", "Request", "Write"]
 
 
 class Action(StrEnum):
@@ -57,6 +57,21 @@ class Write:
     values: Mapping[str, Value]
     ignore: bool = False
     returning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that a write would send, for people.
+
+    Attributes:
+        method: HTTP method, or what a store would do.
+        url: where, without secrets; a store names the row.
+        body: JSON text; None for no body.
+    """
+
+    method: str
+    url: str
+    body: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

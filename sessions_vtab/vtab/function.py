@@ -104,11 +104,20 @@ class FunctionTable:
         self._require_values(arguments)
         if function.effect:
             self._host.require_writable(self._source, f"{function.name}()")
+            self._refuse_dry_run()
         self._host.unit.require_sent(self._source, None, f"{function.name}()")
         context = self._host.context(self._source, function.name)
         rows = list(self._run(arguments, context))
         echo = tuple(given.get(column.name) for column in function.parameters)
         return [(*row, *echo) for row in rows]
+
+    def _refuse_dry_run(self) -> None:
+        if self._host.dry_run:
+            msg = (
+                f"{self._function.name}() acts at once, so a dry run cannot show it;"
+                " INSERT, UPDATE and DELETE can be shown. Nothing was sent."
+            )
+            raise UnsupportedError(msg)
 
     def _run(self, arguments: Mapping[str, Value], context: Context) -> Iterable[Row]:
         statement = self._host.statements.current

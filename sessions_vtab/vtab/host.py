@@ -57,6 +57,8 @@ class Host:
         page: rows that ``rows_that_pass`` is looking at.
         cursors: open cursors over costly tables, in the order they were opened.
         budget: limits the user set for this connection.
+        dry_run: writes are shown and not sent.
+        previewed: what they would have sent, as rows of ``dry_run``.
         requests: HTTP requests made so far.
         accepted: texts of statements whose use of an effect function the front door settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
@@ -70,10 +72,13 @@ class Host:
         sources: Mapping[str, OpenSource],
         *,
         read_only: bool = False,
+        dry_run: bool = False,
     ) -> None:
         self._connection = weakref.ref(connection)
         self.sources = dict(sources)
         self.read_only = read_only
+        self.dry_run = dry_run
+        self.previewed: list[Row] = []
         self.logs = Logs()
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, FrontPlan] = {}
@@ -120,6 +125,13 @@ class Host:
         """Keeps a written row, by the number of its write, if its statement wants it."""
         if row is not None and self.capturing(statement):
             self._captured[number] = row
+
+    def previewed_rows(self) -> list[Row]:
+        """What the writes so far would have sent; they are forgotten."""
+        self.unit.flush()
+        rows = [(*row, None, None) for row in self.previewed]
+        self.previewed.clear()
+        return rows
 
     def returned_rows(self) -> list[Row]:
         """The captured rows in statement order, once everything is sent."""

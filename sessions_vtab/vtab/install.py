@@ -8,12 +8,13 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.schema.declare import quoted
+from sessions_vtab.schema.tables import DRY_RUN
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
-from sessions_vtab.vtab.rows import RowsModule, captured_name, page_name
+from sessions_vtab.vtab.rows import PREVIEW, RowsModule, captured_name, page_name
 from sessions_vtab.vtab.table import MODULE, SourceModule
 
 __all__ = ["LOGS", "install", "sets_work"]
@@ -32,6 +33,7 @@ def install(
     *,
     home: str,
     read_only: bool,
+    dry_run: bool = False,
 ) -> Host:
     """Registers the modules and creates every table and function of every source.
 
@@ -41,8 +43,9 @@ def install(
         default: source whose tables can be named without a schema.
         home: schema for those: ``main`` of a connection of ours, else ``temp``.
         read_only: refuse writes and effect functions.
+        dry_run: show what writes would send, and send nothing.
     """
-    host = Host(connection, sources, read_only=read_only)
+    host = Host(connection, sources, read_only=read_only, dry_run=dry_run)
     logs = LogsBackend(host.logs)
     host.sources[LOGS] = OpenSource(Source(LOGS, logs.name), logs)
     host.sets = sets_work(connection)
@@ -72,7 +75,7 @@ def install(
 
 
 def _rows_modules(host: Host, sources: Mapping[str, OpenSource]) -> dict[str, Any]:
-    modules: dict[str, Any] = {}
+    modules: dict[str, Any] = {PREVIEW: RowsModule(DRY_RUN, host.previewed_rows)}
     for source in sources.values():
         for name, resource in source.backend.resources.items():
             modules[captured_name(source.name, name)] = RowsModule(

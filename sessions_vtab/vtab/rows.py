@@ -1,15 +1,16 @@
 """Rows that are in memory, as a table that SQLite can evaluate expressions over.
 
-Two uses. The rows of the last statement with RETURNING: SQLite echoes what an INSERT said and
+Three uses. The rows of the last statement with RETURNING: SQLite echoes what an INSERT said and
 refuses RETURNING on UPDATE and DELETE of a virtual table, so the front door cuts the list off and
 asks for it with a SELECT over what the *server* answered. And the buffered page of a cursor: the
-conditions that SQLite will check later tell which of its rows are worth looking ahead for.
+conditions that SQLite will check later tell which of its rows are worth looking ahead for. And
+what a dry run would have sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
@@ -18,7 +19,10 @@ from sessions_vtab.schema.model import Table
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 
-__all__ = ["RowsModule", "captured_name", "page_name"]
+__all__ = ["PREVIEW", "RowsModule", "captured_name", "page_name"]
+
+PREVIEW: Final = "_dry_run"
+"""Name of the table that holds what a dry run would have sent."""
 
 
 def captured_name(source: str, table: str) -> str:

@@ -236,6 +236,9 @@ class UnitOfWork:
         if not self._queue:
             return
         rows = self._queue.take()
+        if self._host.dry_run:
+            self._note_dry((entry.source, write) for entry, write in rows)
+            return
         order = {name: place for place, name in enumerate(dict.fromkeys(e.source for e, _ in rows))}
         rows.sort(key=lambda pair: order[pair[0].source])
         failed: list[Outcome] = []
@@ -297,14 +300,29 @@ class UnitOfWork:
 
     def _commit_stores(self) -> None:
         for store in self._stores().values():
-            store.commit()
+            if self._host.dry_run:
+                store.rollback()
+            else:
+                store.commit()
         for one in self._participants.values():
             if one.store is not None:
                 one.leave()
-        for name, outcome in self._applied:
+        applied = list(self._applied)
+        self._applied.clear()
+        if self._host.dry_run:
+            self._note_dry((name, outcome.write) for name, outcome in applied)
+            return
+        for name, outcome in applied:
             self._host.logs.wrote(name, outcome)
             self._sent_statements.add(outcome.write.statement)
-        self._applied.clear()
+
+    def _note_dry(self, writes: Iterable[tuple[str, Write]]) -> None:
+        """What would have been sent, instead of sending it."""
+        for name, write in writes:
+            self._host.logs.wrote(name, Outcome(write, OutcomeState.NOT_SENT))
+            for request in self._host.sources[name].backend.preview(write):
+                about = (name, write.table, write.action.value)
+                self._host.previewed.append((*about, request.method, request.url, request.body))
 
     def _send(self, name: str, writes: list[Write]) -> list[Outcome]:
         source = self._host.sources[name]

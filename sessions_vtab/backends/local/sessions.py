@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from secrets import token_hex
+from os import urandom
 from typing import Any, Final, NoReturn
 
 import apsw
@@ -45,6 +45,7 @@ _COLUMNS: Final = (
 _INSERT: Final = (
     f"INSERT INTO sessions({', '.join(_COLUMNS)}) VALUES ({', '.join('?' for _ in _COLUMNS)})"
 )
+_ID_BYTES: Final = 6
 _FIXED: Final = ("session_id", "user_id", "create_time", "update_time", "batch_id")
 
 
@@ -61,7 +62,7 @@ def insert(store: Store, write: Write) -> Outcome:
     check_session(values, where)
     expire_time = expiry(values, store.instant(), where)
     while True:
-        created = session_id or token_hex(6)
+        created = session_id or urandom(_ID_BYTES).hex()
         if _create(store, created, values, expire_time):
             return Outcome(write, OutcomeState.SENT, key=session_name(created))
         if session_id is None or _gone(store, session_id):

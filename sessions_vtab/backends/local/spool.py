@@ -10,7 +10,6 @@ from __future__ import annotations
 import marshal
 from collections.abc import Iterator
 from itertools import chain, islice
-from tempfile import TemporaryFile
 from typing import IO, Final
 
 from sessions_vtab.spec.scan import Row
@@ -47,6 +46,8 @@ class OpenScan:
 
 
 def _spooled(rows: Iterator[Row]) -> Iterator[Row]:
+    from tempfile import TemporaryFile  # noqa: PLC0415  # Slow to import, and hardly ever used.
+
     file = TemporaryFile()  # noqa: SIM115  # Closed by the iterator that reads it.
     while chunk := list(islice(rows, _CHUNK)):
         marshal.dump(chunk, file)

@@ -8,8 +8,6 @@ one and counts the new one as failed. Files are ingested in the order they were 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from getpass import getuser
-from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
@@ -127,6 +125,8 @@ def upload(store: Store, arguments: Arguments) -> list[Row]:
         if name in arguments:
             raise UnsupportedError(f"{where}: the local store takes no {name}; leave it out.")
     _require_open(store, session_id, "upload_file")
+    from hashlib import sha256  # noqa: PLC0415  # Slow to import, and loaded at every start.
+
     content = arguments["content"]
     data = content if isinstance(content, bytes) else str(content).encode()
     (number,) = store.row(
@@ -260,6 +260,8 @@ def _file_name(file_name: str, where: str) -> str:
 
 def _user() -> str | None:
     """The local user as JSON; None where the system has no name for it."""
+    from getpass import getuser  # noqa: PLC0415  # As hashlib.
+
     try:
         return dump_json({"user_name": getuser()})
     except (ImportError, KeyError, OSError):

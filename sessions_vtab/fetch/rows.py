@@ -1,0 +1,152 @@
+"""From JSON objects to rows: only the columns a statement uses, each field checked when read.
+
+A field of the wrong type raises ProtocolError that names field and URL; unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from sessions_vtab.errors import ProtocolError
+from sessions_vtab.fetch.call import Item
+from sessions_vtab.schema.model import Table
+from sessions_vtab.spec import times
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.values import dump_json
+
+__all__ = ["Frame", "Getter", "RowMaker", "epoch_of", "flag_of", "json_of", "text_of", "time_of"]
+
+_SECOND: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the items of one answer have in common; backends add fields.
+
+    Attributes:
+        what: the answer, for errors: ``Reply.what``.
+    """
+
+    what: str
+
+    def wrong(self, field: str, expected: str) -> ProtocolError:
+        """The error for a field that is not what the API describes."""
+        return ProtocolError(f"{self.what}: the field {field} should be {expected}.")
+
+
+F = TypeVar("F", bound=Frame)
+
+Getter: TypeAlias = Callable[[Item, F], Value]
+"""Builds one column of an item."""
+
+
+class RowMaker(Generic[F]):
+    """Makes rows of one table with the columns that a scan uses.
+
+    Args:
+        table: gives the order of columns.
+        fields: how each column is built; columns without an entry are NULL.
+        columns: the ones to build; all unless given.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        fields: Mapping[str, Getter[F]],
+        columns: Iterable[str] | None = None,
+    ) -> None:
+        used = set(table.names if columns is None else columns)
+        self._getters = tuple(
+            fields.get(name, _null) if name in used else _null for name in table.names
+        )
+
+    def __call__(self, item: Item, frame: F) -> Row:
+        """One row."""
+        return tuple([getter(item, frame) for getter in self._getters])
+
+    def page(self, items: Iterable[Item], frame: F) -> list[Row]:
+        """The rows of a page."""
+        return [self(item, frame) for item in items]
+
+
+def text_of(field: str, *, required: bool = False) -> Callable[[Item, Frame], str | None]:
+    """Text; NULL if it is absent or null, unless it is required."""
+
+    def get(item: Item, frame: Frame) -> str | None:
+        value = item.get(field)
+        if isinstance(value, str) or (value is None and not required):
+            return value
+        raise frame.wrong(field, "text")
+
+    return get
+
+
+def flag_of(field: str) -> Callable[[Item, Frame], int | None]:
+    """A boolean as 0 or 1; NULL if it is absent or null."""
+
+    def get(item: Item, frame: Frame) -> int | None:
+        value = item.get(field)
+        if value is None:
+            return None
+        if not isinstance(value, bool):
+            raise frame.wrong(field, "true or false")
+        return int(value)
+
+    return get
+
+
+def json_of(field: str, kind: type[Any] = dict) -> Callable[[Item, Frame], str | None]:
+    """A JSON object (or list) as minified text; NULL if it is absent or null."""
+    expected = "an object" if kind is dict else "a list"
+
+    def get(item: Item, frame: Frame) -> str | None:
+        value = item.get(field)
+        if value is None:
+            return None
+        if not isinstance(value, kind):
+            raise frame.wrong(field, expected)
+        try:
+            return dump_json(value)
+        except ValueError:
+            raise frame.wrong(field, f"{expected} without infinite numbers") from None
+
+    return get
+
+
+def time_of(field: str) -> Callable[[Item, Frame], str | None]:
+    """ISO 8601 text, UTC if it has no offset, as canonical text; NULL if it is absent or null."""
+
+    def get(item: Item, frame: Frame) -> str | None:
+        value = item.get(field)
+        if value is None:
+            return None
+        instant = times.parse(value) if isinstance(value, str) else None
+        if instant is None:
+            raise frame.wrong(field, "a time")
+        return times.to_text(instant)
+
+    return get
+
+
+def epoch_of(field: str) -> Callable[[Item, Frame], str | None]:
+    """Whole seconds since 1970 as canonical text; NULL if it is absent or null."""
+
+    def get(item: Item, frame: Frame) -> str | None:
+        value = item.get(field)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise frame.wrong(field, "whole seconds since 1970")
+        try:
+            return times.to_text(value * _SECOND)
+        except (ValueError, OverflowError):
+            raise frame.wrong(field, "a time between the years 1 and 9999") from None
+
+    return get
+
+
+def _null(item: Item, frame: Frame) -> Value:  # noqa: ARG001
+    return None

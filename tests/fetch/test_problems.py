@@ -1,0 +1,130 @@
+"""Answers that are no success become the error that says what to do."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from sessions_vtab.errors import (
+    ConflictError,
+    CredentialError,
+    ForbiddenError,
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    ThrottledError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from sessions_vtab.fetch import Answer, Call
+
+SAID = {"error": {"code": 1, "message": "Because so.", "status": "X"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, RefusedError),
+        (401, CredentialError),
+        (402, RefusedError),
+        (403, ForbiddenError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (412, ConflictError),
+        (422, RefusedError),
+        (429, ThrottledError),
+        (408, UnavailableError),
+        (500, UnavailableError),
+        (503, UnavailableError),
+    ],
+)
+def test_a_status_has_its_error(line_for, status, kind):
+    with pytest.raises(kind) as caught:
+        line_for(lambda _: httpx.Response(status, json=SAID)).send(Call("GET", "/a"))
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith(f"prod: GET http://127.0.0.1:9/a was answered with {status}")
+    assert "Because so" in str(caught.value)
+    if kind is not CredentialError:
+        assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "THE REASON"}},
+        {"errors": ["THE REASON"]},
+        {"detail": [{"msg": "THE REASON"}]},
+        {"detail": "THE REASON"},
+        {"message": "THE REASON"},
+        {"error": "THE REASON"},
+        "THE REASON",
+    ],
+)
+def test_the_service_s_own_words_are_found(line_for, body):
+    with pytest.raises(RefusedError, match="THE REASON"):
+        line_for(lambda _: httpx.Response(400, json=body)).send(Call("GET"))
+
+
+def test_a_backend_can_say_what_a_refusal_means(line_for):
+    meanings = ((Answer(400, "already exists"), ConflictError),)
+    body = {"error": {"message": "It already exists."}}
+    with pytest.raises(ConflictError):
+        line_for(lambda _: httpx.Response(400, json=body), meanings=meanings).send(Call("GET"))
+
+
+def test_a_declared_404_is_a_missing_row(line_for):
+    call = Call("GET", "/a", missing=(Answer(404, r"^Session .* not found"),))
+    body = {"error": {"message": "Session s1 not found."}}
+    reply = line_for(lambda _: httpx.Response(404, json=body)).send(call)
+    assert reply.missing
+    assert reply.items() == []
+    assert reply.object() == {}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(404, json={"error": {"message": "The engine does not exist."}}),
+        httpx.Response(404, html="<html>Session s1 not found</html>"),
+        httpx.Response(404, text="Session s1 not found"),
+        httpx.Response(404),
+        httpx.Response(410, json={"error": {"message": "Session s1 not found."}}),
+    ],
+)
+def test_any_other_404_is_an_error(line_for, response):
+    call = Call("GET", "/a", missing=(Answer(404, r"Session .* not found"),))
+    with pytest.raises(RefusedError):
+        line_for(lambda _: response).send(call)
+
+
+def test_an_html_404_says_that_the_address_is_wrong(line_for):
+    page = "<html><style>b{}</style><title>Error 404</title><script>x()</script></html>"
+    with pytest.raises(NotFoundError, match=r"Error 404\. The service has no such address"):
+        line_for(lambda _: httpx.Response(404, html=page)).send(Call("GET"))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(200, content=b'{"sessions": [{"na', headers={"content-type": "x/json"}),
+        httpx.Response(200, html="<html>log in</html>"),
+        httpx.Response(200, content=b"[" * 100_000),
+        httpx.Response(200, content=b"\xff\xfe{"),
+    ],
+)
+def test_a_success_that_is_no_json_is_an_error_and_for_a_write_an_unknown_outcome(
+    line_for, response
+):
+    with pytest.raises(ProtocolError, match=r"prod: .*GET .*nothing of it was used"):
+        line_for(lambda _: response).send(Call("GET"))
+    with pytest.raises(UnknownOutcomeError, match="accepted the request"):
+        line_for(lambda _: response).send(Call("POST", json={}))
+
+
+@pytest.mark.parametrize("body", [[], "x", 1, {"sessions": 5}, {"sessions": ["x"]}, {"sessions": {}}])
+def test_rows_of_the_wrong_type_are_an_error_that_names_the_url(line_for, body):
+    reply = line_for(lambda _: httpx.Response(200, json=body)).send(
+        Call("GET", "/a", items="sessions", listing=True)
+    )
+    with pytest.raises(ProtocolError, match=r"http://127\.0\.0\.1:9/a"):
+        reply.items()
