@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import IO, Any, Final
 
-__all__ = ["counted", "escaped", "footer", "is_terminal", "literal", "seconds", "width"]
+from sessions_vtab.spec.predicate import Op
+
+__all__ = [
+    "counted",
+    "escaped",
+    "footer",
+    "is_terminal",
+    "literal",
+    "operators",
+    "seconds",
+    "width",
+]
 
 # What a terminal acts upon: control characters but newline and tab, and the characters that turn
 # the direction of text (Unicode Standard Annex 9), with which a value can look like another.
@@ -69,6 +81,13 @@ def footer(rows: int | None, changed: int, requests: int, elapsed: float) -> str
     if requests:
         parts.append(counted(requests, "request"))
     return ", ".join([*parts, seconds(elapsed)])
+
+
+def operators(ops: Collection[Op]) -> str:
+    """Comparison operators as text, in the order of their declaration; ``any`` for all of them."""
+    if len(ops) == len(Op):
+        return "any"
+    return " ".join(op.value for op in Op if op in ops)
 
 
 def is_terminal(stream: IO[str]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
 from sessions_vtab.cli.topics import TOPICS
 from sessions_vtab.errors import UnknownNameError
@@ -207,7 +208,7 @@ def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> 
 
 def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
     capability = resource.capability
-    rows = (*_writes(capability.writes, source.read_only), *_reads(capability))
+    rows = (*_writes(capability.writes, source.read_only), *_reads(resource))
     yield Heading(f"In the source {source.name}")
     yield Grid(("what", "how"), rows)
 
@@ -234,23 +235,39 @@ def _refused(writes: Writes, action: str) -> str:
     return f"no: {remedy}" if remedy else "no"
 
 
-def _reads(capability: Capability) -> Iterator[tuple[str, str]]:
+def _reads(resource: Resource) -> Iterator[tuple[str, str]]:
     """One row for each way of reading: what it needs, narrows by and sorts by."""
-    for path in capability.paths:
-        yield f"read: {path.name}", "; ".join(filter(None, _path_words(path))) or "all rows"
+    for path in resource.capability.paths:
+        words = filter(None, _path_words(path, resource.table))
+        yield f"read: {path.name}", "; ".join(words) or "all rows"
 
 
-def _path_words(path: AccessPath) -> Iterator[str]:
+def _path_words(path: AccessPath, table: Table) -> Iterator[str]:
     yield path.call
     yield f"needs {', '.join(path.keys)}" if path.keys else ""
-    yield ", ".join(map(_filter_words, path.filters))
-    yield f"sorts by {', '.join(path.orders)}" if path.orders else ""
+    yield ", ".join(_filter_words(path.filters, table))
+    yield f"sorts by {_columns_words(path.orders, table)}" if path.orders else ""
     yield f"pages of {path.page_cap}" if path.page_cap else ""
 
 
-def _filter_words(declared: Filter) -> str:
-    column = f"{declared.column}->>'..'" if declared.keyed else declared.column
-    return f"{column} {' '.join(sorted(declared.ops))}"
+def _filter_words(filters: Sequence[Filter], table: Table) -> Iterator[str]:
+    """Conditions it takes; columns that take the same ones together."""
+    columns: dict[str, list[str]] = {}
+    for declared in filters:
+        column = f"{declared.column}->>'..'" if declared.keyed else declared.column
+        columns.setdefault(operators(declared.ops), []).append(column)
+    for ops, named in columns.items():
+        what = _columns_words(named, table)
+        yield f"any condition on {what}" if ops == "any" else f"{what} {ops}"
+
+
+def _columns_words(named: Sequence[str], table: Table) -> str:
+    """Names of columns; those of ``SELECT *`` are ``every column`` if all are among them."""
+    visible = {column.name for column in table.visible}
+    if not visible <= set(named):
+        return ", ".join(named)
+    keys = [name for name in named if "->>" in name]
+    return ", ".join(["every column", *keys])
 
 
 # Functions

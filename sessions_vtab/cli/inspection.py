@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.names import Names, names_of
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.schema.declare import quoted, sql_type
@@ -132,9 +133,8 @@ def _sent(column: Column, resource: Resource) -> Iterator[str]:
             yield "key"
         for declared in path.filters:
             if declared.column == column.name:
-                yield from (
-                    f"->> {op}" if declared.keyed else str(op) for op in sorted(declared.ops)
-                )
+                keyed = "->> " if declared.keyed else ""
+                yield keyed + operators(declared.ops)
         if column.name in path.orders:
             yield "order"
 

@@ -328,6 +328,11 @@ class Shell(apsw.shell.Shell):
 
     # Helpers
 
+    def _terminal_width(self, minimum: int) -> int:
+        """Columns of the terminal; 80 where it does not say."""
+        columns: int = super()._terminal_width(0)
+        return max(columns or 80, minimum)
+
     def _reference(self) -> reference.Reference:
         sources = [
             reference.SourceHelp(name, opened.backend, self._read_only or opened.settings.read_only)

@@ -25,6 +25,7 @@ Item: TypeAlias = Mapping[str, Any]
 # Where the five services put the sentence that explains a refusal, the first that is text counts.
 _MESSAGES = (
     "error.message",
+    "status.message",
     "errors.0",
     "errors.0.msg",
     "details.0.message",

@@ -41,6 +41,7 @@ _HEADERS = {
 }
 _UNAUTHORIZED = 401
 _THROTTLED = 429
+_SERVER_ERROR = 500
 _SUCCESS = range(200, 300)
 _MAY_HAVE_ACTED = (408, *range(500, 600))
 """Statuses that can come after the service has done what was asked."""
@@ -273,8 +274,20 @@ class _Exchange:
         try:
             response.read()
         finally:
+            if response.status_code >= _SERVER_ERROR:
+                self._leave(response)
             response.close()
         return response
+
+    def _leave(self, response: httpx.Response) -> None:
+        """Ends the connection of a failed server: some close it without saying so.
+
+        The next request would then be lost on it, and a POST that is lost is of unknown outcome.
+        """
+        stream = response.extensions.get("network_stream")
+        connected = None if stream is None else stream.get_extra_info("socket")
+        if isinstance(connected, socket.socket):
+            _shut(connected)
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
@@ -309,7 +322,8 @@ class _Exchange:
     def _wait_or_raise(self, outcome: Reply | _Lost, attempt: int) -> None:
         policy = RETRIES
         kind = outcome.status if isinstance(outcome, Reply) else outcome.failure
-        if attempt < policy.attempts and may_retry(self._call, kind):
+        attempts = 2 if kind in self._client.site.once_more else policy.attempts
+        if attempt < attempts and may_retry(self._call, kind):
             asked = None
             if isinstance(outcome, Reply):
                 asked = retry_after(outcome.headers.get("retry-after"), self._clock.wall())

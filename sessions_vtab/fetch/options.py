@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Self, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -76,6 +75,6 @@ def validated(source: Source, model: type[O]) -> O:
 def with_prefix(base_url: str, prefix: str) -> str:
     """A base URL that ends with the API's own path, whether or not it was given with it."""
     base, tail = base_url.rstrip("/"), prefix.strip("/")
-    if not tail or urlsplit(base).path.endswith(f"/{tail}"):
+    if not tail or base.endswith(f"/{tail}"):
         return base
     return f"{base}/{tail}"

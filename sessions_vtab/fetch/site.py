@@ -86,6 +86,8 @@ class Site:
         documented: the service's own limits a minute by kind; in force after its first 429.
         meanings: refusals of this service that mean something more exact than their status.
         remedies: what to do about a status, added to the error's text.
+        once_more: statuses that are rarely a passing trouble here: such a call is sent once more,
+            not until all attempts are used up.
     """
 
     source: str
@@ -100,6 +102,7 @@ class Site:
     documented: tuple[tuple[str, int], ...] = ()
     meanings: tuple[tuple[Answer, type[SessionsError]], ...] = ()
     remedies: tuple[tuple[int, str], ...] = ()
+    once_more: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -113,6 +116,7 @@ class Site:
         documented: Mapping[str, int] | None = None,
         meanings: tuple[tuple[Answer, type[SessionsError]], ...] = (),
         remedies: Mapping[int, str] | None = None,
+        once_more: tuple[int, ...] = (),
     ) -> Site:
         """The site of a source.
 
@@ -125,6 +129,7 @@ class Site:
             documented: requests a minute by kind.
             meanings: see the class.
             remedies: see the class.
+            once_more: see the class.
 
         Raises:
             ConfigurationError: ``base_url`` is no URL.
@@ -143,6 +148,7 @@ class Site:
             tuple(sorted((documented or {}).items())),
             meanings,
             tuple(sorted((remedies or {}).items())),
+            once_more,
         )
         site._check_base(named=named)
         return site

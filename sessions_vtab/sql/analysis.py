@@ -228,10 +228,26 @@ class _Walk:
             scope.fixed |= join.side in {"RIGHT", "FULL"}
             scope.merged |= join.method == "NATURAL" or bool(join.args.get("using"))
             scope.opaque |= bool(join.this.args.get("joins"))
+            self._using(join, item, scope.items)
             scope.items.append(item)
             if join.args.get("on") is not None:
                 ons.append((item if item.nullable else None, join.args["on"]))
         return ons
+
+    def _using(self, join: exp.Join, right: Item, left: Sequence[Item]) -> None:
+        """Notes the equalities that USING stands for, where their left sides are certain."""
+        mine = self.occurrences.get(right.at)
+        certain = all(item.ours is not None for item in left) and join.side in {"", "LEFT"}
+        for column in join.args.get("using") or () if mine is not None and certain else ():
+            found = [item for item in left if item.spelled(column.name) is not None]
+            name = right.spelled(column.name)
+            if mine is None or len(found) != 1 or name is None:
+                continue
+            source = found[0]
+            source_name = source.spelled(column.name) or name
+            mine.joins.append(Join(name, source, source_name))
+            if not right.nullable and source.at in self.occurrences:
+                self.occurrences[source.at].joins.append(Join(source_name, right, name))
 
     def _item(self, node: exp.Expression, scope: Scope, names: _Names) -> Item:
         label = node.alias.lower() or None

@@ -114,6 +114,7 @@ class Reader:
         atoms: values the predicates' slots stand for, in the order they were met.
         times: values that were compared with a time column.
         complete: nothing of the last condition was left out or widened.
+        echoes: columns that only echo a value given in WHERE are read too.
     """
 
     scope: Scope
@@ -122,6 +123,7 @@ class Reader:
     atoms: list[Atom] = field(default_factory=list)
     times: list[TimeOperand] = field(default_factory=list)
     complete: bool = True
+    echoes: bool = False
 
     def read(self, node: exp.Expression) -> Predicate | None:
         """The predicate of a condition; None if there is nothing to say."""
@@ -132,13 +134,13 @@ class Reader:
         """Whether SQLite offers the condition to a virtual table by itself."""
         while isinstance(node, exp.Paren):
             node = node.this
-        if isinstance(node, exp.Not):
-            inner = node.this
-            return isinstance(inner, exp.Is) and self._null_test(inner, negated=True) is not None
+        inner = node.this if isinstance(node, exp.Not) else None
         plain = (*_COMPARISONS, exp.Like, exp.Glob, exp.In, exp.Between, exp.Is)
-        if not isinstance(node, plain) or node.args.get("negate"):
+        if not isinstance(node, plain) and not isinstance(inner, exp.Is):
             return False
-        found = Reader(self.scope, self.item, self.text_of).read(node)
+        if node.args.get("negate"):
+            return False
+        found = Reader(self.scope, self.item, self.text_of, echoes=True).read(node)
         terms = found.terms if isinstance(found, AllOf) else (found,)
         return all(
             isinstance(term, Compare | Member | Null)
@@ -274,6 +276,8 @@ class Reader:
         found = resolve(self.scope, node)
         if found is None or found.item is not self.item or found.column.type is ColumnType.BLOB:
             return None
+        if found.column.parameter and not self.echoes:
+            return None
         return Field(found.column.name), found.column
 
     def _keyed(self, node: exp.JSONExtractScalar) -> tuple[Field, Column] | None:
@@ -330,7 +334,9 @@ class Reader:
 
     def _outer(self, node: exp.Column) -> Atom | None:
         found = resolve(self.scope, node)
-        if found is None or not found.outer or found.column.type not in _KINDS:
+        if found is None or not found.outer or found.column.parameter:
+            return None
+        if found.column.type not in _KINDS:
             return None
         kind = _KINDS[found.column.type]
         return Atom(self.text_of(node), item=found.item, kind=kind)

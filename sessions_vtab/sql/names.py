@@ -35,6 +35,15 @@ class Item:
     nullable: bool = False
     target: bool = False
 
+    def spelled(self, column: str) -> str | None:
+        """The declared spelling of a column name; None if it is not one of ours."""
+        if self.ours is None:
+            return None
+        if column in self.ours.table.positions:
+            return column
+        lowered = column.lower()
+        return next((name for name in self.ours.table.names if name.lower() == lowered), None)
+
 
 class Resolved(NamedTuple):
     """A column reference that is understood."""
@@ -76,7 +85,7 @@ class Scope:
             else:
                 if scope.merged:
                     return None
-                candidates = [item for item in candidates if _has(item, column)]
+                candidates = [item for item in candidates if item.spelled(column) is not None]
                 if candidates:
                     return _only(candidates, column, scope is not self)
                 unknown = any(item.ours is None for item in scope.items)
@@ -95,21 +104,9 @@ class Scope:
         return [item for item in matching if (item.schema or "").lower() == schema.lower()]
 
 
-def _has(item: Item, column: str) -> bool:
-    return item.ours is not None and _spelled(item.ours, column) is not None
-
-
-def _spelled(ours: OurTable, column: str) -> str | None:
-    """The declared spelling of a column name; None if the table does not have it."""
-    if column in ours.table.positions:
-        return column
-    lowered = column.lower()
-    return next((name for name in ours.table.names if name.lower() == lowered), None)
-
-
 def _only(candidates: list[Item], column: str, outer: bool) -> Resolved | None:
     ours = candidates[0].ours
     if len(candidates) > 1 or ours is None:
         return None
-    name = _spelled(ours, column)
+    name = candidates[0].spelled(column)
     return None if name is None else Resolved(candidates[0], ours.table.column(name), outer)

@@ -79,7 +79,7 @@ def _compare(value: Any, op: Op, operand: Any, collation: str) -> bool | None:
     if op in {Op.LIKE, Op.NOT_LIKE}:
         return _negated(_like(str(operand), str(value)), negated=op is Op.NOT_LIKE)
     if op is Op.GLOB:
-        return fnmatch.fnmatchcase(str(value), str(operand))
+        return fnmatch.fnmatchcase(_until_nul(str(value)), _until_nul(str(operand)))
     order = _order(value, operand, collation)
     return {
         Op.EQ: order == 0,
@@ -110,5 +110,10 @@ def _folded(text: str) -> str:
 
 def _like(pattern: str, text: str) -> bool:
     parts = {"%": ".*", "_": "."}
-    expression = "".join(parts.get(one, re.escape(one)) for one in _folded(pattern))
-    return re.fullmatch(expression, _folded(text), re.DOTALL) is not None
+    expression = "".join(parts.get(one, re.escape(one)) for one in _folded(_until_nul(pattern)))
+    return re.fullmatch(expression, _folded(_until_nul(text)), re.DOTALL) is not None
+
+
+def _until_nul(text: str) -> str:
+    """LIKE and GLOB of SQLite read C strings."""
+    return text.partition("\x00")[0]

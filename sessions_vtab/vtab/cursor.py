@@ -79,13 +79,12 @@ class ScanCursor:
         if plan.told and self._memo is not None:
             self._hear(plan, arguments)
         self._pages = iter(()) if scan is None else self._read(plan, scan, words, arguments)
-        # Rows that are echoed are copied, and could not be watched.
         echoes = scan is not None and bool(scan.parameters)
-        pages = self._pages
         rows = (
-            chain.from_iterable(pages)
+            chain.from_iterable(self._pages)
             if self._memo is None
-            else self._walk(pages, counts=not echoes)
+            # Rows that are echoed are copied, and could not be watched.
+            else self._walk(self._pages, counts=not echoes)
         )
         if scan is not None and echoes:
             rows = _echoed(rows, self._table, scan)
@@ -137,10 +136,15 @@ class ScanCursor:
             self._values = json.loads(raw) if isinstance(raw, str) else ()
             self._table.label(self._front.label, self)
 
-    def _walk(self, pages: Iterator[Page]) -> Iterator[Row]:
+    def _walk(self, pages: Iterator[Page], *, counts: bool) -> Iterator[Row]:
         """The rows, keeping track of the page they are on."""
         for page in pages:
             self._page, self._passing = page, None
+            if counts and isinstance(page, Counted):
+                self._page = ()
+                if not (yield from counted_rows(page, pages)):
+                    return
+                continue
             for self._place, row in enumerate(page):
                 yield row
 

@@ -205,7 +205,9 @@ class Writer:
         for _ in range(self.rng.choice((0, 0, 0, 1, 1, 1, 2))):
             item, source = self.item(ctes)
             found.append(source)
-            join = self.rng.choice((",", "JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"))
+            join = self.rng.choice(
+                (",", "JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
+            )
             if join == ",":
                 text += f", {item}"
             elif self.chance(10):
@@ -241,12 +243,16 @@ class Writer:
         if kind == 1:
             items = ", ".join(["count(*)"] * width)
             return f"SELECT {items} FROM {text}{where}"
-        columns = [f"{self.rng.choice(found).label}.{self.pick('name', 'a', 'n')}" for _ in range(width)]
+        columns = [
+            f"{self.rng.choice(found).label}.{self.pick('name', 'a', 'n')}" for _ in range(width)
+        ]
         if kind == 2:
             columns[-1] = f"count(*) OVER (PARTITION BY {columns[0]})"
         if kind == 3:
             inner = self.label()
-            columns[-1] = f"(SELECT max({inner}.name) FROM ta {inner} WHERE {self.condition([Source(inner, COLUMNS)], found, 1)})"
+            columns[-1] = (
+                f"(SELECT max({inner}.name) FROM ta {inner} WHERE {self.condition([Source(inner, COLUMNS)], found, 1)})"
+            )
         if kind == 4:
             columns[-1] = f"{columns[-1]} || {self.parameter('t')}"
         distinct = "DISTINCT " if self.chance(10) else ""
@@ -298,7 +304,15 @@ def statement(seed: int) -> tuple[str, object]:
 def rows(seed: int, count: int) -> list[tuple[object, ...]]:
     """Rows of one of our tables."""
     rng = random.Random(seed)
-    labels = (None, "{}", '{"env":"x"}', '{"env":"X","n":1}', '{"a.b":"y"}', '{"env":null,"n":"1"}', '{"env":1}')
+    labels = (
+        None,
+        "{}",
+        '{"env":"x"}',
+        '{"env":"X","n":1}',
+        '{"a.b":"y"}',
+        '{"env":null,"n":"1"}',
+        '{"env":1}',
+    )
     return [
         (
             f"k{number}",

@@ -72,14 +72,19 @@ class Module:
         places = [self.table.positions["_push"], self.table.positions["_args"]]
         number, ops = 0, ["", ""]
         for index in range(info.nConstraint):
-            if info.get_aConstraint_iColumn(index) in places and info.get_aConstraint_op(index) in (_EQ, _ISNOT):
+            if info.get_aConstraint_iColumn(index) in places and info.get_aConstraint_op(index) in (
+                _EQ,
+                _ISNOT,
+            ):
                 if not info.get_aConstraint_usable(index):
                     return False
                 number += 1
                 equal = info.get_aConstraint_op(index) == _EQ
                 info.set_aConstraintUsage_argvIndex(index, number)
                 info.set_aConstraintUsage_omit(index, equal)
-                ops[places.index(info.get_aConstraint_iColumn(index))] = f"{number}{'=' if equal else '!'}"
+                ops[places.index(info.get_aConstraint_iColumn(index))] = (
+                    f"{number}{'=' if equal else '!'}"
+                )
         info.idxStr = json.dumps(ops)
         info.estimatedRows = 3 if number else 100
         info.estimatedCost = float(info.estimatedRows)
@@ -166,13 +171,19 @@ class Pair:
             self.native.execute(f"CREATE TABLE {name}({NATIVE}) WITHOUT ROWID")
             self.native.executemany(f"INSERT INTO {name} VALUES(?,?,?,?,?,?)", rows)
             self.modules[name] = Module(rows, self.known.__getitem__)
-            self.ours.create_module(f"m_{name}", self.modules[name], use_bestindex_object=True, iVersion=2)
+            self.ours.create_module(
+                f"m_{name}", self.modules[name], use_bestindex_object=True, iVersion=2
+            )
             self.ours.execute(f"CREATE VIRTUAL TABLE {name} USING m_{name}()")
         for connection in (self.native, self.ours):
             connection.execute("CREATE TABLE k(name TEXT, a TEXT, n INTEGER)")
-            connection.execute("INSERT INTO k VALUES('k1','x',1),('k2',NULL,2),('k3','1',NULL),(NULL,'y',1)")
+            connection.execute(
+                "INSERT INTO k VALUES('k1','x',1),('k2',NULL,2),('k3','1',NULL),(NULL,'y',1)"
+            )
         capability = Capability((AccessPath("list"),))
-        self.door = FrontDoor(Catalog({name: OurTable(table(name), capability) for name in self.rows}))
+        self.door = FrontDoor(
+            Catalog({name: OurTable(table(name), capability) for name in self.rows})
+        )
 
     def rewrite(self, text: str) -> Rewritten:
         rewritten = self.door.rewrite(text)

@@ -46,8 +46,12 @@ def _check(seed: int, pair: Pair) -> tuple[bool, bool]:
     before = pair.cut
     found = _answer(pair.ours, rewritten.choose(values), values)
     if rewritten.heading.changes:
-        expected = sorted(map(repr, pair.native.execute("SELECT * FROM ta UNION ALL SELECT * FROM tb")))
-        found = sorted(repr(row) for module in pair.modules.values() for row in module.rows.values())
+        expected = sorted(
+            map(repr, pair.native.execute("SELECT * FROM ta UNION ALL SELECT * FROM tb"))
+        )
+        found = sorted(
+            repr(row) for module in pair.modules.values() for row in module.rows.values()
+        )
     elif found != expected:
         # SQLite has errors of its own, which native tables show and virtual ones do not.
         expected = _answer(pair.ours, rewritten.plain, values)

@@ -16,7 +16,7 @@ from sessions_vtab.backends.local.routines import routines
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.backends.local.transaction import StoreTransaction
-from sessions_vtab.errors import ConfigurationError, UnsupportedError
+from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 from sessions_vtab.spec import times
 from sessions_vtab.spec.backend import Backend, Context
 from sessions_vtab.spec.source import Source
@@ -88,13 +88,16 @@ class LocalBackend(Backend):
         return cls(path, source=source.name, read_only=source.read_only)
 
     def describe(self) -> str:
-        """The file and how many sessions it has; a file that is missing is not created."""
+        """The file and how many sessions it has, or why it cannot be used; creates nothing."""
         path = self._store.path
         if path == MEMORY:
             return "in memory, gone when the connection closes"
         if not Path(path).exists():
             return f"{tilde(path)}, made at the first use"
-        (count,) = self._store.row("SELECT count(*) FROM sessions WHERE deleted = 0")
+        try:
+            (count,) = self._store.row("SELECT count(*) FROM sessions WHERE deleted = 0")
+        except SessionsError as error:
+            return f"cannot be used: {error}"
         return f"{tilde(path)}, {count} session{'' if count == 1 else 's'}"
 
     def apply(self, write: Write, context: Context) -> Outcome:

@@ -78,6 +78,8 @@ def translate(error: apsw.Error, place: str) -> Exception:
     """
     if isinstance(error, apsw.InterruptError):
         return error
+    if isinstance(error, apsw.SQLError) and "JSON path" in str(error):
+        return InvalidValueError(f"{place}: a key after ->> is no JSON path. ({error})")
     for kind, made, remedy in _MEANINGS:
         if isinstance(error, kind):
             return made(f"{place}: {remedy} ({error})")

@@ -20,7 +20,7 @@ __all__ = ["bind", "delete", "insert", "integrate", "listed", "truncate", "unbin
 
 _TYPES: Final = ("user", "agent")
 _TURNS: Final = "(SELECT count(*) FROM events e WHERE e.session_id = p.session_id)"
-_BIND: Final = f"""INSERT INTO participants AS p
+_BIND: Final = f"""INSERT INTO participants
     (name, session_id, participant, participant_type, turns_before)
     SELECT ?1, ?2, ?3, ?4, {_TURNS} FROM (SELECT ?2 AS session_id) p"""
 _LIST: Final = f"""SELECT participant, participant_type, {_TURNS} - turns_before, insights,

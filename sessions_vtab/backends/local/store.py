@@ -213,7 +213,7 @@ class Store:
                     return
                 size = min(size * 4, _LAST_PAGE)
         except apsw.Error as error:
-            raise self.failure(error) from error
+            raise self.failure(error, reading=True) from error
         finally:
             self._scans.pop(number, None)
 
@@ -225,13 +225,13 @@ class Store:
         except apsw.Error as error:
             raise self.failure(error) from error
 
-    def failure(self, error: apsw.Error) -> Exception:
-        """Our error for one of SQLite's; one of the store itself undoes the transaction."""
+    def failure(self, error: apsw.Error, *, reading: bool = False) -> Exception:
+        """Our error for one of SQLite's; a write that the store fails undoes the transaction."""
         failure = translate(error, self.place)
         connection = self._connection
         if connection is not None and self.began:
             # A row may be half written: no part of the transaction must ever be committed.
-            if isinstance(failure, StoreError) and connection.in_transaction:
+            if isinstance(failure, StoreError) and not reading and connection.in_transaction:
                 connection.execute("ROLLBACK")
             self.transaction_lost = not connection.in_transaction
         return failure

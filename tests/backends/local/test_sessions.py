@@ -222,6 +222,21 @@ def test_the_id_of_an_expired_session_is_free_again(local):
     assert local.rows("events") == []
 
 
+def test_the_first_write_of_a_connection_removes_expired_sessions_for_good(open_store):
+    store = open_store()
+    store.create("gone", ttl="60s")
+    store.append("gone", content="secret")
+    store.create("kept", ttl="600s")
+    store.close()
+    later = open_store(clock=store.clock)
+    later.clock.forward(61)
+    later.rows("sessions")
+    assert later.sql("SELECT count(*) FROM sessions") == [(2,)]
+    later.create("new")
+    assert later.sql("SELECT session_id FROM sessions ORDER BY 1") == [("kept",), ("new",)]
+    assert later.sql("SELECT * FROM events") == []
+
+
 def test_an_update_can_set_extend_and_end_the_expiry(local):
     local.create(ttl="60s")
     local.update("sessions", "sessions/s", ttl="3600s")

@@ -499,6 +499,5 @@ def test_what_writes_declare_are_columns(local):
 def test_the_adk_file_of_the_tests_is_not_taken_for_a_store():
     adk = Path(__file__).parents[2] / "data" / "adk_sessions.db"
     before = adk.read_bytes()
-    with pytest.raises(StoreError, match="another program"):
-        LocalBackend(str(adk)).describe()
+    assert "belongs to another program" in LocalBackend(str(adk)).describe()
     assert adk.read_bytes() == before

@@ -9,10 +9,12 @@ import pytest
 from sessions_vtab.errors import (
     BusyError,
     ConflictError,
+    InvalidValueError,
     NotFoundError,
     ReadOnlyError,
     StoreError,
 )
+from sessions_vtab.spec.predicate import Compare, Field, Op
 
 
 def ids(local, **options):
@@ -286,6 +288,16 @@ def test_a_function_joins_the_open_transaction(local):
 
 
 # Trouble.
+
+
+def test_a_read_that_fails_does_not_undo_the_transaction(local):
+    local.create("a", labels='{"k":"v"}')
+    local.begin()
+    local.create("b")
+    with pytest.raises(InvalidValueError, match="no JSON path"):
+        local.rows("sessions", Compare(Field("labels", "$x"), Op.EQ, "v"))
+    local.commit()
+    assert ids(local) == ["a", "b"]
 
 
 def test_a_read_only_source_refuses_writes(open_store):

@@ -1,0 +1,154 @@
+"""The calls of the API, as pure functions: what would be sent can be shown without sending it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sessions_vtab.backends.deepset.names import SessionRef
+from sessions_vtab.backends.deepset.tables import PAGE_CAP
+from sessions_vtab.errors import ProtocolError
+from sessions_vtab.fetch import WRITE, Answer, Call, Form, NumberedPages, Reply, path
+
+__all__ = [
+    "FilePages",
+    "SessionPages",
+    "close_session",
+    "create_session",
+    "get_session",
+    "list_files",
+    "list_session_files",
+    "list_sessions",
+    "post_file",
+]
+
+# "There's no session with the ID '..' in the workspace .." (contract, section 2). That a workspace
+# does not exist reads differently, and is an error.
+_NO_SESSION = (Answer(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),)
+
+
+def list_sessions(workspace: str, size: int, *, expired: bool) -> Call:
+    """A page of upload sessions: the active ones (closed ones among them), or the expired ones."""
+    # The SDK leaves "false" away; said aloud, the two lists have no row in common for certain.
+    query = (("limit", size), ("page_number", 1), ("is_expired", "true" if expired else "false"))
+    return Call("GET", _of(workspace, "upload_sessions"), query, items="data", listing=True)
+
+
+def get_session(session: SessionRef) -> Call:
+    """The counters of one upload session; a missing one is no row."""
+    return Call("GET", _session(session), missing=_NO_SESSION)
+
+
+def list_session_files(session: SessionRef, size: int, status: str = "") -> Call:
+    """A page of an upload session's files; of a missing session there are none."""
+    return Call(
+        "GET",
+        f"{_session(session)}/files",
+        (("limit", size), ("page_number", 1), ("ingestion_status", status or None)),
+        items="data",
+        listing=True,
+        missing=_NO_SESSION,
+    )
+
+
+def list_files(workspace: str, size: int, name: str = "", text: str = "") -> Call:
+    """A page of a workspace's ingested files.
+
+    Args:
+        workspace: whose.
+        size: rows of the page.
+        name: part of the file names, '' for any.
+        text: OData filter, '' for none.
+    """
+    query = (("limit", size), ("name", name or None), ("filter", text or None))
+    return Call("GET", _of(workspace, "files"), query, items="data", listing=True)
+
+
+def create_session(workspace: str, body: Mapping[str, Any]) -> Call:
+    """Opens an upload session."""
+    return Call("POST", _of(workspace, "upload_sessions"), json=dict(body), kind=WRITE)
+
+
+def close_session(session: SessionRef) -> Call:
+    """Closes an upload session, which starts the ingestion of its files."""
+    return Call(
+        "PUT",
+        _session(session),
+        json={"status": "CLOSED"},
+        kind=WRITE,
+        done=(Answer(409),),
+        expects_json=False,
+    )
+
+
+def post_file(url: str, fields: Mapping[str, str], wire_name: str, content: bytes) -> Call:
+    """Puts a file at a presigned target: the form's fields, then the file, as the SDK does.
+
+    The same object twice is the same object, so it may be sent again.
+    """
+    return Call(
+        "POST",
+        target=url,
+        form=Form(fields, "file", wire_name, content, "text/plain"),
+        kind=WRITE,
+        repeatable=True,
+        expects_json=False,
+        secrets=tuple(value for name, value in fields.items() if name != "key"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPages:
+    """Numbered pages. A small first page was a guess about LIMIT: behind it they are whole ones.
+
+    Pages are counted in their size, so the first page of another size is asked for once more; who
+    reads has to know rows again.
+
+    Attributes:
+        grows: whether a small first page is followed by whole ones.
+    """
+
+    grows: bool = True
+
+    def following(self, reply: Reply) -> Call | None:
+        """By the number, or a whole first page."""
+        call = NumberedPages().following(reply)
+        if call is None or not self.grows or reply.call.parameter("limit") == PAGE_CAP:
+            return call
+        return call.with_query(limit=PAGE_CAP, page_number=1)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePages:
+    """The next page starts behind the last file of this one, by its time and id.
+
+    Attributes:
+        size: rows of the pages behind the first.
+    """
+
+    size: int = PAGE_CAP
+
+    def following(self, reply: Reply) -> Call | None:
+        """By the last row."""
+        rows, more = reply.items(), reply.object().get("has_more", False)
+        if not isinstance(more, bool):
+            raise ProtocolError(f"{reply.what}: has_more should be true or false.")
+        if not (more and rows):
+            return None
+        last = rows[-1]
+        if not (isinstance(last.get("created_at"), str) and isinstance(last.get("file_id"), str)):
+            raise ProtocolError(f"{reply.what}: the last row has no created_at and file_id.")
+        return reply.call.with_query(
+            limit=self.size, after_value=last["created_at"], after_file_id=last["file_id"]
+        )
+
+
+def _of(workspace: str, what: str) -> str:
+    return path("api", "v1", "workspaces", workspace, what)
+
+
+def _session(session: SessionRef) -> str:
+    return path(
+        "api", "v1", "workspaces", session.workspace, "upload_sessions", session.session_id
+    )

@@ -1,0 +1,134 @@
+"""Resource names: ``workspaces/{workspace}/upload_sessions/{id}`` and what lies below.
+
+A workspace is known by its name, which can be any text, so every part is percent-encoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from sessions_vtab.backends.deepset.settings import Settings
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.fetch import plain
+from sessions_vtab.spec.predicate import Value
+
+__all__ = ["Scope", "SessionRef", "file_name_of", "session_file_name", "workspace_file_name"]
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """One upload session of one workspace."""
+
+    workspace: str
+    session_id: str
+
+    @property
+    def name(self) -> str:
+        """Its full resource name."""
+        return f"workspaces/{_quoted(self.workspace)}/upload_sessions/{_quoted(self.session_id)}"
+
+
+def session_file_name(session: SessionRef, file_name: str) -> str:
+    """Name of a file within an upload session, where no two have the same file name."""
+    return f"{session.name}/files/{_quoted(file_name)}"
+
+
+def workspace_file_name(workspace: str, file_id: str) -> str:
+    """Name of an ingested file."""
+    return f"workspaces/{_quoted(workspace)}/files/{_quoted(file_id)}"
+
+
+def file_name_of(name: object) -> tuple[str, str]:
+    """A session's name and the file name in the name of one of its files; '' where there is none."""
+    session, _, file_name = str(name).rpartition("/files/")
+    return session, unquote(file_name)
+
+
+class Scope:
+    """Turns workspaces, ids and names of a statement into upload sessions.
+
+    Args:
+        settings: the default workspace, and what ``scopes`` allows.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._where = f"Source {settings.source.name}"
+
+    def workspaces(self, given: Sequence[Value] | None) -> list[str]:
+        """The workspaces a statement is about.
+
+        Args:
+            given: what it demands of the column, None for nothing.
+
+        Raises:
+            InvalidValueError: the source's ``scopes`` do not allow one; nothing was sent.
+        """
+        if given is None:
+            return [self._settings.workspace]
+        return [self._allowed(str(value)) for value in given]
+
+    def sessions(
+        self, workspaces: Sequence[Value] | None, ids: Sequence[Value]
+    ) -> list[SessionRef]:
+        """Upload sessions by id; InvalidValueError for an id that is no UUID."""
+        found = self.workspaces(workspaces)
+        known = dict.fromkeys(map(self._checked, ids))
+        return [SessionRef(workspace, one) for workspace in found for one in known]
+
+    def named(self, name: Value) -> SessionRef | None:
+        """The upload session of a full name; None if no session can have it."""
+        match str(name).split("/"):
+            case ["workspaces", workspace, "upload_sessions", session_id]:
+                found = SessionRef(unquote(workspace), unquote(session_id))
+            case _:
+                return None
+        if found.name != name or not _UUID.fullmatch(found.session_id):
+            return None
+        self._allowed(found.workspace)
+        return found
+
+    def workspace_of(self, values: Mapping[str, Value]) -> str:
+        """The workspace of a row that is written."""
+        given = values.get("workspace")
+        return self.workspaces(None if given is None else (given,))[0]
+
+    def resolve(self, session: Value) -> SessionRef:
+        """The upload session that a function's argument names, by id or full name."""
+        if not isinstance(session, str) or "/" not in session:
+            return self.sessions(None, (session,))[0]
+        found = self.named(session)
+        if found is None:
+            raise InvalidValueError(
+                f"{self._where}: {plain(repr(session), 100)} is no upload session: give its id, or"
+                " its name workspaces/../upload_sessions/ID. Nothing was sent."
+            )
+        return found
+
+    def _checked(self, session_id: Value) -> str:
+        text = str(session_id).lower()
+        if not _UUID.fullmatch(text):
+            raise InvalidValueError(
+                f"{self._where}: {plain(repr(session_id), 60)} is no id of an upload session: they"
+                " are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e. Nothing was sent."
+            )
+        return text
+
+    def _allowed(self, workspace: str) -> str:
+        source = self._settings.source
+        allowed = source.scopes.get("workspace")
+        if allowed is not None and workspace not in (*allowed, self._settings.workspace):
+            raise InvalidValueError(
+                f"{self._where}: its scopes do not allow workspace = {plain(repr(workspace), 80)},"
+                f" only {', '.join(allowed)}. Nothing was sent."
+            )
+        return workspace
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")

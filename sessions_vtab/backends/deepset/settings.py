@@ -1,0 +1,133 @@
+"""A source's settings: ``deepset://WORKSPACE?..``, validated."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from sessions_vtab.errors import ConfigurationError, InvalidValueError
+from sessions_vtab.fetch import Auth, Bearer, Secret, Site, path
+from sessions_vtab.spec.source import Source
+
+__all__ = ["Settings", "site_of"]
+
+_PROVIDER = (r"api(?:\.[a-z]{2})?\.cloud\.deepset\.ai",)
+_BASE_URL = "https://api.cloud.deepset.ai"
+
+# deepset-cloud-sdk's URL includes the version, haystack-enterprise-sdk's does not.
+_VERSION = re.compile(r"/+(?:api/+)?v1/*$")
+
+_KEYS = ("DEEPSET_API_KEY", "API_KEY")
+
+_REMEDIES = {
+    402: (
+        "Upload sessions are not part of deepset Cloud's free plan: name a workspace of an"
+        " organisation with another plan."
+    ),
+    403: "The key is missing, not valid, or may not use this workspace: check both.",
+    404: (
+        "Check the id, the workspace and base_url: SELECT session_id FROM upload_sessions shows"
+        " what is there."
+    ),
+    406: (
+        "A user may have 10 open upload sessions: close one of SELECT session_id FROM"
+        " upload_sessions WHERE status = 'OPEN' with UPDATE upload_sessions SET status = 'CLOSED'"
+        " WHERE session_id = '..', or close_upload_session('..')."
+    ),
+    409: (
+        "The upload session is closed already, or has expired: INSERT INTO upload_sessions opens"
+        " another one."
+    ),
+    422: "The service did not take a value of the request; nothing was changed.",
+}
+
+
+class _Options(BaseModel):
+    """The backend's own settings, as a URL or TOML has them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base_url: str = _BASE_URL
+    workspace: str | None = None
+    api_key_env: str | None = None
+    api_key_file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        if self.api_key_env and self.api_key_file:
+            msg = "api_key_env and api_key_file name two credentials; keep one"
+            raise ValueError(msg)
+        return self
+
+
+class Settings:
+    """What the rest of the backend knows about its source.
+
+    Attributes:
+        source: the configured source.
+        options: its validated settings.
+        workspace: the one that is meant unless a statement names another.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.options = _validated(source)
+        self.workspace = _workspace(source, self.options)
+
+
+def site_of(settings: Settings) -> Site:
+    """Where the source's requests go, and with which credential.
+
+    Raises:
+        ConfigurationError: ``base_url`` is no URL.
+        CredentialError: a named credential must not go there.
+    """
+    named = bool(settings.options.api_key_env or settings.options.api_key_file)
+    return Site.of(
+        settings.source,
+        _VERSION.sub("", settings.options.base_url),
+        _credential(settings.options),
+        provider=_PROVIDER,
+        named=named,
+        remedies=_REMEDIES,
+    )
+
+
+def _credential(options: _Options) -> Auth:
+    """The named key, else the first of the SDK's variables that is set."""
+    if options.api_key_env or options.api_key_file:
+        return Bearer(Secret(options.api_key_env or "", options.api_key_file or ""))
+    found = next((name for name in _KEYS if os.environ.get(name)), _KEYS[0])
+    return Bearer(Secret(variable=found))
+
+
+def _validated(source: Source) -> _Options:
+    try:
+        return _Options.model_validate(dict(source.options))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        what = f"{key}: " if key else ""
+        reason = {"extra_forbidden": "there is no such setting"}.get(first["type"], first["msg"])
+        known = ", ".join(_Options.model_fields)
+        raise ConfigurationError(
+            f"Source {source.name}: {what}{reason}. Settings of deepset: {known}."
+        ) from None
+
+
+def _workspace(source: Source, options: _Options) -> str:
+    workspace = source.location or options.workspace
+    if not workspace:
+        raise ConfigurationError(
+            f"Source {source.name}: workspace is missing: write deepset://WORKSPACE."
+        )
+    try:
+        path(workspace)
+    except InvalidValueError:
+        raise ConfigurationError(
+            f"Source {source.name}: workspace: {workspace!r:.80} is no name of a workspace."
+        ) from None
+    return workspace

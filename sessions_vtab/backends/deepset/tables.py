@@ -1,0 +1,142 @@
+"""The tables, and what the API can do with them."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from sessions_vtab.schema.tables import (
+    FILES,
+    SCOPE_COLUMNS,
+    SESSION_COLUMNS,
+    UPLOAD_SESSION_COLUMNS,
+    UPLOAD_SESSION_FILES,
+    UPLOAD_SESSIONS,
+)
+from sessions_vtab.spec.capability import EQUALITY, AccessPath, Capability, Filter, Writes
+from sessions_vtab.spec.predicate import Op
+
+__all__ = [
+    "FILES_CAPABILITY",
+    "FILES_TABLE",
+    "PAGE_CAP",
+    "SESSIONS_CAPABILITY",
+    "SESSIONS_TABLE",
+    "SESSION_FILES_CAPABILITY",
+    "SESSION_FILES_TABLE",
+]
+
+PAGE_CAP = 100
+
+_WORKSPACE = SCOPE_COLUMNS["workspace"]
+_PAGE_SIZE = UPLOAD_SESSION_COLUMNS["page_size"]
+
+SESSIONS_TABLE = UPLOAD_SESSIONS.extended(
+    _WORKSPACE,
+    hidden=(
+        _PAGE_SIZE,
+        UPLOAD_SESSION_COLUMNS["parallel_processing_enabled"],
+        UPLOAD_SESSION_COLUMNS["expires_in_seconds"],
+    ),
+)
+SESSION_FILES_TABLE = UPLOAD_SESSION_FILES.extended(hidden=(_WORKSPACE, _PAGE_SIZE))
+FILES_TABLE = FILES.extended(_WORKSPACE, hidden=(_PAGE_SIZE, SESSION_COLUMNS["filter"]))
+
+_IN_WORKSPACE = Filter("workspace", EQUALITY, exact=True)
+_ONE_WORKSPACE = (Filter("workspace", frozenset((Op.EQ,)), exact=True),)
+_GET = "GET /workspaces/{workspace}/upload_sessions/{id}"
+_LIST_FILES = _GET + "/files"
+
+SESSIONS_CAPABILITY = Capability(
+    paths=(
+        AccessPath("get by name", ("name",), unique=True, cost=50, call=_GET),
+        AccessPath("get", ("session_id",), _ONE_WORKSPACE, unique=True, cost=50, call=_GET),
+        AccessPath(
+            "list",
+            (),
+            (_IN_WORKSPACE, Filter("is_expired", EQUALITY), Filter("status", EQUALITY)),
+            page_cap=PAGE_CAP,
+            cost=100,
+            call="GET /workspaces/{workspace}/upload_sessions",
+        ),
+    ),
+    writes=Writes(
+        insert=frozenset(
+            ("write_mode", "parallel_processing_enabled", "expires_in_seconds", "workspace")
+        ),
+        update=frozenset(("status",)),
+        remedies=MappingProxyType(
+            {
+                "delete": (
+                    "The API has no delete: UPDATE upload_sessions SET status = 'CLOSED' ends an"
+                    " upload session and ingests its files; one that is left alone ends by itself"
+                    " after 24 hours."
+                ),
+                "update": "Only status can be set, to 'CLOSED'.",
+            }
+        ),
+    ),
+    rows=1_000,
+)
+"""Of ``upload_sessions``. ``session_id`` and ``name`` are made by the service."""
+
+
+def _listed(word: str, key: str, *filters: Filter) -> AccessPath:
+    status = Filter("ingestion_status", EQUALITY)
+    return AccessPath(
+        word, (key,), (status, *filters), page_cap=PAGE_CAP, cost=100, call=_LIST_FILES
+    )
+
+
+SESSION_FILES_CAPABILITY = Capability(
+    paths=(
+        _listed("list by file", "name"),
+        _listed("list by session name", "session_name"),
+        _listed("list", "session_id", *_ONE_WORKSPACE),
+    ),
+    writes=Writes(
+        remedies=MappingProxyType(
+            {
+                "insert": "Files are uploaded with upload_file(session, file_name, content).",
+                "delete": "The API does not remove files of an upload session.",
+            }
+        )
+    ),
+    remedy=(
+        "Files are listed by session: add WHERE session_id = '..', or"
+        " session_id IN (SELECT session_id FROM upload_sessions)."
+    ),
+)
+"""Of ``upload_session_files``."""
+
+FILES_CAPABILITY = Capability(
+    paths=(
+        AccessPath(
+            "list",
+            (),
+            (
+                _IN_WORKSPACE,
+                Filter("file_name", frozenset((Op.EQ, Op.LIKE, Op.GLOB))),
+                Filter("meta", frozenset((Op.EQ,)), keyed=True),
+            ),
+            page_cap=PAGE_CAP,
+            cost=100,
+            call="GET /workspaces/{workspace}/files",
+        ),
+    ),
+    writes=Writes(
+        remedies=MappingProxyType(
+            {
+                "insert": (
+                    "Files come in through an upload session: INSERT INTO upload_sessions,"
+                    " upload_file(..), close_upload_session(..)."
+                ),
+                "delete": "This table is read-only.",
+            }
+        )
+    ),
+)
+"""Of ``files``.
+
+A range over ``meta->>'key'`` is left to SQLite: the service compares only values of one type, while
+SQLite sorts numbers before texts, so its rows would be too few. ``filter`` sends one as it is.
+"""

@@ -1,0 +1,81 @@
+"""Golden pairs: a statement, and what the front door found in it for each table occurrence.
+
+``golden/*.sql`` are readable by anyone who reads SQL. A statement is followed by lines that begin
+with ``-->``, one fact each; ``--> nothing`` where no table of ours is read. To add a pair, write the
+statement with ``--> ?`` behind it: the failing test prints the facts, to be checked by eye.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sql_tables import TestCatalog
+
+from sessions_vtab.errors import SessionsError
+from sessions_vtab.sql.analysis import Occurrence
+from sessions_vtab.sql.front_door import Rewritten, rewrite
+from sessions_vtab.sql.plans import words_of
+
+
+def _pairs() -> list[tuple[str, str, list[str]]]:
+    """Place, statement and facts of every pair."""
+    pairs = []
+    for path in sorted((Path(__file__).parent / "golden").glob("*.sql")):
+        statement: list[str] = []
+        facts: list[str] = []
+        for number, line in enumerate([*path.read_text(encoding="utf-8").splitlines(), "--end"], 1):
+            if line.startswith("--> "):
+                facts.append(line.removeprefix("--> "))
+            elif facts:
+                pairs.append((f"{path.stem}:{number - len(facts)}", "\n".join(statement), facts))
+                statement, facts = [], []
+            if line and not line.startswith("--"):
+                statement.append(line)
+    return pairs
+
+
+def _facts(text: str) -> list[str]:
+    try:
+        rewritten = rewrite(text, TestCatalog())
+    except SessionsError as error:
+        return [f"{type(error).__name__}: {str(error)[:90]}"]
+    found = [fact for one in rewritten.occurrences for fact in _about(one, rewritten)]
+    return found or ["nothing"]
+
+
+def _about(one: Occurrence, rewritten: Rewritten) -> list[str]:
+    facts = []
+    if one.predicate is not None:
+        values = ", ".join(atom.text for atom in one.atoms)
+        facts.append(f"pushed {words_of(one.predicate)}" + (f" [{values}]" if values else ""))
+    facts += [
+        f"{condition.role} {condition.text}"
+        for condition in one.conditions
+        if condition.role != "pushed"
+    ]
+    facts += [
+        f"from {join.source.label}.{join.source_column} to {join.column}" for join in one.joins
+    ]
+    facts += [f"order {one.order}"] if one.order else []
+    facts += [f"limit {one.limit}"] if one.limit else []
+    assert rewritten.touched == bool(
+        rewritten.plans
+        or rewritten.returning
+        or rewritten.effect
+        or (rewritten.conflict and rewritten.conflict.edits)
+    )
+    return [f"{one.alias}: {' '.join(fact.split())}" for fact in facts or ["everything"]]
+
+
+@pytest.mark.parametrize(
+    ("statement", "facts"), [pytest.param(text, facts, id=place) for place, text, facts in _pairs()]
+)
+def test_what_is_found_in_a_statement(statement: str, facts: list[str]) -> None:
+    assert _facts(statement) == facts
+
+
+def test_there_are_enough_pairs_and_none_twice() -> None:
+    statements = [statement for _, statement, _ in _pairs()]
+    assert len(set(statements)) == len(statements)
+    assert len(statements) >= 150
