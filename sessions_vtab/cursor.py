@@ -8,7 +8,8 @@ that act run to their end. A text that none of this concerns is executed untouch
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -117,12 +118,21 @@ class Door:
         parts = [one.text for one in split(text, apsw.complete)]
         whole = [text] if len(parts) == 1 else parts
         statements = tuple(map(self._front.rewrite, whole))
+        for one in statements:
+            self._check_home(one)
         plain = not any(map(self._concerns, statements))
         renames = any(one.heading.verb in _RENAMES for one in statements)
         acts = any(one.effect is not None and one.effect.item for one in statements)
         return Script(statements, plain, renames, acts or (renames and len(statements) > 1))
 
+    def _check_home(self, one: Rewritten) -> None:
+        if one.table is not None and one.target is not None:
+            self._catalog.require_home(one.target.schema, one.target.name)
+        if one.effect is not None:
+            self._catalog.require_home(one.effect.schema, one.effect.name)
+
     def _concerns(self, one: Rewritten) -> bool:
+        """Whether a statement has to be put together, watched or checked."""
         shown = self._host.dry_run and one.table is not None
         more = one.times or one.effect or one.returning or one.heading.explain
         return bool(one.touched or more or shown)
@@ -271,18 +281,14 @@ class Cursor(apsw.Cursor):
     def _execute_each(self, text: str, sequence: Any, options: Mapping[str, Any]) -> None:
         """A statement with splices or RETURNING for each set of bindings."""
         rows: deque[Any] = deque()
-        for bindings in _in_unit(self.connection, sequence):
-            self.execute(text, bindings, **options)
-            rows.extend(self.fetchall())
+        unit: AbstractContextManager[Any] = (
+            nullcontext() if self.connection.in_transaction else self.connection
+        )
+        with unit:
+            for bindings in sequence:
+                self.execute(text, bindings, **options)
+                rows.extend(self.fetchall())
         self._held = rows
-
-
-def _in_unit(connection: apsw.Connection, sequence: Any) -> Iterator[Any]:
-    if connection.in_transaction:
-        yield from sequence
-        return
-    with connection:
-        yield from sequence
 
 
 def _shares(script: Script, bindings: Any) -> list[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from sessions_vtab.schema import tables
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.schema.model import Column, ColumnType, Function, Table
 from sessions_vtab.spec.backend import Backend, Resource
-from sessions_vtab.spec.capability import AccessPath, Capability, Filter, Writes
+from sessions_vtab.spec.capability import AccessPath, Filter, Writes
 from sessions_vtab.spec.near import did_you_mean
 
 __all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "topics"]
@@ -33,6 +33,7 @@ _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyTyp
             (tables.PARTICIPANTS, {}),
             (tables.HTTP_REQUESTS, {}),
             (tables.WRITES, {}),
+            (tables.DRY_RUN, {}),
         )
     }
 )

@@ -42,11 +42,11 @@ def progress(requests: Callable[[], int]) -> Iterator[None]:
         print(f"{_CLEAR}{line} ..", end="", file=sys.stderr, flush=True)
 
     previous = signal.signal(signal.SIGALRM, show)
-    signal.setitimer(signal.ITIMER_REAL, _FIRST, _EVERY)
+    timer = signal.setitimer(signal.ITIMER_REAL, _FIRST, _EVERY)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
         if shown:
             print(_CLEAR, end="", file=sys.stderr, flush=True)

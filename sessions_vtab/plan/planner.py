@@ -295,7 +295,11 @@ class _Candidate:
         return Pushed(self._pushed, argument)
 
     def _sorts(self) -> bool:
-        return self._single() or all(one.column in self._path.orders for one in self._offer.order)
+        path = self._path
+        return self._single() or all(
+            one.column in path.orders or (one.column in path.ascending and not one.descending)
+            for one in self._offer.order
+        )
 
     def _single(self) -> bool:
         """At most one row: a unique path with one value for each key."""

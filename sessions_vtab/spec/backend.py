@@ -117,6 +117,9 @@ class Backend(ABC):
     name: ClassVar[str]
     """The backend's name in source URLs."""
 
+    about: ClassVar[str] = ""
+    """What a user should know of the service before the first statement, for the help."""
+
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
     transaction: Transaction | None = None

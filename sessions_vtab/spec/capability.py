@@ -70,6 +70,7 @@ class AccessPath:
         page_cap: most rows of one page; None where rows do not come in pages.
         cost: cost of starting it, in the planner's unit: about one row read from memory.
         call: the request it makes, for explain: ``GET {engine}/sessions``.
+        ascending: further columns it can sort by, in that direction only.
     """
 
     name: str
@@ -82,6 +83,7 @@ class AccessPath:
     page_cap: int | None = None
     cost: float = 1.0
     call: str = ""
+    ascending: tuple[str, ...] = ()
 
     def filter_for(self, column: str, *, keyed: bool = False) -> Filter | None:
         """The declaration for a column (or its keys), or None."""

@@ -311,6 +311,8 @@ class _Walk:
         mine = [self.occurrences[item.at] for item in scope.items if item.at in self.occurrences]
         if not mine or scope.opaque:
             return
+        for occurrence in mine if scope.fixed else ():
+            occurrence.joins.clear()  # From USING: with RIGHT or FULL either side may come first.
         where = node.args.get("where")
         terms = [] if where is None else _terms(where.this)
         spans = self._where_spans(mine[0], len(terms))

@@ -8,6 +8,7 @@ from typing import Final
 
 import apsw
 
+from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.sql.catalog import OurTable
@@ -16,6 +17,8 @@ from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.table import MODULE
 
 __all__ = ["ConnectionCatalog"]
+
+_HOME: Final = frozenset(("temp", "main"))
 
 _OURS: Final = re.compile(
     rf"CREATE VIRTUAL TABLE .* USING ({MODULE}|{FUNCTION_MODULE})\((\w+)\)", re.DOTALL
@@ -51,6 +54,19 @@ class ConnectionCatalog:
         """Whether it is a function of ours that acts."""
         module, _ = self._look_up(schema, name)
         return module == FUNCTION_MODULE and FUNCTIONS[name.lower()].effect
+
+    def require_home(self, schema: str | None, name: str) -> None:
+        """Raises UnknownNameError for a name without schema that only another source has.
+
+        SQLite would go on searching the attached schemas and act on whichever has it first.
+        """
+        if schema is None:
+            found = [one for one, objects in self._schemas().items() if name.lower() in objects]
+            if found and not _HOME.intersection(found):
+                msg = (
+                    f"The default source has no {name}; write {found[0]}.{name}. Nothing was sent."
+                )
+                raise UnknownNameError(msg)
 
     def _look_up(self, schema: str | None, name: str) -> tuple[str, str]:
         """Module and source behind a name, both empty if it is not ours.

@@ -18,8 +18,8 @@ from sessions_vtab.plan.binding import bind
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Counted, Page, Row, Scan
-from sessions_vtab.vtab.counting import counted_rows
 from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.vtab.counting import counted_rows
 from sessions_vtab.vtab.look_ahead import LookAhead
 from sessions_vtab.vtab.memo import Memo, Recording
 

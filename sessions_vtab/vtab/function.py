@@ -70,6 +70,7 @@ class FunctionTable:
 
     def BestIndexObject(self, info: apsw.IndexInfo) -> bool:
         """Takes every parameter; refuses a join order in which one is not known yet."""
+        self._host.statements.preparing()
         places = self._parameters(info)
         if any(not info.get_aConstraint_usable(index) for index in places.values()):
             return False

@@ -75,6 +75,8 @@ class StatementTracker:
         self._outside = Statement(0)
         self._count = 0
         self._quiet = 0
+        self._ended_idle: tuple[int, Statement] | None = None
+        self._prepared = False
         self.last = self._outside
         mask = apsw.SQLITE_TRACE_STMT | apsw.SQLITE_TRACE_PROFILE
         connection.trace_v2(mask, self._traced, id=self)
@@ -82,7 +84,20 @@ class StatementTracker:
     @property
     def current(self) -> Statement:
         """The statement that began last and has not ended; a nameless one between statements."""
+        if self._prepared or not self._active:
+            self._resume()
         return next(reversed(self._active.values()), self._outside)
+
+    @property
+    def writer(self) -> Statement:
+        """The statement that writes a row: as ``current``, but never one that only reads."""
+        if self.current.readonly:
+            self._resume()
+        return self.current
+
+    def preparing(self) -> None:
+        """SQLite plans a statement, perhaps one that has begun: see ``_resume``."""
+        self._prepared = self._ended_idle is not None
 
     @property
     def count(self) -> int:
@@ -109,7 +124,19 @@ class StatementTracker:
         elif not event["trigger"] and not self._quiet:
             self._began(event)
 
+    def _resume(self) -> None:
+        """Takes back the end of a statement that had done nothing yet.
+
+        After a schema change SQLite starts a prepared statement, reports that it ended, prepares it
+        anew and starts it again, which it does not report (``sqlite3_step``, tag-20220401a).
+        """
+        if self._ended_idle is not None:
+            identity, statement = self._ended_idle
+            self._active[identity] = self.last = statement
+        self._ended_idle, self._prepared = None, False
+
     def _began(self, event: dict[str, Any]) -> None:
+        self._ended_idle, self._prepared = None, False
         self._count += 1
         self.last = self._active[event["id"]] = Statement(
             self._count, event["sql"], event["readonly"], event["total_changes"]
@@ -121,6 +148,8 @@ class StatementTracker:
         statement = self._active.pop(event["id"], None)
         if statement is None:
             return
+        idle = not (statement.written or statement.requests or statement.effects)
+        self._ended_idle = (event["id"], statement) if idle else None
         changed = event["total_changes"] - statement.changes
         for other in self._active.values():
             other.nested += changed

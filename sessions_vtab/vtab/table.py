@@ -118,6 +118,7 @@ class SourceTable:
 
     def BestIndexObject(self, info: apsw.IndexInfo) -> bool:
         """Plans a scan; False refuses a combination in which something needed is not usable."""
+        self._host.statements.preparing()
         offer = read_offer(info, self._table, sets=self._host.sets)
         planned = plan_scan(
             offer,

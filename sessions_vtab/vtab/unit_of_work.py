@@ -185,7 +185,7 @@ class UnitOfWork:
             BudgetError: the statement writes more rows than ``max_writes``.
             SessionsError: the store refused the row.
         """
-        statement = self._host.statements.current
+        statement = self._host.statements.writer
         number = next(self._clock)
         wanted = self._host.capturing(statement.number)
         write = Write(number, statement.number, table, action, key, values, ignore, wanted)
@@ -199,7 +199,7 @@ class UnitOfWork:
 
     def unchanged(self, row: Row | None) -> None:
         """An UPDATE that changes nothing: counted and returned, not sent."""
-        statement = self._host.statements.current
+        statement = self._host.statements.writer
         statement.written += 1
         self._host.capture(statement.number, next(self._clock), row)
 

@@ -19,7 +19,7 @@ TABLES = {
         SESSIONS.extended(
             *session_columns("project", "location", "reasoning_engine"),
             *session_columns("is_irrelevant", "session_number"),
-            hidden=session_columns("ttl", "update_mask", "deleted"),
+            hidden=session_columns("ttl", "update_mask", "deleted", "page_size", "filter"),
         ),
         _CAPABILITY,
         "prod",

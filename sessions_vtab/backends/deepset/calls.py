@@ -149,6 +149,4 @@ def _of(workspace: str, what: str) -> str:
 
 
 def _session(session: SessionRef) -> str:
-    return path(
-        "api", "v1", "workspaces", session.workspace, "upload_sessions", session.session_id
-    )
+    return path("api", "v1", "workspaces", session.workspace, "upload_sessions", session.session_id)

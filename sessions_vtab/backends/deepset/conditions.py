@@ -14,7 +14,9 @@ __all__ = ["filter_text", "first_size", "name_part"]
 _GLOB = re.compile(r"\[\^?\]?[^\]]*\]|[*?\[]")
 _LIKE = re.compile(r"[%_A-Za-z]")
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_RESERVED = frozenset("and or not eq ne gt ge lt le in null true false".split())
+_RESERVED = frozenset(
+    ("and", "or", "not", "eq", "ne", "gt", "ge", "lt", "le", "in", "null", "true", "false")
+)
 
 
 def name_part(terms: Iterable[Predicate]) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
 
 from sessions_vtab.backends.deepset.settings import Settings
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.fetch import plain
+from sessions_vtab.spec.names import ids_of, resource_name
 from sessions_vtab.spec.predicate import Value
 
-__all__ = ["Scope", "SessionRef", "file_name_of", "session_file_name", "workspace_file_name"]
+__all__ = ["Scope", "SessionRef", "session_file_name", "session_of_file", "workspace_file_name"]
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
@@ -30,23 +30,22 @@ class SessionRef:
     @property
     def name(self) -> str:
         """Its full resource name."""
-        return f"workspaces/{_quoted(self.workspace)}/upload_sessions/{_quoted(self.session_id)}"
+        return resource_name(("workspaces", self.workspace), ("upload_sessions", self.session_id))
 
 
 def session_file_name(session: SessionRef, file_name: str) -> str:
     """Name of a file within an upload session, where no two have the same file name."""
-    return f"{session.name}/files/{_quoted(file_name)}"
+    return f"{session.name}/{resource_name(('files', file_name))}"
 
 
 def workspace_file_name(workspace: str, file_id: str) -> str:
     """Name of an ingested file."""
-    return f"workspaces/{_quoted(workspace)}/files/{_quoted(file_id)}"
+    return resource_name(("workspaces", workspace), ("files", file_id))
 
 
-def file_name_of(name: object) -> tuple[str, str]:
-    """A session's name and the file name in the name of one of its files; '' where there is none."""
-    session, _, file_name = str(name).rpartition("/files/")
-    return session, unquote(file_name)
+def session_of_file(name: object) -> str:
+    """The name of the session in the name of one of its files; '' where there is none."""
+    return str(name).rpartition("/files/")[0]
 
 
 class Scope:
@@ -83,13 +82,10 @@ class Scope:
 
     def named(self, name: Value) -> SessionRef | None:
         """The upload session of a full name; None if no session can have it."""
-        match str(name).split("/"):
-            case ["workspaces", workspace, "upload_sessions", session_id]:
-                found = SessionRef(unquote(workspace), unquote(session_id))
-            case _:
-                return None
-        if found.name != name or not _UUID.fullmatch(found.session_id):
+        ids = ids_of(name, "workspaces", "upload_sessions")
+        if ids is None or not _UUID.fullmatch(ids[1]):
             return None
+        found = SessionRef(*ids)
         self._allowed(found.workspace)
         return found
 
@@ -128,7 +124,3 @@ class Scope:
                 f" only {', '.join(allowed)}. Nothing was sent."
             )
         return workspace
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="")

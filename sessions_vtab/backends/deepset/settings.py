@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Self
-
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from sessions_vtab.errors import ConfigurationError, InvalidValueError
 from sessions_vtab.fetch import Auth, Bearer, Secret, Site, path
+from sessions_vtab.fetch.options import KeyOptions, validated
 from sessions_vtab.spec.source import Source
 
 __all__ = ["Settings", "site_of"]
@@ -45,22 +43,11 @@ _REMEDIES = {
 }
 
 
-class _Options(BaseModel):
+class _Options(KeyOptions):
     """The backend's own settings, as a URL or TOML has them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     base_url: str = _BASE_URL
     workspace: str | None = None
-    api_key_env: str | None = None
-    api_key_file: str | None = None
-
-    @model_validator(mode="after")
-    def _one_credential(self) -> Self:
-        if self.api_key_env and self.api_key_file:
-            msg = "api_key_env and api_key_file name two credentials; keep one"
-            raise ValueError(msg)
-        return self
 
 
 class Settings:
@@ -74,7 +61,7 @@ class Settings:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.options = _validated(source)
+        self.options = validated(source, _Options)
         self.workspace = _workspace(source, self.options)
 
 
@@ -85,37 +72,20 @@ def site_of(settings: Settings) -> Site:
         ConfigurationError: ``base_url`` is no URL.
         CredentialError: a named credential must not go there.
     """
-    named = bool(settings.options.api_key_env or settings.options.api_key_file)
     return Site.of(
         settings.source,
         _VERSION.sub("", settings.options.base_url),
         _credential(settings.options),
         provider=_PROVIDER,
-        named=named,
+        named=settings.options.secret is not None,
         remedies=_REMEDIES,
     )
 
 
 def _credential(options: _Options) -> Auth:
     """The named key, else the first of the SDK's variables that is set."""
-    if options.api_key_env or options.api_key_file:
-        return Bearer(Secret(options.api_key_env or "", options.api_key_file or ""))
     found = next((name for name in _KEYS if os.environ.get(name)), _KEYS[0])
-    return Bearer(Secret(variable=found))
-
-
-def _validated(source: Source) -> _Options:
-    try:
-        return _Options.model_validate(dict(source.options))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        what = f"{key}: " if key else ""
-        reason = {"extra_forbidden": "there is no such setting"}.get(first["type"], first["msg"])
-        known = ", ".join(_Options.model_fields)
-        raise ConfigurationError(
-            f"Source {source.name}: {what}{reason}. Settings of deepset: {known}."
-        ) from None
+    return Bearer(options.secret or Secret(variable=found))
 
 
 def _workspace(source: Source, options: _Options) -> str:

@@ -48,7 +48,7 @@ SELECT * FROM sessions WHERE labels->>'env' IN ('prod', ?);
 SELECT * FROM sessions WHERE labels->>'env' IS NULL;
 --> sessions: pushed labels->>'env' IS NULL
 SELECT * FROM sessions WHERE labels->>'env' IS NOT NULL;
---> sessions: offered labels->>'env' IS NOT NULL
+--> sessions: pushed labels->>'env' IS NOT NULL
 SELECT * FROM sessions WHERE labels->>'env' LIKE 'p%';
 --> sessions: pushed labels->>'env' LIKE ?1 ['p%']
 SELECT * FROM sessions WHERE labels->>'n' BETWEEN 1 AND 5;
@@ -86,3 +86,11 @@ SELECT * FROM sessions WHERE NOT deleted;
 --> sessions: pushed deleted = ?1 [0]
 SELECT * FROM sessions WHERE user_id;
 --> sessions: here user_id
+
+-- Parameter columns echo what WHERE gives them: no condition on rows.
+SELECT * FROM sessions WHERE page_size = 50 AND filter = 'user_id="a"';
+--> sessions: offered page_size = 50
+--> sessions: offered filter = 'user_id="a"'
+SELECT * FROM sessions WHERE page_size = 50 AND (page_size = 50 OR user_id = 'a');
+--> sessions: offered page_size = 50
+--> sessions: here (page_size = 50 OR user_id = 'a')

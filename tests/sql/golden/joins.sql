@@ -64,7 +64,7 @@ SELECT * FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id WHERE
 --> e: from s.session_id to session_id
 SELECT * FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id WHERE e.content->>'role' IS NOT NULL;
 --> s: everything
---> e: offered e.content->>'role' IS NOT NULL
+--> e: pushed content->>'role' IS NOT NULL
 --> e: from s.session_id to session_id
 SELECT * FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id WHERE NOT (e.author IS NOT NULL AND e.author = 'a');
 --> s: everything
@@ -94,10 +94,19 @@ SELECT * FROM sessions s JOIN native n ON n.id = s.session_id RIGHT JOIN events 
 
 -- USING and NATURAL: an unqualified column may be both.
 SELECT * FROM sessions s JOIN events e USING (session_id) WHERE NOT session_id = 'a';
---> s: everything
---> e: everything
+--> s: from e.session_id to session_id
+--> e: from s.session_id to session_id
 SELECT * FROM sessions s JOIN events e USING (session_id) WHERE NOT s.user_id = 'a';
 --> s: pushed user_id <> ?1 ['a']
+--> s: from e.session_id to session_id
+--> e: from s.session_id to session_id
+SELECT * FROM sessions s LEFT JOIN events e USING (session_id) WHERE NOT s.user_id = 'a';
+--> s: pushed user_id <> ?1 ['a']
+--> e: from s.session_id to session_id
+SELECT * FROM native n JOIN events e USING (session_id);
+--> e: everything
+SELECT * FROM sessions s FULL JOIN events e USING (session_id);
+--> s: everything
 --> e: everything
 SELECT * FROM sessions s NATURAL JOIN events e WHERE NOT user_id = 'a' AND NOT e.author = 'b';
 --> s: everything

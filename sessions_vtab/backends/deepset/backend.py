@@ -1,0 +1,102 @@
+"""The backend ``deepset``: upload sessions of deepset Cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Self
+
+from sessions_vtab.backends.deepset import calls
+from sessions_vtab.backends.deepset.files import Files, UploadSessionFiles
+from sessions_vtab.backends.deepset.names import Scope
+from sessions_vtab.backends.deepset.sessions import UploadSessions
+from sessions_vtab.backends.deepset.settings import Settings, site_of
+from sessions_vtab.backends.deepset.uploads import (
+    post_all,
+    stored_name,
+    target_for,
+    upload_calls,
+)
+from sessions_vtab.backends.deepset.wire import Target
+from sessions_vtab.backends.deepset.writing import Writer
+from sessions_vtab.fetch import Call, Client, lease, release, run_job
+from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.write import Outcome, Write
+
+__all__ = ["DeepsetBackend"]
+
+
+class DeepsetBackend(Backend):
+    """Upload sessions and files of the workspaces of one account.
+
+    Args:
+        settings: of the source.
+        client: sends; given back by ``close``.
+    """
+
+    name: ClassVar[str] = "deepset"
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._settings = settings
+        self._client = client
+        self._released = False
+        self._scope = Scope(settings)
+        # Only the answer that opens a session says where its files go: it lives as long as this.
+        self._targets: dict[str, Target] = {}
+        self._writer = Writer(client, self._scope, self._targets)
+        self.resources: Mapping[str, Resource] = {
+            "upload_sessions": UploadSessions(settings, client, self._targets),
+            "upload_session_files": UploadSessionFiles(settings, client),
+            "files": Files(settings, client),
+        }
+        self.routines: Mapping[str, Routine] = {
+            "close_upload_session": self._close_upload_session,
+            "upload_file": self._upload_file,
+        }
+
+    @classmethod
+    def open(cls, source: Source) -> Self:
+        """See ``Backend.open``."""
+        settings = Settings(source)
+        return cls(settings, lease(site_of(settings)))
+
+    def describe(self) -> str:
+        """See ``Backend.describe``."""
+        site = self._client.site
+        credential = site.credential_for(site.origin).describe()
+        return f"deepset workspace {self._settings.workspace} at {site.base_url} with {credential}"
+
+    def call_for(self, write: Write) -> Call:
+        """The call a write would make, for a dry run. Sends nothing.
+
+        Raises:
+            StatementError: what is wrong with a value, naming its column.
+        """
+        return self._writer.call_for(write)
+
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+        """See ``Backend.send``."""
+        return self._writer.send(writes, context)
+
+    def close(self) -> None:
+        """See ``Backend.close``."""
+        if not self._released:
+            self._released = True
+            release(self._client)
+
+    def _close_upload_session(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        session = self._scope.resolve(arguments["session"])
+        call = calls.close_session(session)
+        run_job(self._client, context, lambda line: line.send(call))
+        # The API answers with nothing.
+        yield session.name, session.session_id, "CLOSED", None
+
+    def _upload_file(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        where = f"{self._settings.source.name}.upload_file"
+        session = self._scope.resolve(arguments["session"])
+        target = target_for(session, arguments, self._targets, where)
+        posts = upload_calls(target, arguments, where)
+        run_job(self._client, context, lambda line: post_all(posts, session, line))
+        content = posts[-1].form.content if posts[-1].form else b""
+        yield session.name, stored_name(str(arguments["file_name"])), len(content), None

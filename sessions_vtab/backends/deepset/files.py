@@ -1,0 +1,147 @@
+"""Reading ``upload_session_files`` and ``files``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from sessions_vtab.backends.deepset import calls
+from sessions_vtab.backends.deepset.calls import FilePages, SessionPages
+from sessions_vtab.backends.deepset.conditions import filter_text, first_size, name_part
+from sessions_vtab.backends.deepset.names import Scope, SessionRef, session_of_file
+from sessions_vtab.backends.deepset.settings import Settings
+from sessions_vtab.backends.deepset.tables import (
+    FILES_CAPABILITY,
+    FILES_TABLE,
+    PAGE_CAP,
+    SESSION_FILES_CAPABILITY,
+    SESSION_FILES_TABLE,
+)
+from sessions_vtab.backends.deepset.wire import (
+    File,
+    SessionFile,
+    file_fields,
+    session_file_fields,
+    total_of,
+)
+from sessions_vtab.errors import InvalidValueError, SessionsError
+from sessions_vtab.fetch import Call, Client, Reader
+from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.scan import Counted, Page, Row, Scan
+
+__all__ = ["Files", "UploadSessionFiles"]
+
+_STATUSES = frozenset(("PENDING", "FAILED", "FINISHED"))
+
+
+class UploadSessionFiles(Resource):
+    """The table ``upload_session_files``."""
+
+    table = SESSION_FILES_TABLE
+    capability = SESSION_FILES_CAPABILITY
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._client = client
+        self._scope = Scope(settings)
+        self._where = f"{settings.source.name}.upload_session_files"
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """See ``Resource.scan``."""
+        make = RowMaker(self.table, session_file_fields, scan.columns)
+        pages = SessionPages(grows="page_size" not in scan.parameters)
+        requests = list(self._calls(scan))
+        sessions = {call.path: session for call, session in requests}
+        seen: set[tuple[SessionRef, object]] = set()
+        reader = Reader(self._client, context)
+        with closing(
+            reader.fan_out((call for call, _ in requests), pages, ordered=False, limit=scan.limit)
+        ) as replies:
+            for reply in replies:
+                session = sessions[reply.call.path]
+                rows = []
+                for item in reply.items():
+                    key = (session, item.get("name"))
+                    if key not in seen:
+                        seen.add(key)
+                        rows.append(make(item, SessionFile(reply.what, session)))
+                yield rows
+
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+        """See ``Resource.prefetch``."""
+        Reader(self._client, context).prefetch(
+            call for scan in scans for call in self._first_calls(scan)
+        )
+
+    def _first_calls(self, scan: Scan) -> Iterator[Call]:
+        try:
+            yield from (call for call, _ in self._calls(scan))
+        except SessionsError:
+            return  # The scan itself will say it.
+
+    def _calls(self, scan: Scan) -> Iterator[tuple[Call, SessionRef]]:
+        """One list for each session, or for each status that is asked for."""
+        size = first_size(scan.parameters, scan.limit, self._where)
+        given = scan.given("ingestion_status")
+        # A status that the service may know and we do not is looked for here.
+        known = given is not None and set(given) <= _STATUSES
+        statuses = [str(status) for status in given] if given is not None and known else [""]
+        for session in self._sessions(scan):
+            for status in statuses:
+                yield calls.list_session_files(session, size, status), session
+
+    def _sessions(self, scan: Scan) -> list[SessionRef]:
+        ids = scan.given("session_id") if scan.path.name == "list" else None
+        if ids is not None:
+            return self._scope.sessions(scan.given("workspace"), ids)
+        names = scan.given("session_name") or ()
+        if scan.path.name == "list by file":
+            names = tuple(session_of_file(name) for name in scan.given("name") or ())
+        found = (self._scope.named(name) for name in dict.fromkeys(names))
+        return [session for session in found if session is not None]
+
+
+class Files(Resource):
+    """The table ``files``."""
+
+    table = FILES_TABLE
+    capability = FILES_CAPABILITY
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._client = client
+        self._scope = Scope(settings)
+        self._where = f"{settings.source.name}.files"
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """See ``Resource.scan``."""
+        reader = Reader(self._client, context)
+        make = RowMaker(self.table, file_fields, scan.columns)
+        size = first_size(scan.parameters, scan.limit, self._where)
+        pages = FilePages(size if "page_size" in scan.parameters else PAGE_CAP)
+        text = self._filter(scan)
+        part = name_part(scan.where.terms)
+        workspaces = {
+            (call := calls.list_files(workspace, size, part, text)).path: (workspace, call)
+            for workspace in self._scope.workspaces(scan.given("workspace"))
+        }
+        only = scan.columns <= {"workspace", self.table.key}
+        counts = only and not scan.parameters and scan.limit is None and len(workspaces) == 1
+        requests = (call for _, call in workspaces.values())
+        with closing(reader.fan_out(requests, pages, ordered=False, limit=scan.limit)) as replies:
+            for number, reply in enumerate(replies):
+                workspace, _ = workspaces[reply.call.path]
+                rows = make.page(reply.items(), File(reply.what, workspace))
+                behind = total_of(reply) - len(rows) if counts and number == 0 else 0
+                yield self._counted(rows, workspace, behind) if behind > 0 else rows
+
+    def _filter(self, scan: Scan) -> str:
+        """The user's own filter, and ours."""
+        own = scan.parameters.get("filter")
+        if own is not None and not isinstance(own, str):
+            raise InvalidValueError(f"{self._where}.filter takes OData text.")
+        return " and ".join(filter(None, (own, filter_text(scan.where.terms))))
+
+    def _counted(self, rows: list[Row], workspace: str, behind: int) -> Page:
+        values = {"workspace": workspace}
+        known = tuple(values.get(name) for name in self.table.names)
+        return Counted(rows, [(known, behind)], frozenset((self.table.positions["workspace"],)))

@@ -1,0 +1,254 @@
+"""Reading ``upload_sessions``: by id, or by the lists of active and expired ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from sessions_vtab.backends.deepset import calls
+from sessions_vtab.backends.deepset.calls import SessionPages
+from sessions_vtab.backends.deepset.conditions import first_size
+from sessions_vtab.backends.deepset.names import Scope, SessionRef
+from sessions_vtab.backends.deepset.settings import Settings
+from sessions_vtab.backends.deepset.tables import PAGE_CAP, SESSIONS_CAPABILITY, SESSIONS_TABLE
+from sessions_vtab.backends.deepset.wire import (
+    DETAILED,
+    LISTED,
+    Session,
+    Target,
+    id_in,
+    session_fields,
+    total_of,
+)
+from sessions_vtab.errors import SessionsError
+from sessions_vtab.fetch import Call, Client, Item, Reader, Reply
+from sessions_vtab.fetch.rows import Frame, RowMaker
+from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Counted, Page, Row, Scan
+
+__all__ = ["UploadSessions"]
+
+_COUNTED = frozenset(("workspace", "is_expired"))
+"""Columns that a list's total says of all its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One list of a scan; two of a workspace have no row in common."""
+
+    workspace: str
+    expired: bool
+
+
+_Sessions: TypeAlias = list[tuple[Item, Session]]
+"""Rows of a list, {} for a session that is in none, and what else is known of each."""
+
+
+class UploadSessions(Resource):
+    """The table ``upload_sessions``.
+
+    Args:
+        settings: of the source.
+        client: sends.
+        targets: where files of the sessions go that this connection has opened, by name.
+    """
+
+    table = SESSIONS_TABLE
+    capability = SESSIONS_CAPABILITY
+
+    def __init__(self, settings: Settings, client: Client, targets: Mapping[str, Target]) -> None:
+        self._client = client
+        self._scope = Scope(settings)
+        self._targets = targets
+        self._where = f"{settings.source.name}.upload_sessions"
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """See ``Resource.scan``."""
+        reader = Reader(self._client, context)
+        make = RowMaker(self.table, session_fields, scan.columns)
+        if scan.path.name != "list":
+            return self._pages(self._found(self._wanted(scan), scan, reader), scan, make, reader)
+        lists = self._lists(scan)
+        if self._counts(scan):
+            return self._counted(lists, make, reader)
+        return self._pages(self._listed(lists, scan, reader), scan, make, reader)
+
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+        """See ``Resource.prefetch``."""
+        Reader(self._client, context).prefetch(
+            call for scan in scans for call in self._first_calls(scan)
+        )
+
+    def _first_calls(self, scan: Scan) -> Iterator[Call]:
+        try:
+            if scan.path.name != "list" and (not scan.columns & LISTED or scan.columns & DETAILED):
+                yield from map(calls.get_session, self._wanted(scan))
+        except SessionsError:
+            return  # The scan itself will say it.
+
+    # One by one
+
+    def _wanted(self, scan: Scan) -> list[SessionRef]:
+        names = scan.given("name")
+        if names is not None:
+            return [ref for name in names if (ref := self._scope.named(name)) is not None]
+        return self._scope.sessions(scan.given("workspace"), scan.given("session_id") or ())
+
+    def _found(self, wanted: list[SessionRef], scan: Scan, reader: Reader) -> Iterator[_Sessions]:
+        """Sessions by id: from the lists if columns are used that only those have."""
+        missing = dict.fromkeys(wanted)
+        if scan.columns & LISTED:
+            for workspace in dict.fromkeys(ref.workspace for ref in wanted):
+                yield from self._picked(workspace, missing, reader)
+        # Also what no list has: whether it exists is for the service to say.
+        if missing:
+            yield from self._got(list(missing), reader)
+
+    def _picked(
+        self, workspace: str, missing: dict[SessionRef, None], reader: Reader
+    ) -> Iterator[_Sessions]:
+        """Reads lists, the active one first, until every session of a workspace was seen."""
+        for one in (_List(workspace, expired=False), _List(workspace, expired=True)):
+            if all(ref.workspace != workspace for ref in missing):
+                return
+            call = calls.list_sessions(workspace, PAGE_CAP, expired=one.expired)
+            with closing(reader.pages(call, SessionPages())) as replies:
+                for reply in replies:
+                    picked = [pair for pair in _rows(reply, one) if pair[1].ref in missing]
+                    for _, session in picked:
+                        del missing[session.ref]
+                    yield picked
+                    if all(ref.workspace != workspace for ref in missing):
+                        break
+
+    def _got(self, wanted: Sequence[SessionRef], reader: Reader) -> Iterator[_Sessions]:
+        by_path = {(call := calls.get_session(ref)).path: (ref, call) for ref in wanted}
+        with closing(reader.gather(call for _, call in by_path.values())) as replies:
+            for reply in replies:
+                if not reply.missing:
+                    ref, _ = by_path[reply.call.path]
+                    yield [({}, Session(reply.what, ref, reply.object()))]
+
+    # Lists
+
+    def _lists(self, scan: Scan) -> list[_List]:
+        """The lists that can hold rows that match."""
+        kinds = {False, True}
+        expired = scan.given("is_expired")
+        if expired is not None:
+            kinds &= {bool(value) for value in expired if value in (0, 1)}
+        statuses = scan.given("status")
+        if statuses is not None and set(statuses) <= {"OPEN", "CLOSED", "EXPIRED"}:
+            kinds &= {status == "EXPIRED" for status in statuses}
+        workspaces = self._scope.workspaces(scan.given("workspace"))
+        return [_List(workspace, kind) for workspace in workspaces for kind in sorted(kinds)]
+
+    def _listed(self, lists: Sequence[_List], scan: Scan, reader: Reader) -> Iterator[_Sessions]:
+        """The rows of the lists; one that is met again (lists move while they are read) once."""
+        size = first_size(scan.parameters, scan.limit, self._where)
+        pages = SessionPages(grows="page_size" not in scan.parameters)
+        by_key = {_key(call := _call(one, size)): (one, call) for one in lists}
+        statuses = scan.given("status")
+        seen: set[SessionRef] = set()
+        requests = (call for _, call in by_key.values())
+        with closing(reader.fan_out(requests, pages, ordered=False, limit=scan.limit)) as replies:
+            for reply in replies:
+                fresh = _fresh(_rows(reply, by_key[_key(reply.call)][0]), seen)
+                # Others would be dropped by SQLite, after a request for each of them.
+                yield [(item, one) for item, one in fresh if _may_have(item, statuses)]
+
+    def _counts(self, scan: Scan) -> bool:
+        only = scan.columns <= _COUNTED | {self.table.key}
+        return only and not scan.parameters and scan.limit is None
+
+    def _counted(
+        self, lists: Sequence[_List], make: RowMaker[Session], reader: Reader
+    ) -> Iterator[Page]:
+        """The first page of each list, how many come behind, and then those."""
+        by_key = {_key(call := _call(one, PAGE_CAP)): (one, call) for one in lists}
+        with closing(reader.gather(call for _, call in by_key.values())) as gathered:
+            replies = [(by_key[_key(reply.call)][0], reply) for reply in gathered]
+        seen: set[SessionRef] = set()
+        rows: list[Row] = []
+        behind: list[tuple[Row, int]] = []
+        for one, reply in replies:
+            rows += [make(*pair) for pair in _fresh(_rows(reply, one), seen)]
+            behind.append((self._known(one), max(0, total_of(reply) - len(reply.items()))))
+        yield Counted(rows, behind, frozenset(self.table.positions[name] for name in _COUNTED))
+        for one, reply in replies:
+            following = SessionPages().following(reply)
+            if following is not None:
+                with closing(reader.pages(following, SessionPages())) as rest:
+                    for page in rest:
+                        yield [make(*pair) for pair in _fresh(_rows(page, one), seen)]
+
+    def _known(self, one: _List) -> Row:
+        values = {"workspace": one.workspace, "is_expired": int(one.expired)}
+        return tuple(values.get(name) for name in self.table.names)
+
+    # Rows
+
+    def _pages(
+        self,
+        found: Iterator[_Sessions],
+        scan: Scan,
+        make: RowMaker[Session],
+        reader: Reader,
+    ) -> Iterator[Page]:
+        """The rows of sessions, completed by a request for each where a column needs that."""
+        try:
+            for sessions in found:
+                known = [
+                    (item, replace(one, target=self._targets.get(one.ref.name)))
+                    for item, one in sessions
+                ]
+                if scan.columns & DETAILED:
+                    yield from self._detailed(known, make, reader)
+                else:
+                    yield [make(*pair) for pair in known]
+        finally:
+            close = getattr(found, "close", None)
+            if close is not None:
+                close()
+
+    def _detailed(
+        self, sessions: _Sessions, make: RowMaker[Session], reader: Reader
+    ) -> Iterator[Page]:
+        requests = (calls.get_session(session.ref) for _, session in sessions)
+        with closing(reader.gather(requests)) as replies:
+            for (item, session), reply in zip(sessions, replies, strict=False):
+                yield [make(item, replace(session, detail=reply.object()))]
+
+
+def _call(one: _List, size: int) -> Call:
+    return calls.list_sessions(one.workspace, size, expired=one.expired)
+
+
+def _key(call: Call) -> tuple[str, object]:
+    """What tells the lists of a scan apart."""
+    return call.path, call.parameter("is_expired")
+
+
+def _rows(reply: Reply, one: _List) -> _Sessions:
+    frame = Frame(reply.what)
+    return [
+        (item, Session(reply.what, SessionRef(one.workspace, session_id), expired=one.expired))
+        for item in reply.items()
+        if (session_id := id_in(item, "session_id", frame))
+    ]
+
+
+def _fresh(sessions: _Sessions, seen: set[SessionRef]) -> _Sessions:
+    fresh = []
+    for item, session in sessions:
+        if session.ref not in seen:
+            seen.add(session.ref)
+            fresh.append((item, session))
+    return fresh
+
+
+def _may_have(item: Item, statuses: tuple[Value, ...] | None) -> bool:
+    return statuses is None or item.get("status") in statuses

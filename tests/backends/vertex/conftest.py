@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sessions_vtab.backends.vertex import VertexBackend
+from sessions_vtab.backends.vertex.settings import Settings, site_of
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.settings import Settings as EmulatorSettings
+from sessions_vtab.errors import BudgetError
+from sessions_vtab.fetch import Client, Clock
+from sessions_vtab.spec import times
+from sessions_vtab.spec.predicate import AllOf
+from sessions_vtab.spec.scan import Scan
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.write import Action, Write
+
+LOCATION = "demo/us-central1/42"
+
+
+class FakeContext:
+    """A statement without SQLite."""
+
+    def __init__(self, budget: int = 1_000_000) -> None:
+        self.statement = 1
+        self.memory: dict[object, object] = {}
+        self.requests: list[dict[str, Any]] = []
+        self.left = budget
+        self.stop = False
+
+    def interrupted(self) -> bool:
+        return self.stop
+
+    def spend(self, requests: int = 1) -> None:
+        if self.left < requests:
+            raise BudgetError("max_requests")
+        self.left -= requests
+
+    def record(self, request: dict[str, Any]) -> None:
+        self.requests.append(request)
+
+
+class QuickClock(Clock):
+    """Waits a hundredth of what is asked for."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def wait(self, stop: Any, seconds: float) -> bool:
+        self.waits.append(seconds)
+        return stop.wait(seconds / 100)
+
+
+class Vertex:
+    """One source over the emulator, spoken to through the contract of backends."""
+
+    def __init__(self, emulator: Running, **source: Any) -> None:
+        options = {"base_url": emulator.url, **source.pop("options", {})}
+        self.settings = Settings(Source("prod", "vertex", **{"location": LOCATION, **source}, options=options))
+        self.clock = QuickClock()
+        self.client = Client(site_of(self.settings), clock=self.clock)
+        self.backend = VertexBackend(self.settings, self.client)
+        self.control = emulator.control
+        self.context = FakeContext()
+
+    def path(self, table: str, name: str) -> Any:
+        paths = self.backend.resources[table].capability.paths
+        return next(path for path in paths if path.name == name)
+
+    def scan_of(self, table: str, path: str, *where: Any, **rest: Any) -> Scan:
+        columns = rest.pop("columns", self.names(table))
+        return Scan(self.path(table, path), AllOf(where), columns=frozenset(columns), **rest)
+
+    def names(self, table: str) -> tuple[str, ...]:
+        names = self.backend.resources[table].table.names
+        return tuple(name for name in names if name != "next_page_token")
+
+    def pages(self, table: str, path: str, *where: Any, **rest: Any) -> Iterator[Any]:
+        self.context = FakeContext()
+        scan = self.scan_of(table, path, *where, **rest)
+        return self.backend.resources[table].scan(scan, self.context)
+
+    def rows(self, table: str, path: str, *where: Any, **rest: Any) -> list[SimpleNamespace]:
+        """Rows by column name; each must come once."""
+        found = [row for page in self.pages(table, path, *where, **rest) for row in page]
+        return self.as_objects(table, found)
+
+    def as_objects(self, table: str, rows: Any) -> list[SimpleNamespace]:
+        names = self.backend.resources[table].table.names
+        return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def write(self, table: str, action: str, key: str | None = None, **values: Any) -> Write:
+        self._number = getattr(self, "_number", 0) + 1
+        ignore, returning = values.pop("ignore", False), values.pop("returning", True)
+        return Write(self._number, 1, table, Action(action), key, values, ignore, returning)
+
+    def send(self, *writes: Write) -> list[Any]:
+        self.context = FakeContext()
+        outcomes = {outcome.write.number: outcome for outcome in self.backend.send(writes, self.context)}
+        assert outcomes.keys() == {write.number for write in writes}
+        return [outcomes[write.number] for write in writes]
+
+    def insert(self, table: str, **values: Any) -> Any:
+        return self.send(self.write(table, "insert", **values))[0]
+
+    def call(self, function: str, **arguments: Any) -> list[tuple[Any, ...]]:
+        self.context = FakeContext()
+        return list(self.backend.routines[function](arguments, self.context))
+
+    def requests(self, method: str | None = None, contains: str = "") -> list[dict[str, Any]]:
+        """What the emulator was asked, by its own log."""
+        return self.control.requests(method, contains)
+
+    def filters(self) -> list[str]:
+        return [entry["query"].get("filter", "") for entry in self.requests()]
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Running]:
+    settings = EmulatorSettings(seed=1, sessions=320, events=3000)
+    with running(settings) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def strict_emulator() -> Iterator[Running]:
+    settings = EmulatorSettings(seed=1, sessions=320, events=3000, strict_filters=True)
+    with running(settings) as started:
+        yield started
+
+
+@pytest.fixture
+def sources(request: pytest.FixtureRequest) -> Iterator[Callable[..., Vertex]]:
+    """Makes sources over an emulator with fresh data and an empty log."""
+    made: list[Vertex] = []
+
+    def make(strict: bool = False, **source: Any) -> Vertex:
+        emulator = request.getfixturevalue("strict_emulator" if strict else "emulator")
+        if not made:
+            emulator.control.reset()
+        emulator.control.reset_log()
+        made.append(Vertex(emulator, **source))
+        return made[-1]
+
+    yield make
+    for vertex in made:
+        vertex.client.close()
+        vertex.control.clear_faults()
+
+
+@pytest.fixture
+def vertex(sources: Callable[..., Vertex]) -> Vertex:
+    return sources()
+
+
+@pytest.fixture
+def one_engine() -> Iterator[Vertex]:
+    """A service that has no other engine."""
+    with running(EmulatorSettings(engines=("42",))) as started:
+        vertex = Vertex(started)
+        yield vertex
+        vertex.client.close()
+
+
+@pytest.fixture
+def now() -> Callable[[], str]:
+    return lambda: times.to_text(times.now())
+
+
+def settings_of(location: str = LOCATION, **options: Any) -> Settings:
+    return Settings(Source("prod", "vertex", location, options))
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., Settings]:
+    return settings_of
+
+
+@pytest.fixture
+def as_mapping() -> Callable[[Any], Mapping[str, Any]]:
+    return vars

@@ -1,0 +1,220 @@
+"""Threads, sockets and proxies, with real connections."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from sessions_vtab.errors import SessionsError, UnavailableError
+from sessions_vtab.fetch import Call, Client, Reader, Site, TokenPages, lease, release
+from sessions_vtab.fetch.routes import open_routes
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.paths.append(self.path)
+        behaviour = getattr(self, self.path.strip("/").split("?")[0].split("/")[0], self.fine)
+        behaviour()
+
+    def answer(self, body=b"{}", length=None, **headers):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def fine(self):
+        self.answer()
+
+    def cookie(self):
+        self.server.cookies.append(self.headers.get("Cookie"))
+        self.answer(Set_Cookie="id=1; Path=/")
+
+    def hang(self):
+        self.server.release.wait(20)
+        self.answer()
+
+    def cut(self):
+        cut = len(self.server.paths) < 3
+        self.answer(b'{"rows": [{"n": 1}]}', length=500 if cut else None)
+        if cut:
+            self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def serving():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.paths, server.cookies, server.release = [], [], threading.Event()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server, f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.release.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def ours():
+    return [t for t in threading.enumerate() if t.name.startswith("sessions_vtab-")]
+
+
+def open_files():
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+def server():
+    with serving() as running:
+        yield running
+
+
+def lists(count, place="l"):
+    return [Call("GET", f"/{place}/{n}", items="rows", listing=True) for n in range(count)]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors in /proc")
+def test_close_leaves_no_thread_and_no_socket(server, context):
+    _, url = server
+    before = open_files()
+    client = Client(Site("prod", url))
+    list(Reader(client, context).fan_out(lists(40), TokenPages(), ordered=False))
+    assert len(ours()) == 16
+    assert open_files() > before
+    client.close()
+    client.close()
+    assert ours() == []
+    time.sleep(0.05)
+    assert open_files() <= before + 16  # The test server's own ends go when it notices.
+
+
+def test_connections_are_reused(server, context):
+    with closing(Client(Site("prod", server[1], concurrency=1))) as client:
+        for call in lists(20):
+            Reader(client, context).get(call)
+        assert len(client._sockets) == 1
+
+
+def test_close_ends_threads_that_wait_for_an_answer(server, context):
+    client = Client(Site("prod", server[1]))
+    flights = [Reader(client, context).start(call) for call in lists(3, "hang")]
+    while len(server[0].paths) < 3:
+        time.sleep(0.01)
+    started = time.monotonic()
+    client.close()
+    assert time.monotonic() - started < 2
+    assert ours() == []
+    for flight in flights:
+        with pytest.raises(SessionsError):
+            flight.future.result(0)
+
+
+def test_a_connection_dropped_in_mid_answer_is_asked_again(server, context):
+    with closing(Client(Site("prod", server[1]))) as client:
+        reply = Reader(client, context).get(lists(1, "cut")[0])
+        assert reply.items() == [{"n": 1}]
+    assert len(server[0].paths) == 3
+    assert [row["status"] for row in context.requests] == [None, None, 200]
+
+
+def test_a_timeout_is_ours_to_set(server, context):
+    with closing(Client(Site("prod", server[1], timeout=0.05))) as client:
+        with pytest.raises(UnavailableError, match="no answer in time"):
+            Reader(client, context).get(lists(1, "hang")[0])
+    assert len(server[0].paths) == 5
+
+
+def test_a_refused_connection_says_what_to_check(context, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with closing(Client(Site("prod", url))) as client:
+            monkeypatch.setattr(client.clock, "wait", lambda *_: False)
+            with pytest.raises(UnavailableError, match="base_url right"):
+                Reader(client, context).get(Call("GET", "/a"))
+
+
+def test_cookies_are_not_kept(server, context):
+    with closing(Client(Site("prod", server[1], concurrency=1))) as client:
+        for n in range(2):
+            Reader(client, context).get(Call("GET", f"/cookie/{n}"))
+    assert server[0].cookies == [None, None]
+
+
+def test_netrc_is_not_read(server, context, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login ann password hunter2\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    got = []
+    monkeypatch.setattr(Handler, "fine", lambda self: (got.append(self.headers), self.answer())[1])
+    with closing(Client(Site("prod", server[1]))) as client:
+        Reader(client, context).get(Call("GET", "/a"))
+    assert got[0].get("Authorization") is None
+
+
+@pytest.fixture
+def proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("HTTP_PROXY", "proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "internal.example,.corp.example")
+
+
+@pytest.mark.parametrize(
+    ("url", "proxied"),
+    [
+        ("https://us-central1-aiplatform.googleapis.com/v1", True),
+        ("http://example.com/", True),
+        ("http://127.0.0.1:8787/v1", False),
+        ("http://localhost:8787/v1", False),
+        ("http://[::1]:8787/v1", False),
+        ("https://internal.example/", False),
+        ("https://a.corp.example/", False),
+        ("https://notinternal.example/", True),
+    ],
+)
+def test_the_environment_s_proxies_are_used_except_for_loopback(proxies, url, proxied):
+    with closing(open_routes(2)) as routes:
+        chosen = routes.transport_for(httpx.URL(url))
+        assert (chosen in routes._proxied.values()) is proxied
+
+
+def test_loopback_works_behind_a_dead_proxy(proxies, server, context):
+    with closing(Client(Site("prod", server[1]))) as client:
+        assert Reader(client, context).get(Call("GET", "/a")).status == 200
+
+
+def test_equal_sites_share_one_client_until_the_last_lease_ends(server, context):
+    site = Site("prod", server[1])
+    first, second = lease(site), lease(Site("prod", server[1]))
+    other = lease(Site("prod", server[1], timeout=5))
+    assert first is second is not other
+    Reader(first, context).get(Call("GET", "/a"))
+    release(first)
+    assert Reader(second, context).get(Call("GET", "/b")).status == 200
+    release(second)
+    release(other)
+    assert ours() == []
+    again = lease(site)
+    assert again is not first
+    release(again)

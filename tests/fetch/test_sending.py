@@ -1,0 +1,210 @@
+"""How writes are sent: in order within a lane, side by side across lanes, an outcome for each."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import httpx
+import pytest
+
+from sessions_vtab.errors import (
+    BudgetError,
+    ConflictError,
+    InvalidValueError,
+    RefusedError,
+    ThrottledError,
+    TransientError,
+    UnknownOutcomeError,
+)
+from sessions_vtab.fetch import Answer, Call, Line, deliver, finish_operation, run_job
+from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+
+
+def row(number, lane=None, ignore=False):
+    return Write(number, 1, "t", Action.INSERT, lane, {"n": number}, ignore)
+
+
+def perform(write, line):
+    reply = line.send(Call("POST", "/rows", json={"n": write.values["n"]}, kind="write"))
+    return Outcome(write, OutcomeState.SENT, http_status=reply.status)
+
+
+def send(client, context, writes, how=perform):
+    return list(deliver(client, writes, context, lambda write: write.key, how))
+
+
+def states(outcomes):
+    return {outcome.write.number: outcome.state.value for outcome in outcomes}
+
+
+class Sink:
+    """Notes what arrives; answers by number."""
+
+    def __init__(self, answer=lambda n: httpx.Response(200, json={}), delay=0.0):
+        self.answer, self.delay = answer, delay
+        self.got, self.lock = [], threading.Lock()
+        self.flying = self.most = 0
+
+    def __call__(self, request):
+        import json
+
+        number = json.loads(request.content)["n"]
+        with self.lock:
+            self.got.append(number)
+            self.flying += 1
+            self.most = max(self.most, self.flying)
+        time.sleep(self.delay)
+        with self.lock:
+            self.flying -= 1
+        return self.answer(number)
+
+
+def test_every_write_has_one_outcome(client_for, context):
+    sink = Sink()
+    outcomes = send(client_for(sink), context, [row(n) for n in range(40)])
+    assert states(outcomes) == dict.fromkeys(range(40), "sent")
+    assert sorted(sink.got) == list(range(40))
+    assert all(outcome.elapsed_ms is not None for outcome in outcomes)
+
+
+def test_a_lane_keeps_its_order(client_for, context):
+    sink = Sink(delay=0.001)
+    send(client_for(sink, real_time=True), context, [row(n, f"s{n % 5}") for n in range(50)])
+    for lane in range(5):
+        assert [n for n in sink.got if n % 5 == lane] == list(range(lane, 50, 5))
+
+
+def test_lanes_run_side_by_side_and_the_longest_goes_first(client_for, context):
+    """1 000 rows of 50 lanes take little more than 1 000 / 16 rounds."""
+    sink = Sink(delay=0.02)
+    client = client_for(sink, real_time=True)
+    writes = [row(n, f"s{n % 50}") for n in range(1000)]
+    started = time.monotonic()
+    send(client, context, writes)
+    assert sink.most == 16
+    assert time.monotonic() - started < 1.5 * 0.02 * 1000 / 16
+
+
+def test_what_follows_a_failed_row_of_its_lane_is_not_sent(client_for, context):
+    sink = Sink(lambda n: httpx.Response(400 if n == 2 else 200, json={}))
+    writes = [row(0, "a"), row(1, "b"), row(2, "a"), row(3, "a"), row(4, "b")]
+    outcomes = send(client_for(sink), context, writes)
+    assert states(outcomes) == {0: "sent", 1: "sent", 2: "failed", 3: "not sent", 4: "sent"}
+    failed = next(outcome for outcome in outcomes if outcome.write.number == 2)
+    assert isinstance(failed.error, RefusedError)
+    assert failed.http_status == 400
+    assert 3 not in sink.got
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (InvalidValueError("bad"), "not sent"),
+        (BudgetError("used up"), "not sent"),
+        (UnknownOutcomeError("?"), "unknown"),
+    ],
+)
+def test_errors_become_outcomes(client_for, context, error, state):
+    def fail(write, line):
+        raise error
+
+    (outcome,) = send(client_for(Sink()), context, [row(1)], fail)
+    assert outcome.state.value == state
+    assert outcome.error is error
+
+
+def test_a_row_that_exists_is_skipped_if_the_statement_says_so(client_for, context):
+    client = client_for(
+        Sink(lambda _: httpx.Response(400, json={"message": "already exists"})),
+        meanings=((Answer(400, "already exists"), ConflictError),),
+    )
+    outcomes = send(client, context, [row(1, ignore=True), row(2)])
+    assert states(outcomes) == {1: "skipped", 2: "failed"}
+
+
+def test_an_interrupt_leaves_what_is_not_sent_unsent_and_says_so(client_for, context):
+    sink = Sink(delay=0.1)
+    client = client_for(sink, real_time=True, concurrency=2)
+    threading.Timer(0.15, lambda: setattr(context, "stop", True)).start()
+    outcomes = send(client, context, [row(n) for n in range(60)])
+    sent = [number for number, state in states(outcomes).items() if state == "sent"]
+    assert sorted(sink.got) == sorted(sent)
+    assert len(outcomes) == 60
+    assert set(states(outcomes).values()) == {"sent", "not sent"}
+
+
+def test_a_job_runs_in_the_pool_and_its_error_comes_back(client_for, context):
+    names = []
+
+    def job(line):
+        names.append(threading.current_thread().name)
+        raise RefusedError("no")
+
+    with pytest.raises(RefusedError, match="no"):
+        run_job(client_for(Sink()), context, job)
+    assert names[0].startswith("sessions_vtab-prod")
+
+
+def test_an_interrupted_job_that_cannot_be_stopped_has_an_unknown_outcome(
+    client_for, context, monkeypatch
+):
+    monkeypatch.setattr("sessions_vtab.fetch.sending._GRACE", 0.1)
+    client = client_for(Sink(delay=0.5), real_time=True)
+    context.stop = True
+    with pytest.raises(UnknownOutcomeError, match="interrupted"):
+        run_job(client, context, lambda line: perform(row(1), line))
+
+
+# Operations
+
+
+def operation(line_for, *answers):
+    left = list(answers)
+    line = line_for(lambda _: httpx.Response(200, json=left.pop(0) if len(left) > 1 else left[0]))
+    started = line.send(Call("POST", "/start", json={}))
+    return finish_operation(line, started, lambda op: Call("GET", f"/{op['name']}"))
+
+
+def test_an_operation_that_is_done_is_not_asked_about(line_for, clock, context):
+    done = {"name": "operations/1", "done": True, "response": {"a": 1}}
+    assert operation(line_for, done) == done
+    assert len(context.requests) == 1
+
+
+def test_an_operation_is_asked_about_ever_more_seldom(line_for, clock):
+    waiting, done = {"name": "operations/1"}, {"name": "operations/1", "done": True}
+    operation(line_for, *[waiting] * 9, done)
+    assert clock.waits == [0.5, 0.75, 1.125, 1.688, 2.531, 3.797, 5, 5, 5]
+
+
+def test_an_operation_that_never_ends_has_an_unknown_outcome(line_for, clock):
+    with pytest.raises(UnknownOutcomeError, match=r"prod: the operation operations/1 has not ended"):
+        operation(line_for, {"name": "operations/1"})
+    assert 120 <= sum(clock.waits) < 130
+
+
+def test_an_operation_that_cannot_be_followed_has_an_unknown_outcome(line_for):
+    statuses = iter([200, *[503] * 9])
+    line = line_for(lambda _: httpx.Response(next(statuses), json={"name": "operations/1"}))
+    started = line.send(Call("POST", "/start", json={}))
+    with pytest.raises(UnknownOutcomeError, match="could not be followed"):
+        finish_operation(line, started, lambda op: Call("GET", f"/{op['name']}"))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(3, RefusedError), (6, ConflictError), (8, ThrottledError)]
+)
+def test_an_operation_s_error_is_ours(line_for, code, kind):
+    failed = {"name": "o", "done": True, "error": {"code": code, "message": "It\x07broke"}}
+    with pytest.raises(kind, match=r"ended in an error \(code \d\): It\\x07broke"):
+        operation(line_for, failed)
+
+
+def test_a_stopped_line_sends_nothing(client_for, context):
+    stop = threading.Event()
+    stop.set()
+    sink = Sink()
+    with pytest.raises(TransientError, match="interrupted"):
+        Line(client_for(sink), context, stop).send(Call("POST", json={"n": 1}))
+    assert sink.got == []
