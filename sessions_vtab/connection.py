@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import apsw
 
 from sessions_vtab import registry
 from sessions_vtab.config import Configuration, SourceLike, load
 from sessions_vtab.cursor import Cursor, Door
+from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.write import Request
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
 
@@ -63,6 +66,30 @@ class Connection(apsw.Connection):
     def statement_requests(self) -> int:
         """HTTP requests that the last text given to ``execute`` has made so far."""
         return self._host.requests - self._door.requests_before
+
+    def preview(self, query: str, bindings: Any = None) -> list[tuple[str, Request]]:
+        """The requests that a query would begin with, without sending any.
+
+        Args:
+            query: one SELECT. The inner sides of its joins are not reached: their keys are not
+                known before the outer side is read.
+            bindings: as for ``execute``.
+
+        Returns:
+            ``source.table`` and request, in the order SQLite reads the tables.
+
+        Raises:
+            UnsupportedError: the statement is no query; ``dry_run`` shows what a write sends.
+        """
+        if not self._door.reads(query):
+            raise UnsupportedError("Only a query is previewed; dry_run shows what a write sends.")
+        shown: list[tuple[str, Request]] = []
+        self._host.explaining = shown
+        try:
+            self.execute(query, bindings).fetchall()
+        finally:
+            self._host.explaining = None
+        return shown
 
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""

@@ -80,6 +80,11 @@ class Door:
         """How many statements have begun on the connection."""
         return self._host.statements.count
 
+    def reads(self, text: str) -> bool:
+        """Whether a text is one query."""
+        statements = self.read(text).statements
+        return len(statements) == 1 and statements[0].heading.reads
+
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""
         self.requests_before = self._host.requests

@@ -71,6 +71,11 @@ class Resource(ABC):
             SessionsError: naming source, table, call and remedy.
         """
 
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """The requests a read begins with, without sending any; none where reading costs none."""
+        method, _, where = scan.path.call.partition(" ")
+        return (Request(method, where),) if self.capability.costly else ()
+
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:  # noqa: B027
         """Starts reads that will probably be asked for soon, without waiting for them.
 

@@ -13,7 +13,9 @@ def resource_name(*pairs: tuple[str, str]) -> str:
     Args:
         pairs: collection and id, outermost first. An id may be any text, also an empty one.
     """
-    return "/".join(f"{collection}/{quote(identifier, safe='')}" for collection, identifier in pairs)
+    return "/".join(
+        f"{collection}/{quote(identifier, safe='')}" for collection, identifier in pairs
+    )
 
 
 def ids_of(name: object, *collections: str) -> tuple[str, ...] | None:

@@ -76,6 +76,8 @@ class ScanCursor:
         self._table.require_sent()
         plan = self._table.plans[words]
         scan = bind(plan, arguments)
+        if self._table.explained(scan):
+            scan = None
         if plan.told and self._memo is not None:
             self._hear(plan, arguments)
         self._pages = iter(()) if scan is None else self._read(plan, scan, words, arguments)

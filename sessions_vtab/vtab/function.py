@@ -93,6 +93,11 @@ class FunctionTable:
 
     Destroy = Disconnect
 
+    @property
+    def explained(self) -> bool:
+        """Whether the statement is only explained: then nothing is run."""
+        return self._host.explaining is not None
+
     def call(self, names: list[str], values: Sequence[Value]) -> list[Row]:
         """Runs the function once: result columns followed by the arguments as they were given."""
         function, where = self._function, f"{self._source.name}.{self._function.name}"
@@ -200,7 +205,7 @@ class FunctionCursor:
         """Runs the function with the arguments of one row."""
         self._table.require_shape()
         names = words.split(",") if words else []
-        self._rows = iter(self._table.call(names, arguments))
+        self._rows = iter(() if self._table.explained else self._table.call(names, arguments))
         self.Next()
 
     def Eof(self) -> bool:

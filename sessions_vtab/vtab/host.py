@@ -15,6 +15,7 @@ from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
@@ -58,6 +59,7 @@ class Host:
         cursors: open cursors over costly tables, in the order they were opened.
         budget: limits the user set for this connection.
         dry_run: writes are shown and not sent.
+        explaining: set while reads are shown and not made: table and request of each.
         previewed: what they would have sent, as rows of ``dry_run``.
         requests: HTTP requests made so far.
         accepted: texts of statements whose use of an effect function the front door settled.
@@ -79,6 +81,7 @@ class Host:
         self.read_only = read_only
         self.dry_run = dry_run
         self.previewed: list[Row] = []
+        self.explaining: list[tuple[str, Request]] | None = None
         self.logs = Logs()
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, FrontPlan] = {}

@@ -190,6 +190,15 @@ class SourceTable:
             scan = replace(scan, columns=frozenset(self._table.names))
         return self.resource.scan(scan, self._context())
 
+    def explained(self, scan: Scan | None) -> bool:
+        """In an explanation: shows what a read would send; then nothing is to be read."""
+        shown = self._host.explaining
+        if shown is None:
+            return False
+        if scan is not None:
+            shown += [(self.title, request) for request in self.resource.preview(scan)]
+        return True
+
     def require_sent(self) -> None:
         """Raises QueuedWritesError if rows of earlier statements are not sent yet."""
         if self._participant.store is None:

@@ -115,6 +115,7 @@ class LocalBackend(Backend):
         try:
             if write.table != "events":
                 store.flush()
+                store.touched.forget()
             outcome = action(store, write)
         except apsw.Error as error:
             raise store.failure(error) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.spec.values import dump_json
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 __all__ = ["read_content", "require_object"]
 
@@ -31,7 +32,7 @@ def read_content(value: str, author: str, where: str) -> tuple[str, str | None]:
                 f" ({error}). Nothing was written."
             ) from None
     role = "user" if author == "user" else "model"
-    return dump_json({"role": role, "parts": [{"text": value}]}), value
+    return f'{{"role":"{role}","parts":[{{"text":{_encode(value)}}}]}}', value
 
 
 def require_object(value: str, where: str) -> str:

@@ -13,7 +13,8 @@ from sessions_vtab.backends.local.errors import is_taken
 from sessions_vtab.backends.local.lookup import refuse_session, session_of
 from sessions_vtab.backends.local.names import check_id, last_segment, quoted
 from sessions_vtab.backends.local.state import delta_of, merge_delta
-from sessions_vtab.backends.local.store import Store, Touched
+from sessions_vtab.backends.local.store import Store
+from sessions_vtab.backends.local.touched import Touched
 from sessions_vtab.errors import ConflictError, InvalidValueError, MissingParameterError
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
@@ -27,9 +28,6 @@ _INSERT: Final = """
 INSERT INTO events(name, session_id, event_id, timestamp, author, content, text, invocation_id,
     actions, error_code, error_message, event_metadata, raw_event)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-
-# Sessions that are remembered between events of one transaction.
-_REMEMBERED: Final = 10_000
 
 
 def insert(store: Store, write: Write) -> Outcome:
@@ -83,10 +81,13 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
     )
     session = _session(store, session_id, now)
     if event_id is None:
-        event_id = _numbered(store, session, session_id, body)
+        number = _numbered(store, session, session_id, body)
+        event_id = str(number)
+        session = session._replace(last_event=number, update_time=now)
     else:
         _given(store, session, session_id, event_id, body)
-    session.update_time = now
+        session = session._replace(update_time=now)
+    store.touched.put(session_id, session)
     if delta:
         merge_delta(store, session_id, delta)
     name = f"{session.name}/events/{quoted(event_id)}"
@@ -100,19 +101,21 @@ def _session(store: Store, session_id: str, now: str) -> Touched:
         row = store.row(_SESSION, (session_id,))
         if row is None:
             refuse_session(store, session_id, "events")
-        if len(store.touched) >= _REMEMBERED:
+        if store.touched.full():
             store.flush()
-        session = store.touched[session_id] = Touched(*row)
+        session = Touched(*row)
+        store.touched.put(session_id, session)
     if session.expire_time is not None and session.expire_time <= now:
         refuse_session(store, session_id, "events")
     return session
 
 
-def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> str:
+def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> int:
     """Writes the event under the next free number of its session, and returns that."""
+    number = session.last_event
     while True:
-        session.last_event += 1
-        event_id = str(session.last_event)
+        number += 1
+        event_id = str(number)
         name = f"{session.name}/events/{event_id}"
         try:
             store.run(_INSERT, (name, session_id, event_id, *body))
@@ -120,7 +123,7 @@ def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> str
             if not is_taken(error):
                 raise
             continue  # Somebody gave an event this number as its id.
-        return event_id
+        return number
 
 
 def _given(store: Store, session: Touched, session_id: str, event_id: str, body: Row) -> None:

@@ -55,6 +55,7 @@ def _effect(store: Store, effect: _Effect) -> Routine:
         try:
             with store.translated():
                 store.flush()
+                store.touched.forget()
                 rows = effect(store, arguments)
             if own:
                 store.end("COMMIT")

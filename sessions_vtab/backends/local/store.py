@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,39 +14,22 @@ from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
 from sessions_vtab.backends.local.errors import translate
 from sessions_vtab.backends.local.paths import MEMORY, create_file, network_file_system
 from sessions_vtab.backends.local.spool import OpenScan
+from sessions_vtab.backends.local.touched import TouchedSessions
 from sessions_vtab.errors import ReadOnlyError, StoreError
 from sessions_vtab.spec import times
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.scan import Page
 
-__all__ = ["Store", "Touched"]
+__all__ = ["Store"]
 
 _BUSY_SECONDS: Final = 5.0
 _SLICE: Final = 0.01
 _STEPS: Final = 50_000
-_TOUCH: Final = "UPDATE sessions SET update_time = ?, last_event = ? WHERE session_id = ?"
 # Nobody sees expired sessions any more; the first write of a connection removes them for good.
 _SWEEP: Final = "DELETE FROM sessions WHERE expire_time <= ?"
 _CACHE_KIB: Final = 32_768
 _FIRST_PAGE: Final = 8
 _LAST_PAGE: Final = 1_024
-
-
-@dataclass(slots=True)
-class Touched:
-    """A session that events are appended to, as the transaction left it.
-
-    Attributes:
-        name: its name.
-        expire_time: when it expires; None for never.
-        last_event: the largest number an event of it was given as its id.
-        update_time: when the last event was appended; None if that is written already.
-    """
-
-    name: str
-    expire_time: str | None
-    last_event: int
-    update_time: str | None = None
 
 
 class Store:
@@ -64,8 +46,7 @@ class Store:
         source: the source's name.
         place: source and file, for errors.
         began: a write transaction was begun, and neither committed nor rolled back by us.
-        touched: sessions that events were appended to. Their rows are brought up to date once,
-            by ``flush``, before anything reads or changes them.
+        touched: sessions that events were appended to, and what of that is not written yet.
         transaction_lost: SQLite undid the open transaction by itself, as it does on a full disk.
     """
 
@@ -83,7 +64,7 @@ class Store:
         self.place = f"{source} (the store {path})"
         self.read_only = read_only
         self.began = False
-        self.touched: dict[str, Touched] = {}
+        self.touched = TouchedSessions()
         self.transaction_lost = False
         self._clock = clock
         self._second = ""
@@ -200,7 +181,7 @@ class Store:
         size = _FIRST_PAGE
         number = 0
         try:
-            if self.touched:
+            if self.began:
                 self.flush()
             scan = OpenScan(self.connection.execute(sql, bindings))
             number = id(scan)
@@ -265,10 +246,7 @@ class Store:
 
     def flush(self) -> None:
         """Writes what appended events mean for their sessions' rows."""
-        for session_id, one in self.touched.items():
-            if one.update_time is not None:
-                self.connection.execute(_TOUCH, (one.update_time, one.last_event, session_id))
-        self.touched.clear()
+        self.touched.flush(self.connection.execute)
 
     def before_write(self, context: Context) -> None:
         """To be called before rows are changed; starts a transaction if none is open.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import apsw
+
 from sessions_vtab.backends.local.store import Store
 
 __all__ = ["StoreTransaction"]
@@ -25,24 +27,27 @@ class StoreTransaction:
     def savepoint(self, number: int) -> None:
         """Marks the present state, in a transaction that is begun if there is none."""
         self._store.begin()
-        with self._store.translated():
-            self._store.flush()
-        self._run(f"SAVEPOINT s{number}")
+        # Named by depth: the same few statements, prepared once.
+        self._run(f"SAVEPOINT s{len(self._marks)}")
+        self._store.touched.mark()
         self._marks.append(number)
 
     def rollback_to(self, number: int) -> None:
         """Returns to a mark, which stays; unknown numbers are ignored."""
         if number in self._marks:
+            depth = self._marks.index(number)
             self._store.settle()
-            self._store.touched.clear()
-            self._run(f"ROLLBACK TO s{number}")
-            del self._marks[self._marks.index(number) + 1 :]
+            self._run(f"ROLLBACK TO s{depth}")
+            self._store.touched.rollback_to(depth)
+            del self._marks[depth + 1 :]
 
     def release(self, number: int) -> None:
         """Forgets a mark and later ones; unknown numbers are ignored."""
         if number in self._marks:
-            self._run(f"RELEASE s{number}")
-            del self._marks[self._marks.index(number) :]
+            depth = self._marks.index(number)
+            self._run(f"RELEASE s{depth}")
+            self._store.touched.release(depth)
+            del self._marks[depth:]
 
     def commit(self) -> None:
         """Makes the changes durable.
@@ -61,7 +66,10 @@ class StoreTransaction:
 
     def _run(self, sql: str) -> None:
         """A lost transaction has no savepoints any more; only ROLLBACK ends it."""
-        if self._store.transaction_lost:
+        store = self._store
+        if store.transaction_lost:
             return
-        with self._store.translated():
-            self._store.connection.execute(sql)
+        try:
+            store.connection.execute(sql)
+        except apsw.Error as error:
+            raise store.failure(error) from error
