@@ -14,7 +14,7 @@ from sessions_vtab.cli.execution import execute
 from sessions_vtab.cli.formats import FORMATS
 from sessions_vtab.cli.progress import progress
 from sessions_vtab.cli.script import Statement, split
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import BudgetError, SessionsError
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -171,7 +171,15 @@ def described(connection: Connection, error: Exception, sql: str, help_command: 
     from sessions_vtab.cli.report import Problem, problem, render  # noqa: PLC0415
 
     message = str(error) or type(error).__name__
+    if isinstance(error, BudgetError):
+        message += _raising(message, help_command)
     if isinstance(error, SessionsError):
         return render(Problem(message), sql, -1, help_command)
     found = problem(message, sql, names_of(connection))
     return render(found, sql, getattr(error, "error_offset", -1), help_command)
+
+
+def _raising(message: str, help_command: str) -> str:
+    """A line that says how the limit is raised here: by an option, or by ``.set``."""
+    name = "max_writes" if "max_writes" in message else "max_requests"
+    return f"\n  .set {name} N" if help_command == ".help" else f"\n  --{name.replace('_', '-')} N"

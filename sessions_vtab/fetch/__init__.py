@@ -46,8 +46,8 @@ What a backend writes, in this order:
    In a routine: ``run_job(client, context, lambda line: line.send(call))``. In such a job:
    ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
 
-Shared by backends: ``options`` (settings by a pydantic model: ``validated``, ``KeyOptions``), ``rows``
-(``RowMaker``, ``Frame`` and getters: JSON objects to rows), ``spec.names`` (reversible names).
+Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
+``fetch.rows`` (``RowMaker``, ``Frame``, getters: JSON to rows), ``spec.names`` (reversible names).
 
 Errors come out as ``sessions_vtab.errors``: 401 CredentialError, 403 ForbiddenError, 404
 NotFoundError, 409 and 412 ConflictError, 429 ThrottledError, other 4xx RefusedError (``.status``

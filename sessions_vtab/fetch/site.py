@@ -116,7 +116,6 @@ class Site:
         documented: Mapping[str, int] | None = None,
         meanings: tuple[tuple[Answer, type[SessionsError]], ...] = (),
         remedies: Mapping[int, str] | None = None,
-        once_more: tuple[int, ...] = (),
     ) -> Site:
         """The site of a source.
 
@@ -129,7 +128,6 @@ class Site:
             documented: requests a minute by kind.
             meanings: see the class.
             remedies: see the class.
-            once_more: see the class.
 
         Raises:
             ConfigurationError: ``base_url`` is no URL.
@@ -148,7 +146,6 @@ class Site:
             tuple(sorted((documented or {}).items())),
             meanings,
             tuple(sorted((remedies or {}).items())),
-            once_more,
         )
         site._check_base(named=named)
         return site

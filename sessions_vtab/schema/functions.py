@@ -159,7 +159,10 @@ _ALL = (
     ),
     Function(
         "claim_guest_session",
-        (_SESSION, Column("org", _TEXT, "Organisation that takes the data over.")),
+        (
+            _SESSION,
+            Column("org", _TEXT, "Organisation that takes the data over; the source's org_id."),
+        ),
         (
             Column("session_id", _TEXT, "The claimed session; it expires."),
             Column("org_id", _TEXT, "The organisation."),
@@ -167,7 +170,7 @@ _ALL = (
             _RESPONSE,
         ),
         "Copies a guest session's data into an organisation and expires the session.",
-        ("session", "org"),
+        ("session",),
         example="SELECT claimed FROM claim_guest_session('session-6LpLjnAE', 'org-1')",
     ),
     Function(

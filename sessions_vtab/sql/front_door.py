@@ -167,7 +167,8 @@ class _Door:
             *(conflict.edits if conflict else ()),
             *([returning.cut] if returning else ()),
         ]
-        occurrences, timed, pushes, plans, pushed = self._pushes() if ours else _NO_PUSHES
+        readable = ours and self.heading.verb in _READABLE
+        occurrences, timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
         plain = self._edited(base)
         return Rewritten(
             original=self.text,
@@ -242,6 +243,7 @@ _Pushes = tuple[
     frozenset[int],
 ]
 _NO_PUSHES: _Pushes = ((), (), (), {}, frozenset())
+_READABLE = frozenset(("SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "CREATE"))
 _CARRIER = frozenset(("_push", "_args"))
 
 

@@ -18,7 +18,7 @@ from sessions_vtab.spec.scan import Counted, Page, Row
 __all__ = ["counted_rows"]
 
 
-class _Watched(tuple[Value, ...]):
+class _Watched(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
     """A row that notes whether it was looked at for more than what is known of all rows."""
 
     ledger: _Ledger
@@ -33,7 +33,7 @@ class _Watched(tuple[Value, ...]):
         return tuple.__getitem__(self, place)
 
 
-class _Unread(tuple[Value, ...]):
+class _Unread(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
     """A row behind the first page: read when it is looked at for more than what is known."""
 
     ledger: _Ledger

@@ -15,6 +15,8 @@ from typing import Any
 
 import apsw
 
+from sessions_vtab.spec.backend import Transaction
+
 __all__ = ["Statement", "StatementTracker"]
 
 
@@ -31,7 +33,7 @@ class Statement:
         written: rows it has written to our tables.
         requests: HTTP requests it has spent.
         effects: calls of functions that acted.
-        marks: savepoint before its first row, by backend (``id``).
+        marks: each store it writes to, with the savepoint before its first row there.
         memory: what backends keep until it ends.
     """
 
@@ -43,7 +45,7 @@ class Statement:
     written: int = 0
     requests: int = 0
     effects: int = 0
-    marks: dict[int, int] = field(default_factory=dict)
+    marks: dict[Transaction, int] = field(default_factory=dict)
     memory: dict[object, object] = field(default_factory=dict)
 
     def forget(self) -> None:
@@ -132,6 +134,7 @@ class StatementTracker:
         """
         if self._ended_idle is not None:
             identity, statement = self._ended_idle
+            statement.marks.clear()
             self._active[identity] = self.last = statement
         self._ended_idle, self._prepared = None, False
 

@@ -85,6 +85,7 @@ class SourceTable:
             are as many as there are shapes of scans, so none is ever dropped.
         positions: index of each column in a row.
         key: index of the key column.
+        title: ``source.table``, for errors.
     """
 
     def __init__(
@@ -102,13 +103,13 @@ class SourceTable:
         self._host = host
         self._source = source
         self._participant = participant
+        self.title = f"{source.name}.{resource.table.name}"
+        self._places = {
+            column.name: (column, f"{self.title}.{column.name}")
+            for column in resource.table.columns
+        }
         self._old: dict[Value, Row] = {}
         self._old_of = 0
-
-    @property
-    def title(self) -> str:
-        """``source.table``, for errors."""
-        return f"{self._source.name}.{self._table.name}"
 
     @property
     def _table(self) -> Table:
@@ -254,7 +255,7 @@ class SourceTable:
             if value is apsw.no_change or place == self.key:
                 continue
             if value is not None:
-                value = accept(column, value, f"{self.title}.{column.name}")  # noqa: PLW2901
+                value = self._accept(column.name, value)  # noqa: PLW2901
             if old is None or old[place] != value:
                 changed[column.name] = value
         self._check(changed, self._writes.update, "update")
@@ -337,11 +338,11 @@ class SourceTable:
         if missing:
             msg = f"INSERT INTO {self.title} needs {' and '.join(missing)}. Nothing was written."
             raise MissingParameterError(msg)
-        column = self._table.column
-        return {
-            name: accept(column(name), value, f"{self.title}.{name}")
-            for name, value in given.items()
-        }
+        return {name: self._accept(name, value) for name, value in given.items()}
+
+    def _accept(self, name: str, value: Value) -> Value:
+        column, where = self._places[name]
+        return accept(column, value, where)
 
     def _check(self, values: Iterable[str], allowed: frozenset[str], action: str) -> None:
         for name in values:

@@ -101,6 +101,8 @@ class UnitOfWork:
         mark = participant.marks[level] = next(self._clock)
         if participant.store is not None:
             participant.store.savepoint(mark)
+            # SQLite marks the start of every statement that may fail after it has written.
+            self._host.statements.current.marks.setdefault(participant.store, mark)
 
     def release(self, participant: Participant, level: int) -> None:
         """``xRelease``: forgets this level and those above; what was written stays."""
@@ -145,17 +147,12 @@ class UnitOfWork:
 
     def statement_ended(self, statement: Statement, succeeded: bool) -> None:
         """A statement that wrote rows is over; one that failed takes its rows with it."""
-        stores = self._stores()
-        for backend, mark in statement.marks.items():
-            store = stores.get(backend)
-            if store is None:
-                continue
-            if not succeeded:
-                store.rollback_to(mark)
-            store.release(mark)
-        if not succeeded:
-            self._queue.drop(lambda entry: entry.statement == statement.number)
-            self._forget_applied(lambda write: write.statement == statement.number)
+        if succeeded:
+            return
+        for store, mark in statement.marks.items():
+            store.rollback_to(mark)
+        self._queue.drop(lambda entry: entry.statement == statement.number)
+        self._forget_applied(lambda write: write.statement == statement.number)
 
     # What the tables tell.
 
@@ -190,7 +187,7 @@ class UnitOfWork:
         wanted = self._host.capturing(statement.number)
         write = Write(number, statement.number, table, action, key, values, ignore, wanted)
         if participant.store is not None:
-            self._apply(participant, participant.store, write, statement)
+            self._apply(participant, write)
         else:
             self._check_budget(participant.source, write, statement)
             self._queue.append(write, participant.source.name, id(participant))
@@ -246,7 +243,8 @@ class UnitOfWork:
         for name, group in groupby(rows, key=lambda pair: pair[0].source):
             writes = [write for _, write in group]
             if failed:
-                self._note(name, (Outcome(write, OutcomeState.NOT_SENT) for write in writes))
+                unsent = (Outcome(write, OutcomeState.NOT_SENT) for write in writes)
+                failed += self._note(name, unsent)
             else:
                 failed = self._send(name, writes)
         if failed:
@@ -254,14 +252,10 @@ class UnitOfWork:
 
     # Inside.
 
-    def _apply(
-        self, participant: Participant, store: Transaction, write: Write, statement: Statement
-    ) -> None:
+    def _apply(self, participant: Participant, write: Write) -> None:
         backend = participant.source.backend
-        self.begin(participant)
-        if id(backend) not in statement.marks and self._host.connection.in_transaction:
-            mark = statement.marks[id(backend)] = next(self._clock)
-            store.savepoint(mark)
+        if participant.joined is None:
+            self.begin(participant)
         outcome = backend.apply(write, self._host.context(participant.source, write.table))
         self._applied.append((participant.source.name, outcome))
         self._host.capture(write.statement, write.number, outcome.row)
@@ -355,6 +349,6 @@ def _failure(failed: list[Outcome], total: int) -> SessionsError:
     msg = (
         f"{len(failed)} of {total} writes did not succeed ({sent} were sent"
         f"{f', {unknown} have an unknown outcome' if unknown else ''})."
-        f" The first: {first.error}. The table writes has one row for each."
+        f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
     )
     return UnknownOutcomeError(msg) if unknown else WriteError(msg)

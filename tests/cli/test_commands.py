@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from sessions_vtab.errors import BudgetError
+
 MEMORY = ("--source", "local://:memory:")
 TWO = ("--source", "one=local://:memory:", "--source", "two=local://:memory:")
 INSERT = "INSERT INTO sessions(session_id, user_id) VALUES ('s1', 'ann')"
@@ -74,6 +76,14 @@ class TestQuery:
 
         assert cli("query", "SELECT count(*) AS n FROM sessions").out == "n\n0\n"
 
+    def test_a_budget_that_is_used_up_says_how_to_raise_it(self, cli, monkeypatch):
+        def spend(*_arguments):
+            raise BudgetError("Too much (max_writes).")
+
+        monkeypatch.setattr("sessions_vtab.cli.session.execute", spend)
+
+        assert cli("query", INSERT).err == "Error: Too much (max_writes).\n  --max-writes N\n"
+
     def test_an_open_transaction_at_the_end_is_an_error(self, cli):
         done = cli("query", f"BEGIN; {INSERT}")
 
@@ -134,8 +144,10 @@ class TestRun:
         assert done.status == 1
         assert "3" not in done.out
         assert done.err.splitlines()[:3] == [
-            f"Error in {path}, line 4, statement 2: sessions has no column usr_id."
-            " Did you mean user_id?",
+            (
+                f"Error in {path}, line 4, statement 2: sessions has no column usr_id."
+                " Did you mean user_id?"
+            ),
             "  SELECT usr_id",
             "         ^--- here".ljust(59) + "All columns: sessions-vtab help sessions",
         ]

@@ -18,8 +18,9 @@ from typing import Any
 import apsw
 import pytest
 
-from sessions_vtab import Connection
+from sessions_vtab import Connection, register
 from sessions_vtab.errors import QueuedWritesError, SessionsError
+from sessions_vtab.spec.source import Source
 
 CHUNKS = 60
 TRANSACTIONS = 50
@@ -213,9 +214,7 @@ class Program:
         for _ in range(self.random.randint(1, 3)):
             session, event = self.random.choice(self.made or ["none"]), self.session_id()
             author = self.random.choice(("'user'", "'user'", "'agent'", "'agent'", "boom(1, 1)"))
-            rows.append(
-                f"('sessions/{session}/events/{event}', '{session}', '{event}', {author})"
-            )
+            rows.append(f"('sessions/{session}/events/{event}', '{session}', '{event}', {author})")
         return f"INSERT INTO events(name, session_id, event_id, author) VALUES {', '.join(rows)}"
 
     def where(self) -> str:
@@ -298,13 +297,14 @@ class Duel:
     Attributes:
         ours: a connection with our tables.
         native: a plain one.
+        host: what our tables share, where it is known.
         step: number of the step that runs.
         steps: number of the step by the number of each of our statements.
     """
 
     ours: apsw.Connection
     native: apsw.Connection
-    host: Any
+    host: Any = None
     step: int = 0
     steps: dict[int, int] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
@@ -328,9 +328,9 @@ class Duel:
         self.step += 1
         if not self.native.in_transaction:
             self.committed = self.logged()
-        before = self.host.statements.count
+        before = self.host.statements.count if self.host else 0
         mine, error = _attempt(self.ours, step)
-        for number in range(before, self.host.statements.count):
+        for number in range(before, self.host.statements.count if self.host else 0):
             self.steps[number + 1] = self.step
         if isinstance(error, QueuedWritesError):
             assert self.logged() > self.committed, f"nothing is queued for {step}"
@@ -381,7 +381,7 @@ def _grouped(rows: list[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
     return [sorted(group) for _, group in groupby(rows, key=lambda row: row[0])]
 
 
-def _duel(ours: apsw.Connection, host: Any, *, like_local: bool) -> Duel:
+def _duel(ours: apsw.Connection, host: Any = None, *, like_local: bool) -> Duel:
     native = apsw.Connection(":memory:")
     duel = Duel(ours, native, host)
     native.create_scalar_function("step", lambda: duel.step)
@@ -420,3 +420,21 @@ def test_a_queued_source_ends_with_the_rows_of_native_tables_and_sends_no_other(
     _fight(duel, seed, like_local=False)
 
     duel.assert_sent(memory.sources["mem"].backend.sent)
+
+
+@pytest.mark.parametrize("seed", range(1_000, 1_006))
+@pytest.mark.parametrize("backend", ["memory", "local"])
+def test_a_plain_connection_with_registered_sources_does_the_same(backend: str, seed: int) -> None:
+    connection = apsw.Connection(":memory:")
+    opened = register(connection, sources=[Source("src", backend, ":memory:")])
+    duel = _duel(connection, like_local=backend == "local")
+
+    _fight(duel, seed, like_local=backend == "local")
+
+    if backend == "memory":
+        sent = [
+            (one.action.value, one.key or one.values["name"]) for one in opened["src"].backend.sent
+        ]
+        assert sorted(sent) == sorted(duel.native.execute("SELECT change, key FROM log"))
+    connection.close()
+    opened["src"].backend.close()

@@ -186,7 +186,7 @@ class UploadSessions(Resource):
                         yield [make(*pair) for pair in _fresh(_rows(page, one), seen)]
 
     def _known(self, one: _List) -> Row:
-        values = {"workspace": one.workspace, "is_expired": int(one.expired)}
+        values: dict[str, Value] = {"workspace": one.workspace, "is_expired": int(one.expired)}
         return tuple(values.get(name) for name in self.table.names)
 
     # Rows

@@ -78,9 +78,7 @@ class Calls:
 
     def bind_participant(self, ref: SessionRef, participant: str) -> Call:
         """Attaches a participant; 400 if it is attached."""
-        return self._of(
-            "bind", ref, participant, kind=WRITE, repeatable=True, done=_IN_THAT_STATE
-        )
+        return self._of("bind", ref, participant, kind=WRITE, repeatable=True, done=_IN_THAT_STATE)
 
     def unbind_participant(self, ref: SessionRef, participant: str) -> Call:
         """Detaches a participant; 400 if it is not attached."""

@@ -65,9 +65,7 @@ class Finder:
                 for value in scan.given("session_id") or ()
             ]
         refs = [_session_of(name) for name in names]
-        return [
-            ref for ref in dict.fromkeys(refs) if ref and self._settings.allowed(ref.namespace)
-        ]
+        return [ref for ref in dict.fromkeys(refs) if ref and self._settings.allowed(ref.namespace)]
 
     def find(
         self, scan: Scan, reader: Reader, *, deleted: bool = False
@@ -188,9 +186,9 @@ class Sessions(Resource):
     def _shows_deleted(self, scan: Scan) -> bool:
         """Deleted rows show if ``include_deleted`` asks, or a condition that they can meet."""
         asked = scan.parameters.get("include_deleted")
-        if asked is not None:
-            column = self.table.column("include_deleted")
-            return accept(column, asked, f"{self._where}.include_deleted") == 1
+        column = self.table.column("include_deleted")
+        if asked is not None and accept(column, asked, f"{self._where}.include_deleted") == 1:
+            return True
         return any(_admits_deleted(term) for term in scan.where.terms)
 
 

@@ -53,7 +53,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "participant_type": "participant_type",
     }
 )
-"""Column to field of a body. ``session``, ``sessions``: what a get and a list answer holds it in."""
+"""Column to field of a body; ``session`` and ``sessions`` are where an answer holds them."""
 
 _OPTIONAL: Final = ("user_id", "display_name", "labels", "state", "update_time", "expire_time")
 """Columns that are NULL unless ``fields`` says where they are."""

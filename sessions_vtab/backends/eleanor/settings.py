@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from sessions_vtab.backends.eleanor.names import SessionRef, parse_session
 from sessions_vtab.backends.eleanor.routes import fields_of, routes_of
@@ -50,8 +50,8 @@ class _Options(KeyOptions):
 
     base_url: str
     api_prefix: str = "/api/v1"
-    routes: dict[str, str] = {}
-    fields: dict[str, str] = {}
+    routes: dict[str, str] = Field(default_factory=dict)
+    fields: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known_routes_and_fields(self) -> Self:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sessions_vtab.backends.eleanor.names import ParticipantRef, SessionRef
 from sessions_vtab.fetch import Item, Reply
 from sessions_vtab.fetch.rows import Frame, Getter, flag_of, json_of, text_of, time_of
-from sessions_vtab.spec.scan import Row
 from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.scan import Row
 
-__all__ = ["Found", "SessionFrame", "Wire"]
+__all__ = ["Found", "SessionFrame", "Wire", "row_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def row_of(table: Table, values: Mapping[str, str | None]) -> Row:
     return tuple(values.get(name) for name in table.names)
 
 
-_COLUMNS = {
+_COLUMNS: Mapping[str, Callable[[str], Getter[SessionFrame]]] = {
     **dict.fromkeys(("pkid", "description", "user_id", "display_name"), text_of),
     **dict.fromkeys(("enabled", "managed", "auto_created", "deleted"), flag_of),
     **dict.fromkeys(("create_time", "update_time", "expire_time"), time_of),

@@ -60,7 +60,7 @@ class LocalBackend(Backend):
         read_only: bool = False,
     ) -> None:
         self._store = Store(path, source, clock, read_only=read_only)
-        self.transaction = StoreTransaction(self._store)
+        self.transaction: StoreTransaction = StoreTransaction(self._store)
         self._tables = {
             name: LocalResource(relation, self._store) for name, relation in RELATIONS.items()
         }
@@ -124,6 +124,7 @@ class LocalBackend(Backend):
     def close(self) -> None:
         """Closes the file; what was not committed is undone."""
         self._store.close()
+        self.transaction.forget()
 
     def _completed(self, outcome: Outcome) -> Outcome:
         """The outcome with its row, unless the action knew it already."""

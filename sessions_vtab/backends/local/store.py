@@ -143,11 +143,13 @@ class Store:
             )
 
     def close(self) -> None:
-        """Closes the connection; open scans end."""
+        """Closes the connection; open scans end, an open transaction is undone."""
         if self._connection is not None:
             self._scans.clear()
-            self._connection.close(True)
+            self.touched.clear()
+            self._connection.close(True)  # Cursors too.
             self._connection = None
+            self.began = self.transaction_lost = False
 
     # Using.
 

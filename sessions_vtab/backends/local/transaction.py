@@ -64,6 +64,10 @@ class StoreTransaction:
         self._store.end("ROLLBACK")
         self._marks.clear()
 
+    def forget(self) -> None:
+        """Forgets the savepoints of a store that was closed."""
+        self._marks.clear()
+
     def _run(self, sql: str) -> None:
         """A lost transaction has no savepoints any more; only ROLLBACK ends it."""
         store = self._store

@@ -30,6 +30,10 @@ def show(tokens: Sequence[Token]) -> Listing:
     what = rest[0].upper if rest else ""
     if what == "INSERT":
         return _insert(rest)
+    if what not in _NAMED:
+        raise UnsupportedError(
+            f"SHOW {what}: there are SHOW PROVIDERS, SERVICES, RESOURCES, METHODS and INSERT."
+        )
     name, pattern = _in_and_like(rest[1:])
     columns, rows = _listed(what, name)
     kept = [row for row in rows if pattern is None or _like(pattern, row[_NAMED[what]])]
@@ -54,14 +58,10 @@ def _listed(what: str, name: Sequence[str]) -> tuple[tuple[str, ...], _Rows]:
                 (one.name, ".".join((*SERVICE, one.name)), one.doc) for one in RESOURCES.values()
             ]
             return ("name", "id", "description"), rows
-        case "METHODS":
+        case _:
             _expect(name[:2], SERVICE)
             rows = [_method(method) for method in resource_of([*name, ""][:3]).methods]
             return ("MethodName", "RequiredParams", "SQLVerb", "description"), rows
-        case _:
-            raise UnsupportedError(
-                f"SHOW {what}: there are SHOW PROVIDERS, SERVICES, RESOURCES, METHODS and INSERT."
-            )
 
 
 def _method(method: Method) -> tuple[str, ...]:

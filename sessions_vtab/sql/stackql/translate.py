@@ -126,7 +126,8 @@ class _Statement:
             start = span[0] + (2 if self._text(span[0] + 1) == "." else 0)
             name = name_of(self.tokens[start])
             sign = self._text(start + 1).upper()
-            if name.lower() in names and sign in {"=", "==", "IN"}:
+            alone = not any(find(self.tokens, span, self.pairs, _OR))
+            if alone and name.lower() in names and sign in {"=", "==", "IN"}:
                 found.append(_Condition(name, span, self._values((start + 2, span[1]))))
         return found
 
@@ -202,6 +203,7 @@ class _Statement:
         for item in parts:
             token = self.tokens[item[1] - 1]
             plain = item[1] - item[0] == 1 or self._text(item[1] - 2) == "."
+            plain = plain and token.kind is not Kind.STRING
             if token.text == "*":
                 self._star(item)
             elif plain and name_of(token).lower() in self.names:
@@ -232,7 +234,7 @@ class _Statement:
             mine = [p for p in mine if self._innermost(p.at) == block.at]
             if mine:
                 where = block.clauses.get("WHERE") or self._needed_where(block.at, block.at)
-                scopes.append(self._read(mine, where))
+                scopes.append(self._read(mine, where, span or where))
         self._tables(scopes[0])
         self._rename((0, len(self.tokens)))
         for block in blocks(self.tokens, self.pairs):
@@ -244,15 +246,26 @@ class _Statement:
         inside = [block.at for block in found if block.at < at < block.end]
         return max(inside, default=-1)
 
-    def _read(self, mine: Sequence[Place], where: Span) -> Scope:
+    def _read(self, mine: Sequence[Place], where: Span, tables: Span) -> Scope:
         """Checks the parameters of the resources in one SELECT; gives each its own conditions."""
         given: list[_Condition] = []
         for place in mine:
             given = self._conditions(where, place.resource.names)
-            self._require(place.resource, "SELECT", given)
+            self._require(place.resource, "SELECT", [*given, *self._joined(place, tables)])
         for condition in given:
             self._condition(mine, condition)
         return self._scope(given)
+
+    def _joined(self, place: Place, tables: Span) -> list[_Condition]:
+        """Columns of a place that ON compares: a join gives their values."""
+        found = []
+        for index in range(tables[0], tables[1] - 2):
+            before, behind = self._text(index - 1), self._text(index + 3)
+            label = name_of(self.tokens[index]) if self._text(index + 1) == "." else None
+            if label == place.label and "=" in (before, behind):
+                name = name_of(self.tokens[index + 2])
+                found.append(_Condition(name, (index, index + 3), ()))
+        return found
 
     def _condition(self, mine: Sequence[Place], condition: _Condition) -> None:
         """'' is not sent; an unqualified parameter is meant for every resource."""
@@ -464,5 +477,6 @@ class _Statement:
 
 _CLAUSES = frozenset(("WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "RETURNING", ";"))
 _RETURNING = frozenset(("RETURNING",))
+_OR = frozenset(("OR",))
 _SET = frozenset(("SET", "FROM", "WHERE"))
 _CONSTANTS = frozenset((Kind.STRING, Kind.NUMBER))

@@ -89,6 +89,66 @@ def test_appended_events_belong_to_their_savepoint(local, back):
     assert local.append()["event_id"] == ("3" if back else "4")
 
 
+@pytest.mark.parametrize("read", [True, False])
+def test_a_rollback_to_a_savepoint_also_returns_what_was_not_written_yet(local, read):
+    """Reading makes the store write what the first append means for the session."""
+    local.create()
+    transaction = local.backend.transaction
+    transaction.begin()
+    transaction.savepoint(1)
+    first = local.append()
+    transaction.savepoint(2)
+    if read:
+        local.rows("sessions")
+    local.append()
+    if read:
+        local.rows("sessions")
+    transaction.rollback_to(2)
+    updated = local.one("sessions")["update_time"]
+    assert first["timestamp"] == updated
+    assert local.append()["event_id"] == "2"
+    transaction.rollback_to(1)
+    assert local.append()["event_id"] == "1"
+    transaction.commit()
+
+
+def test_a_session_made_after_a_savepoint_is_forgotten_with_it(local):
+    transaction = local.backend.transaction
+    transaction.begin()
+    transaction.savepoint(1)
+    local.create("a")
+    local.append("a")
+    transaction.rollback_to(1)
+    with pytest.raises(NotFoundError):
+        local.append("a")
+    transaction.commit()
+
+
+def test_events_of_more_sessions_than_are_remembered(local, monkeypatch):
+    monkeypatch.setattr("sessions_vtab.backends.local.touched._MOST", 3)
+    local.begin()
+    for number in range(10):
+        local.create(f"{number}")
+    for _ in range(3):
+        for number in range(10):
+            local.append(f"{number}")
+    local.commit()
+    assert sorted(local.values("events", "event_id")) == ["1"] * 10 + ["2"] * 10 + ["3"] * 10
+    assert local.sql("SELECT DISTINCT last_event FROM sessions") == [(3,)]
+
+
+def test_closing_undoes_an_open_transaction(open_store):
+    store = open_store()
+    store.create("kept")
+    store.backend.transaction.savepoint(1)
+    store.create("lost")
+    store.append("lost")
+    store.close()
+    store.backend.transaction.rollback_to(1)
+    store.create("new")
+    assert ids(store) == ["kept", "new"]
+
+
 def test_a_row_that_fails_leaves_the_others(local):
     local.begin()
     local.create("a")

@@ -120,7 +120,7 @@ class Vertex:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Running]:
-    settings = EmulatorSettings(seed=1, sessions=320, events=3000)
+    settings = EmulatorSettings(seed=1, sessions=320, events=3000, engines=("42", "77"))
     with running(settings) as started:
         yield started
 

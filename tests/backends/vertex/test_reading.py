@@ -29,7 +29,8 @@ def among(field, *values):
 
 @pytest.fixture
 def everything(vertex):
-    rows = vertex.rows("sessions", "list")
+    # Page by page: from both ends, a request can still be under way when all rows are there.
+    rows = vertex.rows("sessions", "list", parameters={"page_size": 100})
     vertex.control.reset_log()
     return rows
 
@@ -107,9 +108,12 @@ def test_many_ids_are_as_many_gets_side_by_side(vertex, everything):
 
 def test_ids_beyond_four_a_page_of_a_known_list_are_picked_from_the_list(vertex, everything):
     ids = [row.session_id for row in everything[:40]]
+    vertex.rows("sessions", "list")
+    vertex.control.reset_log()
     rows = vertex.rows("sessions", "get", among("session_id", *ids))
     assert sorted(row.session_id for row in rows) == sorted(ids)
-    assert len(vertex.requests()) == 4
+    assert len(vertex.requests(contains="/sessions/")) == 0
+    assert len(vertex.requests()) <= 4 + 1
 
 
 def test_two_engines_and_an_id_are_two_gets(vertex, everything):
@@ -311,13 +315,13 @@ def test_a_hostile_scope_is_refused_and_nothing_is_sent(vertex, column, value, p
 
 
 def test_scopes_limit_what_may_be_named(sources):
-    vertex = sources(scopes={"project": ("demo", "other"), "reasoning_engine": ("43",)})
+    vertex = sources(scopes={"project": ("demo",), "reasoning_engine": ("77",)})
     assert vertex.rows("sessions", "list", limit=1)
-    vertex.rows("sessions", "list", eq("project", "other"), eq("reasoning_engine", "43"))
+    assert vertex.rows("sessions", "list", eq("reasoning_engine", "77")) == []
     for column, value in (("project", "third"), ("reasoning_engine", "44")):
         with pytest.raises(InvalidValueError, match="scopes do not allow"):
             vertex.rows("sessions", "list", eq(column, value))
-        name = f"projects/third/locations/us-central1/reasoningEngines/42/sessions/x"
+        name = "projects/third/locations/us-central1/reasoningEngines/42/sessions/x"
         with pytest.raises(InvalidValueError, match="scopes do not allow"):
             vertex.rows("sessions", "get by name", eq("name", name))
 

@@ -1,0 +1,154 @@
+"""The backend ``eleanor``: activity sessions of EleanorAI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Self
+
+from sessions_vtab.backends.eleanor.calls import Calls
+from sessions_vtab.backends.eleanor.names import SessionRef
+from sessions_vtab.backends.eleanor.reading import Finder, Participants, Sessions
+from sessions_vtab.backends.eleanor.requests import Requests
+from sessions_vtab.backends.eleanor.settings import Settings, site_of
+from sessions_vtab.backends.eleanor.wire import Found, Wire
+from sessions_vtab.backends.eleanor.writing import Writer
+from sessions_vtab.errors import NotFoundError, UnsupportedError
+from sessions_vtab.fetch import Call, Client, Line, Reply, lease, release, run_job
+from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.schema.tables import SESSIONS
+from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.values import dump_json
+from sessions_vtab.spec.write import Outcome, Write
+
+__all__ = ["EleanorBackend"]
+
+_CORE = len(SESSIONS.visible)
+
+
+class EleanorBackend(Backend):
+    """Sessions and participants of one namespace, or of those that statements name.
+
+    Args:
+        settings: of the source.
+        client: sends; given back by ``close``.
+    """
+
+    name: ClassVar[str] = "eleanor"
+
+    about: ClassVar[str] = (
+        "EleanorAI documents its operations on sessions, their parameters and its error statuses."
+        " It does not document paths, methods and the fields of bodies: those are assumed, and"
+        " corrected by the settings api_prefix, routes and fields of the source (routes.undelete ="
+        " 'POST /sessions/{namespace}/{session}/undelete', fields.session_id = 'name'). Turns can"
+        " be neither read nor appended. DELETE hides a session; deleted = 1 or include_deleted = 1"
+        " shows it; its name stays taken."
+    )
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._settings = settings
+        self._client: Client | None = client
+        self._site = client.site
+        self._calls = Calls(settings)
+        self._requests = Requests(settings, self._calls)
+        self._wire = Wire(settings.fields)
+        self._writer = Writer(client, self._calls, self._requests, self._wire)
+        self._core = RowMaker(SESSIONS, self._wire.columns)
+        finder = Finder(settings, client, self._calls, self._wire)
+        self.resources: Mapping[str, Resource] = {
+            "sessions": Sessions(settings, finder, self._wire),
+            "participants": Participants(settings, finder, self._wire),
+        }
+        self.routines: Mapping[str, Routine] = {
+            "undelete_session": self._verb(self._calls.undelete_session),
+            "truncate_session": self._verb(self._calls.truncate_session),
+            "integrate_session": self._integrate,
+            "bind_participant": self._bind,
+            "unbind_participant": self._unbind,
+        }
+
+    @classmethod
+    def open(cls, source: Source) -> Self:
+        """See ``Backend.open``."""
+        settings = Settings(source)
+        return cls(settings, lease(site_of(settings)))
+
+    def describe(self) -> str:
+        """See ``Backend.describe``."""
+        namespace = self._settings.namespace or "of any namespace"
+        credential = self._site.credential_for(self._site.origin).describe()
+        return f"EleanorAI {namespace} at {self._site.base_url} with {credential}"
+
+    def call_for(self, write: Write) -> Call | None:
+        """The call a write would make, for a dry run. Sends nothing.
+
+        Raises:
+            StatementError: what is wrong with a value, naming its column.
+        """
+        return self._requests.of(write).call
+
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+        """See ``Backend.send``."""
+        return self._writer.send(writes, context)
+
+    def close(self) -> None:
+        """See ``Backend.close``."""
+        client, self._client = self._client, None
+        if client is not None:
+            release(client)
+
+    def _running(self) -> Client:
+        if self._client is None:
+            raise UnsupportedError(f"{self._site.source} is closed.")
+        return self._client
+
+    def _verb(self, make: Callable[[SessionRef], Call]) -> Routine:
+        """A function about one session, answered with the session."""
+
+        def routine(arguments: Arguments, context: Context) -> Iterator[Row]:
+            ref = self._settings.resolve(arguments["session"])
+            call = make(ref)
+            yield self._answer(
+                *run_job(self._running(), context, lambda line: self._writer.act(call, ref, line))
+            )
+
+        return routine
+
+    def _bind(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        ref = self._settings.resolve(arguments["session"])
+        participant = str(arguments["participant"])
+        call = self._calls.bind_participant(ref, participant)
+
+        def job(line: Line) -> tuple[Reply, Found]:
+            reply = self._writer.bind(call, ref, participant, line)
+            return reply, self._writer.after(reply, ref, line)
+
+        yield self._answer(*run_job(self._running(), context, job))
+
+    def _unbind(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        participant = str(arguments["participant"])
+        unbind = self._verb(lambda ref: self._calls.unbind_participant(ref, participant))
+        yield from unbind(arguments, context)
+
+    def _integrate(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        """The answer has the task alone: the session is read before, when failing does no harm."""
+        ref = self._settings.resolve(arguments["session"])
+        call = self._calls.integrate_session(ref)
+
+        def job(line: Line) -> tuple[Found, Reply]:
+            found = self._writer.look(ref, line)
+            if found is None:
+                raise NotFoundError(
+                    f"{self._site.source}.integrate_session: there is no session {ref.name}, or it"
+                    " is deleted. Nothing was sent."
+                )
+            return found, line.send(call)
+
+        found, reply = run_job(self._running(), context, job)
+        core = self._core(found.item, found.frame)[:_CORE]
+        yield (*core, self._wire.task_id(reply), dump_json(reply.object()))
+
+    def _answer(self, reply: Reply, found: Found) -> Row:
+        core: Row = self._core(found.item, found.frame)[:_CORE]
+        return (*core, dump_json(reply.object()))

@@ -1,0 +1,132 @@
+"""The backend ``whylabs``: guest sessions, and places for the profiles that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Self
+
+from sessions_vtab.backends.whylabs import bodies, calls, wire
+from sessions_vtab.backends.whylabs.sessions import Sessions, call_for, create, id_of
+from sessions_vtab.backends.whylabs.settings import Settings, site_of
+from sessions_vtab.errors import MissingParameterError, NotFoundError
+from sessions_vtab.fetch import Call, Client, Line, Reply, deliver, lease, release, run_job
+from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.write import Outcome, Write
+
+__all__ = ["WhylabsBackend"]
+
+
+class WhylabsBackend(Backend):
+    """Guest sessions of one server.
+
+    Args:
+        settings: of the source.
+        client: sends; given back by ``close``.
+    """
+
+    name: ClassVar[str] = "whylabs"
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._settings = settings
+        self._client = client
+        self._released = False
+        self._source = settings.source.name
+        self.resources: Mapping[str, Resource] = {"sessions": Sessions(client)}
+        self.routines: Mapping[str, Routine] = {
+            "claim_guest_session": self._claim,
+            "create_dataset_profile_upload": self._dataset,
+            "create_reference_profile_upload": self._reference,
+            "batch_create_reference_profile_upload": self._references,
+            "session_profile_observatory_link": self._links,
+        }
+
+    @classmethod
+    def open(cls, source: Source) -> Self:
+        """See ``Backend.open``."""
+        settings = Settings(source)
+        return cls(settings, lease(site_of(settings)))
+
+    def describe(self) -> str:
+        """See ``Backend.describe``."""
+        site = self._client.site
+        if not self._settings.has_key:
+            return f"WhyLabs sessions at {site.base_url} as a guest, without a key"
+        credential = site.credential_for(site.origin).describe()
+        return f"WhyLabs sessions at {site.base_url} with {credential} where one is needed"
+
+    def call_for(self, write: Write) -> Call:
+        """The call a write would make, for a dry run. Sends nothing."""
+        return call_for(write)
+
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+        """See ``Backend.send``."""
+
+        def lane(_: Write) -> Hashable:
+            return None
+
+        def perform(write: Write, line: Line) -> Outcome:
+            return create(write, line, self._settings)
+
+        return deliver(self._client, writes, context, lane, perform)
+
+    def close(self) -> None:
+        """See ``Backend.close``."""
+        if not self._released:
+            self._released = True
+            release(self._client)
+
+    def _claim(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        session_id = id_of(arguments["session"])
+        org = arguments.get("org", self._settings.options.org_id)
+        if org is None:
+            raise MissingParameterError(
+                f"{self._source}.claim_guest_session needs org: claim_guest_session(session, org),"
+                " or org_id among the source's settings. Nothing was sent."
+            )
+        reply = self._send(
+            calls.claim_session(session_id, str(org)), "claim_guest_session", context
+        )
+        yield session_id, str(org), 1, wire.response_of(reply)
+
+    def _dataset(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        name = "create_dataset_profile_upload"
+        body = bodies.dataset_body(arguments, f"{self._source}.{name}")
+        call = calls.create_dataset_upload(id_of(arguments["session"]), body)
+        yield wire.dataset_row(self._send(call, name, context))
+
+    def _reference(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        name = "create_reference_profile_upload"
+        body = bodies.reference_body(arguments, f"{self._source}.{name}")
+        call = calls.create_reference_upload(id_of(arguments["session"]), body)
+        yield wire.reference_row(self._send(call, name, context))
+
+    def _references(self, arguments: Arguments, context: Context) -> Iterable[Row]:
+        name = "batch_create_reference_profile_upload"
+        body = bodies.references_body(arguments, f"{self._source}.{name}")
+        call = calls.create_reference_uploads(id_of(arguments["session"]), body)
+        return wire.reference_rows(self._send(call, name, context), len(body["references"]))
+
+    def _links(self, arguments: Arguments, context: Context) -> Iterable[Row]:
+        name = "session_profile_observatory_link"
+        body = bodies.links_body(arguments, f"{self._source}.{name}")
+        call = calls.get_links(id_of(arguments["session"]), body)
+        return wire.link_rows(self._send(call, name, context))
+
+    def _send(self, call: Call, function: str, context: Context) -> Reply:
+        """The answer of a call that needs its session.
+
+        Raises:
+            NotFoundError: there is no such session any more.
+        """
+        reply = run_job(self._client, context, lambda line: line.send(call))
+        if reply.missing:
+            error = NotFoundError(
+                f"{self._source}.{function}: there is no such guest session: it never was, has"
+                " expired, or was claimed. INSERT INTO sessions(user_id) VALUES ('..') RETURNING"
+                " session_id opens another one."
+            )
+            error.status = reply.status
+            raise error
+        return reply

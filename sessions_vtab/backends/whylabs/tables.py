@@ -1,0 +1,40 @@
+"""The table ``sessions``, and what the API can do with it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from sessions_vtab.schema.tables import SESSIONS, session_columns
+from sessions_vtab.spec.capability import AccessPath, Capability, Writes
+
+__all__ = ["SESSIONS_CAPABILITY", "SESSIONS_TABLE"]
+
+SESSIONS_TABLE = SESSIONS.extended(*session_columns("org_id", "model_id"))
+
+_GET = "GET /v0/sessions/{id}"
+
+SESSIONS_CAPABILITY = Capability(
+    paths=(
+        AccessPath("get", ("session_id",), unique=True, cost=50, call=_GET),
+        AccessPath("get by name", ("name",), unique=True, cost=50, call=_GET),
+    ),
+    writes=Writes(
+        insert=frozenset(("user_id",)),
+        required=("user_id",),
+        remedies=MappingProxyType(
+            {
+                "update": "A guest session cannot change.",
+                "delete": (
+                    "The API has no delete: a guest session expires by itself, and"
+                    " claim_guest_session('session-..', 'org-..') ends it at once."
+                ),
+            }
+        ),
+    ),
+    rows=1,
+    remedy=(
+        "The API has no list of guest sessions: keep the id that INSERT INTO sessions(user_id)"
+        " VALUES ('..') RETURNING session_id answers with, and add WHERE session_id = '..'."
+    ),
+)
+"""Of ``sessions``. The service makes up a user of its own: user_id is never the one sent."""

@@ -1,0 +1,471 @@
+"""StackQL's text: the statements of the reference page, and the rules around them."""
+
+from __future__ import annotations
+
+import apsw
+import pytest
+from sql_tables import TestCatalog
+
+from sessions_vtab.errors import (
+    InvalidValueError,
+    MissingParameterError,
+    SessionsError,
+    StatementError,
+    UnknownNameError,
+    UnsupportedError,
+)
+from sessions_vtab.sql.front_door import rewrite
+from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql, translate
+
+_T = "google.aiplatform.sessions"
+_WHERE = "projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '1'"
+_OURS = "project = 'p' AND location = 'l' AND reasoning_engine = '1'"
+_SCOPE = Scope("p", "l", "1")
+
+
+def _query(text: str) -> Query:
+    found = translate(text)
+    assert isinstance(found, Query)
+    return found
+
+
+def _sql(text: str) -> str:
+    return " ".join(_query(text).sql.split())
+
+
+SELECT = """SELECT
+name,
+createTime,
+displayName,
+expireTime,
+labels,
+sessionState,
+ttl,
+updateTime,
+userId
+FROM google.aiplatform.sessions
+WHERE projectsId = 'p' -- required
+AND locationsId = 'l' -- required
+AND reasoningEnginesId = '1' -- required
+AND sessionsId = 's' -- required
+;"""
+
+INSERT = """INSERT INTO google.aiplatform.sessions (
+data__userId,
+data__expireTime,
+data__sessionState,
+data__name,
+data__displayName,
+data__labels,
+data__ttl,
+projectsId,
+locationsId,
+reasoningEnginesId
+)
+SELECT
+'ann',
+'',
+'{"step":1}',
+'',
+'Tour',
+'{"env":"prod"}',
+'172800s',
+'p',
+'l',
+'1'
+RETURNING
+name,
+done,
+error,
+metadata,
+response
+;"""
+
+UPDATE = """UPDATE google.aiplatform.sessions
+SET
+data__userId = 'ann',
+data__expireTime = '',
+data__sessionState = '',
+data__name = '',
+data__displayName = 'New',
+data__labels = '',
+data__ttl = ''
+WHERE
+projectsId = 'p' --required
+AND locationsId = 'l' --required
+AND reasoningEnginesId = '1' --required
+AND sessionsId = 's' --required
+AND updateMask = 'displayName'
+RETURNING
+name,
+createTime,
+userId;"""
+
+DELETE = """DELETE FROM google.aiplatform.sessions
+WHERE projectsId = 'p' --required
+AND locationsId = 'l' --required
+AND reasoningEnginesId = '1' --required
+AND sessionsId = 's' --required
+;"""
+
+EXEC = """EXEC google.aiplatform.sessions.append_event
+@projectsId='p' --required,
+@locationsId='l' --required,
+@reasoningEnginesId='1' --required,
+@sessionsId='s' --required
+@@json=
+'{
+"author": "user",
+"content": "it''s me",
+"invocationId": "e-1",
+"timestamp": "2026-01-01T00:00:00Z",
+"actions": "{\\"stateDelta\\": {}}",
+"errorCode": "",
+"errorMessage": "",
+"eventMetadata": "",
+"name": ""
+}'
+;"""
+
+
+def test_the_printed_select() -> None:
+    query = _query(SELECT)
+    assert " ".join(query.sql.split()) == (
+        'SELECT name AS "name", create_time AS "createTime", display_name AS "displayName",'
+        ' expire_time AS "expireTime", labels AS "labels", state AS "sessionState", ttl AS "ttl",'
+        ' update_time AS "updateTime", user_id AS "userId" FROM sessions'
+        " WHERE project = 'p' -- required AND location = 'l' -- required"
+        " AND reasoning_engine = '1' -- required AND session_id = 's' -- required ;"
+    )
+    assert query.scope == _SCOPE
+
+
+def test_the_printed_insert_answers_with_the_operation() -> None:
+    query = _query(INSERT)
+    assert " ".join(query.sql.split()) == (
+        "INSERT INTO sessions (user_id, expire_time, state, name, display_name, labels, ttl,"
+        " project, location, reasoning_engine) SELECT 'ann', NULL, '{\"step\":1}', NULL, 'Tour',"
+        " '{\"env\":\"prod\"}', '172800s', 'p', 'l', '1' ;"
+    )
+    assert query.answer is Answer.OPERATION
+    assert " ".join(query.items.split()) == "name, done, error, metadata, response"
+    assert query.scope == _SCOPE
+
+
+def test_the_printed_update_sends_what_is_not_empty_and_the_mask() -> None:
+    assert _sql(UPDATE) == (
+        "UPDATE sessions SET user_id = 'ann', display_name = 'New', update_mask = 'displayName'"
+        " WHERE project = 'p' --required AND location = 'l' --required"
+        " AND reasoning_engine = '1' --required AND session_id = 's' --required AND TRUE"
+        ' RETURNING name AS "name", create_time AS "createTime", user_id AS "userId";'
+    )
+
+
+def test_the_printed_delete() -> None:
+    assert _sql(DELETE) == (
+        "DELETE FROM sessions WHERE project = 'p' --required AND location = 'l' --required"
+        " AND reasoning_engine = '1' --required AND session_id = 's' --required ;"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EXEC,
+        EXEC.replace(" --required", ""),
+        EXEC.replace(" --required,", ",").replace(" --required", ","),
+    ],
+)
+def test_the_printed_exec_runs_with_and_without_its_commas(text: str) -> None:
+    query = _query(text)
+    assert query.sql == (
+        "SELECT event_name, event_id, session_name, response FROM append_event("
+        "'projects/p/locations/l/reasoningEngines/1/sessions/s', 'user', 'it''s me', 'e-1',"
+        " '2026-01-01T00:00:00Z', '{\"stateDelta\": {}}')"
+    )
+    assert query.answer is Answer.MESSAGE
+    assert query.scope == _SCOPE
+
+
+@pytest.mark.parametrize("text", [SELECT, INSERT, UPDATE, DELETE, EXEC])
+def test_the_front_door_takes_what_comes_out(text: str) -> None:
+    rewrite(_query(text).sql, TestCatalog())
+
+
+@pytest.mark.parametrize("text", [SELECT, UPDATE, DELETE])
+def test_sqlite_takes_what_comes_out(text: str) -> None:
+    connection = apsw.Connection(":memory:")
+    columns = ", ".join(TestCatalog().tables["sessions"].table.names)
+    connection.execute(f"CREATE TABLE sessions({columns})")
+    connection.execute(_query(text).sql)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            f"SELECT userId FROM {_T} s WHERE {_WHERE}",
+            f'SELECT user_id AS "userId" FROM sessions s WHERE {_OURS}',
+        ),
+        (
+            f"SELECT s.userId AS u, s.labels FROM {_T} AS s WHERE {_WHERE}",
+            f'SELECT s.user_id AS u, s.labels AS "labels" FROM sessions AS s WHERE {_OURS}',
+        ),
+        (
+            f"SELECT upper(userId) || ? FROM {_T} WHERE {_WHERE}",
+            f'SELECT upper(user_id) || ?1 AS "upper(userId) || ?" FROM sessions WHERE {_OURS}',
+        ),
+        (
+            f"SELECT 'userId', count(*) FROM {_T} WHERE {_WHERE}",
+            f"SELECT 'userId', count(*) FROM sessions WHERE {_OURS}",
+        ),
+        (
+            f"SELECT projectsId FROM {_T} WHERE {_WHERE} ORDER BY createTime DESC",
+            f'SELECT project AS "projectsId" FROM sessions WHERE {_OURS} ORDER BY create_time DESC',
+        ),
+        (
+            f"SELECT 1 FROM {_T} WHERE {_WHERE} AND pageSize = 5 AND filter = 'x' AND orderBy = '' AND pageToken = ''",
+            f"SELECT 1 FROM sessions WHERE {_OURS} AND page_size = 5 AND filter = 'x' AND TRUE AND TRUE",
+        ),
+        (
+            f"SELECT 1 FROM {_T} WHERE {_WHERE} # tail\n AND userId = 'http://x' // tail",
+            f"SELECT 1 FROM sessions WHERE {_OURS} AND user_id = 'http://x'",
+        ),
+        (
+            f"SELECT 1 FROM {_T} WHERE {_WHERE.replace(chr(39) + '1' + chr(39), '?')} AND userId = :u",
+            "SELECT 1 FROM sessions WHERE project = 'p' AND location = 'l' AND reasoning_engine = ?1 AND user_id = ?2",
+        ),
+        (
+            f"DELETE FROM {_T} WHERE {_WHERE} AND sessionsId IN ('a', 'b')",
+            f"DELETE FROM sessions WHERE {_OURS} AND session_id IN ('a', 'b')",
+        ),
+        (
+            f"UPDATE {_T} SET data__displayName = ? WHERE {_WHERE} AND sessionsId = ?",
+            f"UPDATE sessions SET display_name = coalesce(nullif(?1, ''), display_name) WHERE {_OURS} AND session_id = ?2",
+        ),
+        (
+            f"UPDATE {_T} SET data__labels = '{{}}' WHERE {_WHERE} AND sessionsId = 's' AND updateMask = ''",
+            f"UPDATE sessions SET labels = '{{}}' WHERE {_OURS} AND session_id = 's' AND TRUE",
+        ),
+    ],
+)
+def test_names_become_ours_and_come_back_as_headings(text: str, expected: str) -> None:
+    assert _sql(text) == expected
+
+
+def test_a_star_is_stackqls_columns() -> None:
+    sql = _sql(f"SELECT * FROM {_T} WHERE {_WHERE}")
+    assert sql.startswith(
+        'SELECT "sessions"."name" AS "name", "sessions"."create_time" AS "createTime", '
+    )
+    assert sql.count(" AS ") == 9
+
+
+def test_unqualified_parameters_are_meant_for_every_resource() -> None:
+    text = f"SELECT e.author FROM {_T} s JOIN google.aiplatform.events e ON e.sessionsId = s.sessionsId WHERE projectsId IN ('p') AND locationsId = 'l' AND reasoningEnginesId = ? AND s.userId = ?"
+    assert _sql(text) == (
+        'SELECT e.author AS "author" FROM sessions s JOIN events e ON e.session_id = s.session_id'
+        ' WHERE "s"."project" IN (\'p\') AND "e"."project" IN (\'p\')'
+        ' AND "s"."location" = \'l\' AND "e"."location" = \'l\''
+        ' AND "s"."reasoning_engine" = ?1 AND "e"."reasoning_engine" = ?1'
+        " AND s.user_id = ?2"
+    )
+
+
+def test_the_scope_chooses_the_schema() -> None:
+    chosen = []
+
+    def schema_for(scope: Scope) -> str:
+        chosen.append(scope)
+        return "prod"
+
+    query = translate(f"SELECT userId FROM {_T} WHERE {_WHERE}", schema_for)
+    assert isinstance(query, Query)
+    assert query.sql == f'SELECT user_id AS "userId" FROM "prod".sessions WHERE {_OURS}'
+    exec_query = translate(EXEC, schema_for)
+    assert isinstance(exec_query, Query)
+    assert 'FROM "prod".append_event(' in exec_query.sql
+    assert chosen == [_SCOPE, _SCOPE]
+
+
+def test_await_answers_with_the_session() -> None:
+    columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
+    query = _query(
+        f"INSERT /*+ AWAIT */ INTO {_T} {columns} VALUES (?, 'p', 'l', '1'), ('b', 'p', 'l', '1') RETURNING name, userId"
+    )
+    assert query.sql == (
+        "INSERT /*+ AWAIT */ INTO sessions (user_id, project, location, reasoning_engine)"
+        " VALUES (nullif(?1, ''), 'p', 'l', '1'), ('b', 'p', 'l', '1')"
+        ' RETURNING name AS "name", user_id AS "userId"'
+    )
+    assert query.answer is Answer.ROWS
+
+
+def test_a_hint_without_blanks_is_none() -> None:
+    columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
+    text = f"INSERT /*+AWAIT*/ INTO {_T} {columns} VALUES ('a', 'p', 'l', '1') RETURNING name"
+    assert _query(text).answer is Answer.OPERATION
+
+
+def test_showresults_gives_the_rows_of_exec() -> None:
+    assert _query(EXEC.replace("EXEC ", "EXEC /*+ SHOWRESULTS */ ")).answer is Answer.ROWS
+
+
+def test_messages_may_be_objects_in_the_payload() -> None:
+    text = "EXEC google.aiplatform.sessions.append_event @projectsId='p', @locationsId='l', @reasoningEnginesId='1', @sessionsId='s' @@json='{\"author\":\"user\",\"content\":{\"parts\":[]}}'"
+    assert "'user', '{\"parts\": []}')" in _query(text).sql
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        (f"SELECT 1 FROM {_T}", MissingParameterError, "WHERE clause not supplied"),
+        (
+            f"SELECT 1 FROM {_T} WHERE projectsId = 'p'",
+            MissingParameterError,
+            "{ locationsId, reasoningEnginesId }",
+        ),
+        (
+            f"SELECT 1 FROM {_T} WHERE projectsId = 'p' OR locationsId = 'l'",
+            MissingParameterError,
+            "{ projectsId, locationsId,",
+        ),
+        (f"SELECT 1 FROM {_T} WHERE projectsId <> 'p'", MissingParameterError, "projectsId"),
+        (
+            f"SELECT 1 FROM google.aiplatform.events WHERE {_WHERE}",
+            MissingParameterError,
+            "{ sessionsId }",
+        ),
+        (
+            f"UPDATE {_T} SET data__displayName = 'x' WHERE {_WHERE}",
+            MissingParameterError,
+            "sessionsId",
+        ),
+        (f"DELETE FROM {_T} WHERE {_WHERE}", MissingParameterError, "sessionsId"),
+        (f"DELETE FROM {_T}", MissingParameterError, "WHERE clause not supplied"),
+        (f"INSERT INTO {_T} (data__userId) VALUES ('a')", MissingParameterError, "projectsId"),
+        (
+            "EXEC google.aiplatform.sessions.append_event @projectsId='p'",
+            MissingParameterError,
+            "could not find variable 'locationsId'",
+        ),
+        (
+            "SELECT 1 FROM google.compute.disks WHERE x = 1",
+            UnknownNameError,
+            "google.aiplatform.sessions",
+        ),
+        ("EXEC google.aiplatform.sessions.nosuch @a='b'", UnknownNameError, "append_event"),
+        (EXEC.replace("author", "auther"), UnknownNameError, "auther"),
+        (EXEC.replace('"user",', '"user"'), InvalidValueError, "no JSON"),
+        (
+            "EXEC google.aiplatform.sessions.append_event @projectsId 'p'",
+            StatementError,
+            "@name='value'",
+        ),
+        (
+            f"INSERT INTO {_T} (data__userId, projectsId, locationsId, reasoningEnginesId) VALUES ('a')",
+            StatementError,
+            "disparity in fields",
+        ),
+        (
+            f"INSERT INTO {_T} (data__nosuch, projectsId, locationsId, reasoningEnginesId) VALUES ('a', 'p', 'l', '1')",
+            StatementError,
+            "data__nosuch",
+        ),
+        (
+            f"UPDATE {_T} SET data__displayName = '' WHERE {_WHERE} AND sessionsId = 's'",
+            StatementError,
+            "nothing to send",
+        ),
+        (
+            f"DELETE /*+ AWAIT */ FROM {_T} WHERE {_WHERE} AND sessionsId = 's' RETURNING name",
+            UnsupportedError,
+            "AWAIT",
+        ),
+        (f"REPLACE {_T} SET data__displayName = 'x' WHERE {_WHERE}", UnsupportedError, "REPLACE"),
+        (
+            "INSERT INTO google.aiplatform.events (projectsId) VALUES ('p')",
+            UnsupportedError,
+            "INSERT",
+        ),
+        ("REGISTRY LIST", UnsupportedError, "REGISTRY"),
+        ("SHOW AUTH google", SessionsError, "AUTH"),
+        ("SHOW RESOURCES IN google.compute", UnknownNameError, "google.aiplatform"),
+        ("DESCRIBE METHOD google.aiplatform.sessions.nosuch", UnknownNameError, "append_event"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message.replace("{", r"\{").replace("}", r"\}")):
+        translate(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "first"),
+    [
+        ("SHOW PROVIDERS", ("name", "version"), ("google", "v1")),
+        (
+            "SHOW SERVICES IN google",
+            ("id", "name", "title"),
+            ("aiplatform:v1", "aiplatform", "Vertex AI API"),
+        ),
+        (
+            "SHOW RESOURCES FROM google.aiplatform LIKE 'ev%'",
+            ("name", "id"),
+            ("events", "google.aiplatform.events"),
+        ),
+        (
+            "show methods in google.aiplatform.sessions like '%event'",
+            ("MethodName", "RequiredParams", "SQLVerb"),
+            ("append_event", "projectsId, locationsId, reasoningEnginesId, sessionsId", "EXEC"),
+        ),
+        (
+            "SHOW EXTENDED METHODS IN google.aiplatform.events",
+            ("MethodName", "RequiredParams", "SQLVerb", "description"),
+            (
+                "list",
+                "projectsId, locationsId, reasoningEnginesId, sessionsId",
+                "SELECT",
+                "Lists the events of a session.",
+            ),
+        ),
+        ("DESCRIBE google.aiplatform.sessions;", ("name", "type"), ("name", "string")),
+        (
+            "DESCRIBE EXTENDED google.aiplatform.events",
+            ("name", "type", "description"),
+            ("name", "string", "Resource name of the event."),
+        ),
+        (
+            "DESCRIBE METHOD google.aiplatform.sessions.list",
+            ("name", "type", "param_type", "shape"),
+            ("projectsId", "string", "input_required", '{"type": "string"}'),
+        ),
+    ],
+)
+def test_show_and_describe_need_no_request(
+    text: str, columns: tuple[str, ...], first: tuple[str, ...]
+) -> None:
+    listing = translate(text)
+    assert isinstance(listing, Listing)
+    assert listing.columns == columns
+    assert listing.rows[0] == first
+
+
+def test_show_insert_gives_a_template_that_is_a_statement() -> None:
+    listing = translate(f"SHOW INSERT INTO {_T}")
+    assert isinstance(listing, Listing)
+    assert isinstance(translate(listing.rows[0][0]), Query)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM sessions",
+        "SELECT google.aiplatform.sessions",
+        "SELECT 'FROM google.aiplatform.sessions'",
+        "",
+        "-- EXEC x",
+    ],
+)
+def test_other_text_is_no_stackql(text: str) -> None:
+    assert not is_stackql(text)
+    assert translate(text) is None
