@@ -54,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and end")
     _add_common(parser, "sources", None)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    # With prog given, argparse does not format a usage line (and import shutil) to make it up.
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=_Parser, prog=_PROGRAM
+    )
     _add_run(_command(commands, "run", "run the statements of a file"))
     _add_query(_command(commands, "query", "run statements and print what they answer"))
     _add_explain(_command(commands, "explain", "say what a SELECT would send, and send nothing"))

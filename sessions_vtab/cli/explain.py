@@ -7,7 +7,7 @@ SQLite's EXPLAIN QUERY PLAN prints the plan of each virtual table in the engine'
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from sessions_vtab.spec.capability import AccessPath, Capability
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["Step", "explain", "parse_step", "render", "steps"]
+__all__ = ["Step", "Target", "explain", "parse_step", "render", "steps"]
 
 _SCAN: Final = re.compile(r"(?:SCAN|SEARCH) (\S+) VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
 _CLAUSE: Final = re.compile(r"; (?=(?:sent|here|order|read): |limit\b|skip\b|offset\b)")
@@ -52,7 +52,10 @@ def explain(
     rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings or {}, can_cache=False)
     planned = [(int(str(row[0])), int(str(row[1])), str(row[3])) for row in rows]
     names = names_of(connection)
-    tables = {mention.alias.lower(): mention for mention in mentions(sql, names)}
+    spoken = mentions(sql, names)
+    # SQLite prints a table that has a prefix and no alias with its prefix.
+    tables = {mention.name.lower(): mention for mention in spoken}
+    tables |= {mention.alias.lower(): mention for mention in spoken}
     for step in steps(planned):
         yield from render(step, _table(step, tables, connection, names))
     if not planned:
@@ -78,15 +81,21 @@ def parse_step(detail: str, depth: int = 0) -> Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
-    """The table a step reads, as far as it is known."""
+class Target:
+    """The table a step reads, as far as it is known.
+
+    Attributes:
+        label: ``source.table alias``.
+        path: how it is read.
+        capability: what the source declares about the table.
+    """
 
     label: str
     path: AccessPath | None
     capability: Capability | None
 
 
-def render(step: Step, target: _Target) -> Iterator[str]:
+def render(step: Step, target: Target) -> Iterator[str]:
     """The lines of one step."""
     margin = " " * (_INDENT * step.depth)
     if not step.path:
@@ -102,32 +111,40 @@ def render(step: Step, target: _Target) -> Iterator[str]:
     yield f"{margin}  requests  {_requests(step, target)}"
 
 
-def _requests(step: Step, target: _Target) -> str:
+def _requests(step: Step, target: Target) -> str:
     if target.capability is None:
         return "not known"
     if not target.capability.costly:
         return "none"
-    if target.path is not None and target.path.unique:
-        return "1 for each key"
-    cap = target.path.page_cap if target.path is not None else None
-    rows = "1" if cap is None else f"1 for each {cap} rows"
+    if target.path is None:
+        return "1 or more"
+    each = f" each {' and '.join(target.path.keys)}" if target.path.keys else ""
+    cap = None if target.path.unique else target.path.page_cap
+    if cap is None:
+        return f"1 for{each}" if each else "1"
+    rows = f"1 for each {cap} rows{f' of{each}' if each else ''}"
     return f"{rows}, fewer with LIMIT" if "limit" in step.clauses else rows
 
 
 def _table(
     step: Step, tables: Mapping[str, Mention], connection: Connection, names: Names
-) -> _Target:
+) -> Target:
     mention = tables.get(step.alias.lower())
     if mention is None:
-        return _Target(step.alias, None, None)
+        return Target(step.alias, None, None)
     schema, _, table = mention.name.rpartition(".")
-    source = schema or names.default
+    source = _in_any_case(schema or names.default, connection.sources)
     label = f"{source}.{table}"
     if mention.alias.lower() != table.lower():
         label += f" {mention.alias}"
     opened = connection.sources.get(source)
-    resource = opened.backend.resources.get(table) if opened is not None else None
+    resource = opened.backend.resources.get(table.lower()) if opened is not None else None
     if resource is None:
-        return _Target(label, None, None)
+        return Target(label, None, None)
     paths = {path.name: path for path in resource.capability.paths}
-    return _Target(label, paths.get(step.path), resource.capability)
+    return Target(label, paths.get(step.path), resource.capability)
+
+
+def _in_any_case(name: str, known: Iterable[str]) -> str:
+    """The known name that SQLite takes ``name`` for; ``name`` itself if there is none."""
+    return next((other for other in known if other.lower() == name.lower()), name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +37,8 @@ def output(path: str | None) -> Iterator[IO[str]]:
 
 @contextmanager
 def _replacing(target: Path) -> Iterator[IO[str]]:
+    import tempfile  # noqa: PLC0415  # Slow to import, and only files need it.
+
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:

@@ -20,7 +20,7 @@ _CLEAR: Final = "\r\x1b[K"
 
 
 @contextmanager
-def progress(requests: Callable[[], int]) -> Iterator[None]:
+def progress(requests: Callable[[], int]) -> Iterator[Callable[[], None]]:
     """Shows progress on standard error inside the block, if that is a terminal.
 
     A timer signal instead of a thread: the one that waits for the statement has nothing else to
@@ -28,25 +28,48 @@ def progress(requests: Callable[[], int]) -> Iterator[None]:
 
     Args:
         requests: how many requests the running statement has made.
+
+    Yields:
+        A function that ends it early: before rows are printed on the same terminal.
     """
     if not (hasattr(signal, "SIGALRM") and is_terminal(sys.stderr)):
-        yield
+        yield _nothing
         return
-    started = time.perf_counter()
-    shown = False
-
-    def show(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal shown
-        shown = True
-        line = f"{counted(requests(), 'request')}, {seconds(time.perf_counter() - started)}"
-        print(f"{_CLEAR}{line} ..", end="", file=sys.stderr, flush=True)
-
-    previous = signal.signal(signal.SIGALRM, show)
+    line = _Line(requests)
+    previous = signal.signal(signal.SIGALRM, line.show)
     timer = signal.setitimer(signal.ITIMER_REAL, _FIRST, _EVERY)
     try:
-        yield
+        yield line.end
     finally:
+        line.end()
         signal.signal(signal.SIGALRM, previous)
         signal.setitimer(signal.ITIMER_REAL, *timer)
-        if shown:
+
+
+def _nothing() -> None:
+    """Ends what never began."""
+
+
+class _Line:
+    """The line on the terminal."""
+
+    def __init__(self, requests: Callable[[], int]) -> None:
+        self._requests = requests
+        self._started = time.perf_counter()
+        self._shown = self._ended = False
+
+    def show(self, _signal: int, _frame: FrameType | None) -> None:
+        """Writes the line anew."""
+        if self._ended:
+            return
+        self._shown = True
+        elapsed = seconds(time.perf_counter() - self._started)
+        text = f"{_CLEAR}{counted(self._requests(), 'request')}, {elapsed} .."
+        print(text, end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Takes the line away for good."""
+        self._ended = True
+        if self._shown:
             print(_CLEAR, end="", file=sys.stderr, flush=True)
+        self._shown = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -55,6 +55,7 @@ class Session:
         self._bindings = bindings
         self._name = name
         self._terminal = is_terminal(stream)
+        self._before_rows: Callable[[], None] | None = None
 
     def run(self, text: str) -> None:
         """Runs the statements and prints rows only.
@@ -116,9 +117,10 @@ class Session:
         self, statement: Statement
     ) -> Iterator[tuple[Sequence[str], Iterable[Sequence[Any]]]]:
         with (
-            progress(lambda: self._connection.statement_requests),
+            progress(lambda: self._connection.statement_requests) as end_progress,
             execute(self._connection, statement.text, self._bindings) as execution,
         ):
+            self._before_rows = end_progress if self._terminal else None
             yield execution.columns, execution.rows
 
     @contextmanager
@@ -148,6 +150,8 @@ class Session:
         self, columns: Sequence[str], rows: Iterable[Sequence[Any]], margin: str = ""
     ) -> None:
         for piece in FORMATS[self._form](columns, rows):
+            if self._before_rows is not None:
+                self._before_rows()
             self._write(margin + piece)
 
     def _write(self, text: str) -> None:

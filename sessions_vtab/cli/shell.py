@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
@@ -58,12 +58,17 @@ def interact(connection: Connection, *, read_only: bool) -> int:
     try:
         shell.cmdloop(banner(connection, read_only=read_only))
     except SystemExit as end:  # .exit and .quit
-        return end.code if isinstance(end.code, int) else _OK
+        status = end.code if isinstance(end.code, int) else _OK
     except BrokenPipeError:
         raise
     except (apsw.Error, SessionsError, apsw.shell.Shell.Error, OSError):
         return _FAILED  # Input that is no terminal ends at the first error, which was printed.
-    return _OK
+    else:
+        status = _OK
+    if connection.in_transaction:
+        shell.write_error("Error: the transaction was not committed; it is rolled back.\n")
+        return status or _FAILED
+    return status
 
 
 class Shell(apsw.shell.Shell):
@@ -116,24 +121,26 @@ class Shell(apsw.shell.Shell):
     def _run(self, sql: str, bindings: Mapping[str, Any]) -> None:
         try:
             with (
-                progress(lambda: self._connection.statement_requests),
+                progress(lambda: self._connection.statement_requests) as end_progress,
                 execute(self._connection, sql, bindings) as execution,
             ):
                 if execution.columns:
-                    self._show(execution)
+                    self._show(execution, end_progress)
         except (apsw.Error, SessionsError) as error:
             self._fail(described(self._connection, error, sql, ".help"), error)
         if self.interactive:
             self.write(self.stdout, execution.footer + "\n")
 
-    def _show(self, execution: Execution) -> None:
+    def _show(self, execution: Execution, end_progress: Callable[[], None]) -> None:
         """Prints rows the way the output mode wants them: all at once, or one by one."""
         safe = map(_escaped_row, execution.rows) if is_terminal(self.stdout) else execution.rows
         if getattr(self.output, "all_at_once", False):
             rows = list(safe)
+            end_progress()
             if rows:
                 self.output(execution.columns, rows)
             return
+        end_progress()
         self.output(True, execution.columns)
         wants_position = self.output.__name__ in {"output_json", "output_jsonl"}
         for row in _positioned(safe, execution.columns) if wants_position else safe:

@@ -67,6 +67,11 @@ def plan_scan(
 
 
 def _check(offer: Offer, table: Table, where: str) -> None:
+    given = [one.column for one in offer.constraints if _is_parameter(table, one)]
+    for name in given:
+        if given.count(name) > 1:
+            msg = f"{where}.{name} is given twice; a parameter has one value."
+            raise UnsupportedError(msg)
     for one in offer.constraints:
         if not one.column:
             continue

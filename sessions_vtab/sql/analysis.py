@@ -16,7 +16,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.spec.predicate import AllOf, Predicate
+from sessions_vtab.spec.predicate import AllOf, Predicate, fields
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.conditions import Atom, Reader, TimeOperand, resolve
 from sessions_vtab.sql.lexer import Heading, Token
@@ -26,7 +26,7 @@ from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.plans import slots, true_on_nulls, with_slots
 from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
 
-__all__ = ["Condition", "Join", "Occurrence", "Role", "analyse", "condition_of_change"]
+__all__ = ["Condition", "Join", "Lead", "Occurrence", "Role", "analyse", "condition_of_change"]
 
 
 class Role(StrEnum):
@@ -66,6 +66,24 @@ class Join(NamedTuple):
     source_column: str
 
 
+class Lead(NamedTuple):
+    """Rows of no table of ours that hand their keys to an occurrence: the FROM item before it.
+
+    Attributes:
+        column: the key column of the occurrence.
+        key: the item's column, as written.
+        label: how the item is called, as written.
+        span: tokens of the item.
+        conditions: what WHERE says about the item alone.
+    """
+
+    column: str
+    key: str
+    label: str
+    span: Span
+    conditions: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Occurrence:
     """One place where a statement names one of our tables.
@@ -81,6 +99,7 @@ class Occurrence:
         order: terms of ORDER BY as written.
         limit: LIMIT and OFFSET as written.
         spliceable: table-valued arguments can be put behind its name.
+        lead: the item whose rows come first, if it is none of ours.
     """
 
     item: Item
@@ -94,6 +113,7 @@ class Occurrence:
     order: str = ""
     limit: str = ""
     spliceable: bool = True
+    lead: Lead | None = None
 
 
 def analyse(
@@ -153,8 +173,6 @@ class _Walk:
                     self._nested(tree.expression, None, names)
             case exp.Update() | exp.Delete():
                 self._change(tree, self._with(tree, names))
-            case exp.Create() if tree.args.get("kind") == "TABLE":
-                self._nested(tree.expression, None, names)
             case _:
                 return
 
@@ -189,6 +207,7 @@ class _Walk:
         scope = Scope(outer=outer, aliases=_aliases(node))
         ons = self._from(node, scope, names)
         self._conditions(node, scope, ons)
+        self._lead(node, scope, ons)
         inside = ("expressions", "where", "group", "having", "order", "windows", "distinct")
         for part in _parts(node, *inside):
             self._nested(part, scope, names)
@@ -420,6 +439,70 @@ class _Walk:
                 joined = Join(mine.column.name, other.item, other.column.name)
                 occurrence.joins.append(joined)
 
+    # An item before ours, which is none of ours.
+
+    def _lead(
+        self,
+        node: exp.Select,
+        scope: Scope,
+        ons: Sequence[tuple[Item | None, exp.Expression]],
+    ) -> None:
+        """Notes where the keys of the second of two items come from, if a window may carry them."""
+        if len(scope.items) != 2 or scope.fixed or scope.merged or scope.opaque:  # noqa: PLR2004
+            return
+        first, second = scope.items
+        mine = self.occurrences.get(second.at)
+        if mine is None or mine.block is None or first.ours is not None or first.label is None:
+            return
+        where = node.args.get("where")
+        terms = [] if where is None else _terms(where.this)
+        joined = [term for _, on in ons for term in _terms(on)]
+        found = self._key(mine, scope, [*terms, *joined])
+        if found is None or not mine.spliceable or not self._windowable(node, mine):
+            return
+        span = self._item_span(mine.block)
+        spans = self._where_spans(mine, len(terms))
+        about = [one for term, one in zip(terms, spans, strict=True) if _is_about(first, term)]
+        label = self.tokens[span[1] - 1].text
+        conditions = tuple(self._slice(one) for one in about if one is not None)
+        mine.lead = Lead(found[0], self._column_text(found[1]), label, span, conditions)
+
+    def _key(
+        self, mine: Occurrence, scope: Scope, terms: Sequence[exp.Expression]
+    ) -> tuple[str, exp.Column] | None:
+        """``key of ours = column of the first item``, if ours has no other way to be found.
+
+        SQLite may turn an inner join round where ours can be looked up by itself; a window would
+        forbid that. A LEFT JOIN has its order anyway.
+        """
+        for term in terms if mine.item.nullable or not _is_keyed(mine) else ():
+            sides = (term.this, term.args.get("expression")) if isinstance(term, exp.EQ) else ()
+            for one, other in (sides, sides[::-1]) if sides else ():
+                if not isinstance(one, exp.Column) or not isinstance(other, exp.Column):
+                    continue
+                found = resolve(scope, one)
+                theirs = other.table.lower() == scope.items[0].label and not other.db
+                if found is None or found.item is not mine.item or not theirs:
+                    continue
+                if _is_key(mine, found.column.name):
+                    return found.column.name, other
+        return None
+
+    def _windowable(self, node: exp.Select, mine: Occurrence) -> bool:
+        """Whether one more column on the first item changes nothing else."""
+        hidden = any(token.upper in _HIDDEN for token in self.tokens)
+        sorted_first = bool(mine.order and mine.limit)
+        return (
+            not hidden
+            and not sorted_first
+            and not any(_shows_all(part, but=mine.alias) for part in node.expressions)
+        )
+
+    def _item_span(self, block: Block | None) -> Span:
+        """The tokens of the first item of a FROM."""
+        first, end = block.clauses["FROM"] if block is not None else (0, 0)
+        return first, next(find(self.tokens, (first, end), self.pairs, _JOINS), end)
+
     # Text.
 
     def _slice(self, span: Span | None) -> str:
@@ -455,6 +538,39 @@ def condition_of_change(tokens: Sequence[Token], target: int, pairs: dict[int, i
             end = marks[place + 1] if place + 1 < len(marks) else len(tokens)
             return (mark + 1, end)
     return None
+
+
+_JOINS = frozenset((",", "JOIN", "LEFT", "INNER", "CROSS", "OUTER", "NATURAL"))
+_HIDDEN = frozenset(("ROWID", "_ROWID_", "OID", "INDEXED"))
+
+
+def _shows_all(part: exp.Expression, *, but: str) -> bool:
+    """Whether a result column is ``*``, or ``x.*`` of another table than ``but``."""
+    if isinstance(part, exp.Column) and isinstance(part.this, exp.Star):
+        return part.table.lower() != but.lower()
+    return isinstance(part, exp.Star)
+
+
+def _is_about(item: Item, term: exp.Expression) -> bool:
+    """Whether a condition names only columns of an item, all of them qualified."""
+    nodes = list(term.walk())
+    columns = [node for node in nodes if isinstance(node, exp.Column)]
+    ours = all(column.table.lower() == item.label and not column.db for column in columns)
+    return bool(columns) and ours and not any(isinstance(node, exp.Query) for node in nodes)
+
+
+def _is_keyed(mine: Occurrence) -> bool:
+    """Whether conditions may give a key: the names of keys are looked for in their text."""
+    keys = {key for path in mine.ours.capability.paths for key in path.keys}
+    named = {one.column for one in fields(mine.predicate)} if mine.predicate is not None else set()
+    texts = [condition.text.lower() for condition in mine.conditions]
+    return bool(keys & named) or any(key.lower() in text for key in keys for text in texts)
+
+
+def _is_key(mine: Occurrence, column: str) -> bool:
+    """Whether a column finds rows: where it must be given, or in an order that is fixed."""
+    paths = [path for path in mine.ours.capability.paths if path.keys == (column,)]
+    return any(mine.item.nullable or not path.unique for path in paths)
 
 
 def _queries(node: exp.Expression) -> Iterator[exp.Expression]:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.schema.declare import quoted
-from sessions_vtab.sql.analysis import Occurrence, condition_of_change
+from sessions_vtab.sql.analysis import Lead, Occurrence, condition_of_change
 from sessions_vtab.sql.lexer import Kind, Token, tokenize
 from sessions_vtab.sql.names import Item
-from sessions_vtab.sql.plans import Link, Plan
+from sessions_vtab.sql.plans import Ahead, Link, Plan
 from sessions_vtab.sql.splice import Edit, apply, insert
 
 __all__ = ["carry"]
@@ -33,7 +33,8 @@ def carry(
         The edits, the plans by their words, and the parameters whose values the plans need.
     """
     labels = _labels(occurrences)
-    feeding = {join.source.at for occurrence in occurrences for join in occurrence.joins}
+    named = {join.source.at for occurrence in occurrences for join in occurrence.joins}
+    feeding = named.intersection(labels)
     edits: list[Edit] = []
     plans: dict[str, Plan] = {}
     pushed: set[int] = set()
@@ -64,7 +65,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
         for join in occurrence.joins
         if join.source.at in labels
     )
-    if predicate is None and not links and not feeds:
+    if predicate is None and not links and not feeds and occurrence.lead is None:
         return None
     values = [atom.text for atom in atoms]
     numbers = {atom.number for atom in atoms if atom.number is not None}
@@ -73,6 +74,10 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
         if condition.local:
             numbers.update(condition.numbers)
             residual.append(_localised(condition.text, values))
+    ahead = None
+    if occurrence.lead is not None:
+        ahead = Ahead(occurrence.lead.column, len(values))
+        values.append(f'json({occurrence.lead.label}."_ahead")')
     plan = Plan(
         predicate=predicate,
         label=labels[occurrence.item.at] if feeds else "",
@@ -80,6 +85,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
         links=tuple(dict.fromkeys(links)),
         limited=bool(occurrence.limit),
         alias=occurrence.alias if feeds else "",
+        ahead=ahead,
     )
     return _Load(plan, tuple(values), frozenset(numbers))
 
@@ -126,7 +132,29 @@ def _splices(
     if not occurrence.spliceable:
         return []
     arguments = f"({words}, {values})" if values else f"({words})"
-    return [insert(tokens[item.at].end, arguments, rank=-2)]
+    window = [] if occurrence.lead is None else _window(tokens, occurrence.lead)
+    return [insert(tokens[item.at].end, arguments, rank=-2), *window]
+
+
+_AHEAD = 15
+"""Rows a window looks ahead: with the current one as many as a source has requests in flight."""
+
+
+def _window(tokens: Sequence[Token], lead: Lead) -> list[Edit]:
+    """The item with one more column: its key, and those of the rows behind it.
+
+    SQLite streams such a window. A blob would be an error in JSON.
+    """
+    key = f"iif(typeof({lead.key}) = 'blob', NULL, {lead.key})"
+    frame = f"ROWS BETWEEN CURRENT ROW AND {_AHEAD} FOLLOWING"
+    opening = f'(SELECT *, json_group_array({key}) OVER ({frame}) AS "_ahead" FROM '
+    where = f" WHERE {' AND '.join(f'({one})' for one in lead.conditions)}"
+    closing = f"{where if lead.conditions else ''}) AS {lead.label}"
+    first, end = lead.span
+    return [
+        insert(tokens[first].start, opening),
+        insert(tokens[end - 1].end, closing, rank=-1),
+    ]
 
 
 def _tautology(

@@ -18,6 +18,7 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
 from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
 from sessions_vtab.sql.splice import Edit, insert
+from sessions_vtab.sql.targets import creates_table
 
 __all__ = ["Effect", "IsEffect", "effect_of", "mentioned"]
 
@@ -162,7 +163,7 @@ def _block_of(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], 
         first, end = block.clauses.get("FROM", (0, 0))
         if first <= at < end and not _within_brackets(pairs, (first, end), at):
             return block
-    if heading.verb == "CREATE" and not _creates_table(tokens, heading):
+    if heading.verb == "CREATE" and not creates_table(tokens, heading):
         raise _refused(name, "a view or trigger", "call it in a statement of its own")
     raise _refused(name, "a place inside a subquery or an expression", _KEEP)
 
@@ -173,13 +174,8 @@ def _is_top(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], bl
     if heading.verb == "SELECT":
         return True
     if heading.verb == "CREATE":
-        return _creates_table(tokens, heading)
+        return creates_table(tokens, heading)
     return heading.verb in {"INSERT", "REPLACE"}
-
-
-def _creates_table(tokens: Sequence[Token], heading: Heading) -> bool:
-    words = [token.upper for token in tokens[heading.at + 1 : heading.at + 3]]
-    return words[:1] == ["TABLE"] or (words[:1] in (["TEMP"], ["TEMPORARY"]) and "TABLE" in words)
 
 
 def _within_brackets(pairs: dict[int, int], span: Span, at: int) -> bool:

@@ -25,7 +25,7 @@ from sessions_vtab.sql.plans import Plan
 from sessions_vtab.sql.returning import Returning, returning_of
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import Edit, apply
-from sessions_vtab.sql.targets import Conflict, Target, conflict_of, target_of
+from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
 
 if TYPE_CHECKING:  # These import sqlglot, which most statements do not need.
     from sessions_vtab.sql.analysis import Occurrence
@@ -167,7 +167,7 @@ class _Door:
             *(conflict.edits if conflict else ()),
             *([returning.cut] if returning else ()),
         ]
-        readable = ours and self.heading.verb in _READABLE
+        readable = ours and self._is_readable()
         occurrences, timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
         plain = self._edited(base)
         return Rewritten(
@@ -187,6 +187,11 @@ class _Door:
             effect=effect,
             occurrences=tuple(occurrences),
         )
+
+    def _is_readable(self) -> bool:
+        """Whether it can read our tables: sqlglot is not asked about anything else."""
+        made = self.heading.verb == "CREATE" and creates_table(self.tokens, self.heading)
+        return made or self.heading.verb == "SELECT" or self.heading.changes
 
     def _effect(self) -> Effect | None:
         known = self.catalog
@@ -243,7 +248,6 @@ _Pushes = tuple[
     frozenset[int],
 ]
 _NO_PUSHES: _Pushes = ((), (), (), {}, frozenset())
-_READABLE = frozenset(("SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "CREATE"))
 _CARRIER = frozenset(("_push", "_args"))
 
 

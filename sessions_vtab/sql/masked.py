@@ -80,6 +80,8 @@ def read(
         places[length] = index
         pieces.append(piece)
         length += len(piece) + 1
+    if not pieces:
+        return None
     try:
         trees = sqlglot.parse(" ".join(pieces), dialect=_Dialect)
     except (SqlglotError, RecursionError):
@@ -100,13 +102,23 @@ def _wanted(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int]) ->
             end = index - (tokens[index].upper == "CONFLICT")
             break
     wanted = []
-    for index in range(heading.first, end):
+    for index in range(_first(tokens, heading, pairs), end):
         conflict = heading.changes and index in (heading.at + 1, heading.at + 2)
         if conflict and tokens[heading.at + 1].upper == "OR":
             continue
         if not _is_hint(tokens, index):
             wanted.append(index)
     return wanted
+
+
+def _first(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int]) -> int:
+    """Where reading begins: of CREATE TABLE .. AS only the query is read."""
+    if heading.verb != "CREATE":
+        return heading.first
+    return 1 + next(find(tokens, (heading.at, len(tokens)), pairs, _AS), len(tokens))
+
+
+_AS = frozenset(("AS",))
 
 
 def _on(tokens: Sequence[Token], index: int) -> bool:

@@ -24,7 +24,7 @@ from sessions_vtab.spec.predicate import (
     Slot,
 )
 
-__all__ = ["Link", "Plan", "slots", "true_on_nulls", "with_slots", "words_of"]
+__all__ = ["Ahead", "Link", "Plan", "slots", "true_on_nulls", "with_slots", "words_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,23 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """Keys that will be asked for next, where the rows come from no table of ours.
+
+    Attributes:
+        column: the column of this occurrence that is compared with them.
+        index: element of the arguments that is a JSON array of keys: the current one, then those
+            of the next rows.
+    """
+
+    column: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.column} AHEAD ?{self.index + 1}"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What the front door knows about one occurrence, for the virtual table.
 
@@ -60,6 +77,8 @@ class Plan:
         links: from which occurrences its keys come.
         limited: the rows that are wanted in the end are limited: look ahead with care.
         alias: the name that the residual's columns are qualified with.
+        ahead: the next keys, handed over by a window over the rows this is joined with. The
+            arguments then differ from row to row although the question may be the same.
     """
 
     predicate: Predicate | None = None
@@ -68,17 +87,19 @@ class Plan:
     links: tuple[Link, ...] = ()
     limited: bool = False
     alias: str = ""
+    ahead: Ahead | None = None
 
     @property
     def words(self) -> str:
         """The plan as one line of text, without values and without NUL."""
         parts = [] if self.predicate is None else [words_of(self.predicate)]
         parts += [str(link) for link in self.links]
+        parts += [] if self.ahead is None else [str(self.ahead)]
         if self.label:
             wanted = " AND ".join(f"({text})" for text in self.residual)
             name = self.alias if self.alias == self.label else f"{self.label} {self.alias}"
             parts.append(f"FEEDS {name}" + (f" WHERE {wanted}" if wanted else ""))
-        if parts and self.limited and (self.links or self.label):
+        if self.limited and (self.links or self.label or self.ahead):
             parts.append("LIMIT")
         return "; ".join(parts)
 

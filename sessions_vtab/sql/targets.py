@@ -10,7 +10,7 @@ from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
 from sessions_vtab.sql.shapes import commas, find
 from sessions_vtab.sql.splice import Edit, insert
 
-__all__ = ["Conflict", "Target", "conflict_of", "target_of"]
+__all__ = ["Conflict", "Target", "conflict_of", "creates_table", "target_of"]
 
 _NAMES = frozenset((Kind.WORD, Kind.QUOTED, Kind.STRING))
 
@@ -56,6 +56,12 @@ def target_of(tokens: Sequence[Token], heading: Heading) -> Target | None:
     aliased = _word(tokens, at + 1) == "AS" and at + 2 < len(tokens)
     alias = name_of(tokens[at + 2]) if aliased else None
     return Target(schema, name_of(tokens[at]), alias, at, at + (3 if aliased else 1))
+
+
+def creates_table(tokens: Sequence[Token], heading: Heading) -> bool:
+    """Whether it is CREATE [TEMP] TABLE, as opposed to a view, trigger or virtual table."""
+    words = [token.upper for token in tokens[heading.at + 1 : heading.at + 3]]
+    return words[:1] == ["TABLE"] or (words[:1] in (["TEMP"], ["TEMPORARY"]) and "TABLE" in words)
 
 
 @dataclass(frozen=True, slots=True)

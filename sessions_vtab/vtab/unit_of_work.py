@@ -12,7 +12,7 @@ transaction, and its savepoints. Rolling back to a moment voids what has a large
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Final
@@ -322,7 +322,21 @@ class UnitOfWork:
         source = self._host.sources[name]
         self._sent_statements.update(write.statement for write in writes)
         context = self._host.context(source, writes[0].table)
-        return self._note(name, source.backend.send(writes, context))
+        silent = {write.number: write for write in writes}
+
+        def answered() -> Iterator[Outcome]:
+            for outcome in source.backend.send(writes, context):
+                silent.pop(outcome.write.number, None)
+                yield outcome
+
+        failed: list[Outcome] = []
+        try:
+            failed = self._note(name, answered())
+        finally:
+            # Ended by an error or by the user, nobody knows what became of the rest.
+            unknown = (Outcome(write, OutcomeState.UNKNOWN) for write in silent.values())
+            failed += self._note(name, unknown)
+        return failed
 
     def _note(self, name: str, outcomes: Iterable[Outcome]) -> list[Outcome]:
         failed = []

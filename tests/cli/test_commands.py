@@ -274,6 +274,12 @@ class TestExplain:
         assert lines[2].startswith("  here      ")
         assert lines[-1] == "  requests  none"
 
+    def test_names_are_taken_in_any_case(self, cli):
+        done = cli(*TWO, "explain", "SELECT * FROM TWO.Sessions")
+
+        assert done.out.splitlines()[0].startswith("two.Sessions  list")
+        assert done.out.splitlines()[-1] == "  requests  none"
+
     def test_it_runs_nothing(self, cli):
         cli("explain", INSERT)
 

@@ -39,6 +39,13 @@ def test_a_pipe_ends_at_its_first_error():
     assert done.stderr.startswith("Error in line 2: There is no column nope.\n")
 
 
+def test_a_pipe_that_leaves_a_transaction_open_ends_with_1():
+    done = run(stdin="BEGIN; INSERT INTO sessions(user_id) VALUES ('ann');\n")
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: the transaction was not committed; it is rolled back.\n"
+
+
 @pytest.mark.parametrize("stdin", [".nonsense\n", "SELECT 'open;\n", ".inspect nothing\n"])
 def test_a_pipe_that_is_no_sql_ends_with_1(stdin):
     done = run(stdin=stdin + "SELECT 2;")
@@ -184,6 +191,19 @@ def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(monkeypatc
 
     assert "7 requests, 0." in stream.written
     assert stream.written.endswith("\r\x1b[K")
+
+
+@posix
+def test_progress_ends_when_rows_are_printed(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
+
+    with progress(lambda: 7) as end:
+        end()
+        time.sleep(0.05)
+
+    assert stream.written == ""
 
 
 def test_progress_is_not_shown_elsewhere(capsys):

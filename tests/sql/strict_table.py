@@ -93,9 +93,10 @@ class Module:
     def matching(self, words: str | None, args: str | None) -> list[tuple[Any, ...]]:
         every = list(self.rows.values())
         plan = None if words is None else self.plans(words)
+        values = json.loads(args) if args else []
+        assert plan is None or plan.ahead is None or isinstance(values[plan.ahead.index], list)
         if plan is None or plan.predicate is None:
             return every
-        values = json.loads(args) if args else []
         highest = max((int(n) for n in re.findall(r"\?(\d+)", words_of(plan.predicate))), default=0)
         text = f"SELECT name FROM t WHERE {words_of(plan.predicate)}"
         try:
@@ -180,7 +181,7 @@ class Pair:
             connection.execute(
                 "INSERT INTO k VALUES('k1','x',1),('k2',NULL,2),('k3','1',NULL),(NULL,'y',1)"
             )
-        capability = Capability((AccessPath("list"),))
+        capability = Capability(tuple(AccessPath(key, keys=(key,)) for key in ("name", "a", "n")))
         self.door = FrontDoor(
             Catalog({name: OurTable(table(name), capability) for name in self.rows})
         )

@@ -70,13 +70,13 @@ COMPARED = {
 }
 
 
-class Boom(Exception):
+class BoomError(Exception):
     """A user function that fails."""
 
 
 def boom(value: Any, fails: Any) -> Any:
     if fails:
-        raise Boom
+        raise BoomError
     return value
 
 
@@ -284,8 +284,10 @@ class Program:
                 COMPARED["sessions"],
                 COMPARED["events"],
                 "SELECT count(*) FROM sessions WHERE user_id = 'ann'",
-                "SELECT s.name, count(e.name) FROM sessions s LEFT JOIN events e USING (session_id)"
-                " GROUP BY s.name ORDER BY s.name",
+                (
+                    "SELECT s.name, count(e.name) FROM sessions s LEFT JOIN events e USING (session_id)"
+                    " GROUP BY s.name ORDER BY s.name"
+                ),
             )
         )
 
@@ -319,10 +321,10 @@ class Duel:
             assert self.ours.in_transaction == self.native.in_transaction, step
 
     def block(self, block: Block) -> None:
-        with pytest.raises(Boom) if block.fails else _nothing(), self.ours, self.native:
+        with pytest.raises(BoomError) if block.fails else _nothing(), self.ours, self.native:
             self.run(block.steps)
             if block.fails:
-                raise Boom
+                raise BoomError
 
     def one(self, step: str | Many) -> None:
         self.step += 1
@@ -373,7 +375,7 @@ def _attempt(connection: apsw.Connection, step: str | Many) -> tuple[Any, Except
                 connection.executemany(step.sql, step.bindings)
             return [], None
         return connection.execute(step).fetchall(), None
-    except (apsw.Error, SessionsError, Boom) as error:
+    except (apsw.Error, SessionsError, BoomError) as error:
         return None, error
 
 

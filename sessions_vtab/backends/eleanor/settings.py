@@ -29,7 +29,6 @@ _MEANINGS = ((Answer(410), NotFoundError),)
 
 # Statuses as Eleanor's error map has them; what to do about each.
 _REMEDIES = {
-    400: "The value, or the state of the session, does not allow this.",
     403: (
         "The session is disabled or managed by the system, the participant is of another"
         " namespace, or the credential may not do this."

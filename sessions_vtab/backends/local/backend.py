@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Self, TypeAlias
 import apsw
 
 from sessions_vtab.backends.local import events, participants, sessions, uploads
-from sessions_vtab.backends.local.paths import MEMORY, default_path, tilde
+from sessions_vtab.backends.local.paths import MEMORY, located, tilde
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.routines import routines
 from sessions_vtab.backends.local.store import Store
@@ -82,7 +82,7 @@ class LocalBackend(Backend):
             )
         path = source.location
         if path != MEMORY:
-            path = str(Path(path).expanduser() if path else default_path())
+            path = located(path)
             if Path(path).is_dir():
                 raise ConfigurationError(f"Source {source.name}: {path} is a folder, not a file.")
         return cls(path, source=source.name, read_only=source.read_only)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Final
 
 from sessions_vtab.errors import StoreError
 
-__all__ = ["MEMORY", "create_file", "default_path", "network_file_system", "tilde"]
+__all__ = ["MEMORY", "create_file", "default_path", "located", "network_file_system", "tilde"]
 
 MEMORY: Final = ":memory:"
 """The location of a store that lives as long as its connection."""
@@ -50,6 +51,13 @@ def default_path() -> Path:
     else:
         base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "sessions-vtab" / "sessions.db"
+
+
+def located(location: str) -> str:
+    """The path a source's location names: ``local:///C:/x.db`` puts a slash before the drive."""
+    if sys.platform == "win32" and re.match(r"/[A-Za-z]:", location):
+        location = location[1:]
+    return str(Path(location).expanduser()) if location else str(default_path())
 
 
 def tilde(path: str) -> str:

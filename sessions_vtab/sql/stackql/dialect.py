@@ -154,7 +154,8 @@ def _is_place(tokens: Sequence[Token], index: int) -> bool:
     if name_of(tokens[index]).lower() != SERVICE[0] or tokens[index].kind is Kind.STRING:
         return False
     dots = [token.text for token in tokens[index + 1 : index + 5 : 2]]
-    return index > 0 and dots == [".", "."] and tokens[index - 1].upper in _BEFORE
+    whole = 0 < index < len(tokens) - 4
+    return whole and dots == [".", "."] and tokens[index - 1].upper in _BEFORE
 
 
 _NO_ALIAS = frozenset(

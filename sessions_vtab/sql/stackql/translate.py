@@ -66,7 +66,10 @@ def translate(text: str, schema_for: SchemaFor = lambda _: None) -> Query | List
         case "REPLACE" | "REGISTRY" as verb:
             raise UnsupportedError(f"{verb} is not available here: the API has no such method.")
         case _:
-            return _Statement(text, tokens, schema_for).translated()
+            try:
+                return _Statement(text, tokens, schema_for).translated()
+            except IndexError:  # A token that the grammar wants is not there.
+                raise StatementError("syntax error: the statement is not complete.") from None
 
 
 @dataclass(slots=True)

@@ -15,7 +15,12 @@ import pytest
 from sessions_vtab.backends.local import LocalBackend
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
 from sessions_vtab.backends.local.errors import translate
-from sessions_vtab.backends.local.paths import create_file, default_path, network_file_system
+from sessions_vtab.backends.local.paths import (
+    create_file,
+    default_path,
+    located,
+    network_file_system,
+)
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.errors import (
     BusyError,
@@ -69,6 +74,11 @@ def test_the_default_file_on_other_systems(monkeypatch, platform, variable, fold
 def test_a_source_names_the_file(monkeypatch, location, path):
     monkeypatch.setenv("HOME", "/home/ann")
     assert LocalBackend.open(Source("local", "local", location))._store.path == path
+
+
+def test_a_drive_of_windows_stands_behind_a_slash(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert located("/C:/data/sessions.db") == str(Path("C:/data/sessions.db"))
 
 
 def test_a_source_without_location_is_the_default_file(monkeypatch, tmp_path):

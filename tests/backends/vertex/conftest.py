@@ -20,6 +20,9 @@ from sessions_vtab.spec.write import Action, Write
 
 LOCATION = "demo/us-central1/42"
 
+_written: set[str] = set()
+"""URLs of emulators whose data a test has changed."""
+
 
 class FakeContext:
     """A statement without SQLite."""
@@ -64,6 +67,7 @@ class Vertex:
         self.client = Client(site_of(self.settings), clock=self.clock)
         self.backend = VertexBackend(self.settings, self.client)
         self.control = emulator.control
+        self.url = emulator.url
         self.context = FakeContext()
 
     def path(self, table: str, name: str) -> Any:
@@ -99,6 +103,7 @@ class Vertex:
 
     def send(self, *writes: Write) -> list[Any]:
         self.context = FakeContext()
+        _written.add(self.url)
         outcomes = {outcome.write.number: outcome for outcome in self.backend.send(writes, self.context)}
         assert outcomes.keys() == {write.number for write in writes}
         return [outcomes[write.number] for write in writes]
@@ -108,6 +113,7 @@ class Vertex:
 
     def call(self, function: str, **arguments: Any) -> list[tuple[Any, ...]]:
         self.context = FakeContext()
+        _written.add(self.url)
         return list(self.backend.routines[function](arguments, self.context))
 
     def requests(self, method: str | None = None, contains: str = "") -> list[dict[str, Any]]:
@@ -139,8 +145,9 @@ def sources(request: pytest.FixtureRequest) -> Iterator[Callable[..., Vertex]]:
 
     def make(strict: bool = False, **source: Any) -> Vertex:
         emulator = request.getfixturevalue("strict_emulator" if strict else "emulator")
-        if not made:
+        if not made and emulator.url in _written:
             emulator.control.reset()
+            _written.discard(emulator.url)
         emulator.control.reset_log()
         made.append(Vertex(emulator, **source))
         return made[-1]

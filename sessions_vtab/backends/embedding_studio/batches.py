@@ -1,0 +1,160 @@
+"""Which batches a connection has seen, and reading what only a batch shows: all events.
+
+A session's batch and number never change (contract, "Batches and numbering"), so what was seen
+once stays true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from sessions_vtab.backends.embedding_studio.calls import list_batch
+from sessions_vtab.errors import MissingParameterError, NotFoundError, ProtocolError
+from sessions_vtab.fetch import Call, Reply
+
+__all__ = ["SHOWN", "BatchPages", "Batches", "Fetch", "Place", "events_in"]
+
+SHOWN: Final = 100
+"""Events that a session's own route shows; it does not say whether there are more."""
+
+_REMEMBERED: Final = 100_000
+_PAGE: Final = 100
+
+Fetch: TypeAlias = Callable[[Call], Reply]
+"""Sends a read and waits for its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a session is: its batch, and its number there."""
+
+    batch_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPages:
+    """How a batch goes on: behind the last number of a page (``Paginator``).
+
+    Attributes:
+        size: sessions of the pages behind the first, which may be small by a guess about LIMIT.
+        last: no larger number is wanted; None for no end.
+    """
+
+    size: int = _PAGE
+    last: int | None = None
+
+    def following(self, reply: Reply) -> Call | None:
+        """By ``last_number``."""
+        rows = reply.items()
+        if len(rows) < int(reply.call.parameter("limit") or 1):
+            return None
+        number = reply.object().get("last_number")
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise ProtocolError(f"{reply.what}: the field last_number should be a number.")
+        if self.last is not None and number >= self.last:
+            return None
+        return reply.call.with_query(after_number=number, limit=self.size)
+
+
+@dataclass(slots=True)
+class Batches:
+    """What a connection has seen of batches. One call at a time is enough from any thread.
+
+    Attributes:
+        source: name of the source, for errors.
+    """
+
+    source: str
+    _ids: dict[str, None] = field(default_factory=dict)
+    _places: dict[str, Place] = field(default_factory=dict)
+
+    def saw(self, batch_id: str) -> None:
+        """A batch exists."""
+        self._ids[batch_id] = None
+
+    def saw_page(self, reply: Reply, batch_id: str) -> list[dict[str, Any]]:
+        """The sessions of a page of a batch, remembered."""
+        items = reply.items()
+        for item in items:
+            session_id, number = item.get("session_id"), item.get("session_number")
+            if not isinstance(session_id, str) or type(number) is not int:
+                raise ProtocolError(
+                    f"{reply.what}: a session has no session_id or no session_number."
+                )
+            self._remember(session_id, Place(batch_id, number))
+        if items:
+            self.saw(batch_id)
+        return items
+
+    def place_of(self, session_id: str) -> Place | None:
+        """Where a session is, if that was seen."""
+        return self._places.get(session_id)
+
+    def all_events(
+        self, reply: Reply, session_id: str, fetch: Fetch, batch_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Every event of a session.
+
+        Args:
+            reply: the answer of its own route.
+            session_id: the session.
+            fetch: sends what is needed besides.
+            batch_id: its batch, if the user named it.
+
+        Raises:
+            MissingParameterError: there may be more than the answer shows, and no batch is known.
+            NotFoundError: the session is not in the batch that was named.
+        """
+        events = events_in(reply.object(), reply)
+        if len(events) != SHOWN:
+            return events
+        place = self._find(session_id, fetch, batch_id)
+        whole = fetch(list_batch(place.batch_id, place.number - 1, 1, 0))
+        for item in self.saw_page(whole, place.batch_id):
+            if item["session_id"] == session_id:
+                return events_in(item, whole)
+        raise ProtocolError(
+            f"{self.source}: session {session_id!r:.80} is not under its number"
+            f" {place.number} of batch {place.batch_id} any more."
+        )
+
+    def _find(self, session_id: str, fetch: Fetch, batch_id: str | None) -> Place:
+        for candidate in list(self._ids) if batch_id is None else [batch_id]:
+            self._search(candidate, session_id, fetch)
+        known = self._places.get(session_id)
+        if known is not None:
+            return known
+        if batch_id is not None:
+            raise NotFoundError(
+                f"{self.source}: session {session_id!r:.80} is not in batch {batch_id!r:.80}."
+            )
+        raise MissingParameterError(
+            f"{self.source}: session {session_id!r:.80} has {SHOWN} events or more, and the service"
+            f" shows no more than {SHOWN} of them unless its batch is named: add batch_id = '..'."
+            " A batch's id is the answer of release_batch(); those this connection has seen do not"
+            " have the session."
+        )
+
+    def _search(self, batch_id: str, session_id: str, fetch: Fetch) -> None:
+        """Reads a batch, with an event each, until the session was seen."""
+        call: Call | None = list_batch(batch_id, 0, _PAGE, 1)
+        while call is not None and session_id not in self._places:
+            reply = fetch(call)
+            self.saw_page(reply, batch_id)
+            call = BatchPages().following(reply)
+
+    def _remember(self, session_id: str, place: Place) -> None:
+        if len(self._places) >= _REMEMBERED and session_id not in self._places:
+            del self._places[next(iter(self._places))]
+        self._places[session_id] = place
+
+
+def events_in(session: dict[str, Any], reply: Reply) -> list[dict[str, Any]]:
+    """The events of a session as it came; ProtocolError if they are none."""
+    events = session.get("events")
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+        raise ProtocolError(f"{reply.what}: the field events should be a list of objects.")
+    return events

@@ -1,0 +1,172 @@
+"""Rows as JSON bodies, and what of a body the service has kept.
+
+The service ignores unknown fields without a word, so whatever it would drop is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.spec import times
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.values import load_json
+
+__all__ = ["differing", "event_body", "session_body"]
+
+_NOTHING: Final = "Nothing was sent."
+_SECOND: Final = 1_000_000_000
+
+_TEXTS: Final = ("search_query", "user_id")
+_RESULT: Final = frozenset(("object_id", "rank", "meta"))
+_SORT: Final = frozenset(("field", "order", "force_not_payload"))
+
+# Forms of payload_filter.query that the service keeps (contract, "payload_filter is lossy"): one of
+# these alone, an object that only names a field, or the four parts of a boolean.
+_FORMS: Final = frozenset(("match", "term", "terms", "match_phrase", "all", "any", "wildcard"))
+_PARTS: Final = frozenset(("must", "should", "filter", "must_not"))
+_FIELD: Final = frozenset(("field", "force_not_payload"))
+
+
+def session_body(session_id: str, values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """The body that registers a session.
+
+    Args:
+        session_id: its id.
+        values: columns of ``sessions``, canonical.
+        where: ``source.sessions``, for errors.
+
+    Raises:
+        InvalidValueError: naming the column and what the service would drop or refuse.
+    """
+    body: dict[str, Any] = {"session_id": session_id}
+    body.update((name, values[name]) for name in _TEXTS if name in values)
+    body["search_results"] = _results(values.get("search_results"), f"{where}.search_results")
+    for name in ("search_meta", "payload_filter", "sort_by"):
+        if name in values:
+            body[name] = _object(values[name], f"{where}.{name}")
+    if "payload_filter" in body:
+        _check_filter(body["payload_filter"], f"{where}.payload_filter")
+    if "sort_by" in body:
+        _check_keys(body["sort_by"], _SORT, f"{where}.sort_by")
+        body["sort_by"] = {"order": "asc", **body["sort_by"]}
+    if "create_time" in values:
+        body["created_at"] = _seconds(values["create_time"], f"{where}.create_time")
+    return body
+
+
+def event_body(event_id: str, values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """One event of a body.
+
+    Args:
+        event_id: its id.
+        values: columns of ``events``, canonical.
+        where: table or function, for errors.
+
+    Raises:
+        InvalidValueError: naming the column.
+    """
+    body: dict[str, Any] = {"event_id": event_id, "object_id": values["object_id"]}
+    if "event_type" in values:
+        body["event_type"] = values["event_type"]
+    if "timestamp" in values:
+        body["created_at"] = _seconds(values["timestamp"], f"{where}.timestamp")
+    if "meta" in values:
+        body["meta"] = _object(values["meta"], f"{where}.meta")
+    return body
+
+
+def differing(sent: Mapping[str, Any], kept: Mapping[str, Any], optional: frozenset[str]) -> str:
+    """The fields in which what is stored is not what was sent, with commas; '' if there are none.
+
+    Args:
+        sent: a body.
+        kept: the object that was read back.
+        optional: fields that are null unless sent. Others take a value of the service's own.
+    """
+    names = [*sent, *(optional - sent.keys())]
+    return ", ".join(name for name in names if not _covers(sent.get(name), kept.get(name)))
+
+
+def _covers(sent: Any, kept: Any) -> bool:
+    """Whether everything sent is there; what is there besides may only be null or false."""
+    if isinstance(sent, dict) and isinstance(kept, dict):
+        added = (kept[key] for key in kept.keys() - sent.keys())
+        inside = (key in kept and _covers(value, kept[key]) for key, value in sent.items())
+        return all(inside) and all(value is None or value is False for value in added)
+    if isinstance(sent, list) and isinstance(kept, list):
+        pairs = zip(sent, kept, strict=False)
+        return len(sent) == len(kept) and all(_covers(one, other) for one, other in pairs)
+    # True is 1 to Python, and not to JSON.
+    return bool(sent == kept) and isinstance(sent, bool) == isinstance(kept, bool)
+
+
+def _seconds(value: Value, what: str) -> int:
+    seconds, rest = divmod(times.require(value, what), _SECOND)
+    if rest:
+        raise InvalidValueError(
+            f"{what} takes whole seconds, which is what the service keeps; {value!r:.60} has a"
+            f" fraction: datetime(..) cuts it off. {_NOTHING}"
+        )
+    return seconds
+
+
+def _object(value: Value, what: str) -> dict[str, Any]:
+    loaded = load_json(value, what)
+    if not isinstance(loaded, dict):
+        raise InvalidValueError(f"{what} takes a JSON object. {_NOTHING}")
+    return loaded
+
+
+def _results(value: Value, what: str) -> list[dict[str, Any]]:
+    loaded = load_json(value, what)
+    if not isinstance(loaded, list):
+        raise InvalidValueError(f"{what} takes a JSON array, '[]' for none. {_NOTHING}")
+    for number, result in enumerate(loaded):
+        here = f"{what}[{number}]"
+        if not isinstance(result, dict) or not isinstance(result.get("object_id"), str):
+            raise InvalidValueError(f"{here} is an object with a text object_id. {_NOTHING}")
+        _check_keys(result, _RESULT, here)
+        rank, meta = result.get("rank"), result.get("meta")
+        if not isinstance(rank, int | float | None) or isinstance(rank, bool):
+            raise InvalidValueError(f"{here}.rank is a number. {_NOTHING}")
+        if not isinstance(meta, dict | None):
+            raise InvalidValueError(f"{here}.meta is an object. {_NOTHING}")
+    return loaded
+
+
+def _check_keys(value: Mapping[str, Any], known: frozenset[str], what: str) -> None:
+    unknown = sorted(value.keys() - known)
+    if unknown:
+        raise InvalidValueError(
+            f"{what}: the service would drop {', '.join(unknown):.100}; it keeps"
+            f" {', '.join(sorted(known))}. {_NOTHING}"
+        )
+
+
+def _check_filter(value: Mapping[str, Any], what: str) -> None:
+    if value.keys() != {"query"} or not _is_kept(value["query"], top=True):
+        raise InvalidValueError(
+            f'{what}: the service would not keep this. It takes {{"query": X}} where X is one of'
+            f" {', '.join(sorted(_FORMS))}, or has {', '.join(sorted(_PARTS))} as lists of such; a"
+            f" range only inside those. Put the rest into search_meta. {_NOTHING}"
+        )
+
+
+def _is_kept(query: Any, *, top: bool) -> bool:
+    """Whether the service keeps a query: what fits no form becomes an empty boolean."""
+    if not isinstance(query, dict) or not query:
+        return False
+    keys = query.keys()
+    if keys <= _PARTS:
+        return all(
+            parts is None
+            or (isinstance(parts, list) and all(_is_kept(part, top=False) for part in parts))
+            for parts in query.values()
+        )
+    if len(keys) == 1 and keys <= _FORMS:
+        return isinstance(next(iter(query.values())), dict)
+    if top:
+        return "field" in keys and keys <= _FIELD
+    return {"field", "range"} <= keys <= _FIELD | {"range"}

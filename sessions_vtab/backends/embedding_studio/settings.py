@@ -1,0 +1,48 @@
+"""A source's settings: ``embedding_studio://?base_url=..``, validated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sessions_vtab.errors import ConfigurationError
+from sessions_vtab.fetch import Site
+from sessions_vtab.fetch.options import Options, validated, with_prefix
+from sessions_vtab.spec.source import Source
+
+__all__ = ["site_of"]
+
+_REMEDIES = {
+    400: (
+        "Times may lie between 12 hours before and 5 minutes after the service's clock; without a"
+        " time it takes its own. Nothing of the call was stored."
+    ),
+    404: "A session has to be registered first: INSERT INTO sessions. Or check base_url.",
+    500: (
+        "The service failed. Reading does so for as long as a session without a search_query is in"
+        " the answer: leave that one out by session_number."
+    ),
+}
+
+
+class _Options(Options):
+    """The backend's own settings; the service knows no credential."""
+
+    base_url: str
+    api_prefix: str = "/api/v1"
+
+
+def site_of(source: Source) -> Site:
+    """Where the source's requests go.
+
+    Raises:
+        ConfigurationError: naming the setting that is missing or wrong.
+    """
+    if source.location:
+        raise ConfigurationError(
+            f"Source {source.name}: write embedding_studio://?base_url=..; there is nothing to"
+            " name before the '?'."
+        )
+    options = validated(source, _Options)
+    site = Site.of(source, with_prefix(options.base_url, options.api_prefix), remedies=_REMEDIES)
+    # A 500 of this service is an exception that nobody caught, and will be thrown again.
+    return replace(site, once_more=(500,))

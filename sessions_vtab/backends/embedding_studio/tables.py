@@ -1,0 +1,121 @@
+"""What the tables of embedding_studio have and can do, as data."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from sessions_vtab.schema.tables import EVENTS, SESSIONS, event_columns, session_columns
+from sessions_vtab.spec.capability import EQUALITY, RANGE, AccessPath, Capability, Filter, Writes
+
+__all__ = ["EVENTS_CAPABILITY", "EVENTS_TABLE", "SESSIONS_CAPABILITY", "SESSIONS_TABLE"]
+
+SESSIONS_TABLE = SESSIONS.extended(
+    *session_columns(
+        "search_query",
+        "search_results",
+        "search_meta",
+        "payload_filter",
+        "sort_by",
+        "is_irrelevant",
+        "batch_id",
+        "session_number",
+        "events",
+    ),
+    hidden=session_columns("page_size"),
+)
+EVENTS_TABLE = EVENTS.extended(
+    *event_columns("object_id", "event_type", "meta"), hidden=event_columns("batch_id")
+)
+
+_GET = "GET /clickstream/session?session_id={id}"
+_BATCH = "GET /clickstream/internal/batch/sessions?batch_id={id}"
+_NUMBER = Filter("session_number", EQUALITY | RANGE)
+_IN_BATCH = Filter("batch_id", EQUALITY)
+
+SESSIONS_CAPABILITY = Capability(
+    (
+        AccessPath("get by name", ("name",), (_IN_BATCH, _NUMBER), unique=True, cost=50, call=_GET),
+        AccessPath("get", ("session_id",), (_IN_BATCH, _NUMBER), unique=True, cost=50, call=_GET),
+        AccessPath(
+            "batch",
+            ("batch_id",),
+            (_NUMBER,),
+            page_cap=100,
+            cost=100,
+            call=_BATCH,
+            ascending=("session_number",),
+        ),
+    ),
+    Writes(
+        frozenset(
+            (
+                "name",
+                "session_id",
+                "user_id",
+                "create_time",
+                "search_query",
+                "search_results",
+                "search_meta",
+                "payload_filter",
+                "sort_by",
+            )
+        ),
+        ("search_query", "search_results"),
+        frozenset(("is_irrelevant",)),
+        remedies=MappingProxyType(
+            {
+                "delete": "Embedding Studio keeps sessions for good; mark_session_irrelevant()"
+                " takes one out of training.",
+                "update": "A session keeps what it was registered with; only is_irrelevant = 1 can"
+                " be set.",
+                "is_irrelevant": "Register the session, then set is_irrelevant = 1.",
+                "batch_id": "It joins the batch that is collecting.",
+                "session_number": "Its batch counts it.",
+                "events": "INSERT INTO events(session_id, object_id).",
+            }
+        ),
+    ),
+    rows=1_000,
+    remedy=(
+        "Embedding Studio has no list of all sessions. Name the session, or the batch: its id is"
+        " the answer of SELECT batch_id FROM release_batch('..')."
+    ),
+)
+
+EVENTS_CAPABILITY = Capability(
+    (
+        AccessPath("get by event", ("name",), cost=50, call=_GET),
+        AccessPath("get by session name", ("session_name",), cost=50, call=_GET),
+        AccessPath("get", ("session_id",), cost=50, call=_GET),
+        AccessPath("batch", ("batch_id",), page_cap=100, cost=1_000, call=_BATCH),
+    ),
+    Writes(
+        frozenset(
+            (
+                "name",
+                "session_name",
+                "session_id",
+                "event_id",
+                "timestamp",
+                "object_id",
+                "event_type",
+                "meta",
+                "batch_id",
+            )
+        ),
+        ("object_id",),
+        remedies=MappingProxyType(
+            {
+                "update": "Events cannot be changed: insert another one.",
+                "delete": "Embedding Studio keeps events for good.",
+                "author": "Its events are clicks: object_id, event_type, meta.",
+                "content": "Its events are clicks: object_id, event_type, meta.",
+            }
+        ),
+    ),
+    rows=10_000,
+    remedy=(
+        "Embedding Studio has no list of all events. Name the session, or the batch for those of"
+        " all its sessions."
+    ),
+)

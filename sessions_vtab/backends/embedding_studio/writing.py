@@ -1,0 +1,202 @@
+"""Sending writes: sessions first, the events of a session in one call, and reading back."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sessions_vtab.backends.embedding_studio.batches import Batches
+from sessions_vtab.backends.embedding_studio.bodies import differing
+from sessions_vtab.backends.embedding_studio.calls import get_session, register_session
+from sessions_vtab.backends.embedding_studio.names import event_name, session_name
+from sessions_vtab.backends.embedding_studio.pushing import Pushed, Pusher
+from sessions_vtab.backends.embedding_studio.requests import Requests
+from sessions_vtab.backends.embedding_studio.tables import EVENTS_TABLE, SESSIONS_TABLE
+from sessions_vtab.backends.embedding_studio.wire import (
+    EventFrame,
+    SessionFrame,
+    event_fields,
+    session_fields,
+)
+from sessions_vtab.errors import (
+    ConflictError,
+    SessionsError,
+    StatementError,
+    UnknownOutcomeError,
+)
+from sessions_vtab.fetch import Client, Line, Reply, deliver
+from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.spec.backend import Context
+from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+
+__all__ = ["Writer"]
+
+_session_row = RowMaker(SESSIONS_TABLE, session_fields)
+_event_row = RowMaker(EVENTS_TABLE, event_fields)
+
+# Null unless a registration gives them, so that one in another's place shows.
+_OPTIONAL: Final = frozenset(("search_meta", "payload_filter", "sort_by", "user_id"))
+
+
+class Writer:
+    """Writes rows of one source.
+
+    Args:
+        client: sends.
+        requests: of writes.
+        pusher: sends events.
+        batches: where sessions are.
+    """
+
+    def __init__(
+        self, client: Client, requests: Requests, pusher: Pusher, batches: Batches
+    ) -> None:
+        self._client = client
+        self._source = client.site.source
+        self._requests = requests
+        self._pusher = pusher
+        self._batches = batches
+
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+        """See ``Backend.send``."""
+        return _Unit(self, writes).run(self._client, context)
+
+    def lane(self, write: Write) -> Hashable:
+        """What a write has to keep its order with: its session."""
+        try:
+            return self._requests.session_of(write)
+        except StatementError:
+            return None  # Making the request says what is wrong.
+
+    def one(self, write: Write, line: Line) -> Outcome:
+        """Sends a row of ``sessions``."""
+        if write.action is Action.INSERT:
+            return self._register(write, line)
+        reply = line.send(self._requests.mark(write))
+        session_id = self._requests.session_of(write)
+        found = self._look(session_id, line) if write.returning else None
+        return self._outcome(write, session_id, reply, found)
+
+    def events(self, members: Sequence[Write], line: Line) -> list[Outcome]:
+        """Sends events of one session in one call; nothing of them if one is there already."""
+        session_id = self._requests.session_of(members[0])
+        batch_id = next(
+            (str(m.values["batch_id"]) for m in members if "batch_id" in m.values), None
+        )
+        bodies = [self._requests.event(member) for member in members]
+        whole = any(self._requests.given_event(member.values) is not None for member in members)
+        taken = self._pusher.known(session_id, line, batch_id=batch_id, whole=whole)
+        fresh, skipped = [], []
+        for member, body in zip(members, bodies, strict=True):
+            if body["event_id"] not in taken:
+                fresh.append((member, body))
+                taken.add(body["event_id"])
+            elif member.ignore:
+                key = event_name(session_id, body["event_id"])
+                skipped.append(Outcome(member, OutcomeState.SKIPPED, key=key))
+            else:
+                conflict = self._pusher.conflict(session_id, body["event_id"])
+                return list(_refused(members, member, conflict))
+        if not fresh:
+            return skipped
+        look = any(member.returning for member in members)
+        events = [body for _, body in fresh]
+        pushed = self._pusher.push(session_id, events, line, batch_id=batch_id, look=look)
+        sent = (self._pushed(member, body, session_id, pushed) for member, body in fresh)
+        return [*sent, *skipped]
+
+    def _register(self, write: Write, line: Line) -> Outcome:
+        """A registration is answered alike whether or not it was kept: the session is read."""
+        body = self._requests.session(write)
+        session_id = body["session_id"]
+        reply = line.send(register_session(body))
+        found = self._look(session_id, line)
+        fields = differing(body, found.object(), _OPTIONAL)
+        if fields:
+            raise ConflictError(
+                f"{self._source}.sessions: session {session_id!r:.80} is registered already, or was"
+                f" not kept as it was sent: {fields} differ. The first registration stays, and"
+                " nothing of this one."
+            )
+        return self._outcome(write, session_id, reply, found)
+
+    def _look(self, session_id: str, line: Line) -> Reply:
+        found = line.send(get_session(session_id))
+        if found.missing:
+            raise UnknownOutcomeError(
+                f"{self._source}.sessions: the service accepted session {session_id!r:.80}, and"
+                " does not show it; look again later."
+            )
+        return found
+
+    def _outcome(self, write: Write, session_id: str, reply: Reply, found: Reply | None) -> Outcome:
+        row = None
+        if found is not None:
+            row = _session_row(found.object(), SessionFrame(found.what, self._batches))
+        key = session_name(session_id)
+        return Outcome(write, OutcomeState.SENT, row, key, http_status=reply.status)
+
+    def _pushed(
+        self, member: Write, body: dict[str, Any], session_id: str, pushed: Pushed
+    ) -> Outcome:
+        event_id = body["event_id"]
+        key = event_name(session_id, event_id)
+        if event_id in pushed.dropped:
+            error = self._pusher.conflict(session_id, event_id)
+            return Outcome(member, OutcomeState.FAILED, key=key, error=error)
+        frame = EventFrame(pushed.reply.what, session_id)
+        row = _event_row(pushed.stored[event_id], frame)
+        status = pushed.reply.status
+        return Outcome(member, OutcomeState.SENT, row, key, http_status=status)
+
+
+class _Unit:
+    """Rows that are sent together: what has to go in one call is led by its first row."""
+
+    def __init__(self, writer: Writer, writes: Sequence[Write]) -> None:
+        self._writer = writer
+        self._members: dict[int, list[Write]] = {}
+        self._outcomes: dict[int, list[Outcome]] = {}
+        self._leaders: list[Write] = []
+        leading: dict[Hashable, Write] = {}
+        for write in sorted(writes, key=_rank):
+            lane = writer.lane(write) if write.table == "events" else None
+            leader = write if lane is None else leading.setdefault(lane, write)
+            if leader is write:
+                self._leaders.append(write)
+            self._members.setdefault(leader.number, []).append(write)
+
+    def run(self, client: Client, context: Context) -> Iterator[Outcome]:
+        """Sends everything; an outcome for each row."""
+        lane = self._writer.lane
+        for outcome in deliver(client, self._leaders, context, lane, self._perform):
+            members = self._members[outcome.write.number]
+            done = self._outcomes.get(outcome.write.number)
+            if done is None:
+                done = [replace(outcome, write=one, key=outcome.key) for one in members]
+            for one in done:
+                yield replace(one, elapsed_ms=outcome.elapsed_ms)
+
+    def _perform(self, leader: Write, line: Line) -> Outcome:
+        if leader.table != "events":
+            return self._writer.one(leader, line)
+        outcomes = self._writer.events(self._members[leader.number], line)
+        self._outcomes[leader.number] = outcomes
+        failed = next((one for one in outcomes if one.error is not None), None)
+        return replace(failed or outcomes[0], write=leader)
+
+
+def _rank(write: Write) -> int:
+    """Parents before children: sessions are registered before anything else is sent."""
+    return int(write.table != "sessions" or write.action is not Action.INSERT)
+
+
+def _refused(members: Sequence[Write], cause: Write, conflict: ConflictError) -> Iterator[Outcome]:
+    """Outcomes of events of which none was sent because one is there already."""
+    rest = SessionsError("Not sent: another event of the same call is there already.")
+    for member in members:
+        if member is cause:
+            yield Outcome(member, OutcomeState.FAILED, key=member.key, error=conflict)
+        else:
+            yield Outcome(member, OutcomeState.NOT_SENT, key=member.key, error=rest)

@@ -1,0 +1,116 @@
+"""deepset over the emulator: a connection, the requests that it makes, and many sessions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from sessions_vtab import Connection, connect
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.spec.source import Source
+
+KEY = "api_canary-of-the-deepset-tests"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Deepset:
+    """One connection, on a workspace whose time a test moves."""
+
+    key = KEY
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.now = NOW
+        self.server: Running
+        self.connection: Connection
+        self._stack = stack
+
+    def __call__(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """The answer; the log holds what went out for it."""
+        self.server.control.reset_log()
+        return self.connection.execute(sql, values).fetchall()
+
+    def connect(self, **options: Any) -> Connection:
+        source = Source("docs", "deepset", "ws", {"base_url": self.server.url}, **options)
+        return self._stack.enter_context(closing(connect(sources=[source])))
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        return self.server.control.requests()
+
+    @property
+    def methods(self) -> list[str]:
+        return [one["method"] for one in self.sent]
+
+    def open(self, **values: Any) -> str:
+        values = {"write_mode": "KEEP", **values}
+        marks = ", ".join("?" * len(values))
+        sql = f"INSERT INTO upload_sessions({', '.join(values)}) VALUES ({marks})"
+        return str(self(f"{sql} RETURNING session_id", *values.values())[0][0])
+
+    def close(self, session_id: str) -> None:
+        self("SELECT * FROM close_upload_session(?)", session_id)
+        self.now += timedelta(seconds=1)
+
+    def upload(self, session_id: str, name: str, meta: Any = None) -> None:
+        text = None if meta is None else json.dumps(meta)
+        self("SELECT * FROM upload_file(?, ?, 'text', ?)", session_id, name, text)
+
+    def ingest(self, **files: Any) -> None:
+        """Files with their metadata, through a session."""
+        session_id = self.open()
+        for name, meta in files.items():
+            self.upload(session_id, name, meta)
+        self.close(session_id)
+
+    def fill(self, active: int, expired: int = 0) -> list[str]:
+        """Closed sessions of the last days, put into the emulator directly; newest last."""
+        self.open()
+        state = self.server.control.dump()
+        (model,) = state["deepset"]["sessions"].values()
+        made = {}
+        for number in range(expired + active):
+            age = timedelta(days=2 if number < expired else 0, seconds=expired + active - number)
+            start = self.now - age
+            made[str(UUID(int=number + 1, version=4))] = {
+                **model,
+                "created_at": start.isoformat(),
+                "expires_at": (start + timedelta(days=1)).isoformat(),
+                "closed_at": start.isoformat(),
+            }
+        for session_id, session in made.items():
+            session["session_id"] = session_id
+        state["deepset"]["sessions"] = made
+        self.server.control.load(state)
+        return list(made)
+
+
+@pytest.fixture(scope="module")
+def _started() -> Iterator[Callable[[], Deepset]]:
+    with ExitStack() as stack:
+        current: list[Deepset] = []
+        clock = lambda: current[-1].now if current else NOW  # noqa: E731
+        server = stack.enter_context(running(Settings(clock=clock)))
+
+        def start() -> Deepset:
+            current.append(Deepset(ExitStack()))
+            current[-1].server = server
+            server.control.reset()
+            return current[-1]
+
+        yield start
+
+
+@pytest.fixture
+def deepset(_started: Callable[[], Deepset], monkeypatch: pytest.MonkeyPatch) -> Iterator[Deepset]:
+    monkeypatch.setenv("DEEPSET_API_KEY", KEY)
+    started = _started()
+    with started._stack:
+        started.connection = started.connect()
+        yield started

@@ -1,0 +1,460 @@
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from sessions_vtab.errors import (
+    InvalidValueError,
+    MissingParameterError,
+    NotFoundError,
+    ProtocolError,
+    UnavailableError,
+)
+
+NO_SUCH = "11111111-1111-4111-8111-111111111111"
+
+
+# Lists
+
+
+def test_all_pages_of_both_lists_are_read_once(deepset: Any) -> None:
+    ids = deepset.fill(230, 120)
+
+    rows = deepset("SELECT session_id FROM upload_sessions")
+
+    assert sorted(row[0] for row in rows) == sorted(ids)
+    pages = sorted(
+        (one["query"]["is_expired"], one["query"]["page_number"]) for one in deepset.sent
+    )
+    assert pages == [("false", "1"), ("false", "2"), ("false", "3"), ("true", "1"), ("true", "2")]
+    assert {one["query"]["limit"] for one in deepset.sent} == {"100"}
+
+
+def test_a_small_first_page_is_followed_by_whole_ones_without_a_row_twice(deepset: Any) -> None:
+    ids = deepset.fill(150)
+
+    rows = deepset(
+        "SELECT session_id FROM upload_sessions WHERE is_expired = 0 AND session_id > '' || ?"
+        " LIMIT 5",
+        ids[139],
+    )
+
+    assert {row[0] for row in rows} <= set(ids[140:])
+    assert len(rows) == 5
+    rows = deepset(
+        "SELECT session_id FROM upload_sessions WHERE is_expired = 0 AND session_id <= ? LIMIT 5",
+        ids[4],
+    )
+    assert sorted(row[0] for row in rows) == ids[:5]
+    pages = [(one["query"]["limit"], one["query"]["page_number"]) for one in deepset.sent]
+    assert pages == [("5", "1"), ("100", "1"), ("100", "2")]
+
+
+@pytest.mark.parametrize(
+    ("where", "lists"),
+    [
+        ("status = 'OPEN'", ["false"]),
+        ("status IN ('OPEN', 'CLOSED')", ["false"]),
+        ("status = 'EXPIRED'", ["true"]),
+        ("status IN ('OPEN', 'EXPIRED')", ["false", "true"]),
+        ("status = 'NEW'", ["false", "true"]),
+        ("status <> 'OPEN'", ["false", "true"]),
+        ("status = 'OPEN' AND is_expired = 1", []),
+        ("is_expired = 2", []),
+        ("is_expired IS NULL", ["false", "true"]),
+        ("is_expired = NULL", []),
+        ("NOT is_expired", ["false", "true"]),
+    ],
+)
+def test_conditions_pick_the_lists_that_can_hold_matching_rows(
+    deepset: Any, where: str, lists: list[str]
+) -> None:
+    deepset.fill(3, 2)
+    everything = deepset("SELECT session_id, status, is_expired FROM upload_sessions")
+
+    rows = deepset(f"SELECT session_id, status, is_expired FROM upload_sessions WHERE {where}")
+
+    assert sorted(one["query"]["is_expired"] for one in deepset.sent) == lists
+    deepset("CREATE TEMP TABLE plain(session_id, status, is_expired)")
+    deepset.connection.executemany("INSERT INTO plain VALUES (?, ?, ?)", everything)
+    assert sorted(rows) == sorted(deepset(f"SELECT * FROM plain WHERE {where}"))
+
+
+@pytest.mark.parametrize(
+    ("sql", "requests"),
+    [
+        ("SELECT count(*) FROM upload_sessions", 2),
+        ("SELECT count(*) FROM upload_sessions WHERE is_expired = 0", 1),
+        ("SELECT count(*) FROM upload_sessions WHERE is_expired = 1", 1),
+        ("SELECT is_expired, count(*) FROM upload_sessions GROUP BY is_expired", 2),
+        ("SELECT workspace FROM upload_sessions WHERE workspace = 'ws'", 2),
+        ("SELECT count(name) FROM upload_sessions", 4),
+        ("SELECT name FROM upload_sessions", 4),
+        ("SELECT count(DISTINCT name) FROM upload_sessions", 4),
+        ("SELECT max(iif(is_expired, name, '')) FROM upload_sessions", None),
+        ("SELECT count(*) FROM upload_sessions WHERE is_expired = 0 OR workspace = 'ws'", None),
+        (
+            "SELECT count(*) FROM upload_sessions"
+            " WHERE (is_expired = 0 AND workspace = 'ws') OR (is_expired = 1 AND workspace = 'ws')",
+            None,
+        ),
+        ("SELECT count(*) FROM upload_sessions WHERE page_size = 90", None),
+        ("SELECT count(*) FROM upload_sessions a JOIN upload_sessions b USING (workspace)", 2),
+    ],
+)
+def test_counting_takes_the_lists_totals_and_looking_reads_the_rows(
+    deepset: Any, sql: str, requests: int | None
+) -> None:
+    deepset.fill(150, 120)
+    everything = deepset("SELECT name, workspace, is_expired, 90 FROM upload_sessions")
+
+    rows = deepset(sql)
+
+    if requests is not None:
+        assert len(deepset.sent) == requests
+    deepset("CREATE TEMP TABLE plain(name, workspace, is_expired, page_size)")
+    deepset.connection.executemany("INSERT INTO plain VALUES (?, ?, ?, ?)", everything)
+    assert sorted(rows) == sorted(deepset(sql.replace("upload_sessions", "plain")))
+
+
+# Single sessions, and what only they have
+
+
+def test_counters_cost_a_request_a_row_and_only_if_they_are_used(deepset: Any) -> None:
+    ids = deepset.fill(30)
+
+    rows = deepset("SELECT session_id, finished_files FROM upload_sessions WHERE is_expired = 0")
+
+    assert sorted(rows) == [(one, 0) for one in ids]
+    assert len(deepset.sent) == 1 + 30
+    assert deepset.server.control.log()["max_in_flight"] > 1
+    deepset("SELECT session_id, status FROM upload_sessions WHERE is_expired = 0")
+    assert len(deepset.sent) == 1
+
+
+def test_rows_of_another_status_cost_no_request_for_counters(deepset: Any) -> None:
+    deepset.fill(30)
+    opened = deepset.open()
+
+    rows = deepset("SELECT session_id, failed_files FROM upload_sessions WHERE status = 'OPEN'")
+
+    assert rows == [(opened, 0)]
+    assert len(deepset.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "which", "requests"),
+    [
+        ("name, expire_time, workspace", "active", 1),
+        ("failed_files, documentation_url", "expired", 1),
+        ("status, write_mode", "active", 1),
+        ("status, created_by", "expired", 2),
+        ("status, finished_files", "active", 2),
+        ("*", "active", 2),
+        ("session_id", "missing", 1),
+        ("status", "missing", 3),
+    ],
+)
+def test_a_session_by_id_takes_the_fewest_requests(
+    deepset: Any, columns: str, which: str, requests: int
+) -> None:
+    expired, active = deepset.fill(1, 1)
+    wanted = {"active": active, "expired": expired, "missing": NO_SUCH}[which]
+
+    rows = deepset(f"SELECT {columns} FROM upload_sessions WHERE session_id = ?", wanted)
+
+    assert len(rows) == (which != "missing")
+    assert len(deepset.sent) == requests
+
+
+def test_a_session_can_be_asked_for_by_its_name(deepset: Any) -> None:
+    session_id = deepset.open()
+    name = f"workspaces/ws/upload_sessions/{session_id}"
+
+    rows = deepset("SELECT session_id, failed_files FROM upload_sessions WHERE name = ?", name)
+
+    assert rows == [(session_id, 0)]
+    assert [one["path"] for one in deepset.sent] == [f"/api/v1/{name}"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x", "workspaces/ws/upload_sessions/x", "workspaces/ws", f"sessions/{NO_SUCH}"]
+)
+def test_a_name_that_no_session_has_asks_for_nothing(deepset: Any, name: str) -> None:
+    assert deepset("SELECT name FROM upload_sessions WHERE name = ?", name) == []
+    assert deepset.sent == []
+
+
+def test_several_ids_are_asked_for_side_by_side(deepset: Any) -> None:
+    ids = deepset.fill(5)[:3]
+
+    rows = deepset(
+        "SELECT session_id, finished_files FROM upload_sessions WHERE session_id IN (?, ?, ?)", *ids
+    )
+
+    assert sorted(rows) == [(one, 0) for one in ids]
+    assert len(deepset.sent) == 3
+
+
+# Files
+
+
+def test_files_of_a_session_by_status_is_sent(deepset: Any) -> None:
+    session_id = deepset.open()
+    for name in ("a.txt", "b.txt"):
+        deepset.upload(session_id, name)
+    deepset.close(session_id)
+
+    sql = "SELECT file_name FROM upload_session_files WHERE session_id = ? AND ingestion_status"
+    assert sorted(deepset(f"{sql} = 'FINISHED'", session_id)) == [("a.txt",), ("b.txt",)]
+    assert [one["query"]["ingestion_status"] for one in deepset.sent] == ["FINISHED"]
+    assert deepset(f"{sql} IN ('PENDING', 'FAILED')", session_id) == []
+    statuses = sorted(one["query"]["ingestion_status"] for one in deepset.sent)
+    assert statuses == ["FAILED", "PENDING"]
+    assert deepset(f"{sql} = 'LOST'", session_id) == []
+    assert [one["query"].get("ingestion_status") for one in deepset.sent] == [None]
+
+
+def test_files_of_all_sessions_come_through_a_join(deepset: Any) -> None:
+    ids = [deepset.open() for _ in range(3)]
+    for session_id in ids:
+        deepset.upload(session_id, "a.txt")
+
+    rows = deepset(
+        "SELECT s.session_id, f.file_name FROM upload_sessions s"
+        " JOIN upload_session_files f ON f.session_name = s.name"
+    )
+
+    assert sorted(rows) == sorted((one, "a.txt") for one in ids)
+    assert len(deepset.sent) == 2 + 3
+
+
+def test_files_need_their_session_and_the_error_says_how(deepset: Any) -> None:
+    with pytest.raises(MissingParameterError, match="IN \\(SELECT session_id FROM upload_sessions"):
+        deepset("SELECT * FROM upload_session_files")
+
+    sql = "SELECT file_name FROM upload_session_files WHERE session_id IN"
+    session_id = deepset.open()
+    deepset.upload(session_id, "a.txt")
+    assert deepset(f"{sql} (SELECT session_id FROM upload_sessions)") == [("a.txt",)]
+
+
+def test_a_file_is_found_by_the_name_of_its_row(deepset: Any) -> None:
+    session_id = deepset.open()
+    deepset.upload(session_id, "a b/ü.txt")
+    sql = "SELECT name FROM upload_session_files"
+    ((name,),) = deepset(f"{sql} WHERE session_id = ?", session_id)
+
+    assert name.endswith("/files/a%20b%2F%C3%BC.txt")
+    assert deepset(f"{sql} WHERE name = ?", name) == [(name,)]
+
+
+def test_a_missing_session_has_no_files(deepset: Any) -> None:
+    sql = "SELECT file_name FROM upload_session_files WHERE session_id = ?"
+    assert deepset(sql, NO_SUCH) == []
+
+
+METAS: dict[str, Any] = {
+    "Report.txt": {"category": "news", "year": 2020, "it's": "o'clock"},
+    "report-2.md": {"category": "News", "year": "2020"},
+    "other_2024-03.txt": {"category": ["news"], "year": 2021.5},
+    "none.txt": None,
+    "flag.txt": {"category": True, "year": None, "and": "news"},
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "query"),
+    [
+        ("file_name = 'Report.txt'", {"name": "Report.txt"}),
+        ("file_name GLOB '*eport*'", {"name": "eport"}),
+        ("file_name GLOB '*[0-9].md'", {"name": ".md"}),
+        ("file_name LIKE '%report%'", {}),
+        ("file_name LIKE '%2024-03%'", {"name": "2024-03"}),
+        ("file_name LIKE '%_2024%.TXT'", {"name": "2024"}),
+        ("file_name LIKE ''", {}),
+        ("file_name <> 'Report.txt'", {}),
+        ("meta->>'category' = 'news'", {"filter": "category eq 'news'"}),
+        (
+            "meta->>'category' = 'news' AND meta->>'year' = '2020'",
+            {"filter": "category eq 'news' and year eq '2020'"},
+        ),
+        (
+            "meta->>'category' = 'o''clock' AND file_name = 'none.txt'",
+            {"filter": "category eq 'o''clock'", "name": "none.txt"},
+        ),
+        ("meta->>'it''s' = 'o''clock'", {}),
+        ("meta->>'and' = 'news'", {}),
+        ("meta->>'category' = '[\"news\"]'", {}),
+        ("meta->>'year' = 2020", {}),
+        ("meta->>'year' >= 2020", {}),
+        ("meta->>'year' >= '2020'", {}),
+        ("meta->>'category' = 'news' OR meta->>'year' = '2020'", {}),
+        ("meta->>'category' <> 'news'", {}),
+        ("meta->>'category' = 1", {}),
+        ("meta IS NULL", {}),
+    ],
+)
+def test_conditions_on_files_are_sent_as_far_as_they_lose_no_row(
+    deepset: Any, where: str, query: dict[str, str]
+) -> None:
+    deepset.ingest(**METAS)
+    everything = deepset("SELECT file_name, meta FROM files")
+
+    rows = deepset(f"SELECT file_name, meta FROM files WHERE {where}")
+
+    (one,) = deepset.sent
+    assert {k: v for k, v in one["query"].items() if k != "limit"} == query
+    deepset("CREATE TEMP TABLE plain(file_name, meta)")
+    deepset.connection.executemany("INSERT INTO plain VALUES (?, ?)", everything)
+    assert sorted(rows) == sorted(deepset(f"SELECT * FROM plain WHERE {where}"))
+
+
+def test_a_filter_of_the_users_own_is_sent_as_it_is_and_joined_with_ours(deepset: Any) -> None:
+    deepset.ingest(**METAS)
+
+    rows = deepset(
+        "SELECT file_name FROM files WHERE filter = 'year ge 2020' AND meta->>'category' = 'news'"
+    )
+
+    assert rows == [("Report.txt",)]
+    assert [one["query"]["filter"] for one in deepset.sent] == [
+        "year ge 2020 and category eq 'news'"
+    ]
+
+
+def test_files_are_paged_by_their_last_row(deepset: Any) -> None:
+    for start in range(0, 250, 50):
+        deepset.ingest(**{f"f{number:03}.txt": None for number in range(start, start + 50)})
+
+    rows = deepset("SELECT file_name FROM files")
+
+    assert sorted(row[0] for row in rows) == [f"f{number:03}.txt" for number in range(250)]
+    cursors = [one["query"].get("after_file_id") for one in deepset.sent]
+    assert len(cursors) == len(set(cursors)) == 3
+    assert deepset("SELECT count(*) FROM files") == [(250,)]
+    assert len(deepset.sent) == 1
+    assert len(deepset("SELECT file_name FROM files WHERE page_size = 99")) == 250
+    assert [one["query"]["limit"] for one in deepset.sent] == ["99"] * 3
+
+
+# Workspaces and hostile values
+
+
+HOSTILE = [
+    "a/../b",
+    "evil.example/",
+    "..%2f",
+    "ü ☃",
+    "?limit=1",
+    "#x",
+    "a\\b",
+    "%00",
+    "'; --",
+    "a\nb",
+]
+
+
+@pytest.mark.parametrize("workspace", HOSTILE)
+def test_any_text_is_a_workspace_and_stays_one_segment(deepset: Any, workspace: str) -> None:
+    session_id = deepset.open(workspace=workspace)
+
+    rows = deepset("SELECT name, workspace FROM upload_sessions WHERE workspace = ?", workspace)
+
+    name = f"workspaces/{quote(workspace, safe='')}/upload_sessions/{session_id}"
+    assert rows == [(name, workspace)]
+    paths = {one["raw_path"] for one in deepset.sent}
+    assert paths == {f"/api/v1/workspaces/{quote(workspace, safe='')}/upload_sessions"}
+    assert deepset("SELECT workspace FROM upload_sessions WHERE name = ?", name) == [(workspace,)]
+    sql = "SELECT session_name FROM close_upload_session(?)"
+    assert deepset(sql, name) == [(name,)]
+
+
+@pytest.mark.parametrize("workspace", ["", ".", ".."])
+def test_a_workspace_that_would_be_another_path_is_refused(deepset: Any, workspace: str) -> None:
+    with pytest.raises(InvalidValueError, match="cannot be part of a resource name"):
+        deepset("SELECT * FROM upload_sessions WHERE workspace = ?", workspace)
+
+    assert deepset.sent == []
+
+
+def test_scopes_limit_the_workspaces_that_can_be_named(deepset: Any) -> None:
+    scoped = deepset.connect(scopes={"workspace": ("team",)})
+    deepset.server.control.reset_log()
+
+    assert scoped.execute("SELECT * FROM upload_sessions WHERE workspace = 'team'").fetchall() == []
+    for sql, value in (
+        ("SELECT * FROM upload_sessions WHERE workspace = ?", "secret"),
+        ("SELECT * FROM files WHERE workspace = ?", "secret"),
+        ("INSERT INTO upload_sessions(workspace) VALUES (?)", "secret"),
+        (
+            "SELECT * FROM close_upload_session(?)",
+            f"workspaces/secret/upload_sessions/{NO_SUCH}",
+        ),
+    ):
+        with pytest.raises(InvalidValueError, match="scopes do not allow"):
+            scoped.execute(sql, (value,)).fetchall()
+    assert all("team" in one["path"] for one in deepset.sent)
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "' or 1 eq 1 or x eq '"])
+def test_hostile_values_in_queries_are_values(deepset: Any, value: str) -> None:
+    deepset.ingest(**{"a.txt": {"k": value}})
+
+    sql = "SELECT file_name FROM files WHERE meta->>'k' = ? AND file_name GLOB ?"
+    assert deepset(sql, value, f"*{value}*") == []
+    assert deepset("SELECT file_name FROM files WHERE meta->>'k' = ?", value) == [("a.txt",)]
+
+
+# Answers that are not what the API describes
+
+
+@pytest.mark.parametrize(
+    ("sql", "body", "field"),
+    [
+        ("SELECT status FROM upload_sessions", {"data": [{}], "has_more": False}, "session_id"),
+        ("SELECT status FROM upload_sessions", {"data": 5}, "data"),
+        ("SELECT status FROM upload_sessions", [], "JSON object"),
+        ("SELECT count(*) FROM upload_sessions", {"data": [], "has_more": False}, "total"),
+        ("SELECT status FROM upload_sessions", {"data": [{}], "has_more": "no"}, "has_more"),
+        (
+            "SELECT create_time FROM upload_sessions",
+            {"data": [{"session_id": "x", "created_at": "soon"}], "has_more": False},
+            "created_at",
+        ),
+        (
+            "SELECT created_by FROM upload_sessions",
+            {"data": [{"session_id": "x", "created_by": "ann"}], "has_more": False},
+            "created_by",
+        ),
+        ("SELECT size FROM files", {"data": [{"size": "1"}], "total": 1}, "size"),
+        ("SELECT name FROM files", {"data": [{"size": 1}], "total": 1}, "file_id"),
+        (
+            "SELECT size FROM files",
+            {"data": [{"size": 1}], "total": 2, "has_more": True},
+            "created_at and file_id",
+        ),
+    ],
+)
+def test_a_field_of_another_kind_is_named(deepset: Any, sql: str, body: Any, field: str) -> None:
+    deepset.server.control.fault("body", body=body, count=None)
+
+    with pytest.raises(ProtocolError, match=rf"GET http.*{field}"):
+        deepset(sql)
+
+
+def test_a_missing_workspace_is_no_missing_session(deepset: Any) -> None:
+    body = {"errors": ["Workspace 'ws' was not found."]}
+    deepset.server.control.fault("status", status=404, body=body, count=None)
+
+    with pytest.raises(NotFoundError, match="Workspace 'ws' was not found"):
+        deepset("SELECT failed_files FROM upload_sessions WHERE session_id = ?", NO_SUCH)
+
+
+def test_a_service_that_is_down_says_so(deepset: Any) -> None:
+    deepset.server.control.fault("status", status=503, retry_after=0, count=None)
+
+    with pytest.raises(UnavailableError, match="503 Service Unavailable after 5 attempts"):
+        deepset("SELECT status FROM upload_sessions WHERE is_expired = 0")

@@ -1,0 +1,224 @@
+"""A source's settings: what its URL says, and who gets which credential."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions_vtab.backends.vertex import VertexBackend
+from sessions_vtab.backends.vertex.names import (
+    Engine,
+    SessionRef,
+    host_of,
+    is_operation,
+    is_session_id,
+    parse_event,
+    parse_session,
+)
+from sessions_vtab.backends.vertex.settings import Settings, site_of
+from sessions_vtab.errors import ConfigurationError, CredentialError
+from sessions_vtab.spec.source import Source
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in ("CLOUD_PROJECT", "CLOUD_LOCATION", "OAUTH_ACCESS_TOKEN", "API_KEY"):
+        monkeypatch.delenv(f"GOOGLE_{name}", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("location", "scope"),
+    [
+        ("p/us-central1/42", ("p", "us-central1", "42")),
+        ("p/us-central1", ("p", "us-central1", None)),
+        ("p/global/42", ("p", "global", "42")),
+        ("/42", (None, None, "42")),
+        ("42", (None, None, "42")),
+        ("example.com:p/eu/42", ("example.com:p", "eu", "42")),
+    ],
+)
+def test_a_location_names_project_location_and_engine(make_settings, location, scope):
+    settings = make_settings(location)
+    assert (settings.project, settings.location, settings.engine) == scope
+
+
+def test_project_and_location_have_defaults_in_the_environment(make_settings, monkeypatch):
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "env-p")
+    monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "europe-west1")
+    settings = make_settings("")
+    assert (settings.project, settings.location, settings.engine) == ("env-p", "europe-west1", None)
+
+
+@pytest.mark.parametrize(
+    ("location", "options", "message"),
+    [
+        ("", {}, "vertex://PROJECT/LOCATION/ENGINE"),
+        ("a/b/c/d", {}, "vertex://PROJECT/LOCATION/ENGINE"),
+        ("p/evil.example/42", {}, "'evil.example' is no location"),
+        ("p/us-central1/../42", {}, "vertex://"),
+        ("P/us-central1/42", {}, "'P' is no project"),
+        ("p/us-central1/4?2", {}, "no reasoning_engine"),
+        ("p/us-central1/42", {"api_version": "v2"}, "api_version"),
+        ("p/us-central1/42", {"api_versoin": "v1"}, "api_versoin: there is no such setting"),
+        ("p/us-central1/42", {"api_key_env": "A", "token_env": "B"}, "two credentials"),
+        ("p/us-central1/42", {"base_url": "127.0.0.1:8787"}, "base_url"),
+    ],
+)
+def test_a_wrong_setting_is_named(location, options, message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        VertexBackend.open(Source("prod", "vertex", location, options))
+    assert "prod" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("us-central1", "us-central1-aiplatform.googleapis.com"),
+        ("global", "aiplatform.googleapis.com"),
+        (None, "aiplatform.googleapis.com"),
+        ("us", "aiplatform.us.rep.googleapis.com"),
+        ("eu", "aiplatform.eu.rep.googleapis.com"),
+    ],
+)
+def test_a_location_has_its_host_and_the_credential_may_go_there(make_settings, location, host):
+    assert host_of(location) == host
+    site = site_of(make_settings("p/us-central1/42"))
+    assert site.is_provider(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil-aiplatform.googleapis.com.evil.net", "x.googleapis.com", "aiplatform.googleapis.com.evil", "us-central1-aiplatformXgoogleapis.com"]
+)
+def test_other_hosts_are_not_the_provider_s(make_settings, host):
+    assert not site_of(make_settings("p/us-central1/42")).is_provider(host)
+
+
+@pytest.mark.parametrize(
+    ("location", "options", "environment", "credential"),
+    [
+        ("p/us-central1/42", {}, {}, "Google application-default credentials"),
+        ("p/us-central1/42", {}, {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"}, "Authorization from $GOOGLE_OAUTH_ACCESS_TOKEN"),
+        ("p/us-central1/42", {"token_env": "MINE"}, {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"}, "Authorization from $MINE"),
+        ("p/us-central1/42", {"api_key_file": "/k"}, {}, "x-goog-api-key from /k"),
+        ("42", {}, {}, "x-goog-api-key from $GOOGLE_API_KEY"),
+        ("42", {"api_key_env": "MINE"}, {}, "x-goog-api-key from $MINE"),
+        ("p/us-central1/42", {"base_url": "http://127.0.0.1:1"}, {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"}, "no credential"),
+        ("p/us-central1/42", {"base_url": "http://127.0.0.1:1", "token_env": "MINE"}, {}, "Authorization from $MINE"),
+        ("p/us-central1/42", {"base_url": "https://other.net"}, {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"}, "no credential"),
+        ("p/us-central1/42", {"base_url": "https://other.net", "token_env": "MINE"}, {}, "no credential"),
+    ],
+)
+def test_the_banner_says_which_credential_goes_out(monkeypatch, location, options, environment, credential):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    backend = VertexBackend.open(Source("prod", "vertex", location, options))
+    assert backend.describe().endswith(f"with {credential}")
+    backend.close()
+
+
+def test_a_source_from_the_user_s_file_may_name_a_credential_for_another_host():
+    options = {"base_url": "https://proxy.example", "token_env": "MINE"}
+    backend = VertexBackend.open(Source("prod", "vertex", "p/us-central1/42", options, from_file=True))
+    assert backend.describe().endswith("with Authorization from $MINE")
+    backend.close()
+
+
+def test_a_named_credential_over_plain_http_is_refused():
+    options = {"base_url": "http://proxy.example", "token_env": "MINE"}
+    with pytest.raises(CredentialError, match="plain http"):
+        VertexBackend.open(Source("prod", "vertex", "p/us-central1/42", options, from_file=True))
+
+
+def test_express_paths_name_neither_project_nor_location(sources, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "abc")
+    vertex = sources(location="/42", options={"api_key_env": "MY_KEY"})
+    row = vertex.rows("sessions", "list", limit=1)[0]
+    assert (row.project, row.location, row.reasoning_engine) == (None, None, "42")
+    assert row.name == f"reasoningEngines/42/sessions/{row.session_id}"
+    request = vertex.requests()[0]
+    assert request["path"] == "/v1beta1/reasoningEngines/42/sessions"
+    assert request["headers"]["x-goog-api-key"] == "abc"
+    assert "authorization" not in request["headers"]
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="express")
+    assert outcome.key == "reasoningEngines/42/sessions/express"
+
+
+def test_v1_is_a_choice(sources):
+    vertex = sources(options={"api_version": "v1"})
+    vertex.rows("sessions", "list", limit=1)
+    assert vertex.insert("sessions", user_id="zoe").state.value == "sent"
+    assert {entry["path"].split("/")[1] for entry in vertex.requests()} == {"v1"}
+
+
+def test_another_location_in_where_goes_to_its_own_host(make_settings):
+    from sessions_vtab.backends.vertex.calls import Calls
+
+    calls = Calls(make_settings("p/us-central1/42"))
+    call = calls.get_session(SessionRef(Engine("p", "europe-west1", "42"), "a"))
+    assert call.origin == "https://europe-west1-aiplatform.googleapis.com"
+
+
+def test_opening_makes_no_request_and_starts_no_thread():
+    import threading
+
+    before = threading.active_count()
+    backend = VertexBackend.open(Source("prod", "vertex", "p/us-central1/42"))
+    assert threading.active_count() == before
+    backend.close()
+    backend.close()
+
+
+ENGINE = Engine("p", "us-central1", "42")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (f"{ENGINE.name}/sessions/a-1", SessionRef(ENGINE, "a-1")),
+        ("reasoningEngines/42/sessions/a", SessionRef(Engine(None, None, "42"), "a")),
+        (f"{ENGINE.name}/sessions/a/", None),
+        (f"{ENGINE.name}/sessions/A", None),
+        (f"{ENGINE.name}/sessions/..", None),
+        (f"x/{ENGINE.name}/sessions/a", None),
+        (f"{ENGINE.name}/sessions/a/sessions/b", None),
+        (None, None),
+        (5, None),
+    ],
+)
+def test_names_are_parsed_or_nothing(name, expected):
+    assert parse_session(name) == expected
+    if expected:
+        assert expected.name == name
+        assert parse_event(f"{name}/events/123").event_id == "123"
+    assert parse_event(f"{name}/events/1?2") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [("a", True), ("0", True), ("a-b", True), ("x" * 63, True), ("", False), ("x" * 64, False), ("-a", False), ("a-", False), ("a_b", False), ("A", False), ("٣", False), ("a\n", False)],
+)
+def test_session_ids(text, valid):
+    assert is_session_id(text) is valid
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        ("projects/1/locations/us-central1/operations/99", True),
+        (f"{ENGINE.name}/sessions/a/operations/99", True),
+        ("operations/1", True),
+        ("../operations/1", False),
+        ("a//operations/1", False),
+        ("operations/1/x", False),
+        ("operations/", False),
+        (None, False),
+    ],
+)
+def test_operation_names(name, valid):
+    assert is_operation(name) is valid
+
+
+def test_settings_say_what_they_hold_no_secret_of(make_settings, monkeypatch):
+    monkeypatch.setenv("MINE", "canary-1")
+    settings = make_settings("p/us-central1/42", token_env="MINE")
+    assert isinstance(settings, Settings)
+    assert "canary-1" not in repr(site_of(settings))

@@ -1,0 +1,498 @@
+"""What is written, what the server made of it, and what is known when an answer is lost."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from sessions_vtab.errors import (
+    ConflictError,
+    InvalidValueError,
+    MissingParameterError,
+    NotFoundError,
+    RefusedError,
+    UnknownOutcomeError,
+    UnsupportedError,
+)
+from sessions_vtab.spec.predicate import Compare, Field, Op
+from sessions_vtab.spec.write import OutcomeState
+
+SENT, FAILED, UNKNOWN, NOT_SENT = (
+    OutcomeState.SENT,
+    OutcomeState.FAILED,
+    OutcomeState.UNKNOWN,
+    OutcomeState.NOT_SENT,
+)
+
+
+def session(vertex, session_id):
+    found = vertex.rows("sessions", "get", Compare(Field("session_id"), Op.EQ, session_id))
+    return found[0] if found else None
+
+
+def events(vertex, session_id):
+    return vertex.rows(
+        "events", "list", Compare(Field("session_id"), Op.EQ, session_id), parameters={"page_size": 100}
+    )
+
+
+def row_of(vertex, outcome, table="sessions"):
+    return vertex.as_objects(table, [outcome.row])[0]
+
+
+def methods(vertex):
+    return [entry["method"] for entry in vertex.requests()]
+
+
+@pytest.fixture
+def made(vertex):
+    """An existing session, and an empty log."""
+    outcome = vertex.insert(
+        "sessions",
+        user_id="zoe",
+        session_id="made",
+        display_name="Made",
+        labels='{"env":"prod"}',
+        state='{"a":1,"user:seen":2,"app:v":3}',
+    )
+    assert outcome.state is SENT
+    vertex.control.reset_log()
+    return outcome.key
+
+
+# Creating
+
+
+def test_an_insert_answers_with_the_session_as_the_server_has_it(vertex):
+    outcome = vertex.insert(
+        "sessions",
+        user_id='O"Neil\\ 🙂',
+        session_id="new-1",
+        display_name="Ä",
+        labels='{"env":"prod"}',
+        state='{"a":{"b":[1,null,2.5]},"user:seen":1}',
+        ttl="172800s",
+    )
+    row = row_of(vertex, outcome)
+    assert outcome.state is SENT
+    assert outcome.key == row.name == "projects/demo/locations/us-central1/reasoningEngines/42/sessions/new-1"
+    assert (row.user_id, row.display_name, row.labels) == ('O"Neil\\ 🙂', "Ä", '{"env":"prod"}')
+    assert json.loads(row.state)["a"] == {"b": [1, None, 2.5]}
+    assert row.expire_time > row.create_time
+    create = vertex.requests("POST")[0]
+    assert create["query"] == {"sessionId": "new-1"}
+    assert create["body"]["ttl"] == "172800s"
+    assert "expireTime" not in create["body"]
+    assert session(vertex, "new-1") == row
+
+
+def test_the_server_makes_an_id(vertex):
+    outcome = vertex.insert("sessions", user_id="zoe")
+    assert row_of(vertex, outcome).session_id.isdigit()
+    assert vertex.requests("POST")[0]["query"] == {}
+
+
+def test_a_name_gives_id_and_engine(vertex):
+    name = "projects/demo/locations/us-central1/reasoningEngines/77/sessions/by-name"
+    outcome = vertex.insert("sessions", user_id="zoe", name=name)
+    assert outcome.key == name
+    assert "/reasoningEngines/77/" in vertex.requests("POST")[0]["path"]
+
+
+def test_an_insert_whose_row_nobody_looks_at_is_one_request(vertex):
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="quick", returning=False)
+    assert (outcome.state, outcome.row) == (SENT, None)
+    assert methods(vertex) == ["POST"]
+
+
+def test_a_slow_operation_is_followed_and_a_hidden_session_waited_for(vertex):
+    vertex.control.fault("operation", method="POST", plan={"polls": 3, "hidden_gets": 2})
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="slow")
+    assert outcome.state is SENT
+    assert row_of(vertex, outcome).session_id == "slow"
+    polls = [e for e in vertex.requests("GET") if "/operations/" in e["path"]]
+    assert len(polls) >= 3
+    assert len(vertex.requests("GET")) - len(polls) == 3
+
+
+def test_an_operation_that_ends_in_an_error_is_a_failed_write(vertex):
+    plan = {"error": {"code": 13, "message": "Internal trouble."}}
+    vertex.control.fault("operation", method="POST", plan=plan)
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="bad")
+    assert outcome.state is FAILED
+    assert "Internal trouble" in str(outcome.error)
+
+
+def test_an_existing_id_is_a_conflict_and_can_be_ignored(vertex, made):
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="made")
+    assert outcome.state is FAILED
+    assert isinstance(outcome.error, ConflictError)
+    assert outcome.http_status == 400
+    ignored = vertex.insert("sessions", user_id="zoe", session_id="made", ignore=True)
+    assert ignored.state is OutcomeState.SKIPPED
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"ttl": "1d"}, "ttl takes seconds"),
+        ({"ttl": 172800, "expire_time": "2027-01-01"}, "not both"),
+        ({"state": "[1]"}, r"sessions\.state takes a JSON object"),
+        ({"state": '{"a": {"b": [0, 9007199254740993]}}'}, r"integer at \$\.a\.b\[1\] is beyond 2\^53"),
+        ({"labels": '{"n": 5}'}, "labels are text"),
+        ({"session_id": "UPPER"}, "is no session"),
+        ({"session_id": "../../x"}, "no session"),
+        ({"name": "x"}, "no name of a session"),
+        (
+            {
+                "name": "projects/demo/locations/us-central1/reasoningEngines/42/sessions/a",
+                "session_id": "b",
+            },
+            "not the last part",
+        ),
+        ({"location": "evil.example/"}, "no location"),
+    ],
+)
+def test_a_bad_value_is_named_and_nothing_is_sent(vertex, values, message):
+    outcome = vertex.insert("sessions", user_id="zoe", **values)
+    assert outcome.state is NOT_SENT
+    assert isinstance(outcome.error, InvalidValueError)
+    with pytest.raises(InvalidValueError, match=message):
+        raise outcome.error
+    assert vertex.requests() == []
+
+
+@pytest.mark.parametrize("number", [9007199254740992, -9007199254740992, 1e300, 0.1])
+def test_numbers_that_a_double_holds_are_sent(vertex, number):
+    state = json.dumps({"n": number})
+    outcome = vertex.insert("sessions", user_id="zoe", state=state)
+    assert json.loads(row_of(vertex, outcome).state)["n"] == number
+
+
+def test_a_create_with_an_id_whose_answer_is_lost_is_looked_up(vertex):
+    vertex.control.fault("drop", method="POST", act=True)
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="lost", labels='{"a":"b"}')
+    assert outcome.state is SENT
+    assert row_of(vertex, outcome).session_id == "lost"
+    assert methods(vertex).count("POST") == 1
+
+
+@pytest.mark.parametrize("kind", [{"kind": "drop"}, {"kind": "status", "status": 503}])
+def test_a_create_with_an_id_that_was_not_done_is_sent_again(vertex, kind):
+    vertex.control.fault(method="POST", **kind)
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="again")
+    assert outcome.state is SENT
+    assert methods(vertex).count("POST") == 2
+    assert session(vertex, "again")
+
+
+def test_a_create_with_an_id_that_someone_else_used_stays_unknown(vertex, made):
+    vertex.control.fault("drop", method="POST")
+    outcome = vertex.insert("sessions", user_id="other", session_id="made")
+    assert outcome.state is UNKNOWN
+    assert "differs from the row" in str(outcome.error)
+
+
+def test_a_create_without_id_whose_answer_is_lost_is_unknown_and_not_repeated(vertex):
+    vertex.control.fault("drop", method="POST", act=True)
+    outcome = vertex.insert("sessions", user_id="zoe")
+    assert outcome.state is UNKNOWN
+    assert isinstance(outcome.error, UnknownOutcomeError)
+    assert "WHERE user_id" in str(outcome.error)
+    assert methods(vertex) == ["POST"]
+
+
+def test_an_accepted_create_with_a_broken_answer_is_looked_up(vertex):
+    vertex.control.fault("truncate", method="POST")
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="torn")
+    assert outcome.state is SENT
+    assert methods(vertex).count("POST") == 1
+
+
+# Changing
+
+
+def patch(vertex, key, **values):
+    return vertex.send(vertex.write("sessions", "update", key, **values))[0]
+
+
+def test_an_update_sends_what_changed_and_answers_with_the_row(vertex, made):
+    outcome = patch(vertex, made, display_name="New")
+    assert row_of(vertex, outcome).display_name == "New"
+    request = vertex.requests("PATCH")[0]
+    assert request["query"] == {"updateMask": "displayName"}
+    assert request["body"] == {"displayName": "New"}
+    assert row_of(vertex, outcome) == session(vertex, "made")
+
+
+def test_null_clears(vertex, made):
+    outcome = patch(vertex, made, display_name=None, labels=None)
+    request = vertex.requests("PATCH")[0]
+    assert request["query"] == {"updateMask": "displayName,labels"}
+    assert request["body"] == {}
+    row = row_of(vertex, outcome)
+    assert (row.display_name, row.labels) == (None, None)
+
+
+def test_shared_keys_of_the_state_are_not_sent_back(vertex, made):
+    state = json.loads(session(vertex, "made").state)
+    assert state["user:seen"] == 2
+    state["a"] = 5
+    vertex.control.reset_log()
+    outcome = patch(vertex, made, state=json.dumps(state))
+    assert vertex.requests("PATCH")[0]["body"] == {"sessionState": {"a": 5}}
+    assert json.loads(row_of(vertex, outcome).state) == state
+
+
+def test_a_changed_shared_key_is_said_not_to_be_written(vertex, made):
+    state = json.loads(session(vertex, "made").state) | {"user:seen": 99}
+    outcome = patch(vertex, made, state=json.dumps(state))
+    assert outcome.state is FAILED
+    assert "without user:seen" in str(outcome.error)
+    assert "stateDelta" in str(outcome.error)
+
+
+def test_a_given_mask_is_sent_verbatim(vertex, made):
+    patch(vertex, made, display_name="X", update_mask="display_name,labels")
+    assert vertex.requests("PATCH")[0]["query"] == {"updateMask": "display_name,labels"}
+
+
+def test_an_expiry_is_set_by_time_or_ttl(vertex, made):
+    patch(vertex, made, expire_time="2027-05-01 00:00:00.000001")
+    assert session(vertex, "made").expire_time == "2027-05-01 00:00:00.000001"
+    patch(vertex, made, ttl=172800)
+    assert vertex.requests("PATCH")[1]["body"] == {"ttl": "172800s"}
+
+
+def test_an_update_that_changes_nothing_writes_nothing(vertex, made):
+    outcome = patch(vertex, made)
+    assert row_of(vertex, outcome).display_name == "Made"
+    assert methods(vertex) == ["GET"]
+
+
+def test_the_user_cannot_change(vertex, made):
+    outcome = patch(vertex, made, user_id="other")
+    assert (outcome.state, outcome.http_status) == (FAILED, 400)
+
+
+def test_an_update_is_repeated_after_a_lost_answer(vertex, made):
+    vertex.control.fault("drop", method="PATCH", act=True)
+    assert patch(vertex, made, display_name="New").state is SENT
+    assert methods(vertex).count("PATCH") == 2
+
+
+def test_an_update_of_a_missing_session_fails(vertex, made):
+    outcome = patch(vertex, made.replace("made", "nobody"), display_name="x")
+    assert isinstance(outcome.error, NotFoundError)
+
+
+# Deleting
+
+
+def test_a_delete_waits_for_its_operation(vertex, made):
+    vertex.control.fault("operation", method="DELETE", plan={"polls": 2})
+    (outcome,) = vertex.send(vertex.write("sessions", "delete", made))
+    assert outcome.state is SENT
+    assert len(vertex.requests("GET", "operations")) >= 2
+    assert session(vertex, "made") is None
+
+
+def test_a_repeated_delete_that_finds_nothing_is_done(vertex, made):
+    vertex.control.fault("drop", method="DELETE", act=True)
+    (outcome,) = vertex.send(vertex.write("sessions", "delete", made))
+    assert outcome.state is SENT
+    assert [e["status"] for e in vertex.requests("DELETE")][-1] == 404
+
+
+def test_a_first_delete_that_finds_nothing_fails(vertex, made):
+    (outcome,) = vertex.send(vertex.write("sessions", "delete", made.replace("made", "nobody")))
+    assert isinstance(outcome.error, NotFoundError)
+
+
+# Appending
+
+FULL = {
+    "author": "model",
+    "content": '{"role":"model","parts":[{"function_call":{"name":"f","args":{"x":1.5}}},{"text":"hi"}]}',
+    "invocation_id": "e-1",
+    "timestamp": "2026-01-02 03:04:05.123456789",
+    "actions": '{"stateDelta":{"k":"v"}}',
+    "error_code": "E1",
+    "error_message": "broke",
+    "event_metadata": '{"branch":"main"}',
+    "raw_event": '{"snake_key":1,"camelKey":{"inner_key":2}}',
+}
+
+
+def test_an_event_comes_back_as_it_was_sent(vertex, made):
+    outcome = vertex.insert("events", session_id="made", **FULL)
+    row = row_of(vertex, outcome, "events")
+    assert outcome.state is SENT
+    assert (row.author, row.invocation_id, row.error_code, row.error_message) == ("model", "e-1", "E1", "broke")
+    assert row.timestamp == "2026-01-02 03:04:05.123456789"
+    assert row.text == "hi"
+    assert json.loads(row.content)["parts"][0] == {"functionCall": {"name": "f", "args": {"x": 1.5}}}
+    assert json.loads(row.raw_event) == json.loads(FULL["raw_event"])
+    assert json.loads(row.event_metadata)["branch"] == "main"
+    assert row.name == outcome.key == f"{made}/events/{row.event_id}"
+    assert json.loads(session(vertex, "made").state)["k"] == "v"
+
+
+def test_an_append_whose_row_nobody_looks_at_is_one_request(vertex, made):
+    outcome = vertex.insert("events", session_id="made", author="user", content="hi", returning=False)
+    assert outcome.state is SENT
+    assert methods(vertex) == ["POST"]
+
+
+def test_time_and_invocation_have_defaults_and_no_raw_event_is_added(vertex, made):
+    vertex.insert("events", session_id="made", author="user", content="hi", returning=False)
+    body = vertex.requests("POST")[0]["body"]
+    assert body["invocationId"].startswith("e-")
+    assert body["timestamp"].endswith("Z")
+    assert body["content"] == {"role": "user", "parts": [{"text": "hi"}]}
+    assert body.keys() == {"author", "invocationId", "timestamp", "content"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [('{"role"', "takes JSON"), ('{"parts":[{"functionCall":{"args":{"n":9007199254740993}}}]}', "beyond")],
+)
+def test_bad_content_is_refused(vertex, made, content, message):
+    outcome = vertex.insert("events", session_id="made", author="user", content=content)
+    assert outcome.state is NOT_SENT
+    assert message in str(outcome.error)
+
+
+def test_empty_messages_that_the_service_adds_are_null(vertex, made):
+    row = row_of(vertex, vertex.insert("events", session_id="made", author="user"), "events")
+    assert (row.content, row.actions, row.event_metadata, row.text, row.raw_event) == (None,) * 5
+
+
+@pytest.mark.parametrize("values", [{}, {"author": ""}])
+def test_an_author_is_required(vertex, made, values):
+    outcome = vertex.insert("events", session_id="made", **values)
+    assert isinstance(outcome.error, MissingParameterError)
+    assert outcome.state is NOT_SENT
+
+
+def test_an_append_whose_answer_is_lost_is_found_again(vertex, made):
+    vertex.control.fault("drop", method="POST", act=True)
+    outcome = vertex.insert("events", session_id="made", author="user", content="hi", returning=False)
+    assert outcome.state is SENT
+    assert outcome.key == events(vertex, "made")[0].name
+    assert len(events(vertex, "made")) == 1
+    assert methods(vertex).count("POST") == 1
+
+
+@pytest.mark.parametrize("kind", [{"kind": "drop"}, {"kind": "status", "status": 500}])
+def test_an_append_that_cannot_be_found_is_unknown_and_not_repeated(vertex, made, kind):
+    vertex.control.fault(method="POST", **kind)
+    outcome = vertex.insert("events", session_id="made", author="user", content="hi")
+    assert outcome.state is UNKNOWN
+    assert methods(vertex).count("POST") == 1
+
+
+def test_a_throttled_append_is_repeated(vertex, made):
+    vertex.control.fault("status", method="POST", status=429, retry_after=1)
+    outcome = vertex.insert("events", session_id="made", author="user", returning=False)
+    assert outcome.state is SENT
+    assert methods(vertex) == ["POST", "POST"]
+    assert 1.0 in vertex.clock.waits
+    assert vertex.client.limiter.pace("append") == 300
+
+
+def test_events_of_a_session_keep_their_order_and_come_after_it(vertex):
+    writes = [vertex.write("sessions", "insert", user_id="zoe", session_id=f"s{n}") for n in range(4)]
+    writes += [
+        vertex.write("events", "insert", session_id=f"s{n % 4}", author="user", content=str(n), returning=False)
+        for n in range(40)
+    ]
+    assert {outcome.state for outcome in vertex.send(*writes)} == {SENT}
+    bodies = [e for e in vertex.requests("POST") if e["path"].endswith(":appendEvent")]
+    for lane in range(4):
+        sent = [e["body"]["content"]["parts"][0]["text"] for e in bodies if f"/s{lane}:" in e["path"]]
+        assert sent == [str(n) for n in range(lane, 40, 4)]
+
+
+def test_what_depends_on_a_failed_session_is_not_sent(vertex, made):
+    outcomes = vertex.send(
+        vertex.write("sessions", "insert", user_id="zoe", session_id="made"),
+        vertex.write("events", "insert", session_id="made", author="user"),
+        vertex.write("events", "insert", session_name=made, author="user"),
+    )
+    assert [outcome.state for outcome in outcomes] == [FAILED, NOT_SENT, NOT_SENT]
+    assert events(vertex, "made") == []
+
+
+def test_events_cannot_be_changed(vertex, made):
+    (outcome,) = vertex.send(vertex.write("events", "delete", f"{made}/events/1"))
+    assert isinstance(outcome.error, UnsupportedError)
+
+
+# Functions
+
+
+def test_append_event_answers_with_the_event(vertex, made):
+    ((name, event_id, session_name, response),) = vertex.call(
+        "append_event", session="made", author="user", content="hello"
+    )
+    assert session_name == made
+    assert response == "{}"
+    row = events(vertex, "made")[0]
+    assert (name, event_id, row.text) == (row.name, row.event_id, "hello")
+
+
+def test_append_event_takes_a_full_name(vertex, made):
+    vertex.call("append_event", session=made, author="user")
+    assert len(events(vertex, "made")) == 1
+
+
+@pytest.mark.parametrize("session_", ["nobody", "UPPER", "a/b", ""])
+def test_append_event_to_no_session_is_an_error(vertex, session_):
+    with pytest.raises((NotFoundError, InvalidValueError)):
+        vertex.call("append_event", session=session_, author="user")
+
+
+def test_compact_session_needs_a_way(vertex, made):
+    with pytest.raises(MissingParameterError, match="summarization or event_editing"):
+        vertex.call("compact_session", session="made")
+    with pytest.raises(InvalidValueError, match="AUTO"):
+        vertex.call("compact_session", session="made", summarization="NOW")
+
+
+def test_compact_session_answers_with_its_operation(vertex, made):
+    ((name, operation, done, response),) = vertex.call(
+        "compact_session", session="made", summarization="AUTO"
+    )
+    assert (name, done) == (made, 1)
+    assert operation == json.loads(response)["name"]
+    assert vertex.requests("POST")[0]["body"] == {"compaction": {"summarization": {"mode": "AUTO"}}}
+
+
+def test_a_dry_run_shows_the_call_and_sends_nothing(vertex):
+    write = vertex.write("sessions", "insert", user_id="ann", session_id="dry", labels='{"a":"b"}')
+    call = vertex.backend.call_for(write)
+    assert (call.method, call.query) == ("POST", (("sessionId", "dry"),))
+    assert call.path == "/v1beta1/projects/demo/locations/us-central1/reasoningEngines/42/sessions"
+    assert call.json == {"userId": "ann", "labels": {"a": "b"}}
+    assert vertex.requests() == []
+
+
+def test_an_interrupt_leaves_the_rest_unsent(vertex):
+    vertex.control.delay(0.1)
+    writes = [vertex.write("sessions", "insert", user_id="u", returning=False) for _ in range(60)]
+    timer = threading.Timer(0.15, lambda: setattr(vertex.context, "stop", True))
+    timer.start()
+    states = [outcome.state for outcome in vertex.send(*writes)]
+    vertex.control.delay(0)
+    timer.join()
+    assert states.count(SENT) == methods(vertex).count("POST") < 60
+    assert set(states) == {SENT, NOT_SENT}
+
+
+def test_a_refusal_has_the_service_s_words(vertex):
+    outcome = vertex.insert("sessions", user_id="zoe", ttl="7200s")
+    assert isinstance(outcome.error, RefusedError)
+    assert "ttl" in str(outcome.error).lower()
