@@ -157,7 +157,7 @@ class Reader:
         descending: Call,
         pages: Paginator,
         *,
-        position: Callable[[dict[str, Any]], Any],
+        position: Callable[[dict[str, Any], Reply], Any],
         identity: Callable[[dict[str, Any]], Hashable],
     ) -> Generator[tuple[Reply, Items], None, None]:
         """Every row of a list once, in no order: from both ends at the same time.
@@ -170,7 +170,7 @@ class Reader:
             ascending: first page in ascending order.
             descending: first page in descending order.
             pages: how either goes on.
-            position: of a row in the order; comparable.
+            position: of a row in the order; comparable. The reply is for errors.
             identity: of a row, by which those seen from both ends are recognised.
         """
         ends = _Ends(self, pages, position, identity)
@@ -284,7 +284,7 @@ class _Ends:
         self,
         reader: Reader,
         pages: Paginator,
-        position: Callable[[dict[str, Any]], Any],
+        position: Callable[[dict[str, Any], Reply], Any],
         identity: Callable[[dict[str, Any]], Hashable],
     ) -> None:
         self._reader = reader
@@ -318,7 +318,7 @@ class _Ends:
         """The rows that the other end has not had."""
         items = reply.items()
         if items:
-            self._reached[chain] = self._position(items[-1])
+            self._reached[chain] = self._position(items[-1], reply)
         fresh = [item for item in items if self._identity(item) not in self._seen]
         self._seen.update(map(self._identity, fresh))
         return fresh

@@ -25,6 +25,8 @@ class Unfit(Enum):
 
 UNFIT = Unfit.UNFIT
 
+_PATTERNS = frozenset((Op.LIKE, Op.NOT_LIKE, Op.GLOB))
+_EQUALITIES = frozenset((Op.EQ, Op.IN))
 _TEXTS = (ColumnType.TEXT, ColumnType.JSON, ColumnType.BLOB)
 _WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
@@ -46,7 +48,7 @@ def admit(
     Returns:
         Text for text columns, canonical text for times, a number for numbers.
     """
-    if op in {Op.LIKE, Op.NOT_LIKE, Op.GLOB}:
+    if op in _PATTERNS:
         return value if isinstance(value, str) else UNFIT
     if type_ is ColumnType.TIME:
         return _instant(op, value, collation=collation, literal=literal)
@@ -57,7 +59,7 @@ def admit(
 
 def certain(type_: ColumnType, op: Op, value: Value, collation: str) -> bool:
     """Whether a literal is compared by SQLite just as a backend compares what ``admit`` returns."""
-    if type_ is ColumnType.TIME and op in {Op.LIKE, Op.GLOB}:
+    if type_ is ColumnType.TIME and op in _PATTERNS:
         return isinstance(value, str)
     if type_ is ColumnType.TIME and collation != TIMESTAMP:
         return False
@@ -75,7 +77,7 @@ def _instant(op: Op, value: Value, *, collation: str, literal: bool) -> Value | 
     if not (isinstance(value, str) or (literal and isinstance(value, int | float))):
         return UNFIT
     # Another collation orders texts, not instants; only equal texts are sure to be equal instants.
-    if collation != TIMESTAMP and op not in {Op.EQ, Op.IN}:
+    if collation != TIMESTAMP and op not in _EQUALITIES:
         return UNFIT
     instant = times.parse(value)
     return UNFIT if instant is None else times.to_text(instant)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
+from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.plan.admission import UNFIT, Unfit, admit
 from sessions_vtab.plan.offer import Relation
 from sessions_vtab.plan.plan import Plan, Term
@@ -53,10 +54,21 @@ def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
         where=AllOf(where),
         order=plan.order,
         columns=plan.columns,
-        parameters={column: _single(arguments[index]) for column, index in plan.parameters},
+        parameters=_parameters(plan, arguments),
         limit=_rows_wanted(plan, arguments),
         offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
     )
+
+
+def _parameters(plan: Plan, arguments: Sequence[Argument]) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for column, index in plan.parameters:
+        value = _single(arguments[index])
+        if values.setdefault(column, value) != value:
+            raise UnsupportedError(
+                f"{plan.table.name}.{column} is given twice; a parameter has one value."
+            )
+    return values
 
 
 def _term(term: Term, argument: Argument, table: Table) -> Predicate:

@@ -67,11 +67,13 @@ def plan_scan(
 
 
 def _check(offer: Offer, table: Table, where: str) -> None:
-    given = [one.column for one in offer.constraints if _is_parameter(table, one)]
-    for name in given:
-        if given.count(name) > 1:
-            msg = f"{where}.{name} is given twice; a parameter has one value."
-            raise UnsupportedError(msg)
+    given: dict[str, object] = {}
+    for one in offer.constraints:
+        # For a MULTI-INDEX OR SQLite offers the conditions around it twice.
+        if _is_parameter(table, one) and given.setdefault(one.column, one.literal) != one.literal:
+            raise UnsupportedError(
+                f"{where}.{one.column} is given twice; a parameter has one value."
+            )
     for one in offer.constraints:
         if not one.column:
             continue

@@ -64,7 +64,7 @@ def load_json(value: Value, where: str) -> Any:
         raise InvalidValueError(msg)
     try:
         loaded = json.loads(value, parse_constant=_refuse_constant)
-        json.dumps(loaded, allow_nan=False)
+        dump_json(loaded).encode()  # Half a surrogate pair is no text that could be sent.
     except (ValueError, RecursionError) as error:
         msg = f"{where} takes JSON; {_shown(value)} is none ({error})."
         raise InvalidValueError(msg) from None

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.schema.declare import quoted
-from sessions_vtab.sql.analysis import Lead, Occurrence, condition_of_change
 from sessions_vtab.sql.lexer import Kind, Token, tokenize
 from sessions_vtab.sql.names import Item
+from sessions_vtab.sql.occurrences import Lead, Occurrence
 from sessions_vtab.sql.plans import Ahead, Link, Plan
+from sessions_vtab.sql.source import condition_of_change
 from sessions_vtab.sql.splice import Edit, apply, insert
 
 __all__ = ["carry"]

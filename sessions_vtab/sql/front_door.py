@@ -28,8 +28,8 @@ from sessions_vtab.sql.splice import Edit, apply
 from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
 
 if TYPE_CHECKING:  # These import sqlglot, which most statements do not need.
-    from sessions_vtab.sql.analysis import Occurrence
     from sessions_vtab.sql.conditions import TimeOperand
+    from sessions_vtab.sql.occurrences import Occurrence
 
 __all__ = ["FrontDoor", "Rewritten", "rewrite"]
 

@@ -186,10 +186,10 @@ class UnitOfWork:
         number = next(self._clock)
         wanted = self._host.capturing(statement.number)
         write = Write(number, statement.number, table, action, key, values, ignore, wanted)
+        self._check_budget(participant, write, statement)
         if participant.store is not None:
             self._apply(participant, write)
         else:
-            self._check_budget(participant.source, write, statement)
             self._queue.append(write, participant.source.name, id(participant))
         statement.written += 1
         self._host.capture(statement.number, number, before)
@@ -260,14 +260,18 @@ class UnitOfWork:
         self._applied.append((participant.source.name, outcome))
         self._host.capture(write.statement, write.number, outcome.row)
 
-    def _check_budget(self, source: OpenSource, write: Write, statement: Statement) -> None:
-        limit = self._host.budget.max_writes
-        limit = source.settings.max_writes if limit is None else limit
+    def _check_budget(self, participant: Participant, write: Write, statement: Statement) -> None:
+        """``max_writes``: the source's own guards remote rows; one the user set guards all."""
+        source, limit = participant.source, self._host.budget.max_writes
+        if limit is None:
+            if participant.store is not None:
+                return
+            limit = source.settings.max_writes
         if statement.written >= limit:
             verb = {Action.INSERT: "insert", Action.UPDATE: "change", Action.DELETE: "remove"}
             msg = (
                 f"The statement would {verb[write.action]} more than {limit} rows of"
-                f" {source.name}.{write.table} (max_writes). Nothing was sent."
+                f" {source.name}.{write.table} (max_writes). Nothing was written."
                 " Narrow it with WHERE, or raise max_writes."
             )
             raise BudgetError(msg)

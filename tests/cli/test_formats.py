@@ -79,7 +79,6 @@ def test_an_answer_without_rows_still_has_its_columns(form, expected):
     ],
 )
 def test_a_value_that_would_break_the_format_is_escaped(form, value, expected):
-    assert printed(form, ("v",), [(value,)]).splitlines(keepends=True)[-1:] != []
     assert printed(form, ("v",), [(value,)]).endswith(expected + "\n")
 
 

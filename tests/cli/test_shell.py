@@ -47,11 +47,6 @@ class TestStatements:
         out, err = shell("SELECT 1 AS a, NULL AS b;")
 
         assert out.splitlines()[:-1] == [
-            "┌───┬──────┐",
-            "│ a │  b   │",
-            "│ 1 │ NULL │",
-            "└───┴──────┘",
-        ] or out.splitlines()[:-1] == [
             "╭───┬──────╮",
             "│ a │  b   │",
             "│ 1 │ NULL │",

@@ -42,7 +42,9 @@ def test_a_status_has_its_error(line_for, status, kind):
     with pytest.raises(kind) as caught:
         line_for(lambda _: httpx.Response(status, json=SAID)).send(Call("GET", "/a"))
     assert type(caught.value) is kind
-    assert str(caught.value).startswith(f"prod: GET http://127.0.0.1:9/a was answered with {status}")
+    assert str(caught.value).startswith(
+        f"prod: GET http://127.0.0.1:9/a was answered with {status}"
+    )
     assert "Because so" in str(caught.value)
     if kind is not CredentialError:
         assert caught.value.status == status
@@ -121,7 +123,9 @@ def test_a_success_that_is_no_json_is_an_error_and_for_a_write_an_unknown_outcom
         line_for(lambda _: response).send(Call("POST", json={}))
 
 
-@pytest.mark.parametrize("body", [[], "x", 1, {"sessions": 5}, {"sessions": ["x"]}, {"sessions": {}}])
+@pytest.mark.parametrize(
+    "body", [[], "x", 1, {"sessions": 5}, {"sessions": ["x"]}, {"sessions": {}}]
+)
 def test_rows_of_the_wrong_type_are_an_error_that_names_the_url(line_for, body):
     reply = line_for(lambda _: httpx.Response(200, json=body)).send(
         Call("GET", "/a", items="sessions", listing=True)

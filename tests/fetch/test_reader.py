@@ -234,7 +234,9 @@ def test_a_sorted_list_stops_behind_its_range(reader, service):
 
 
 def lists(count):
-    return [Call("GET", f"/l{n}", (("pageSize", 4),), items="rows", listing=True) for n in range(count)]
+    return [
+        Call("GET", f"/l{n}", (("pageSize", 4),), items="rows", listing=True) for n in range(count)
+    ]
 
 
 def test_a_fan_out_runs_side_by_side_up_to_the_source_s_concurrency(client_for, context):
@@ -258,7 +260,9 @@ def test_a_fan_out_gives_every_row_of_every_list_once(client_for, context, order
 def test_a_fan_out_with_a_limit_starts_with_one_list_and_doubles(client_for, context):
     service = Service(1)
     client = client_for(service, real_time=True)
-    with closing(Reader(client, context).fan_out(iter(lists(40)), TokenPages(), limit=1)) as replies:
+    with closing(
+        Reader(client, context).fan_out(iter(lists(40)), TokenPages(), limit=1)
+    ) as replies:
         next(replies)
         assert settle(service, 2, 0.05) == 1
         next(replies)
@@ -284,7 +288,7 @@ def both(reader, first=LIST):
         first.with_query(orderBy="n"),
         first.with_query(orderBy="n desc"),
         TokenPages(),
-        position=lambda row: row["n"],
+        position=lambda row, _: row["n"],
         identity=lambda row: row["n"],
     )
 
@@ -327,7 +331,9 @@ def test_both_ends_lose_and_double_nothing_with_ties_and_rows_added_meanwhile(ma
         now = rows + [{"n": 7, "id": f"+{i}"} for i, at in enumerate(sorted(added)) if at < asked]
         down = request.url.params["orderBy"] == "n desc"
         rank = dict(zip(range(len(now)), shuffles["down" if down else "up"], strict=False))
-        order = sorted(range(len(now)), key=lambda i: (-now[i]["n"] if down else now[i]["n"], rank[i]))
+        order = sorted(
+            range(len(now)), key=lambda i: (-now[i]["n"] if down else now[i]["n"], rank[i])
+        )
         listed = [now[index] for index in order]
         token = request.url.params.get("pageToken")
         if token:
@@ -347,7 +353,7 @@ def test_both_ends_lose_and_double_nothing_with_ties_and_rows_added_meanwhile(ma
                 LIST.with_query(orderBy="n"),
                 LIST.with_query(orderBy="n desc"),
                 TokenPages(),
-                position=lambda row: row["n"],
+                position=lambda row, _: row["n"],
                 identity=lambda row: row["id"],
             )
             for row in items

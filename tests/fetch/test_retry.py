@@ -156,7 +156,11 @@ def test_already_done_is_success_only_after_a_repetition(line_for):
 def test_every_attempt_is_logged_and_spent(line_for, context):
     handle, _ = answers(503, 0, 200)
     line_for(handle).send(Call("GET", "/a"))
-    assert [(r["attempt"], r["status"]) for r in context.requests] == [(1, 503), (2, None), (3, 200)]
+    assert [(r["attempt"], r["status"]) for r in context.requests] == [
+        (1, 503),
+        (2, None),
+        (3, 200),
+    ]
     assert [bool(r["error"]) for r in context.requests] == [False, True, False]
     assert context.left == 1_000_000 - 3
 

@@ -13,8 +13,8 @@ import pytest
 from sql_tables import TestCatalog
 
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.sql.analysis import Occurrence
 from sessions_vtab.sql.front_door import Rewritten, rewrite
+from sessions_vtab.sql.occurrences import Occurrence
 from sessions_vtab.sql.plans import words_of
 
 
@@ -57,6 +57,9 @@ def _about(one: Occurrence, rewritten: Rewritten) -> list[str]:
     facts += [
         f"from {join.source.label}.{join.source_column} to {join.column}" for join in one.joins
     ]
+    if one.lead is not None:
+        conditions = " AND ".join(one.lead.conditions) or "all rows"
+        facts.append(f"ahead {one.lead.key} to {one.lead.column} of {conditions}")
     facts += [f"order {one.order}"] if one.order else []
     facts += [f"limit {one.limit}"] if one.limit else []
     assert rewritten.touched == bool(

@@ -28,7 +28,7 @@ from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Call, Client, Reader
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.scan import Counted, Page, Row, Scan
+from sessions_vtab.spec.scan import Counted, Page, Scan
 
 __all__ = ["Files", "UploadSessionFiles"]
 
@@ -124,15 +124,34 @@ class Files(Resource):
             (call := calls.list_files(workspace, size, part, text)).path: (workspace, call)
             for workspace in self._scope.workspaces(scan.given("workspace"))
         }
-        only = scan.columns <= {"workspace", self.table.key}
-        counts = only and not scan.parameters and scan.limit is None and len(workspaces) == 1
+        if self._counts(scan) and len(workspaces) == 1:
+            ((workspace, call),) = workspaces.values()
+            yield from self._counted(workspace, call, make, reader)
+            return
         requests = (call for _, call in workspaces.values())
         with closing(reader.fan_out(requests, pages, ordered=False, limit=scan.limit)) as replies:
-            for number, reply in enumerate(replies):
+            for reply in replies:
                 workspace, _ = workspaces[reply.call.path]
-                rows = make.page(reply.items(), File(reply.what, workspace))
-                behind = total_of(reply) - len(rows) if counts and number == 0 else 0
-                yield self._counted(rows, workspace, behind) if behind > 0 else rows
+                yield make.page(reply.items(), File(reply.what, workspace))
+
+    def _counts(self, scan: Scan) -> bool:
+        only = scan.columns <= {"workspace", self.table.key}
+        return only and not scan.parameters and scan.limit is None
+
+    def _counted(
+        self, workspace: str, call: Call, make: RowMaker[File], reader: Reader
+    ) -> Iterator[Page]:
+        """The first page, how many files come behind it, and then those."""
+        first = reader.get(call)
+        rows = make.page(first.items(), File(first.what, workspace))
+        known = tuple(workspace if name == "workspace" else None for name in self.table.names)
+        behind = [(known, max(0, total_of(first) - len(rows)))]
+        yield Counted(rows, behind, frozenset((self.table.positions["workspace"],)))
+        following = FilePages().following(first)
+        if following is not None:
+            with closing(reader.pages(following, FilePages())) as replies:
+                for reply in replies:
+                    yield make.page(reply.items(), File(reply.what, workspace))
 
     def _filter(self, scan: Scan) -> str:
         """The user's own filter, and ours."""
@@ -140,8 +159,3 @@ class Files(Resource):
         if own is not None and not isinstance(own, str):
             raise InvalidValueError(f"{self._where}.filter takes OData text.")
         return " and ".join(filter(None, (own, filter_text(scan.where.terms))))
-
-    def _counted(self, rows: list[Row], workspace: str, behind: int) -> Page:
-        values = {"workspace": workspace}
-        known = tuple(values.get(name) for name in self.table.names)
-        return Counted(rows, [(known, behind)], frozenset((self.table.positions["workspace"],)))

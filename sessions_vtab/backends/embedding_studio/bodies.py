@@ -24,7 +24,9 @@ _SORT: Final = frozenset(("field", "order", "force_not_payload"))
 
 # Forms of payload_filter.query that the service keeps (contract, "payload_filter is lossy"): one of
 # these alone, an object that only names a field, or the four parts of a boolean.
-_FORMS: Final = frozenset(("match", "term", "terms", "match_phrase", "all", "any", "wildcard"))
+_TEXT, _LIST = ("match", "match_phrase", "wildcard"), ("terms", "all", "any")
+_FORMS: Final = frozenset((*_TEXT, *_LIST, "term"))
+_SCALAR: Final = (str, int, float)
 _PARTS: Final = frozenset(("must", "should", "filter", "must_not"))
 _FIELD: Final = frozenset(("field", "force_not_payload"))
 
@@ -77,16 +79,18 @@ def event_body(event_id: str, values: Mapping[str, Value], where: str) -> dict[s
     return body
 
 
-def differing(sent: Mapping[str, Any], kept: Mapping[str, Any], optional: frozenset[str]) -> str:
-    """The fields in which what is stored is not what was sent, with commas; '' if there are none.
+def differing(
+    sent: Mapping[str, Any], kept: Mapping[str, Any], optional: frozenset[str] = frozenset()
+) -> list[str]:
+    """The fields in which what is stored is not what was sent.
 
     Args:
         sent: a body.
         kept: the object that was read back.
         optional: fields that are null unless sent. Others take a value of the service's own.
     """
-    names = [*sent, *(optional - sent.keys())]
-    return ", ".join(name for name in names if not _covers(sent.get(name), kept.get(name)))
+    names = [*sent, *sorted(optional - sent.keys())]
+    return [name for name in names if not _covers(sent.get(name), kept.get(name))]
 
 
 def _covers(sent: Any, kept: Any) -> bool:
@@ -166,7 +170,21 @@ def _is_kept(query: Any, *, top: bool) -> bool:
             for parts in query.values()
         )
     if len(keys) == 1 and keys <= _FORMS:
-        return isinstance(next(iter(query.values())), dict)
+        ((form, inner),) = query.items()
+        return isinstance(inner, dict) and _is_form(form, inner)
     if top:
         return "field" in keys and keys <= _FIELD
     return {"field", "range"} <= keys <= _FIELD | {"range"}
+
+
+def _is_form(form: str, inner: Mapping[str, Any]) -> bool:
+    """Whether the inside of a form has the types that make it one."""
+    name = "values" if form in _LIST else "value"
+    if not {"field", name} <= inner.keys() <= _FIELD | {name}:
+        return False
+    if not isinstance(inner["field"], str):
+        return False
+    if form in _TEXT:
+        return isinstance(inner[name], str)
+    listed = inner[name] if form in _LIST else [inner[name]]
+    return isinstance(listed, list) and all(isinstance(one, _SCALAR) for one in listed)

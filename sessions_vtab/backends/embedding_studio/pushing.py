@@ -100,7 +100,7 @@ class Pusher:
         if not look:
             return Pushed(reply, sent)
         stored = {**sent, **self._stored(session_id, line, batch_id)}
-        changed = (one for one, event in sent.items() if differing(event, stored[one], frozenset()))
+        changed = (one for one, event in sent.items() if differing(event, stored[one]))
         return Pushed(reply, stored, frozenset(changed))
 
     def conflict(self, session_id: str, event_id: str) -> ConflictError:

@@ -21,13 +21,15 @@ from sessions_vtab.backends.embedding_studio.wire import (
 )
 from sessions_vtab.errors import (
     ConflictError,
+    RefusedError,
     SessionsError,
     StatementError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Client, Line, Reply, deliver
+from sessions_vtab.fetch import Client, Line, Reply, deliver, plain
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.spec.backend import Context
+from sessions_vtab.spec.values import dump_json
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
 __all__ = ["Writer"]
@@ -112,14 +114,24 @@ class Writer:
         session_id = body["session_id"]
         reply = line.send(register_session(body))
         found = self._look(session_id, line)
-        fields = differing(body, found.object(), _OPTIONAL)
+        self._compare(session_id, body, found.object())
+        return self._outcome(write, session_id, reply, found)
+
+    def _compare(self, session_id: str, body: dict[str, Any], kept: dict[str, Any]) -> None:
+        """Raises if what is registered is not what was sent."""
+        fields = differing(body, kept, _OPTIONAL)
+        which = f"{self._source}.sessions: session {session_id!r:.80}"
+        if fields == ["payload_filter"]:
+            filtered = plain(dump_json(kept.get("payload_filter")), 200)
+            raise RefusedError(
+                f"{which} is registered with another payload_filter: {filtered}. Either it was"
+                " registered before, or the service did not keep what was sent."
+            )
         if fields:
             raise ConflictError(
-                f"{self._source}.sessions: session {session_id!r:.80} is registered already, or was"
-                f" not kept as it was sent: {fields} differ. The first registration stays, and"
-                " nothing of this one."
+                f"{which} was registered before, with another {', '.join(fields)}. The first"
+                " registration stays: nothing of this one was kept."
             )
-        return self._outcome(write, session_id, reply, found)
 
     def _look(self, session_id: str, line: Line) -> Reply:
         found = line.send(get_session(session_id))
@@ -194,9 +206,8 @@ def _rank(write: Write) -> int:
 
 def _refused(members: Sequence[Write], cause: Write, conflict: ConflictError) -> Iterator[Outcome]:
     """Outcomes of events of which none was sent because one is there already."""
+    yield Outcome(cause, OutcomeState.FAILED, error=conflict)
     rest = SessionsError("Not sent: another event of the same call is there already.")
     for member in members:
-        if member is cause:
-            yield Outcome(member, OutcomeState.FAILED, key=member.key, error=conflict)
-        else:
-            yield Outcome(member, OutcomeState.NOT_SENT, key=member.key, error=rest)
+        if member is not cause:
+            yield Outcome(member, OutcomeState.NOT_SENT, error=rest)

@@ -36,7 +36,7 @@ from sessions_vtab.spec.scan import Page, Row, Scan
 
 __all__ = ["EventParts", "Events"]
 
-_FORWARD, _BACKWARD = "timestamp", "timestamp desc"
+_BACKWARD = "timestamp desc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +148,15 @@ class _OfSessions(Resource):
     def _both_ends(
         self, ref: SessionRef, scan: Scan, query: _Query, reader: Reader
     ) -> Generator[Page, None, None]:
-        frame = Frame(ref.engine, "An event")
         call = self._first(ref, query)
         with closing(
             reader.both_ends(
                 call,
                 call.with_query(orderBy=_BACKWARD),
                 query.pages,
-                position=lambda item: instant_of(item, "timestamp", frame),
+                position=lambda item, reply: instant_of(
+                    item, "timestamp", Frame.of(reply, ref.engine)
+                ),
                 identity=lambda item: item.get("name"),
             )
         ) as replies:

@@ -286,8 +286,8 @@ class Sessions(Resource):
                 one.call,
                 one.call.with_query(orderBy=f"{_ANY_END} desc"),
                 plan.pages,
-                position=lambda item: instant_of(
-                    item, "createTime", Frame(one.engine, "A session")
+                position=lambda item, reply: instant_of(
+                    item, TIME_FIELDS[_ANY_END], Frame.of(reply, one.engine)
                 ),
                 identity=lambda item: item.get("name"),
             )

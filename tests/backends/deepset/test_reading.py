@@ -34,20 +34,14 @@ def test_all_pages_of_both_lists_are_read_once(deepset: Any) -> None:
 
 def test_a_small_first_page_is_followed_by_whole_ones_without_a_row_twice(deepset: Any) -> None:
     ids = deepset.fill(150)
+    state = deepset.server.control.dump()
+    for one in ids[:3]:
+        state["deepset"]["sessions"][one]["closed_at"] = None
+    deepset.server.control.load(state)
 
-    rows = deepset(
-        "SELECT session_id FROM upload_sessions WHERE is_expired = 0 AND session_id > '' || ?"
-        " LIMIT 5",
-        ids[139],
-    )
+    rows = deepset("SELECT session_id FROM upload_sessions WHERE status = 'OPEN' LIMIT 5")
 
-    assert {row[0] for row in rows} <= set(ids[140:])
-    assert len(rows) == 5
-    rows = deepset(
-        "SELECT session_id FROM upload_sessions WHERE is_expired = 0 AND session_id <= ? LIMIT 5",
-        ids[4],
-    )
-    assert sorted(row[0] for row in rows) == ids[:5]
+    assert sorted(row[0] for row in rows) == ids[:3]
     pages = [(one["query"]["limit"], one["query"]["page_number"]) for one in deepset.sent]
     assert pages == [("5", "1"), ("100", "1"), ("100", "2")]
 
@@ -65,7 +59,7 @@ def test_a_small_first_page_is_followed_by_whole_ones_without_a_row_twice(deepse
         ("is_expired = 2", []),
         ("is_expired IS NULL", ["false", "true"]),
         ("is_expired = NULL", []),
-        ("NOT is_expired", ["false", "true"]),
+        ("NOT is_expired", ["false"]),
     ],
 )
 def test_conditions_pick_the_lists_that_can_hold_matching_rows(
@@ -96,12 +90,12 @@ def test_conditions_pick_the_lists_that_can_hold_matching_rows(
         ("SELECT max(iif(is_expired, name, '')) FROM upload_sessions", None),
         ("SELECT count(*) FROM upload_sessions WHERE is_expired = 0 OR workspace = 'ws'", None),
         (
-            "SELECT count(*) FROM upload_sessions"
-            " WHERE (is_expired = 0 AND workspace = 'ws') OR (is_expired = 1 AND workspace = 'ws')",
+            """SELECT count(*) FROM upload_sessions WHERE (is_expired = 0 AND workspace = 'ws')
+            OR (is_expired = 1 AND workspace = 'ws')""",
             None,
         ),
         ("SELECT count(*) FROM upload_sessions WHERE page_size = 90", None),
-        ("SELECT count(*) FROM upload_sessions a JOIN upload_sessions b USING (workspace)", 2),
+        ("SELECT count(*) FROM upload_sessions a JOIN upload_sessions b USING (workspace)", None),
     ],
 )
 def test_counting_takes_the_lists_totals_and_looking_reads_the_rows(
@@ -429,7 +423,7 @@ def test_hostile_values_in_queries_are_values(deepset: Any, value: str) -> None:
             {"data": [{"session_id": "x", "created_by": "ann"}], "has_more": False},
             "created_by",
         ),
-        ("SELECT size FROM files", {"data": [{"size": "1"}], "total": 1}, "size"),
+        ("SELECT size FROM files", {"data": [{"file_id": "f", "size": "1"}]}, "size"),
         ("SELECT name FROM files", {"data": [{"size": 1}], "total": 1}, "file_id"),
         (
             "SELECT size FROM files",

@@ -62,7 +62,9 @@ class Vertex:
 
     def __init__(self, emulator: Running, **source: Any) -> None:
         options = {"base_url": emulator.url, **source.pop("options", {})}
-        self.settings = Settings(Source("prod", "vertex", **{"location": LOCATION, **source}, options=options))
+        self.settings = Settings(
+            Source("prod", "vertex", **{"location": LOCATION, **source}, options=options)
+        )
         self.clock = QuickClock()
         self.client = Client(site_of(self.settings), clock=self.clock)
         self.backend = VertexBackend(self.settings, self.client)
@@ -104,7 +106,9 @@ class Vertex:
     def send(self, *writes: Write) -> list[Any]:
         self.context = FakeContext()
         _written.add(self.url)
-        outcomes = {outcome.write.number: outcome for outcome in self.backend.send(writes, self.context)}
+        outcomes = {
+            outcome.write.number: outcome for outcome in self.backend.send(writes, self.context)
+        }
         assert outcomes.keys() == {write.number for write in writes}
         return [outcomes[write.number] for write in writes]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -65,7 +67,10 @@ GOLDEN = [
     ([eq(USER, '" OR user_id!="')], 'user_id="\\" OR user_id!=\\""'),
     # OR is always in parentheses: it binds tighter than AND.
     ([AnyOf((eq(USER, "a"), eq(NAME, "b")))], '(user_id="a" OR display_name="b")'),
-    ([AnyOf((eq(USER, "a"), eq(NAME, "b"))), eq(label("e"), "c")], '(user_id="a" OR display_name="b") AND labels.e="c"'),
+    (
+        [AnyOf((eq(USER, "a"), eq(NAME, "b"))), eq(label("e"), "c")],
+        '(user_id="a" OR display_name="b") AND labels.e="c"',
+    ),
     (
         [AnyOf((AllOf((eq(USER, "a"), eq(NAME, "b"))), eq(label("e"), "c")))],
         '((user_id="a" AND display_name="b") OR labels.e="c")',
@@ -107,7 +112,10 @@ GOLDEN = [
     ([NOTHING], ""),
     ([eq(USER, "a"), Compare(USER, Op.LIKE, "a%")], 'user_id="a"'),
     ([AnyOf((eq(USER, "a"), Compare(USER, Op.LIKE, "b%")))], ""),
-    ([AnyOf((AllOf((eq(USER, "a"), Compare(USER, Op.LIKE, "b%"))), eq(NAME, "c")))], '(user_id="a" OR display_name="c")'),
+    (
+        [AnyOf((AllOf((eq(USER, "a"), Compare(USER, Op.LIKE, "b%"))), eq(NAME, "c")))],
+        '(user_id="a" OR display_name="c")',
+    ),
     ([Not(AllOf((eq(USER, "a"), Compare(USER, Op.LIKE, "b%"))))], ""),
     # * is a wildcard: it widens =, and would narrow !=.
     ([eq(USER, "a*")], 'user_id="a*"'),
@@ -123,7 +131,9 @@ def test_conditions_as_text(terms, text):
 
 
 @pytest.mark.parametrize(("terms", "text"), GOLDEN)
-def test_with_nothing_but_what_is_documented_the_text_has_no_more_than_equality_and_and(terms, text):
+def test_with_nothing_but_what_is_documented_the_text_has_no_more_than_equality_and_and(
+    terms, text
+):
     floor = compose(terms, FLOOR)
     assert floor.features == FLOOR
     for word in (" OR ", "!=", ":*", "NOT ", '."'):
@@ -173,7 +183,10 @@ def at(op, value, collation=TIMESTAMP):
     [
         ([], ""),
         ([at(Op.GE, "2026-01-01")], 'timestamp>="2026-01-01T00:00:00Z"'),
-        ([at(Op.GT, "2026-01-01T01:00:00.123456789+01:00")], 'timestamp>="2026-01-01T00:00:00.123456789Z"'),
+        (
+            [at(Op.GT, "2026-01-01T01:00:00.123456789+01:00")],
+            'timestamp>="2026-01-01T00:00:00.123456789Z"',
+        ),
         ([at(Op.LT, 1767225600)], 'timestamp<="2026-01-01T00:00:00Z"'),
         (
             [at(Op.EQ, "2026-01-01")],
@@ -186,7 +199,10 @@ def at(op, value, collation=TIMESTAMP):
         ([at(Op.GE, "yesterday")], ""),
         ([at(Op.GE, "2026-01-01", BINARY)], ""),
         ([at(Op.NE, "2026-01-01")], ""),
-        ([at(Op.EQ, "2026-01-01", BINARY)], 'timestamp>="2026-01-01T00:00:00Z" AND timestamp<="2026-01-01T00:00:00Z"'),
+        (
+            [at(Op.EQ, "2026-01-01", BINARY)],
+            'timestamp>="2026-01-01T00:00:00Z" AND timestamp<="2026-01-01T00:00:00Z"',
+        ),
     ],
 )
 def test_time_ranges_as_text(terms, text):
@@ -205,7 +221,9 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8) | st.samp
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(value=texts)
 def test_no_value_becomes_another_query(sources, value):
     """A session of a hostile user is found, and nobody else's."""
@@ -220,11 +238,25 @@ def test_no_value_becomes_another_query(sources, value):
 
 
 sessions_ = st.fixed_dictionaries(
-    {"user_id": st.sampled_from("abc"), "display_name": st.sampled_from(["a", "b", None]), "k": st.sampled_from(["a", "b", None])}
+    {
+        "user_id": st.sampled_from("abc"),
+        "display_name": st.sampled_from(["a", "b", None]),
+        "k": st.sampled_from(["a", "b", None]),
+    }
 )
 atoms = st.one_of(
-    st.builds(Compare, st.sampled_from([USER, NAME, label("k")]), st.sampled_from([Op.EQ, Op.NE, Op.LIKE]), st.sampled_from(["a", "b", "*"])),
-    st.builds(Member, st.sampled_from([USER, NAME, label("k")]), st.lists(st.sampled_from("ab"), min_size=1, max_size=2).map(tuple), st.booleans()),
+    st.builds(
+        Compare,
+        st.sampled_from([USER, NAME, label("k")]),
+        st.sampled_from([Op.EQ, Op.NE, Op.LIKE]),
+        st.sampled_from(["a", "b", "*"]),
+    ),
+    st.builds(
+        Member,
+        st.sampled_from([USER, NAME, label("k")]),
+        st.lists(st.sampled_from("ab"), min_size=1, max_size=2).map(tuple),
+        st.booleans(),
+    ),
     st.builds(Null, st.just(label("k")), st.booleans()),
 )
 conditions = st.recursive(
@@ -254,7 +286,11 @@ def truth(condition, row):
         case Compare(field, op, operand):
             if value(field) is None:
                 return None
-            return {Op.EQ: value(field) == operand, Op.NE: value(field) != operand, Op.LIKE: value(field) == operand}[op]
+            return {
+                Op.EQ: value(field) == operand,
+                Op.NE: value(field) != operand,
+                Op.LIKE: value(field) == operand,
+            }[op]
         case Member(field, operands, negated):
             found = either([truth(eq(field, operand), row) for operand in operands])
             return negate(found) if negated else found
@@ -273,16 +309,17 @@ def truth(condition, row):
 def test_a_row_that_sql_keeps_is_never_filtered_away(condition, row, features):
     from sessions_vtab.emulator.vertex.matching import session_filter
 
-    class Stored:
-        user_id = row["user_id"]
-        display_name = row["display_name"] or ""
-        labels = {} if row["k"] is None else {"k": row["k"]}
-
+    stored = SimpleNamespace(
+        user=SimpleNamespace(id=row["user_id"]),
+        display_name=row["display_name"] or "",
+        labels={} if row["k"] is None else {"k": row["k"]},
+    )
     text = compose([condition], frozenset(features)).text
-    wanted = session_filter(text, strict=False)
-    kept = wanted.user_id in {None, Stored.user_id}
+    # The emulator wants a blank before NOT, which the grammar does not ask for.
+    wanted = session_filter(text.replace("(NOT", "( NOT"), strict=False)
+    kept = wanted.user_id in {None, row["user_id"]}
     if wanted.test is not None:
-        kept = kept and wanted.test(Stored())
+        kept = kept and wanted.test(stored)
     if truth(condition, row) is True:
         assert kept, text
 

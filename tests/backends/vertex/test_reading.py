@@ -69,7 +69,22 @@ def test_a_missing_session_is_no_row(vertex):
 
 @pytest.mark.parametrize(
     "value",
-    ["", "..", "a/b", "a%2Fb", "UPPER", "-x", "x" * 64, "a b", "a\nb", "é", "🙂", 'x" OR user_id!="', 1.5, b"x"],
+    [
+        "",
+        "..",
+        "a/b",
+        "a%2Fb",
+        "UPPER",
+        "-x",
+        "x" * 64,
+        "a b",
+        "a\nb",
+        "é",
+        "🙂",
+        'x" OR user_id!="',
+        1.5,
+        b"x",
+    ],
 )
 def test_an_id_that_no_session_can_have_is_no_row_and_no_request(vertex, value):
     assert vertex.rows("sessions", "get", eq("session_id", value)) == []
@@ -149,7 +164,10 @@ def test_conditions_joined_by_and_are_one_filter(vertex, everything):
     ("condition", "keeps"),
     [
         (among("user_id", "ann", "bob"), lambda r: r.user_id in {"ann", "bob"}),
-        (AnyOf((eq("user_id", "ann"), eq(ENV, "prod"))), lambda r: r.user_id == "ann" or label(r, "env") == "prod"),
+        (
+            AnyOf((eq("user_id", "ann"), eq(ENV, "prod"))),
+            lambda r: r.user_id == "ann" or label(r, "env") == "prod",
+        ),
         (Member(USER, ("ann", "bob"), True), lambda r: r.user_id not in {"ann", "bob"}),
         (Compare(USER, Op.NE, "ann"), lambda r: r.user_id != "ann"),
         (Not(eq("user_id", "ann")), lambda r: r.user_id != "ann"),
@@ -177,7 +195,11 @@ def test_in_is_one_filter_where_or_is_taken(vertex, everything):
 def test_in_is_one_list_a_value_where_or_is_refused_and_is_tried_only_once(sources):
     vertex = sources(strict=True)
     vertex.rows("sessions", "list", among("user_id", "ann", "bob"))
-    assert sorted(vertex.filters()) == ['(user_id="ann" OR user_id="bob")', 'user_id="ann"', 'user_id="bob"']
+    assert sorted(vertex.filters()) == [
+        '(user_id="ann" OR user_id="bob")',
+        'user_id="ann"',
+        'user_id="bob"',
+    ]
     vertex.control.reset_log()
     vertex.rows("sessions", "list", among("user_id", "ann", "bob"))
     assert sorted(vertex.filters()) == ['user_id="ann"', 'user_id="bob"']
@@ -192,7 +214,9 @@ def test_what_is_refused_is_no_longer_declared(sources):
 
 def test_long_in_lists_are_several_lists_without_double_rows(vertex, everything):
     users = sorted({row.user_id for row in everything})
-    rows = vertex.rows("sessions", "list", among("user_id", *users, *(f"nobody{n}" for n in range(70))))
+    rows = vertex.rows(
+        "sessions", "list", among("user_id", *users, *(f"nobody{n}" for n in range(70)))
+    )
     assert len({row.name for row in rows}) == len(rows) == len(everything)
     assert all(len(entry["raw_path"]) < 4000 for entry in vertex.requests())
 
@@ -221,14 +245,16 @@ def test_ten_newest_are_one_page_of_ten(vertex, everything):
     assert [row.create_time for row in rows] == [row.create_time for row in newest]
 
 
-@pytest.mark.parametrize(
-    ("op", "order"), [(Op.GT, "create_time desc"), (Op.LT, "create_time")]
-)
+@pytest.mark.parametrize(("op", "order"), [(Op.GT, "create_time desc"), (Op.LT, "create_time")])
 def test_a_time_that_cannot_be_filtered_ends_a_sorted_list_early(vertex, everything, op, order):
     stamps = sorted(row.create_time for row in everything)
     edge = stamps[-20] if op is Op.GT else stamps[20]
     rows = vertex.rows("sessions", "list", time("create_time", op, edge))
-    wanted = {r.name for r in everything if (r.create_time > edge if op is Op.GT else r.create_time < edge)}
+    wanted = {
+        r.name
+        for r in everything
+        if (r.create_time > edge if op is Op.GT else r.create_time < edge)
+    }
     assert wanted <= {row.name for row in rows}
     (request,) = vertex.requests()
     assert request["query"]["orderBy"] == order
@@ -251,7 +277,9 @@ def test_a_page_token_starts_there_and_every_row_tells_the_next(vertex, everythi
         first = vertex.as_objects("sessions", next(pages))
     token = first[0].next_page_token
     assert token
-    rest = vertex.rows("sessions", "list", columns=columns, parameters={**given, "page_token": token})
+    rest = vertex.rows(
+        "sessions", "list", columns=columns, parameters={**given, "page_token": token}
+    )
     assert len(first) == 50
     assert {row.name for row in first} | {row.name for row in rest} == {r.name for r in everything}
     assert len(rest) == 270
@@ -288,7 +316,9 @@ def test_nothing_is_requested_before_the_first_page_is_wanted(vertex):
 def test_several_engines_are_as_many_lists(vertex):
     vertex.insert("sessions", user_id="ann", session_id="other", reasoning_engine="77")
     vertex.control.reset_log()
-    rows = vertex.rows("sessions", "list", among("reasoning_engine", "42", "77"), eq("user_id", "ann"))
+    rows = vertex.rows(
+        "sessions", "list", among("reasoning_engine", "42", "77"), eq("user_id", "ann")
+    )
     assert {row.reasoning_engine for row in rows} == {"42", "77"}
     assert len(vertex.requests()) == 2
 
@@ -380,13 +410,17 @@ def test_events_of_a_session_are_its_pages(talk):
 
 
 def test_events_of_a_long_session_come_from_both_ends(talk):
-    rows = talk.rows("events", "list", eq("session_id", "talk"), columns=("name",), parameters={"page_size": 20})
+    rows = talk.rows(
+        "events", "list", eq("session_id", "talk"), columns=("name",), parameters={"page_size": 20}
+    )
     assert len({row.name for row in rows}) == 250
 
 
 def test_the_last_five_are_one_page_of_five(talk):
     order = (Order("timestamp", True),)
-    with closing(talk.pages("events", "list", eq("session_id", "talk"), order=order, limit=5)) as pages:
+    with closing(
+        talk.pages("events", "list", eq("session_id", "talk"), order=order, limit=5)
+    ) as pages:
         rows = talk.as_objects("events", next(pages))
     assert [row.text for row in rows] == [f"line {n}" for n in range(249, 244, -1)]
     (request,) = talk.requests()
@@ -403,7 +437,9 @@ def test_a_time_range_is_a_filter(talk):
     )
     assert {f"line {n}" for n in range(10, 20)} <= {row.text for row in rows}
     assert len(rows) <= 11
-    assert talk.filters() == ['timestamp>="2026-03-01T10:00:10Z" AND timestamp<="2026-03-01T10:00:20Z"']
+    assert talk.filters() == [
+        'timestamp>="2026-03-01T10:00:10Z" AND timestamp<="2026-03-01T10:00:20Z"'
+    ]
 
 
 def test_events_of_many_sessions_are_one_list_each_side_by_side(vertex, everything):
@@ -450,7 +486,13 @@ def test_a_session_that_vanishes_during_a_fan_out_has_no_rows(vertex, everything
         "status",
         path=f"sessions/{gone.session_id}/events",
         status=404,
-        body={"error": {"code": 404, "status": "NOT_FOUND", "message": f"Session {gone.name} not found."}},
+        body={
+            "error": {
+                "code": 404,
+                "status": "NOT_FOUND",
+                "message": f"Session {gone.name} not found.",
+            }
+        },
         count=None,
     )
     rows = vertex.rows("events", "fan out over sessions")

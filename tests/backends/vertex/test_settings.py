@@ -86,7 +86,13 @@ def test_a_location_has_its_host_and_the_credential_may_go_there(make_settings, 
 
 
 @pytest.mark.parametrize(
-    "host", ["evil-aiplatform.googleapis.com.evil.net", "x.googleapis.com", "aiplatform.googleapis.com.evil", "us-central1-aiplatformXgoogleapis.com"]
+    "host",
+    [
+        "evil-aiplatform.googleapis.com.evil.net",
+        "x.googleapis.com",
+        "aiplatform.googleapis.com.evil",
+        "us-central1-aiplatformXgoogleapis.com",
+    ],
 )
 def test_other_hosts_are_not_the_provider_s(make_settings, host):
     assert not site_of(make_settings("p/us-central1/42")).is_provider(host)
@@ -96,18 +102,50 @@ def test_other_hosts_are_not_the_provider_s(make_settings, host):
     ("location", "options", "environment", "credential"),
     [
         ("p/us-central1/42", {}, {}, "Google application-default credentials"),
-        ("p/us-central1/42", {}, {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"}, "Authorization from $GOOGLE_OAUTH_ACCESS_TOKEN"),
-        ("p/us-central1/42", {"token_env": "MINE"}, {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"}, "Authorization from $MINE"),
+        (
+            "p/us-central1/42",
+            {},
+            {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"},
+            "Authorization from $GOOGLE_OAUTH_ACCESS_TOKEN",
+        ),
+        (
+            "p/us-central1/42",
+            {"token_env": "MINE"},
+            {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"},
+            "Authorization from $MINE",
+        ),
         ("p/us-central1/42", {"api_key_file": "/k"}, {}, "x-goog-api-key from /k"),
         ("42", {}, {}, "x-goog-api-key from $GOOGLE_API_KEY"),
         ("42", {"api_key_env": "MINE"}, {}, "x-goog-api-key from $MINE"),
-        ("p/us-central1/42", {"base_url": "http://127.0.0.1:1"}, {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"}, "no credential"),
-        ("p/us-central1/42", {"base_url": "http://127.0.0.1:1", "token_env": "MINE"}, {}, "Authorization from $MINE"),
-        ("p/us-central1/42", {"base_url": "https://other.net"}, {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"}, "no credential"),
-        ("p/us-central1/42", {"base_url": "https://other.net", "token_env": "MINE"}, {}, "no credential"),
+        (
+            "p/us-central1/42",
+            {"base_url": "http://127.0.0.1:1"},
+            {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"},
+            "no credential",
+        ),
+        (
+            "p/us-central1/42",
+            {"base_url": "http://127.0.0.1:1", "token_env": "MINE"},
+            {},
+            "Authorization from $MINE",
+        ),
+        (
+            "p/us-central1/42",
+            {"base_url": "https://other.net"},
+            {"GOOGLE_OAUTH_ACCESS_TOKEN": "t"},
+            "no credential",
+        ),
+        (
+            "p/us-central1/42",
+            {"base_url": "https://other.net", "token_env": "MINE"},
+            {},
+            "no credential",
+        ),
     ],
 )
-def test_the_banner_says_which_credential_goes_out(monkeypatch, location, options, environment, credential):
+def test_the_banner_says_which_credential_goes_out(
+    monkeypatch, location, options, environment, credential
+):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     backend = VertexBackend.open(Source("prod", "vertex", location, options))
@@ -117,7 +155,9 @@ def test_the_banner_says_which_credential_goes_out(monkeypatch, location, option
 
 def test_a_source_from_the_user_s_file_may_name_a_credential_for_another_host():
     options = {"base_url": "https://proxy.example", "token_env": "MINE"}
-    backend = VertexBackend.open(Source("prod", "vertex", "p/us-central1/42", options, from_file=True))
+    backend = VertexBackend.open(
+        Source("prod", "vertex", "p/us-central1/42", options, from_file=True)
+    )
     assert backend.describe().endswith("with Authorization from $MINE")
     backend.close()
 
@@ -194,7 +234,20 @@ def test_names_are_parsed_or_nothing(name, expected):
 
 @pytest.mark.parametrize(
     ("text", "valid"),
-    [("a", True), ("0", True), ("a-b", True), ("x" * 63, True), ("", False), ("x" * 64, False), ("-a", False), ("a-", False), ("a_b", False), ("A", False), ("٣", False), ("a\n", False)],
+    [
+        ("a", True),
+        ("0", True),
+        ("a-b", True),
+        ("x" * 63, True),
+        ("", False),
+        ("x" * 64, False),
+        ("-a", False),
+        ("a-", False),
+        ("a_b", False),
+        ("A", False),
+        ("٣", False),
+        ("a\n", False),
+    ],
 )
 def test_session_ids(text, valid):
     assert is_session_id(text) is valid

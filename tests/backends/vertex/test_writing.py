@@ -34,7 +34,10 @@ def session(vertex, session_id):
 
 def events(vertex, session_id):
     return vertex.rows(
-        "events", "list", Compare(Field("session_id"), Op.EQ, session_id), parameters={"page_size": 100}
+        "events",
+        "list",
+        Compare(Field("session_id"), Op.EQ, session_id),
+        parameters={"page_size": 100},
     )
 
 
@@ -77,7 +80,11 @@ def test_an_insert_answers_with_the_session_as_the_server_has_it(vertex):
     )
     row = row_of(vertex, outcome)
     assert outcome.state is SENT
-    assert outcome.key == row.name == "projects/demo/locations/us-central1/reasoningEngines/42/sessions/new-1"
+    assert (
+        outcome.key
+        == row.name
+        == "projects/demo/locations/us-central1/reasoningEngines/42/sessions/new-1"
+    )
     assert (row.user_id, row.display_name, row.labels) == ('O"Neil\\ 🙂', "Ä", '{"env":"prod"}')
     assert json.loads(row.state)["a"] == {"b": [1, None, 2.5]}
     assert row.expire_time > row.create_time
@@ -140,7 +147,10 @@ def test_an_existing_id_is_a_conflict_and_can_be_ignored(vertex, made):
         ({"ttl": "1d"}, "ttl takes seconds"),
         ({"ttl": 172800, "expire_time": "2027-01-01"}, "not both"),
         ({"state": "[1]"}, r"sessions\.state takes a JSON object"),
-        ({"state": '{"a": {"b": [0, 9007199254740993]}}'}, r"integer at \$\.a\.b\[1\] is beyond 2\^53"),
+        (
+            {"state": '{"a": {"b": [0, 9007199254740993]}}'},
+            r"integer at \$\.a\.b\[1\] is beyond 2\^53",
+        ),
         ({"labels": '{"n": 5}'}, "labels are text"),
         ({"session_id": "UPPER"}, "is no session"),
         ({"session_id": "../../x"}, "no session"),
@@ -330,10 +340,17 @@ def test_an_event_comes_back_as_it_was_sent(vertex, made):
     outcome = vertex.insert("events", session_id="made", **FULL)
     row = row_of(vertex, outcome, "events")
     assert outcome.state is SENT
-    assert (row.author, row.invocation_id, row.error_code, row.error_message) == ("model", "e-1", "E1", "broke")
+    assert (row.author, row.invocation_id, row.error_code, row.error_message) == (
+        "model",
+        "e-1",
+        "E1",
+        "broke",
+    )
     assert row.timestamp == "2026-01-02 03:04:05.123456789"
     assert row.text == "hi"
-    assert json.loads(row.content)["parts"][0] == {"functionCall": {"name": "f", "args": {"x": 1.5}}}
+    assert json.loads(row.content)["parts"][0] == {
+        "functionCall": {"name": "f", "args": {"x": 1.5}}
+    }
     assert json.loads(row.raw_event) == json.loads(FULL["raw_event"])
     assert json.loads(row.event_metadata)["branch"] == "main"
     assert row.name == outcome.key == f"{made}/events/{row.event_id}"
@@ -341,7 +358,9 @@ def test_an_event_comes_back_as_it_was_sent(vertex, made):
 
 
 def test_an_append_whose_row_nobody_looks_at_is_one_request(vertex, made):
-    outcome = vertex.insert("events", session_id="made", author="user", content="hi", returning=False)
+    outcome = vertex.insert(
+        "events", session_id="made", author="user", content="hi", returning=False
+    )
     assert outcome.state is SENT
     assert methods(vertex) == ["POST"]
 
@@ -357,7 +376,10 @@ def test_time_and_invocation_have_defaults_and_no_raw_event_is_added(vertex, mad
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [('{"role"', "takes JSON"), ('{"parts":[{"functionCall":{"args":{"n":9007199254740993}}}]}', "beyond")],
+    [
+        ('{"role"', "takes JSON"),
+        ('{"parts":[{"functionCall":{"args":{"n":9007199254740993}}}]}', "beyond"),
+    ],
 )
 def test_bad_content_is_refused(vertex, made, content, message):
     outcome = vertex.insert("events", session_id="made", author="user", content=content)
@@ -379,7 +401,9 @@ def test_an_author_is_required(vertex, made, values):
 
 def test_an_append_whose_answer_is_lost_is_found_again(vertex, made):
     vertex.control.fault("drop", method="POST", act=True)
-    outcome = vertex.insert("events", session_id="made", author="user", content="hi", returning=False)
+    outcome = vertex.insert(
+        "events", session_id="made", author="user", content="hi", returning=False
+    )
     assert outcome.state is SENT
     assert outcome.key == events(vertex, "made")[0].name
     assert len(events(vertex, "made")) == 1
@@ -404,15 +428,26 @@ def test_a_throttled_append_is_repeated(vertex, made):
 
 
 def test_events_of_a_session_keep_their_order_and_come_after_it(vertex):
-    writes = [vertex.write("sessions", "insert", user_id="zoe", session_id=f"s{n}") for n in range(4)]
+    writes = [
+        vertex.write("sessions", "insert", user_id="zoe", session_id=f"s{n}") for n in range(4)
+    ]
     writes += [
-        vertex.write("events", "insert", session_id=f"s{n % 4}", author="user", content=str(n), returning=False)
+        vertex.write(
+            "events",
+            "insert",
+            session_id=f"s{n % 4}",
+            author="user",
+            content=str(n),
+            returning=False,
+        )
         for n in range(40)
     ]
     assert {outcome.state for outcome in vertex.send(*writes)} == {SENT}
     bodies = [e for e in vertex.requests("POST") if e["path"].endswith(":appendEvent")]
     for lane in range(4):
-        sent = [e["body"]["content"]["parts"][0]["text"] for e in bodies if f"/s{lane}:" in e["path"]]
+        sent = [
+            e["body"]["content"]["parts"][0]["text"] for e in bodies if f"/s{lane}:" in e["path"]
+        ]
         assert sent == [str(n) for n in range(lane, 40, 4)]
 
 

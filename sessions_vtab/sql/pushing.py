@@ -1,0 +1,144 @@
+"""Which conditions may move into a table occurrence.
+
+Of the WHERE of its SELECT the conjuncts about it, values, and columns of SELECTs around it; if it
+is the right side of a LEFT JOIN, only those that are not true of a row of NULLs; of that join's ON
+those about it; of an inner ON all. With RIGHT or FULL JOIN nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlglot import exp
+
+from sessions_vtab.spec.predicate import AllOf, Predicate
+from sessions_vtab.sql.conditions import Atom, Reader, TimeOperand, resolve
+from sessions_vtab.sql.names import Item, Scope
+from sessions_vtab.sql.occurrences import Condition, Join, Occurrence, Role
+from sessions_vtab.sql.plans import slots, true_on_nulls, with_slots
+from sessions_vtab.sql.shapes import Span
+from sessions_vtab.sql.source import Source, terms
+
+__all__ = ["On", "read_conditions"]
+
+On = tuple[Item | None, exp.Expression]
+"""A condition of ON, with the right side of its LEFT JOIN; None for an inner join."""
+
+
+def read_conditions(
+    source: Source,
+    occurrence: Occurrence,
+    scope: Scope,
+    where: Sequence[tuple[exp.Expression, Span | None]],
+    ons: Sequence[On],
+) -> list[TimeOperand]:
+    """Fills in what the conditions of its SELECT say about an occurrence.
+
+    Args:
+        source: the statement.
+        occurrence: one item of the scope.
+        scope: the names of the SELECT, UPDATE or DELETE.
+        where: the conjuncts of WHERE with their tokens.
+        ons: the conditions of ON.
+
+    Returns:
+        The values that are compared with its time columns.
+    """
+    item = occurrence.item
+    reader = Reader(scope, item, source.column_text)
+    pushed: list[Predicate] = []
+    inner = [(term, None) for right, on in ons if right is None for term in terms(on)]
+    for term, span in [*where, *inner]:
+        pushed += _condition(source, occurrence, reader, term, span, nullable=item.nullable)
+    for right, on in ons:
+        for term in terms(on) if right is item else ():
+            pushed += _condition(source, occurrence, reader, term, None, nullable=False)
+    if pushed and occurrence.spliceable:
+        whole = pushed[0] if len(pushed) == 1 else AllOf(tuple(_flat(pushed)))
+        occurrence.predicate, occurrence.atoms = _compacted(whole, reader.atoms)
+    return reader.times
+
+
+def _condition(
+    source: Source,
+    occurrence: Occurrence,
+    reader: Reader,
+    term: exp.Expression,
+    span: Span | None,
+    *,
+    nullable: bool,
+) -> list[Predicate]:
+    """Notes one conjunct; answers what of it is to be pushed."""
+    scope = reader.scope
+    _link(occurrence, scope, term, nullable=nullable)
+    about = _about(scope, occurrence.item, term)
+    predicate = reader.read(term)
+    role, pushed = Role.HERE, list[Predicate]()
+    if reader.is_plain(term):
+        role = Role.OFFERED
+    elif predicate is not None and _movable(predicate, scope, nullable=nullable):
+        role = Role.PUSHED if reader.complete else Role.NARROWED
+        pushed = [predicate]
+    if span is not None and about is not None:
+        found = Condition(source.slice(span), role, about, source.numbers(span))
+        occurrence.conditions.append(found)
+    return pushed
+
+
+def _about(scope: Scope, item: Item, term: exp.Expression) -> bool | None:
+    """Whether a conjunct is about this item alone.
+
+    True if nothing else is in it, False if values of SELECTs around it or subqueries are, None
+    if it is not certain or other items are in it.
+    """
+    local, mine = True, False
+    for node in term.walk():
+        if isinstance(node, exp.Query):
+            local = False
+        if not isinstance(node, exp.Column):
+            continue
+        if node.find_ancestor(exp.Query) is not term.find_ancestor(exp.Query):
+            continue
+        found = resolve(scope, node)
+        if found is None:
+            return None
+        if found.item is item:
+            mine = True
+        elif not found.outer:
+            return None
+        else:
+            local = False
+    return local if mine else None
+
+
+def _link(occurrence: Occurrence, scope: Scope, term: exp.Expression, *, nullable: bool) -> None:
+    """Notes ``column = other.column`` where the other occurrence can come first."""
+    if not isinstance(term, exp.EQ) or scope.fixed:
+        return
+    sides = (term.this, term.args["expression"])
+    if not all(isinstance(side, exp.Column) for side in sides):
+        return
+    pair = [resolve(scope, side) for side in sides]
+    for mine, other in (pair, reversed(pair)):
+        if mine is None or other is None or mine.item is not occurrence.item:
+            continue
+        first = other.outer or nullable or not other.item.nullable
+        if other.item is not mine.item and first:
+            joined = Join(mine.column.name, other.item, other.column.name)
+            occurrence.joins.append(joined)
+
+
+def _movable(predicate: Predicate, scope: Scope, *, nullable: bool) -> bool:
+    return not scope.fixed and not (nullable and true_on_nulls(predicate) is True)
+
+
+def _flat(predicates: Sequence[Predicate]) -> Iterator[Predicate]:
+    for predicate in predicates:
+        yield from predicate.terms if isinstance(predicate, AllOf) else (predicate,)
+
+
+def _compacted(predicate: Predicate, atoms: Sequence[Atom]) -> tuple[Predicate, tuple[Atom, ...]]:
+    """Renumbers slots from 0 in the order of the words; drops the values nobody needs."""
+    used = list(dict.fromkeys(slots(predicate)))
+    places: Mapping[int, int] = {old: new for new, old in enumerate(used)}
+    return with_slots(predicate, places), tuple(atoms[old] for old in used)

@@ -1,0 +1,193 @@
+"""Answers as rows: types, times, NULLs, and only what is asked for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions_vtab.backends.vertex.encoder import make_encoder
+from sessions_vtab.backends.vertex.names import Engine
+from sessions_vtab.backends.vertex.tables import EVENTS_TABLE, PARTS_TABLE, SESSIONS_TABLE
+from sessions_vtab.backends.vertex.wire import (
+    Frame,
+    RowMaker,
+    event_fields,
+    part_rows,
+    session_fields,
+    text_of,
+    time_text,
+)
+from sessions_vtab.errors import ProtocolError
+from sessions_vtab.spec import times
+
+FRAME = Frame(
+    Engine("demo", "us-central1", "42"), "The answer of GET http://h/x (200)", "s1", "tok"
+)
+NUMBER = "projects/123/locations/us-central1/reasoningEngines/42/sessions"
+
+
+def session(columns=None, **item):
+    row = RowMaker(SESSIONS_TABLE, session_fields, columns)({"name": f"{NUMBER}/s1", **item}, FRAME)
+    return dict(zip(SESSIONS_TABLE.names, row, strict=True))
+
+
+def event(**item):
+    row = RowMaker(EVENTS_TABLE, event_fields)({"name": f"{NUMBER}/s1/events/9", **item}, FRAME)
+    return dict(zip(EVENTS_TABLE.names, row, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2026-01-02T03:04:05.123456Z", "2026-01-02 03:04:05.123456"),
+        ("2026-01-02T03:04:05Z", "2026-01-02 03:04:05.000000"),
+        ("2026-01-02T03:04:05.120Z", "2026-01-02 03:04:05.120000"),
+        ("2026-01-02T03:04:05.123456789Z", "2026-01-02 03:04:05.123456789"),
+        ("2026-01-02T03:04:05.123456000Z", "2026-01-02 03:04:05.123456"),
+        ("2026-01-02T03:04:05.5+02:00", "2026-01-02 01:04:05.500000"),
+        ("0001-01-01T00:00:00Z", "0001-01-01 00:00:00.000000"),
+        ("yesterday", None),
+        (5, None),
+    ],
+)
+def test_times_are_canonical_text(text, shown):
+    assert time_text(text) == shown
+
+
+@given(st.integers(times.parse("0001-01-01"), times.parse("9999-12-31")))
+def test_every_instant_survives_the_way_there_and_back(instant):
+    assert time_text(times.to_rfc3339(instant)) == times.to_text(instant)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text()
+        | st.floats(allow_nan=False, allow_infinity=False),
+        lambda i: st.lists(i) | st.dictionaries(st.text(), i),
+    )
+)
+def test_json_is_minified_as_the_standard_encoder_would(value):
+    expected = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert make_encoder()(value) == expected
+
+
+def test_without_the_c_encoder_json_is_the_same(monkeypatch):
+    monkeypatch.setattr("json.encoder.c_make_encoder", None)
+    assert make_encoder()({"ä": [1, 2.5, None]}) == '{"ä":[1,2.5,null]}'
+
+
+def test_a_session_s_row():
+    row = session(
+        userId="ann",
+        labels={"env": "prod"},
+        sessionState={"b": 1, "a": [None, 1.5]},
+        createTime="2026-01-02T03:04:05Z",
+        somethingNew={"x": 1},
+    )
+    assert row["name"] == "projects/demo/locations/us-central1/reasoningEngines/42/sessions/s1"
+    assert (row["session_id"], row["user_id"], row["project"]) == ("s1", "ann", "demo")
+    assert row["state"] == '{"b":1,"a":[null,1.5]}'
+    assert row["create_time"] == "2026-01-02 03:04:05.000000"
+    assert row["next_page_token"] == "tok"
+    for absent in ("display_name", "update_time", "ttl", "filter", "_push", "_args"):
+        assert row[absent] is None
+
+
+def test_only_asked_columns_are_built_and_checked():
+    row = session(columns={"user_id"}, userId="ann", labels=5, createTime="never")
+    assert {name for name, value in row.items() if value is not None} == {"user_id"}
+
+
+@pytest.mark.parametrize("empty", [None, {}, ""])
+def test_what_is_empty_is_null(empty):
+    row = event(content=empty or {}, actions=empty or {}, eventMetadata=empty or {}, errorCode="")
+    for column in ("content", "actions", "event_metadata", "error_code", "text"):
+        assert row[column] is None
+
+
+@pytest.mark.parametrize(
+    ("item", "field"),
+    [
+        ({"userId": 5}, "userId"),
+        ({"labels": []}, "labels"),
+        ({"sessionState": "x"}, "sessionState"),
+        ({"createTime": 5}, "createTime"),
+        ({"createTime": "soon"}, "createTime"),
+        ({"name": None}, "name"),
+        ({"name": "a/b c"}, "name"),
+    ],
+)
+def test_a_wrong_type_names_field_and_url(item, field):
+    with pytest.raises(
+        ProtocolError, match=rf"GET http://h/x \(200\): the field {field} should be"
+    ):
+        session(**item)
+
+
+def test_an_infinite_number_is_an_error():
+    with pytest.raises(ProtocolError, match="infinite"):
+        session(sessionState=json.loads('{"a": 1e999}'))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, None),
+        ({}, None),
+        ({"parts": []}, None),
+        ({"parts": "x"}, None),
+        ({"parts": [{"text": "a"}, {"text": "b"}]}, "ab"),
+        ({"parts": [{"text": "a", "thought": True}, {"text": "b"}]}, "b"),
+        ({"parts": [{"text": "a", "thought": True}]}, None),
+        ({"parts": [{"functionCall": {}}, 5, {"text": 5}]}, None),
+        ({"parts": [{"text": ""}]}, ""),
+    ],
+)
+def test_the_text_of_a_content(content, text):
+    assert text_of(content) == text
+
+
+def test_an_event_s_row():
+    row = event(
+        timestamp="2026-01-02T03:04:05.000000001Z", author="user", rawEvent={"a_b": {"cD": 1}}
+    )
+    assert row["name"].endswith("/42/sessions/s1/events/9")
+    assert (row["session_id"], row["event_id"]) == ("s1", "9")
+    assert row["timestamp"] == "2026-01-02 03:04:05.000000001"
+    assert row["raw_event"] == '{"a_b":{"cD":1}}'
+
+
+def test_parts_are_rows_by_kind():
+    content = {
+        "parts": [
+            {"text": "hi"},
+            {"functionCall": {"id": "c1", "name": "f", "args": {"city": "Rome"}}},
+            {"functionResponse": {"id": "c1", "name": "f", "response": {"ok": True}}},
+            {"inlineData": {"mimeType": "image/png", "data": "AA=="}, "thoughtSignature": "x"},
+            {"somethingNew": 1},
+        ]
+    }
+    item = {"name": f"{NUMBER}/s1/events/9", "content": content}
+    rows = [
+        dict(zip(PARTS_TABLE.names, row, strict=True))
+        for row in part_rows(item, FRAME, PARTS_TABLE)
+    ]
+    kinds = ["text", "functionCall", "functionResponse", "inlineData", None]
+    assert [row["kind"] for row in rows] == kinds
+    assert [row["part"] for row in rows] == [0, 1, 2, 3, 4]
+    assert rows[1]["args"] == '{"city":"Rome"}'
+    assert rows[2]["response"] == '{"ok":true}'
+    assert {row["call_id"] for row in rows[1:3]} == {"c1"}
+    assert rows[0]["name"] == rows[0]["event_name"] + "#0"
+
+
+@pytest.mark.parametrize("content", [{"parts": 5}, {"parts": [5]}])
+def test_parts_of_the_wrong_type_are_an_error(content):
+    with pytest.raises(ProtocolError, match=r"content\.parts"):
+        list(part_rows({"name": f"{NUMBER}/s1/events/9", "content": content}, FRAME, PARTS_TABLE))
