@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import sessions_vtab
-from sessions_vtab import config
+from sessions_vtab import config, registry
+from sessions_vtab.cli.matrix import matrix
 
 _ROOT = Path(__file__).parents[1]
 _README = (_ROOT / "README.md").read_text("utf-8")
@@ -27,6 +28,28 @@ def connection() -> Iterator[sessions_vtab.Connection]:
 
 def test_it_is_short() -> None:
     assert len(_README.splitlines()) <= 160
+
+
+def test_the_matrix_is_what_the_backends_declare() -> None:
+    sources = [
+        "local://:memory:",
+        "vertex://p/us-central1/1",
+        "deepset://ws",
+        "whylabs://?base_url=http://127.0.0.1:1",
+        "eleanor://ns?base_url=http://127.0.0.1:1",
+        "embedding_studio://?base_url=http://127.0.0.1:1",
+    ]
+    parsed = map(config.parse_source, sources)
+    backends = {one.name: registry.backend_class(one.backend).open(one) for one in parsed}
+    assert list(backends) == list(registry.BUILT_IN)[: len(backends)]
+    shown = re.search(r"<!-- matrix -->\n(.*?)\n<!-- /matrix -->", _README, re.DOTALL)
+
+    declared = matrix(backends)
+
+    for backend in backends.values():
+        backend.close()
+    assert shown is not None
+    assert shown[1] == declared
 
 
 def test_the_first_two_blocks_are_the_set_up_commands() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import os
 import socket
 import threading
 import time
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +16,8 @@ import pytest
 from sessions_vtab.errors import SessionsError, UnavailableError
 from sessions_vtab.fetch import Call, Client, Reader, Site, TokenPages, lease, release
 from sessions_vtab.fetch.routes import open_routes
+
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -78,7 +80,7 @@ def ours():
 
 def open_files():
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(DESCRIPTORS.iterdir()))
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def lists(count, place="l"):
     return [Call("GET", f"/{place}/{n}", items="rows", listing=True) for n in range(count)]
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors in /proc")
+@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
 def test_close_leaves_no_thread_and_no_socket(server, context):
     _, url = server
     before = open_files()
@@ -136,9 +138,9 @@ def test_a_connection_dropped_in_mid_answer_is_asked_again(server, context):
 
 
 def test_a_timeout_is_ours_to_set(server, context):
-    with closing(Client(Site("prod", server[1], timeout=0.05))) as client:
-        with pytest.raises(UnavailableError, match="no answer in time"):
-            Reader(client, context).get(lists(1, "hang")[0])
+    client = Client(Site("prod", server[1], timeout=0.05))
+    with closing(client), pytest.raises(UnavailableError, match="no answer in time"):
+        Reader(client, context).get(lists(1, "hang")[0])
     assert len(server[0].paths) == 5
 
 

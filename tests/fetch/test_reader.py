@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 from sessions_vtab.errors import ProtocolError, TransientError, UnavailableError
 from sessions_vtab.fetch import (
     AfterPages,
+    Bearer,
     Call,
     Client,
     NumberedPages,
     Reader,
+    Secret,
     Site,
     StopAfter,
     TokenPages,
+    run_job,
 )
 
 LIST = Call("GET", "/list", (("pageSize", 2),), items="rows", listing=True)
@@ -147,15 +150,11 @@ def test_cache_ttl_reuses_answers_across_statements_until_it_ends_or_something_i
     assert [ask(), ask()] == [1, 1]
     clock.time += 11
     assert [ask(), ask()] == [2, 2]
-    from sessions_vtab.fetch import run_job
-
     run_job(client, make_context(), lambda line: line.send(Call("POST", "/list", json={})))
     assert ask() == 4
 
 
 def test_cache_ttl_is_kept_apart_by_credential(client_for, make_context, service, monkeypatch):
-    from sessions_vtab.fetch import Bearer, Secret
-
     auth = Bearer(Secret(variable="THE_KEY"))
     client = client_for(service, cache_ttl=10.0, auth=auth)
     monkeypatch.setenv("THE_KEY", "one")

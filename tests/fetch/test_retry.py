@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import (
+    BudgetError,
     NotFoundError,
     ThrottledError,
     UnavailableError,
@@ -166,8 +167,6 @@ def test_every_attempt_is_logged_and_spent(line_for, context):
 
 
 def test_a_used_up_budget_stops_before_sending(line_for, context):
-    from sessions_vtab.errors import BudgetError
-
     context.left = 1
     handle, got = answers(503, 200)
     with pytest.raises(BudgetError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -47,8 +48,6 @@ class Sink:
         self.flying = self.most = 0
 
     def __call__(self, request):
-        import json
-
         number = json.loads(request.content)["n"]
         with self.lock:
             self.got.append(number)

@@ -7,7 +7,12 @@ import socket
 import httpx
 import pytest
 
-from sessions_vtab.errors import ConfigurationError, CredentialError, InvalidValueError
+from sessions_vtab.errors import (
+    ConfigurationError,
+    CredentialError,
+    InvalidValueError,
+    RefusedError,
+)
 from sessions_vtab.fetch import NO_AUTH, ApiKey, Call, NoAuth, Secret, Site, path
 from sessions_vtab.fetch.site import check_target, is_loopback, origin_of
 from sessions_vtab.spec.source import Source
@@ -193,8 +198,6 @@ def test_an_upload_goes_without_the_credential(monkeypatch, line_for):
 
 
 def test_redirects_are_not_followed(line_for):
-    from sessions_vtab.errors import RefusedError
-
     got = []
 
     def handle(request):

@@ -27,24 +27,31 @@ _ONCE_WRONG = {
 }
 
 
+# WHERE labels = 'y' AND labels->>'k' = 1: SQLite reads 'y' as JSON in the second, and whether it
+# gets there depends on the order of its joins.
+_UNDECIDED = ["malformed JSON"]
+
+
 def _answer(connection: apsw.Connection, text: str, values: object) -> list[str] | None:
     """Rows as sorted text; None for a statement that SQLite refuses."""
     try:
         return sorted(map(repr, connection.execute(text, values)))  # type: ignore[arg-type]
-    except apsw.Error:
-        return None
+    except apsw.Error as error:
+        return _UNDECIDED if "malformed JSON" in str(error) else None
 
 
 def _check(seed: int, pair: Pair) -> tuple[bool, bool]:
     """Compares one statement; answers whether a predicate was pushed, and cut rows."""
     text, given = statement(seed)
     expected = _answer(pair.native, text, given)
-    if expected is None:
+    if expected is None or expected is _UNDECIDED:
         return False, False
     rewritten = pair.rewrite(text)
     values = rewritten.bind(given)
     before = pair.cut
     found = _answer(pair.ours, rewritten.choose(values), values)
+    if found is _UNDECIDED:
+        return False, False
     if rewritten.heading.changes:
         expected = sorted(
             map(repr, pair.native.execute("SELECT * FROM ta UNION ALL SELECT * FROM tb"))

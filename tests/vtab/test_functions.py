@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_a_function_of_no_source_is_not_there(database: Connection) -> None:
          "give the parameter batch once"),
         ("SELECT * FROM batch_sessions('b', 'one')", InvalidValueError,
          r"mem\.batch_sessions: after_number takes an integer"),
-        ("SELECT * FROM truncate_session", MissingParameterError, "needs session"),
+        ("SELECT * FROM truncate_session()", MissingParameterError, "needs session"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_is_refused_by_name_and_nothing_is_called(
@@ -160,8 +161,9 @@ class TestAnEffect:
         assert calls.seen == []
 
     def test_is_refused_in_a_view(self, database: Connection, calls: Calls) -> None:
-        with pytest.raises((apsw.SQLError, StatementError)):
+        with contextlib.suppress(StatementError):
             database.execute("CREATE TEMP VIEW v AS SELECT * FROM truncate_session('a')")
+        with pytest.raises((apsw.SQLError, StatementError)):
             database.execute("SELECT * FROM v").fetchall()
 
         assert calls.seen == []

@@ -19,6 +19,7 @@ from sessions_vtab.backends.vertex.filters import (
     timestamp_filter,
     with_users,
 )
+from sessions_vtab.emulator.vertex.matching import session_filter
 from sessions_vtab.spec import times
 from sessions_vtab.spec.predicate import (
     BINARY,
@@ -270,7 +271,7 @@ conditions = st.recursive(
 )
 
 
-def truth(condition, row):
+def truth(condition, row):  # noqa: C901  # One case a kind of condition.
     """SQL's three values: True, False, None."""
 
     def value(field):
@@ -307,8 +308,6 @@ def truth(condition, row):
 @settings(max_examples=400, deadline=None)
 @given(condition=conditions, row=sessions_, features=st.sets(st.sampled_from(list(Feature))))
 def test_a_row_that_sql_keeps_is_never_filtered_away(condition, row, features):
-    from sessions_vtab.emulator.vertex.matching import session_filter
-
     stored = SimpleNamespace(
         user=SimpleNamespace(id=row["user_id"]),
         display_name=row["display_name"] or "",

@@ -7,7 +7,12 @@ from contextlib import closing
 
 import pytest
 
-from sessions_vtab.errors import InvalidValueError, MissingParameterError, NotFoundError
+from sessions_vtab.errors import (
+    InvalidValueError,
+    MissingParameterError,
+    NotFoundError,
+    RefusedError,
+)
 from sessions_vtab.spec import times
 from sessions_vtab.spec.predicate import TIMESTAMP, AnyOf, Compare, Field, Member, Not, Null, Op
 from sessions_vtab.spec.scan import Order
@@ -229,8 +234,6 @@ def test_a_filter_of_the_user_is_sent_with_ours(vertex, everything):
 
 
 def test_a_bad_filter_of_the_user_is_an_error_with_the_service_s_words(vertex):
-    from sessions_vtab.errors import RefusedError
-
     with pytest.raises(RefusedError, match="filter"):
         vertex.rows("sessions", "list", parameters={"filter": "nonsense ((("})
 

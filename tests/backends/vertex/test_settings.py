@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from sessions_vtab.backends.vertex import VertexBackend
+from sessions_vtab.backends.vertex.calls import Calls
 from sessions_vtab.backends.vertex.names import (
     Engine,
     SessionRef,
@@ -190,16 +193,12 @@ def test_v1_is_a_choice(sources):
 
 
 def test_another_location_in_where_goes_to_its_own_host(make_settings):
-    from sessions_vtab.backends.vertex.calls import Calls
-
     calls = Calls(make_settings("p/us-central1/42"))
     call = calls.get_session(SessionRef(Engine("p", "europe-west1", "42"), "a"))
     assert call.origin == "https://europe-west1-aiplatform.googleapis.com"
 
 
 def test_opening_makes_no_request_and_starts_no_thread():
-    import threading
-
     before = threading.active_count()
     backend = VertexBackend.open(Source("prod", "vertex", "p/us-central1/42"))
     assert threading.active_count() == before
