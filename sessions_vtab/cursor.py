@@ -8,8 +8,8 @@ that act run to their end. A text that none of this concerns is executed untouch
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Self
@@ -205,7 +205,7 @@ class Cursor(apsw.Cursor):
         if (script.plain and not changes) or (script.plain and self.connection.in_transaction):
             super().executemany(statements, sequenceofbindings, **options)
         elif script.plain:
-            with self.connection:
+            with _unit(self.connection):
                 super().executemany(statements, sequenceofbindings, **options)
         else:
             self._execute_each(statements, sequenceofbindings, options)
@@ -286,14 +286,32 @@ class Cursor(apsw.Cursor):
     def _execute_each(self, text: str, sequence: Any, options: Mapping[str, Any]) -> None:
         """A statement with splices or RETURNING for each set of bindings."""
         rows: deque[Any] = deque()
-        unit: AbstractContextManager[Any] = (
-            nullcontext() if self.connection.in_transaction else self.connection
-        )
-        with unit:
+        with _unit(self.connection):
             for bindings in sequence:
                 self.execute(text, bindings, **options)
                 rows.extend(self.fetchall())
         self._held = rows
+
+
+@contextmanager
+def _unit(connection: apsw.Connection) -> Iterator[None]:
+    """Statements that are sent together: a transaction, unless one is open.
+
+    Not ``with connection``: when the sending at its end fails, SQLite has rolled everything back,
+    and the error of APSW's own rollback would hide the reason.
+    """
+    if connection.in_transaction:
+        yield
+        return
+    bare = apsw.Cursor(connection)
+    bare.execute("BEGIN")
+    try:
+        yield
+        bare.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            bare.execute("ROLLBACK")
+        raise
 
 
 def _shares(script: Script, bindings: Any) -> list[tuple[Any, ...]]:

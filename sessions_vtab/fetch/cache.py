@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import threading
-import zlib
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import IO, TypeAlias
 
 from sessions_vtab.fetch.call import Reply
 from sessions_vtab.fetch.clock import Clock
@@ -19,62 +18,86 @@ Key: TypeAlias = tuple[str, str]
 """URL, and fingerprint of the credential ('' within a statement, which has one)."""
 
 CAP = 64 << 20
-"""Bytes of answers a statement keeps; the oldest beyond that are asked for again."""
+"""Bytes of answers that are kept; what comes beyond that is asked for again."""
 
-_RAW = 4 << 20
-"""Bytes kept as they came; the rest is compressed, so that a long stream stays small."""
+_IN_MEMORY = 4 << 20
+"""Bytes a statement keeps in memory; the rest goes to a temporary file, so that a long stream does
+not grow the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Spilled:
+    """Where in the temporary file an answer's body is."""
+
+    offset: int
+    length: int
 
 
 class ReplyCache:
-    """Answers by URL, the least recently used dropped beyond a cap on their size.
+    """Answers by URL, the first ones up to a cap: what is read again is read from the start.
 
     Args:
-        cap: bytes of answers, as they came.
+        cap: bytes of answers.
+        in_memory: how many of them stay in memory.
     """
 
-    def __init__(self, cap: int = CAP) -> None:
+    def __init__(self, cap: int = CAP, in_memory: int = _IN_MEMORY) -> None:
         self._cap = cap
+        self._in_memory = in_memory
         self._size = 0
-        self._kept: OrderedDict[Key, tuple[Reply, int]] = OrderedDict()
+        self._kept: dict[Key, tuple[Reply, _Spilled | None]] = {}
+        self._file: IO[bytes] | None = None
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def get(self, key: Key) -> Reply | None:
         """The answer, or None."""
-        found = self._kept.get(key)
-        if found is None:
-            return None
-        self._kept.move_to_end(key)
-        reply, size = found
-        packed = len(reply.content) != size
-        return replace(reply, content=zlib.decompress(reply.content)) if packed else reply
+        reply, spilled = self._kept.get(key, (None, None))
+        if reply is None or spilled is None or self._file is None:
+            return reply
+        self._file.seek(spilled.offset)
+        return replace(reply, content=self._file.read(spilled.length))
 
     def put(self, key: Key, reply: Reply) -> None:
-        """Keeps an answer, without its parsed form."""
+        """Keeps an answer, without its parsed form, if there is room."""
         size = len(reply.content)
-        if size > self._cap:
+        if key in self._kept or self._size + size > self._cap:
             return
-        self.drop(key)
-        content = reply.content if self._size + size <= _RAW else zlib.compress(reply.content, 1)
-        if len(content) >= size:
-            content = reply.content
-        self._kept[key] = (replace(reply, content=content), size)
+        if self._size + size <= self._in_memory:
+            self._kept[key] = (replace(reply), None)
+        else:
+            spilled = self._spill(reply.content)
+            if spilled is None:
+                return
+            self._kept[key] = (replace(reply, content=b""), spilled)
         self._size += size
-        while self._size > self._cap:
-            _, (_, dropped) = self._kept.popitem(last=False)
-            self._size -= dropped
 
     def drop(self, key: Key) -> None:
-        """Forgets one answer."""
-        found = self._kept.pop(key, None)
-        if found is not None:
-            self._size -= found[1]
+        """Forgets one answer that is in memory."""
+        reply, spilled = self._kept.get(key, (None, None))
+        if reply is not None and spilled is None:
+            del self._kept[key]
+            self._size -= len(reply.content)
 
     def clear(self) -> None:
         """Forgets everything."""
         self._kept.clear()
         self._size = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _spill(self, content: bytes) -> _Spilled | None:
+        """None where there is no room on the disk: then the answer is not kept."""
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="sessions-vtab-")  # noqa: SIM115
+            offset = self._file.seek(0, 2)
+            self._file.write(content)
+        except OSError:
+            return None
+        return _Spilled(offset, len(content))
 
 
 class TimedCache:
@@ -89,7 +112,7 @@ class TimedCache:
         self.ttl = ttl
         self._clock = clock
         self._lock = threading.Lock()
-        self._replies = ReplyCache()
+        self._replies = ReplyCache(in_memory=CAP)
         self._until: dict[Key, float] = {}
 
     def get(self, key: Key) -> Reply | None:

@@ -35,6 +35,8 @@ _MESSAGES = (
     "error",
 )
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+
 
 def path(*segments: str, verb: str = "") -> str:
     """A host-relative path from segments that may hold any text: each is percent-encoded.
@@ -207,10 +209,14 @@ class Reply:
         if not self.content.strip():
             return None
         try:
-            return json.loads(self.content)
+            loaded = json.loads(self.content)
+            if _SURROGATE.search(self.content):
+                # Half a surrogate pair is no text: SQLite could not take it.
+                json.dumps(loaded, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             msg = f"{self.what} is not JSON ({plain(str(error))}); nothing of it was used."
             raise ProtocolError(msg) from None
+        return loaded
 
     @property
     def what(self) -> str:

@@ -30,6 +30,8 @@ from sessions_vtab.fetch.routes import Routes, open_routes
 from sessions_vtab.fetch.site import Site, check_target, origin_of
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.values import dump_json
+from sessions_vtab.spec.write import Request
 
 __all__ = ["Client", "Line"]
 
@@ -145,6 +147,16 @@ class Client:
             )
         self.site.check_origin(origin)
         return url, NO_AUTH if call.anonymous else self.site.credential_for(origin)
+
+    def preview(self, call: Call) -> Request:
+        """The request that a call would be, without secrets and without sending it.
+
+        Raises:
+            ConfigurationError, CredentialError: as ``url_of``.
+        """
+        url, _ = self.url_of(call)
+        body = None if call.json is None else dump_json(call.json)
+        return Request(call.method, self.shown(url, call), body)
 
     def shown(self, url: str, call: Call) -> str:
         """A URL as logs and errors show it."""

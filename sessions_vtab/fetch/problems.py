@@ -51,14 +51,16 @@ def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsErro
         attempts: how many were made.
     """
     kind = _class_of(reply, site)
-    said = _said(reply)
+    # A refusal may repeat what this very call did not carry, such as the key of others.
+    secrets = (*auth.secrets(), *site.auth.secrets(), *reply.call.secrets)
+    said = _said(reply, secrets)
     tries = f" after {attempts} attempts" if attempts > 1 else ""
     text = (
         f"{site.source}: {reply.call.method} {reply.url} was answered with"
         f" {_status_text(reply.status)}{tries}{': ' + said if said else ''}."
         f"{_remedy(reply, site, auth)}"
     )
-    error = kind(redact(text, (*auth.secrets(), *reply.call.secrets)))
+    error = kind(redact(text, secrets))
     if isinstance(error, RefusedError | TransientError):
         error.status = reply.status
     return error
@@ -118,12 +120,13 @@ def _status_text(status: int) -> str:
         return str(status)
 
 
-def _said(reply: Reply) -> str:
+def _said(reply: Reply, secrets: tuple[str, ...]) -> str:
     """What the service said, safe to show: its message, else the text of its page."""
     said = message_of(reply)
     if not said:
         said = " ".join(_TAG.sub(" ", reply.content[:4000].decode("utf-8", "replace")).split())
-    return plain(said).rstrip(".")
+    # Before it is shortened: half a secret would not be recognised.
+    return plain(redact(said, secrets)).rstrip(".")
 
 
 def _remedy(reply: Reply, site: Site, auth: Auth) -> str:

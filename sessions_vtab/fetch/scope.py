@@ -54,8 +54,7 @@ class Scope:
         self._flights: dict[Key, Flight] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
         # When the engine drops the statement, what it left behind is not sent any more.
-        self._finalizer = weakref.finalize(self, _abandon_all, self._flights)
-        self._finalizer.atexit = False
+        weakref.finalize(self, _drop, self._flights, self._replies)
 
     def start(self, call: Call, context: Context) -> Flight:
         """Claims the answer of a read: one that is there, one under way, or a new request."""
@@ -95,8 +94,7 @@ class Scope:
         finally:
             self.release(flight)
         with self._lock:
-            if self._replies.get(flight.key) is None:
-                self._replies.put(flight.key, reply)
+            self._replies.put(flight.key, reply)
         return reply
 
     def release(self, flight: Flight) -> None:
@@ -155,6 +153,7 @@ def _send(client: Client, call: Call, context: Context, stop: threading.Event) -
     return reply
 
 
-def _abandon_all(flights: dict[Key, Flight]) -> None:
+def _drop(flights: dict[Key, Flight], replies: ReplyCache) -> None:
     for flight in list(flights.values()):
         flight.abandon()
+    replies.clear()

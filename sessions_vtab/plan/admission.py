@@ -12,6 +12,7 @@ from enum import Enum
 
 from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.spec import times
+from sessions_vtab.spec.capability import RANGE
 from sessions_vtab.spec.predicate import TIMESTAMP, Op, Value
 
 __all__ = ["UNFIT", "Unfit", "admit", "certain"]
@@ -53,7 +54,7 @@ def admit(
     if type_ is ColumnType.TIME:
         return _instant(op, value, collation=collation, literal=literal)
     if type_ in _TEXTS:
-        return _text(value, literal=literal)
+        return _text(op, value, literal=literal)
     return _number(value)
 
 
@@ -66,9 +67,13 @@ def certain(type_: ColumnType, op: Op, value: Value, collation: str) -> bool:
     return admit(type_, op, value, collation=collation, literal=True) is not UNFIT
 
 
-def _text(value: Value, *, literal: bool) -> Value | Unfit:
+def _text(op: Op, value: Value, *, literal: bool) -> Value | Unfit:
     if isinstance(value, str):
-        return value
+        # Beside a column with numeric affinity, which may hold a text too, our texts that look like
+        # numbers are compared as numbers, and a number is less than any text. What begins with a
+        # letter is greater than those texts either way.
+        settled = literal or op not in RANGE or value[:1] > "9"
+        return value if settled else UNFIT
     # TEXT affinity turns a literal integer into its digits.
     return str(value) if literal and isinstance(value, int) else UNFIT
 

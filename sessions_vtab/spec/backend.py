@@ -72,7 +72,11 @@ class Resource(ABC):
         """
 
     def preview(self, scan: Scan) -> Sequence[Request]:
-        """The requests a read begins with, without sending any; none where reading costs none."""
+        """The requests a read begins with, without sending any; none where reading costs none.
+
+        A key of the path that ``scan.where`` has no value for is shown as ``{key}``: a join will
+        give it.
+        """
         method, _, where = scan.path.call.partition(" ")
         return (Request(method, where),) if self.capability.costly else ()
 

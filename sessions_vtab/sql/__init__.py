@@ -1,10 +1,12 @@
 """Statement text: read, renumbered, spliced. Pure functions from text to text.
 
-Layers, each importing only those before it: ``lexer`` (SQLite's tokens), ``shapes`` (matching
-brackets, the clauses of a SELECT), ``splice`` (edits of a text), ``parameters``, ``headings``,
-``conflict``, ``returning``, ``effects`` (all from tokens alone), ``catalog`` (what names mean),
-``names``, ``conditions``, ``analysis`` (with sqlglot, imported only when a statement names one of
-our tables), ``front_door`` (all of it for one statement, cached), ``stackql`` (another dialect).
+Each module imports only those before it. From tokens alone: ``lexer`` (SQLite's tokens), ``shapes``
+(matching brackets, the clauses of a SELECT), ``splice`` (edits of a text), ``parameters``,
+``headings``, ``targets`` (what is changed, conflicts), ``returning``, ``effects``. What names and
+plans are: ``catalog``, ``plans``, ``names``. With sqlglot, imported only when a statement names one
+of our tables: ``masked`` (text that it can read), ``conditions``, ``occurrences``, ``source``,
+``pushing``, ``leads``, ``analysis``, ``carrier``. All of it for one statement, remembered:
+``front_door``. Another dialect: ``stackql``.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def mentioned(
     candidates = [
         index
         for index, token in enumerate(tokens)
-        if token.kind in _NAMES and name_of(token).lower() in names
+        if name_of(token).lower() in names and (token.kind in _NAMES or _is_called(tokens, index))
     ]
     if not candidates:
         return []
@@ -85,8 +85,13 @@ def _schema(tokens: Sequence[Token], index: int) -> str | None:
     return name_of(tokens[index - 2]) if index > 1 and tokens[index - 1].text == "." else None
 
 
+def _is_called(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a bracket follows; SQLite takes even ``'name'(..)`` in single quotes for a call."""
+    return index + 1 < len(tokens) and tokens[index + 1].text == "("
+
+
 def _stands_for_table(tokens: Sequence[Token], index: int, spans: Sequence[Span]) -> bool:
-    if index + 1 < len(tokens) and tokens[index + 1].text == "(":
+    if _is_called(tokens, index):
         return True
     first = index - (0 if _schema(tokens, index) is None else 2)
     before = tokens[first - 1].upper if first else ""

@@ -1,8 +1,8 @@
 """The front door: what is executed in place of a statement's text, and what is known about it.
 
-``text`` is the user's own with splices; ``plain`` the same without plans, for values that cannot
-travel as JSON and for texts that SQLite then refuses to prepare. Where nothing has to be spliced
-both are the very object that came in.
+``text`` is the user's own with splices, up to its last token; ``plain`` the same without plans, for
+values that cannot travel as JSON and for texts that SQLite then refuses to prepare. Where nothing
+has to be spliced both are the very object that came in.
 """
 
 from __future__ import annotations
@@ -134,8 +134,9 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
     """
     tokens = tokenize(text)
     heading, numbering = classify(tokens), number(tokens)
-    names = {name_of(t).lower() for t in tokens if t.kind is Kind.WORD or t.kind is Kind.QUOTED}
-    acts = not names.isdisjoint(catalog.effect_names)
+    names = {name_of(token).lower() for token in tokens if token.kind <= Kind.QUOTED}
+    strings = {name_of(token).lower() for token in tokens if token.kind is Kind.STRING}
+    acts = not catalog.effect_names.isdisjoint(names | strings)
     ours = not names.isdisjoint(catalog.table_names)
     if not acts and not ours:
         return Rewritten(text, text, text, heading, numbering, numbering.count)
@@ -237,6 +238,8 @@ class _Door:
             return self.text
         every = [*self.numbering.edits(self.tokens), *edits]
         every += keep_headings(self.text, self.tokens, self.pairs, every)
+        # Without the comment behind it, another statement can follow.
+        every.append(Edit(self.tokens[-1].end, len(self.text), "", rank=1))
         return apply(self.text, every)
 
 

@@ -41,8 +41,9 @@ from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.predicate import Op
 from sessions_vtab.spec.scan import Page, Scan
 from sessions_vtab.testing.declared import undeclared
+from sessions_vtab.testing.hostile import NATIVE_TABLES
 from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
-from sessions_vtab.testing.shapes import NATIVE_TABLES, SHAPES, Shape
+from sessions_vtab.testing.shapes import SHAPES, Shape
 
 __all__ = ["SHAPES", "NotApplicable", "Probe", "Shape", "Suite", "run_suite"]
 

@@ -98,7 +98,19 @@ def _operands(values: tuple[Value, ...]) -> st.SearchStrategy[Part]:
             return "?", (value,)
         return _literal(value), ()
 
-    return st.builds(written, st.sampled_from((*values, None)), st.booleans())
+    given = st.builds(written, st.sampled_from((*values, None)), st.booleans())
+    return st.one_of(given, given, given, _native_values())
+
+
+def _native_values() -> st.SearchStrategy[Part]:
+    """A value of a native column, which brings an affinity of its own."""
+    columns = st.sampled_from(("numbers.n", "numbers.r", "numbers.x", "moments.t", "people.age"))
+
+    def written(column: str, place: int) -> Part:
+        table, _, name = column.partition(".")
+        return f"(SELECT {name} FROM {table} WHERE rowid = {place})", ()
+
+    return st.builds(written, columns, st.integers(1, 8))
 
 
 def _joined(separator: str, parts: list[Part]) -> Part:

@@ -16,7 +16,16 @@ from typing import Any, Final, TypeAlias
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.predicate import Value
 
-__all__ = ["ODD_KEYS", "TEXTS", "TIMES", "Rows", "event_rows", "load", "session_rows"]
+__all__ = [
+    "NATIVE_TABLES",
+    "ODD_KEYS",
+    "TEXTS",
+    "TIMES",
+    "Rows",
+    "event_rows",
+    "load",
+    "session_rows",
+]
 
 Rows: TypeAlias = Sequence[Mapping[str, Value]]
 """Rows as column name to value; absent columns are NULL."""
@@ -132,6 +141,24 @@ _PARTS: Final[tuple[dict[str, Any], ...]] = (
     {"text": "line\nbreak"},
     {"text": "42"},
 )
+
+
+NATIVE_TABLES: Final = """
+CREATE TEMP TABLE people(user_id TEXT, age INTEGER, nick TEXT COLLATE NOCASE);
+INSERT INTO people VALUES ('ann', 30, 'ANN'), ('bob', 40, 'Bob'), ('7', 7, 'seven'),
+    ('nobody', 99, NULL), (NULL, 1, 'x'), ('07', 8, 'o''neil');
+CREATE TEMP TABLE numbers(n INTEGER, r REAL, x);
+INSERT INTO numbers VALUES (1, 1.0, '1'), (7, 7.5, 7), (9223372036854775807, 0.0, x'01'),
+    (NULL, NULL, NULL), ('', '(none)', ''), (2, 10.0, '01'), (1767258000, 1767258000.5, 1767258000);
+CREATE TEMP TABLE moments(label TEXT, t TEXT);
+INSERT INTO moments VALUES ('day', '2026-01-01'), ('zone', '2026-01-01T10:00:00+01:00'),
+    ('nine', '2026-01-01 09:00:00.000000'), ('epoch', '1767258000'), ('none', NULL),
+    ('word', 'later'), ('millis', '1767258000000'), ('end', '9999-12-31T23:59:59.999999Z');
+CREATE TEMP TABLE wanted(name TEXT, session_id, rank INTEGER);
+INSERT INTO wanted VALUES ('sessions/s-a', 's-a', 1), ('sessions/1', '1', 2), (NULL, NULL, 3),
+    ('sessions/nowhere', 'nowhere', 4), ('sessions/s-a', 's-a', 5), ('x', 1, 6);
+"""
+"""Ordinary tables beside ours, made in both connections."""
 
 
 def session_rows(*, odd_labels: bool = False) -> Rows:

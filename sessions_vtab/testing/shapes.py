@@ -13,24 +13,7 @@ from typing import Any, Final
 from sessions_vtab.testing import conditions
 from sessions_vtab.testing.oracle import Comparison
 
-__all__ = ["NATIVE_TABLES", "SHAPES", "Shape"]
-
-NATIVE_TABLES: Final = """
-CREATE TEMP TABLE people(user_id TEXT, age INTEGER, nick TEXT COLLATE NOCASE);
-INSERT INTO people VALUES ('ann', 30, 'ANN'), ('bob', 40, 'Bob'), ('7', 7, 'seven'),
-    ('nobody', 99, NULL), (NULL, 1, 'x'), ('07', 8, 'o''neil');
-CREATE TEMP TABLE numbers(n INTEGER, r REAL, x);
-INSERT INTO numbers VALUES (1, 1.0, '1'), (7, 7.5, 7), (9223372036854775807, 0.0, x'01'),
-    (NULL, NULL, NULL), (2, 10.0, '01'), (1767258000, 1767258000.5, 1767258000);
-CREATE TEMP TABLE moments(label TEXT, t TEXT);
-INSERT INTO moments VALUES ('day', '2026-01-01'), ('zone', '2026-01-01T10:00:00+01:00'),
-    ('nine', '2026-01-01 09:00:00.000000'), ('epoch', '1767258000'), ('none', NULL),
-    ('word', 'later'), ('millis', '1767258000000'), ('end', '9999-12-31T23:59:59.999999Z');
-CREATE TEMP TABLE wanted(name TEXT, session_id, rank INTEGER);
-INSERT INTO wanted VALUES ('sessions/s-a', 's-a', 1), ('sessions/1', '1', 2), (NULL, NULL, 3),
-    ('sessions/nowhere', 'nowhere', 4), ('sessions/s-a', 's-a', 5), ('x', 1, 6);
-"""
-"""Ordinary tables beside ours, made in both connections."""
+__all__ = ["SHAPES", "Shape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +180,8 @@ _JOINS: Final = (
     "SELECT s.name, n.r FROM numbers n CROSS JOIN {sessions} s ON s.session_id = n.r",
     "SELECT s.name, n.n FROM numbers n CROSS JOIN {sessions} s ON s.session_id = n.x",
     "SELECT s.name, n.n FROM numbers n CROSS JOIN {sessions} s ON s.session_id > n.n",
+    "SELECT s.name, n.n FROM numbers n CROSS JOIN {sessions} s ON s.session_id < n.n",
+    "SELECT s.name, n.n FROM numbers n CROSS JOIN {sessions} s ON NOT s.session_id <= n.r",
     "SELECT s.name, n.n FROM numbers n CROSS JOIN {sessions} s ON s.create_time = n.n",
     "SELECT s.name, n.n FROM numbers n CROSS JOIN {sessions} s ON s.create_time > n.r",
     "SELECT s.name, m.label FROM {sessions} s JOIN moments m ON s.create_time = m.t",

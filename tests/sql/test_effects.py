@@ -128,6 +128,8 @@ def test_the_accepted_shape_is_made_definite(text: str, expected: str) -> None:
         ("EXPLAIN SELECT * FROM act(1)", "EXPLAIN.*dry-run"),
         ("EXPLAIN QUERY PLAN SELECT * FROM act(1)", "EXPLAIN"),
         ("SELECT * FROM act(1), act(2)", "two functions"),
+        ("SELECT * FROM 'act'(1) LIMIT 1", "LIMIT"),
+        ('SELECT * FROM "act"(1) LIMIT 1', "LIMIT"),
         ("SELECT * FROM act WHERE session = 's'", "without brackets"),
         ("SELECT * FROM k, act WHERE session = k.id", "without brackets"),
     ],

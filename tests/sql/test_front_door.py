@@ -22,7 +22,7 @@ def _rewrite(text: str) -> Rewritten:
     [
         (
             "SELECT * FROM sessions AS s WHERE labels->>'env' = ? -- c",
-            "SELECT * FROM sessions('labels->>''env'' = ?1', json_array(?1)) AS s WHERE labels->>'env' = ?1 -- c",
+            "SELECT * FROM sessions('labels->>''env'' = ?1', json_array(?1)) AS s WHERE labels->>'env' = ?1",
         ),
         (
             "SELECT * FROM sessions WHERE display_name NOT LIKE 'a%'",
@@ -46,7 +46,7 @@ def _rewrite(text: str) -> Rewritten:
         ),
         (
             "UPDATE sessions SET display_name = ? WHERE labels->>'env' = ? -- c",
-            "UPDATE sessions SET display_name = ?1 WHERE \"sessions\".\"_push\" IS NOT 'labels->>''env'' = ?1' AND \"sessions\".\"_args\" IS NOT json_array(?2) AND (labels->>'env' = ?2) -- c",
+            "UPDATE sessions SET display_name = ?1 WHERE \"sessions\".\"_push\" IS NOT 'labels->>''env'' = ?1' AND \"sessions\".\"_args\" IS NOT json_array(?2) AND (labels->>'env' = ?2)",
         ),
         (
             "DELETE FROM sessions AS s WHERE s.labels->>'a' IS NULL OR s.user_id = 'x';",

@@ -12,7 +12,7 @@ from sessions_vtab.spec.source import Source
 
 __all__ = ["Settings", "site_of"]
 
-_PROVIDER = (r"api(?:\.[a-z]{2})?\.cloud\.deepset\.ai",)
+_PROVIDER = (r"api\.(?:cloud|us)\.deepset\.ai",)
 _BASE_URL = "https://api.cloud.deepset.ai"
 
 # deepset-cloud-sdk's URL includes the version, haystack-enterprise-sdk's does not.

@@ -38,7 +38,7 @@ def target_for(
 
     Raises:
         MissingParameterError: another connection opened it, and nothing, or only half, is given.
-        InvalidValueError: the fields are no JSON object of texts.
+        InvalidValueError: the URL is empty, or the fields are no JSON object of texts.
     """
     url, fields = arguments.get("upload_url"), arguments.get("upload_fields")
     if url is None and fields is None and session.name in known:
@@ -57,6 +57,8 @@ def target_for(
             f"{where}: upload_fields takes the JSON object of RETURNING upload_fields: texts, among"
             " them key. Nothing was sent."
         )
+    if not url:
+        raise InvalidValueError(f"{where}: upload_url is empty. Nothing was sent.")
     return Target(str(url), loaded)
 
 

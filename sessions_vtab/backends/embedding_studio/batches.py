@@ -21,6 +21,7 @@ SHOWN: Final = 100
 
 _REMEMBERED: Final = 100_000
 _PAGE: Final = 100
+_MOST: Final = 2**63 - 1
 
 Fetch: TypeAlias = Callable[[Call], Reply]
 """Sends a read and waits for its answer."""
@@ -80,7 +81,7 @@ class Batches:
         items = reply.items()
         for item in items:
             session_id, number = item.get("session_id"), item.get("session_number")
-            if not isinstance(session_id, str) or type(number) is not int:
+            if not isinstance(session_id, str) or type(number) is not int or number > _MOST:
                 raise ProtocolError(
                     f"{reply.what}: a session has no session_id or no session_number."
                 )

@@ -14,12 +14,12 @@ from sessions_vtab.backends.vertex.settings import Settings, site_of
 from sessions_vtab.backends.vertex.wire import Frame, last_segment
 from sessions_vtab.backends.vertex.writing import Writer
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.fetch import Call, Client, lease, release, run_job
+from sessions_vtab.fetch import Client, lease, release, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, Write
+from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["VertexBackend"]
 
@@ -67,13 +67,14 @@ class VertexBackend(Backend):
         credential = self._site.credential_for(self._site.origin).describe()
         return f"Vertex AI Agent Engine {place} at {self._site.base_url} with {credential}"
 
-    def call_for(self, write: Write) -> Call | None:
-        """The call a write would make, for a dry run; None if it changes nothing. Sends nothing.
+    def preview(self, write: Write) -> Sequence[Request]:
+        """See ``Backend.preview``; none for an UPDATE that changes nothing.
 
         Raises:
             StatementError: what is wrong with a value, naming its column.
         """
-        return self._requests.of(write).call
+        call = self._requests.of(write).call
+        return () if call is None else (self._running().preview(call),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""

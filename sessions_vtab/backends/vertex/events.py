@@ -11,6 +11,7 @@ from sessions_vtab.backends.vertex.calls import Calls
 from sessions_vtab.backends.vertex.filters import Text, bounds, join, timestamp_filter
 from sessions_vtab.backends.vertex.merging import merged_pages, order_text
 from sessions_vtab.backends.vertex.names import SessionRef, parse_event
+from sessions_vtab.backends.vertex.previews import lacks_key, place_of, previewed
 from sessions_vtab.backends.vertex.scope import Listing, Scope
 from sessions_vtab.backends.vertex.sessions import Sessions
 from sessions_vtab.backends.vertex.settings import Settings
@@ -33,6 +34,7 @@ from sessions_vtab.fetch import Call, Client, Item, Items, Reader, Reply, TokenP
 from sessions_vtab.schema.model import Table
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.spec.write import Request
 
 __all__ = ["EventParts", "Events"]
 
@@ -64,6 +66,7 @@ class _OfSessions(Resource):
     def __init__(
         self, settings: Settings, client: Client, calls: Calls, sessions: Sessions
     ) -> None:
+        self._settings = settings
         self._client = client
         self._calls = calls
         self._sessions = sessions
@@ -88,6 +91,18 @@ class _OfSessions(Resource):
         Reader(self._client, context).prefetch(
             call for scan in scans for call in self._first_calls(scan)
         )
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``; of a fan-out, the list of sessions and a list of events."""
+        query = self._query(scan)
+        place = place_of(self._settings)
+        wanted = [place] if lacks_key(scan) else self._wanted(scan)
+        calls = [self._first(ref, query) for ref in wanted or ()]
+        if wanted is None:
+            for engine in self._scope.engines(scan.given):
+                events = self._first(replace(place, engine=engine), query)
+                calls += [self._sessions.newest(engine), events]
+        return previewed(self._client, calls)
 
     @abstractmethod
     def _page(self, items: Items, frame: Frame, scan: Scan) -> list[Row]:

@@ -18,6 +18,7 @@ from sessions_vtab.backends.vertex.filters import (
 )
 from sessions_vtab.backends.vertex.merging import TIME_FIELDS, merged_pages, order_text
 from sessions_vtab.backends.vertex.names import Engine, SessionRef
+from sessions_vtab.backends.vertex.previews import lacks_key, place_of, previewed
 from sessions_vtab.backends.vertex.scope import Listing, Scope
 from sessions_vtab.backends.vertex.settings import Settings
 from sessions_vtab.backends.vertex.tables import SCOPE, SESSIONS_TABLE, sessions_capability
@@ -34,6 +35,7 @@ from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.capability import Capability
 from sessions_vtab.spec.predicate import Member, Predicate, fields
 from sessions_vtab.spec.scan import Order, Page, Scan
+from sessions_vtab.spec.write import Request
 
 __all__ = ["Sessions"]
 
@@ -95,10 +97,22 @@ class Sessions(Resource):
         if scan.path.name == "list":
             return self._listed(scan, reader)
         wanted = self._wanted(scan)
-        pages = self._page_counts.get(wanted[0].engine) if wanted else None
-        if pages is not None and len(wanted) >= _GETS_A_PAGE * pages:
+        if self._picks(wanted):
             return self._picked(wanted, scan, reader)
         return self._got(wanted, scan, reader)
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        if scan.path.name == "list":
+            calls = [one.call for one in self._plan(scan, self._allowed).lists]
+        elif lacks_key(scan):
+            calls = [self._calls.get_session(place_of(self._settings))]
+        elif self._picks(wanted := self._wanted(scan)):
+            engines = dict.fromkeys(ref.engine for ref in wanted)
+            calls = [self._calls.list_sessions(engine) for engine in engines]
+        else:
+            calls = [self._calls.get_session(ref) for ref in wanted]
+        return previewed(self._client, calls)
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
@@ -106,10 +120,13 @@ class Sessions(Resource):
             call for scan in scans for call in self._first_calls(scan)
         )
 
+    def newest(self, engine: Engine) -> Call:
+        """The first page of ``newest_first``."""
+        return self._calls.list_sessions(engine, order="create_time desc")
+
     def newest_first(self, engine: Engine, reader: Reader) -> Generator[SessionRef, None, None]:
         """Every session of an engine."""
-        call = self._calls.list_sessions(engine, order="create_time desc")
-        with closing(reader.pages(call, TokenPages())) as replies:
+        with closing(reader.pages(self.newest(engine), TokenPages())) as replies:
             for reply in replies:
                 frame = Frame.of(reply, engine)
                 for item in reply.items():
@@ -119,6 +136,11 @@ class Sessions(Resource):
         return sessions_capability(engine=self._settings.engine is not None, refused=self._refused)
 
     # One by one
+
+    def _picks(self, wanted: Sequence[SessionRef]) -> bool:
+        """Whether reading the list, as long as it is known to be, takes less than so many GETs."""
+        pages = self._page_counts.get(wanted[0].engine) if wanted else None
+        return pages is not None and len(wanted) >= _GETS_A_PAGE * pages
 
     def _wanted(self, scan: Scan) -> list[SessionRef]:
         names = scan.given("name")

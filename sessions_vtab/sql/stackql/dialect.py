@@ -75,14 +75,20 @@ _COMMENTS = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*|(?://|#)[^\n]*", re.DOTALL
 )
 _FIRST = frozenset(("EXEC", "SHOW", "DESCRIBE", "REGISTRY"))
+_STARTS = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:EXEC|SHOW|DESC|REGI)", re.DOTALL | re.IGNORECASE
+)
 
 
 def is_stackql(text: str) -> bool:
     """Whether a text is StackQL: EXEC, SHOW, DESCRIBE, or a table ``google.service.resource``."""
+    named = SERVICE[0] in text.lower()
+    if not named and not _STARTS.match(text):
+        return False
     tokens = tokenize(text)
     if tokens and tokens[0].upper in _FIRST:
         return True
-    return any(_is_place(tokens, index) for index in range(len(tokens)))
+    return named and any(_is_place(tokens, index) for index in range(len(tokens)))
 
 
 def cleaned(text: str) -> str:

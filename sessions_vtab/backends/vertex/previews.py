@@ -1,0 +1,38 @@
+"""Requests as they are shown before they are sent, with places for what is not known yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sessions_vtab.backends.vertex.names import Engine, SessionRef
+from sessions_vtab.backends.vertex.settings import Settings
+from sessions_vtab.fetch import Call, Client
+from sessions_vtab.spec.scan import Scan
+from sessions_vtab.spec.write import Request
+
+__all__ = ["lacks_key", "place_of", "previewed"]
+
+_PLACE = re.compile(r"%7B(\w+)%7D", re.ASCII)
+
+
+def previewed(client: Client, calls: Iterable[Call]) -> tuple[Request, ...]:
+    """What calls would send; the places in their paths are readable."""
+    return tuple(_readable(client.preview(call)) for call in calls)
+
+
+def lacks_key(scan: Scan) -> bool:
+    """Whether the values of a key are not known: a join will give them."""
+    return any(scan.given(key) is None for key in scan.path.keys)
+
+
+def place_of(settings: Settings) -> SessionRef:
+    """Stands for a session that is not known yet."""
+    engine = settings.engine or "{reasoning_engine}"
+    return SessionRef(Engine(settings.project, settings.location, engine), "{session}")
+
+
+def _readable(request: Request) -> Request:
+    path, mark, query = request.url.partition("?")
+    return replace(request, url=_PLACE.sub(r"{\1}", path) + mark + query)

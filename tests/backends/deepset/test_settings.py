@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sessions_vtab.backends.deepset.settings import Settings, site_of
+from sessions_vtab.errors import ConfigurationError, CredentialError, InvalidValueError
+from sessions_vtab.fetch import NoAuth, origin_of
+from sessions_vtab.spec.source import Source
+
+
+def _site(location: str = "ws", *, from_file: bool = False, **options: Any) -> Any:
+    source = Source("docs", "deepset", location, options, from_file=from_file)
+    return site_of(Settings(source))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "base"),
+    [
+        (None, "https://api.cloud.deepset.ai"),
+        ("https://api.us.deepset.ai/api/v1", "https://api.us.deepset.ai"),
+        ("https://api.cloud.deepset.ai/api/v1/", "https://api.cloud.deepset.ai"),
+        ("https://api.cloud.deepset.ai/v1", "https://api.cloud.deepset.ai"),
+        ("http://127.0.0.1:8787/", "http://127.0.0.1:8787"),
+        ("http://127.0.0.1:8787/proxy/api/v1", "http://127.0.0.1:8787/proxy"),
+    ],
+)
+def test_base_url_is_given_with_or_without_the_version(base_url: str | None, base: str) -> None:
+    options = {} if base_url is None else {"base_url": base_url}
+
+    assert _site(**options).base_url == base
+
+
+@pytest.mark.parametrize(
+    ("set_", "used"),
+    [
+        ({"DEEPSET_API_KEY": "a", "API_KEY": "b"}, "a"),
+        ({"API_KEY": "b"}, "b"),
+        ({"DEEPSET_API_KEY": "", "API_KEY": "b"}, "b"),
+    ],
+)
+def test_the_key_is_looked_for_where_the_sdks_look(
+    monkeypatch: pytest.MonkeyPatch, set_: dict[str, str], used: str
+) -> None:
+    for name in ("DEEPSET_API_KEY", "API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in set_.items():
+        monkeypatch.setenv(name, value)
+
+    assert _site().auth.headers() == {"Authorization": f"Bearer {used}"}
+
+
+def test_without_a_key_the_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DEEPSET_API_KEY", "API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(CredentialError, match=r"\$DEEPSET_API_KEY is empty or not set"):
+        _site().auth.headers()
+
+
+@pytest.mark.parametrize(
+    ("location", "options", "told"),
+    [
+        ("", {}, "workspace is missing: write deepset://WORKSPACE"),
+        ("..", {}, "workspace: '..' is no name"),
+        ("ws", {"page_size": "5"}, "page_size: there is no such setting"),
+        ("ws", {"base_url": "ftp://x"}, "base_url: .*no http"),
+        ("ws", {"base_url": 5}, "base_url: "),
+        ("ws", {"api_key_env": "A", "api_key_file": "B"}, "api_key_env and api_key_file"),
+    ],
+)
+def test_an_error_names_the_setting(location: str, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        _site(location, **options)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "options", "from_file", "goes"),
+    [
+        ("https://api.cloud.deepset.ai", {}, False, True),
+        ("https://api.us.deepset.ai", {}, False, True),
+        ("http://127.0.0.1:1", {}, False, True),
+        ("https://evil.example", {}, False, False),
+        ("https://evil.example", {"api_key_env": "K"}, False, False),
+        ("https://api.cloud.deepset.ai.evil.example", {}, False, False),
+        ("https://own.example", {"api_key_env": "K"}, True, True),
+    ],
+)
+def test_the_key_goes_only_where_it_belongs(
+    base_url: str, options: dict[str, Any], from_file: bool, goes: bool
+) -> None:
+    site = _site(base_url=base_url, from_file=from_file, **options)
+
+    credential = site.credential_for(origin_of(base_url))
+
+    assert isinstance(credential, NoAuth) is not goes
+
+
+def test_a_workspace_may_be_an_option() -> None:
+    assert Settings(Source("docs", "deepset", "", {"workspace": "team a"})).workspace == "team a"
+
+
+def test_the_banner_says_where_and_with_what(deepset: Any) -> None:
+    said = deepset.connection.sources["docs"].backend.describe()
+
+    assert said == (
+        f"deepset workspace ws at {deepset.server.url} with Authorization from $DEEPSET_API_KEY"
+    )
+
+
+def test_a_closed_backend_can_be_closed_again(deepset: Any) -> None:
+    connection = deepset.connect()
+    connection.close()
+    connection.sources["docs"].backend.close()
+
+    with pytest.raises(InvalidValueError):
+        deepset("SELECT * FROM upload_sessions WHERE session_id = ''")

@@ -1,0 +1,99 @@
+"""Answers that are kept: how many, where, and for how long."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from sessions_vtab.fetch import Call, Reply
+from sessions_vtab.fetch.cache import ReplyCache, TimedCache, fingerprint
+from sessions_vtab.fetch.scope import scope_of
+
+JSON = {"content-type": "application/json"}
+
+
+def reply(text: str) -> Reply:
+    return Reply(Call("GET"), "http://h/", 200, JSON, f'"{text}"'.encode())
+
+
+def key(name):
+    return (name, "")
+
+
+@pytest.fixture
+def cache():
+    made = ReplyCache(cap=100, in_memory=30)
+    yield made
+    made.clear()
+
+
+def test_answers_come_back_as_they_were_from_memory_and_from_the_file(cache):
+    for name in "abcdefgh":
+        cache.put(key(name), reply(name * 8))
+    assert [cache.get(key(name)).json for name in "abcdefgh"] == [name * 8 for name in "abcdefgh"]
+    assert cache._file is not None
+
+
+def test_beyond_the_cap_the_first_ones_stay(cache):
+    for name in "abcdefghijklmno":
+        cache.put(key(name), reply(name * 8))
+    assert [name for name in "abcdefghijklmno" if cache.get(key(name))] == list("abcdefghij")
+
+
+def test_one_answer_larger_than_the_cap_is_not_kept(cache):
+    cache.put(key("a"), reply("x" * 200))
+    assert len(cache) == 0
+
+
+def test_a_parsed_form_is_not_kept(cache):
+    first = reply("a")
+    assert first.json == "a"
+    cache.put(key("a"), first)
+    assert "json" not in vars(cache.get(key("a")))
+
+
+def test_a_full_disk_only_costs_a_request(cache, monkeypatch):
+    def fail(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", fail)
+    for name in "abcdef":
+        cache.put(key(name), reply(name * 8))
+    assert [name for name in "abcdef" if cache.get(key(name))] == list("abc")
+
+
+def test_the_file_goes_with_the_statement(client_for, context):
+    scope = scope_of(client_for(lambda _: None), context)
+    replies = scope._replies
+    replies._in_memory = 0
+    replies.put(key("a"), reply("a"))
+    held = replies._file
+    assert not held.closed
+    del scope
+    context.memory.clear()
+    gc.collect()
+    assert held.closed
+
+
+def test_a_timed_answer_is_good_for_its_time(clock):
+    cache = TimedCache(10.0, clock)
+    cache.put(key("a"), reply("a"))
+    clock.time += 9
+    assert cache.get(key("a")).json == "a"
+    clock.time += 2
+    assert cache.get(key("a")) is None
+
+
+def test_old_answers_make_room(clock):
+    cache = TimedCache(10.0, clock)
+    for name in "abc":
+        cache.put(key(name), reply(name))
+        clock.time += 6
+    assert len(cache._replies) == 2
+
+
+def test_a_fingerprint_tells_credentials_apart_without_holding_them():
+    one, other = fingerprint({"a": "secret-1"}), fingerprint({"a": "secret-2"})
+    assert one != other
+    assert "secret" not in one + other

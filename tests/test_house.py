@@ -1,0 +1,173 @@
+"""The laws of the house: who may import whom, where a library is at home, what loads when."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sessions_vtab
+from sessions_vtab import registry
+
+PACKAGE = Path(sessions_vtab.__file__).parent
+
+# Each may import itself and what stands before it; members of one tuple not each other, but for
+# ``vtab``, which carries out what ``sql`` and ``plan`` think up.
+LAYERS = (
+    ("errors",),
+    ("schema",),
+    ("spec",),
+    ("sql", "plan", "fetch", "settings"),
+    ("backends", "vtab"),
+    ("registry",),
+    ("config",),
+    ("cursor",),
+    ("connection",),
+    ("cli", "dbapi", "sqlalchemy", "snapshot", "testing"),
+)
+# The emulator is an independent witness: it shares no code with what it judges.
+ALONE = ("emulator",)
+# The package's front and its entry point only open doors.
+OPENERS = ("__init__", "__main__")
+ENGINE = ("sql", "plan", "fetch", "vtab", "cursor")
+# ``testing`` is a face: its oracle is a plain connection.
+HOMES = {
+    "apsw": ("vtab", "backends/local", "connection", "cursor", "cli", "dbapi", "sqlalchemy",
+             "snapshot", "testing"),
+    "sqlglot": ("sql",),
+    "httpx": ("fetch", "emulator"),
+    "threading": ("fetch", "emulator", "cli"),
+    "concurrent": ("fetch", "emulator"),
+    "fastapi": ("emulator",),
+    "pydantic": ("fetch", "backends", "emulator", "config", "settings"),
+    "hypothesis": ("testing",),
+}  # fmt: skip
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            if module == "sessions_vtab":
+                yield from (f"sessions_vtab.{alias.name}" for alias in node.names)
+            else:
+                yield module
+
+
+def _names(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("path", FILES, ids=_names)
+def test_imports_run_one_way(path: Path) -> None:
+    rank = {room: place for place, layer in enumerate(LAYERS) for room in layer}
+    room = _room(path)
+    for module in _imports(path):
+        if not module.startswith("sessions_vtab.") or room in OPENERS:
+            continue
+        target = module.split(".")[1]
+        if target == room:
+            continue
+        assert room not in ALONE, f"{room} imports {module}"
+        assert target not in ALONE or room == "cli", f"{room} imports {module}"
+        if target in rank:
+            assert rank[target] < rank[room], f"{room} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=_names)
+def test_a_library_is_used_only_where_it_is_at_home(path: Path) -> None:
+    place = _names(path).replace("\\", "/")
+    for module in _imports(path):
+        homes = HOMES.get(module.split(".")[0])
+        if homes is not None:
+            assert any(place.removesuffix(".py").startswith(home) for home in homes), module
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if _room(path) in ENGINE], ids=_names
+)  # fmt: skip
+def test_the_engine_names_no_backend(path: Path) -> None:
+    """Neither in code nor in a text that code uses: differences are declared as data."""
+    tree = ast.parse(path.read_text("utf-8"))
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    texts = {
+        str(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in docs
+    }
+    names = {
+        name
+        for node in ast.walk(tree)
+        for name in (getattr(node, "id", None), getattr(node, "attr", None))
+        if name is not None
+    }
+    backends = set(registry.BUILT_IN) - {"memory"}
+    assert texts.isdisjoint(backends)
+    # As a name, "local" is also a word of the language.
+    assert names.isdisjoint(backends - {"local"})
+
+
+@pytest.mark.parametrize("path", FILES, ids=_names)
+def test_a_module_is_at_most_500_lines_and_says_what_it_is(path: Path) -> None:
+    text = path.read_text("utf-8")
+
+    assert len(text.splitlines()) <= 500
+    assert ast.get_docstring(ast.parse(text))
+    assert "from __future__ import annotations" in text
+
+
+def _loaded(code: str) -> set[str]:
+    """Modules loaded by a fresh interpreter that runs the code."""
+    program = f"{code}\nimport sys\nprint(*sorted(sys.modules), sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines())
+
+
+HEAVY = {"sqlglot", "httpx", "pydantic", "fastapi", "google.auth", "uvicorn"}
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    loaded = _loaded("import sessions_vtab")
+
+    assert HEAVY.isdisjoint(loaded)
+    assert "apsw" not in loaded
+    assert {one for one in loaded if one.startswith("sessions_vtab.")} == set()
+
+
+def test_a_statement_that_names_none_of_our_tables_loads_no_reader() -> None:
+    loaded = _loaded(
+        "import sessions_vtab\n"
+        "db = sessions_vtab.connect('local://:memory:')\n"
+        "assert db.execute('select 1').get == 1"
+    )
+
+    assert HEAVY.isdisjoint(loaded)
+
+
+def test_the_emulator_shares_no_code_with_the_backends() -> None:
+    for path in FILES:
+        if _room(path) == "emulator":
+            ours = [one for one in _imports(path) if one.startswith("sessions_vtab.")]
+            assert all(one.startswith("sessions_vtab.emulator") for one in ours)
