@@ -300,7 +300,8 @@ def _unit(connection: apsw.Connection) -> Iterator[None]:
     Not ``with connection``: when the sending at its end fails, SQLite has rolled everything back,
     and the error of APSW's own rollback would hide the reason.
     """
-    if connection.in_transaction:
+    joined = connection.in_transaction
+    if joined:
         yield
         return
     bare = apsw.Cursor(connection)
@@ -309,7 +310,7 @@ def _unit(connection: apsw.Connection) -> Iterator[None]:
         yield
         bare.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
+        if bare.connection.in_transaction:
             bare.execute("ROLLBACK")
         raise
 

@@ -154,11 +154,17 @@ class _Candidate:
     @property
     def cost(self) -> float:
         """In the planner's unit: about one row read from memory."""
-        starts = 1
-        for taken in self._taken:
-            if taken.term.column in self._path.keys and taken.term.op is Op.IN:
-                starts *= VALUES_OF_A_SET
-        return cost_of(self._path, starts, self._rows)
+        return cost_of(self._path, self._starts, self._rows)
+
+    @property
+    def _starts(self) -> int:
+        """How many separate reads the values of the keys are expected to take."""
+        sets = [
+            taken
+            for taken in self._taken
+            if taken.term.column in self._path.keys and taken.term.op is Op.IN
+        ]
+        return int(VALUES_OF_A_SET ** len(sets))
 
     def answer(self) -> Answer:
         """What SQLite is told."""
@@ -321,7 +327,10 @@ class _Candidate:
         # Conditions that came both ways say the same thing: they must not count twice.
         offered = share_of_operators(taken.term.op for taken in self._taken)
         found = share_of_predicate(self._pushed)
-        return max(capability.rows * min(offered, found), 1.0)
+        rows = capability.rows * min(offered, found)
+        if self._path.rows_per_key is not None:
+            rows = min(rows, float(self._path.rows_per_key * self._starts))
+        return max(rows, 1.0)
 
     def _here(self) -> Iterator[str]:
         taken = {one.index for one in self._taken}

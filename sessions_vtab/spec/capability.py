@@ -71,6 +71,8 @@ class AccessPath:
         cost: cost of starting it, in the planner's unit: about one row read from memory.
         call: the request it makes, for explain: ``GET {engine}/sessions``.
         ascending: further columns it can sort by, in that direction only.
+        rows_per_key: how many rows one value of each key is expected to give (an estimate for the
+            planner); None for the usual share of all rows.
     """
 
     name: str
@@ -84,6 +86,7 @@ class AccessPath:
     cost: float = 1.0
     call: str = ""
     ascending: tuple[str, ...] = ()
+    rows_per_key: int | None = None
 
     def filter_for(self, column: str, *, keyed: bool = False) -> Filter | None:
         """The declaration for a column (or its keys), or None."""

@@ -40,6 +40,9 @@ PAGE_CAP = 100
 
 SCOPE = ("project", "location", "reasoning_engine")
 
+_EVENTS_OF_A_SESSION = 20
+"""An estimate: sessions are read before their events, not looked up one by one after them."""
+
 _LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
 
 SESSIONS_TABLE = SESSIONS.extended(
@@ -176,7 +179,16 @@ def _event_paths(
     call = "GET {engine}/sessions/{id}/events"
 
     def listed(word: str, keys: tuple[str, ...], filters: tuple[Filter, ...]) -> AccessPath:
-        return AccessPath(word, keys, filters, orders, page_cap=PAGE_CAP, cost=100, call=call)
+        return AccessPath(
+            word,
+            keys,
+            filters,
+            orders,
+            page_cap=PAGE_CAP,
+            cost=100,
+            call=call,
+            rows_per_key=_EVENTS_OF_A_SESSION,
+        )
 
     return (
         listed("list by event", (name,), extra),
