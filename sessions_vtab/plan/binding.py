@@ -14,6 +14,7 @@ from sessions_vtab.schema.model import ColumnType, Table
 from sessions_vtab.spec.predicate import (
     EVERYTHING,
     NOTHING,
+    TIMESTAMP,
     AllOf,
     AnyOf,
     Compare,
@@ -29,6 +30,9 @@ from sessions_vtab.spec.predicate import (
 from sessions_vtab.spec.scan import Scan
 
 __all__ = ["bind"]
+
+_FROM = frozenset((Op.EQ, Op.GT, Op.GE))
+_UNTIL = frozenset((Op.EQ, Op.LT, Op.LE))
 
 Argument: TypeAlias = Value | Collection[Value]
 """What SQLite hands over: a value, a set of values for an IN, or None for an empty set."""
@@ -47,7 +51,7 @@ def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
     if plan.pushed is not None:
         terms.append(_pushed(plan, arguments))
     where = tuple(term for term in terms if term != EVERYTHING)
-    if NOTHING in where:
+    if NOTHING in where or _empty_time_span(where):
         return None
     return Scan(
         path=plan.path,
@@ -58,6 +62,21 @@ def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
         limit=_rows_wanted(plan, arguments),
         offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
     )
+
+
+def _empty_time_span(terms: Sequence[Predicate]) -> bool:
+    """Whether a time would have to be before another one that it has to be after."""
+    first: dict[Field, str] = {}
+    last: dict[Field, str] = {}
+    for term in terms:
+        # Canonical texts of times are in the order of their instants.
+        if isinstance(term, Compare) and term.collation == TIMESTAMP:
+            field, text = term.field, str(term.operand)
+            if term.op in _FROM:
+                first[field] = max(text, first.get(field, text))
+            if term.op in _UNTIL:
+                last[field] = min(text, last.get(field, text))
+    return any(field in last and first[field] > last[field] for field in first)
 
 
 def _parameters(plan: Plan, arguments: Sequence[Argument]) -> dict[str, Value]:

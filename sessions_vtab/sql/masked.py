@@ -46,6 +46,7 @@ class Masked:
         return self.tokens.get(identifier.meta.get("start", -1), -1)
 
 
+_LONG = 18  # 0x and 16 digits may be negative in SQLite: such a number is not understood.
 _CUT_AT = frozenset(("RETURNING", "CONFLICT", ";"))
 _BEFORE_UNARY = frozenset(
     (
@@ -140,7 +141,10 @@ def _is_hint(tokens: Sequence[Token], index: int) -> bool:
 def _mask(tokens: Sequence[Token], index: int, heading: Heading) -> str:
     token = tokens[index]
     if token.kind is Kind.NUMBER:
-        return token.text.replace("_", "")
+        plain = token.text.replace("_", "")
+        if plain[:2] not in ("0x", "0X"):
+            return plain
+        return str(int(plain, 16)) if len(plain) < _LONG else "~0"
     if index == heading.at and token.upper == "REPLACE":
         return "INSERT"
     if token.text == "+" and _is_unary(tokens[index - 1] if index else None):

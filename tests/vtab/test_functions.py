@@ -68,7 +68,7 @@ def test_arguments_are_canonical_and_named(database: Connection, calls: Calls) -
 def test_arguments_can_be_named_in_where(database: Connection, calls: Calls) -> None:
     database.execute(
         "SELECT 1 FROM batch_sessions WHERE batch = ? AND events_limit = 5", ("b",)
-    ).get
+    ).fetchall()
 
     assert calls.seen == [{"batch": "b", "events_limit": 5}]
 

@@ -14,7 +14,7 @@ from sessions_vtab.backends.vertex.settings import Settings, site_of
 from sessions_vtab.backends.vertex.wire import Frame, last_segment
 from sessions_vtab.backends.vertex.writing import Writer
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.fetch import Client, lease, release, run_job
+from sessions_vtab.fetch import Call, Client, lease, release, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
@@ -67,13 +67,17 @@ class VertexBackend(Backend):
         credential = self._site.credential_for(self._site.origin).describe()
         return f"Vertex AI Agent Engine {place} at {self._site.base_url} with {credential}"
 
-    def preview(self, write: Write) -> Sequence[Request]:
-        """See ``Backend.preview``; none for an UPDATE that changes nothing.
+    def call_for(self, write: Write) -> Call | None:
+        """The call a write would make; None if it changes nothing. Sends nothing.
 
         Raises:
             StatementError: what is wrong with a value, naming its column.
         """
-        call = self._requests.of(write).call
+        return self._requests.of(write).call
+
+    def preview(self, write: Write) -> Sequence[Request]:
+        """See ``Backend.preview``."""
+        call = self.call_for(write)
         return () if call is None else (self._running().preview(call),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:

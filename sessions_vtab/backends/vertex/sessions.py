@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from math import ceil
 
 from sessions_vtab.backends.vertex.calls import Calls
 from sessions_vtab.backends.vertex.filters import (
@@ -21,7 +22,7 @@ from sessions_vtab.backends.vertex.names import Engine, SessionRef
 from sessions_vtab.backends.vertex.previews import lacks_key, place_of, previewed
 from sessions_vtab.backends.vertex.scope import Listing, Scope
 from sessions_vtab.backends.vertex.settings import Settings
-from sessions_vtab.backends.vertex.tables import SCOPE, SESSIONS_TABLE, sessions_capability
+from sessions_vtab.backends.vertex.tables import PAGE_CAP, SCOPE, SESSIONS_TABLE, sessions_capability
 from sessions_vtab.backends.vertex.wire import (
     Frame,
     RowMaker,
@@ -302,7 +303,7 @@ class Sessions(Resource):
     def _both_ends(
         self, one: _List, plan: _Plan, make: RowMaker, reader: Reader
     ) -> Generator[Page, None, None]:
-        pages = 0
+        rows = 0
         with closing(
             reader.both_ends(
                 one.call,
@@ -315,10 +316,10 @@ class Sessions(Resource):
             )
         ) as replies:
             for reply, items in replies:
-                pages += 1
+                rows += len(items)
                 yield make.page(items, Frame.of(reply, one.engine))
         if plan.whole:
-            self._page_counts[one.engine] = pages
+            self._page_counts[one.engine] = ceil(rows / PAGE_CAP) or 1
 
     def _sorted_lists(
         self, plan: _Plan, scan: Scan, make: RowMaker, reader: Reader

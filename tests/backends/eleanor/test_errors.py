@@ -66,7 +66,7 @@ def test_a_general_error_that_stays_is_an_error_with_its_message(sql, monkeypatc
 
 def test_an_unknown_field_is_an_error_that_names_the_setting(source):
     eleanor = source(**{"fields.description": "about"})
-    with pytest.raises(RefusedError, match="422 .* correct fields in the source's settings"):
+    with pytest.raises(RefusedError, match=r"422 .* correct fields in the source's settings"):
         eleanor("INSERT INTO sessions(session_id, description) VALUES ('s', 'd')")
 
 
@@ -77,7 +77,7 @@ def test_a_name_that_is_too_long_is_the_services_own_error(sql):
 
 # Hostile values
 
-NAMES = [text for text in TEXTS if text]
+NAMES = [text for text in TEXTS if text and len(text) <= 255]
 
 
 def segments(sent):

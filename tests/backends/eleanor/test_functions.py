@@ -110,7 +110,7 @@ def test_a_disabled_session_is_not_integrated(bound):
 )
 def test_a_managed_session_is_left_alone(bound, statement):
     bound.admin("PATCH", "sessions/s", {"managed": True})
-    with pytest.raises(ForbiddenError, match="403 Forbidden: .* is managed by the system"):
+    with pytest.raises(ForbiddenError, match=r"403 Forbidden: .* is managed by the system"):
         bound(statement)
 
 
@@ -129,5 +129,5 @@ def test_an_undeletion_whose_answer_was_lost_is_not_an_error(bound):
 def test_an_answer_that_cannot_be_completed_says_that_the_call_was_accepted(bound):
     bound.control.fault("body", method="POST", path="truncate", body={})
     bound.control.fault("status", method="GET", status=410, body={"status": {"message": "gone"}})
-    with pytest.raises(UnknownOutcomeError, match="was accepted, and .* cannot be read"):
+    with pytest.raises(UnknownOutcomeError, match=r"was accepted, and .* cannot be read"):
         bound("SELECT * FROM truncate_session('s')")

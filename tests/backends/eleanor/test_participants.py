@@ -78,7 +78,7 @@ def test_names_alone_are_participants_too(sql, listed, rows):
 def test_a_list_of_participants_that_is_none_is_an_error(sql, listed):
     body = {"sessions": [{"name": "s", "participants": listed}]}
     sql.control.fault("body", method="GET", body=body)
-    with pytest.raises(ProtocolError, match="the field (participants|name) should be"):
+    with pytest.raises(ProtocolError, match=r"the field (participants|name) should be"):
         sql("SELECT participant FROM participants")
 
 

@@ -214,7 +214,7 @@ def test_what_cannot_be_stored_is_refused_before_anything_is_sent(
 def test_a_taken_name_is_a_conflict_also_if_its_session_is_deleted(sql):
     sql.add("s")
     sql.remove("s")
-    with pytest.raises(ConflictError, match="409 .* perhaps by a deleted session"):
+    with pytest.raises(ConflictError, match=r"409 .* perhaps by a deleted session"):
         sql("INSERT INTO sessions(session_id) VALUES ('s')")
 
 

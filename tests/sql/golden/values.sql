@@ -17,6 +17,8 @@ SELECT * FROM sessions WHERE session_number = 1 OR session_number = -1.5;
 --> sessions: pushed session_number = ?1 OR session_number = ?2 [1, -1.5]
 SELECT * FROM sessions WHERE session_number = 1_000 OR session_number = 0x10;
 --> sessions: pushed session_number = ?1 OR session_number = ?2 [1000, 16]
+SELECT * FROM sessions WHERE session_number = 0xFFFFFFFFFFFFFFFF OR session_number = 1;
+--> sessions: here session_number = 0xFFFFFFFFFFFFFFFF OR session_number = 1
 SELECT * FROM sessions WHERE session_number = 1e3 OR session_number = .5;
 --> sessions: pushed session_number = ?1 OR session_number = ?2 [1e3, 0.5]
 SELECT * FROM sessions WHERE session_number = TRUE OR is_irrelevant = FALSE;

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sessions_vtab import Connection, connect
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.fetch import Clock
+
+ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
+
+
+class Database:
+    """A connection on one source, ``prod``, beside the log of the emulator that it speaks to."""
+
+    def __init__(self, emulator: Running, options: str = "", **rest: Any) -> None:
+        self.control = emulator.control
+        url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}{options}"
+        self.connection: Connection = connect(url, **rest)
+
+    def ask(self, sql: str, bindings: Any = ()) -> list[Any]:
+        """The rows; the log has the requests of this statement only."""
+        self.control.reset_log()
+        return self.connection.execute(sql, bindings).fetchall()
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        return self.control.requests()
+
+    @property
+    def total(self) -> int:
+        return self.control.log()["total"]
+
+    @property
+    def in_flight(self) -> int:
+        """The most requests that were under way at once."""
+        return self.control.log()["max_in_flight"]
+
+    def calls(self) -> list[str]:
+        """Method and last part of the path of each request."""
+        return [f"{entry['method']} {entry['path'].rpartition('/')[2]}" for entry in self.log]
+
+    def queries(self) -> list[dict[str, str]]:
+        return [entry["query"] for entry in self.log]
+
+    def stored(self) -> dict[str, list[dict[str, Any]]]:
+        """Events by session id, as the emulator holds them."""
+        engines = self.control.dump()["vertex"]["engines"]
+        return {one["id"]: one["events"] for engine in engines for one in engine["sessions"]}
+
+    def texts(self, session: str) -> list[str]:
+        """The texts of a session's events, in order, as the emulator holds them."""
+        return [event["content"]["parts"][0]["text"] for event in self.stored()[session]]
+
+    def writes(self) -> list[tuple[str, str]]:
+        """Key and outcome of each row in ``writes``."""
+        found = self.connection.execute('SELECT "key", outcome FROM writes')
+        return [(str(key or "").rpartition("/")[2], outcome) for key, outcome in found]
+
+    def insert(self, sessions: int, user: str = "ann") -> None:
+        """Adds sessions ``{user}-0`` and so on by SQL."""
+        self.connection.executemany(
+            "INSERT INTO sessions(session_id, user_id) VALUES (?, ?)",
+            [(f"{user}-{number}", user) for number in range(sessions)],
+        )
+
+    def fill(self, sessions: int, events: int = 0, user: str = "ann") -> list[str]:
+        """Sessions ``{user}-0`` and so on, each with events ``0`` and so on, without requests."""
+        self.connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Makes the engine.
+        state = self.control.dump()["vertex"]
+        made = [_session(f"{user}-{number}", user, number, events) for number in range(sessions)]
+        state["engines"][0]["users"][user] = {}
+        state["engines"][0]["sessions"] += made
+        self.control.load({"vertex": state})
+        self.control.reset_log()
+        return [one["id"] for one in made]
+
+
+def _session(session_id: str, user: str, place: int, events: int) -> dict[str, Any]:
+    created = f"2026-01-01T{place // 3600:02d}:{place // 60 % 60:02d}:{place % 60:02d}Z"
+    return {
+        "id": session_id,
+        "user": user,
+        "createTime": created,
+        "updateTime": created,
+        "expireTime": "2099-01-01T00:00:00Z",
+        "displayName": f"n{place % 5}",
+        "labels": {},
+        "state": {},
+        "events": [_event(number) for number in range(events)],
+    }
+
+
+def _event(number: int) -> dict[str, Any]:
+    return {
+        "id": str(1000 + number),
+        "author": "user",
+        "invocationId": f"e-{number}",
+        "timestamp": f"2026-01-02T00:00:{number:02d}Z",
+        "content": {"role": "user", "parts": [{"text": str(number)}]},
+        "actions": {},
+        "eventMetadata": {},
+    }
+
+
+@pytest.fixture(scope="session")
+def seeded() -> Iterator[Running]:
+    """1 200 sessions of 30 users with 20 000 events; no test writes to it."""
+    with running(Settings(seed=7)) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Running]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def big(seeded: Running) -> Iterator[Database]:
+    """Reads the large data set."""
+    database = Database(seeded)
+    yield database
+    database.connection.close()
+
+
+@pytest.fixture
+def open_(scratch: Running) -> Iterator[Callable[..., Database]]:
+    """Opens connections on an emulator without data or faults."""
+    scratch.control.reset(empty=True)
+    scratch.control.delay(0)
+    opened: list[Database] = []
+
+    def make(options: str = "", **rest: Any) -> Database:
+        opened.append(Database(scratch, options, **rest))
+        return opened[-1]
+
+    yield make
+    scratch.control.clear_faults()
+    scratch.control.delay(0)
+    for one in opened:
+        one.connection.close()
+
+
+@pytest.fixture
+def db(open_: Callable[..., Database]) -> Database:
+    return open_()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits before a further attempt take a fiftieth of their time."""
+    plain = Clock.wait
+    monkeypatch.setattr(Clock, "wait", lambda self, stop, seconds: plain(self, stop, seconds / 50))
