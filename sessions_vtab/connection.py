@@ -10,7 +10,8 @@ import apsw
 
 from sessions_vtab import registry
 from sessions_vtab.config import Configuration, SourceLike, load
-from sessions_vtab.cursor import Cursor, Door
+from sessions_vtab.cursor import Cursor
+from sessions_vtab.door import Door
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.source import Source

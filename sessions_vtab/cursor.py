@@ -1,146 +1,18 @@
-"""A cursor whose statements pass the front door.
-
-A text is cut into statements, each is read once, and what SQLite executes is put together again:
-with plans for our tables, with RETURNING answered from what the server said, and with functions
-that act run to their end. A text that none of this concerns is executed untouched.
-"""
+"""A cursor whose statements pass the front door (``door``)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import apsw
 
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.sql.front_door import FrontDoor, Rewritten
-from sessions_vtab.sql.lexer import split
+from sessions_vtab.door import Door, Script, Step
 from sessions_vtab.sql.parameters import distribute
-from sessions_vtab.sql.returning import select_text
-from sessions_vtab.vtab.catalog import ConnectionCatalog
-from sessions_vtab.vtab.host import Host
-from sessions_vtab.vtab.rows import PREVIEW, captured_name
 
-__all__ = ["Cursor", "Door"]
-
-_RENAMES: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "ROLLBACK"))
-_TEXTS: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """The statements of one text.
-
-    Attributes:
-        statements: as the front door rewrote them.
-        plain: none of them is changed, watched or checked: the text can run as it is.
-        renames: names may mean something else afterwards.
-        stepwise: the statements run one by one, each to its end, before the first row is given.
-    """
-
-    statements: tuple[Rewritten, ...]
-    plain: bool
-    renames: bool
-    stepwise: bool
-
-
-class Door:
-    """The front door of one connection.
-
-    Attributes:
-        requests_before: HTTP requests of the connection before the text that is executed.
-    """
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._catalog = ConnectionCatalog(host)
-        self._front = FrontDoor(self._catalog)
-        self.read = lru_cache(maxsize=_TEXTS)(self._read)
-        self._prepared: set[str] = set()
-        self.requests_before = 0
-
-    def clear(self) -> None:
-        """Forgets every reading: a name may mean something else now."""
-        self._catalog.clear()
-        self._front.clear()
-        self.read.cache_clear()
-        self._prepared.clear()
-
-    @property
-    def dry_run(self) -> bool:
-        """Whether writes are shown and not sent."""
-        return self._host.dry_run
-
-    @property
-    def started(self) -> int:
-        """How many statements have begun on the connection."""
-        return self._host.statements.count
-
-    def reads(self, text: str) -> bool:
-        """Whether a text is one query."""
-        statements = self.read(text).statements
-        return len(statements) == 1 and statements[0].heading.reads
-
-    def begin(self) -> None:
-        """A text is executed: its requests are counted from here."""
-        self.requests_before = self._host.requests
-
-    def admit(self, one: Rewritten, values: Sequence[Any], *, plain: bool = False) -> str:
-        """The text to execute for a statement; its plans are known to the tables from then on."""
-        for words, plan in one.plans.items():
-            self._host.tell(words, plan)
-        text = (one.plain if plain else one.choose(values)).rstrip().removesuffix(";")
-        if one.effect is not None:
-            self._host.accepted.add(text + ";")
-        if one.returning is not None and one.table is not None:
-            self._host.returning.add(text + ";")
-        return text + ";"
-
-    def answer(self, one: Rewritten) -> str:
-        """The statement that evaluates a RETURNING list, prepared once before any row is sent.
-
-        Raises:
-            apsw.SQLError: the list names what the table does not have.
-        """
-        if self._host.dry_run and one.table is not None:
-            return f"SELECT * FROM {PREVIEW};"
-        if one.returning is None or one.table is None:
-            return ""
-        rows = captured_name(one.table.source, one.table.table.name)
-        text = select_text(one.returning, quoted(rows))
-        if text not in self._prepared:
-            with self._host.statements.unnumbered():
-                nulls = (None,) * one.returning.parameters
-                apsw.Cursor(self._host.connection).execute(f"EXPLAIN {text}", nulls).fetchall()
-            self._prepared.add(text)
-        return text + ";"
-
-    def _read(self, text: str) -> Script:
-        parts = [one.text for one in split(text, apsw.complete)]
-        whole = [text] if len(parts) == 1 else parts
-        statements = tuple(map(self._front.rewrite, whole))
-        for one in statements:
-            self._check_home(one)
-        plain = not any(map(self._concerns, statements))
-        renames = any(one.heading.verb in _RENAMES for one in statements)
-        acts = any(one.effect is not None and one.effect.item for one in statements)
-        return Script(statements, plain, renames, acts or (renames and len(statements) > 1))
-
-    def _check_home(self, one: Rewritten) -> None:
-        if one.table is not None and one.target is not None:
-            self._catalog.require_home(one.target.schema, one.target.name)
-        if one.effect is not None:
-            self._catalog.require_home(one.effect.schema, one.effect.name)
-
-    def _concerns(self, one: Rewritten) -> bool:
-        """Whether a statement has to be put together, watched or checked."""
-        shown = self._host.dry_run and one.table is not None
-        more = one.times or one.effect or one.returning or one.heading.explain
-        return bool(one.touched or more or shown)
+__all__ = ["Cursor"]
 
 
 class Cursor(apsw.Cursor):
@@ -261,9 +133,9 @@ class Cursor(apsw.Cursor):
     ) -> None:
         texts: list[str] = []
         values: list[Any] = []
-        for one, share in zip(script.statements, shares, strict=True):
-            answer = self._door.answer(one)
-            texts += [self._door.admit(one, share, plain=plain), answer]
+        for step, share in zip(script.steps, shares, strict=True):
+            one, answer = step.statement, self._door.answer(step)
+            texts += [self._door.admit(step, share, plain=plain), answer]
             values += share[: one.parameters]
             if one.returning is not None and not self._door.dry_run:
                 values += share[: one.returning.parameters]
@@ -274,14 +146,24 @@ class Cursor(apsw.Cursor):
 
     def _execute_stepwise(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
         rows: deque[Any] = deque()
-        texts = [one.original for one in script.statements]
-        for text, share in zip(texts, _shares(script, bindings), strict=True):
+        for step, share in zip(script.steps, _shares(script, bindings), strict=True):
             if script.renames:
                 self._door.clear()
-            alone = self._door.read(text)
-            self._run(alone, [share], options, plain=False)
-            rows.extend(super().fetchall())
+            now = self._door.step(step.text) if script.renames else step
+            rows.extend(self._rows_of(now, share, options))
         self._held = rows
+
+    def _rows_of(self, step: Step, share: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
+        """One statement to its end; where another answers for it, the rows of that one."""
+        alone = Script((step,), plain=False, renames=False, stepwise=False)
+        if not step.after:
+            self._run(alone, [share], options, plain=False)
+            return super().fetchall()
+        text = self._door.admit(step, share)
+        super().execute(text, share[: step.statement.parameters], **options)
+        super().fetchall()
+        super().execute(step.after)
+        return super().fetchall()
 
     def _execute_each(self, text: str, sequence: Any, options: Mapping[str, Any]) -> None:
         """A statement with splices or RETURNING for each set of bindings."""

@@ -14,7 +14,7 @@ from sessions_vtab.spec.source import Source
 # The same examples in every run: a red build is a change's fault. HYPOTHESIS_PROFILE=long looks
 # further, at other examples each time.
 hypothesis.settings.register_profile(
-    "ci", derandomize=True, deadline=None, database=None, max_examples=120
+    "ci", derandomize=True, deadline=None, database=None, max_examples=100
 )
 hypothesis.settings.register_profile("long", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

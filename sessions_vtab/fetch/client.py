@@ -33,7 +33,7 @@ from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.values import dump_json
 from sessions_vtab.spec.write import Request
 
-__all__ = ["Client", "Line"]
+__all__ = ["Client", "Line", "readable", "record"]
 
 _CONNECT_TIMEOUT = 5.0
 _HEADERS = {
@@ -186,7 +186,19 @@ class Line:
         """
         if not call.is_read:
             self.client.answers.clear()
-        return _Exchange(self, call).run()
+        return readable(_Exchange(self, call).run())
+
+    def fetch(self, call: Call) -> tuple[Reply, dict[str, Value] | None]:
+        """As ``send``, but the body stays unread: to be parsed where it is used.
+
+        Parsing in pool threads would hold a parsed page for each of them, and spread their memory
+        over as many of the allocator's arenas.
+
+        Returns:
+            The reply, and its row for the request log, which lacks the number of rows yet.
+        """
+        exchange = _Exchange(self, call, unread=True)
+        return exchange.run(), exchange.unlogged
 
     def pause(self, seconds: float) -> None:
         """Waits; raises TransientError at once if the statement is stopped."""
@@ -208,14 +220,36 @@ class Line:
 
     def record(self, row: Mapping[str, Value]) -> None:
         """Adds an attempt to the request log."""
-        with _LEDGER:
-            self._context.record(row)
+        record(self._context, row)
+
+
+def record(context: Context, row: Mapping[str, Value]) -> None:
+    """Adds an attempt to a statement's request log, from any thread."""
+    with _LEDGER:
+        context.record(row)
+
+
+def readable(reply: Reply) -> Reply:
+    """The reply, if a body that has to be JSON is JSON.
+
+    Raises:
+        ProtocolError: it is not.
+        UnknownOutcomeError: it is not, and the call was a write.
+    """
+    if reply.call.expects_json:
+        try:
+            _ = reply.json
+        except ProtocolError as error:
+            raise acted_unreadably(reply, error) from None
+    return reply
 
 
 class _Exchange:
     """One call with its retries."""
 
-    def __init__(self, line: Line, call: Call) -> None:
+    def __init__(self, line: Line, call: Call, *, unread: bool = False) -> None:
+        self.unlogged: dict[str, Value] | None = None
+        self._unread = unread
         self._line = line
         self._client = line.client
         self._clock = line.client.clock
@@ -231,7 +265,7 @@ class _Exchange:
             outcome = self._attempt(attempt)
             if isinstance(outcome, Reply):
                 if outcome.status in _SUCCESS or outcome.missing or outcome.already:
-                    return self._checked(outcome)
+                    return outcome
                 if outcome.status == _UNAUTHORIZED and not renewed and self._auth.refresh():
                     renewed = True
                     continue
@@ -313,6 +347,7 @@ class _Exchange:
             {name.lower(): value for name, value in response.headers.items()},
             response.content,
             elapsed_ms=elapsed,
+            source=self._client.site.source,
         )
         if reply.status in _SUCCESS:
             return reply
@@ -321,15 +356,6 @@ class _Exchange:
         already = self._may_have_acted and done
         self._may_have_acted = self._may_have_acted or reply.status in _MAY_HAVE_ACTED
         return replace(reply, missing=missing and not already, already=already)
-
-    def _checked(self, reply: Reply) -> Reply:
-        """The reply, if a body that has to be JSON is JSON."""
-        if reply.call.expects_json:
-            try:
-                _ = reply.json
-            except ProtocolError as error:
-                raise acted_unreadably(reply, self._client.site, error) from None
-        return reply
 
     def _wait_or_raise(self, outcome: Reply | _Lost, attempt: int) -> None:
         policy = RETRIES
@@ -360,18 +386,22 @@ class _Exchange:
     def _log(
         self, attempt: int, elapsed: float, reply: Reply | None = None, error: str = ""
     ) -> None:
-        self._line.record(
-            {
-                "method": self._call.method,
-                "url": self._client.shown(self._url, self._call),
-                "status": reply.status if reply else None,
-                "attempt": attempt,
-                "elapsed_ms": round(elapsed, 3),
-                "bytes": len(reply.content) if reply else None,
-                "rows": reply.rows if reply and reply.status in _SUCCESS else None,
-                "error": error or None,
-            }
-        )
+        row: dict[str, Value] = {
+            "method": self._call.method,
+            "url": self._client.shown(self._url, self._call),
+            "status": reply.status if reply else None,
+            "attempt": attempt,
+            "elapsed_ms": round(elapsed, 3),
+            "bytes": len(reply.content) if reply else None,
+            "rows": None,
+            "error": error or None,
+        }
+        if reply is None or reply.status not in _SUCCESS:
+            self._line.record(row)
+        elif self._unread:
+            self.unlogged = row
+        else:
+            self._line.record({**row, "rows": reply.rows})
 
 
 class _Lost:

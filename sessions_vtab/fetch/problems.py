@@ -34,6 +34,7 @@ _CLASSES: dict[int, type[SessionsError]] = {
     412: ConflictError,
     429: ThrottledError,
 }
+_CHANGING = frozenset(("PUT", "PATCH", "DELETE"))
 _SERVER_ERROR = 500
 _REDIRECT = range(300, 400)
 _NOT_FOUND = 404
@@ -87,15 +88,15 @@ def no_answer(
     return UnavailableError(f"{where}: {reason}. Is the service up, and base_url right?")
 
 
-def acted_unreadably(reply: Reply, site: Site, error: ProtocolError) -> SessionsError:
+def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
     """The error for a success whose body cannot be read: of a write it is known that it was done.
 
     A read gives the ProtocolError itself.
     """
-    if reply.call.may_repeat:
-        return ProtocolError(f"{site.source}: {error}")
+    if reply.call.may_repeat and reply.call.method not in _CHANGING:
+        return error
     return UnknownOutcomeError(
-        f"{site.source}: {error} The service accepted the request: look before you repeat it."
+        f"{error} The service accepted the request: look before you repeat it."
     )
 
 
@@ -144,4 +145,4 @@ def _remedy(reply: Reply, site: Site, auth: Auth) -> str:
     wait = reply.headers.get("retry-after")
     if wait and reply.status >= 429:  # noqa: PLR2004
         return f" It may be tried again after {plain(wait, 40)} seconds."
-    return ""
+    return " Try again later." if reply.status >= _SERVER_ERROR else ""

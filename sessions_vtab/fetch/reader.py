@@ -194,7 +194,7 @@ class Reader:
 
     def release(self, flight: Flight) -> None:
         """Gives a claimed answer back, unread."""
-        self._scope.release(flight)
+        self._scope.release(flight, self._context)
 
     def first_of(self, chains: SimpleQueue[Chain]) -> Chain:
         """Waits for the first chain whose page is there."""

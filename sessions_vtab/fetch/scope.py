@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from sessions_vtab.fetch.auth import Auth
 from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
 from sessions_vtab.fetch.call import Call, Reply
-from sessions_vtab.fetch.client import Client, Line
+from sessions_vtab.fetch.client import Client, Line, readable, record
 from sessions_vtab.fetch.problems import stopped
 from sessions_vtab.spec.backend import Context
+from sessions_vtab.spec.predicate import Value
 
 __all__ = ["SLICE", "Flight", "Scope", "scope_of", "wait"]
 
@@ -31,12 +32,20 @@ class Flight:
         future: the answer to come.
         stop: ends its waiting between attempts.
         claims: who still wants the answer; 0 for one that was only fetched ahead.
+        unlogged: its row for the request log, until the rows of the answer are counted.
     """
 
     key: Key
     future: Future[Reply]
     stop: threading.Event = field(default_factory=threading.Event)
     claims: int = 0
+    unlogged: dict[str, Value] | None = None
+
+    def log(self, context: Context, rows: int | None) -> None:
+        """Adds it to the request log, once."""
+        row, self.unlogged = self.unlogged, None
+        if row is not None:
+            record(context, {**row, "rows": rows})
 
     def abandon(self) -> None:
         """Nobody wants it: not sent if it was not sent yet, and not sent again."""
@@ -90,20 +99,30 @@ class Scope:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            reply = wait(flight.future, context, self.client)
+            reply = readable(wait(flight.future, context, self.client))
+            flight.log(context, reply.rows)
         finally:
-            self.release(flight)
-        with self._lock:
-            self._replies.put(flight.key, reply)
+            self.release(flight, context)
+        self._keep(flight.key, reply)
         return reply
 
-    def release(self, flight: Flight) -> None:
+    def release(self, flight: Flight, context: Context) -> None:
         """Gives a claim back; the last one ends the request."""
         with self._lock:
             flight.claims -= 1
-            if flight.claims <= 0:
-                self._flights.pop(flight.key, None)
-                flight.abandon()
+            if flight.claims > 0:
+                return
+            self._flights.pop(flight.key, None)
+        flight.abandon()
+        flight.future.add_done_callback(lambda _: flight.log(context, None))
+
+    def _keep(self, key: Key, reply: Reply) -> None:
+        with self._lock:
+            self._replies.put(key, reply)
+        answers = self.client.answers
+        if answers.ttl:
+            _, auth = self.client.url_of(reply.call)
+            answers.put((key[0], fingerprint(auth.headers())), reply)
 
     def _ready(self, key: Key, auth: Auth) -> Flight | None:
         reply = self._replies.get(key)
@@ -117,8 +136,7 @@ class Scope:
 
     def _submit(self, key: Key, call: Call, context: Context) -> Flight:
         flight = Flight(key, Future())
-        client, stop = self.client, flight.stop
-        flight.future = client.pool.submit(_send, client, call, context, stop)
+        flight.future = self.client.pool.submit(_send, self.client, call, context, flight)
         self._flights[key] = flight
         return flight
 
@@ -145,11 +163,11 @@ def wait(future: Future[Reply], context: Context, client: Client) -> Reply:
                 raise stopped(client.site.source) from None
 
 
-def _send(client: Client, call: Call, context: Context, stop: threading.Event) -> Reply:
-    reply = Line(client, context, stop).send(call)
-    if client.answers.ttl:
-        url, auth = client.url_of(call)
-        client.answers.put((url, fingerprint(auth.headers())), reply)
+def _send(client: Client, call: Call, context: Context, flight: Flight) -> Reply:
+    reply, flight.unlogged = Line(client, context, flight.stop).fetch(call)
+    if not flight.claims:
+        # Nobody is known to read it: it is logged now.
+        flight.log(context, reply.rows)
     return reply
 
 

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -183,15 +184,7 @@ class _Delivery:
         except SessionsError as error:
             outcome = _failed(write, error, line)
         elapsed = round((time.perf_counter() - started) * 1000, 3)
-        return Outcome(
-            write,
-            outcome.state,
-            outcome.row,
-            outcome.key,
-            outcome.error,
-            outcome.http_status,
-            elapsed,
-        )
+        return replace(outcome, elapsed_ms=elapsed)
 
 
 def _failed(write: Write, error: SessionsError, line: Line) -> Outcome:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
-from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.errors import InvalidValueError, UnsupportedError
 from sessions_vtab.plan.admission import UNFIT, Unfit, admit
 from sessions_vtab.plan.offer import Relation
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.schema.model import ColumnType, Table
+from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.predicate import (
     EVERYTHING,
     NOTHING,
@@ -43,6 +44,9 @@ def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
 
     Returns:
         None if no row can match, so that nothing has to be asked.
+
+    Raises:
+        InvalidValueError: a key is compared with a value that is none, and there is no other way.
     """
     terms = [
         _term(term, argument, plan.table)
@@ -53,8 +57,11 @@ def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
     where = tuple(term for term in terms if term != EVERYTHING)
     if NOTHING in where or _empty_time_span(where):
         return None
+    path = _path_for(plan, where)
+    if path is not plan.path:
+        where = tuple(term for term in where if _takes(path, term))
     return Scan(
-        path=plan.path,
+        path=path,
         where=AllOf(where),
         order=plan.order,
         columns=plan.columns,
@@ -62,6 +69,37 @@ def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
         limit=_rows_wanted(plan, arguments),
         offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
     )
+
+
+def _path_for(plan: Plan, terms: Sequence[Predicate]) -> AccessPath:
+    """The plan's path, or another one if a key's value turned out to narrow nothing."""
+    known = {term.field.column for term in terms if _equates(term)}
+    if known.issuperset(plan.path.keys):
+        return plan.path
+    for path in plan.fallbacks:
+        if known.issuperset(path.keys) and {one.column for one in plan.order}.issubset(path.orders):
+            return path
+    (key, *_) = (key for key in plan.path.keys if key not in known)
+    raise InvalidValueError(
+        f"{plan.table.name}.{key} is text and is compared with something else: give it as text,"
+        f" or write {key} = CAST(.. AS TEXT)."
+    )
+
+
+def _equates(term: Predicate) -> TypeGuard[Compare | Member]:
+    return (isinstance(term, Compare) and term.op is Op.EQ) or (
+        isinstance(term, Member) and not term.negated
+    )
+
+
+def _takes(path: AccessPath, term: Predicate) -> bool:
+    """Whether a path declares what the term asks; what it does not is left to SQLite."""
+    if not isinstance(term, Compare | Member) or term.field.key is not None:
+        return False
+    op = term.op if isinstance(term, Compare) else Op.NOT_IN if term.negated else Op.IN
+    declared = path.filter_for(term.field.column)
+    taken = declared.ops if declared else frozenset()
+    return op in taken or (term.field.column in path.keys and _equates(term))
 
 
 def _empty_time_span(terms: Sequence[Predicate]) -> bool:

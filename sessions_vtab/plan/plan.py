@@ -60,6 +60,8 @@ class Plan:
         order: the order rows must come in.
         columns: names of the columns that are looked at.
         here: conditions that SQLite checks itself, as text for people.
+        fallbacks: other ways of reading, best first, for values that cannot be a key: a number may
+            equal many texts.
     """
 
     table: Table
@@ -75,3 +77,4 @@ class Plan:
     order: tuple[Order, ...] = ()
     columns: frozenset[str] = frozenset()
     here: tuple[str, ...] = ()
+    fallbacks: tuple[AccessPath, ...] = ()

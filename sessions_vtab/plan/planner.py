@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.plan.admission import certain
@@ -62,8 +62,9 @@ def plan_scan(
     if not candidates:
         _require_keys(offer, capability, where)
         return None
-    best = min(candidates, key=lambda one: one.cost)
-    return best.plan(), best.answer()
+    best, *others = sorted(candidates, key=lambda one: one.cost)
+    fallbacks = tuple(one.path for one in others)
+    return replace(best.plan(), fallbacks=fallbacks), best.answer()
 
 
 def _check(offer: Offer, table: Table, where: str) -> None:
@@ -138,7 +139,7 @@ class _Candidate:
     ) -> None:
         self._offer = offer
         self._table = table
-        self._path = path
+        self.path = path
         self._taken = list(self._take())
         self._parameters = [
             (index, one.column)
@@ -154,7 +155,7 @@ class _Candidate:
     @property
     def cost(self) -> float:
         """In the planner's unit: about one row read from memory."""
-        return cost_of(self._path, self._starts, self._rows)
+        return cost_of(self.path, self._starts, self._rows)
 
     @property
     def _starts(self) -> int:
@@ -162,7 +163,7 @@ class _Candidate:
         sets = [
             taken
             for taken in self._taken
-            if taken.term.column in self._path.keys and taken.term.op is Op.IN
+            if taken.term.column in self.path.keys and taken.term.op is Op.IN
         ]
         return int(VALUES_OF_A_SET ** len(sets))
 
@@ -200,7 +201,7 @@ class _Candidate:
         ]
         return Plan(
             table=self._table,
-            path=self._path,
+            path=self.path,
             terms=tuple(taken.term for taken in self._taken),
             parameters=tuple(parameters),
             pushed=self._pushed_with(place),
@@ -244,15 +245,15 @@ class _Candidate:
         return self._table.column(column).type is ColumnType.TIME
 
     def _declared(self, column: str) -> tuple[frozenset[Op], frozenset[str]]:
-        declared = self._path.filter_for(column)
+        declared = self.path.filter_for(column)
         if declared is not None:
             return declared.ops, declared.collations
-        keyed = column in self._path.keys
+        keyed = column in self.path.keys
         return (frozenset((Op.EQ, Op.IN)) if keyed else frozenset()), frozenset(("BINARY",))
 
     def _exact(self, one: Constraint, op: Op | Relation) -> bool:
         """SQLite's own check can go: only for literals, whose comparison is known for certain."""
-        declared = self._path.filter_for(one.column)
+        declared = self.path.filter_for(one.column)
         if declared is None or not declared.exact or isinstance(op, Relation):
             return False
         if op in {Op.IS_NULL, Op.IS_NOT_NULL}:
@@ -290,7 +291,7 @@ class _Candidate:
         rest = [one for index, one in enumerate(self._offer.constraints) if index not in taken]
         exact = all(isinstance(one.op, Hint) for one in rest)
         sorted_ = self._ordered or not self._offer.order
-        return self._path.offset and exact and sorted_ and self._hint(Hint.OFFSET) is not None
+        return self.path.offset and exact and sorted_ and self._hint(Hint.OFFSET) is not None
 
     def _told(self) -> str:
         """The text that the front door spliced in for this occurrence."""
@@ -299,7 +300,7 @@ class _Candidate:
 
     def _project(self, pushed: Mapping[str, Predicate]) -> Predicate:
         predicate = pushed.get(self._told())
-        return EVERYTHING if predicate is None else project(predicate, self._path)
+        return EVERYTHING if predicate is None else project(predicate, self.path)
 
     def _pushed_with(self, place: Mapping[int, int]) -> Pushed | None:
         if self._pushed == EVERYTHING:
@@ -308,7 +309,7 @@ class _Candidate:
         return Pushed(self._pushed, argument)
 
     def _sorts(self) -> bool:
-        path = self._path
+        path = self.path
         return self._single() or all(
             one.column in path.orders or (one.column in path.ascending and not one.descending)
             for one in self._offer.order
@@ -317,19 +318,19 @@ class _Candidate:
     def _single(self) -> bool:
         """At most one row: a unique path with one value for each key."""
         one_value = {taken.term.column for taken in self._taken if taken.term.op is Op.EQ}
-        return self._path.unique and one_value.issuperset(self._path.keys)
+        return self.path.unique and one_value.issuperset(self.path.keys)
 
     def _estimate(self, capability: Capability) -> float:
         if self._single():
             return 1.0
-        if self._path.unique:
+        if self.path.unique:
             return float(VALUES_OF_A_SET)
         # Conditions that came both ways say the same thing: they must not count twice.
         offered = share_of_operators(taken.term.op for taken in self._taken)
         found = share_of_predicate(self._pushed)
         rows = capability.rows * min(offered, found)
-        if self._path.rows_per_key is not None:
-            rows = min(rows, float(self._path.rows_per_key * self._starts))
+        if self.path.rows_per_key is not None:
+            rows = min(rows, float(self.path.rows_per_key * self._starts))
         return max(rows, 1.0)
 
     def _here(self) -> Iterator[str]:

@@ -86,6 +86,7 @@ class Outcome:
         error: why it failed, or why nothing is known.
         http_status: status of the answer, where there was one.
         elapsed_ms: milliseconds from sending to the answer.
+        response: the answer's body as JSON, where it is more than the row.
     """
 
     write: Write
@@ -95,3 +96,4 @@ class Outcome:
     error: SessionsError | None = None
     http_status: int | None = None
     elapsed_ms: float | None = None
+    response: str | None = None

@@ -1,9 +1,9 @@
 """Shipped with the package: what the author of a backend needs to prove it right.
 
-``conformance`` is where to begin: one list of queries (``shapes``) run against a backend and against
-``oracle``, the same rows in plain SQLite tables, selected by what the backend declares. ``hostile``
-has rows to load, ``generator`` random statements of the same grammar. ``memory`` is a small backend
-whose writes are queued and whose filters are strict, so that one wrong push shows.
+``conformance`` is where to begin: one list of queries (``shapes``) run against a backend and
+against ``oracle``, the same rows in plain SQLite tables, selected by what the backend declares.
+``hostile`` has rows to load, ``generator`` random statements of the same grammar. ``memory`` is a
+small backend whose writes are queued and whose filters are strict, so that one wrong push shows.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ def undeclared(scan: Scan) -> str | None:
         if not _is_key(term, scan) and project(term, scan.path) != term:
             return predicate_words(term)
     for order in scan.order:
-        single = scan.path.unique
-        if order.column not in scan.path.orders and not single:
+        path = scan.path
+        upwards = order.column in path.ascending and not order.descending
+        if order.column not in path.orders and not (upwards or path.unique):
             return f"order by {order.column}"
     if scan.offset and not scan.path.offset:
         return "offset"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import weakref
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import apsw
 
@@ -15,7 +17,8 @@ from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Request
+from sessions_vtab.spec.values import dump_json
+from sessions_vtab.spec.write import Outcome, Request
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
@@ -95,6 +98,7 @@ class Host:
         self.accepted: set[str] = set()
         self._captured: dict[int, Row] = {}
         self._captured_of = -1
+        self._answers: dict[int, str] = {}
         self.sets = True
         self.unit = UnitOfWork(self)
         self.statements = StatementTracker(
@@ -117,7 +121,7 @@ class Host:
     def statement_began(self, statement: Statement) -> None:
         """A statement that may write: from here on its rows are captured, if they are wanted."""
         if statement.text in self.returning:
-            self._captured = {}
+            self._captured, self._answers = {}, {}
             self._captured_of = statement.number
 
     def capturing(self, statement: int) -> bool:
@@ -135,6 +139,19 @@ class Host:
         rows = [(*row, None, None) for row in self.previewed]
         self.previewed.clear()
         return rows
+
+    def answered(self, outcome: Outcome) -> None:
+        """Keeps what a write was answered with, if its statement wants it."""
+        write = outcome.write
+        self.capture(write.statement, write.number, outcome.row)
+        if outcome.response is not None and self.capturing(write.statement):
+            self._answers[write.number] = outcome.response
+
+    def operation_rows(self) -> list[Row]:
+        """The operations that the last captured writes were answered with."""
+        self.unit.flush()
+        found = [json.loads(body) for _, body in sorted(self._answers.items())]
+        return [_operation(one) for one in found if isinstance(one, dict)]
 
     def returned_rows(self) -> list[Row]:
         """The captured rows in statement order, once everything is sent."""
@@ -179,6 +196,14 @@ class Host:
             who = "this connection" if self.read_only else f"the source {source.name}"
             msg = f"{what} would write to {source.name}, but {who} is read-only. Nothing was sent."
             raise ReadOnlyError(msg)
+
+
+def _operation(body: dict[str, Any]) -> Row:
+    """An operation as a row of ``operations`` (google.longrunning.Operation)."""
+    parts = (body.get(name) for name in ("error", "metadata", "response"))
+    objects = (None if part is None else dump_json(part) for part in parts)
+    done = int(body.get("done", "response" in body))
+    return (body.get("name"), done, *objects, None, None)
 
 
 def _as_many(sql: str, values: Sequence[Value]) -> Sequence[Value]:

@@ -9,12 +9,13 @@ import apsw
 
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.tables import DRY_RUN
+from sessions_vtab.schema.tables import OPERATIONS as OPERATIONS_TABLE
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
-from sessions_vtab.vtab.rows import PREVIEW, RowsModule, captured_name, page_name
+from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, RowsModule, captured_name, page_name
 from sessions_vtab.vtab.table import MODULE, SourceModule
 
 __all__ = ["LOGS", "install", "sets_work"]
@@ -75,7 +76,10 @@ def install(
 
 
 def _rows_modules(host: Host, sources: Mapping[str, OpenSource]) -> dict[str, Any]:
-    modules: dict[str, Any] = {PREVIEW: RowsModule(DRY_RUN, host.previewed_rows)}
+    modules: dict[str, Any] = {
+        PREVIEW: RowsModule(DRY_RUN, host.previewed_rows),
+        OPERATIONS: RowsModule(OPERATIONS_TABLE, host.operation_rows),
+    }
     for source in sources.values():
         for name, resource in source.backend.resources.items():
             modules[captured_name(source.name, name)] = RowsModule(

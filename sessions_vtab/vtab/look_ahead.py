@@ -24,7 +24,7 @@ __all__ = ["ExactLink", "LookAhead", "Outer", "key_of"]
 
 _LEARNT: Final = (0, 2, 8, 16)
 _EXACT: Final = (16,)
-_LIMITED: Final = (1, 2, 4, 8, 16)
+_LIMITED: Final = (1, 2, 4, 8, 8, 16)
 _WINDOW: Final = 16
 
 

@@ -1,10 +1,10 @@
 """Rows that are in memory, as a table that SQLite can evaluate expressions over.
 
-Three uses. The rows of the last statement with RETURNING: SQLite echoes what an INSERT said and
+Four uses. The rows of the last statement with RETURNING: SQLite echoes what an INSERT said and
 refuses RETURNING on UPDATE and DELETE of a virtual table, so the front door cuts the list off and
 asks for it with a SELECT over what the *server* answered. And the buffered page of a cursor: the
 conditions that SQLite will check later tell which of its rows are worth looking ahead for. And
-what a dry run would have sent.
+what a dry run would have sent, and the operations that writes were answered with.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from sessions_vtab.schema.model import Table
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 
-__all__ = ["PREVIEW", "RowsModule", "captured_name", "page_name"]
+__all__ = ["OPERATIONS", "PREVIEW", "RowsModule", "captured_name", "page_name"]
 
+OPERATIONS: Final = "_operations"
+"""Name of the table that holds the operations the last writes were answered with."""
 PREVIEW: Final = "_dry_run"
 """Name of the table that holds what a dry run would have sent."""
 

@@ -258,7 +258,7 @@ class UnitOfWork:
             self.begin(participant)
         outcome = backend.apply(write, self._host.context(participant.source, write.table))
         self._applied.append((participant.source.name, outcome))
-        self._host.capture(write.statement, write.number, outcome.row)
+        self._host.answered(outcome)
 
     def _check_budget(self, participant: Participant, write: Write, statement: Statement) -> None:
         """``max_writes``: the source's own guards remote rows; one the user set guards all."""
@@ -346,7 +346,7 @@ class UnitOfWork:
         failed = []
         for outcome in outcomes:
             self._host.logs.wrote(name, outcome)
-            self._host.capture(outcome.write.statement, outcome.write.number, outcome.row)
+            self._host.answered(outcome)
             if outcome.state not in {OutcomeState.SENT, OutcomeState.SKIPPED}:
                 failed.append(outcome)
         return failed

@@ -18,11 +18,11 @@ from sessions_vtab.backends.deepset.uploads import (
 )
 from sessions_vtab.backends.deepset.wire import Target
 from sessions_vtab.backends.deepset.writing import Writer
-from sessions_vtab.fetch import Call, Client, lease, release, run_job
+from sessions_vtab.fetch import Client, lease, release, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Outcome, Write
+from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["DeepsetBackend"]
 
@@ -67,13 +67,9 @@ class DeepsetBackend(Backend):
         credential = site.credential_for(site.origin).describe()
         return f"deepset workspace {self._settings.workspace} at {site.base_url} with {credential}"
 
-    def call_for(self, write: Write) -> Call:
-        """The call a write would make, for a dry run. Sends nothing.
-
-        Raises:
-            StatementError: what is wrong with a value, naming its column.
-        """
-        return self._writer.call_for(write)
+    def preview(self, write: Write) -> Sequence[Request]:
+        """See ``Backend.preview``."""
+        return (self._client.preview(self._writer.call_for(write)),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""

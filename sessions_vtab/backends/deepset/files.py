@@ -29,6 +29,7 @@ from sessions_vtab.fetch import Call, Client, Reader
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.scan import Counted, Page, Scan
+from sessions_vtab.spec.write import Request
 
 __all__ = ["Files", "UploadSessionFiles"]
 
@@ -66,6 +67,12 @@ class UploadSessionFiles(Resource):
                         seen.add(key)
                         rows.append(make(item, SessionFile(reply.what, session)))
                 yield rows
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        if any(scan.given(key) is None for key in scan.path.keys):
+            return super().preview(scan)  # A join will give it.
+        return [self._client.preview(call) for call, _ in self._calls(scan)]
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
@@ -118,12 +125,7 @@ class Files(Resource):
         make = RowMaker(self.table, file_fields, scan.columns)
         size = first_size(scan.parameters, scan.limit, self._where)
         pages = FilePages(size if "page_size" in scan.parameters else PAGE_CAP)
-        text = self._filter(scan)
-        part = name_part(scan.where.terms)
-        workspaces = {
-            (call := calls.list_files(workspace, size, part, text)).path: (workspace, call)
-            for workspace in self._scope.workspaces(scan.given("workspace"))
-        }
+        workspaces = {call.path: (workspace, call) for workspace, call in self._lists(scan, size)}
         if self._counts(scan) and len(workspaces) == 1:
             ((workspace, call),) = workspaces.values()
             yield from self._counted(workspace, call, make, reader)
@@ -133,6 +135,17 @@ class Files(Resource):
             for reply in replies:
                 workspace, _ = workspaces[reply.call.path]
                 yield make.page(reply.items(), File(reply.what, workspace))
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        size = first_size(scan.parameters, scan.limit, self._where)
+        return [self._client.preview(call) for _, call in self._lists(scan, size)]
+
+    def _lists(self, scan: Scan, size: int) -> Iterator[tuple[str, Call]]:
+        """The list of each workspace."""
+        part, text = name_part(scan.where.terms), self._filter(scan)
+        for workspace in self._scope.workspaces(scan.given("workspace")):
+            yield workspace, calls.list_files(workspace, size, part, text)
 
     def _counts(self, scan: Scan) -> bool:
         only = scan.columns <= {"workspace", self.table.key}

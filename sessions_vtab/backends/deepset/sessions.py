@@ -28,6 +28,7 @@ from sessions_vtab.fetch.rows import Frame, RowMaker
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Counted, Page, Row, Scan
+from sessions_vtab.spec.write import Request
 
 __all__ = ["UploadSessions"]
 
@@ -75,6 +76,23 @@ class UploadSessions(Resource):
         if self._counts(scan):
             return self._counted(lists, make, reader)
         return self._pages(self._listed(lists, scan, reader), scan, make, reader)
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        if any(scan.given(key) is None for key in scan.path.keys):
+            return super().preview(scan)  # A join will give it.
+        return [self._client.preview(call) for call in self._opening(scan)]
+
+    def _opening(self, scan: Scan) -> Iterator[Call]:
+        """What a scan asks for first."""
+        if scan.path.name == "list":
+            size = first_size(scan.parameters, scan.limit, self._where)
+            yield from (_call(one, size) for one in self._lists(scan))
+        elif scan.columns & LISTED:
+            for workspace in dict.fromkeys(ref.workspace for ref in self._wanted(scan)):
+                yield calls.list_sessions(workspace, PAGE_CAP, expired=False)
+        else:
+            yield from map(calls.get_session, self._wanted(scan))
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""

@@ -1,7 +1,8 @@
 """Sending events of one session in one call, and telling those the service would drop unseen.
 
 A repeated (session, event) id is answered with success and not stored. So the session's events are
-looked at first: a known id is an error before anything is sent.
+looked at first: a known id is an error before anything is sent. What another client stores between
+that look and the call shows where the events are read back, for RETURNING.
 """
 
 from __future__ import annotations

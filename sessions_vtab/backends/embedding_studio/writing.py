@@ -89,24 +89,26 @@ class Writer:
         bodies = [self._requests.event(member) for member in members]
         whole = any(self._requests.given_event(member.values) is not None for member in members)
         taken = self._pusher.known(session_id, line, batch_id=batch_id, whole=whole)
-        fresh, skipped = [], []
+        fresh: dict[int, dict[str, Any]] = {}
         for member, body in zip(members, bodies, strict=True):
             if body["event_id"] not in taken:
-                fresh.append((member, body))
+                fresh[member.number] = body
                 taken.add(body["event_id"])
-            elif member.ignore:
-                key = event_name(session_id, body["event_id"])
-                skipped.append(Outcome(member, OutcomeState.SKIPPED, key=key))
-            else:
+            elif not member.ignore:
                 conflict = self._pusher.conflict(session_id, body["event_id"])
                 return list(_refused(members, member, conflict))
         if not fresh:
-            return skipped
+            return [_skipped(member) for member in members]
         look = any(member.returning for member in members)
-        events = [body for _, body in fresh]
-        pushed = self._pusher.push(session_id, events, line, batch_id=batch_id, look=look)
-        sent = (self._pushed(member, body, session_id, pushed) for member, body in fresh)
-        return [*sent, *skipped]
+        pushed = self._pusher.push(
+            session_id, list(fresh.values()), line, batch_id=batch_id, look=look
+        )
+        return [
+            self._pushed(member, fresh[member.number], session_id, pushed)
+            if member.number in fresh
+            else _skipped(member)
+            for member in members
+        ]
 
     def _register(self, write: Write, line: Line) -> Outcome:
         """A registration is answered alike whether or not it was kept: the session is read."""
@@ -202,6 +204,10 @@ class _Unit:
 def _rank(write: Write) -> int:
     """Parents before children: sessions are registered before anything else is sent."""
     return int(write.table != "sessions" or write.action is not Action.INSERT)
+
+
+def _skipped(member: Write) -> Outcome:
+    return Outcome(member, OutcomeState.SKIPPED)
 
 
 def _refused(members: Sequence[Write], cause: Write, conflict: ConflictError) -> Iterator[Outcome]:

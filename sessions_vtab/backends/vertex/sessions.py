@@ -22,7 +22,12 @@ from sessions_vtab.backends.vertex.names import Engine, SessionRef
 from sessions_vtab.backends.vertex.previews import lacks_key, place_of, previewed
 from sessions_vtab.backends.vertex.scope import Listing, Scope
 from sessions_vtab.backends.vertex.settings import Settings
-from sessions_vtab.backends.vertex.tables import PAGE_CAP, SCOPE, SESSIONS_TABLE, sessions_capability
+from sessions_vtab.backends.vertex.tables import (
+    PAGE_CAP,
+    SCOPE,
+    SESSIONS_TABLE,
+    sessions_capability,
+)
 from sessions_vtab.backends.vertex.wire import (
     Frame,
     RowMaker,

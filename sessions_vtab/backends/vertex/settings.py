@@ -44,6 +44,7 @@ _MEANINGS = (
     (Answer(400, r"API key (?:not valid|expired)"), CredentialError),
 )
 _REMEDIES = {
+    403: "The role roles/aiplatform.user on the project is enough.",
     429: "That is a quota of the project and region; the source is slowed down from now on.",
 }
 

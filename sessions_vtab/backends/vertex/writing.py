@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sessions_vtab.backends.vertex.bodies import shared_keys
@@ -28,6 +29,7 @@ from sessions_vtab.errors import (
 from sessions_vtab.fetch import Call, Client, Item, Line, Reply, deliver, finish_operation, plain
 from sessions_vtab.spec import times
 from sessions_vtab.spec.backend import Context
+from sessions_vtab.spec.values import dump_json
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
 __all__ = ["Writer"]
@@ -112,7 +114,7 @@ class Writer:
         made = session or self._made(operation, request.engine)
         if not write.returning and isinstance(response, dict):
             return Outcome(write, OutcomeState.SENT, key=made.name, http_status=200)
-        return self._shown(write, made, line)
+        return replace(self._shown(write, made, line), response=dump_json(operation))
 
     def _made(self, operation: Mapping[str, Any], engine: Engine) -> SessionRef:
         """The session an operation made: by its response, else by the operation's own name."""
@@ -176,9 +178,14 @@ class Writer:
     def _delete(self, write: Write, request: Request, line: Line) -> Outcome:
         call, session = _sent(request)
         reply = line.send(call)
-        if not reply.already:
-            self.follow(reply, session.engine, line)
-        return Outcome(write, OutcomeState.SENT, key=session.name, http_status=reply.status)
+        operation = {} if reply.already else self.follow(reply, session.engine, line)
+        return Outcome(
+            write,
+            OutcomeState.SENT,
+            key=session.name,
+            http_status=reply.status,
+            response=dump_json(operation),
+        )
 
     def _shown(self, write: Write, session: SessionRef, line: Line) -> Outcome:
         """The outcome with the session as it is now, which a new one may not be at once."""

@@ -13,7 +13,7 @@ from sessions_vtab.fetch import Call, Client, Line, Reply, deliver, lease, relea
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Outcome, Write
+from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["WhylabsBackend"]
 
@@ -56,9 +56,9 @@ class WhylabsBackend(Backend):
         credential = site.credential_for(site.origin).describe()
         return f"WhyLabs sessions at {site.base_url} with {credential} where one is needed"
 
-    def call_for(self, write: Write) -> Call:
-        """The call a write would make, for a dry run. Sends nothing."""
-        return call_for(write)
+    def preview(self, write: Write) -> Sequence[Request]:
+        """See ``Backend.preview``."""
+        return (self._client.preview(call_for(write)),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""

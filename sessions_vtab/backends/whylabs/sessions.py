@@ -16,7 +16,7 @@ from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.names import ids_of
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Scan
-from sessions_vtab.spec.write import Outcome, OutcomeState, Write
+from sessions_vtab.spec.write import Outcome, OutcomeState, Request, Write
 
 __all__ = ["Sessions", "call_for", "create", "id_of"]
 
@@ -40,6 +40,12 @@ class Sessions(Resource):
             for reply in replies:
                 if not reply.missing:
                     yield [make(_session(reply), Frame(reply.what))]
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        if any(scan.given(key) is None for key in scan.path.keys):
+            return super().preview(scan)  # A join will give it.
+        return [self._client.preview(calls.get_session(one)) for one in _wanted(scan)]
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""

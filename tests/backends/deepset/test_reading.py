@@ -95,6 +95,11 @@ def test_conditions_pick_the_lists_that_can_hold_matching_rows(
             None,
         ),
         ("SELECT count(*) FROM upload_sessions WHERE page_size = 90", None),
+        (
+            """SELECT count(*) FROM upload_sessions
+            WHERE page_size = 90 AND (is_expired = 0 OR workspace = 'ws')""",
+            None,
+        ),
         ("SELECT count(*) FROM upload_sessions a JOIN upload_sessions b USING (workspace)", None),
     ],
 )

@@ -56,7 +56,7 @@ def test_after_a_500_a_read_is_tried_once_more(sql):
 def test_a_500_that_stays_is_an_error_after_two_attempts(sql):
     sql.add("s")
     plain_500(sql, None)
-    with pytest.raises(UnavailableError, match="500 .* after 2 attempts: Internal Server Error"):
+    with pytest.raises(UnavailableError, match=r"500 .* after 2 attempts: Internal Server Error"):
         sql(BY_ID)
     assert len(sql.sent()) == 2
 

@@ -336,3 +336,13 @@ def test_hostile_values_of_fields_and_queries_are_values(whylabs: Any, text: str
     assert whylabs.sent[0]["body"] == {"alias": text}
     whylabs("SELECT * FROM claim_guest_session(?, ?)", whylabs.session, text)
     assert whylabs.sent[0]["query"] == {"org_id": text}
+
+
+def test_a_query_shows_what_it_would_ask_without_the_id(whylabs: Any) -> None:
+    whylabs.server.control.reset_log()
+
+    shown = whylabs.connection.preview(GET, (whylabs.session,))
+
+    (url,) = (one.url for _, one in shown)
+    assert url == f"{whylabs.server.url}/v0/sessions/[cut]"
+    assert whylabs.sent == []

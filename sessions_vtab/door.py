@@ -1,0 +1,231 @@
+"""The front door of a connection: what is executed in place of a text.
+
+A text is cut into statements, each is read once, and what SQLite executes is put together again:
+with plans for our tables, with RETURNING answered from what the server said, and with functions
+that act run to their end. A text that none of this concerns is executed untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import apsw
+
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.sql.front_door import FrontDoor, Rewritten
+from sessions_vtab.sql.lexer import split
+from sessions_vtab.sql.returning import select_text
+from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql, translate
+from sessions_vtab.vtab.catalog import ConnectionCatalog
+from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
+
+__all__ = ["Door", "Script", "Step"]
+
+_RENAMES: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "ROLLBACK"))
+_TEXTS: Final = 512
+_ENGINE: Final = frozenset(("project", "location", "reasoning_engine"))
+_DESPATCHED: Final = "SELECT 'The operation was despatched successfully' AS message"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement of a text.
+
+    Attributes:
+        text: as the user wrote it.
+        statement: as the front door rewrote it.
+        after: what answers in place of its own rows; empty where those are the answer.
+    """
+
+    text: str
+    statement: Rewritten
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The statements of one text.
+
+    Attributes:
+        steps: in order.
+        plain: none of them is changed, watched or checked: the text can run as it is.
+        renames: names may mean something else afterwards.
+        stepwise: the statements run one by one, each to its end, before the first row is given.
+    """
+
+    steps: tuple[Step, ...]
+    plain: bool
+    renames: bool
+    stepwise: bool
+
+    @property
+    def statements(self) -> tuple[Rewritten, ...]:
+        """The statements as the front door rewrote them."""
+        return tuple(step.statement for step in self.steps)
+
+
+class Door:
+    """Reads the texts of one connection, and remembers them.
+
+    Attributes:
+        requests_before: HTTP requests of the connection before the text that is executed.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._catalog = ConnectionCatalog(host)
+        self._front = FrontDoor(self._catalog)
+        self.read = lru_cache(maxsize=_TEXTS)(self._read)
+        self._prepared: set[str] = set()
+        self.requests_before = 0
+
+    def clear(self) -> None:
+        """Forgets every reading: a name may mean something else now."""
+        self._catalog.clear()
+        self._front.clear()
+        self.read.cache_clear()
+        self._prepared.clear()
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether writes are shown and not sent."""
+        return self._host.dry_run
+
+    @property
+    def started(self) -> int:
+        """How many statements have begun on the connection."""
+        return self._host.statements.count
+
+    def reads(self, text: str) -> bool:
+        """Whether a text is one query."""
+        statements = self.read(text).statements
+        return len(statements) == 1 and statements[0].heading.reads
+
+    def begin(self) -> None:
+        """A text is executed: its requests are counted from here."""
+        self.requests_before = self._host.requests
+
+    def admit(self, step: Step, values: Sequence[Any], *, plain: bool = False) -> str:
+        """The text to execute for a statement; its plans are known to the tables from then on."""
+        one = step.statement
+        for words, plan in one.plans.items():
+            self._host.tell(words, plan)
+        chosen = one.plain if plain else one.choose(values)
+        # On a line of its own: a text may end in a comment.
+        text = chosen.rstrip().removesuffix(";") + "\n;"
+        if one.effect is not None:
+            self._host.accepted.add(text)
+        if one.table is not None and (one.returning is not None or step.after):
+            self._host.returning.add(text)
+        return text
+
+    def answer(self, step: Step) -> str:
+        """The statement that evaluates a RETURNING list, prepared once before any row is sent.
+
+        Raises:
+            apsw.SQLError: the list names what the table does not have.
+        """
+        one = step.statement
+        if self._host.dry_run and one.table is not None:
+            return f"SELECT * FROM {PREVIEW};"
+        if step.after:
+            return step.after + ";"
+        if one.returning is None or one.table is None:
+            return ""
+        rows = captured_name(one.table.source, one.table.table.name)
+        text = select_text(one.returning, quoted(rows))
+        if text not in self._prepared:
+            with self._host.statements.unnumbered():
+                nulls = (None,) * one.returning.parameters
+                apsw.Cursor(self._host.connection).execute(f"EXPLAIN {text}", nulls).fetchall()
+            self._prepared.add(text)
+        return text + ";"
+
+    def _read(self, text: str) -> Script:
+        parts = [one.text for one in split(text, apsw.complete)]
+        steps = tuple(map(self.step, [text] if len(parts) == 1 else parts))
+        for step in steps:
+            self._check_home(step.statement)
+        plain = not any(map(self._concerns, steps))
+        renames = any(step.statement.heading.verb in _RENAMES for step in steps)
+        acts = any(map(_runs_to_its_end, steps))
+        return Script(steps, plain, renames, acts or (renames and len(steps) > 1))
+
+    def step(self, text: str) -> Step:
+        """One statement, which may be StackQL's, with the names as they are now."""
+        translated = translate(text, self._schema_for) if is_stackql(text) else None
+        match translated:
+            case Listing():
+                return Step(text, self._front.rewrite(_listing(translated)))
+            case Query():
+                return Step(text, self._front.rewrite(translated.sql), _after(translated))
+            case None:
+                return Step(text, self._front.rewrite(text))
+
+    def _schema_for(self, scope: Scope) -> str | None:
+        """The source that a StackQL statement means by the engine it names.
+
+        One that is configured for it; else the default, which takes the engine with its own
+        credentials; else the first that has engines.
+        """
+        scoped = [one for one in self._host.sources.values() if _has_engines(one)]
+        location = f"{scope.project}/{scope.location}/{scope.reasoning_engine}"
+        for one in scoped:
+            if one.settings.location == location:
+                return one.name
+        home = self._catalog.resolve(None, "sessions")
+        names = [one.name for one in scoped]
+        return None if not names or (home is not None and home.source in names) else names[0]
+
+    def _check_home(self, one: Rewritten) -> None:
+        if one.table is not None and one.target is not None:
+            self._catalog.require_home(one.target.schema, one.target.name)
+        if one.effect is not None:
+            self._catalog.require_home(one.effect.schema, one.effect.name)
+
+    def _concerns(self, step: Step) -> bool:
+        """Whether a statement has to be put together, watched or checked."""
+        one = step.statement
+        shown = self._host.dry_run and one.table is not None
+        more = one.times or one.effect or one.returning or one.heading.explain
+        translated = step.text is not one.original
+        return bool(one.touched or more or shown or translated)
+
+
+def _runs_to_its_end(step: Step) -> bool:
+    one = step.statement
+    return (one.effect is not None and one.effect.item) or step.after == _DESPATCHED
+
+
+def _has_engines(source: OpenSource) -> bool:
+    resource = source.backend.resources.get("sessions")
+    return resource is not None and resource.table.positions.keys() >= _ENGINE
+
+
+def _after(query: Query) -> str:
+    """What answers in place of the rows of a StackQL statement."""
+    match query.answer:
+        case Answer.OPERATION if query.items:
+            return f"SELECT {query.items} FROM {OPERATIONS}"
+        case Answer.MESSAGE:
+            return _DESPATCHED
+        case _:
+            return ""
+
+
+def _listing(listing: Listing) -> str:
+    """A SELECT of constant rows."""
+    rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in listing.rows)
+    names = [f"column{place} AS {quoted(name)}" for place, name in enumerate(listing.columns, 1)]
+    if not listing.rows:
+        nulls = ", ".join(f"NULL AS {quoted(name)}" for name in listing.columns)
+        return f"SELECT {nulls} WHERE 0"
+    return f"SELECT {', '.join(names)} FROM (VALUES {rows})"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+ONE = "11111111-1111-4111-8111-111111111111"
+LIST = "/upload_sessions?limit=100&page_number=1&is_expired="
+
+
+@pytest.mark.parametrize(
+    ("sql", "requests"),
+    [
+        ("SELECT * FROM upload_sessions", [f"{LIST}false", f"{LIST}true"]),
+        ("SELECT count(*) FROM upload_sessions WHERE is_expired = 1", [f"{LIST}true"]),
+        (
+            f"SELECT failed_files FROM upload_sessions WHERE session_id = '{ONE}'",
+            [f"/upload_sessions/{ONE}"],
+        ),
+        (f"SELECT status FROM upload_sessions WHERE session_id = '{ONE}'", [f"{LIST}false"]),
+        ("SELECT * FROM files WHERE meta->>'k' = 'v'", ["/files?limit=100&filter=k+eq+%27v%27"]),
+        (
+            f"SELECT * FROM upload_session_files WHERE session_id = '{ONE}' LIMIT 5",
+            [f"/upload_sessions/{ONE}/files?limit=5&page_number=1"],
+        ),
+    ],
+)
+def test_a_query_shows_what_it_begins_with_and_sends_nothing(
+    deepset: Any, sql: str, requests: list[str]
+) -> None:
+    deepset.server.control.reset_log()
+
+    shown = [(one.method, one.url) for _, one in deepset.connection.preview(sql)]
+
+    base = f"{deepset.server.url}/api/v1/workspaces/ws"
+    assert shown == [("GET", base + request) for request in requests]
+    assert deepset.sent == []

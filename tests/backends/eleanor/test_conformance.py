@@ -1,0 +1,37 @@
+"""The conformance suite over a namespace of twenty sessions: rows, and what is sent for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sessions_vtab import connect
+from sessions_vtab.emulator.serve import running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.testing.conformance import SHAPES, Shape, Suite
+
+APPLICABLE = [shape for shape in SHAPES if "{events}" not in shape.setup + shape.sql]
+
+
+@pytest.fixture(scope="module")
+def suite() -> Iterator[Suite]:
+    with running(Settings(seed=7)) as emulator:
+        connection = connect(f"eleanor://demo?base_url={emulator.url}")
+        made = Suite(connection, "eleanor")
+        yield made
+        made.close()
+        connection.close()
+
+
+@pytest.mark.parametrize("shape", APPLICABLE, ids=str)
+def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
+    suite.check(shape)
+
+
+def test_declared_operators_are_sent_and_others_never(suite: Suite) -> None:
+    sent = set()
+
+    suite.check_operators(lambda probe, was_sent: sent.add(probe.column) if was_sent else None)
+
+    assert sent == {"name", "session_id", "session_name", "namespace", "deleted"}

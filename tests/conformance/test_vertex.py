@@ -1,0 +1,156 @@
+"""The shipped suite over real sockets: vertex answers as the oracle does, in both filter modes.
+
+The rows are the suite's own hostile ones, as far as the API can hold them, and lie in the emulator
+before the first request: times that no client could set are among them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sessions_vtab import connect
+from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.serve import running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.testing import hostile
+from sessions_vtab.testing.conformance import SHAPES, Probe, Shape, Suite
+
+_SESSIONS = 41
+_EXACT = 2**53
+
+
+@pytest.fixture(scope="module", params=["lenient", "strict"])
+def emulator(request: pytest.FixtureRequest) -> Iterator[Any]:
+    with running(Settings(strict_filters=request.param == "strict")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def control(emulator: Any) -> Control:
+    return emulator.control
+
+
+@pytest.fixture(scope="module")
+def suite(emulator: Any, control: Control) -> Iterator[Suite]:
+    with connect(f"prod=vertex://demo/us-central1/42?base_url={emulator.url}") as connection:
+        connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Makes the engine.
+        _fill(control)
+        suite = Suite(connection, "prod")
+        yield suite
+        suite.close()
+    connection.close()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
+    suite.check(shape)
+
+
+def test_every_row_is_read_as_it_lies_in_the_service(suite: Suite, control: Control) -> None:
+    columns = "session_id, user_id, display_name, create_time, labels, state"
+    rows = suite.connection.execute(f"SELECT {columns} FROM prod.sessions").fetchall()
+
+    stored = {one["id"]: one for one in _engine(control.dump())["sessions"]}
+
+    assert {row[0] for row in rows} == stored.keys()
+    for session_id, user, name, created, labels, state in rows:
+        one = stored[session_id]
+        assert (user, name or "") == (one["user"], one["displayName"])
+        assert created.rstrip("0.").replace(" ", "T") == one["createTime"].rstrip("0.Z")
+        assert (json.loads(labels or "{}"), json.loads(state or "{}")) == (
+            one["labels"],
+            one["state"],
+        )
+
+
+def test_the_log_has_what_is_declared_and_nothing_else(
+    suite: Suite, control: Control, emulator: Any
+) -> None:
+    made = suite.check_operators(_looking_into(control))
+
+    assert made > 200
+
+
+def _looking_into(control: Control) -> Callable[[Probe, bool], None]:
+    """Compares what the suite says was sent with the requests that the emulator had."""
+    control.reset_log()
+
+    def look(probe: Probe, was_sent: bool) -> None:
+        log = control.requests()
+        control.reset_log()
+        filters = [str(entry["query"].get("filter", "")) for entry in log]
+        narrowed = any(filters) or any("orderBy" in entry["query"] for entry in log)
+        whole = any(entry["path"].endswith("/sessions") for entry in log)
+        if not was_sent:
+            assert not any(probe.column in text for text in filters), probe
+            assert whole, probe
+        elif log and whole and probe.column not in {"project", "location", "reasoning_engine"}:
+            assert narrowed, probe
+
+    return look
+
+
+def _engine(dump: Any) -> Any:
+    return dump["vertex"]["engines"][0]
+
+
+def _fill(control: Control) -> None:
+    state = control.dump()["vertex"]
+    engine = state["engines"][0]
+    rows = {_id(str(row["session_id"])): row for row in hostile.session_rows()[:_SESSIONS]}
+    engine["sessions"] = [_session(session_id, row) for session_id, row in rows.items()]
+    engine["users"] = {one["user"]: {} for one in engine["sessions"]}
+    by_session: dict[str, list[dict[str, Any]]] = {}
+    for event in hostile.event_rows():
+        by_session.setdefault(_id(str(event["session_id"])), []).append(_event(event))
+    for one in engine["sessions"]:
+        one["events"] = sorted(by_session.get(one["id"], []), key=lambda event: event["timestamp"])
+    control.load({"vertex": state})
+
+
+def _id(text: str) -> str:
+    """A session's id has small letters, digits and hyphens."""
+    return text.lower().replace("_", "-")
+
+
+def _session(session_id: str, row: Any) -> dict[str, Any]:
+    return {
+        "id": session_id,
+        "user": row["user_id"],
+        "createTime": _time(row["create_time"]),
+        "updateTime": _time(row["update_time"]),
+        "expireTime": "9999-01-01T00:00:00Z",
+        "displayName": row["display_name"] or "",
+        "labels": json.loads(row["labels"] or "{}"),
+        "state": _struct(row["state"]),
+        "events": [],
+    }
+
+
+def _event(row: Any) -> dict[str, Any]:
+    return {
+        "id": row["event_id"],
+        "author": row["author"],
+        "invocationId": "e-1",
+        "timestamp": _time(row["timestamp"]),
+        "content": json.loads(row["content"] or "{}"),
+        "actions": {},
+        "eventMetadata": {},
+    }
+
+
+def _time(text: Any) -> str:
+    return str(text).replace(" ", "T") + "Z"
+
+
+def _struct(text: Any) -> Any:
+    """Numbers of a Struct are doubles."""
+
+    def number(digits: str) -> int | float:
+        return int(digits) if abs(int(digits)) <= _EXACT else float(digits)
+
+    return json.loads(text or "{}", parse_int=number)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from sessions_vtab.plan.pushdown import exactly, project
+from sessions_vtab.plan.words import predicate_words
+from sessions_vtab.spec.capability import AccessPath, Connective, Filter
+from sessions_vtab.spec.predicate import (
+    NOTHING,
+    AllOf,
+    AnyOf,
+    Compare,
+    Field,
+    Member,
+    Not,
+    Null,
+    Op,
+    Predicate,
+    Slot,
+)
+
+FILTERS = (
+    Filter("exact", frozenset((Op.EQ, Op.NOT_IN, Op.IS_NULL)), exact=True),
+    Filter("loose", frozenset((Op.EQ, Op.LIKE))),
+    Filter("labels", frozenset((Op.EQ,)), keyed=True, exact=True),
+)
+PLAIN = AccessPath("plain", filters=FILTERS)
+FULL = AccessPath("full", filters=FILTERS, connectives=frozenset(Connective))
+
+EXACT = Compare(Field("exact"), Op.EQ, Slot(0))
+LOOSE = Compare(Field("loose"), Op.EQ, Slot(1))
+KEY = Compare(Field("labels", "env"), Op.EQ, Slot(2))
+OTHER = Compare(Field("other"), Op.EQ, Slot(3))
+UNDECLARED = Compare(Field("exact"), Op.GT, Slot(0))
+FOLDED = Compare(Field("exact"), Op.EQ, Slot(0), "NOCASE")
+
+
+@pytest.mark.parametrize(
+    ("predicate", "plain", "full"),
+    [
+        (EXACT, "exact = ?1", "exact = ?1"),
+        (LOOSE, "loose = ?2", "loose = ?2"),
+        (KEY, "labels->>'env' = ?3", "labels->>'env' = ?3"),
+        (Compare(Field("labels"), Op.EQ, Slot(0)), "everything", "everything"),
+        (OTHER, "everything", "everything"),
+        (UNDECLARED, "everything", "everything"),
+        (FOLDED, "everything", "everything"),
+        (Null(Field("exact")), "exact IS NULL", "exact IS NULL"),
+        (Null(Field("exact"), negated=True), "everything", "everything"),
+        (Member(Field("exact"), (Slot(0),)), "everything", "everything"),
+        (Member(Field("exact"), (Slot(0),), negated=True),
+         "exact NOT IN (?1)", "exact NOT IN (?1)"),
+        (AllOf((EXACT, OTHER)), "exact = ?1", "exact = ?1"),
+        (AllOf((EXACT, LOOSE)), "exact = ?1 AND loose = ?2", "exact = ?1 AND loose = ?2"),
+        (AllOf((OTHER, UNDECLARED)), "everything", "everything"),
+        (AnyOf((EXACT, LOOSE)), "everything", "exact = ?1 OR loose = ?2"),
+        (AnyOf((EXACT, OTHER)), "everything", "everything"),
+        (AnyOf((EXACT, AllOf((LOOSE, OTHER)))), "everything", "exact = ?1 OR loose = ?2"),
+        (Not(EXACT), "everything", "NOT (exact = ?1)"),
+        (Not(LOOSE), "everything", "everything"),
+        (Not(AnyOf((EXACT, KEY))), "everything", "NOT (exact = ?1 OR labels->>'env' = ?3)"),
+        (Not(AllOf((EXACT, LOOSE))), "everything", "everything"),
+        (Not(AllOf((EXACT, OTHER))), "everything", "everything"),
+        (NOTHING, "nothing", "nothing"),
+    ],
+)  # fmt: skip
+def test_what_a_path_takes_holds_for_every_row_that_is_wanted(
+    predicate: Predicate, plain: str, full: str
+) -> None:
+    assert predicate_words(project(predicate, PLAIN)) == plain
+    assert predicate_words(project(predicate, FULL)) == full
+
+
+@pytest.mark.parametrize(
+    ("predicate", "exact"),
+    [
+        (EXACT, True),
+        (KEY, True),
+        (LOOSE, False),
+        (OTHER, False),
+        (AllOf((EXACT, KEY)), True),
+        (AllOf((EXACT, LOOSE)), False),
+        (AnyOf((EXACT, KEY)), True),
+        (AnyOf((EXACT, LOOSE)), False),
+        (Not(EXACT), True),
+        (Not(LOOSE), False),
+        (NOTHING, True),
+    ],
+)
+def test_only_what_is_exact_in_every_part_is_exact(predicate: Predicate, exact: bool) -> None:
+    assert exactly(predicate, FULL) is exact
