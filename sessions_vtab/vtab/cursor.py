@@ -18,9 +18,10 @@ from sessions_vtab.plan.binding import bind
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Counted, Page, Row, Scan
+from sessions_vtab.spec.values import dump_json
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.counting import counted_rows
-from sessions_vtab.vtab.look_ahead import LookAhead
+from sessions_vtab.vtab.look_ahead import LookAhead, Window
 from sessions_vtab.vtab.memo import Memo, Recording
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ class ScanCursor:
         "Column",
         "Eof",
         "_ahead",
-        "_front",
         "_memo",
         "_page",
         "_pages",
@@ -48,6 +48,7 @@ class ScanCursor:
         "_rows",
         "_table",
         "_values",
+        "front",
         "row",
     )
 
@@ -61,8 +62,8 @@ class ScanCursor:
         costly = table.resource.capability.costly
         self._memo = Memo() if costly else None
         self._ahead = LookAhead() if costly else None
-        self._front: FrontPlan | None = None
-        self._values: Sequence[Value] = ()
+        self.front: FrontPlan | None = None
+        self._values: Sequence[Any] = ()
         self._page: Page = ()
         self._passing: Collection[int] | None = None
         self._place = 0
@@ -126,17 +127,17 @@ class ScanCursor:
         """Values of a column in the wanted rows of the page behind the current one."""
         rows = self._page if isinstance(self._page, list) else []
         if self._passing is None:
-            self._passing = self._table.rows_that_pass(rows, self._front, self._values)
+            self._passing = self._table.rows_that_pass(rows, self.front, self._values)
         coming = range(self._place + 1, len(rows))
         return (rows[place][column] for place in coming if place in self._passing)
 
     def _hear(self, plan: Plan, arguments: Sequence[Any]) -> None:
         """Takes note of what the front door said about this occurrence."""
-        self._front = self._table.front_plan(plan.told)
-        if self._front is not None:
+        self.front = self._table.front_plan(plan.told)
+        if self.front is not None:
             raw = None if plan.values is None else arguments[plan.values]
             self._values = json.loads(raw) if isinstance(raw, str) else ()
-            self._table.label(self._front.label, self)
+            self._table.label(self.front.label, self)
 
     def _walk(self, pages: Iterator[Page], *, counts: bool) -> Iterator[Row]:
         """The rows, keeping track of the page they are on."""
@@ -154,14 +155,28 @@ class ScanCursor:
         _close(self._pages)
         if self._memo is None:
             return self._table.read(scan)
-        key = (words, *map(_hashable, arguments))
+        key = (words, *map(_hashable, self._telling(plan, arguments)))
         known = self._memo.get(key)
         if self._ahead is not None:
-            self._table.look_ahead(self._ahead, scan, self, self._front)
+            self._table.look_ahead(self._ahead, scan, self, self._window())
         if known is None:
             known = Recording(self._table.read(scan))
             self._memo.put(key, known, lookup=plan.path.unique)
         return iter(known)
+
+    def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
+        """The arguments that tell one read from another: not the keys of rows to come."""
+        ahead = self.front.ahead if self.front is not None else None
+        if ahead is None or plan.values is None:
+            return arguments
+        lasting = [one for place, one in enumerate(self._values) if place != ahead.index]
+        return [*arguments[: plan.values], dump_json(lasting), *arguments[plan.values + 1 :]]
+
+    def _window(self) -> Window | None:
+        """The keys that the statement itself hands over."""
+        ahead = self.front.ahead if self.front is not None else None
+        keys = self._values[ahead.index] if ahead is not None else None
+        return Window(keys) if isinstance(keys, list) else None
 
 
 def _echoed(rows: Iterable[Row], table: SourceTable, scan: Scan) -> Iterator[Row]:

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 from sessions_vtab.spec.predicate import AllOf, Compare, Field, Op, Predicate, Value
 from sessions_vtab.spec.scan import Row, Scan
 
-__all__ = ["ExactLink", "LookAhead", "Outer", "key_of"]
+__all__ = ["ExactLink", "LookAhead", "Outer", "Window", "key_of"]
 
 _LEARNT: Final = (0, 2, 8, 16)
 _EXACT: Final = (16,)
@@ -35,6 +35,22 @@ class Outer(Protocol):
 
     def upcoming(self, column: int) -> Iterator[Value]:
         """Values of a column in the wanted rows after the current one, as far as known."""
+
+
+class Window:
+    """The next keys where the outer side is no cursor of ours: the statement hands them over.
+
+    Args:
+        keys: the key of the current row, then those of the next rows.
+    """
+
+    def __init__(self, keys: Sequence[Value]) -> None:
+        self.row: Row = tuple(keys[:1])
+        self._coming = keys[1:]
+
+    def upcoming(self, column: int) -> Iterator[Value]:  # noqa: ARG002  # There is one.
+        """The keys of the next rows."""
+        return iter(self._coming)
 
 
 @dataclass(frozen=True, slots=True)

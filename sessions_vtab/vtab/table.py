@@ -28,7 +28,7 @@ from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.best_index import give_answer, read_offer
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource
-from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead
+from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.unit_of_work import Participant
 
@@ -168,21 +168,27 @@ class SourceTable:
         return self._host.rows_that_pass(rows, name, plan, values)
 
     def look_ahead(
-        self, ahead: LookAhead, scan: Scan, cursor: ScanCursor, plan: FrontPlan | None
+        self, ahead: LookAhead, scan: Scan, cursor: ScanCursor, window: Window | None
     ) -> None:
         """Starts the reads that will be asked for soon."""
         others = [one for one in self._host.cursors if one is not cursor]
-        scans = ahead.asked(scan, others, self._exact_link(scan, plan))
+        scans = ahead.asked(scan, others, self._exact_link(scan, cursor.front, window))
         if scans:
             self.resource.prefetch(scans, self._context())
 
-    def _exact_link(self, scan: Scan, plan: FrontPlan | None) -> ExactLink | None:
+    def _exact_link(
+        self, scan: Scan, plan: FrontPlan | None, window: Window | None
+    ) -> ExactLink | None:
+        """Where the key of a read comes from, as far as the front door has said."""
+        if plan is None:
+            return None
+        if window is not None and plan.ahead is not None and plan.ahead.column in scan.path.keys:
+            return ExactLink(window, 0, plan.limited)
         statement = self._host.statements.current.number
-        for link in () if plan is None else plan.links:
+        for link in plan.links:
             outer = self._host.labels.get((statement, link.source))
             if link.column in scan.path.keys and isinstance(outer, ScanCursor):
-                limited = plan is not None and plan.limited
-                return ExactLink(outer, outer.position(link.source_column), limited)
+                return ExactLink(outer, outer.position(link.source_column), plan.limited)
         return None
 
     def read(self, scan: Scan) -> Iterator[Page]:
