@@ -260,7 +260,10 @@ def message_of(reply: Reply) -> str:
     if isinstance(reply.json, str):
         return reply.json
     found = (_at(reply.json, place) for place in _MESSAGES)
-    return next((text for text in found if isinstance(text, str) and text), "")
+    said = next((text for text in found if isinstance(text, str) and text), "")
+    # FastAPI's 422 says beside its message which part of the request it is about.
+    where = _at(reply.json, "detail.0.loc")
+    return f"{'.'.join(map(str, where))}: {said}" if said and isinstance(where, list) else said
 
 
 def _at(body: Any, place: str) -> Any:

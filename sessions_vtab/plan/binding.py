@@ -74,6 +74,7 @@ def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
 def _path_for(plan: Plan, terms: Sequence[Predicate]) -> AccessPath:
     """The plan's path, or another one if a key's value turned out to narrow nothing."""
     known = {term.field.column for term in terms if _equates(term)}
+    known.update(column for column, _ in plan.parameters)
     if known.issuperset(plan.path.keys):
         return plan.path
     for path in plan.fallbacks:

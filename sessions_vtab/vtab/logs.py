@@ -69,7 +69,7 @@ class Logs:
                 "source": source,
                 "table": write.table,
                 "action": write.action.value,
-                "key": write.key or _text(write.values.get("name")),
+                "key": write.key or _given_key(write.values),
                 "outcome": outcome.state.value,
                 "http_status": outcome.http_status,
                 "error": None if outcome.error is None else str(outcome.error),
@@ -109,5 +109,7 @@ class LogsBackend(Backend):
         return "this connection's memory"
 
 
-def _text(value: Value) -> str | None:
-    return value if isinstance(value, str) else None
+def _given_key(values: Mapping[str, Value]) -> str | None:
+    """What a new row says about itself: its name, or the id of its session."""
+    given = values.get("name") or values.get("session_name") or values.get("session_id")
+    return given if isinstance(given, str) else None

@@ -16,6 +16,7 @@ from sessions_vtab import connect
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.spec.predicate import Op
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import SHAPES, Probe, Shape, Suite
 
@@ -25,7 +26,8 @@ _EXACT = 2**53
 
 @pytest.fixture(scope="module", params=["lenient", "strict"])
 def emulator(request: pytest.FixtureRequest) -> Iterator[Any]:
-    with running(Settings(strict_filters=request.param == "strict")) as started:
+    settings = Settings(strict_filters=request.param == "strict")
+    with running(settings) as started:
         yield started
 
 
@@ -85,7 +87,7 @@ def _looking_into(control: Control) -> Callable[[Probe, bool], None]:
         filters = [str(entry["query"].get("filter", "")) for entry in log]
         narrowed = any(filters) or any("orderBy" in entry["query"] for entry in log)
         whole = any(entry["path"].endswith("/sessions") for entry in log)
-        if not was_sent:
+        if not was_sent and probe.op is not Op.IN:  # Which SQLite may ask for value by value.
             assert not any(probe.column in text for text in filters), probe
             assert whole, probe
         elif log and whole and probe.column not in {"project", "location", "reasoning_engine"}:

@@ -34,7 +34,12 @@ DETAIL = {"detail": [{"type": "missing", "loc": ["body", "name"], "msg": MESSAGE
         (405, {"detail": "Method Not Allowed"}, RefusedError, "has another method there"),
         (409, STATUS, ConflictError, "The name is taken"),
         (410, STATUS, NotFoundError, "undelete_session"),
-        (422, DETAIL, RefusedError, f"{MESSAGE[:-1]}. If the field has another name there"),
+        (
+            422,
+            DETAIL,
+            RefusedError,
+            f"body.name: {MESSAGE[:-1]}. If the field has another name there",
+        ),
         (418, "<h1>teapot</h1>", RefusedError, "418 I'm a Teapot: teapot"),
         (429, STATUS, ThrottledError, MESSAGE),
         (307, "", RefusedError, "Redirects are not followed"),

@@ -221,7 +221,7 @@ def test_a_taken_name_is_a_conflict_also_if_its_session_is_deleted(sql):
 def test_or_ignore_skips_a_taken_name(sql):
     sql.add("s")
     sql("INSERT OR IGNORE INTO sessions(session_id) VALUES ('s'), ('t')")
-    assert sql("SELECT answer_key, outcome FROM writes ORDER BY number") == [
+    assert sql("SELECT answer_key, outcome FROM writes ORDER BY answer_key") == [
         (None, "skipped"),
         ("namespaces/demo/sessions/t", "sent"),
     ]
