@@ -25,6 +25,7 @@ LAYERS = (
     ("backends", "vtab"),
     ("registry",),
     ("config",),
+    ("door",),
     ("cursor",),
     ("connection",),
     ("cli", "dbapi", "sqlalchemy", "snapshot", "testing"),
@@ -33,10 +34,10 @@ LAYERS = (
 ALONE = ("emulator",)
 # The package's front and its entry point only open doors.
 OPENERS = ("__init__", "__main__")
-ENGINE = ("sql", "plan", "fetch", "vtab", "cursor")
+ENGINE = ("sql", "plan", "fetch", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
-    "apsw": ("vtab", "backends/local", "connection", "cursor", "cli", "dbapi", "sqlalchemy",
+    "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",
              "snapshot", "testing"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),

@@ -102,12 +102,11 @@ def test_insert_answers_with_the_operation(db: sessions_vtab.Connection, emulato
     assert sent["query"] == {"sessionId": "s1"}
     assert sent["body"] == {
         "userId": "ann",
-            "sessionState": {"step": 1},
-            "displayName": "Tour",
-            "labels": {"env": "prod"},
-            "ttl": "172800s",
-        }
-    )
+        "sessionState": {"step": 1},
+        "displayName": "Tour",
+        "labels": {"env": "prod"},
+        "ttl": "172800s",
+    }
 
 
 def test_insert_that_awaits_answers_with_the_session(db: sessions_vtab.Connection) -> None:

@@ -15,7 +15,6 @@ __all__ = [
     "EVENT_PARTS",
     "FILES",
     "HTTP_REQUESTS",
-    "OPERATIONS",
     "PARTICIPANTS",
     "SCOPE_COLUMNS",
     "SESSIONS",
@@ -271,18 +270,6 @@ WRITES = Table(
     hidden=(Column("number", _INTEGER, "Order of the statement's text: the row's key."),),
     key="number",
     example="SELECT key, outcome, error FROM writes WHERE outcome <> 'sent'",
-)
-
-OPERATIONS = Table(
-    "operations",
-    (
-        Column("name", _TEXT, "Name of the operation."),
-        Column("done", _BOOLEAN, "1 once it has ended."),
-        Column("error", _JSON, "JSON object: why it failed."),
-        Column("metadata", _JSON, "JSON object about it."),
-        Column("response", _JSON, "JSON object: its result."),
-    ),
-    "One row is the long-running operation that one write was answered with.",
 )
 
 DRY_RUN = Table(

@@ -9,13 +9,19 @@ import apsw
 
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.tables import DRY_RUN
-from sessions_vtab.schema.tables import OPERATIONS as OPERATIONS_TABLE
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
-from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, RowsModule, captured_name, page_name
+from sessions_vtab.vtab.rows import (
+    OPERATIONS,
+    OPERATIONS_TABLE,
+    PREVIEW,
+    RowsModule,
+    captured_name,
+    page_name,
+)
 from sessions_vtab.vtab.table import MODULE, SourceModule
 
 __all__ = ["LOGS", "install", "sets_work"]

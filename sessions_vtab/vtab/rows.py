@@ -15,16 +15,28 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.schema.declare import declare_rows
-from sessions_vtab.schema.model import Table
+from sessions_vtab.schema.model import Column, ColumnType, Table
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 
-__all__ = ["OPERATIONS", "PREVIEW", "RowsModule", "captured_name", "page_name"]
+__all__ = ["OPERATIONS", "OPERATIONS_TABLE", "PREVIEW", "RowsModule", "captured_name", "page_name"]
 
 OPERATIONS: Final = "_operations"
 """Name of the table that holds the operations the last writes were answered with."""
 PREVIEW: Final = "_dry_run"
 """Name of the table that holds what a dry run would have sent."""
+
+OPERATIONS_TABLE: Final = Table(
+    "operations",
+    (
+        Column("name", ColumnType.TEXT, "Name of the operation."),
+        Column("done", ColumnType.BOOLEAN, "1 once it has ended."),
+        Column("error", ColumnType.JSON, "JSON object: why it failed."),
+        Column("metadata", ColumnType.JSON, "JSON object about it."),
+        Column("response", ColumnType.JSON, "JSON object: its result."),
+    ),
+    "One row is the long-running operation that one write was answered with.",
+)
 
 
 def captured_name(source: str, table: str) -> str:

@@ -140,6 +140,8 @@ class StatementTracker:
 
     def _began(self, event: dict[str, Any]) -> None:
         self._ended_idle, self._prepared = None, False
+        if self._outside.memory:
+            self._outside.forget()
         self._count += 1
         self.last = self._active[event["id"]] = Statement(
             self._count, event["sql"], event["readonly"], event["total_changes"]

@@ -90,7 +90,12 @@ def _looking_into(control: Control) -> Callable[[Probe, bool], None]:
         if not was_sent and probe.op is not Op.IN:  # Which SQLite may ask for value by value.
             assert not any(probe.column in text for text in filters), probe
             assert whole, probe
-        elif log and whole and probe.column not in {"project", "location", "reasoning_engine"}:
+        elif (
+            was_sent
+            and log
+            and whole
+            and probe.column not in {"project", "location", "reasoning_engine"}
+        ):
             assert narrowed, probe
 
     return look

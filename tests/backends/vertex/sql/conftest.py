@@ -69,14 +69,22 @@ class Database:
 
     def fill(self, sessions: int, events: int = 0, user: str = "ann") -> list[str]:
         """Sessions ``{user}-0`` and so on, each with events ``0`` and so on, without requests."""
+        made = [_session(f"{user}-{number}", user, number, events) for number in range(sessions)]
+        self._add(made)
+        return [one["id"] for one in made]
+
+    def people(self, users: list[str]) -> None:
+        """A session ``p-0`` and so on for each user, which is also its display name."""
+        made = [_session(f"p-{number}", user, number, 0) for number, user in enumerate(users)]
+        self._add([{**one, "displayName": one["user"]} for one in made])
+
+    def _add(self, sessions: list[dict[str, Any]]) -> None:
         self.connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Makes the engine.
         state = self.control.dump()["vertex"]
-        made = [_session(f"{user}-{number}", user, number, events) for number in range(sessions)]
-        state["engines"][0]["users"][user] = {}
-        state["engines"][0]["sessions"] += made
+        state["engines"][0]["users"] |= {one["user"]: {} for one in sessions}
+        state["engines"][0]["sessions"] += sessions
         self.control.load({"vertex": state})
         self.control.reset_log()
-        return [one["id"] for one in made]
 
 
 def _session(session_id: str, user: str, place: int, events: int) -> dict[str, Any]:
@@ -125,6 +133,15 @@ def big(seeded: Running) -> Iterator[Database]:
     database = Database(seeded)
     yield database
     database.connection.close()
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Database]:
+    """An emulator for the tests of one module."""
+    with running() as emulator:
+        database = Database(emulator)
+        yield database
+        database.connection.close()
 
 
 @pytest.fixture

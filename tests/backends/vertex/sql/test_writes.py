@@ -1,0 +1,362 @@
+"""Writes: what is sent when, what comes back, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import apsw
+import pytest
+
+from sessions_vtab.errors import QueuedWritesError, SessionsError, UnsupportedError
+
+ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
+POSTS = ("POST", "PATCH", "DELETE")
+
+
+def sent(db):
+    return [entry for entry in db.log if entry["method"] in POSTS]
+
+
+class TestATransaction:
+    def test_that_is_rolled_back_sends_nothing(self, db):
+        db.fill(2)
+
+        db.ask("BEGIN")
+        db.connection.execute("INSERT INTO sessions(session_id, user_id) VALUES ('new', 'x')")
+        db.connection.execute("INSERT INTO events(session_id, author) VALUES ('ann-0', 'user')")
+        db.connection.execute("DELETE FROM sessions WHERE session_id = 'ann-1'")
+        db.connection.execute("ROLLBACK")
+
+        assert sent(db) == []
+        assert sorted(db.stored()) == ["ann-0", "ann-1"]
+
+    def test_sends_what_a_savepoint_kept(self, db):
+        db.ask("BEGIN")
+        for name in ("a", "b", "c"):
+            if name == "b":
+                db.connection.execute("SAVEPOINT p")
+            insert = "INSERT INTO sessions(session_id, user_id) VALUES (?, 'x')"
+            db.connection.execute(insert, (name,))
+            if name == "b":
+                db.connection.execute("ROLLBACK TO p")
+        assert sent(db) == []
+        db.connection.execute("COMMIT")
+
+        assert sorted(db.stored()) == ["a", "c"]
+
+    def test_sends_side_by_side_and_in_order_within_a_session(self, db):
+        ids = db.fill(10)
+        db.control.delay(0.02)
+        rows = [(one, str(number)) for number in range(6) for one in ids]
+
+        with db.connection:
+            db.connection.executemany(
+                "INSERT INTO events(session_id, author, content) VALUES (?, 'user', ?)", rows
+            )
+            assert sent(db) == []
+
+        assert 4 < db.in_flight <= 16
+        assert db.total == 60
+        for one in ids:
+            own = [entry for entry in db.log if f"/{one}:" in entry["path"]]
+            texts = [entry["body"]["content"]["parts"][0]["text"] for entry in own]
+            assert texts == ["0", "1", "2", "3", "4", "5"]
+            assert all(a["ended"] <= b["started"] for a, b in zip(own, own[1:], strict=False))
+
+    def test_creates_a_session_before_its_events(self, db):
+        db.ask("BEGIN")
+        db.connection.execute("INSERT INTO sessions(session_id, user_id) VALUES ('new', 'x')")
+        db.connection.execute(
+            "INSERT INTO events(session_id, author, content) VALUES ('new', 'user', 'hi')"
+        )
+        db.connection.execute("COMMIT")
+
+        assert db.calls() == ["POST sessions", "POST new:appendEvent"]
+
+    def test_whose_statement_failed_halfway_sends_the_others(self, db):
+        db.ask("BEGIN")
+        db.connection.execute("INSERT INTO sessions(session_id, user_id) VALUES ('good', 'x')")
+        with pytest.raises(SessionsError):
+            db.connection.execute(
+                "INSERT INTO sessions(session_id, user_id, labels) VALUES ('bad-1', 'x', '{}'), ('bad-2', 'x', 'no JSON')"
+            )
+        db.connection.execute("COMMIT")
+
+        assert sorted(db.stored()) == ["good"]
+
+    @pytest.mark.parametrize("table", ["sessions", "events"])
+    def test_refuses_to_read_what_is_not_sent_yet(self, db, table):
+        db.fill(1)
+        key = "session_id, user_id" if table == "sessions" else "session_id, author"
+        db.ask("BEGIN")
+        db.connection.execute(f"INSERT INTO {table}({key}) VALUES ('ann-0', 'user')")
+
+        with pytest.raises(
+            QueuedWritesError, match=f"prod.{table} .*COMMIT first, or ask with RETURNING"
+        ):
+            db.connection.execute(f"SELECT * FROM {table}").fetchall()
+        db.connection.execute("ROLLBACK")
+
+    def test_of_executemany_is_one_unit(self, db):
+        db.control.delay(0.02)
+        rows = [(f"s-{number}",) for number in range(20)]
+
+        db.control.reset_log()
+        db.connection.executemany("INSERT INTO sessions(session_id, user_id) VALUES (?, 'x')", rows)
+
+        assert (db.total, len(db.stored())) == (20, 20)
+        assert db.in_flight > 4
+
+
+class TestReturning:
+    @pytest.fixture(params=[False, True], ids=["autocommit", "transaction"])
+    def within(self, request, db):
+        db.fill(2, 1)
+        if request.param:
+            db.connection.execute("BEGIN")
+        yield db
+        if db.connection.in_transaction:
+            db.connection.execute("COMMIT")
+
+    def test_of_an_insert_of_sessions_has_what_the_server_made(self, within):
+        sql = "INSERT INTO sessions(user_id, state) VALUES ('x', '{\"n\":1}'), ('y', NULL) RETURNING session_id, user_id, create_time, state, name"
+
+        rows = within.ask(sql)
+
+        stored = within.stored()
+        assert [row[1] for row in rows] == ["x", "y"]
+        assert all(row[0] in stored and row[2] and row[4].endswith(row[0]) for row in rows)
+        assert json.loads(rows[0][3]) == {"n": 1}
+
+    def test_of_an_update_has_what_the_server_says(self, within):
+        sql = "UPDATE sessions SET display_name = 'D' WHERE user_id = 'ann' RETURNING session_id, display_name AS d, update_time > create_time"
+
+        assert sorted(within.ask(sql)) == [("ann-0", "D", 1), ("ann-1", "D", 1)]
+
+    def test_of_a_delete_has_the_rows_as_they_were(self, within):
+        sql = "DELETE FROM sessions WHERE session_id = 'ann-1' RETURNING session_id, display_name"
+
+        assert within.ask(sql) == [("ann-1", "n1")]
+        assert sorted(within.stored()) == ["ann-0"]
+
+    def test_of_an_append_has_the_event_s_id(self, within):
+        sql = "INSERT INTO events(session_id, author, content) VALUES ('ann-0', 'user', 'hi'), ('ann-1', 'user', 'ho') RETURNING session_id, event_id, text"
+
+        rows = within.ask(sql)
+
+        found = {
+            one: [(e["id"], e["content"]["parts"][0]["text"]) for e in events[1:]]
+            for one, events in within.stored().items()
+        }
+        assert rows == [("ann-0", *found["ann-0"][0]), ("ann-1", *found["ann-1"][0])]
+
+    def test_of_an_aggregate_is_refused_before_anything_is_sent(self, within):
+        with pytest.raises(apsw.SQLError):
+            within.ask("DELETE FROM sessions RETURNING count(*)")
+        assert sent(within) == []
+
+
+class TestWithoutReturning:
+    def test_a_create_is_one_request(self, db):
+        db.ask("INSERT INTO sessions(user_id) VALUES ('x')")
+
+        assert db.calls() == ["POST sessions"]
+
+    def test_an_append_is_one_request(self, db):
+        db.fill(1)
+
+        db.ask("INSERT INTO events(session_id, author, content) VALUES ('ann-0', 'user', 'hi')")
+
+        assert db.calls() == ["POST ann-0:appendEvent"]
+        assert "rawEvent" not in db.log[0]["body"]
+
+    def test_an_update_sends_the_columns_that_change(self, db):
+        db.fill(1)
+
+        db.ask(
+            "UPDATE sessions SET display_name = 'D', user_id = user_id WHERE session_id = 'ann-0'"
+        )
+
+        (patch,) = sent(db)
+        assert (patch["query"], patch["body"]) == (
+            {"updateMask": "displayName"},
+            {"displayName": "D"},
+        )
+
+    def test_an_update_to_the_same_values_sends_nothing(self, db):
+        db.fill(1)
+
+        db.ask("UPDATE sessions SET display_name = display_name")
+
+        assert sent(db) == []
+        assert db.connection.changes() == 1
+
+    def test_a_delete_of_many_is_side_by_side(self, db):
+        db.fill(30)
+        db.control.delay(0.02)
+
+        db.ask("DELETE FROM sessions WHERE user_id = 'ann'")
+
+        assert (len(sent(db)), db.stored()) == (30, {})
+        assert 4 < db.in_flight <= 16
+
+
+DRY = {
+    "INSERT INTO sessions(session_id, user_id) VALUES ('new', 'x')": (
+        "POST",
+        f"{ENGINE}/sessions?sessionId=new",
+        {"userId": "x"},
+    ),
+    "INSERT INTO sessions(user_id, ttl) VALUES ('x', 172800) RETURNING session_id": (
+        "POST",
+        f"{ENGINE}/sessions",
+        {"userId": "x", "ttl": "172800s"},
+    ),
+    "UPDATE sessions SET display_name = 'D' WHERE session_id = 'ann-0'": (
+        "PATCH",
+        f"{ENGINE}/sessions/ann-0?updateMask=displayName",
+        {"displayName": "D"},
+    ),
+    "DELETE FROM sessions WHERE session_id = 'ann-0'": ("DELETE", f"{ENGINE}/sessions/ann-0", None),
+    "INSERT INTO events(session_id, author, content, timestamp, invocation_id) VALUES ('ann-0', 'user', 'hi', '2026-01-01', 'i')": (
+        "POST",
+        f"{ENGINE}/sessions/ann-0:appendEvent",
+        {
+            "author": "user",
+            "invocationId": "i",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "content": {"role": "user", "parts": [{"text": "hi"}]},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("sql", DRY)
+def test_a_dry_run_shows_the_very_request_and_sends_none(open_, sql):
+    dry, real = open_(dry_run=True), open_()
+    real.fill(1)
+
+    ((_, _, _, method, url, body),) = [row[:6] for row in dry.ask(sql)]
+    assert sent(dry) == []
+    real.ask(sql)
+
+    (request,) = sent(real)
+    shown_path, _, shown_query = url.partition("/v1beta1/")[2].partition("?")
+    assert (method, url.partition("/v1beta1/")[2], body and json.loads(body)) == DRY[sql]
+    assert request["method"] == method
+    assert request["path"] == f"/v1beta1/{shown_path}"
+    assert "&".join(f"{name}={value}" for name, value in request["query"].items()) == shown_query
+    assert request["body"] == (body and json.loads(body))
+
+
+def test_a_dry_run_refuses_what_the_real_one_would(open_):
+    dry = open_(dry_run=True)
+
+    with pytest.raises(SessionsError, match=r"beyond 2\^53"):
+        dry.ask("INSERT INTO sessions(user_id, state) VALUES ('x', '{\"n\": 9007199254740993}')")
+
+
+def test_a_preview_of_a_write_is_refused(db):
+    with pytest.raises(UnsupportedError, match="dry_run"):
+        db.connection.preview("DELETE FROM sessions")
+
+
+class TestStoppingAReading:
+    @pytest.fixture
+    def slow(self, db):
+        db.fill(500)
+        db.control.delay(0.3)
+        return db
+
+    def test_interrupt_ends_it_at_once(self, slow):
+        timer = threading.Timer(0.4, slow.connection.interrupt)
+        started = time.monotonic()
+        timer.start()
+
+        with pytest.raises((apsw.InterruptError, SessionsError)):
+            slow.ask("SELECT count(*) FROM sessions ORDER BY create_time")
+        elapsed = time.monotonic() - started
+        timer.join()
+
+        assert elapsed < 1.2
+        requests = slow.total
+        time.sleep(0.4)
+        assert slow.total <= requests + 1
+        assert slow.ask("SELECT 1") == [(1,)]
+
+    def test_a_keyboard_interrupt_comes_out_and_ends_the_requests(self, slow, monkeypatch):
+        calls = iter(range(100))
+
+        def interrupted(*_):
+            if next(calls) == 3:
+                raise KeyboardInterrupt
+            return False
+
+        monkeypatch.setattr("sessions_vtab.vtab.host.StatementContext.interrupted", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            slow.ask("SELECT count(*) FROM sessions")
+        monkeypatch.undo()
+
+        requests = slow.total
+        time.sleep(0.4)
+        assert slow.total <= requests + 1
+        slow.control.delay(0)
+        assert slow.ask("SELECT count(*) FROM sessions") == [(500,)]
+
+
+class TestStoppingACommit:
+    @pytest.fixture
+    def queued(self, db):
+        ids = db.fill(4)
+        db.control.delay(0.2)
+        db.connection.execute("BEGIN")
+        rows = [(one, str(number)) for one in ids for number in range(10)]
+        db.connection.executemany(
+            "INSERT INTO events(session_id, author, content) VALUES (?, 'user', ?)", rows
+        )
+        db.control.reset_log()
+        return db
+
+    def test_interrupt_keeps_back_what_was_not_sent_and_counts(self, queued):
+        timer = threading.Timer(0.5, queued.connection.interrupt)
+        timer.start()
+        started = time.monotonic()
+
+        with pytest.raises((SessionsError, apsw.InterruptError)) as caught:
+            queued.connection.execute("COMMIT")
+        timer.join()
+
+        assert time.monotonic() - started < 5
+        self._agrees_with_the_service(queued)
+        assert "of 40 writes did not succeed" in str(caught.value)
+
+    def test_a_keyboard_interrupt_keeps_back_what_was_not_sent(self, queued, monkeypatch):
+        calls = iter(range(1000))
+
+        def interrupted(*_):
+            if next(calls) == 8:
+                raise KeyboardInterrupt
+            return False
+
+        monkeypatch.setattr("sessions_vtab.vtab.host.StatementContext.interrupted", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            queued.connection.execute("COMMIT")
+        monkeypatch.undo()
+        time.sleep(0.3)
+
+        outcomes = [outcome for _, outcome in queued.writes()]
+        held = sum(map(len, queued.stored().values()))
+        assert len(outcomes) == 40
+        certain = sum(outcome.startswith("sent") for outcome in outcomes)
+        assert certain <= held <= certain + outcomes.count("unknown")
+        assert held < 40
+
+    def _agrees_with_the_service(self, db):
+        outcomes = [outcome for _, outcome in db.writes()]
+        held = sum(map(len, db.stored().values()))
+        assert len(outcomes) == 40
+        assert outcomes.count("not sent") > 0
+        assert sum(outcome.startswith("sent") for outcome in outcomes) == held
+        assert len(sent(db)) == held
