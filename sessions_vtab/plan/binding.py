@@ -161,7 +161,9 @@ def _member(term: Term, argument: Argument, table: Table) -> Predicate:
         if isinstance(argument, Collection) and not isinstance(argument, str | bytes)
         else ()
     )
-    fits = [_fit(term, Op.IN, value, table) for value in values if value is not None]
+    # A set comes in another order in each process; requests should not.
+    ordered = sorted((value for value in values if value is not None), key=str)
+    fits = [_fit(term, Op.IN, value, table) for value in ordered]
     known = tuple(fit for fit in fits if not isinstance(fit, Unfit))
     if len(known) < len(fits):
         return EVERYTHING

@@ -8,24 +8,10 @@ from __future__ import annotations
 from sessions_vtab.plan.offer import Relation
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.schema.model import ARGUMENTS, PUSH
-from sessions_vtab.spec.predicate import (
-    BINARY,
-    TIMESTAMP,
-    AllOf,
-    AnyOf,
-    Compare,
-    Field,
-    Member,
-    Not,
-    Nothing,
-    Null,
-    Op,
-    Predicate,
-    Slot,
-)
+from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Field, Op, words_of
 from sessions_vtab.spec.scan import Order
 
-__all__ = ["describe", "predicate_words"]
+__all__ = ["describe"]
 
 _CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
 
@@ -48,31 +34,11 @@ def describe(plan: Plan) -> str:
     return "; ".join(filter(None, clauses))
 
 
-def predicate_words(predicate: Predicate) -> str:
-    """A predicate as SQL-like text; slots are numbered from ?1."""
-    match predicate:
-        case Compare(field, op, operand, collation):
-            return f"{field} {op} {_operand(operand)}{_collate(field, collation)}"
-        case Member(field, operands, negated, collation):
-            values = ", ".join(map(_operand, operands))
-            return f"{field} {'NOT ' if negated else ''}IN ({values}){_collate(field, collation)}"
-        case Null(field, negated):
-            return f"{field} IS {'NOT ' if negated else ''}NULL"
-        case AllOf(terms):
-            return _joined(" AND ", terms, "everything")
-        case AnyOf(terms):
-            return _joined(" OR ", terms, "nothing")
-        case Not(term):
-            return f"NOT ({predicate_words(term)})"
-        case Nothing():
-            return "nothing"
-
-
 def _sent(plan: Plan) -> list[str]:
     words = [_term(term) for term in plan.terms]
     words += [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
     if plan.pushed is not None:
-        words.append(f"({predicate_words(plan.pushed.predicate)})")
+        words.append(f"({words_of(plan.pushed.predicate)})")
     return words
 
 
@@ -104,15 +70,3 @@ def _columns(plan: Plan) -> str:
     names = [name for name in plan.table.names if name in plan.columns]
     visible = [column.name for column in plan.table.visible]
     return "all" if names == visible else ", ".join(names)
-
-
-def _operand(operand: object) -> str:
-    return f"?{operand.index + 1}" if isinstance(operand, Slot) else repr(operand)
-
-
-def _joined(connective: str, terms: tuple[Predicate, ...], empty: str) -> str:
-    inner = [
-        f"({predicate_words(term)})" if isinstance(term, AllOf | AnyOf) else predicate_words(term)
-        for term in terms
-    ]
-    return connective.join(inner) or empty

@@ -1,7 +1,7 @@
 """Conditions on one table's rows as frozen values.
 
 The same classes serve twice. In a *plan* the operands are ``Slot`` objects: places for values that
-are not known yet. In a *request* they are SQLite values. ``bind`` leads from one to the other.
+are not known yet. In a *request* they are SQLite values.
 
 A condition says which rows may be left out: a backend may return more rows than match (SQLite
 checks again), never fewer.
@@ -9,7 +9,7 @@ checks again), never fewer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -31,9 +31,9 @@ __all__ = [
     "Predicate",
     "Slot",
     "Value",
-    "bind",
     "fields",
     "known",
+    "words_of",
 ]
 
 Value: TypeAlias = str | int | float | bytes | None
@@ -149,54 +149,6 @@ def known(*operands: Operand) -> tuple[Value, ...]:
     return tuple(operand for operand in operands if not isinstance(operand, Slot))
 
 
-def bind(predicate: Predicate, value_of: Callable[[Slot, Field], Sequence[Value]]) -> Predicate:
-    """The predicate with its slots filled in.
-
-    Args:
-        predicate: of a plan.
-        value_of: the values of a slot: one for a comparison, any number for a membership.
-
-    Returns:
-        The predicate of a request. Comparison with NULL and membership in nothing are ``NOTHING``.
-    """
-    match predicate:
-        case Compare(field, op, Slot() as slot, collation):
-            (value,) = value_of(slot, field)
-            return NOTHING if value is None else Compare(field, op, value, collation)
-        case Member(field, operands, negated, collation):
-            values = tuple(
-                value for operand in operands for value in _filled(operand, field, value_of)
-            )
-            return _membership(field, values, collation, negated=negated)
-        case AllOf(terms):
-            return AllOf(tuple(bind(term, value_of) for term in terms))
-        case AnyOf(terms):
-            return AnyOf(tuple(bind(term, value_of) for term in terms))
-        case Not(term):
-            return Not(bind(term, value_of))
-        case _:
-            return predicate
-
-
-def _filled(
-    operand: Operand, field: Field, value_of: Callable[[Slot, Field], Sequence[Value]]
-) -> Sequence[Value]:
-    return value_of(operand, field) if isinstance(operand, Slot) else (operand,)
-
-
-def _membership(
-    field: Field, values: tuple[Value, ...], collation: str, *, negated: bool
-) -> Predicate:
-    """IN forgets NULLs; NOT IN a set that holds one is never true.
-
-    https://sqlite.org/lang_expr.html#the_in_and_not_in_operators
-    """
-    if negated:
-        return NOTHING if None in values else Member(field, values, True, collation)
-    known = tuple(value for value in values if value is not None)
-    return Member(field, known, False, collation) if known else NOTHING
-
-
 def fields(predicate: Predicate) -> Iterator[Field]:
     """Every field that a predicate mentions, from left to right."""
     match predicate:
@@ -209,3 +161,37 @@ def fields(predicate: Predicate) -> Iterator[Field]:
             yield predicate.field
         case Nothing():
             return
+
+
+def words_of(predicate: Predicate) -> str:
+    """A predicate as SQL text, slots as ``?1``, ``?2``, ..; different predicates differ in it."""
+    match predicate:
+        case Compare(field, op, operand, collation):
+            return f"{field} {op.value} {_operand(operand)}{_collation(collation)}"
+        case Member(field, operands, negated, collation):
+            op = Op.NOT_IN if negated else Op.IN
+            listed = ", ".join(map(_operand, operands))
+            return f"{field} {op.value} ({listed}){_collation(collation)}"
+        case Null(field, negated):
+            return f"{field} {(Op.IS_NOT_NULL if negated else Op.IS_NULL).value}"
+        case AllOf(terms):
+            return " AND ".join(map(_bracketed, terms)) or "TRUE"
+        case AnyOf(terms):
+            return " OR ".join(map(_bracketed, terms)) or "FALSE"
+        case Not(term):
+            return f"NOT ({words_of(term)})"
+        case Nothing():
+            return "NOTHING"
+
+
+def _operand(operand: object) -> str:
+    return f"?{operand.index + 1}" if isinstance(operand, Slot) else repr(operand)
+
+
+def _collation(collation: str) -> str:
+    return "" if collation == BINARY else f" COLLATE {collation}"
+
+
+def _bracketed(term: Predicate) -> str:
+    words = words_of(term)
+    return f"({words})" if isinstance(term, AllOf | AnyOf) else words

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sessions_vtab.spec.predicate import (
-    BINARY,
     AllOf,
     AnyOf,
     Compare,
@@ -19,12 +18,12 @@ from sessions_vtab.spec.predicate import (
     Not,
     Nothing,
     Null,
-    Op,
     Predicate,
     Slot,
+    words_of,
 )
 
-__all__ = ["Ahead", "Link", "Plan", "slots", "true_on_nulls", "with_slots", "words_of"]
+__all__ = ["Ahead", "Link", "Plan", "slots", "true_on_nulls", "with_slots"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,40 +101,6 @@ class Plan:
         if self.limited and (self.links or self.label or self.ahead):
             parts.append("LIMIT")
         return "; ".join(parts)
-
-
-def words_of(predicate: Predicate) -> str:
-    """A predicate as SQL text, slots as ``?1``, ``?2``, ..; different predicates differ in it."""
-    match predicate:
-        case Compare(field, op, operand, collation):
-            return f"{field} {op.value} {_operand(operand)}{_collation(collation)}"
-        case Member(field, operands, negated, collation):
-            op = Op.NOT_IN if negated else Op.IN
-            listed = ", ".join(map(_operand, operands))
-            return f"{field} {op.value} ({listed}){_collation(collation)}"
-        case Null(field, negated):
-            return f"{field} {(Op.IS_NOT_NULL if negated else Op.IS_NULL).value}"
-        case AllOf(terms):
-            return " AND ".join(map(_bracketed, terms)) or "TRUE"
-        case AnyOf(terms):
-            return " OR ".join(map(_bracketed, terms)) or "FALSE"
-        case Not(term):
-            return f"NOT ({words_of(term)})"
-        case Nothing():
-            return "NOTHING"
-
-
-def _operand(operand: object) -> str:
-    return f"?{operand.index + 1}" if isinstance(operand, Slot) else repr(operand)
-
-
-def _collation(collation: str) -> str:
-    return "" if collation == BINARY else f" COLLATE {collation}"
-
-
-def _bracketed(term: Predicate) -> str:
-    words = words_of(term)
-    return f"({words})" if isinstance(term, AllOf | AnyOf) else words
 
 
 def slots(predicate: Predicate) -> Iterator[int]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from sessions_vtab.plan.pushdown import project
-from sessions_vtab.plan.words import predicate_words
 from sessions_vtab.spec.capability import EQUALITY
-from sessions_vtab.spec.predicate import AllOf, Compare, Member, Op, Predicate
+from sessions_vtab.spec.predicate import AllOf, Compare, Member, Op, Predicate, words_of
 from sessions_vtab.spec.scan import Scan
 
 __all__ = ["undeclared"]
@@ -15,7 +14,7 @@ def undeclared(scan: Scan) -> str | None:
     """The first condition or order of a scan that its path does not declare, in words."""
     for term in _terms(scan.where):
         if not _is_key(term, scan) and project(term, scan.path) != term:
-            return predicate_words(term)
+            return words_of(term)
     for order in scan.order:
         path = scan.path
         upwards = order.column in path.ascending and not order.descending

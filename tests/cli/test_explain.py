@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.cli.explain import Step, Target, parse_step, render, steps
-from sessions_vtab.spec.capability import AccessPath, Capability
+from sessions_vtab.cli.explain import Estimate, Step, parse_step, steps
 
 
 @pytest.mark.parametrize(
@@ -30,6 +29,10 @@ from sessions_vtab.spec.capability import AccessPath, Capability
             "SEARCH events VIRTUAL TABLE INDEX 0:fan-out; sent: labels->>'a; b' = ?; read: all",
             Step("events", "fan-out", {"sent": "labels->>'a; b' = ?", "read": "all"}),
         ),
+        (
+            "SCAN b VIRTUAL TABLE INDEX 0:list; read: all LEFT-JOIN",
+            Step("b", "list", {"read": "all"}),
+        ),
         ("USE TEMP B-TREE FOR ORDER BY", Step("USE TEMP B-TREE FOR ORDER BY", "", {})),
         ("SCAN notes", Step("SCAN notes", "", {})),
     ],
@@ -44,44 +47,37 @@ def test_steps_are_indented_as_sqlite_nests_them():
     assert [step.depth for step in steps(planned)] == [0, 1, 2, 0]
 
 
-ONE = AccessPath("get", keys=("session_id",), unique=True, call="GET {engine}/sessions/{id}")
-PAGES = AccessPath("list", page_cap=100, call="GET {engine}/sessions")
-EACH = AccessPath("list", keys=("session_id",), page_cap=100)
+@pytest.mark.parametrize(
+    ("estimate", "words"),
+    [
+        (Estimate(None), "1"),
+        (Estimate(None, reads=20), "20"),
+        (Estimate(None, each="row of prod.events e"), "1 for each row of prod.events e"),
+        (Estimate(100), "1 for each 100 rows"),
+        (Estimate(100, limited=True), "1 for each 100 rows, fewer with LIMIT"),
+        (Estimate(100, reads=3), "1 for each 100 rows of each of 3 lists"),
+        (Estimate(100, each="row of s"), "1 or more for each row of s"),
+        (
+            Estimate(100, lists="session"),
+            "1 for each 100 sessions, then 1 or more for each session",
+        ),
+    ],
+)
+def test_an_estimate_in_words(estimate, words):
+    assert str(estimate) == words
 
 
 @pytest.mark.parametrize(
-    ("path", "clauses", "costly", "requests"),
+    ("estimate", "rows", "listed", "requests"),
     [
-        (ONE, {}, True, "1 for each session_id"),
-        (PAGES, {}, True, "1 for each 100 rows"),
-        (PAGES, {"limit": ""}, True, "1 for each 100 rows, fewer with LIMIT"),
-        (EACH, {}, True, "1 for each 100 rows of each session_id"),
-        (AccessPath("list"), {}, True, "1"),
-        (None, {}, True, "1 or more"),
-        (PAGES, {}, False, "none"),
+        (Estimate(None), [1], 0, 1),
+        (Estimate(None, reads=3), [1, 0, 1], 0, 3),
+        (Estimate(100), [0], 0, 1),
+        (Estimate(100), [100], 0, 1),
+        (Estimate(100), [101], 0, 2),
+        (Estimate(100, each="row of s"), [0, 250, 3], 0, 5),
+        (Estimate(100, lists="session"), [2, 2, 2], 3, 4),
     ],
 )
-def test_the_requests_are_those_the_capability_declares(path, clauses, costly, requests):
-    target = Target("prod.sessions s", path, Capability((PAGES,), costly=costly))
-
-    *_, last = render(Step("s", "list", clauses), target)
-
-    assert last == f"  requests  {requests}"
-
-
-def test_a_step_says_what_is_sent_and_what_is_done_here():
-    step = Step("s", "list", {"sent": "user_id = ?", "order": "create_time"}, depth=1)
-
-    assert list(render(step, Target("prod.sessions s", PAGES, Capability((PAGES,))))) == [
-        "  prod.sessions s  list  GET {engine}/sessions",
-        "    sent      user_id = ?",
-        "    here      nothing",
-        "    order     create_time",
-        "    requests  1 for each 100 rows",
-    ]
-
-
-def test_of_a_table_that_is_not_known_the_requests_are_not_either():
-    assert list(render(Step("x", "list", {}), Target("x", None, None)))[-1] == (
-        "  requests  not known"
-    )
+def test_an_estimate_in_numbers(estimate, rows, listed, requests):
+    assert estimate.count(rows, listed) == requests

@@ -7,7 +7,6 @@ import pytest
 from sessions_vtab.plan.binding import bind
 from sessions_vtab.plan.offer import Relation
 from sessions_vtab.plan.plan import Plan, Pushed, Term
-from sessions_vtab.plan.words import predicate_words
 from sessions_vtab.schema.tables import SESSIONS
 from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.predicate import (
@@ -22,6 +21,7 @@ from sessions_vtab.spec.predicate import (
     Op,
     Predicate,
     Slot,
+    words_of,
 )
 
 PATH = AccessPath("list", offset=True)
@@ -31,7 +31,7 @@ NINE = "2026-01-01 09:00:00.000000"
 
 def _words(*terms: Term, arguments: tuple[Any, ...]) -> str | None:
     scan = bind(Plan(SESSIONS, PATH, terms=terms), arguments)
-    return None if scan is None else predicate_words(scan.where)
+    return None if scan is None else words_of(scan.where)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def _words(*terms: Term, arguments: tuple[Any, ...]) -> str | None:
     [
         (Term("user_id", Op.EQ), "ann", "user_id = 'ann'"),
         (Term("user_id", Op.EQ), None, None),
-        (Term("user_id", Op.EQ), 7, "everything"),
+        (Term("user_id", Op.EQ), 7, "TRUE"),
         (Term("user_id", Op.EQ, literal=True), 7, "user_id = '7'"),
         (Term("user_id", Op.NE), None, None),
         (Term("user_id", Op.IN), {"ann"}, "user_id IN ('ann')"),
@@ -47,7 +47,7 @@ def _words(*terms: Term, arguments: tuple[Any, ...]) -> str | None:
         (Term("user_id", Op.IN), {None}, None),
         (Term("user_id", Op.IN), set(), None),
         (Term("user_id", Op.IN), None, None),
-        (Term("user_id", Op.IN), {"ann", 7}, "everything"),
+        (Term("user_id", Op.IN), {"ann", 7}, "TRUE"),
         (Term("user_id", Relation.IS), "ann", "user_id = 'ann'"),
         (Term("user_id", Relation.IS), None, "user_id IS NULL"),
         (Term("user_id", Op.IS_NULL), None, "user_id IS NULL"),
@@ -55,8 +55,8 @@ def _words(*terms: Term, arguments: tuple[Any, ...]) -> str | None:
         (Term("create_time", Op.GT, TIMESTAMP), "2026-01-01T10:00:00+01:00",
          f"create_time > '{NINE}'"),
         (Term("create_time", Op.EQ), "2026-01-01T10:00:00+01:00", f"create_time = '{NINE}'"),
-        (Term("create_time", Op.GT), "2026-01-01", "everything"),
-        (Term("create_time", Op.GT, TIMESTAMP), "later", "everything"),
+        (Term("create_time", Op.GT), "2026-01-01", "TRUE"),
+        (Term("create_time", Op.GT, TIMESTAMP), "later", "TRUE"),
         (Term("create_time", Op.LIKE), "2026%", "create_time LIKE '2026%'"),
     ],
 )  # fmt: skip
@@ -70,21 +70,21 @@ def test_a_condition_gets_its_value_or_narrows_nothing_or_matches_nothing(
     ("predicate", "values", "words"),
     [
         (Compare(LABEL, Op.EQ, Slot(0)), '["prod"]', "(labels->>'env' = 'prod')"),
-        (Compare(LABEL, Op.EQ, Slot(0)), "[1]", "everything"),
+        (Compare(LABEL, Op.EQ, Slot(0)), "[1]", "TRUE"),
         (Compare(LABEL, Op.EQ, Slot(0)), "[null]", None),
         (Compare(USER, Op.NE, Slot(0)), '["ann"]', "(user_id <> 'ann')"),
         (Member(USER, (Slot(0), Slot(1)), negated=True), '["a", "b"]', "(user_id NOT IN ('a', 'b'))"),
         (Member(USER, (Slot(0), Slot(1)), negated=True), '["a", null]', None),
-        (Member(USER, (Slot(0), Slot(1)), negated=True), '["a", 1]', "everything"),
+        (Member(USER, (Slot(0), Slot(1)), negated=True), '["a", 1]', "TRUE"),
         (Member(USER, (Slot(0),)), "[null]", None),
         (AnyOf((Compare(USER, Op.EQ, Slot(0)), Compare(LABEL, Op.EQ, Slot(1)))), '["a", "b"]',
          "(user_id = 'a' OR labels->>'env' = 'b')"),
         (AnyOf((Compare(USER, Op.EQ, Slot(0)), Compare(LABEL, Op.EQ, Slot(1)))), '["a", 2]',
-         "everything"),
+         "TRUE"),
         (AllOf((Compare(USER, Op.EQ, Slot(0)), Compare(LABEL, Op.EQ, Slot(1)))), '["a", 2]',
          "(user_id = 'a')"),
         (Not(AllOf((Compare(USER, Op.EQ, Slot(0)), Compare(LABEL, Op.EQ, Slot(1))))), '["a", 2]',
-         "everything"),
+         "TRUE"),
         (Null(USER), "[]", "(user_id IS NULL)"),
     ],
 )  # fmt: skip
@@ -95,7 +95,7 @@ def test_what_the_front_door_found_gets_its_values_from_one_json_array(
 
     scan = bind(plan, (values,))
 
-    got = None if scan is None else predicate_words(scan.where)
+    got = None if scan is None else words_of(scan.where)
     assert (got or "").strip("()") == (words or "").strip("()")
 
 

@@ -17,9 +17,10 @@ import apsw
 from sessions_vtab.schema.declare import declare_table
 from sessions_vtab.schema.model import Column, ColumnType, Table
 from sessions_vtab.spec.capability import AccessPath, Capability
+from sessions_vtab.spec.predicate import words_of
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten
-from sessions_vtab.sql.plans import Plan, words_of
+from sessions_vtab.sql.plans import Plan
 
 _EQ, _ISNOT = apsw.SQLITE_INDEX_CONSTRAINT_EQ, apsw.SQLITE_INDEX_CONSTRAINT_ISNOT
 _TYPES = (

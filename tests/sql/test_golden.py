@@ -13,9 +13,9 @@ import pytest
 from sql_tables import TestCatalog
 
 from sessions_vtab.errors import SessionsError
+from sessions_vtab.spec.predicate import words_of
 from sessions_vtab.sql.front_door import Rewritten, rewrite
 from sessions_vtab.sql.occurrences import Occurrence
-from sessions_vtab.sql.plans import words_of
 
 
 def _pairs() -> list[tuple[str, str, list[str]]]:

@@ -12,7 +12,7 @@ from sessions_vtab.backends.vertex.filters import Text, bounds, join, timestamp_
 from sessions_vtab.backends.vertex.merging import merged_pages, order_text
 from sessions_vtab.backends.vertex.names import SessionRef, parse_event
 from sessions_vtab.backends.vertex.previews import lacks_key, place_of, previewed
-from sessions_vtab.backends.vertex.scope import Listing, Scope
+from sessions_vtab.backends.vertex.scope import Listing, Scope, chooses_pages
 from sessions_vtab.backends.vertex.sessions import Sessions
 from sessions_vtab.backends.vertex.settings import Settings
 from sessions_vtab.backends.vertex.tables import (
@@ -151,8 +151,7 @@ class _OfSessions(Resource):
     def _one(
         self, ref: SessionRef, scan: Scan, query: _Query, reader: Reader
     ) -> Generator[Page, None, None]:
-        free = not (query.order or scan.parameters or scan.limit)
-        if free and "next_page_token" not in scan.columns:
+        if not (query.order or chooses_pages(scan) or scan.limit):
             yield from self._both_ends(ref, scan, query, reader)
             return
         call = self._first(ref, query)

@@ -8,11 +8,12 @@ from itertools import product
 
 from sessions_vtab.backends.vertex.names import Engine, SessionRef, is_session_id, parse_session
 from sessions_vtab.backends.vertex.settings import Settings
-from sessions_vtab.backends.vertex.tables import PAGE_CAP, SCOPE
+from sessions_vtab.backends.vertex.tables import LISTING, PAGE_CAP, SCOPE
 from sessions_vtab.errors import InvalidValueError, MissingParameterError
 from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Scan
 
-__all__ = ["Listing", "Scope"]
+__all__ = ["Listing", "Scope", "chooses_pages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,11 @@ class Listing:
     def full_size(self) -> int:
         """Rows of the pages behind it."""
         return self.size or PAGE_CAP
+
+
+def chooses_pages(scan: Scan) -> bool:
+    """Whether the statement has its own idea of the list: parameters of it, or page tokens."""
+    return "next_page_token" in scan.columns or not scan.parameters.keys().isdisjoint(LISTING)
 
 
 class Scope:

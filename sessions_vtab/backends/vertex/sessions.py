@@ -20,7 +20,7 @@ from sessions_vtab.backends.vertex.filters import (
 from sessions_vtab.backends.vertex.merging import TIME_FIELDS, merged_pages, order_text
 from sessions_vtab.backends.vertex.names import Engine, SessionRef
 from sessions_vtab.backends.vertex.previews import lacks_key, place_of, previewed
-from sessions_vtab.backends.vertex.scope import Listing, Scope
+from sessions_vtab.backends.vertex.scope import Listing, Scope, chooses_pages
 from sessions_vtab.backends.vertex.settings import Settings
 from sessions_vtab.backends.vertex.tables import (
     PAGE_CAP,
@@ -241,7 +241,7 @@ class Sessions(Resource):
             else _disjoint(_without_scope(terms), allowed)
         )
         texts = [with_users(listing.filter, text, allowed) for text in texts]
-        free = not (order or scan.parameters or scan.limit or "next_page_token" in scan.columns)
+        free = not (order or chooses_pages(scan) or scan.limit)
         ends = free and len(engines) == len(set(texts)) == 1
         sent_order = order_text(order) or listing.order or (_ANY_END if ends else "")
         size = listing.first_size(scan.limit)

@@ -26,6 +26,7 @@ from sessions_vtab.spec.predicate import Op
 
 __all__ = [
     "EVENTS_TABLE",
+    "LISTING",
     "PAGE_CAP",
     "PARTS_TABLE",
     "SCOPE",
@@ -43,16 +44,17 @@ SCOPE = ("project", "location", "reasoning_engine")
 _EVENTS_OF_A_SESSION = 20
 """An estimate: sessions are read before their events, not looked up one by one after them."""
 
-_LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
+LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
+"""Parameters of a list that a statement may give."""
 
 SESSIONS_TABLE = SESSIONS.extended(
-    *session_columns(*SCOPE), hidden=session_columns("ttl", *_LISTING, "update_mask")
+    *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
 )
 EVENTS_TABLE = EVENTS.extended(
     *event_columns(
         "invocation_id", "actions", "error_code", "error_message", "event_metadata", "raw_event"
     ),
-    hidden=event_columns(*SCOPE, *_LISTING),
+    hidden=event_columns(*SCOPE, *LISTING),
 )
 PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
 

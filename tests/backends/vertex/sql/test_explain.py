@@ -1,0 +1,148 @@
+"""What explain says before, compared with what the emulator was asked afterwards."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from sessions_vtab.cli.explain import examine, explain
+
+SESSIONS, EVENTS = 250, 2
+
+
+@pytest.fixture(scope="module")
+def db(started):
+    started.fill(SESSIONS, EVENTS)
+    started.fill(30, 3, user="bob")
+    return started
+
+
+# A statement; for each table in the plan's order the rows of each of its reads, and of the list
+# before them where there is one.
+ESTIMATED = {
+    "SELECT * FROM sessions": [([280], 0)],
+    "SELECT count(*) FROM sessions": [([280], 0)],
+    "SELECT * FROM sessions WHERE user_id = 'ann'": [([250], 0)],
+    "SELECT * FROM sessions WHERE user_id = 'nobody'": [([0], 0)],
+    "SELECT * FROM sessions WHERE user_id = 'bob' OR display_name = 'none'": [([30], 0)],
+    "SELECT * FROM sessions WHERE session_id = 'ann-7'": [([1], 0)],
+    "SELECT * FROM sessions WHERE session_id IN ('ann-1', 'ann-2', 'nobody')": [([1, 1, 0], 0)],
+    "SELECT * FROM sessions ORDER BY create_time DESC LIMIT 10": [([10], 0)],
+    "SELECT * FROM sessions LIMIT 0": [],
+    "SELECT * FROM sessions WHERE user_id = NULL": [],
+    "SELECT * FROM events WHERE session_id = 'ann-3'": [([2], 0)],
+    "SELECT * FROM events WHERE session_id = 'ann-3' ORDER BY timestamp DESC LIMIT 1": [([1], 0)],
+    "SELECT * FROM events WHERE session_id IN ('ann-3', 'ann-4')": [([2, 2], 0)],
+    "SELECT * FROM events": [([2] * 250 + [3] * 30, 280)],
+    "SELECT count(*) FROM sessions s JOIN events e USING (session_id) WHERE s.user_id = 'bob'": [
+        ([30], 0),
+        ([3] * 30, 0),
+    ],
+    "SELECT count(*) FROM events WHERE session_id IN (SELECT session_id FROM sessions WHERE user_id = 'bob')": [
+        ([3] * 30, 0),
+        ([30], 0),
+    ],
+    "SELECT count(*) FROM sessions a, sessions b WHERE a.user_id = 'bob' AND b.display_name = a.display_name": [
+        ([30], 0),
+        ([56] * 5, 0),
+    ],
+    "SELECT 1 FROM sessions WHERE user_id = 'ann' UNION ALL SELECT 1 FROM sessions WHERE user_id = 'bob'": [
+        ([250], 0),
+        ([30], 0),
+    ],
+}
+
+
+@pytest.mark.parametrize("sql", ESTIMATED)
+def test_the_estimate_is_the_count(db, sql):
+    db.control.reset_log()
+    estimates = [one.estimate for one in examine(db.connection, sql) if one.estimate]
+    assert db.total == 0
+
+    db.ask(sql)
+
+    expected = ESTIMATED[sql]
+    if not expected:
+        assert db.total == 0
+        return
+    counts = [
+        estimate.count(rows, listed)
+        for estimate, (rows, listed) in zip(estimates, expected, strict=True)
+    ]
+    assert db.total == sum(counts)
+
+
+@pytest.mark.parametrize("sql", [sql for sql, reads in ESTIMATED.items() if reads])
+def test_the_first_request_is_the_one_that_is_sent_first(db, sql):
+    shown = [request for _, request in db.connection.preview(sql)]
+
+    db.ask(sql)
+
+    first, parts = db.log[0], urlsplit(shown[0].url)
+    assert first["method"] == shown[0].method
+    assert first["raw_path"] in {urlsplit(one.url).path for one in shown}
+    assert first["query"] == dict(parse_qsl(parts.query))
+
+
+EXPLAINED = {
+    "SELECT s.user_id, count(*) FROM sessions s JOIN events e USING (session_id)"
+    " WHERE s.labels->>'env' = 'prod' AND e.author = 'user' GROUP BY 1": [
+        'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time',
+        "  sent      (labels->>'env' = ?1)",
+        "  here      nothing",
+        "  requests  1 for each 100 rows",
+        "prod.events e  GET ../sessions/{session}/events?pageSize=100, 16 at a time",
+        "  sent      session_id = ?",
+        "  here      author = (no such filter in the API)",
+        "  requests  1 or more for each row of prod.sessions s",
+        (
+            "requests  1 for each 100 rows; then 1 or more for each row of prod.sessions s;"
+            " at most 10000 (max_requests)"
+        ),
+    ],
+    "SELECT text FROM events LIMIT 3": [
+        (
+            "prod.events  GET ../reasoningEngines/42/sessions?pageSize=100&orderBy=create_time desc,"
+            " then GET ../sessions/{session}/events?pageSize=3, 16 at a time"
+        ),
+        "  requests  1 for each 100 sessions, then 1 or more for each session, fewer with LIMIT",
+    ],
+    "SELECT user_id FROM sessions WHERE session_id IN ('a', 'b', 'c')": [
+        "prod.sessions  GET ../42/sessions/a and 2 more, 16 at a time",
+        "  requests  3",
+    ],
+    "SELECT * FROM sessions WHERE update_time LIKE '%6'": [
+        "  here      update_time LIKE (the API takes <, <=, >, >=)",
+    ],
+    "DELETE FROM sessions WHERE user_id = 'ann'": [
+        "prod.sessions  GET {engine}/sessions",
+        "  sent      user_id = literal",
+    ],
+}
+
+
+@pytest.mark.parametrize("sql", EXPLAINED)
+def test_it_says_what_is_sent_what_is_here_and_the_requests(db, sql):
+    db.control.reset_log()
+
+    lines = list(explain(db.connection, sql))
+
+    assert [line for line in EXPLAINED[sql] if line not in lines] == []
+    assert db.total == 0
+
+
+def test_the_budget_of_the_connection_is_named(db):
+    db.connection.budget.max_requests = 77
+    try:
+        assert list(explain(db.connection, "SELECT * FROM sessions"))[-1].endswith(
+            "at most 77 (max_requests)"
+        )
+    finally:
+        db.connection.budget.max_requests = None
+
+
+def test_the_plan_of_sqlite_keeps_the_words(db):
+    ((*_, detail),) = db.ask("EXPLAIN QUERY PLAN SELECT user_id FROM sessions WHERE user_id = 'a'")
+
+    assert detail.endswith("list; sent: user_id = literal; read: name, user_id")
