@@ -25,7 +25,7 @@ from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.statements import Statement, StatementTracker
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
 
-__all__ = ["Budget", "Host", "OpenSource", "StatementContext"]
+__all__ = ["Budget", "Host", "OpenSource", "RecentTexts", "StatementContext"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,24 @@ class Budget:
 
     max_writes: int | None = None
     max_requests: int | None = None
+
+
+class RecentTexts:
+    """The statements that were marked last; each is marked again whenever it is executed."""
+
+    def __init__(self, most: int = 1_000) -> None:
+        self._texts: dict[str, None] = {}
+        self._most = most
+
+    def add(self, text: str) -> None:
+        """Marks a statement, forgetting the oldest when there are too many."""
+        self._texts.pop(text, None)
+        self._texts[text] = None
+        if len(self._texts) > self._most:
+            del self._texts[next(iter(self._texts))]
+
+    def __contains__(self, text: object) -> bool:
+        return text in self._texts
 
 
 class Host:
@@ -94,8 +112,8 @@ class Host:
         self.cursors: list[Outer] = []
         self.installing = False
         self.requests = 0
-        self.returning: set[str] = set()
-        self.accepted: set[str] = set()
+        self.returning = RecentTexts()
+        self.accepted = RecentTexts()
         self._captured: dict[int, Row] = {}
         self._captured_of = -1
         self._answers: dict[int, str] = {}

@@ -22,6 +22,7 @@ from sessions_vtab.spec.backend import Arguments, Context
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.testing.memory import MemoryBackend
+from sessions_vtab.vtab.host import RecentTexts
 
 
 class Calls:
@@ -195,3 +196,12 @@ def test_no_parameter_shares_a_name_with_a_result(function: Any) -> None:
 
     assert len(names) == len(set(names))
     assert set(function.required) <= {column.name for column in function.parameters}
+
+
+def test_only_the_texts_that_were_marked_last_are_remembered() -> None:
+    texts = RecentTexts(most=2)
+
+    for text in ("a", "b", "a", "c"):
+        texts.add(text)
+
+    assert [text in texts for text in ("a", "b", "c")] == [True, False, True]
