@@ -81,11 +81,12 @@ class Reference:
 def topics(reference: Reference) -> list[str]:
     """Everything help can be asked about."""
     own = (name for s in reference.sources for name in s.backend.resources)
-    return list(dict.fromkeys((*_TABLES, *own, *FUNCTIONS, *TOPICS)))
+    names = (source.name for source in reference.sources)
+    return list(dict.fromkeys((*_TABLES, *own, *FUNCTIONS, *TOPICS, *names)))
 
 
 def page(topic: str, reference: Reference) -> Page:
-    """The page of a table, function or topic, in any case of letters, with or without prefix.
+    """The page of a table, function, topic or source, in any case, with or without prefix.
 
     Raises:
         UnknownNameError: there is none; the message suggests a near one.
@@ -98,10 +99,21 @@ def page(topic: str, reference: Reference) -> Page:
         return TOPICS[wanted]
     if wanted in known:
         return _table_page(*known[wanted], reference)
+    for source in reference.sources:
+        if source.name.lower() == wanted:
+            return _source_page(source)
     meant = did_you_mean(wanted, topics(reference))
     raise UnknownNameError(
         f"There is no help on {topic!r:.60}.{meant} All topics: {reference.command}"
     )
+
+
+def _source_page(source: SourceHelp) -> Page:
+    backend = source.backend
+    shown = (("backend", backend.name), ("tables", ", ".join(backend.resources)))
+    functions = ("functions", ", ".join(backend.routines) or "none")
+    about = (Prose(backend.about),) if backend.about else ()
+    return Page(source.name, (*about, Grid(("what", "which"), (*shown, functions))))
 
 
 def index(reference: Reference) -> Page:

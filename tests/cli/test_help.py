@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
+from sessions_vtab import connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference, SourceHelp
@@ -165,3 +166,13 @@ def test_signs_that_markdown_would_read_are_escaped():
     page = pages.Page("p", (pages.Grid(("a", "b"), (("x", "1|2 *_<"),)),))
 
     assert "| `x` | 1\\|2 \\*\\_\\< |" in pages.markdown(page)
+
+
+def test_a_source_says_what_is_documented_and_what_is_assumed_about_its_service() -> None:
+    with connect("el=eleanor://ns?base_url=http://127.0.0.1:1") as connection:
+        backend = connection.sources["el"].backend
+        shown = reference.page("el", Reference((SourceHelp("el", backend),)))
+    connection.close()
+
+    assert pages.Prose(backend.about) in shown.blocks
+    assert "assumed" in backend.about
