@@ -13,7 +13,10 @@ from sessions_vtab.spec.predicate import EVERYTHING, AllOf, Compare, Field, Memb
 __all__ = ["Counted", "Order", "Page", "Row", "Scan"]
 
 Row: TypeAlias = tuple[Value, ...]
-"""SQLite values in the order of ``Table.columns``; None for columns that were not asked for."""
+"""SQLite values in the order of ``Table.columns``; None for columns that were not asked for.
+
+Where a scan has no parameters a row may end behind the last column that was asked for.
+"""
 
 Page: TypeAlias = Iterable[Row]
 """Rows that arrived together. A list where they came over the network."""

@@ -69,11 +69,15 @@ def test_every_row_is_read_as_it_lies_in_the_service(suite: Suite, control: Cont
         )
 
 
-def test_the_log_has_what_is_declared_and_nothing_else(
-    suite: Suite, control: Control, emulator: Any
-) -> None:
+def test_the_log_has_what_is_declared_and_nothing_else(suite: Suite, control: Control) -> None:
+    everything = control.dump()
+    few = control.dump()
+    _engine(few)["sessions"] = _engine(few)["sessions"][:2]  # Each costs a request a probe.
+    control.load(few)
+
     made = suite.check_operators(_looking_into(control))
 
+    control.load(everything)
     assert made > 200
 
 

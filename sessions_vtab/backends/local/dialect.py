@@ -46,7 +46,7 @@ class Select:
 
     def __init__(self, relation: Relation) -> None:
         self._relation = relation
-        self._lists: dict[frozenset[str], str] = {}
+        self._lists: dict[tuple[frozenset[str], bool], str] = {}
 
     def statement(self, scan: Scan, now: Callable[[], str]) -> tuple[str, list[Any]]:
         """The SQL of a scan and its bindings.
@@ -62,7 +62,8 @@ class Select:
         alive = self._alive(scan)
         if alive:
             terms.append(alive)
-        text = f"{self._columns(scan.columns)} FROM {self._relation.source}"
+        columns = self._columns(scan.columns, whole=bool(scan.parameters))
+        text = f"{columns} FROM {self._relation.source}"
         if terms:
             text += " WHERE " + " AND ".join(terms)
         text += self._order(scan.order)
@@ -76,7 +77,7 @@ class Select:
         """The SELECT of whole rows, dead or alive, by one column: bind the instant and a value."""
         names = frozenset(self._relation.table.names)
         expression = self._relation.expression(column)
-        return f"{self._columns(names)} FROM {self._relation.source} WHERE {expression} = ?2"
+        return f"{self._columns(names, whole=True)} FROM {self._relation.source} WHERE {expression} = ?2"
 
     def _alive(self, scan: Scan) -> str:
         """The default filter; any constraint on ``deleted`` lifts that part of it."""
@@ -88,14 +89,18 @@ class Select:
             return relation.alive_or_deleted
         return relation.alive
 
-    def _columns(self, wanted: frozenset[str]) -> str:
-        text = self._lists.get(wanted)
+    def _columns(self, wanted: frozenset[str], *, whole: bool) -> str:
+        """The select list. Rows end behind the last wanted column unless they have to be whole."""
+        text = self._lists.get((wanted, whole))
         if text is None:
-            text = self._lists[wanted] = "SELECT " + ", ".join(
+            names = self._relation.table.positions
+            last = max((names[name] for name in wanted), default=0)
+            columns = self._relation.table.columns[: None if whole else last + 1]
+            text = self._lists[wanted, whole] = "SELECT " + ", ".join(
                 self._relation.expression(column.name)
                 if column.name in wanted and not column.parameter
                 else "NULL"
-                for column in self._relation.table.columns
+                for column in columns
             )
         return text
 

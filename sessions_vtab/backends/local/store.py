@@ -29,7 +29,7 @@ _STEPS: Final = 50_000
 _SWEEP: Final = "DELETE FROM sessions WHERE expire_time <= ?"
 _CACHE_KIB: Final = 32_768
 _FIRST_PAGE: Final = 8
-_LAST_PAGE: Final = 1_024
+_LAST_PAGE: Final = 128
 
 
 class Store:

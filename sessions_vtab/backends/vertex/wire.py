@@ -36,7 +36,9 @@ __all__ = [
 
 encode = make_encoder()
 
-_MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
+_USUAL_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
+_MICROSECONDS = re.compile(_USUAL_TIME, re.ASCII).fullmatch
+_ONLY_MICROSECONDS = re.compile(rf"(?:{_USUAL_TIME}\n)*{_USUAL_TIME}", re.ASCII).fullmatch
 
 # RFC 3339 in UTC as the service writes it (contract: 0, 3, 6 or 9 digits).
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{3}|\d{6}|\d{9}))?Z", re.ASCII)
@@ -275,7 +277,24 @@ def _time(field: str) -> Getter:
             raise frame.wrong(field, "an RFC 3339 time")
         return text
 
-    return lambda batch: [value_of(item.get(field), batch.frame) for item in batch.items]
+    def column(batch: Batch) -> Sequence[Value]:
+        values = [item.get(field) for item in batch.items]
+        texts = _all_microseconds(values)
+        return texts or [value_of(value, batch.frame) for value in values]
+
+    return column
+
+
+def _all_microseconds(values: Sequence[Any]) -> list[str] | None:
+    """Canonical texts where all are in the service's usual form, told by one look at the page."""
+    try:
+        joined = "\n".join(values)
+    except TypeError:
+        return None
+    if not _ONLY_MICROSECONDS(joined):
+        return None
+    texts = joined.replace("T", " ").replace("Z", "").split("\n")
+    return texts if len(texts) == len(values) else None  # A value may have held a line break.
 
 
 def _object(field: str) -> Getter:

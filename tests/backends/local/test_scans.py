@@ -273,7 +273,7 @@ def test_columns_that_nobody_looks_at_are_null(stores):
     (row, *_) = next(iter(store.pages("sessions", columns=("user_id", "session_id"))))
     shown = [
         name
-        for name, value in zip(store.table("sessions").names, row, strict=True)
+        for name, value in zip(store.table("sessions").names, row, strict=False)
         if value is not None
     ]
     assert set(shown) <= {"user_id", "session_id"}

@@ -37,6 +37,14 @@ class TestOneResource:
         assert big.ask("SELECT * FROM sessions WHERE session_id = 'nobody'") == []
         assert big.total == 1
 
+    def test_whose_id_is_bound_as_a_number_is_found(self, big):
+        """By the list, since a number equals many texts: 7 is 07 where a column is a number."""
+        number = 3347007484198323797
+
+        rows = big.ask("SELECT session_id FROM sessions WHERE session_id = ?", (number,))
+
+        assert rows == [(str(number),)]
+
     def test_is_asked_for_once_in_a_statement(self, big, ids):
         sql = "SELECT a.user_id, b.user_id FROM sessions a, sessions b WHERE a.session_id = ?1 AND b.session_id = ?1"
 

@@ -1,0 +1,61 @@
+"""1 200 sessions of 30 users with 20 000 events: pages, caps and fan-outs against the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sessions_vtab import connect
+from sessions_vtab.emulator.serve import running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.testing.conformance import Suite
+from sessions_vtab.testing.oracle import Comparison
+
+QUERIES = [
+    "SELECT {s.*} FROM {sessions} s",
+    "SELECT count(*), count(DISTINCT user_id), min(create_time), max(update_time) FROM {sessions}",
+    "SELECT name FROM {sessions} WHERE user_id IN ('ann', 'bob', 'émile')",
+    "SELECT name FROM {sessions} WHERE user_id NOT IN ('ann', 'bob')",
+    "SELECT name FROM {sessions} WHERE labels->>'env' = 'prod' OR labels->>'team' = 'größe'",
+    "SELECT name FROM {sessions} WHERE NOT (labels->>'env' = 'prod' AND user_id = 'ann')",
+    "SELECT name FROM {sessions} WHERE labels->>'team' IS NULL AND user_id <> 'ann'",
+    "SELECT user_id, count(*) FROM {sessions} GROUP BY user_id HAVING count(*) > 40",
+    "SELECT name FROM {sessions} WHERE create_time > (SELECT max(create_time) FROM {sessions} WHERE user_id = 'ann')",
+    "SELECT name FROM {sessions} WHERE create_time BETWEEN (SELECT min(create_time) FROM {sessions} WHERE user_id = 'bob') AND (SELECT max(create_time) FROM {sessions} WHERE user_id = 'bob')",
+    "SELECT s.user_id, count(e.name) FROM {sessions} s LEFT JOIN {events} e ON e.session_id = s.session_id WHERE s.user_id LIKE 'ann%' GROUP BY 1",
+    "SELECT author, count(*), count(text) FROM {events} GROUP BY author",
+    "SELECT name FROM {events} WHERE session_id = '3347007484198323797' AND author = 'user'",
+    "SELECT name, text FROM {events} WHERE session_id IN (SELECT session_id FROM {sessions} WHERE labels->>'env' = 'test' AND user_id = 'chen')",
+    "SELECT s.name FROM {sessions} s WHERE s.user_id = 'dana' AND NOT EXISTS (SELECT 1 FROM {events} e WHERE e.session_name = s.name AND e.error_code IS NOT NULL)",
+]
+
+ORDERED = [
+    "SELECT name, create_time FROM {sessions} ORDER BY create_time DESC, name LIMIT 250",
+    "SELECT name FROM {sessions} WHERE labels->>'env' = 'dev' ORDER BY create_time, name LIMIT 20 OFFSET 120",
+    "SELECT name, timestamp FROM {events} WHERE session_id = '3347007484198323797' ORDER BY timestamp DESC, name LIMIT 150",
+    "SELECT e.name FROM {sessions} s JOIN {events} e USING (session_id) WHERE s.user_id = 'hana' ORDER BY e.timestamp, e.name LIMIT 30",
+]
+
+
+@pytest.fixture(scope="module", params=["lenient", "strict"])
+def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
+    settings = Settings(seed=7, strict_filters=request.param == "strict")
+    with running(settings) as emulator:
+        url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}"
+        with connect(url) as connection:
+            suite = Suite(connection, "prod")
+            yield suite
+            suite.close()
+        connection.close()
+
+
+def test_the_answers_are_the_oracle_s(suite: Suite) -> None:
+    """One test, since the rows are read once for each process that runs any."""
+    counts: Any = "SELECT (SELECT count(*) FROM sessions), (SELECT count(DISTINCT user_id) FROM sessions), (SELECT count(*) FROM events), (SELECT count(DISTINCT name) FROM events)"
+    assert suite.oracle.ask(counts) == [(1200, 30, 20_000, 20_000)]
+    for sql in QUERIES:
+        suite.compare(sql, (), Comparison.MULTISET)
+    for sql in ORDERED:
+        suite.compare(sql, (), Comparison.SEQUENCE)

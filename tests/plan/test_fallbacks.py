@@ -1,0 +1,91 @@
+"""Values that cannot be a key, times that cannot be, and how many rows a key gives."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.plan.binding import bind
+from sessions_vtab.plan.offer import Constraint, Offer
+from sessions_vtab.plan.plan import Plan, Term
+from sessions_vtab.plan.planner import plan_scan
+from sessions_vtab.schema.tables import SESSIONS
+from sessions_vtab.spec.capability import EQUALITY, RANGE, AccessPath, Capability, Filter
+from sessions_vtab.spec.predicate import TIMESTAMP, Op, words_of
+from sessions_vtab.spec.scan import Order
+
+GET = AccessPath("get", ("session_id",), unique=True, cost=50)
+LIST = AccessPath(
+    "list",
+    filters=(Filter("user_id", EQUALITY), Filter("create_time", RANGE)),
+    orders=("create_time",),
+    page_cap=100,
+    cost=100,
+)
+TERMS = (Term("session_id", Op.EQ), Term("user_id", Op.EQ), Term("display_name", Op.EQ))
+
+
+def test_a_text_is_looked_up_by_its_key():
+    scan = bind(Plan(SESSIONS, GET, TERMS[:1], fallbacks=(LIST,)), ("7",))
+
+    assert (scan.path, words_of(scan.where)) == (GET, "session_id = '7'")
+
+
+def test_a_number_equals_many_texts_so_another_path_is_read_with_what_it_takes():
+    scan = bind(Plan(SESSIONS, GET, TERMS, fallbacks=(LIST,)), (7, "ann", "x"))
+
+    assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
+
+
+def test_the_other_path_has_to_keep_the_order():
+    plan = Plan(SESSIONS, GET, TERMS[:1], order=(Order("user_id"),), fallbacks=(LIST,))
+
+    with pytest.raises(InvalidValueError, match=r"session_id is text .*CAST"):
+        bind(plan, (7,))
+
+
+def test_without_another_path_a_key_that_is_none_is_an_error():
+    with pytest.raises(InvalidValueError, match=r"sessions\.session_id is text"):
+        bind(Plan(SESSIONS, GET, TERMS[:1]), (7,))
+
+
+def test_the_planner_keeps_the_other_paths():
+    offer = Offer((Constraint("session_id", Op.EQ, True),), (), frozenset())
+
+    planned = plan_scan(offer, SESSIONS, Capability((GET, LIST)), pushed={}, where="t")
+
+    assert planned is not None
+    assert (planned[0].path, planned[0].fallbacks) == (GET, (LIST,))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "asked"),
+    [
+        ("2026-02-01", "2026-01-01", False),
+        ("2026-01-01", "2026-02-01", True),
+        ("2026-01-01", "2026-01-01", True),
+        ("2026-01-01T00:00:00.000000001Z", "2026-01-01", False),
+        ("2026-01-01T01:00:00+02:00", "2026-01-01", True),
+    ],
+)
+def test_nothing_is_asked_for_times_after_one_that_they_are_before(low, high, asked):
+    terms = (Term("create_time", Op.GE, TIMESTAMP), Term("create_time", Op.LE, TIMESTAMP))
+
+    assert (bind(Plan(SESSIONS, LIST, terms), (low, high)) is not None) is asked
+
+
+def test_the_values_of_a_set_are_asked_for_in_one_order_in_every_process():
+    scan = bind(Plan(SESSIONS, LIST, (Term("user_id", Op.IN),)), ({"b", "c", "a"},))
+
+    assert words_of(scan.where) == "user_id IN ('a', 'b', 'c')"
+
+
+@pytest.mark.parametrize(("declared", "rows"), [(20, 20), (None, 200)])
+def test_the_rows_of_a_key_are_those_declared(declared, rows):
+    path = AccessPath("by session", ("session_id",), page_cap=100, rows_per_key=declared)
+    offer = Offer((Constraint("session_id", Op.EQ, True),), (), frozenset())
+
+    planned = plan_scan(offer, SESSIONS, Capability((path,), rows=10_000), pushed={}, where="t")
+
+    assert planned is not None
+    assert planned[1].rows == rows
