@@ -277,7 +277,7 @@ def test_columns_that_nobody_looks_at_are_null(stores):
         if value is not None
     ]
     assert set(shown) <= {"user_id", "session_id"}
-    assert len(row) == len(store.table("sessions").columns)
+    assert len(row) == store.table("sessions").positions["user_id"] + 1
 
 
 def test_pages_grow_and_hold_every_row_once(stores):
