@@ -89,13 +89,13 @@ class Front:
         emulator = self._emulator
         if emulator.delay:
             await asyncio.sleep(emulator.delay)
-        fault = self._fault(entry)
-        if fault is not None:
-            entry.fault = fault.kind
-            await self._faulty(fault, scope, receive, send)
-        elif emulator.empty_page is not None and _asks_for_empty_page(emulator.empty_page, entry):
+        if emulator.empty_page is not None and _asks_for_empty_page(emulator.empty_page, entry):
+            # No fault of its own: the service itself knows nothing of this token.
             await _drain(receive)
             await _respond(send, tamper.json_answer(200, emulator.empty_page.empty))
+        elif (fault := self._fault(entry)) is not None:
+            entry.fault = fault.kind
+            await self._faulty(fault, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

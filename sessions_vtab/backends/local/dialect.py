@@ -77,7 +77,8 @@ class Select:
         """The SELECT of whole rows, dead or alive, by one column: bind the instant and a value."""
         names = frozenset(self._relation.table.names)
         expression = self._relation.expression(column)
-        return f"{self._columns(names, whole=True)} FROM {self._relation.source} WHERE {expression} = ?2"
+        columns = self._columns(names, whole=True)
+        return f"{columns} FROM {self._relation.source} WHERE {expression} = ?2"
 
     def _alive(self, scan: Scan) -> str:
         """The default filter; any constraint on ``deleted`` lifts that part of it."""
