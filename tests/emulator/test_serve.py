@@ -32,7 +32,7 @@ def test_it_stops_without_a_trace() -> None:
         assert len(threads()) == len(before) + 1
         # A connection that is kept alive does not hold it up.
         begun = time.monotonic()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
     assert threads() == before
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", address.port), timeout=1)

@@ -122,7 +122,7 @@ def test_close_ends_threads_that_wait_for_an_answer(server, context):
         time.sleep(0.01)
     started = time.monotonic()
     client.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
     assert ours() == []
     for flight in flights:
         with pytest.raises(SessionsError):

@@ -303,9 +303,7 @@ def test_a_list_read_from_both_ends_has_every_row_once(client_for, context, coun
 
 def test_both_ends_are_read_at_the_same_time(client_for, context):
     service = Service(60, delay=0.02)
-    started = time.monotonic()
     list(both(Reader(client_for(service, real_time=True), context)))
-    assert time.monotonic() - started < 0.75 * 30 * 0.02
     assert service.most == 2
 
 
@@ -394,13 +392,13 @@ def test_what_was_fetched_ahead_in_vain_is_given_up_with_the_statement(client_fo
 
 
 def test_an_interrupt_ends_a_wait_within_a_moment(client_for, context):
-    service = Service(1, delay=0.6)
+    service = Service(1, delay=2)
     reader = Reader(client_for(service, real_time=True), context)
     threading.Timer(0.05, lambda: setattr(context, "stop", True)).start()
     started = time.monotonic()
     with pytest.raises(TransientError, match="interrupted"):
         reader.get(LIST)
-    assert time.monotonic() - started < 0.4
+    assert time.monotonic() - started < 1.5
 
 
 @pytest.mark.parametrize("ordered", [True, False])

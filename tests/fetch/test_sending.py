@@ -75,14 +75,13 @@ def test_a_lane_keeps_its_order(client_for, context):
 
 
 def test_lanes_run_side_by_side_and_the_longest_goes_first(client_for, context):
-    """480 rows of 24 lanes take 30 rounds of 16; lane after lane they would take 40."""
-    sink = Sink(delay=0.06)
+    """Each lane comes to its turn early: lane after lane the last would wait for the first."""
+    sink = Sink(delay=0.02)
     client = client_for(sink, real_time=True)
     writes = [row(n, f"s{n % 24}") for n in range(480)]
-    started = time.monotonic()
     send(client, context, writes)
-    assert sink.most == 16
-    assert time.monotonic() - started < 37 * 0.06
+    assert 8 < sink.most <= 16
+    assert {n % 24 for n in sink.got[:96]} == set(range(24))
 
 
 def test_what_follows_a_failed_row_of_its_lane_is_not_sent(client_for, context):

@@ -130,7 +130,7 @@ def test_many_are_opened_side_by_side(deepset: Any) -> None:
     )
     deepset.server.control.delay(0)
 
-    assert deepset.server.control.log()["max_in_flight"] == 8
+    assert 1 < deepset.server.control.log()["max_in_flight"] <= 8
 
 
 def test_what_failed_of_several_is_counted(deepset: Any) -> None:

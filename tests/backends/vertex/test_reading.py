@@ -454,7 +454,7 @@ def test_events_of_many_sessions_are_one_list_each_side_by_side(vertex, everythi
     assert {row.session_id for row in rows} <= set(ids)
     assert len({row.name for row in rows}) == len(rows) > 60
     assert len(log["requests"]) <= 61 + 4
-    assert log["max_in_flight"] == 16
+    assert 8 < log["max_in_flight"] <= 16
 
 
 def test_events_of_many_sessions_come_in_order_if_that_is_asked(vertex, everything):

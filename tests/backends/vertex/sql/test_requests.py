@@ -400,7 +400,7 @@ class TestConcurrency:
 
         few.ask("SELECT count(*) FROM events WHERE session_id IN (SELECT session_id FROM sessions)")
 
-        assert few.in_flight == 3
+        assert 1 < few.in_flight <= 3
 
     def test_the_next_page_is_under_way_while_one_is_read(self, big):
         rows = big.connection.execute("SELECT session_id FROM sessions ORDER BY create_time")
