@@ -212,7 +212,7 @@ class Reply:
             return None
         try:
             loaded = json.loads(self.content)
-            if _SURROGATE.search(self.content):
+            if _may_hold_surrogates(self.content) and _SURROGATE.search(self.content):
                 # Half a surrogate pair is no text: SQLite could not take it.
                 json.dumps(loaded, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
@@ -239,7 +239,7 @@ class Reply:
             return []
         field = self.call.items
         rows = self.object().get(field, []) if field else (self.json or [])
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        if not isinstance(rows, list) or not set(map(type, rows)) <= {dict}:
             where = f"field {field}" if field else "body"
             raise ProtocolError(f"{self.what}: the {where} should be a list of objects.")
         return rows
@@ -251,6 +251,11 @@ class Reply:
             return None
         body = self.json.get(self.call.items) if isinstance(self.json, dict) else self.json
         return len(body) if isinstance(body, list) else 0
+
+
+def _may_hold_surrogates(content: bytes) -> bool:
+    """A look that costs a hundredth of the regular expression: most answers hold neither."""
+    return b"\\u" in content or b"\xed" in content
 
 
 def message_of(reply: Reply) -> str:

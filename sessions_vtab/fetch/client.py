@@ -13,7 +13,9 @@ import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -137,11 +139,11 @@ class Client:
             check_target(call.target, self.site)
             return call.target, NO_AUTH
         base = call.origin or self.site.base_url
-        query = httpx.QueryParams([(k, str(v)) for k, v in call.query if v is not None])
+        query = urlencode([(name, value) for name, value in call.query if value is not None])
         url = f"{base}{call.path}{'?' if query else ''}{query}"
         # Checked once more on the finished text: nothing in it may have moved the host.
         origin = origin_of(url)
-        if origin != origin_of(base):
+        if origin != (origin_of(call.origin) if call.origin else self.site.origin):
             raise ConfigurationError(
                 f"{self.site.source}: a path changed the host; nothing was sent."
             )
@@ -186,18 +188,22 @@ class Line:
         """
         if not call.is_read:
             self.client.answers.clear()
-        return readable(_Exchange(self, call).run())
+        return readable(_Exchange(self, call, self.client.url_of(call)).run())
 
-    def fetch(self, call: Call) -> tuple[Reply, dict[str, Value] | None]:
+    def fetch(self, call: Call, address: tuple[str, Auth]) -> tuple[Reply, dict[str, Value] | None]:
         """As ``send``, but the body stays unread: to be parsed where it is used.
 
         Parsing in pool threads would hold a parsed page for each of them, and spread their memory
         over as many of the allocator's arenas.
 
+        Args:
+            call: what to ask for.
+            address: its ``Client.url_of``.
+
         Returns:
             The reply, and its row for the request log, which lacks the number of rows yet.
         """
-        exchange = _Exchange(self, call, unread=True)
+        exchange = _Exchange(self, call, address, unread=True)
         return exchange.run(), exchange.unlogged
 
     def pause(self, seconds: float) -> None:
@@ -247,16 +253,23 @@ def readable(reply: Reply) -> Reply:
 class _Exchange:
     """One call with its retries."""
 
-    def __init__(self, line: Line, call: Call, *, unread: bool = False) -> None:
+    def __init__(
+        self, line: Line, call: Call, address: tuple[str, Auth], *, unread: bool = False
+    ) -> None:
         self.unlogged: dict[str, Value] | None = None
         self._unread = unread
         self._line = line
         self._client = line.client
         self._clock = line.client.clock
         self._call = call
-        self._url, self._auth = line.client.url_of(call)
+        self._url, self._auth = address
         self._used = 0.0
         self._may_have_acted = False
+
+    @cached_property
+    def _shown(self) -> str:
+        """The URL as logs show it; not asked for before the credential is there to be cut."""
+        return self._client.shown(self._url, self._call)
 
     def run(self) -> Reply:
         attempt, renewed = 1, False
@@ -268,6 +281,7 @@ class _Exchange:
                     return outcome
                 if outcome.status == _UNAUTHORIZED and not renewed and self._auth.refresh():
                     renewed = True
+                    self.__dict__.pop("_shown", None)
                     continue
                 if outcome.status == _THROTTLED:
                     self._client.limiter.throttled(self._call.kind)
@@ -342,7 +356,7 @@ class _Exchange:
     def _reply(self, response: httpx.Response, elapsed: float) -> Reply:
         reply = Reply(
             self._call,
-            self._client.shown(self._url, self._call),
+            self._shown,
             response.status_code,
             {name.lower(): value for name, value in response.headers.items()},
             response.content,
@@ -374,21 +388,20 @@ class _Exchange:
 
     def _error(self, outcome: Reply | _Lost, attempt: int) -> SessionsError:
         site = self._client.site
-        shown = self._client.shown(self._url, self._call)
         if isinstance(outcome, Reply):
             if outcome.status in _MAY_HAVE_ACTED and not self._call.may_repeat:
                 reason = f"it was answered with {outcome.status}"
-                return no_answer(self._call, shown, reason, site, may_have_acted=True)
+                return no_answer(self._call, self._shown, reason, site, may_have_acted=True)
             return refusal(outcome, site, self._auth, attempt)
         acted = outcome.failure is Failure.LOST
-        return no_answer(self._call, shown, outcome.reason, site, may_have_acted=acted)
+        return no_answer(self._call, self._shown, outcome.reason, site, may_have_acted=acted)
 
     def _log(
         self, attempt: int, elapsed: float, reply: Reply | None = None, error: str = ""
     ) -> None:
         row: dict[str, Value] = {
             "method": self._call.method,
-            "url": self._client.shown(self._url, self._call),
+            "url": self._shown,
             "status": reply.status if reply else None,
             "attempt": attempt,
             "elapsed_ms": round(elapsed, 3),

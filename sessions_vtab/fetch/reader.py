@@ -319,9 +319,12 @@ class _Ends:
         items = reply.items()
         if items:
             self._reached[chain] = self._position(items[-1], reply)
-        fresh = [item for item in items if self._identity(item) not in self._seen]
-        self._seen.update(map(self._identity, fresh))
-        return fresh
+        identities = list(map(self._identity, items))
+        if not self._seen.isdisjoint(identities):
+            pairs = zip(items, identities, strict=True)
+            items = [item for item, identity in pairs if identity not in self._seen]
+        self._seen.update(identities)
+        return items
 
     def _met(self, low: Chain, high: Chain) -> bool:
         reached = self._reached

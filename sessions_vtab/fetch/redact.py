@@ -28,8 +28,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, CUT)
-    text = _USER.sub(rf"\1{CUT}@", text)
-    text = _HEADER.sub(rf"\1{CUT}", text)
+    if "@" in text:
+        text = _USER.sub(rf"\1{CUT}@", text)
+    lowered = text.lower()
+    if "bearer" in lowered or "basic" in lowered:
+        text = _HEADER.sub(rf"\1{CUT}", text)
     return _NAMED.sub(rf"\1{CUT}", text)
 
 

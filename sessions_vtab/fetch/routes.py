@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
 from collections.abc import Mapping
 from urllib import request as environment
 
@@ -59,12 +61,21 @@ def open_routes(connections: int) -> Routes:
         keepalive_expiry=_KEEP_ALIVE,
     )
     found = environment.getproxies_environment()
+    trust = _certificates()
     proxied = {
-        scheme: httpx.HTTPTransport(proxy=_proxy(found[scheme]), limits=limits, trust_env=False)
+        scheme: httpx.HTTPTransport(
+            trust, proxy=_proxy(found[scheme]), limits=limits, trust_env=False
+        )
         for scheme in ("http", "https")
         if found.get(scheme)
     }
-    return Routes(httpx.HTTPTransport(limits=limits, trust_env=False), proxied, found)
+    return Routes(httpx.HTTPTransport(trust, limits=limits, trust_env=False), proxied, found)
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Whom we trust; reading the certificates takes 20 ms, so it is done once a process."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _bypasses(host: str, proxies: dict[str, str]) -> bool:

@@ -22,6 +22,10 @@ __all__ = ["SLICE", "Flight", "Scope", "scope_of", "wait"]
 SLICE = 0.05
 """Seconds between two looks at whether the user wants to stop."""
 
+_MOST_AHEAD = 3
+"""Requests started ahead and not claimed yet, in multiples of those that can be in flight: enough
+that a thread always finds the next one waiting while the statement's own thread is busy."""
+
 
 @dataclass(slots=True, eq=False)
 class Flight:
@@ -73,22 +77,23 @@ class Scope:
             self._ahead.pop(key, None)
             flight = self._flights.get(key) or self._ready(key, auth)
             if flight is None:
-                flight = self._submit(key, call, context)
+                flight = self._submit(call, (url, auth), context)
             flight.claims += 1
             return flight
 
     def ahead(self, call: Call, context: Context) -> None:
         """Starts a request whose answer will probably be wanted soon.
 
-        Twice as many as can be in flight are kept; the oldest unclaimed one is dropped for more.
+        Three times as many as can be in flight are kept; the oldest unclaimed one gives way.
         """
-        key = (self.client.url_of(call)[0], "")
+        address = self.client.url_of(call)
+        key = (address[0], "")
         with self._lock:
             if key in self._flights or self._replies.get(key) is not None:
                 return
-            self._submit(key, call, context)
+            self._submit(call, address, context)
             self._ahead[key] = None
-            while len(self._ahead) > 2 * self.client.site.concurrency:
+            while len(self._ahead) > _MOST_AHEAD * self.client.site.concurrency:
                 passed, _ = self._ahead.popitem(last=False)
                 self._flights.pop(passed).abandon()
 
@@ -134,10 +139,10 @@ class Scope:
         future.set_result(reply)
         return Flight(key, future)
 
-    def _submit(self, key: Key, call: Call, context: Context) -> Flight:
-        flight = Flight(key, Future())
-        flight.future = self.client.pool.submit(_send, self.client, call, context, flight)
-        self._flights[key] = flight
+    def _submit(self, call: Call, address: tuple[str, Auth], context: Context) -> Flight:
+        flight = Flight((address[0], ""), Future())
+        flight.future = self.client.pool.submit(_send, self.client, call, address, context, flight)
+        self._flights[flight.key] = flight
         return flight
 
 
@@ -163,8 +168,10 @@ def wait(future: Future[Reply], context: Context, client: Client) -> Reply:
                 raise stopped(client.site.source) from None
 
 
-def _send(client: Client, call: Call, context: Context, flight: Flight) -> Reply:
-    reply, flight.unlogged = Line(client, context, flight.stop).fetch(call)
+def _send(
+    client: Client, call: Call, address: tuple[str, Auth], context: Context, flight: Flight
+) -> Reply:
+    reply, flight.unlogged = Line(client, context, flight.stop).fetch(call, address)
     if not flight.claims:
         # Nobody is known to read it: it is logged now.
         flight.log(context, reply.rows)

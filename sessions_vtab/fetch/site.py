@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -160,7 +161,7 @@ class Site:
         if named:
             self.credential_for(origin)
 
-    @property
+    @cached_property
     def origin(self) -> Origin:
         """Of ``base_url``."""
         return origin_of(self.base_url)

@@ -44,6 +44,7 @@ class ScanCursor:
         "_page",
         "_pages",
         "_passing",
+        "_passing_next",
         "_place",
         "_rows",
         "_table",
@@ -66,8 +67,9 @@ class ScanCursor:
         self._values: Sequence[Any] = ()
         self._page: Page = ()
         self._passing: Collection[int] | None = None
+        self._passing_next: Collection[int] | None = None
         self._place = 0
-        self._pages: Iterator[Page] = iter(())
+        self._pages = _Pages(())
         self._rows: Iterator[Row] = iter(())
         self.row: Row = ()
         self.Eof = _END
@@ -81,7 +83,8 @@ class ScanCursor:
             scan = None
         if plan.told and self._memo is not None:
             self._hear(plan, arguments)
-        self._pages = iter(()) if scan is None else self._read(plan, scan, words, arguments)
+        self._passing_next = None
+        self._pages = _Pages(() if scan is None else self._read(plan, scan, words, arguments))
         echoes = scan is not None and bool(scan.parameters)
         rows = (
             chain.from_iterable(self._pages)
@@ -113,8 +116,8 @@ class ScanCursor:
     def Close(self) -> None:
         """Ends the scan; requests that are under way are cancelled."""
         self._rows = iter(())
-        _close(self._pages)
-        self._pages = iter(())
+        self._pages.close()
+        self._pages = _Pages(())
         self._table.closed(self)
         if self._memo is not None:
             self._memo.close()
@@ -123,13 +126,25 @@ class ScanCursor:
         """Index of a column in a row."""
         return self._table.positions[column]
 
-    def upcoming(self, column: int) -> Iterator[Value]:
-        """Values of a column in the wanted rows of the page behind the current one."""
-        rows = self._page if isinstance(self._page, list) else []
+    def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
+        """Values of a column in the wanted rows behind the current one.
+
+        Args:
+            column: index of the column.
+            further: when the page comes to its end, wait for the next one and go on there.
+        """
+        rows = _rows_of(self._page)
         if self._passing is None:
             self._passing = self._table.rows_that_pass(rows, self.front, self._values)
         coming = range(self._place + 1, len(rows))
-        return (rows[place][column] for place in coming if place in self._passing)
+        yield from (rows[place][column] for place in coming if place in self._passing)
+        if not (further and rows):
+            return
+        rows = _rows_of(self._pages.peek())
+        if self._passing_next is None:
+            self._passing_next = self._table.rows_that_pass(rows, self.front, self._values)
+        passing = self._passing_next
+        yield from (row[column] for place, row in enumerate(rows) if place in passing)
 
     def _hear(self, plan: Plan, arguments: Sequence[Any]) -> None:
         """Takes note of what the front door said about this occurrence."""
@@ -142,7 +157,8 @@ class ScanCursor:
     def _walk(self, pages: Iterator[Page], *, counts: bool) -> Iterator[Row]:
         """The rows, keeping track of the page they are on."""
         for page in pages:
-            self._page, self._passing = page, None
+            self._page = page
+            self._passing, self._passing_next = self._passing_next, None
             if counts and isinstance(page, Counted):
                 self._page = ()
                 if not (yield from counted_rows(page, pages)):
@@ -151,18 +167,19 @@ class ScanCursor:
             for self._place, row in enumerate(page):
                 yield row
 
-    def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterator[Page]:
-        _close(self._pages)
+    def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterable[Page]:
+        self._pages.close()
         if self._memo is None:
             return self._table.read(scan)
         key = (words, *map(_hashable, self._telling(plan, arguments)))
         known = self._memo.get(key)
         if self._ahead is not None:
-            self._table.look_ahead(self._ahead, scan, self, self._window())
+            window = self._window()
+            self._table.look_ahead(self._ahead, scan, self, window, known=known is not None)
         if known is None:
             known = Recording(self._table.read(scan))
             self._memo.put(key, known, lookup=plan.path.unique)
-        return iter(known)
+        return known
 
     def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
         """The arguments that tell one read from another: not the keys of rows to come."""
@@ -177,6 +194,43 @@ class ScanCursor:
         ahead = self.front.ahead if self.front is not None else None
         keys = self._values[ahead.index] if ahead is not None else None
         return Window(keys) if isinstance(keys, list) else None
+
+
+class _Pages(Iterator[Page]):
+    """The pages of a read, of which the next one can be looked at before its turn.
+
+    Args:
+        pages: the pages; closed with this.
+    """
+
+    __slots__ = ("_held", "_pages")
+
+    def __init__(self, pages: Iterable[Page]) -> None:
+        self._pages = iter(pages)
+        self._held: Page | None = None
+
+    def __next__(self) -> Page:
+        """The next page."""
+        if self._held is None:
+            return next(self._pages)
+        page, self._held = self._held, None
+        return page
+
+    def peek(self) -> Page:
+        """The next page, which stays the next one; empty at the end."""
+        if self._held is None:
+            self._held = next(self._pages, None)
+        return self._held if self._held is not None else ()
+
+    def close(self) -> None:
+        """Ends the read."""
+        close = getattr(self._pages, "close", None)
+        if close is not None:
+            close()
+
+
+def _rows_of(page: Page) -> list[Row]:
+    return page if isinstance(page, list) else []
 
 
 def _echoed(rows: Iterable[Row], table: SourceTable, scan: Scan) -> Iterator[Row]:
@@ -194,9 +248,3 @@ def _hashable(argument: object) -> Hashable:
         return frozenset(argument)
     # 1 and 1.0 are equal to Python, and not always to SQLite.
     return type(argument), argument
-
-
-def _close(pages: Iterator[Page]) -> None:
-    close = getattr(pages, "close", None)
-    if close is not None:
-        close()

@@ -23,9 +23,11 @@ from sessions_vtab.spec.scan import Row, Scan
 __all__ = ["ExactLink", "LookAhead", "Outer", "Window", "key_of"]
 
 _LEARNT: Final = (0, 2, 8, 16)
-_EXACT: Final = (16,)
+_EXACT: Final = (32,)
+"""Twice what a source has in flight: the next request is waiting when one comes back, whether or
+not the statement's own thread has got to it."""
 _LIMITED: Final = (1, 2, 4, 8, 8, 16)
-_WINDOW: Final = 16
+_WINDOW: Final = 32
 
 
 class Outer(Protocol):
@@ -33,8 +35,13 @@ class Outer(Protocol):
 
     row: Row
 
-    def upcoming(self, column: int) -> Iterator[Value]:
-        """Values of a column in the wanted rows after the current one, as far as known."""
+    def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
+        """Values of a column in the wanted rows after the current one, as far as known.
+
+        Args:
+            column: index of the column.
+            further: all rows will be wanted: what is not known yet may be waited for.
+        """
 
 
 class Window:
@@ -48,7 +55,7 @@ class Window:
         self.row: Row = tuple(keys[:1])
         self._coming = keys[1:]
 
-    def upcoming(self, column: int) -> Iterator[Value]:  # noqa: ARG002  # There is one.
+    def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:  # noqa: ARG002
         """The keys of the next rows."""
         return iter(self._coming)
 
@@ -107,7 +114,7 @@ class LookAhead:
         elif self._link is None or not _holds(self._link, value):
             self._link = _find(others, value)
         self._learn(value, len(steps) - 1)
-        self._foresee(value)
+        self._foresee(value, further=exact is not None and not exact.limited)
         return [_with_key(scan, column, one) for one in self._to_start(steps[self._step])]
 
     def _learn(self, value: Value, top: int) -> None:
@@ -118,12 +125,12 @@ class LookAhead:
         skipped = self._foreseen.index(value)
         self._step = max(self._step - skipped, 0) if skipped else min(self._step + 1, top)
 
-    def _foresee(self, value: Value) -> None:
+    def _foresee(self, value: Value, *, further: bool) -> None:
         """The next distinct keys of the outer side, as far as its page and the window reach."""
         coming: Iterator[Value] = iter(())
         if self._link is not None:
             outer, place = self._link
-            coming = outer.upcoming(place)
+            coming = outer.upcoming(place, further=further)
         distinct = _distinct(one for one in coming if one is not None and one != value)
         self._foreseen = list(islice(distinct, _WINDOW))
         self._started.intersection_update(self._foreseen)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-import zlib
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import IO, Final, TypeAlias
@@ -28,7 +27,8 @@ Rows: TypeAlias = list[Row]
 class Recording:
     """The pages of one read: those that came, and the rest while it is still coming.
 
-    The first pages are kept as they are; later ones compressed, in a file beyond some megabytes.
+    The first pages are kept as they are; later ones packed, in a temporary file beyond some
+    megabytes. Not compressed: that would cost more than all other work on a page.
     """
 
     def __init__(self, pages: Iterator[Page]) -> None:
@@ -63,7 +63,7 @@ class Recording:
             return rows
         if self._spool is None:
             self._spool = tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY)  # noqa: SIM115
-        data = zlib.compress(pickle.dumps(rows), level=1)
+        data = pickle.dumps(rows)
         place = self._spool.seek(0, 2)
         self._spool.write(data)
         return place, len(data)
@@ -75,7 +75,7 @@ class Recording:
             msg = "the recording is closed"
             raise LookupError(msg)
         self._spool.seek(kept[0])
-        rows: Rows = pickle.loads(zlib.decompress(self._spool.read(kept[1])))  # noqa: S301
+        rows: Rows = pickle.loads(self._spool.read(kept[1]))  # noqa: S301
         return rows
 
 

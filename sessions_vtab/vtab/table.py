@@ -168,13 +168,22 @@ class SourceTable:
         return self._host.rows_that_pass(rows, name, plan, values)
 
     def look_ahead(
-        self, ahead: LookAhead, scan: Scan, cursor: ScanCursor, window: Window | None
+        self,
+        ahead: LookAhead,
+        scan: Scan,
+        cursor: ScanCursor,
+        window: Window | None,
+        *,
+        known: bool,
     ) -> None:
-        """Starts the reads that will be asked for soon."""
+        """Starts the reads that will be asked for soon.
+
+        Behind the one that is asked for now, unless its rows are known: it is waited for first.
+        """
         others = [one for one in self._host.cursors if one is not cursor]
         scans = ahead.asked(scan, others, self._exact_link(scan, cursor.front, window))
         if scans:
-            self.resource.prefetch(scans, self._context())
+            self.resource.prefetch(scans if known else [scan, *scans], self._context())
 
     def _exact_link(
         self, scan: Scan, plan: FrontPlan | None, window: Window | None

@@ -23,7 +23,7 @@ class _Page:
     def row(self) -> Row:
         return ("something else", self._keys[self._place])
 
-    def upcoming(self, column: int) -> Iterator[Value]:
+    def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
         assert column == 1
         return iter(self._keys[self._place + 1 :])
 

@@ -43,7 +43,9 @@ _ONLY_MICROSECONDS = re.compile(rf"(?:{_USUAL_TIME}\n)*{_USUAL_TIME}", re.ASCII)
 # RFC 3339 in UTC as the service writes it (contract: 0, 3, 6 or 9 digits).
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{3}|\d{6}|\d{9}))?Z", re.ASCII)
 _MICROS = 6
-_SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+_ID = "[A-Za-z0-9_-]{1,128}"
+_SEGMENT = re.compile(_ID, re.ASCII)
+_ONLY_SEGMENTS = re.compile(rf"(?:{_ID}\n)*{_ID}", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ class Batch:
     def ids(self) -> list[str]:
         """The last segment of each item's name."""
         if self._ids is None:
-            self._ids = [last_segment(item, self.frame) for item in self.items]
+            self._ids = _last_segments(self.items) or [
+                last_segment(item, self.frame) for item in self.items
+            ]
         return self._ids
 
     def same(self, value: Value) -> list[Value]:
@@ -141,6 +145,15 @@ class RowMaker:
         nulls = batch.same(None)
         columns = [nulls if getter is None else getter(batch) for getter in self._getters]
         return list(zip(*columns, strict=True))
+
+
+def _last_segments(items: Sequence[Item]) -> list[str] | None:
+    """As ``last_segment``, told by one look at the page; None if one of them needs its own."""
+    try:
+        segments = [item["name"].rpartition("/")[2] for item in items]
+    except (KeyError, AttributeError):
+        return None
+    return segments if _ONLY_SEGMENTS("\n".join(segments)) else None
 
 
 def last_segment(item: Item, frame: Frame) -> str:
