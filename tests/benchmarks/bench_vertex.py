@@ -161,12 +161,19 @@ def _scan(one: Emulator, sessions: int) -> None:
     with httpx.Client(base_url=f"{one.url}/v1beta1/{_ENGINE}", trust_env=False) as client:
         chain, pages = one.time(lambda: sum(1 for _ in _pages(client, {})))
     db = one.connect()
-    before = time.process_time()
-    elapsed, requests = one.time(lambda: sum(1 for _ in db.execute("SELECT * FROM sessions")))
-    cpu = (time.process_time() - before) / pages * 1000
-    db.close()
+    used: list[float] = []
+
+    def scan() -> None:
+        before = time.process_time()
+        for _ in db.execute("SELECT * FROM sessions"):
+            pass
+        used.append((time.process_time() - before) / pages * 1000)
+
+    elapsed, requests = one.time(scan)
     _report(f"full scan of {sessions} sessions", elapsed, pages * _DELAY / 2, chain, requests)
-    print(f"{'':32} CPU {cpu:.2f} ms a page of 100")
+    scan()
+    db.close()
+    print(f"{'':32} CPU {used[0]:.2f} ms a page of 100, {used[1]:.2f} where nothing is waited for")
 
 
 def _memory(one: Emulator) -> None:

@@ -236,6 +236,29 @@ def test_a_join_is_one_list_and_the_events_of_each_session(big, sql):
     assert extra <= 3
 
 
+class TestAJoinKeepsThePoolFull:
+    @pytest.fixture
+    def events(self, db) -> dict[str, dict[str, float]]:
+        """The log's entry of each session's events, of a join of more than a page of sessions."""
+        db.fill(130, 1)
+        db.control.delay(0.02)
+        db.ask("SELECT count(*) FROM sessions s JOIN events e USING (session_id)")
+        asked = [entry for entry in db.log if entry["path"].endswith("/events")]
+        return {entry["path"].split("/")[-2]: entry for entry in asked}
+
+    def test_the_key_that_is_asked_for_goes_before_those_looked_ahead_for(self, events, db):
+        first = db.ask("SELECT session_id FROM sessions")[0][0]
+
+        before = [one for one in events.values() if one["started"] < events[first]["started"]]
+        assert len(before) < 16
+
+    def test_the_next_page_s_keys_are_asked_for_before_this_page_has_ended(self, events, db):
+        names = [name for (name,) in db.ask("SELECT session_id FROM sessions")]
+
+        last_of_page = max(events[name]["ended"] for name in names[:100])
+        assert min(events[name]["started"] for name in names[100:]) < last_of_page
+
+
 def test_sessions_are_read_before_their_events_without_any_condition(db):
     """The other way round, each session would be looked up for its events."""
     db.fill(30, 2)
