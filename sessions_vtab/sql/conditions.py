@@ -96,6 +96,11 @@ _PATH = re.compile(r"""\$\.(?:([^."\[\]\\\x00-\x1f']+)|"([^"\\\x00-\x1f]+)")""")
 _KEY = re.compile(r"""[^$"\\\x00-\x1f][^"\\\x00-\x1f]*""")
 
 
+def _is_json_extract(node: exp.Expression) -> bool:
+    """Whether it is ``json_extract()``; before 30 sqlglot reads ``->`` as the same, with a flag."""
+    return isinstance(node, exp.JSONExtract) and "only_json_types" not in node.args
+
+
 def resolve(scope: Scope, column: exp.Column) -> Resolved | None:
     """The table a column belongs to; None where that is not certain."""
     if not isinstance(column.this, exp.Identifier) or column.args.get("catalog"):
@@ -269,7 +274,7 @@ class Reader:
         """The column, or key of a JSON column, of this occurrence that an operand is."""
         while isinstance(node, exp.Paren):
             node = node.this
-        if isinstance(node, exp.JSONExtractScalar):
+        if isinstance(node, exp.JSONExtractScalar) or _is_json_extract(node):
             return self._keyed(node)
         if not isinstance(node, exp.Column):
             return None
@@ -280,7 +285,7 @@ class Reader:
             return None
         return Field(found.column.name), found.column
 
-    def _keyed(self, node: exp.JSONExtractScalar) -> tuple[Field, Column] | None:
+    def _keyed(self, node: exp.Expression) -> tuple[Field, Column] | None:
         path = node.args["expression"]
         literal = isinstance(path, exp.Literal) and path.is_string
         if not literal or node.args.get("expressions") or not isinstance(node.this, exp.Column):
