@@ -16,6 +16,7 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Request
+from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
 
@@ -67,6 +68,15 @@ class Connection(apsw.Connection):
     def statement_requests(self) -> int:
         """HTTP requests that the last text given to ``execute`` has made so far."""
         return self._host.requests - self._door.requests_before
+
+    def headings(self, statements: str) -> tuple[Heading, ...]:
+        """What each statement of a text is, told without running it."""
+        return tuple(one.heading for one in self._door.read(statements).statements)
+
+    def clear_logs(self) -> None:
+        """Empties ``http_requests`` and ``writes``: what one user sent is no other's business."""
+        self._host.logs.requests.clear()
+        self._host.logs.writes.clear()
 
     def preview(self, query: str, bindings: Any = None) -> list[tuple[str, Request]]:
         """The requests that a query would begin with, without sending any.

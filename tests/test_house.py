@@ -28,7 +28,8 @@ LAYERS = (
     ("door",),
     ("cursor",),
     ("connection",),
-    ("cli", "dbapi", "sqlalchemy", "snapshot", "testing"),
+    ("dbapi",),
+    ("cli", "sqlalchemy", "snapshot", "testing"),
 )
 # The emulator is an independent witness: it shares no code with what it judges.
 ALONE = ("emulator",)
@@ -41,7 +42,7 @@ HOMES = {
              "snapshot", "testing"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
-    "threading": ("fetch", "emulator", "cli"),
+    "threading": ("fetch", "emulator", "cli", "dbapi"),
     "concurrent": ("fetch", "emulator"),
     "fastapi": ("emulator",),
     "pydantic": ("fetch", "backends", "emulator", "config", "settings"),

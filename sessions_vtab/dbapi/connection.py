@@ -1,0 +1,207 @@
+"""The connection of PEP 249."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import apsw
+
+from sessions_vtab import connection as engine
+from sessions_vtab.config import SourceLike
+from sessions_vtab.dbapi import errors
+from sessions_vtab.dbapi.cursor import Cursor
+from sessions_vtab.dbapi.errors import ProgrammingError, translated
+from sessions_vtab.dbapi.guard import guard
+from sessions_vtab.spec.source import Source
+
+__all__ = ["Connection", "connect"]
+
+
+class Connection:
+    """A connection to one or more sources, as PEP 249 has it.
+
+    Attributes:
+        driver: the ``sessions_vtab.Connection`` behind it.
+        timeout: seconds a statement may take, from ``execute`` to its last row; None for ever.
+        max_rows: rows a statement may give before it is an error; None for any number.
+    """
+
+    # PEP 249, "Optional DB API Extensions": so that code with a connection needs no module.
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+    def __init__(
+        self,
+        driver: engine.Connection,
+        *,
+        autocommit: bool = False,
+        timeout: float | None = None,
+        max_rows: int | None = None,
+    ) -> None:
+        self.driver = driver
+        self.timeout = timeout
+        self.max_rows = max_rows
+        self._autocommit = autocommit
+        self._closed = False
+        self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
+
+    def cursor(self) -> Cursor:
+        """A new cursor."""
+        self.require_open()
+        cursor = Cursor(self)
+        self._cursors.add(cursor)
+        return cursor
+
+    def execute(self, operation: str, parameters: Any = None) -> Cursor:
+        """A new cursor that has executed a statement (an extension, as in ``sqlite3``)."""
+        return self.cursor().execute(operation, parameters)
+
+    def executemany(self, operation: str, seq_of_parameters: Iterable[Any]) -> Cursor:
+        """A new cursor that has executed a statement for each set of parameters."""
+        return self.cursor().executemany(operation, seq_of_parameters)
+
+    def commit(self) -> None:
+        """Sends what is queued and ends the transaction; without one, nothing happens.
+
+        Raises:
+            OperationalError: some writes failed; the table ``writes`` has one row for each. The
+                transaction is over: what was sent stays.
+        """
+        self._end("COMMIT")
+
+    def rollback(self) -> None:
+        """Forgets what is queued, takes back what the local store was given, sends nothing."""
+        self._end("ROLLBACK")
+
+    def close(self) -> None:
+        """Closes the connection; what is not committed is lost. May be called twice."""
+        if self._closed:
+            return
+        for cursor in list(self._cursors):
+            cursor.close()
+        if self.driver.in_transaction:
+            self.rollback()
+        self._closed = True
+        with translated():
+            self.driver.close()
+
+    def interrupt(self) -> None:
+        """Ends the statements that are running, with OperationalError; from any thread."""
+        self.require_open()
+        self.driver.interrupt()
+
+    def clear_logs(self) -> None:
+        """Empties the tables ``http_requests`` and ``writes``."""
+        self.require_open()
+        self.driver.clear_logs()
+
+    def begin(self) -> None:
+        """Begins a transaction unless one is open or every statement is its own."""
+        if not (self._autocommit or self.driver.in_transaction):
+            apsw.Cursor(self.driver).execute("BEGIN")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether something may be waiting for ``commit`` or ``rollback``."""
+        self.require_open()
+        return self.driver.in_transaction
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether every statement is a transaction of its own."""
+        return self._autocommit
+
+    @autocommit.setter
+    def autocommit(self, value: bool) -> None:
+        """Turning it on commits what is open."""
+        if value:
+            self.commit()
+        self._autocommit = value
+
+    def require_open(self) -> None:
+        """Raises ProgrammingError once the connection is closed."""
+        if self._closed:
+            raise ProgrammingError("The connection is closed.")
+
+    def _end(self, how: str) -> None:
+        self.require_open()
+        with translated():
+            if self.driver.in_transaction:
+                apsw.Cursor(self.driver).execute(how)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        self.require_open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Commits, or rolls back after an error; the connection stays open, as in ``sqlite3``."""
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+
+def connect(  # noqa: PLR0913  # Each is a setting of its own.
+    url: str | None = None,
+    *,
+    sources: Mapping[str, SourceLike] | Sequence[str | Source] | None = None,
+    default: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    read_only: bool = False,
+    dry_run: bool = False,
+    autocommit: bool = False,
+    guarded: bool = False,
+    timeout: float | None = None,
+    max_rows: int | None = None,
+) -> Connection:
+    """A connection to one or more sources.
+
+    Args:
+        url: one source, such as ``vertex://PROJECT/LOCATION/ENGINE``; see ``config``.
+        sources: further sources.
+        default: name of the source whose tables need no prefix.
+        config: the configuration file.
+        read_only: refuse every write and every function with an effect.
+        dry_run: writes answer with the requests they would make, and make none.
+        autocommit: every statement is a transaction of its own.
+        guarded: refuse ATTACH, DETACH, virtual tables, extensions, and pragmas that change
+            something.
+        timeout: seconds a statement may take, from ``execute`` to its last row. Not a commit: what
+            it has sent could not be taken back.
+        max_rows: rows a statement may give; one more is an OperationalError, nothing is cut off
+            silently.
+
+    Raises:
+        InterfaceError: naming the setting that is wrong.
+        OperationalError: a credential is missing, or the store cannot be opened.
+    """
+    with translated():
+        driver = engine.connect(
+            url,
+            sources=sources,
+            default=default,
+            config=config,
+            read_only=read_only,
+            dry_run=dry_run,
+        )
+    if guarded:
+        guard(driver)
+    return Connection(driver, autocommit=autocommit, timeout=timeout, max_rows=max_rows)

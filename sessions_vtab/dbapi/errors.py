@@ -1,0 +1,138 @@
+"""The exceptions of PEP 249, and which of them stands for which error of ours and of SQLite.
+
+The original stays as ``__cause__``: ``error.__cause__`` is the ``SessionsError`` or ``apsw.Error``
+with everything it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+import apsw
+
+from sessions_vtab import errors
+
+__all__ = [
+    "DataError",
+    "DatabaseError",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "Warning",
+    "raise_translated",
+    "translated",
+]
+
+
+class Warning(Exception):  # noqa: A001, N818  # The name PEP 249 gives it.
+    """An important warning; none is raised so far."""
+
+
+class Error(Exception):
+    """Base of all errors of this module."""
+
+
+class InterfaceError(Error):
+    """The interface was used in a way it does not have."""
+
+
+class DatabaseError(Error):
+    """Base of the errors of the database, the services and their answers."""
+
+
+class DataError(DatabaseError):
+    """A value that its column or parameter does not take."""
+
+
+class OperationalError(DatabaseError):
+    """Nothing is wrong with the statement: no answer, a quota, a lock, a credential, a disk."""
+
+
+class IntegrityError(DatabaseError):
+    """It exists already, or a constraint forbids it."""
+
+
+class InternalError(DatabaseError):
+    """SQLite's own state is broken."""
+
+
+class ProgrammingError(DatabaseError):
+    """The statement, its parameters or the order of calls is wrong."""
+
+
+class NotSupportedError(DatabaseError):
+    """The source, or this connection, does not do this."""
+
+
+# The most specific class of an error that stands here decides.
+_MEANINGS: Final[dict[type[BaseException], type[Error]]] = {
+    errors.SessionsError: DatabaseError,
+    errors.StatementError: ProgrammingError,
+    errors.InvalidValueError: DataError,
+    errors.UnsupportedError: NotSupportedError,
+    errors.ReadOnlyError: NotSupportedError,
+    errors.BudgetError: OperationalError,
+    errors.ConfigurationError: InterfaceError,
+    errors.CredentialError: OperationalError,
+    errors.RefusedError: OperationalError,
+    errors.ConflictError: IntegrityError,
+    errors.TransientError: OperationalError,
+    errors.ProtocolError: OperationalError,
+    errors.StoreError: OperationalError,
+    errors.WriteError: OperationalError,
+    apsw.Error: OperationalError,
+    apsw.SQLError: ProgrammingError,
+    apsw.BindingsError: ProgrammingError,
+    apsw.ThreadingViolationError: ProgrammingError,
+    apsw.ConnectionClosedError: ProgrammingError,
+    apsw.CursorClosedError: ProgrammingError,
+    apsw.ExecutionCompleteError: ProgrammingError,
+    apsw.MisuseError: ProgrammingError,
+    apsw.IncompleteExecutionError: ProgrammingError,
+    apsw.ConstraintError: IntegrityError,
+    apsw.MismatchError: IntegrityError,
+    apsw.TooBigError: DataError,
+    apsw.RangeError: DataError,
+    apsw.InternalError: InternalError,
+    apsw.CorruptError: DatabaseError,
+    apsw.NotADBError: DatabaseError,
+    TypeError: ProgrammingError,
+    OverflowError: DataError,
+    UnicodeError: DataError,
+}
+
+
+def meaning_of(error: BaseException) -> type[Error] | None:
+    """The class of PEP 249 for an error; None for one that is none of ours or of SQLite."""
+    if isinstance(error, Error):
+        return None
+    return next((_MEANINGS[one] for one in type(error).__mro__ if one in _MEANINGS), None)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises what comes out of the block as an error of PEP 249, the original as its cause."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # Every kind is told apart in one place.
+        raise_translated(error)
+
+
+def raise_translated(error: Exception) -> NoReturn:
+    """Raises an error as one of PEP 249, itself as the cause; one that is neither as it is."""
+    meaning = meaning_of(error)
+    if meaning is None:
+        raise error
+    raise meaning(_words(error)) from error
+
+
+def _words(error: Exception) -> str:
+    """APSW writes the class before the message of some errors; the message alone is wanted."""
+    name, separator, rest = str(error).partition(": ")
+    return rest if separator and name == type(error).__name__ else str(error)
