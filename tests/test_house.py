@@ -29,7 +29,8 @@ LAYERS = (
     ("cursor",),
     ("connection",),
     ("dbapi",),
-    ("cli", "sqlalchemy", "snapshot", "testing"),
+    ("sqlalchemy", "snapshot", "testing"),
+    ("cli",),
 )
 # The emulator is an independent witness: it shares no code with what it judges.
 ALONE = ("emulator",)

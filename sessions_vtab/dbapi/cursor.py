@@ -62,10 +62,9 @@ class Cursor:
         Raises:
             Error: see ``dbapi.errors``.
         """
-        inner = self._start(operation)
-        before = self.connection.driver.total_changes()
-        values = bound(parameters)
+        inner, values = self._start(operation), bound(parameters)
         try:
+            before = self.connection.driver.total_changes()
             inner.execute(operation, values)
         except Exception as error:  # noqa: BLE001  # Every kind is told apart in one place.
             self._fail(error)
@@ -75,8 +74,8 @@ class Cursor:
     def executemany(self, operation: str, seq_of_parameters: Iterable[Any]) -> Self:
         """Executes one statement for each set of parameters, as one unit of work."""
         inner = self._start(operation)
-        before = self.connection.driver.total_changes()
         try:
+            before = self.connection.driver.total_changes()
             inner.executemany(operation, map(bound, seq_of_parameters))
         except Exception as error:  # noqa: BLE001
             self._fail(error)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from sessions_vtab import dbapi
+
+
+@pytest.fixture
+def guarded(open_) -> dbapi.Connection:
+    return open_(guarded=True)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ATTACH ':memory:' AS other",
+        "ATTACH '/etc/passwd' AS other",
+        "DETACH local",
+        "CREATE VIRTUAL TABLE t USING fts5(a)",
+        "CREATE VIRTUAL TABLE sessions2 USING sessions_vtab(local)",
+        "DROP TABLE sessions",
+        "SELECT load_extension('/tmp/x.so')",
+        "PRAGMA writable_schema = 1",
+        "PRAGMA main.user_version = 7",
+        "PRAGMA journal_mode = OFF",
+        "PRAGMA optimize",
+        "SELECT * FROM pragma_user_version(7)",
+    ],
+)
+def test_what_reaches_beyond_the_sources_is_refused(guarded, statement: str) -> None:
+    with pytest.raises(dbapi.DatabaseError) as caught:
+        guarded.execute(statement).fetchall()
+
+    assert isinstance(caught.value, dbapi.NotSupportedError | dbapi.ProgrammingError)
+    schemas = {name for _, name, _ in guarded.execute("PRAGMA database_list")}
+    assert schemas <= {"main", "temp", "local"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM sessions WHERE labels->>'k' = 'v'",
+        "SELECT s.name FROM sessions s JOIN events e USING (session_id)",
+        "INSERT INTO sessions(user_id) VALUES ('ann') RETURNING session_id",
+        "SELECT * FROM http_requests",
+        "SELECT session_id FROM (SELECT session_id FROM sessions ORDER BY 1 LIMIT 3) WHERE 1",
+        "CREATE TEMP VIEW recent AS SELECT * FROM sessions",
+        "CREATE TEMP TABLE mine AS SELECT * FROM sessions",
+        "PRAGMA table_info(sessions)",
+        "PRAGMA main.table_xinfo('sessions')",
+        "PRAGMA database_list",
+        "PRAGMA user_version",
+        "SELECT * FROM pragma_table_list",
+        "EXPLAIN QUERY PLAN SELECT * FROM sessions",
+        "SAVEPOINT a",
+    ],
+)
+def test_ordinary_work_goes_on(guarded, statement: str) -> None:
+    cursor = guarded.execute(statement)
+    if cursor.description:
+        cursor.fetchall()
