@@ -8,6 +8,7 @@ and one file, which says the same and more::
 
     default = "prod"
     init = "PRAGMA cache_size = -20000"
+    audit = "/var/log/sessions-vtab.jsonl"
 
     [sources.prod]
     backend = "vertex"
@@ -61,7 +62,7 @@ _MOST_SOURCES: Final = 120
 """
 
 _FORM: Final = "[NAME=]backend://location?key=value"
-_TOP_LEVEL: Final = ("default", "init", "views", "sources")
+_TOP_LEVEL: Final = ("default", "init", "audit", "views", "sources")
 _OTHERS_MAY_WRITE: Final = 0o002
 
 
@@ -74,12 +75,14 @@ class Configuration:
         default: name of the source whose tables need no prefix.
         views: start-up TEMP views: name to SELECT.
         init: SQL to run when the connection is made.
+        audit: file that every write is noted in; None for none.
     """
 
     sources: Mapping[str, Source]
     default: str
     views: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     init: tuple[str, ...] = ()
+    audit: str | None = None
 
 
 def load(
@@ -122,6 +125,7 @@ def load(
         _chosen(wanted, merged),
         MappingProxyType(_views(table.get("views", {}), where)),
         _init(table.get("init", ()), where),
+        _audit(table.get("audit"), where),
     )
 
 
@@ -328,6 +332,12 @@ def _init(value: Any, where: str) -> tuple[str, ...]:
     if not all(isinstance(statement, str) for statement in statements):
         _fail(where, "init is SQL text, or an array of such.")
     return statements
+
+
+def _audit(path: Any, where: str) -> str | None:
+    if path is not None and not (isinstance(path, str) and path):
+        _fail(where, "audit is the path of a file.")
+    return path
 
 
 # Both

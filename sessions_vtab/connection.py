@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apsw
@@ -17,6 +18,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.lexer import Heading
+from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
 
@@ -40,6 +42,7 @@ class Connection(apsw.Connection):
     ) -> None:
         super().__init__(":memory:")
         self.default = configuration.default
+        self._audit = None if configuration.audit is None else Audit(configuration.audit)
         self.sources = _open(configuration.sources.values())
         self._host = install(
             self,
@@ -48,6 +51,7 @@ class Connection(apsw.Connection):
             home="main",
             read_only=read_only,
             dry_run=dry_run,
+            audit=self._audit,
         )
         self._door = Door(self._host)
         self.cursor_factory = self._cursor
@@ -106,6 +110,8 @@ class Connection(apsw.Connection):
         """Closes the connection and what its sources hold; unsent writes are lost."""
         super().close(force)
         _close(self.sources.values())
+        if self._audit is not None:
+            self._audit.close()
 
 
 def connect(
@@ -116,6 +122,7 @@ def connect(
     config: str | os.PathLike[str] | None = None,
     read_only: bool = False,
     dry_run: bool = False,
+    audit: str | os.PathLike[str] | None = None,
 ) -> Connection:
     """A connection to one or more sources.
 
@@ -127,11 +134,14 @@ def connect(
         config: the configuration file.
         read_only: refuse every write and every function with an effect.
         dry_run: writes answer with the requests they would make, and make none.
+        audit: a file that every write is noted in; otherwise the configuration file's ``audit``.
 
     Raises:
         ConfigurationError: naming the setting that is wrong.
     """
     configuration = load(url, sources, default, config)
+    if audit is not None:
+        configuration = replace(configuration, audit=os.fspath(audit))
     return Connection(configuration, read_only=read_only, dry_run=dry_run)
 
 

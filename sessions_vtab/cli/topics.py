@@ -130,7 +130,23 @@ _PAGES: Final = (
             Code("SELECT key, outcome, error FROM writes WHERE outcome <> 'sent';"),
             Prose(
                 "A statement that would write more than max_writes rows is refused before the"
-                " first is sent."
+                " first is sent; on a terminal you are asked."
+            ),
+            Prose(
+                "When an INSERT .. SELECT stopped half-way, the rows that were not sent are those"
+                " whose place is in writes; give the SELECT the order it had:"
+            ),
+            Code(
+                "INSERT INTO events(session_id, author, content)\n"
+                "SELECT session, 'user', message\n"
+                "FROM (SELECT *, row_number() OVER (ORDER BY id) AS place FROM mine)\n"
+                "WHERE place IN (SELECT row FROM writes WHERE outcome IN ('failed', 'not sent')\n"
+                "                AND statement = (SELECT max(statement) FROM writes))\n"
+                "ORDER BY place;"
+            ),
+            Prose(
+                'audit = "FILE" in the configuration file, or --audit FILE, notes every write in a'
+                " file that stays: a JSON line each, without values and bodies."
             ),
         ),
     ),

@@ -129,6 +129,9 @@ class Backend(ABC):
     about: ClassVar[str] = ""
     """What a user should know of the service before the first statement, for the help."""
 
+    secret_ids: ClassVar[bool] = False
+    """Whoever knows a session's id may use it: ids are kept out of the audit file."""
+
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
     transaction: Transaction | None = None

@@ -21,7 +21,8 @@ class Source:
             a workspace, a file. Empty where there is none.
         options: the backend's own settings by name, not validated yet.
         read_only: writes and effect functions are refused.
-        max_writes: most rows one statement may write.
+        max_writes: most rows one statement may write; None if nobody has set it: then as many as
+            the engine allows (1 000 for a service, any number for a store on this machine).
         max_requests: most HTTP requests one statement may make.
         scopes: values that scope columns may take in WHERE, by column; absent columns are free.
         cache_ttl: seconds an answer may be reused across statements; 0 for never.
@@ -37,7 +38,7 @@ class Source:
     location: str = ""
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     read_only: bool = False
-    max_writes: int = 1_000
+    max_writes: int | None = None
     max_requests: int = 10_000
     scopes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     cache_ttl: float = 0.0

@@ -47,6 +47,7 @@ class Write:
         ignore: INSERT OR IGNORE: a row that exists already is skipped.
         returning: the outcome has to carry the row (RETURNING). Where the service does not answer
             with it, that costs a request; false saves it.
+        row: which of the statement's rows it is, from 1.
     """
 
     number: int
@@ -57,6 +58,7 @@ class Write:
     values: Mapping[str, Value]
     ignore: bool = False
     returning: bool = True
+    row: int = 1
 
 
 @dataclass(frozen=True, slots=True)

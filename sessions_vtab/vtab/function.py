@@ -11,6 +11,7 @@ from sessions_vtab.errors import (
     MissingParameterError,
     SessionsError,
     StatementError,
+    UnknownOutcomeError,
     UnsupportedError,
 )
 from sessions_vtab.schema.declare import declare_function
@@ -24,6 +25,8 @@ from sessions_vtab.sql.effects import effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.stopping import as_sqlite_says
+from sessions_vtab.vtab.table import foreign_create
 
 __all__ = ["FUNCTION_MODULE", "FunctionModule"]
 
@@ -42,8 +45,7 @@ class FunctionModule:
     ) -> tuple[str, FunctionTable]:
         """Makes a function; refuses what is not one of our own statements."""
         if not self._host.installing:
-            msg = f"Functions of {module} are made by sessions_vtab.connect() or register()."
-            raise UnsupportedError(msg)
+            raise foreign_create(module)
         return self.Connect(connection, module, schema, name, *arguments)
 
     def Connect(
@@ -111,6 +113,7 @@ class FunctionTable:
         if function.effect:
             self._host.require_writable(self._source, f"{function.name}()")
             self._refuse_dry_run()
+            self._host.logs.require_audit()
         self._host.unit.require_sent(self._source, None, f"{function.name}()")
         context = self._host.context(self._source, function.name)
         rows = list(self._run(arguments, context))
@@ -130,10 +133,29 @@ class FunctionTable:
         try:
             yield from self._source.backend.routines[self._function.name](arguments, context)
         except SessionsError as error:
+            self._audit(arguments, error)
             if self._function.effect and statement.effects:
                 error.add_note(f"{statement.effects} earlier calls of this statement have acted.")
             raise
+        self._audit(arguments, None)
         statement.effects += 1
+
+    def _audit(self, arguments: Mapping[str, Value], error: SessionsError | None) -> None:
+        if not self._function.effect:
+            return
+        unknown = isinstance(error, UnknownOutcomeError)
+        key = None if self._source.backend.secret_ids else arguments.get("session")
+        self._host.logs.audit(
+            statement=self._host.statements.current.number,
+            row=self._host.statements.current.effects + 1,
+            source=self._source.name,
+            table=self._function.name,
+            action="call",
+            key=key if isinstance(key, str) else None,
+            outcome="unknown" if unknown else "failed" if error else "sent",
+            http_status=getattr(error, "status", None),
+            error=None if error is None else type(error).__name__,
+        )
 
     def require_shape(self) -> None:
         """Raises UnsupportedError unless the statement runs an effect function exactly once a row.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import weakref
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.values import dump_json
 from sessions_vtab.spec.write import Outcome, Request
 from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.statements import Statement, StatementTracker
@@ -43,10 +44,18 @@ class OpenSource:
 
 @dataclass(slots=True)
 class Budget:
-    """Limits of one statement that override those of the sources; None leaves theirs in force."""
+    """Limits of one statement that override those of the sources; None leaves theirs in force.
+
+    Attributes:
+        max_writes: rows it may write.
+        max_requests: requests it may make.
+        confirm: asked, with a question, whether a statement may exceed ``max_writes``; None: it
+            may not.
+    """
 
     max_writes: int | None = None
     max_requests: int | None = None
+    confirm: Callable[[str], bool] | None = None
 
 
 class RecentTexts:
@@ -96,6 +105,7 @@ class Host:
         *,
         read_only: bool = False,
         dry_run: bool = False,
+        audit: Audit | None = None,
     ) -> None:
         self._connection = weakref.ref(connection)
         self.sources = dict(sources)
@@ -103,7 +113,7 @@ class Host:
         self.dry_run = dry_run
         self.previewed: list[Row] = []
         self.explaining: list[tuple[str, Request]] | None = None
-        self.logs = Logs()
+        self.logs = Logs(audit)
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, FrontPlan] = {}
         self.labels: dict[tuple[int, str], Outer] = {}

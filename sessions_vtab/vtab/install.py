@@ -11,6 +11,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.tables import DRY_RUN
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
+from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
@@ -41,6 +42,7 @@ def install(
     home: str,
     read_only: bool,
     dry_run: bool = False,
+    audit: Audit | None = None,
 ) -> Host:
     """Registers the modules and creates every table and function of every source.
 
@@ -51,8 +53,9 @@ def install(
         home: schema for those: ``main`` of a connection of ours, else ``temp``.
         read_only: refuse writes and effect functions.
         dry_run: show what writes would send, and send nothing.
+        audit: the file that every write is noted in.
     """
-    host = Host(connection, sources, read_only=read_only, dry_run=dry_run)
+    host = Host(connection, sources, read_only=read_only, dry_run=dry_run, audit=audit)
     logs = LogsBackend(host.logs)
     host.sources[LOGS] = OpenSource(Source(LOGS, logs.name), logs)
     host.sets = sets_work(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from sessions_vtab.schema.model import Table
 from sessions_vtab.schema.tables import HTTP_REQUESTS, WRITES
@@ -16,6 +16,7 @@ from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Outcome, OutcomeState
+from sessions_vtab.vtab.audit import Audit
 
 __all__ = ["Log", "Logs", "LogsBackend"]
 
@@ -54,18 +55,41 @@ class Log(Resource):
 
 
 class Logs:
-    """Both logs of a connection."""
+    """Both logs of a connection, and its audit file if it has one."""
 
-    def __init__(self) -> None:
+    def __init__(self, audit: Audit | None = None) -> None:
         self.requests = Log(HTTP_REQUESTS)
         self.writes = Log(WRITES)
+        self._audit = audit
+
+    def require_audit(self) -> None:
+        """Before something is written: raises StoreError if the audit file cannot take it."""
+        if self._audit is not None:
+            self._audit.require()
+
+    def audit(self, **line: Any) -> None:
+        """Adds a line to the audit file, if there is one."""
+        if self._audit is not None:
+            self._audit.add(line)
 
     def wrote(self, source: str, outcome: Outcome) -> None:
-        """Adds a row to ``writes``."""
+        """Adds a row to ``writes``, and a line to the audit file."""
         write = outcome.write
+        self.audit(
+            statement=write.statement,
+            row=write.row,
+            source=source,
+            table=write.table,
+            action=write.action.value,
+            key=outcome.key or write.key or _given_key(write.values),
+            outcome=outcome.state.value,
+            http_status=outcome.http_status,
+            error=None if outcome.error is None else type(outcome.error).__name__,
+        )
         self.writes.add(
             {
                 "statement": write.statement,
+                "row": write.row,
                 "source": source,
                 "table": write.table,
                 "action": write.action.value,
@@ -85,6 +109,8 @@ class Logs:
         def mark(row: dict[str, Value]) -> None:
             if row["statement"] in statements and row["outcome"] == OutcomeState.SENT.value:
                 row["outcome"] = OutcomeState.SENT_THEN_ROLLED_BACK.value
+                told = ("statement", "row", "source", "table", "action", "outcome", "http_status")
+                self.audit(**{name: row[name] for name in told}, key=row["answer_key"], error=None)
 
         self.writes.amend(mark)
 

@@ -33,6 +33,7 @@ class Statement:
         written: rows it has written to our tables.
         requests: HTTP requests it has spent.
         effects: calls of functions that acted.
+        unlimited: the user allowed it more rows than ``max_writes``.
         marks: each store it writes to, with the savepoint before its first row there.
         memory: what backends keep until it ends.
     """
@@ -45,6 +46,7 @@ class Statement:
     written: int = 0
     requests: int = 0
     effects: int = 0
+    unlimited: bool = False
     marks: dict[Transaction, int] = field(default_factory=dict)
     memory: dict[object, object] = field(default_factory=dict)
 

@@ -30,17 +30,38 @@ from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
 from sessions_vtab.vtab.rows import page_name
+from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.unit_of_work import Participant
 
 if TYPE_CHECKING:
     from sessions_vtab.spec.capability import Writes
 
-__all__ = ["MODULE", "SourceModule", "SourceTable"]
+__all__ = ["MODULE", "SourceModule", "SourceTable", "foreign_create"]
 
 MODULE: Final = "sessions_vtab"
 """Name of the module in ``CREATE VIRTUAL TABLE .. USING sessions_vtab(source)``."""
 
 _OLD_ROWS: Final = 10_000
+
+_CONFLICTS: Final = {
+    apsw.SQLITE_REPLACE: "REPLACE would overwrite rows of {} unseen; use UPDATE instead.",
+    apsw.SQLITE_FAIL: (
+        "INSERT OR FAIL would keep the rows before the one that fails, but rows of {} are written"
+        " together or not at all; use INSERT, or INSERT OR IGNORE to skip what exists already."
+    ),
+    apsw.SQLITE_ROLLBACK: (
+        "INSERT OR ROLLBACK would end the transaction at a row that exists already, which for {}"
+        " is not known before it ends; use INSERT, and ROLLBACK after an error."
+    ),
+}
+
+
+def foreign_create(module: str) -> UnsupportedError:
+    """The error of a CREATE VIRTUAL TABLE that is none of our own."""
+    return UnsupportedError(
+        f"Virtual tables of {module} are made by sessions_vtab.connect() or register(),"
+        " not by CREATE VIRTUAL TABLE."
+    )
 
 
 class SourceModule:
@@ -55,11 +76,7 @@ class SourceModule:
     ) -> tuple[str, SourceTable]:
         """Makes a table; refuses what is not one of our own CREATE VIRTUAL TABLE statements."""
         if not self._host.installing:
-            msg = (
-                f"Virtual tables of {module} are made by sessions_vtab.connect() or register(),"
-                " not by CREATE VIRTUAL TABLE."
-            )
-            raise UnsupportedError(msg)
+            raise foreign_create(module)
         return self.Connect(connection, module, schema, name, *arguments)
 
     def Connect(
@@ -204,7 +221,8 @@ class SourceTable:
         """The pages of a scan; whole rows where RETURNING will ask for them."""
         if self._wants_whole_rows():
             scan = replace(scan, columns=frozenset(self._table.names))
-        return self.resource.scan(scan, self._context())
+        with as_sqlite_says():
+            yield from self.resource.scan(scan, self._context())
 
     def explained(self, scan: Scan | None) -> bool:
         """In an explanation: shows what a read would send; then nothing is to be read."""
@@ -245,10 +263,8 @@ class SourceTable:
     def UpdateInsertRow(self, _rowid: int | None, fields: tuple[Any, ...]) -> int:
         """INSERT of one row."""
         conflict = self._host.connection.vtab_on_conflict()
-        if conflict == apsw.SQLITE_REPLACE:
-            msg = f"REPLACE would overwrite rows of {self.title} unseen; use UPDATE instead."
-            raise UnsupportedError(msg)
-        self._host.require_writable(self._source, f"INSERT INTO {self.title}")
+        if conflict in _CONFLICTS:
+            raise UnsupportedError(_CONFLICTS[conflict].format(self.title))
         given = {
             column.name: value
             for column, value in zip(self._table.columns, fields, strict=True)
@@ -261,7 +277,6 @@ class SourceTable:
 
     def UpdateChangeRow(self, key: Any, new_key: Any, fields: tuple[Any, ...]) -> None:
         """UPDATE of one row: columns that the statement does not set come as ``no_change``."""
-        self._host.require_writable(self._source, f"UPDATE of {self.title}")
         if new_key != key:
             self._refuse(self._table.key, "update")
         old = self._old.get(key)
@@ -281,7 +296,6 @@ class SourceTable:
 
     def UpdateDeleteRow(self, key: Any) -> None:
         """DELETE of one row."""
-        self._host.require_writable(self._source, f"DELETE FROM {self.title}")
         if not self._writes.delete:
             msg = f"Rows of {self.title} cannot be deleted. {self._remedy('delete')}"
             raise UnsupportedError(msg.rstrip())
@@ -290,7 +304,8 @@ class SourceTable:
     # Transactions: see unit_of_work.
 
     def Begin(self) -> None:
-        """Joins the transaction."""
+        """Joins the transaction: a statement is going to write, and has read nothing yet."""
+        self._host.require_writable(self._source, f"The statement on {self.title}")
         self._host.unit.begin(self._participant)
 
     def Sync(self) -> None:

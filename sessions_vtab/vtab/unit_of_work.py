@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Participant", "UnitOfWork"]
 
 _LOGGED: Final = 10_000
+_MAX_WRITES: Final = 1_000
 
 
 @dataclass(slots=True, eq=False)
@@ -185,7 +186,8 @@ class UnitOfWork:
         statement = self._host.statements.writer
         number = next(self._clock)
         wanted = self._host.capturing(statement.number)
-        write = Write(number, statement.number, table, action, key, values, ignore, wanted)
+        place = statement.written + 1
+        write = Write(number, statement.number, table, action, key, values, ignore, wanted, place)
         self._check_budget(participant, write, statement)
         if participant.store is not None:
             self._apply(participant, write)
@@ -238,6 +240,7 @@ class UnitOfWork:
             return
         order = {name: place for place, name in enumerate(dict.fromkeys(e.source for e, _ in rows))}
         rows.sort(key=lambda pair: order[pair[0].source])
+        self._host.logs.require_audit()
         failed: list[Outcome] = []
         total = len(rows)
         for name, group in groupby(rows, key=lambda pair: pair[0].source):
@@ -256,22 +259,29 @@ class UnitOfWork:
         backend = participant.source.backend
         if participant.joined is None:
             self.begin(participant)
+        self._host.logs.require_audit()
         outcome = backend.apply(write, self._host.context(participant.source, write.table))
         self._applied.append((participant.source.name, outcome))
         self._host.answered(outcome)
 
     def _check_budget(self, participant: Participant, write: Write, statement: Statement) -> None:
-        """``max_writes``: the source's own guards remote rows; one the user set guards all."""
+        """``max_writes``: where nobody has set it, it guards remote rows only."""
         source, limit = participant.source, self._host.budget.max_writes
         if limit is None:
-            if participant.store is not None:
-                return
             limit = source.settings.max_writes
-        if statement.written >= limit:
+        if limit is None:
+            limit = _MAX_WRITES if participant.store is None else None
+        if limit is None or statement.written < limit or statement.unlimited:
+            return
+        confirm = self._host.budget.confirm
+        where = f"{source.name}.{write.table}"
+        question = f"The statement writes more than {limit} rows of {where} (max_writes). Go on?"
+        statement.unlimited = confirm is not None and confirm(question)
+        if not statement.unlimited:
             verb = {Action.INSERT: "insert", Action.UPDATE: "change", Action.DELETE: "remove"}
             msg = (
                 f"The statement would {verb[write.action]} more than {limit} rows of"
-                f" {source.name}.{write.table} (max_writes). Nothing was written."
+                f" {where} (max_writes). Nothing was written."
                 " Narrow it with WHERE, or raise max_writes."
             )
             raise BudgetError(msg)

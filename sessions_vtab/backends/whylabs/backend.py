@@ -27,6 +27,7 @@ class WhylabsBackend(Backend):
     """
 
     name: ClassVar[str] = "whylabs"
+    secret_ids: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
