@@ -14,7 +14,7 @@ __all__ = ["FORMAT_NAMES", "parse"]
 FORMAT_NAMES: Final = ("table", "json", "jsonl", "csv", "tsv", "markdown")
 """What ``--format`` takes (a test holds it equal to ``formats.FORMATS``)."""
 
-_COMMANDS: Final = ("run", "query", "explain", "sources", "help", "emulator")
+_COMMANDS: Final = ("run", "query", "explain", "sources", "snapshot", "help", "emulator")
 _PROGRAM: Final = "sessions-vtab"
 _EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for wrong usage."
 
@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_query(_command(commands, "query", "run statements and print what they answer"))
     _add_explain(_command(commands, "explain", "say what a SELECT would send, and send nothing"))
     _add_sources(_command(commands, "sources", "list the sources"))
+    _add_snapshot(
+        _command(commands, "snapshot", "copy a source into a file, or bring a copy up to date")
+    )
     _add_help(_command(commands, "help", "the reference: tables, functions, topics"))
     commands.add_parser("emulator", help="all APIs on a loopback port, to try things out")
     return parser
@@ -94,6 +97,7 @@ def _add_common(parser: argparse.ArgumentParser, sources: str, default: str | No
     flag = argparse.SUPPRESS if default else False
     add("--read-only", action="store_true", default=flag, help="refuse everything that writes")
     add("--dry-run", action="store_true", default=flag, help="show what writes would send")
+    add("--audit", metavar="FILE", default=default, help="note every write there, a line each")
     add("--max-requests", type=_count, metavar="N", default=default, help="requests a statement")
     add("--max-writes", type=_count, metavar="N", default=default, help="rows a statement writes")
 
@@ -146,6 +150,25 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
 
 
+def _add_snapshot(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("file", metavar="FILE.db", help="the file; if it is a snapshot, what changed is read")
+    add("--tables", type=_names, metavar="T,..", help="only these tables")
+    add("--where", metavar="SQL", help="only sessions for which this is true, and their events")
+    add("--without", type=_names, default=(), metavar="C,..", help="leave out these columns")
+    add("--full", action="store_true", help="read everything again")
+    add(
+        "--overlap",
+        type=_minutes,
+        default=5.0,
+        metavar="MINUTES",
+        help="read again what was younger than this at the last snapshot; 5 unless given",
+    )
+    add("--yes", action="store_true", help="do not ask before many requests are made")
+    add("--parquet", metavar="DIR", help="write the tables as Parquet files too")
+    parser.epilog = "--max-requests is that of the whole snapshot: 100000 unless given."
+
+
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", help="a table, a function or a topic")
     parser.add_argument("--markdown", action="store_true", help="as Markdown; without a topic, all")
@@ -155,3 +178,13 @@ def _count(text: str) -> int:
     if not re.fullmatch(r"\d{1,12}", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
     return int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+def _minutes(text: str) -> float:
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes from 0")
+    return float(text)

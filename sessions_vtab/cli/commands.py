@@ -1,4 +1,4 @@
-"""What each command does: run, query, explain, sources, help, emulator, and the shell."""
+"""What each command does: run, query, explain, sources, snapshot, help, and the shell."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _explain(arguments)
         case "sources":
             return _sources(arguments)
+        case "snapshot":
+            return _snapshot(arguments)
         case _:
             return _version() if arguments.version else _shell(arguments)
 
@@ -48,6 +50,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
 def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     """The connection that the common options describe."""
     from sessions_vtab.cli.execution import prepare  # noqa: PLC0415
+    from sessions_vtab.cli.question import terminal_question  # noqa: PLC0415
     from sessions_vtab.connection import connect  # noqa: PLC0415
 
     connection = connect(
@@ -55,10 +58,12 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
         config=arguments.config,
         read_only=arguments.read_only,
         dry_run=arguments.dry_run,
+        audit=arguments.audit,
     )
     try:
         connection.budget.max_requests = arguments.max_requests
         connection.budget.max_writes = arguments.max_writes
+        connection.budget.confirm = terminal_question()
         prepare(connection)
         yield connection
     finally:
@@ -159,6 +164,14 @@ def _sources(arguments: argparse.Namespace) -> int:
             failed = failed or problem
             print(escaped(line), file=sys.stderr if problem else sys.stdout)
         return _FAILED if failed else _OK
+
+
+def _snapshot(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.snapshot import take  # noqa: PLC0415
+
+    arguments.read_only = True
+    with _connected(arguments) as connection:
+        return take(arguments, connection)
 
 
 def _help(arguments: argparse.Namespace) -> int:

@@ -106,6 +106,7 @@ class Writes:
         update: columns that an UPDATE takes; empty where there is no UPDATE.
         delete: rows can be deleted.
         remedies: what to do instead, by action (``delete``) or column name, for error messages.
+        calls: the call that each action is, as ``AccessPath.call`` has it, for people.
     """
 
     insert: frozenset[str] = frozenset()
@@ -113,6 +114,7 @@ class Writes:
     update: frozenset[str] = frozenset()
     delete: bool = False
     remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    calls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,9 @@ class Capability:
         rows: how many rows a full read is expected to give (an estimate for the planner).
         costly: reading costs requests, so what was read in a statement is remembered.
         remedy: what to do when no path is usable because a key is missing.
+        follows: for rows that belong to a session: the column of its row that changes whenever one
+            of them does. Where it stayed the same, a copy of them is still right. Empty where
+            nothing promises that.
     """
 
     paths: tuple[AccessPath, ...]
@@ -132,3 +137,4 @@ class Capability:
     rows: int = 10_000
     costly: bool = True
     remedy: str = ""
+    follows: str = ""

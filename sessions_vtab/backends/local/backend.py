@@ -13,6 +13,13 @@ from sessions_vtab.backends.local import events, participants, sessions, uploads
 from sessions_vtab.backends.local.paths import MEMORY, located, tilde
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.routines import routines
+from sessions_vtab.backends.local.snapshots import (
+    APPLICATION_ID,
+    VERSION,
+    WRITES,
+    Snapshot,
+    snapshot_at,
+)
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.backends.local.transaction import StoreTransaction
@@ -59,13 +66,37 @@ class LocalBackend(Backend):
         clock: Callable[[], int] = times.now,
         read_only: bool = False,
     ) -> None:
+        self._snapshot = None if path == MEMORY else snapshot_at(path, read_only=read_only)
+        if self._snapshot is not None:
+            self._open_snapshot(self._snapshot, path, source, clock)
+            return
         self._store = Store(path, source, clock, read_only=read_only)
-        self.transaction: StoreTransaction = StoreTransaction(self._store)
+        self.transaction: StoreTransaction | None = StoreTransaction(self._store)
         self._tables = {
             name: LocalResource(relation, self._store) for name, relation in RELATIONS.items()
         }
         self.resources = self._tables
         self.routines = routines(self._store, self._tables)
+
+    def _open_snapshot(
+        self, snapshot: Snapshot, path: str, source: str, clock: Callable[[], int]
+    ) -> None:
+        """A snapshot is no store of ours to change: its own tables, read-only, and no functions."""
+        self._store = Store(
+            path,
+            source,
+            clock,
+            read_only=True,
+            migrations=("",) * VERSION,
+            application=APPLICATION_ID,
+        )
+        self.transaction = None
+        self._tables = {
+            name: LocalResource(relation, self._store, WRITES)
+            for name, relation in snapshot.relations.items()
+        }
+        self.resources = self._tables
+        self.routines = {}
 
     @classmethod
     def open(cls, source: Source) -> Self:
@@ -94,6 +125,8 @@ class LocalBackend(Backend):
             return "in memory, gone when the connection closes"
         if not Path(path).exists():
             return f"{tilde(path)}, made at the first use"
+        if self._snapshot is not None:
+            return f"{tilde(path)}, {self._snapshot.about}"
         try:
             (count,) = self._store.row("SELECT count(*) FROM sessions WHERE deleted = 0")
         except SessionsError as error:
@@ -124,7 +157,8 @@ class LocalBackend(Backend):
     def close(self) -> None:
         """Closes the file; what was not committed is undone."""
         self._store.close()
-        self.transaction.forget()
+        if self.transaction is not None:
+            self.transaction.forget()
 
     def _completed(self, outcome: Outcome) -> Outcome:
         """The outcome with its row, unless the action knew it already."""

@@ -11,7 +11,7 @@ from sessions_vtab.backends.local.tables import Relation, real_columns
 from sessions_vtab.backends.local.writable import WRITES
 from sessions_vtab.schema.model import ColumnType, Table
 from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.capability import AccessPath, Capability, Connective, Filter
+from sessions_vtab.spec.capability import AccessPath, Capability, Connective, Filter, Writes
 from sessions_vtab.spec.predicate import Op
 from sessions_vtab.spec.scan import Page, Row, Scan
 
@@ -19,6 +19,7 @@ __all__ = ["LocalResource"]
 
 # Expected rows of a full read: an estimate, so that the planner starts at the smaller table.
 _ROWS: Final = {"sessions": 10_000, "events": 100_000, "event_parts": 200_000}
+_OF_EVENTS: Final = frozenset(("events", "event_parts"))
 
 
 class LocalResource(Resource):
@@ -27,11 +28,12 @@ class LocalResource(Resource):
     Args:
         relation: its columns and how they are read.
         store: where they are.
+        writes: what can be changed; for None, what a store's table of that name takes.
     """
 
-    def __init__(self, relation: Relation, store: Store) -> None:
+    def __init__(self, relation: Relation, store: Store, writes: Writes | None = None) -> None:
         self.table = relation.table
-        self.capability = _capability(relation)
+        self.capability = _capability(relation, writes or WRITES[relation.table.name])
         self._select = Select(relation)
         self._store = store
 
@@ -46,7 +48,7 @@ class LocalResource(Resource):
         return found
 
 
-def _capability(relation: Relation) -> Capability:
+def _capability(relation: Relation, writes: Writes) -> Capability:
     table = relation.table
     filters = _filters(table)
     orders = tuple(column.name for column in real_columns(table))
@@ -60,9 +62,10 @@ def _capability(relation: Relation) -> Capability:
     )
     return Capability(
         (*lookups, listing),
-        WRITES[table.name],
+        writes,
         rows=_ROWS.get(table.name, 1_000),
         costly=False,
+        follows="update_time" if table.name in _OF_EVENTS else "",
     )
 
 

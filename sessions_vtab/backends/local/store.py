@@ -41,6 +41,7 @@ class Store:
         clock: the present instant, nanoseconds since 1970.
         read_only: nothing is written, not even a missing file.
         migrations: SQL scripts, see ``ddl``.
+        application: the file's ``PRAGMA application_id``.
 
     Attributes:
         source: the source's name.
@@ -58,6 +59,7 @@ class Store:
         *,
         read_only: bool = False,
         migrations: Sequence[str] = MIGRATIONS,
+        application: int = APPLICATION_ID,
     ) -> None:
         self.path = path
         self.source = source
@@ -70,6 +72,7 @@ class Store:
         self._second = ""
         self._second_of = -1
         self._migrations = migrations
+        self._application = application
         self._connection: apsw.Connection | None = None
         self._context: Context | None = None
         self._scans: dict[int, OpenScan] = {}
@@ -96,7 +99,8 @@ class Store:
             connection.set_busy_handler(self._wait)
             connection.set_progress_handler(self._interrupted, _STEPS)
             _configure(connection)
-            version = _identify(connection, self.place, len(self._migrations))
+            newest = len(self._migrations)
+            version = _identify(connection, self.place, newest, self._application)
             if not self.read_only:
                 self._prepare(connection, version)
             else:
@@ -312,13 +316,15 @@ def _configure(connection: apsw.Connection) -> None:
     connection.pragma("secure_delete", True)
 
 
-def _identify(connection: apsw.Connection, place: str, newest: int) -> int:
+def _identify(
+    connection: apsw.Connection, place: str, newest: int, expected: int = APPLICATION_ID
+) -> int:
     """The schema version; raises StoreError if the file is neither empty nor a store we know."""
     application = connection.pragma("application_id")
     version = connection.pragma("user_version")
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
     empty = not (application or version or tables)
-    if application != APPLICATION_ID and not empty:
+    if application != expected and not empty:
         raise StoreError(
             f"{place} belongs to another program, and was left untouched."
             " Name another file: local:///path/to/sessions.db"

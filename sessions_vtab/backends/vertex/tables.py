@@ -63,6 +63,9 @@ _REMEDY = (
     " URL (vertex://PROJECT/LOCATION/ENGINE)."
 )
 
+# appendEvent moves it, by the server's clock (recorded answers).
+_WRITTEN = "update_time"
+
 _ONE_SCOPE = tuple(Filter(name, frozenset((Op.EQ,)), exact=True) for name in SCOPE)
 _SCOPES = tuple(Filter(name, EQUALITY, exact=True) for name in SCOPE)
 _MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
@@ -142,6 +145,13 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
             remedies=MappingProxyType(
                 {"user_id": "A session keeps its user: insert a new session for another user."}
             ),
+            calls=MappingProxyType(
+                {
+                    "insert": "POST {engine}/sessions",
+                    "update": "PATCH {engine}/sessions/{session}",
+                    "delete": "DELETE {engine}/sessions/{session}",
+                }
+            ),
         ),
         remedy=_REMEDY,
     )
@@ -159,18 +169,22 @@ def events_capability(*, engine: bool) -> Capability:
                 "delete": "Events cannot be deleted one by one: delete their session.",
             }
         ),
+        calls=MappingProxyType({"insert": "POST {engine}/sessions/{session}:appendEvent"}),
     )
     return Capability(
         _event_paths("name", engine=engine, extra=(time,), orders=("timestamp",)),
         writes,
         rows=100_000,
         remedy=_REMEDY,
+        follows=_WRITTEN,
     )
 
 
 def parts_capability(*, engine: bool) -> Capability:
     """Of ``event_parts``, which is made from ``events``."""
-    return Capability(_event_paths("event_name", engine=engine), rows=200_000, remedy=_REMEDY)
+    return Capability(
+        _event_paths("event_name", engine=engine), rows=200_000, remedy=_REMEDY, follows=_WRITTEN
+    )
 
 
 def _event_paths(

@@ -1,0 +1,156 @@
+"""``sessions-vtab snapshot``: a copy of a source as a file, with its cost said first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import apsw
+
+from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
+
+if TYPE_CHECKING:
+    from sessions_vtab.connection import Connection
+    from sessions_vtab.snapshot import Estimate, Progress, Report
+
+__all__ = ["take"]
+
+_OK, _FAILED = 0, 1
+_CLEAR: Final = "\r\x1b[K"
+_EVERY: Final = 0.2
+
+
+def take(arguments: argparse.Namespace, connection: Connection) -> int:
+    """Takes the snapshot that was asked for; returns the exit status.
+
+    Args:
+        arguments: see ``arguments``.
+        connection: with the source as its default.
+    """
+    from sessions_vtab.errors import BusyError, SessionsError  # noqa: PLC0415
+    from sessions_vtab.snapshot import snapshot  # noqa: PLC0415
+    from sessions_vtab.snapshot.parquet import require_pyarrow, write_parquet  # noqa: PLC0415
+
+    screen = _Screen(connection.default, arguments.file, ask=not arguments.yes)
+    try:
+        if arguments.parquet is not None:
+            require_pyarrow()
+        report = snapshot(
+            connection,
+            arguments.file,
+            tables=arguments.tables,
+            where=arguments.where,
+            without=arguments.without,
+            full=arguments.full,
+            max_requests=arguments.max_requests,
+            overlap=arguments.overlap,
+            progress=screen.progress,
+            confirm=screen.confirm,
+        )
+        screen.clear()
+        print(_summary(report))
+        if arguments.parquet is not None:
+            for path in write_parquet(report.path, Path(arguments.parquet).expanduser()):
+                print(escaped(str(path)))
+    except (SessionsError, apsw.Error) as error:
+        screen.clear()
+        print(f"Error: {escaped(str(error))}", file=sys.stderr)
+        if not isinstance(error, BusyError):  # Then it is another snapshot's.
+            screen.say_what_is_left()
+        return _FAILED
+    except KeyboardInterrupt:
+        screen.clear()
+        screen.say_what_is_left()
+        raise
+    return _OK
+
+
+class _Screen:
+    """What a person sees on standard error meanwhile.
+
+    Args:
+        source: the source's name.
+        file: the file as it was given.
+        ask: whether to ask, where there is somebody.
+    """
+
+    def __init__(self, source: str, file: str, *, ask: bool) -> None:
+        self._source = source
+        self._file = file
+        self._terminal = is_terminal(sys.stderr)
+        self._ask = ask and self._terminal and is_terminal(sys.stdin)
+        self._shown = 0.0
+
+    def confirm(self, estimate: Estimate) -> bool:
+        """Says what comes next and what it costs; asks before what costs most."""
+        self.clear()
+        print(escaped(self._announcement(estimate)), file=sys.stderr)
+        if estimate.listing or not self._ask:
+            return True
+        print("Go on? [Y/n] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in {"", "y", "yes"}
+
+    def _announcement(self, estimate: Estimate) -> str:
+        limit = f"at most {counted(estimate.limit, 'request')} (--max-requests)"
+        if estimate.listing and estimate.requests is None:
+            return (
+                f"{self._source} -> {self._file}: lists the sessions, then says how many requests"
+                f" their rows take; {limit}."
+            )
+        if estimate.listing:
+            return (
+                f"{self._source} -> {self._file}: lists the sessions, about"
+                f" {counted(estimate.requests or 0, 'request')} as last time, then reads those that"
+                f" changed; {limit}."
+            )
+        return (
+            f"{counted(estimate.sessions, 'session')} to read: at least"
+            f" {counted(estimate.requests or 0, 'request')} more, after {estimate.spent}; {limit}."
+        )
+
+    def say_what_is_left(self) -> None:
+        """Says where it would go on from."""
+        left = Path(self._file + ".partial").expanduser()
+        if left.exists():
+            text = f"{left} keeps what was read: the same command goes on from there."
+            print(escaped(text), file=sys.stderr)
+
+    def progress(self, progress: Progress) -> None:
+        """Shows how far it is, on a terminal, some times a second."""
+        now = time.monotonic()
+        if not self._terminal or now - self._shown < _EVERY:
+            return
+        self._shown = now
+        print(f"{_CLEAR}{_line(progress)}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Takes the line away."""
+        if self._terminal and self._shown:
+            print(_CLEAR, end="", file=sys.stderr, flush=True)
+        self._shown = 0.0
+
+
+def _line(progress: Progress) -> str:
+    requests = counted(progress.requests, "request")
+    if progress.total is None:
+        return f"{progress.table}: {counted(progress.rows, 'row')}, {requests} .."
+    share = 100 * progress.done // max(progress.total, 1)
+    sessions = f"{progress.done} of {counted(progress.total, 'session')} ({share} %)"
+    return f"{progress.table}: {sessions}, {counted(progress.rows, 'row')}, {requests} .."
+
+
+def _summary(report: Report) -> str:
+    """One line a table, and what it took."""
+    lines = []
+    for table, count in report.rows.items():
+        text = f"{table}: {counted(count, 'row')}"
+        if report.incremental:
+            changed, gone = report.changed.get(table, 0), report.deleted.get(table, 0)
+            text += f", {changed} new or changed, {gone} gone"
+        lines.append(text)
+    spent = f"{counted(report.requests, 'request')}, {seconds(report.seconds)}"
+    begun = "continued; " if report.resumed else ""
+    return "\n".join([*lines, f"{escaped(str(report.path))}: {begun}{spent}"])

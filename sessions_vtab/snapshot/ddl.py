@@ -1,0 +1,131 @@
+"""The tables of a snapshot's file, by the rules for files.
+
+Times and JSON are TEXT; beside a time ``<name>_ms`` has the three digits that sqlite-jdbc reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sessions_vtab.schema.declare import quoted, sql_type
+from sessions_vtab.schema.model import Column, ColumnType
+from sessions_vtab.snapshot.shape import Shape
+
+__all__ = [
+    "OWN_TABLES",
+    "TEMPORARY_TABLES",
+    "create_indexes",
+    "create_table",
+    "delete_missing",
+    "upsert",
+]
+
+OWN_TABLES: Final = """
+CREATE TABLE _snapshot (
+    source           TEXT NOT NULL,
+    backend          TEXT NOT NULL,
+    location         TEXT NOT NULL,
+    started          TEXT NOT NULL,
+    started_ms       DATETIME GENERATED ALWAYS AS (substr(started, 1, 23)) VIRTUAL,
+    finished         TEXT,
+    finished_ms      DATETIME GENERATED ALWAYS AS (substr(finished, 1, 23)) VIRTUAL,
+    complete         INTEGER NOT NULL,
+    tables           TEXT NOT NULL,
+    row_counts       TEXT,
+    condition        TEXT,
+    without          TEXT NOT NULL,
+    full             INTEGER NOT NULL,
+    overlap_minutes  REAL NOT NULL,
+    max_requests     INTEGER NOT NULL,
+    requests         INTEGER NOT NULL,
+    run              INTEGER NOT NULL
+);
+CREATE TABLE _snapshot_tables (
+    name    TEXT NOT NULL PRIMARY KEY,
+    key     TEXT NOT NULL,
+    columns TEXT NOT NULL,
+    rows    INTEGER
+);
+-- The sessions whose rows were read: their version then, and whether it was old enough to trust.
+CREATE TABLE _snapshot_marks (
+    table_name TEXT NOT NULL,
+    session    TEXT NOT NULL,
+    version    TEXT,
+    settled    INTEGER NOT NULL,
+    run        INTEGER NOT NULL,
+    PRIMARY KEY (table_name, session)
+) WITHOUT ROWID;
+"""
+"""What a snapshot says about itself."""
+
+TEMPORARY_TABLES: Final = """
+-- What the lists had, with the version of each session.
+CREATE TEMP TABLE listed (
+    table_name TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    version    TEXT,
+    PRIMARY KEY (table_name, key)
+) WITHOUT ROWID;
+-- Rows of the sessions that are being read again.
+CREATE TEMP TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+"""What is known while a snapshot is taken: lists are read anew by a run that continues."""
+
+
+def create_table(shape: Shape) -> str:
+    """The CREATE TABLE text of a table, with the index by which rows of a session are replaced."""
+    body = ", ".join(part for column in shape.columns for part in _definitions(column, shape.key))
+    text = f"CREATE TABLE {quoted(shape.table)} ({body});"
+    if shape.parent:
+        text += _index(shape, next(one for one in _indexes(shape) if one[0] == shape.link))
+    return text
+
+
+def create_indexes(shape: Shape) -> str:
+    """The other indexes: made at the end, when that is fastest."""
+    return "".join(_index(shape, columns) for columns in _indexes(shape))
+
+
+def upsert(shape: Shape) -> str:
+    """The statement that puts a row in; nothing changes if it is there as it is."""
+    names = [quoted(name) for name in shape.names]
+    others = [name for name in names if name != quoted(shape.key)]
+    values = ", ".join("?" * len(names))
+    text = f"INSERT INTO {quoted(shape.table)} ({', '.join(names)}) VALUES ({values})"
+    text += f" ON CONFLICT ({quoted(shape.key)}) DO "
+    if not others:
+        return text + "NOTHING"
+    new = [f"excluded.{name}" for name in others]
+    sets = ", ".join(f"{name} = {value}" for name, value in zip(others, new, strict=True))
+    differs = " OR ".join(
+        f"{quoted(shape.table)}.{name} IS NOT {value}"
+        for name, value in zip(others, new, strict=True)
+    )
+    return f"{text}UPDATE SET {sets} WHERE {differs}"
+
+
+def delete_missing(table: str, key: str) -> str:
+    """The statement that removes rows that the list does not have."""
+    listed = "SELECT key FROM temp.listed WHERE table_name = ?"
+    return f"DELETE FROM {quoted(table)} WHERE {quoted(key)} NOT IN ({listed})"
+
+
+def _definitions(column: Column, key: str) -> Iterator[str]:
+    name = quoted(column.name)
+    yield f"{name} {sql_type(column)}" + (" NOT NULL PRIMARY KEY" if column.name == key else "")
+    if column.type is ColumnType.TIME:
+        digits = f"GENERATED ALWAYS AS (substr({name}, 1, 23)) VIRTUAL"
+        yield f"{quoted(column.name + '_ms')} DATETIME {digits}"
+
+
+def _indexes(shape: Shape) -> tuple[tuple[str, ...], ...]:
+    """Those on filters, and always one on the link to the session."""
+    linked = any(columns[0] == shape.link for columns in shape.indexed)
+    return shape.indexed if linked or not shape.parent else ((shape.link,), *shape.indexed)
+
+
+def _index(shape: Shape, columns: tuple[str, ...]) -> str:
+    name = quoted(f"{shape.table}_by_{columns[0]}")
+    listed = ", ".join(map(quoted, columns))
+    return f"CREATE INDEX IF NOT EXISTS {name} ON {quoted(shape.table)} ({listed});"

@@ -1,0 +1,43 @@
+"""What SQLite says about a snapshot's file, in the words of our own error tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from sessions_vtab.errors import BusyError, SessionsError, StoreError
+
+__all__ = ["translated"]
+
+_MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], str], ...]] = (
+    (apsw.BusyError, BusyError, "another program is using it. Close that, and run this again."),
+    (apsw.LockedError, BusyError, "another program is using it. Close that, and run this again."),
+    (
+        apsw.FullError,
+        StoreError,
+        "the disk is full. What was read before is kept: free some space, and run this again.",
+    ),
+    (apsw.NotADBError, StoreError, "it is no SQLite database, and was left untouched."),
+    (apsw.CorruptError, StoreError, "the file is damaged. Remove it; a snapshot can be repeated."),
+    (apsw.ReadOnlyError, StoreError, "the file or its folder cannot be written."),
+    (apsw.CantOpenError, StoreError, "it cannot be opened; check that you may read and write it."),
+    (apsw.IOError, StoreError, "reading or writing the disk failed. Run this again."),
+)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """APSW's errors inside the block become ours, about that file; an interrupt stays one."""
+    try:
+        yield
+    except apsw.InterruptError:
+        raise
+    except apsw.Error as error:
+        for kind, made, remedy in _MEANINGS:
+            if isinstance(error, kind):
+                raise made(f"The snapshot {path}: {remedy} ({error})") from error
+        raise StoreError(f"The snapshot {path}: SQLite failed. ({error})") from error

@@ -1,0 +1,141 @@
+"""A snapshot's tables as Parquet files: times as timestamps in UTC, JSON as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from sessions_vtab.errors import MissingExtraError, StoreError
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.schema.model import ColumnType
+from sessions_vtab.snapshot.errors import translated
+from sessions_vtab.snapshot.lock import create_private
+
+__all__ = ["require_pyarrow", "write_parquet"]
+
+_ROWS_A_GROUP: Final = 20_000
+# Microseconds: where a service gives nine digits, the last three are not in the Parquet file.
+_MICROSECONDS: Final = 26
+
+
+def require_pyarrow() -> Any:
+    """The module.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return import_module("pyarrow")
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "Parquet needs pyarrow: pip install 'sessions_vtab[arrow]'"
+        ) from None
+
+
+def write_parquet(path: Path, folder: Path) -> list[Path]:
+    """Writes each table of a snapshot as ``FOLDER/TABLE.parquet``.
+
+    All files are written beside their places before the first takes its place, so each is always
+    whole; a reader that opens several while they are replaced may see one of the last snapshot.
+
+    Args:
+        path: the snapshot.
+        folder: made if it is missing.
+
+    Returns:
+        The files.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        StoreError: the folder cannot be written.
+    """
+    require_pyarrow()
+    written: dict[Path, Path] = {}
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with translated(path), closing(_opened(path)) as connection:
+            for table, columns in _tables(connection):
+                target = folder / f"{table}.parquet"
+                written[target] = target.with_name(target.name + ".partial")
+                _write(connection, table, columns, written[target])
+        for target, partial in written.items():
+            partial.replace(target)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written ({error.strerror or error}). The snapshot {path} is whole."
+        ) from error
+    finally:
+        for partial in written.values():
+            with suppress(OSError):
+                partial.unlink()
+    return list(written)
+
+
+def _opened(path: Path) -> apsw.Connection:
+    return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+
+
+def _tables(connection: apsw.Connection) -> Iterator[tuple[str, dict[str, ColumnType]]]:
+    listed = connection.execute("SELECT name, columns FROM _snapshot_tables ORDER BY rowid")
+    for name, columns in listed.fetchall():
+        described = json.loads(str(columns))
+        yield str(name), {column: ColumnType(kind) for column, kind in described.items()}
+
+
+def _write(
+    connection: apsw.Connection, table: str, columns: dict[str, ColumnType], partial: Path
+) -> None:
+    parquet = import_module("pyarrow.parquet")
+    schema = _schema(columns)
+    selected = ", ".join(_selected(name, kind) for name, kind in columns.items())
+    cursor = connection.execute(f"SELECT {selected} FROM {quoted(table)}")
+    partial.unlink(missing_ok=True)
+    create_private(partial)
+    with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
+        while rows := list(islice(cursor, _ROWS_A_GROUP)):
+            writer.write_table(_arrow(rows, schema))
+
+
+def _schema(columns: dict[str, ColumnType]) -> Any:
+    pyarrow = require_pyarrow()
+    types = {
+        ColumnType.INTEGER: pyarrow.int64(),
+        ColumnType.REAL: pyarrow.float64(),
+        ColumnType.BOOLEAN: pyarrow.bool_(),
+        ColumnType.TIME: pyarrow.timestamp("us", tz="UTC"),
+        ColumnType.BLOB: pyarrow.binary(),
+    }
+    return pyarrow.schema(
+        [(name, types.get(kind, pyarrow.string())) for name, kind in columns.items()]
+    )
+
+
+def _selected(name: str, kind: ColumnType) -> str:
+    match kind:
+        case ColumnType.TIME:
+            return f"substr({quoted(name)}, 1, {_MICROSECONDS})"
+        case ColumnType.BLOB:
+            return f"CAST({quoted(name)} AS BLOB)"
+        case _:
+            return quoted(name)
+
+
+def _arrow(rows: Sequence[tuple[Any, ...]], schema: Any) -> Any:
+    pyarrow = require_pyarrow()
+    arrays = []
+    for column, values in zip(schema, zip(*rows, strict=True), strict=True):
+        if pyarrow.types.is_timestamp(column.type):
+            naive = pyarrow.array(values, pyarrow.string()).cast(pyarrow.timestamp("us"))
+            arrays.append(naive.cast(column.type))
+        elif pyarrow.types.is_boolean(column.type):
+            arrays.append(pyarrow.array(values, pyarrow.int64()).cast(column.type))
+        else:
+            arrays.append(pyarrow.array(values, column.type))
+    return pyarrow.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,193 @@
+"""Rows on their way into the work file: lists, and the rows of sessions in batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.snapshot.ddl import delete_missing, upsert
+from sessions_vtab.snapshot.model import Progress, ProgressCallback
+from sessions_vtab.snapshot.reading import Reading
+from sessions_vtab.snapshot.shape import Listing, Plan, Shape
+from sessions_vtab.snapshot.work import Work
+
+__all__ = ["Copying"]
+
+# Sessions whose rows are read by one statement, and written by one transaction: soon something is
+# kept, and later requests seldom wait for the end of a batch.
+_FIRST_BATCH: Final = 32
+_LAST_BATCH: Final = 256
+
+_PENDING: Final = """
+SELECT k.key, k.version, m.session IS NOT NULL
+FROM temp.listed k
+LEFT JOIN _snapshot_marks m ON m.table_name = :table AND m.session = k.key
+WHERE k.table_name = :parent AND (
+    m.session IS NULL
+    OR m.version IS NOT k.version
+    OR (m.run <> :run AND (:follows = 0 OR NOT m.settled)))
+AND k.key > :after
+"""
+_OF_BATCH: Final = "(SELECT value FROM json_each(?))"
+
+
+@dataclass(slots=True)
+class Copying:
+    """Fills the tables of one work file.
+
+    Attributes:
+        work: the file.
+        reading: the source.
+        horizon: rows of sessions that were written before it are trusted to be all there.
+        progress: told how far it is.
+        changed: rows that are new or other, by table.
+        deleted: rows that are gone, by table.
+    """
+
+    work: Work
+    reading: Reading
+    horizon: str
+    progress: ProgressCallback
+    changed: dict[str, int] = field(default_factory=dict)
+    deleted: dict[str, int] = field(default_factory=dict)
+
+    def copy_list(self, listing: Listing) -> None:
+        """One list, whole or not at all; rows that it does not have any more are removed."""
+        work, shape = self.work, listing.shape
+        done = 0
+        with work.transaction():
+            work.execute("DELETE FROM temp.listed WHERE table_name = ?", (listing.table,))
+            columns, where, order = listing.columns, listing.where, listing.order
+            for chunk in self.reading.rows(listing.table, columns, where, order=order):
+                if shape is not None:
+                    width = len(shape.columns)
+                    self._put(shape, (row[:width] for row in chunk))
+                work.executemany(
+                    "INSERT OR REPLACE INTO temp.listed(table_name, key, version) VALUES (?, ?, ?)",
+                    _keys(listing, chunk),
+                )
+                done += len(chunk)
+                self._tell(listing.table, done, None, done)
+            if shape is not None:
+                sql = delete_missing(listing.table, listing.key)
+                self._count_deleted(listing.table, sql, (listing.table,))
+        work.worth_keeping = True
+
+    def remove_orphans(self, plan: Plan) -> None:
+        """Removes rows, and marks, of sessions that are gone."""
+        listed = {listing.table for listing in plan.listings}
+        for shape in plan.shapes:
+            if shape.parent not in listed:
+                continue
+            with self.work.transaction():
+                sql = delete_missing(shape.table, shape.link)
+                self._count_deleted(shape.table, sql, (shape.parent,))
+                sql = delete_missing("_snapshot_marks", "session")
+                self.work.execute(f"{sql} AND table_name = ?", (shape.parent, shape.table))
+
+    def pending(self, shape: Shape) -> int:
+        """How many sessions' rows have to be read."""
+        ((count,),) = self.work.execute(f"SELECT count(*) FROM ({_PENDING})", self._which(shape))
+        return int(count)
+
+    def copy_rows(self, shape: Shape) -> None:
+        """The rows of all sessions that have to be read; each batch stays once it is written."""
+        total = self.pending(shape)
+        done = rows = 0
+        after, size = "", _FIRST_BATCH
+        while batch := self._batch(shape, after, size):
+            rows += self._copy_batch(
+                shape, batch, _Tell(self._tell, shape.table, done, total, rows)
+            )
+            done += len(batch)
+            after, size = batch[-1][0], min(2 * size, _LAST_BATCH)
+            self._tell(shape.table, done, total, rows)
+
+    def _batch(self, shape: Shape, after: str, most: int) -> list[Any]:
+        # No more than the budget pays for, so that what it pays for is kept.
+        size = max(1, min(most, self.reading.left))
+        sql = f"{_PENDING} ORDER BY k.key LIMIT {size}"
+        return self.work.execute(sql, self._which(shape, after))
+
+    def _which(self, shape: Shape, after: str = "") -> dict[str, Any]:
+        return {
+            "table": shape.table,
+            "parent": shape.parent,
+            "run": self.work.run,
+            "follows": int(bool(shape.follows)),
+            "after": after,
+        }
+
+    def _copy_batch(self, shape: Shape, batch: list[Any], tell: _Tell) -> int:
+        """The rows of some sessions, compared by key with those that were there."""
+        keys = [key for key, _, _ in batch]
+        read_before = [key for key, _, known in batch if known]
+        where = f"{quoted(shape.link)} IN ({', '.join('?' * len(keys))})"
+        place = shape.names.index(shape.key)
+        count = 0
+        with self.work.transaction():
+            self.work.execute("DELETE FROM temp.seen")
+            for chunk in self.reading.rows(shape.table, shape.names, where, keys):
+                self._put(shape, chunk)
+                if read_before:
+                    names = ((row[place],) for row in chunk)
+                    self.work.executemany("INSERT OR IGNORE INTO temp.seen VALUES (?)", names)
+                count += len(chunk)
+                tell(count)
+            if read_before:
+                self._remove_unseen(shape, read_before)
+            self._mark(shape, batch)
+        return count
+
+    def _remove_unseen(self, shape: Shape, sessions: list[str]) -> None:
+        table, link, key = map(quoted, (shape.table, shape.link, shape.key))
+        sql = f"DELETE FROM {table} WHERE {link} IN {_OF_BATCH}"
+        sql += f" AND {key} NOT IN (SELECT key FROM temp.seen)"
+        self._count_deleted(shape.table, sql, (json.dumps(sessions),))
+
+    def _mark(self, shape: Shape, batch: list[Any]) -> None:
+        self.work.executemany(
+            "INSERT OR REPLACE INTO _snapshot_marks(table_name, session, version, settled, run)"
+            " VALUES (?, ?, ?, ?, ?)",
+            [
+                (shape.table, key, version, int((version or "~") < self.horizon), self.work.run)
+                for key, version, _ in batch
+            ],
+        )
+
+    def _put(self, shape: Shape, rows: Iterable[Any]) -> None:
+        count = self.work.executemany(upsert(shape), rows)
+        self.changed[shape.table] = self.changed.get(shape.table, 0) + count
+
+    def _count_deleted(self, table: str, sql: str, bindings: tuple[Any, ...]) -> None:
+        before = self.work.connection.total_changes()
+        self.work.execute(sql, bindings)
+        count = self.work.connection.total_changes() - before
+        self.deleted[table] = self.deleted.get(table, 0) + count
+
+    def _tell(self, table: str, done: int, total: int | None, rows: int) -> None:
+        self.progress(Progress(table, done, total, rows, self.reading.spent))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tell:
+    """Progress within a batch: the rows grow while the sessions are those of the last one."""
+
+    tell: Callable[[str, int, int | None, int], None]
+    table: str
+    done: int
+    total: int
+    rows: int
+
+    def __call__(self, more: int) -> None:
+        self.tell(self.table, self.done, self.total, self.rows + more)
+
+
+def _keys(listing: Listing, chunk: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    place = listing.columns.index(listing.key)
+    for row in chunk:
+        version = None if listing.version is None else row[listing.version]
+        yield listing.table, row[place], version

@@ -1,0 +1,285 @@
+"""Which tables and columns are copied, and how each is read: from what the backend declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sessions_vtab.errors import InvalidValueError, UnknownNameError
+from sessions_vtab.schema.model import Column, ColumnType, Table
+from sessions_vtab.schema.tables import SCOPE_COLUMNS
+from sessions_vtab.snapshot.model import Options
+from sessions_vtab.spec.backend import Resource
+from sessions_vtab.spec.capability import AccessPath, Capability
+from sessions_vtab.spec.near import did_you_mean
+
+__all__ = ["Listing", "Plan", "Shape", "plan_of"]
+
+_LINK: Final = "session_name"
+_SESSIONS: Final = "sessions"
+_OTHER_SESSIONS: Final = "upload_sessions"
+_PARENTS: Final = {"upload_session_files": _OTHER_SESSIONS}
+# Made from a column of ``events``: a snapshot that has that column has them already.
+_DERIVED: Final = "event_parts"
+# Known only in the connection that opened the session, and they let anyone upload.
+_NEVER: Final = frozenset(("upload_url", "upload_fields"))
+# A list of everything is better than reading by keys unless it costs as much as so many of them.
+_WORTH: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One table of a snapshot.
+
+    Attributes:
+        table: its name.
+        key: the column that identifies a row.
+        columns: those that are copied, the key among them.
+        parent: the table whose rows these belong to; "" for none.
+        by_parent: it is read by the keys of its parent's rows, not as one list.
+        follows: the parent's column that changes whenever these rows do; "" for none.
+        indexed: columns to make indexes on.
+    """
+
+    table: str
+    key: str
+    columns: tuple[Column, ...]
+    parent: str = ""
+    by_parent: bool = False
+    follows: str = ""
+    indexed: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def link(self) -> str:
+        """The column that names the parent's row."""
+        return _LINK
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One table that is listed.
+
+    Attributes:
+        table: its name.
+        key: the column that identifies a row.
+        columns: what is asked for.
+        shape: where the rows go; None if only their keys are needed.
+        version: place in ``columns`` of what other tables follow; None if nothing does.
+        where: condition; "" for none.
+        page_cap: most rows of a page; None where they do not come in pages or cost nothing.
+        order: a time that the source sorts by, so that the copy is in that order; "" for none.
+    """
+
+    table: str
+    key: str
+    columns: tuple[str, ...]
+    shape: Shape | None
+    version: int | None
+    where: str
+    page_cap: int | None
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is copied.
+
+    Attributes:
+        shapes: the tables, in the backend's order.
+        listings: what is listed first, sessions before what belongs to them.
+        costly: reading costs requests.
+    """
+
+    shapes: tuple[Shape, ...]
+    listings: tuple[Listing, ...]
+    costly: bool
+
+    @property
+    def by_parent(self) -> tuple[Shape, ...]:
+        """The tables that are read by the keys of their sessions."""
+        return tuple(shape for shape in self.shapes if shape.by_parent)
+
+
+def plan_of(source: str, resources: Mapping[str, Resource], options: Options) -> Plan:
+    """The plan of a snapshot.
+
+    Args:
+        source: the source's name, for errors.
+        resources: its tables.
+        options: ``where`` is taken as checked.
+
+    Raises:
+        UnknownNameError: a table or column is not there.
+        InvalidValueError: a column is needed that was to be left out, or there is nothing that the
+            condition could be about.
+    """
+    chosen = _chosen(source, resources, options.tables)
+    _check_without(source, [one.table for one in chosen], options.without)
+    shapes = tuple(_shape(one, resources, options.without) for one in chosen)
+    parents = _parents_of(shapes, filtered=options.where is not None)
+    filtered = _filtered(source, resources, options)
+    listed = [name for name in resources if name in parents]
+    listed += [one.table for one in shapes if not one.by_parent and one.table not in parents]
+    by_name = {shape.table: shape for shape in shapes}
+    listings = tuple(
+        _listing(
+            resources[name],
+            by_name.get(name),
+            parents.get(name, ""),
+            options.where or "" if name == filtered else "",
+        )
+        for name in listed
+    )
+    read = {*by_name, *listed}
+    costly = any(resources[name].capability.costly for name in read)
+    return Plan(shapes, listings, costly)
+
+
+def _chosen(
+    source: str, resources: Mapping[str, Resource], wanted: Sequence[str] | None
+) -> list[Resource]:
+    if wanted is None:
+        derived = {_DERIVED} if "events" in resources else set()
+        return [one for name, one in resources.items() if name not in derived]
+    for name in wanted:
+        if name not in resources:
+            meant = did_you_mean(name, resources)
+            raise UnknownNameError(
+                f"{source} has no table {name!r:.60}.{meant} Tables: {', '.join(resources)}."
+            )
+    if not wanted:
+        raise InvalidValueError(f"No table of {source} is named. Tables: {', '.join(resources)}.")
+    return [one for name, one in resources.items() if name in wanted]
+
+
+def _check_without(source: str, tables: Sequence[Table], without: Sequence[str]) -> None:
+    known = {column.name for table in tables for column in _copied(table)}
+    needed = {_LINK, *(table.key for table in tables)}
+    for name in without:
+        if name not in known:
+            meant = did_you_mean(name, sorted(known))
+            raise UnknownNameError(
+                f"No table that is copied from {source} has {name!r:.60}.{meant}"
+            )
+        if name in needed:
+            raise InvalidValueError(
+                f"{name} cannot be left out: it identifies rows, or the session they belong to."
+            )
+
+
+def _copied(table: Table) -> tuple[Column, ...]:
+    """The columns of ``SELECT *``, and the key."""
+    shown = tuple(column for column in table.visible if column.name not in _NEVER)
+    key = table.column(table.key)
+    return shown if not key.hidden else (key, *shown)
+
+
+def _shape(resource: Resource, resources: Mapping[str, Resource], without: Sequence[str]) -> Shape:
+    table, capability = resource.table, resource.capability
+    columns = tuple(column for column in _copied(table) if column.name not in without)
+    names = frozenset(column.name for column in columns)
+    parent = _PARENTS.get(table.name, _SESSIONS) if _LINK in names else ""
+    if parent not in resources or parent == table.name:
+        parent = ""
+    followed = bool(parent) and capability.follows in resources[parent].table.positions
+    follows = capability.follows if followed else ""
+    return Shape(
+        table.name,
+        table.key,
+        columns,
+        parent,
+        by_parent=bool(parent) and (followed or not _has_cheap_list(capability)),
+        follows=follows,
+        indexed=_indexed(columns, table.key, capability),
+    )
+
+
+def _has_cheap_list(capability: Capability) -> bool:
+    """Whether one list gives all rows, without a request for each key behind it."""
+    keyed = [path.cost for path in capability.paths if path.keys]
+    lists = [path.cost for path in capability.paths if not path.keys]
+    return bool(lists) and min(lists) <= _WORTH * min(keyed, default=min(lists))
+
+
+def _parents_of(shapes: Sequence[Shape], *, filtered: bool) -> dict[str, str]:
+    """Tables whose keys are needed, each with the column that others follow."""
+    found: dict[str, str] = {}
+    for shape in shapes:
+        if shape.by_parent or (shape.parent and filtered):
+            found[shape.parent] = shape.follows or found.get(shape.parent, "")
+    return found
+
+
+def _filtered(source: str, resources: Mapping[str, Resource], options: Options) -> str:
+    """The table that the condition is about."""
+    for name in (_SESSIONS, _OTHER_SESSIONS):
+        if name in resources:
+            return name
+    if options.where is not None:
+        raise InvalidValueError(f"{source} has no sessions that a condition could be about.")
+    return ""
+
+
+def _listing(resource: Resource, shape: Shape | None, version: str, where: str) -> Listing:
+    key = resource.table.key
+    names = list(shape.names if shape is not None else (key,))
+    if version and version not in names:
+        names.append(version)
+    paths = resource.capability.paths
+    caps = [path.page_cap for path in paths if not path.unique and path.page_cap is not None]
+    return Listing(
+        resource.table.name,
+        key,
+        tuple(names),
+        shape,
+        names.index(version) if version else None,
+        where,
+        min(caps) if caps and resource.capability.costly else None,
+        _order(resource),
+    )
+
+
+def _order(resource: Resource) -> str:
+    """Sorted by the source a list is one chain of pages: not one request more than it has pages."""
+    for path in resource.capability.paths:
+        for name in () if path.unique else path.orders:
+            if resource.table.column(name).type is ColumnType.TIME:
+                return name
+    return ""
+
+
+def _indexed(
+    columns: Sequence[Column], key: str, capability: Capability
+) -> tuple[tuple[str, ...], ...]:
+    """What the source can be asked by; where it can be asked by anything, ids and times."""
+    declared = {name for path in capability.paths for name in _asked_by(path)}
+    chosen = [
+        column.name
+        for column in columns
+        if column.name != key
+        and column.name not in SCOPE_COLUMNS
+        and column.type in {ColumnType.TEXT, ColumnType.TIME, ColumnType.INTEGER}
+        and column.name in declared
+        and (capability.costly or column.type is ColumnType.TIME or _is_id(column.name))
+    ]
+    times = [column.name for column in columns if column.type is ColumnType.TIME]
+    # Rows of one session are mostly wanted in the order of time.
+    by_session = {_LINK, "session_id"} if _LINK in chosen or _LINK in declared else set()
+    return tuple((name, times[0]) if name in by_session and times else (name,) for name in chosen)
+
+
+def _asked_by(path: AccessPath) -> Iterable[str]:
+    yield from path.keys
+    yield from (one.column for one in path.filters if not one.keyed)
+    yield from path.orders
+    yield from path.ascending
+
+
+def _is_id(name: str) -> bool:
+    return name.endswith("_id") or name == _LINK

@@ -1,0 +1,59 @@
+"""A condition is an expression and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.snapshot.where import check_condition
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user_id = 'u1'",
+        "user_id = 'a;b)' AND (labels->>'env' = 'prod' OR 1)",
+        "session_id IN (SELECT session_id FROM events WHERE author = 'x')",
+        "1 -- for all",
+        '"user_id" IS NOT NULL',
+    ],
+)
+def test_an_expression_is_taken(text):
+    assert check_condition(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1) UNION SELECT name FROM events WHERE (1",
+        "1); DELETE FROM sessions; SELECT (1",
+        "1; DROP TABLE sessions",
+        "SELECT 1",
+        "with x as (select 1) select 1",
+        "user_id = ?",
+        "user_id = :user",
+        "(user_id = 'a'",
+        "user_id = 'a",
+        "",
+        "-- nothing",
+    ],
+)
+def test_what_could_be_more_is_refused(text):
+    with pytest.raises(InvalidValueError, match="no SQL expression"):
+        check_condition(text)
+
+
+def test_what_it_compares_with_is_not_shown():
+    """The id of a guest's session is as good as a password."""
+    with pytest.raises(InvalidValueError) as error:
+        check_condition("session_id = 'session-secret")
+
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["1 UNION SELECT 1", "1 ORDER BY 1", "1 /* open", "DELETE FROM sessions"]
+)
+def test_what_is_no_expression_is_refused_by_sqlite(take, text):
+    with pytest.raises(InvalidValueError, match="cannot be used"):
+        take(where=text)
