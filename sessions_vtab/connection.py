@@ -14,13 +14,14 @@ from sessions_vtab.config import Configuration, SourceLike, load
 from sessions_vtab.cursor import Cursor
 from sessions_vtab.door import Door
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Request
+from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
+from sessions_vtab.vtab.startup import start
 
 __all__ = ["Connection", "connect", "register"]
 
@@ -55,10 +56,11 @@ class Connection(apsw.Connection):
         )
         self._door = Door(self._host)
         self.cursor_factory = self._cursor
-        for name, select in configuration.views.items():
-            self.execute(f"CREATE TEMP VIEW {quoted(name)} AS {select}")
-        for statements in configuration.init:
-            self.execute(statements)
+        try:
+            start(self, configuration.views, configuration.init, configuration.file)
+        except BaseException:
+            self.close()
+            raise
 
     def _cursor(self, connection: apsw.Connection) -> Cursor:
         return Cursor(connection, self._door)
@@ -73,6 +75,10 @@ class Connection(apsw.Connection):
         """HTTP requests that the last text given to ``execute`` has made so far."""
         return self._host.requests - self._door.requests_before
 
+    def target(self, statement: str) -> tuple[OurTable, str] | None:
+        """Our table that a statement writes to, and how; None if it is no single write of ours."""
+        return self._door.target(statement)
+
     def headings(self, statements: str) -> tuple[Heading, ...]:
         """What each statement of a text is, told without running it."""
         return tuple(one.heading for one in self._door.read(statements).statements)
@@ -83,21 +89,23 @@ class Connection(apsw.Connection):
         self._host.logs.writes.clear()
 
     def preview(self, query: str, bindings: Any = None) -> list[tuple[str, Request]]:
-        """The requests that a query would begin with, without sending any.
+        """The requests that a statement would begin with, without sending any.
 
         Args:
-            query: one SELECT. The inner sides of its joins are not reached: their keys are not
-                known before the outer side is read.
+            query: one SELECT, or a write to one of our tables. The inner sides of joins are not
+                reached, nor are the rows that a write finds by reading: their keys are not known
+                before the outer side is read.
             bindings: as for ``execute``.
 
         Returns:
-            ``source.table`` and request, in the order SQLite reads the tables.
+            ``source.table`` and request, in the order SQLite reads the tables; then, for rows the
+            statement itself has, ``source.table insert`` and the request that writes one.
 
         Raises:
-            UnsupportedError: the statement is no query; ``dry_run`` shows what a write sends.
+            UnsupportedError: the statement is neither.
         """
-        if not self._door.reads(query):
-            raise UnsupportedError("Only a query is previewed; dry_run shows what a write sends.")
+        if not self._door.reads(query) and self._door.target(query) is None:
+            raise UnsupportedError("Only a query, or a write to a table of ours, is previewed.")
         shown: list[tuple[str, Request]] = []
         self._host.explaining = shown
         try:

@@ -15,11 +15,13 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.schema.declare import quoted
+from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.sql.returning import select_text
 from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql, translate
 from sessions_vtab.vtab.catalog import ConnectionCatalog
+from sessions_vtab.vtab.definitions import require_definable
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
 
@@ -105,13 +107,31 @@ class Door:
         statements = self.read(text).statements
         return len(statements) == 1 and statements[0].heading.reads
 
+    def target(self, text: str) -> tuple[OurTable, str] | None:
+        """Our table that a text writes to, with the action; None if it is no single write of ours.
+
+        Returns:
+            The table, and ``insert``, ``update`` or ``delete``.
+        """
+        statements = self.read(text).statements
+        one = statements[0] if len(statements) == 1 else None
+        if one is None or one.table is None or not one.heading.changes or one.heading.explain:
+            return None
+        verb = one.heading.verb.lower()
+        return one.table, "insert" if verb == "replace" else verb
+
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""
         self.requests_before = self._host.requests
 
     def admit(self, step: Step, values: Sequence[Any], *, plain: bool = False) -> str:
-        """The text to execute for a statement; its plans are known to the tables from then on."""
+        """The text to execute for a statement; its plans are known to the tables from then on.
+
+        Raises:
+            StatementError: it would create or drop what it may not.
+        """
         one = step.statement
+        require_definable(self._host, step.text, one.heading)
         for words, plan in one.plans.items():
             self._host.tell(words, plan)
         chosen = one.plain if plain else one.choose(values)

@@ -2,7 +2,7 @@
 
 SQLite's EXPLAIN QUERY PLAN prints the plan of each virtual table in the engine's own words
 (``plan.words``), without values; the first requests come from ``Connection.preview``. Nothing is
-read or sent.
+read, sent or written.
 """
 
 from __future__ import annotations
@@ -26,12 +26,24 @@ if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
     from sessions_vtab.spec.source import Source
 
-__all__ = ["Estimate", "Reading", "Step", "Target", "examine", "explain", "parse_step", "steps"]
+__all__ = [
+    "Estimate",
+    "Reading",
+    "Step",
+    "Target",
+    "Writing",
+    "examine",
+    "examine_write",
+    "explain",
+    "parse_step",
+    "steps",
+]
 
 _SCAN: Final = re.compile(
     r"(?:SCAN|SEARCH) (\S+) VIRTUAL TABLE INDEX \d+:(.*?)(?: LEFT-JOIN)?", re.DOTALL
 )
 _CLAUSE: Final = re.compile(r"; (?=(?:sent|here|order|read): |limit\b|skip\b|offset\b)")
+_INTO: Final = re.compile(r"""\binto\s+[\w."`\[\]]+""", re.IGNORECASE)
 _INDENT: Final = 2
 _SEGMENTS: Final = 3
 """Last parts of a URL's path that are shown: what comes before is the same for a whole source."""
@@ -141,6 +153,28 @@ class Reading:
         return one is not None and bool(one.each or one.lists or one.reads > 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """The rows a statement writes.
+
+    Attributes:
+        title: ``source.table`` and what happens to its rows.
+        call: the declared call for one row.
+        requests: those of rows that the statement itself has; empty where it finds them by reading.
+        source: the settings of a source that requests go to; None for a store on this machine.
+    """
+
+    title: str
+    call: str
+    requests: tuple[Request, ...]
+    source: Source | None
+
+    @property
+    def count(self) -> str:
+        """How many requests write them, in words."""
+        return str(len(self.requests)) if self.requests else "1 for each row"
+
+
 def explain(
     connection: Connection, sql: str, bindings: Mapping[str, Any] | None = None
 ) -> Iterator[str]:
@@ -152,11 +186,17 @@ def explain(
     readings = examine(connection, sql, bindings)
     for reading in readings:
         yield from _lines(reading)
+    writing = examine_write(connection, sql, bindings)
+    if writing is not None:
+        yield from _writing_lines(writing)
     costly = [one for one in readings if one.estimate is not None]
-    if costly:
-        words = "; then ".join(str(one.estimate) for one in costly)
-        yield f"requests  {words}; at most {_most(connection, costly)} (max_requests)"
-    if not readings:
+    words = [str(one.estimate) for one in costly]
+    if writing is not None and writing.source is not None:
+        words.append(writing.count)
+    if words:
+        most = _most(connection, [*(one.target.source for one in costly), _source_of(writing)])
+        yield f"requests  {'; then '.join(words)}; at most {most} (max_requests)"
+    if not (readings or writing):
         yield "No table is read."
 
 
@@ -171,16 +211,37 @@ def examine(
     rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings or {}, can_cache=False)
     planned = [(int(str(row[0])), int(str(row[1])), str(row[3])) for row in rows]
     names = names_of(connection)
-    spoken = mentions(sql, names)
+    # What INSERT writes to is not read, and may have the name of what is.
+    spoken = mentions(_INTO.sub(" ", sql, count=1), names)
     # SQLite prints a table that has a prefix and no alias with its prefix.
     tables = {mention.name.lower(): mention for mention in spoken}
     tables |= {mention.alias.lower(): mention for mention in spoken}
     found = [(step, _target(step, tables, connection, names)) for step in steps(planned)]
     try:
         reached = connection.preview(sql, bindings or {})
-    except UnsupportedError:  # A statement that writes: what it reads first is not known.
+    except UnsupportedError:  # It writes to a table that is none of ours.
         reached = []
     return list(_readings(found, reached))
+
+
+def examine_write(
+    connection: Connection, sql: str, bindings: Mapping[str, Any] | None = None
+) -> Writing | None:
+    """What a statement would send to write its rows; None if it writes to no table of ours.
+
+    Raises:
+        SessionsError, apsw.Error: a row it would write is refused.
+    """
+    target = connection.target(sql)
+    if target is None:
+        return None
+    table, action = target
+    title = f"{table.source}.{table.table.name} {action}"
+    shown = connection.preview(sql, bindings or {})
+    requests = tuple(request for other, request in shown if other == title)
+    costly = table.capability.costly
+    source = connection.sources[table.source].settings if costly else None
+    return Writing(title, table.capability.writes.calls.get(action, ""), requests, source)
 
 
 def steps(planned: list[tuple[int, int, str]]) -> Iterator[Step]:
@@ -277,11 +338,14 @@ def _place(url: str) -> str:
     return "row" if match is None else match[1]
 
 
-def _most(connection: Connection, readings: Iterable[Reading]) -> int:
+def _most(connection: Connection, sources: Iterable[Source | None]) -> int:
     if connection.budget.max_requests is not None:
         return connection.budget.max_requests
-    sources = (one.target.source for one in readings)
     return min((source.max_requests for source in sources if source is not None), default=0)
+
+
+def _source_of(writing: Writing | None) -> Source | None:
+    return None if writing is None else writing.source
 
 
 # In words.
@@ -300,6 +364,20 @@ def _lines(reading: Reading) -> Iterator[str]:
         if word in step.clauses:
             yield f"{margin}  {word:<8}  {step.clauses[word]}"
     yield f"{margin}  requests  {_requests(reading)}"
+
+
+def _writing_lines(writing: Writing) -> Iterator[str]:
+    if writing.source is None:
+        yield f"{writing.title}  in this transaction"
+        return
+    words = writing.call
+    if writing.requests:
+        first = writing.requests[0]
+        words = f"{first.method} {_short(first.url)}"
+    if len(writing.requests) != 1:
+        words += f", {writing.source.concurrency} at a time"
+    yield f"{writing.title}  {words}"
+    yield f"  requests  {writing.count}"
 
 
 def _first(reading: Reading) -> str:

@@ -29,6 +29,7 @@ from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.write_queue import WriteQueue
 
 if TYPE_CHECKING:
@@ -188,6 +189,9 @@ class UnitOfWork:
         wanted = self._host.capturing(statement.number)
         place = statement.written + 1
         write = Write(number, statement.number, table, action, key, values, ignore, wanted, place)
+        if self._host.explaining is not None:
+            self._explain(participant, write)
+            return
         self._check_budget(participant, write, statement)
         if participant.store is not None:
             self._apply(participant, write)
@@ -205,6 +209,22 @@ class UnitOfWork:
     def queued(self, participant: Participant) -> bool:
         """Whether rows of this table wait to be sent."""
         return any(entry.participant == id(participant) for entry in self._queue)
+
+    def require_droppable(self, schema: str | None, table: str) -> None:
+        """Raises QueuedWritesError if rows of a table wait to be sent: they would be lost.
+
+        Args:
+            schema: in lower case; None for any.
+            table: in lower case.
+        """
+        for (one, name), participant in self._participants.items():
+            same = schema in {None, one.lower()} and table == name.lower()
+            if same and self.queued(participant):
+                msg = (
+                    f"{participant.source.name}.{name} has writes that are not sent yet:"
+                    " COMMIT or ROLLBACK before DROP."
+                )
+                raise QueuedWritesError(msg)
 
     def require_sent(self, source: OpenSource, table: str | None, what: str) -> None:
         """Raises QueuedWritesError if a read would miss rows of earlier statements.
@@ -232,7 +252,7 @@ class UnitOfWork:
         Raises:
             WriteError: some rows failed; ``writes`` has the outcome of each.
         """
-        if not self._queue:
+        if not self._queue or self._host.explaining is not None:
             return
         rows = self._queue.take()
         if self._host.dry_run:
@@ -251,9 +271,17 @@ class UnitOfWork:
             else:
                 failed = self._send(name, writes)
         if failed:
-            raise _failure(failed, total)
+            with as_sqlite_says():
+                raise _failure(failed, total)
 
     # Inside.
+
+    def _explain(self, participant: Participant, write: Write) -> None:
+        """Shows what a row would send, instead of writing it."""
+        shown, source = self._host.explaining, participant.source
+        title = f"{source.name}.{write.table} {write.action.value}"
+        if shown is not None:
+            shown += [(title, request) for request in source.backend.preview(write)]
 
     def _apply(self, participant: Participant, write: Write) -> None:
         backend = participant.source.backend
@@ -370,7 +398,8 @@ def _forget(marks: dict[int, int], level: int) -> None:
 def _failure(failed: list[Outcome], total: int) -> SessionsError:
     """The error of a flush: the only row's own error, or one that counts."""
     first = next((one for one in failed if one.error is not None), failed[0])
-    if total == 1 and first.error is not None:
+    lost = first.state is OutcomeState.UNKNOWN and not isinstance(first.error, UnknownOutcomeError)
+    if total == 1 and first.error is not None and not lost:
         return first.error
     unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
     sent = total - len(failed)

@@ -74,6 +74,12 @@ SESSIONS_CAPABILITY = Capability(
                 "update": "Only status can be set, to 'CLOSED'.",
             }
         ),
+        calls=MappingProxyType(
+            {
+                "insert": "POST /workspaces/{workspace}/upload_sessions",
+                "update": "PUT /workspaces/{workspace}/upload_sessions/{id}",
+            }
+        ),
     ),
     rows=1_000,
 )

@@ -76,6 +76,13 @@ def sessions_capability(*, namespace: bool) -> Capability:
                     "user_id": "INSERT INTO participants(session_id, participant) binds a user.",
                 }
             ),
+            calls=MappingProxyType(
+                {
+                    "insert": "POST /sessions/{namespace}",
+                    "update": "PUT /sessions/{namespace}/{session}",
+                    "delete": "DELETE /sessions/{namespace}/{session}",
+                }
+            ),
         ),
         rows=1_000,
         remedy=_REMEDY,
@@ -100,6 +107,12 @@ def participants_capability(*, namespace: bool) -> Capability:
                 {
                     "update": "DELETE the binding and INSERT another one.",
                     "participant_type": "It is that of the user or agent.",
+                }
+            ),
+            calls=MappingProxyType(
+                {
+                    "insert": "PUT /sessions/{namespace}/{session}/participants/{participant}",
+                    "delete": "DELETE /sessions/{namespace}/{session}/participants/{participant}",
                 }
             ),
         ),

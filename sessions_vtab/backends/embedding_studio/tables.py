@@ -74,6 +74,12 @@ SESSIONS_CAPABILITY = Capability(
                 "events": "INSERT INTO events(session_id, object_id).",
             }
         ),
+        calls=MappingProxyType(
+            {
+                "insert": "POST /clickstream/session",
+                "update": "POST /clickstream/session/irrelevant",
+            }
+        ),
     ),
     rows=1_000,
     remedy=(
@@ -112,6 +118,7 @@ EVENTS_CAPABILITY = Capability(
                 "content": "Its events are clicks: object_id, event_type, meta.",
             }
         ),
+        calls=MappingProxyType({"insert": "POST /clickstream/session/events"}),
     ),
     rows=10_000,
     remedy=(

@@ -30,6 +30,7 @@ SESSIONS_CAPABILITY = Capability(
                 ),
             }
         ),
+        calls=MappingProxyType({"insert": "POST /v0/sessions"}),
     ),
     rows=1,
     remedy=(

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from sessions_vtab.cli.explain import examine, explain
+from sessions_vtab.errors import UnsupportedError
 
 SESSIONS, EVENTS = 250, 2
 
@@ -116,7 +117,7 @@ EXPLAINED = {
         "  here      update_time LIKE (the API takes <, <=, >, >=)",
     ],
     "DELETE FROM sessions WHERE user_id = 'ann'": [
-        "prod.sessions  GET {engine}/sessions",
+        'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time',
         "  sent      user_id = literal",
     ],
 }
@@ -146,3 +147,79 @@ def test_the_plan_of_sqlite_keeps_the_words(db):
     ((*_, detail),) = db.ask("EXPLAIN QUERY PLAN SELECT user_id FROM sessions WHERE user_id = 'a'")
 
     assert detail.endswith("list; sent: user_id = literal; read: name, user_id")
+
+
+# A statement that writes; requests of its reading, the call of each row, rows.
+WRITTEN = {
+    "UPDATE sessions SET display_name = 'x' WHERE user_id = 'bob'": (1, "PATCH", 30),
+    "UPDATE sessions SET display_name = 'x' WHERE session_id IN ('bob-1', 'bob-2')": (2, "PATCH", 2),
+    "DELETE FROM sessions WHERE user_id = 'bob' AND display_name = 'n1'": (1, "DELETE", 6),
+    "INSERT INTO sessions(session_id, user_id) VALUES ('new-1', 'x'), ('new-2', 'y')": (0, "POST", 2),
+    "INSERT INTO events(session_id, author, content) VALUES ('bob-1', 'user', 'x')": (0, "POST", 1),
+    "INSERT INTO events(session_id, author, content) SELECT session_id, 'user', 'x' FROM sessions"
+    " WHERE user_id = 'bob'": (1, "POST", 30),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", WRITTEN)
+def test_of_a_write_it_says_what_is_read_and_what_each_row_sends(open_, sql):
+    db = open_()
+    db.fill(30, 1, user="bob")
+    reads, method, rows = WRITTEN[sql]
+    before = db.control.dump()
+
+    (*lines, last) = explain(db.connection, sql)
+
+    assert db.total == 0
+    assert db.control.dump() == before
+    written = next(
+        line for line in lines if " insert " in line or " update " in line or " delete " in line
+    )
+    assert f" {method} " in written
+    assert ("GET" in "\n".join(lines)) == bool(reads)
+    assert "1 for each row" in last or f"requests  {rows};" in last
+
+    db.ask(sql)
+
+    sent = [entry["method"] for entry in db.log]
+    assert sent.count(method) == rows
+    # Behind a write there may be looks at its operation.
+    looks = [entry for entry in db.log if "/operations/" in entry["path"]]
+    assert len(sent) - len(looks) == reads + rows
+
+
+def test_of_an_update_it_shows_the_url_with_its_filter(open_):
+    db = open_()
+    lines = "\n".join(
+        explain(db.connection, "DELETE FROM sessions WHERE user_id = 'bob' AND labels->>'k' = 'v'")
+    )
+
+    assert 'filter=user_id="bob" AND labels.k="v"' in lines.replace("labels.k:", "labels.k=")
+    assert "prod.sessions delete  DELETE {engine}/sessions/{session}, 16 at a time" in lines
+
+
+def test_a_preview_inside_a_transaction_sends_nothing_that_waits(open_):
+    db = open_()
+    db.connection.execute("BEGIN")
+    db.connection.execute("INSERT INTO sessions(session_id, user_id) VALUES ('abc', 'x')")
+    db.control.reset_log()
+
+    sql = "INSERT INTO sessions(session_id, user_id) VALUES ('def', 'x') RETURNING name"
+    shown = db.connection.preview(sql)
+    assert ([title for title, _ in shown], db.total) == (["prod.sessions insert"], 0)
+
+    db.connection.execute("COMMIT")
+    assert [entry["query"].get("sessionId") for entry in db.log if entry["method"] == "POST"] == [
+        "abc"
+    ]
+
+
+@pytest.mark.parametrize("sql", ["CREATE TEMP TABLE t(a)", "INSERT INTO t VALUES (1)"])
+def test_what_writes_elsewhere_is_not_previewed(open_, sql):
+    db = open_()
+    db.connection.execute("CREATE TABLE IF NOT EXISTS t(a)")
+
+    with pytest.raises(UnsupportedError):
+        db.connection.preview(sql)
+
+    assert db.connection.execute("SELECT count(*) FROM t").get == 0
