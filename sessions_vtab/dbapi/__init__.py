@@ -18,6 +18,8 @@ time; ``interrupt()`` may be called from any.
 
 from __future__ import annotations
 
+import apsw
+
 from sessions_vtab.dbapi.connection import Connection, connect
 from sessions_vtab.dbapi.cursor import Cursor
 from sessions_vtab.dbapi.errors import (
@@ -75,6 +77,8 @@ __all__ = [
     "apilevel",
     "connect",
     "paramstyle",
+    "sqlite_version",
+    "sqlite_version_info",
     "threadsafety",
 ]
 
@@ -83,3 +87,7 @@ threadsafety = 1
 """Threads may share the module, but not connections."""
 paramstyle = "qmark"
 """``?``; ``:name`` with a mapping is taken as well."""
+
+sqlite_version = apsw.sqlite_lib_version()
+"""Version of the SQLite inside, as in the module ``sqlite3``."""
+sqlite_version_info = tuple(map(int, sqlite_version.split(".")))
