@@ -75,6 +75,7 @@ class Configuration:
         default: name of the source whose tables need no prefix.
         views: start-up TEMP views: name to SELECT.
         init: SQL to run when the connection is made.
+        file: the configuration file, for errors; empty if there is none.
         audit: file that every write is noted in; None for none.
     """
 
@@ -83,6 +84,7 @@ class Configuration:
     views: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     init: tuple[str, ...] = ()
     audit: str | None = None
+    file: str = ""
 
 
 def load(
@@ -126,6 +128,7 @@ def load(
         MappingProxyType(_views(table.get("views", {}), where)),
         _init(table.get("init", ()), where),
         _audit(table.get("audit"), where),
+        where,
     )
 
 
@@ -335,8 +338,10 @@ def _init(value: Any, where: str) -> tuple[str, ...]:
 
 
 def _audit(path: Any, where: str) -> str | None:
-    if path is not None and not (isinstance(path, str) and path):
-        _fail(where, "audit is the path of a file.")
+    if path is None:
+        return None
+    if not isinstance(path, str) or not Path(path).expanduser().is_absolute():
+        _fail(where, "audit is the path of a file, from / or ~ on.")
     return path
 
 

@@ -43,7 +43,8 @@ class Connection(apsw.Connection):
     ) -> None:
         super().__init__(":memory:")
         self.default = configuration.default
-        self._audit = None if configuration.audit is None else Audit(configuration.audit)
+        writes = not (read_only or dry_run)
+        self._audit = _audit(configuration.audit) if writes else None
         self.sources = _open(configuration.sources.values())
         self._host = install(
             self,
@@ -166,6 +167,7 @@ def register(
 
     Nothing is written into the connection's files: every source is an attached in-memory schema,
     and the default's tables are also in ``temp``, except those whose name ``main`` has taken.
+    Of the configuration file, ``audit`` holds here too; views and ``init`` do not.
     Statements do not pass the front door: SELECT gives right rows with less pushdown, RETURNING
     echoes what was sent, and functions with an effect are for statements of their own.
 
@@ -180,8 +182,13 @@ def register(
         configuration.default,
         home="temp",
         read_only=read_only,
+        audit=None if read_only else _audit(configuration.audit),
     )
     return opened
+
+
+def _audit(path: str | None) -> Audit | None:
+    return None if path is None else Audit(path)
 
 
 def _open(settings: Iterable[Source]) -> dict[str, OpenSource]:

@@ -21,7 +21,8 @@
     ├── TransientError            try again later
     │   ├── ThrottledError        the service's quota or rate limit
     │   ├── UnavailableError      no answer, or a 5xx, after all retries
-    │   └── BusyError             another process holds the store's lock
+    │   ├── BusyError             another process holds the store's lock
+    │   └── StoppedError          the user stopped the statement: apsw.InterruptError to its caller
     ├── ProtocolError             the answer was not understood: nothing of it was used
     ├── StoreError                the store's file is damaged, full, foreign or not writable
     └── WriteError                writes were sent, and not all succeeded
@@ -50,6 +51,7 @@ __all__ = [
     "RefusedError",
     "SessionsError",
     "StatementError",
+    "StoppedError",
     "StoreError",
     "ThrottledError",
     "TransientError",
@@ -63,6 +65,10 @@ __all__ = [
 
 class SessionsError(Exception):
     """Base of everything this package raises on purpose."""
+
+    brief: str = ""
+    """The message without the words of the service, which may repeat what was sent to it: for a
+    file that stays. Empty where there is none."""
 
 
 class StatementError(SessionsError):
@@ -145,6 +151,14 @@ class UnavailableError(TransientError):
 
 class BusyError(TransientError):
     """Another process holds the lock of the store's file."""
+
+
+class StoppedError(TransientError):
+    """The user stopped the statement.
+
+    What backends raise when ``Context.interrupted`` is true. Out of a connection it comes as
+    ``apsw.InterruptError``, as when SQLite itself was stopped.
+    """
 
 
 class ProtocolError(SessionsError):

@@ -12,7 +12,7 @@ from typing import Final
 
 from sessions_vtab.cli.display import counted, is_terminal, seconds
 
-__all__ = ["progress"]
+__all__ = ["paused", "progress"]
 
 _FIRST: Final = 1.0
 _EVERY: Final = 0.2
@@ -44,6 +44,21 @@ def progress(requests: Callable[[], int]) -> Iterator[Callable[[], None]]:
         line.end()
         signal.signal(signal.SIGALRM, previous)
         signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Inside the block no progress is written over a question; afterwards it goes on."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    delay, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        if interval and is_terminal(sys.stderr):
+            print(_CLEAR, end="", file=sys.stderr, flush=True)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, delay, interval)
 
 
 def _nothing() -> None:

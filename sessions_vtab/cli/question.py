@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from sessions_vtab.cli.display import is_terminal
+from sessions_vtab.cli.display import escaped, is_terminal
+from sessions_vtab.cli.progress import paused
 
 __all__ = ["terminal_question"]
 
@@ -16,6 +17,8 @@ def terminal_question() -> Callable[[str], bool] | None:
 
 
 def _ask(question: str) -> bool:
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    """True for y or yes; the end of input is a no. Ctrl-C ends the statement."""
+    with paused():
+        sys.stderr.write(f"{escaped(question)} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}

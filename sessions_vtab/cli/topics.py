@@ -9,7 +9,20 @@ from typing import Final
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
 from sessions_vtab.spec.times import ACCEPTED
 
-__all__ = ["TOPICS"]
+__all__ = ["RESUME", "TOPICS"]
+
+RESUME: Final = """\
+CREATE TEMP TABLE todo AS SELECT *, NULL AS sent FROM mine ORDER BY id;
+
+INSERT INTO prod.events(session_id, author, content)
+SELECT session, 'user', message FROM todo WHERE sent IS NULL ORDER BY rowid;
+
+UPDATE todo SET sent = w.statement
+FROM writes AS w, (SELECT rowid AS id, row_number() OVER (ORDER BY rowid) AS row FROM todo
+                   WHERE sent IS NULL OR sent = (SELECT max(statement) FROM writes)) AS t
+WHERE todo.rowid = t.id AND w.row = t.row AND w.outcome NOT IN ('failed', 'not sent')
+  AND w.statement = (SELECT max(statement) FROM writes);"""
+"""A bulk write that goes on where it stopped, in three statements; a test runs it."""
 
 _PAGES: Final = (
     Page(
@@ -43,7 +56,10 @@ _PAGES: Final = (
                 ("setting", "of every source"),
                 (
                     ("read_only", "true: no write and no function that changes something"),
-                    ("max_writes", "rows one statement may write; 1000 unless set"),
+                    (
+                        "max_writes",
+                        "rows one statement may write; 1000 unless set, local: any number",
+                    ),
                     ("max_requests", "requests one statement may make; 10000 unless set"),
                     ("scopes", "values a scope column may have in WHERE: scopes.project=a,b"),
                     ("cache_ttl", "seconds an answer may be used again; 0 unless set"),
@@ -133,17 +149,11 @@ _PAGES: Final = (
                 " first is sent; on a terminal you are asked."
             ),
             Prose(
-                "When an INSERT .. SELECT stopped half-way, the rows that were not sent are those"
-                " whose place is in writes; give the SELECT the order it had:"
+                "A bulk write that may stop half-way goes through a table of its own. INSERT and"
+                " UPDATE in turns, until no row has sent IS NULL; a row of unknown outcome counts"
+                " as sent: look for it before you repeat it."
             ),
-            Code(
-                "INSERT INTO events(session_id, author, content)\n"
-                "SELECT session, 'user', message\n"
-                "FROM (SELECT *, row_number() OVER (ORDER BY id) AS place FROM mine)\n"
-                "WHERE place IN (SELECT row FROM writes WHERE outcome IN ('failed', 'not sent')\n"
-                "                AND statement = (SELECT max(statement) FROM writes))\n"
-                "ORDER BY place;"
-            ),
+            Code(RESUME),
             Prose(
                 'audit = "FILE" in the configuration file, or --audit FILE, notes every write in a'
                 " file that stays: a JSON line each, without values and bodies."

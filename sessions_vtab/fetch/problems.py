@@ -13,6 +13,7 @@ from sessions_vtab.errors import (
     ProtocolError,
     RefusedError,
     SessionsError,
+    StoppedError,
     ThrottledError,
     TransientError,
     UnavailableError,
@@ -56,12 +57,13 @@ def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsErro
     secrets = (*auth.secrets(), *site.auth.secrets(), *reply.call.secrets)
     said = _said(reply, secrets)
     tries = f" after {attempts} attempts" if attempts > 1 else ""
-    text = (
+    head = (
         f"{site.source}: {reply.call.method} {reply.url} was answered with"
-        f" {_status_text(reply.status)}{tries}{': ' + said if said else ''}."
-        f"{_remedy(reply, site, auth)}"
+        f" {_status_text(reply.status)}{tries}"
     )
+    text = f"{head}{': ' + said if said else ''}.{_remedy(reply, site, auth)}"
     error = kind(redact(text, secrets))
+    error.brief = redact(f"{head}.", secrets)
     if isinstance(error, RefusedError | TransientError):
         error.status = reply.status
     return error
@@ -100,9 +102,9 @@ def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
     )
 
 
-def stopped(source: str) -> TransientError:
+def stopped(source: str) -> StoppedError:
     """The error of a statement that the user stopped."""
-    return TransientError(f"{source}: the statement was interrupted; what it read was discarded.")
+    return StoppedError(f"{source}: the statement was interrupted; what it read was discarded.")
 
 
 def _class_of(reply: Reply, site: Site) -> type[SessionsError]:

@@ -253,7 +253,7 @@ WRITES = Table(
     "writes",
     (
         Column("statement", _INTEGER, "Number of the statement, counted by the connection."),
-        Column("row", _INTEGER, "Which of the statement's rows, from 1."),
+        Column("row", _INTEGER, "Which of the statement's rows, in its own order, from 1."),
         Column("source", _TEXT, "Source it was for."),
         Column("table", _TEXT, "Table it was for."),
         Column("action", _TEXT, "insert, update or delete."),
@@ -267,7 +267,8 @@ WRITES = Table(
         Column("started", _TIME, "When sending began."),
         Column("elapsed_ms", _REAL, "Milliseconds until the answer was read."),
     ),
-    "One row is one row written by this connection, with its outcome; the last 10 000 are kept.",
+    "One row is one row written by this connection, with its outcome; the last 10 000 are kept, and"
+    " all of the last transaction.",
     hidden=(Column("number", _INTEGER, "Order in which outcomes came: the row's key."),),
     key="number",
     example="SELECT key, outcome, error FROM writes WHERE outcome <> 'sent'",

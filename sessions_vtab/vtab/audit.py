@@ -1,23 +1,34 @@
 """The audit file: who wrote what, when, and what came of it. Off unless a path is given.
 
 One JSON object a line, one line for each row written and each call of a function that acts, with no
-values and no bodies: what was stored is the service's to say. Lines are appended whole, so that
-several processes may share a file.
+values and no bodies: what was stored is the service's to say. Lines are appended whole and
+unbuffered, each when its outcome is known, so that several processes may share a file.
 """
 
 from __future__ import annotations
 
+import errno
 import getpass
 import json
 import os
+import stat
+import sys
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
 from sessions_vtab.errors import ConfigurationError, StoreError
 from sessions_vtab.spec import times
 
 __all__ = ["Audit"]
+
+_connections = count(1)
+
+_LINE: Final = 512
+"""Bytes that a line takes at most, but for unusual names; for the look at what the disk has free.
+"""
+_LONGEST_KEY: Final = 1_000
 
 
 class Audit:
@@ -31,7 +42,8 @@ class Audit:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = os.path.expanduser(os.fspath(path))  # noqa: PTH111  # May be bytes to come.
+        self._file = -1
+        self._path = os.path.expanduser(os.fspath(path))  # noqa: PTH111  # No error without home.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         try:
             self._file = os.open(self._path, flags, 0o600)
@@ -39,35 +51,42 @@ class Audit:
             raise ConfigurationError(
                 f"The audit file {self._path} cannot be written: {error.strerror}."
             ) from None
-        self._about = {"user": _user(), "process": os.getpid()}
+        # SQL numbers statements by connection, of which a process may have several.
+        about = {"process": os.getpid(), "connection": next(_connections)}
+        self._about = {"user": _user(), **about}
         self._broken: OSError | None = None
+        self._measured = hasattr(os, "fstatvfs") and stat.S_ISREG(os.fstat(self._file).st_mode)
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Appends a line. What it tells of has happened: if it fails, a warning says so."""
-        whole = {"time": times.to_rfc3339(times.now()), **self._about, **line}
+        key = line.get("key")
+        cut = {} if key is None else {"key": key[:_LONGEST_KEY]}
+        whole = {"time": times.to_rfc3339(times.now()), **self._about, **line, **cut}
         data = json.dumps(whole, separators=(",", ":")).encode() + b"\n"
         try:
-            if os.write(self._file, data) < len(data):
-                raise OSError(28, "No space left on device")  # noqa: TRY301
+            self._append(data)
         except OSError as error:
             self._broken = error
-            warnings.warn(
+            _tell(
                 f"The audit file {self._path} could not be written: {error.strerror}. This line is"
-                f" missing there: {data.decode().rstrip()}",
-                RuntimeWarning,
-                stacklevel=2,
+                f" missing there: {data.decode().rstrip()}"
             )
 
-    def require(self) -> None:
+    def require(self, lines: int = 1) -> None:
         """Before something is written.
 
         Raises:
-            StoreError: an earlier line could not be appended.
+            StoreError: an earlier line could not be appended, or the disk has no room for these.
         """
         if self._broken is not None:
             raise StoreError(
                 f"The audit file {self._path} cannot be written ({self._broken.strerror}): nothing"
                 " more is sent on this connection. Make room and connect again."
+            )
+        if self._measured and _free(self._file) < lines * _LINE:
+            raise StoreError(
+                f"The disk of the audit file {self._path} has no room for {lines} more lines:"
+                " nothing was sent. Make room first."
             )
 
     def close(self) -> None:
@@ -76,9 +95,33 @@ class Audit:
             os.close(self._file)
             self._file = -1
 
+    __del__ = close
+
+    def _append(self, data: bytes) -> None:
+        if os.write(self._file, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _tell(message: str) -> None:
+    """Warns. Raised, it would end the sending and lose the outcomes of the rows that follow."""
+    try:
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
+    except RuntimeWarning:
+        sys.stderr.write(f"{message}\n")
+
+
+def _free(file: int) -> int:
+    found = os.fstatvfs(file)
+    return found.f_bavail * found.f_frsize
+
 
 def _user() -> str | None:
-    try:
+    """The user as the system knows it: the environment, which ``getpass`` asks first, may lie."""
+    if sys.platform == "win32":
         return getpass.getuser()
-    except (OSError, KeyError):  # No name for this user id, as in some containers.
-        return None
+    import pwd  # noqa: PLC0415  # Not on every platform.
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # No name for this user id, as in some containers.
+        return str(os.geteuid())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apsw
@@ -21,10 +21,12 @@ from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.values import accept
+from sessions_vtab.spec.write import OutcomeState
 from sessions_vtab.sql.effects import effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.logs import failure
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.table import foreign_create
 
@@ -116,7 +118,8 @@ class FunctionTable:
             self._host.logs.require_audit()
         self._host.unit.require_sent(self._source, None, f"{function.name}()")
         context = self._host.context(self._source, function.name)
-        rows = list(self._run(arguments, context))
+        with as_sqlite_says():
+            rows = self._run(arguments, context)
         echo = tuple(given.get(column.name) for column in function.parameters)
         return [(*row, *echo) for row in rows]
 
@@ -128,34 +131,43 @@ class FunctionTable:
             )
             raise UnsupportedError(msg)
 
-    def _run(self, arguments: Mapping[str, Value], context: Context) -> Iterable[Row]:
+    def _run(self, arguments: Mapping[str, Value], context: Context) -> list[Row]:
         statement = self._host.statements.current
+        routine = self._source.backend.routines[self._function.name]
+        before = self._host.requests
         try:
-            yield from self._source.backend.routines[self._function.name](arguments, context)
-        except SessionsError as error:
-            self._audit(arguments, error)
-            if self._function.effect and statement.effects:
+            rows = list(routine(arguments, context))
+        except BaseException as error:
+            self._audit(arguments, error, getattr(error, "status", None))
+            if isinstance(error, SessionsError) and self._function.effect and statement.effects:
                 error.add_note(f"{statement.effects} earlier calls of this statement have acted.")
             raise
-        self._audit(arguments, None)
+        sent = self._host.requests > before
+        self._audit(arguments, None, self._host.logs.requests.last("status") if sent else None)
         statement.effects += 1
+        return rows
 
-    def _audit(self, arguments: Mapping[str, Value], error: SessionsError | None) -> None:
+    def _audit(
+        self, arguments: Mapping[str, Value], error: BaseException | None, status: Value
+    ) -> None:
+        """A line in the audit file; of what was cut short by no error of ours nothing is known."""
         if not self._function.effect:
             return
-        unknown = isinstance(error, UnknownOutcomeError)
+        unknown = isinstance(error, UnknownOutcomeError) or not isinstance(error, SessionsError)
+        outcome = OutcomeState.UNKNOWN if unknown else OutcomeState.FAILED
         key = None if self._source.backend.secret_ids else arguments.get("session")
-        self._host.logs.audit(
-            statement=self._host.statements.current.number,
-            row=self._host.statements.current.effects + 1,
-            source=self._source.name,
-            table=self._function.name,
-            action="call",
-            key=key if isinstance(key, str) else None,
-            outcome="unknown" if unknown else "failed" if error else "sent",
-            http_status=getattr(error, "status", None),
-            error=None if error is None else type(error).__name__,
-        )
+        line = {
+            "statement": self._host.statements.current.number,
+            "row": self._host.statements.current.effects + 1,
+            "source": self._source.name,
+            "table": self._function.name,
+            "action": "call",
+            "key": key if isinstance(key, str) else None,
+            "outcome": (OutcomeState.SENT if error is None else outcome).value,
+            "http_status": status,
+            **failure(error),
+        }
+        self._host.unit.called(self._source, line, acted=error is None)
 
     def require_shape(self) -> None:
         """Raises UnsupportedError unless the statement runs an effect function exactly once a row.

@@ -222,7 +222,10 @@ class Host:
         """Raises ReadOnlyError if the connection or the source may only be read."""
         if self.read_only or source.settings.read_only:
             who = "this connection" if self.read_only else f"the source {source.name}"
-            msg = f"{what} would write to {source.name}, but {who} is read-only. Nothing was sent."
+            msg = (
+                f"{what} would write to {source.name}, but {who} is read-only (read_only)."
+                " Nothing was sent."
+            )
             raise ReadOnlyError(msg)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import Any, ClassVar, Final, Self
 
@@ -18,25 +19,39 @@ from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Outcome, OutcomeState
 from sessions_vtab.vtab.audit import Audit
 
-__all__ = ["Log", "Logs", "LogsBackend"]
+__all__ = ["Log", "Logs", "LogsBackend", "failure", "without_values"]
 
 _KEPT: Final = 10_000
 
 
 class Log(Resource):
-    """The last rows of one kind, as a table."""
+    """The last rows of one kind, as a table.
+
+    Args:
+        table: whose columns they have.
+        trimmed: it grows until ``trim`` is called; else the oldest row goes with each new one.
+    """
 
     capability = Capability((AccessPath("log"),), rows=100, costly=False)
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, *, trimmed: bool = False) -> None:
         self.table = table
-        self._rows: deque[Row] = deque(maxlen=_KEPT)
+        self._rows: deque[Row] = deque(maxlen=None if trimmed else _KEPT)
         self._numbers = count(1)
 
     def add(self, values: Mapping[str, Value]) -> None:
         """Appends a row; columns that are not named are NULL."""
         numbered = {**values, "number": next(self._numbers)}
         self._rows.append(tuple(numbered.get(name) for name in self.table.names))
+
+    def trim(self) -> None:
+        """Forgets all but the last rows."""
+        while len(self._rows) > _KEPT:
+            self._rows.popleft()
+
+    def last(self, column: str) -> Value:
+        """What the last row has in a column; None without rows."""
+        return self._rows[-1][self.table.positions[column]] if self._rows else None
 
     def clear(self) -> None:
         """Forgets all rows."""
@@ -59,13 +74,19 @@ class Logs:
 
     def __init__(self, audit: Audit | None = None) -> None:
         self.requests = Log(HTTP_REQUESTS)
-        self.writes = Log(WRITES)
+        # Who goes on with a bulk write that stopped half-way needs all of its rows.
+        self.writes = Log(WRITES, trimmed=True)
         self._audit = audit
 
-    def require_audit(self) -> None:
+    @property
+    def audited(self) -> bool:
+        """Whether there is an audit file."""
+        return self._audit is not None
+
+    def require_audit(self, lines: int = 1) -> None:
         """Before something is written: raises StoreError if the audit file cannot take it."""
         if self._audit is not None:
-            self._audit.require()
+            self._audit.require(lines)
 
     def audit(self, **line: Any) -> None:
         """Adds a line to the audit file, if there is one."""
@@ -75,17 +96,6 @@ class Logs:
     def wrote(self, source: str, outcome: Outcome) -> None:
         """Adds a row to ``writes``, and a line to the audit file."""
         write = outcome.write
-        self.audit(
-            statement=write.statement,
-            row=write.row,
-            source=source,
-            table=write.table,
-            action=write.action.value,
-            key=outcome.key or write.key or _given_key(write.values),
-            outcome=outcome.state.value,
-            http_status=outcome.http_status,
-            error=None if outcome.error is None else type(outcome.error).__name__,
-        )
         self.writes.add(
             {
                 "statement": write.statement,
@@ -102,6 +112,17 @@ class Logs:
                 "elapsed_ms": outcome.elapsed_ms,
             }
         )
+        self.audit(
+            statement=write.statement,
+            row=write.row,
+            source=source,
+            table=write.table,
+            action=write.action.value,
+            key=outcome.key or write.key or _given_key(write.values),
+            outcome=outcome.state.value,
+            http_status=outcome.http_status,
+            **failure(outcome.error),
+        )
 
     def rolled_back(self, statements: set[int]) -> None:
         """Marks the sent writes of statements that SQLite rolled back afterwards."""
@@ -110,7 +131,9 @@ class Logs:
             if row["statement"] in statements and row["outcome"] == OutcomeState.SENT.value:
                 row["outcome"] = OutcomeState.SENT_THEN_ROLLED_BACK.value
                 told = ("statement", "row", "source", "table", "action", "outcome", "http_status")
-                self.audit(**{name: row[name] for name in told}, key=row["answer_key"], error=None)
+                self.audit(
+                    **{name: row[name] for name in told}, key=row["answer_key"], **failure(None)
+                )
 
         self.writes.amend(mark)
 
@@ -133,6 +156,19 @@ class LogsBackend(Backend):
     def describe(self) -> str:
         """Says that it is the connection's memory."""
         return "this connection's memory"
+
+
+def failure(error: BaseException | None) -> dict[str, str | None]:
+    """What the audit file says of an error: its class, and no word of a service or of the user."""
+    said = getattr(error, "brief", "")
+    return {"error": None if error is None else type(error).__name__, "message": said or None}
+
+
+def without_values(outcome: Outcome) -> Outcome:
+    """What the logs need of an outcome, for as long as its transaction is open."""
+    key = outcome.write.key or _given_key(outcome.write.values)
+    write = replace(outcome.write, key=key, values={})
+    return replace(outcome, write=write, row=None, response=None)
 
 
 def _given_key(values: Mapping[str, Value]) -> str | None:

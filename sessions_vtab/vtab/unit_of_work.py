@@ -15,10 +15,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count, groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab.errors import (
-    BudgetError,
     QueuedWritesError,
     SessionsError,
     UnknownOutcomeError,
@@ -28,6 +27,8 @@ from sessions_vtab.spec.backend import Transaction
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+from sessions_vtab.vtab.limits import Excess, limit_of
+from sessions_vtab.vtab.logs import without_values
 from sessions_vtab.vtab.statements import Statement
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.write_queue import WriteQueue
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Participant", "UnitOfWork"]
 
 _LOGGED: Final = 10_000
-_MAX_WRITES: Final = 1_000
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +77,11 @@ class UnitOfWork:
         self._clock = count(1)
         self._queue = WriteQueue()
         self._participants: dict[tuple[str, str], Participant] = {}
-        self._applied: deque[tuple[str, Outcome]] = deque(maxlen=_LOGGED)
+        # The audit file has a line for every row, however many there are.
+        most = None if host.logs.audited else _LOGGED
+        self._applied: deque[tuple[str, Outcome]] = deque(maxlen=most)
+        self._called: list[tuple[int, Mapping[str, Any]]] = []
+        self._excess: Excess | None = None
         self._sent_statements: set[int] = set()
 
     def participant(self, schema: str, table: str, source: OpenSource) -> Participant:
@@ -93,6 +97,7 @@ class UnitOfWork:
         """``xBegin``: the table joins the transaction."""
         if participant.joined is None:
             participant.joined = next(self._clock)
+            self._host.logs.writes.trim()
             if participant.store is not None:
                 participant.store.begin()
                 participant.store.savepoint(participant.joined)
@@ -124,8 +129,10 @@ class UnitOfWork:
         """``xSync``: the first one sends everything, stores last; a second finds nothing to do.
 
         Raises:
+            BudgetError: a person was asked whether a statement may exceed ``max_writes``: no.
             WriteError: some rows failed; SQLite then rolls back.
         """
+        self._ask()
         self.flush()
         if participant.store is not None and participant.joined is not None:
             self._commit_stores()
@@ -142,6 +149,8 @@ class UnitOfWork:
         if store is not None and joined is not None:
             store.rollback()
             self._applied.clear()
+            self._called.clear()
+        self._excess = None
         self._queue.drop(lambda entry: entry.participant == id(participant))
         if self._sent_statements:
             self._host.logs.rolled_back(self._sent_statements)
@@ -155,6 +164,8 @@ class UnitOfWork:
             store.rollback_to(mark)
         self._queue.drop(lambda entry: entry.statement == statement.number)
         self._forget_applied(lambda write: write.statement == statement.number)
+        self._called = [(n, one) for n, one in self._called if one["statement"] != statement.number]
+        self._excess = None
 
     # What the tables tell.
 
@@ -226,6 +237,23 @@ class UnitOfWork:
                 )
                 raise QueuedWritesError(msg)
 
+    def called(self, source: OpenSource, line: Mapping[str, Any], *, acted: bool) -> None:
+        """A function was called: notes it, once that is final, in the audit file.
+
+        Args:
+            source: whose function it is. It acts inside a transaction that is open on its store.
+            line: for the audit file.
+            acted: it did what it should.
+        """
+        inside = any(
+            one.source is source and one.store is not None and one.joined is not None
+            for one in self._participants.values()
+        )
+        if acted and inside and self._host.logs.audited:
+            self._called.append((next(self._clock), line))
+        else:
+            self._host.logs.audit(**line)
+
     def require_sent(self, source: OpenSource, table: str | None, what: str) -> None:
         """Raises QueuedWritesError if a read would miss rows of earlier statements.
 
@@ -260,9 +288,9 @@ class UnitOfWork:
             return
         order = {name: place for place, name in enumerate(dict.fromkeys(e.source for e, _ in rows))}
         rows.sort(key=lambda pair: order[pair[0].source])
-        self._host.logs.require_audit()
-        failed: list[Outcome] = []
         total = len(rows)
+        self._host.logs.require_audit(total)
+        failed: list[Outcome] = []
         for name, group in groupby(rows, key=lambda pair: pair[0].source):
             writes = [write for _, write in group]
             if failed:
@@ -289,35 +317,39 @@ class UnitOfWork:
             self.begin(participant)
         self._host.logs.require_audit()
         outcome = backend.apply(write, self._host.context(participant.source, write.table))
-        self._applied.append((participant.source.name, outcome))
+        kept = without_values(outcome) if self._applied.maxlen is None else outcome
+        self._applied.append((participant.source.name, kept))
         self._host.answered(outcome)
 
     def _check_budget(self, participant: Participant, write: Write, statement: Statement) -> None:
-        """``max_writes``: where nobody has set it, it guards remote rows only."""
-        source, limit = participant.source, self._host.budget.max_writes
-        if limit is None:
-            limit = source.settings.max_writes
-        if limit is None:
-            limit = _MAX_WRITES if participant.store is None else None
+        """``max_writes``: outside a transaction a person is asked once the number is known."""
+        budget, source = self._host.budget, participant.source
+        stored = participant.store is not None
+        limit = limit_of(budget.max_writes, source.settings.max_writes, stored=stored)
         if limit is None or statement.written < limit or statement.unlimited:
             return
-        confirm = self._host.budget.confirm
-        where = f"{source.name}.{write.table}"
-        question = f"The statement writes more than {limit} rows of {where} (max_writes). Go on?"
-        statement.unlimited = confirm is not None and confirm(question)
-        if not statement.unlimited:
-            verb = {Action.INSERT: "insert", Action.UPDATE: "change", Action.DELETE: "remove"}
-            msg = (
-                f"The statement would {verb[write.action]} more than {limit} rows of"
-                f" {where} (max_writes). Nothing was written."
-                " Narrow it with WHERE, or raise max_writes."
-            )
-            raise BudgetError(msg)
+        excess = Excess(statement, source.name, write.table, write.action, limit)
+        if budget.confirm is None:
+            raise excess.refusal()
+        if not self._host.connection.in_transaction:
+            self._excess = excess
+        elif not (self._host.dry_run or budget.confirm(excess.question(ended=False))):
+            raise excess.refusal()
+        statement.unlimited = True
+
+    def _ask(self) -> None:
+        excess, confirm = self._excess, self._host.budget.confirm
+        if excess is None or self._host.dry_run:
+            return
+        if confirm is None or not confirm(excess.question(ended=True)):
+            raise excess.refusal()
+        self._excess = None
 
     def _void(self, participant: Participant, mark: int) -> None:
         if participant.store is not None:
             participant.store.rollback_to(mark)
             self._forget_applied(lambda write: write.number > mark)
+            self._called = [(number, line) for number, line in self._called if number <= mark]
         else:
             self._queue.drop(
                 lambda entry: entry.participant == id(participant) and entry.number > mark
@@ -325,7 +357,7 @@ class UnitOfWork:
 
     def _forget_applied(self, void: Callable[[Write], bool]) -> None:
         kept = [(name, outcome) for name, outcome in self._applied if not void(outcome.write)]
-        self._applied = deque(kept, maxlen=_LOGGED)
+        self._applied = deque(kept, maxlen=self._applied.maxlen)
 
     def _stores(self) -> dict[int, Transaction]:
         found = {}
@@ -335,6 +367,7 @@ class UnitOfWork:
         return found
 
     def _commit_stores(self) -> None:
+        self._host.logs.require_audit(len(self._applied) + len(self._called))
         for store in self._stores().values():
             if self._host.dry_run:
                 store.rollback()
@@ -351,6 +384,9 @@ class UnitOfWork:
         for name, outcome in applied:
             self._host.logs.wrote(name, outcome)
             self._sent_statements.add(outcome.write.statement)
+        for _, line in self._called:
+            self._host.logs.audit(**line)
+        self._called.clear()
 
     def _note_dry(self, writes: Iterable[tuple[str, Write]]) -> None:
         """What would have been sent, instead of sending it."""

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from sessions_vtab.cli import progress as progress_module
-from sessions_vtab.cli.progress import progress
+from sessions_vtab.cli.progress import paused, progress
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -162,6 +162,38 @@ def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell():
     assert "Traceback" not in answer
 
 
+@posix
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_person_is_asked_before_many_rows_are_written_and_the_shell_goes_on():
+    many = (
+        "INSERT INTO sessions(user_id) WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1"
+        " FROM c LIMIT 9) SELECT x FROM c;\n"
+    )
+    typist = Typist()
+    typist.reads_until("sessions> ")
+    typist.types(".set max_writes 5\n")
+    typist.types(many)
+    typist.reads_until(
+        "This statement would write 9 rows to local (max_writes 5). Send them? [y/N] "
+    )
+    typist.types("n\n")
+    refused = typist.reads_until(".set max_writes N")
+    typist.types(many)
+    typist.reads_until("Send them? [y/N] ")
+    typist.types("\x03")
+    typist.reads_until("Interrupted.")
+    typist.types(many)
+    typist.reads_until("Send them? [y/N] ")
+    typist.types("y\n")
+    typist.reads_until("9 rows changed")
+    typist.types("SELECT 'there are ' || count(*) FROM sessions;\n")
+    typist.reads_until("there are 9")
+    typist.types(".quit\n")
+
+    assert typist.ends() == 0
+    assert "insert more than 5 rows" in refused
+
+
 class Terminal:
     """A stream that is a terminal and keeps what is written."""
 
@@ -204,6 +236,26 @@ def test_progress_ends_when_rows_are_printed(monkeypatch):
         time.sleep(0.05)
 
     assert stream.written == ""
+
+
+@posix
+def test_progress_is_not_written_over_a_question(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
+    monkeypatch.setattr(progress_module, "_EVERY", 0.01)
+
+    with progress(lambda: 7):
+        with paused():
+            stream.write("Sure?")
+            time.sleep(0.05)
+        asked = stream.written
+        deadline = time.monotonic() + 10
+        while stream.written == asked and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    assert asked.endswith("Sure?")
+    assert "7 requests, 0." in stream.written.removeprefix(asked)
 
 
 def test_progress_is_not_shown_elsewhere(capsys):

@@ -3,16 +3,20 @@ from __future__ import annotations
 import json
 import os
 import stat
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
-from sessions_vtab import Connection, connect
+from sessions_vtab import Connection, connect, register
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import ConfigurationError, SessionsError, StoreError
+from sessions_vtab.spec.source import Source
+from sessions_vtab.testing.memory import MemoryBackend
 from sessions_vtab.vtab.audit import Audit
 
 INSERT = "INSERT INTO sessions(session_id, user_id) VALUES (?, ?)"
@@ -129,17 +133,35 @@ def test_it_is_named_in_the_configuration_file(tmp_path: Path) -> None:
     assert len(_lines(tmp_path)) == 1
 
 
-def test_the_ids_of_guest_sessions_stay_out(audited, tmp_path: Path, monkeypatch) -> None:
+def test_the_ids_of_guest_sessions_stay_out(
+    audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emulator: Running
+) -> None:
     monkeypatch.setenv("WHYLABS_API_KEY", "canarycana." + "w" * 53)
     db = audited("guest=whylabs://?base_url=EMULATOR")
     insert = "INSERT INTO sessions(user_id) VALUES ('ann') RETURNING session_id"
     ((session,),) = db.execute(insert).fetchall()
     db.execute("SELECT * FROM claim_guest_session(?, 'org-1')", [session]).fetchall()
 
-    text = (tmp_path / "audit.jsonl").read_text()
-    assert len(_lines(tmp_path)) == 2
-    assert session not in text
-    assert "canarycana" not in text
+    # What is refused, and what gets no answer: their errors hold the address, and so the id.
+    with pytest.raises(SessionsError):
+        db.execute("SELECT * FROM claim_guest_session(?, 'org-1')", [session]).fetchall()
+    for fault in ({"kind": "status", "status": 403}, {"kind": "drop"}):
+        emulator.control.fault(**fault)
+        with pytest.raises(SessionsError):
+            db.execute("SELECT * FROM claim_guest_session(?, 'org-1')", [session]).fetchall()
+
+    assert _told(tmp_path, "table", "outcome", "http_status") == [
+        ("sessions", "sent", 200),
+        ("claim_guest_session", "sent", 200),
+        ("claim_guest_session", "failed", 404),
+        ("claim_guest_session", "failed", 403),
+        ("claim_guest_session", "unknown", None),
+    ]
+    logs = db.execute("SELECT url, error FROM http_requests").fetchall()
+    logs += db.execute("SELECT key, answer_key FROM writes").fetchall()
+    for text in ((tmp_path / "audit.jsonl").read_text(), str(logs)):
+        assert session not in text
+        assert "canarycana" not in text
 
 
 def test_when_the_disk_is_full_a_warning_holds_the_line_and_nothing_more_is_sent(
@@ -169,3 +191,171 @@ def test_writes_are_refused_once_the_audit_file_failed(emulator: Running) -> Non
                 db.execute(statement).fetchall()
 
     assert emulator.control.log()["total"] == 0
+
+
+def test_a_full_disk_is_told_before_anything_is_sent(
+    audited, tmp_path: Path, emulator: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = audited("own=vertex://demo/us-central1/42?base_url=EMULATOR")
+    local = audited("own=local://:memory:")
+    remote.execute(INSERT, ["s1", "ann"])
+    emulator.control.reset_log()
+    real = os.fstatvfs
+
+    def full(file: int) -> os.statvfs_result:
+        found = list(real(file))
+        found[4] = 0  # f_bavail, https://docs.python.org/3/library/os.html#os.statvfs
+        return os.statvfs_result(found)
+
+    monkeypatch.setattr(os, "fstatvfs", full)
+    for db in (remote, local):
+        with pytest.raises(StoreError, match=r"has no room for 1 more lines: nothing was sent"):
+            db.execute(INSERT, ["new", "ann"])
+    with pytest.raises(StoreError, match="no room"):
+        remote.execute("SELECT * FROM append_event('s1', 'user', 'x')").fetchall()
+    monkeypatch.undo()
+
+    assert emulator.control.log()["total"] == 0
+    assert local.execute("SELECT count(*) FROM sessions").get == 0
+    assert len(_lines(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("action", ["always", "error"])
+def test_a_line_that_cannot_be_written_loses_no_outcome(
+    action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(connect(sources=[Source("mem", "memory")], audit="/dev/full")) as db:
+        with warnings.catch_warnings(record=action == "always") as caught:
+            warnings.simplefilter(action)  # type: ignore[arg-type]
+            db.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
+
+        told = capsys.readouterr().err + "".join(str(one.message) for one in caught or ())
+        assert told.count("could not be written") == 2
+        assert db.execute("SELECT key, outcome FROM writes").fetchall() == [
+            ("a", "sent"),
+            ("b", "sent"),
+        ]
+
+
+def test_a_local_transaction_has_a_line_for_each_row_however_many(audited, tmp_path: Path) -> None:
+    db = audited("own=local://:memory:")
+    db.execute(
+        "WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c LIMIT 10100)"
+        " INSERT INTO sessions(session_id, state) SELECT 's' || x, '{\"canary\":1}' FROM c"
+    )
+
+    assert [line["row"] for line in _lines(tmp_path)] == list(range(1, 10_101))
+    assert "canary" not in (tmp_path / "audit.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("script", "left"),
+    [
+        ("ROLLBACK", []),
+        ("COMMIT", ["sessions", "append_event"]),
+        ("SAVEPOINT p; +; ROLLBACK TO p; COMMIT", ["sessions", "append_event"]),
+    ],
+)
+def test_what_is_done_inside_a_local_transaction_is_told_when_it_is_final(
+    script: str, left: list[str], audited, tmp_path: Path
+) -> None:
+    db = audited("own=local://:memory:")
+    call = "SELECT * FROM append_event('abc', 'user', 'x')"
+    db.execute("BEGIN")
+    db.execute(INSERT, ["abc", "ann"])
+    db.execute(call).fetchall()
+    assert _lines(tmp_path) == []
+    for step in script.split("; "):
+        db.execute(call if step == "+" else step).fetchall()
+
+    assert [line["table"] for line in _lines(tmp_path)] == left
+    assert db.execute("SELECT count(*) FROM events").get == len(left) // 2
+
+
+@pytest.mark.parametrize("how", [{"dry_run": True}, {"read_only": True}])
+def test_a_connection_that_writes_nothing_makes_no_file(how: dict[str, bool], tmp_path) -> None:
+    with closing(connect("local://:memory:", audit=tmp_path / "audit.jsonl", **how)) as db:
+        db.execute("SELECT 1 FROM sessions").fetchall()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_connection_of_the_users_own_is_audited_too(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f"audit = '{tmp_path}/audit.jsonl'\n[sources.own]\nurl = 'local://:memory:'\n"
+    )
+    with closing(apsw.Connection(":memory:")) as db:
+        opened = register(db, config=config)
+        db.execute(INSERT, ("a", "ann"))
+        for one in opened.values():
+            one.backend.close()
+
+    assert _told(tmp_path, "source", "key", "outcome") == [("own", "sessions/a", "sent")]
+
+
+def test_the_user_is_the_systems_and_not_what_the_environment_says(
+    audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    for name in ("a", "b"):
+        audited("own=local://:memory:").execute(INSERT, [name, "ann"])
+
+    first, second = _lines(tmp_path)
+    assert first["user"] not in {"somebody-else", None, ""}
+    assert first["connection"] != second["connection"]
+
+
+class TestWhatTheServiceSays:
+    CANARY = "canary-of-the-body"
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            f"UPDATE sessions SET display_name = '{CANARY}'",
+            f"INSERT INTO events(session_id, author, content) VALUES ('s1', 'user', '{CANARY}')",
+            f"SELECT * FROM append_event('s1', 'user', '{CANARY}')",
+        ],
+    )
+    def test_may_repeat_the_body_and_stays_out(
+        self, sql: str, audited, tmp_path: Path, emulator: Running
+    ) -> None:
+        db = audited("own=vertex://demo/us-central1/42?base_url=EMULATOR")
+        db.execute(INSERT, ["s1", "ann"])
+        method = "PATCH" if sql.startswith("UPDATE") else "POST"
+        body = {"error": {"code": 400, "message": f"bad {self.CANARY}"}}
+        emulator.control.fault("status", status=400, method=method, body=body)
+        with pytest.raises(SessionsError, match=self.CANARY):
+            db.execute(sql).fetchall()
+
+        line = _lines(tmp_path)[-1]
+        assert (line["outcome"], line["error"], line["http_status"]) == (
+            "failed",
+            "RefusedError",
+            400,
+        )
+        assert line["message"].startswith(f"own: {method} http://127.0.0.1")
+        assert line["message"].endswith("was answered with 400 Bad Request.")
+        assert self.CANARY not in (tmp_path / "audit.jsonl").read_text()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_what_was_cut_short_is_unknown(
+    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> list[Any]:
+        raise error
+
+    monkeypatch.setattr(MemoryBackend, "routines", {"truncate_session": cut})
+    monkeypatch.setattr(MemoryBackend, "send", cut)
+    sources = [Source("mem", "memory")]
+    with closing(connect(sources=sources, audit=tmp_path / "audit.jsonl")) as db:
+        for sql in ("SELECT * FROM truncate_session('s')", "INSERT INTO sessions(name) VALUES (1)"):
+            with pytest.raises(error):
+                db.execute(sql).fetchall()
+
+    assert _told(tmp_path, "table", "key", "outcome") == [
+        ("truncate_session", "s", "unknown"),
+        ("sessions", "1", "unknown"),
+    ]

@@ -278,14 +278,18 @@ class TestLogs:
             (3,),
         ]
 
-    def test_the_last_ten_thousand_are_kept(self, memory: Connection) -> None:
+    def test_the_last_ten_thousand_are_kept_and_all_of_the_last_transaction(
+        self, memory: Connection
+    ) -> None:
         memory.budget.max_writes = memory.budget.max_requests = 20_000
         memory.execute(
             "INSERT INTO sessions(name) WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1"
             " FROM n WHERE n < 10050) SELECT n FROM n"
         )
 
-        assert memory.execute("SELECT count(*), min(number) FROM writes").get == (10_000, 51)
+        assert memory.execute("SELECT count(*), min(row) FROM writes").get == (10_050, 1)
+        memory.execute("DELETE FROM sessions WHERE name = '1'")
+        assert memory.execute("SELECT count(*), min(number) FROM writes").get == (10_001, 51)
 
     def test_they_cannot_be_written(self, memory: Connection) -> None:
         for sql in ("DELETE FROM writes", "INSERT INTO http_requests(url) VALUES ('x')"):

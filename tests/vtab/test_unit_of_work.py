@@ -403,15 +403,21 @@ class TestSeveralSources:
 
 
 class TestSchemaChanges:
-    # APSW can tell what is wrong in xDestroy only aside, to sys.unraisablehook.
-    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.parametrize(
+        "drop",
+        [
+            "DROP TABLE mem.sessions",
+            'drop table if exists "MEM" . [Sessions] -- and more',
+            "SELECT 1; DROP TABLE mem.sessions; SELECT 2",
+        ],
+    )
     def test_drop_of_a_table_with_queued_rows_is_refused_and_the_rows_are_kept(
-        self, memory: Connection
+        self, memory: Connection, drop: str
     ) -> None:
         memory.execute("BEGIN; INSERT INTO mem.sessions(name) VALUES ('a')")
 
-        with pytest.raises((QueuedWritesError, apsw.SQLError)):
-            memory.execute("DROP TABLE mem.sessions")
+        with pytest.raises(QueuedWritesError, match=r"mem\.sessions has writes .* before DROP"):
+            memory.execute(drop)
         memory.execute("COMMIT")
 
         assert _sent(memory) == [("insert", "a")]
@@ -434,14 +440,22 @@ class TestSchemaChanges:
 
         assert _sent(memory) == [("insert", "a"), ("insert", "c")]
 
-    # As above, where it is the first statement of all.
-    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-    @pytest.mark.parametrize("module", ["sessions_vtab", "sessions_vtab_function"])
+    def test_a_table_of_another_name_can_be_dropped_meanwhile(self, memory: Connection) -> None:
+        memory.execute("CREATE TABLE native(x); CREATE TEMP TABLE other(x)")
+        memory.execute("BEGIN; INSERT INTO mem.sessions(name) VALUES ('a')")
+        memory.execute("DROP TABLE native; DROP TABLE IF EXISTS temp.other; COMMIT")
+
+        assert _sent(memory) == [("insert", "a")]
+
+    @pytest.mark.parametrize(
+        "using",
+        ["USING sessions_vtab(mem)", 'USING "Sessions_VTab"', "using sessions_vtab_function"],
+    )
     def test_a_virtual_table_of_ours_is_made_by_nobody_else(
-        self, memory: Connection, module: str
+        self, memory: Connection, using: str
     ) -> None:
-        with pytest.raises((UnsupportedError, apsw.SQLError)):
-            memory.execute(f"CREATE VIRTUAL TABLE mine USING {module}(mem)")
+        with pytest.raises(UnsupportedError, match=r"not by CREATE VIRTUAL TABLE"):
+            memory.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS mine {using}")
 
         assert memory.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'mine'").get == 0
 
@@ -465,6 +479,33 @@ class TestConflicts:
     def test_replace_is_refused_with_what_to_use(self, connection: Connection, verb: str) -> None:
         with pytest.raises(UnsupportedError, match=r"(?i)use UPDATE"):
             connection.execute(f"{verb} INTO sessions(name) VALUES ('sessions/a')")
+
+    @pytest.mark.parametrize(
+        ("verb", "says"),
+        [
+            ("OR FAIL", "OR FAIL would keep the rows before .* use INSERT, or INSERT OR IGNORE"),
+            ("OR ROLLBACK", "OR ROLLBACK would end the transaction .* ROLLBACK after an error"),
+        ],
+    )
+    def test_what_cannot_be_done_as_a_table_of_sqlite_does_it_is_refused(
+        self, connection: Connection, verb: str, says: str
+    ) -> None:
+        connection.execute("CREATE TABLE native(x); BEGIN; INSERT INTO native VALUES (1)")
+
+        with pytest.raises(UnsupportedError, match=says):
+            connection.execute(f"INSERT {verb} INTO sessions(name) VALUES ('sessions/b')")
+        connection.execute("COMMIT")
+
+        assert _names(connection) == ["sessions/a"]
+        assert connection.execute("SELECT x FROM native").get == 1
+
+    @pytest.mark.parametrize("verb", ["", "OR ABORT", "OR FAIL", "OR IGNORE", "OR ROLLBACK"])
+    def test_an_update_that_can_meet_no_conflict_does_it_in_every_way(
+        self, connection: Connection, verb: str
+    ) -> None:
+        connection.execute(f"UPDATE {verb} sessions SET display_name = 'x'")
+
+        assert connection.execute("SELECT display_name FROM sessions").get == "x"
 
     def test_a_key_does_not_change(self, connection: Connection) -> None:
         with pytest.raises(UnsupportedError, match=r"sessions\.name cannot change"):
@@ -525,9 +566,14 @@ class TestLimits:
         rows = database.sources["mem"].backend.tables["sessions"]
         rows.rows["a"] = dict.fromkeys(rows.table.names) | {"name": "a"}
 
-        with pytest.raises(ReadOnlyError, match=r"mem\.sessions would write .* read-only"):
+        said = r"mem\.sessions would write .* read-only \(read_only\)\. Nothing was sent"
+        with pytest.raises(ReadOnlyError, match=said):
             database.execute(sql)
+        with pytest.raises(ReadOnlyError, match=said):
+            database.execute(f"BEGIN; {sql}")
+        database.execute("ROLLBACK")
 
+        assert rows.pages == 0
         assert _names(database) == ["a"]
         database.close()
 
