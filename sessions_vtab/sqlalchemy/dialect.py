@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import event, pool
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
-from sqlalchemy.engine import reflection
 from sqlalchemy.exc import NoSuchTableError
 
 from sessions_vtab import dbapi
@@ -132,7 +131,6 @@ class SessionsDialect(SQLiteDialect):
         """``main`` and every source."""
         return [_MAIN, *_own(connection).driver.sources]
 
-    @reflection.cache
     def get_table_names(self, connection: Any, schema: str | None = None, **kw: Any) -> list[str]:
         """Our tables of a source; of ``main`` also the user's own."""
         ours = list(_tables(connection, schema))
@@ -142,7 +140,6 @@ class SessionsDialect(SQLiteDialect):
         functions = _functions(connection)
         return ours + [one for one in native if one not in {*ours, *_LOGS, *functions}]
 
-    @reflection.cache
     def get_view_names(self, connection: Any, schema: str | None = None, **kw: Any) -> list[str]:
         """Views are TEMP views: they stand beside the default source's tables."""
         if schema not in {None, _MAIN}:
@@ -160,7 +157,6 @@ class SessionsDialect(SQLiteDialect):
             return True
         return bool(super().has_table(connection, table_name, _native(schema), **kw))
 
-    @reflection.cache
     def get_columns(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
@@ -182,7 +178,6 @@ class SessionsDialect(SQLiteDialect):
             for column in table.visible
         ]
 
-    @reflection.cache
     def get_pk_constraint(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
@@ -193,7 +188,6 @@ class SessionsDialect(SQLiteDialect):
         keys = [column.name for column in table.visible if column.name == table.key]
         return {"constrained_columns": keys, "name": None}
 
-    @reflection.cache
     def get_table_comment(
         self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
     ) -> Any:
