@@ -1,54 +1,91 @@
-"""Rows as an Arrow table.
+"""Rows as Arrow: a table, or batches as they are read.
 
-APSW hands out rows as Python objects, so that each value is one for a moment; a batch of them at a
-time becomes Arrow memory.
+APSW hands out rows as Python objects and has no other form, so each value is one for a moment; a
+batch of them at a time becomes Arrow memory, column by column, and is forgotten.
 
 Types: a column of times becomes ``timestamp[us, tz=UTC]`` (``ns`` if a value needs it), a boolean
 ``bool``; every other column takes the type of its values: ``int64``, ``double`` (also for integers
-among them, if none is changed by it), ``string`` or ``binary``. A column of NULLs is a ``string``.
-Values of several other types in one column are an error that names it, never a silent conversion.
+among them, if none is changed by it), ``string`` or ``binary``. A column of NULLs has the type of
+its description, ``string`` where that knows none. A column of times with a text that is no time, or
+with times that Arrow cannot hold, is a ``string``. Values of several types in one column are an
+error that names it, never a silent conversion.
+
+In batches the first one decides; a later value that its type cannot hold is an error as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sessions_vtab.errors import InvalidValueError, MissingExtraError
+from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.spec import times
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.description import Column
 
-__all__ = ["arrow_table"]
+__all__ = ["BATCH", "arrow_table", "record_batches"]
 
-_BATCH: Final = 10_000
+Fetch: TypeAlias = Callable[[int], Sequence[tuple[Any, ...]]]
+"""Gives the next rows, as many as asked for; fewer at the end."""
+
+BATCH: Final = 10_000
+"""Rows of a batch."""
 _EXACT: Final = 2**53
 """Integers up to this one are exact as a double."""
 _MICROSECONDS: Final = 1_000
 
 
-def arrow_table(
-    columns: Sequence[Column], fetch: Callable[[int], Sequence[tuple[Any, ...]]]
-) -> Any:
+def arrow_table(columns: Sequence[Column], fetch: Fetch) -> Any:
     """All rows that ``fetch`` gives, as a ``pyarrow.Table``.
 
     Args:
         columns: the description of the result.
-        fetch: gives the next rows, as many as asked for; fewer at the end.
+        fetch: gives the rows.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
         InvalidValueError: a column holds values of several types.
     """
     pyarrow = _pyarrow()
-    parts: list[list[list[Any]]] = [[] for _ in columns]
-    while rows := fetch(_BATCH):
-        for part, values in zip(parts, zip(*rows, strict=True), strict=True):
-            part.append(list(values))
-    arrays = [_array(pyarrow, column, part) for column, part in zip(columns, parts, strict=True)]
+    batches = list(_batches(pyarrow, columns, fetch, BATCH))
+    arrays = [
+        _joined(pyarrow, column, [batch[place] for batch in batches])
+        for place, column in enumerate(columns)
+    ]
     return pyarrow.Table.from_arrays(arrays, names=[column[0] for column in columns])
+
+
+def record_batches(columns: Sequence[Column], fetch: Fetch, size: int) -> Any:
+    """The rows that ``fetch`` gives, as a ``pyarrow.RecordBatchReader``.
+
+    Args:
+        columns: the description of the result.
+        fetch: called once now, and then for each batch when it is asked for.
+        size: rows of a batch.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        InvalidValueError: as for ``arrow_table``; the reader raises it for later batches.
+    """
+    pyarrow = _pyarrow()
+    batches = _batches(pyarrow, columns, fetch, size)
+    first = list(islice(batches, 1))
+    kinds = [
+        _joined(pyarrow, column, [batch[place] for batch in first]).type
+        for place, column in enumerate(columns)
+    ]
+    names = [column[0] for column in columns]
+    schema = pyarrow.schema(list(zip(names, kinds, strict=True)))
+    fitted = (
+        [_fitted(pyarrow, *one) for one in zip(columns, batch, kinds, strict=True)]
+        for batch in chain(first, batches)
+    )
+    made = (pyarrow.record_batch(arrays, schema=schema) for arrays in fitted)
+    return pyarrow.RecordBatchReader.from_batches(schema, made)
 
 
 def _pyarrow() -> Any:
@@ -60,48 +97,118 @@ def _pyarrow() -> Any:
         ) from None
 
 
-def _array(pyarrow: Any, column: Column, parts: Sequence[list[Any]]) -> Any:
-    name, code = column[:2]
-    kinds = {type(value) for part in parts for value in part} - {type(None)}
-    if code == "time" and kinds <= {str}:
-        made = _instants(pyarrow, parts)
-        if made is not None:
-            return made
-    if code == "boolean" and all(value in {0, 1, None} for part in parts for value in part):
-        truths = [[None if value is None else bool(value) for value in part] for part in parts]
-        return pyarrow.chunked_array(truths, pyarrow.bool_())
-    return pyarrow.chunked_array(parts, _type_of(pyarrow, name, kinds, parts))
+def _batches(
+    pyarrow: Any, columns: Sequence[Column], fetch: Fetch, size: int
+) -> Iterator[list[Any]]:
+    """The rows, each batch as one array a column, of the type its values have."""
+    names = [column[0] for column in columns]
+    while rows := fetch(size):
+        yield [_natural(pyarrow, *one) for one in zip(names, zip(*rows, strict=True), strict=True)]
 
 
-def _type_of(pyarrow: Any, name: str, kinds: set[type], parts: Sequence[list[Any]]) -> Any:
+def _natural(pyarrow: Any, name: str, values: Sequence[Any]) -> Any:
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds == {int, float}:
+        if any(type(value) is int and abs(value) > _EXACT for value in values):
+            raise _mixed(name, "integers beyond 2**53 and float")
+        return pyarrow.array(values, pyarrow.float64())
+    if len(kinds) > 1:
+        raise _mixed(name, ", ".join(sorted(kind.__name__ for kind in kinds)))
     types = {
-        frozenset[type](): pyarrow.string(),
-        frozenset((int,)): pyarrow.int64(),
-        frozenset((float,)): pyarrow.float64(),
-        frozenset((str,)): pyarrow.string(),
-        frozenset((bytes,)): pyarrow.binary(),
+        int: pyarrow.int64(),
+        float: pyarrow.float64(),
+        str: pyarrow.string(),
+        bytes: pyarrow.binary(),
     }
-    if kinds == {int, float} and all(
-        abs(value) <= _EXACT for part in parts for value in part if isinstance(value, int)
-    ):
-        return pyarrow.float64()
-    found = types.get(frozenset(kinds))
-    if found is None:
-        words = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise InvalidValueError(
-            f"The column {name} holds values of several types ({words}): CAST it to one."
-        )
-    return found
+    return pyarrow.array(values, types[kinds.pop()] if kinds else pyarrow.null())
 
 
-def _instants(pyarrow: Any, parts: Sequence[list[Any]]) -> Any:
-    """Times as Arrow has them; None if a text is no time or lies outside what Arrow can hold."""
-    instants = [[None if v is None else times.parse(v) for v in part] for part in parts]
-    lost = sum(part.count(None) for part in instants) != sum(part.count(None) for part in parts)
-    if lost:
-        return None
-    fine = any(v % _MICROSECONDS for part in instants for v in part if v is not None)
-    if fine:
-        return pyarrow.chunked_array(instants, pyarrow.timestamp("ns", "UTC"))
-    coarse = [[None if v is None else v // _MICROSECONDS for v in part] for part in instants]
-    return pyarrow.chunked_array(coarse, pyarrow.timestamp("us", "UTC"))
+def _joined(pyarrow: Any, column: Column, chunks: Sequence[Any]) -> Any:
+    """One column of its parts, in the type that holds all of them."""
+    name, code = column[:2]
+    kinds = {chunk.type for chunk in chunks} - {pyarrow.null()}
+    if kinds == {pyarrow.int64(), pyarrow.float64()}:
+        kinds = {pyarrow.float64()}
+    if len(kinds) > 1:
+        raise _mixed(name, ", ".join(sorted(map(str, kinds))))
+    kind = kinds.pop() if kinds else _described(pyarrow, code)
+    try:
+        whole = pyarrow.chunked_array([chunk.cast(kind) for chunk in chunks], kind)
+    except pyarrow.ArrowInvalid:
+        raise _mixed(name, "integers beyond 2**53 and float") from None
+    if code == ColumnType.TIME.value and kind == pyarrow.string():
+        return _instants(pyarrow, whole)
+    if code == ColumnType.BOOLEAN.value and kind == pyarrow.int64():
+        return _truths(pyarrow, whole)
+    return whole
+
+
+def _fitted(pyarrow: Any, column: Column, chunk: Any, kind: Any) -> Any:
+    """One column of a batch in the type that the first batch has decided."""
+    if chunk.type in {kind, pyarrow.null()}:
+        return chunk.cast(kind)
+    made = _joined(pyarrow, column, [chunk]).chunk(0)
+    times_ = pyarrow.types.is_timestamp(made.type) and pyarrow.types.is_timestamp(kind)
+    wider = made.type == pyarrow.int64() and kind == pyarrow.float64()
+    try:
+        if made.type == kind or times_ or wider:
+            return made.cast(kind)
+    except pyarrow.ArrowInvalid:
+        pass
+    raise InvalidValueError(
+        f"The column {column[0]} began with values of type {kind}, and now has {made.type}: CAST it"
+        " to one, or take larger batches, or all rows with arrow()."
+    )
+
+
+def _described(pyarrow: Any, code: str | None) -> Any:
+    """The type of a column that has no values."""
+    types = {
+        ColumnType.INTEGER: pyarrow.int64(),
+        ColumnType.REAL: pyarrow.float64(),
+        ColumnType.BOOLEAN: pyarrow.bool_(),
+        ColumnType.BLOB: pyarrow.binary(),
+        ColumnType.TIME: pyarrow.timestamp("us", "UTC"),
+    }
+    return pyarrow.string() if code is None else types.get(ColumnType(code), pyarrow.string())
+
+
+def _truths(pyarrow: Any, whole: Any) -> Any:
+    """0 and 1 as truths; other integers as they are."""
+    compute = import_module("pyarrow.compute")
+    ends = compute.min_max(whole).as_py()
+    return whole.cast(pyarrow.bool_()) if ends["min"] in {0, 1} and ends["max"] in {0, 1} else whole
+
+
+def _instants(pyarrow: Any, texts: Any) -> Any:
+    """Texts as instants, or as they are if one is no time or Arrow cannot hold it."""
+    for unit in ("us", "ns"):
+        try:
+            # Our own form needs no Python: it names no zone, and is UTC.
+            naive = texts.cast(pyarrow.timestamp(unit))
+            return naive.cast(pyarrow.timestamp(unit, "UTC"))
+        except pyarrow.ArrowInvalid:
+            continue
+    return _parsed(pyarrow, texts)
+
+
+def _parsed(pyarrow: Any, texts: Any) -> Any:
+    """As ``_instants``, for every form of a time that this package takes."""
+    parts = [
+        [None if v is None else times.parse(v) for v in part.to_pylist()] for part in texts.chunks
+    ]
+    if sum(part.count(None) for part in parts) != texts.null_count:
+        return texts
+    fine = any(v % _MICROSECONDS for part in parts for v in part if v is not None)
+    unit, size = ("ns", 1) if fine else ("us", _MICROSECONDS)
+    scaled = [[None if v is None else v // size for v in part] for part in parts]
+    try:
+        return pyarrow.chunked_array(scaled, pyarrow.timestamp(unit, "UTC"))
+    except (OverflowError, pyarrow.ArrowInvalid):
+        return texts
+
+
+def _mixed(name: str, kinds: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"The column {name} holds values of several types ({kinds}): CAST it to one."
+    )

@@ -15,7 +15,8 @@ from sessions_vtab.config import SourceLike
 from sessions_vtab.dbapi import errors
 from sessions_vtab.dbapi.cursor import Cursor
 from sessions_vtab.dbapi.errors import ProgrammingError, translated
-from sessions_vtab.dbapi.guard import guard
+from sessions_vtab.dbapi.guard import Guard
+from sessions_vtab.dbapi.watch import Clock, Turn, Watch
 from sessions_vtab.spec.source import Source
 
 __all__ = ["Connection", "connect"]
@@ -25,8 +26,12 @@ class Connection:
     """A connection to one or more sources, as PEP 249 has it.
 
     Attributes:
-        driver: the ``sessions_vtab.Connection`` behind it.
-        timeout: seconds a statement may take, from ``execute`` to its last row; None for ever.
+        driver: the ``sessions_vtab.Connection`` behind it; ``driver_connection`` and ``apsw`` are
+            other names of it.
+        guard: what keeps people who only look from more; None if nothing does.
+        turn: held while a thread uses the connection.
+        timeout: seconds a statement may take; time between the calls that fetch its rows does not
+            count. None for ever.
         max_rows: rows a statement may give before it is an error; None for any number.
     """
 
@@ -49,12 +54,17 @@ class Connection:
         autocommit: bool = False,
         timeout: float | None = None,
         max_rows: int | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.driver = driver
+        self.guard = guard
+        driver.authorizer = guard
         self.timeout = timeout
         self.max_rows = max_rows
         self._autocommit = autocommit
         self._closed = False
+        self.turn = Turn()
+        self._watch = Watch(driver)
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
 
     def cursor(self) -> Cursor:
@@ -79,38 +89,66 @@ class Connection:
             OperationalError: some writes failed; the table ``writes`` has one row for each. The
                 transaction is over: what was sent stays.
         """
-        self._end("COMMIT")
+        self.require_open()
+        with self.turn, translated():
+            self._end("COMMIT")
 
     def rollback(self) -> None:
         """Forgets what is queued, takes back what the local store was given, sends nothing."""
-        self._end("ROLLBACK")
+        self.require_open()
+        with self.turn, translated():
+            self._end("ROLLBACK")
 
     def close(self) -> None:
         """Closes the connection; what is not committed is lost. May be called twice."""
-        if self._closed:
-            return
-        for cursor in list(self._cursors):
-            cursor.close()
-        if self.driver.in_transaction:
-            self.rollback()
-        self._closed = True
-        with translated():
-            self.driver.close()
+        with self.turn, translated():
+            if self._closed:
+                return
+            for cursor in list(self._cursors):
+                cursor.close()
+            self._closed = True
+            self._watch.close()
+            try:
+                self._end("ROLLBACK")
+            finally:
+                self.driver.close()
 
     def interrupt(self) -> None:
         """Ends the statements that are running, with OperationalError; from any thread."""
         self.require_open()
-        self.driver.interrupt()
+        with translated():
+            self.driver.interrupt()
+
+    def clock(self) -> Clock | None:
+        """What measures the time of a new statement; None without a limit."""
+        return None if self.timeout is None else Clock(self._watch, self.timeout)
+
+    def stopped(self, by: Cursor) -> None:
+        """A statement was interrupted: SQLite ends all others that are half-read with it.
+
+        As long as one of them is open, SQLite also interrupts whatever is executed next.
+        """
+        for cursor in list(self._cursors):
+            if cursor is not by:
+                cursor.stop()
 
     def clear_logs(self) -> None:
         """Empties the tables ``http_requests`` and ``writes``."""
         self.require_open()
-        self.driver.clear_logs()
+        with self.turn:
+            self.driver.clear_logs()
 
     def begin(self) -> None:
         """Begins a transaction unless one is open or every statement is its own."""
         if not (self._autocommit or self.driver.in_transaction):
             apsw.Cursor(self.driver).execute("BEGIN")
+
+    @property
+    def driver_connection(self) -> engine.Connection:
+        """The ``sessions_vtab.Connection`` behind it."""
+        return self.driver
+
+    apsw = driver_connection
 
     @property
     def in_transaction(self) -> bool:
@@ -136,10 +174,9 @@ class Connection:
             raise ProgrammingError("The connection is closed.")
 
     def _end(self, how: str) -> None:
-        self.require_open()
-        with translated():
-            if self.driver.in_transaction:
-                apsw.Cursor(self.driver).execute(how)
+        # Not by a bare cursor: what the front door knows of names may end with a ROLLBACK.
+        if self.driver.in_transaction:
+            self.driver.execute(how)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -184,8 +221,8 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
         autocommit: every statement is a transaction of its own.
         guarded: refuse ATTACH, DETACH, virtual tables, extensions, and pragmas that change
             something.
-        timeout: seconds a statement may take, from ``execute`` to its last row. Not a commit: what
-            it has sent could not be taken back.
+        timeout: seconds a statement may take, without the time between the calls that fetch its
+            rows. Not a commit: what it has sent could not be taken back.
         max_rows: rows a statement may give; one more is an OperationalError, nothing is cut off
             silently.
 
@@ -202,6 +239,10 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
             read_only=read_only,
             dry_run=dry_run,
         )
-    if guarded:
-        guard(driver)
-    return Connection(driver, autocommit=autocommit, timeout=timeout, max_rows=max_rows)
+    return Connection(
+        driver,
+        autocommit=autocommit,
+        timeout=timeout,
+        max_rows=max_rows,
+        guard=Guard() if guarded else None,
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 import apsw
 
-from sessions_vtab.dbapi.arrow import arrow_table
-from sessions_vtab.dbapi.description import Column, described
+from sessions_vtab.dbapi.arrow import BATCH, arrow_table, record_batches
+from sessions_vtab.dbapi.description import Column, Described, described
 from sessions_vtab.dbapi.errors import (
     NotSupportedError,
     OperationalError,
@@ -17,14 +19,17 @@ from sessions_vtab.dbapi.errors import (
     translated,
 )
 from sessions_vtab.dbapi.types import bound
-from sessions_vtab.dbapi.watch import Watch
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.connection import Connection
+    from sessions_vtab.dbapi.watch import Clock
 
 __all__ = ["Cursor"]
 
+_T = TypeVar("_T")
+
 _CONTROL: Final = frozenset(("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"))
+_SAVEPOINT: Final = "sessions_vtab_executemany"
 
 
 class Cursor:
@@ -37,20 +42,23 @@ class Cursor:
             without rows.
         rowcount: rows that an INSERT, UPDATE or DELETE has written, or queued to be written at
             commit; -1 for everything else.
-        lastrowid: None: rows are known by their ``name``. Use RETURNING.
+        lastrowid: rowid of the last row that an INSERT added to a table of the user's own; None for
+            our tables, whose rows are known by their ``name``: use RETURNING.
     """
-
-    lastrowid: None = None
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.arraysize = 1
         self.description: tuple[Column, ...] | None = None
         self.rowcount = -1
-        self._inner: apsw.Cursor | None = connection.driver.cursor()
-        self._inner.exec_trace = self._began
+        self.lastrowid: int | None = None
         self._given = 0
-        self._watch: Watch | None = None
+        self._clock: Clock | None = None
+        self._stopped = False
+        self._joined = False
+        self._columns = _Columns()
+        self._inner: apsw.Cursor | None = None
+        self._renew()
 
     def execute(self, operation: str, parameters: Any = None) -> Self:
         """Executes one statement.
@@ -62,80 +70,84 @@ class Cursor:
         Raises:
             Error: see ``dbapi.errors``.
         """
-        inner, values = self._start(operation), bound(parameters)
-        try:
-            before = self.connection.driver.total_changes()
-            inner.execute(operation, values)
-        except Exception as error:  # noqa: BLE001  # Every kind is told apart in one place.
-            self._fail(error)
-        self._count(operation, before)
+        values = bound(parameters)
+        with self.connection.turn:
+            inner = self._start(operation)
+            self._run(operation, lambda: inner.execute(operation, values))
         return self
 
     def executemany(self, operation: str, seq_of_parameters: Iterable[Any]) -> Self:
-        """Executes one statement for each set of parameters, as one unit of work."""
-        inner = self._start(operation)
-        try:
-            before = self.connection.driver.total_changes()
-            inner.executemany(operation, map(bound, seq_of_parameters))
-        except Exception as error:  # noqa: BLE001
-            self._fail(error)
-        self._count(operation, before)
+        """Executes one statement for each set of parameters, as one unit of work.
+
+        If it fails for one, nothing of it stays in the transaction.
+        """
+        with self.connection.turn:
+            inner = self._start(operation)
+            values = map(bound, seq_of_parameters)
+
+            def run() -> None:
+                with self._unit():
+                    inner.executemany(operation, values)
+
+            self._run(operation, run)
         return self
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """The next row, None behind the last."""
-        inner = self._results()
-        try:
-            row = next(inner, None)
-        except Exception as error:  # noqa: BLE001
-            self._fail(error)
-        if row is None:
-            self._done()
-            return None
-        self._given += 1
-        limit = self.connection.max_rows
-        if limit is not None and self._given > limit:
-            self._abort()
-            raise OperationalError(
-                f"The statement gives more than {limit} rows (max_rows): narrow it with WHERE or"
-                " LIMIT, or raise max_rows."
-            )
-        found: tuple[Any, ...] = row
-        return found
+        rows = self._take(1)
+        return rows[0] if rows else None
 
     def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
         """The next rows, ``arraysize`` of them unless told otherwise; fewer at the end."""
-        rows: list[tuple[Any, ...]] = []
-        while len(rows) < (self.arraysize if size is None else size):
-            row = self.fetchone()
-            if row is None:
-                break
-            rows.append(row)
-        return rows
+        return self._take(self.arraysize if size is None else size)
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """The remaining rows."""
-        self._results()
-        return list(self)
+        return self._take(None)
 
     def arrow(self) -> Any:
         """The remaining rows as a ``pyarrow.Table``; see ``dbapi.arrow`` for its types.
 
         Raises:
-            NotSupportedError: pyarrow is not installed.
-            DataError: a column that holds values of several types.
+            InterfaceError: pyarrow is not installed.
+            DataError: a column holds values of several types.
         """
         self._results()
         with translated():
             return arrow_table(self.description or (), self.fetchmany)
 
+    fetch_arrow_table = arrow
+    """What ADBC calls it."""
+
+    def fetch_record_batches(self, size: int = BATCH) -> Any:
+        """The remaining rows as a ``pyarrow.RecordBatchReader``, read as they are asked for.
+
+        The first batch decides the types. The cursor must stay open until the last is read.
+
+        Args:
+            size: rows of a batch; the last has fewer.
+
+        Raises:
+            InterfaceError: pyarrow is not installed.
+            DataError: a column holds values of several types; also later, from the reader.
+        """
+        self._results()
+        with translated():
+            return record_batches(self.description or (), self.fetchmany, size)
+
     def close(self) -> None:
         """Ends the statement; the cursor cannot be used again. May be called twice."""
-        self._done()
-        inner, self._inner = self._inner, None
-        if inner is not None:
-            inner.close(force=True)
-        self.description = None
+        with self.connection.turn:
+            inner, self._inner = self._inner, None
+            if inner is not None:
+                inner.close(force=True)
+            self.description = None
+
+    def stop(self) -> None:
+        """Ends a half-read statement: it was interrupted together with another."""
+        if self._inner is not None and self.description is not None:
+            self._renew()
+            self._stopped = True
 
     def setinputsizes(self, sizes: Sequence[Any]) -> None:
         """Does nothing, as PEP 249 allows."""
@@ -175,54 +187,112 @@ class Cursor:
     def _start(self, operation: str) -> apsw.Cursor:
         """Ends what ran before; begins a transaction if the statement needs one."""
         inner = self._usable()
-        self._done()
-        self.description, self.rowcount, self._given = None, -1, 0
+        self.description, self.rowcount, self._given, self._stopped = None, -1, 0, False
+        self.lastrowid, self._columns.last = None, ()
         with translated():
             headings = self.connection.driver.headings(operation)
             if len(headings) > 1:
                 raise ProgrammingError("execute() takes one statement; there are several.")
-            if any(one.changes and not one.explain for one in headings):
+            if self._changes(operation):
                 self.connection.begin()
-        seconds = self.connection.timeout
-        if seconds is not None and not any(one.verb in _CONTROL for one in headings):
-            self._watch = Watch(seconds, self.connection.driver.interrupt)
+        self._joined = self.connection.in_transaction
+        controls = any(one.verb in _CONTROL for one in headings)
+        self._clock = None if controls else self.connection.clock()
         return inner
 
-    def _began(self, inner: apsw.Cursor, _text: str, _bindings: object) -> bool:
-        """What SQLite is about to execute: the last statement with columns is the answer."""
-        columns = inner.description_full if inner.get_description() else ()
-        if columns:
-            self.description = described(columns, self.connection.driver.sources)
-        return True
+    def _run(self, operation: str, execute: Callable[[], object]) -> None:
+        """Executes it; then description and row count are known."""
+        driver = self.connection.driver
+        before = driver.total_changes()
+        self._limited(execute)
+        if self._columns.last:
+            self.description = described(self._columns.last, driver.sources)
+        if self._changes(operation):
+            self.rowcount = driver.total_changes() - before
+            if self.rowcount and driver.target(operation) is None and self._inserts(operation):
+                self.lastrowid = driver.last_insert_rowid()
 
-    def _count(self, operation: str, before: int) -> None:
+    def _inserts(self, operation: str) -> bool:
         headings = self.connection.driver.headings(operation)
-        if any(one.changes and not one.explain for one in headings):
-            self.rowcount = self.connection.driver.total_changes() - before
-        if self.description is None:
-            self._done()
+        return any(one.verb in {"INSERT", "REPLACE"} for one in headings)
+
+    def _changes(self, operation: str) -> bool:
+        headings = self.connection.driver.headings(operation)
+        return any(one.changes and not one.explain for one in headings)
+
+    @contextmanager
+    def _unit(self) -> Iterator[None]:
+        """What fails within it leaves nothing in an open transaction."""
+        driver = self.connection.driver
+        if not driver.in_transaction:
+            yield
+            return
+        apsw.Cursor(driver).execute(f"SAVEPOINT {_SAVEPOINT}")
+        try:
+            yield
+        except BaseException:
+            if driver.in_transaction:
+                self._renew()
+                driver.execute(f"ROLLBACK TO {_SAVEPOINT}")
+                driver.execute(f"RELEASE {_SAVEPOINT}")
+            raise
+        apsw.Cursor(driver).execute(f"RELEASE {_SAVEPOINT}")
+
+    def _take(self, most: int | None) -> list[tuple[Any, ...]]:
+        """The next rows: as many as there are, or as are wanted."""
+        with self.connection.turn:
+            inner, limit = self._results(), self.connection.max_rows
+            if limit is not None:
+                left = limit + 1 - self._given
+                most = left if most is None else min(most, left)
+            rows = self._limited(lambda: _next(inner, most))
+            self._given += len(rows)
+            if limit is not None and self._given > limit:
+                self._renew()
+                raise OperationalError(
+                    f"The statement gives more than {limit} rows (max_rows): narrow it with WHERE"
+                    " or LIMIT, or raise max_rows."
+                )
+            return rows
+
+    def _limited(self, call: Callable[[], _T]) -> _T:
+        """What a call gives, if the statement's time suffices; its errors as PEP 249 has them."""
+        try:
+            if self._clock is None:
+                return call()
+            with self._clock:
+                given = call()
+        except Exception as error:  # noqa: BLE001  # Every kind is told apart in one place.
+            self._fail(error)
+        if self._clock.fired:
+            # It was done just in time. What is half-read must not hear of it.
+            self.connection.stopped(by=self)
+        return given
 
     def _fail(self, error: Exception) -> NoReturn:
         """Raises an error as PEP 249 has it; the time limit by its name."""
-        watch = self._watch
-        self._done()
-        if watch is not None and watch.fired:
-            raise OperationalError(
-                f"The statement took longer than {watch.seconds:g} s (timeout) and was stopped."
-            ) from error
-        raise_translated(error)
+        guard = self.connection.guard
+        if isinstance(error, apsw.AuthError) and guard is not None:
+            raise NotSupportedError(guard.refusal) from error
+        if not isinstance(error, apsw.InterruptError):
+            raise_translated(error)
+        self._renew()
+        self.connection.stopped(by=self)
+        clock, why = self._clock, "The statement was interrupted."
+        if clock is not None and clock.fired:
+            why = f"The statement took longer than {clock.seconds:g} s (timeout) and was stopped."
+        if self._joined and not self.connection.in_transaction:
+            # https://sqlite.org/c3ref/interrupt.html: so ends an INSERT, UPDATE or DELETE.
+            why += " The transaction it was in has been rolled back: nothing of it was written."
+        raise OperationalError(why) from error
 
-    def _abort(self) -> None:
-        inner, self._inner = self._usable(), self.connection.driver.cursor()
-        inner.close(force=True)
-        self._inner.exec_trace = self._began
+    def _renew(self) -> None:
+        """Ends the statement; the next finds a cursor that knows nothing of it."""
+        if self._inner is not None:
+            self._inner.close(force=True)
+        self._inner = self.connection.driver.cursor()
+        self._inner.exec_trace = self._columns
         self.description = None
-        self._done()
-
-    def _done(self) -> None:
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.end()
 
     def _usable(self) -> apsw.Cursor:
         self.connection.require_open()
@@ -232,6 +302,30 @@ class Cursor:
 
     def _results(self) -> apsw.Cursor:
         inner = self._usable()
+        if self._stopped:
+            raise OperationalError("The statement was stopped, together with another: see timeout.")
         if self.description is None:
             raise ProgrammingError("There are no rows to fetch: execute a query first.")
         return inner
+
+
+class _Columns:
+    """Notes the columns of what SQLite is about to execute.
+
+    It knows no cursor, so that one nobody has goes at once, and its statement with it.
+
+    Attributes:
+        last: those of the last statement that has any: it is the answer.
+    """
+
+    last: Sequence[Described] = ()
+
+    def __call__(self, inner: apsw.Cursor, _text: str, _bindings: object) -> bool:
+        if inner.get_description():
+            self.last = inner.description_full
+        return True
+
+
+def _next(inner: apsw.Cursor, most: int | None) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = inner.fetchall() if most is None else list(islice(inner, most))
+    return rows

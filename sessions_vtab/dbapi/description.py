@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from sessions_vtab.dbapi.types import type_code
+from sessions_vtab.dbapi.types import TypeCode, type_code
 from sessions_vtab.schema.model import ColumnType, Table
 from sessions_vtab.vtab.host import OpenSource
 from sessions_vtab.vtab.rows import captured_name
 
-__all__ = ["Column", "described"]
+__all__ = ["Column", "Described", "described"]
 
-Column: TypeAlias = tuple[str, str | None, None, None, None, None, None]
+Column: TypeAlias = tuple[str, TypeCode | None, None, None, None, None, None]
 """Name and type code; the other five are not known."""
 
 Described: TypeAlias = tuple[str, str | None, str | None, str | None, str | None]

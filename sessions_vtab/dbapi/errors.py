@@ -99,10 +99,12 @@ _MEANINGS: Final[dict[type[BaseException], type[Error]]] = {
     apsw.MismatchError: IntegrityError,
     apsw.TooBigError: DataError,
     apsw.RangeError: DataError,
+    apsw.AuthError: NotSupportedError,
     apsw.InternalError: InternalError,
     apsw.CorruptError: DatabaseError,
     apsw.NotADBError: DatabaseError,
     TypeError: ProgrammingError,
+    KeyError: ProgrammingError,
     OverflowError: DataError,
     UnicodeError: DataError,
 }
@@ -133,6 +135,8 @@ def raise_translated(error: Exception) -> NoReturn:
 
 
 def _words(error: Exception) -> str:
-    """APSW writes the class before the message of some errors; the message alone is wanted."""
+    """The message; APSW writes the class before that of some errors, and only a name in others."""
+    if isinstance(error, KeyError):
+        return f"There is no value for the parameter :{error.args[0]}."
     name, separator, rest = str(error).partition(": ")
     return rest if separator and name == type(error).__name__ else str(error)

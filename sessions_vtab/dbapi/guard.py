@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.errors import UnsupportedError
-
-__all__ = ["guard"]
+__all__ = ["Guard"]
 
 _NEVER: Final = {
-    apsw.SQLITE_ATTACH: "ATTACH",
+    apsw.SQLITE_ATTACH: "ATTACH (or VACUUM)",
     apsw.SQLITE_DETACH: "DETACH",
     apsw.SQLITE_CREATE_VTABLE: "CREATE VIRTUAL TABLE",
     apsw.SQLITE_DROP_VTABLE: "DROP of a virtual table",
@@ -30,31 +28,45 @@ _ACTING: Final = frozenset(
 )
 
 
-def guard(connection: apsw.Connection) -> None:
-    """Denies ATTACH, DETACH, virtual tables, loading extensions and pragmas that change something.
+class Guard:
+    """An authorizer that denies what reaches beyond the sources, or changes them for others.
 
-    For connections that are handed to people who only look: with ATTACH a SELECT reaches every file
-    of the server.
+    That is ATTACH, DETACH, VACUUM, creating, altering and dropping our tables, loading extensions,
+    and pragmas that change something: with ATTACH a SELECT reaches every file of the server. TEMP
+    tables and views are the user's own.
+
+    It denies and does not raise: SQLite prints what is raised while VACUUM attaches its copy.
+
+    Attributes:
+        refusal: the last thing that was denied, in words.
     """
-    connection.authorizer = _authorize
+
+    def __init__(self) -> None:
+        self.refusal = ""
+
+    def __call__(
+        self, action: int, first: str | None, second: str | None, _schema: Any, _inner: Any
+    ) -> int:
+        """The authorizer (https://sqlite.org/c3ref/set_authorizer.html)."""
+        what = _denied(action, first or "", second)
+        if not what:
+            return apsw.SQLITE_OK
+        self.refusal = f"{what} is not allowed on this connection: it is guarded. Nothing was done."
+        return apsw.SQLITE_DENY
 
 
-def _authorize(
-    action: int, first: str | None, second: str | None, _schema: str | None, _inner: str | None
-) -> int:
-    """The authorizer (https://sqlite.org/c3ref/set_authorizer.html)."""
+def _denied(action: int, first: str, second: str | None) -> str:
+    """What a statement is about to do, if it may not."""
     if action in _NEVER:
-        _refuse(_NEVER[action])
+        return _NEVER[action]
+    if action == apsw.SQLITE_ALTER_TABLE and first != "temp":
+        return "ALTER TABLE"
     if action == apsw.SQLITE_FUNCTION and (second or "").lower() == "load_extension":
-        _refuse("load_extension()")
+        return "load_extension()"
     if action == apsw.SQLITE_PRAGMA:
-        name = (first or "").lower()
-        if name in _ACTING or (second is not None and name not in _SHOWING):
-            _refuse(f"PRAGMA {name} with a value")
-    return apsw.SQLITE_OK
-
-
-def _refuse(what: str) -> None:
-    raise UnsupportedError(
-        f"{what} is not allowed on this connection: it is guarded. Nothing was done."
-    )
+        name = first.lower()
+        if name in _ACTING:
+            return f"PRAGMA {name}"
+        if second is not None and name not in _SHOWING:
+            return f"PRAGMA {name} with a value"
+    return ""

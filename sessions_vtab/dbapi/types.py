@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from datetime import time as clock_time
 from decimal import Decimal
-from typing import Any, Final
+from numbers import Integral, Rational, Real
+from typing import Any, Final, Self
 from uuid import UUID
 
 from sessions_vtab.dbapi.errors import DataError, ProgrammingError
@@ -26,18 +27,52 @@ __all__ = [
     "TimeFromTicks",
     "Timestamp",
     "TimestampFromTicks",
+    "TypeCode",
     "TypeObject",
     "bound",
     "type_code",
 ]
 
 
+class TypeCode(str):
+    """A type code of ``Cursor.description``: equal to the value of its ``ColumnType``.
+
+    As text it is what tools make the right thing of that look at it: the rows hold text for times
+    and JSON, and where a code is called "time" Polars wants another value, and fails on the text.
+    """
+
+    __slots__ = ("_value",)
+    _value: str
+
+    def __new__(cls, kind: ColumnType) -> Self:
+        """The code of what a column holds."""
+        made = super().__new__(cls, _WRITTEN.get(kind, kind.value))
+        made._value = kind.value
+        return made
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        """What copies and pickles are made of."""
+        return (ColumnType(self._value),)
+
+    def __eq__(self, other: object) -> bool:
+        return other == self._value if type(other) is not TypeCode else self._value == other._value
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+_WRITTEN: Final = {ColumnType.TIME: "timestamp text", ColumnType.JSON: "json text"}
+
+
 class TypeObject:
     """Compares equal to the type codes of ``Cursor.description`` that it stands for."""
 
-    def __init__(self, name: str, *codes: str) -> None:
+    def __init__(self, name: str, *kinds: ColumnType) -> None:
         self._name = name
-        self._codes = frozenset(codes)
+        self._codes = frozenset(kind.value for kind in kinds)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, str) and other in self._codes)
@@ -49,10 +84,10 @@ class TypeObject:
         return self._name
 
 
-STRING: Final = TypeObject("STRING", "text", "json")
-BINARY: Final = TypeObject("BINARY", "blob")
-NUMBER: Final = TypeObject("NUMBER", "integer", "real", "boolean")
-DATETIME: Final = TypeObject("DATETIME", "time")
+STRING: Final = TypeObject("STRING", ColumnType.TEXT, ColumnType.JSON)
+BINARY: Final = TypeObject("BINARY", ColumnType.BLOB)
+NUMBER: Final = TypeObject("NUMBER", ColumnType.INTEGER, ColumnType.REAL, ColumnType.BOOLEAN)
+DATETIME: Final = TypeObject("DATETIME", ColumnType.TIME)
 ROWID: Final = TypeObject("ROWID")
 
 Date = date
@@ -78,22 +113,22 @@ def TimestampFromTicks(ticks: float) -> datetime:  # noqa: N802
 
 # By the affinity of a declared type (https://sqlite.org/datatype3.html, section 3.1).
 _DECLARED: Final = (
-    ("INT", "integer"),
-    ("CHAR", "text"),
-    ("CLOB", "text"),
-    ("TEXT", "text"),
-    ("BLOB", "blob"),
-    ("REAL", "real"),
-    ("FLOA", "real"),
-    ("DOUB", "real"),
-    ("BOOL", "boolean"),
-    ("DATE", "time"),
-    ("TIME", "time"),
-    ("JSON", "json"),
+    ("INT", ColumnType.INTEGER),
+    ("CHAR", ColumnType.TEXT),
+    ("CLOB", ColumnType.TEXT),
+    ("TEXT", ColumnType.TEXT),
+    ("BLOB", ColumnType.BLOB),
+    ("REAL", ColumnType.REAL),
+    ("FLOA", ColumnType.REAL),
+    ("DOUB", ColumnType.REAL),
+    ("BOOL", ColumnType.BOOLEAN),
+    ("DATE", ColumnType.TIME),
+    ("TIME", ColumnType.TIME),
+    ("JSON", ColumnType.JSON),
 )
 
 
-def type_code(column: ColumnType | None, declared: str | None) -> str | None:
+def type_code(column: ColumnType | None, declared: str | None) -> TypeCode | None:
     """The type code of a result column.
 
     Args:
@@ -101,12 +136,12 @@ def type_code(column: ColumnType | None, declared: str | None) -> str | None:
         declared: the declared type of a native table's column; None for expressions.
 
     Returns:
-        The value of a ``ColumnType``; None where nothing is known before the rows are.
+        None where nothing is known before the rows are.
     """
     if column is not None:
-        return column.value
+        return TypeCode(column)
     upper = (declared or "").upper()
-    return next((code for word, code in _DECLARED if word in upper), None)
+    return next((TypeCode(kind) for word, kind in _DECLARED if word in upper), None)
 
 
 def bound(parameters: Any) -> Any:
@@ -133,15 +168,30 @@ def _bound(value: Any) -> Any:
         case None | int() | float() | str() | bytes():
             return value
         case datetime():
-            utc = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-            return utc.isoformat(" ", "microseconds")
+            return _instant(value)
         case date() | clock_time():
             return value.isoformat()
         case UUID():
             return str(value)
         case bytearray() | memoryview():
             return bytes(value)
+        # Numbers of NumPy, which pandas hands out.
+        case Integral():
+            return int(value)
+        case Real() if not isinstance(value, Rational):
+            return float(value)
         case Decimal():
             raise DataError("SQLite has no decimal numbers: bind float(value) or str(value).")
         case _:
-            raise DataError(f"A {type(value).__name__} cannot be bound: SQLite has no such type.")
+            kind = f"{type(value).__module__}.{type(value).__qualname__}"
+            raise DataError(f"A {kind} cannot be bound: SQLite has no such type.")
+
+
+def _instant(value: datetime) -> str | None:
+    """UTC text; NULL for the NaT of pandas, as SQLite has NULL for NaN."""
+    if value != value:  # noqa: PLR0124  # Nothing else differs from itself.
+        return None
+    utc = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    # A Timestamp of pandas has nanoseconds.
+    fine = getattr(value, "nanosecond", 0)
+    return utc.isoformat(" ", "nanoseconds" if fine else "microseconds")

@@ -1,38 +1,153 @@
-"""The time limit of a statement."""
+"""Whose turn a connection is, and how long a statement may take."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+import weakref
+from types import TracebackType
+from typing import Final
 
-__all__ = ["Watch"]
+import apsw
+
+from sessions_vtab.dbapi.errors import ProgrammingError
+
+__all__ = ["Clock", "Turn", "Watch"]
+
+_IDLE: Final = 60.0
+"""Seconds after which the thread looks whether anybody still has the connection."""
+_AGAIN: Final = 0.05
+"""Seconds to the next interrupt: SQLite forgets one from before the statement's first step."""
+
+
+class Turn:
+    """Lets one thread at a time use a connection; the same thread may enter again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        """Takes the turn.
+
+        Raises:
+            ProgrammingError: another thread is using the connection right now.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise ProgrammingError(
+                "Another thread is using this connection: open one for each thread"
+                " (threadsafety is 1)."
+            )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Gives it back."""
+        self._lock.release()
 
 
 class Watch:
-    """Interrupts a statement that takes too long.
+    """The thread of a connection that interrupts what takes too long; started when first needed.
 
-    SQLite's progress handler would not do: it is not called while a request is waited for.
+    SQLite's progress handler would not do: it is not called while a request is waited for. A timer
+    a statement would do worse: it outlives a cursor that is dropped half-read, and hits another.
 
     Args:
-        seconds: from now.
-        interrupt: ends the statement; called in a thread of its own.
-
-    Attributes:
-        fired: it took too long.
+        connection: what is interrupted. Only a weak reference is kept.
     """
 
-    def __init__(self, seconds: float, interrupt: Callable[[], object]) -> None:
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = weakref.ref(connection)
+        self._changed = threading.Condition()
+        self._running: Clock | None = None
+        self._looks_at = 0.0
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def enter(self, clock: Clock) -> Clock | None:
+        """A call begins that ``clock`` limits.
+
+        Returns:
+            The clock of the call around it, for ``leave``.
+        """
+        with self._changed:
+            outer, self._running = self._running, clock
+            if self._thread is None and not self._closed:
+                self._looks_at = clock.due
+                self._thread = threading.Thread(target=self._look, daemon=True)
+                self._thread.start()
+            elif clock.due < self._looks_at:
+                self._changed.notify()
+        return outer
+
+    def leave(self, outer: Clock | None) -> None:
+        """The call has ended: from here on it is not interrupted."""
+        with self._changed:
+            self._running = outer
+
+    def close(self) -> None:
+        """Ends the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join()
+
+    def _look(self) -> None:
+        with self._changed:
+            while not self._closed and self._connection() is not None:
+                seconds = self._until()
+                self._looks_at = time.monotonic() + seconds
+                self._changed.wait(seconds)
+
+    def _until(self) -> float:
+        """Seconds until it has to look again; interrupts the running call if its time is up."""
+        clock, connection = self._running, self._connection()
+        if clock is None or connection is None:
+            return _IDLE
+        left = clock.left()
+        if left > 0:
+            return left
+        clock.fired = True
+        connection.interrupt()
+        return _AGAIN
+
+
+class Clock:
+    """The time that is left to one statement; it runs only while one of its calls does.
+
+    Attributes:
+        seconds: what it may take in all.
+        fired: it took longer and was interrupted.
+        due: when the running call is interrupted (``time.monotonic``).
+    """
+
+    def __init__(self, watch: Watch, seconds: float) -> None:
         self.seconds = seconds
         self.fired = False
-        self._interrupt = interrupt
-        self._timer = threading.Timer(seconds, self._fire)
-        self._timer.daemon = True
-        self._timer.start()
+        self.due = 0.0
+        self._watch = watch
+        self._left = seconds
+        self._outer: Clock | None = None
 
-    def end(self) -> None:
-        """The statement has ended."""
-        self._timer.cancel()
+    def left(self) -> float:
+        """Seconds until the running call is interrupted."""
+        return self.due - time.monotonic()
 
-    def _fire(self) -> None:
-        self.fired = True
-        self._interrupt()
+    def __enter__(self) -> None:
+        """A call of the statement begins."""
+        self.due = time.monotonic() + self._left
+        self._outer = self._watch.enter(self)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """It has ended."""
+        self._watch.leave(self._outer)
+        self._left = self.left()

@@ -1,31 +1,32 @@
-"""SQLAlchemy dialect: ``sessions://``, for SQLAlchemy 2 (and 1.4, which Apache Superset has).
+"""SQLAlchemy dialect ``sessions://`` over the sources' tables.
 
 ::
 
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, text
 
     engine = create_engine("sessions+vertex://my-project/us-central1/42")
-    engine = create_engine("sessions+local:////home/ann/sessions.db?writable=1")
-    engine = create_engine("sessions://?config=/etc/sessions-vtab.toml&default=prod")
-    engine = create_engine("sessions://?source=prod%3Dvertex%3A%2F%2F..&source=local%3A%2F%2F..")
+    with engine.connect() as db:
+        rows = db.execute(text("SELECT session_id FROM sessions WHERE user_id = :u"), {"u": "ann"})
 
-``sessions+BACKEND://`` takes a source as ``config`` has it; ``sessions://`` alone the user's own
-configuration, or what ``source`` (several), ``config`` and ``default`` say. Further parameters are
-the source's settings, and these:
+An engine only reads unless its URL says ``writable=1``. Schemas are sources; tables, types, keys
+and comments come from what the backends declare, so that looking around sends no request. A time
+is a naive ``datetime`` in UTC for ``DateTime()``, an aware one for ``DateTime(timezone=True)``; of
+nine digits six are kept. What an INSERT does not give (``name``, ids, times) comes back by
+RETURNING.
 
-* ``writable=1``: INSERT, UPDATE, DELETE and functions that act; otherwise all are refused, since
-  what looks like a SELECT in a BI tool may act.
-* ``name``: what SQL calls the source.
-* ``timeout_s``, ``max_rows``: limits of a statement; more is an error.
+Hidden columns are not reflected. They are named where they are used::
 
-ATTACH, DETACH, virtual tables, extensions and pragmas that change something are refused always.
-Schemas are sources; ``main`` holds the default source's tables. Hidden columns are not reflected:
-they can be named in ``text()`` and ``literal_column()``. Reflection, pings and the questions that
-SQLAlchemy asks by itself send no request.
+    select(sessions).where(column("page_size") == 20)
+    Table("sessions", MetaData(), Column("ttl", Text), autoload_with=engine)   # for INSERT
+
+Works with SQLAlchemy 2.0 and 2.1; with 1.4 for reading and for INSERT, UPDATE and DELETE without
+RETURNING. The forms of a URL: ``url``.
 """
 
 from __future__ import annotations
 
 from sessions_vtab.sqlalchemy.dialect import SessionsDialect
+from sessions_vtab.sqlalchemy.types import DateTime, JsonOrText
+from sessions_vtab.sqlalchemy.url import engine_url
 
-__all__ = ["SessionsDialect"]
+__all__ = ["DateTime", "JsonOrText", "SessionsDialect", "engine_url"]

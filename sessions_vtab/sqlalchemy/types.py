@@ -1,70 +1,103 @@
-"""Column types: how our values are read, bound, and written into SQL."""
+"""The types of our columns, as SQLAlchemy has them."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from sqlalchemy import types
-from sqlalchemy.dialects.sqlite import JSON
+from sqlalchemy import types as sqltypes
+from sqlalchemy.engine.interfaces import Dialect
 
-from sessions_vtab.schema.model import ColumnType
-from sessions_vtab.spec import times
+from sessions_vtab.schema.model import Column, ColumnType
 
-__all__ = ["TYPES", "SessionsDateTime"]
-
-Processor: TypeAlias = Callable[[Any], Any]
-
-_SECOND: Final = 1_000_000_000
-_MICROSECOND: Final = 1_000
+__all__ = ["DateTime", "JsonOrText", "type_for", "type_of_code"]
 
 
-class SessionsDateTime(types.DateTime):
-    """An instant, stored as UTC text.
+class DateTime(sqltypes.DateTime):
+    """An instant, as the UTC text that the tables hold.
 
-    Naive values are UTC, as the text is; with ``timezone=True`` values are read as aware ones.
-    ``datetime`` has microseconds: of nanoseconds, where a service gives them, the last three digits
-    are left out.
+    Values read are naive and in UTC, with ``timezone=True`` aware. Values written may be either,
+    naive ones are taken as UTC; a ``date`` is its midnight; text is passed on, and judged by the
+    front door. Where a service gives nine digits, the last three are cut off here: to find such a
+    row again, compare with the text.
     """
 
-    def bind_processor(self, dialect: Any) -> Processor:  # noqa: ARG002
-        """UTC text."""
-        return _text_of
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002
+        """To UTC text."""
+        return _text
 
-    def literal_processor(self, dialect: Any) -> Processor:  # noqa: ARG002
-        """UTC text in quotes."""
-        return lambda value: f"'{_text_of(value)}'"
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002
+        """As a literal of SQL."""
+        return lambda value: "'" + str(_text(value)).replace("'", "''") + "'"
 
-    def result_processor(self, dialect: Any, coltype: object) -> Processor:  # noqa: ARG002
-        """The instant; None for a text that is no time."""
-        zone = UTC if self.timezone else None
-
-        def process(value: Any) -> datetime | None:
-            instant = times.parse(value)
-            if instant is None:
-                return None
-            seconds, rest = divmod(instant, _SECOND)
-            found = datetime.fromtimestamp(seconds, UTC)
-            return found.replace(microsecond=rest // _MICROSECOND, tzinfo=zone)
-
-        return process
+    def result_processor(
+        self,
+        dialect: Dialect,  # noqa: ARG002
+        coltype: object,  # noqa: ARG002
+    ) -> Callable[[Any], Any]:
+        """From UTC text."""
+        return _aware if self.timezone else _naive
 
 
-def _text_of(value: Any) -> Any:
-    if not isinstance(value, datetime):
-        return value
-    utc = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    return utc.isoformat(" ", "microseconds")
+class JsonOrText(sqltypes.TypeDecorator[Any]):
+    """A JSON column that also takes plain text: a ``str`` is passed on as it is."""
+
+    # No JSON itself: a dialect's own JSON would take its place.
+    impl = sqltypes.JSON
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """JSON text of everything but text."""
+        dumped: Any = super().bind_processor(dialect)
+        return lambda value: value if isinstance(value, str) else dumped(value)
 
 
-TYPES: Final[dict[ColumnType, Callable[[], Any]]] = {
-    ColumnType.TEXT: types.String,
-    ColumnType.INTEGER: types.Integer,
-    ColumnType.REAL: types.Float,
-    ColumnType.BOOLEAN: types.Boolean,
-    ColumnType.TIME: SessionsDateTime,
-    ColumnType.JSON: JSON,
-    ColumnType.BLOB: types.LargeBinary,
+def type_for(column: Column) -> sqltypes.TypeEngine[Any]:
+    """The type of a column of ours."""
+    if column.or_text:
+        return JsonOrText(none_as_null=True)
+    return _OURS[column.type]()
+
+
+def type_of_code(code: str | None) -> sqltypes.TypeEngine[Any]:
+    """The type for a type code of ``Cursor.description``; NullType if it is not known."""
+    return sqltypes.NullType() if code is None else _OURS[ColumnType(code)]()
+
+
+# Absent is NULL in our tables, never the JSON value ``null``.
+_OURS: Final[dict[ColumnType, Callable[[], sqltypes.TypeEngine[Any]]]] = {
+    ColumnType.TEXT: sqltypes.TEXT,
+    ColumnType.INTEGER: sqltypes.INTEGER,
+    ColumnType.REAL: sqltypes.REAL,
+    ColumnType.BOOLEAN: sqltypes.BOOLEAN,
+    ColumnType.TIME: sqltypes.DATETIME,
+    ColumnType.JSON: lambda: sqltypes.JSON(none_as_null=True),
+    ColumnType.BLOB: sqltypes.BLOB,
 }
-"""What each column of ours is reflected as."""
+
+
+def _text(value: Any) -> Any:
+    match value:
+        case None | str():
+            return value
+        case dt.datetime():
+            utc = value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
+            return utc.isoformat(" ", "microseconds")
+        case dt.date():
+            return f"{value.isoformat()} 00:00:00.000000"
+        case _:
+            raise TypeError(f"A time is a datetime, a date or text, not a {type(value).__name__}.")
+
+
+def _naive(value: Any) -> dt.datetime | None:
+    if value is None:
+        return None
+    # Since Python 3.11 what is behind the sixth digit is cut off.
+    found = dt.datetime.fromisoformat(value)
+    return found if found.tzinfo is None else found.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def _aware(value: Any) -> dt.datetime | None:
+    found = _naive(value)
+    return None if found is None else found.replace(tzinfo=dt.UTC)

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from sessions_vtab import dbapi
+from sessions_vtab.errors import InvalidValueError
 
 INSERT = "INSERT INTO sessions(session_id, user_id, create_time, labels) VALUES (?, ?, ?, ?)"
 
@@ -66,6 +67,119 @@ class TestArrow:
         assert str(table.schema.field(0).type) == "timestamp[ns, tz=UTC]"
         assert table.column(0).cast(self.pa.int64()).to_pylist() == [1767261600123456789]
 
+    @pytest.mark.parametrize(
+        ("declared", "kind"),
+        [
+            ("INTEGER", "int64"),
+            ("REAL", "double"),
+            ("TEXT", "string"),
+            ("BLOB", "binary"),
+            ("BOOLEAN", "bool"),
+            ("DATETIME", "timestamp[us, tz=UTC]"),
+            ("JSON", "string"),
+            ("", "string"),
+        ],
+    )
+    def test_a_column_without_values_has_the_type_it_was_declared_with(
+        self, db, declared: str, kind: str
+    ) -> None:
+        db.execute(f"CREATE TEMP TABLE t(a {declared})")
+
+        for rows in ("", "INSERT INTO t VALUES (NULL)"):
+            db.execute(rows)
+            cursor = db.execute("SELECT a FROM t")
+            assert str(cursor.fetch_arrow_table().schema.field(0).type) == kind
+            reader = db.execute("SELECT a FROM t").fetch_record_batches()
+            assert str(reader.schema.field(0).type) == kind
+            assert reader.read_all().num_rows == bool(rows)
+
+    @pytest.mark.parametrize(
+        ("declared", "values", "kind"),
+        [
+            ("DATETIME", ["2026-01-01", "2026-01-01T02:00:00+02:00"], "timestamp[us, tz=UTC]"),
+            ("DATETIME", ["2026-01-01", "yesterday"], "string"),
+            ("DATETIME", ["9999-01-01 00:00:00", "2026-01-01 00:00:00.000000001"], "string"),
+            ("DATETIME", [1, 2], "int64"),
+            ("BOOLEAN", [0, 1], "bool"),
+            ("BOOLEAN", [0, 2], "int64"),
+        ],
+    )
+    def test_what_is_not_as_declared_keeps_its_values(self, db, declared, values, kind) -> None:
+        db.execute(f"CREATE TEMP TABLE t(a {declared})")
+        db.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
+
+        column = db.execute("SELECT a FROM t").arrow().column(0)
+
+        assert str(column.type) == kind
+        if kind in {"string", "int64"}:
+            assert column.to_pylist() == values
+
+    @pytest.mark.parametrize(
+        ("first", "then", "kind"),
+        [
+            ("1", "0.5", "double"),
+            ("0.5", "1", "double"),
+            ("NULL", "1", "int64"),
+            ("'a'", "NULL", "string"),
+        ],
+    )
+    def test_a_later_batch_widens_the_type(self, db, first, then, kind: str) -> None:
+        table = db.execute(self.late(first, then)).arrow()
+
+        assert str(table.schema.field(0).type) == kind
+        assert table.num_rows == 10_002
+
+    @pytest.mark.parametrize(
+        ("first", "then"), [("1", "'a'"), ("9007199254740993", "0.5"), ("x'00'", "'a'")]
+    )
+    def test_a_later_batch_of_another_type_is_an_error(self, db, first, then) -> None:
+        with pytest.raises(dbapi.DataError, match=r"column v .*CAST"):
+            db.execute(self.late(first, then)).arrow()
+
+    @staticmethod
+    def late(first: str, then: str) -> str:
+        """One column ``v`` whose last value is of another kind."""
+        count = "WITH RECURSIVE c(x) AS (VALUES (0) UNION ALL SELECT x + 1 FROM c LIMIT 10002)"
+        return f"{count} SELECT CASE WHEN x > 10000 THEN {then} ELSE {first} END AS v FROM c"
+
+    def test_batches_are_read_as_they_are_asked_for(self, db) -> None:
+        endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
+        reader = db.execute(endless).fetch_record_batches(1_000)
+
+        assert [reader.read_next_batch().num_rows for _ in range(3)] == [1_000] * 3
+
+    def test_batches_have_the_types_of_the_first(self, db) -> None:
+        db.execute("CREATE TEMP TABLE t(a, b DATETIME, c BOOLEAN)")
+        rows = [(1.5, "2026-01-01", 1), (2, None, 0), (None, "2026-01-01T01:00:00+01:00", None)]
+        db.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+
+        table = db.execute("SELECT * FROM t").fetch_record_batches(1).read_all()
+
+        midnight = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+        assert table.to_pylist() == [
+            {"a": 1.5, "b": midnight, "c": True},
+            {"a": 2.0, "b": None, "c": False},
+            {"a": None, "b": midnight, "c": None},
+        ]
+
+    @pytest.mark.parametrize(
+        ("declared", "values"),
+        [
+            ("", [1, 0.5]),
+            ("", [1, "a"]),
+            ("BOOLEAN", [1, 2]),
+            ("DATETIME", ["2026-01-01", "2026-01-01 00:00:00.000000001"]),
+            ("DATETIME", ["2026-01-01", "yesterday"]),
+        ],
+    )
+    def test_a_later_batch_that_does_not_fit_is_an_error(self, db, declared, values) -> None:
+        db.execute(f"CREATE TEMP TABLE t(a {declared})")
+        db.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
+        reader = db.execute("SELECT a FROM t").fetch_record_batches(1)
+
+        with pytest.raises(InvalidValueError, match="column a began with"):
+            reader.read_all()
+
     def test_more_rows_than_a_batch_come_whole(self, db) -> None:
         numbers = "WITH RECURSIVE c(x) AS (VALUES (0) UNION ALL SELECT x + 1 FROM c LIMIT 25000)"
 
@@ -88,13 +202,49 @@ def test_pandas_reads_a_query(db) -> None:
     ]
 
 
-def test_polars_reads_a_query(db) -> None:
+def test_pandas_values_are_taken_as_parameters(db) -> None:
+    pandas = pytest.importorskip("pandas")
+    numpy = pytest.importorskip("numpy")
+    noon = pandas.Timestamp("2026-01-01 12:00:00.000000001", tz="Europe/Berlin")
+
+    values = [noon, pandas.NaT, numpy.int64(7), numpy.float32(0.5)]
+
+    assert db.execute("SELECT ?, ?, ?, ?", values).fetchone() == (
+        "2026-01-01 11:00:00.000000001",
+        None,
+        7,
+        0.5,
+    )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM sessions",
+        "SELECT *, enabled FROM sessions",
+        "SELECT user_id, count(*) AS n, max(create_time) AS last FROM sessions GROUP BY 1",
+    ],
+)
+def test_polars_reads_a_query(db, query: str) -> None:
     polars = pytest.importorskip("polars")
+    rows = [(f"s{number}", "ann", None, None) for number in range(150)]
+    rows.append(("last", "bob", "2026-01-01 10:00:00", '{"k":"v"}'))
+    db.executemany(INSERT, rows)
+
+    frame = polars.read_database(query, db)
+
+    assert frame.rows() == db.execute(query).fetchall()
+
+
+def test_polars_and_pandas_take_the_arrow_table(db) -> None:
+    polars, _ = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
     db.execute(INSERT, ["a", "ann", "2026-01-01 10:00:00", None])
+    table = db.execute("SELECT create_time FROM sessions").arrow()
+    ten = dt.datetime(2026, 1, 1, 10, tzinfo=dt.UTC)
 
-    frame = polars.read_database("SELECT session_id, user_id FROM sessions", db)
-
-    assert frame.rows() == [("a", "ann")]
+    assert polars.from_arrow(table)["create_time"].to_list() == [ten]
+    assert list(table.to_pandas()["create_time"]) == [pandas.Timestamp(ten)]
 
 
 def test_duckdb_queries_the_arrow_table(db) -> None:

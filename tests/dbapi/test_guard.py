@@ -19,6 +19,10 @@ def guarded(open_) -> dbapi.Connection:
         "CREATE VIRTUAL TABLE t USING fts5(a)",
         "CREATE VIRTUAL TABLE sessions2 USING sessions_vtab(local)",
         "DROP TABLE sessions",
+        "ALTER TABLE sessions RENAME TO mine",
+        "ALTER TABLE local.sessions RENAME TO mine",
+        "VACUUM",
+        "VACUUM INTO '/tmp/copy.db'",
         "SELECT load_extension('/tmp/x.so')",
         "PRAGMA writable_schema = 1",
         "PRAGMA main.user_version = 7",
@@ -53,9 +57,40 @@ def test_what_reaches_beyond_the_sources_is_refused(guarded, statement: str) -> 
         "SELECT * FROM pragma_table_list",
         "EXPLAIN QUERY PLAN SELECT * FROM sessions",
         "SAVEPOINT a",
+        "PRAGMA foreign_key_list(sessions)",
+        "PRAGMA main.index_list('sessions')",
+        "SELECT event_name FROM append_event('a', 'user', 'hello')",
+        "UPDATE sessions SET display_name = 'x' RETURNING name",
+        "DELETE FROM sessions WHERE labels->>'k' = 'v'",
     ],
 )
 def test_ordinary_work_goes_on(guarded, statement: str) -> None:
+    guarded.execute("INSERT INTO sessions(session_id, user_id) VALUES ('a', 'ann')")
+
     cursor = guarded.execute(statement)
     if cursor.description:
         cursor.fetchall()
+
+
+def test_temp_tables_are_the_users_own(guarded) -> None:
+    guarded.execute("CREATE TEMP TABLE mine(a)")
+    guarded.execute("ALTER TABLE mine RENAME TO ours")
+    guarded.execute("DROP TABLE ours")
+
+
+def test_unguarded_a_person_may_do_as_they_like(open_) -> None:
+    open_().execute("ATTACH ':memory:' AS other")
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("ATTACH '/etc/passwd' AS other", "ATTACH"),
+        ("VACUUM", "VACUUM"),
+        ("ALTER TABLE sessions RENAME TO mine", "ALTER TABLE"),
+        ("PRAGMA journal_mode = OFF", "PRAGMA journal_mode with a value"),
+    ],
+)
+def test_the_error_says_what_is_not_allowed(guarded, statement: str, what: str) -> None:
+    with pytest.raises(dbapi.NotSupportedError, match=f"{what}.* not allowed .* guarded"):
+        guarded.execute(statement)

@@ -1,4 +1,4 @@
-"""The conformance suite's queries through this face."""
+"""The conformance suite's queries through this face, as BI tools use it: guarded and limited."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import SHAPES, Suite
 
 
-@pytest.fixture(scope="module")
-def suite() -> Iterator[Suite]:
-    db = dbapi.connect("loc=local://:memory:")
-    tables = db.driver.sources["loc"].backend.resources
+@pytest.fixture(scope="module", params=["local://:memory:", "memory://"])
+def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
+    db = dbapi.connect(f"one={request.param}", guarded=True, timeout=60, max_rows=100_000)
+    tables = db.driver.sources["one"].backend.resources
     rows = {"sessions": hostile.session_rows(odd_labels=False), "events": hostile.event_rows()}
     for table, some in rows.items():
-        hostile.load(db.execute, "loc", table, some, tables[table].capability.writes.insert)
+        hostile.load(db.execute, "one", table, some, tables[table].capability.writes.insert)
     db.commit()
-    suite = Suite(db.driver, "loc")
+    suite = Suite(db.driver, "one")
     suite.connection = db
     yield suite
     db.close()

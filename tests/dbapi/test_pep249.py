@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
+import pickle
+import weakref
 from typing import Any
 from uuid import UUID
 
@@ -92,6 +95,26 @@ class TestConnection:
         db.rollback()
         assert not db.in_transaction
 
+    def test_the_connection_behind_it_is_there(self, db) -> None:
+        assert db.driver_connection is db.apsw is db.driver
+
+    def test_a_closed_connection_and_its_cursors_leave_nothing_open(self, db) -> None:
+        cursor = db.execute("VALUES (1), (2)")
+        db.close()
+
+        for call in (cursor.fetchone, cursor.fetchall, cursor.arrow):
+            with pytest.raises(dbapi.ProgrammingError, match="closed"):
+                call()
+        cursor.close()
+
+    def test_a_cursor_that_nobody_has_goes_at_once(self, db) -> None:
+        gc.disable()
+        try:
+            gone = weakref.ref(db.execute("VALUES (1), (2)"))
+            assert gone() is None
+        finally:
+            gc.enable()
+
     def test_as_a_context_it_commits_and_after_an_error_rolls_back(self, db) -> None:
         with db:
             db.execute(INSERT, ["kept", "ann"])
@@ -115,6 +138,30 @@ class TestCursor:
             ("1 + 1", None),
         ]
         assert {len(column) for column in cursor.description} == {7}
+
+    def test_type_codes_are_also_words_for_tools_that_read_them(self, db) -> None:
+        query = "SELECT name, create_time, labels, enabled FROM sessions"
+        codes = [column[1] for column in db.execute(query).description]
+
+        assert [str(code) for code in codes] == ["text", "timestamp text", "json text", "boolean"]
+        assert [code == dbapi.DATETIME for code in codes] == [False, True, False, False]
+        assert pickle.loads(pickle.dumps(codes)) == ["text", "time", "json", "boolean"]
+
+    @pytest.mark.parametrize(
+        ("declared", "kind"),
+        [
+            ("BIGINT", dbapi.NUMBER),
+            ("VARCHAR(10)", dbapi.STRING),
+            ("DOUBLE PRECISION", dbapi.NUMBER),
+            ("BLOB", dbapi.BINARY),
+            ("TIMESTAMP", dbapi.DATETIME),
+            ("BOOLEAN", dbapi.NUMBER),
+        ],
+    )
+    def test_columns_of_other_tables_go_by_their_declared_type(self, db, declared, kind) -> None:
+        db.execute(f"CREATE TEMP TABLE t(a {declared})")
+
+        assert db.execute("SELECT a FROM t").description[0][1] == kind
 
     def test_description_of_returning_knows_our_types(self, db) -> None:
         cursor = db.execute(INSERT + " RETURNING name, create_time", ["a", "ann"])
@@ -191,10 +238,13 @@ class TestCursor:
         with pytest.raises(dbapi.NotSupportedError):
             getattr(db.cursor(), call[0])(*call[1:])
 
-    def test_lastrowid_is_none_and_connection_is_the_connection(self, db) -> None:
+    def test_lastrowid_is_that_of_the_users_own_tables(self, db) -> None:
         cursor = db.execute(INSERT, ["a", "ann"])
 
         assert (cursor.lastrowid, cursor.connection) == (None, db)
+        db.execute("CREATE TEMP TABLE own(id INTEGER PRIMARY KEY)")
+        assert cursor.execute("INSERT INTO own VALUES (7)").lastrowid == 7
+        assert cursor.execute("SELECT 1").lastrowid is None
 
     def test_one_statement_at_a_time(self, db) -> None:
         with pytest.raises(dbapi.ProgrammingError, match="one statement"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sessions_vtab import dbapi
@@ -94,3 +96,104 @@ def test_a_dry_run_answers_with_the_requests_and_makes_none(open_) -> None:
 
     assert "POST" in str(rows)
     assert db.execute("SELECT count(*) FROM http_requests").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM sessions",
+        "EXPLAIN SELECT * FROM sessions",
+        "PRAGMA table_info(sessions)",
+        "CREATE TEMP VIEW recent AS SELECT * FROM sessions",
+        "CREATE TEMP TABLE copy AS SELECT * FROM sessions",
+        "VALUES (1)",
+        "-- nothing",
+    ],
+)
+def test_only_a_change_begins_a_transaction(db, statement: str) -> None:
+    db.execute(statement)
+
+    assert not db.in_transaction
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO sessions(user_id) VALUES ('x')",
+        "INSERT INTO sessions(user_id) VALUES ('x') RETURNING name",
+        "/* a */ WITH c(x) AS (VALUES ('x')) INSERT INTO sessions(user_id) SELECT x FROM c",
+        "UPDATE sessions SET display_name = 'x'",
+        "DELETE FROM sessions WHERE 0",
+        "BEGIN",
+        "SAVEPOINT a",
+    ],
+)
+def test_every_change_begins_one(db, statement: str) -> None:
+    db.execute(statement)
+
+    assert db.in_transaction
+
+
+def test_a_query_alone_keeps_no_other_connection_from_writing(open_, tmp_path: Path) -> None:
+    url = f"local://{tmp_path}/store.db"
+    reader, writer = open_(url), open_(url)
+    with writer:
+        writer.executemany(INSERT, [(f"s{number}", "ann") for number in range(300)])
+    half_read = reader.execute("SELECT session_id FROM sessions")
+    half_read.fetchone()
+
+    with writer:
+        writer.execute(INSERT, ["more", "bob"])
+
+    assert writer.execute(COUNT).fetchone() == (301,)
+    assert len(half_read.fetchall()) in {299, 300}
+
+
+def test_executemany_that_fails_leaves_nothing_of_it_in_the_transaction(db) -> None:
+    db.execute(INSERT, ["before", "ann"])
+    with pytest.raises(dbapi.IntegrityError):
+        db.executemany(INSERT, [("a", "ann"), ("b", "ann"), ("a", "ann")])
+    db.execute(INSERT, ["after", "ann"])
+    db.commit()
+
+    found = db.execute("SELECT session_id FROM sessions ORDER BY create_time").fetchall()
+    assert found == [("before",), ("after",)]
+
+
+def test_executemany_that_fails_queues_nothing(queued) -> None:
+    insert = "INSERT INTO sessions(session_id, user_id, labels) VALUES (?, 'ann', ?)"
+    queued.execute(INSERT, ["before", "ann"])
+    with pytest.raises(dbapi.DataError):
+        queued.executemany(insert, [("a", None), ("b", object())])
+    queued.commit()
+
+    assert queued.execute("SELECT session_id FROM sessions").fetchall() == [("before",)]
+
+
+def test_what_is_half_read_survives_a_commit_and_a_rollback(db) -> None:
+    with db:
+        db.executemany(INSERT, [(f"s{number}", "ann") for number in range(5)])
+    one, other = (db.execute("SELECT session_id FROM sessions ORDER BY 1") for _ in range(2))
+    assert (one.fetchone(), other.fetchone()) == (("s0",), ("s0",))
+
+    db.execute(INSERT, ["x", "ann"])
+    db.rollback()
+    assert one.fetchone() == ("s1",)
+    db.execute(INSERT, ["y", "ann"])
+    db.commit()
+
+    assert other.fetchone() == ("s1",)
+
+
+def test_after_a_rollback_names_mean_what_they_meant_before(db) -> None:
+    with db:
+        db.execute(INSERT, ["a", "ann"])
+    db.execute("CREATE TEMP VIEW mine AS SELECT user_id FROM sessions")
+    db.execute(INSERT, ["b", "bob"])
+    db.execute("DROP VIEW mine")
+    db.execute("CREATE TEMP VIEW mine AS SELECT 1")
+    assert db.execute("SELECT * FROM mine").fetchall() == [(1,)]
+
+    db.rollback()
+
+    assert db.execute("SELECT * FROM mine").fetchall() == [("ann",)]

@@ -1,0 +1,181 @@
+"""What ends a statement before its time: ``timeout``, ``max_rows``, ``interrupt()``."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from sessions_vtab import dbapi
+from sessions_vtab.dbapi import watch
+
+COUNTING = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c"
+ENDLESS = f"{COUNTING}) SELECT count(*) FROM c"
+INSERT = "INSERT INTO sessions(session_id, user_id) VALUES (?, ?)"
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+class TestTimeout:
+    @pytest.mark.parametrize(
+        "statement", [ENDLESS, f"CREATE TEMP TABLE t AS {COUNTING}) SELECT x FROM c WHERE x < 0"]
+    )
+    def test_a_statement_that_takes_too_long_is_stopped(self, open_, statement: str) -> None:
+        db = open_(timeout=0.05)
+
+        with pytest.raises(dbapi.OperationalError, match=r"longer than 0\.05 s"):
+            db.execute(statement).fetchall()
+
+        assert db.execute("SELECT 1").fetchall() == [(1,)]
+
+    def test_it_also_ends_a_request_that_is_waited_for(self, open_, emulator) -> None:
+        db = open_(f"vertex://demo/us-central1/42?base_url={emulator.url}", timeout=0.2)
+        emulator.control.delay(20)
+
+        started = time.perf_counter()
+        with pytest.raises(dbapi.OperationalError, match="timeout"):
+            db.execute("SELECT * FROM sessions").fetchall()
+
+        assert time.perf_counter() - started < 10
+
+    def test_the_calls_of_one_statement_share_its_time(self, open_) -> None:
+        db = open_(timeout=0.2)
+        cursor = db.execute(f"{COUNTING}) SELECT x FROM c")
+
+        with pytest.raises(dbapi.OperationalError, match="timeout"):
+            sum(map(len, iter(lambda: cursor.fetchmany(100), [])))
+
+    def test_the_time_between_the_calls_does_not_count(self, open_) -> None:
+        db = open_(timeout=0.1)
+        cursor = db.execute(f"{COUNTING} LIMIT 3) SELECT x FROM c")
+
+        cursor.fetchone()
+        time.sleep(0.3)
+
+        assert cursor.fetchall() == [(2,), (3,)]
+
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_a_half_read_cursor_does_not_end_another_statement(self, open_, kept: bool) -> None:
+        db = open_(timeout=0.1)
+        cursor = db.execute("VALUES (1), (2)")
+        cursor.fetchone()
+        if not kept:
+            del cursor
+        db.timeout = None
+
+        found = db.execute(f"{COUNTING} LIMIT 600000) SELECT count(*) FROM c").fetchall()
+
+        assert found == [(600_000,)]
+
+    def test_a_transaction_that_goes_with_the_statement_is_named(self, open_) -> None:
+        db = open_(timeout=0.1)
+        db.execute(INSERT, ["a", "ann"])
+
+        with pytest.raises(dbapi.OperationalError, match=r"transaction .* rolled back"):
+            db.execute(f"INSERT INTO sessions(user_id) {COUNTING}) SELECT x FROM c WHERE x < 0")
+
+        assert not db.in_transaction
+
+    def test_a_commit_takes_the_time_it_takes(self, open_, emulator) -> None:
+        url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
+        db = open_(url, timeout=0.2)
+        db.execute(INSERT, ["late", "ann"])
+        emulator.control.delay(0.4)
+
+        db.commit()
+
+        emulator.control.delay(0)
+        found = open_(url).execute("SELECT user_id FROM sessions WHERE session_id = 'late'")
+        assert found.fetchone() == ("ann",)
+
+    def test_a_connection_has_one_thread_for_it_until_it_is_closed(self, open_) -> None:
+        before = threading.active_count()
+        db = open_(timeout=60)
+        for _ in range(20):
+            db.execute("VALUES (1), (2)").fetchone()
+        assert threading.active_count() == before + 1
+
+        db.close()
+
+        assert threading.active_count() == before
+
+    def test_the_thread_goes_with_a_connection_that_nobody_has(self, monkeypatch) -> None:
+        monkeypatch.setattr(watch, "_IDLE", 0.01)
+        before = threading.active_count()
+        db = dbapi.connect("local://:memory:", timeout=0.05)
+        db.execute("SELECT 1").fetchall()
+
+        del db
+        gc.collect()
+
+        _until(lambda: threading.active_count() <= before)
+
+
+class TestInterrupt:
+    def test_another_thread_may_interrupt(self, db) -> None:
+        timer = threading.Timer(0.1, db.interrupt)
+        timer.start()
+
+        with pytest.raises(dbapi.OperationalError, match="interrupted"):
+            db.execute(ENDLESS).fetchall()
+
+        timer.join()
+
+    def test_what_is_half_read_ends_with_it_and_the_connection_goes_on(self, db) -> None:
+        half_read = db.execute("VALUES (1), (2), (3)")
+        half_read.fetchone()
+        timer = threading.Timer(0.1, db.interrupt)
+        timer.start()
+        with pytest.raises(dbapi.OperationalError):
+            db.execute(ENDLESS).fetchall()
+        timer.join()
+
+        with pytest.raises(dbapi.OperationalError, match="stopped"):
+            half_read.fetchone()
+        assert db.execute("SELECT 1").fetchall() == [(1,)]
+        assert half_read.execute("SELECT 2").fetchall() == [(2,)]
+
+    def test_without_a_statement_it_does_nothing(self, db) -> None:
+        db.interrupt()
+
+        assert db.execute("SELECT 1").fetchall() == [(1,)]
+
+
+class TestMaxRows:
+    ROWS = "VALUES (1), (2), (3), (4)"
+
+    @pytest.mark.parametrize(
+        "fetch",
+        [
+            lambda cursor: cursor.fetchall(),
+            list,
+            lambda cursor: cursor.fetchmany(10),
+            lambda cursor: [cursor.fetchone() for _ in range(4)],
+            lambda cursor: [cursor.fetchmany(3), cursor.fetchone()],
+        ],
+    )
+    def test_more_rows_are_an_error_and_never_cut_off(self, open_, fetch) -> None:
+        db = open_(max_rows=3)
+
+        with pytest.raises(dbapi.OperationalError, match=r"more than 3 rows \(max_rows\)"):
+            fetch(db.execute(self.ROWS))
+
+        assert db.execute("SELECT 1").fetchall() == [(1,)]
+
+    def test_as_many_are_none(self, open_) -> None:
+        assert len(open_(max_rows=4).execute(self.ROWS).fetchall()) == 4
+        assert len(open_(max_rows=4).execute(self.ROWS).fetchmany(10)) == 4
+
+    def test_rows_as_arrow_count_as_well(self, open_) -> None:
+        pytest.importorskip("pyarrow")
+
+        with pytest.raises(dbapi.OperationalError, match="max_rows"):
+            open_(max_rows=3).execute(self.ROWS).arrow()
