@@ -76,5 +76,5 @@ def test_files_that_cannot_be_written_leave_the_last_ones(take, path, folder, mo
 def test_what_to_install_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
-    with pytest.raises(MissingExtraError, match=r"sessions_vtab\[parquet\]"):
+    with pytest.raises(MissingExtraError, match=r"sessions_vtab\[arrow\]"):
         parquet.require_pyarrow()

@@ -259,11 +259,6 @@ def test_a_dry_run_refuses_what_the_real_one_would(open_):
         dry.ask("INSERT INTO sessions(user_id, state) VALUES ('x', '{\"n\": 9007199254740993}')")
 
 
-def test_a_preview_of_a_write_is_refused(db):
-    with pytest.raises(UnsupportedError, match="dry_run"):
-        db.connection.preview("DELETE FROM sessions")
-
-
 class TestStoppingAReading:
     @pytest.fixture
     def slow(self, db):
