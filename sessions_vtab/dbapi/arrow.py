@@ -15,11 +15,12 @@ In batches the first one decides; a later value that its type cannot hold is an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.errors import InvalidValueError, MissingExtraError
 from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.spec import times
@@ -69,7 +70,7 @@ def record_batches(columns: Sequence[Column], fetch: Fetch, size: int) -> Any:
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        InvalidValueError: as for ``arrow_table``; the reader raises it for later batches.
+        InvalidValueError: as for ``arrow_table``; for later batches the reader raises DataError.
     """
     pyarrow = _pyarrow()
     batches = _batches(pyarrow, columns, fetch, size)
@@ -80,12 +81,20 @@ def record_batches(columns: Sequence[Column], fetch: Fetch, size: int) -> Any:
     ]
     names = [column[0] for column in columns]
     schema = pyarrow.schema(list(zip(names, kinds, strict=True)))
-    fitted = (
-        [_fitted(pyarrow, *one) for one in zip(columns, batch, kinds, strict=True)]
-        for batch in chain(first, batches)
-    )
-    made = (pyarrow.record_batch(arrays, schema=schema) for arrays in fitted)
+    made = _fitting(pyarrow, columns, chain(first, batches), schema)
     return pyarrow.RecordBatchReader.from_batches(schema, made)
+
+
+def _fitting(
+    pyarrow: Any, columns: Sequence[Column], batches: Iterable[list[Any]], schema: Any
+) -> Iterator[Any]:
+    """Record batches of one schema; read when the caller has long left ``record_batches``."""
+    with translated():
+        for batch in batches:
+            arrays = [
+                _fitted(pyarrow, *one) for one in zip(columns, batch, schema.types, strict=True)
+            ]
+            yield pyarrow.record_batch(arrays, schema=schema)
 
 
 def _pyarrow() -> Any:

@@ -66,6 +66,9 @@ class Connection:
         self.turn = Turn()
         self._watch = Watch(driver)
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
+        # What its sources hold, files and sockets, would stay open otherwise.
+        self._forgotten = weakref.finalize(self, driver.close)
+        self._forgotten.atexit = False
 
     def cursor(self) -> Cursor:
         """A new cursor."""
@@ -111,7 +114,7 @@ class Connection:
             try:
                 self._end("ROLLBACK")
             finally:
-                self.driver.close()
+                self._forgotten()
 
     def interrupt(self) -> None:
         """Ends the statements that are running, with OperationalError; from any thread."""

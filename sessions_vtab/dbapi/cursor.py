@@ -55,7 +55,7 @@ class Cursor:
         self._given = 0
         self._clock: Clock | None = None
         self._stopped = False
-        self._joined = False
+        self._joined = self._changing = False
         self._columns = _Columns()
         self._inner: apsw.Cursor | None = None
         self._renew()
@@ -193,7 +193,8 @@ class Cursor:
             headings = self.connection.driver.headings(operation)
             if len(headings) > 1:
                 raise ProgrammingError("execute() takes one statement; there are several.")
-            if self._changes(operation):
+            self._changing = self._changes(operation)
+            if self._changing:
                 self.connection.begin()
         self._joined = self.connection.in_transaction
         controls = any(one.verb in _CONTROL for one in headings)
@@ -207,7 +208,7 @@ class Cursor:
         self._limited(execute)
         if self._columns.last:
             self.description = described(self._columns.last, driver.sources)
-        if self._changes(operation):
+        if self._changing:
             self.rowcount = driver.total_changes() - before
             if self.rowcount and driver.target(operation) is None and self._inserts(operation):
                 self.lastrowid = driver.last_insert_rowid()
@@ -274,17 +275,30 @@ class Cursor:
         guard = self.connection.guard
         if isinstance(error, apsw.AuthError) and guard is not None:
             raise NotSupportedError(guard.refusal) from error
+        late = self._late()
         if not isinstance(error, apsw.InterruptError):
-            raise_translated(error)
+            raise_translated(error, late)
         self._renew()
         self.connection.stopped(by=self)
-        clock, why = self._clock, "The statement was interrupted."
-        if clock is not None and clock.fired:
-            why = f"The statement took longer than {clock.seconds:g} s (timeout) and was stopped."
+        notes = getattr(error, "__notes__", ())
+        words = (late or "The statement was interrupted.", *notes, self._left())
+        raise OperationalError(" ".join(filter(None, words))) from error
+
+    def _late(self) -> str:
+        clock = self._clock
+        if clock is None or not clock.fired:
+            return ""
+        return f"The statement took longer than {clock.seconds:g} s (timeout) and was stopped."
+
+    def _left(self) -> str:
+        """What an interrupt has made of the writes."""
         if self._joined and not self.connection.in_transaction:
             # https://sqlite.org/c3ref/interrupt.html: so ends an INSERT, UPDATE or DELETE.
-            why += " The transaction it was in has been rolled back: nothing of it was written."
-        raise OperationalError(why) from error
+            return (
+                "The transaction it was in has been rolled back; the table writes has what was sent"
+                " before."
+            )
+        return "The table writes has what was sent." if self._changing else ""
 
     def _renew(self) -> None:
         """Ends the statement; the next finds a cursor that knows nothing of it."""

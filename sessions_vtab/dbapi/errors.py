@@ -126,12 +126,18 @@ def translated() -> Iterator[None]:
         raise_translated(error)
 
 
-def raise_translated(error: Exception) -> NoReturn:
-    """Raises an error as one of PEP 249, itself as the cause; one that is neither as it is."""
+def raise_translated(error: Exception, more: str = "") -> NoReturn:
+    """Raises an error as one of PEP 249, itself as the cause; one that is neither as it is.
+
+    Args:
+        error: what was raised. Its notes become part of the message.
+        more: a sentence to add.
+    """
     meaning = meaning_of(error)
     if meaning is None:
         raise error
-    raise meaning(_words(error)) from error
+    notes = getattr(error, "__notes__", ())
+    raise meaning(" ".join(filter(None, (_words(error), *notes, more)))) from error
 
 
 def _words(error: Exception) -> str:

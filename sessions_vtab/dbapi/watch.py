@@ -86,6 +86,8 @@ class Watch:
         """The call has ended: from here on it is not interrupted."""
         with self._changed:
             self._running = outer
+            if outer is not None:
+                self._changed.notify()
 
     def close(self) -> None:
         """Ends the thread."""

@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from sessions_vtab import dbapi
-from sessions_vtab.errors import InvalidValueError
 
 INSERT = "INSERT INTO sessions(session_id, user_id, create_time, labels) VALUES (?, ?, ?, ?)"
 
@@ -177,7 +176,7 @@ class TestArrow:
         db.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
         reader = db.execute("SELECT a FROM t").fetch_record_batches(1)
 
-        with pytest.raises(InvalidValueError, match="column a began with"):
+        with pytest.raises(dbapi.DataError, match="column a began with"):
             reader.read_all()
 
     def test_more_rows_than_a_batch_come_whole(self, db) -> None:

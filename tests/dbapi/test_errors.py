@@ -84,6 +84,15 @@ def test_a_name_without_a_value_is_named(db, parameters: dict[str, int], message
         db.execute("SELECT :a", parameters)
 
 
+def test_calls_that_have_acted_before_the_error_are_told(db) -> None:
+    db.execute("INSERT INTO sessions(session_id, user_id) VALUES ('a', 'ann')")
+    db.commit()
+    calls = "WITH c(s) AS (VALUES ('a'), ('a'), ('nosuch')) SELECT f.event_name FROM c, "
+
+    with pytest.raises(dbapi.OperationalError, match="2 earlier calls of this statement"):
+        db.execute(calls + "append_event(c.s, 'user', 'hello') AS f").fetchall()
+
+
 def test_an_error_of_the_callers_own_comes_as_it_is(db) -> None:
     def rows() -> Iterator[tuple[str]]:
         yield ("a",)

@@ -84,6 +84,17 @@ class TestTimeout:
 
         assert not db.in_transaction
 
+    def test_writes_that_it_cuts_short_are_counted(self, open_, emulator) -> None:
+        url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
+        db = open_(url, autocommit=True, timeout=0.3)
+        rows = [(f"cut-{number}", "ann") for number in range(40)]
+        emulator.control.delay(0.2)
+
+        with pytest.raises(
+            dbapi.OperationalError, match=r"of 40 writes did not succeed .*\(timeout\)"
+        ):
+            db.executemany(INSERT, rows)
+
     def test_a_commit_takes_the_time_it_takes(self, open_, emulator) -> None:
         url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
         db = open_(url, timeout=0.2)

@@ -107,6 +107,18 @@ class TestConnection:
                 call()
         cursor.close()
 
+    def test_a_connection_that_nobody_has_closes_its_store(self, tmp_path) -> None:
+        db = dbapi.connect(f"local://{tmp_path}/store.db")
+        with db:
+            db.execute(INSERT, ["a", "ann"])
+        assert (tmp_path / "store.db-wal").exists()
+
+        del db
+        gc.collect()
+
+        # SQLite removes its log with the last connection.
+        assert not (tmp_path / "store.db-wal").exists()
+
     def test_a_cursor_that_nobody_has_goes_at_once(self, db) -> None:
         gc.disable()
         try:
