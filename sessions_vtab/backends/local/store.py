@@ -320,9 +320,11 @@ def _identify(
     connection: apsw.Connection, place: str, newest: int, expected: int = APPLICATION_ID
 ) -> int:
     """The schema version; raises StoreError if the file is neither empty nor a store we know."""
-    application = connection.pragma("application_id")
-    version = connection.pragma("user_version")
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+    # One statement, so one moment: another process may be making the store.
+    application, version, tables = connection.execute(
+        "SELECT (SELECT application_id FROM pragma_application_id),"
+        " (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_schema"
+    ).get
     empty = not (application or version or tables)
     if application != expected and not empty:
         raise StoreError(
