@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
+from urllib.parse import quote
 
 from sessions_vtab.backends.deepset import calls
 from sessions_vtab.backends.deepset.calls import FilePages, SessionPages
@@ -21,12 +23,13 @@ from sessions_vtab.backends.deepset.wire import (
     File,
     SessionFile,
     file_fields,
+    id_in,
     session_file_fields,
     total_of,
 )
 from sessions_vtab.errors import InvalidValueError, SessionsError
-from sessions_vtab.fetch import Call, Client, Reader
-from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.fetch import Call, Client, Reader, Reply
+from sessions_vtab.fetch.rows import Frame, RowMaker
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.scan import Counted, Page, Scan
 from sessions_vtab.spec.write import Request
@@ -34,6 +37,8 @@ from sessions_vtab.spec.write import Request
 __all__ = ["Files", "UploadSessionFiles"]
 
 _STATUSES = frozenset(("PENDING", "FAILED", "FINISHED"))
+_PLACE = "{id}"
+"""Stands for a session that is not known yet."""
 
 
 class UploadSessionFiles(Resource):
@@ -50,16 +55,13 @@ class UploadSessionFiles(Resource):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """See ``Resource.scan``."""
         make = RowMaker(self.table, session_file_fields, scan.columns)
-        pages = SessionPages(grows="page_size" not in scan.parameters)
-        requests = list(self._calls(scan))
-        sessions = {call.path: session for call, session in requests}
-        seen: set[tuple[SessionRef, object]] = set()
         reader = Reader(self._client, context)
-        with closing(
-            reader.fan_out((call for call, _ in requests), pages, ordered=False, limit=scan.limit)
-        ) as replies:
-            for reply in replies:
-                session = sessions[reply.call.path]
+        seen: set[tuple[SessionRef, object]] = set()
+        with (
+            closing(self._wanted(scan, reader)) as wanted,
+            closing(self._replies(wanted, scan, reader)) as replies,
+        ):
+            for session, reply in replies:
                 rows = []
                 for item in reply.items():
                     key = (session, item.get("name"))
@@ -69,35 +71,65 @@ class UploadSessionFiles(Resource):
                 yield rows
 
     def preview(self, scan: Scan) -> Sequence[Request]:
-        """See ``Resource.preview``."""
+        """See ``Resource.preview``; of a fan-out, the lists of sessions and a list of files."""
         if any(scan.given(key) is None for key in scan.path.keys):
             return super().preview(scan)  # A join will give it.
-        return [self._client.preview(call) for call, _ in self._calls(scan)]
+        if scan.path.keys:
+            return [self._client.preview(call) for call in self._first_calls(scan)]
+        return [self._client.preview(call) for call, _ in self._lists(scan)] + [
+            replace(one, url=one.url.replace(quote(_PLACE), _PLACE))
+            for workspace in self._workspaces(scan)
+            for call in self._calls(SessionRef(workspace, _PLACE), scan)
+            for one in (self._client.preview(call),)
+        ]
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
         Reader(self._client, context).prefetch(
-            call for scan in scans for call in self._first_calls(scan)
+            call for scan in scans if scan.path.keys for call in self._known_calls(scan)
         )
 
-    def _first_calls(self, scan: Scan) -> Iterator[Call]:
+    def _known_calls(self, scan: Scan) -> Iterator[Call]:
         try:
-            yield from (call for call, _ in self._calls(scan))
+            yield from self._first_calls(scan)
         except SessionsError:
             return  # The scan itself will say it.
 
-    def _calls(self, scan: Scan) -> Iterator[tuple[Call, SessionRef]]:
-        """One list for each session, or for each status that is asked for."""
+    def _first_calls(self, scan: Scan) -> Iterator[Call]:
+        return (call for session in self._sessions(scan) for call in self._calls(session, scan))
+
+    def _replies(
+        self, wanted: Iterator[SessionRef], scan: Scan, reader: Reader
+    ) -> Generator[tuple[SessionRef, Reply], None, None]:
+        """The pages of the sessions' lists, side by side."""
+        sessions: dict[str, SessionRef] = {}
+        whole, rows = replace(scan, limit=None), 0
+
+        def lists() -> Iterator[Call]:
+            for session in wanted:
+                # Once more was read than LIMIT promised, small pages only cost requests.
+                small = scan.limit is not None and rows < scan.limit
+                for call in self._calls(session, scan if small else whole):
+                    sessions[call.path] = session
+                    yield call
+
+        pages = SessionPages(grows="page_size" not in scan.parameters)
+        with closing(reader.fan_out(lists(), pages, ordered=False, limit=scan.limit)) as replies:
+            for reply in replies:
+                rows += len(reply.items())
+                yield sessions[reply.call.path], reply
+
+    def _calls(self, session: SessionRef, scan: Scan) -> Iterator[Call]:
+        """The list of a session, or one for each status that is asked for."""
         size = first_size(scan.parameters, scan.limit, self._where)
         given = scan.given("ingestion_status")
         # A status that the service may know and we do not is looked for here.
         known = given is not None and set(given) <= _STATUSES
-        statuses = [str(status) for status in given] if given is not None and known else [""]
-        for session in self._sessions(scan):
-            for status in statuses:
-                yield calls.list_session_files(session, size, status), session
+        for status in given if given is not None and known else [""]:
+            yield calls.list_session_files(session, size, str(status))
 
     def _sessions(self, scan: Scan) -> list[SessionRef]:
+        """The sessions that the path's key names."""
         ids = scan.given("session_id") if scan.path.name == "list" else None
         if ids is not None:
             return self._scope.sessions(scan.given("workspace"), ids)
@@ -106,6 +138,36 @@ class UploadSessionFiles(Resource):
             names = tuple(session_of_file(name) for name in scan.given("name") or ())
         found = (self._scope.named(name) for name in dict.fromkeys(names))
         return [session for session in found if session is not None]
+
+    def _wanted(self, scan: Scan, reader: Reader) -> Generator[SessionRef, None, None]:
+        if scan.path.keys:
+            yield from self._sessions(scan)
+        else:
+            yield from self._everywhere(scan, reader)
+
+    def _everywhere(self, scan: Scan, reader: Reader) -> Generator[SessionRef, None, None]:
+        """Every session, once: a list may move while it is read."""
+        if scan.limit is None:
+            reader.prefetch(call for call, _ in self._lists(scan))
+        seen: set[SessionRef] = set()
+        for call, workspace in self._lists(scan):
+            with closing(reader.pages(call, SessionPages())) as replies:
+                for reply in replies:
+                    frame = Frame(reply.what)
+                    for item in reply.items():
+                        session = SessionRef(workspace, id_in(item, "session_id", frame))
+                        if session not in seen:
+                            seen.add(session)
+                            yield session
+
+    def _lists(self, scan: Scan) -> Iterator[tuple[Call, str]]:
+        """The lists of sessions, and whose they are."""
+        for workspace in self._workspaces(scan):
+            for expired in (False, True):
+                yield calls.list_sessions(workspace, PAGE_CAP, expired=expired), workspace
+
+    def _workspaces(self, scan: Scan) -> list[str]:
+        return self._scope.workspaces(scan.given("workspace"))
 
 
 class Files(Resource):

@@ -45,6 +45,7 @@ _IN_WORKSPACE = Filter("workspace", EQUALITY, exact=True)
 _ONE_WORKSPACE = (Filter("workspace", frozenset((Op.EQ,)), exact=True),)
 _GET = "GET /workspaces/{workspace}/upload_sessions/{id}"
 _LIST_FILES = _GET + "/files"
+_LIST = "GET /workspaces/{workspace}/upload_sessions"
 
 SESSIONS_CAPABILITY = Capability(
     paths=(
@@ -56,7 +57,7 @@ SESSIONS_CAPABILITY = Capability(
             (_IN_WORKSPACE, Filter("is_expired", EQUALITY), Filter("status", EQUALITY)),
             page_cap=PAGE_CAP,
             cost=100,
-            call="GET /workspaces/{workspace}/upload_sessions",
+            call=_LIST,
         ),
     ),
     writes=Writes(
@@ -86,10 +87,12 @@ SESSIONS_CAPABILITY = Capability(
 """Of ``upload_sessions``. ``session_id`` and ``name`` are made by the service."""
 
 
+_OF_STATUS = Filter("ingestion_status", EQUALITY)
+
+
 def _listed(word: str, key: str, *filters: Filter) -> AccessPath:
-    status = Filter("ingestion_status", EQUALITY)
     return AccessPath(
-        word, (key,), (status, *filters), page_cap=PAGE_CAP, cost=100, call=_LIST_FILES
+        word, (key,), (_OF_STATUS, *filters), page_cap=PAGE_CAP, cost=100, call=_LIST_FILES
     )
 
 
@@ -98,6 +101,14 @@ SESSION_FILES_CAPABILITY = Capability(
         _listed("list by file", "name"),
         _listed("list by session name", "session_name"),
         _listed("list", "session_id", *_ONE_WORKSPACE),
+        AccessPath(
+            "fan out over sessions",
+            (),
+            (_IN_WORKSPACE, _OF_STATUS),
+            page_cap=PAGE_CAP,
+            cost=10_000,
+            call=f"{_LIST}, then {_LIST_FILES}",
+        ),
     ),
     writes=Writes(
         remedies=MappingProxyType(
@@ -107,12 +118,8 @@ SESSION_FILES_CAPABILITY = Capability(
             }
         )
     ),
-    remedy=(
-        "Files are listed by session: add WHERE session_id = '..', or"
-        " session_id IN (SELECT session_id FROM upload_sessions)."
-    ),
 )
-"""Of ``upload_session_files``."""
+"""Of ``upload_session_files``. Without a session, those of every session are listed."""
 
 FILES_CAPABILITY = Capability(
     paths=(

@@ -22,8 +22,9 @@ META_SUFFIX = ".meta.json"
 _MOST_BYTES = 200 * 1024 * 1024
 _MOST_META = 32_766
 
-# deepset-cloud-sdk 1.7.8 puts an underscore for these before it encodes a name.
-_UNSAFE = re.compile(r"[\\#%\"'|<>{}\[\]`^~\x00-\x1f\x7f-\x9f]")
+# deepset-cloud-sdk 1.7.8 puts an underscore for these before it encodes a name; not for U+007F,
+# which it then cannot send.
+_UNSAFE = re.compile(r"[\\#%\"'|<>{}\[\]`^~\x00-\x1f\x7f]")
 
 
 def stored_name(file_name: str) -> str:

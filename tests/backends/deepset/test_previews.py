@@ -23,6 +23,14 @@ LIST = "/upload_sessions?limit=100&page_number=1&is_expired="
             f"SELECT * FROM upload_session_files WHERE session_id = '{ONE}' LIMIT 5",
             [f"/upload_sessions/{ONE}/files?limit=5&page_number=1"],
         ),
+        (
+            "SELECT * FROM upload_session_files WHERE ingestion_status = 'FAILED'",
+            [
+                f"{LIST}false",
+                f"{LIST}true",
+                "/upload_sessions/{id}/files?limit=100&page_number=1&ingestion_status=FAILED",
+            ],
+        ),
     ],
 )
 def test_a_query_shows_what_it_begins_with_and_sends_nothing(

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 
 from sessions_vtab.errors import (
     InvalidValueError,
-    MissingParameterError,
     NotFoundError,
     ProtocolError,
     UnavailableError,
@@ -230,14 +230,93 @@ def test_files_of_all_sessions_come_through_a_join(deepset: Any) -> None:
     assert len(deepset.sent) == 2 + 3
 
 
-def test_files_need_their_session_and_the_error_says_how(deepset: Any) -> None:
-    with pytest.raises(MissingParameterError, match="IN \\(SELECT session_id FROM upload_sessions"):
-        deepset("SELECT * FROM upload_session_files")
+def _with_files(deepset: Any, sessions: int, expired: int = 0, each: int = 1) -> set[Any]:
+    """Closed sessions with files of three states; session id and name of each file."""
+    ids = deepset.fill(sessions - expired, expired)
+    state = deepset.server.control.dump()
+    rows = set()
+    for place, session_id in enumerate(ids):
+        uploads = state["deepset"]["sessions"][session_id]["uploads"] = {}
+        for number in range(each):
+            status = ("PENDING", "FAILED", "FINISHED")[(place + number) % 3]
+            name = f"f{number:03}.txt"
+            uploads[name] = {
+                "upload_id": str(UUID(int=place * 1_000 + number + 1, version=4)),
+                "name": name,
+                "content": "",
+                "created_at": deepset.now.isoformat(),
+                "ingestion_status": status,
+            }
+            rows.add((session_id, name, status))
+        state["deepset"]["sessions"][session_id]["ingested"] = True
+    deepset.server.control.load(state)
+    return rows
 
-    sql = "SELECT file_name FROM upload_session_files WHERE session_id IN"
-    session_id = deepset.open()
-    deepset.upload(session_id, "a.txt")
-    assert deepset(f"{sql} (SELECT session_id FROM upload_sessions)") == [("a.txt",)]
+
+def test_files_without_a_session_are_those_of_all_sessions_side_by_side(deepset: Any) -> None:
+    files = _with_files(deepset, 140, expired=20, each=2)
+    deepset.server.control.delay(0.01)
+
+    rows = deepset("SELECT session_id, file_name, ingestion_status FROM upload_session_files")
+
+    assert (len(rows), set(rows)) == (280, files)
+    lists = [one for one in deepset.sent if one["path"].endswith("/upload_sessions")]
+    of_files = [one["path"] for one in deepset.sent if one["path"].endswith("/files")]
+    assert sorted((one["query"]["is_expired"], one["query"]["page_number"]) for one in lists) == [
+        ("false", "1"),
+        ("false", "2"),
+        ("true", "1"),
+    ]
+    assert len(of_files) == len(set(of_files)) == 140
+    assert len(deepset.sent) == 143
+    # One page of a list may be under way beside them.
+    assert 16 <= deepset.server.control.log()["max_in_flight"] <= 17
+
+
+@pytest.mark.parametrize(
+    ("rest", "lists", "of_files"),
+    [
+        ("WHERE ingestion_status = 'FAILED'", 2, 30),
+        ("WHERE ingestion_status IN ('FAILED', 'PENDING')", 2, 60),
+        ("WHERE file_name = 'f000.txt'", 2, 30),
+        ("WHERE workspace = 'ws'", 2, 30),
+        ("WHERE workspace = 'other'", 2, 0),
+        ("WHERE workspace IN ('ws', 'other')", 4, 30),
+        ("LIMIT 3", 1, 3),
+        ("LIMIT 0", 0, 0),
+        (
+            "WHERE session_id IN (SELECT session_id FROM upload_sessions WHERE is_expired = 1)",
+            1,
+            10,
+        ),
+    ],
+)
+def test_a_fan_out_asks_for_no_more_than_the_statement_needs(
+    deepset: Any, rest: str, lists: int, of_files: int
+) -> None:
+    _with_files(deepset, 30, expired=10)
+    sql = "SELECT name, session_id, file_name, ingestion_status, workspace FROM"
+    everything = deepset(f"{sql} upload_session_files")
+
+    rows = deepset(f"{sql} upload_session_files {rest}")
+
+    sent = [one["path"].rpartition("/")[2] for one in deepset.sent]
+    assert (sent.count("upload_sessions"), sent.count("files")) == (lists, of_files)
+    deepset("CREATE TEMP TABLE plain(name, session_id, file_name, ingestion_status, workspace)")
+    deepset.connection.executemany("INSERT INTO plain VALUES (?, ?, ?, ?, ?)", everything)
+    expected = deepset(f"{sql} temp.plain {rest}")
+    assert len(rows) == len(expected)
+    assert set(rows) <= set(everything)
+    assert "LIMIT" in rest or sorted(rows) == sorted(expected)
+
+
+def test_a_page_of_small_files_is_followed_by_whole_ones_without_a_row_twice(deepset: Any) -> None:
+    files = _with_files(deepset, 3, each=150)
+
+    rows = deepset("SELECT session_id, file_name, ingestion_status FROM upload_session_files")
+
+    assert (len(rows), set(rows)) == (450, files)
+    assert len(deepset.sent) == 2 + 3 * 2
 
 
 def test_a_file_is_found_by_the_name_of_its_row(deepset: Any) -> None:
