@@ -20,6 +20,7 @@ from sessions_vtab.spec.predicate import (
     Null,
     Op,
     Predicate,
+    Unset,
 )
 
 __all__ = ["VALUES_OF_A_SET", "cost_of", "share_of_operators", "share_of_predicate"]
@@ -54,7 +55,7 @@ def share_of_predicate(predicate: Predicate) -> float:
             return min(sum(map(share_of_predicate, terms)) * _MOST, 1.0)
         case Not(term):
             return max(1.0 - share_of_predicate(term), _OTHERS)
-        case Nothing():
+        case Nothing() | Unset():
             return 0.0
 
 
