@@ -20,7 +20,6 @@ from sessions_vtab.spec.predicate import (
     Null,
     Op,
     Predicate,
-    Unset,
 )
 
 __all__ = ["VALUES_OF_A_SET", "cost_of", "share_of_operators", "share_of_predicate"]
@@ -55,7 +54,7 @@ def share_of_predicate(predicate: Predicate) -> float:
             return min(sum(map(share_of_predicate, terms)) * _MOST, 1.0)
         case Not(term):
             return max(1.0 - share_of_predicate(term), _OTHERS)
-        case Nothing() | Unset():
+        case Nothing():
             return 0.0
 
 

@@ -15,7 +15,6 @@ from sessions_vtab.spec.predicate import (
     Null,
     Op,
     Predicate,
-    Unset,
 )
 
 __all__ = ["exactly", "project"]
@@ -32,13 +31,12 @@ def project(predicate: Predicate, path: AccessPath) -> Predicate:
             return _all(tuple(term for term in kept if term != EVERYTHING))
         case AnyOf(terms):
             kept_any = tuple(project(term, path) for term in terms)
-            asked = [term for term in kept_any if not isinstance(term, Unset)]
-            takes = Connective.OR in path.connectives or len(asked) <= 1
-            return AnyOf(kept_any) if takes and EVERYTHING not in kept_any else EVERYTHING
+            takes = Connective.OR in path.connectives and EVERYTHING not in kept_any
+            return AnyOf(kept_any) if takes else EVERYTHING
         case Not(term):
             takes = Connective.NOT in path.connectives and exactly(term, path)
             return predicate if takes else EVERYTHING
-        case Nothing() | Unset():
+        case Nothing():
             return predicate
         case _:
             return predicate if _takes(predicate, path) else EVERYTHING
@@ -53,7 +51,7 @@ def exactly(predicate: Predicate, path: AccessPath) -> bool:
             return Connective.OR in path.connectives and all(exactly(term, path) for term in terms)
         case Not(term):
             return Connective.NOT in path.connectives and exactly(term, path)
-        case Nothing() | Unset():
+        case Nothing():
             return True
         case _:
             return _takes(predicate, path, exact=True)

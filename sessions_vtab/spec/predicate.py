@@ -30,7 +30,6 @@ __all__ = [
     "Op",
     "Predicate",
     "Slot",
-    "Unset",
     "Value",
     "fields",
     "known",
@@ -114,17 +113,6 @@ class Null:
 
 
 @dataclass(frozen=True, slots=True)
-class Unset:
-    """The value for a slot is NULL, or is not: ``?1 IS NULL``. In plans only, never in a request.
-
-    What tools write to make a condition optional: ``(?1 IS NULL OR user_id = ?1)``.
-    """
-
-    slot: Slot
-    negated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Nothing:
     """Matches no row: ``= NULL``, an empty IN, a contradiction. Nothing has to be asked."""
 
@@ -150,7 +138,7 @@ class Not:
     term: Predicate
 
 
-Predicate: TypeAlias = Compare | Member | Null | Unset | Nothing | AllOf | AnyOf | Not
+Predicate: TypeAlias = Compare | Member | Null | Nothing | AllOf | AnyOf | Not
 
 NOTHING = Nothing()
 EVERYTHING = AllOf(())
@@ -171,7 +159,7 @@ def fields(predicate: Predicate) -> Iterator[Field]:
             yield from fields(term)
         case Compare() | Member() | Null():
             yield predicate.field
-        case Nothing() | Unset():
+        case Nothing():
             return
 
 
@@ -186,8 +174,6 @@ def words_of(predicate: Predicate) -> str:
             return f"{field} {op.value} ({listed}){_collation(collation)}"
         case Null(field, negated):
             return f"{field} {(Op.IS_NOT_NULL if negated else Op.IS_NULL).value}"
-        case Unset(slot, negated):
-            return f"{_operand(slot)} {(Op.IS_NOT_NULL if negated else Op.IS_NULL).value}"
         case AllOf(terms):
             return " AND ".join(map(_bracketed, terms)) or "TRUE"
         case AnyOf(terms):

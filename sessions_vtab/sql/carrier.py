@@ -69,7 +69,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
     if predicate is None and not links and not feeds and occurrence.lead is None:
         return None
     values = [atom.text for atom in atoms]
-    numbers = {number for atom in atoms for number in atom.numbers}
+    numbers = {atom.number for atom in atoms if atom.number is not None}
     residual: list[str] = []
     for condition in occurrence.conditions if feeds else ():
         if condition.local:

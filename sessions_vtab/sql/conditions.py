@@ -1,15 +1,16 @@
 """Conditions of a statement as predicates on one table occurrence.
 
 Understood are comparisons of a column (or one key of a JSON column) with an *atom*: a literal, a
-parameter, or a column of a SELECT around this one; whether a parameter is NULL; and AND, OR, NOT of
-those. NOT is moved down to the comparisons. What is not understood is left out of an AND, and makes an OR useless: the
+parameter, or a column of a SELECT around this one; and AND, OR, NOT of those. NOT is moved down to
+the comparisons. What is not understood is left out of an AND, and makes an OR useless: the
 predicate that comes out is never narrower than the condition.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,15 +30,31 @@ from sessions_vtab.spec.predicate import (
     Op,
     Predicate,
     Slot,
-    Unset,
     Value,
 )
-from sessions_vtab.sql.atoms import Atom, collated, constant, pattern, unescaped
 from sessions_vtab.sql.names import Item, Resolved, Scope
 
-__all__ = ["Reader", "TimeOperand", "resolve"]
+__all__ = ["Atom", "Reader", "TimeOperand", "resolve"]
 
-_NOCASE = "NOCASE"
+NOCASE = "NOCASE"
+
+
+class Atom(NamedTuple):
+    """A value of a statement.
+
+    Attributes:
+        text: as an SQL expression.
+        number: the parameter's number; None for a literal or column.
+        value: a literal's value.
+        item: the table occurrence of an outer column.
+        kind: the kind of an outer column's values.
+    """
+
+    text: str
+    number: int | None = None
+    value: Value = None
+    item: Item | None = None
+    kind: str | None = None
 
 
 class TimeOperand(NamedTuple):
@@ -46,14 +63,6 @@ class TimeOperand(NamedTuple):
     column: str
     number: int | None
     value: Value
-
-
-class _Subject(NamedTuple):
-    """What is compared, and with which collating sequence."""
-
-    field: Field
-    column: Column
-    collation: str
 
 
 _COMPARISONS: dict[type[exp.Expression], Op] = {
@@ -82,6 +91,7 @@ _KINDS = {
     ColumnType.BOOLEAN: "number",
     ColumnType.REAL: "number",
 }
+_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _PATH = re.compile(r"""\$\.(?:([^."\[\]\\\x00-\x1f']+)|"([^"\\\x00-\x1f]+)")""")
 _KEY = re.compile(r"""[^$"\\\x00-\x1f][^"\\\x00-\x1f]*""")
 
@@ -106,6 +116,7 @@ class Reader:
         scope: where the condition stands.
         item: the occurrence the predicate is about.
         text_of: the text of an outer column, as the statement writes it.
+        atoms: values the predicates' slots stand for, in the order they were met.
         times: values that were compared with a time column.
         complete: nothing of the last condition was left out or widened.
         echoes: columns that only echo a value given in WHERE are read too.
@@ -114,15 +125,10 @@ class Reader:
     scope: Scope
     item: Item
     text_of: Callable[[exp.Column], str]
+    atoms: list[Atom] = field(default_factory=list)
     times: list[TimeOperand] = field(default_factory=list)
     complete: bool = True
     echoes: bool = False
-    _places: dict[Atom, int] = field(default_factory=dict)
-
-    @property
-    def atoms(self) -> Sequence[Atom]:
-        """Values the predicates' slots stand for, in the order they were met."""
-        return tuple(self._places)
 
     def read(self, node: exp.Expression) -> Predicate | None:
         """The predicate of a condition; None if there is nothing to say."""
@@ -139,11 +145,13 @@ class Reader:
             return False
         if node.args.get("negate"):
             return False
-        reader = Reader(self.scope, self.item, self.text_of, echoes=True)
-        found = reader.read(node)
+        found = Reader(self.scope, self.item, self.text_of, echoes=True).read(node)
         terms = found.terms if isinstance(found, AllOf) else (found,)
-        return reader.complete and all(
-            isinstance(term, Compare | Member | Null) and term.field.key is None for term in terms
+        return all(
+            isinstance(term, Compare | Member | Null)
+            and term.field.key is None
+            and getattr(term, "collation", BINARY) != NOCASE
+            for term in terms
         )
 
     def _read(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
@@ -169,8 +177,6 @@ class Reader:
             return self._comparison(node, negated=negated)
         if isinstance(node, exp.Like | exp.Glob):
             return self._pattern(node, negated=negated)
-        if isinstance(node, exp.Escape) and isinstance(node.this, exp.Like):
-            return self._pattern(node.this, negated=negated, escape=node.args["expression"])
         if isinstance(node, exp.In) and _only_has(node, "this", "expressions"):
             return self._membership(node, negated=negated)
         if isinstance(node, exp.Between) and _only_has(node, "this", "low", "high"):
@@ -183,18 +189,18 @@ class Reader:
 
     def _comparison(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
         op = _COMPARISONS[type(node)]
-        left, before = collated(node.this)
-        right, behind = collated(node.args["expression"])
-        subject = self._field(left, before or behind)
+        left, right = node.this, node.args["expression"]
+        subject = self._field(left)
         if subject is None:
             op, left, right = _MIRRORED.get(op, op), right, left
-            subject = self._field(left, before or behind)
+            subject = self._field(left)
         if subject is None:
-            return None if before or behind else self._lowered(node, negated=negated)
-        slot = self._slot(right, subject)
-        return slot and Compare(
-            subject.field, _NEGATED[op] if negated else op, slot, subject.collation
-        )
+            return self._lowered(node, negated=negated)
+        slot = self._slot(right, *subject)
+        if slot is None:
+            return None
+        name, column = subject
+        return Compare(name, _NEGATED[op] if negated else op, slot, _collation(name, column))
 
     def _lowered(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
         """``lower(col) = value`` means that col equals it without case, but not the reverse.
@@ -205,79 +211,71 @@ class Reader:
         if negated or not isinstance(node, exp.EQ) or not isinstance(side, exp.Lower | exp.Upper):
             return None
         subject = self._field(side.this) if _only_has(side, "this") else None
-        if subject is None or subject.field.key or _KINDS[subject.column.type] != "text":
+        if subject is None or subject[0].key or _KINDS[subject[1].type] != "text":
             return None
-        slot = self._slot(node.args["expression"], subject)
+        slot = self._slot(node.args["expression"], *subject)
         self.complete = False
-        return slot and Compare(subject.field, Op.EQ, slot, _NOCASE)
+        return None if slot is None else Compare(subject[0], Op.EQ, slot, NOCASE)
 
-    def _pattern(
-        self, node: exp.Like | exp.Glob, *, negated: bool, escape: exp.Expression | None = None
-    ) -> Predicate | None:
+    def _pattern(self, node: exp.Like | exp.Glob, *, negated: bool) -> Predicate | None:
         if not _only_has(node, "this", "expression", "negate"):
             return None
         negated = negated != bool(node.args.get("negate"))
         subject = self._field(node.this)
-        atom = pattern(node.args["expression"])
-        if escape is not None and atom is not None:
-            # A wider pattern cannot be negated.
-            atom = None if negated else unescaped(atom, escape)
-            self.complete = False
-        if subject is None or atom is None:
+        atom = self._atom(node.args["expression"])
+        if subject is None or atom is None or atom.item is not None:
             return None
         slot = self._keep(atom)
         if isinstance(node, exp.Glob):
-            glob = Compare(subject.field, Op.GLOB, slot)
+            glob = Compare(subject[0], Op.GLOB, slot)
             return Not(glob) if negated else glob
-        return Compare(subject.field, Op.NOT_LIKE if negated else Op.LIKE, slot)
+        return Compare(subject[0], Op.NOT_LIKE if negated else Op.LIKE, slot)
 
     def _membership(self, node: exp.In, *, negated: bool) -> Predicate | None:
-        subject = self._field(*collated(node.this))
+        subject = self._field(node.this)
         if subject is None or not node.expressions:
             return None
-        found = [self._slot(member, subject) for member in node.expressions]
+        found = [self._slot(member, *subject) for member in node.expressions]
         members = tuple(slot for slot in found if slot is not None)
         if len(members) < len(found):
             return None
-        return Member(subject.field, members, negated, subject.collation)
+        return Member(subject[0], members, negated, _collation(*subject))
 
     def _between(self, node: exp.Between, *, negated: bool) -> Predicate | None:
-        subject = self._field(*collated(node.this))
+        subject = self._field(node.this)
         if subject is None:
             return None
-        low, high = (self._slot(node.args[side], subject) for side in ("low", "high"))
+        low, high = (self._slot(node.args[side], *subject) for side in ("low", "high"))
         if low is None or high is None:
             return None
+        collation = _collation(*subject)
         ops = (Op.LT, Op.GT) if negated else (Op.GE, Op.LE)
         bounds = tuple(
-            Compare(subject.field, op, slot, subject.collation)
+            Compare(subject[0], op, slot, collation)
             for op, slot in zip(ops, (low, high), strict=True)
         )
         return AnyOf(bounds) if negated else AllOf(bounds)
 
     def _null_test(self, node: exp.Is, *, negated: bool) -> Predicate | None:
-        if not isinstance(node.args["expression"], exp.Null):
-            return None
         subject = self._field(node.this)
-        if subject is not None:
-            return Null(subject.field, negated)
-        atom = constant(node.this)
-        return Unset(self._keep(atom), negated) if atom is not None and atom.numbers else None
+        if subject is None or not isinstance(node.args["expression"], exp.Null):
+            return None
+        return Null(subject[0], negated)
 
     def _truth(self, node: exp.Column, *, negated: bool) -> Predicate | None:
         """A column that stands alone is true unless it is 0 or NULL."""
         subject = self._field(node)
-        if subject is None or _KINDS.get(subject.column.type) != "number":
+        if subject is None or _KINDS.get(subject[1].type) != "number":
             return None
         slot = self._keep(Atom("0", value=0))
-        return Compare(subject.field, Op.EQ if negated else Op.NE, slot)
+        return Compare(subject[0], Op.EQ if negated else Op.NE, slot)
 
-    def _field(self, node: exp.Expression, collation: str | None = None) -> _Subject | None:
+    def _field(self, node: exp.Expression) -> tuple[Field, Column] | None:
         """The column, or key of a JSON column, of this occurrence that an operand is."""
         while isinstance(node, exp.Paren):
             node = node.this
         if isinstance(node, exp.JSONExtractScalar) or _is_json_extract(node):
-            return self._keyed(node, collation)
+            return self._keyed(node)
         if not isinstance(node, exp.Column):
             return None
         found = resolve(self.scope, node)
@@ -285,34 +283,28 @@ class Reader:
             return None
         if found.column.parameter and not self.echoes:
             return None
-        timed = found.column.type is ColumnType.TIME
-        if timed and collation is not None:
-            return None  # As texts, times are in no order that a backend knows.
-        usual = TIMESTAMP if timed else BINARY
-        return _Subject(Field(found.column.name), found.column, collation or usual)
+        return Field(found.column.name), found.column
 
-    def _keyed(self, node: exp.Expression, collation: str | None) -> _Subject | None:
+    def _keyed(self, node: exp.Expression) -> tuple[Field, Column] | None:
         path = node.args["expression"]
         literal = isinstance(path, exp.Literal) and path.is_string
         if not literal or node.args.get("expressions") or not isinstance(node.this, exp.Column):
             return None
         found = self._field(node.this)
         key = _key_of(path.name)
-        if found is None or key is None or found.column.type is not ColumnType.JSON:
+        if found is None or key is None or found[1].type is not ColumnType.JSON:
             return None
-        return _Subject(Field(found.field.column, key), found.column, collation or BINARY)
+        return Field(found[0].column, key), found[1]
 
-    def _slot(self, node: exp.Expression, subject: _Subject) -> Slot | None:
-        atom = constant(node) or self._outer(node)
+    def _slot(self, node: exp.Expression, name: Field, column: Column) -> Slot | None:
+        atom = self._atom(node)
         if atom is None:
             return None
-        column, key = subject.column, subject.field.key
-        timed = key is None and column.type is ColumnType.TIME
-        if atom.item is not None and (key is not None or atom.kind != _KINDS[column.type]):
+        timed = name.key is None and column.type is ColumnType.TIME
+        if atom.item is not None and (name.key is not None or atom.kind != _KINDS[column.type]):
             return None  # Affinity or collation would be decided by the other column.
-        if timed and atom.item is None and (atom.numbers or atom.value is not None):
-            number = atom.numbers[0] if atom.numbers else None
-            self.times.append(TimeOperand(self._label(column), number, atom.value))
+        if timed and atom.item is None and (atom.number is not None or atom.value is not None):
+            self.times.append(TimeOperand(self._label(column), atom.number, atom.value))
         return self._keep(atom)
 
     def _label(self, column: Column) -> str:
@@ -320,15 +312,36 @@ class Reader:
         return column.name if ours is None else f"{ours.table.name}.{column.name}"
 
     def _keep(self, atom: Atom) -> Slot:
-        return Slot(self._places.setdefault(atom, len(self._places)))
+        if atom not in self.atoms:
+            self.atoms.append(atom)
+        return Slot(self.atoms.index(atom))
 
-    def _outer(self, node: exp.Expression) -> Atom | None:
+    def _atom(self, node: exp.Expression) -> Atom | None:
         while isinstance(node, exp.Paren):
             node = node.this
-        found = resolve(self.scope, node) if isinstance(node, exp.Column) else None
+        match node:
+            case exp.Parameter():
+                mine = int(node.name)
+                return Atom(f"?{mine}", number=mine)
+            case exp.Literal():
+                return _literal(node)
+            case exp.Neg(this=exp.Literal() as positive) if not positive.is_string:
+                atom = _literal(positive)
+                return atom and Atom(f"-{atom.text}", value=-_numeric(atom.value))
+            case exp.Null():
+                return Atom("NULL")
+            case exp.Boolean():
+                return Atom(str(int(node.this)), value=int(node.this))
+            case exp.Column():
+                return self._outer(node)
+            case _:
+                return None
+
+    def _outer(self, node: exp.Column) -> Atom | None:
+        found = resolve(self.scope, node)
         if found is None or not found.outer or found.column.parameter:
             return None
-        if found.column.type not in _KINDS or not isinstance(node, exp.Column):
+        if found.column.type not in _KINDS:
             return None
         kind = _KINDS[found.column.type]
         return Atom(self.text_of(node), item=found.item, kind=kind)
@@ -359,6 +372,10 @@ def _only_has(node: exp.Expression, *names: str) -> bool:
     return all(name in names or not value for name, value in node.args.items())
 
 
+def _collation(name: Field, column: Column) -> str:
+    return TIMESTAMP if name.key is None and column.type is ColumnType.TIME else BINARY
+
+
 def _key_of(path: str) -> str | None:
     """The top-level key that ``->>`` takes from an object: ``'k'``, ``'$.k'``, ``'$."k"'``.
 
@@ -369,3 +386,16 @@ def _key_of(path: str) -> str | None:
         return match[1] or match[2]
     square = path.startswith("[") and path.endswith("]")
     return path if _KEY.fullmatch(path) and not square else None
+
+
+def _literal(node: exp.Literal) -> Atom | None:
+    text = node.name
+    if node.is_string:
+        return None if "\x00" in text else Atom("'" + text.replace("'", "''") + "'", value=text)
+    if not _NUMBER.fullmatch(text) or math.isinf(float(text)):
+        return None
+    return Atom(text, value=int(text) if text.isdigit() else float(text))
+
+
+def _numeric(value: Value) -> int | float:
+    return value if isinstance(value, int | float) else 0

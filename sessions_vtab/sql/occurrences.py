@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sessions_vtab.spec.predicate import Predicate
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.sql.atoms import Atom
+from sessions_vtab.sql.conditions import Atom
 from sessions_vtab.sql.names import Item
 from sessions_vtab.sql.shapes import Block, Span
 

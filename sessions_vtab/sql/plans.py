@@ -20,7 +20,6 @@ from sessions_vtab.spec.predicate import (
     Null,
     Predicate,
     Slot,
-    Unset,
     words_of,
 )
 
@@ -107,7 +106,7 @@ class Plan:
 def slots(predicate: Predicate) -> Iterator[int]:
     """Indexes of a predicate's slots, from left to right."""
     match predicate:
-        case Compare(_, _, Slot(index)) | Unset(Slot(index)):
+        case Compare(_, _, Slot(index)):
             yield index
         case Member(_, operands):
             yield from (operand.index for operand in operands if isinstance(operand, Slot))
@@ -125,8 +124,6 @@ def with_slots(predicate: Predicate, places: Mapping[int, int]) -> Predicate:
     match predicate:
         case Compare(field, op, Slot(index), collation):
             return Compare(field, op, Slot(places[index]), collation)
-        case Unset(Slot(index), negated):
-            return Unset(Slot(places[index]), negated)
         case Member(field, operands, negated, collation):
             moved = tuple(
                 Slot(places[operand.index]) if isinstance(operand, Slot) else operand
@@ -160,8 +157,6 @@ def true_on_nulls(predicate: Predicate) -> bool | None:
             return _not(true_on_nulls(term))
         case Nothing():
             return False
-        case Unset():
-            return True  # It may be: that depends on the value.
         case _:
             return None
 

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlglot import exp
 
 from sessions_vtab.spec.predicate import AllOf, Predicate
-from sessions_vtab.sql.atoms import Atom
-from sessions_vtab.sql.conditions import Reader, TimeOperand, resolve
+from sessions_vtab.sql.conditions import Atom, Reader, TimeOperand, resolve
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.occurrences import Condition, Join, Occurrence, Role
 from sessions_vtab.sql.plans import slots, true_on_nulls, with_slots

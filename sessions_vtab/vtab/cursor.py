@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
+from sessions_vtab.plan.binding import bind
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Counted, Page, Row, Scan
@@ -76,9 +77,8 @@ class ScanCursor:
     def Filter(self, _number: int, words: str, arguments: Sequence[Any]) -> None:
         """Starts a scan with the plan that BestIndex wrote into ``words``."""
         self._table.require_sent()
-        binder = self._table.plans[words]
-        plan = binder.plan
-        scan = binder.bind(arguments)
+        plan = self._table.plans[words]
+        scan = bind(plan, arguments)
         if self._table.explained(scan):
             scan = None
         if plan.told and self._memo is not None:

@@ -12,10 +12,8 @@ import apsw
 from sessions_vtab.errors import (
     MissingParameterError,
     QueuedWritesError,
-    StoppedError,
     UnsupportedError,
 )
-from sessions_vtab.plan.binding import Binder
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
@@ -32,6 +30,7 @@ from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
 from sessions_vtab.vtab.rows import page_name
+from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.unit_of_work import Participant
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ class SourceModule:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._plans: dict[tuple[str, str], dict[str, Binder]] = {}
+        self._plans: dict[tuple[str, str], dict[str, Plan]] = {}
 
     def Create(
         self, connection: apsw.Connection, module: str, schema: str, name: str, *arguments: str
@@ -111,7 +110,7 @@ class SourceTable:
         host: Host,
         source: OpenSource,
         resource: Resource,
-        plans: dict[str, Binder],
+        plans: dict[str, Plan],
         participant: Participant,
     ) -> None:
         self.resource = resource
@@ -221,11 +220,9 @@ class SourceTable:
     def read(self, scan: Scan) -> Iterator[Page]:
         """The pages of a scan; whole rows where RETURNING will ask for them."""
         if self._wants_whole_rows():
-            scan = replace(scan, columns=frozenset(self._table.names), shape=None)
-        try:
+            scan = replace(scan, columns=frozenset(self._table.names))
+        with as_sqlite_says():
             yield from self.resource.scan(scan, self._context())
-        except StoppedError as error:
-            raise apsw.InterruptError(str(error)) from error
 
     def explained(self, scan: Scan | None) -> bool:
         """In an explanation: shows what a read would send; then nothing is to be read."""
@@ -244,7 +241,8 @@ class SourceTable:
     def watched(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows; in a statement that writes, their old values are remembered by key."""
         statement = self._host.statements.current
-        if statement.readonly or not (self._writes.update or self._wants_whole_rows()):
+        known = self._writes.update or self._wants_whole_rows()
+        if statement.readonly or not known:
             return rows
         if self._old_of != statement.number:
             self._old = {}
@@ -349,10 +347,8 @@ class SourceTable:
     def _remember(self, plan: Plan) -> str:
         words = describe(plan)
         for number in count(2):
-            known = self.plans.get(words)
-            if known is None:
-                self.plans[words] = Binder(plan)
-            if known is None or known.plan == plan:
+            known = self.plans.setdefault(words, plan)
+            if known == plan:
                 break
             # The words tell two plans apart for people; this keeps them apart for certain.
             words = f"{describe(plan)}; variant {number}"
