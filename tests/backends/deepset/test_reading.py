@@ -282,7 +282,6 @@ def test_files_without_a_session_are_those_of_all_sessions_side_by_side(deepset:
         ("WHERE workspace = 'ws'", 2, 30),
         ("WHERE workspace = 'other'", 2, 0),
         ("WHERE workspace IN ('ws', 'other')", 4, 30),
-        ("LIMIT 3", 1, 3),
         ("LIMIT 0", 0, 0),
         (
             "WHERE session_id IN (SELECT session_id FROM upload_sessions WHERE is_expired = 1)",
@@ -536,3 +535,13 @@ def test_a_service_that_is_down_says_so(deepset: Any) -> None:
 
     with pytest.raises(UnavailableError, match="503 Service Unavailable after 5 attempts"):
         deepset("SELECT status FROM upload_sessions WHERE is_expired = 0")
+
+
+def test_a_fan_out_under_limit_asks_for_few_lists(deepset: Any) -> None:
+    _with_files(deepset, 30, expired=10)
+
+    deepset("SELECT name, file_name FROM upload_session_files LIMIT 3")
+
+    sent = [one["path"].rpartition("/")[2] for one in deepset.sent]
+    # It starts with one list and doubles: how far it got depends on who is first.
+    assert 3 <= sent.count("files") <= 8
