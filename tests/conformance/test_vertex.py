@@ -47,11 +47,7 @@ def suite(emulator: Any, control: Control) -> Iterator[Suite]:
     connection.close()
 
 
-# Where the service takes every filter all are asked, where it takes few every second one.
-_ASKED = [("lenient", shape) for shape in SHAPES] + [("strict", shape) for shape in SHAPES[::2]]
-
-
-@pytest.mark.parametrize(("emulator", "shape"), _ASKED, indirect=["emulator"], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
     suite.check(shape)
 
