@@ -39,8 +39,12 @@ class Recording:
     def __iter__(self) -> Iterator[Rows]:
         """All pages from the first; new ones are asked for when the known ones are used up."""
         place = 0
-        while place < len(self._pages) or self._advance():
-            yield self._load(self._pages[place])
+        while True:
+            fresh = place == len(self._pages)
+            rows = self._advance() if fresh else self._load(self._pages[place])
+            if rows is None:
+                return
+            yield rows
             place += 1
 
     def close(self) -> None:
@@ -51,12 +55,13 @@ class Recording:
         if self._spool is not None:
             self._spool.close()
 
-    def _advance(self) -> bool:
+    def _advance(self) -> Rows | None:
         page = next(self._rest, None)
         if page is None:
-            return False
-        self._pages.append(self._keep(page if isinstance(page, list) else list(page)))
-        return True
+            return None
+        rows = page if isinstance(page, list) else list(page)
+        self._pages.append(self._keep(rows))
+        return rows
 
     def _keep(self, rows: Rows) -> Rows | tuple[int, int]:
         if len(self._pages) < _PAGES_IN_MEMORY:
