@@ -140,8 +140,8 @@ _PAGES: Final = (
                 " service are queued and sent at COMMIT, concurrently, those of one session in"
                 " order; ROLLBACK before that sends nothing, and a statement that fails half-way"
                 " takes its rows with it. Reading a table whose writes are still queued is an"
-                " error. What was sent cannot be rolled back: the table writes has one row for"
-                " each, with its outcome."
+                " error, but UPDATE and DELETE find other rows by their keys. What was sent cannot"
+                " be rolled back: the table writes has one row for each, with its outcome."
             ),
             Code("SELECT key, outcome, error FROM writes WHERE outcome <> 'sent';"),
             Prose(

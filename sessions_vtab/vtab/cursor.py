@@ -76,9 +76,9 @@ class ScanCursor:
 
     def Filter(self, _number: int, words: str, arguments: Sequence[Any]) -> None:
         """Starts a scan with the plan that BestIndex wrote into ``words``."""
-        self._table.require_sent()
         plan = self._table.plans[words]
         scan = bind(plan, arguments)
+        waiting = None if scan is None else self._table.waiting(scan)
         if self._table.explained(scan):
             scan = None
         if plan.told and self._memo is not None:
@@ -94,7 +94,7 @@ class ScanCursor:
         )
         if scan is not None and echoes:
             rows = _echoed(rows, self._table, scan)
-        self._rows = self._table.watched(rows)
+        self._rows = self._table.watched(rows, waiting)
         self.Eof = _MORE
         self.Next()
 

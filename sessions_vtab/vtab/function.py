@@ -29,6 +29,7 @@ from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import failure
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.table import foreign_create
+from sessions_vtab.vtab.waiting import missed
 
 __all__ = ["FUNCTION_MODULE", "FunctionModule"]
 
@@ -116,7 +117,9 @@ class FunctionTable:
             self._host.require_writable(self._source, f"{function.name}()")
             self._refuse_dry_run()
             self._host.logs.require_audit()
-        self._host.unit.require_sent(self._source, None, f"{function.name}()")
+        waiting = self._host.unit.waiting(self._source)
+        if waiting:
+            raise missed(f"{function.name}()", waiting[0])
         context = self._host.context(self._source, function.name)
         with as_sqlite_says():
             rows = self._run(arguments, context)

@@ -32,6 +32,7 @@ from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.unit_of_work import Participant
+from sessions_vtab.vtab.waiting import Identity, Waiting, changed, created, identity_columns, missed
 
 if TYPE_CHECKING:
     from sessions_vtab.spec.capability import Writes
@@ -125,6 +126,8 @@ class SourceTable:
             column.name: (column, f"{self.title}.{column.name}")
             for column in resource.table.columns
         }
+        self._identity = identity_columns(resource.capability, resource.table.key)
+        self._identity_places = tuple(self.positions[name] for name in self._identity)
         self._old: dict[Value, Row] = {}
         self._old_of = 0
 
@@ -221,6 +224,9 @@ class SourceTable:
         """The pages of a scan; whole rows where RETURNING will ask for them."""
         if self._wants_whole_rows():
             scan = replace(scan, columns=frozenset(self._table.names))
+        elif self._participant.store is None and not self._host.statements.current.readonly:
+            # What tells a row from those that wait to be sent.
+            scan = replace(scan, columns=scan.columns.union(self._identity))
         with as_sqlite_says():
             yield from self.resource.scan(scan, self._context())
 
@@ -233,13 +239,31 @@ class SourceTable:
             shown += [(self.title, request) for request in self.resource.preview(scan)]
         return True
 
-    def require_sent(self) -> None:
-        """Raises QueuedWritesError if rows of earlier statements are not sent yet."""
-        if self._participant.store is None:
-            self._host.unit.require_sent(self._source, self._table.name, self.title)
+    def waiting(self, scan: Scan) -> Waiting | None:
+        """Rows of earlier statements that are not sent yet, and that the scan may do without.
 
-    def watched(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """The rows; in a statement that writes, their old values are remembered by key."""
+        Raises:
+            QueuedWritesError: it may not: it would miss them.
+        """
+        if self._participant.store is not None:
+            return None
+        entries = self._host.unit.waiting(self._source, self._table.name)
+        if not entries:
+            return None
+        waiting = Waiting(self._identity, self._identity_places, tuple(entries))
+        if self._host.statements.current.readonly or not waiting.spares(scan):
+            raise missed(self.title, entries[0])
+        return waiting
+
+    def watched(self, rows: Iterator[Row], waiting: Waiting | None = None) -> Iterator[Row]:
+        """The rows; in a statement that writes, their old values are remembered by key.
+
+        Args:
+            rows: as they were read.
+            waiting: rows that must not be among them: QueuedWritesError.
+        """
+        if waiting is not None:
+            rows = self._none_of(rows, waiting)
         statement = self._host.statements.current
         known = self._writes.update or self._wants_whole_rows()
         if statement.readonly or not known:
@@ -280,17 +304,17 @@ class SourceTable:
         if new_key != key:
             self._refuse(self._table.key, "update")
         old = self._old.get(key)
-        changed: dict[str, Value] = {}
+        changes: dict[str, Value] = {}
         for place, (column, value) in enumerate(zip(self._table.columns, fields, strict=True)):
             if value is apsw.no_change or place == self.key:
                 continue
             if value is not None:
                 value = self._accept(column.name, value)  # noqa: PLW2901
             if old is None or old[place] != value:
-                changed[column.name] = value
-        self._check(changed, self._writes.update, "update")
-        if changed:
-            self._write(Action.UPDATE, key, changed)
+                changes[column.name] = value
+        self._check(changes, self._writes.update, "update")
+        if changes:
+            self._write(Action.UPDATE, key, changes)
         else:
             self._host.unit.unchanged(old)
 
@@ -354,6 +378,12 @@ class SourceTable:
             words = f"{describe(plan)}; variant {number}"
         return words
 
+    def _none_of(self, rows: Iterable[Row], waiting: Waiting) -> Iterator[Row]:
+        for row in rows:
+            if waiting.met(row):
+                raise missed(self.title, waiting.rows[0])
+            yield row
+
     def _remembered(self, rows: Iterable[Row]) -> Iterator[Row]:
         key = self.key
         for row in rows:
@@ -410,4 +440,15 @@ class SourceTable:
             values,
             ignore=ignore,
             before=before,
+            identity=self._identity_of(key, values),
         )
+
+    def _identity_of(self, key: Value, values: Mapping[str, Value]) -> Identity:
+        """What tells a row from others while it waits; a store has its rows at once."""
+        if self._participant.store is not None:
+            return None
+        if key is None:
+            return created(self._identity, values)
+        row = self._old.get(key)
+        known = [row[place] if row else None for place in self._identity_places]
+        return changed(self._identity, values, [key, *known[1:]])

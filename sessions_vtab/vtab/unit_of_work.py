@@ -31,7 +31,8 @@ from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
 from sessions_vtab.vtab.statements import Statement
 from sessions_vtab.vtab.stopping import as_sqlite_says
-from sessions_vtab.vtab.write_queue import WriteQueue
+from sessions_vtab.vtab.waiting import Identity
+from sessions_vtab.vtab.write_queue import QueuedWrite, WriteQueue
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource
@@ -179,6 +180,7 @@ class UnitOfWork:
         *,
         ignore: bool = False,
         before: Row | None = None,
+        identity: Identity = None,
     ) -> None:
         """Writes one row: into the store, or into the queue.
 
@@ -190,6 +192,7 @@ class UnitOfWork:
             values: what the statement gives, canonical.
             ignore: skip a row that exists already.
             before: the row as it was, where RETURNING answers with that.
+            identity: what tells the row from others while it waits.
 
         Raises:
             BudgetError: the statement writes more rows than ``max_writes``.
@@ -207,7 +210,7 @@ class UnitOfWork:
         if participant.store is not None:
             self._apply(participant, write)
         else:
-            self._queue.append(write, participant.source.name, id(participant))
+            self._queue.append(write, participant.source.name, id(participant), identity)
         statement.written += 1
         self._host.capture(statement.number, number, before)
 
@@ -254,25 +257,23 @@ class UnitOfWork:
         else:
             self._host.logs.audit(**line)
 
-    def require_sent(self, source: OpenSource, table: str | None, what: str) -> None:
-        """Raises QueuedWritesError if a read would miss rows of earlier statements.
+    def waiting(self, source: OpenSource, table: str | None = None) -> list[QueuedWrite]:
+        """The rows of earlier statements that wait to be sent, and that a read would miss.
 
         Args:
             source: the source that is read.
             table: the table; None for any table of the source.
-            what: the name for the message.
         """
         if not self._queue:
-            return
+            return []
         current = self._host.statements.current.number
-        for entry in self._queue:
-            same = entry.source == source.name and table in {None, entry.table}
-            if same and entry.statement != current:
-                msg = (
-                    f"{what} cannot be used: this transaction has writes to {source.name}"
-                    f".{entry.table} that are not sent yet. COMMIT first, or ask with RETURNING."
-                )
-                raise QueuedWritesError(msg)
+        return [
+            entry
+            for entry in self._queue
+            if entry.source == source.name
+            and table in {None, entry.table}
+            and entry.statement != current
+        ]
 
     def flush(self) -> None:
         """Sends the queue, a source after the other in the order of their first rows.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from sessions_vtab.spec.write import Write
+from sessions_vtab.vtab.waiting import Identity
 
 __all__ = ["QueuedWrite", "WriteQueue"]
 
@@ -26,6 +27,7 @@ class QueuedWrite:
         source: name of the source it is for.
         table: name of its table.
         participant: the virtual table it came through (``id``).
+        identity: what tells its row from others.
         place: the write, or where in the file it is.
     """
 
@@ -34,6 +36,7 @@ class QueuedWrite:
     source: str
     table: str
     participant: int
+    identity: Identity
     place: Write | int
 
 
@@ -57,12 +60,16 @@ class WriteQueue:
     def __iter__(self) -> Iterator[QueuedWrite]:
         return iter(self._entries)
 
-    def append(self, write: Write, source: str, participant: int) -> None:
+    def append(
+        self, write: Write, source: str, participant: int, identity: Identity = None
+    ) -> None:
         """Queues a row."""
         self._room -= sum(len(v) for v in write.values.values() if isinstance(v, str | bytes))
         keep = len(self._entries) < self._rows and self._room > 0
         place = write if keep else self._spill(write)
-        entry = QueuedWrite(write.number, write.statement, source, write.table, participant, place)
+        entry = QueuedWrite(
+            write.number, write.statement, source, write.table, participant, identity, place
+        )
         self._entries.append(entry)
 
     def drop(self, void: Callable[[QueuedWrite], bool]) -> None:

@@ -189,6 +189,22 @@ class TestStatements:
             assert session.get(mapped, name) is None
         registry.dispose()
 
+    def test_a_flush_changes_several_objects(self, engine, sessions) -> None:
+        registry = orm.registry()
+        mapped = registry.map_imperatively(type("Mapped", (), {}), sessions).class_
+        with orm.Session(engine) as session:
+            session.add_all(mapped(session_id=f"s-{number}", user_id="ann") for number in range(4))
+            session.commit()
+            first, second, third, fourth = session.scalars(sa.select(mapped)).all()
+            first.display_name, second.display_name = "one", "two"
+            session.delete(third)
+            session.delete(fourth)
+            session.commit()
+
+            names = session.scalars(sa.select(sessions.c.display_name)).all()
+        registry.dispose()
+        assert sorted(names) == ["one", "two"]
+
     def test_update_and_delete_return_rows(self, engine, sessions) -> None:
         _add(engine, sessions, {"session_id": "abc", "user_id": "ann"})
         with engine.begin() as db:

@@ -77,6 +77,31 @@ class TestWhatIsSentAndWhen:
 
         assert memory.sources["mem"].backend.batches == [3]
 
+    @pytest.mark.parametrize(
+        ("sql", "sets", "sent"),
+        [
+            (
+                "UPDATE sessions SET display_name = ? WHERE name = ?",
+                [("x", "a"), ("y", "c")],
+                [("update", "a"), ("update", "c")],
+            ),
+            (
+                "DELETE FROM sessions WHERE name = ?",
+                [("c",), ("b",), ("nobody",)],
+                [("delete", "c"), ("delete", "b")],
+            ),
+        ],
+    )
+    def test_executemany_changes_rows_by_their_keys_as_one_unit(
+        self, memory: Connection, sql: str, sets: list[Any], sent: list[Any]
+    ) -> None:
+        memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b'), ('c')")
+
+        memory.executemany(sql, sets)
+
+        backend = memory.sources["mem"].backend
+        assert (_sent(memory)[3:], backend.batches) == (sent, [3, 2])
+
     def test_executemany_that_fails_for_one_row_sends_none(self, memory: Connection) -> None:
         with pytest.raises(InvalidValueError, match="labels"):
             memory.executemany(
@@ -254,7 +279,10 @@ class TestSavepoints:
 class TestReadingWhatIsQueued:
     @pytest.fixture(autouse=True)
     def _queued(self, memory: Connection) -> None:
+        memory.execute("INSERT INTO sessions(name) VALUES ('known'), ('changed'), ('gone')")
         memory.execute("BEGIN; INSERT INTO sessions(name) VALUES ('q')")
+        memory.execute("UPDATE sessions SET display_name = 'new' WHERE name = 'changed'")
+        memory.execute("DELETE FROM sessions WHERE name = 'gone'")
 
     @pytest.mark.parametrize(
         "sql",
@@ -262,7 +290,15 @@ class TestReadingWhatIsQueued:
             "SELECT * FROM sessions",
             "SELECT count(*) FROM mem.sessions",
             "UPDATE sessions SET display_name = 'x'",
+            "SELECT * FROM sessions WHERE name = 'known'",
             "DELETE FROM sessions WHERE name = 'q'",
+            "DELETE FROM sessions WHERE name IN ('known', 'q')",
+            "DELETE FROM sessions WHERE name > 'k'",
+            "DELETE FROM sessions WHERE user_id = 'ann'",
+            "UPDATE sessions SET display_name = 'x' WHERE name = 'changed'",
+            "UPDATE sessions SET display_name = 'x' WHERE name = 'changed' AND labels IS NULL",
+            "UPDATE sessions SET display_name = 'x' WHERE name = 'gone'",
+            "DELETE FROM sessions WHERE name = (SELECT max(name) FROM sessions)",
             "SELECT 1 FROM events WHERE session_id IN (SELECT session_id FROM sessions)",
             "INSERT INTO sessions(name) SELECT name FROM sessions",
         ],
@@ -278,15 +314,37 @@ class TestReadingWhatIsQueued:
         memory.execute("COMMIT")
         assert ("insert", "q") in _sent(memory)
 
+    @pytest.mark.parametrize(
+        ("sql", "sent"),
+        [
+            ("UPDATE sessions SET display_name = 'x' WHERE name = 'known'", [("update", "known")]),
+            ("DELETE FROM sessions WHERE name IN ('known', 'no')", [("delete", "known")]),
+            ("DELETE FROM sessions WHERE name = 'known' AND user_id = 'ann'", []),
+            ("UPDATE sessions SET display_name = 'x' WHERE name = 'nobody'", []),
+        ],
+    )
+    def test_is_not_needed_to_change_another_row_by_its_key(
+        self, memory: Connection, sql: str, sent: list[Any]
+    ) -> None:
+        memory.execute(sql)
+        memory.execute("COMMIT")
+
+        assert _sent(memory)[3:] == [
+            ("insert", "q"),
+            ("update", "changed"),
+            ("delete", "gone"),
+            *sent,
+        ]
+
     def test_of_another_table_or_source_is_not(self, memory: Connection) -> None:
         assert memory.execute("SELECT count(*) FROM events").get == 0
-        assert memory.execute("SELECT count(*) FROM writes").get == 0
+        assert memory.execute("SELECT count(*) FROM writes").get == 3
 
     def test_is_possible_again_after_rollback_to_before_it(self, memory: Connection) -> None:
         memory.execute("ROLLBACK; BEGIN; SAVEPOINT a; INSERT INTO sessions(name) VALUES ('r')")
         memory.execute("ROLLBACK TO a")
 
-        assert _names(memory) == []
+        assert _names(memory) == ["changed", "gone", "known"]
 
 
 def test_a_transactional_source_shows_its_own_writes_before_commit(local: Connection) -> None:

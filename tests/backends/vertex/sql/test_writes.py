@@ -110,6 +110,41 @@ class TestATransaction:
         assert (db.total, len(db.stored())) == (20, 20)
         assert db.in_flight > 4
 
+    def test_of_executemany_changes_one_session_after_another(self, db):
+        db.fill(3)
+        db.control.reset_log()
+
+        db.connection.executemany(
+            "UPDATE sessions SET display_name = ? WHERE session_id = ?",
+            [("first", "ann-0"), ("second", "ann-1")],
+        )
+
+        assert sorted(db.calls()) == ["GET ann-0", "GET ann-1", "PATCH ann-0", "PATCH ann-1"]
+        assert db.ask("SELECT session_id, display_name FROM sessions ORDER BY 1") == [
+            ("ann-0", "first"),
+            ("ann-1", "second"),
+            ("ann-2", "n2"),
+        ]
+
+    @pytest.mark.parametrize(
+        "again",
+        [
+            "session_id = 'ann-0'",
+            "name = 'projects/demo/locations/us-central1/reasoningEngines/42/sessions/ann-0'",
+            "name = 'projects/496268734596/locations/us-central1/reasoningEngines/42/sessions/ann-0'",
+            "session_id IN ('ann-1', 'ann-0')",
+            "session_id LIKE 'ann-1'",
+        ],
+    )
+    def test_refuses_to_change_a_row_twice_however_it_is_named(self, db, again):
+        db.fill(2)
+        db.ask("BEGIN")
+        db.ask("UPDATE sessions SET display_name = 'x' WHERE session_id = 'ann-0'")
+
+        with pytest.raises(QueuedWritesError, match=r"prod\.sessions .*COMMIT first"):
+            db.ask(f"DELETE FROM sessions WHERE {again}")
+        db.ask("ROLLBACK")
+
 
 class TestReturning:
     @pytest.fixture(params=[False, True], ids=["autocommit", "transaction"])
