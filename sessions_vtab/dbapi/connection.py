@@ -207,6 +207,7 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
     config: str | os.PathLike[str] | None = None,
     read_only: bool = False,
     dry_run: bool = False,
+    audit: str | os.PathLike[str] | None = None,
     autocommit: bool = False,
     guarded: bool = False,
     timeout: float | None = None,
@@ -221,6 +222,7 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
         config: the configuration file.
         read_only: refuse every write and every function with an effect.
         dry_run: writes answer with the requests they would make, and make none.
+        audit: a file that every write is noted in; otherwise the configuration file's ``audit``.
         autocommit: every statement is a transaction of its own.
         guarded: refuse ATTACH, DETACH, virtual tables, extensions, and pragmas that change
             something.
@@ -241,6 +243,7 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
             config=config,
             read_only=read_only,
             dry_run=dry_run,
+            audit=audit,
         )
     return Connection(
         driver,

@@ -17,7 +17,7 @@ from sessions_vtab.errors import (
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
-from sessions_vtab.schema.declare import declare_table
+from sessions_vtab.schema.declare import declare_table, quoted
 from sessions_vtab.schema.model import Table
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.predicate import Value
@@ -281,6 +281,14 @@ class SourceTable:
         if self._host.unit.queued(self._participant):
             msg = f"{self.title} has writes that are not sent yet: COMMIT or ROLLBACK before DROP."
             raise QueuedWritesError(msg)
+
+    def Rename(self, name: str) -> None:
+        """ALTER TABLE .. RENAME TO; refused: other sources, views and the log know the old name."""
+        msg = (
+            f"{self.title} keeps its name. For another one:"
+            f" CREATE TEMP VIEW {quoted(name)} AS SELECT * FROM {self.title}."
+        )
+        raise UnsupportedError(msg)
 
     # Writing.
 

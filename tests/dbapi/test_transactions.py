@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,12 @@ def test_after_a_rollback_names_mean_what_they_meant_before(db) -> None:
     db.rollback()
 
     assert db.execute("SELECT * FROM mine").fetchall() == [("ann",)]
+
+
+def test_writes_are_noted_in_an_audit_file(tmp_path: Path) -> None:
+    with dbapi.connect("local://:memory:", audit=tmp_path / "audit.jsonl") as db:
+        db.execute(INSERT, ["a", "ann"])
+        db.commit()
+
+    (line,) = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line)["action"] == "insert"

@@ -480,6 +480,13 @@ class TestSchemaChanges:
 
         assert _sent(memory) == [("insert", "a")]
 
+    @pytest.mark.parametrize("table", ["sessions", "mem.sessions"])
+    def test_a_table_keeps_its_name(self, memory: Connection, table: str) -> None:
+        with pytest.raises(UnsupportedError, match='CREATE TEMP VIEW "mine" AS SELECT'):
+            memory.execute(f"ALTER TABLE {table} RENAME TO mine")
+
+        assert memory.execute(f"SELECT count(*) FROM {table}").get == 0
+
     def test_detach_of_a_source_with_queued_rows_is_refused(self, memory: Connection) -> None:
         memory.execute("BEGIN; INSERT INTO mem.sessions(name) VALUES ('a')")
 
