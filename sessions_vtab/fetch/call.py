@@ -178,7 +178,7 @@ class Reply:
         missing: it is one of the call's ``missing`` answers.
         already: it is one of the call's ``done`` answers, after a repetition.
         elapsed_ms: milliseconds of the last attempt.
-        source: name of the source that was asked, for errors.
+        where: source and table that asked, for errors: ``prod.sessions``.
     """
 
     call: Call
@@ -189,7 +189,7 @@ class Reply:
     missing: bool = False
     already: bool = False
     elapsed_ms: float = 0.0
-    source: str = ""
+    where: str = ""
 
     @property
     def is_json(self) -> bool:
@@ -222,9 +222,9 @@ class Reply:
 
     @property
     def what(self) -> str:
-        """The answer's place, for errors: ``prod: The answer of GET https://.. (200)``."""
-        source = f"{self.source}: " if self.source else ""
-        return f"{source}The answer of {self.call.method} {self.url} ({self.status})"
+        """The answer's place, for errors: ``prod.events: The answer of GET https://.. (200)``."""
+        where = f"{self.where}: " if self.where else ""
+        return f"{where}The answer of {self.call.method} {self.url} ({self.status})"
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object, ``{}`` if it is empty or missing; else ProtocolError."""

@@ -170,11 +170,15 @@ class Line:
 
     Attributes:
         sent: attempts that reached, or may have reached, the service.
+        where: source and table it sends for, in errors: ``prod.sessions``.
     """
 
-    def __init__(self, client: Client, context: Context, stop: threading.Event) -> None:
+    def __init__(
+        self, client: Client, context: Context, stop: threading.Event, table: str = ""
+    ) -> None:
         self.client = client
         self.sent = 0
+        self.where = f"{client.site.source}.{table or context.table}"
         self._context = context
         self._stop = stop
 
@@ -361,7 +365,7 @@ class _Exchange:
             {name.lower(): value for name, value in response.headers.items()},
             response.content,
             elapsed_ms=elapsed,
-            source=self._client.site.source,
+            where=self._line.where,
         )
         if reply.status in _SUCCESS:
             return reply
@@ -387,14 +391,14 @@ class _Exchange:
         raise self._error(outcome, attempt)
 
     def _error(self, outcome: Reply | _Lost, attempt: int) -> SessionsError:
-        site = self._client.site
+        site, where = self._client.site, self._line.where
         if isinstance(outcome, Reply):
             if outcome.status in _MAY_HAVE_ACTED and not self._call.may_repeat:
                 reason = f"it was answered with {outcome.status}"
-                return no_answer(self._call, self._shown, reason, site, may_have_acted=True)
+                return no_answer(self._call, self._shown, reason, where, may_have_acted=True)
             return refusal(outcome, site, self._auth, attempt)
         acted = outcome.failure is Failure.LOST
-        return no_answer(self._call, self._shown, outcome.reason, site, may_have_acted=acted)
+        return no_answer(self._call, self._shown, outcome.reason, where, may_have_acted=acted)
 
     def _log(
         self, attempt: int, elapsed: float, reply: Reply | None = None, error: str = ""

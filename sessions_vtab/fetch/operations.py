@@ -66,7 +66,7 @@ def finish_operation(
 def _unknown(line: Line, operation: dict[str, Any], what: str) -> UnknownOutcomeError:
     name = plain(str(operation.get("name", "without a name")), 300)
     return UnknownOutcomeError(
-        f"{line.client.site.source}: the operation {name} {what}; the service may still finish it."
+        f"{line.where}: the operation {name} {what}; the service may still finish it."
     )
 
 
@@ -77,6 +77,6 @@ def _failure(line: Line, started: Reply, operation: dict[str, Any]) -> SessionsE
     )
     kind = _CODES.get(code, RefusedError)
     return kind(
-        f"{line.client.site.source}: {started.call.method} {started.url} was accepted, but its"
+        f"{line.where}: {started.call.method} {started.url} was accepted, but its"
         f" operation ended in an error (code {plain(str(code), 20)}): {plain(str(said))}"
     )

@@ -58,7 +58,7 @@ def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsErro
     said = _said(reply, secrets)
     tries = f" after {attempts} attempts" if attempts > 1 else ""
     head = (
-        f"{site.source}: {reply.call.method} {reply.url} was answered with"
+        f"{reply.where}: {reply.call.method} {reply.url} was answered with"
         f" {_status_text(reply.status)}{tries}"
     )
     text = f"{head}{': ' + said if said else ''}.{_remedy(reply, site, auth)}"
@@ -70,7 +70,7 @@ def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsErro
 
 
 def no_answer(
-    call: Call, url: str, reason: str, site: Site, *, may_have_acted: bool
+    call: Call, url: str, reason: str, where: str, *, may_have_acted: bool
 ) -> SessionsError:
     """The error for a call that got no complete answer.
 
@@ -78,16 +78,16 @@ def no_answer(
         call: what was sent.
         url: where, redacted.
         reason: what went wrong, in words.
-        site: whose source is named.
+        where: source and table that asked.
         may_have_acted: the request reached the service, and is no read.
     """
-    where = f"{site.source}: {call.method} {url}"
+    what = f"{where}: {call.method} {url}"
     if may_have_acted and not call.may_repeat:
         return UnknownOutcomeError(
-            f"{where}: {reason}. The service may or may not have acted, so it was not sent again:"
+            f"{what}: {reason}. The service may or may not have acted, so it was not sent again:"
             " look before you repeat it."
         )
-    return UnavailableError(f"{where}: {reason}. Is the service up, and base_url right?")
+    return UnavailableError(f"{what}: {reason}. Is the service up, and base_url right?")
 
 
 def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:

@@ -85,7 +85,7 @@ class Chain(Iterator[Reply]):
             self._reader.release(flight)
             shown = self._reader.client.shown(url, call)
             raise ProtocolError(
-                f"{self._reader.client.site.source}: the pages of GET {shown} lead in a circle;"
+                f"{self._reader.where}: the pages of GET {shown} lead in a circle;"
                 " what was read is discarded."
             )
         self._seen.add(url)
@@ -105,6 +105,11 @@ class Reader:
         self.client = client
         self._context = context
         self._scope = scope_of(client, context)
+
+    @property
+    def where(self) -> str:
+        """Source and table that ask, for errors: ``prod.sessions``."""
+        return f"{self.client.site.source}.{self._context.table}"
 
     def get(self, call: Call) -> Reply:
         """One answer; waits for it.

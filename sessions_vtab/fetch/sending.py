@@ -65,7 +65,7 @@ def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
         if until is not None and time.monotonic() > until:
             future.cancel()
             raise UnknownOutcomeError(
-                f"{client.site.source}: interrupted while a request was under way; the service may"
+                f"{line.where}: interrupted while a request was under way; the service may"
                 " or may not have acted."
             )
 
@@ -177,7 +177,7 @@ class _Delivery:
 
     def _one(self, write: Write) -> Outcome:
         """One write in a pool thread; every error is its outcome."""
-        line = Line(self._client, self._context, self._stop)
+        line = Line(self._client, self._context, self._stop, write.table)
         started = time.perf_counter()
         try:
             outcome = self._perform(write, line)

@@ -37,6 +37,10 @@ class Context(Protocol):
         """Number of the statement within its connection, from 1."""
 
     @property
+    def table(self) -> str:
+        """The table or function that asks, for errors and logs."""
+
+    @property
     def memory(self) -> MutableMapping[object, object]:
         """What backends keep for the rest of the statement, the same for all of its scans.
 

@@ -16,6 +16,7 @@ class FakeContext:
 
     def __init__(self, budget: int = 1_000_000) -> None:
         self.statement = 1
+        self.table = "sessions"
         self.memory: dict[object, object] = {}
         self.requests: list[dict[str, Any]] = []
         self.left = budget

@@ -43,7 +43,7 @@ def test_a_status_has_its_error(line_for, status, kind):
         line_for(lambda _: httpx.Response(status, json=SAID)).send(Call("GET", "/a"))
     assert type(caught.value) is kind
     assert str(caught.value).startswith(
-        f"prod: GET http://127.0.0.1:9/a was answered with {status}"
+        f"prod.sessions: GET http://127.0.0.1:9/a was answered with {status}"
     )
     assert "Because so" in str(caught.value)
     if kind is not CredentialError:
@@ -117,7 +117,7 @@ def test_an_html_404_says_that_the_address_is_wrong(line_for):
 def test_a_success_that_is_no_json_is_an_error_and_for_a_write_an_unknown_outcome(
     line_for, response
 ):
-    with pytest.raises(ProtocolError, match=r"prod: .*GET .*nothing of it was used"):
+    with pytest.raises(ProtocolError, match=r"^prod[.]sessions: .*GET .*nothing of it was used"):
         line_for(lambda _: response).send(Call("GET"))
     with pytest.raises(UnknownOutcomeError, match="accepted the request"):
         line_for(lambda _: response).send(Call("POST", json={}))

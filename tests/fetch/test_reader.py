@@ -180,7 +180,7 @@ def test_a_page_token_that_leads_back_is_a_loop(client_for, context):
         token = request.url.params.get("pageToken", "")
         return httpx.Response(200, json={"rows": [{"n": 1}], "nextPageToken": pages[token]})
 
-    with pytest.raises(ProtocolError, match=r"prod: the pages of GET .* circle"):
+    with pytest.raises(ProtocolError, match=r"^prod[.]sessions: the pages of GET .* circle"):
         numbers(Reader(client_for(handle), context).pages(LIST, TokenPages()))
 
 

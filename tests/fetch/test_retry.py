@@ -123,7 +123,9 @@ def test_no_attempt_begins_after_sixty_seconds(line_for, clock):
 @pytest.mark.parametrize("trouble", [0, 408, 500, 503])
 def test_a_post_that_may_have_acted_is_sent_once_and_says_so(line_for, trouble):
     handle, got = answers(trouble, 200)
-    with pytest.raises(UnknownOutcomeError, match=r"prod: POST http.*may or may not have acted"):
+    with pytest.raises(
+        UnknownOutcomeError, match=r"^prod[.]sessions: POST http.*may or may not have acted"
+    ):
         line_for(handle).send(Call("POST", json={}))
     assert len(got) == 1
 

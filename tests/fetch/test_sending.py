@@ -178,7 +178,7 @@ def test_an_operation_is_asked_about_ever_more_seldom(line_for, clock):
 
 def test_an_operation_that_never_ends_has_an_unknown_outcome(line_for, clock):
     with pytest.raises(
-        UnknownOutcomeError, match=r"prod: the operation operations/1 has not ended"
+        UnknownOutcomeError, match=r"^prod[.]sessions: the operation operations/1 has not ended"
     ):
         operation(line_for, {"name": "operations/1"})
     assert 120 <= sum(clock.waits) < 130

@@ -155,7 +155,7 @@ class Writer:
         found = found or self.look(ref, line)
         if found is None:
             raise UnknownOutcomeError(
-                f"{self._source}: {reply.call.method} {reply.url} was accepted, and {ref.name}"
+                f"{line.where}: {reply.call.method} {reply.url} was accepted, and {ref.name}"
                 " cannot be read afterwards; look again later."
             )
         return found

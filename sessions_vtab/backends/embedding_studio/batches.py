@@ -118,7 +118,7 @@ class Batches:
             if item["session_id"] == session_id:
                 return events_in(item, whole)
         raise ProtocolError(
-            f"{self.source}: session {session_id!r:.80} is not under its number"
+            f"{self.source}.events: session {session_id!r:.80} is not under its number"
             f" {place.number} of batch {place.batch_id} any more."
         )
 
@@ -130,13 +130,14 @@ class Batches:
             return known
         if batch_id is not None:
             raise NotFoundError(
-                f"{self.source}: session {session_id!r:.80} is not in batch {batch_id!r:.80}."
+                f"{self.source}.events: session {session_id!r:.80} is not in batch"
+                f" {batch_id!r:.80}."
             )
         raise MissingParameterError(
-            f"{self.source}: session {session_id!r:.80} has {SHOWN} events or more, and the service"
-            f" shows no more than {SHOWN} of them unless its batch is named: add batch_id = '..'."
-            " A batch's id is the answer of release_batch(); those this connection has seen do not"
-            " have the session."
+            f"{self.source}.events: session {session_id!r:.80} has {SHOWN} events or more, and the"
+            f" service shows no more than {SHOWN} of them unless its batch is named: add batch_id ="
+            " '..'. A batch's id is the answer of release_batch(); those this connection has seen"
+            " do not have the session."
         )
 
     def _search(self, batch_id: str, session_id: str, fetch: Fetch) -> None:

@@ -51,7 +51,7 @@ def test_each_status_is_an_error_with_its_message_and_what_to_do(sql, status, bo
         sql("SELECT * FROM truncate_session('s')")
     text = str(caught.value)
     assert words in text
-    assert text.startswith("eleanor: POST http://127.0.0.1:")
+    assert text.startswith("eleanor.truncate_session: POST http://127.0.0.1:")
     assert "/demo/s/truncate" in text
 
 

@@ -98,7 +98,7 @@ def test_each_status_is_an_error_with_its_message_and_what_to_do(sql, status, bo
     with pytest.raises(error) as caught:
         sql(BY_ID)
     assert words in str(caught.value)
-    assert str(caught.value).startswith("embedding_studio: GET http://127.0.0.1:")
+    assert str(caught.value).startswith("embedding_studio.sessions: GET http://127.0.0.1:")
 
 
 def test_a_missing_route_is_no_missing_session(sql):

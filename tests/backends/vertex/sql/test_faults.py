@@ -113,12 +113,14 @@ def test_a_trouble_that_stays_is_an_error_with_source_call_and_remedy(db, fault,
     skip = max(skip, 1) if fault["kind"] == "repeat_token" else skip
     db.control.fault(**PAGE, **fault, count=None, skip=skip)
 
-    with pytest.raises(error, match=f"(?s)^prod: .*GET http://127.*sessions.*{says}"):
+    with pytest.raises(error, match=f"(?s)^prod[.]sessions: .*GET http://127.*sessions.*{says}"):
         db.ask(SCAN)
 
 
 def test_a_missing_engine_is_an_error_and_no_empty_table(db):
-    with pytest.raises(NotFoundError, match=r"^prod: GET .*/reasoningEngines/4041/sessions"):
+    with pytest.raises(
+        NotFoundError, match=r"^prod[.]sessions: GET .*/reasoningEngines/4041/sessions"
+    ):
         db.ask("SELECT * FROM sessions WHERE reasoning_engine = '4041'")
 
 
@@ -137,7 +139,7 @@ def test_one_list_of_a_fan_out_that_stays_broken_is_an_error(db):
     db.fill(20, 3)
     db.control.fault("truncate", path="ann-7/events", count=None)
 
-    with pytest.raises(ProtocolError, match=r"^prod: .*ann-7/events"):
+    with pytest.raises(ProtocolError, match=r"^prod[.]events: .*ann-7/events"):
         db.ask("SELECT session_id, text FROM events")
 
 
@@ -187,7 +189,8 @@ class TestALostAnswerIsResolvedByReadingBack:
 
     def test_of_a_create_without_an_id_is_told_as_unknown(self, db):
         with pytest.raises(
-            UnknownOutcomeError, match=r"(?s)^prod: .*POST .*session_id can be sent again"
+            UnknownOutcomeError,
+            match=r"(?s)^prod[.]sessions: .*POST .*session_id can be sent again",
         ):
             db.ask("INSERT INTO sessions(user_id) VALUES ('bob')")
 
@@ -203,7 +206,7 @@ class TestAnAppendThatWasNotDone:
 
         with pytest.raises(
             UnknownOutcomeError,
-            match=r"(?s)^prod: POST .*may or may not have acted, so it was not sent again",
+            match=r"(?s)^prod[.]events: POST .*may or may not have acted, so it was not sent again",
         ):
             db.ask(APPEND)
 
@@ -237,7 +240,8 @@ def test_an_update_or_delete_is_repeated_or_told_as_unknown(open_, fault, sql, m
 
     if fault["kind"] == "truncate":
         with pytest.raises(
-            UnknownOutcomeError, match=f"(?s)^prod: .*{method} .*The service accepted the request"
+            UnknownOutcomeError,
+            match=f"(?s)^prod[.]sessions: .*{method} .*The service accepted the request",
         ):
             db.ask(sql)
     else:
@@ -276,7 +280,9 @@ class TestAnOperation:
             "operation", plan={"error": {"code": 13, "message": "boom"}}, method=method
         )
 
-        with pytest.raises(RefusedError, match=f"^prod: {method} .* ended in an error .*: boom"):
+        with pytest.raises(
+            RefusedError, match=f"^prod[.]sessions: {method} .* ended in an error .*: boom"
+        ):
             db.ask(sql)
         assert [outcome for _, outcome in db.writes()] == ["failed"]
 
@@ -286,7 +292,7 @@ class TestAnOperation:
 
         with pytest.raises(
             UnknownOutcomeError,
-            match=r"^prod: the operation projects/\S+/operations/\d+ has not ended after 120 s",
+            match=r"^prod[.]sessions: the operation projects/\S+/operations/\d+ has not ended after 120 s",
         ):
             db.ask("DELETE FROM sessions WHERE session_id = 'ann-0'")
         assert db.writes() == [("ann-0", "unknown")]
@@ -306,7 +312,7 @@ class TestAPartialFailure:
 
         with pytest.raises(
             WriteError,
-            match=r"^1 of 3 writes did not succeed \(2 were sent\).*prod: POST .*sessionId=b",
+            match=r"^1 of 3 writes did not succeed \(2 were sent\).*prod[.]sessions: POST .*sessionId=b",
         ):
             db.ask(
                 "INSERT INTO sessions(session_id, user_id) VALUES ('a', 'x'), ('b', 'x'), ('c', 'x')"
