@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sessions_vtab.backends.deepset.uploads import stored_name
+from sessions_vtab.backends.deepset.uploads import stored_name, upload_calls
+from sessions_vtab.backends.deepset.wire import Target
 from sessions_vtab.errors import (
     ConfigurationError,
     ForbiddenError,
@@ -34,12 +35,71 @@ def _file(body: str) -> tuple[str, str]:
 # Names and contents
 
 
+# What deepset-cloud-sdk 1.7.8.post0 (aiohttp 3.14.5) put into the form's file part for each name,
+# read from the bodies that its ``S3.upload_from_memory`` sent to a local server.
+SDK_NAMES = {
+    "plain.txt": "plain.txt",
+    "two words.txt": "two%20words.txt",
+    "trailing. ": "trailing.%20",
+    " ": "%20",
+    "a+b&c=d.txt": "a%2Bb%26c%3Dd.txt",
+    "a$b!c*(d).txt": "a%24b%21c%2A%28d%29.txt",
+    "50%.txt": "50_.txt",
+    "%41.txt": "_41.txt",
+    "back\\slash.txt": "back_slash.txt",
+    'say "hi".txt': "say%20_hi_.txt",
+    "O'Brien.txt": "O_Brien.txt",
+    "a/b/c.txt": "a%2Fb%2Fc.txt",
+    "../up.txt": "..%2Fup.txt",
+    "#1.txt": "_1.txt",
+    "q?.txt": "q%3F.txt",
+    "semi;colon.txt": "semi%3Bcolon.txt",
+    "comma,colon:at@.txt": "comma%2Ccolon%3Aat%40.txt",
+    "<tag>.txt": "_tag_.txt",
+    "{b}[c].txt": "_b__c_.txt",
+    "pipe|caret^tick`tilde~.txt": "pipe_caret_tick_tilde_.txt",
+    "tab\there.txt": "tab_here.txt",
+    "line\nbreak.txt": "line_break.txt",
+    "cr\rlf\n.txt": "cr_lf_.txt",
+    "nul\x00.txt": "nul_.txt",
+    "\x1f.txt": "_.txt",
+    "\x80.txt": "%C2%80.txt",
+    "caf\u00e9.txt": "caf%C3%A9.txt",
+    "cafe\u0301.txt": "cafe%CC%81.txt",
+    "\u05e9\u05dc\u05d5\u05dd.txt": "%D7%A9%D7%9C%D7%95%D7%9D.txt",
+    "\u202eabc.txt": "%E2%80%AEabc.txt",
+    "\U0001f600.txt": "%F0%9F%98%80.txt",
+    "\u2028.txt": "%E2%80%A8.txt",
+    "\xa0.txt": "%C2%A0.txt",
+    "\ufeff.txt": "%EF%BB%BF.txt",
+    ".hidden": ".hidden",
+    "~": "_",
+    "x.meta.json": "x.meta.json",
+    "under_score-dash.txt": "under_score-dash.txt",
+}
+SDK_CANNOT_SEND = "del\x7f.txt"
+"""It raises ValueError: "Forbidden control character detected in headers"."""
+
+
+@pytest.mark.parametrize("name", SDK_NAMES)
+def test_a_name_and_that_of_its_metadata_go_out_as_from_the_sdk(name: str) -> None:
+    arguments = {"file_name": name, "content": "x", "meta": "{}"}
+
+    posts = upload_calls(Target("https://bucket", {"key": "${filename}"}), arguments, "docs")
+
+    wire = [post.form.file_name for post in posts if post.form is not None]
+    assert wire == [SDK_NAMES[name] + ".meta.json", SDK_NAMES[name]]
+
+
+def test_a_name_that_the_sdk_cannot_send_gets_an_underscore() -> None:
+    assert stored_name(SDK_CANNOT_SEND) == "del_.txt"
+
+
 @pytest.mark.parametrize(
     ("name", "stored"),
     [
         ("a b+ü.txt", "a b+ü.txt"),
         ("a\\b#c%d\"e'f|g<h>i.txt", "a_b_c_d_e_f_g_h_i.txt"),
-        ("{a}[b]`c^d~e", "_a__b__c_d_e"),
         ("line\nbreak\r\ttab\x7f", "line_break__tab_"),
         ("dir/file:name;x.txt", "dir/file:name;x.txt"),
         ("☃.md", "☃.md"),
