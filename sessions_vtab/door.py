@@ -23,11 +23,18 @@ from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql,
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.definitions import require_definable
 from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.refusals import refusal
 from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
 
 __all__ = ["Door", "Script", "Step"]
 
 _RENAMES: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "ROLLBACK"))
+_ACTIONS: Final = {
+    "INSERT": "insert",
+    "REPLACE": "insert",
+    "UPDATE": "update",
+    "DELETE": "delete",
+}
 _TEXTS: Final = 512
 _ENGINE: Final = frozenset(("project", "location", "reasoning_engine"))
 _DESPATCHED: Final = "SELECT 'The operation was despatched successfully' AS message"
@@ -117,8 +124,7 @@ class Door:
         one = statements[0] if len(statements) == 1 else None
         if one is None or one.table is None or not one.heading.changes or one.heading.explain:
             return None
-        verb = one.heading.verb.lower()
-        return one.table, "insert" if verb == "replace" else verb
+        return one.table, _ACTIONS[one.heading.verb]
 
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""
@@ -170,6 +176,7 @@ class Door:
         steps = tuple(map(self.step, [text] if len(parts) == 1 else parts))
         for step in steps:
             self._check_home(step.statement)
+            _require_writable(step.statement)
         plain = not any(map(self._concerns, steps))
         renames = any(step.statement.heading.verb in _RENAMES for step in steps)
         acts = any(map(_runs_to_its_end, steps))
@@ -214,6 +221,19 @@ class Door:
         more = one.times or one.effect or one.returning or one.heading.explain
         translated = step.text is not one.original
         return bool(one.touched or more or shown or translated)
+
+
+def _require_writable(one: Rewritten) -> None:
+    """Refuses a change that the table never takes before its rows are read for it."""
+    if one.table is None or one.heading.explain or not one.heading.changes:
+        return
+    refused = refusal(
+        f"{one.table.source}.{one.table.table.name}",
+        one.table.capability.writes,
+        _ACTIONS[one.heading.verb],
+    )
+    if refused is not None:
+        raise refused
 
 
 def _runs_to_its_end(step: Step) -> bool:

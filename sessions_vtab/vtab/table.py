@@ -29,6 +29,7 @@ from sessions_vtab.vtab.best_index import give_answer, read_offer
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
+from sessions_vtab.vtab.refusals import refusal
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.unit_of_work import Participant
@@ -328,9 +329,7 @@ class SourceTable:
 
     def UpdateDeleteRow(self, key: Any) -> None:
         """DELETE of one row."""
-        if not self._writes.delete:
-            msg = f"Rows of {self.title} cannot be deleted. {self._remedy('delete')}"
-            raise UnsupportedError(msg.rstrip())
+        self._require("delete")
         self._write(Action.DELETE, key, {}, before=self._old.get(key))
 
     # Transactions: see unit_of_work.
@@ -417,19 +416,21 @@ class SourceTable:
             if name not in allowed:
                 self._refuse(name, action)
 
+    def _require(self, action: str) -> None:
+        refused = refusal(self.title, self._writes, action)
+        if refused is not None:
+            raise refused
+
     def _refuse(self, column: str, action: str) -> None:
-        if not (self._writes.update if action == "update" else self._writes.insert):
-            what = f"{self.title} takes no {action.upper()}"
-        elif action == "update":
+        self._require(action)
+        if action == "update":
             what = f"{self.title}.{column} cannot change after creation"
         else:
             what = f"{self.title}.{column} cannot be given on INSERT: the source sets it"
-        remedy = self._remedy(column) or self._remedy(action)
+        remedies = self._writes.remedies
+        remedy = remedies.get(column) or remedies.get(action, "")
         msg = f"{what}. {remedy}".rstrip() + " Nothing was written."
         raise UnsupportedError(msg)
-
-    def _remedy(self, about: str) -> str:
-        return self._writes.remedies.get(about, "")
 
     def _write(
         self,

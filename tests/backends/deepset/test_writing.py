@@ -293,6 +293,38 @@ def test_what_the_service_makes_cannot_be_written(deepset: Any, sql: str) -> Non
     assert deepset.sent == []
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM upload_sessions",
+        "DELETE FROM upload_sessions WHERE session_id = '00000000-0000-4000-8000-000000000001'",
+        "DELETE FROM docs.upload_sessions WHERE is_expired = 0 AND finished_files > 0",
+        "DELETE FROM upload_sessions WHERE session_id IN (SELECT session_id FROM upload_sessions)",
+        "WITH x(id) AS (SELECT 'a') DELETE FROM upload_sessions WHERE session_id IN x",
+        "DELETE FROM upload_sessions RETURNING *",
+        "SELECT 1; DELETE FROM upload_sessions WHERE 0",
+        "DELETE FROM upload_session_files WHERE ingestion_status = 'FAILED'",
+        "UPDATE files SET file_name = 'x'",
+        "INSERT INTO files(file_name) SELECT file_name FROM upload_session_files",
+    ],
+)
+@pytest.mark.parametrize("begin", [False, True])
+def test_a_change_that_the_api_has_no_call_for_sends_nothing_not_even_to_find_the_rows(
+    deepset: Any, sql: str, begin: bool
+) -> None:
+    deepset.fill(active=2)
+    if begin:
+        deepset("BEGIN")
+
+    with pytest.raises(UnsupportedError, match="Nothing was written"):
+        deepset(sql)
+
+    assert deepset.sent == []
+    if begin:
+        deepset("COMMIT")
+        assert deepset.sent == []
+
+
 @pytest.mark.parametrize("session", ["", "x", "workspaces/ws", "workspaces/ws/upload_sessions/x"])
 @pytest.mark.parametrize(
     "call", ["close_upload_session(?)", "upload_file(?, 'a', 'x', NULL, 'https://a', '{}')"]

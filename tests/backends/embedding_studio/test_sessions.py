@@ -61,7 +61,7 @@ def test_a_missing_session_is_no_row(sql):
     [
         "SELECT * FROM sessions",
         "SELECT * FROM sessions WHERE user_id = 'ann'",
-        "DELETE FROM sessions",
+        "UPDATE sessions SET is_irrelevant = 1",
     ],
 )
 def test_without_a_key_the_error_names_the_keys_and_where_a_batch_is_from(sql, statement):
