@@ -23,6 +23,7 @@ from sessions_vtab.spec.predicate import (
     Predicate,
     Value,
 )
+from sessions_vtab.spec.values import dump_json
 
 __all__ = ["evaluate"]
 
@@ -70,7 +71,9 @@ def _value(field: Field, row: Mapping[str, Value]) -> Any:
     if field.key is None or value is None:
         return value
     loaded = json.loads(str(value))
-    return loaded.get(field.key) if isinstance(loaded, dict) else None
+    member = loaded.get(field.key) if isinstance(loaded, dict) else None
+    # ->> answers with an array or object as JSON text.
+    return dump_json(member) if isinstance(member, list | dict) else member
 
 
 def _compare(value: Any, op: Op, operand: Any, collation: str) -> bool | None:
