@@ -121,8 +121,14 @@ def test_other_connections_do_not_know(sql, source):
         source()(COUNT)
 
 
-def test_a_batch_without_the_session_is_an_error(sql):
-    sql.add("s", events=130)
+@pytest.mark.parametrize("events", [2, 130])
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_batch_without_the_session_is_an_error(sql, events, seen):
+    sql.add("s", events=events)
+    batch = sql.release()
+    if seen:
+        sql("SELECT session_id FROM sessions WHERE batch_id = ?", batch)
+
     with pytest.raises(NotFoundError, match="session 's' is not in batch 'none'"):
         sql(f"{COUNT} AND batch_id = 'none'")
 
