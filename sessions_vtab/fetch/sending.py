@@ -147,12 +147,13 @@ class _Delivery:
     def _next(self) -> tuple[deque[Write], Future[Outcome]] | None:
         """A write that has ended; None when the user stopped and what flew had its time."""
         while True:
+            # Also where answers come so fast that there is nothing to wait for.
+            if not self._stop.is_set() and self._context.interrupted():
+                self._stop.set()
+                self._until = time.monotonic() + _GRACE
             try:
                 return self._done.get(timeout=SLICE)
             except Empty:
-                if not self._stop.is_set() and self._context.interrupted():
-                    self._stop.set()
-                    self._until = time.monotonic() + _GRACE
                 if self._stop.is_set() and time.monotonic() > self._until:
                     return None
 

@@ -132,6 +132,15 @@ def test_an_interrupt_leaves_what_is_not_sent_unsent_and_says_so(client_for, con
     assert set(states(outcomes).values()) == {"sent", "not sent"}
 
 
+def test_an_interrupt_is_seen_while_answers_come_one_upon_the_other(client_for, context):
+    def stopped_by_the_tenth(number):
+        context.stop = context.stop or number == 10
+        return httpx.Response(200, json={})
+
+    outcomes = send(client_for(Sink(stopped_by_the_tenth)), context, [row(n) for n in range(400)])
+    assert set(states(outcomes).values()) == {"sent", "not sent"}
+
+
 def test_a_job_runs_in_the_pool_and_its_error_comes_back(client_for, context):
     names = []
 
