@@ -106,6 +106,10 @@ class TimedCache:
     Args:
         ttl: seconds an answer is good for; 0 keeps nothing.
         clock: the time.
+
+    Attributes:
+        epoch: how often everything was forgotten: an answer that was asked for in an earlier one
+            may be older than a write.
     """
 
     def __init__(self, ttl: float, clock: Clock) -> None:
@@ -114,6 +118,7 @@ class TimedCache:
         self._lock = threading.Lock()
         self._replies = ReplyCache(in_memory=CAP)
         self._until: dict[Key, float] = {}
+        self.epoch = 0
 
     def get(self, key: Key) -> Reply | None:
         """An answer that is still good, or None."""
@@ -125,10 +130,12 @@ class TimedCache:
             self._replies.drop(key)
             return None
 
-    def put(self, key: Key, reply: Reply) -> None:
-        """Keeps an answer from now on."""
+    def put(self, key: Key, reply: Reply, epoch: int) -> None:
+        """Keeps an answer from now on, if nothing was written since it was asked for."""
         now = self._clock.now()
         with self._lock:
+            if epoch != self.epoch:
+                return
             for old in [one for one, until in self._until.items() if until <= now]:
                 del self._until[old]
                 self._replies.drop(old)
@@ -138,6 +145,7 @@ class TimedCache:
     def clear(self) -> None:
         """Forgets everything: something was written."""
         with self._lock:
+            self.epoch += 1
             self._until.clear()
             self._replies.clear()
 

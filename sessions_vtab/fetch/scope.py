@@ -35,12 +35,14 @@ class Flight:
         key: what it is shared by.
         future: the answer to come.
         stop: ends its waiting between attempts.
+        epoch: of the timed answers when it was sent; None for an answer that was there already.
         claims: who still wants the answer; 0 for one that was only fetched ahead.
         unlogged: its row for the request log, until the rows of the answer are counted.
     """
 
     key: Key
     future: Future[Reply]
+    epoch: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     claims: int = 0
     unlogged: dict[str, Value] | None = None
@@ -108,7 +110,7 @@ class Scope:
             flight.log(context, reply.rows)
         finally:
             self.release(flight, context)
-        self._keep(flight.key, reply)
+        self._keep(flight, reply)
         return reply
 
     def release(self, flight: Flight, context: Context) -> None:
@@ -121,13 +123,13 @@ class Scope:
         flight.abandon()
         flight.future.add_done_callback(lambda _: flight.log(context, None))
 
-    def _keep(self, key: Key, reply: Reply) -> None:
+    def _keep(self, flight: Flight, reply: Reply) -> None:
         with self._lock:
-            self._replies.put(key, reply)
+            self._replies.put(flight.key, reply)
         answers = self.client.answers
-        if answers.ttl:
+        if answers.ttl and flight.epoch is not None:
             _, auth = self.client.url_of(reply.call)
-            answers.put((key[0], fingerprint(auth.headers())), reply)
+            answers.put((flight.key[0], fingerprint(auth.headers())), reply, flight.epoch)
 
     def _ready(self, key: Key, auth: Auth) -> Flight | None:
         reply = self._replies.get(key)
@@ -140,7 +142,7 @@ class Scope:
         return Flight(key, future)
 
     def _submit(self, call: Call, address: tuple[str, Auth], context: Context) -> Flight:
-        flight = Flight((address[0], ""), Future())
+        flight = Flight((address[0], ""), Future(), self.client.answers.epoch)
         flight.future = self.client.pool.submit(_send, self.client, call, address, context, flight)
         self._flights[flight.key] = flight
         return flight

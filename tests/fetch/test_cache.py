@@ -78,7 +78,7 @@ def test_the_file_goes_with_the_statement(client_for, context):
 
 def test_a_timed_answer_is_good_for_its_time(clock):
     cache = TimedCache(10.0, clock)
-    cache.put(key("a"), reply("a"))
+    cache.put(key("a"), reply("a"), cache.epoch)
     clock.time += 9
     assert cache.get(key("a")).json == "a"
     clock.time += 2
@@ -88,9 +88,17 @@ def test_a_timed_answer_is_good_for_its_time(clock):
 def test_old_answers_make_room(clock):
     cache = TimedCache(10.0, clock)
     for name in "abc":
-        cache.put(key(name), reply(name))
+        cache.put(key(name), reply(name), cache.epoch)
         clock.time += 6
     assert len(cache._replies) == 2
+
+
+def test_an_answer_that_was_asked_for_before_a_write_is_not_kept_after_it(clock):
+    cache = TimedCache(10.0, clock)
+    asked = cache.epoch
+    cache.clear()
+    cache.put(key("a"), reply("a"), asked)
+    assert cache.get(key("a")) is None
 
 
 def test_a_fingerprint_tells_credentials_apart_without_holding_them():

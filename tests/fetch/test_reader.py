@@ -154,6 +154,18 @@ def test_cache_ttl_reuses_answers_across_statements_until_it_ends_or_something_i
     assert ask() == 4
 
 
+def test_cache_ttl_counts_from_the_request_however_often_the_answer_is_read(
+    client_for, make_context, clock, service
+):
+    client = client_for(service, cache_ttl=10.0)
+    totals = []
+    for _ in range(4):
+        Reader(client, make_context()).get(LIST)
+        totals.append(service.total)
+        clock.time += 6
+    assert totals == [1, 1, 2, 2]
+
+
 def test_cache_ttl_is_kept_apart_by_credential(client_for, make_context, service, monkeypatch):
     auth = Bearer(Secret(variable="THE_KEY"))
     client = client_for(service, cache_ttl=10.0, auth=auth)
