@@ -35,6 +35,9 @@ _MESSAGES = (
     "error",
 )
 
+_NO_CONTENT = 204
+_CHANGING = frozenset(("PUT", "PATCH", "DELETE"))
+
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 
@@ -150,6 +153,11 @@ class Call:
         return self.method in {"GET", "PUT", "PATCH", "DELETE"}
 
     @property
+    def changes(self) -> bool:
+        """Whether it is there to change something; a POST that may be repeated asks."""
+        return self.method in _CHANGING or not self.may_repeat
+
+    @property
     def is_read(self) -> bool:
         """Whether it changes nothing: its answer may be shared within a statement."""
         return self.method == "GET" and not self.target
@@ -238,6 +246,8 @@ class Reply:
         if self.missing:
             return []
         field = self.call.items
+        if self.call.listing and self.json is None and self.status != _NO_CONTENT:
+            raise ProtocolError(f"{self.what} is empty, which no page is; nothing of it was used.")
         rows = self.object().get(field, []) if field else (self.json or [])
         if not isinstance(rows, list) or not set(map(type, rows)) <= {dict}:
             where = f"field {field}" if field else "body"

@@ -171,6 +171,9 @@ class Line:
     Attributes:
         sent: attempts that reached, or may have reached, the service.
         where: source and table it sends for, in errors: ``prod.sessions``.
+        change: the last call that was there to change something; None if there was none.
+        in_doubt: the service accepted that call, or may have; a job that fails all the same does
+            not know what became of it. Set to False by who finds out that nothing was done.
     """
 
     def __init__(
@@ -179,6 +182,8 @@ class Line:
         self.client = client
         self.sent = 0
         self.where = f"{client.site.source}.{table or context.table}"
+        self.change: Call | None = None
+        self.in_doubt = False
         self._context = context
         self._stop = stop
 
@@ -190,9 +195,17 @@ class Line:
         Raises:
             SessionsError: every other answer, and no answer.
         """
-        if not call.is_read:
+        exchange = _Exchange(self, call, self.client.url_of(call))
+        if call.is_read:
+            return readable(exchange.run())
+        if call.changes:
+            self.change, self.in_doubt = call, False
+        try:
+            return readable(exchange.run())
+        finally:
+            if call.changes:
+                self.in_doubt = exchange.may_have_acted
             self.client.answers.clear()
-        return readable(_Exchange(self, call, self.client.url_of(call)).run())
 
     def fetch(self, call: Call, address: tuple[str, Auth]) -> tuple[Reply, dict[str, Value] | None]:
         """As ``send``, but the body stays unread: to be parsed where it is used.
@@ -268,7 +281,7 @@ class _Exchange:
         self._call = call
         self._url, self._auth = address
         self._used = 0.0
-        self._may_have_acted = False
+        self.may_have_acted = False
 
     @cached_property
     def _shown(self) -> str:
@@ -281,6 +294,8 @@ class _Exchange:
             self._line.admit(self._call.kind)
             outcome = self._attempt(attempt)
             if isinstance(outcome, Reply):
+                if outcome.status in _SUCCESS:
+                    self.may_have_acted = True
                 if outcome.status in _SUCCESS or outcome.missing or outcome.already:
                     return outcome
                 if outcome.status == _UNAUTHORIZED and not renewed and self._auth.refresh():
@@ -319,7 +334,7 @@ class _Exchange:
     def _note_lost(self, lost: _Lost) -> None:
         if lost.failure is Failure.LOST:
             self._line.sent += 1
-            self._may_have_acted = True
+            self.may_have_acted = True
 
     def _exchange(self) -> httpx.Response:
         call = self._call
@@ -371,8 +386,8 @@ class _Exchange:
             return reply
         missing = any(answer.matches(reply) for answer in self._call.missing)
         done = any(answer.matches(reply) for answer in self._call.done)
-        already = self._may_have_acted and done
-        self._may_have_acted = self._may_have_acted or reply.status in _MAY_HAVE_ACTED
+        already = self.may_have_acted and done
+        self.may_have_acted = self.may_have_acted or reply.status in _MAY_HAVE_ACTED
         return replace(reply, missing=missing and not already, already=already)
 
     def _wait_or_raise(self, outcome: Reply | _Lost, attempt: int) -> None:

@@ -9,15 +9,16 @@ from sessions_vtab.errors import (
     ConflictError,
     ForbiddenError,
     NotFoundError,
+    ProtocolError,
     RefusedError,
     SessionsError,
     ThrottledError,
-    TransientError,
     UnavailableError,
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch.call import Call, Reply
 from sessions_vtab.fetch.client import Line
+from sessions_vtab.fetch.problems import acted_unreadably
 from sessions_vtab.fetch.redact import plain
 
 __all__ = ["finish_operation"]
@@ -46,25 +47,33 @@ def finish_operation(
 
     Raises:
         UnknownOutcomeError: it did not end in time, or could not be asked about.
-        SessionsError: it ended in an error.
+        SessionsError: it ended in an error, and what it was for was not done.
     """
-    operation, waited, pause = started.object(), 0.0, _FIRST
+    operation, waited, pause = _held(started), 0.0, _FIRST
     while not operation.get("done"):
         if waited >= _OVERALL:
             raise _unknown(line, operation, f"has not ended after {_OVERALL:g} s")
         try:
             line.pause(pause)
             operation = line.send(look(operation)).object()
-        except TransientError as error:
+        except SessionsError as error:
             raise _unknown(line, operation, f"could not be followed ({error})") from error
         waited, pause = waited + pause, min(_LONGEST, pause * _GROWTH)
     if operation.get("error"):
+        line.in_doubt = False
         raise _failure(line, started, operation)
     return operation
 
 
+def _held(started: Reply) -> dict[str, Any]:
+    try:
+        return started.object()
+    except ProtocolError as error:
+        raise acted_unreadably(started, error) from None
+
+
 def _unknown(line: Line, operation: dict[str, Any], what: str) -> UnknownOutcomeError:
-    name = plain(str(operation.get("name", "without a name")), 300)
+    name = plain(str(operation.get("name") or "without a name"), 300)
     return UnknownOutcomeError(
         f"{line.where}: the operation {name} {what}; the service may still finish it."
     )

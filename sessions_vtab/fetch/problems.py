@@ -24,7 +24,7 @@ from sessions_vtab.fetch.call import Call, Reply, message_of
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.site import Site
 
-__all__ = ["acted_unreadably", "no_answer", "refusal", "stopped"]
+__all__ = ["acted_unreadably", "doubtful", "no_answer", "refusal", "stopped"]
 
 _CLASSES: dict[int, type[SessionsError]] = {
     401: CredentialError,
@@ -35,7 +35,6 @@ _CLASSES: dict[int, type[SessionsError]] = {
     412: ConflictError,
     429: ThrottledError,
 }
-_CHANGING = frozenset(("PUT", "PATCH", "DELETE"))
 _SERVER_ERROR = 500
 _REDIRECT = range(300, 400)
 _NOT_FOUND = 404
@@ -95,11 +94,29 @@ def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
 
     A read gives the ProtocolError itself.
     """
-    if reply.call.may_repeat and reply.call.method not in _CHANGING:
+    if not reply.call.changes:
         return error
     return UnknownOutcomeError(
         f"{error} The service accepted the request: look before you repeat it."
     )
+
+
+def doubtful(error: SessionsError, change: Call) -> SessionsError:
+    """The error of a job that failed behind a change which was accepted, or may have been.
+
+    A passing trouble with what may be repeated is told as it is: sending it again does no harm.
+
+    Args:
+        error: what went wrong, with the change or with what came after it.
+        change: the last change that was sent.
+    """
+    harmless = isinstance(error, TransientError) and change.may_repeat
+    if harmless or isinstance(error, UnknownOutcomeError | StoppedError):
+        return error
+    advice = f" The service accepted the {change.method}, or may have: look before you repeat it."
+    told = UnknownOutcomeError(f"{error}{advice}")
+    told.brief = error.brief and f"{error.brief}{advice}"
+    return told
 
 
 def stopped(source: str) -> StoppedError:

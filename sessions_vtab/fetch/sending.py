@@ -25,7 +25,7 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch.client import Client, Line
-from sessions_vtab.fetch.problems import stopped
+from sessions_vtab.fetch.problems import doubtful, stopped
 from sessions_vtab.fetch.scope import SLICE
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.write import Outcome, OutcomeState, Write
@@ -46,12 +46,13 @@ def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
     For effect functions: ``run_job(client, context, lambda line: line.send(call))``.
 
     Raises:
-        UnknownOutcomeError: the user stopped the statement while the job was sending.
+        UnknownOutcomeError: the user stopped the statement while the job was sending, or the job
+            failed behind a change that was accepted or may have been.
         SessionsError: as the job.
     """
     stop = threading.Event()
     line = Line(client, context, stop)
-    future = client.pool.submit(job, line)
+    future = client.pool.submit(_told, job, line)
     until = None
     while True:
         try:
@@ -68,6 +69,18 @@ def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
                 f"{line.where}: interrupted while a request was under way; the service may"
                 " or may not have acted."
             )
+
+
+def _told(job: Callable[[Line], T], line: Line) -> T:
+    try:
+        return job(line)
+    except SessionsError as error:
+        raise _as_known(error, line) from error.__cause__
+
+
+def _as_known(error: SessionsError, line: Line) -> SessionsError:
+    """The error of a job; one that says so if it is not known what became of its change."""
+    return doubtful(error, line.change) if line.in_doubt and line.change else error
 
 
 def deliver(
@@ -190,15 +203,16 @@ class _Delivery:
 
 def _failed(write: Write, error: SessionsError, line: Line) -> Outcome:
     status = error.status if isinstance(error, RefusedError | TransientError) else None
-    if write.ignore and isinstance(error, ConflictError):
-        state = OutcomeState.SKIPPED
-    elif isinstance(error, UnknownOutcomeError):
+    if line.in_doubt or isinstance(error, UnknownOutcomeError):
         state = OutcomeState.UNKNOWN
+    elif write.ignore and isinstance(error, ConflictError):
+        state = OutcomeState.SKIPPED
     elif line.sent == 0:
         state = OutcomeState.NOT_SENT
     else:
         state = OutcomeState.FAILED
-    return Outcome(write, state, key=write.key, error=error, http_status=status)
+    told = _as_known(error, line)
+    return Outcome(write, state, key=write.key, error=told, http_status=status)
 
 
 def _not_sent(queue: Iterable[Write], reason: str) -> Iterator[Outcome]:

@@ -123,6 +123,17 @@ def test_a_success_that_is_no_json_is_an_error_and_for_a_write_an_unknown_outcom
         line_for(lambda _: response).send(Call("POST", json={}))
 
 
+@pytest.mark.parametrize("content", [b"", b" \n", b"null"])
+@pytest.mark.parametrize("items", ["sessions", ""])
+def test_an_empty_answer_is_no_empty_page(line_for, content, items):
+    call = Call("GET", "/a", items=items, listing=True)
+    reply = line_for(lambda _: httpx.Response(200, content=content)).send(call)
+    with pytest.raises(
+        ProtocolError, match=r"^prod[.]sessions: .*GET http://127\.0\.0\.1:9/a .*is empty"
+    ):
+        reply.items()
+
+
 @pytest.mark.parametrize(
     "body", [[], "x", 1, {"sessions": 5}, {"sessions": ["x"]}, {"sessions": {}}]
 )

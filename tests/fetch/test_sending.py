@@ -12,10 +12,12 @@ import pytest
 from sessions_vtab.errors import (
     BudgetError,
     ConflictError,
+    ForbiddenError,
     InvalidValueError,
     RefusedError,
     ThrottledError,
     TransientError,
+    UnavailableError,
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch import Answer, Call, Line, deliver, finish_operation, run_job
@@ -121,6 +123,60 @@ def test_a_row_that_exists_is_skipped_if_the_statement_says_so(client_for, conte
     assert states(outcomes) == {1: "skipped", 2: "failed"}
 
 
+NO = httpx.Response(403, json={"message": "no"})
+BAD = httpx.Response(503)
+LIST = httpx.Response(200, json=[])
+
+
+def change_and_look(method):
+    """A write of two requests: the change, and a look at what became of it."""
+
+    def how(write, line):
+        line.send(Call(method, "/rows", json={"n": 1}, kind="write")).object()
+        line.send(Call("GET", "/rows")).object()
+        return Outcome(write, OutcomeState.SENT)
+
+    return how
+
+
+BEHIND_A_CHANGE = [
+    # method, answers to it, answers to the look, outcome, error
+    ("POST", [LIST], [], "unknown", UnknownOutcomeError),
+    ("POST", [httpx.Response(200, json={})], [NO], "unknown", UnknownOutcomeError),
+    ("POST", [httpx.Response(200, json={})], [BAD], "unknown", UnknownOutcomeError),
+    ("POST", [httpx.Response(200, json={})], [LIST], "unknown", UnknownOutcomeError),
+    ("PATCH", [httpx.Response(200, json={})], [NO], "unknown", UnknownOutcomeError),
+    ("PATCH", [httpx.Response(200, json={})], [BAD], "unknown", UnavailableError),
+    ("PATCH", [BAD], [], "unknown", UnavailableError),
+    ("PATCH", [BAD, NO], [], "unknown", UnknownOutcomeError),
+    ("PATCH", [NO], [], "failed", ForbiddenError),
+    ("POST", [NO], [], "failed", ForbiddenError),
+]
+
+
+@pytest.mark.parametrize(("method", "done", "seen", "state", "error"), BEHIND_A_CHANGE)
+def test_what_fails_behind_a_change_that_may_be_done_is_no_failed_write(
+    client_for, context, method, done, seen, state, error
+):
+    def client():
+        left = {method: list(done), "GET": list(seen)}
+        return client_for(lambda request: _next(left[request.method]))
+
+    job = change_and_look(method)
+
+    (outcome,) = send(client(), context, [row(1)], job)
+
+    assert (outcome.state.value, type(outcome.error)) == (state, error)
+    assert ("look before you repeat it" in str(outcome.error)) == (error is UnknownOutcomeError)
+    with pytest.raises(error):
+        run_job(client(), context, lambda line: job(row(1), line))
+
+
+def _next(answers):
+    """The first answer; the last one stays."""
+    return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
 def test_an_interrupt_leaves_what_is_not_sent_unsent_and_says_so(client_for, context):
     sink = Sink(delay=0.1)
     client = client_for(sink, real_time=True, concurrency=2)
@@ -193,12 +249,39 @@ def test_an_operation_that_never_ends_has_an_unknown_outcome(line_for, clock):
     assert 120 <= sum(clock.waits) < 130
 
 
-def test_an_operation_that_cannot_be_followed_has_an_unknown_outcome(line_for):
-    statuses = iter([200, *[503] * 9])
-    line = line_for(lambda _: httpx.Response(next(statuses), json={"name": "operations/1"}))
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(503),
+        httpx.Response(401),
+        httpx.Response(403),
+        httpx.Response(404, html="<html>"),
+        httpx.Response(200, content=b'{"na'),
+        httpx.Response(200, json=[]),
+    ],
+)
+def test_an_operation_that_cannot_be_followed_has_an_unknown_outcome(line_for, answer):
+    started = httpx.Response(200, json={"name": "operations/1"})
+    line = line_for(lambda request: started if request.method == "POST" else answer)
+    first = line.send(Call("POST", "/start", json={}))
+    with pytest.raises(
+        UnknownOutcomeError, match=r"the operation operations/1 could not be followed"
+    ):
+        finish_operation(line, first, lambda op: Call("GET", f"/{op['name']}"))
+
+
+def test_an_accepted_call_without_an_operation_has_an_unknown_outcome(line_for):
+    with pytest.raises(UnknownOutcomeError, match="accepted the request"):
+        operation(line_for, [])
+
+
+def test_an_operation_that_ended_in_an_error_leaves_no_doubt(line_for):
+    failed = {"name": "o", "done": True, "error": {"code": 3, "message": "no"}}
+    line = line_for(lambda _: httpx.Response(200, json=failed))
     started = line.send(Call("POST", "/start", json={}))
-    with pytest.raises(UnknownOutcomeError, match="could not be followed"):
+    with pytest.raises(RefusedError):
         finish_operation(line, started, lambda op: Call("GET", f"/{op['name']}"))
+    assert not line.in_doubt
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sessions_vtab.backends.vertex.settings import Settings, site_of
 from sessions_vtab.backends.vertex.wire import Frame, last_segment
 from sessions_vtab.backends.vertex.writing import Writer
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.fetch import Call, Client, lease, release, run_job
+from sessions_vtab.fetch import Call, Client, Item, Line, lease, release, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
@@ -99,16 +99,19 @@ class VertexBackend(Backend):
         values = dict(arguments)
         session = self._requests.resolve(values.pop("session", None))
         request = self._requests.append(session, values, "append_event")
-        reply, item = run_job(
-            self._running(), context, lambda line: self._writer.append(request, line, find=True)
-        )
+
+        def job(line: Line) -> tuple[str | None, Item | None]:
+            reply, item = self._writer.append(request, line, find=True)
+            return None if reply is None else dump_json(reply.object()), item
+
+        response, item = run_job(self._running(), context, job)
         frame = Frame(session.engine, "An event", session.session_id)
         event = None if item is None else EventRef(session, last_segment(item, frame))
         yield (
             None if event is None else event.name,
             None if event is None else event.event_id,
             session.name,
-            None if reply is None else dump_json(reply.object()),
+            response,
         )
 
     def _compact_session(self, arguments: Arguments, context: Context) -> Iterator[Row]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from sessions_vtab.backends.vertex.bodies import shared_keys
 from sessions_vtab.backends.vertex.calls import Calls
+from sessions_vtab.backends.vertex.equality import is_event
 from sessions_vtab.backends.vertex.filters import Bounds, timestamp_filter
 from sessions_vtab.backends.vertex.names import Engine, EventRef, SessionRef
 from sessions_vtab.backends.vertex.requests import Request, Requests
@@ -18,7 +21,6 @@ from sessions_vtab.backends.vertex.wire import (
     event_fields,
     last_segment,
     session_fields,
-    text_of,
 )
 from sessions_vtab.errors import (
     ConflictError,
@@ -26,9 +28,20 @@ from sessions_vtab.errors import (
     SessionsError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Call, Client, Item, Line, Reply, deliver, finish_operation, plain
+from sessions_vtab.fetch import (
+    Call,
+    Client,
+    Item,
+    Line,
+    Reply,
+    TokenPages,
+    deliver,
+    finish_operation,
+    plain,
+)
 from sessions_vtab.spec import times
 from sessions_vtab.spec.backend import Context
+from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.values import dump_json
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
@@ -39,6 +52,10 @@ _VISIBLE_AFTER = (0.0, 0.5, 1.0, 2.0, 3.0)
 
 _session_row = RowMaker(SESSIONS_TABLE, session_fields)
 _event_row = RowMaker(EVENTS_TABLE, event_fields)
+_nameless_row = RowMaker(
+    EVENTS_TABLE,
+    {name: field for name, field in event_fields.items() if name not in {"name", "event_id"}},
+)
 
 
 class Writer:
@@ -51,10 +68,15 @@ class Writer:
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""
-        return deliver(self._client, writes, context, self._requests.lane, self._perform)
+        before = _equal_before(writes)
+
+        def perform(write: Write, line: Line) -> Outcome:
+            return self._perform(write, line, before.get(write.number, 0))
+
+        return deliver(self._client, writes, context, self._requests.lane, perform)
 
     def append(
-        self, request: Request, line: Line, *, find: bool
+        self, request: Request, line: Line, *, find: bool, before: int = 0
     ) -> tuple[Reply | None, Item | None]:
         """Appends an event.
 
@@ -62,6 +84,7 @@ class Writer:
             request: from ``Requests.append``.
             line: of the job.
             find: the event's name is wanted; the service does not answer with it.
+            before: equal events that were sent before it: one of them is not this one.
 
         Returns:
             The answer, None if it was lost and the event was found all the same; the event, None
@@ -74,11 +97,14 @@ class Writer:
         try:
             reply = line.send(call)
         except UnknownOutcomeError as unknown:
-            found = self._find_event(session, call, line, unknown)
+            try:
+                found = self._find_event(session, call, line, before)
+            except SessionsError as error:
+                raise unknown from error
             if found is None:
                 raise
             return None, found
-        return reply, self._find_event(session, call, line) if find else None
+        return reply, self._known_event(session, call, line, before) if find else None
 
     def follow(self, reply: Reply, engine: Engine, line: Line) -> dict[str, Any]:
         """The operation an answer holds, when it is done."""
@@ -86,7 +112,7 @@ class Writer:
             line, reply, lambda operation: self._calls.get_operation(operation, engine.location)
         )
 
-    def _perform(self, write: Write, line: Line) -> Outcome:
+    def _perform(self, write: Write, line: Line, before: int) -> Outcome:
         request = self._requests.of(write)
         match write.table, write.action:
             case "sessions", Action.INSERT:
@@ -96,7 +122,7 @@ class Writer:
             case "sessions", _:
                 return self._delete(write, request, line)
             case _:
-                return self._append(write, request, line)
+                return self._append(write, request, line, before)
 
     # Sessions
 
@@ -133,12 +159,23 @@ class Writer:
         Looks whether the session is there. If not, its id makes it safe to send the call once
         more: a second session with it would be refused.
         """
-        found = line.send(self._calls.get_session(session))
+        try:
+            return self._found_or_made(session, call, line, unknown)
+        except UnknownOutcomeError:
+            raise
+        except SessionsError as error:
+            raise unknown from error  # The first call may have acted, whatever came after it.
+
+    def _found_or_made(
+        self, session: SessionRef, call: Call, line: Line, unknown: UnknownOutcomeError
+    ) -> dict[str, Any]:
+        look = self._calls.get_session(session)
+        found = line.send(look)
         if found.missing:
             try:
                 return self.follow(line.send(call), session.engine, line)
             except ConflictError:
-                found = line.send(self._calls.get_session(session))
+                found = line.send(look)
         body = {} if found.missing else found.object()
         if not _is_what_was_sent(body, call.json):
             raise UnknownOutcomeError(
@@ -157,7 +194,11 @@ class Writer:
             return self._shown(write, _known(request), line)
         reply = line.send(request.call)
         session, body = request.session, reply.object()
-        self._check_shared(write, body, session)
+        try:
+            self._check_shared(write, body, session)
+        except RefusedError:
+            line.in_doubt = False  # It is known what was done, and what was not.
+            raise
         if write.returning and "expireTime" not in body:
             return self._shown(write, session, line)
         row = _session_row(body, Frame.of(reply, session.engine)) if write.returning else None
@@ -203,39 +244,64 @@ class Writer:
 
     # Events
 
-    def _append(self, write: Write, request: Request, line: Line) -> Outcome:
-        _, session = _sent(request)
-        reply, item = self.append(request, line, find=write.returning)
+    def _append(self, write: Write, request: Request, line: Line, before: int) -> Outcome:
+        call, session = _sent(request)
+        reply, item = self.append(request, line, find=write.returning, before=before)
         frame = Frame(session.engine, "An event", session.session_id)
-        row = None if item is None else _event_row(item, frame)
+        # What cannot be read yet is there all the same: as it was sent, without its name.
+        row = _nameless_row(call.json, frame) if item is None else _event_row(item, frame)
         key = None if item is None else EventRef(session, last_segment(item, frame)).name
         status = reply.status if reply else None
         return Outcome(write, OutcomeState.SENT, row, key, http_status=status)
 
-    def _find_event(
-        self,
-        session: SessionRef,
-        call: Call,
-        line: Line,
-        unknown: UnknownOutcomeError | None = None,
-    ) -> Item | None:
-        """The event that was sent: same timestamp, author, invocation and text; the newest such."""
+    def _known_event(self, session: SessionRef, call: Call, line: Line, before: int) -> Item | None:
+        """An event that was appended; None if it cannot be seen: its name alone is not known."""
+        try:
+            return self._find_event(session, call, line, before)
+        except SessionsError:
+            return None
+
+    def _find_event(self, session: SessionRef, call: Call, line: Line, before: int) -> Item | None:
+        """The event that was sent, among those of its timestamp; None if it is not there."""
         instant = times.require(call.json["timestamp"], "timestamp")
         text = timestamp_filter(Bounds(instant, instant)).text
         listing = self._calls.list_events(session, text, "timestamp desc")
+        frame = Frame(session.engine, "An event", session.session_id)
         for pause in _VISIBLE_AFTER[:3]:
             if pause:
                 line.pause(pause)
-            try:
-                reply = line.send(listing)
-            except SessionsError as error:
-                if unknown is None:
-                    return None  # The event is there; its name alone is not known.
-                raise unknown from error
-            found = [item for item in reply.items() if _is_event(item, call.json)]
-            if found:
-                return found[-1]
+            equal = (item for item in _items(listing, line) if is_event(item, call.json))
+            found = next(islice(equal, before, None), None)
+            if found is not None:
+                last_segment(found, frame)
+                return found
         return None
+
+
+def _items(listing: Call, line: Line) -> Iterator[Item]:
+    """The rows of a list, a page after the other."""
+    call: Call | None = listing
+    while call is not None:
+        reply = line.send(call)
+        yield from reply.items()
+        call = TokenPages().following(reply)
+
+
+def _equal_before(writes: Iterable[Write]) -> dict[int, int]:
+    """How many equal events come before a write, by its number, where there are any.
+
+    Without a timestamp or an invocation id of its own a row gets one that no other has.
+    """
+    counts: Counter[frozenset[tuple[str, Value]]] = Counter()
+    before: dict[int, int] = {}
+    for write in writes:
+        values = write.values
+        if write.table == "events" and values.get("timestamp") and values.get("invocation_id"):
+            row = frozenset(values.items())
+            if counts[row]:
+                before[write.number] = counts[row]
+            counts[row] += 1
+    return before
 
 
 def _sent(request: Request) -> tuple[Call, SessionRef]:
@@ -248,12 +314,6 @@ def _known(request: Request) -> SessionRef:
     if request.session is None:
         raise RefusedError("the session is not known")
     return request.session
-
-
-def _is_event(item: Item, sent: Mapping[str, Any]) -> bool:
-    same_time = times.parse(item.get("timestamp")) == times.parse(sent["timestamp"])
-    same = all(item.get(field) == sent[field] for field in ("author", "invocationId"))
-    return same_time and same and text_of(item.get("content")) == text_of(sent.get("content"))
 
 
 def _is_what_was_sent(session: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:

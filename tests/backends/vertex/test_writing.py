@@ -418,6 +418,50 @@ def test_an_append_that_cannot_be_found_is_unknown_and_not_repeated(vertex, made
     assert methods(vertex).count("POST") == 1
 
 
+TWINS = [
+    # What is there already, and what was sent at the same time and is not there.
+    (
+        {"content": '{"parts":[{"functionCall":{"name":"a"}}]}'},
+        {"content": '{"parts":[{"functionCall":{"name":"b"}}]}'},
+    ),
+    ({"content": "hi"}, {"content": "hi", "actions": '{"stateDelta":{"k":1}}'}),
+    ({"content": "hi"}, {"content": "hi", "error_code": "E"}),
+    ({"content": "hi"}, {"content": "hi"}),
+]
+
+
+@pytest.mark.parametrize(("there", "lost"), TWINS)
+def test_an_append_that_was_lost_is_not_taken_for_another_event_of_its_time(
+    vertex, made, there, lost
+):
+    common = {"session_id": "made", "author": "user", "invocation_id": "e-1", "returning": False}
+    common["timestamp"] = "2026-01-01"
+    vertex.control.fault("drop", method="POST", skip=1)
+    writes = [vertex.write("events", "insert", **common, **values) for values in (there, lost)]
+
+    first, second = vertex.send(*writes)
+
+    assert (first.state, second.state) == (SENT, UNKNOWN)
+    assert len(events(vertex, "made")) == 1
+
+
+def test_a_lost_append_is_found_among_more_than_a_page_of_its_time(vertex, made):
+    common = {"session_id": "made", "author": "user", "timestamp": "2026-01-01", "returning": False}
+    vertex.control.fault("drop", method="POST", act=True)
+    writes = [vertex.write("events", "insert", **common, content=str(n)) for n in range(102)]
+
+    assert {outcome.state for outcome in vertex.send(*writes)} == {SENT}
+    assert len(vertex.requests("POST")) == 102
+
+
+def test_an_event_that_cannot_be_read_back_is_answered_as_it_was_sent(vertex, made):
+    vertex.control.fault("status", status=403, method="GET", path="/events$", count=None)
+    outcome = vertex.insert("events", session_id="made", author="user", content="hi")
+    row = row_of(vertex, outcome, "events")
+    assert (outcome.state, row.session_id, row.author, row.text) == (SENT, "made", "user", "hi")
+    assert (row.name, row.event_id) == (None, None)
+
+
 def test_a_throttled_append_is_repeated(vertex, made):
     vertex.control.fault("status", method="POST", status=429, retry_after=1)
     outcome = vertex.insert("events", session_id="made", author="user", returning=False)

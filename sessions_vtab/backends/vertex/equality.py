@@ -1,0 +1,52 @@
+"""Whether an event of an answer is one that was sent: equal in what the service keeps of it.
+
+The service answers in camelCase, leaves defaults out, and writes bytes in the standard alphabet of
+base64 (contract, section 2); both sides are brought into one form, and compared there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sessions_vtab.fetch import Item
+from sessions_vtab.spec import times
+
+__all__ = ["is_event"]
+
+_TEXTS = ("author", "invocationId", "errorCode", "errorMessage")
+_MESSAGES = ("content", "actions", "eventMetadata", "rawEvent")
+
+_STANDARD = str.maketrans("-_", "+/")
+_HUMP = re.compile(r"_([a-z0-9])")
+
+
+def is_event(item: Item, sent: Mapping[str, Any]) -> bool:
+    """Whether an item of a list is the event that was sent, or its twin.
+
+    Args:
+        item: as the service answered it.
+        sent: the body of the append call.
+    """
+    if times.parse(item.get("timestamp")) != times.parse(sent["timestamp"]):
+        return False
+    if any((item.get(field) or "") != (sent.get(field) or "") for field in _TEXTS):
+        return False
+    return all(_form(item.get(field)) == _form(sent.get(field)) for field in _MESSAGES)
+
+
+def _form(value: Any) -> Any:
+    """A JSON value without spelling and defaults; None where nothing is left."""
+    if isinstance(value, dict):
+        fields = {_camel(key): _form(held) for key, held in value.items()}
+        return {key: held for key, held in fields.items() if held is not None} or None
+    if isinstance(value, list):
+        return [_form(held) for held in value] or None
+    if isinstance(value, str):
+        return value.translate(_STANDARD).rstrip("=") or None
+    return value or None  # Zero and false are defaults.
+
+
+def _camel(key: str) -> str:
+    return _HUMP.sub(lambda match: match[1].upper(), key)
