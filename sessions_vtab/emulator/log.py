@@ -138,7 +138,8 @@ class RequestLog:
 
     def entries(self) -> list[dict[str, Any]]:
         """Return what is kept, in order of arrival."""
-        return [entry.as_json() for entry in self._entries]
+        # Copied at once: another thread may be adding to it.
+        return [entry.as_json() for entry in list(self._entries)]
 
     @staticmethod
     def keep_body(entry: Entry, chunk: bytes) -> None:

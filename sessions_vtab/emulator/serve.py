@@ -26,6 +26,7 @@ from sessions_vtab.emulator.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sessions_vtab.emulator.log import RequestLog
     from sessions_vtab.emulator.state import Emulator
 
 HOST = "127.0.0.1"
@@ -46,11 +47,13 @@ class Running:
         url: Its base URL, `http://127.0.0.1:PORT`.
         control: A client of its control API.
         token: The control token.
+        log: What `control.requests()` reads, for the process it runs in: no request is needed.
     """
 
     url: str
     control: Control
     token: str
+    log: RequestLog
 
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
@@ -129,7 +132,8 @@ def running(settings: Settings | None = None, port: int = 0) -> Iterator[Running
     try:
         if not server.ready.wait(_START_TIMEOUT):
             raise RuntimeError("the emulator did not start")
-        yield Running(url, Control(url, settings.control_token), settings.control_token)
+        control = Control(url, settings.control_token)
+        yield Running(url, control, settings.control_token, emulator.log)
     finally:
         server.should_exit = True
         thread.join()

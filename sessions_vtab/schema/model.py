@@ -38,6 +38,8 @@ class Column:
         parameter: takes a value from ``WHERE name = value`` and echoes it; has none of its own.
         or_text: a JSON column that also takes plain text, on its way in: what does not start
             with ``{``. The backend makes JSON of it.
+        transient: it tells how the row was read, such as its page: another read of the same row
+            may have another value.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Column:
     hidden: bool = False
     parameter: bool = False
     or_text: bool = False
+    transient: bool = False
 
 
 PUSH = Column(

@@ -71,7 +71,12 @@ _LISTING = (
     ),
     Column("page_size", _INTEGER, "Rows a request; at most the API's cap.", parameter=True),
     Column("page_token", _TEXT, "Start at this page and go on.", parameter=True),
-    Column("next_page_token", _TEXT, "Token behind this row's page; NULL on the last page."),
+    Column(
+        "next_page_token",
+        _TEXT,
+        "Token behind this row's page; NULL on the last page.",
+        transient=True,
+    ),
 )
 
 SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(

@@ -20,6 +20,7 @@ __all__ = [
     "Capability",
     "Connective",
     "Filter",
+    "HiddenRows",
     "Writes",
 ]
 
@@ -118,6 +119,20 @@ class Writes:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenRows:
+    """Rows that come only to a statement that asks for them.
+
+    Attributes:
+        column: the BOOLEAN column that is 1 in them; a condition on it that is handed over shows
+            them, so what the statement says decides.
+        parameter: the parameter column that shows them by ``= 1``.
+    """
+
+    column: str
+    parameter: str
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """Everything the engine knows about one table of one backend.
 
@@ -130,6 +145,7 @@ class Capability:
         follows: for rows that belong to a session: the column of its row that changes whenever one
             of them does. Where it stayed the same, a copy of them is still right. Empty where
             nothing promises that.
+        hides: rows that a read leaves out unless it is asked for them; None where there are none.
     """
 
     paths: tuple[AccessPath, ...]
@@ -138,3 +154,4 @@ class Capability:
     costly: bool = True
     remedy: str = ""
     follows: str = ""
+    hides: HiddenRows | None = None

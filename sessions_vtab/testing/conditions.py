@@ -12,6 +12,7 @@ __all__ = [
     "KEYED",
     "LOGIC",
     "NULLS",
+    "OF_A_SESSION",
     "PATTERNS",
     "SETS",
     "TIMES",
@@ -330,12 +331,16 @@ LOGIC: Final[Conditions] = (
     ("user_id = @user AND session_id <> $id", {"user": "ann", "id": "s-a"}),
 )
 
-EVENTS: Final[Conditions] = (
+OF_A_SESSION: Final[Conditions] = (
     "session_id = 's-a'",
     "session_id = 'S-B'",
     "session_id IN ('S-B', '1', 'nowhere')",
     "session_id = '1' AND author = 'user'",
     "session_id = '1' AND timestamp > '2026-01-01T10:00:00+01:00'",
+    "event_id IN ('e001', 'e002') AND session_id = 'S-B'",
+)
+
+EVENTS: Final[Conditions] = (
     "session_name = 'sessions/1'",
     "session_id IN (SELECT session_id FROM {sessions} WHERE user_id = 'ann')",
     "session_id = (SELECT min(session_id) FROM {sessions} WHERE user_id = 'bob')",
@@ -351,5 +356,4 @@ EVENTS: Final[Conditions] = (
     "content IS NULL",
     "timestamp = '2026-01-01T09:00:00Z'",
     "event_id = 'e003'",
-    "event_id IN ('e001', 'e002') AND session_id = 'S-B'",
 )

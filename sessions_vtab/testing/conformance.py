@@ -20,9 +20,19 @@ repository uses it from pytest like this::
     def test_sends_what_it_declares_and_nothing_else(suite):
         suite.check_operators()
 
+    def test_every_path_answers_as_the_oracle(suite):
+        for table, path in suite.paths():
+            suite.check_path(table, path)         # cases made from the declarations: ``generated``
+
+The shapes are about ``sessions`` and ``events``; ``check_path`` is about every table and every way
+to read it. A table that cannot be listed is read by keys that the test gives, and so is a path
+that needs a parameter::
+
+    Suite(connection, "mybackend", keys={"sessions": {"session_id": ["a", "b", ..]}})
+
 ``run_suite(connection, "mybackend")`` does all of it without pytest and returns the failures.
-``generator`` adds random statements of the same grammar. Where an emulator logs its requests, pass
-``sent`` to ``check_operators`` and compare the log with what was declared.
+``generator`` adds random statements of the same grammar. Where an emulator logs its requests, give
+``check_path`` a ``Traffic(requests, shown)``: it looks for what was sent, and for what was not.
 """
 
 from __future__ import annotations
@@ -36,13 +46,15 @@ from typing import Any, Final
 
 from sessions_vtab.errors import RefusedError
 from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.model import Column, ColumnType, Table
+from sessions_vtab.schema.model import Column, ColumnType
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.predicate import Op
 from sessions_vtab.spec.scan import Page, Scan
 from sessions_vtab.testing.declared import undeclared
+from sessions_vtab.testing.generated import Checker, Look, failed, paths_of
 from sessions_vtab.testing.hostile import NATIVE_TABLES
+from sessions_vtab.testing.known import Keys, Known, read_known
 from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
 from sessions_vtab.testing.shapes import SHAPES, Shape
 
@@ -53,7 +65,6 @@ _STAR: Final = re.compile(r"\{(\w)\.\*\}")
 _WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
 _NATIVE: Final = re.compile(r"CREATE TEMP TABLE (\w+)")
 _STAR_TABLES: Final = {"s": "sessions", "e": "events"}
-_TABLES: Final = ("sessions", "events")
 
 _OPERATORS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.LIKE, Op.GLOB, Op.IN)
 _NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
@@ -96,10 +107,19 @@ class Suite:
         connection: a connection of ``connect()``; for one of ``register()`` pass ``resources``.
         source: name of the source: the schema its tables are in.
         resources: the backend's tables by name; taken from the connection unless given.
+        keys: table to key column to values, for tables that cannot be listed, and for parameter
+            columns that a path needs: their rows are read by each value.
+        parameters: table to parameter column to values that change no row, such as a page size.
     """
 
     def __init__(
-        self, connection: Any, source: str, resources: Mapping[str, Resource] | None = None
+        self,
+        connection: Any,
+        source: str,
+        resources: Mapping[str, Resource] | None = None,
+        *,
+        keys: Keys | None = None,
+        parameters: Keys | None = None,
     ) -> None:
         self.connection = connection
         self.source = source
@@ -107,10 +127,13 @@ class Suite:
             connection.sources[source].backend.resources if resources is None else resources
         )
         self.oracle = Oracle()
-        for name in _TABLES:
-            if name in self.resources and self._listable(name):
-                table = self.resources[name].table
-                self.oracle.add(table, self._rows(table))
+        self._parameters = parameters or {}
+        self.known: dict[str, Known] = {}
+        for name, resource in self.resources.items():
+            known = read_known(connection, source, resource, (keys or {}).get(name, {}))
+            if known is not None:
+                known.fill(self.oracle)
+                self.known[name] = known
         connection.execute(NATIVE_TABLES)
         self.oracle.connection.execute(NATIVE_TABLES)
 
@@ -121,6 +144,8 @@ class Suite:
                 return f"no table {name}"
             if not self._listable(name, shape.keyed):
                 return f"no path of {name} reads all rows"
+            if name not in self.known:
+                return f"no keys of {name} were given"
         for column in shape.columns:
             table, _, name = column.partition(".")
             if name not in self.resources[table].table.positions:
@@ -209,6 +234,36 @@ class Suite:
                     sql = f"SELECT * FROM {self._name(name)} WHERE {condition}"
                     yield Probe(name, column.name, op, sql)
 
+    def paths(self) -> list[tuple[str, str]]:
+        """Table and name of every access path whose rows the oracle knows."""
+        return [one for one in paths_of(self.resources) if one[0] in self.known]
+
+    def check_path(
+        self, table: str, path: str, look: Look | None = None, *, most: int | None = None
+    ) -> int:
+        """Checks all that one access path declares, and that it is asked nothing else.
+
+        Args:
+            table: name of the table.
+            path: name of the path.
+            look: see ``generated.Look``; called after each case.
+            most: cases of a kind, see ``cases.cases_for``; None for all of them.
+
+        Returns:
+            How many cases were made.
+
+        Raises:
+            AssertionError: some are wrong; the message has their statements.
+        """
+        known = self.known[table]
+        paths = known.resource.capability.paths
+        (place,) = (number for number, one in enumerate(paths) if one.name == path)
+        checker = Checker(self, known, paths[place], look)
+        failures = checker.run(self._parameters.get(table, {}), most, place)
+        if failures:
+            raise AssertionError(failed(f"{self.source}.{table} by {path}", failures))
+        return checker.made
+
     def plans(self, text: str, bindings: Any = None) -> list[str]:
         """The words of every scan of ours in a statement's plan."""
         rows = self.connection.execute(
@@ -296,20 +351,25 @@ class Suite:
     def _name(self, table: str) -> str:
         return f"{quoted(self.source)}.{quoted(table)}"
 
-    def _rows(self, table: Table) -> Answer:
-        """Every row, with NULL for parameters, which have no values of their own."""
-        names = ", ".join(
-            "NULL" if column.parameter else quoted(column.name) for column in table.columns
-        )
-        rows: Answer = self.connection.execute(
-            f"SELECT {names} FROM {self._name(table.name)}"
-        ).fetchall()
-        return rows
 
+def run_suite(
+    connection: Any,
+    source: str,
+    keys: Keys | None = None,
+    parameters: Keys | None = None,
+    *,
+    most: int | None = None,
+) -> list[str]:
+    """Runs every shape that applies, the operators and every path; returns what failed, in words.
 
-def run_suite(connection: Any, source: str) -> list[str]:
-    """Runs every shape that applies, and the operators; returns what failed, in words."""
-    suite = Suite(connection, source)
+    Args:
+        connection: as for ``Suite``, like the others.
+        source: name of the source.
+        keys: for tables that cannot be listed.
+        parameters: values of parameters that change no row.
+        most: as for ``Suite.check_path``.
+    """
+    suite = Suite(connection, source, keys=keys, parameters=parameters)
     failures = []
     for shape in SHAPES:
         if suite.applies(shape) is None:
@@ -317,10 +377,13 @@ def run_suite(connection: Any, source: str) -> list[str]:
                 suite.check(shape)
             except AssertionError as error:
                 failures.append(f"{shape}: {error}")
-    try:
-        suite.check_operators()
-    except AssertionError as error:
-        failures.append(str(error))
+    checks: list[Callable[[], int]] = [suite.check_operators]
+    checks += [partial(suite.check_path, *one, most=most) for one in suite.paths()]
+    for check in checks:
+        try:
+            check()
+        except AssertionError as error:
+            failures.append(str(error))
     suite.close()
     return failures
 

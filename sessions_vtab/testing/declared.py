@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sessions_vtab.plan.pushdown import project
 from sessions_vtab.spec.capability import EQUALITY
 from sessions_vtab.spec.predicate import AllOf, Compare, Member, Op, Predicate, words_of
@@ -25,8 +27,13 @@ def undeclared(scan: Scan) -> str | None:
     return None
 
 
-def _terms(predicate: Predicate) -> tuple[Predicate, ...]:
-    return predicate.terms if isinstance(predicate, AllOf) else (predicate,)
+def _terms(predicate: Predicate) -> Iterator[Predicate]:
+    """Its conjuncts: an AND may stand within an AND, or have a single term."""
+    if isinstance(predicate, AllOf):
+        for term in predicate.terms:
+            yield from _terms(term)
+    else:
+        yield predicate
 
 
 def _is_key(term: Predicate, scan: Scan) -> bool:

@@ -455,9 +455,10 @@ def _all() -> Iterator[Shape]:
     yield from _shapes("time", conditions.TIMES, where)
     yield from _shapes("json", conditions.JSON, where)
     yield from _shapes("logic", conditions.LOGIC, where)
-    yield from _shapes(
-        "events", conditions.EVENTS, "SELECT name, author, text FROM {events} WHERE {0}"
-    )
+    events = "SELECT name, author, text FROM {events} WHERE {0}"
+    by_session = frozenset(("session_id",))
+    yield from _shapes("of-a-session", conditions.OF_A_SESSION, events, keyed=by_session)
+    yield from _shapes("events", conditions.EVENTS, events)
     yield from _shapes("ordered", _ORDERED, compare=Comparison.SEQUENCE)
     yield from _shapes("join", _JOINS)
     yield from _shapes("subquery", _SUBQUERIES)

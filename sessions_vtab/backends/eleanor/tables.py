@@ -5,7 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from sessions_vtab.schema.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
-from sessions_vtab.spec.capability import EQUALITY, RANGE, AccessPath, Capability, Filter, Writes
+from sessions_vtab.spec.capability import (
+    EQUALITY,
+    RANGE,
+    AccessPath,
+    Capability,
+    Filter,
+    HiddenRows,
+    Writes,
+)
 from sessions_vtab.spec.predicate import Op
 
 __all__ = [
@@ -86,6 +94,7 @@ def sessions_capability(*, namespace: bool) -> Capability:
         ),
         rows=1_000,
         remedy=_REMEDY,
+        hides=HiddenRows("deleted", "include_deleted"),
     )
 
 

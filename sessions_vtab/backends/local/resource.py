@@ -11,7 +11,14 @@ from sessions_vtab.backends.local.tables import Relation, real_columns
 from sessions_vtab.backends.local.writable import WRITES
 from sessions_vtab.schema.model import ColumnType, Table
 from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.capability import AccessPath, Capability, Connective, Filter, Writes
+from sessions_vtab.spec.capability import (
+    AccessPath,
+    Capability,
+    Connective,
+    Filter,
+    HiddenRows,
+    Writes,
+)
 from sessions_vtab.spec.predicate import Op
 from sessions_vtab.spec.scan import Page, Row, Scan
 
@@ -66,6 +73,7 @@ def _capability(relation: Relation, writes: Writes) -> Capability:
         rows=_ROWS.get(table.name, 1_000),
         costly=False,
         follows="update_time" if table.name in _OF_EVENTS else "",
+        hides=HiddenRows("deleted", "include_deleted") if relation.alive_or_deleted else None,
     )
 
 

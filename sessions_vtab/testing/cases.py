@@ -1,0 +1,264 @@
+"""Statements for one access path of a table, made from its declarations and the rows it has.
+
+Every operator on every column, with a value of the rows, one of no row and a hostile one; every
+order; LIMIT and OFFSET; projections; pairs of conditions of which one is declared and one is not;
+and what a key can be asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import cycle
+from math import ceil
+from typing import Final, TypeAlias
+
+from sessions_vtab.schema.model import Column, ColumnType
+from sessions_vtab.spec.capability import AccessPath
+from sessions_vtab.spec.predicate import Field, Op, Value
+from sessions_vtab.spec.scan import Order
+from sessions_vtab.testing.case import Case, Condition, Form
+from sessions_vtab.testing.known import Known
+from sessions_vtab.testing.samples import (
+    hostile_values,
+    json_keys,
+    pattern,
+    typical,
+    unknown_values,
+)
+
+__all__ = ["cases_for", "sorts"]
+
+_NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
+_PATTERNS: Final = frozenset((Op.LIKE, Op.NOT_LIKE, Op.GLOB))
+_SETS: Final = frozenset((Op.IN, Op.NOT_IN))
+_KEYS: Final = 3
+"""Values that a key is given at once."""
+_TURNS: Final = 3
+_PAIRS: Final = 4
+
+
+def cases_for(
+    known: Known,
+    path: AccessPath,
+    parameters: Mapping[str, Sequence[Value]],
+    most: int | None = None,
+    start: int = 0,
+) -> Iterator[Case]:
+    """The cases of a path.
+
+    Args:
+        known: the table and its rows.
+        path: one of its paths.
+        parameters: values of parameter columns that change no row, such as a page size.
+        most: how many cases of a kind; None for all. Fewer are spread evenly over columns,
+            operators and values; of declared operators there are twice as many, and what keys can
+            be asked for always is.
+        start: where that begins: several paths of a table together ask for more.
+    """
+    maker = _Maker(known, path)
+    declared, others = maker.declared(), maker.undeclared()
+    yield from maker.of_keys()
+    kinds = (
+        (2.0, maker.filtered(declared)),
+        (1.0, maker.filtered(others)),
+        (1.0, maker.plain(parameters)),
+        (0.5, maker.ordered(declared=True)),
+        (0.5, maker.ordered(declared=False)),
+        (1.0, maker.paired(declared, others)),
+    )
+    for share, cases in kinds:
+        yield from _spread(list(cases), None if most is None else ceil(share * most), start)
+
+
+def _spread(cases: Sequence[Case], most: int | None, start: int) -> Iterator[Case]:
+    if most is None or len(cases) <= most:
+        yield from cases
+        return
+    for number in range(most):
+        yield cases[(start + number * len(cases) // most) % len(cases)]
+
+
+_Probe: TypeAlias = tuple[Field, Column, Op]
+
+
+class _Maker:
+    def __init__(self, known: Known, path: AccessPath) -> None:
+        self._known = known
+        self._path = path
+        self._key = tuple(self._some(name) for name in path.keys)
+        self._columns = list(known.columns())
+        self._hostile = {
+            column.name: cycle(hostile_values(column, known.values(column.name)))
+            for column in self._columns
+        }
+        self._samples: dict[Field, tuple[Value, Value, Value]] = {}
+        self._bound = cycle((False, True))
+
+    # What there is to ask
+
+    def _probes(self) -> Iterator[_Probe]:
+        """A field and an operator each."""
+        for column in self._columns:
+            for op in Op:
+                # SQLite itself answers whether a key is NULL.
+                if op not in _NULLITY or column.name != self._known.table.key:
+                    yield Field(column.name), column, op
+            if column.type is ColumnType.JSON:
+                for key in json_keys(self._known.values(column.name)):
+                    yield from ((Field(column.name, key), column, op) for op in Op)
+
+    def declared(self) -> list[_Probe]:
+        """What the path takes."""
+        return [one for one in self._probes() if Condition(one[0], one[2]).declared(self._path)]
+
+    def undeclared(self) -> list[_Probe]:
+        """What it does not."""
+        return [one for one in self._probes() if not Condition(one[0], one[2]).declared(self._path)]
+
+    # The cases
+
+    def plain(self, parameters: Mapping[str, Sequence[Value]]) -> Iterator[Case]:
+        """All rows, their number, some of them; each parameter."""
+        name = self._known.table.key
+        yield Case(key=self._key)
+        yield Case(key=self._key, count=True)
+        yield Case((self._columns[-1].name, self._columns[0].name), self._key)
+        for limit in ((3, 0), (2, 1), (0, 0), (1000, 2)):
+            yield Case((name,), self._key, limit=limit)
+        for parameter, values in parameters.items():
+            for value in values:
+                asked = (Condition(Field(parameter), Op.EQ, (value,)),)
+                yield Case((name,), self._key, parameters=asked)
+                yield Case((), self._key, parameters=asked, limit=(5, 1))
+
+    def of_keys(self) -> Iterator[Case]:
+        """Each key with one value, none, an unknown one, several with repetitions, and NULL."""
+        yield from self._of_single_rows()
+        for place, name in enumerate(self._path.keys):
+            column = self._known.table.column(name)
+            values = self._values(name)
+            no, nor = unknown_values(column, values)
+            sets: list[tuple[Value, ...]] = [(None,), (no,)]
+            if not column.parameter:
+                some = values[:3]
+                sets += [(*some, *some, no, None), (no, nor), (next(self._hostile[name]),)]
+            for one in [values[:1], values[-1:], *sets]:
+                op = Op.IN if len(one) > 1 else Op.EQ
+                key = replace(self._key[place], op=op, values=tuple(one), bound=next(self._bound))
+                yield Case(key=(*self._key[:place], key, *self._key[place + 1 :]))
+
+    def _of_single_rows(self) -> Iterator[Case]:
+        """All keys with the values of one row, for two rows."""
+        places = [self._known.table.positions[name] for name in self._path.keys]
+        if len(places) > 1:
+            for row in self._known.rows[:2]:
+                yield Case(
+                    key=tuple(
+                        replace(one, op=Op.EQ, values=(row[place],))
+                        for one, place in zip(self._key, places, strict=True)
+                    )
+                )
+
+    def filtered(self, probes: Sequence[_Probe]) -> Iterator[Case]:
+        """Each operator with a value of the rows, then with one of no row, then a hostile one."""
+        for turn in range(_TURNS):
+            for field, column, op in probes:
+                if op not in _NULLITY:
+                    yield self._case(self._condition((field, column, op), turn))
+                elif turn == 0:
+                    yield self._case(Condition(field, op))
+
+    def ordered(self, *, declared: bool) -> Iterator[Case]:
+        """Each column both ways, also with LIMIT."""
+        for limit in (None, (4, 1)):
+            for column in self._columns:
+                for descending in (False, True):
+                    order = Order(column.name, descending)
+                    if declared == sorts(self._path, order):
+                        names = tuple(dict.fromkeys((column.name, self._known.table.key)))
+                        yield Case(names, self._key, order=order, limit=limit)
+
+    def paired(self, declared: Sequence[_Probe], others: Sequence[_Probe]) -> Iterator[Case]:
+        """A declared condition and one that is not, and two declared ones, by AND, OR and NOT."""
+        some = self._some_of(declared)
+        rest = self._some_of(others)
+        for number, (mine, other) in enumerate(zip(some, cycle(rest or some), strict=False)):
+            pair = self._condition(mine, 0), self._condition(other, number % 2)
+            yield self._case(*pair)
+            yield self._case(*pair, form=Form.OR)
+            yield self._case(*pair, form=Form.NOT)
+        if len(some) > 1:
+            both = self._condition(some[0], 0), self._condition(some[1], 0)
+            yield self._case(*both)
+            yield self._case(*both, form=Form.OR)
+            yield self._case(both[0], form=Form.NOT)
+
+    # Inside
+
+    def _case(self, *terms: Condition, form: Form = Form.AND) -> Case:
+        return Case((self._known.table.key,), self._key, terms, form)
+
+    def _some_of(self, probes: Sequence[_Probe]) -> Sequence[_Probe]:
+        """Some probes, of different columns; none that changes which rows show."""
+        hides = self._known.resource.capability.hides
+        by_field = {
+            field: (field, column, op)
+            for field, column, op in probes
+            if op not in _NULLITY
+            and (hides is None or column.name != hides.column)
+            and column.name not in self._path.keys
+        }
+        return list(by_field.values())[:: max(1, len(by_field) // _PAIRS)][:_PAIRS]
+
+    def _condition(self, probe: _Probe, turn: int) -> Condition:
+        """With a value of the rows, of no row, or a hostile one."""
+        field, column, op = probe
+        if field not in self._samples:
+            self._samples[field] = self._sampled(field, column)
+        known, no, nor = self._samples[field]
+        choice: Value = (known, no, next(self._hostile[column.name]))[turn]
+        bound = next(self._bound)
+        if op in _SETS:
+            return Condition(field, op, (choice, choice, nor), bound)
+        if op in _PATTERNS and (turn < 2 or not isinstance(choice, str)):  # noqa: PLR2004
+            choice = pattern(op, choice)
+        return Condition(field, op, (choice,), bound)
+
+    def _sampled(self, field: Field, column: Column) -> tuple[Value, Value, Value]:
+        """A value of the rows, and two that none has."""
+        values = self._known.values(field.column)
+        if field.key is not None:
+            return typical(_members(values, field.key)), "no such value", "nor this"
+        return typical(values), *unknown_values(column, values)
+
+    def _values(self, name: str) -> list[Value]:
+        return [value for value in dict.fromkeys(self._known.values(name)) if value is not None]
+
+    def _some(self, name: str) -> Condition:
+        """A key with values of the rows, one where it is a parameter."""
+        values = self._values(name)
+        if not values:
+            raise AssertionError(
+                f"{self._known.table.name}: no row has a {name}, which the path {self._path.name}"
+                " needs; give some in keys"
+            )
+        if self._known.table.column(name).parameter or len(values) == 1:
+            return Condition(Field(name), Op.EQ, (values[0],))
+        step = max(1, len(values) // _KEYS)
+        return Condition(Field(name), Op.IN, tuple(values[::step][:_KEYS]))
+
+
+def sorts(path: AccessPath, order: Order) -> bool:
+    """Whether a path declares an order."""
+    return order.column in path.orders or (order.column in path.ascending and not order.descending)
+
+
+def _members(values: Iterable[Value], key: str) -> Iterator[Value]:
+    """The texts and numbers under a key of JSON objects."""
+    for value in values:
+        loaded = json.loads(value) if isinstance(value, str) and value[:1] == "{" else {}
+        found = loaded.get(key)
+        if isinstance(found, str | int | float):
+            yield found

@@ -1,0 +1,250 @@
+"""The generated part of the conformance suite: every access path, asked for all it declares.
+
+``Suite.check_path`` makes the cases of one path (``cases``) and checks each of them at once: its
+rows are the oracle's; the plan's words say ``sent`` for just the conditions that the path in use
+declares, and ``order`` for just the order it declares; every scan that reaches the backend asks
+for nothing undeclared. Where a test can look into the service's own log it gets each case with
+those scans (``Asked``), and ``Traffic`` compares them with the requests that arrived.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+
+from sessions_vtab.errors import InvalidValueError, RefusedError
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.schema.tables import SCOPE_COLUMNS
+from sessions_vtab.spec.backend import Resource
+from sessions_vtab.spec.capability import AccessPath
+from sessions_vtab.spec.predicate import Field, Op, Value, fields
+from sessions_vtab.spec.scan import Scan
+from sessions_vtab.testing.case import Case, Condition, Form
+from sessions_vtab.testing.cases import cases_for, sorts
+from sessions_vtab.testing.declared import undeclared
+from sessions_vtab.testing.known import Known
+from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
+
+__all__ = ["Asked", "Checker", "Look", "Witness"]
+
+_WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
+_SHOWN: Final = 8
+_NO_ROW: Final = (InvalidValueError, RefusedError)
+"""Errors that may stand for an empty answer: a value that nothing there can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One case that was run.
+
+    Attributes:
+        table: name of the table.
+        case: the case.
+        sql: its statement.
+        scans: what reached the backend for it, in order.
+        rows: how many rows came.
+        foreign: texts of the statement that no scan asks for and no row of the table holds.
+        texts: the values of its terms, as text.
+        refused: it ended in an error, so that not all need have been asked for.
+    """
+
+    table: str
+    case: Case
+    sql: str
+    scans: tuple[Scan, ...]
+    rows: int
+    foreign: tuple[str, ...]
+    texts: tuple[str, ...]
+    refused: bool
+
+
+Look: TypeAlias = Callable[[Asked], str | None]
+"""Says what is wrong with what arrived at the service for a case; None if nothing is."""
+
+
+class Witness(Protocol):
+    """What the checker needs of the suite."""
+
+    connection: Any
+    source: str
+    oracle: Oracle
+
+    def recorded(self) -> Any:
+        """Records every scan that reaches the backend while a block runs."""
+
+
+class Checker:
+    """Checks the cases of one path.
+
+    Args:
+        suite: where statements are asked.
+        known: the table and its rows.
+        path: the path.
+        look: see ``Look``.
+    """
+
+    def __init__(self, suite: Witness, known: Known, path: AccessPath, look: Look | None) -> None:
+        self._suite = suite
+        self._known = known
+        self._path = path
+        self._look = look
+        self._visible = tuple(column.name for column in known.table.visible)
+        self._texts = "\n".join(str(value) for row in known.every() for value in row).lower()
+        self._name = f"{quoted(suite.source)}.{quoted(known.table.name)}"
+        self.made = 0
+        self.used = False
+
+    def run(
+        self, parameters: Mapping[str, Sequence[Value]], most: int | None, start: int
+    ) -> list[str]:
+        """Checks the cases (see ``cases_for``); returns what is wrong, in words."""
+        failures = []
+        for case in cases_for(self._known, self._path, parameters, most, start):
+            self.made += 1
+            wrong = self.wrong_with(case)
+            if wrong is not None:
+                failures.append(f"{case.text(self._name, self._visible)}\n  {wrong}")
+        if not self.used:
+            failures.append(f"no case of {self._known.table.name} is read by {self._path.name}")
+        return failures
+
+    def wrong_with(self, case: Case) -> str | None:
+        """What is wrong with the answer, the plan or the scans of a case; None if nothing is."""
+        sql, values = case.text(self._name, self._visible)
+        plans = self._plans(sql, values)
+        error: Exception | None = None
+        got: Answer = ()
+        with self._suite.recorded() as recorded:
+            try:
+                got = self._suite.connection.execute(sql, values).fetchall()
+            except _NO_ROW as raised:
+                error = raised
+        scans: tuple[Scan, ...] = tuple(scan for _, scan in recorded)
+        asked = Asked(
+            self._known.table.name,
+            case,
+            sql,
+            scans,
+            rows=len(got),
+            foreign=tuple(self._foreign(case, scans)),
+            texts=tuple(str(value) for one in case.terms for value in one.values),
+            refused=error is not None,
+        )
+        found = (
+            self._wrong_rows(case, got, asked, error),
+            self._wrong_words(case, plans),
+            *(self._wrong_scan(resource, scan) for resource, scan in recorded),
+            self._look(asked) if self._look is not None else None,
+        )
+        return "; ".join(filter(None, found)) or None
+
+    # Rows
+
+    def _wrong_rows(
+        self, case: Case, got: Answer, asked: Asked, error: Exception | None
+    ) -> str | None:
+        expected = self._oracle_rows(case, asked.scans)
+        if error is not None:
+            fair = not expected or (isinstance(error, RefusedError) and self._leaves_scope(case))
+            return None if fair else f"{error!r} where {len(expected)} rows are right"
+        allowed: Answer = ()
+        how = Comparison.MULTISET
+        if case.limit is not None:
+            how, allowed = Comparison.SUBSET, self._oracle_rows(case.unlimited(), asked.scans)
+        return difference(got, expected, how, keys=(0,) if case.order else (), allowed=allowed)
+
+    def _leaves_scope(self, case: Case) -> bool:
+        """Whether it names a scope of no row, which need not exist: that is no empty answer."""
+        return any(
+            one.field.column in SCOPE_COLUMNS
+            and not set(one.values).issubset(self._known.values(one.field.column))
+            for one in case.terms
+        )
+
+    def _oracle_rows(self, case: Case, scans: Sequence[Scan]) -> Answer:
+        table = self._known.oracle_name(
+            parameter=self._known.needs(self._path), hidden=self._reveals(scans)
+        )
+        return self._suite.oracle.ask(
+            *case.text(f"main.{quoted(table)}", self._visible, parameters=False)
+        )
+
+    def _reveals(self, scans: Sequence[Scan]) -> bool:
+        """Whether the scans show the rows that others leave out."""
+        hides = self._known.resource.capability.hides
+        return hides is not None and any(
+            scan.parameters.get(hides.parameter) == 1
+            or any(field.column == hides.column for field in fields(scan.where))
+            for scan in scans
+        )
+
+    def _foreign(self, case: Case, scans: Sequence[Scan]) -> Iterator[str]:
+        asked = {field for scan in scans for field in fields(scan.where)}
+        for one in case.terms:
+            if one.field not in asked:
+                texts = (str(value).strip("%*") for value in one.values)
+                yield from (text for text in texts if text.lower() not in self._texts)
+
+    # Plan
+
+    def _plans(self, sql: str, values: Sequence[Value]) -> list[str]:
+        rows = self._suite.connection.execute(sql, values, can_cache=False, explain=2).fetchall()
+        found = (_WORDS.search(detail) for *_, detail in rows)
+        return [match[1] for match in found if match]
+
+    def _wrong_words(self, case: Case, plans: Sequence[str]) -> str | None:
+        """Of a statement with OR or NOT SQLite may make several scans: their words say little."""
+        if case.form is not Form.AND or not plans:
+            return None
+        name, _, rest = plans[0].partition("; ")
+        (path,) = (one for one in self._known.resource.capability.paths if one.name == name)
+        self.used = self.used or path is self._path
+        clauses = dict(part.partition(": ")[::2] for part in rest.split("; "))
+        for one in case.terms:
+            said = _mentioned(one, clauses.get("sent", ""))
+            if said != one.declared(path):
+                verb = "is" if said else "is not"
+                return f"{one.field} {one.op} {verb} sent, against the declaration: {plans[0]}"
+        return self._wrong_order(case, path, clauses.get("order"), plans[0])
+
+    @staticmethod
+    def _wrong_order(case: Case, path: AccessPath, said: str | None, words: str) -> str | None:
+        if case.order is None:
+            return None
+        declared = sorts(path, case.order)
+        single = path.unique and all(
+            any(one.field == Field(key) and one.op is Op.EQ for one in case.conditions())
+            for key in path.keys
+        )
+        if single or declared == (said is not None):
+            return None
+        verb = "is" if said else "is not"
+        return (
+            f"the order by {case.order.column} {verb} handed over, against the declaration: {words}"
+        )
+
+    @staticmethod
+    def _wrong_scan(resource: Resource, scan: Scan) -> str | None:
+        wrong = undeclared(scan)
+        return None if wrong is None else f"{resource.table.name} was asked {wrong}, undeclared"
+
+
+def failed(title: str, failures: Sequence[str]) -> str:
+    """The message for the failures of a path."""
+    shown = "\n".join(failures[:_SHOWN])
+    more = f"\n.. and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
+    return f"{title}: {len(failures)} cases are wrong\n{shown}{more}"
+
+
+def _mentioned(condition: Condition, sent: str) -> bool:
+    start = re.escape(f"{condition.field} {condition.op}")
+    return re.search(rf"(?:^|[( ]){start}(?=$|[ )])", sent) is not None
+
+
+def paths_of(resources: Mapping[str, Resource]) -> Iterator[tuple[str, str]]:
+    """Table and path name of every way to read."""
+    for name, resource in resources.items():
+        for path in resource.capability.paths:
+            yield name, path.name

@@ -1,0 +1,67 @@
+"""Every access path of every backend, over real sockets: rows, plans, scans and requests.
+
+``SESSIONS_VTAB_CONFORMANCE=full`` asks all cases; otherwise a few of each kind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.testing.conformance import SHAPES, Suite
+from sessions_vtab.testing.traffic import Traffic
+from tests.conformance.stages import KEYS, NOW, STAGES
+
+MOST = None if os.environ.get("SESSIONS_VTAB_CONFORMANCE") == "full" else 4
+CASES = [(name, *path) for name, stage in STAGES.items() for path in stage.paths]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Running]:
+    with running(Settings(seed=7, sessions=12, events=40, clock=lambda: NOW)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def suite_of(emulator: Running) -> Iterator[Callable[[str], Suite]]:
+    """Fills a source at its first use."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        for name, key in KEYS.items():
+            patch.setenv(name, key)
+        yield cache(lambda name: stack.enter_context(STAGES[name].suite(emulator)))
+
+
+@pytest.mark.parametrize(("name", "table", "path"), CASES)
+def test_a_path_answers_as_the_oracle_and_is_sent_what_it_declares(
+    suite_of: Callable[[str], Suite], emulator: Running, name: str, table: str, path: str
+) -> None:
+    suite = suite_of(name)
+
+    def requests() -> list[dict[str, object]]:
+        found = emulator.log.entries()
+        emulator.log.reset()
+        return found
+
+    requests()
+    look = None if name == "local" else Traffic(requests, STAGES[name].shown)
+
+    assert suite.check_path(table, path, look, most=MOST) > 12
+
+
+@pytest.mark.parametrize("name", ["whylabs", "embedding_studio"])
+def test_shapes_with_a_key_answer_as_the_oracle(
+    suite_of: Callable[[str], Suite], name: str
+) -> None:
+    suite = suite_of(name)
+    asked = [shape for shape in SHAPES if shape.keyed and suite.applies(shape) is None]
+
+    for shape in asked:
+        suite.check(shape)
+
+    assert len(asked) >= 16
