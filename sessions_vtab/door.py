@@ -20,10 +20,10 @@ from sessions_vtab.sql.front_door import FrontDoor, Rewritten
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.sql.returning import select_text
 from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql, translate
+from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.definitions import require_definable
 from sessions_vtab.vtab.host import Host, OpenSource
-from sessions_vtab.vtab.refusals import refusal
 from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
 
 __all__ = ["Door", "Script", "Step"]
@@ -176,7 +176,7 @@ class Door:
         steps = tuple(map(self.step, [text] if len(parts) == 1 else parts))
         for step in steps:
             self._check_home(step.statement)
-            _require_writable(step.statement)
+            _require_action(step.statement)
         plain = not any(map(self._concerns, steps))
         renames = any(step.statement.heading.verb in _RENAMES for step in steps)
         acts = any(map(_runs_to_its_end, steps))
@@ -223,17 +223,11 @@ class Door:
         return bool(one.touched or more or shown or translated)
 
 
-def _require_writable(one: Rewritten) -> None:
+def _require_action(one: Rewritten) -> None:
     """Refuses a change that the table never takes before its rows are read for it."""
-    if one.table is None or one.heading.explain or not one.heading.changes:
-        return
-    refused = refusal(
-        f"{one.table.source}.{one.table.table.name}",
-        one.table.capability.writes,
-        _ACTIONS[one.heading.verb],
-    )
-    if refused is not None:
-        raise refused
+    if one.table is not None and one.heading.changes and not one.heading.explain:
+        title = f"{one.table.source}.{one.table.table.name}"
+        require_action(title, one.table.capability.writes, _ACTIONS[one.heading.verb])
 
 
 def _runs_to_its_end(step: Step) -> bool:

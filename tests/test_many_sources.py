@@ -9,7 +9,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
-from sessions_vtab.errors import MissingParameterError
+from sessions_vtab.errors import MissingParameterError, UnsupportedError
 
 _CORE = "name, session_id, user_id, display_name, labels, state, create_time"
 
@@ -88,6 +88,38 @@ def test_a_source_without_a_list_asks_for_its_key(
 ) -> None:
     with pytest.raises(MissingParameterError, match=rf"{source}\.sessions .*session_id"):
         db.execute(f"SELECT {_CORE} FROM {source}.sessions").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("DELETE FROM docs.upload_sessions", "docs.upload_sessions .* SET status = 'CLOSED' ends"),
+        ("DELETE FROM docs.upload_sessions WHERE session_id = 'none'", "by itself after 24 hours"),
+        ("UPDATE docs.files SET file_name = 'a'", "docs.files takes no UPDATE. .*OVERWRITE"),
+        (
+            "INSERT INTO docs.files SELECT * FROM docs.files",
+            "docs.files takes no INSERT.*upload_fi",
+        ),
+        (
+            "UPDATE guests.sessions SET user_id = 'a'",
+            "guests.sessions takes no UPDATE.*cannot chan",
+        ),
+        ("DELETE FROM guests.sessions", "guests.sessions cannot be deleted.*claim_guest_session"),
+        ("UPDATE eleanor.participants SET participant = 'a'", "DELETE the binding and INSERT ano"),
+        ("DELETE FROM clicks.sessions WHERE session_id = 'none'", "mark_session_irrelevant"),
+        ("UPDATE clicks.events SET meta = NULL", "clicks.events takes no UPDATE.*insert another"),
+        ("DELETE FROM prod.events RETURNING name", "prod.events cannot be deleted.*their session"),
+    ],
+)
+def test_a_write_that_no_row_of_a_table_takes_is_refused_before_anything_is_read(
+    db: sessions_vtab.Connection, emulator: Running, statement: str, told: str
+) -> None:
+    emulator.control.reset_log()
+
+    with pytest.raises(UnsupportedError, match=told):
+        db.execute(statement)
+
+    assert emulator.control.requests() == []
 
 
 def test_one_transaction_writes_to_several_sources(db: sessions_vtab.Connection) -> None:

@@ -25,11 +25,11 @@ from sessions_vtab.spec.scan import Page, Row, Scan
 from sessions_vtab.spec.values import accept
 from sessions_vtab.spec.write import Action
 from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.best_index import give_answer, read_offer
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
-from sessions_vtab.vtab.refusals import refusal
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.unit_of_work import Participant
@@ -329,7 +329,7 @@ class SourceTable:
 
     def UpdateDeleteRow(self, key: Any) -> None:
         """DELETE of one row."""
-        self._require("delete")
+        require_action(self.title, self._writes, "delete")
         self._write(Action.DELETE, key, {}, before=self._old.get(key))
 
     # Transactions: see unit_of_work.
@@ -416,13 +416,8 @@ class SourceTable:
             if name not in allowed:
                 self._refuse(name, action)
 
-    def _require(self, action: str) -> None:
-        refused = refusal(self.title, self._writes, action)
-        if refused is not None:
-            raise refused
-
     def _refuse(self, column: str, action: str) -> None:
-        self._require(action)
+        require_action(self.title, self._writes, action, column)
         if action == "update":
             what = f"{self.title}.{column} cannot change after creation"
         else:

@@ -311,15 +311,18 @@ class TestWhatTheServiceSays:
     CANARY = "canary-of-the-body"
 
     @pytest.mark.parametrize(
-        "sql",
+        ("asker", "sql"),
         [
-            f"UPDATE sessions SET display_name = '{CANARY}'",
-            f"INSERT INTO events(session_id, author, content) VALUES ('s1', 'user', '{CANARY}')",
-            f"SELECT * FROM append_event('s1', 'user', '{CANARY}')",
+            ("sessions", f"UPDATE sessions SET display_name = '{CANARY}'"),
+            (
+                "events",
+                f"INSERT INTO events(session_id, author, content) VALUES ('s1', 'user', '{CANARY}')",
+            ),
+            ("append_event", f"SELECT * FROM append_event('s1', 'user', '{CANARY}')"),
         ],
     )
     def test_may_repeat_the_body_and_stays_out(
-        self, sql: str, audited, tmp_path: Path, emulator: Running
+        self, asker: str, sql: str, audited, tmp_path: Path, emulator: Running
     ) -> None:
         db = audited("own=vertex://demo/us-central1/42?base_url=EMULATOR")
         db.execute(INSERT, ["s1", "ann"])
@@ -335,7 +338,7 @@ class TestWhatTheServiceSays:
             "RefusedError",
             400,
         )
-        assert line["message"].startswith(f"own: {method} http://127.0.0.1")
+        assert line["message"].startswith(f"own.{asker}: {method} http://127.0.0.1")
         assert line["message"].endswith("was answered with 400 Bad Request.")
         assert self.CANARY not in (tmp_path / "audit.jsonl").read_text()
 

@@ -114,6 +114,7 @@ SESSION_FILES_CAPABILITY = Capability(
         remedies=MappingProxyType(
             {
                 "insert": "Files are uploaded with upload_file(session, file_name, content).",
+                "update": "A file that was uploaded stays as it is: upload another one.",
                 "delete": "The API does not remove files of an upload session.",
             }
         )
@@ -143,6 +144,7 @@ FILES_CAPABILITY = Capability(
                     "Files come in through an upload session: INSERT INTO upload_sessions,"
                     " upload_file(..), close_upload_session(..)."
                 ),
+                "update": "It is read-only: upload the file again, with write_mode OVERWRITE.",
                 "delete": "This table is read-only.",
             }
         )

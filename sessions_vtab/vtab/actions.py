@@ -1,0 +1,28 @@
+"""What a table takes at all: told before a statement reads the rows that it would change."""
+
+from __future__ import annotations
+
+from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.spec.capability import Writes
+
+__all__ = ["require_action"]
+
+
+def require_action(title: str, writes: Writes, action: str, column: str = "") -> None:
+    """Raises UnsupportedError if no row of a table can be written that way, with the remedy.
+
+    Args:
+        title: source and table.
+        writes: what the table declares.
+        action: ``insert``, ``update`` or ``delete``.
+        column: the one that was given a value, for a remedy of its own.
+    """
+    if getattr(writes, action):
+        return
+    remedy = writes.remedies.get(column) or writes.remedies.get(action, "")
+    what = (
+        f"Rows of {title} cannot be deleted."
+        if action == "delete"
+        else f"{title} takes no {action.upper()}."
+    )
+    raise UnsupportedError(" ".join(filter(None, (what, remedy, "Nothing was written."))))
