@@ -83,10 +83,8 @@ class Sessions(Resource):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """See ``Resource.scan``."""
         reader = Reader(self._client, context)
-        if scan.path.name == "batch":
-            return self._of_batches(scan, reader)
         if scan.given("batch_id") is not None:
-            return self._picked(scan, reader)
+            return self._of_batches(scan, reader)
         return self._got(scan, reader)
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
@@ -118,31 +116,25 @@ class Sessions(Resource):
             return events_in(item, reply)
         return self._batches.all_events(reply, session_id, reader.get)
 
-    def _picked(self, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
-        """Sessions of a batch by id: only a batch knows who is in it."""
-        wanted = set(_ids(scan))
-        row = self._row(scan)
-        for batch_id, call in self._lists(scan).items():
-            with closing(self._pages(call, scan, reader, None)) as replies:
-                for reply in replies:
-                    items = self._batches.saw_page(reply, batch_id)
-                    found = [item for item in items if item["session_id"] in wanted]
-                    wanted.difference_update(item["session_id"] for item in found)
-                    yield [row(item, reply) for item in found]
-                    if not wanted:
-                        return
-
     def _of_batches(self, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
+        """Sessions of batches: all, or those asked for by id until they are found."""
         lists = self._lists(scan)
         if scan.order and len(lists) > 1:
             yield from self._merged(lists, scan, reader)
             return
         row = self._row(scan)
+        wanted = None if _takes_all(scan) else set(_ids(scan))
+        limit = scan.limit if wanted is None else None
         for batch_id, call in lists.items():
-            with closing(self._pages(call, scan, reader, scan.limit)) as replies:
+            with closing(self._pages(call, scan, reader, limit)) as replies:
                 for reply in replies:
                     items = self._batches.saw_page(reply, batch_id)
+                    if wanted is not None:
+                        items = [item for item in items if item["session_id"] in wanted]
+                        wanted.difference_update(item["session_id"] for item in items)
                     yield [row(item, reply) for item in items]
+                    if wanted is not None and not wanted:
+                        return
 
     def _merged(
         self, lists: dict[str, Call], scan: Scan, reader: Reader
@@ -172,7 +164,7 @@ class Sessions(Resource):
             return {}
         size = self._size(scan)
         first = max(1, min(scan.limit or size, size))
-        if scan.path.name != "batch":
+        if not _takes_all(scan):
             first = size
         if numbers.last is not None:
             first = min(first, numbers.last - numbers.after)
@@ -208,8 +200,13 @@ def _made(
     return make(item, SessionFrame(reply.what, batches))
 
 
+def _takes_all(scan: Scan) -> bool:
+    """Whether no session is asked for by its id or name."""
+    return scan.given("name") is None and scan.given("session_id") is None
+
+
 def _ids(scan: Scan) -> list[str]:
-    """The sessions that the path's key names, each once."""
+    """The sessions that are asked for by name or id, each once."""
     names = scan.given("name")
     if names is not None:
         found: list[Value] = [parse_session(name) for name in names]

@@ -31,6 +31,7 @@ _GET = "GET /clickstream/session?session_id={id}"
 _BATCH = "GET /clickstream/internal/batch/sessions?batch_id={id}"
 _NUMBER = Filter("session_number", EQUALITY | RANGE)
 _IN_BATCH = Filter("batch_id", EQUALITY)
+_IN_SESSION = Filter("session_id", EQUALITY)
 
 SESSIONS_CAPABILITY = Capability(
     (
@@ -39,7 +40,7 @@ SESSIONS_CAPABILITY = Capability(
         AccessPath(
             "batch",
             ("batch_id",),
-            (_NUMBER,),
+            (_NUMBER, _IN_SESSION),
             page_cap=100,
             cost=100,
             call=_BATCH,
