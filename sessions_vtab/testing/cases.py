@@ -1,8 +1,8 @@
 """Statements for one access path of a table, made from its declarations and the rows it has.
 
-Every operator on every column, with a value of the rows, one of no row and a hostile one; every
-order; LIMIT and OFFSET; projections; pairs of conditions of which one is declared and one is not;
-and what a key can be asked for.
+Every operator on every column, with a value of the rows, one of no row and a hostile one, and what
+is declared also with NOT; every order; LIMIT and OFFSET; projections; pairs of conditions of which
+one is declared and one is not; and what a key can be asked for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from enum import Enum, auto
 from itertools import cycle
 from math import ceil
 from typing import Final, TypeAlias
@@ -21,6 +22,7 @@ from sessions_vtab.spec.scan import Order
 from sessions_vtab.testing.case import Case, Condition, Form
 from sessions_vtab.testing.known import Known
 from sessions_vtab.testing.samples import (
+    awkward,
     hostile_values,
     json_keys,
     pattern,
@@ -35,7 +37,6 @@ _PATTERNS: Final = frozenset((Op.LIKE, Op.NOT_LIKE, Op.GLOB))
 _SETS: Final = frozenset((Op.IN, Op.NOT_IN))
 _KEYS: Final = 3
 """Values that a key is given at once."""
-_TURNS: Final = 3
 _PAIRS: Final = 4
 
 
@@ -53,16 +54,16 @@ def cases_for(
         path: one of its paths.
         parameters: values of parameter columns that change no row, such as a page size.
         most: how many cases of a kind; None for all. Fewer are spread evenly over columns,
-            operators and values; of declared operators there are twice as many, and what keys can
-            be asked for always is.
+            operators and values; of declared operators there are many more, and what keys can be
+            asked for always is.
         start: where that begins: several paths of a table together ask for more.
     """
     maker = _Maker(known, path)
     declared, others = maker.declared(), maker.undeclared()
     yield from maker.of_keys()
     kinds = (
-        (2.0, maker.filtered(declared)),
-        (1.0, maker.filtered(others)),
+        (16.0, [*maker.filtered(declared, tuple(_Kind)), *maker.negated(declared)]),
+        (1.0, maker.filtered(others, (_Kind.TYPICAL, _Kind.UNKNOWN, _Kind.HOSTILE))),
         (1.0, maker.plain(parameters)),
         (0.5, maker.ordered(declared=True)),
         (0.5, maker.ordered(declared=False)),
@@ -83,6 +84,16 @@ def _spread(cases: Sequence[Case], most: int | None, start: int) -> Iterator[Cas
 _Probe: TypeAlias = tuple[Field, Column, Op]
 
 
+class _Kind(Enum):
+    """What a column is asked for."""
+
+    TYPICAL = auto()
+    AWKWARD = auto()
+    """A value of the rows that is easily garbled."""
+    UNKNOWN = auto()
+    HOSTILE = auto()
+
+
 class _Maker:
     def __init__(self, known: Known, path: AccessPath) -> None:
         self._known = known
@@ -93,7 +104,7 @@ class _Maker:
             column.name: cycle(hostile_values(column, known.values(column.name)))
             for column in self._columns
         }
-        self._samples: dict[Field, tuple[Value, Value, Value]] = {}
+        self._samples: dict[Field, dict[_Kind, Value]] = {}
         self._bound = cycle((False, True))
 
     # What there is to ask
@@ -161,14 +172,17 @@ class _Maker:
                     )
                 )
 
-    def filtered(self, probes: Sequence[_Probe]) -> Iterator[Case]:
-        """Each operator with a value of the rows, then with one of no row, then a hostile one."""
-        for turn in range(_TURNS):
-            for field, column, op in probes:
-                if op not in _NULLITY:
-                    yield self._case(self._condition((field, column, op), turn))
-                elif turn == 0:
-                    yield self._case(Condition(field, op))
+    def filtered(self, probes: Sequence[_Probe], kinds: Sequence[_Kind]) -> Iterator[Case]:
+        """Each operator with each kind of value, kind after kind."""
+        for kind in kinds:
+            for probe in probes:
+                if probe[2] not in _NULLITY or kind is kinds[0]:
+                    yield self._case(self._condition(probe, kind))
+
+    def negated(self, probes: Sequence[_Probe]) -> Iterator[Case]:
+        """NOT of each operator."""
+        for probe in probes:
+            yield self._case(self._condition(probe, _Kind.AWKWARD), form=Form.NOT)
 
     def ordered(self, *, declared: bool) -> Iterator[Case]:
         """Each column both ways, also with LIMIT."""
@@ -185,15 +199,16 @@ class _Maker:
         some = self._some_of(declared)
         rest = self._some_of(others)
         for number, (mine, other) in enumerate(zip(some, cycle(rest or some), strict=False)):
-            pair = self._condition(mine, 0), self._condition(other, number % 2)
+            kind = _Kind.UNKNOWN if number % 2 else _Kind.TYPICAL
+            pair = self._condition(mine, _Kind.TYPICAL), self._condition(other, kind)
             yield self._case(*pair)
             yield self._case(*pair, form=Form.OR)
             yield self._case(*pair, form=Form.NOT)
         if len(some) > 1:
-            both = self._condition(some[0], 0), self._condition(some[1], 0)
-            yield self._case(*both)
-            yield self._case(*both, form=Form.OR)
-            yield self._case(both[0], form=Form.NOT)
+            for kind in (_Kind.TYPICAL, _Kind.HOSTILE):
+                both = self._condition(some[0], _Kind.TYPICAL), self._condition(some[1], kind)
+                yield self._case(*both)
+                yield self._case(*both, form=Form.OR)
 
     # Inside
 
@@ -212,26 +227,32 @@ class _Maker:
         }
         return list(by_field.values())[:: max(1, len(by_field) // _PAIRS)][:_PAIRS]
 
-    def _condition(self, probe: _Probe, turn: int) -> Condition:
-        """With a value of the rows, of no row, or a hostile one."""
+    def _condition(self, probe: _Probe, kind: _Kind) -> Condition:
         field, column, op = probe
+        if op in _NULLITY:
+            return Condition(field, op)
         if field not in self._samples:
             self._samples[field] = self._sampled(field, column)
-        known, no, nor = self._samples[field]
-        choice: Value = (known, no, next(self._hostile[column.name]))[turn]
+        hostile = kind is _Kind.HOSTILE
+        choice = next(self._hostile[column.name]) if hostile else self._samples[field][kind]
         bound = next(self._bound)
         if op in _SETS:
-            return Condition(field, op, (choice, choice, nor), bound)
-        if op in _PATTERNS and (turn < 2 or not isinstance(choice, str)):  # noqa: PLR2004
+            return Condition(
+                field, op, (choice, choice, self._samples[field][_Kind.HOSTILE]), bound
+            )
+        if op in _PATTERNS and not (hostile and isinstance(choice, str)):
             choice = pattern(op, choice)
         return Condition(field, op, (choice,), bound)
 
-    def _sampled(self, field: Field, column: Column) -> tuple[Value, Value, Value]:
-        """A value of the rows, and two that none has."""
+    def _sampled(self, field: Field, column: Column) -> dict[_Kind, Value]:
+        """A value of each kind; for HOSTILE, of which there are many, another one of no row."""
         values = self._known.values(field.column)
+        none = unknown_values(column, values)
         if field.key is not None:
-            return typical(_members(values, field.key)), "no such value", "nor this"
-        return typical(values), *unknown_values(column, values)
+            values = list(_members(values, field.key))
+            none = "no such value", "nor this"
+        found = typical(values), awkward(values), *none
+        return dict(zip(_Kind, found, strict=True))
 
     def _values(self, name: str) -> list[Value]:
         return [value for value in dict.fromkeys(self._known.values(name)) if value is not None]

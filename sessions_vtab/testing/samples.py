@@ -12,7 +12,7 @@ from sessions_vtab.schema.model import Column, ColumnType
 from sessions_vtab.spec import times
 from sessions_vtab.spec.predicate import Op, Value
 
-__all__ = ["hostile_values", "json_keys", "pattern", "typical", "unknown_values"]
+__all__ = ["awkward", "hostile_values", "json_keys", "pattern", "typical", "unknown_values"]
 
 _TEXTS: Final[tuple[Value, ...]] = (
     "x' OR '1'='1",
@@ -40,6 +40,12 @@ def typical(values: Iterable[Value]) -> Value:
     most = max(counted.values())
     known = sorted((value for value in counted if counted[value] == most), key=_sortable)
     return known[len(known) // 2]
+
+
+def awkward(values: Iterable[Value]) -> Value:
+    """The text with the most characters that a query may misread, or the largest number."""
+    known = [value for value in values if value is not None]
+    return max(known, key=lambda value: (_odd(value), _sortable(value)), default=None)
 
 
 def unknown_values(column: Column, known: Sequence[Value]) -> tuple[Value, Value]:
@@ -102,6 +108,10 @@ def _alike(letter: str) -> str:
             at = form.index(letter)
             return form[at + 1 :] + form[:at]
     return ""
+
+
+def _odd(value: Value) -> int:
+    return sum(not letter.isalnum() for letter in set(str(value)))
 
 
 def _sortable(value: Value) -> tuple[bool, float, str]:

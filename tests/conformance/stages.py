@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -190,9 +191,12 @@ def _ingestion_status(scan: Scan, _field: Field, _op: Op, value: Value) -> str |
 
 def _file_name(_scan: Scan, _field: Field, op: Op, value: Value) -> str | None:
     """As a part of the name. Case is nothing to LIKE, and something to the service."""
-    if op is Op.EQ:
-        return f"name={value}" if value else None
-    return str(value).rstrip("*") if op is Op.GLOB and not set(str(value)) & set("[?") else None
+    text = str(value)
+    if op is Op.LIKE:
+        text = max(re.split("[%_A-Za-z]", text), key=len)
+    elif op is Op.GLOB:
+        text = "" if set(text) & set("[?") else text.rstrip("*")
+    return f"name={text}" if text else None
 
 
 def _meta(_scan: Scan, field: Field, _op: Op, value: Value) -> str | None:

@@ -142,6 +142,13 @@ def test_deleted_sessions_show_only_when_asked_for(sql, where, found):
     assert [name for (name,) in rows] == found
 
 
+def test_a_deleted_session_that_the_service_shows_by_its_name_is_no_row_all_the_same(sql):
+    sql.add("gone")
+    body = {"session": {"name": "gone", "namespace": "demo", "deleted": True}}
+    sql.control.fault("body", method="GET", body=body)
+    assert sql("SELECT session_id FROM sessions WHERE session_id = 'gone'") == []
+
+
 def test_include_deleted_is_sent_only_where_it_is_needed(sql):
     sql("SELECT * FROM sessions")
     sql("SELECT * FROM sessions WHERE deleted = 0")
