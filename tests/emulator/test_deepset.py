@@ -2,77 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
-from sessions_vtab.emulator.deepset import service
-from sessions_vtab.emulator.settings import Settings
-
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-class Api:
-    """A service alone on an application, with a clock that a test moves."""
-
-    def __init__(self, **settings) -> None:
-        self.time = START
-        self.settings = Settings(clock=lambda: self.time, **settings)
-        self.service = service(self.settings)
-        self.app = FastAPI()
-        self.app.include_router(self.service.router)
-
-    def pass_time(self, **delta) -> None:
-        self.time += timedelta(**delta)
-
-    def __call__(self, method, path, key="api_key", workspace="ws", **options) -> httpx.Response:
-        """Send a request; a path that starts with no slash is below the workspace."""
-        url = path if path.startswith(("/", "http")) else f"/api/v1/workspaces/{workspace}/{path}"
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-
-        async def send():
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://e.test") as client:
-                return await client.request(method, url, headers=headers, **options)
-
-        return asyncio.run(send())
-
-    def open(self, **body):
-        return self("POST", "upload_sessions", json=body).json()
-
-    def close(self, session):
-        return self("PUT", f"upload_sessions/{session['session_id']}", json={"status": "CLOSED"})
-
-    def ingest(self, session):
-        self.close(session)
-        self.pass_time(seconds=1)
-
-    def counters(self, session):
-        return self("GET", f"upload_sessions/{session['session_id']}").json()["ingestion_status"]
-
-    def put(self, session, name, content=b"text", **fields):
-        """Send the presigned form, its fields first and the file last."""
-        form = session["aws_prefixed_request_config"]
-        sent = {k: v for k, v in {**form["fields"], **fields}.items() if v is not None}
-        return self("POST", form["url"], key=None, data=sent, files={"file": (name, content)})
-
-    def rows(self, path, **params):
-        return self("GET", path, params=params).json()["data"]
-
-    def upload(self, name, meta=None, content=b"text", **params):
-        data = {} if meta is None else {"meta": json.dumps(meta)}
-        files = {"file": (name, content)}
-        return self("POST", "files", data=data, files=files, params=params)
+from tests.emulator.apis import START, DeepsetApi
 
 
 @pytest.fixture
 def api():
-    return Api()
+    return DeepsetApi()
 
 
 # Keys and names
@@ -339,7 +280,7 @@ def test_the_state_survives_its_dump(api):
     session = api.open()
     api.put(session, "a.txt", b"\xff")
     api.upload("b.txt")
-    other = Api()
+    other = DeepsetApi()
     other.service.load(json.loads(json.dumps(api.service.dump())))
     assert other.service.summary() == "1 upload sessions, 1 files"
     other.ingest(session)
@@ -350,14 +291,14 @@ def test_the_state_survives_its_dump(api):
 
 
 def test_no_id_is_drawn_twice_after_a_load():
-    first, second = Api(seed=7), Api(seed=7)
+    first, second = DeepsetApi(seed=7), DeepsetApi(seed=7)
     opened = first.open()["session_id"]
     second.service.load(first.service.dump())
     assert second.open()["session_id"] != opened
 
 
 def test_a_seed_fills_in_the_same_data_every_time():
-    first, second, other = Api(seed=7), Api(seed=7), Api(seed=8)
+    first, second, other = DeepsetApi(seed=7), DeepsetApi(seed=7), DeepsetApi(seed=8)
     assert first.service.summary().startswith("24 upload sessions, ")
     assert first.service.dump() == second.service.dump() != other.service.dump()
     listed = first("GET", "upload_sessions?limit=100", workspace="demo").json()

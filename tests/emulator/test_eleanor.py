@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from sessions_vtab.emulator.eleanor import service
-from sessions_vtab.emulator.settings import Settings
-
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+from tests.emulator.apis import ServiceApi
 
 
-class Api:
-    """A service alone on an application, with a clock that a test moves."""
+class Api(ServiceApi):
+    """EleanorAI."""
 
     def __init__(self, token=None, **settings) -> None:
-        self.time = START
-        self.settings = Settings(clock=lambda: self.time, **settings)
-        self.service = service(self.settings, token=token)
-        self.app = FastAPI()
-        self.app.include_router(self.service.router)
-
-    def pass_time(self, **delta) -> None:
-        self.time += timedelta(**delta)
+        super().__init__(partial(service, token=token), **settings)
 
     def __call__(self, method, path="", namespace="ns", **options) -> httpx.Response:
         """Send a request; a path without a slash in front is below the namespace's sessions."""
         below = f"/api/v1/sessions/{namespace}" + (f"/{path}" if path else "")
         url = path if path.startswith("/") else below
-
-        async def send():
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://e.test") as client:
-                return await client.request(method, url, **options)
-
-        return asyncio.run(send())
+        return self.request(method, url, **options)
 
     def create(self, name="s", **body):
         return self("POST", json={"name": name, **body}).json()["session"]

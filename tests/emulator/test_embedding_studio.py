@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from sessions_vtab.emulator.embedding_studio import service
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.settings import Settings
-
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-class Api:
-    """A service alone on an application, with a clock that a test moves."""
-
-    def __init__(self, **settings) -> None:
-        self.time = START
-        self.settings = Settings(clock=lambda: self.time, **settings)
-        self.service = service(self.settings)
-        self.app = FastAPI()
-        self.app.include_router(self.service.router)
-
-    def pass_time(self, **delta) -> None:
-        self.time += timedelta(**delta)
-
-    def __call__(self, method, path, **options) -> httpx.Response:
-        url = path if path.startswith("/") else f"/api/v1/clickstream/{path}"
-
-        async def send():
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://e.test") as client:
-                return await client.request(method, url, **options)
-
-        return asyncio.run(send())
-
-    def register(self, session_id="s", **fields):
-        body = {"session_id": session_id, "search_query": "q", "search_results": [], **fields}
-        return self("POST", "session", json=body)
-
-    def session(self, session_id="s"):
-        return self("GET", "session", params={"session_id": session_id}).json()
-
-    def push(self, *events, session_id="s"):
-        """Push events given by their ids, or as objects."""
-        rows = [e if isinstance(e, dict) else {"event_id": e, "object_id": "o"} for e in events]
-        return self("POST", "session/events", json={"session_id": session_id, "events": rows})
-
-    def event_ids(self, session_id="s"):
-        return [event["event_id"] for event in self.session(session_id)["events"]]
-
-    def release(self, release_id="r"):
-        return self("POST", "internal/batch/release", json={"release_id": release_id})
-
-    def batch(self, batch_id, **params):
-        params = {"batch_id": batch_id, **params}
-        return self("GET", "internal/batch/sessions", params=params).json()
+from tests.emulator.apis import START, StudioApi
 
 
 @pytest.fixture
 def api():
-    return Api()
+    return StudioApi()
 
 
 NOW = int(START.timestamp())
@@ -382,7 +330,7 @@ def test_the_state_survives_its_dump(api):
     query = {"must": [{"field": "f", "range": {"gte": 1}}, {"field": "f"}]}
     api.register(payload_filter={"query": query}, sort_by={"field": "f"})
     api.push("e")
-    other = Api()
+    other = StudioApi()
     other.service.load(json.loads(json.dumps(api.service.dump())))
     assert other.session() == api.session()
     assert other.service.summary() == "1 sessions, 1 events"
@@ -392,7 +340,7 @@ def test_the_state_survives_its_dump(api):
 
 
 def test_a_seed_fills_in_the_same_data_every_time():
-    first, second, other = Api(seed=7), Api(seed=7), Api(seed=8)
+    first, second, other = StudioApi(seed=7), StudioApi(seed=7), StudioApi(seed=8)
     assert first.service.dump() == second.service.dump() != other.service.dump()
     released, collecting = first.service.dump()["batches"]
     assert (released["status"], collecting["status"]) == ("released", "collecting")

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from base64 import urlsafe_b64decode
-from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.emulator.whylabs import service
+from tests.emulator.apis import START, ServiceApi
 
 KEY = "0123456789." + "k" * 53
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-class Api:
-    """A service alone on an application, with a clock that a test moves."""
+class Api(ServiceApi):
+    """WhyLabs."""
 
     def __init__(self, **settings) -> None:
-        self.time = START
-        self.settings = Settings(clock=lambda: self.time, **settings)
-        self.service = service(self.settings)
-        self.app = FastAPI()
-        self.app.include_router(self.service.router)
-
-    def pass_time(self, **delta) -> None:
-        self.time += timedelta(**delta)
+        super().__init__(service, **settings)
 
     def session(self) -> str:
         return self("POST", "/v0/sessions", json={"userId": "me"}).json()["id"]
@@ -56,12 +45,7 @@ class Api:
         return self("POST", f"/v0/sessions/observatory-link/{session}", json=body)
 
     def __call__(self, method, url, **options) -> httpx.Response:
-        async def send():
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://e.test") as client:
-                return await client.request(method, url, **options)
-
-        return asyncio.run(send())
+        return self.request(method, url, **options)
 
 
 @pytest.fixture

@@ -7,31 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sessions_vtab.errors import BudgetError
 from sessions_vtab.fetch import Client, Clock, Line, Site
-
-
-class FakeContext:
-    """A statement without SQLite."""
-
-    def __init__(self, budget: int = 1_000_000) -> None:
-        self.statement = 1
-        self.table = "sessions"
-        self.memory: dict[object, object] = {}
-        self.requests: list[dict[str, Any]] = []
-        self.left = budget
-        self.stop = False
-
-    def interrupted(self) -> bool:
-        return self.stop
-
-    def spend(self, requests: int = 1) -> None:
-        if self.left < requests:
-            raise BudgetError("max_requests")
-        self.left -= requests
-
-    def record(self, request: dict[str, Any]) -> None:
-        self.requests.append(request)
+from tests.fakes import FakeContext
 
 
 class FakeClock(Clock):

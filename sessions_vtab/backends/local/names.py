@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from sessions_vtab.errors import InvalidValueError
@@ -12,6 +13,7 @@ __all__ = [
     "check_id",
     "child",
     "event_name",
+    "given_id",
     "id_of",
     "last_segment",
     "quoted",
@@ -72,3 +74,22 @@ def id_of(name: str, prefix: str) -> str | None:
     except UnicodeDecodeError:
         return None
     return identifier if prefix + quoted(identifier) == name else None
+
+
+def given_id(values: Mapping[str, Any], where: str) -> str | None:
+    """The id that a new row is given as ``session_id``, ``name`` or both; None for neither.
+
+    Raises:
+        InvalidValueError: they disagree, or it is none that we can keep.
+    """
+    session_id: str | None = values.get("session_id")
+    name = values.get("name")
+    if name is not None:
+        named = last_segment(name)
+        if session_id is not None and named != session_id:
+            raise InvalidValueError(
+                f"{where}: session_id {session_id!r:.60} is not the last part of name"
+                f" {name!r:.120}. Give one of them. Nothing was written."
+            )
+        session_id = named
+    return None if session_id is None else check_id(session_id, f"{where}.session_id")

@@ -12,7 +12,7 @@ from sessions_vtab.backends.local.checks import check_session, expiry
 from sessions_vtab.backends.local.errors import is_taken
 from sessions_vtab.backends.local.improvement import register
 from sessions_vtab.backends.local.lookup import literal
-from sessions_vtab.backends.local.names import check_id, last_segment, session_name
+from sessions_vtab.backends.local.names import given_id, session_name
 from sessions_vtab.backends.local.state import split
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.errors import (
@@ -58,7 +58,7 @@ def insert(store: Store, write: Write) -> Outcome:
     """
     where = f"{store.source}.sessions"
     values = write.values
-    session_id = _given_id(values, where)
+    session_id = given_id(values, where)
     check_session(values, where)
     expire_time = expiry(values, store.instant(), where)
     while True:
@@ -167,20 +167,6 @@ def _create(
     if get("search_query") is not None:
         register(store, session_id)
     return True
-
-
-def _given_id(values: Mapping[str, Any], where: str) -> str | None:
-    session_id: str | None = values.get("session_id")
-    name = values.get("name")
-    if name is not None:
-        named = last_segment(name)
-        if session_id is not None and session_id != named:
-            raise InvalidValueError(
-                f"{where}: session_id {session_id!r:.60} is not the last part of name"
-                f" {name!r:.120}. Give one of them. Nothing was written."
-            )
-        session_id = named
-    return None if session_id is None else check_id(session_id, f"{where}.session_id")
 
 
 def _gone(store: Store, session_id: str) -> bool:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from sessions_vtab.backends.local.content import require_object
 from sessions_vtab.backends.local.lookup import literal, session_id_of
-from sessions_vtab.backends.local.names import check_id, last_segment, upload_session_name
+from sessions_vtab.backends.local.names import given_id, last_segment, upload_session_name
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.errors import (
     ConflictError,
@@ -45,7 +45,7 @@ def insert(store: Store, write: Write) -> Outcome:
         ConflictError: ten are open, or the id is taken.
     """
     where = f"{store.source}.upload_sessions"
-    session_id = _given_id(write.values, where) or str(uuid4())
+    session_id = given_id(write.values, where) or str(uuid4())
     mode, seconds = _settings(write.values, where)
     name = upload_session_name(session_id)
     if store.row("SELECT 1 FROM upload_sessions WHERE name = ?", (name,)):
@@ -233,20 +233,6 @@ def _settings(values: Mapping[str, Any], where: str) -> tuple[str, int]:
             " Nothing was written."
         )
     return mode, seconds
-
-
-def _given_id(values: Mapping[str, Any], where: str) -> str | None:
-    session_id: str | None = values.get("session_id")
-    name = values.get("name")
-    if name is not None:
-        named = last_segment(name)
-        if session_id is not None and named != session_id:
-            raise InvalidValueError(
-                f"{where}: session_id {session_id!r:.60} is not the last part of name"
-                f" {name!r:.120}. Give one of them. Nothing was written."
-            )
-        session_id = named
-    return None if session_id is None else check_id(session_id, f"{where}.session_id")
 
 
 def _file_name(file_name: str, where: str) -> str:

@@ -10,41 +10,18 @@ from sessions_vtab.backends.vertex import VertexBackend
 from sessions_vtab.backends.vertex.settings import Settings, site_of
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings as EmulatorSettings
-from sessions_vtab.errors import BudgetError
 from sessions_vtab.fetch import Client, Clock
 from sessions_vtab.spec import times
 from sessions_vtab.spec.predicate import AllOf
 from sessions_vtab.spec.scan import Scan
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Action, Write
+from tests.fakes import FakeContext
 
 LOCATION = "demo/us-central1/42"
 
 _written: set[str] = set()
 """URLs of emulators whose data a test has changed."""
-
-
-class FakeContext:
-    """A statement without SQLite."""
-
-    def __init__(self, budget: int = 1_000_000) -> None:
-        self.statement = 1
-        self.table = "sessions"
-        self.memory: dict[object, object] = {}
-        self.requests: list[dict[str, Any]] = []
-        self.left = budget
-        self.stop = False
-
-    def interrupted(self) -> bool:
-        return self.stop
-
-    def spend(self, requests: int = 1) -> None:
-        if self.left < requests:
-            raise BudgetError("max_requests")
-        self.left -= requests
-
-    def record(self, request: dict[str, Any]) -> None:
-        self.requests.append(request)
 
 
 class QuickClock(Clock):
