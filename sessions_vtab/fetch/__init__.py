@@ -7,7 +7,7 @@ What a backend writes, in this order:
        site = Site.of(source, base_url, ApiKey("X-API-Key", Secret(variable="MY_API_KEY")),
                       provider=("api.example.com",), named="api_key_env" in source.options,
                       documented={"write": 100}, remedies={402: "The plan has no sessions."})
-       self._client = lease(site)         # and release(self._client) once, in close()
+       self._lease = Lease(lease(site))   # and self._lease.close() in close()
 
    Schemes: ``NO_AUTH``, ``ApiKey(header, secret)``, ``Bearer(secret)``, ``Google()``; a ``Secret``
    names a variable or a file. The host policy (who may get the credential) is ``Site``'s.
@@ -23,7 +23,7 @@ What a backend writes, in this order:
    "already done" looks like after a retry (a DELETE that is answered 404 the second time).
    ``repeatable`` overrides law 7's rule by method. ``kind`` is the class of the rate limit.
 
-3. **Reading**, in ``Resource.scan``: ``reader = Reader(self._client, context)``, then
+3. **Reading**, in ``Resource.scan``: ``reader = Reader(client, context)``, then
 
    ========================================  ======================================================
    ``reader.get(call)``                      one answer
@@ -96,7 +96,7 @@ from sessions_vtab.fetch.paging import (
 from sessions_vtab.fetch.reader import Items, Reader
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.sending import deliver, run_job
-from sessions_vtab.fetch.shared import lease, release
+from sessions_vtab.fetch.shared import Lease, lease
 from sessions_vtab.fetch.site import Origin, Site, is_loopback, origin_of
 
 __all__ = [
@@ -115,6 +115,7 @@ __all__ = [
     "Google",
     "Item",
     "Items",
+    "Lease",
     "Line",
     "NoAuth",
     "NumberedPages",
@@ -136,6 +137,5 @@ __all__ = [
     "path",
     "plain",
     "redact",
-    "release",
     "run_job",
 ]

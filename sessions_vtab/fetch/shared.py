@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 
+from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.fetch.client import Client
 from sessions_vtab.fetch.site import Site
 
-__all__ = ["lease", "release"]
+__all__ = ["Lease", "lease"]
 
 _clients: dict[tuple[int, Site], Client] = {}
 _uses: dict[Client, int] = {}
@@ -30,8 +31,37 @@ def lease(site: Site) -> Client:
         return client
 
 
-def release(client: Client) -> None:
-    """Gives a lease back; the last one closes threads and sockets. Once for each lease."""
+class Lease:
+    """What a backend has of a client that others may use too, until it is closed.
+
+    Args:
+        client: of ``lease``, or a test's own.
+
+    Attributes:
+        site: where it sends to, also when it is closed.
+    """
+
+    __slots__ = ("_client", "site")
+
+    def __init__(self, client: Client) -> None:
+        self._client: Client | None = client
+        self.site = client.site
+
+    @property
+    def client(self) -> Client:
+        """The client; raises UnsupportedError when the source is closed."""
+        if self._client is None:
+            raise UnsupportedError(f"{self.site.source} is closed.")
+        return self._client
+
+    def close(self) -> None:
+        """Gives it back, once; the last one closes threads and sockets."""
+        client, self._client = self._client, None
+        if client is not None:
+            _give_back(client)
+
+
+def _give_back(client: Client) -> None:
     with _lock:
         left = _uses.get(client, 1) - 1
         if left > 0:

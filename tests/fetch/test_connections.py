@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sessions_vtab.errors import SessionsError, UnavailableError
-from sessions_vtab.fetch import Call, Client, Reader, Site, TokenPages, lease, release
+from sessions_vtab.errors import SessionsError, UnavailableError, UnsupportedError
+from sessions_vtab.fetch import Call, Client, Lease, Reader, Site, TokenPages, lease
 from sessions_vtab.fetch.routes import open_routes
 
 DESCRIPTORS = Path("/proc/self/fd")
@@ -208,15 +208,18 @@ def test_loopback_works_behind_a_dead_proxy(proxies, server, context):
 
 def test_equal_sites_share_one_client_until_the_last_lease_ends(server, context):
     site = Site("prod", server[1])
-    first, second = lease(site), lease(Site("prod", server[1]))
-    other = lease(Site("prod", server[1], timeout=5))
-    assert first is second is not other
-    Reader(first, context).get(Call("GET", "/a"))
-    release(first)
-    assert Reader(second, context).get(Call("GET", "/b")).status == 200
-    release(second)
-    release(other)
+    first, second = Lease(lease(site)), Lease(lease(Site("prod", server[1])))
+    other = Lease(lease(Site("prod", server[1], timeout=5)))
+    assert first.client is second.client is not other.client
+    old = first.client
+    Reader(old, context).get(Call("GET", "/a"))
+    first.close()
+    first.close()
+    assert Reader(second.client, context).get(Call("GET", "/b")).status == 200
+    with pytest.raises(UnsupportedError, match=r"^prod is closed\.$"):
+        _ = first.client
+    second.close()
+    other.close()
     assert ours() == []
-    again = lease(site)
-    assert again is not first
-    release(again)
+    with closing(Lease(lease(site))) as again:
+        assert again.client is not old

@@ -18,7 +18,7 @@ from sessions_vtab.backends.deepset.uploads import (
 )
 from sessions_vtab.backends.deepset.wire import Target
 from sessions_vtab.backends.deepset.writing import Writer
-from sessions_vtab.fetch import Client, lease, release, run_job
+from sessions_vtab.fetch import Client, Lease, lease, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
@@ -39,8 +39,7 @@ class DeepsetBackend(Backend):
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
-        self._client = client
-        self._released = False
+        self._lease = Lease(client)
         self._scope = Scope(settings)
         # Only the answer that opens a session says where its files go: it lives as long as this.
         self._targets: dict[str, Target] = {}
@@ -63,13 +62,13 @@ class DeepsetBackend(Backend):
 
     def describe(self) -> str:
         """See ``Backend.describe``."""
-        site = self._client.site
+        site = self._lease.site
         credential = site.credential_for(site.origin).describe()
         return f"deepset workspace {self._settings.workspace} at {site.base_url} with {credential}"
 
     def preview(self, write: Write) -> Sequence[Request]:
         """See ``Backend.preview``."""
-        return (self._client.preview(self._writer.call_for(write)),)
+        return (self._lease.client.preview(self._writer.call_for(write)),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""
@@ -77,14 +76,12 @@ class DeepsetBackend(Backend):
 
     def close(self) -> None:
         """See ``Backend.close``."""
-        if not self._released:
-            self._released = True
-            release(self._client)
+        self._lease.close()
 
     def _close_upload_session(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         session = self._scope.resolve(arguments["session"])
         call = calls.close_session(session)
-        run_job(self._client, context, lambda line: line.send(call))
+        run_job(self._lease.client, context, lambda line: line.send(call))
         # The API answers with nothing.
         yield session.name, session.session_id, "CLOSED", None
 
@@ -93,6 +90,6 @@ class DeepsetBackend(Backend):
         session = self._scope.resolve(arguments["session"])
         target = target_for(session, arguments, self._targets, where)
         posts = upload_calls(target, arguments, where)
-        run_job(self._client, context, lambda line: post_all(posts, session, line))
+        run_job(self._lease.client, context, lambda line: post_all(posts, session, line))
         content = posts[-1].form.content if posts[-1].form else b""
         yield session.name, stored_name(str(arguments["file_name"])), len(content), None

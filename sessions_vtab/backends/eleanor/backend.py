@@ -12,8 +12,8 @@ from sessions_vtab.backends.eleanor.requests import Requests
 from sessions_vtab.backends.eleanor.settings import Settings, site_of
 from sessions_vtab.backends.eleanor.wire import Found, Wire
 from sessions_vtab.backends.eleanor.writing import Writer
-from sessions_vtab.errors import NotFoundError, UnsupportedError
-from sessions_vtab.fetch import Call, Client, Line, Reply, lease, release, run_job
+from sessions_vtab.errors import NotFoundError
+from sessions_vtab.fetch import Call, Client, Lease, Line, Reply, lease, run_job
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.schema.tables import SESSIONS
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
@@ -48,7 +48,7 @@ class EleanorBackend(Backend):
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
-        self._client: Client | None = client
+        self._lease = Lease(client)
         self._site = client.site
         self._calls = Calls(settings)
         self._requests = Requests(settings, self._calls)
@@ -94,14 +94,7 @@ class EleanorBackend(Backend):
 
     def close(self) -> None:
         """See ``Backend.close``."""
-        client, self._client = self._client, None
-        if client is not None:
-            release(client)
-
-    def _running(self) -> Client:
-        if self._client is None:
-            raise UnsupportedError(f"{self._site.source} is closed.")
-        return self._client
+        self._lease.close()
 
     def _verb(self, make: Callable[[SessionRef], Call]) -> Routine:
         """A function about one session, answered with the session."""
@@ -109,8 +102,9 @@ class EleanorBackend(Backend):
         def routine(arguments: Arguments, context: Context) -> Iterator[Row]:
             ref = self._settings.resolve(arguments["session"])
             call = make(ref)
+            client = self._lease.client
             yield self._answer(
-                *run_job(self._running(), context, lambda line: self._writer.act(call, ref, line))
+                *run_job(client, context, lambda line: self._writer.act(call, ref, line))
             )
 
         return routine
@@ -124,7 +118,7 @@ class EleanorBackend(Backend):
             reply = self._writer.bind(call, ref, participant, line)
             return reply, self._writer.after(reply, ref, line)
 
-        yield self._answer(*run_job(self._running(), context, job))
+        yield self._answer(*run_job(self._lease.client, context, job))
 
     def _unbind(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         participant = str(arguments["participant"])
@@ -145,7 +139,7 @@ class EleanorBackend(Backend):
                 )
             return found, line.send(call)
 
-        found, reply = run_job(self._running(), context, job)
+        found, reply = run_job(self._lease.client, context, job)
         core = self._core(found.item, found.frame)[:_CORE]
         yield (*core, self._wire.task_id(reply), dump_json(reply.object()))
 

@@ -13,7 +13,7 @@ from sessions_vtab.backends.embedding_studio.routines import Routines
 from sessions_vtab.backends.embedding_studio.sessions import Sessions
 from sessions_vtab.backends.embedding_studio.settings import site_of
 from sessions_vtab.backends.embedding_studio.writing import Writer
-from sessions_vtab.fetch import Call, Client, lease, release
+from sessions_vtab.fetch import Call, Client, Lease, lease
 from sessions_vtab.spec.backend import Backend, Context, Resource, Routine
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Outcome, Write
@@ -41,7 +41,7 @@ class EmbeddingStudioBackend(Backend):
     )
 
     def __init__(self, client: Client) -> None:
-        self._client: Client | None = client
+        self._lease = Lease(client)
         self._site = client.site
         source = client.site.source
         batches = Batches(source)
@@ -79,6 +79,4 @@ class EmbeddingStudioBackend(Backend):
 
     def close(self) -> None:
         """See ``Backend.close``."""
-        client, self._client = self._client, None
-        if client is not None:
-            release(client)
+        self._lease.close()

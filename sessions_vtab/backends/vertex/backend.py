@@ -14,7 +14,7 @@ from sessions_vtab.backends.vertex.settings import Settings, site_of
 from sessions_vtab.backends.vertex.wire import Frame, last_segment
 from sessions_vtab.backends.vertex.writing import Writer
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.fetch import Call, Client, Item, Line, lease, release, run_job
+from sessions_vtab.fetch import Call, Client, Item, Lease, Line, lease, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
@@ -36,7 +36,7 @@ class VertexBackend(Backend):
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
-        self._client: Client | None = client
+        self._lease = Lease(client)
         self._site = client.site
         self._source = settings.source.name
         self._calls = Calls(settings)
@@ -78,7 +78,7 @@ class VertexBackend(Backend):
     def preview(self, write: Write) -> Sequence[Request]:
         """See ``Backend.preview``."""
         call = self.call_for(write)
-        return () if call is None else (self._running().preview(call),)
+        return () if call is None else (self._lease.client.preview(call),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""
@@ -86,14 +86,7 @@ class VertexBackend(Backend):
 
     def close(self) -> None:
         """See ``Backend.close``."""
-        client, self._client = self._client, None
-        if client is not None:
-            release(client)
-
-    def _running(self) -> Client:
-        if self._client is None:
-            raise UnsupportedError(f"{self._source} is closed.")
-        return self._client
+        self._lease.close()
 
     def _append_event(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         values = dict(arguments)
@@ -104,7 +97,7 @@ class VertexBackend(Backend):
             reply, item = self._writer.append(request, line, find=True)
             return None if reply is None else dump_json(reply.object()), item
 
-        response, item = run_job(self._running(), context, job)
+        response, item = run_job(self._lease.client, context, job)
         frame = Frame(session.engine, "An event", session.session_id)
         event = None if item is None else EventRef(session, last_segment(item, frame))
         yield (
@@ -118,7 +111,7 @@ class VertexBackend(Backend):
         session = self._requests.resolve(arguments.get("session"))
         call = self._calls.compact_session(session, self._compaction(arguments))
         operation = run_job(
-            self._running(),
+            self._lease.client,
             context,
             lambda line: self._writer.follow(line.send(call), session.engine, line),
         )

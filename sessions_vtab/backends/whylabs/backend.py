@@ -9,7 +9,7 @@ from sessions_vtab.backends.whylabs import bodies, calls, wire
 from sessions_vtab.backends.whylabs.sessions import Sessions, call_for, create, id_of
 from sessions_vtab.backends.whylabs.settings import Settings, site_of
 from sessions_vtab.errors import MissingParameterError, NotFoundError
-from sessions_vtab.fetch import Call, Client, Line, Reply, deliver, lease, release, run_job
+from sessions_vtab.fetch import Call, Client, Lease, Line, Reply, deliver, lease, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
@@ -31,8 +31,7 @@ class WhylabsBackend(Backend):
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
-        self._client = client
-        self._released = False
+        self._lease = Lease(client)
         self._source = settings.source.name
         self.resources: Mapping[str, Resource] = {"sessions": Sessions(client)}
         self.routines: Mapping[str, Routine] = {
@@ -51,7 +50,7 @@ class WhylabsBackend(Backend):
 
     def describe(self) -> str:
         """See ``Backend.describe``."""
-        site = self._client.site
+        site = self._lease.site
         if not self._settings.has_key:
             return f"WhyLabs sessions at {site.base_url} as a guest, without a key"
         credential = site.credential_for(site.origin).describe()
@@ -59,7 +58,7 @@ class WhylabsBackend(Backend):
 
     def preview(self, write: Write) -> Sequence[Request]:
         """See ``Backend.preview``."""
-        return (self._client.preview(call_for(write)),)
+        return (self._lease.client.preview(call_for(write)),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""
@@ -70,13 +69,11 @@ class WhylabsBackend(Backend):
         def perform(write: Write, line: Line) -> Outcome:
             return create(write, line, self._settings)
 
-        return deliver(self._client, writes, context, lane, perform)
+        return deliver(self._lease.client, writes, context, lane, perform)
 
     def close(self) -> None:
         """See ``Backend.close``."""
-        if not self._released:
-            self._released = True
-            release(self._client)
+        self._lease.close()
 
     def _claim(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         session_id = id_of(arguments["session"])
@@ -121,7 +118,7 @@ class WhylabsBackend(Backend):
         Raises:
             NotFoundError: there is no such session any more.
         """
-        reply = run_job(self._client, context, lambda line: line.send(call))
+        reply = run_job(self._lease.client, context, lambda line: line.send(call))
         if reply.missing:
             error = NotFoundError(
                 f"{self._source}.{function}: there is no such guest session: it never was, has"
