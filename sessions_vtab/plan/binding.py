@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeAlias, TypeGuard
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
 from sessions_vtab.plan.admission import UNFIT, Unfit, admit
@@ -30,8 +31,9 @@ from sessions_vtab.spec.predicate import (
 )
 from sessions_vtab.spec.scan import Scan
 
-__all__ = ["bind"]
+__all__ = ["Binder"]
 
+_NO_PARAMETERS: Final[Mapping[str, Value]] = MappingProxyType({})
 _FROM = frozenset((Op.EQ, Op.GT, Op.GE))
 _UNTIL = frozenset((Op.EQ, Op.LT, Op.LE))
 
@@ -39,36 +41,69 @@ Argument: TypeAlias = Value | Collection[Value]
 """What SQLite hands over: a value, a set of values for an IN, or None for an empty set."""
 
 
-def bind(plan: Plan, arguments: Sequence[Argument]) -> Scan | None:
-    """The scan a plan becomes with these arguments.
+class Binder:
+    """Fills the values of one run after the other into a plan.
 
-    Returns:
-        None if no row can match, so that nothing has to be asked.
+    Args:
+        plan: the plan.
 
-    Raises:
-        InvalidValueError: a key is compared with a value that is none, and there is no other way.
+    Attributes:
+        plan: the same.
     """
-    terms = [
-        _term(term, argument, plan.table)
-        for term, argument in zip(plan.terms, arguments, strict=False)
-    ]
-    if plan.pushed is not None:
-        terms.append(_pushed(plan, arguments))
-    where = tuple(term for term in terms if term != EVERYTHING)
-    if NOTHING in where or _empty_time_span(where):
-        return None
-    path = _path_for(plan, where)
-    if path is not plan.path:
-        where = tuple(term for term in where if _takes(path, term))
-    return Scan(
-        path=path,
-        where=AllOf(where),
-        order=plan.order,
-        columns=plan.columns,
-        parameters=_parameters(plan, arguments),
-        limit=_rows_wanted(plan, arguments),
-        offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
-    )
+
+    __slots__ = ("_certain", "_places", "_shape", "plan")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._places = tuple(_place(term, plan.table) for term in plan.terms)
+        operators = {term.op for term in plan.terms}
+        # Then each term becomes what it says, or is left out for its value; and the path has its
+        # keys, which it may lack: a key that is compared without case is no key.
+        self._certain = (
+            plan.pushed is None
+            and Relation.IS not in operators
+            and _keys_of(plan).issuperset(plan.path.keys)
+        )
+        varies = not self._certain or Op.IN in operators or plan.parameters or plan.skips
+        self._shape = None if varies else object()
+
+    def bind(self, arguments: Sequence[Argument]) -> Scan | None:
+        """The scan the plan becomes with these arguments.
+
+        Returns:
+            None if no row can match, so that nothing has to be asked.
+
+        Raises:
+            InvalidValueError: a key is compared with a value that is none, and there is no other
+                way.
+        """
+        plan = self.plan
+        terms = [_bound(place, arguments[n]) for n, place in enumerate(self._places)]
+        if plan.pushed is not None:
+            terms.append(_pushed(plan, arguments))
+        where = tuple([term for term in terms if term != EVERYTHING])
+        if NOTHING in where or _empty_time_span(where):
+            return None
+        whole = self._certain and len(where) == len(terms)
+        path = plan.path if whole else _path_for(plan, where)
+        if path is not plan.path:
+            where = tuple(term for term in where if _takes(path, term))
+        return Scan(
+            path=path,
+            where=AllOf(where),
+            order=plan.order,
+            columns=plan.columns,
+            parameters=_parameters(plan, arguments) if plan.parameters else _NO_PARAMETERS,
+            limit=_rows_wanted(plan, arguments),
+            offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
+            shape=self._shape if whole else None,
+        )
+
+
+def _keys_of(plan: Plan) -> set[str]:
+    """Columns that have a value, or a set of values, in every run."""
+    equated = {term.column for term in plan.terms if term.op in {Op.EQ, Op.IN}}
+    return equated | {column for column, _ in plan.parameters}
 
 
 def _path_for(plan: Plan, terms: Sequence[Predicate]) -> AccessPath:
@@ -129,18 +164,39 @@ def _parameters(plan: Plan, arguments: Sequence[Argument]) -> dict[str, Value]:
     return values
 
 
-def _term(term: Term, argument: Argument, table: Table) -> Predicate:
-    field = Field(term.column)
-    op = term.op
+class _Place(NamedTuple):
+    """A term with what does not depend on its value.
+
+    Attributes:
+        term: the term.
+        field: what is compared.
+        type: of its column.
+        collation: times are compared as instants, whichever collation asked for the equality.
+    """
+
+    term: Term
+    field: Field
+    type: ColumnType
+    collation: str
+
+
+def _place(term: Term, table: Table) -> _Place:
+    type_ = table.column(term.column).type
+    instants = type_ is ColumnType.TIME and term.op not in {Op.LIKE, Op.GLOB}
+    return _Place(term, Field(term.column), type_, TIMESTAMP if instants else term.collation)
+
+
+def _bound(place: _Place, argument: Argument) -> Predicate:
+    op = place.term.op
     match op:
         case Op.IS_NULL | Op.IS_NOT_NULL:
-            return Null(field, negated=op is Op.IS_NOT_NULL)
+            return Null(place.field, negated=op is Op.IS_NOT_NULL)
         case Op.IN:
-            return _member(term, argument, table)
+            return _member(place, argument)
         case Relation.IS:
             op = Op.EQ
             if argument is None:
-                return Null(field)
+                return Null(place.field)
         case _:
             pass
     value = _single(argument)
@@ -148,13 +204,11 @@ def _term(term: Term, argument: Argument, table: Table) -> Predicate:
         return NOTHING
     if not isinstance(op, Op):
         return EVERYTHING
-    fit = _fit(term, op, value, table)
-    return (
-        EVERYTHING if isinstance(fit, Unfit) else Compare(field, op, fit, _collation(term, table))
-    )
+    fit = _fit(place, op, value)
+    return EVERYTHING if fit is UNFIT else Compare(place.field, op, fit, place.collation)
 
 
-def _member(term: Term, argument: Argument, table: Table) -> Predicate:
+def _member(place: _Place, argument: Argument) -> Predicate:
     """APSW hands over an empty set as None; a set may hold NULL, which equals nothing."""
     values = (
         argument
@@ -163,24 +217,18 @@ def _member(term: Term, argument: Argument, table: Table) -> Predicate:
     )
     # A set comes in another order in each process; requests should not.
     ordered = sorted((value for value in values if value is not None), key=str)
-    fits = [_fit(term, Op.IN, value, table) for value in ordered]
+    fits = [_fit(place, Op.IN, value) for value in ordered]
     known = tuple(fit for fit in fits if not isinstance(fit, Unfit))
     if len(known) < len(fits):
         return EVERYTHING
     if not known:
         return NOTHING
-    return Member(Field(term.column), known, collation=_collation(term, table))
+    return Member(place.field, known, collation=place.collation)
 
 
-def _fit(term: Term, op: Op, value: Value, table: Table) -> Value | Unfit:
-    type_ = table.column(term.column).type
-    return admit(type_, op, value, collation=term.collation, literal=term.literal)
-
-
-def _collation(term: Term, table: Table) -> str:
-    """Times are compared as instants, whichever collation asked for the equality."""
-    is_time = table.column(term.column).type is ColumnType.TIME
-    return "TIMESTAMP" if is_time and term.op not in {Op.LIKE, Op.GLOB} else term.collation
+def _fit(place: _Place, op: Op, value: Value) -> Value | Unfit:
+    term = place.term
+    return admit(place.type, op, value, collation=term.collation, literal=term.literal)
 
 
 def _pushed(plan: Plan, arguments: Sequence[Argument]) -> Predicate:

@@ -64,6 +64,9 @@ class Scan:
         parameters: values of parameter columns, by name. They are echoed by the engine.
         limit: how many rows will probably be read: a hint for page sizes, never a reason to stop.
         offset: rows to skip. Only given to a path that declares ``offset``.
+        shape: what a backend may keep its translation of a scan under: two scans of the same shape
+            differ in the operands of their comparisons and in ``limit`` only, and no operand is
+            NULL. None where nothing is known of that.
     """
 
     path: AccessPath
@@ -73,6 +76,7 @@ class Scan:
     parameters: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     limit: int | None = None
     offset: int = 0
+    shape: object | None = field(default=None, compare=False, repr=False)
 
     def given(self, column: str) -> tuple[Value, ...] | None:
         """The distinct values that ``=`` or IN demand of a column; None if neither does."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from sessions_vtab.plan.binding import bind
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Counted, Page, Row, Scan
@@ -76,8 +75,9 @@ class ScanCursor:
 
     def Filter(self, _number: int, words: str, arguments: Sequence[Any]) -> None:
         """Starts a scan with the plan that BestIndex wrote into ``words``."""
-        plan = self._table.plans[words]
-        scan = bind(plan, arguments)
+        binder = self._table.plans[words]
+        plan = binder.plan
+        scan = binder.bind(arguments)
         waiting = None if scan is None else self._table.waiting(scan)
         if self._table.explained(scan):
             scan = None

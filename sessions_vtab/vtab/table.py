@@ -12,8 +12,10 @@ import apsw
 from sessions_vtab.errors import (
     MissingParameterError,
     QueuedWritesError,
+    StoppedError,
     UnsupportedError,
 )
+from sessions_vtab.plan.binding import Binder
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
@@ -31,7 +33,6 @@ from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
 from sessions_vtab.vtab.rows import page_name
-from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.unit_of_work import Participant
 from sessions_vtab.vtab.waiting import Identity, Waiting, changed, created, identity_columns, missed
 
@@ -71,7 +72,7 @@ class SourceModule:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._plans: dict[tuple[str, str], dict[str, Plan]] = {}
+        self._plans: dict[tuple[str, str], dict[str, Binder]] = {}
 
     def Create(
         self, connection: apsw.Connection, module: str, schema: str, name: str, *arguments: str
@@ -112,7 +113,7 @@ class SourceTable:
         host: Host,
         source: OpenSource,
         resource: Resource,
-        plans: dict[str, Plan],
+        plans: dict[str, Binder],
         participant: Participant,
     ) -> None:
         self.resource = resource
@@ -224,12 +225,14 @@ class SourceTable:
     def read(self, scan: Scan) -> Iterator[Page]:
         """The pages of a scan; whole rows where RETURNING will ask for them."""
         if self._wants_whole_rows():
-            scan = replace(scan, columns=frozenset(self._table.names))
+            scan = replace(scan, columns=frozenset(self._table.names), shape=None)
         elif self._participant.store is None and not self._host.statements.current.readonly:
             # What tells a row from those that wait to be sent.
-            scan = replace(scan, columns=scan.columns.union(self._identity))
-        with as_sqlite_says():
+            scan = replace(scan, columns=scan.columns.union(self._identity), shape=None)
+        try:
             yield from self.resource.scan(scan, self._context())
+        except StoppedError as error:
+            raise apsw.InterruptError(str(error)) from error
 
     def explained(self, scan: Scan | None) -> bool:
         """In an explanation: shows what a read would send; then nothing is to be read."""
@@ -266,8 +269,7 @@ class SourceTable:
         if waiting is not None:
             rows = self._none_of(rows, waiting)
         statement = self._host.statements.current
-        known = self._writes.update or self._wants_whole_rows()
-        if statement.readonly or not known:
+        if statement.readonly or not (self._writes.update or self._wants_whole_rows()):
             return rows
         if self._old_of != statement.number:
             self._old = {}
@@ -378,8 +380,10 @@ class SourceTable:
     def _remember(self, plan: Plan) -> str:
         words = describe(plan)
         for number in count(2):
-            known = self.plans.setdefault(words, plan)
-            if known == plan:
+            known = self.plans.get(words)
+            if known is None:
+                self.plans[words] = Binder(plan)
+            if known is None or known.plan == plan:
                 break
             # The words tell two plans apart for people; this keeps them apart for certain.
             words = f"{describe(plan)}; variant {number}"

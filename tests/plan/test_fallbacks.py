@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.plan.binding import bind
+from sessions_vtab.plan.binding import Binder
 from sessions_vtab.plan.offer import Constraint, Offer
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.plan.planner import plan_scan
@@ -26,13 +26,19 @@ TERMS = (Term("session_id", Op.EQ), Term("user_id", Op.EQ), Term("display_name",
 
 
 def test_a_text_is_looked_up_by_its_key():
-    scan = bind(Plan(SESSIONS, GET, TERMS[:1], fallbacks=(LIST,)), ("7",))
+    scan = Binder(Plan(SESSIONS, GET, TERMS[:1], fallbacks=(LIST,))).bind(("7",))
 
     assert (scan.path, words_of(scan.where)) == (GET, "session_id = '7'")
 
 
 def test_a_number_equals_many_texts_so_another_path_is_read_with_what_it_takes():
-    scan = bind(Plan(SESSIONS, GET, TERMS, fallbacks=(LIST,)), (7, "ann", "x"))
+    scan = Binder(Plan(SESSIONS, GET, TERMS, fallbacks=(LIST,))).bind((7, "ann", "x"))
+
+    assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
+
+
+def test_a_key_that_is_compared_without_case_is_no_key():
+    scan = Binder(Plan(SESSIONS, GET, TERMS[1:2], fallbacks=(LIST,))).bind(("ann",))
 
     assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
 
@@ -41,12 +47,12 @@ def test_the_other_path_has_to_keep_the_order():
     plan = Plan(SESSIONS, GET, TERMS[:1], order=(Order("user_id"),), fallbacks=(LIST,))
 
     with pytest.raises(InvalidValueError, match=r"session_id is text .*CAST"):
-        bind(plan, (7,))
+        Binder(plan).bind((7,))
 
 
 def test_without_another_path_a_key_that_is_none_is_an_error():
     with pytest.raises(InvalidValueError, match=r"sessions\.session_id is text"):
-        bind(Plan(SESSIONS, GET, TERMS[:1]), (7,))
+        Binder(Plan(SESSIONS, GET, TERMS[:1])).bind((7,))
 
 
 def test_the_planner_keeps_the_other_paths():
@@ -71,11 +77,11 @@ def test_the_planner_keeps_the_other_paths():
 def test_nothing_is_asked_for_times_after_one_that_they_are_before(low, high, asked):
     terms = (Term("create_time", Op.GE, TIMESTAMP), Term("create_time", Op.LE, TIMESTAMP))
 
-    assert (bind(Plan(SESSIONS, LIST, terms), (low, high)) is not None) is asked
+    assert (Binder(Plan(SESSIONS, LIST, terms)).bind((low, high)) is not None) is asked
 
 
 def test_the_values_of_a_set_are_asked_for_in_one_order_in_every_process():
-    scan = bind(Plan(SESSIONS, LIST, (Term("user_id", Op.IN),)), ({"b", "c", "a"},))
+    scan = Binder(Plan(SESSIONS, LIST, (Term("user_id", Op.IN),))).bind(({"b", "c", "a"},))
 
     assert words_of(scan.where) == "user_id IN ('a', 'b', 'c')"
 

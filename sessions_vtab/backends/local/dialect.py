@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
-from typing import Any, Final, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 import apsw
 
@@ -47,6 +47,7 @@ class Select:
     def __init__(self, relation: Relation) -> None:
         self._relation = relation
         self._lists: dict[tuple[frozenset[str], bool], str] = {}
+        self._kept: dict[object, _Kept] = {}
 
     def statement(self, scan: Scan, now: Callable[[], str]) -> tuple[str, list[Any]]:
         """The SQL of a scan and its bindings.
@@ -55,9 +56,22 @@ class Select:
             scan: what is asked for.
             now: the present instant as canonical text.
         """
+        kept = self._kept.get(scan.shape)
+        if kept is not None:
+            return kept.text, kept.bindings(scan.where.terms, now)
+        text, values = self._written(scan)
+        if scan.shape is not None and not self._composes(scan):
+            kept = self._reading(text, scan)
+            # The name of a parent that is none leaves no value: that text is of this scan alone.
+            if kept.values(scan.where.terms) == values:
+                self._kept[scan.shape] = kept
+        return text, [now(), *values] if values or NOW in text else []
+
+    def _written(self, scan: Scan) -> tuple[str, list[Any]]:
+        """The SQL of a scan, and the values of its parameters behind the present instant."""
         condition = _Condition(self._relation)
         terms = [condition.render(term) for term in scan.where.terms]
-        if self._relation.composed and len(scan.path.keys) > 1:
+        if self._composes(scan):
             terms.append(condition.composed(scan))
         alive = self._alive(scan)
         if alive:
@@ -69,9 +83,20 @@ class Select:
         text += self._order(scan.order)
         if scan.offset:
             text += f" LIMIT -1 OFFSET {condition.bound(scan.offset)}"
-        if condition.values or NOW in text:
-            return text, [now(), *condition.values]
-        return text, []
+        return text, condition.values
+
+    def _composes(self, scan: Scan) -> bool:
+        return self._relation.composed is not None and len(scan.path.keys) > 1
+
+    def _reading(self, text: str, scan: Scan) -> _Kept:
+        """What of a scan becomes the values of its text."""
+        terms = enumerate(scan.where.terms)
+        reads = tuple(
+            (place, _value_of(self._relation, term))
+            for place, term in terms
+            if isinstance(term, Compare)
+        )
+        return _Kept(text, reads, timed=bool(reads) or NOW in text)
 
     def one(self, column: str) -> str:
         """The SELECT of whole rows, dead or alive, by one column: bind the instant and a value."""
@@ -115,6 +140,41 @@ class Select:
         if self._relation.tie:
             terms.append(self._relation.tie + (" DESC" if order[-1].descending else ""))
         return " ORDER BY " + ", ".join(terms)
+
+
+class _Kept(NamedTuple):
+    """The SQL of all scans of one shape.
+
+    Attributes:
+        text: the SQL.
+        reads: place of each comparison among the conditions, and the binding its operand becomes.
+        timed: the first binding is the present instant.
+    """
+
+    text: str
+    reads: tuple[tuple[int, Callable[[Any], Any]], ...]
+    timed: bool
+
+    def values(self, terms: Sequence[Any]) -> list[Any]:
+        """What the parameters behind the present instant are, for a scan with these conditions."""
+        return [read(terms[place].operand) for place, read in self.reads]
+
+    def bindings(self, terms: Sequence[Any], now: Callable[[], str]) -> list[Any]:
+        """The bindings of a scan with these conditions."""
+        values = self.values(terms)
+        return [now(), *values] if self.timed else values
+
+
+def _value_of(relation: Relation, compare: Compare) -> Callable[[Any], Any]:
+    """What the operand of a comparison is bound as: see ``_Condition``."""
+    moved = relation.same_as.get(compare.field.column)
+    if moved is not None and compare.op is Op.EQ and compare.collation == "BINARY":
+        return moved[1]
+    return _instant if compare.collation == TIMESTAMP else _itself
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 class _Condition:

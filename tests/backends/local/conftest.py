@@ -121,7 +121,15 @@ class Local:
         return self.backend.resources[name].table
 
     def pages(
-        self, table: str, *terms, order=(), columns=None, path="list", offset=0, **parameters
+        self,
+        table: str,
+        *terms,
+        order=(),
+        columns=None,
+        path="list",
+        offset=0,
+        shape=None,
+        **parameters,
     ):
         resource = self.backend.resources[table]
         (found,) = [one for one in resource.capability.paths if one.name == path]
@@ -130,7 +138,7 @@ class Local:
             for name in ((order,) if isinstance(order, str) else order)
         )
         names = frozenset(columns if columns is not None else resource.table.names)
-        scan = Scan(found, AllOf(terms), orders, names, parameters, None, offset)
+        scan = Scan(found, AllOf(terms), orders, names, parameters, None, offset, shape)
         return resource.scan(scan, self.context)
 
     def rows(self, table: str, *terms, columns=None, **options) -> list[tuple]:

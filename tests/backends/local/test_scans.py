@@ -355,3 +355,27 @@ def test_what_is_filtered_and_ordered_has_an_index(local, table, terms, order):
     plan = "; ".join(line for line in lines if "app_state" not in line)
     assert "USE TEMP B-TREE" not in plan
     assert " INDEX " in plan
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "column", "op", "collation", "values"),
+    [
+        ("sessions", "get by id", "session_id", Op.EQ, "BINARY", ["a", "x", "b"]),
+        ("sessions", "get", "name", Op.EQ, "BINARY", ["a", "sessions/a", "sessions/b"]),
+        ("sessions", "list", "user_id", Op.GE, "NOCASE", ["", "U", "z"]),
+        ("sessions", "list", "create_time", Op.LE, "TIMESTAMP", ["2020-01-01", "2030-01-01"]),
+        ("events", "list", "session_name", Op.EQ, "BINARY", ["a", "sessions/a", "", "sessions/b"]),
+        ("events", "list", "session_name", Op.EQ, "BINARY", ["sessions/a", "a", "sessions/b"]),
+        ("events", "list", "session_name", Op.EQ, "NOCASE", ["sessions/a", "SESSIONS/b", "b"]),
+    ],
+)
+def test_scans_of_one_shape_answer_as_scans_of_none(
+    local, table, path, column, op, collation, values
+):
+    for session in ("a", "b"):
+        local.create(session, user_id="u")
+        local.append(session)
+    for value in values:
+        term = Compare(Field(column), op, value, collation)
+        expected = local.rows(table, term, path=path)
+        assert local.rows(table, term, path=path, shape=column) == expected
