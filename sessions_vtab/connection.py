@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import apsw
@@ -56,15 +57,12 @@ class Connection(apsw.Connection):
             audit=self._audit,
         )
         self._door = Door(self._host)
-        self.cursor_factory = self._cursor
+        self.cursor_factory = partial(Cursor, door=self._door)
         try:
             start(self, configuration.views, configuration.init, configuration.file)
         except BaseException:
             self.close()
             raise
-
-    def _cursor(self, connection: apsw.Connection) -> Cursor:
-        return Cursor(connection, self._door)
 
     @property
     def budget(self) -> Budget:

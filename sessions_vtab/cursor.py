@@ -18,10 +18,11 @@ __all__ = ["Cursor"]
 class Cursor(apsw.Cursor):
     """``apsw.Cursor`` with the front door before it."""
 
+    _held: deque[Any] | None = None
+
     def __init__(self, connection: apsw.Connection, door: Door) -> None:
         super().__init__(connection)
         self._door = door
-        self._held: deque[Any] | None = None
 
     def execute(
         self,
@@ -47,16 +48,17 @@ class Cursor(apsw.Cursor):
         """
         self._held = None
         self._door.begin()
+        script = self._door.read(statements)
         options: dict[str, Any] = {
             "can_cache": can_cache,
             "prepare_flags": prepare_flags,
             "explain": explain,
         }
-        script = self._door.read(statements)
+        if script.plain and not (script.stepwise or script.renames):
+            super().execute(statements, bindings, **options)
+            return self
         try:
-            if script.plain and not (script.stepwise or script.renames):
-                super().execute(statements, bindings, **options)
-            elif script.stepwise:
+            if script.stepwise:
                 self._execute_stepwise(script, bindings, options)
             else:
                 self._execute_together(script, bindings, options)

@@ -15,7 +15,7 @@ from sessions_vtab.spec import times
 from sessions_vtab.spec.capability import RANGE
 from sessions_vtab.spec.predicate import TIMESTAMP, Op, Value
 
-__all__ = ["UNFIT", "Unfit", "admit", "certain"]
+__all__ = ["UNFIT", "Unfit", "admit", "certain", "takes_any_text"]
 
 
 class Unfit(Enum):
@@ -56,6 +56,11 @@ def admit(
     if type_ in _TEXTS:
         return _text(op, value, literal=literal)
     return _number(value)
+
+
+def takes_any_text(type_: ColumnType) -> bool:
+    """Whether ``admit`` returns every text that is to be equal as it is."""
+    return type_ in _TEXTS
 
 
 def certain(type_: ColumnType, op: Op, value: Value, collation: str) -> bool:

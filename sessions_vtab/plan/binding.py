@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
-from sessions_vtab.plan.admission import UNFIT, Unfit, admit
+from sessions_vtab.plan.admission import UNFIT, Unfit, admit, takes_any_text
 from sessions_vtab.plan.offer import Relation
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.schema.model import ColumnType, Table
@@ -51,7 +51,7 @@ class Binder:
         plan: the same.
     """
 
-    __slots__ = ("_certain", "_places", "_shape", "plan")
+    __slots__ = ("_certain", "_places", "_shape", "_timed", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -64,6 +64,8 @@ class Binder:
             and Relation.IS not in operators
             and _keys_of(plan).issuperset(plan.path.keys)
         )
+        times = [place for place in self._places if place.collation == TIMESTAMP]
+        self._timed = plan.pushed is not None or len(times) > 1
         varies = not self._certain or Op.IN in operators or plan.parameters or plan.skips
         self._shape = None if varies else object()
 
@@ -78,11 +80,14 @@ class Binder:
                 way.
         """
         plan = self.plan
-        terms = [_bound(place, arguments[n]) for n, place in enumerate(self._places)]
+        terms = [
+            place.bound(place, argument)
+            for place, argument in zip(self._places, arguments, strict=False)
+        ]
         if plan.pushed is not None:
             terms.append(_pushed(plan, arguments))
-        where = tuple([term for term in terms if term != EVERYTHING])
-        if NOTHING in where or _empty_time_span(where):
+        where = tuple([term for term in terms if term is not EVERYTHING])
+        if NOTHING in where or (self._timed and _empty_time_span(where)):
             return None
         whole = self._certain and len(where) == len(terms)
         path = plan.path if whole else _path_for(plan, where)
@@ -94,7 +99,7 @@ class Binder:
             order=plan.order,
             columns=plan.columns,
             parameters=_parameters(plan, arguments) if plan.parameters else _NO_PARAMETERS,
-            limit=_rows_wanted(plan, arguments),
+            limit=None if plan.limit is None else _rows_wanted(plan, arguments),
             offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
             shape=self._shape if whole else None,
         )
@@ -168,12 +173,14 @@ class _Place(NamedTuple):
     """A term with what does not depend on its value.
 
     Attributes:
+        bound: makes the predicate of a value.
         term: the term.
         field: what is compared.
         type: of its column.
         collation: times are compared as instants, whichever collation asked for the equality.
     """
 
+    bound: Callable[[_Place, Argument], Predicate]
     term: Term
     field: Field
     type: ColumnType
@@ -183,29 +190,35 @@ class _Place(NamedTuple):
 def _place(term: Term, table: Table) -> _Place:
     type_ = table.column(term.column).type
     instants = type_ is ColumnType.TIME and term.op not in {Op.LIKE, Op.GLOB}
-    return _Place(term, Field(term.column), type_, TIMESTAMP if instants else term.collation)
+    collation = TIMESTAMP if instants else term.collation
+    compared = _equal if term.op is Op.EQ and takes_any_text(type_) else _compared
+    return _Place(_BOUND.get(term.op, compared), term, Field(term.column), type_, collation)
 
 
-def _bound(place: _Place, argument: Argument) -> Predicate:
-    op = place.term.op
-    match op:
-        case Op.IS_NULL | Op.IS_NOT_NULL:
-            return Null(place.field, negated=op is Op.IS_NOT_NULL)
-        case Op.IN:
-            return _member(place, argument)
-        case Relation.IS:
-            op = Op.EQ
-            if argument is None:
-                return Null(place.field)
-        case _:
-            pass
+def _equal(place: _Place, argument: Argument) -> Predicate:
+    """A column of text: nearly every lookup by a key."""
+    if isinstance(argument, str):
+        return Compare(place.field, Op.EQ, argument, place.collation)
+    return _compared(place, argument)
+
+
+def _compared(place: _Place, argument: Argument) -> Predicate:
+    op = Op.EQ if place.term.op is Relation.IS else place.term.op
     value = _single(argument)
     if value is None:
         return NOTHING
     if not isinstance(op, Op):
         return EVERYTHING
     fit = _fit(place, op, value)
-    return EVERYTHING if fit is UNFIT else Compare(place.field, op, fit, place.collation)
+    return EVERYTHING if isinstance(fit, Unfit) else Compare(place.field, op, fit, place.collation)
+
+
+def _is(place: _Place, argument: Argument) -> Predicate:
+    return Null(place.field) if argument is None else _compared(place, argument)
+
+
+def _null(place: _Place, _: Argument) -> Predicate:
+    return Null(place.field, negated=place.term.op is Op.IS_NOT_NULL)
 
 
 def _member(place: _Place, argument: Argument) -> Predicate:
@@ -226,6 +239,14 @@ def _member(place: _Place, argument: Argument) -> Predicate:
     return Member(place.field, known, collation=place.collation)
 
 
+_BOUND: Final[Mapping[Op | Relation, Callable[[_Place, Argument], Predicate]]] = {
+    Op.IS_NULL: _null,
+    Op.IS_NOT_NULL: _null,
+    Op.IN: _member,
+    Relation.IS: _is,
+}
+
+
 def _fit(place: _Place, op: Op, value: Value) -> Value | Unfit:
     term = place.term
     return admit(place.type, op, value, collation=term.collation, literal=term.literal)
@@ -237,7 +258,7 @@ def _pushed(plan: Plan, arguments: Sequence[Argument]) -> Predicate:
     index = plan.pushed.argument
     values = json.loads(str(arguments[index])) if index is not None else []
     bound = _fill(plan.pushed.predicate, values, plan.table)
-    return EVERYTHING if bound is None else bound
+    return EVERYTHING if bound is None or bound == EVERYTHING else bound
 
 
 def _fill(predicate: Predicate, values: list[Any], table: Table) -> Predicate | None:

@@ -243,7 +243,7 @@ def _as_many(sql: str, values: Sequence[Value]) -> Sequence[Value]:
     return values[:highest]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StatementContext:
     """The running statement, as a backend sees it (``spec.backend.Context``)."""
 

@@ -158,8 +158,9 @@ class StatementTracker:
         idle = not (statement.written or statement.requests or statement.effects)
         self._ended_idle = (event["id"], statement) if idle else None
         changed = event["total_changes"] - statement.changes
-        for other in self._active.values():
-            other.nested += changed
+        if changed:
+            for other in self._active.values():
+                other.nested += changed
         if statement.memory:
             statement.forget()
         if statement.written:

@@ -12,7 +12,6 @@ import apsw
 from sessions_vtab.errors import (
     MissingParameterError,
     QueuedWritesError,
-    StoppedError,
     UnsupportedError,
 )
 from sessions_vtab.plan.binding import Binder
@@ -29,8 +28,9 @@ from sessions_vtab.spec.write import Action
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.best_index import give_answer, read_offer
+from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
-from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.host import Host, OpenSource, StatementContext
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.unit_of_work import Participant
@@ -158,13 +158,14 @@ class SourceTable:
 
     def Open(self) -> ScanCursor:
         """A cursor for one occurrence of the table in one run of a statement."""
-        cursor = ScanCursor(self)
-        if self.resource.capability.costly:
-            self._host.cursors.append(cursor)
+        if not self.resource.capability.costly:
+            return ScanCursor(self)
+        cursor = CostlyCursor(self)
+        self._host.cursors.append(cursor)
         return cursor
 
-    def closed(self, cursor: ScanCursor) -> None:
-        """A cursor was closed."""
+    def closed(self, cursor: CostlyCursor) -> None:
+        """A costly cursor was closed."""
         host = self._host
         if cursor in host.cursors:
             host.cursors.remove(cursor)
@@ -175,7 +176,7 @@ class SourceTable:
         """What the front door said under this text."""
         return self._host.told.get(told)
 
-    def label(self, label: str, cursor: ScanCursor) -> None:
+    def label(self, label: str, cursor: CostlyCursor) -> None:
         """Makes a cursor known under the label that other occurrences use."""
         if label:
             self._host.labels[self._host.statements.current.number, label] = cursor
@@ -193,7 +194,7 @@ class SourceTable:
         self,
         ahead: LookAhead,
         scan: Scan,
-        cursor: ScanCursor,
+        cursor: CostlyCursor,
         window: Window | None,
         *,
         known: bool,
@@ -218,21 +219,19 @@ class SourceTable:
         statement = self._host.statements.current.number
         for link in plan.links:
             outer = self._host.labels.get((statement, link.source))
-            if link.column in scan.path.keys and isinstance(outer, ScanCursor):
+            if link.column in scan.path.keys and isinstance(outer, CostlyCursor):
                 return ExactLink(outer, outer.position(link.source_column), plan.limited)
         return None
 
     def read(self, scan: Scan) -> Iterator[Page]:
         """The pages of a scan; whole rows where RETURNING will ask for them."""
-        if self._wants_whole_rows():
+        context = self._context()
+        if not context.run.readonly and self._host.capturing(context.run.number):
             scan = replace(scan, columns=frozenset(self._table.names), shape=None)
-        elif self._participant.store is None and not self._host.statements.current.readonly:
+        elif not context.run.readonly and self._participant.store is None:
             # What tells a row from those that wait to be sent.
             scan = replace(scan, columns=scan.columns.union(self._identity), shape=None)
-        try:
-            yield from self.resource.scan(scan, self._context())
-        except StoppedError as error:
-            raise apsw.InterruptError(str(error)) from error
+        return self.resource.scan(scan, context)
 
     def explained(self, scan: Scan | None) -> bool:
         """In an explanation: shows what a read would send; then nothing is to be read."""
@@ -269,7 +268,9 @@ class SourceTable:
         if waiting is not None:
             rows = self._none_of(rows, waiting)
         statement = self._host.statements.current
-        if statement.readonly or not (self._writes.update or self._wants_whole_rows()):
+        if statement.readonly:
+            return rows
+        if not (self._writes.update or self._host.capturing(statement.number)):
             return rows
         if self._old_of != statement.number:
             self._old = {}
@@ -371,11 +372,8 @@ class SourceTable:
     def _writes(self) -> Writes:
         return self.resource.capability.writes
 
-    def _context(self) -> Any:
+    def _context(self) -> StatementContext:
         return self._host.context(self._source, self._table.name)
-
-    def _wants_whole_rows(self) -> bool:
-        return self._host.capturing(self._host.statements.current.number)
 
     def _remember(self, plan: Plan) -> str:
         words = describe(plan)

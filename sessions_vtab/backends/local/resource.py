@@ -19,7 +19,7 @@ from sessions_vtab.spec.capability import (
     HiddenRows,
     Writes,
 )
-from sessions_vtab.spec.predicate import Op
+from sessions_vtab.spec.predicate import Compare, Op
 from sessions_vtab.spec.scan import Page, Row, Scan
 
 __all__ = ["LocalResource"]
@@ -45,14 +45,21 @@ class LocalResource(Resource):
         self._store = store
 
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
-        """The rows that match, in pages that grow; see ``Store.pages``."""
+        """The rows that match: one looked up at once, many in pages that grow (``Store.pages``)."""
         text, bindings = self._select.statement(scan, self._store.now)
+        if scan.path.unique and _compares(scan):
+            return iter((self._store.looked_up(text, bindings, context),))
         return self._store.pages(text, bindings, context)
 
     def row(self, column: str, value: str) -> Row | None:
         """The whole row with that value in a unique column, also of an expired or deleted one."""
         found: Row | None = self._store.row(self._select.one(column), (self._store.now(), value))
         return found
+
+
+def _compares(scan: Scan) -> bool:
+    """Whether each condition has one value."""
+    return all(isinstance(term, Compare) for term in scan.where.terms)
 
 
 def _capability(relation: Relation, writes: Writes) -> Capability:

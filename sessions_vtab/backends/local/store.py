@@ -181,6 +181,16 @@ class Store:
         rows = self.connection.execute(sql, bindings).fetchall()
         return rows[0] if rows else None
 
+    def looked_up(self, sql: str, bindings: Sequence[Any], context: Context) -> Page:
+        """The rows of a SELECT that finds one at most."""
+        self._context = context
+        try:
+            if self.began:
+                self.flush()
+            return self.connection.execute(sql, bindings).fetchall()
+        except apsw.Error as error:
+            raise self.failure(error, reading=True) from error
+
     def pages(self, sql: str, bindings: Sequence[Any], context: Context) -> Iterator[Page]:
         """The rows of a SELECT in pages that grow, so that the first row comes at once."""
         self._context = context

@@ -1,0 +1,191 @@
+"""A scan that costs requests: nothing is asked for twice, and what comes next is seen coming."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sessions_vtab.plan.plan import Plan
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Counted, Page, Row, Scan
+from sessions_vtab.spec.values import dump_json
+from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.vtab.counting import counted_rows
+from sessions_vtab.vtab.cursor import ScanCursor, echoed
+from sessions_vtab.vtab.look_ahead import LookAhead, Window
+from sessions_vtab.vtab.memo import Memo, Recording
+
+if TYPE_CHECKING:
+    from sessions_vtab.vtab.table import SourceTable
+
+__all__ = ["CostlyCursor"]
+
+
+class CostlyCursor(ScanCursor):
+    """The cursor of a table whose reads are worth remembering, and worth starting early.
+
+    Args:
+        table: the table.
+
+    Attributes:
+        front: what the front door said about this occurrence of the table.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_memo",
+        "_page",
+        "_passing",
+        "_passing_next",
+        "_peekable",
+        "_place",
+        "_values",
+        "front",
+    )
+
+    def __init__(self, table: SourceTable) -> None:
+        super().__init__(table)
+        self._memo = Memo()
+        self._ahead = LookAhead()
+        self.front: FrontPlan | None = None
+        self.row: Row = ()
+        self._values: Sequence[Any] = ()
+        self._page: Page = ()
+        self._passing: Collection[int] | None = None
+        self._passing_next: Collection[int] | None = None
+        self._place = 0
+        self._peekable = _Pages(())
+
+    def Close(self) -> None:
+        """Ends the scan; requests that are under way are cancelled."""
+        super().Close()
+        self._table.closed(self)
+        self._memo.close()
+
+    def position(self, column: str) -> int:
+        """Index of a column in a row."""
+        return self._table.positions[column]
+
+    def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
+        """Values of a column in the wanted rows behind the current one.
+
+        Args:
+            column: index of the column.
+            further: when the page comes to its end, wait for the next one and go on there.
+        """
+        rows = _rows_of(self._page)
+        if self._passing is None:
+            self._passing = self._table.rows_that_pass(rows, self.front, self._values)
+        coming = range(self._place + 1, len(rows))
+        yield from (rows[place][column] for place in coming if place in self._passing)
+        if not (further and rows):
+            return
+        rows = _rows_of(self._peekable.peek())
+        if self._passing_next is None:
+            self._passing_next = self._table.rows_that_pass(rows, self.front, self._values)
+        passing = self._passing_next
+        yield from (row[column] for place, row in enumerate(rows) if place in passing)
+
+    def _start(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterator[Row]:
+        """The rows of a scan, as they are known or coming."""
+        if plan.told:
+            self._hear(plan, arguments)
+        self._passing_next = None
+        self._pages = self._peekable = _Pages(self._read(plan, scan, words, arguments))
+        # Rows that are echoed are copied, and could not be watched.
+        rows = self._walk(self._peekable, counts=not scan.parameters)
+        return echoed(rows, self._table, scan) if scan.parameters else rows
+
+    def _stop(self) -> None:
+        super()._stop()
+        self._peekable = _Pages(())
+
+    def _hear(self, plan: Plan, arguments: Sequence[Any]) -> None:
+        """Takes note of what the front door said about this occurrence."""
+        self.front = self._table.front_plan(plan.told)
+        if self.front is not None:
+            raw = None if plan.values is None else arguments[plan.values]
+            self._values = json.loads(raw) if isinstance(raw, str) else ()
+            self._table.label(self.front.label, self)
+
+    def _walk(self, pages: Iterator[Page], *, counts: bool) -> Iterator[Row]:
+        """The rows, keeping track of the page they are on."""
+        for page in pages:
+            self._page = page
+            self._passing, self._passing_next = self._passing_next, None
+            if counts and isinstance(page, Counted):
+                self._page = ()
+                if not (yield from counted_rows(page, pages)):
+                    return
+                continue
+            for self._place, row in enumerate(page):
+                yield row
+
+    def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterable[Page]:
+        key = (words, *map(_hashable, self._telling(plan, arguments)))
+        known = self._memo.get(key)
+        window = self._window()
+        self._table.look_ahead(self._ahead, scan, self, window, known=known is not None)
+        if known is None:
+            known = Recording(self._table.read(scan))
+            self._memo.put(key, known, lookup=plan.path.unique)
+        return known
+
+    def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
+        """The arguments that tell one read from another: not the keys of rows to come."""
+        ahead = self.front.ahead if self.front is not None else None
+        if ahead is None or plan.values is None:
+            return arguments
+        lasting = [one for place, one in enumerate(self._values) if place != ahead.index]
+        return [*arguments[: plan.values], dump_json(lasting), *arguments[plan.values + 1 :]]
+
+    def _window(self) -> Window | None:
+        """The keys that the statement itself hands over."""
+        ahead = self.front.ahead if self.front is not None else None
+        keys = self._values[ahead.index] if ahead is not None else None
+        return Window(keys) if isinstance(keys, list) else None
+
+
+class _Pages(Iterator[Page]):
+    """The pages of a read, of which the next one can be looked at before its turn.
+
+    Args:
+        pages: the pages; closed with this.
+    """
+
+    __slots__ = ("_held", "_pages")
+
+    def __init__(self, pages: Iterable[Page]) -> None:
+        self._pages = iter(pages)
+        self._held: Page | None = None
+
+    def __next__(self) -> Page:
+        """The next page."""
+        if self._held is None:
+            return next(self._pages)
+        page, self._held = self._held, None
+        return page
+
+    def peek(self) -> Page:
+        """The next page, which stays the next one; empty at the end."""
+        if self._held is None:
+            self._held = next(self._pages, None)
+        return self._held if self._held is not None else ()
+
+    def close(self) -> None:
+        """Ends the read."""
+        close = getattr(self._pages, "close", None)
+        if close is not None:
+            close()
+
+
+def _rows_of(page: Page) -> list[Row]:
+    return page if isinstance(page, list) else []
+
+
+def _hashable(argument: object) -> Hashable:
+    if isinstance(argument, Collection) and not isinstance(argument, str | bytes):
+        return frozenset(argument)
+    # 1 and 1.0 are equal to Python, and not always to SQLite.
+    return type(argument), argument
