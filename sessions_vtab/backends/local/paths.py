@@ -96,10 +96,11 @@ def network_file_system(path: Path, mounts: str | None = None) -> str | None:
             mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
+    above = {str(path), *map(str, path.parents)}
     best = ("", "")
     for line in mounts.splitlines():
         _, point, kind, *_ = [*line.split(" "), "", "", ""]
         point = point.replace("\\040", " ")
-        if len(point) >= len(best[0]) and path.is_relative_to(point):
+        if point in above and len(point) >= len(best[0]):
             best = (point, kind)
     return best[1] if best[1] in _NETWORK else None
