@@ -18,6 +18,7 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.spec import times
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
+from sessions_vtab.sql.glance import tells_more
 from sessions_vtab.sql.headings import keep_headings
 from sessions_vtab.sql.lexer import Heading, Kind, Token, classify, name_of, tokenize
 from sessions_vtab.sql.parameters import Bindings, Numbering, bind, number
@@ -27,9 +28,8 @@ from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import Edit, apply
 from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
 
-if TYPE_CHECKING:  # These import sqlglot, which most statements do not need.
+if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.conditions import TimeOperand
-    from sessions_vtab.sql.occurrences import Occurrence
 
 __all__ = ["FrontDoor", "Rewritten", "rewrite"]
 
@@ -53,7 +53,6 @@ class Rewritten:
         returning: its RETURNING clause, if the target is ours.
         conflict: what becomes of rows that exist already, if the target is ours.
         effect: the function that acts, if it calls one: run it to its end before the first row.
-        occurrences: where our tables are read, in the order of the text, for explain.
     """
 
     original: str
@@ -70,7 +69,6 @@ class Rewritten:
     returning: Returning | None = None
     conflict: Conflict | None = None
     effect: Effect | None = None
-    occurrences: tuple[Occurrence, ...] = ()
 
     @property
     def touched(self) -> bool:
@@ -169,7 +167,7 @@ class _Door:
             *([returning.cut] if returning else ()),
         ]
         readable = ours and self._is_readable()
-        occurrences, timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
+        timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
         plain = self._edited(base)
         return Rewritten(
             original=self.text,
@@ -186,7 +184,6 @@ class _Door:
             returning=returning,
             conflict=conflict,
             effect=effect,
-            occurrences=tuple(occurrences),
         )
 
     def _is_readable(self) -> bool:
@@ -215,10 +212,12 @@ class _Door:
         return max(kept, default=0)
 
     def _pushes(self) -> _Pushes:
+        self._refuse_carrier()
+        if not tells_more(self.tokens, self.catalog):
+            return _NO_PUSHES
         from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
         from sessions_vtab.sql.carrier import carry  # noqa: PLC0415  # As above.
 
-        self._refuse_carrier()
         occurrences, timed = analyse(
             self.text, self.tokens, self.heading, self.numbering, self.pairs, self.catalog
         )
@@ -226,7 +225,7 @@ class _Door:
             if operand.number is None:
                 times.require(operand.value, operand.column)
         edits, plans, pushed = carry(self.tokens, self.pairs, occurrences)
-        return occurrences, timed, edits, plans, pushed
+        return timed, edits, plans, pushed
 
     def _refuse_carrier(self) -> None:
         for token in self.tokens:
@@ -244,13 +243,12 @@ class _Door:
 
 
 _Pushes = tuple[
-    "Sequence[Occurrence]",
     "Sequence[TimeOperand]",
     Sequence[Edit],
     Mapping[str, Plan],
     frozenset[int],
 ]
-_NO_PUSHES: _Pushes = ((), (), (), {}, frozenset())
+_NO_PUSHES: _Pushes = ((), (), {}, frozenset())
 _CARRIER = frozenset(("_push", "_args"))
 
 

@@ -14,8 +14,15 @@ from sql_tables import TestCatalog
 
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.spec.predicate import words_of
-from sessions_vtab.sql.front_door import Rewritten, rewrite
+from sessions_vtab.sql.analysis import analyse
+from sessions_vtab.sql.carrier import carry
+from sessions_vtab.sql.conditions import TimeOperand
+from sessions_vtab.sql.front_door import rewrite
+from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.occurrences import Occurrence
+from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.targets import creates_table
 
 
 def _pairs() -> list[tuple[str, str, list[str]]]:
@@ -24,11 +31,11 @@ def _pairs() -> list[tuple[str, str, list[str]]]:
     for path in sorted((Path(__file__).parent / "golden").glob("*.sql")):
         statement: list[str] = []
         facts: list[str] = []
-        for number, line in enumerate([*path.read_text(encoding="utf-8").splitlines(), "--end"], 1):
+        for place, line in enumerate([*path.read_text(encoding="utf-8").splitlines(), "--end"], 1):
             if line.startswith("--> "):
                 facts.append(line.removeprefix("--> "))
             elif facts:
-                pairs.append((f"{path.stem}:{number - len(facts)}", "\n".join(statement), facts))
+                pairs.append((f"{path.stem}:{place - len(facts)}", "\n".join(statement), facts))
                 statement, facts = [], []
             if line and not line.startswith("--"):
                 statement.append(line)
@@ -40,11 +47,30 @@ def _facts(text: str) -> list[str]:
         rewritten = rewrite(text, TestCatalog())
     except SessionsError as error:
         return [f"{type(error).__name__}: {str(error)[:90]}"]
-    found = [fact for one in rewritten.occurrences for fact in _about(one, rewritten)]
+    found = [fact for one in _occurrences(text) for fact in _about(one)]
+    assert rewritten.touched == bool(
+        rewritten.plans
+        or rewritten.returning
+        or (rewritten.effect and rewritten.effect.edits)
+        or (rewritten.conflict and rewritten.conflict.edits)
+    )
     return found or ["nothing"]
 
 
-def _about(one: Occurrence, rewritten: Rewritten) -> list[str]:
+def _occurrences(text: str) -> list[Occurrence]:
+    return _analysed(text)[0]
+
+
+def _analysed(text: str) -> tuple[list[Occurrence], list[TimeOperand]]:
+    """What the tree says, also where the front door does not ask for it."""
+    tokens = tokenize(text)
+    heading = classify(tokens)
+    if heading.verb == "CREATE" and not creates_table(tokens, heading):
+        return [], []
+    return analyse(text, tokens, heading, number(tokens), partners(tokens), TestCatalog())
+
+
+def _about(one: Occurrence) -> list[str]:
     facts = []
     if one.predicate is not None:
         values = ", ".join(atom.text for atom in one.atoms)
@@ -62,12 +88,6 @@ def _about(one: Occurrence, rewritten: Rewritten) -> list[str]:
         facts.append(f"ahead {one.lead.key} to {one.lead.column} of {conditions}")
     facts += [f"order {one.order}"] if one.order else []
     facts += [f"limit {one.limit}"] if one.limit else []
-    assert rewritten.touched == bool(
-        rewritten.plans
-        or rewritten.returning
-        or rewritten.effect
-        or (rewritten.conflict and rewritten.conflict.edits)
-    )
     return [f"{one.alias}: {' '.join(fact.split())}" for fact in facts or ["everything"]]
 
 
@@ -76,6 +96,19 @@ def _about(one: Occurrence, rewritten: Rewritten) -> list[str]:
 )
 def test_what_is_found_in_a_statement(statement: str, facts: list[str]) -> None:
     assert _facts(statement) == facts
+
+
+@pytest.mark.parametrize("statement", [pytest.param(text, id=place) for place, text, _ in _pairs()])
+def test_a_statement_that_is_not_parsed_has_nothing_to_push(statement: str) -> None:
+    try:
+        rewritten = rewrite(statement, TestCatalog())
+    except SessionsError:
+        return
+    tokens = tokenize(statement)
+    occurrences, times = _analysed(statement)
+    _, wanted, _ = carry(tokens, partners(tokens), occurrences)
+    assert rewritten.plans == wanted
+    assert set(rewritten.times) == {one for one in times if one.number is not None}
 
 
 def test_there_are_enough_pairs_and_none_twice() -> None:
