@@ -257,8 +257,10 @@ def _listing(listing: Listing) -> str:
     names = [f"column{place} AS {quoted(name)}" for place, name in enumerate(listing.columns, 1)]
     if not listing.rows:
         nulls = ", ".join(f"NULL AS {quoted(name)}" for name in listing.columns)
-        return f"SELECT {nulls} WHERE 0"
-    return f"SELECT {', '.join(names)} FROM (VALUES {rows})"
+        text = f"SELECT {nulls} WHERE 0"
+    else:
+        text = f"SELECT {', '.join(names)} FROM (VALUES {rows})"
+    return f"SELECT * FROM ({text}) WHERE ({listing.where})" if listing.where else text
 
 
 def _literal(text: str) -> str:

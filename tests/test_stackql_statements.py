@@ -168,6 +168,43 @@ def test_exec_takes_its_parameters_without_commas_too(db: sessions_vtab.Connecti
     assert db.execute("SELECT count(*) FROM prod.events WHERE session_id = 's1'").get == 1
 
 
+def test_exec_in_from_answers_with_the_event(db: sessions_vtab.Connection) -> None:
+    _create(db)
+    text = f"SELECT event_id, x.session_name FROM ({_EXEC.rstrip(';')}) AS x WHERE event_id <> ?"
+    ((event, session),) = db.execute(text, ("",)).fetchall()
+    assert session == f"{_ENGINE}/sessions/s1"
+    found = db.execute("SELECT event_id FROM prod.events WHERE session_id = 's1'")
+    assert found.fetchall() == [(event,)]
+
+
+def test_exec_compacts_a_session(db: sessions_vtab.Connection, emulator: Running) -> None:
+    _create(db)
+    answer = db.execute(
+        "EXEC google.aiplatform.sessions.compact @projectsId='demo', @locationsId='us-central1',"
+        " @reasoningEnginesId='42', @sessionsId='s1'"
+        """ @@json='{"compaction": {"summarization": {"mode": "AUTO"}}}'"""
+    ).fetchall()
+    assert answer == [("The operation was despatched successfully",)]
+    sent = emulator.control.requests("POST")[-1]
+    assert sent["path"].endswith("/sessions/s1:compact")
+    assert sent["body"] == {"compaction": {"summarization": {"mode": "AUTO"}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "bindings", "names"),
+    [
+        ("WHERE SQLVerb = 'EXEC' AND MethodName <> ?;", ("append_event",), ["compact"]),
+        ("LIKE 'c%' WHERE RequiredParams LIKE :p -- all", {"p": "%sessionsId"}, ["compact"]),
+        ("LIKE 'x%' WHERE MethodName IS NOT ?", ("y",), []),
+    ],
+)
+def test_what_show_lists_can_be_narrowed(
+    db: sessions_vtab.Connection, text: str, bindings: object, names: list[str]
+) -> None:
+    found = db.execute(f"SHOW METHODS IN google.aiplatform.sessions {text}", bindings)
+    assert [row[0] for row in found] == names
+
+
 def test_delete_removes_the_session(db: sessions_vtab.Connection) -> None:
     _create(db)
 

@@ -6,10 +6,10 @@ import apsw
 import pytest
 from sql_tables import TestCatalog
 
+from sessions_vtab import __version__
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
-    SessionsError,
     StatementError,
     UnknownNameError,
     UnsupportedError,
@@ -126,6 +126,12 @@ EXEC = """EXEC google.aiplatform.sessions.append_event
 "name": ""
 }'
 ;"""
+
+
+_COMPACT = (
+    "EXEC google.aiplatform.sessions.compact @projectsId='p', @locationsId='l',"
+    " @reasoningEnginesId='1', @sessionsId='s'"
+)
 
 
 def test_the_printed_select() -> None:
@@ -316,6 +322,31 @@ def test_messages_may_be_objects_in_the_payload() -> None:
     assert "'user', '{\"parts\": []}')" in _query(text).sql
 
 
+def test_exec_may_be_an_item_of_from() -> None:
+    text = f"SELECT event_id AS id FROM ({EXEC.rstrip(';')}) AS x WHERE x.event_id <> ?"
+    query = _query(text)
+    assert query.sql.startswith("SELECT event_id AS id FROM append_event('projects/p/locations/l/")
+    assert query.sql.endswith(") AS x WHERE x.event_id <> ?")
+    assert (query.answer, query.scope) == (Answer.ROWS, _SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("payload", "arguments"),
+    [
+        ("{}", ""),
+        ('{"compaction": {"summarization": {"mode": "AUTO"}}}', ", 'AUTO'"),
+        ('{"compaction": {"eventEditing": {"mode": "AUTO"}}}', ", NULL, 'AUTO'"),
+        ('{"compaction": "{\\"summarization\\": {\\"mode\\": \\"AUTO\\"}}"}', ", 'AUTO'"),
+    ],
+)
+def test_compact_is_compact_session(payload: str, arguments: str) -> None:
+    session = "projects/p/locations/l/reasoningEngines/1/sessions/s"
+    assert _query(f"{_COMPACT} @@json='{payload}'").sql == (
+        "SELECT session_name, operation, done, response"
+        f" FROM compact_session('{session}'{arguments})"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
@@ -389,7 +420,25 @@ def test_messages_may_be_objects_in_the_payload() -> None:
             "INSERT",
         ),
         ("REGISTRY LIST", UnsupportedError, "REGISTRY"),
-        ("SHOW AUTH google", SessionsError, "AUTH"),
+        ("sleep 5", UnsupportedError, "SLEEP manages StackQL itself"),
+        ("-- why\nNATIVEQUERY 'SELECT 1'", UnsupportedError, "NATIVEQUERY manages"),
+        ("SHOW AUTH google", UnsupportedError, "sources --check"),
+        ("SHOW TABLES", UnsupportedError, "SHOW PROVIDERS"),
+        ("SHOW PROVIDERS WHERE;", StatementError, "WHERE"),
+        (f"SELECT 1 FROM ({EXEC.rstrip(';')} x", StatementError, "missing"),
+        (f"SELECT 1 FROM {_T} s, ({EXEC.rstrip(';')}) x", UnsupportedError, "stands alone"),
+        (f"{_COMPACT} @@json='{{\"compaction\":1}}'", InvalidValueError, "compaction"),
+        (
+            f'{_COMPACT} @@json=\'{{"compaction":{{"summarization":"AUTO"}}}}\'',
+            InvalidValueError,
+            "mode",
+        ),
+        (f"{_COMPACT} @@json='{{\"summarization\":{{}}}}'", UnknownNameError, "compaction"),
+        (
+            f'{_COMPACT} @@json=\'{{"compaction":{{"editing":{{}}}}}}\'',
+            UnknownNameError,
+            "eventEditing",
+        ),
         ("SHOW RESOURCES IN google.compute", UnknownNameError, "google.aiplatform"),
         ("DESCRIBE METHOD google.aiplatform.sessions.nosuch", UnknownNameError, "append_event"),
     ],
@@ -403,6 +452,7 @@ def test_what_is_wrong_is_named(text: str, error: type[Exception], message: str)
     ("text", "columns", "first"),
     [
         ("SHOW PROVIDERS", ("name", "version"), ("google", "v1")),
+        ("SHOW VERSION", ("name", "version"), ("sessions-vtab", __version__)),
         (
             "SHOW SERVICES IN google",
             ("id", "name", "title"),
@@ -461,6 +511,8 @@ def test_show_insert_gives_a_template_that_is_a_statement() -> None:
     [
         "SELECT * FROM sessions",
         "SELECT google.aiplatform.sessions",
+        "SELECT (exec) FROM google",
+        "SELECT sleep, use FROM purge",
         "SELECT 'FROM google.aiplatform.sessions'",
         "",
         "-- EXEC x",

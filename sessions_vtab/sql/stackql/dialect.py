@@ -12,6 +12,7 @@ from sessions_vtab.sql.lexer import Kind, Token, name_of, tokenize
 from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Resource
 
 __all__ = [
+    "OWN_AFFAIRS",
     "Answer",
     "Listing",
     "Place",
@@ -19,6 +20,7 @@ __all__ = [
     "Scope",
     "cleaned",
     "hints_of",
+    "is_exec",
     "is_stackql",
     "places",
     "resource_of",
@@ -65,30 +67,47 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The answer of SHOW or DESCRIBE, which needs no request."""
+    """The answer of SHOW or DESCRIBE, which needs no request.
+
+    Attributes:
+        columns: names of the columns.
+        rows: their values.
+        where: a condition on them, as SQL; empty for none.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    where: str = ""
 
 
 _COMMENTS = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*|(?://|#)[^\n]*", re.DOTALL
 )
-_FIRST = frozenset(("EXEC", "SHOW", "DESCRIBE", "REGISTRY"))
+OWN_AFFAIRS = frozenset(("REGISTRY", "SLEEP", "NATIVEQUERY", "PURGE", "REFRESH", "USE"))
+"""First words of statements by which StackQL manages itself."""
+_FIRST = frozenset(("EXEC", "SHOW", "DESCRIBE")) | OWN_AFFAIRS
 _STARTS = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:EXEC|SHOW|DESC|REGI)", re.DOTALL | re.IGNORECASE
+    rf"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:{'|'.join(sorted(_FIRST))})\b", re.DOTALL | re.IGNORECASE
 )
 
 
 def is_stackql(text: str) -> bool:
-    """Whether a text is StackQL: EXEC, SHOW, DESCRIBE, or a table ``google.service.resource``."""
+    """Whether a text is StackQL: by its first word, ``(EXEC`` or ``google.service.resource``."""
     named = SERVICE[0] in text.lower()
     if not named and not _STARTS.match(text):
         return False
     tokens = tokenize(text)
     if tokens and tokens[0].upper in _FIRST:
         return True
-    return named and any(_is_place(tokens, index) for index in range(len(tokens)))
+    return named and any(
+        _is_place(tokens, index) or is_exec(tokens, index) for index in range(len(tokens))
+    )
+
+
+def is_exec(tokens: Sequence[Token], index: int) -> bool:
+    """Whether ``(EXEC provider.`` begins there."""
+    words = [token.upper for token in tokens[index : index + 4]]
+    return words[:2] == ["(", "EXEC"] and words[3:] == ["."]
 
 
 def cleaned(text: str) -> str:

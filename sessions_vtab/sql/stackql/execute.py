@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
     StatementError,
     UnknownNameError,
+    UnsupportedError,
 )
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.sql.lexer import Kind, Token, name_of
-from sessions_vtab.sql.stackql.dialect import Answer, Query, Scope, resource_of
+from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.splice import Edit, apply
+from sessions_vtab.sql.stackql.dialect import Answer, Query, Scope, is_exec, places, resource_of
 from sessions_vtab.sql.stackql.provider import RESOURCES, Method
 
-__all__ = ["execute"]
+__all__ = ["execute", "inlined"]
 
-_PAYLOAD = {
+_EVENT = {
     "author": "author",
     "content": "content",
     "invocationId": "invocation_id",
@@ -32,6 +35,22 @@ _PAYLOAD = {
     "rawEvent": "raw_event",
 }
 """Keys of the payload of append_event, and the parameters of our function."""
+_WAYS = {"summarization": "summarization", "eventEditing": "event_editing"}
+"""Keys of ``compaction``, and the parameters of our function."""
+
+
+class _Call(NamedTuple):
+    """A call of one of our functions.
+
+    Attributes:
+        function: its name.
+        text: as SQL.
+        scope: the engine.
+    """
+
+    function: str
+    text: str
+    scope: Scope
 
 
 def execute(
@@ -47,6 +66,36 @@ def execute(
         MissingParameterError: a required variable that is not given.
         InvalidValueError: a payload that is no JSON object.
     """
+    call = _call(tokens, schema_for)
+    results = ", ".join(column.name for column in FUNCTIONS[call.function].results)
+    shown = Answer.ROWS if "SHOWRESULTS" in hints else Answer.MESSAGE
+    return Query(f"SELECT {results} FROM {call.text}", shown, scope=call.scope)
+
+
+def inlined(
+    text: str, tokens: Sequence[Token], schema_for: Callable[[Scope], str | None]
+) -> Query | None:
+    """``SELECT .. FROM (EXEC ..) AS x``: the rows of the call; None where there is no such EXEC.
+
+    Raises:
+        StatementError: its bracket is not closed.
+        UnsupportedError: something else is read beside it, for which it could run again and again.
+        SessionsError: as ``execute``.
+    """
+    at = next((index for index in range(len(tokens)) if is_exec(tokens, index)), None)
+    if at is None:
+        return None
+    closing = partners(tokens).get(at)
+    if closing is None:
+        raise StatementError("syntax error: a ) is missing behind EXEC.")
+    if at == 0 or tokens[at - 1].upper != "FROM" or places(tokens):
+        raise UnsupportedError("(EXEC ..) stands alone: SELECT .. FROM (EXEC ..) AS x.")
+    call = _call(tokens[at + 1 : closing], schema_for)
+    edit = Edit(tokens[at].start, tokens[closing].end, call.text)
+    return Query(apply(text, [edit]), scope=call.scope)
+
+
+def _call(tokens: Sequence[Token], schema_for: Callable[[Scope], str | None]) -> _Call:
     parts, at = _name(tokens)
     method = _method(parts)
     given, payload = _variables(tokens, at)
@@ -57,13 +106,12 @@ def execute(
             )
     path = [given[name.lower()] for name in method.required]
     session = "projects/{}/locations/{}/reasoningEngines/{}/sessions/{}".format(*path)
-    schema = schema_for(Scope(*path[:3]))
-    arguments = _arguments(session, payload)
-    function = "append_event" if schema is None else f'"{schema}".append_event'
-    results = ", ".join(column.name for column in FUNCTIONS["append_event"].results)
-    shown = Answer.ROWS if "SHOWRESULTS" in hints else Answer.MESSAGE
-    sql = f"SELECT {results} FROM {function}({', '.join(arguments)})"
-    return Query(sql, shown, scope=Scope(*path[:3]))
+    function, read = _METHODS[method.name]
+    arguments = ", ".join(_arguments(function, {"session": session, **read(payload)}))
+    scope = Scope(*path[:3])
+    schema = schema_for(scope)
+    prefix = "" if schema is None else f'"{schema}".'
+    return _Call(function, f"{prefix}{function}({arguments})", scope)
 
 
 def _name(tokens: Sequence[Token]) -> tuple[list[str], int]:
@@ -103,7 +151,7 @@ def _variables(tokens: Sequence[Token], at: int) -> tuple[dict[str, str], dict[s
         at += double
         name, value = _variable(tokens, at)
         if double:
-            payload = _object(value)
+            payload = _object(value, "@@json")
         else:
             given[name.lower()] = value
         at += 3
@@ -123,26 +171,54 @@ def _variable(tokens: Sequence[Token], at: int) -> tuple[str, str]:
     raise StatementError(f"syntax error in EXEC near {near}: write @name='value'.")
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str, what: str) -> dict[str, Any]:
     try:
         payload = json.loads(text)
     except ValueError as error:
-        raise InvalidValueError(f"EXEC: @@json is no JSON ({error}).") from None
+        raise InvalidValueError(f"EXEC: {what} is no JSON ({error}).") from None
     if not isinstance(payload, dict):
-        raise InvalidValueError("EXEC: @@json has to be a JSON object.")
+        raise InvalidValueError(f"EXEC: {what} has to be a JSON object.")
     return payload
 
 
-def _arguments(session: str, payload: dict[str, Any]) -> list[str]:
-    """The arguments of append_event, up to the last that is given."""
-    unknown = [key for key in payload if key not in _PAYLOAD]
+def _event(payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload of append_event by the parameters of our function."""
+    return _renamed("append_event", payload, _EVENT)
+
+
+def _compaction(payload: dict[str, Any]) -> dict[str, Any]:
+    """The payload of compact, ``{"compaction": {"summarization": {"mode": "AUTO"}}}``."""
+    inner = _renamed("compact", payload, {"compaction": "compaction"}).get("compaction") or {}
+    inner = _object(inner, "compaction") if isinstance(inner, str) else inner
+    if not isinstance(inner, dict):
+        raise InvalidValueError("EXEC: compaction has to be a JSON object.")
+    ways = _renamed("compaction", inner, _WAYS)
+    return {name: _mode(name, way) for name, way in ways.items()}
+
+
+def _mode(name: str, way: Any) -> Any:
+    if not isinstance(way, dict) or way.keys() - {"mode"}:
+        raise InvalidValueError(f'EXEC: {name} of compaction is written {{"mode": "AUTO"}}.')
+    return way.get("mode")
+
+
+_METHODS: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "append_event": ("append_event", _event),
+    "compact": ("compact_session", _compaction),
+}
+"""Our function for each method of EXEC, and what reads its payload."""
+
+
+def _renamed(what: str, given: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    unknown = [key for key in given if key not in names]
     if unknown:
-        known = ", ".join(_PAYLOAD)
-        raise UnknownNameError(f"EXEC: append_event has no {unknown[0]}; there are {known}.")
-    values: dict[str, Any] = {"session": session}
-    values |= {_PAYLOAD[key]: value for key, value in payload.items()}
-    names = [column.name for column in FUNCTIONS["append_event"].parameters]
-    arguments = [_literal(values.get(name)) for name in names]
+        raise UnknownNameError(f"EXEC: {what} has no {unknown[0]}; there are {', '.join(names)}.")
+    return {names[key]: value for key, value in given.items()}
+
+
+def _arguments(function: str, values: dict[str, Any]) -> list[str]:
+    """The arguments of a call, up to the last that is given."""
+    arguments = [_literal(values.get(one.name)) for one in FUNCTIONS[function].parameters]
     while arguments[-1] == "NULL":
         arguments.pop()
     return arguments

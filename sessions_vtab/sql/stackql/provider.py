@@ -108,6 +108,7 @@ _SESSIONS = Resource(
         Method("patch", "UPDATE", _SESSION_PATH, ("updateMask",), "Updates the specific Session."),
         Method("delete", "DELETE", _SESSION_PATH, (), "Deletes details of the specific Session."),
         Method("append_event", "EXEC", _SESSION_PATH, (), "Appends an event to a given session."),
+        Method("compact", "EXEC", _SESSION_PATH, (), "Shortens the history of a session."),
     ),
 )
 _EVENTS = Resource(

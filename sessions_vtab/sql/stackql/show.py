@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from sessions_vtab import __version__
 from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
 from sessions_vtab.sql.lexer import Kind, Token, name_of
 from sessions_vtab.sql.stackql.dialect import Listing, resource_of
@@ -17,12 +18,13 @@ _TITLE = "Agent Engine sessions and events"
 _Rows = list[tuple[str, ...]]
 
 
-def show(tokens: Sequence[Token]) -> Listing:
-    """SHOW [EXTENDED] PROVIDERS, SERVICES, RESOURCES, METHODS or INSERT.
+def show(text: str, tokens: Sequence[Token]) -> Listing:
+    """SHOW [EXTENDED] PROVIDERS, SERVICES, RESOURCES, METHODS, INSERT or VERSION.
 
     Raises:
         UnknownNameError: a provider, service or resource that is not there.
         UnsupportedError: another SHOW.
+        StatementError: words that SHOW does not take.
     """
     rest = list(tokens[1:])
     extended = bool(rest) and rest[0].upper == "EXTENDED"
@@ -30,17 +32,23 @@ def show(tokens: Sequence[Token]) -> Listing:
     what = rest[0].upper if rest else ""
     if what == "INSERT":
         return _insert(rest)
+    if what == "VERSION":
+        return Listing(("name", "version"), (("sessions-vtab", __version__),))
     if what not in _NAMED:
-        raise UnsupportedError(
-            f"SHOW {what}: there are SHOW PROVIDERS, SERVICES, RESOURCES, METHODS and INSERT."
-        )
+        raise UnsupportedError(_OTHER.get(what, f"SHOW {what}: {_KNOWN}"))
+    rest, where = _where(text, rest)
     name, pattern = _in_and_like(rest[1:])
     columns, rows = _listed(what, name)
     kept = [row for row in rows if pattern is None or _like(pattern, row[_NAMED[what]])]
     width = len(columns) - (0 if extended else 1)
-    return Listing(columns[:width], tuple(row[:width] for row in kept))
+    return Listing(columns[:width], tuple(row[:width] for row in kept), where)
 
 
+_KNOWN = "there are SHOW PROVIDERS, SERVICES, RESOURCES, METHODS, INSERT and VERSION."
+_OTHER = {
+    "AUTH": "SHOW AUTH: credentials are a matter of the sources here, and are never shown;"
+    " sessions-vtab sources --check tells whether they work."
+}
 _NAMED = {"PROVIDERS": 0, "SERVICES": 1, "RESOURCES": 0, "METHODS": 0}
 
 
@@ -73,6 +81,17 @@ def _expect(name: Sequence[str], wanted: Sequence[str]) -> None:
         raise UnknownNameError(f"could not find '{'.'.join(name)}'; there is {'.'.join(wanted)}.")
 
 
+def _where(text: str, tokens: Sequence[Token]) -> tuple[list[Token], str]:
+    """The tokens before WHERE, and the condition behind it."""
+    end = len(tokens) - (tokens[-1].text == ";")
+    at = next((index for index in range(end) if tokens[index].upper == "WHERE"), None)
+    if at is None:
+        return list(tokens), ""
+    if at + 1 == end:
+        raise StatementError("SHOW: a condition is missing behind WHERE.")
+    return list(tokens[:at]), text[tokens[at + 1].start : tokens[end - 1].end]
+
+
 def _in_and_like(tokens: Sequence[Token]) -> tuple[list[str], str | None]:
     name: list[str] = []
     pattern = None
@@ -86,7 +105,9 @@ def _in_and_like(tokens: Sequence[Token]) -> tuple[list[str], str | None]:
         elif word == ";":
             break
         else:
-            raise StatementError(f"SHOW: {tokens[index].text} is not understood; use IN or LIKE.")
+            raise StatementError(
+                f"SHOW: {tokens[index].text} is not understood; use IN, LIKE or WHERE."
+            )
     return name, pattern
 
 

@@ -16,6 +16,7 @@ from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import Span, blocks, commas, conjuncts, find, partners
 from sessions_vtab.sql.splice import Edit, apply, insert
 from sessions_vtab.sql.stackql.dialect import (
+    OWN_AFFAIRS,
     Answer,
     Listing,
     Place,
@@ -26,7 +27,7 @@ from sessions_vtab.sql.stackql.dialect import (
     is_stackql,
     places,
 )
-from sessions_vtab.sql.stackql.execute import execute
+from sessions_vtab.sql.stackql.execute import execute, inlined
 from sessions_vtab.sql.stackql.provider import SCOPES, Method, Resource
 from sessions_vtab.sql.stackql.show import describe, show
 
@@ -58,16 +59,19 @@ def translate(text: str, schema_for: SchemaFor = lambda _: None) -> Query | List
     tokens = tokenize(text)
     match tokens[0].upper:
         case "SHOW":
-            return show(tokens)
+            return show(text, tokens)
         case "DESCRIBE":
             return describe(tokens)
         case "EXEC":
             return execute(tokens, hints_of(text), schema_for)
-        case "REPLACE" | "REGISTRY" as verb:
-            raise UnsupportedError(f"{verb} is not available here: the API has no such method.")
+        case "REPLACE":
+            raise UnsupportedError("REPLACE is not available here: the API has no such method.")
+        case verb if verb in OWN_AFFAIRS:
+            raise UnsupportedError(f"{verb} manages StackQL itself; nothing here needs it.")
         case _:
             try:
-                return _Statement(text, tokens, schema_for).translated()
+                query = inlined(text, tokens, schema_for)
+                return query or _Statement(text, tokens, schema_for).translated()
             except IndexError:  # A token that the grammar wants is not there.
                 raise StatementError("syntax error: the statement is not complete.") from None
 
