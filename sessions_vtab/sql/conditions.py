@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -116,7 +116,6 @@ class Reader:
         scope: where the condition stands.
         item: the occurrence the predicate is about.
         text_of: the text of an outer column, as the statement writes it.
-        atoms: values the predicates' slots stand for, in the order they were met.
         times: values that were compared with a time column.
         complete: nothing of the last condition was left out or widened.
         echoes: columns that only echo a value given in WHERE are read too.
@@ -125,10 +124,15 @@ class Reader:
     scope: Scope
     item: Item
     text_of: Callable[[exp.Column], str]
-    atoms: list[Atom] = field(default_factory=list)
     times: list[TimeOperand] = field(default_factory=list)
     complete: bool = True
     echoes: bool = False
+    _places: dict[Atom, int] = field(default_factory=dict)
+
+    @property
+    def atoms(self) -> Sequence[Atom]:
+        """Values the predicates' slots stand for, in the order they were met."""
+        return tuple(self._places)
 
     def read(self, node: exp.Expression) -> Predicate | None:
         """The predicate of a condition; None if there is nothing to say."""
@@ -312,9 +316,7 @@ class Reader:
         return column.name if ours is None else f"{ours.table.name}.{column.name}"
 
     def _keep(self, atom: Atom) -> Slot:
-        if atom not in self.atoms:
-            self.atoms.append(atom)
-        return Slot(self.atoms.index(atom))
+        return Slot(self._places.setdefault(atom, len(self._places)))
 
     def _atom(self, node: exp.Expression) -> Atom | None:
         while isinstance(node, exp.Paren):
