@@ -264,9 +264,9 @@ def _pushed(plan: Plan, arguments: Sequence[Argument]) -> Predicate:
 def _fill(predicate: Predicate, values: list[Any], table: Table) -> Predicate | None:
     """The predicate with its values; None where a value does not settle how SQLite compares."""
     match predicate:
-        case Compare(field, op, Slot(index), collation):
+        case Compare(field, op, Slot(index), collation, optional):
             if values[index] is None:
-                return NOTHING
+                return None if optional else NOTHING
             fit = _fit_pushed(field, op, values[index], collation, table)
             return None if isinstance(fit, Unfit) else Compare(field, op, fit, collation)
         case Member():

@@ -86,12 +86,22 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """``field op operand``; NULL on either side matches nothing, as in SQL."""
+    """``field op operand``; NULL on either side matches nothing, as in SQL.
+
+    Attributes:
+        field: what is compared.
+        op: how.
+        operand: with what.
+        collation: the collating sequence.
+        optional: an operand that is NULL matches every row: what tools write as ``(?1 IS NULL OR
+            user_id = ?1)``. In plans only, where the operand is a slot; never in a request.
+    """
 
     field: Field
     op: Op
     operand: Operand
     collation: str = BINARY
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +176,9 @@ def fields(predicate: Predicate) -> Iterator[Field]:
 def words_of(predicate: Predicate) -> str:
     """A predicate as SQL text, slots as ``?1``, ``?2``, ..; different predicates differ in it."""
     match predicate:
-        case Compare(field, op, operand, collation):
-            return f"{field} {op.value} {_operand(operand)}{_collation(collation)}"
+        case Compare(field, op, operand, collation, optional):
+            words = f"{field} {op.value} {_operand(operand)}{_collation(collation)}"
+            return f"({_operand(operand)} IS NULL OR {words})" if optional else words
         case Member(field, operands, negated, collation):
             op = Op.NOT_IN if negated else Op.IN
             listed = ", ".join(map(_operand, operands))

@@ -1,9 +1,10 @@
 """Conditions of a statement as predicates on one table occurrence.
 
 Understood are comparisons of a column (or one key of a JSON column) with an *atom*: a literal, a
-parameter, or a column of a SELECT around this one; and AND, OR, NOT of those. NOT is moved down to
-the comparisons. What is not understood is left out of an AND, and makes an OR useless: the
-predicate that comes out is never narrower than the condition.
+parameter, or a column of a SELECT around this one; and AND, OR, NOT of those, with ``?1 IS NULL
+OR`` before a comparison with ``?1``. NOT is moved down to the comparisons. What is not understood
+is left out of an AND, and makes an OR useless: the predicate that comes out is never narrower than
+the condition.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -149,13 +150,11 @@ class Reader:
             return False
         if node.args.get("negate"):
             return False
-        found = Reader(self.scope, self.item, self.text_of, echoes=True).read(node)
+        reader = Reader(self.scope, self.item, self.text_of, echoes=True)
+        found = reader.read(node)
         terms = found.terms if isinstance(found, AllOf) else (found,)
-        return all(
-            isinstance(term, Compare | Member | Null)
-            and term.field.key is None
-            and getattr(term, "collation", BINARY) != NOCASE
-            for term in terms
+        return reader.complete and all(
+            isinstance(term, Compare | Member | Null) and term.field.key is None for term in terms
         )
 
     def _read(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
@@ -170,11 +169,29 @@ class Reader:
         return found
 
     def _connective(self, node: exp.And | exp.Or, *, negated: bool) -> Predicate | None:
-        parts = [self._read(part, negated=negated) for part in _operands(node)]
+        operands = _operands(node)
+        numbers = {number for number in map(_tested, operands) if number is not None}
+        if numbers and isinstance(node, exp.Or) and not negated:
+            found = self._optional([part for part in operands if _tested(part) is None], numbers)
+            self.complete = self.complete and found is not None
+            return found
+        parts = [self._read(part, negated=negated) for part in operands]
         known = [part for part in parts if part is not None]
         if isinstance(node, exp.And) != negated:
             return _joined(AllOf, known) if known else None
         return _joined(AnyOf, known) if len(known) == len(parts) else None
+
+    def _optional(self, operands: Sequence[exp.Expression], numbers: set[int]) -> Predicate | None:
+        """``?1 IS NULL OR column = ?1``: comparisons with the one parameter that may be NULL."""
+        parts = [self._read(part, negated=False) for part in operands]
+        found: list[Predicate] = [
+            replace(part, optional=True)
+            for part in parts
+            if isinstance(part, Compare)
+            and isinstance(part.operand, Slot)
+            and {self.atoms[part.operand.index].number} == numbers
+        ]
+        return _joined(AnyOf, found) if found and len(found) == len(parts) else None
 
     def _leaf(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
         if type(node) in _COMPARISONS and _only_has(node, "this", "expression"):
@@ -200,11 +217,24 @@ class Reader:
             subject = self._field(left)
         if subject is None:
             return self._lowered(node, negated=negated)
+        if op is Op.EQ and not negated and isinstance(right, exp.Coalesce):
+            return self._or_itself(right, *subject)
         slot = self._slot(right, *subject)
         if slot is None:
             return None
         name, column = subject
         return Compare(name, _NEGATED[op] if negated else op, slot, _collation(name, column))
+
+    def _or_itself(self, node: exp.Coalesce, name: Field, column: Column) -> Predicate | None:
+        """``column = coalesce(?1, column)``: any row but that with NULL, if the value is NULL."""
+        same = [self._field(other) for other in node.expressions] == [(name, column)]
+        if not same or not isinstance(node.this, exp.Parameter):
+            return None
+        slot = self._slot(node.this, name, column)
+        if slot is None:
+            return None
+        self.complete = False
+        return Compare(name, Op.EQ, slot, _collation(name, column), optional=True)
 
     def _lowered(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
         """``lower(col) = value`` means that col equals it without case, but not the reverse.
@@ -347,6 +377,16 @@ class Reader:
             return None
         kind = _KINDS[found.column.type]
         return Atom(self.text_of(node), item=found.item, kind=kind)
+
+
+def _tested(node: exp.Expression) -> int | None:
+    """The parameter that a condition finds NULL."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if not (isinstance(node, exp.Is) and _only_has(node, "this", "expression")):
+        return None
+    null = isinstance(node.args["expression"], exp.Null)
+    return int(node.this.name) if null and isinstance(node.this, exp.Parameter) else None
 
 
 def _operands(node: exp.Expression) -> list[exp.Expression]:

@@ -8,7 +8,7 @@ never share them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sessions_vtab.spec.predicate import (
     AllOf,
@@ -106,7 +106,7 @@ class Plan:
 def slots(predicate: Predicate) -> Iterator[int]:
     """Indexes of a predicate's slots, from left to right."""
     match predicate:
-        case Compare(_, _, Slot(index)):
+        case Compare(operand=Slot(index)):
             yield index
         case Member(_, operands):
             yield from (operand.index for operand in operands if isinstance(operand, Slot))
@@ -122,8 +122,8 @@ def slots(predicate: Predicate) -> Iterator[int]:
 def with_slots(predicate: Predicate, places: Mapping[int, int]) -> Predicate:
     """The predicate with its slots renumbered."""
     match predicate:
-        case Compare(field, op, Slot(index), collation):
-            return Compare(field, op, Slot(places[index]), collation)
+        case Compare(operand=Slot(index)):
+            return replace(predicate, operand=Slot(places[index]))
         case Member(field, operands, negated, collation):
             moved = tuple(
                 Slot(places[operand.index]) if isinstance(operand, Slot) else operand
@@ -157,6 +157,8 @@ def true_on_nulls(predicate: Predicate) -> bool | None:
             return _not(true_on_nulls(term))
         case Nothing():
             return False
+        case Compare(optional=True):
+            return True  # It is where the value is NULL.
         case _:
             return None
 

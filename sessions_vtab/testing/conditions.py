@@ -13,6 +13,7 @@ __all__ = [
     "LOGIC",
     "NULLS",
     "OF_A_SESSION",
+    "OPTIONAL",
     "PATTERNS",
     "SETS",
     "TIMES",
@@ -302,6 +303,30 @@ JSON: Final[Conditions] = (
     "json_valid(state)",
     "length(state) > 20000",
 )
+
+OPTIONAL: Final[Conditions] = tuple(
+    (text, values)
+    for text, *given in (
+        ("(?1 IS NULL OR user_id = ?1)", ("ann",), (None,), (7,), ("7",), ("nobody",)),
+        ("(session_id = ?1 OR ?1 ISNULL) AND NOT user_id = 'bob'", ("s-a",), (None,), (1,)),
+        ("(?1 IS NULL OR user_id <> ?1)", ("ann",), (None,)),
+        ("NOT (?1 IS NULL OR user_id = ?1)", ("ann",), (None,)),
+        ("(?1 IS NULL OR user_id = ?1 OR display_name = ?1)", ("ann",), (None,)),
+        ("(?1 IS NULL OR labels->>'env' = ?1)", ("prod",), (None,), (1,)),
+        ("(?1 IS NULL OR display_name LIKE ?1)", ("p%",), (None,)),
+        (
+            "(?1 IS NULL OR create_time >= ?1) AND (?2 IS NULL OR create_time < ?2)",
+            ("2026-01-01T10:00:00+01:00", None),
+            (None, "2026-01-01"),
+            (None, None),
+        ),
+        ("user_id = coalesce(?1, user_id)", ("ann",), (None,), (7,)),
+        ("ifnull(?1, display_name) = display_name", ("plain",), (None,)),
+        ("(?1 IS NULL OR user_id = ?2)", (None, "ann"), ("x", "ann")),
+    )
+    for values in given
+)
+"""What tools write so that a value of NULL leaves a condition out."""
 
 LOGIC: Final[Conditions] = (
     "user_id = 'ann' AND display_name = 'plain'",

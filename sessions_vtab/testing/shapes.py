@@ -455,6 +455,7 @@ def _all() -> Iterator[Shape]:
     yield from _shapes("time", conditions.TIMES, where)
     yield from _shapes("json", conditions.JSON, where)
     yield from _shapes("logic", conditions.LOGIC, where)
+    yield from _shapes("optional", conditions.OPTIONAL, where)
     events = "SELECT name, author, text FROM {events} WHERE {0}"
     by_session = frozenset(("session_id",))
     yield from _shapes("of-a-session", conditions.OF_A_SESSION, events, keyed=by_session)

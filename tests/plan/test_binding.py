@@ -26,6 +26,7 @@ from sessions_vtab.spec.predicate import (
 
 PATH = AccessPath("list", offset=True)
 USER, LABEL = Field("user_id"), Field("labels", "env")
+OPTIONAL = Compare(USER, Op.EQ, Slot(0), optional=True)
 NINE = "2026-01-01 09:00:00.000000"
 
 
@@ -86,6 +87,13 @@ def test_a_condition_gets_its_value_or_narrows_nothing_or_matches_nothing(
         (Not(AllOf((Compare(USER, Op.EQ, Slot(0)), Compare(LABEL, Op.EQ, Slot(1))))), '["a", 2]',
          "TRUE"),
         (Null(USER), "[]", "(user_id IS NULL)"),
+        (OPTIONAL, '["ann"]', "(user_id = 'ann')"),
+        (OPTIONAL, "[null]", "TRUE"),
+        (OPTIONAL, "[7]", "TRUE"),
+        (AllOf((OPTIONAL, Compare(LABEL, Op.EQ, Slot(1)))), '[null, "a"]', "(labels->>'env' = 'a')"),
+        (AnyOf((OPTIONAL, Compare(LABEL, Op.EQ, Slot(1)))), '[null, "a"]', "TRUE"),
+        (AnyOf((OPTIONAL, Compare(LABEL, Op.EQ, Slot(1)))), '["ann", "a"]',
+         "(user_id = 'ann' OR labels->>'env' = 'a')"),
     ],
 )  # fmt: skip
 def test_what_the_front_door_found_gets_its_values_from_one_json_array(

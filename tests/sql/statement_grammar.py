@@ -133,7 +133,26 @@ class Writer:
             case _:
                 return self.odd(left, sources)
 
+    def optional(self, left: str) -> str:
+        """What tools write to leave a condition out; a ``?`` cannot be named twice."""
+        given = self.parameter(self.pick(*VALUES, None))
+        if given == "?":
+            return f"({given} IS NULL OR {left} IS NOT NULL)"
+        template = self.pick(
+            "({1} IS NULL OR {0} {2} {1})",
+            "({0} {2} {1} OR {1} ISNULL)",
+            "NOT ({1} IS NULL OR {0} {2} {1})",
+            "{0} = coalesce({1}, {0})",
+            "ifnull({1}, {0}) = {0}",
+            "({1} IS NULL OR {0} LIKE {1})",
+            "({1} IS NULL OR {0} = {1} OR {0} = 'x')",
+            "({1} IS NOT NULL AND {0} {2} {1})",
+        )
+        return template.format(left, given, self.pick(*COMPARISONS))
+
     def odd(self, left: str, sources: list[Source]) -> str:
+        if self.chance(30):
+            return self.optional(left)
         template = self.pick(
             "+{0} = {1}",
             "length({0}) > 1",

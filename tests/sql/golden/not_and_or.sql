@@ -69,7 +69,7 @@ SELECT * FROM sessions WHERE length(display_name) > 3;
 SELECT * FROM sessions WHERE user_id = 'a' OR 1;
 --> sessions: here user_id = 'a' OR 1
 SELECT * FROM sessions WHERE ?1 IS NULL OR user_id = ?1;
---> sessions: here ?1 IS NULL OR user_id = ?1
+--> sessions: pushed (?1 IS NULL OR user_id = ?1) [?1]
 SELECT * FROM sessions WHERE user_id = 'a' OR user_id = 'b' COLLATE NOCASE;
 --> sessions: here user_id = 'a' OR user_id = 'b' COLLATE NOCASE
 SELECT * FROM sessions WHERE user_id = 'a' OR +user_id = 1;

@@ -93,6 +93,11 @@ class TestManyKeys:
 FILTERED = [
     ("user_id = 'ann'", 'user_id="ann"'),
     ("user_id = ?1", 'user_id="ann"'),
+    ("(?1 IS NULL OR user_id = ?1)", 'user_id="ann"'),
+    (
+        "user_id = coalesce(?1, user_id) AND NOT user_id = 'bob'",
+        '(user_id="ann" AND user_id!="bob")',
+    ),
     ("labels->>'env' = 'prod' AND user_id = 'ann'", 'user_id="ann" AND labels.env="prod"'),
     ("labels->>'$.env' = 'prod' AND user_id = 'ann'", 'user_id="ann" AND labels.env="prod"'),
     (
@@ -122,6 +127,16 @@ def test_a_condition_is_one_filtered_list(big, where, sent):
     assert {query["pageSize"] for query in queries} == {"100"}
     pages = max(1, ceil(count / 100))
     assert pages <= len(queries) <= pages + (MEETING if pages > 3 else 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "count"), [(None, "SELECT count(*) FROM sessions"), (7, "SELECT 0")]
+)
+def test_an_optional_condition_without_a_text_is_no_filter(big, value, count):
+    found = big.ask("SELECT count(*) FROM sessions WHERE (?1 IS NULL OR user_id = ?1)", (value,))
+
+    assert {"filter" in query for query in big.queries()} == {False}
+    assert found == big.ask(count)
 
 
 def test_an_in_of_users_is_one_filter(big):
