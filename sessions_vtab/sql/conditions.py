@@ -194,6 +194,8 @@ class Reader:
         return _joined(AnyOf, found) if found and len(found) == len(parts) else None
 
     def _leaf(self, node: exp.Expression, *, negated: bool) -> Predicate | None:
+        if isinstance(node, exp.Escape):
+            return self._escaped(node, negated=negated)
         if type(node) in _COMPARISONS and _only_has(node, "this", "expression"):
             return self._comparison(node, negated=negated)
         if isinstance(node, exp.Like | exp.Glob):
@@ -263,6 +265,21 @@ class Reader:
         if isinstance(node, exp.Glob):
             glob = Compare(subject[0], Op.GLOB, slot)
             return Not(glob) if negated else glob
+        return Compare(subject[0], Op.NOT_LIKE if negated else Op.LIKE, slot)
+
+    def _escaped(self, node: exp.Escape, *, negated: bool) -> Predicate | None:
+        """``column LIKE 'pattern' ESCAPE 'c'`` where the pattern is a literal."""
+        like, mark = node.this, node.args["expression"]
+        literals = isinstance(mark, exp.Literal) and mark.is_string and isinstance(like, exp.Like)
+        pattern = self._atom(like.args["expression"]) if literals else None
+        if pattern is None or not isinstance(pattern.value, str):
+            return None
+        text = _unescaped(pattern.value, mark.name)
+        subject = self._field(like.this)
+        if text is None or subject is None or not _only_has(like, "this", "expression", "negate"):
+            return None
+        negated = negated != bool(like.args.get("negate"))
+        slot = self._keep(_text(text))
         return Compare(subject[0], Op.NOT_LIKE if negated else Op.LIKE, slot)
 
     def _membership(self, node: exp.In, *, negated: bool) -> Predicate | None:
@@ -389,6 +406,18 @@ def _tested(node: exp.Expression) -> int | None:
     return int(node.this.name) if null and isinstance(node.this, exp.Parameter) else None
 
 
+def _unescaped(pattern: str, mark: str) -> str | None:
+    """A pattern that matches the same without ESCAPE; None where there is none.
+
+    What is escaped then has to be no wildcard.
+    """
+    if len(mark) != 1 or mark in "%_":
+        return None
+    parts = re.split(re.escape(mark) + "(.?)", pattern, flags=re.DOTALL)
+    escaped = parts[1::2]
+    return None if {"", "%", "_"}.intersection(escaped) else "".join(parts)
+
+
 def _operands(node: exp.Expression) -> list[exp.Expression]:
     """The operands of a chain of the same connective."""
     found: list[exp.Expression] = []
@@ -433,10 +462,14 @@ def _key_of(path: str) -> str | None:
 def _literal(node: exp.Literal) -> Atom | None:
     text = node.name
     if node.is_string:
-        return None if "\x00" in text else Atom("'" + text.replace("'", "''") + "'", value=text)
+        return None if "\x00" in text else _text(text)
     if not _NUMBER.fullmatch(text) or math.isinf(float(text)):
         return None
     return Atom(text, value=int(text) if text.isdigit() else float(text))
+
+
+def _text(text: str) -> Atom:
+    return Atom("'" + text.replace("'", "''") + "'", value=text)
 
 
 def _numeric(value: Value) -> int | float:

@@ -194,6 +194,10 @@ PATTERNS: Final[Conditions] = (
     "session_id LIKE 's_a'",
     "labels LIKE '%prod%'",
     "'plainly' LIKE display_name || '%'",
+    "display_name LIKE 'p!lai!n' ESCAPE '!' OR user_id = 'bob'",
+    "display_name NOT LIKE 'P!la%' ESCAPE '!'",
+    "display_name LIKE '%!%%' ESCAPE '!'",
+    "display_name LIKE 'plain!' ESCAPE '!'",
 )
 
 COLLATIONS: Final[Conditions] = (
