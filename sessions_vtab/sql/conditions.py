@@ -327,6 +327,8 @@ class Reader:
             node = node.this
         if isinstance(node, exp.JSONExtractScalar) or _is_json_extract(node):
             return self._keyed(node)
+        if isinstance(node, exp.Collate):
+            return self._collated(node)
         if not isinstance(node, exp.Column):
             return None
         found = resolve(self.scope, node)
@@ -335,6 +337,11 @@ class Reader:
         if found.column.parameter and not self.echoes:
             return None
         return Field(found.column.name), found.column
+
+    def _collated(self, node: exp.Collate) -> tuple[Field, Column] | None:
+        """A column that is told to be compared as it would be anyway; times are not."""
+        found = self._field(node.this)
+        return found if found is not None and _is_binary(node, *found) else None
 
     def _keyed(self, node: exp.Expression) -> tuple[Field, Column] | None:
         path = node.args["expression"]
@@ -348,6 +355,8 @@ class Reader:
         return Field(found[0].column, key), found[1]
 
     def _slot(self, node: exp.Expression, name: Field, column: Column) -> Slot | None:
+        if isinstance(node, exp.Collate) and _is_binary(node, name, column):
+            node = node.this
         atom = self._atom(node)
         if atom is None:
             return None
@@ -445,6 +454,12 @@ def _only_has(node: exp.Expression, *names: str) -> bool:
 
 def _collation(name: Field, column: Column) -> str:
     return TIMESTAMP if name.key is None and column.type is ColumnType.TIME else BINARY
+
+
+def _is_binary(node: exp.Collate, name: Field, column: Column) -> bool:
+    """Whether COLLATE says what holds for the column without it."""
+    named: str = node.args["expression"].name
+    return named.upper() == BINARY == _collation(name, column)
 
 
 def _key_of(path: str) -> str | None:

@@ -215,6 +215,11 @@ COLLATIONS: Final[Conditions] = (
     "create_time COLLATE BINARY = '2026-01-01 09:00:00.000000'",
     "create_time COLLATE NOCASE = '2026-01-01 09:00:00.000000'",
     "display_name COLLATE TIMESTAMP = '2026-01-01T00:00:00Z'",
+    "session_id = 'S-A' COLLATE NOCASE AND user_id = 'ann'",
+    "name COLLATE RTRIM IN ('sessions/s-a  ', 'sessions/1')",
+    "user_id = 'ann' OR display_name = 'plain' COLLATE BINARY",
+    "user_id COLLATE BINARY NOT IN ('ann', 'x')",
+    "NOT create_time > '2026-01-01T10:00:00+01:00' COLLATE BINARY",
 )
 
 _TIME_TEXTS: Final = (
