@@ -120,6 +120,11 @@ _JOINS: Final = (
         "SELECT s.name, e.name FROM {sessions} s"
         " LEFT JOIN {events} e ON e.session_id = s.session_id WHERE e.author = 'user'"
     ),
+    "SELECT a.name, b.name FROM {sessions} a LEFT JOIN {sessions} b ON b.display_name LIKE 'none%'",
+    (
+        "SELECT a.name, b.name FROM {sessions} a"
+        " LEFT JOIN {sessions} b ON b.user_id = a.user_id AND b.display_name LIKE 'p%'"
+    ),
     (
         "SELECT s.name, e.name FROM {sessions} s"
         " LEFT JOIN {events} e ON e.session_id = s.session_id WHERE e.name IS NULL"
