@@ -46,6 +46,9 @@ def origin_of(url: str) -> Origin:
     Raises:
         ConfigurationError: it is none, or it holds a user name or a password.
     """
+    # urlsplit drops blanks in front, tabs and line ends without a word; others read them.
+    if not url.isprintable() or " " in url:
+        raise ConfigurationError("The URL holds blanks or control characters.")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -213,7 +216,11 @@ def check_target(url: str, site: Site) -> Origin:
     Raises:
         ConfigurationError: naming the host.
     """
-    origin = origin_of(url)
+    try:
+        origin = origin_of(url)
+    except ConfigurationError as error:
+        told = f"Source {site.source}: the upload target is none. {error} Nothing was sent."
+        raise ConfigurationError(told) from None
     if origin.loopback and site.origin.loopback:
         return origin
     if origin.scheme != "https":
@@ -232,9 +239,10 @@ def check_target(url: str, site: Site) -> Origin:
 def _addresses(origin: Origin, site: Site) -> list[str]:
     try:
         found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # The latter of a label that no name can have.
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} cannot be resolved."
+            f"Source {site.source}: the upload target {origin.host!r:.100} cannot be resolved;"
+            " nothing was sent."
         ) from None
     return [str(entry[4][0]) for entry in found]
 

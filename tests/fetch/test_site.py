@@ -179,6 +179,28 @@ def test_an_upload_target_is_https_on_a_public_address(monkeypatch, url, address
             check_target(url, chosen)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bucket.example/x\n",
+        " https://bucket.example/x",
+        "https://bucket.example/a b",
+        "https://buck\tet.example/x",
+        "https://bucket.example/\x00",
+        "https://bucket.example:99999/x",
+        "https://[::1",
+        "https://user:hunter2@bucket.example/x",
+        "bucket.example/x",
+        f"https://{'a' * 64}.example/x",
+    ],
+)
+def test_an_upload_target_that_is_no_url_gets_nothing(url):
+    with pytest.raises(
+        ConfigurationError, match=r"Source prod: the upload target.*othing was sent"
+    ):
+        check_target(url, site("https://example.com"))
+
+
 def test_an_upload_target_may_be_the_loopback_of_an_emulator():
     check_target("http://127.0.0.1:5000/x", site("http://127.0.0.1:8787"))
 
