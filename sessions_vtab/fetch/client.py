@@ -25,7 +25,14 @@ from sessions_vtab.fetch.cache import TimedCache
 from sessions_vtab.fetch.call import Call, Form, Reply
 from sessions_vtab.fetch.clock import Clock
 from sessions_vtab.fetch.limits import RateLimiter
-from sessions_vtab.fetch.problems import acted_unreadably, no_answer, refusal, stopped
+from sessions_vtab.fetch.problems import (
+    acted_unreadably,
+    may_have_acted,
+    no_answer,
+    refusal,
+    stopped,
+    too_long,
+)
 from sessions_vtab.fetch.redact import redact
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
 from sessions_vtab.fetch.routes import Routes, open_routes
@@ -313,6 +320,8 @@ class _Exchange:
         lost: _Lost | None = None
         try:
             response = self._exchange()
+        except httpx.InvalidURL:
+            raise too_long(self._url, self._call, self._line.where) from None
         except _NOT_SENT as error:
             lost = _Lost(Failure.NOT_SENT, _words(error))
         except (httpx.HTTPError, OSError, RuntimeError) as error:
@@ -409,8 +418,7 @@ class _Exchange:
         site, where = self._client.site, self._line.where
         if isinstance(outcome, Reply):
             if outcome.status in _MAY_HAVE_ACTED and not self._call.may_repeat:
-                reason = f"it was answered with {outcome.status}"
-                return no_answer(self._call, self._shown, reason, where, may_have_acted=True)
+                return may_have_acted(outcome, site, self._auth, attempt)
             return refusal(outcome, site, self._auth, attempt)
         acted = outcome.failure is Failure.LOST
         return no_answer(self._call, self._shown, outcome.reason, where, may_have_acted=acted)

@@ -9,6 +9,7 @@ from sessions_vtab.errors import (
     ConflictError,
     CredentialError,
     ForbiddenError,
+    InvalidValueError,
     NotFoundError,
     ProtocolError,
     RefusedError,
@@ -24,7 +25,15 @@ from sessions_vtab.fetch.call import Call, Reply, message_of
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.site import Site
 
-__all__ = ["acted_unreadably", "doubtful", "no_answer", "refusal", "stopped"]
+__all__ = [
+    "acted_unreadably",
+    "doubtful",
+    "may_have_acted",
+    "no_answer",
+    "refusal",
+    "stopped",
+    "too_long",
+]
 
 _CLASSES: dict[int, type[SessionsError]] = {
     401: CredentialError,
@@ -39,6 +48,35 @@ _SERVER_ERROR = 500
 _REDIRECT = range(300, 400)
 _NOT_FOUND = 404
 _UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_THROTTLED = 429
+_REFUSED = range(400, 429)
+_IN_DOUBT = (
+    "The service may or may not have acted, so it was not sent again: look before you repeat it."
+)
+_VALUE = " Change the value that it does not take."
+_STATE = " It is there already, or in a state that does not allow this: read it first."
+_SIZE = " Send less in one row."
+_ADDRESS = " Is base_url the service itself, in a version that has this call?"
+
+# What to do about a status where the backend declares nothing.
+_GENERAL = {
+    400: _VALUE,
+    402: " The account's plan does not include this.",
+    403: " The sender may not do this: check the credential, and what it is for.",
+    405: _ADDRESS,
+    406: _ADDRESS,
+    408: " Try again later.",
+    409: _STATE,
+    410: " It is no longer there.",
+    412: _STATE,
+    413: _SIZE,
+    414: _SIZE,
+    415: _ADDRESS,
+    422: _VALUE,
+    431: _SIZE,
+    501: _ADDRESS,
+}
 _TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -51,7 +89,23 @@ def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsErro
         auth: the credential that was sent.
         attempts: how many were made.
     """
-    kind = _class_of(reply, site)
+    error = _told(reply, site, auth, attempts, _class_of(reply, site), _remedy(reply, site, auth))
+    if isinstance(error, RefusedError | TransientError):
+        error.status = reply.status
+    return error
+
+
+def may_have_acted(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsError:
+    """The error for a failure behind which the service may have done what was asked.
+
+    Args: as ``refusal``.
+    """
+    return _told(reply, site, auth, attempts, UnknownOutcomeError, f" {_IN_DOUBT}")
+
+
+def _told(
+    reply: Reply, site: Site, auth: Auth, attempts: int, kind: type[SessionsError], advice: str
+) -> SessionsError:
     # A refusal may repeat what this very call did not carry, such as the key of others.
     secrets = (*auth.secrets(), *site.auth.secrets(), *reply.call.secrets)
     said = _said(reply, secrets)
@@ -60,11 +114,8 @@ def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsErro
         f"{reply.where}: {reply.call.method} {reply.url} was answered with"
         f" {_status_text(reply.status)}{tries}"
     )
-    text = f"{head}{': ' + said if said else ''}.{_remedy(reply, site, auth)}"
-    error = kind(redact(text, secrets))
+    error = kind(redact(f"{head}{': ' + said if said else ''}.{advice}", secrets))
     error.brief = redact(f"{head}.", secrets)
-    if isinstance(error, RefusedError | TransientError):
-        error.status = reply.status
     return error
 
 
@@ -82,11 +133,22 @@ def no_answer(
     """
     what = f"{where}: {call.method} {url}"
     if may_have_acted and not call.may_repeat:
-        return UnknownOutcomeError(
-            f"{what}: {reason}. The service may or may not have acted, so it was not sent again:"
-            " look before you repeat it."
-        )
+        return UnknownOutcomeError(f"{what}: {reason}. {_IN_DOUBT}")
     return UnavailableError(f"{what}: {reason}. Is the service up, and base_url right?")
+
+
+def too_long(url: str, call: Call, where: str) -> InvalidValueError:
+    """The error for a call whose URL no request can carry: a value in it is too long.
+
+    Args:
+        url: where to.
+        call: what would be sent.
+        where: source and table that asked.
+    """
+    return InvalidValueError(
+        f"{where}: the URL of a {call.method} would have {len(url)} characters, which no request"
+        " can carry: a value of the statement is too long. It was not sent."
+    )
 
 
 def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
@@ -150,18 +212,36 @@ def _said(reply: Reply, secrets: tuple[str, ...]) -> str:
 
 
 def _remedy(reply: Reply, site: Site, auth: Auth) -> str:
-    # What to do about the service's refusals says nothing about those of a presigned target.
-    declared = None if reply.call.target else dict(site.remedies).get(reply.status)
-    if declared:
+    declared = dict(site.remedies).get(reply.status)
+    if declared and _concerns_service(reply):
         return f" {declared}"
+    if reply.call.target and reply.status in _REFUSED:
+        return " Address and permission of the upload are as they were given: they may have ended."
     if reply.status == _UNAUTHORIZED:
-        reason = auth.reason if isinstance(auth, NoAuth) else f"Sent was {auth.describe()}."
-        return f" {reason or 'No credential was sent: name one with api_key_env or api_key_file.'}"
+        return f" {_about_credential(reply.call, auth)}"
     if reply.status == _NOT_FOUND and not reply.is_json:
         return " The service has no such address: check base_url and api_version."
     if reply.status in _REDIRECT:
         return " Redirects are not followed: set base_url to where the service really is."
     wait = reply.headers.get("retry-after")
-    if wait and reply.status >= 429:  # noqa: PLR2004
-        return f" It may be tried again after {plain(wait, 40)} seconds."
-    return " Try again later." if reply.status >= _SERVER_ERROR else ""
+    if wait and reply.status >= _THROTTLED:
+        unit = " seconds" if wait.strip().isdigit() else ""
+        return f" It may be tried again after {plain(wait, 40)}{unit}."
+    return _GENERAL.get(reply.status, " Try again later." if reply.status >= _SERVER_ERROR else "")
+
+
+def _concerns_service(reply: Reply) -> bool:
+    """Whether what is said of the service's refusals can be true of this one.
+
+    It says nothing of a presigned target, and nothing of keys where none was to be sent.
+    """
+    about_key = reply.call.anonymous and reply.status in {_UNAUTHORIZED, _FORBIDDEN}
+    return not (reply.call.target or about_key)
+
+
+def _about_credential(call: Call, auth: Auth) -> str:
+    if call.anonymous:
+        return "The call goes without a credential, as the service documents it."
+    if isinstance(auth, NoAuth):
+        return auth.reason or "No credential was sent: name one with api_key_env or api_key_file."
+    return f"Sent was {auth.describe()}."

@@ -9,6 +9,7 @@ from sessions_vtab.errors import (
     ConflictError,
     CredentialError,
     ForbiddenError,
+    InvalidValueError,
     NotFoundError,
     ProtocolError,
     RefusedError,
@@ -65,6 +66,55 @@ def test_a_status_has_its_error(line_for, status, kind):
 def test_the_service_s_own_words_are_found(line_for, body):
     with pytest.raises(RefusedError, match="THE REASON"):
         line_for(lambda _: httpx.Response(400, json=body)).send(Call("GET"))
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "told"),
+    [
+        (Call("GET", anonymous=True), 401, "goes without a credential, as the service documents"),
+        (Call("GET", anonymous=True), 403, "The sender may not do this"),
+        (Call("GET"), 403, "THE ROLE"),
+        (Call("POST", target="http://127.0.0.1:9/put"), 403, "they may have ended"),
+        (Call("GET"), 413, "Send less in one row"),
+        (Call("GET"), 451, r"Because so\.$"),
+    ],
+)
+def test_what_to_do_fits_the_call(line_for, call, status, told):
+    line = line_for(lambda _: httpx.Response(status, json=SAID), remedies=((403, "THE ROLE."),))
+    with pytest.raises((RefusedError, CredentialError), match=told):
+        line.send(call)
+
+
+@pytest.mark.parametrize(
+    ("wait", "told"),
+    [("7", "after 7 seconds"), ("Wed, 15 Nov 2023 07:28:00 GMT", "after Wed, .* 07:28:00 GMT.$")],
+)
+def test_when_to_come_back_is_told_as_it_was_asked(line_for, wait, told):
+    answer = httpx.Response(503, headers={"Retry-After": wait})
+    with pytest.raises(UnavailableError, match=told):
+        line_for(lambda _: answer).send(Call("GET"))
+
+
+def test_a_failure_behind_which_a_write_may_have_happened_has_the_words_of_the_service(line_for):
+    with pytest.raises(
+        UnknownOutcomeError, match=r"500 .*: Because so. The service may or may not"
+    ):
+        line_for(lambda _: httpx.Response(500, json=SAID)).send(Call("POST"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call("GET", "/a", query=(("filter", "x" * 70_000),)),
+        Call("POST", f"/{'x' * 70_000}"),
+        Call("POST", target=f"http://127.0.0.1:9/{'x' * 70_000}"),
+    ],
+)
+def test_a_value_that_makes_a_url_too_long_is_an_error_of_the_statement(line_for, call):
+    line = line_for(lambda _: httpx.Response(200, json={}))
+    with pytest.raises(InvalidValueError, match=r"^prod.sessions: .* too long. It was not sent"):
+        line.send(call)
+    assert line.sent == 0
 
 
 def test_a_backend_can_say_what_a_refusal_means(line_for):

@@ -11,11 +11,17 @@ from sessions_vtab.spec.source import Source
 
 __all__ = ["site_of"]
 
+_IN_FRONT = (
+    "Embedding Studio asks for no credential, and a source has none: what asks is in front of it,"
+    " such as a proxy. Check base_url."
+)
 _REMEDIES = {
     400: (
         "Times may lie between 12 hours before and 5 minutes after the service's clock; without a"
         " time it takes its own. Nothing of the call was stored."
     ),
+    401: _IN_FRONT,
+    403: _IN_FRONT,
     404: "A session has to be registered first: INSERT INTO sessions. Or check base_url.",
     500: (
         "The service failed. Reading does so for as long as a session without a search_query is in"
