@@ -102,10 +102,11 @@ class EleanorBackend(Backend):
         def routine(arguments: Arguments, context: Context) -> Iterator[Row]:
             ref = self._settings.resolve(arguments["session"])
             call = make(ref)
-            client = self._lease.client
-            yield self._answer(
-                *run_job(client, context, lambda line: self._writer.act(call, ref, line))
-            )
+
+            def job(line: Line) -> Row:
+                return self._answer(*self._writer.act(call, ref, line))
+
+            yield run_job(self._lease.client, context, job)
 
         return routine
 
@@ -114,11 +115,11 @@ class EleanorBackend(Backend):
         participant = str(arguments["participant"])
         call = self._calls.bind_participant(ref, participant)
 
-        def job(line: Line) -> tuple[Reply, Found]:
+        def job(line: Line) -> Row:
             reply = self._writer.bind(call, ref, participant, line)
-            return reply, self._writer.after(reply, ref, line)
+            return self._answer(reply, self._writer.after(reply, ref, line))
 
-        yield self._answer(*run_job(self._lease.client, context, job))
+        yield run_job(self._lease.client, context, job)
 
     def _unbind(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         participant = str(arguments["participant"])
@@ -130,18 +131,18 @@ class EleanorBackend(Backend):
         ref = self._settings.resolve(arguments["session"])
         call = self._calls.integrate_session(ref)
 
-        def job(line: Line) -> tuple[Found, Reply]:
+        def job(line: Line) -> Row:
             found = self._writer.look(ref, line)
             if found is None:
                 raise NotFoundError(
                     f"{self._site.source}.integrate_session: there is no session {ref.name}, or it"
                     " is deleted. Nothing was sent."
                 )
-            return found, line.send(call)
+            core = self._core(found.item, found.frame)[:_CORE]
+            reply = line.send(call)
+            return (*core, self._wire.task_id(reply), dump_json(reply.object()))
 
-        found, reply = run_job(self._lease.client, context, job)
-        core = self._core(found.item, found.frame)[:_CORE]
-        yield (*core, self._wire.task_id(reply), dump_json(reply.object()))
+        yield run_job(self._lease.client, context, job)
 
     def _answer(self, reply: Reply, found: Found) -> Row:
         core: Row = self._core(found.item, found.frame)[:_CORE]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Self
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import ClassVar, Self, TypeVar
 
 from sessions_vtab.backends.whylabs import bodies, calls, wire
 from sessions_vtab.backends.whylabs.sessions import Sessions, call_for, create, id_of
 from sessions_vtab.backends.whylabs.settings import Settings, site_of
 from sessions_vtab.errors import MissingParameterError, NotFoundError
-from sessions_vtab.fetch import Call, Client, Lease, Line, Reply, deliver, lease, run_job
+from sessions_vtab.fetch import Call, Client, Lease, Line, Reply, deliver, lease, plain, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["WhylabsBackend"]
+
+T = TypeVar("T")
 
 
 class WhylabsBackend(Backend):
@@ -83,48 +86,61 @@ class WhylabsBackend(Backend):
                 f"{self._source}.claim_guest_session needs org: claim_guest_session(session, org),"
                 " or org_id among the source's settings. Nothing was sent."
             )
-        reply = self._send(
-            calls.claim_session(session_id, str(org)), "claim_guest_session", context
-        )
-        yield session_id, str(org), 1, wire.response_of(reply)
+        call = calls.claim_session(session_id, str(org))
+        response = self._send(call, "claim_guest_session", context, wire.response_of)
+        yield session_id, str(org), 1, response
 
     def _dataset(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         name = "create_dataset_profile_upload"
         body = bodies.dataset_body(arguments, f"{self._source}.{name}")
         call = calls.create_dataset_upload(id_of(arguments["session"]), body)
-        yield wire.dataset_row(self._send(call, name, context))
+        yield self._send(call, name, context, wire.dataset_row)
 
     def _reference(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         name = "create_reference_profile_upload"
         body = bodies.reference_body(arguments, f"{self._source}.{name}")
         call = calls.create_reference_upload(id_of(arguments["session"]), body)
-        yield wire.reference_row(self._send(call, name, context))
+        yield self._send(call, name, context, wire.reference_row)
 
     def _references(self, arguments: Arguments, context: Context) -> Iterable[Row]:
         name = "batch_create_reference_profile_upload"
         body = bodies.references_body(arguments, f"{self._source}.{name}")
         call = calls.create_reference_uploads(id_of(arguments["session"]), body)
-        return wire.reference_rows(self._send(call, name, context), len(body["references"]))
+        rows = partial(wire.reference_rows, count=len(body["references"]))
+        return self._send(call, name, context, rows)
 
     def _links(self, arguments: Arguments, context: Context) -> Iterable[Row]:
         name = "session_profile_observatory_link"
         body = bodies.links_body(arguments, f"{self._source}.{name}")
         call = calls.get_links(id_of(arguments["session"]), body)
-        return wire.link_rows(self._send(call, name, context))
+        return self._send(call, name, context, wire.link_rows)
 
-    def _send(self, call: Call, function: str, context: Context) -> Reply:
-        """The answer of a call that needs its session.
+    def _send(self, call: Call, function: str, context: Context, made: Callable[[Reply], T]) -> T:
+        """What is made of the answer of a call that needs its session.
+
+        It is made inside the job, which knows whether the service has acted.
 
         Raises:
             NotFoundError: there is no such session any more.
         """
-        reply = run_job(self._lease.client, context, lambda line: line.send(call))
-        if reply.missing:
-            error = NotFoundError(
-                f"{self._source}.{function}: there is no such guest session: it never was, has"
-                " expired, or was claimed. INSERT INTO sessions(user_id) VALUES ('..') RETURNING"
-                " session_id opens another one."
-            )
-            error.status = reply.status
-            raise error
-        return reply
+
+        def job(line: Line) -> T:
+            reply = line.send(call)
+            if reply.missing:
+                raise self._gone(reply, function)
+            return made(reply)
+
+        return run_job(self._lease.client, context, job)
+
+    def _gone(self, reply: Reply, function: str) -> NotFoundError:
+        # What is "missing" is an object with a type; object() shows nothing of it.
+        words = str(reply.json.get("message") or "no message")
+        said = plain(self._lease.client.shown(words, reply.call)).rstrip(".")
+        error = NotFoundError(
+            f"{self._source}.{function}: {reply.call.method} {reply.url} was answered with 404 Not"
+            f" Found: {said}. There is no such guest session: it never was, has expired, or was"
+            " claimed. INSERT INTO sessions(user_id) VALUES ('..') RETURNING session_id opens"
+            " another one."
+        )
+        error.status = reply.status
+        return error

@@ -131,3 +131,17 @@ def test_an_answer_that_cannot_be_completed_says_that_the_call_was_accepted(boun
     bound.control.fault("status", method="GET", status=410, body={"status": {"message": "gone"}})
     with pytest.raises(UnknownOutcomeError, match=r"was accepted, and .* cannot be read"):
         bound("SELECT * FROM truncate_session('s')")
+
+
+@pytest.mark.parametrize(
+    ("function", "body"),
+    [
+        ("integrate_session", {"task_id": 5}),
+        ("integrate_session", ["task"]),
+        ("truncate_session", {"session": {"name": 5}}),
+    ],
+)
+def test_an_answer_that_cannot_be_read_says_that_the_call_was_accepted(bound, function, body):
+    bound.control.fault("body", method="POST", path=function.partition("_")[0], body=body)
+    with pytest.raises(UnknownOutcomeError, match=rf"^\w+.{function}: .*accepted the POST"):
+        bound(f"SELECT * FROM {function}('s')")
