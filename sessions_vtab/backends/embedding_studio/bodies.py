@@ -29,6 +29,9 @@ _FORMS: Final = frozenset((*_TEXT, *_LIST, "term"))
 _SCALAR: Final = (str, int, float)
 _PARTS: Final = frozenset(("must", "should", "filter", "must_not"))
 _FIELD: Final = frozenset(("field", "force_not_payload"))
+_BOUNDS: Final = frozenset(("gte", "lte", "gt", "lt", "eq"))
+_EXACT: Final = 2**53
+"""Bounds come back as floats, which hold every whole number up to this one."""
 
 
 def session_body(session_id: str, values: Mapping[str, Value], where: str) -> dict[str, Any]:
@@ -154,7 +157,7 @@ def _check_filter(value: Mapping[str, Any], what: str) -> None:
         raise InvalidValueError(
             f'{what}: the service would not keep this. It takes {{"query": X}} where X is one of'
             f" {', '.join(sorted(_FORMS))}, or has {', '.join(sorted(_PARTS))} as lists of such; a"
-            f" range only inside those. Put the rest into search_meta. {_NOTHING}"
+            f" range only inside those, and of numbers. Put the rest into search_meta. {_NOTHING}"
         )
 
 
@@ -172,17 +175,31 @@ def _is_kept(query: Any, *, top: bool) -> bool:
     if len(keys) == 1 and keys <= _FORMS:
         ((form, inner),) = query.items()
         return isinstance(inner, dict) and _is_form(form, inner)
+    if not _names_field(query):
+        return False
     if top:
-        return "field" in keys and keys <= _FIELD
-    return {"field", "range"} <= keys <= _FIELD | {"range"}
+        return keys <= _FIELD
+    return keys <= _FIELD | {"range"} and _is_range(query.get("range"))
+
+
+def _names_field(query: Mapping[str, Any]) -> bool:
+    forced = query.get("force_not_payload", False)
+    return isinstance(query.get("field"), str) and isinstance(forced, bool)
+
+
+def _is_range(bounds: Any) -> bool:
+    if not isinstance(bounds, dict) or not bounds.keys() <= _BOUNDS:
+        return False
+    return all(
+        bound is None or isinstance(bound, float) or (type(bound) is int and abs(bound) <= _EXACT)
+        for bound in bounds.values()
+    )
 
 
 def _is_form(form: str, inner: Mapping[str, Any]) -> bool:
     """Whether the inside of a form has the types that make it one."""
     name = "values" if form in _LIST else "value"
-    if not {"field", name} <= inner.keys() <= _FIELD | {name}:
-        return False
-    if not isinstance(inner["field"], str):
+    if name not in inner or not inner.keys() <= _FIELD | {name} or not _names_field(inner):
         return False
     if form in _TEXT:
         return isinstance(inner[name], str)
