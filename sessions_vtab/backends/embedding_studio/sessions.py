@@ -124,8 +124,9 @@ class Sessions(Resource):
             return
         row = self._row(scan)
         wanted = None if _takes_all(scan) else set(_ids(scan))
-        limit = scan.limit if wanted is None else None
         for batch_id, call in lists.items():
+            # A page behind the one that has them all would be asked for in vain.
+            limit = scan.limit if wanted is None else len(wanted)
             with closing(self._pages(call, scan, reader, limit)) as replies:
                 for reply in replies:
                     items = self._batches.saw_page(reply, batch_id)
