@@ -273,6 +273,8 @@ class _Candidate:
         return None
 
     def _hint(self, hint: Hint) -> int | None:
+        if not self._ordered:
+            return None  # SQLite sorts, and for that reads every row.
         for index, one in enumerate(self._offer.constraints):
             if one.op is hint and one.usable:
                 return index

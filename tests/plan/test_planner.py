@@ -130,6 +130,20 @@ def test_an_order_is_taken_whole_or_not_at_all(
     assert (describe(plan), answer.ordered) == (words, ordered)
 
 
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (BY_TIME, "list; order: create_time desc; limit; skip; read: name"),
+        ((Order("user_id"),), "list; read: name"),
+        ((Order("create_time"), Order("user_id")), "list; read: name"),
+    ],
+)
+def test_a_limit_is_no_hint_where_sqlite_sorts(order: tuple[Order, ...], words: str) -> None:
+    plan, _ = _plan(LIMIT, OFFSET, order=order)
+
+    assert describe(plan) == words
+
+
 def test_one_row_is_in_every_order() -> None:
     plan, answer = _plan(eq("session_id"), order=(Order("user_id"),))
 
