@@ -138,7 +138,7 @@ def effect_of(
     if len(found) > 1:
         raise _refused(name, "two functions that act in one statement", _SPLIT)
     if heading.explain:
-        raise _refused(name, "EXPLAIN", "--dry-run shows the request it would send")
+        raise _refused(name, "EXPLAIN", "http_requests shows afterwards what it has sent")
     block = _block_of(tokens, heading, pairs, at)
     _check_block(tokens, block, pairs, name)
     parts = _parts(tokens, block, pairs, at)

@@ -125,7 +125,7 @@ def test_the_accepted_shape_is_made_definite(text: str, expected: str) -> None:
         ("INSERT INTO t VALUES ((SELECT 1 FROM act(1)))", "subquery"),
         ("CREATE VIEW v AS SELECT * FROM act(1)", "view or trigger"),
         ("CREATE TRIGGER t AFTER INSERT ON x BEGIN SELECT * FROM act(1); END", "view or trigger"),
-        ("EXPLAIN SELECT * FROM act(1)", "EXPLAIN.*dry-run"),
+        ("EXPLAIN SELECT * FROM act(1)", "EXPLAIN.*http_requests"),
         ("EXPLAIN QUERY PLAN SELECT * FROM act(1)", "EXPLAIN"),
         ("SELECT * FROM act(1), act(2)", "two functions"),
         ("SELECT * FROM 'act'(1) LIMIT 1", "LIMIT"),
