@@ -8,6 +8,7 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.errors import (
+    InvalidValueError,
     MissingParameterError,
     SessionsError,
     StatementError,
@@ -158,7 +159,10 @@ class FunctionTable:
             return
         unknown = isinstance(error, UnknownOutcomeError) or not isinstance(error, SessionsError)
         outcome = OutcomeState.UNKNOWN if unknown else OutcomeState.FAILED
-        key = None if self._source.backend.secret_ids else arguments.get("session")
+        # A value that was refused may be another than the session's, such as a presigned form.
+        refused = isinstance(error, InvalidValueError)
+        hidden = refused or self._source.backend.secret_ids
+        key = None if hidden else arguments.get("session")
         line = {
             "statement": self._host.statements.current.number,
             "row": self._host.statements.current.effects + 1,

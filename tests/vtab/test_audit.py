@@ -14,7 +14,7 @@ import pytest
 
 from sessions_vtab import Connection, connect, register
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.errors import ConfigurationError, SessionsError, StoreError
+from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError, StoreError
 from sessions_vtab.spec.source import Source
 from sessions_vtab.testing.memory import MemoryBackend
 from sessions_vtab.vtab.audit import Audit
@@ -131,6 +131,19 @@ def test_it_is_named_in_the_configuration_file(tmp_path: Path) -> None:
         db.execute(INSERT, ["a", "ann"])
 
     assert len(_lines(tmp_path)) == 1
+
+
+def test_a_form_in_the_place_of_a_session_stays_out(
+    audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPSET_API_KEY", "api_canary")
+    db = audited("docs=deepset://ws?base_url=EMULATOR")
+    form = '{"key":"k","policy":"canary-of-the-policy"}'
+    with pytest.raises(InvalidValueError):
+        db.execute("SELECT * FROM upload_file(?, 'a.txt', 'x')", [form]).fetchall()
+
+    assert _told(tmp_path, "table", "outcome", "key") == [("upload_file", "failed", None)]
+    assert "canary" not in (tmp_path / "audit.jsonl").read_text()
 
 
 def test_the_ids_of_guest_sessions_stay_out(
