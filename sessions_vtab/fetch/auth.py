@@ -26,8 +26,13 @@ class Auth(Protocol):
     def headers(self) -> Mapping[str, str]:
         """The headers that carry the credential; raises CredentialError if there is none."""
 
-    def refresh(self) -> bool:
-        """After a 401: whether another credential could be had, so that trying again has sense."""
+    def refresh(self, sent: Mapping[str, str]) -> bool:
+        """After a 401: whether another credential can be had than the one that was sent.
+
+        Args:
+            sent: the ``headers()`` that were refused. Of requests that ran side by side one gets
+                the new credential, and the others find it there.
+        """
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret read so far."""
@@ -87,7 +92,7 @@ class NoAuth:
         """None."""
         return {}
 
-    def refresh(self) -> bool:
+    def refresh(self, sent: Mapping[str, str]) -> bool:  # noqa: ARG002
         """There is nothing to refresh."""
         return False
 
@@ -132,11 +137,11 @@ class ApiKey:
             self._take(self.secret.read())
         return {self.header: self.prefix + self._held.current}
 
-    def refresh(self) -> bool:
-        """Reads it again; whether it has changed."""
-        before, value = self._held.current, self.secret.read()
-        self._take(value)
-        return value != before
+    def refresh(self, sent: Mapping[str, str]) -> bool:
+        """Reads it again, unless that was done since; whether it is another one."""
+        if self.headers() == sent:
+            self._take(self.secret.read())
+        return self.headers() != sent
 
     def secrets(self) -> tuple[str, ...]:
         """What was read so far."""
@@ -184,17 +189,14 @@ class Google:
                 self._credentials = _application_default()
             if not self._credentials.valid:
                 self._renew()
-            headers: dict[str, str] = {}
-            self._credentials.apply(headers)
-            self._known.add(str(self._credentials.token))
-            return headers
+            return self._applied()
 
-    def refresh(self) -> bool:
-        """Asks for a new token; raises CredentialError if the login has ended."""
+    def refresh(self, sent: Mapping[str, str]) -> bool:
+        """Asks for a new token, unless that was done; CredentialError if the login has ended."""
         with self._lock:
-            before = self._credentials.token
-            self._renew()
-            return bool(self._credentials.token != before)
+            if self._applied() == sent:
+                self._renew()
+            return self._applied() != sent
 
     def secrets(self) -> tuple[str, ...]:
         """The tokens had so far."""
@@ -203,6 +205,12 @@ class Google:
     def describe(self) -> str:
         """Which kind of credential it is."""
         return "Google application-default credentials"
+
+    def _applied(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        self._credentials.apply(headers)
+        self._known.add(str(self._credentials.token))
+        return headers
 
     def _renew(self) -> None:
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  # An extra.

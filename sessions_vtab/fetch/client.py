@@ -288,6 +288,7 @@ class _Exchange:
         self._call = call
         self._url, self._auth = address
         self._used = 0.0
+        self._sent: Mapping[str, str] = {}
         self.may_have_acted = False
 
     @cached_property
@@ -305,7 +306,8 @@ class _Exchange:
                     self.may_have_acted = True
                 if outcome.status in _SUCCESS or outcome.missing or outcome.already:
                     return outcome
-                if outcome.status == _UNAUTHORIZED and not renewed and self._auth.refresh():
+                refused = outcome.status == _UNAUTHORIZED and not renewed
+                if refused and self._auth.refresh(self._sent):
                     renewed = True
                     self.__dict__.pop("_shown", None)
                     continue
@@ -346,11 +348,11 @@ class _Exchange:
             self.may_have_acted = True
 
     def _exchange(self) -> httpx.Response:
-        call = self._call
+        call, self._sent = self._call, self._auth.headers()
         request = httpx.Request(
             call.method,
             self._url,
-            headers={**_HEADERS, **call.headers, **self._auth.headers()},
+            headers={**_HEADERS, **call.headers, **self._sent},
             json=call.json,
             content=call.body,
             **_multipart(call.form),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import subprocess
 import sys
+import threading
 
 import google.auth
 import google.auth.exceptions
@@ -12,7 +13,34 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import CredentialError, MissingExtraError
-from sessions_vtab.fetch import ApiKey, Bearer, Call, Google, NoAuth, Secret
+from sessions_vtab.fetch import ApiKey, Bearer, Call, Google, NoAuth, Reader, Secret
+
+
+class Credentials:
+    """As much of google-auth's as is used."""
+
+    def __init__(self, failing=False):
+        self.valid, self.token, self.failing = False, "", failing
+        self.refreshed = 0
+
+    def refresh(self, _request):
+        if self.failing:
+            raise google.auth.exceptions.RefreshError("reauth needed: token abc")
+        self.refreshed += 1
+        self.valid, self.token = True, f"token-{self.refreshed}"
+
+    def apply(self, headers):
+        headers["authorization"] = f"Bearer {self.token}"
+        headers["x-goog-user-project"] = "billing"
+
+
+@pytest.fixture
+def login(monkeypatch):
+    def use(credentials):
+        monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, "p"))
+        return credentials
+
+    return use
 
 
 def test_importing_fetch_imports_no_google_auth():
@@ -64,6 +92,28 @@ def test_a_401_makes_it_read_the_file_again(tmp_path, line_for):
     assert got == ["old", "new"]
 
 
+@pytest.mark.parametrize("kind", ["file", "google"])
+def test_requests_side_by_side_that_are_refused_all_go_on_with_the_new_credential(
+    kind, tmp_path, login, client_for, context
+):
+    file, held = tmp_path / "key", login(Credentials())
+    file.write_text("token-1")
+    together = threading.Barrier(8)
+
+    def handle(request):
+        if request.headers["authorization"] != "Bearer token-1":
+            return httpx.Response(200, json={})
+        together.wait(5)
+        file.write_text("token-2")
+        return httpx.Response(401, json={})
+
+    auth = Google() if kind == "google" else Bearer(Secret(file=str(file)))
+    client = client_for(handle, auth=auth)
+    replies = list(Reader(client, context).gather(Call("GET", f"/{number}") for number in range(8)))
+    assert [reply.status for reply in replies] == [200] * 8
+    assert held.refreshed == (2 if kind == "google" else 0)
+
+
 def test_a_401_with_the_same_key_is_final(monkeypatch, line_for):
     monkeypatch.setenv("THE_KEY", "abc")
     got = []
@@ -81,33 +131,6 @@ def test_a_401_without_credential_says_why_none_was_sent(line_for):
         line_for(lambda _: httpx.Response(401, json={}), auth=NoAuth("None, because.")).send(
             Call("GET")
         )
-
-
-class Credentials:
-    """As much of google-auth's as is used."""
-
-    def __init__(self, failing=False):
-        self.valid, self.token, self.failing = False, "", failing
-        self.refreshed = 0
-
-    def refresh(self, _request):
-        if self.failing:
-            raise google.auth.exceptions.RefreshError("reauth needed: token abc")
-        self.refreshed += 1
-        self.valid, self.token = True, f"token-{self.refreshed}"
-
-    def apply(self, headers):
-        headers["authorization"] = f"Bearer {self.token}"
-        headers["x-goog-user-project"] = "billing"
-
-
-@pytest.fixture
-def login(monkeypatch):
-    def use(credentials):
-        monkeypatch.setattr(google.auth, "default", lambda **_: (credentials, "p"))
-        return credentials
-
-    return use
 
 
 def test_google_tokens_are_had_once_and_renewed_when_they_expire(login):

@@ -172,7 +172,7 @@ def test_cache_ttl_is_kept_apart_by_credential(client_for, make_context, service
     monkeypatch.setenv("THE_KEY", "one")
     Reader(client, make_context()).get(LIST)
     monkeypatch.setenv("THE_KEY", "two")
-    auth.refresh()
+    auth.refresh(auth.headers())
     Reader(client, make_context()).get(LIST)
     assert service.total == 2
 
