@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from sessions_vtab.errors import CredentialError, MissingExtraError
+from sessions_vtab.errors import CredentialError, MissingExtraError, UnavailableError
 
 __all__ = ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Google", "NoAuth", "Secret"]
 
@@ -213,11 +213,16 @@ class Google:
         return headers
 
     def _renew(self) -> None:
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  # An extra.
+        from google.auth.exceptions import GoogleAuthError, TransportError  # noqa: PLC0415
         from google.auth.transport.requests import Request  # noqa: PLC0415
 
         try:
             self._credentials.refresh(Request())
+        except TransportError:
+            raise UnavailableError(
+                "Google's login service cannot be reached, and the token has to be renewed: check"
+                " the network and its proxy. Nothing was sent."
+            ) from None
         except GoogleAuthError as error:
             raise CredentialError(
                 f"Google refused to renew the login ({type(error).__name__}): run"

@@ -8,24 +8,24 @@ import sys
 import threading
 
 import google.auth
-import google.auth.exceptions
 import httpx
 import pytest
+from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
-from sessions_vtab.errors import CredentialError, MissingExtraError
+from sessions_vtab.errors import CredentialError, MissingExtraError, UnavailableError
 from sessions_vtab.fetch import ApiKey, Bearer, Call, Google, NoAuth, Reader, Secret
 
 
 class Credentials:
     """As much of google-auth's as is used."""
 
-    def __init__(self, failing=False):
+    def __init__(self, failing=None):
         self.valid, self.token, self.failing = False, "", failing
         self.refreshed = 0
 
     def refresh(self, _request):
         if self.failing:
-            raise google.auth.exceptions.RefreshError("reauth needed: token abc")
+            raise self.failing
         self.refreshed += 1
         self.valid, self.token = True, f"token-{self.refreshed}"
 
@@ -98,13 +98,12 @@ def test_requests_side_by_side_that_are_refused_all_go_on_with_the_new_credentia
 ):
     file, held = tmp_path / "key", login(Credentials())
     file.write_text("token-1")
-    together = threading.Barrier(8)
+    together = threading.Barrier(8, lambda: file.write_text("token-2"))
 
     def handle(request):
         if request.headers["authorization"] != "Bearer token-1":
             return httpx.Response(200, json={})
         together.wait(5)
-        file.write_text("token-2")
         return httpx.Response(401, json={})
 
     auth = Google() if kind == "google" else Bearer(Secret(file=str(file)))
@@ -156,16 +155,23 @@ def test_a_401_renews_google_s_token_once(login, line_for):
     assert got == ["Bearer token-1", "Bearer token-2"]
 
 
-def test_an_ended_login_says_how_to_log_in(login):
-    login(Credentials(failing=True))
-    with pytest.raises(CredentialError, match="gcloud auth application-default login") as caught:
+@pytest.mark.parametrize(
+    ("failing", "error", "remedy"),
+    [
+        (RefreshError("reauth needed: token abc"), CredentialError, "gcloud auth .* login' again"),
+        (TransportError("abc"), UnavailableError, "cannot be reached.*check the network"),
+    ],
+)
+def test_a_login_that_cannot_be_renewed_says_what_to_do(login, failing, error, remedy):
+    login(Credentials(failing))
+    with pytest.raises(error, match=remedy) as caught:
         Google().headers()
     assert "abc" not in str(caught.value)
 
 
 def test_no_login_says_how_to_log_in(monkeypatch):
     def default(**_):
-        raise google.auth.exceptions.DefaultCredentialsError("none")
+        raise DefaultCredentialsError("none")
 
     monkeypatch.setattr(google.auth, "default", default)
     with pytest.raises(CredentialError, match="GOOGLE_OAUTH_ACCESS_TOKEN"):
