@@ -125,8 +125,11 @@ class VertexBackend(Backend):
 
     def _compaction(self, arguments: Arguments) -> dict[str, object]:
         where = f"{self._source}.compact_session"
-        if self._settings.express and self._settings.version == "v1":
-            raise UnsupportedError(f"{where} does not exist with an API key: use a project.")
+        if self._settings.express:  # Contract, section 1.
+            raise UnsupportedError(
+                f"{where}: the service compacts no session by API key. Use a source that names its"
+                " project: vertex://PROJECT/LOCATION/ENGINE."
+            )
         fields = {"summarization": "summarization", "event_editing": "eventEditing"}
         chosen = {field: arguments[name] for name, field in fields.items() if arguments.get(name)}
         if not chosen:

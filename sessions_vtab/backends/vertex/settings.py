@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import model_validator
 
 from sessions_vtab.backends.vertex.names import PROVIDER_HOSTS, Engine, host_of
 from sessions_vtab.errors import (
@@ -26,6 +26,7 @@ from sessions_vtab.fetch import (
     is_loopback,
     origin_of,
 )
+from sessions_vtab.fetch.options import Options, validated
 from sessions_vtab.spec.source import Source
 
 __all__ = ["APPEND", "Settings", "site_of"]
@@ -49,10 +50,8 @@ _REMEDIES = {
 }
 
 
-class _Options(BaseModel):
+class _Options(Options):
     """The backend's own settings, as a URL or TOML has them."""
-
-    model_config = ConfigDict(extra="forbid")
 
     base_url: str | None = None
     api_version: Literal["v1", "v1beta1"] = "v1beta1"
@@ -88,9 +87,10 @@ class Settings:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.options = _validated(source)
+        self.options = validated(source, _Options)
         self.project, self.location, self.engine = _scope(source, self.options)
         self.express = self.project is None
+        self._check_options()
         if self.engine is not None or not self.express:
             self._check()
 
@@ -102,6 +102,26 @@ class Settings:
     def origin(self, location: str | None) -> str:
         """Scheme and host for a location; '' for the source's own ``base_url``."""
         return "" if self.options.base_url else f"https://{host_of(location)}"
+
+    def _check_options(self) -> None:
+        """What the options say beside the location text is not dropped without a word."""
+        used = {
+            "project": self.project,
+            "location": self.location,
+            "reasoning_engine": self.engine,
+        }
+        for name, value in used.items():
+            given = getattr(self.options, name)
+            if given not in {None, value}:
+                raise ConfigurationError(
+                    f"Source {self.source.name}: {name} is {given!r:.60} among the settings and"
+                    f" {value!r:.60} by the source's location; keep one."
+                )
+        if self.express and self.version == "v1":
+            raise ConfigurationError(
+                f"Source {self.source.name}: api_version: with an API key v1 has no sessions;"
+                " leave it out, or write vertex://PROJECT/LOCATION/ENGINE."
+            )
 
     def _check(self) -> None:
         try:
@@ -134,28 +154,20 @@ def site_of(settings: Settings) -> Site:
     )
 
 
-def _validated(source: Source) -> _Options:
-    try:
-        return _Options.model_validate(dict(source.options))
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        what = f"{key}: " if key else ""
-        reason = {"extra_forbidden": "there is no such setting"}.get(first["type"], first["msg"])
-        known = ", ".join(_Options.model_fields)
-        raise ConfigurationError(
-            f"Source {source.name}: {what}{reason}. Settings of vertex: {known}."
-        ) from None
-
-
 def _scope(source: Source, options: _Options) -> tuple[str | None, str | None, str | None]:
-    """Project, location, engine: from the location text, the options, the environment."""
+    """Project, location, engine: from the location text, the options, the environment.
+
+    The one part of a text is the region where ``project`` is a setting: so a TOML table has them,
+    whose ``location`` is that text.
+    """
     parts = source.location.split("/") if source.location else []
     match [part for part in parts if part]:
         case [project, location, engine]:
             return project, location, engine
         case [project, location]:
             return project, location, options.reasoning_engine
+        case [location] if options.project:
+            return options.project, location, options.reasoning_engine
         case [engine]:
             return None, None, engine
         case []:

@@ -18,7 +18,7 @@ from sessions_vtab.backends.vertex.names import (
     parse_session,
 )
 from sessions_vtab.backends.vertex.settings import Settings, site_of
-from sessions_vtab.errors import ConfigurationError, CredentialError
+from sessions_vtab.errors import ConfigurationError, CredentialError, UnsupportedError
 from sessions_vtab.spec.source import Source
 
 
@@ -44,6 +44,12 @@ def test_a_location_names_project_location_and_engine(make_settings, location, s
     assert (settings.project, settings.location, settings.engine) == scope
 
 
+def test_a_table_names_the_three_as_keys(make_settings):
+    """Its ``location`` is what a URL has behind ``://``."""
+    settings = make_settings("us-central1", project="p", reasoning_engine="42")
+    assert (settings.project, settings.location, settings.engine) == ("p", "us-central1", "42")
+
+
 def test_project_and_location_have_defaults_in_the_environment(make_settings, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "env-p")
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "europe-west1")
@@ -64,6 +70,12 @@ def test_project_and_location_have_defaults_in_the_environment(make_settings, mo
         ("p/us-central1/42", {"api_versoin": "v1"}, "api_versoin: there is no such setting"),
         ("p/us-central1/42", {"api_key_env": "A", "token_env": "B"}, "two credentials"),
         ("p/us-central1/42", {"base_url": "127.0.0.1:8787"}, "base_url"),
+        ("p/us-central1/42", {"project": "q"}, "project is 'q' among the settings and 'p'"),
+        ("p/us-central1/42", {"location": "eu"}, "location is 'eu'"),
+        ("p/us-central1/42", {"reasoning_engine": "77"}, "reasoning_engine is '77'"),
+        ("/42", {"project": "p", "location": "us-central1"}, "location is 'us-central1'"),
+        ("/42", {"location": "us-central1"}, "location is 'us-central1'"),
+        ("/42", {"api_version": "v1"}, "api_version: with an API key v1 has no sessions"),
     ],
 )
 def test_a_wrong_setting_is_named(location, options, message):
@@ -183,6 +195,13 @@ def test_express_paths_name_neither_project_nor_location(sources, monkeypatch):
     assert "authorization" not in request["headers"]
     outcome = vertex.insert("sessions", user_id="zoe", session_id="express")
     assert outcome.key == "reasoningEngines/42/sessions/express"
+
+
+def test_by_api_key_no_session_is_compacted(sources):
+    vertex = sources(location="/42")
+    with pytest.raises(UnsupportedError, match="vertex://PROJECT/LOCATION/ENGINE"):
+        vertex.call("compact_session", session="express", summarization="AUTO")
+    assert vertex.requests() == []
 
 
 def test_v1_is_a_choice(sources):
