@@ -169,19 +169,21 @@ class Writer:
     def _found_or_made(
         self, session: SessionRef, call: Call, line: Line, unknown: UnknownOutcomeError
     ) -> dict[str, Any]:
-        look = self._calls.get_session(session)
-        found = line.send(look)
-        if found.missing:
+        found: Reply | None = line.send(self._calls.get_session(session))
+        if found is None or found.missing:
             try:
                 return self.follow(line.send(call), session.engine, line)
             except ConflictError:
-                found = line.send(look)
-        body = {} if found.missing else found.object()
-        if not _is_what_was_sent(body, call.json):
+                found = self._visible(session, line)  # The first call acted: it shows up later.
+        if found is None:
+            raise UnknownOutcomeError(
+                f"{unknown} A session {session.name} exists, but cannot be read yet."
+            )
+        if not _is_what_was_sent(found.object(), call.json):
             raise UnknownOutcomeError(
                 f"{unknown} A session {session.name} exists and differs from the row."
             )
-        return {"response": body}
+        return {"response": found.object()}
 
     def _lost_create(self, unknown: UnknownOutcomeError) -> UnknownOutcomeError:
         return UnknownOutcomeError(
@@ -212,8 +214,8 @@ class Writer:
             raise RefusedError(
                 f"{self._client.site.source}.sessions: the state of {session.name} was written"
                 f" without {plain(', '.join(changed), 200)}: such keys are shared with other"
-                " sessions, and change with an event: append_event(.., actions =>"
-                " '{\"stateDelta\": {..}}')."
+                " sessions, and change with an event: INSERT INTO events(session_id, author,"
+                " actions) VALUES (.., .., '{\"stateDelta\": {..}}')."
             )
 
     def _delete(self, write: Write, request: Request, line: Line) -> Outcome:
@@ -230,17 +232,24 @@ class Writer:
 
     def _shown(self, write: Write, session: SessionRef, line: Line) -> Outcome:
         """The outcome with the session as it is now, which a new one may not be at once."""
+        reply = self._visible(session, line)
+        if reply is not None:
+            row = _session_row(reply.object(), Frame.of(reply, session.engine))
+            return Outcome(write, OutcomeState.SENT, row, session.name, http_status=200)
+        raise UnknownOutcomeError(
+            f"{self._client.site.source}.sessions: {session.name} was written, but cannot be read"
+            " yet; look again later."
+        )
+
+    def _visible(self, session: SessionRef, line: Line) -> Reply | None:
+        """The session as it is now; None if it cannot be read within some seconds."""
         for pause in _VISIBLE_AFTER:
             if pause:
                 line.pause(pause)
             reply = line.send(self._calls.get_session(session))
             if not reply.missing:
-                row = _session_row(reply.object(), Frame.of(reply, session.engine))
-                return Outcome(write, OutcomeState.SENT, row, session.name, http_status=200)
-        raise UnknownOutcomeError(
-            f"{self._client.site.source}.sessions: {session.name} was written, but cannot be read"
-            " yet; look again later."
-        )
+                return reply
+        return None
 
     # Events
 
@@ -317,9 +326,17 @@ def _known(request: Request) -> SessionRef:
 
 
 def _is_what_was_sent(session: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
-    """Whether a session that exists is the one whose answer was lost."""
-    if any(session.get(field) != sent.get(field) for field in ("userId", "displayName", "labels")):
+    """Whether a session that exists is the one whose answer was lost.
+
+    What is empty is not answered, and ``temp:`` keys never enter a state (contract, sections 2, 3).
+    """
+    fields = ("userId", "displayName", "labels")
+    if any((session.get(field) or None) != (sent.get(field) or None) for field in fields):
         return False
     state = session.get("sessionState") or {}
     wanted = sent.get("sessionState") or {}
-    return all(state.get(key) == value for key, value in wanted.items())
+    return all(
+        key in state and state[key] == value
+        for key, value in wanted.items()
+        if not key.startswith("temp:")
+    )

@@ -181,12 +181,32 @@ def test_numbers_that_a_double_holds_are_sent(vertex, number):
     assert json.loads(row_of(vertex, outcome).state)["n"] == number
 
 
-def test_a_create_with_an_id_whose_answer_is_lost_is_looked_up(vertex):
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"labels": '{"a":"b"}', "state": '{"n":null,"app:x":1}'},
+        {"labels": "{}", "display_name": "", "state": '{"temp:draft":1}'},
+    ],
+    ids=["kept", "not kept"],
+)
+def test_a_create_with_an_id_whose_answer_is_lost_is_looked_up(vertex, values):
     vertex.control.fault("drop", method="POST", act=True)
-    outcome = vertex.insert("sessions", user_id="zoe", session_id="lost", labels='{"a":"b"}')
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="lost", **values)
     assert outcome.state is SENT
     assert row_of(vertex, outcome).session_id == "lost"
     assert methods(vertex).count("POST") == 1
+
+
+@pytest.mark.parametrize(("hidden", "state"), [(3, SENT), (99, UNKNOWN)])
+def test_a_lost_create_whose_session_is_hidden_at_first_is_waited_for(vertex, hidden, state):
+    text = "Session projects/1/locations/l/reasoningEngines/42/sessions/late not found."
+    body = {"error": {"code": 404, "message": text, "status": "NOT_FOUND"}}
+    vertex.control.fault("status", path="sessions/late$", status=404, body=body, count=hidden)
+    vertex.control.fault("drop", method="POST", act=True)
+    outcome = vertex.insert("sessions", user_id="zoe", session_id="late")
+    assert outcome.state is state
+    assert state is SENT or "cannot be read yet" in str(outcome.error)
+    assert methods(vertex).count("POST") == 2
 
 
 @pytest.mark.parametrize("kind", [{"kind": "drop"}, {"kind": "status", "status": 503}])
@@ -261,6 +281,7 @@ def test_a_changed_shared_key_is_said_not_to_be_written(vertex, made):
     outcome = patch(vertex, made, state=json.dumps(state))
     assert outcome.state is FAILED
     assert "without user:seen" in str(outcome.error)
+    assert "INSERT INTO events" in str(outcome.error)
     assert "stateDelta" in str(outcome.error)
 
 
