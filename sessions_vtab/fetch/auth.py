@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from sessions_vtab.errors import CredentialError, MissingExtraError, UnavailableError
+from sessions_vtab.errors import CredentialError, MissingExtraError, SessionsError, UnavailableError
 
-__all__ = ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Google", "NoAuth", "Secret"]
+__all__ = ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Google", "NoAuth", "Secret", "asked"]
+
+T = TypeVar("T")
 
 _CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -39,6 +41,14 @@ class Auth(Protocol):
 
     def describe(self) -> str:
         """What is sent, without secrets: ``API key from $GOOGLE_API_KEY``."""
+
+
+def asked(where: str, ask: Callable[[], T]) -> T:
+    """What a credential answers; its errors say for which source and table it was asked."""
+    try:
+        return ask()
+    except SessionsError as error:
+        raise type(error)(f"{where}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import httpx
 
 from sessions_vtab.errors import ConfigurationError, ProtocolError, SessionsError, UnavailableError
-from sessions_vtab.fetch.auth import NO_AUTH, Auth
+from sessions_vtab.fetch.auth import NO_AUTH, Auth, asked
 from sessions_vtab.fetch.cache import TimedCache
 from sessions_vtab.fetch.call import Call, Form, Reply
 from sessions_vtab.fetch.clock import Clock
@@ -307,7 +307,7 @@ class _Exchange:
                 if outcome.status in _SUCCESS or outcome.missing or outcome.already:
                     return outcome
                 refused = outcome.status == _UNAUTHORIZED and not renewed
-                if refused and self._auth.refresh(self._sent):
+                if refused and self._renewed():
                     renewed = True
                     self.__dict__.pop("_shown", None)
                     continue
@@ -315,6 +315,9 @@ class _Exchange:
                     self._client.limiter.throttled(self._call.kind)
             self._wait_or_raise(outcome, attempt)
             attempt += 1
+
+    def _renewed(self) -> bool:
+        return asked(self._line.where, lambda: self._auth.refresh(self._sent))
 
     def _attempt(self, attempt: int) -> Reply | _Lost:
         started = time.perf_counter()
@@ -348,7 +351,7 @@ class _Exchange:
             self.may_have_acted = True
 
     def _exchange(self) -> httpx.Response:
-        call, self._sent = self._call, self._auth.headers()
+        call, self._sent = self._call, asked(self._line.where, self._auth.headers)
         request = httpx.Request(
             call.method,
             self._url,

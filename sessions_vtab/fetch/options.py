@@ -66,8 +66,9 @@ def validated(source: Source, model: type[O]) -> O:
         reason = f"there is no such setting.{did_you_mean(key, known)}"
     elif first["type"] == "missing":
         reason = "this setting is required"
+    end = "" if reason.endswith((".", "?")) else "."
     raise ConfigurationError(
-        f"Source {source.name}: {f'{key}: ' if key else ''}{reason.rstrip('.')}."
+        f"Source {source.name}: {f'{key}: ' if key else ''}{reason}{end}"
         f" Settings of {source.backend}: {', '.join(known)}."
     )
 

@@ -20,7 +20,7 @@ from sessions_vtab.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch.auth import Auth, NoAuth
+from sessions_vtab.fetch.auth import Auth, Google, NoAuth
 from sessions_vtab.fetch.call import Call, Reply, message_of
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.site import Site
@@ -217,7 +217,7 @@ def _remedy(reply: Reply, site: Site, auth: Auth) -> str:
         return f" {declared}"
     if reply.call.target and reply.status in _REFUSED:
         return " Address and permission of the upload are as they were given: they may have ended."
-    if reply.status == _UNAUTHORIZED:
+    if _class_of(reply, site) is CredentialError:
         return f" {_about_credential(reply.call, auth)}"
     if reply.status == _NOT_FOUND and not reply.is_json:
         return " The service has no such address: check base_url and api_version."
@@ -240,8 +240,16 @@ def _concerns_service(reply: Reply) -> bool:
 
 
 def _about_credential(call: Call, auth: Auth) -> str:
+    """What to do where the credential was refused, or its lack."""
     if call.anonymous:
         return "The call goes without a credential, as the service documents it."
-    if isinstance(auth, NoAuth):
-        return auth.reason or "No credential was sent: name one with api_key_env or api_key_file."
-    return f"Sent was {auth.describe()}."
+    match auth:
+        case NoAuth(reason):
+            return reason or "No credential was sent: name one with api_key_env or api_key_file."
+        case Google():
+            return (
+                f"Sent was a new token of {auth.describe()}: are they for this project? To change"
+                " them: gcloud auth application-default login."
+            )
+        case _:
+            return f"Sent was {auth.describe()}: if it has expired, put a new one there."

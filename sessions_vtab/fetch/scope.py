@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 
-from sessions_vtab.fetch.auth import Auth
+from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
 from sessions_vtab.fetch.call import Call, Reply
 from sessions_vtab.fetch.client import Client, Line, readable, record
@@ -77,7 +77,7 @@ class Scope:
         key = (url, "")
         with self._lock:
             self._ahead.pop(key, None)
-            flight = self._flights.get(key) or self._ready(key, auth)
+            flight = self._flights.get(key) or self._ready(key, auth, context)
             if flight is None:
                 flight = self._submit(call, (url, auth), context)
             flight.claims += 1
@@ -131,10 +131,11 @@ class Scope:
             _, auth = self.client.url_of(reply.call)
             answers.put((flight.key[0], fingerprint(auth.headers())), reply, flight.epoch)
 
-    def _ready(self, key: Key, auth: Auth) -> Flight | None:
+    def _ready(self, key: Key, auth: Auth, context: Context) -> Flight | None:
         reply = self._replies.get(key)
         if reply is None and self.client.answers.ttl:
-            reply = self.client.answers.get((key[0], fingerprint(auth.headers())))
+            where = f"{self.client.site.source}.{context.table}"
+            reply = self.client.answers.get((key[0], fingerprint(asked(where, auth.headers))))
         if reply is None:
             return None
         future: Future[Reply] = Future()

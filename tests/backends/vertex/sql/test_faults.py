@@ -117,6 +117,36 @@ def test_a_trouble_that_stays_is_an_error_with_source_call_and_remedy(db, fault,
         db.ask(SCAN)
 
 
+REFUSED = {
+    "an expired token": (
+        "token_env",
+        "expired-7",
+        r"401 .*Sent was .*\$THE_TOKEN: if it has expired",
+    ),
+    "a key that is none": (
+        "api_key_env",
+        "invalid-7",
+        r"400 .*x-goog-api-key from \$THE_TOKEN: if",
+    ),
+    "a variable that is not set": ("token_env", "", r"The credential in \$THE_TOKEN is empty"),
+}
+
+
+@pytest.mark.parametrize(("setting", "value", "says"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("cached", ["", "&cache_ttl=9"], ids=["", "cached"])
+def test_a_credential_that_is_refused_is_named_with_its_source(
+    open_, monkeypatch, setting, value, says, cached
+):
+    monkeypatch.setenv("THE_TOKEN", value)
+    db = open_(f"&{setting}=THE_TOKEN{cached}")
+
+    for table, sql in (("sessions", SCAN), ("events", APPEND), ("sessions", CREATE)):
+        with pytest.raises(CredentialError, match=f"(?s)^prod[.]{table}: .*{says}") as caught:
+            db.ask(sql)
+        assert "-7" not in str(caught.value)
+    assert db.stored() == {}
+
+
 def test_a_missing_engine_is_an_error_and_no_empty_table(db):
     with pytest.raises(
         NotFoundError, match=r"^prod[.]sessions: GET .*/reasoningEngines/4041/sessions"
