@@ -273,8 +273,9 @@ class _Candidate:
         return None
 
     def _hint(self, hint: Hint) -> int | None:
+        """Where LIMIT or OFFSET is; None where SQLite sorts, which reads every row before it."""
         if not self._ordered:
-            return None  # SQLite sorts, and for that reads every row.
+            return None
         for index, one in enumerate(self._offer.constraints):
             if one.op is hint and one.usable:
                 return index

@@ -331,7 +331,12 @@ class TestWhatSqliteCannotKey:
 
 class TestEverything:
     @pytest.mark.parametrize(
-        "sql", ["SELECT session_id FROM sessions", "SELECT count(*) FROM sessions"]
+        "sql",
+        [
+            "SELECT session_id FROM sessions",
+            "SELECT count(*) FROM sessions",
+            "SELECT session_id FROM sessions ORDER BY create_time DESC, user_id LIMIT 10",
+        ],
     )
     def test_is_read_once_from_both_ends(self, big, sql):
         big.ask(sql)
