@@ -88,9 +88,9 @@ def compose(terms: Iterable[Predicate], allowed: frozenset[Feature]) -> Text:
 
 
 def join(texts: Sequence[Text]) -> Text:
-    """The conjunction of filters whose ORs are in parentheses."""
+    """The conjunction of filters whose ORs are in parentheses, each said once."""
     features = frozenset().union(*(text.features for text in texts))
-    return Text(" AND ".join(text.text for text in texts if text.text), features)
+    return Text(" AND ".join(dict.fromkeys(text.text for text in texts if text.text)), features)
 
 
 def with_users(raw: str | None, ours: Text, allowed: frozenset[Feature]) -> Text:

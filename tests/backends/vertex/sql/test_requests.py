@@ -106,6 +106,7 @@ FILTERED = [
     ),
     ("display_name = 'x' AND user_id = 'ann'", 'display_name="x" AND user_id="ann"'),
     ("user_id IN ('ann')", 'user_id="ann"'),
+    ("user_id = 'ann' OR user_id = 'bob'", '(user_id="ann" OR user_id="bob")'),
     ("user_id = 'ann' OR display_name = 'x'", '(user_id="ann" OR display_name="x")'),
     ("labels->>'team' = 'sales' OR user_id = 'ann'", '(labels.team="sales" OR user_id="ann")'),
     ("user_id NOT IN ('ann', 'bob')", '(user_id!="ann" AND user_id!="bob")'),
