@@ -36,6 +36,7 @@ _MESSAGES = (
 )
 
 _NO_CONTENT = 204
+_UNUSED = "nothing of it was used. Is base_url the service itself?"
 _CHANGING = frozenset(("PUT", "PATCH", "DELETE"))
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
@@ -224,7 +225,7 @@ class Reply:
                 # Half a surrogate pair is no text: SQLite could not take it.
                 json.dumps(loaded, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
-            msg = f"{self.what} is not JSON ({plain(str(error))}); nothing of it was used."
+            msg = f"{self.what} is not JSON ({plain(str(error))}); {_UNUSED}"
             raise ProtocolError(msg) from None
         return loaded
 
@@ -247,7 +248,7 @@ class Reply:
             return []
         field = self.call.items
         if self.call.listing and self.json is None and self.status != _NO_CONTENT:
-            raise ProtocolError(f"{self.what} is empty, which no page is; nothing of it was used.")
+            raise ProtocolError(f"{self.what} is empty, which no page is; {_UNUSED}")
         rows = self.object().get(field, []) if field else (self.json or [])
         if not isinstance(rows, list) or not set(map(type, rows)) <= {dict}:
             where = f"field {field}" if field else "body"

@@ -57,7 +57,9 @@ class TokenPages:
         if token is None or token == "":
             return None
         if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
-            raise ProtocolError(f"{reply.what}: {self.field} is no page token.")
+            raise ProtocolError(
+                f"{reply.what}: {self.field} is no page token. Is base_url the service itself?"
+            )
         grown = {self.size: self.full} if self.full else {}
         return reply.call.with_query(**grown, **{self.parameter: token})
 

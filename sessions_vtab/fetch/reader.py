@@ -86,7 +86,7 @@ class Chain(Iterator[Reply]):
             shown = self._reader.client.shown(url, call)
             raise ProtocolError(
                 f"{self._reader.where}: the pages of GET {shown} lead in a circle;"
-                " what was read is discarded."
+                " what was read is discarded. Try again, or narrow it with WHERE."
             )
         self._seen.add(url)
         self.flight = flight

@@ -67,7 +67,11 @@ LASTING = {
         UnavailableError,
         "dropped before the answer was complete.* Is the service up",
     ),
-    "cut off": ({"kind": "truncate"}, ProtocolError, "is not JSON .*nothing of it was used"),
+    "cut off": (
+        {"kind": "truncate"},
+        ProtocolError,
+        "is not JSON .*nothing of it was used.* Is base_url",
+    ),
     "a page in place of JSON": (
         {"kind": "body", "body": "<html>hello</html>"},
         ProtocolError,
@@ -86,12 +90,12 @@ LASTING = {
     "a token that is a number": (
         {"kind": "wrong_types", "fields": ["nextPageToken"]},
         ProtocolError,
-        "nextPageToken is no page token",
+        "nextPageToken is no page token.* Is base_url",
     ),
     "a circle of tokens": (
         {"kind": "repeat_token"},
         ProtocolError,
-        "lead in a circle; what was read is discarded",
+        "lead in a circle; what was read is discarded. Try again, or narrow it",
     ),
     "expired credentials": (
         {"kind": "status", "status": 401},
