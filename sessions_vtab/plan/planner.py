@@ -297,8 +297,7 @@ class _Candidate:
         taken = {one.index for one in self._taken if one.omit}
         rest = [one for index, one in enumerate(self._offer.constraints) if index not in taken]
         exact = all(isinstance(one.op, Hint) for one in rest)
-        sorted_ = self._ordered or not self._offer.order
-        return self.path.offset and exact and sorted_ and self._hint(Hint.OFFSET) is not None
+        return self.path.offset and exact and self._hint(Hint.OFFSET) is not None
 
     def _told(self) -> str:
         """The text that the front door spliced in for this occurrence."""
