@@ -403,8 +403,22 @@ def test_a_filter_of_the_users_own_is_sent_as_it_is_and_joined_with_ours(deepset
 
 
 def test_files_are_paged_by_their_last_row(deepset: Any) -> None:
-    for start in range(0, 250, 50):
-        deepset.ingest(**{f"f{number:03}.txt": None for number in range(start, start + 50)})
+    state = deepset.server.control.dump()
+    ids = [str(UUID(int=number + 1)) for number in range(250)]
+    state["deepset"]["files"] = {
+        "ws": {
+            one: {
+                "file_id": one,
+                "name": f"f{number:03}.txt",
+                "content": "",
+                "meta": {},
+                "created_at": deepset.now.isoformat(),
+            }
+            for number, one in enumerate(ids)
+        }
+    }
+    deepset.server.control.load(state)
+    deepset.server.control.reset_log()
 
     rows = deepset("SELECT file_name FROM files")
 
