@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
@@ -103,6 +104,18 @@ class Binder:
             offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
             shape=self._shape if whole else None,
         )
+
+    def lasting(self) -> Binder:
+        """Binds keys and literals alone.
+
+        The rest, which another run may ask otherwise, is left to SQLite, which checks it anyway.
+        """
+        keys = self.plan.path.keys
+        terms = tuple(
+            term if term.literal or term.column in keys else replace(term, op=Relation.OTHER)
+            for term in self.plan.terms
+        )
+        return Binder(replace(self.plan, terms=terms, pushed=None, limit=None, offset=None))
 
 
 def _keys_of(plan: Plan) -> set[str]:
@@ -217,6 +230,10 @@ def _is(place: _Place, argument: Argument) -> Predicate:
     return Null(place.field) if argument is None else _compared(place, argument)
 
 
+def _left(_place: _Place, _: Argument) -> Predicate:
+    return EVERYTHING
+
+
 def _null(place: _Place, _: Argument) -> Predicate:
     return Null(place.field, negated=place.term.op is Op.IS_NOT_NULL)
 
@@ -244,6 +261,7 @@ _BOUND: Final[Mapping[Op | Relation, Callable[[_Place, Argument], Predicate]]] =
     Op.IS_NOT_NULL: _null,
     Op.IN: _member,
     Relation.IS: _is,
+    Relation.OTHER: _left,
 }
 
 

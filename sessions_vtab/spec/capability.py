@@ -74,6 +74,7 @@ class AccessPath:
         ascending: further columns it can sort by, in that direction only.
         rows_per_key: how many rows one value of each key is expected to give (an estimate for the
             planner); None for the usual share of all rows.
+        fans_out: it makes a request for each session, which its filters make no fewer.
     """
 
     name: str
@@ -88,6 +89,7 @@ class AccessPath:
     call: str = ""
     ascending: tuple[str, ...] = ()
     rows_per_key: int | None = None
+    fans_out: bool = False
 
     def filter_for(self, column: str, *, keyed: bool = False) -> Filter | None:
         """The declaration for a column (or its keys), or None."""

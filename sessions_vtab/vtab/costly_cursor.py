@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CostlyCursor"]
 
+_FANS: Final = 2
+"""How often a fan-out is filtered by what differs from run to run; then all is read, once."""
+
 
 class CostlyCursor(ScanCursor):
     """The cursor of a table whose reads are worth remembering, and worth starting early.
@@ -34,6 +38,7 @@ class CostlyCursor(ScanCursor):
 
     __slots__ = (
         "_ahead",
+        "_fans",
         "_memo",
         "_page",
         "_passing",
@@ -48,6 +53,7 @@ class CostlyCursor(ScanCursor):
         super().__init__(table)
         self._memo = Memo()
         self._ahead = LookAhead()
+        self._fans: Counter[str] = Counter()
         self.front: FrontPlan | None = None
         self.row: Row = ()
         self._values: Sequence[Any] = ()
@@ -125,12 +131,22 @@ class CostlyCursor(ScanCursor):
     def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterable[Page]:
         key = (words, *map(_hashable, self._telling(plan, arguments)))
         known = self._memo.get(key)
+        if known is None and plan.path.fans_out:
+            self._fans[words] += 1
+            whole = self._whole(words, arguments) if self._fans[words] > _FANS else None
+            if whole is not None:
+                scan, key = whole, (words, whole.where)
+                known = self._memo.get(key)
         window = self._window()
         self._table.look_ahead(self._ahead, scan, self, window, known=known is not None)
         if known is None:
             known = Recording(self._table.read(scan))
             self._memo.put(key, known, lookup=plan.path.unique)
         return known
+
+    def _whole(self, words: str, arguments: Sequence[Any]) -> Scan | None:
+        """What a join reads once instead of a fan-out for each row it is joined with."""
+        return self._table.plans[words].lasting().bind(arguments)
 
     def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
         """The arguments that tell one read from another: not the keys of rows to come."""

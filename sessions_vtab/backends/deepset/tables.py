@@ -108,6 +108,7 @@ SESSION_FILES_CAPABILITY = Capability(
             page_cap=PAGE_CAP,
             cost=10_000,
             call=f"{_LIST}, then {_LIST_FILES}",
+            fans_out=True,
         ),
     ),
     writes=Writes(

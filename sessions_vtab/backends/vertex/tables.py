@@ -217,5 +217,6 @@ def _event_paths(
             page_cap=PAGE_CAP,
             cost=10_000,
             call="GET {engine}/sessions, then " + call,
+            fans_out=True,
         ),
     )

@@ -321,6 +321,22 @@ class TestWhatSqliteCannotKey:
         assert rows[0][0] >= 300
         assert db.total <= 6
 
+    @pytest.mark.parametrize(
+        "condition", ["e.timestamp = w.at", "e.timestamp BETWEEN w.at AND w.at"]
+    )
+    def test_reads_the_events_of_every_session_once_not_for_each_row(self, db, condition):
+        db.fill(20, 8)
+        stamps = [at for (at,) in db.ask("SELECT timestamp FROM events")]
+        before = db.total
+
+        windows = "(SELECT DISTINCT timestamp AS at FROM events) w"
+        rows = db.ask(f"SELECT w.at, e.name FROM {windows} LEFT JOIN events e ON {condition}")
+
+        assert sorted(at for at, _ in rows) == sorted(stamps)
+        assert len({name for _, name in rows}) == len(stamps)
+        filtered_twice = 2 * 20
+        assert db.total - before <= 1 + 20 + filtered_twice
+
     def test_asks_for_no_key_twice(self, db):
         db.fill(10, 5)
 
