@@ -22,6 +22,7 @@ from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
+from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
 
 __all__ = ["Connection", "connect", "register"]
@@ -73,6 +74,11 @@ class Connection(apsw.Connection):
     def statement_requests(self) -> int:
         """HTTP requests that the last text given to ``execute`` has made so far."""
         return self._host.requests - self._door.requests_before
+
+    @property
+    def sending(self) -> Sending | None:
+        """How far the writes of a COMMIT are, while another thread or a signal handler looks."""
+        return self._host.sending
 
     def target(self, statement: str) -> tuple[OurTable, str] | None:
         """Our table that a statement writes to, and how; None if it is no single write of ours."""

@@ -1,4 +1,4 @@
-"""A line on a terminal while a statement takes long: requests and seconds so far."""
+"""A line on a terminal while a statement takes long: what was sent, and seconds so far."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from types import FrameType
 from typing import Final
 
 from sessions_vtab.cli.display import counted, is_terminal, seconds
+from sessions_vtab.vtab.sending import Sending
 
 __all__ = ["paused", "progress"]
 
 _FIRST: Final = 1.0
 _EVERY: Final = 0.2
 _CLEAR: Final = "\r\x1b[K"
+_LONG: Final = 10.0
+"""Seconds from which on a COMMIT is worth an estimate."""
 
 
 @contextmanager
-def progress(requests: Callable[[], int]) -> Iterator[Callable[[], None]]:
+def progress(
+    requests: Callable[[], int], sending: Callable[[], Sending | None] = lambda: None
+) -> Iterator[Callable[[], None]]:
     """Shows progress on standard error inside the block, if that is a terminal.
 
     A timer signal instead of a thread: the one that waits for the statement has nothing else to
@@ -28,6 +33,8 @@ def progress(requests: Callable[[], int]) -> Iterator[Callable[[], None]]:
 
     Args:
         requests: how many requests the running statement has made.
+        sending: how far the transaction is that it sends, if it does: with an estimate if that
+            will take long.
 
     Yields:
         A function that ends it early: before rows are printed on the same terminal.
@@ -35,7 +42,7 @@ def progress(requests: Callable[[], int]) -> Iterator[Callable[[], None]]:
     if not (hasattr(signal, "SIGALRM") and is_terminal(sys.stderr)):
         yield _nothing
         return
-    line = _Line(requests)
+    line = _Line(requests, sending)
     previous = signal.signal(signal.SIGALRM, line.show)
     timer = signal.setitimer(signal.ITIMER_REAL, _FIRST, _EVERY)
     try:
@@ -68,8 +75,9 @@ def _nothing() -> None:
 class _Line:
     """The line on the terminal."""
 
-    def __init__(self, requests: Callable[[], int]) -> None:
+    def __init__(self, requests: Callable[[], int], sending: Callable[[], Sending | None]) -> None:
         self._requests = requests
+        self._sending = sending
         self._started = time.perf_counter()
         self._shown = self._ended = False
 
@@ -79,8 +87,19 @@ class _Line:
             return
         self._shown = True
         elapsed = seconds(time.perf_counter() - self._started)
-        text = f"{_CLEAR}{counted(self._requests(), 'request')}, {elapsed} .."
+        text = f"{_CLEAR}{self._work()}, {elapsed}{self._rest()} .."
         print(text, end="", file=sys.stderr, flush=True)
+
+    def _work(self) -> str:
+        sending = self._sending()
+        if sending is None or sending.total == 1:
+            return counted(self._requests(), "request")
+        return f"{sending.answered} of {sending.total} writes"
+
+    def _rest(self) -> str:
+        sending = self._sending()
+        long = sending is not None and (sending.estimate() or 0.0) > _LONG
+        return f", about {sending.left():.0f} s left" if sending is not None and long else ""
 
     def end(self) -> None:
         """Takes the line away for good."""

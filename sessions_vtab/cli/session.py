@@ -117,7 +117,10 @@ class Session:
         self, statement: Statement
     ) -> Iterator[tuple[Sequence[str], Iterable[Sequence[Any]]]]:
         with (
-            progress(lambda: self._connection.statement_requests) as end_progress,
+            progress(
+                lambda: self._connection.statement_requests,
+                lambda: self._connection.sending,
+            ) as end_progress,
             execute(self._connection, statement.text, self._bindings) as execution,
         ):
             self._before_rows = end_progress if self._terminal else None

@@ -121,7 +121,10 @@ class Shell(apsw.shell.Shell):
     def _run(self, sql: str, bindings: Mapping[str, Any]) -> None:
         try:
             with (
-                progress(lambda: self._connection.statement_requests) as end_progress,
+                progress(
+                    lambda: self._connection.statement_requests,
+                    lambda: self._connection.sending,
+                ) as end_progress,
                 execute(self._connection, sql, bindings) as execution,
             ):
                 if execution.columns:

@@ -65,8 +65,3 @@ class RateLimiter:
             lane = self._lanes.setdefault(kind, _Lane(None))
             if lane.rate is None:
                 lane.rate = self._documented.get(kind)
-
-    def pace(self, kind: str) -> int | None:
-        """Requests a minute that are in force for a kind; None for no limit."""
-        lane = self._lanes.get(kind)
-        return lane.rate if lane else None

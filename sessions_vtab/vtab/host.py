@@ -23,6 +23,7 @@ from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
+from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.statements import Statement, StatementTracker
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
 
@@ -92,6 +93,7 @@ class Host:
         explaining: set while reads are shown and not made: table and request of each.
         previewed: what they would have sent, as rows of ``dry_run``.
         requests: HTTP requests made so far.
+        sending: how far the unit of work is that is being sent; None while none is.
         accepted: texts of statements whose use of an effect function the front door settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
@@ -122,6 +124,7 @@ class Host:
         self.cursors: list[Outer] = []
         self.installing = False
         self.requests = 0
+        self.sending: Sending | None = None
         self.returning = RecentTexts()
         self.accepted = RecentTexts()
         self._captured: dict[int, Row] = {}

@@ -29,6 +29,7 @@ from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
+from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.statements import Statement
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.waiting import Identity
@@ -402,16 +403,19 @@ class UnitOfWork:
         self._sent_statements.update(write.statement for write in writes)
         context = self._host.context(source, writes[0].table)
         silent = {write.number: write for write in writes}
+        self._host.sending = sending = Sending(len(writes))
 
         def answered() -> Iterator[Outcome]:
             for outcome in source.backend.send(writes, context):
                 silent.pop(outcome.write.number, None)
+                sending.answered += 1
                 yield outcome
 
         failed: list[Outcome] = []
         try:
             failed = self._note(name, answered())
         finally:
+            self._host.sending = None
             # Ended by an error or by the user, nobody knows what became of the rest.
             unknown = (Outcome(write, OutcomeState.UNKNOWN) for write in silent.values())
             failed += self._note(name, unknown)

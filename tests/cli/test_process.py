@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from fnmatch import fnmatchcase
 
 import pytest
 
 from sessions_vtab.cli import progress as progress_module
 from sessions_vtab.cli.progress import paused, progress
+from sessions_vtab.vtab.sending import Sending
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -223,6 +225,32 @@ def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(monkeypatc
 
     assert "7 requests, 0." in stream.written
     assert stream.written.endswith("\r\x1b[K")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("total", "answered", "elapsed", "told"),
+    [
+        (1_000, 50, 3.0, "50 of 1000 writes, 0.* s, about 57 s left .."),
+        (1_000, 900, 3.0, "900 of 1000 writes, 0.* s .."),
+        (1_000, 0, 30.0, "0 of 1000 writes, 0.* s .."),
+        (1, 0, 30.0, "7 requests, 0.* s .."),
+    ],
+)
+def test_a_commit_says_how_far_it_is_and_what_is_left_of_a_long_one(
+    monkeypatch, total, answered, elapsed, told
+):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
+    sending = Sending(total, answered, time.perf_counter() - elapsed)
+
+    with progress(lambda: 7, lambda: sending):
+        deadline = time.monotonic() + 10
+        while " .." not in stream.written and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    assert fnmatchcase(stream.written, f"*{told}*")
 
 
 @posix

@@ -54,6 +54,24 @@ class TestWhatIsSentAndWhen:
 
         assert memory.sources["mem"].backend.batches == [3]
 
+    def test_how_far_it_is_can_be_seen_while_it_is_sent(
+        self, memory: Connection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        backend = memory.sources["mem"].backend
+        send, seen = backend.send, []
+
+        def watched(writes: Any, context: Any) -> Any:
+            for outcome in send(writes, context):
+                assert memory.sending is not None
+                seen.append((memory.sending.answered, memory.sending.total))
+                yield outcome
+
+        monkeypatch.setattr(backend, "send", watched)
+        memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b'), ('c')")
+
+        assert seen == [(0, 3), (1, 3), (2, 3)]
+        assert memory.sending is None
+
     def test_a_transaction_is_sent_at_commit_in_statement_order_over_all_tables(
         self, memory: Connection
     ) -> None:

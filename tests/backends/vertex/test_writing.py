@@ -489,7 +489,7 @@ def test_a_throttled_append_is_repeated(vertex, made):
     assert outcome.state is SENT
     assert methods(vertex) == ["POST", "POST"]
     assert 1.0 in vertex.clock.waits
-    assert vertex.client.limiter.pace("append") == 300
+    assert vertex.client.limiter._lanes["append"].rate == 300
 
 
 def test_events_of_a_session_keep_their_order_and_come_after_it(vertex):
