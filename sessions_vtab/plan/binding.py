@@ -47,15 +47,17 @@ class Binder:
 
     Args:
         plan: the plan.
+        where: ``source.table``, for errors.
 
     Attributes:
         plan: the same.
     """
 
-    __slots__ = ("_certain", "_places", "_shape", "_timed", "plan")
+    __slots__ = ("_certain", "_places", "_shape", "_timed", "_where", "plan")
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, where: str) -> None:
         self.plan = plan
+        self._where = where
         self._places = tuple(_place(term, plan.table) for term in plan.terms)
         operators = {term.op for term in plan.terms}
         # Then each term becomes what it says, or is left out for its value; and the path has its
@@ -91,7 +93,7 @@ class Binder:
         if NOTHING in where or (self._timed and _empty_time_span(where)):
             return None
         whole = self._certain and len(where) == len(terms)
-        path = plan.path if whole else _path_for(plan, where)
+        path = plan.path if whole else _path_for(plan, where, self._where)
         if path is not plan.path:
             where = tuple(term for term in where if _takes(path, term))
         return Scan(
@@ -99,7 +101,9 @@ class Binder:
             where=AllOf(where),
             order=plan.order,
             columns=plan.columns,
-            parameters=_parameters(plan, arguments) if plan.parameters else _NO_PARAMETERS,
+            parameters=_parameters(plan, arguments, self._where)
+            if plan.parameters
+            else _NO_PARAMETERS,
             limit=None if plan.limit is None else _rows_wanted(plan, arguments),
             offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
             shape=self._shape if whole else None,
@@ -115,7 +119,8 @@ class Binder:
             term if term.literal or term.column in keys else replace(term, op=Relation.OTHER)
             for term in self.plan.terms
         )
-        return Binder(replace(self.plan, terms=terms, pushed=None, limit=None, offset=None))
+        plan = replace(self.plan, terms=terms, pushed=None, limit=None, offset=None)
+        return Binder(plan, self._where)
 
 
 def _keys_of(plan: Plan) -> set[str]:
@@ -124,7 +129,7 @@ def _keys_of(plan: Plan) -> set[str]:
     return equated | {column for column, _ in plan.parameters}
 
 
-def _path_for(plan: Plan, terms: Sequence[Predicate]) -> AccessPath:
+def _path_for(plan: Plan, terms: Sequence[Predicate], where: str) -> AccessPath:
     """The plan's path, or another one if a key's value turned out to narrow nothing."""
     known = {term.field.column for term in terms if _equates(term)}
     known.update(column for column, _ in plan.parameters)
@@ -135,7 +140,7 @@ def _path_for(plan: Plan, terms: Sequence[Predicate]) -> AccessPath:
             return path
     (key, *_) = (key for key in plan.path.keys if key not in known)
     raise InvalidValueError(
-        f"{plan.table.name}.{key} is text and is compared with something else: give it as text,"
+        f"{where}.{key} is text and is compared with something else: give it as text,"
         f" or write {key} = CAST(.. AS TEXT)."
     )
 
@@ -171,14 +176,12 @@ def _empty_time_span(terms: Sequence[Predicate]) -> bool:
     return any(field in last and first[field] > last[field] for field in first)
 
 
-def _parameters(plan: Plan, arguments: Sequence[Argument]) -> dict[str, Value]:
+def _parameters(plan: Plan, arguments: Sequence[Argument], where: str) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for column, index in plan.parameters:
         value = _single(arguments[index])
         if values.setdefault(column, value) != value:
-            raise UnsupportedError(
-                f"{plan.table.name}.{column} is given twice; a parameter has one value."
-            )
+            raise UnsupportedError(f"{where}.{column} is given twice; a parameter has one value.")
     return values
 
 

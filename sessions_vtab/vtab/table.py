@@ -380,7 +380,7 @@ class SourceTable:
         for number in count(2):
             known = self.plans.get(words)
             if known is None:
-                self.plans[words] = Binder(plan)
+                self.plans[words] = Binder(plan, self.title)
             if known is None or known.plan == plan:
                 break
             # The words tell two plans apart for people; this keeps them apart for certain.

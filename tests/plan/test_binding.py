@@ -31,7 +31,7 @@ NINE = "2026-01-01 09:00:00.000000"
 
 
 def _words(*terms: Term, arguments: tuple[Any, ...]) -> str | None:
-    scan = Binder(Plan(SESSIONS, PATH, terms=terms)).bind(arguments)
+    scan = Binder(Plan(SESSIONS, PATH, terms=terms), "prod.sessions").bind(arguments)
     return None if scan is None else words_of(scan.where)
 
 
@@ -101,7 +101,7 @@ def test_what_the_front_door_found_gets_its_values_from_one_json_array(
 ) -> None:
     plan = Plan(SESSIONS, PATH, pushed=Pushed(predicate, 0))
 
-    scan = Binder(plan).bind((values,))
+    scan = Binder(plan, "prod.sessions").bind((values,))
 
     got = None if scan is None else words_of(scan.where)
     assert (got or "").strip("()") == (words or "").strip("()")
@@ -127,7 +127,7 @@ def test_limit_and_offset_become_a_hint_and_a_number_to_skip(
 ) -> None:
     plan = Plan(SESSIONS, PATH, limit=0, offset=None if offset is None else 1, skips=skips)
 
-    scan = Binder(plan).bind((limit, offset))
+    scan = Binder(plan, "prod.sessions").bind((limit, offset))
 
     assert scan is not None
     assert (scan.limit, scan.offset) == (wanted, skipped)
@@ -136,7 +136,7 @@ def test_limit_and_offset_become_a_hint_and_a_number_to_skip(
 def test_parameters_are_handed_over_by_name() -> None:
     plan = Plan(SESSIONS, PATH, terms=(Term("user_id", Op.EQ),), parameters=(("page_size", 1),))
 
-    scan = Binder(plan).bind(("ann", 50))
+    scan = Binder(plan, "prod.sessions").bind(("ann", 50))
 
     assert scan is not None
     assert scan.parameters == {"page_size": 50}

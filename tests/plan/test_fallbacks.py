@@ -26,19 +26,23 @@ TERMS = (Term("session_id", Op.EQ), Term("user_id", Op.EQ), Term("display_name",
 
 
 def test_a_text_is_looked_up_by_its_key():
-    scan = Binder(Plan(SESSIONS, GET, TERMS[:1], fallbacks=(LIST,))).bind(("7",))
+    scan = Binder(Plan(SESSIONS, GET, TERMS[:1], fallbacks=(LIST,)), "prod.sessions").bind(("7",))
 
     assert (scan.path, words_of(scan.where)) == (GET, "session_id = '7'")
 
 
 def test_a_number_equals_many_texts_so_another_path_is_read_with_what_it_takes():
-    scan = Binder(Plan(SESSIONS, GET, TERMS, fallbacks=(LIST,))).bind((7, "ann", "x"))
+    scan = Binder(Plan(SESSIONS, GET, TERMS, fallbacks=(LIST,)), "prod.sessions").bind(
+        (7, "ann", "x")
+    )
 
     assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
 
 
 def test_a_key_that_is_compared_without_case_is_no_key():
-    scan = Binder(Plan(SESSIONS, GET, TERMS[1:2], fallbacks=(LIST,))).bind(("ann",))
+    scan = Binder(Plan(SESSIONS, GET, TERMS[1:2], fallbacks=(LIST,)), "prod.sessions").bind(
+        ("ann",)
+    )
 
     assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
 
@@ -47,12 +51,12 @@ def test_the_other_path_has_to_keep_the_order():
     plan = Plan(SESSIONS, GET, TERMS[:1], order=(Order("user_id"),), fallbacks=(LIST,))
 
     with pytest.raises(InvalidValueError, match=r"session_id is text .*CAST"):
-        Binder(plan).bind((7,))
+        Binder(plan, "prod.sessions").bind((7,))
 
 
 def test_without_another_path_a_key_that_is_none_is_an_error():
-    with pytest.raises(InvalidValueError, match=r"sessions\.session_id is text"):
-        Binder(Plan(SESSIONS, GET, TERMS[:1])).bind((7,))
+    with pytest.raises(InvalidValueError, match=r"^prod\.sessions\.session_id is text"):
+        Binder(Plan(SESSIONS, GET, TERMS[:1]), "prod.sessions").bind((7,))
 
 
 def test_the_planner_keeps_the_other_paths():
@@ -77,11 +81,15 @@ def test_the_planner_keeps_the_other_paths():
 def test_nothing_is_asked_for_times_after_one_that_they_are_before(low, high, asked):
     terms = (Term("create_time", Op.GE, TIMESTAMP), Term("create_time", Op.LE, TIMESTAMP))
 
-    assert (Binder(Plan(SESSIONS, LIST, terms)).bind((low, high)) is not None) is asked
+    assert (
+        Binder(Plan(SESSIONS, LIST, terms), "prod.sessions").bind((low, high)) is not None
+    ) is asked
 
 
 def test_the_values_of_a_set_are_asked_for_in_one_order_in_every_process():
-    scan = Binder(Plan(SESSIONS, LIST, (Term("user_id", Op.IN),))).bind(({"b", "c", "a"},))
+    scan = Binder(Plan(SESSIONS, LIST, (Term("user_id", Op.IN),)), "prod.sessions").bind(
+        ({"b", "c", "a"},)
+    )
 
     assert words_of(scan.where) == "user_id IN ('a', 'b', 'c')"
 
