@@ -226,8 +226,7 @@ class Door:
 def _require_action(one: Rewritten) -> None:
     """Refuses a change that the table never takes before its rows are read for it."""
     if one.table is not None and one.heading.changes and not one.heading.explain:
-        title = f"{one.table.source}.{one.table.table.name}"
-        require_action(title, one.table.capability.writes, _ACTIONS[one.heading.verb])
+        require_action(one.table.title, one.table.capability.writes, _ACTIONS[one.heading.verb])
 
 
 def _runs_to_its_end(step: Step) -> bool:

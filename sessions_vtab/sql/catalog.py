@@ -25,6 +25,11 @@ class OurTable:
     capability: Capability
     source: str = ""
 
+    @property
+    def title(self) -> str:
+        """``source.table``, for errors."""
+        return f"{self.source}.{self.table.name}" if self.source else self.table.name
+
 
 class Catalog(Protocol):
     """The names of a connection, at one moment: it is asked again after DDL, ATTACH and ROLLBACK.

@@ -369,7 +369,7 @@ class Reader:
 
     def _label(self, column: Column) -> str:
         ours = self.item.ours
-        return column.name if ours is None else f"{ours.table.name}.{column.name}"
+        return column.name if ours is None else f"{ours.title}.{column.name}"
 
     def _keep(self, atom: Atom) -> Slot:
         return Slot(self._places.setdefault(atom, len(self._places)))
