@@ -106,6 +106,8 @@ def four(server: Running) -> Iterator[Connection]:
                 "INSERT INTO es.sessions(session_id, search_query, search_results)"
                 " VALUES ('coat', 'q', '[]')"
             )
+            # A key is known to be one when it was read, which the guest's calls do without.
+            connection.execute("SELECT * FROM guest.sessions WHERE session_id = 's'").fetchall()
             yield connection
 
 

@@ -1,0 +1,273 @@
+"""One call on its way: what goes over the wire, what becomes of it, and when it is sent again."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from sessions_vtab.errors import SessionsError
+from sessions_vtab.fetch.auth import Auth, asked
+from sessions_vtab.fetch.call import Call, Form, Reply
+from sessions_vtab.fetch.problems import may_have_acted, no_answer, refusal, too_long
+from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
+from sessions_vtab.spec.predicate import Value
+
+if TYPE_CHECKING:
+    from sessions_vtab.fetch.client import Line
+
+__all__ = ["CONNECT_TIMEOUT", "Exchange", "shut"]
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds for a connection to be made."""
+
+_HEADERS = {
+    "User-Agent": "sessions-vtab",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+}
+_UNAUTHORIZED = 401
+_THROTTLED = 429
+_SERVER_ERROR = 500
+_SUCCESS = range(200, 300)
+_MAY_HAVE_ACTED = (408, *range(500, 600))
+"""Statuses that can come after the service has done what was asked."""
+
+
+class Exchange:
+    """One call with its retries.
+
+    Args:
+        line: of the job that sends it.
+        call: what to send.
+        address: its ``Client.url_of``.
+        unread: the body is parsed where it is used; its row for the log waits for that.
+
+    Attributes:
+        unlogged: that row.
+        may_have_acted: the service did what was asked, or may have.
+    """
+
+    def __init__(
+        self, line: Line, call: Call, address: tuple[str, Auth], *, unread: bool = False
+    ) -> None:
+        self.unlogged: dict[str, Value] | None = None
+        self._unread = unread
+        self._line = line
+        self._client = line.client
+        self._clock = line.client.clock
+        self._call = call
+        self._url, self._auth = address
+        self._used = 0.0
+        self._sent: Mapping[str, str] = {}
+        self.may_have_acted = False
+
+    @cached_property
+    def _shown(self) -> str:
+        """The URL as logs show it; not asked for before the credential is there to be cut."""
+        return self._client.shown(self._url, self._call)
+
+    def run(self) -> Reply:
+        """The reply: a success, or one that the call declares; others raise SessionsError."""
+        attempt, renewed = 1, False
+        while True:
+            self._line.admit(self._call.kind)
+            outcome = self._attempt(attempt)
+            if isinstance(outcome, Reply):
+                if outcome.status in _SUCCESS:
+                    self.may_have_acted = True
+                if outcome.status in _SUCCESS or outcome.missing or outcome.already:
+                    return outcome
+                refused = outcome.status == _UNAUTHORIZED and not renewed
+                if refused and self._renewed():
+                    renewed = True
+                    self.__dict__.pop("_shown", None)
+                    continue
+                if outcome.status == _THROTTLED:
+                    self._client.limiter.throttled(self._call.kind)
+            self._wait_or_raise(outcome, attempt)
+            attempt += 1
+
+    def _renewed(self) -> bool:
+        return asked(self._line.where, lambda: self._auth.refresh(self._sent))
+
+    def _attempt(self, attempt: int) -> Reply | _Lost:
+        started = time.perf_counter()
+        response: httpx.Response | None = None
+        lost: _Lost | None = None
+        try:
+            response = self._exchange()
+        except httpx.InvalidURL:
+            raise too_long(self._url, self._call, self._line.where) from None
+        except _NOT_SENT as error:
+            lost = _Lost(Failure.NOT_SENT, _words(error))
+        except (httpx.HTTPError, OSError, RuntimeError) as error:
+            if not isinstance(error, httpx.HTTPError) and not self._client.closing.is_set():
+                raise
+            lost = _Lost(Failure.LOST, _words(error))
+        elapsed = (time.perf_counter() - started) * 1000
+        self._used += elapsed / 1000
+        if lost or response is None:
+            lost = lost or _Lost(Failure.LOST, "no answer")
+            self._note_lost(lost)
+            self._log(attempt, elapsed, error=lost.reason)
+            return lost
+        self._line.sent += 1
+        reply = self._reply(response, elapsed)
+        self._log(attempt, elapsed, reply)
+        return reply
+
+    def _note_lost(self, lost: _Lost) -> None:
+        if lost.failure is Failure.LOST:
+            self._line.sent += 1
+            self.may_have_acted = True
+
+    def _exchange(self) -> httpx.Response:
+        call, self._sent = self._call, asked(self._line.where, self._auth.headers)
+        request = httpx.Request(
+            call.method,
+            self._url,
+            headers={**_HEADERS, **call.headers, **self._sent},
+            json=call.json,
+            content=call.body,
+            **_multipart(call.form),
+            extensions={"trace": self._trace, "timeout": self._client.timeout},
+        )
+        # The transport itself, without httpx.Client: no cookies, no redirects, no netrc, and a
+        # third less CPU a request.
+        response = self._client.transport_for(request.url).handle_request(request)
+        try:
+            response.read()
+        finally:
+            if response.status_code >= _SERVER_ERROR:
+                self._leave(response)
+            response.close()
+        return response
+
+    def _leave(self, response: httpx.Response) -> None:
+        """Ends the connection of a failed server: some close it without saying so.
+
+        The next request would then be lost on it, and a POST that is lost is of unknown outcome.
+        """
+        stream = response.extensions.get("network_stream")
+        connected = None if stream is None else stream.get_extra_info("socket")
+        if isinstance(connected, socket.socket):
+            shut(connected)
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._client.remember(info["return_value"])
+
+    def _reply(self, response: httpx.Response, elapsed: float) -> Reply:
+        reply = Reply(
+            self._call,
+            self._shown,
+            response.status_code,
+            {name.lower(): value for name, value in response.headers.items()},
+            response.content,
+            elapsed_ms=elapsed,
+            where=self._line.where,
+        )
+        if reply.status in _SUCCESS:
+            return reply
+        missing = any(answer.matches(reply) for answer in self._call.missing)
+        done = any(answer.matches(reply) for answer in self._call.done)
+        already = self.may_have_acted and done
+        self.may_have_acted = self.may_have_acted or reply.status in _MAY_HAVE_ACTED
+        return replace(reply, missing=missing and not already, already=already)
+
+    def _wait_or_raise(self, outcome: Reply | _Lost, attempt: int) -> None:
+        policy = RETRIES
+        kind = outcome.status if isinstance(outcome, Reply) else outcome.failure
+        attempts = 2 if kind in self._client.site.once_more else policy.attempts
+        if attempt < attempts and may_retry(self._call, kind):
+            named = None
+            if isinstance(outcome, Reply):
+                named = retry_after(outcome.headers.get("retry-after"), self._clock.wall())
+            wait = backoff(policy, attempt, named, self._clock.chance())
+            self._used += wait  # Pacing for a rate limit is not counted.
+            if self._used <= policy.deadline:
+                self._line.pause(wait)
+                return
+        raise self._error(outcome, attempt)
+
+    def _error(self, outcome: Reply | _Lost, attempt: int) -> SessionsError:
+        site, where = self._client.site, self._line.where
+        if isinstance(outcome, Reply):
+            if outcome.status in _MAY_HAVE_ACTED and not self._call.may_repeat:
+                return may_have_acted(outcome, site, self._auth, attempt)
+            return refusal(outcome, site, self._auth, attempt)
+        acted = outcome.failure is Failure.LOST
+        return no_answer(self._call, self._shown, outcome.reason, where, may_have_acted=acted)
+
+    def _log(
+        self, attempt: int, elapsed: float, reply: Reply | None = None, error: str = ""
+    ) -> None:
+        row: dict[str, Value] = {
+            "method": self._call.method,
+            "url": self._shown,
+            "status": reply.status if reply else None,
+            "attempt": attempt,
+            "elapsed_ms": round(elapsed, 3),
+            "bytes": len(reply.content) if reply else None,
+            "rows": None,
+            "error": error or None,
+        }
+        if reply is None or reply.status not in _SUCCESS:
+            self._line.record(row)
+        elif self._unread:
+            self.unlogged = row
+        else:
+            self._line.record({**row, "rows": reply.rows})
+
+
+class _Lost:
+    """An attempt without an answer."""
+
+    __slots__ = ("failure", "reason")
+
+    def __init__(self, failure: Failure, reason: str) -> None:
+        self.failure = failure
+        self.reason = reason
+
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, without the host's own words: they can hold anything."""
+    match error:
+        case httpx.ConnectTimeout():
+            return f"no connection within {CONNECT_TIMEOUT:g} s"
+        case httpx.TimeoutException():
+            return "no answer in time (the source's 'timeout' says how long)"
+        case httpx.ConnectError():
+            return "the connection was refused, or the host is not known"
+        case httpx.ProxyError():
+            return "the proxy did not connect"
+        case httpx.DecodingError():
+            return "the answer's compression is broken"
+        case httpx.NetworkError() | httpx.RemoteProtocolError():
+            return "the connection was dropped before the answer was complete"
+        case _:
+            return f"the exchange failed ({type(error).__name__})"
+
+
+def _multipart(form: Form | None) -> dict[str, Any]:
+    if form is None:
+        return {}
+    file = (form.file_name, form.content, form.content_type)
+    return {"data": dict(form.fields), "files": {form.name: file}}
+
+
+def shut(connected: socket.socket) -> None:
+    """Ends a connection at once, also for a thread that waits for it."""
+    try:
+        connected.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
