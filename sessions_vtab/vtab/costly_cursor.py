@@ -135,7 +135,7 @@ class CostlyCursor(ScanCursor):
             self._fans[words] += 1
             whole = self._whole(words, arguments) if self._fans[words] > _FANS else None
             if whole is not None:
-                scan, key = whole, (words, whole.where)
+                scan, key = whole, (words, whole.where, *whole.parameters.items())
                 known = self._memo.get(key)
         window = self._window()
         self._table.look_ahead(self._ahead, scan, self, window, known=known is not None)

@@ -337,6 +337,21 @@ class TestWhatSqliteCannotKey:
         filtered_twice = 2 * 20
         assert db.total - before <= 1 + 20 + filtered_twice
 
+    def test_keeps_apart_what_a_parameter_tells_apart(self, db):
+        db.fill(3, 6)
+        windows = "(SELECT DISTINCT timestamp AS at FROM events)"
+        sizes = "(SELECT 4 AS size UNION ALL SELECT 5)"
+
+        rows = db.ask(
+            f"SELECT size, page_size, name FROM {sizes} LEFT JOIN {windows}"
+            " LEFT JOIN events ON timestamp = at AND page_size = size"
+        )
+
+        assert len(rows) == len(set(rows)) == 2 * 3 * 6
+        assert {(size, echoed) for size, echoed, _ in rows} == {(4, 4), (5, 5)}
+        asked = {query.get("pageSize") for query in db.queries() if "filter" not in query}
+        assert {"4", "5"} <= asked
+
     def test_asks_for_no_key_twice(self, db):
         db.fill(10, 5)
 
