@@ -29,12 +29,6 @@ from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
 __all__ = ["Door", "Script", "Step"]
 
 _RENAMES: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "ROLLBACK"))
-_ACTIONS: Final = {
-    "INSERT": "insert",
-    "REPLACE": "insert",
-    "UPDATE": "update",
-    "DELETE": "delete",
-}
 _TEXTS: Final = 512
 _ENGINE: Final = frozenset(("project", "location", "reasoning_engine"))
 _DESPATCHED: Final = "SELECT 'The operation was despatched successfully' AS message"
@@ -121,10 +115,7 @@ class Door:
             The table, and ``insert``, ``update`` or ``delete``.
         """
         statements = self.read(text).statements
-        one = statements[0] if len(statements) == 1 else None
-        if one is None or one.table is None or not one.heading.changes or one.heading.explain:
-            return None
-        return one.table, _ACTIONS[one.heading.verb]
+        return _target_of(statements[0]) if len(statements) == 1 else None
 
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""
@@ -223,10 +214,20 @@ class Door:
         return bool(one.touched or more or shown or translated)
 
 
+def _target_of(one: Rewritten) -> tuple[OurTable, str] | None:
+    """Our table that a statement writes to, and how."""
+    if one.table is None or not one.heading.changes or one.heading.explain:
+        return None
+    verb = one.heading.verb.lower()
+    return one.table, "insert" if verb == "replace" else verb
+
+
 def _require_action(one: Rewritten) -> None:
     """Refuses a change that the table never takes before its rows are read for it."""
-    if one.table is not None and one.heading.changes and not one.heading.explain:
-        require_action(one.table.title, one.table.capability.writes, _ACTIONS[one.heading.verb])
+    target = _target_of(one)
+    if target is not None:
+        table, action = target
+        require_action(table.title, table.capability.writes, action)
 
 
 def _runs_to_its_end(step: Step) -> bool:

@@ -244,7 +244,7 @@ def _names(columns: frozenset[str]) -> str:
 
 
 def _refused(writes: Writes, action: str) -> str:
-    remedy = writes.remedies.get(action)
+    remedy = writes.remedy(action)
     return f"no: {remedy}" if remedy else "no"
 
 

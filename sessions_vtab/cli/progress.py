@@ -6,14 +6,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.cli.display import counted, is_terminal, seconds
-from sessions_vtab.vtab.sending import Sending
 
-__all__ = ["paused", "progress"]
+if TYPE_CHECKING:
+    from sessions_vtab.connection import Connection
+    from sessions_vtab.vtab.sending import Sending
+
+__all__ = ["paused", "progress", "progress_of"]
 
 _FIRST: Final = 1.0
 _EVERY: Final = 0.2
@@ -51,6 +54,11 @@ def progress(
         line.end()
         signal.signal(signal.SIGALRM, previous)
         signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+def progress_of(connection: Connection) -> AbstractContextManager[Callable[[], None]]:
+    """``progress`` of what a connection executes inside the block."""
+    return progress(lambda: connection.statement_requests, lambda: connection.sending)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import apsw
 from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
 from sessions_vtab.cli.execution import execute
 from sessions_vtab.cli.formats import FORMATS
-from sessions_vtab.cli.progress import progress
+from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import Statement, split
 from sessions_vtab.errors import BudgetError, SessionsError
 
@@ -117,10 +117,7 @@ class Session:
         self, statement: Statement
     ) -> Iterator[tuple[Sequence[str], Iterable[Sequence[Any]]]]:
         with (
-            progress(
-                lambda: self._connection.statement_requests,
-                lambda: self._connection.sending,
-            ) as end_progress,
+            progress_of(self._connection) as end_progress,
             execute(self._connection, statement.text, self._bindings) as execution,
         ):
             self._before_rows = end_progress if self._terminal else None

@@ -29,7 +29,7 @@ from sessions_vtab.cli.execution import Execution, execute
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.names import names_of
 from sessions_vtab.cli.pages import text as page_text
-from sessions_vtab.cli.progress import progress
+from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import split
 from sessions_vtab.cli.session import described
 from sessions_vtab.cli.sources import checked, listed, require
@@ -121,10 +121,7 @@ class Shell(apsw.shell.Shell):
     def _run(self, sql: str, bindings: Mapping[str, Any]) -> None:
         try:
             with (
-                progress(
-                    lambda: self._connection.statement_requests,
-                    lambda: self._connection.sending,
-                ) as end_progress,
+                progress_of(self._connection) as end_progress,
                 execute(self._connection, sql, bindings) as execution,
             ):
                 if execution.columns:

@@ -145,6 +145,10 @@ class Client:
         body = None if call.json is None else dump_json(call.json)
         return Request(call.method, self.shown(url, call), body)
 
+    def where(self, table: str) -> str:
+        """Who asks, for errors: ``prod.sessions``."""
+        return f"{self.site.source}.{table}"
+
     def shown(self, url: str, call: Call) -> str:
         """A URL as logs and errors show it."""
         return redact(url, (*self.site.auth.secrets(), *call.secrets))
@@ -166,7 +170,7 @@ class Line:
     ) -> None:
         self.client = client
         self.sent = 0
-        self.where = f"{client.site.source}.{table or context.table}"
+        self.where = client.where(table or context.table)
         self.change: Call | None = None
         self.in_doubt = False
         self._context = context

@@ -109,7 +109,7 @@ class Reader:
     @property
     def where(self) -> str:
         """Source and table that ask, for errors: ``prod.sessions``."""
-        return f"{self.client.site.source}.{self._context.table}"
+        return self.client.where(self._context.table)
 
     def get(self, call: Call) -> Reply:
         """One answer; waits for it.

@@ -119,6 +119,10 @@ class Writes:
     remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     calls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+    def remedy(self, action: str, column: str = "") -> str:
+        """What to do instead of an action, or of giving a column a value; '' if nothing is said."""
+        return self.remedies.get(column) or self.remedies.get(action, "")
+
 
 @dataclass(frozen=True, slots=True)
 class HiddenRows:

@@ -19,10 +19,11 @@ def require_action(title: str, writes: Writes, action: str, column: str = "") ->
     """
     if getattr(writes, action):
         return
-    remedy = writes.remedies.get(column) or writes.remedies.get(action, "")
     what = (
         f"Rows of {title} cannot be deleted."
         if action == "delete"
         else f"{title} takes no {action.upper()}."
     )
-    raise UnsupportedError(" ".join(filter(None, (what, remedy, "Nothing was written."))))
+    raise UnsupportedError(
+        " ".join(filter(None, (what, writes.remedy(action, column), "Nothing was written.")))
+    )

@@ -424,9 +424,7 @@ class SourceTable:
             what = f"{self.title}.{column} cannot change after creation"
         else:
             what = f"{self.title}.{column} cannot be given on INSERT: the source sets it"
-        remedies = self._writes.remedies
-        remedy = remedies.get(column) or remedies.get(action, "")
-        msg = f"{what}. {remedy}".rstrip() + " Nothing was written."
+        msg = f"{what}. {self._writes.remedy(action, column)}".rstrip() + " Nothing was written."
         raise UnsupportedError(msg)
 
     def _write(

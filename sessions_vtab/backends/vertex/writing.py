@@ -169,8 +169,9 @@ class Writer:
     def _found_or_made(
         self, session: SessionRef, call: Call, line: Line, unknown: UnknownOutcomeError
     ) -> dict[str, Any]:
-        found: Reply | None = line.send(self._calls.get_session(session))
-        if found is None or found.missing:
+        looked = line.send(self._calls.get_session(session))
+        found = None if looked.missing else looked
+        if found is None:
             try:
                 return self.follow(line.send(call), session.engine, line)
             except ConflictError:
