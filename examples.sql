@@ -2,9 +2,9 @@
 --
 --     sessions-vtab run examples.sql
 --
--- All of it happens in one transaction that is rolled back at the end, so it can be run again and
--- again and leaves your store as it was. Ids and times are given here so that the output is the
--- same each time; leave them out and the store makes them.
+-- Everything runs in one transaction that is rolled back at the end, so you can run it again and
+-- again, and your store stays as it was. Ids and times are given here so that the output is the
+-- same each time; if you leave them out, the store generates them.
 
 BEGIN;
 
@@ -30,7 +30,7 @@ FROM sessions s LEFT JOIN events e ON e.session_id = s.session_id
 WHERE s.session_id LIKE 'tour-_'
 GROUP BY s.session_id ORDER BY s.session_id;
 
--- 2. Labels and state are JSON; a time is an instant, however it is written.
+-- 2. Labels and state are JSON. Times are compared as instants, whatever their format.
 
 SELECT session_id, labels->>'env' AS env FROM sessions
 WHERE session_id LIKE 'tour-_' AND (labels->>'env' = 'test' OR labels->>'team' = 'shop')
@@ -40,8 +40,8 @@ SELECT session_id, event_id, timestamp FROM events
 WHERE session_id IN ('tour-1', 'tour-2') AND timestamp > '2026-01-05T10:00:02+01:00'
 ORDER BY timestamp;
 
--- 3. One event, and the state it changes. app: keys are shared by all sessions, user: keys by all
---    sessions of a user, temp: keys are kept with the event only.
+-- 3. Appending one event, which changes the state. app: keys are shared by all sessions, user: keys
+--    by all sessions of a user; temp: keys are stored only with the event.
 
 SELECT event_id, session_name
 FROM append_event('tour-1', 'shop', 'Anything else?', 'e-tour', '2026-01-05 09:01:00',
@@ -50,14 +50,14 @@ FROM append_event('tour-1', 'shop', 'Anything else?', 'e-tour', '2026-01-05 09:0
 SELECT session_id, state->>'step' AS step, state->>'user:tour_language' AS language
 FROM sessions WHERE user_id = 'ann' AND session_id LIKE 'tour-_' ORDER BY session_id;
 
--- 4. Tool calls without taking JSON apart.
+-- 4. Tool calls without parsing JSON.
 
 SELECT part, kind, function_name, args->>'user' AS user, response->>'status' AS status
 FROM event_parts WHERE session_name = 'sessions/tour-1' AND function_name IS NOT NULL
 ORDER BY event_name;
 
--- 5. Many events at once: INSERT INTO events SELECT ... A function with an effect runs once for
---    each row of the one item beside it.
+-- 5. Many events at once: INSERT INTO events SELECT ... A function with side effects runs once for
+--    each row of the one item before it.
 
 INSERT INTO events(session_id, author, timestamp, content)
 SELECT session_id, 'audit', '2026-01-07', 'Checked ' || coalesce(display_name, 'nothing')
@@ -67,7 +67,7 @@ SELECT s.session_id, event_id
 FROM (SELECT session_id FROM sessions WHERE session_id LIKE 'tour-_' ORDER BY session_id) AS s,
      append_event(s.session_id, 'audit', 'Done', 'e-audit', '2026-01-08');
 
--- 6. UPDATE sends what changes, RETURNING answers with what is stored then.
+-- 6. UPDATE sends only what changes; RETURNING returns the row as stored.
 
 UPDATE sessions SET display_name = 'Order 1001', labels = json_set(labels, '$.env', 'archive')
 WHERE session_id = 'tour-1'
@@ -80,7 +80,7 @@ INSERT OR IGNORE INTO sessions(session_id, user_id) VALUES ('tour-4', 'somebody 
 
 SELECT user_id FROM sessions WHERE session_id = 'tour-4';
 
--- 7. DELETE hides a session, undelete_session brings it back; deleting it twice removes it.
+-- 7. DELETE hides a session, and undelete_session restores it. Deleting it twice removes it.
 
 DELETE FROM sessions WHERE session_id = 'tour-3' RETURNING session_id, user_id;
 
@@ -89,8 +89,8 @@ ORDER BY session_id;
 
 SELECT session_id, user_id FROM undelete_session('tour-3');
 
--- 8. Who takes part. truncate_session clears state and turns, integrate_session moves the mark of
---    what was remembered (this store runs no model).
+-- 8. Participants. truncate_session clears state and turns; integrate_session records up to which
+--    turn memories were integrated (this store runs no model).
 
 INSERT INTO participants(session_id, participant, participant_type) VALUES
   ('tour-2', 'ann', 'user'), ('tour-2', 'shop', 'agent');
@@ -107,8 +107,8 @@ SELECT session_id, task_id IS NOT NULL AS has_task FROM integrate_session('tour-
 
 SELECT session_id, state FROM truncate_session('tour-2');
 
--- 9. Files come in through upload sessions: open, upload, close. At most ten may be open, so those
---    you have are closed first; the rollback at the end opens them again.
+-- 9. Files are uploaded through upload sessions: open, upload, close. At most ten can be open, so
+--    yours are closed first; the rollback at the end opens them again.
 
 UPDATE upload_sessions SET status = 'CLOSED' WHERE status = 'OPEN' AND is_expired = 0;
 
@@ -128,7 +128,7 @@ WHERE session_id = '00000000-0000-4000-8000-000000000001';
 SELECT file_name, ingestion_status FROM upload_session_files
 WHERE session_id = '00000000-0000-4000-8000-000000000001';
 
--- 10. Searches and what was clicked become batches for improving a model.
+-- 10. Searches and clicks are collected into batches for improving a model.
 
 INSERT INTO sessions(session_id, user_id, search_query, search_results) VALUES
   ('tour-warmup', 'ann', 'shoes', '[]');
@@ -160,7 +160,7 @@ SELECT count(*) AS requests FROM http_requests;
 
 SELECT count(*) AS writes FROM writes;
 
--- 12. What a statement will do, before it does it.
+-- 12. EXPLAIN QUERY PLAN shows what a statement will do, before it runs.
 
 EXPLAIN QUERY PLAN
 SELECT text FROM events WHERE session_id = 'tour-1' AND author = 'user' ORDER BY timestamp DESC LIMIT 5;

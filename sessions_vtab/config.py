@@ -120,7 +120,10 @@ def load(
     if not merged:
         merged = {"local": Source("local", "local")}
     if len(merged) > _MOST_SOURCES:
-        raise ConfigurationError(f"{len(merged)} sources; one connection has {_MOST_SOURCES}.")
+        raise ConfigurationError(
+            f"{len(merged)} sources are configured, but one connection"
+            f" can have at most {_MOST_SOURCES}."
+        )
     wanted = default or (given[0].name if given else _default_of(table, where))
     return Configuration(
         MappingProxyType({source.name: source for source in merged.values()}),
@@ -148,8 +151,8 @@ def parse_source(text: str) -> Source:
     head, separator, rest = text.strip().partition("://")
     if not separator:
         raise ConfigurationError(
-            f"A source is written {_FORM}, for a file local:///path/to/sessions.db;"
-            " the text that was given has no '://' in it."
+            f"A source is written as {_FORM}, for a file local:///path/to/sessions.db. The"
+            " given text has no '://' in it."
         )
     name, equals, backend = head.rpartition("=")
     location, _, query = rest.partition("?")
@@ -192,11 +195,12 @@ def default_file(environment: Mapping[str, str], platform: str, home: Path) -> P
 def _refuse_parts(location: str, query: str, where: str) -> None:
     if "@" in location.split("/", 1)[0]:
         raise ConfigurationError(
-            f"{where}: user and password do not belong in a URL. Name an environment variable"
-            " (api_key_env=NAME) or a file (api_key_file=PATH); an @ that is meant is %40."
+            f"{where}: a URL must not contain a user or password. Name an environment"
+            " variable (api_key_env=NAME) or a file (api_key_file=PATH) instead; write"
+            " a literal @ as %40."
         )
     if "#" in location or "#" in query:
-        raise ConfigurationError(f"{where}: a # in a URL is written %23.")
+        raise ConfigurationError(f"{where}: write a literal # in a URL as %23.")
 
 
 def _query_settings(query: str, where: str) -> dict[str, Any]:
@@ -208,7 +212,9 @@ def _query_settings(query: str, where: str) -> dict[str, Any]:
         raw, equals, value = pair.partition("=")
         key = unquote(raw)
         if not (key and equals):
-            raise ConfigurationError(f"{where}: a setting is written key=value; one has no '='.")
+            raise ConfigurationError(
+                f"{where}: settings are written as key=value, but one has no '='."
+            )
         if not value:
             raise ConfigurationError(f"{where}: {key} has no value.")
         _put(settings, key, unquote(value), where)
@@ -247,57 +253,57 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path!s} cannot be read: {_reason(error)}.") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path!s} is no TOML: {error}.") from None
+        raise ConfigurationError(f"{path!s} is not valid TOML: {error}.") from None
     for key in table.keys() - set(_TOP_LEVEL):
-        _fail(str(path), f"there is no key {key}.{did_you_mean(key, _TOP_LEVEL)}")
+        _fail(str(path), f"unknown key {key}.{did_you_mean(key, _TOP_LEVEL)}")
     refuse_secrets({"init": table.get("init"), "views": table.get("views")}, str(path))
     return table
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Who may write the file decides where credentials go: not everyone, not another user."""
+    """Refuses a file that other users could write: it decides where credentials are sent."""
     status = path.stat()
     if sys.platform == "win32" or not path.is_file():
         return
     if status.st_mode & _OTHERS_MAY_WRITE:
-        raise ConfigurationError(f"{path!s} can be written by everyone: chmod o-w it first.")
+        raise ConfigurationError(f"{path!s} is writable by everyone; run chmod o-w on it first.")
     user = os.geteuid()
     if user != 0 and status.st_uid not in (0, user):
-        raise ConfigurationError(f"{path!s} belongs to another user: it is not read.")
+        raise ConfigurationError(f"{path!s} belongs to another user and was not read.")
 
 
 def _filed_sources(table: Any, where: str) -> dict[str, Source]:
     """The file's sources by their names in lower case, as SQLite compares them."""
     if not isinstance(table, Mapping):
-        _fail(where, "sources is a table: [sources.NAME].")
+        _fail(where, "sources must be a table: [sources.NAME].")
     found: dict[str, Source] = {}
     for name, settings in table.items():
         source = _from_table(name, settings, f"{where}: [sources.{name}]")
         if name.lower() in found:
-            _fail(where, f"there are two sources named {name}: SQL ignores upper and lower case.")
+            _fail(where, f"two sources are named {name}; SQL names are not case-sensitive.")
         found[name.lower()] = replace(source, from_file=True)
     return found
 
 
 def _from_table(name: str, settings: Any, where: str) -> Source:
     if not isinstance(settings, Mapping):
-        _fail(where, "a source is a table with url, or with backend and location.")
+        _fail(where, "a source must be a table with url, or with backend and location.")
     check_source_name(name, where)
     rest = dict(settings)
     url, backend = rest.pop("url", None), rest.pop("backend", None)
     if isinstance(url, str) and backend is None:
         return _from_url_key(name, url, rest, where)
     if not isinstance(backend, str) or url is not None:
-        _fail(where, "a source has url, or backend and location.")
+        _fail(where, "a source needs either url, or backend and location.")
     location = rest.pop("location", "")
     if not isinstance(location, str):
-        _fail(where, "location is text.")
+        _fail(where, "location must be text.")
     _known_backend(backend, where)
     return _source(name, backend, location, rest, where)
 
 
 def _from_url_key(name: str, url: str, rest: dict[str, Any], where: str) -> Source:
-    """``url`` with further keys beside it: each setting in one of the two places."""
+    """A source from ``url`` with further keys; a setting given in both places is an error."""
     try:
         parsed = parse_source(url)
     except ConfigurationError as error:
@@ -309,31 +315,31 @@ def _from_url_key(name: str, url: str, rest: dict[str, Any], where: str) -> Sour
     _, _, query = url.partition("?")
     settings = _query_settings(query, where)
     for key in rest.keys() & settings.keys():
-        _fail(where, f"{key} is in the url and beside it.")
+        _fail(where, f"{key} is set both in the url and beside it.")
     return _source(name, parsed.backend, parsed.location, settings | rest, where)
 
 
 def _default_of(table: Mapping[str, Any], where: str) -> str | None:
     default = table.get("default")
     if default is not None and not isinstance(default, str):
-        _fail(where, "default is the name of a source.")
+        _fail(where, "default must be the name of a source.")
     return default
 
 
 def _views(table: Any, where: str) -> dict[str, str]:
     if not isinstance(table, Mapping):
-        _fail(where, "views is a table: [views] name = 'SELECT ..'.")
+        _fail(where, "views must be a table: [views] name = 'SELECT ..'.")
     for name, text in table.items():
         check_identifier(name, f"{where}: [views]")
         if not isinstance(text, str):
-            _fail(where, f"[views] {name} is the text of a SELECT.")
+            _fail(where, f"[views] {name} must be the text of a SELECT.")
     return dict(table)
 
 
 def _init(value: Any, where: str) -> tuple[str, ...]:
     statements = tuple(value) if isinstance(value, list | tuple) else (value,)
     if not all(isinstance(statement, str) for statement in statements):
-        _fail(where, "init is SQL text, or an array of such.")
+        _fail(where, "init must be SQL text, or an array of SQL texts.")
     return statements
 
 
@@ -341,7 +347,7 @@ def _audit(path: Any, where: str) -> str | None:
     if path is None:
         return None
     if not isinstance(path, str) or not Path(path).expanduser().is_absolute():
-        _fail(where, "audit is the path of a file, from / or ~ on.")
+        _fail(where, "audit must be the absolute path of a file, starting with / or ~.")
     return path
 
 
@@ -355,13 +361,16 @@ def _given_sources(
     if isinstance(sources, Mapping):
         given += [_named(name, source) for name, source in sources.items()]
     elif isinstance(sources, str):
-        raise ConfigurationError("sources is a sequence of texts or a mapping; one text is url.")
+        raise ConfigurationError(
+            "sources must be a sequence of URLs or a mapping; pass a single URL as url."
+        )
     else:
         given += [s if isinstance(s, Source) else parse_source(s) for s in sources or ()]
     for source in given:
         if sum(other.name.lower() == source.name.lower() for other in given) > 1:
             raise ConfigurationError(
-                f"Two sources are named {source.name}: write NAME={source.backend}://.. for one."
+                f"Two sources are named {source.name}; rename one by writing"
+                f" NAME={source.backend}://.."
             )
     return given
 

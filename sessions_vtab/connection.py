@@ -67,7 +67,7 @@ class Connection(apsw.Connection):
 
     @property
     def budget(self) -> Budget:
-        """Limits of each statement; what is None is left to the sources."""
+        """Limits of each statement; None leaves the limits of the sources in force."""
         return self._host.budget
 
     @property
@@ -89,7 +89,7 @@ class Connection(apsw.Connection):
         return tuple(one.heading for one in self._door.read(statements).statements)
 
     def clear_logs(self) -> None:
-        """Empties ``http_requests`` and ``writes``: what one user sent is no other's business."""
+        """Empties ``http_requests`` and ``writes``, so that no other user can read them."""
         self._host.logs.requests.clear()
         self._host.logs.writes.clear()
 
@@ -110,7 +110,9 @@ class Connection(apsw.Connection):
             UnsupportedError: the statement is neither.
         """
         if not self._door.reads(query) and self._door.target(query) is None:
-            raise UnsupportedError("Only a query, or a write to a table of ours, is previewed.")
+            raise UnsupportedError(
+                "Only a query, or a write to a sessions_vtab table, can be previewed."
+            )
         shown: list[tuple[str, Request]] = []
         self._host.explaining = shown
         try:

@@ -16,7 +16,7 @@ __all__ = ["Cursor"]
 
 
 class Cursor(apsw.Cursor):
-    """``apsw.Cursor`` with the front door before it."""
+    """An ``apsw.Cursor`` that rewrites statements before it executes them."""
 
     _held: deque[Any] | None = None
 
@@ -114,7 +114,7 @@ class Cursor(apsw.Cursor):
         return None if not rows else rows[0] if len(rows) == 1 else rows
 
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
-        """As one text, so that rows of every statement come as they do without a front door."""
+        """Executes a script as one text, so that the rows of all its statements are returned."""
         shares = _shares(script, bindings)
         started = self._door.started
         try:
@@ -156,7 +156,7 @@ class Cursor(apsw.Cursor):
         self._held = rows
 
     def _rows_of(self, step: Step, share: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
-        """One statement to its end; where another answers for it, the rows of that one."""
+        """Runs one statement to its end; returns its rows, or those of ``step.after``."""
         alone = Script((step,), plain=False, renames=False, stepwise=False)
         if not step.after:
             self._run(alone, [share], options, plain=False)

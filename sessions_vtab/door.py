@@ -206,7 +206,7 @@ class Door:
             self._catalog.require_home(one.effect.schema, one.effect.name)
 
     def _concerns(self, step: Step) -> bool:
-        """Whether a statement has to be put together, watched or checked."""
+        """Whether a statement needs more than plain execution, such as checks or RETURNING."""
         one = step.statement
         shown = self._host.dry_run and one.table is not None
         more = one.times or one.effect or one.returning or one.heading.explain
@@ -223,7 +223,7 @@ def _target_of(one: Rewritten) -> tuple[OurTable, str] | None:
 
 
 def _require_action(one: Rewritten) -> None:
-    """Refuses a change that the table never takes before its rows are read for it."""
+    """Raises before any row is read if the table does not support the statement's action."""
     target = _target_of(one)
     if target is not None:
         table, action = target

@@ -67,8 +67,8 @@ class SessionsError(Exception):
     """Base of everything this package raises on purpose."""
 
     brief: str = ""
-    """The message without the words of the service, which may repeat what was sent to it: for a
-    file that stays. Empty where there is none."""
+    """The message without the service's own text, which may repeat what was sent to it; used for
+    the audit file. Empty if there is none."""
 
 
 class StatementError(SessionsError):

@@ -55,7 +55,9 @@ def backend_class(name: str) -> type[Backend]:
         )
     loaded = _load(name, reference)
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
-        raise ConfigurationError(f"The backend {name} is registered as {reference}, which is none.")
+        raise ConfigurationError(
+            f"The backend {name} is registered as {reference}, which is not a Backend class."
+        )
     return loaded
 
 

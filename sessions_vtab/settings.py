@@ -68,8 +68,8 @@ _SECRET_VALUE: Final = re.compile(
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 _REMEDY: Final = (
-    "Secrets are named, not written: api_key_env names an environment variable,"
-    " api_key_file a file."
+    "Secrets are referenced, not written: api_key_env names an environment variable,"
+    " api_key_file names a file."
 )
 
 # Tables whose keys are names of columns or routes, of which some end in "token" or "key".
@@ -79,7 +79,11 @@ _NAMED_BY_COLUMN: Final = frozenset(("fields", "routes", "views"))
 def check_identifier(name: str, where: str) -> str:
     """The name, if SQL takes it unquoted; raises ConfigurationError naming ``where``."""
     if not _IDENTIFIER.fullmatch(name):
-        _fail(where, f"{name!r:.60} is no name: letters, digits and _, no digit first.")
+        _fail(
+            where,
+            f"{name!r:.60} is not a valid name. Use letters, digits and _, and do"
+            " not start with a digit.",
+        )
     if name.lower() in _RESERVED or name.lower().startswith("sqlite_"):
         _fail(where, f"the name {name} is reserved by SQLite; choose another.")
     return name
@@ -88,7 +92,7 @@ def check_identifier(name: str, where: str) -> str:
 def check_source_name(name: str, where: str) -> str:
     """The name, if a source can have it; raises ConfigurationError naming ``where``."""
     if name.lower() in _SCHEMAS:
-        _fail(where, f"the name {name} is a schema of SQLite's own; choose another.")
+        _fail(where, f"the name {name} is a built-in schema of SQLite; choose another.")
     return check_identifier(name, where)
 
 
@@ -126,23 +130,23 @@ def _refuse_secret(key: str, value: Any, what: str) -> None:
         for held in value:
             _refuse_secret(key, held, what)
     elif _SECRET_KEY.search(key):
-        raise CredentialError(f"{what} would hold a secret; it is not shown here. {_REMEDY}")
+        raise CredentialError(
+            f"{what} must not hold a secret; its value is not shown here. {_REMEDY}"
+        )
     elif isinstance(value, str):
         _refuse_secret_text(key, value, what)
 
 
 def _refuse_secret_text(key: str, value: str, what: str) -> None:
     if _SECRET_VALUE.search(value):
-        raise CredentialError(
-            f"{what} looks as if it held a credential; it is not shown. {_REMEDY}"
-        )
+        raise CredentialError(f"{what} looks like a credential; its value is not shown. {_REMEDY}")
     if key.lower().endswith("_env") and not _IDENTIFIER.fullmatch(value):
         raise CredentialError(
-            f"{what} takes the name of an environment variable. What was given is none, and is"
-            " not shown: it may be the secret itself."
+            f"{what} must be the name of an environment variable. The given value is not one,"
+            " and is not shown, because it may be the secret itself."
         )
     if _CONTROL.search(value):
-        _fail(what, "there is a control character in it.")
+        _fail(what, "it contains a control character.")
 
 
 def _flag(value: Any, what: str) -> bool:
@@ -191,13 +195,13 @@ def _rates(value: Any, what: str) -> Mapping[str, int]:
 
 def _table(value: Any, what: str, known: tuple[str, ...]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        _fail(what, f"this is a table: {what.rpartition(' ')[2]}.{known[0]}=..")
+        _fail(what, f"this must be a table: {what.rpartition(' ')[2]}.{known[0]}=..")
     for key in value:
         if key not in known:
             _fail(
                 what,
-                f"there is no {key!r:.40} in it.{did_you_mean(key, known)}"
-                f" It has {', '.join(known)}.",
+                f"{key!r:.40} is not a valid key.{did_you_mean(key, known)} Valid keys:"
+                f" {', '.join(known)}.",
             )
     return value
 
@@ -206,7 +210,7 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else value
     if isinstance(items, list | tuple) and all(isinstance(item, str) and item for item in items):
         return tuple(items)
-    raise _wrong(what, "an array of texts, in a URL separated by commas", value)
+    raise _wrong(what, "an array of texts (separated by commas in a URL)", value)
 
 
 GENERIC: Final[Mapping[str, Callable[[Any, str], Any]]] = MappingProxyType(
@@ -225,7 +229,7 @@ GENERIC: Final[Mapping[str, Callable[[Any, str], Any]]] = MappingProxyType(
 
 
 def _wrong(what: str, takes: str, value: Any) -> ConfigurationError:
-    return ConfigurationError(f"{what} takes {takes}, not {value!r:.40}.")
+    return ConfigurationError(f"{what} must be {takes}, not {value!r:.40}.")
 
 
 def _fail(where: str, message: str) -> NoReturn:

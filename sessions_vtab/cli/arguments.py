@@ -16,7 +16,7 @@ FORMAT_NAMES: Final = ("table", "json", "jsonl", "csv", "tsv", "markdown")
 
 _COMMANDS: Final = ("run", "query", "explain", "sources", "snapshot", "help", "emulator")
 _PROGRAM: Final = "sessions-vtab"
-_EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for wrong usage."
+_EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for a usage error."
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,26 +47,28 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=_PROGRAM,
-        description="SQL over session APIs. Without a command: the shell, or the statements that"
-        " come through a pipe.",
+        description=(
+            "SQL over session APIs. Without a command, starts the shell, or runs the"
+            " statements read from a pipe."
+        ),
         epilog=_EXIT,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="store_true", help="print the version and end")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     _add_common(parser, "sources", None)
     # With prog given, argparse does not format a usage line (and import shutil) to make it up.
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", parser_class=_Parser, prog=_PROGRAM
     )
-    _add_run(_command(commands, "run", "run the statements of a file"))
-    _add_query(_command(commands, "query", "run statements and print what they answer"))
-    _add_explain(_command(commands, "explain", "say what a SELECT would send, and send nothing"))
+    _add_run(_command(commands, "run", "run the statements in a file"))
+    _add_query(_command(commands, "query", "run statements and print their results"))
+    _add_explain(_command(commands, "explain", "show what a SELECT would send, without sending it"))
     _add_sources(_command(commands, "sources", "list the sources"))
     _add_snapshot(
-        _command(commands, "snapshot", "copy a source into a file, or bring a copy up to date")
+        _command(commands, "snapshot", "copy a source to a file, or update an existing copy")
     )
-    _add_help(_command(commands, "help", "the reference: tables, functions, topics"))
-    commands.add_parser("emulator", help="all APIs on a loopback port, to try things out")
+    _add_help(_command(commands, "help", "show the reference: tables, functions and topics"))
+    commands.add_parser("emulator", help=("serve all APIs on a loopback port, to try things out"))
     return parser
 
 
@@ -91,43 +93,66 @@ def _add_common(parser: argparse.ArgumentParser, sources: str, default: str | No
         action="append",
         metavar="[NAME=]URL",
         default=default,
-        help="a source, as local:///path/to/file.db; may be repeated, the first is the default",
+        help=(
+            "URL of a source, such as local:///path/to/file.db; can be repeated, the first"
+            " is the default"
+        ),
     )
-    add("--config", metavar="FILE", default=default, help="the configuration file")
+    add("--config", metavar="FILE", default=default, help="configuration file")
     flag = argparse.SUPPRESS if default else False
-    add("--read-only", action="store_true", default=flag, help="refuse everything that writes")
-    add("--dry-run", action="store_true", default=flag, help="show what writes would send")
-    add("--audit", metavar="FILE", default=default, help="note every write there, a line each")
-    add("--max-requests", type=_count, metavar="N", default=default, help="requests a statement")
-    add("--max-writes", type=_count, metavar="N", default=default, help="rows a statement writes")
+    add("--read-only", action="store_true", default=flag, help="refuse all writes")
+    add(
+        "--dry-run",
+        action="store_true",
+        default=flag,
+        help=("show what writes would send, without sending it"),
+    )
+    add("--audit", metavar="FILE", default=default, help="append one line per write to FILE")
+    add(
+        "--max-requests",
+        type=_count,
+        metavar="N",
+        default=default,
+        help=("maximum number of requests per statement"),
+    )
+    add(
+        "--max-writes",
+        type=_count,
+        metavar="N",
+        default=default,
+        help=("maximum number of rows written per statement"),
+    )
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE.sql", help="the file; - for standard input")
+    parser.add_argument("file", metavar="FILE.sql", help="SQL file, or - for standard input")
     _add_output(parser, "table")
 
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sql", metavar="SQL", help="the statements; - for standard input")
+    parser.add_argument("sql", metavar="SQL", help="SQL statements, or - for standard input")
     _add_output(parser, None)
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sql", metavar="SQL", help="a statement; - for standard input")
+    parser.add_argument("sql", metavar="SQL", help="SQL statement, or - for standard input")
     _add_parameters(parser)
 
 
 def _add_output(parser: argparse.ArgumentParser, default: str | None) -> None:
-    note = "" if default else "; table on a terminal, else csv"
+    note = "" if default else "; default: table on a terminal, csv otherwise"
     parser.add_argument(
         "--format",
         choices=FORMAT_NAMES,
         default=default,
-        help=f"how rows are printed: {', '.join(FORMAT_NAMES)}{note}",
+        help=f"output format: {', '.join(FORMAT_NAMES)}{note}",
         metavar="FORMAT",
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="write there; the file appears when all is done"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help=("write the output to FILE, which appears only when it is complete"),
     )
     _add_parameters(parser)
 
@@ -141,20 +166,26 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="the value of :NAME, as text; may be repeated",
+        help="set the parameter :NAME to VALUE, as text; can be repeated",
     )
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--check", action="store_true", help="try one cheap call of each")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    parser.add_argument(
+        "--check", action="store_true", help=("test each source with one cheap request")
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=("sources to list; default: all"))
 
 
 def _add_snapshot(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("file", metavar="FILE.db", help="the file; if it is a snapshot, what changed is read")
-    add("--tables", type=_names, metavar="T,..", help="only these tables")
-    add("--where", metavar="SQL", help="only sessions for which this is true, and their events")
+    add("file", metavar="FILE.db", help="output file; an existing snapshot is updated")
+    add("--tables", type=_names, metavar="T,..", help="copy only these tables")
+    add(
+        "--where",
+        metavar="SQL",
+        help=("copy only sessions that match this condition, and their events"),
+    )
     add("--without", type=_names, default=(), metavar="C,..", help="leave out these columns")
     add("--full", action="store_true", help="read everything again")
     add(
@@ -162,21 +193,29 @@ def _add_snapshot(parser: argparse.ArgumentParser) -> None:
         type=_minutes,
         default=5.0,
         metavar="MINUTES",
-        help="read again what was younger than this at the last snapshot; 5 unless given",
+        help=("read sessions again that were younger than this at the last snapshot; default: 5"),
     )
-    add("--yes", action="store_true", help="do not ask before many requests are made")
-    add("--parquet", metavar="DIR", help="write the tables as Parquet files too")
-    parser.epilog = "--max-requests is that of the whole snapshot: 100000 unless given."
+    add(
+        "--yes",
+        action="store_true",
+        help=("do not ask for confirmation before making many requests"),
+    )
+    add("--parquet", metavar="DIR", help="also write the tables as Parquet files to DIR")
+    parser.epilog = "--max-requests applies to the whole snapshot; default: 100000."
 
 
 def _add_help(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("topic", nargs="?", help="a table, a function or a topic")
-    parser.add_argument("--markdown", action="store_true", help="as Markdown; without a topic, all")
+    parser.add_argument("topic", nargs="?", help="table, function or topic")
+    parser.add_argument(
+        "--markdown",
+        action="store_true",
+        help=("print Markdown; without a topic, print the whole reference"),
+    )
 
 
 def _count(text: str) -> int:
     if not re.fullmatch(r"\d{1,12}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
 
 
@@ -186,5 +225,5 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _minutes(text: str) -> float:
     if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes from 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of minutes")
     return float(text)

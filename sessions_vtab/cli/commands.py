@@ -202,7 +202,7 @@ def _reference(arguments: argparse.Namespace) -> Reference:
             backend = registry.backend_class(source.backend).open(source)
             sources.append(SourceHelp(source.name, backend, source.read_only))
     except SessionsError as error:
-        print(f"Without the sources: {escaped(str(error))}", file=sys.stderr)
+        print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)
     return Reference(sources, complete=arguments.markdown)
 
 

@@ -95,12 +95,13 @@ def _start(cursor: apsw.Cursor, sql: str, bindings: Mapping[str, Any]) -> None:
     except KeyError as error:
         name = error.args[0] if error.args else "?"
         raise InvalidValueError(
-            f"The parameter :{name} has no value. On the command line: -p {name} VALUE;"
-            f" in the shell: .parameter set {name} VALUE."
+            f"The parameter :{name} has no value. Set it with -p {name} VALUE on the command"
+            f" line, or .parameter set {name} VALUE in the shell."
         ) from None
     except apsw.BindingsError:
         raise InvalidValueError(
-            "Parameters need names here: write :name for ?, and give it with -p name VALUE."
+            "Parameters must be named here: write :name instead of ?, and set it with -p name"
+            " VALUE."
         ) from None
 
 

@@ -116,14 +116,14 @@ class Estimate:
     def __str__(self) -> str:
         """In words."""
         if self.lists:
-            words = f"1 for each {self.page} {self.lists}s, then 1 or more for each {self.lists}"
+            words = f"1 per {self.page} {self.lists}s, then 1 or more per {self.lists}"
         elif self.each:
-            words = f"1{'' if self.page is None else ' or more'} for each {self.each}"
+            words = f"1{'' if self.page is None else ' or more'} per {self.each}"
         elif self.page is None:
             words = str(self.reads)
         else:
-            many = f" of each of {self.reads} lists" if self.reads > 1 else ""
-            words = f"1 for each {self.page} rows{many}"
+            many = f" in each of {self.reads} lists" if self.reads > 1 else ""
+            words = f"1 per {self.page} rows{many}"
         return f"{words}, fewer with LIMIT" if self.limited and self.page else words
 
     def _pages(self, rows: int) -> int:
@@ -172,7 +172,7 @@ class Writing:
     @property
     def count(self) -> str:
         """How many requests write them, in words."""
-        return str(len(self.requests)) if self.requests else "1 for each row"
+        return str(len(self.requests)) if self.requests else "1 per row"
 
 
 def explain(
@@ -333,7 +333,7 @@ def _each(path: AccessPath) -> str:
 
 
 def _place(url: str) -> str:
-    """What stands in braces."""
+    """The name of the placeholder in a URL: ``session`` for ``../{session}/events``."""
     match = re.search(r"\{(\w+)\}", url)
     return "row" if match is None else match[1]
 
@@ -416,8 +416,8 @@ def _here(step: Step, path: AccessPath | None) -> str:
 def _why(column: str, path: AccessPath) -> str:
     declared = path.filter_for(column)
     if declared is None:
-        return "no such filter in the API"
-    return f"the API takes {', '.join(sorted(declared.ops))}"
+        return "the API has no such filter"
+    return f"the API supports only {', '.join(sorted(declared.ops))}"
 
 
 def _requests(reading: Reading) -> str:

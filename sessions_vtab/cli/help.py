@@ -122,7 +122,7 @@ def index(reference: Reference) -> Page:
     return Page(
         "sessions_vtab: SQL over session APIs",
         (
-            Prose(f"More on one of these: {reference.command} NAME"),
+            Prose(f"For details of one of these: {reference.command} NAME"),
             Heading("Tables"),
             Grid(("table", "a row"), tuple((name, t.doc) for name, (t, _) in known.items())),
             Heading("Functions"),
@@ -165,7 +165,7 @@ def _table_page(table: Table, further: tuple[Column, ...], reference: Reference)
         further = tuple(column for column in further if _holding(column, holders))
     if further:
         blocks += [
-            Heading("Further columns, where the source has them"),
+            Heading("Additional columns, in sources that have them"),
             _further(further, holders),
         ]
     for source, resource in holders:
@@ -289,8 +289,10 @@ def _columns_words(named: Sequence[str], table: Table) -> str:
 def _function_page(function: Function, reference: Reference) -> Page:
     names = ", ".join(column.name for column in function.parameters)
     holders = [s.name for s in reference.sources if function.name in s.backend.routines]
-    kind = "It changes something: see functions." if function.effect else "It only reads."
-    where = f" In: {', '.join(holders)}." if holders else ""
+    kind = (
+        "It has side effects; see the topic functions." if function.effect else "It is read-only."
+    )
+    where = f" Available in: {', '.join(holders)}." if holders else ""
     return Page(
         function.name,
         (

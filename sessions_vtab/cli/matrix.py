@@ -74,7 +74,7 @@ def _orders(table: Table, capability: Capability) -> str:
 
 
 def _listings(capability: Capability) -> list[AccessPath]:
-    """Paths that may answer with many rows; every path where none does."""
+    """The paths that can return many rows, or all paths if there are none."""
     return [path for path in capability.paths if not path.unique] or list(capability.paths)
 
 

@@ -77,7 +77,7 @@ def paused() -> Iterator[None]:
 
 
 def _nothing() -> None:
-    """Ends what never began."""
+    """Does nothing: the end function for a progress line that was never started."""
 
 
 class _Line:

@@ -88,7 +88,7 @@ def _no_table(name: str, _: str, _sql: str, names: Names) -> Problem:
 
 def _no_function(name: str, _: str, _sql: str, _names: Names) -> Problem:
     if name in FUNCTIONS:
-        message = f"{name} is a table: SELECT .. FROM {name}(..)."
+        message = f"{name} is a table-valued function; use SELECT .. FROM {name}(..)."
         return Problem(message, name, name)
     return Problem(f"There is no function {name}.{did_you_mean(name, FUNCTIONS)}", name)
 
@@ -101,7 +101,7 @@ def _ambiguous(name: str, _: str, sql: str, names: Names) -> Problem:
 
 def _syntax(word: str, _: str, _sql: str, _names: Names) -> Problem:
     meant = did_you_mean(word, _WORDS) if word.upper() not in _WORDS else ""
-    return Problem(f"SQLite does not understand this from {word!r} on.{meant}", word)
+    return Problem(f"Syntax error near {word!r}.{meant}", word)
 
 
 _Describe = Callable[[str, str, str, Names], Problem]
@@ -128,7 +128,7 @@ def render(found: Problem, sql: str, offset: int, help_command: str) -> str:
     place = _place(found.word, sql, offset)
     hint = f"All columns: {help_command} {found.topic}" if found.topic else ""
     if found.topic in {"tables", "sources"}:
-        hint = f"What there is: {help_command} {found.topic}"
+        hint = f"See also: {help_command} {found.topic}"
     if place is not None:
         before, after = _line(sql, place)
         mark = " " * (2 + len(before)) + _HERE

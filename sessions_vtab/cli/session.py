@@ -97,7 +97,7 @@ class Session:
                     self._print(columns, rows, _MARGIN)
         self._end(text)
         elapsed = seconds(time.perf_counter() - started)
-        self._write(f"{self._name}: {counted(number, 'statement')}, no error, {elapsed}\n")
+        self._write(f"{self._name}: {counted(number, 'statement')}, no errors, {elapsed}\n")
 
     def explain(self, text: str) -> None:
         """Prints how each statement of a text would be answered.
@@ -142,8 +142,8 @@ class Session:
             last = text.rstrip().count("\n") + 1
             where = f" in {self._name}, line {last}" if self._name else ""
             raise Failed(
-                f"Error{where}: the transaction was begun and not committed."
-                " What was written in it is rolled back. End it with COMMIT."
+                f"Error{where}: the transaction was not committed, so its changes were rolled"
+                " back. End it with COMMIT."
             )
 
     def _print(
@@ -184,6 +184,6 @@ def described(connection: Connection, error: Exception, sql: str, help_command: 
 
 
 def _raising(message: str, help_command: str) -> str:
-    """A line that says how the limit is raised here: by an option, or by ``.set``."""
+    """A hint on how to raise the limit: by an option, or by ``.set`` in the shell."""
     name = "max_writes" if "max_writes" in message else "max_requests"
     return f"\n  .set {name} N" if help_command == ".help" else f"\n  --{name.replace('_', '-')} N"

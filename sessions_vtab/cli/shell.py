@@ -66,7 +66,7 @@ def interact(connection: Connection, *, read_only: bool) -> int:
     else:
         status = _OK
     if connection.in_transaction:
-        shell.write_error("Error: the transaction was not committed; it is rolled back.\n")
+        shell.write_error("Error: the transaction was not committed and has been rolled back.\n")
         return status or _FAILED
     return status
 
@@ -214,12 +214,12 @@ class Shell(apsw.shell.Shell):
         INSERT and UPDATE take the column.
         """
         if len(cmd) != 1:
-            raise self.Error("inspect takes the name of a table: .inspect sessions")
+            raise self.Error(".inspect requires the name of a table, such as .inspect sessions")
         columns, rows = inspect_table(self._connection, cmd[0])
         self._box(columns, rows)
 
     def command_sources(self, cmd: Sequence[str]) -> None:
-        """sources ?--check? ?NAME? [NAME...]: Lists the sources; --check tries one call each"""
+        """sources ?--check? ?NAME? [NAME...]: Lists the sources; --check tests each one"""
         names = require(self._connection, [word for word in cmd if word != "--check"])
         if "--check" not in cmd:
             for line in listed(self._connection, names, read_only=self._read_only):
@@ -229,12 +229,14 @@ class Shell(apsw.shell.Shell):
             (self.write_error if failed else self._line)(escaped(line) + "\n" * failed)
 
     def command_explain(self, cmd: Sequence[str]) -> None:
-        """explain SELECT ..: Says what a statement would send, and sends nothing"""
+        """explain SELECT ..: Shows what a statement would send, without sending it"""
         from sessions_vtab.cli.explain import explain  # noqa: PLC0415
 
         sql = " ".join(cmd).strip()
         if not sql:
-            raise self.Error("explain takes a statement: .explain SELECT * FROM sessions")
+            raise self.Error(
+                ".explain requires a statement, such as .explain SELECT * FROM sessions"
+            )
         try:
             for line in explain(self._connection, sql.rstrip("; "), self.bindings):
                 self._line(line)
@@ -244,13 +246,13 @@ class Shell(apsw.shell.Shell):
     def command_requests(self, cmd: Sequence[str]) -> None:
         """requests ?N?: Shows the requests of the last statement that made any, or the last N"""
         if cmd and not cmd[0].isdecimal():
-            raise self.Error("requests takes a number")
+            raise self.Error("the argument of .requests must be a number")
         query, values = (_REQUESTS, (int(cmd[0]),)) if cmd else (_LAST_REQUESTS, ())
         rows = self._connection.execute(query, values).fetchall()
         if rows:
             self._box(("method", "url", "status", "attempt", "ms", "rows", "error"), rows)
         else:
-            self._line("No request was made.")
+            self._line("No requests were made.")
 
     def command_set(self, cmd: Sequence[str]) -> None:
         """set ?max_writes|max_requests? ?N?: Shows or sets what one statement may do
@@ -261,11 +263,13 @@ class Shell(apsw.shell.Shell):
         if not cmd:
             for name in _BUDGETS:
                 limit = getattr(budget, name)
-                self._line(f"{name}  {'as the sources say' if limit is None else limit}")
+                self._line(f"{name}  {'set by each source' if limit is None else limit}")
             return
         name, *value = cmd
         if name not in _BUDGETS or len(value) > 1 or not all(v.isdecimal() for v in value):
-            raise self.Error("set takes max_writes or max_requests, and a whole number")
+            raise self.Error(
+                ".set requires max_writes or max_requests, and optionally a whole number"
+            )
         setattr(budget, name, int(value[0]) if value else None)
 
     def command_help(self, cmd: Sequence[str]) -> None:
@@ -280,30 +284,33 @@ class Shell(apsw.shell.Shell):
         page = reference.page(cmd[0], about) if cmd else reference.index(about)
         self.write(self.stdout, page_text(page, self._terminal_width(40)))
         if not cmd:
-            self._line("\nCommands of the shell: .help all")
+            self._line("\nShell commands: .help all")
 
     def command_quit(self, cmd: Sequence[str]) -> None:
-        """quit: Ends the shell, as .exit does"""
+        """quit: Exits the shell, like .exit"""
         self.command_exit(cmd)
 
     def _refuse(self) -> NoReturn:
         """Commands that would put another database in place of the sources."""
-        raise self.Error("The shell stays with its sources: start it with --source [NAME=]URL.")
+        raise self.Error(
+            "The sources of a running shell cannot be changed. Start it again"
+            " with --source [NAME=]URL."
+        )
 
     def command_open(self, _cmd: Sequence[str]) -> None:
-        """open: Not here: sources are given with --source when the shell starts"""
+        """open: Not available: give sources with --source when starting the shell"""
         self._refuse()
 
     def command_close(self, _cmd: Sequence[str]) -> None:
-        """close: Not here: the shell stays with its sources"""
+        """close: Not available: the shell keeps its sources"""
         self._refuse()
 
     def command_connection(self, _cmd: Sequence[str]) -> None:
-        """connection: Not here: the shell has one connection, with all sources"""
+        """connection: Not available: the shell has one connection, with all sources"""
         self._refuse()
 
     def command_restore(self, _cmd: Sequence[str]) -> None:
-        """restore: Not here: it would overwrite the sources' tables"""
+        """restore: Not available: it would overwrite the sources' tables"""
         self._refuse()
 
     # Completion

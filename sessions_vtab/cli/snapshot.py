@@ -90,32 +90,33 @@ class _Screen:
         print(escaped(self._announcement(estimate)), file=sys.stderr)
         if estimate.listing or not self._ask:
             return True
-        print("Go on? [Y/n] ", end="", file=sys.stderr, flush=True)
+        print("Continue? [Y/n] ", end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip().lower() in {"", "y", "yes"}
 
     def _announcement(self, estimate: Estimate) -> str:
         limit = f"at most {counted(estimate.limit, 'request')} (--max-requests)"
         if estimate.listing and estimate.requests is None:
             return (
-                f"{self._source} -> {self._file}: lists the sessions, then says how many requests"
-                f" their rows take; {limit}."
+                f"{self._source} -> {self._file}: will list the sessions, then report how"
+                f" many requests their rows need; {limit}."
             )
         if estimate.listing:
             return (
-                f"{self._source} -> {self._file}: lists the sessions, about"
-                f" {counted(estimate.requests or 0, 'request')} as last time, then reads those that"
-                f" changed; {limit}."
+                f"{self._source} -> {self._file}: will list the sessions (about"
+                f" {counted(estimate.requests or 0, 'request')}, as last time), then read"
+                f" those that changed; {limit}."
             )
         return (
             f"{counted(estimate.sessions, 'session')} to read: at least"
-            f" {counted(estimate.requests or 0, 'request')} more, after {estimate.spent}; {limit}."
+            f" {counted(estimate.requests or 0, 'request')} more, in addition to"
+            f" {estimate.spent} already made; {limit}."
         )
 
     def say_what_is_left(self) -> None:
         """Says where it would go on from."""
         left = Path(self._file + ".partial").expanduser()
         if left.exists():
-            text = f"{left} keeps what was read: the same command goes on from there."
+            text = f"{left} contains the rows read so far. Run the same command again to continue."
             print(escaped(text), file=sys.stderr)
 
     def progress(self, progress: Progress) -> None:
@@ -149,8 +150,8 @@ def _summary(report: Report) -> str:
         text = f"{table}: {counted(count, 'row')}"
         if report.incremental:
             changed, gone = report.changed.get(table, 0), report.deleted.get(table, 0)
-            text += f", {changed} new or changed, {gone} gone"
+            text += f", {changed} new or changed, {gone} deleted"
         lines.append(text)
     spent = f"{counted(report.requests, 'request')}, {seconds(report.seconds)}"
-    begun = "continued; " if report.resumed else ""
+    begun = "resumed; " if report.resumed else ""
     return "\n".join([*lines, f"{escaped(str(report.path))}: {begun}{spent}"])

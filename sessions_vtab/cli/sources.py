@@ -50,7 +50,7 @@ def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str,
     for name in names:
         table = _readable(connection.sources[name].backend)
         if table is None:
-            yield f"{name}: not checked; its tables are read by key only", False
+            yield f"{name}: not checked, because its tables can only be read by key", False
             continue
         started = time.perf_counter()
         try:

@@ -30,7 +30,7 @@ _PAGES: Final = (
         (
             Prose(
                 "A source is a configured service or store with a name. Its tables are in the"
-                " schema of that name; those of the default source need no prefix."
+                " schema of the same name; the tables of the default source need no prefix."
             ),
             Code(
                 "local:///path/to/sessions.db\n"
@@ -41,10 +41,12 @@ _PAGES: Final = (
                 "embedding_studio://?base_url=.."
             ),
             Prose(
-                "Give it with --source [NAME=]URL, or in a file: --config FILE, else the"
-                " environment variable SESSIONS_VTAB_CONFIG, else sessions-vtab/config.toml in your"
-                " configuration folder; never a file in the working directory. Sources of the"
-                " command line are added to those of the file; the first of them is the default."
+                "Give sources with --source [NAME=]URL or in a configuration file: the one"
+                " given with --config, else the one named by the environment variable"
+                " SESSIONS_VTAB_CONFIG, else sessions-vtab/config.toml in your"
+                " configuration folder. The working directory is never searched. Sources on"
+                " the command line are added to those in the file, and the first of them"
+                " becomes the default."
             ),
             Code(
                 'default = "prod"\n\n[sources.prod]\nbackend = "vertex"\n'
@@ -53,24 +55,24 @@ _PAGES: Final = (
                 "[views]\nrecent = \"SELECT session_id FROM sessions WHERE user_id = 'ann'\""
             ),
             Grid(
-                ("setting", "of every source"),
+                ("setting", "for every source"),
                 (
-                    ("read_only", "true: no write and no function that changes something"),
+                    ("read_only", "true: refuses writes and functions with side effects"),
                     (
                         "max_writes",
-                        "rows one statement may write; 1000 unless set, local: any number",
+                        "rows one statement may write; default 1000, for local unlimited",
                     ),
-                    ("max_requests", "requests one statement may make; 10000 unless set"),
-                    ("scopes", "values a scope column may have in WHERE: scopes.project=a,b"),
-                    ("cache_ttl", "seconds an answer may be used again; 0 unless set"),
-                    ("rate_limit", "requests a minute: rate_limit.read, .write, .append"),
-                    ("timeout", "seconds to wait for an answer; 30 unless set"),
-                    ("concurrency", "requests in flight at once; 16 unless set"),
+                    ("max_requests", "requests one statement may make; default 10000"),
+                    ("scopes", ("values allowed for a scope column in WHERE: scopes.project=a,b")),
+                    ("cache_ttl", "seconds for which a response may be reused; default 0"),
+                    ("rate_limit", "requests per minute: rate_limit.read, .write, .append"),
+                    ("timeout", "seconds to wait for a response; default 30"),
+                    ("concurrency", "maximum number of concurrent requests; default 16"),
                 ),
             ),
             Prose(
-                "A secret is never written in a URL or in the file: api_key_env names an"
-                " environment variable, api_key_file a file."
+                "Secrets are never written in a URL or in the configuration file. Instead,"
+                " api_key_env names an environment variable, and api_key_file names a file."
             ),
         ),
     ),
@@ -78,9 +80,9 @@ _PAGES: Final = (
         "tables",
         (
             Prose(
-                "Every source has its tables in the schema of its name: prod.sessions. Columns"
-                " called hidden are not part of SELECT *; name them to read them, or give them a"
-                " value in WHERE or INSERT. The help of a table lists its columns:"
+                "The tables of each source are in the schema of the same name: prod.sessions."
+                " Hidden columns are not part of SELECT *; name one to read it, or give it"
+                " a value in WHERE or INSERT. The help page of a table lists its columns:"
             ),
             Code("sessions-vtab help sessions\nsessions-vtab help events"),
         ),
@@ -89,41 +91,47 @@ _PAGES: Final = (
         "functions",
         (
             Prose(
-                "What is no INSERT, UPDATE or DELETE is a function in FROM. One that changes"
-                " something acts at once and exactly once for each row of its arguments; it stands"
-                " alone in FROM, or behind one other item, at the top of a SELECT or as the source"
-                " of an INSERT. Parameters have names, so they can also be given in WHERE."
+                "Operations other than INSERT, UPDATE and DELETE are table-valued functions,"
+                " called in FROM. A function with side effects runs at once, exactly once"
+                " for each row of its arguments. It must be alone in FROM or follow exactly"
+                " one other item, at the top level of a SELECT or in the source of an"
+                " INSERT. Parameters have names, so they can also be given in WHERE."
             ),
             Code(
                 "SELECT event_id FROM append_event('tour-1', 'user', 'Hello');\n"
                 "SELECT event_id FROM (SELECT session_id FROM sessions WHERE user_id = 'ann') AS s,"
                 " append_event(s.session_id, 'user', 'Hello');"
             ),
-            Prose("Bulk work belongs in INSERT INTO events SELECT .., which is sent concurrently."),
+            Prose("For bulk work, use INSERT INTO events SELECT .., which is sent concurrently."),
         ),
     ),
     Page(
         "times",
         (
             Prose(
-                "Time columns hold UTC text, 2026-01-01 09:00:00.123456, and compare as instants,"
-                f" whatever form the other side has: {ACCEPTED}. Milliseconds since 1970 are taken"
-                " too. Relative times come from SQLite's own functions."
+                "Time columns hold UTC text such as 2026-01-01 09:00:00.123456 and compare as"
+                f" instants, whatever the format of the other side: {ACCEPTED}."
+                " Milliseconds since 1970 are accepted too. For relative times, use"
+                " SQLite's own functions."
             ),
             Code(
                 "SELECT * FROM sessions WHERE create_time > datetime('now', '-1 day');\n"
                 "SELECT * FROM events WHERE timestamp BETWEEN '2026-01-01' AND"
                 " '2026-02-01T00:00:00+01:00';"
             ),
-            Prose("Joined with a table of your own, our column stands on the left of the = sign."),
+            Prose(
+                "In a join with a table of your own, put the sessions_vtab column on the"
+                " left of the = sign."
+            ),
         ),
     ),
     Page(
         "json",
         (
             Prose(
-                "labels, state, content and the like are JSON texts; ->> takes a value out as text"
-                " or number, -> as JSON. Labels in WHERE are sent to services that filter by them."
+                "labels, state, content and similar columns hold JSON as text; ->> extracts a"
+                " value as text or a number, -> as JSON. Conditions on labels in WHERE are"
+                " sent to services that can filter by them."
             ),
             Code(
                 "SELECT session_id, state->>'cart' FROM sessions WHERE labels->>'env' = 'prod';\n"
@@ -135,28 +143,31 @@ _PAGES: Final = (
         "transactions",
         (
             Prose(
-                "Outside BEGIN .. COMMIT each statement is a unit of its own. Inside, the local"
-                " store sees its own writes and commits and rolls back with SQLite. Writes to a"
-                " service are queued and sent at COMMIT, concurrently, those of one session in"
-                " order; ROLLBACK before that sends nothing, and a statement that fails half-way"
-                " takes its rows with it. Reading a table whose writes are still queued is an"
-                " error, but UPDATE and DELETE find other rows by their keys. What was sent cannot"
-                " be rolled back: the table writes has one row for each, with its outcome."
+                "Outside BEGIN .. COMMIT, each statement is a unit of work of its own. Inside"
+                " a transaction, the local store sees its own writes, and commits and rolls"
+                " back with SQLite. Writes to a service are queued and sent at COMMIT,"
+                " concurrently, but in order within one session. ROLLBACK before that sends"
+                " nothing, and if a statement fails half-way, its rows are discarded."
+                " Reading a table whose writes are still queued is an error, but UPDATE and"
+                " DELETE can find other rows by key. What has been sent cannot be rolled"
+                " back; the table writes has one row for each write, with its outcome."
             ),
             Code("SELECT key, outcome, error FROM writes WHERE outcome <> 'sent';"),
             Prose(
                 "A statement that would write more than max_writes rows is refused before the"
-                " first is sent; on a terminal you are asked."
+                " first row is sent; on a terminal, you are asked for confirmation."
             ),
             Prose(
-                "A bulk write that may stop half-way goes through a table of its own. INSERT and"
-                " UPDATE in turns, until no row has sent IS NULL; a row of unknown outcome counts"
-                " as sent: look for it before you repeat it."
+                "To make a bulk write resumable, copy its rows into a table of your own. Then"
+                " run INSERT and UPDATE in turn until no row has sent IS NULL. A row with"
+                " an unknown outcome counts as sent; check whether it exists before you"
+                " repeat it."
             ),
             Code(RESUME),
             Prose(
-                'audit = "FILE" in the configuration file, or --audit FILE, notes every write in a'
-                " file that stays: a JSON line each, without values and bodies."
+                'audit = "FILE" in the configuration file, or --audit FILE, records every'
+                " write permanently in a file: one JSON line per write, without values or"
+                " bodies."
             ),
         ),
     ),
@@ -164,9 +175,9 @@ _PAGES: Final = (
         "returning",
         (
             Prose(
-                "INSERT, UPDATE and DELETE .. RETURNING send first and answer with what the server"
-                " returned; DELETE with the row as it was. No aggregates and no columns of other"
-                " tables, as in SQLite."
+                "INSERT, UPDATE and DELETE .. RETURNING send the rows first and then return"
+                " what the server returned; DELETE returns each row as it was. As in"
+                " SQLite, aggregates and columns of other tables are not allowed."
             ),
             Code("INSERT INTO sessions(user_id) VALUES ('ann') RETURNING session_id, create_time;"),
         ),
@@ -175,10 +186,11 @@ _PAGES: Final = (
         "delete",
         (
             Prose(
-                "local and eleanor: DELETE hides a session (soft delete); undelete_session brings"
-                " it back, WHERE deleted = 1 shows it. local: deleting a hidden session removes it"
-                " and its events for good. vertex: DELETE removes the session and its events at"
-                " once and for good. Without WHERE, max_writes is the limit."
+                "local and eleanor: DELETE hides a session (soft delete); undelete_session"
+                " restores it, and WHERE deleted = 1 shows it. local: deleting a hidden"
+                " session removes it and its events permanently. vertex: DELETE removes the"
+                " session and its events immediately and permanently. A DELETE without"
+                " WHERE is limited by max_writes."
             ),
             Code(
                 "DELETE FROM sessions WHERE session_id = 's1';\n"
@@ -191,9 +203,10 @@ _PAGES: Final = (
         "explain",
         (
             Prose(
-                "explain says what a SELECT would do and sends nothing: which conditions are sent"
-                " to the service, which are checked here, and how many requests that takes. What"
-                " was sent by the last statements is in http_requests; .requests in the shell."
+                "explain shows what a SELECT would do and sends nothing: which conditions are"
+                " sent to the service, which are checked here, and how many requests are"
+                " needed. The table http_requests lists the requests that were sent; in the"
+                " shell, .requests shows those of the last statement."
             ),
             Code("sessions-vtab explain \"SELECT * FROM sessions WHERE user_id = 'ann'\""),
         ),
@@ -202,11 +215,12 @@ _PAGES: Final = (
         "output",
         (
             Prose(
-                "query prints a table on a terminal and csv elsewhere; --format takes table, json"
-                " (one array a statement), jsonl, csv, tsv and markdown. -o FILE writes a file that"
-                " appears complete or not at all. NULL is null in JSON, NULL in tables, nothing in"
-                " csv (an empty text is \"\"). A blob is x'..', in JSON base64. On a terminal,"
-                " control characters in data are written out."
+                "query prints a table on a terminal and csv otherwise. --format accepts"
+                " table, json (one array per statement), jsonl, csv, tsv and markdown. -o"
+                " FILE writes a file that appears complete or not at all. NULL is null in"
+                ' JSON, NULL in tables and empty in csv (an empty text is ""). A blob is'
+                " printed as x'..', in JSON as base64. On a terminal, control characters in"
+                " data are escaped."
             ),
             Code(
                 'sessions-vtab query "SELECT * FROM sessions" --format jsonl -o sessions.jsonl\n'

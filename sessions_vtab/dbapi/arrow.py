@@ -165,8 +165,9 @@ def _fitted(pyarrow: Any, column: Column, chunk: Any, kind: Any) -> Any:
     except pyarrow.ArrowInvalid:
         pass
     raise InvalidValueError(
-        f"The column {column[0]} began with values of type {kind}, and now has {made.type}: CAST it"
-        " to one, or take larger batches, or all rows with arrow()."
+        f"The column {column[0]} started with values of type {kind} and now contains"
+        f" {made.type}. CAST it to one type, use larger batches, or fetch all rows"
+        " with arrow()."
     )
 
 
@@ -219,5 +220,5 @@ def _parsed(pyarrow: Any, texts: Any) -> Any:
 
 def _mixed(name: str, kinds: str) -> InvalidValueError:
     return InvalidValueError(
-        f"The column {name} holds values of several types ({kinds}): CAST it to one."
+        f"The column {name} contains values of several types ({kinds}). CAST it to one type."
     )

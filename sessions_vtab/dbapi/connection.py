@@ -97,7 +97,7 @@ class Connection:
             self._end("COMMIT")
 
     def rollback(self) -> None:
-        """Forgets what is queued, takes back what the local store was given, sends nothing."""
+        """Discards queued writes and rolls back the local store; sends nothing."""
         self.require_open()
         with self.turn, translated():
             self._end("ROLLBACK")
@@ -127,7 +127,7 @@ class Connection:
         return None if self.timeout is None else Clock(self._watch, self.timeout)
 
     def stopped(self, by: Cursor) -> None:
-        """A statement was interrupted: SQLite ends all others that are half-read with it.
+        """Ends all half-read statements after an interrupt, because SQLite interrupts them all.
 
         As long as one of them is open, SQLite also interrupts whatever is executed next.
         """

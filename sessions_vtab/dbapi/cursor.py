@@ -157,11 +157,13 @@ class Cursor:
 
     def callproc(self, procname: str, parameters: Sequence[Any] = ()) -> NoReturn:  # noqa: ARG002
         """There are no stored procedures: functions are tables, ``SELECT .. FROM f(..)``."""
-        raise NotSupportedError(f"There are no procedures: SELECT * FROM {procname}(..).")
+        raise NotSupportedError(
+            f"There are no stored procedures; use SELECT * FROM {procname}(..)."
+        )
 
     def nextset(self) -> NoReturn:
         """There is one result a statement."""
-        raise NotSupportedError("A statement has one result.")
+        raise NotSupportedError("A statement has only one result set.")
 
     def __iter__(self) -> Self:
         """Itself."""
@@ -192,7 +194,9 @@ class Cursor:
         with translated():
             headings = self.connection.driver.headings(operation)
             if len(headings) > 1:
-                raise ProgrammingError("execute() takes one statement; there are several.")
+                raise ProgrammingError(
+                    "execute() accepts only one statement, but several were given."
+                )
             self._changing = self._changes(operation)
             if self._changing:
                 self.connection.begin()
@@ -223,7 +227,7 @@ class Cursor:
 
     @contextmanager
     def _unit(self) -> Iterator[None]:
-        """What fails within it leaves nothing in an open transaction."""
+        """Runs a block inside a savepoint if a transaction is open, so that a failure undoes it."""
         driver = self.connection.driver
         if not driver.in_transaction:
             yield
@@ -251,13 +255,13 @@ class Cursor:
             if limit is not None and self._given > limit:
                 self._renew()
                 raise OperationalError(
-                    f"The statement gives more than {limit} rows (max_rows): narrow it with WHERE"
-                    " or LIMIT, or raise max_rows."
+                    f"The statement returns more than {limit} rows (max_rows). Narrow it with"
+                    " WHERE or LIMIT, or raise max_rows."
                 )
             return rows
 
     def _limited(self, call: Callable[[], _T]) -> _T:
-        """What a call gives, if the statement's time suffices; its errors as PEP 249 has them."""
+        """Calls a function within the statement's time limit; its errors become PEP 249 errors."""
         try:
             if self._clock is None:
                 return call()
@@ -271,7 +275,7 @@ class Cursor:
         return given
 
     def _fail(self, error: Exception) -> NoReturn:
-        """Raises an error as PEP 249 has it; the time limit by its name."""
+        """Raises the PEP 249 error for an error; a timeout is named as such."""
         guard = self.connection.guard
         if isinstance(error, apsw.AuthError) and guard is not None:
             raise NotSupportedError(guard.refusal) from error
@@ -291,17 +295,16 @@ class Cursor:
         return f"The statement took longer than {clock.seconds:g} s (timeout) and was stopped."
 
     def _left(self) -> str:
-        """What an interrupt has made of the writes."""
+        """A sentence about what an interrupt did to the statement's writes."""
         if self._joined and not self.connection.in_transaction:
             # https://sqlite.org/c3ref/interrupt.html: so ends an INSERT, UPDATE or DELETE.
             return (
-                "The transaction it was in has been rolled back; the table writes has what was sent"
-                " before."
+                "Its transaction has been rolled back; the table writes shows what was sent before."
             )
-        return "The table writes has what was sent." if self._changing else ""
+        return "The table writes shows what was sent." if self._changing else ""
 
     def _renew(self) -> None:
-        """Ends the statement; the next finds a cursor that knows nothing of it."""
+        """Ends the statement and replaces the inner cursor by a new one."""
         if self._inner is not None:
             self._inner.close(force=True)
         self._inner = self.connection.driver.cursor()
@@ -317,7 +320,9 @@ class Cursor:
     def _results(self) -> apsw.Cursor:
         inner = self._usable()
         if self._stopped:
-            raise OperationalError("The statement was stopped, together with another: see timeout.")
+            raise OperationalError(
+                "The statement was stopped together with another one; see timeout."
+            )
         if self.description is None:
             raise ProgrammingError("There are no rows to fetch: execute a query first.")
         return inner

@@ -70,7 +70,7 @@ class NotSupportedError(DatabaseError):
     """The source, or this connection, does not do this."""
 
 
-# The most specific class of an error that stands here decides.
+# The most specific class of the error that is listed here decides.
 _MEANINGS: Final[dict[type[BaseException], type[Error]]] = {
     errors.SessionsError: DatabaseError,
     errors.StatementError: ProgrammingError,
@@ -111,7 +111,7 @@ _MEANINGS: Final[dict[type[BaseException], type[Error]]] = {
 
 
 def meaning_of(error: BaseException) -> type[Error] | None:
-    """The class of PEP 249 for an error; None for one that is none of ours or of SQLite."""
+    """The PEP 249 class for an error of this package or of SQLite; None for any other error."""
     if isinstance(error, Error):
         return None
     return next((_MEANINGS[one] for one in type(error).__mro__ if one in _MEANINGS), None)
@@ -127,7 +127,7 @@ def translated() -> Iterator[None]:
 
 
 def raise_translated(error: Exception, more: str = "") -> NoReturn:
-    """Raises an error as one of PEP 249, itself as the cause; one that is neither as it is.
+    """Raises the PEP 249 error for an error, with the original as its cause; others unchanged.
 
     Args:
         error: what was raised. Its notes become part of the message.
@@ -141,8 +141,8 @@ def raise_translated(error: Exception, more: str = "") -> NoReturn:
 
 
 def _words(error: Exception) -> str:
-    """The message; APSW writes the class before that of some errors, and only a name in others."""
+    """The message of an error, without the class name that APSW puts before some messages."""
     if isinstance(error, KeyError):
-        return f"There is no value for the parameter :{error.args[0]}."
+        return f"No value was given for the parameter :{error.args[0]}."
     name, separator, rest = str(error).partition(": ")
     return rest if separator and name == type(error).__name__ else str(error)

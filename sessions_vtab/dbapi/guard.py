@@ -29,7 +29,7 @@ _ACTING: Final = frozenset(
 
 
 class Guard:
-    """An authorizer that denies what reaches beyond the sources, or changes them for others.
+    """An authorizer that denies access outside the sources and changes that others would see.
 
     That is ATTACH, DETACH, VACUUM, creating, altering and dropping our tables, loading extensions,
     and pragmas that change something: with ATTACH a SELECT reaches every file of the server. TEMP
@@ -51,7 +51,7 @@ class Guard:
         what = _denied(action, first or "", second)
         if not what:
             return apsw.SQLITE_OK
-        self.refusal = f"{what} is not allowed on this connection: it is guarded. Nothing was done."
+        self.refusal = f"{what} is not allowed on this guarded connection. Nothing was done."
         return apsw.SQLITE_DENY
 
 

@@ -160,7 +160,7 @@ def bound(parameters: Any) -> Any:
         return {name: _bound(value) for name, value in parameters.items()}
     if isinstance(parameters, Sequence) and not isinstance(parameters, str | bytes):
         return [_bound(value) for value in parameters]
-    raise ProgrammingError("Parameters are a sequence, or a mapping for :name.")
+    raise ProgrammingError("Parameters must be a sequence, or a mapping for :name.")
 
 
 def _bound(value: Any) -> Any:
@@ -181,10 +181,10 @@ def _bound(value: Any) -> Any:
         case Real() if not isinstance(value, Rational):
             return float(value)
         case Decimal():
-            raise DataError("SQLite has no decimal numbers: bind float(value) or str(value).")
+            raise DataError("SQLite has no decimal type; bind float(value) or str(value).")
         case _:
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
-            raise DataError(f"A {kind} cannot be bound: SQLite has no such type.")
+            raise DataError(f"A {kind} cannot be bound; SQLite has no such type.")
 
 
 def _instant(value: datetime) -> str | None:

@@ -1,4 +1,4 @@
-"""Whose turn a connection is, and how long a statement may take."""
+"""Exclusive use of a connection by one thread, and time limits for statements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Clock", "Turn", "Watch"]
 _IDLE: Final = 60.0
 """Seconds after which the thread looks whether anybody still has the connection."""
 _AGAIN: Final = 0.05
-"""Seconds to the next interrupt: SQLite forgets one from before the statement's first step."""
+"""Seconds between interrupts: SQLite ignores one that comes before the first step."""
 
 
 class Turn:
@@ -34,7 +34,7 @@ class Turn:
         """
         if not self._lock.acquire(blocking=False):
             raise ProgrammingError(
-                "Another thread is using this connection: open one for each thread"
+                "Another thread is using this connection. Open one connection per thread"
                 " (threadsafety is 1)."
             )
 

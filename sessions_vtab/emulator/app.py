@@ -1,4 +1,4 @@
-"""The application: every service's routes behind one door."""
+"""The application: the routes of every service on one port."""
 
 from __future__ import annotations
 

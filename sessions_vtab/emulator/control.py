@@ -98,7 +98,7 @@ class _Control:
         if seed is _UNCHANGED:
             seed = self._emulator.settings.seed
         elif seed is not None and not isinstance(seed, int):
-            raise TypeError("seed is a number or null")
+            raise TypeError("seed must be a number or null")
         self._emulator.reset(seed)
         return {}
 

@@ -20,7 +20,7 @@ def load(emulator: Emulator, path: Path) -> bool:
         OSError: It cannot be read, or its folder is not there to write to at the end.
     """
     if not path.resolve().parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no such folder")
+        raise FileNotFoundError(f"{path}: the folder does not exist")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

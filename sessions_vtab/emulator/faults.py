@@ -105,7 +105,7 @@ class Fault(BaseModel):
         try:
             re.compile(value)
         except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from error
+            raise ValueError(f"not a valid regular expression: {error}") from error
         return value
 
     @property

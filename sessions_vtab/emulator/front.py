@@ -1,4 +1,4 @@
-"""The door of the emulator: Host check, control token, request log and faults.
+"""Middleware of the emulator: Host check, control token, request log and faults.
 
 Pure ASGI: it stands before every request, so it costs a few microseconds without a fault.
 """
@@ -48,12 +48,14 @@ class Front:
         headers = dict(scope["headers"])
         # A web page can make a browser call 127.0.0.1 under a name of its own (DNS rebinding).
         if not _is_loopback(headers.get(b"host", b"").decode("latin-1")):
-            text = "The emulator answers to 127.0.0.1, localhost and [::1] only."
+            text = "The emulator accepts only the hosts 127.0.0.1, localhost and [::1]."
             await _respond(send, tamper.json_answer(_MISDIRECTED, {"error": text}))
         elif not scope["path"].startswith(CONTROL):
             await self._logged(scope, receive, send)
         elif not self._has_token(headers.get(TOKEN_HEADER, b"")):
-            text = "The header X-Emulator-Token is missing or wrong; the token is printed at start."
+            text = (
+                "The header X-Emulator-Token is missing or wrong; the token is printed at startup."
+            )
             await _respond(send, tamper.json_answer(403, {"error": text}))
         else:
             await self._app(scope, receive, send)

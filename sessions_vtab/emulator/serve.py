@@ -166,16 +166,26 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=int, default=DEFAULT_PORT, help="port on 127.0.0.1 (default %(default)s)")
     add("--data", type=Path, metavar="FILE", help="keep the state in FILE between runs")
-    add("--seed", type=int, metavar="N", help="start with the deterministic data set N")
-    add("--strict-filters", action="store_true", help="refuse filters Google does not document")
-    add("--delay", type=_seconds, default=0.0, metavar="SECONDS", help="latency of each answer")
+    add("--seed", type=int, metavar="N", help=("start with the deterministic data set of seed N"))
+    add(
+        "--strict-filters",
+        action="store_true",
+        help=("reject filters that Google does not document"),
+    )
+    add(
+        "--delay",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help=("latency of each response, in seconds"),
+    )
     return parser
 
 
 def _seconds(text: str) -> float:
     value = float(text)
     if not 0 <= value < 3600:  # noqa: PLR2004 (an hour)
-        raise argparse.ArgumentTypeError("not between 0 and 3600 seconds")
+        raise argparse.ArgumentTypeError("must be at least 0 and below 3600 seconds")
     return value
 
 

@@ -58,10 +58,10 @@ class Emulator:
             ValueError: The value is no such state; services before the wrong one are replaced.
         """
         if not isinstance(value, dict):
-            raise ValueError("the data is no JSON object")  # noqa: TRY004 (a wrong value)
+            raise ValueError("the data is not a JSON object")  # noqa: TRY004 (a wrong value)
         known = {service.name: service for service in self.services}
         unknown = sorted(set(value) - set(known))
         if unknown:
-            raise ValueError(f"the data has parts of no service: {', '.join(unknown)}")
+            raise ValueError(f"the data has parts for unknown services: {', '.join(unknown)}")
         for name, part in value.items():
             known[name].load(part)

@@ -1,4 +1,4 @@
-"""Credentials as values: where they are found, how they go out. None is read before it is needed.
+"""Credentials as values: where they come from and how they are sent; read only when needed.
 
 A scheme says which headers a request gets. Its secrets are known to it alone, and ``secrets()``
 lists those it has read, so that they can be cut from everything that is shown.
@@ -23,13 +23,13 @@ _CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
 class Auth(Protocol):
-    """A way to be known to a service."""
+    """A way to authenticate with a service."""
 
     def headers(self) -> Mapping[str, str]:
         """The headers that carry the credential; raises CredentialError if there is none."""
 
     def refresh(self, sent: Mapping[str, str]) -> bool:
-        """After a 401: whether another credential can be had than the one that was sent.
+        """After a 401: tries to get another credential; returns whether there is one.
 
         Args:
             sent: the ``headers()`` that were refused. Of requests that ran side by side one gets
@@ -73,7 +73,8 @@ class Secret:
             raise CredentialError(f"The credential in {self} is empty or not set.")
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise CredentialError(
-                f"The credential in {self} holds blanks or characters that no header can carry."
+                f"The credential in {self} contains whitespace or characters that are not"
+                " allowed in a header."
             )
         return value
 
@@ -120,7 +121,7 @@ NO_AUTH = NoAuth()
 
 @dataclass(slots=True)
 class _Held:
-    """The last value read, so that a changed file is noticed after a 401."""
+    """The current value of a secret, and all values read so far, for redaction."""
 
     current: str = ""
     known: set[str] = field(default_factory=set)
@@ -230,13 +231,13 @@ class Google:
             self._credentials.refresh(Request())
         except TransportError:
             raise UnavailableError(
-                "Google's login service cannot be reached, and the token has to be renewed: check"
-                " the network and its proxy. Nothing was sent."
+                "The Google token must be renewed, but Google's login service cannot be"
+                " reached. Check the network and its proxy. Nothing was sent."
             ) from None
         except GoogleAuthError as error:
             raise CredentialError(
-                f"Google refused to renew the login ({type(error).__name__}): run"
-                " 'gcloud auth application-default login' again."
+                f"Google refused to renew the login ({type(error).__name__}). Run 'gcloud"
+                " auth application-default login' again."
             ) from None
 
 
@@ -246,15 +247,16 @@ def _application_default() -> Any:
         from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError(
-            "Google credentials need the extra 'vertex': pip install 'sessions_vtab[vertex]'."
-            " Without it, set GOOGLE_OAUTH_ACCESS_TOKEN, or name an API key with api_key_env."
+            "Google credentials require the extra 'vertex': pip install"
+            " 'sessions_vtab[vertex]'. Otherwise, set GOOGLE_OAUTH_ACCESS_TOKEN, or"
+            " give an API key with api_key_env."
         ) from None
     try:
         credentials, _ = google.auth.default(scopes=[_CLOUD_SCOPE])
     except DefaultCredentialsError:
         raise CredentialError(
-            "There are no Google application-default credentials: run"
-            " 'gcloud auth application-default login', set GOOGLE_OAUTH_ACCESS_TOKEN, or name"
-            " an API key with api_key_env."
+            "No Google application-default credentials were found. Run 'gcloud auth"
+            " application-default login', set GOOGLE_OAUTH_ACCESS_TOKEN, or give an API"
+            " key with api_key_env."
         ) from None
     return credentials

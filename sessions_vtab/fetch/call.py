@@ -36,7 +36,7 @@ _MESSAGES = (
 )
 
 _NO_CONTENT = 204
-_UNUSED = "nothing of it was used. Is base_url the service itself?"
+_UNUSED = "the response was discarded. Does base_url point to the service itself?"
 _CHANGING = frozenset(("PUT", "PATCH", "DELETE"))
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
@@ -155,7 +155,7 @@ class Call:
 
     @property
     def changes(self) -> bool:
-        """Whether it is there to change something; a POST that may be repeated asks."""
+        """Whether the request changes something on the server; a repeatable POST only reads."""
         return self.method in _CHANGING or not self.may_repeat
 
     @property
@@ -222,7 +222,7 @@ class Reply:
         try:
             loaded = json.loads(self.content)
             if _may_hold_surrogates(self.content) and _SURROGATE.search(self.content):
-                # Half a surrogate pair is no text: SQLite could not take it.
+                # A lone surrogate is not valid text, and SQLite would not accept it.
                 json.dumps(loaded, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             msg = f"{self.what} is not JSON ({plain(str(error))}); {_UNUSED}"
@@ -233,7 +233,7 @@ class Reply:
     def what(self) -> str:
         """The answer's place, for errors: ``prod.events: The answer of GET https://.. (200)``."""
         where = f"{self.where}: " if self.where else ""
-        return f"{where}The answer of {self.call.method} {self.url} ({self.status})"
+        return f"{where}The response to {self.call.method} {self.url} ({self.status})"
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object, ``{}`` if it is empty or missing; else ProtocolError."""
@@ -248,7 +248,7 @@ class Reply:
             return []
         field = self.call.items
         if self.call.listing and self.json is None and self.status != _NO_CONTENT:
-            raise ProtocolError(f"{self.what} is empty, which no page is; {_UNUSED}")
+            raise ProtocolError(f"{self.what} is empty, but a page never is; {_UNUSED}")
         rows = self.object().get(field, []) if field else (self.json or [])
         if not isinstance(rows, list) or not set(map(type, rows)) <= {dict}:
             where = f"field {field}" if field else "body"

@@ -130,7 +130,7 @@ class Client:
         origin = origin_of(url)
         if origin != (origin_of(call.origin) if call.origin else self.site.origin):
             raise ConfigurationError(
-                f"{self.site.source}: a path changed the host; nothing was sent."
+                f"{self.site.source}: a path changed the host of the URL. Nothing was sent."
             )
         self.site.check_origin(origin)
         return url, NO_AUTH if call.anonymous else self.site.credential_for(origin)

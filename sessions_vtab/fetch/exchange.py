@@ -113,7 +113,7 @@ class Exchange:
         elapsed = (time.perf_counter() - started) * 1000
         self._used += elapsed / 1000
         if lost or response is None:
-            lost = lost or _Lost(Failure.LOST, "no answer")
+            lost = lost or _Lost(Failure.LOST, "no response")
             self._note_lost(lost)
             self._log(attempt, elapsed, error=lost.reason)
             return lost
@@ -245,17 +245,17 @@ def _words(error: Exception) -> str:
         case httpx.ConnectTimeout():
             return f"no connection within {CONNECT_TIMEOUT:g} s"
         case httpx.TimeoutException():
-            return "no answer in time (the source's 'timeout' says how long)"
+            return "no response in time (see the source's setting 'timeout')"
         case httpx.ConnectError():
-            return "the connection was refused, or the host is not known"
+            return "the connection was refused, or the host is unknown"
         case httpx.ProxyError():
-            return "the proxy did not connect"
+            return "the proxy failed to connect"
         case httpx.DecodingError():
-            return "the answer's compression is broken"
+            return "the response could not be decompressed"
         case httpx.NetworkError() | httpx.RemoteProtocolError():
-            return "the connection was dropped before the answer was complete"
+            return "the connection was closed before the response was complete"
         case _:
-            return f"the exchange failed ({type(error).__name__})"
+            return f"the request failed ({type(error).__name__})"
 
 
 def _multipart(form: Form | None) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def finish_operation(
     operation, waited, pause = _held(started), 0.0, _FIRST
     while not operation.get("done"):
         if waited >= _OVERALL:
-            raise _unknown(line, operation, f"has not ended after {_OVERALL:g} s")
+            raise _unknown(line, operation, f"did not finish within {_OVERALL:g} s")
         try:
             line.pause(pause)
             operation = line.send(look(operation)).object()

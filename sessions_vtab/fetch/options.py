@@ -34,7 +34,7 @@ class KeyOptions(Options):
     @model_validator(mode="after")
     def _one_credential(self) -> Self:
         if self.api_key_env and self.api_key_file:
-            msg = "api_key_env and api_key_file name two credentials; keep one"
+            msg = "api_key_env and api_key_file give two credentials; keep only one"
             raise ValueError(msg)
         return self
 

@@ -58,7 +58,8 @@ class TokenPages:
             return None
         if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
             raise ProtocolError(
-                f"{reply.what}: {self.field} is no page token. Is base_url the service itself?"
+                f"{reply.what}: {self.field} is not a valid page token. Does base_url point"
+                " to the service itself?"
             )
         grown = {self.size: self.full} if self.full else {}
         return reply.call.with_query(**grown, **{self.parameter: token})
@@ -66,7 +67,7 @@ class TokenPages:
 
 @dataclass(frozen=True, slots=True)
 class NumberedPages:
-    """Pages have numbers.
+    """Pages that are requested by number.
 
     Attributes:
         parameter: of the call: the page's number.
@@ -90,7 +91,7 @@ class NumberedPages:
                 raise ProtocolError(f"{reply.what}: {self.more} should be true or false.")
         else:
             more = len(rows) >= int(reply.call.parameter(self.size) or 1)
-        # A page without rows has nothing behind it, whatever it says.
+        # A page without rows is the last one, whatever it says.
         if not (more and rows):
             return None
         number = int(reply.call.parameter(self.parameter) or self.first)
@@ -125,7 +126,7 @@ class AfterPages:
 
 @dataclass(frozen=True, slots=True)
 class StopAfter:
-    """A sorted list of which only the beginning is wanted: ends with the page that goes beyond.
+    """Ends a sorted list at the first page that goes beyond the wanted rows.
 
     Attributes:
         pages: how the list goes on otherwise.

@@ -52,23 +52,24 @@ _FORBIDDEN = 403
 _THROTTLED = 429
 _REFUSED = range(400, 429)
 _IN_DOUBT = (
-    "The service may or may not have acted, so it was not sent again: look before you repeat it."
+    "The service may or may not have acted, so the request was not sent again. Check the"
+    " outcome before you repeat it."
 )
-_VALUE = " Change the value that it does not take."
-_STATE = " It is there already, or in a state that does not allow this: read it first."
-_SIZE = " Send less in one row."
-_ADDRESS = " Is base_url the service itself, in a version that has this call?"
+_VALUE = " Change the value that the service rejected."
+_STATE = " It already exists, or its state does not allow this. Read it first."
+_SIZE = " Send less data in one row."
+_ADDRESS = " Does base_url point to the service itself, in a version that supports this request?"
 
 # What to do about a status where the backend declares nothing.
 _GENERAL = {
     400: _VALUE,
     402: " The account's plan does not include this.",
-    403: " The sender may not do this: check the credential, and what it is for.",
+    403: (" The credential lacks permission. Check that it is the right one, and what it may do."),
     405: _ADDRESS,
     406: _ADDRESS,
     408: " Try again later.",
     409: _STATE,
-    410: " It is no longer there.",
+    410: " It no longer exists.",
     412: _STATE,
     413: _SIZE,
     414: _SIZE,
@@ -96,7 +97,7 @@ def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsErro
 
 
 def may_have_acted(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsError:
-    """The error for a failure behind which the service may have done what was asked.
+    """The error for a failure after which the service may have performed the request.
 
     Args: as ``refusal``.
     """
@@ -111,7 +112,7 @@ def _told(
     said = _said(reply, secrets)
     tries = f" after {attempts} attempts" if attempts > 1 else ""
     head = (
-        f"{reply.where}: {reply.call.method} {reply.url} was answered with"
+        f"{reply.where}: {reply.call.method} {reply.url} returned"
         f" {_status_text(reply.status)}{tries}"
     )
     error = kind(redact(f"{head}{': ' + said if said else ''}.{advice}", secrets))
@@ -134,7 +135,9 @@ def no_answer(
     what = f"{where}: {call.method} {url}"
     if may_have_acted and not call.may_repeat:
         return UnknownOutcomeError(f"{what}: {reason}. {_IN_DOUBT}")
-    return UnavailableError(f"{what}: {reason}. Is the service up, and base_url right?")
+    return UnavailableError(
+        f"{what}: {reason}. Check that the service is running and that base_url is correct."
+    )
 
 
 def too_long(url: str, call: Call, where: str) -> InvalidValueError:
@@ -146,25 +149,25 @@ def too_long(url: str, call: Call, where: str) -> InvalidValueError:
         where: source and table that asked.
     """
     return InvalidValueError(
-        f"{where}: the URL of a {call.method} would have {len(url)} characters, which no request"
-        " can carry: a value of the statement is too long. It was not sent."
+        f"{where}: the URL of a {call.method} request would have {len(url)} characters, which"
+        " is too long. Shorten the value in the statement. Nothing was sent."
     )
 
 
 def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
-    """The error for a success whose body cannot be read: of a write it is known that it was done.
+    """The error for a success with an unreadable body; a write is known to have been accepted.
 
     A read gives the ProtocolError itself.
     """
     if not reply.call.changes:
         return error
     return UnknownOutcomeError(
-        f"{error} The service accepted the request: look before you repeat it."
+        f"{error} The service accepted the request. Check the outcome before you repeat it."
     )
 
 
 def doubtful(error: SessionsError, change: Call) -> SessionsError:
-    """The error of a job that failed behind a change which was accepted, or may have been.
+    """The error of a job that failed after a change that was accepted, or may have been.
 
     A passing trouble with what may be repeated is told as it is: sending it again does no harm.
 
@@ -175,7 +178,10 @@ def doubtful(error: SessionsError, change: Call) -> SessionsError:
     harmless = isinstance(error, TransientError) and change.may_repeat
     if harmless or isinstance(error, UnknownOutcomeError | StoppedError):
         return error
-    advice = f" The service accepted the {change.method}, or may have: look before you repeat it."
+    advice = (
+        f" The service accepted the {change.method} request, or may have. Check the"
+        " outcome before you repeat it."
+    )
     told = UnknownOutcomeError(f"{error}{advice}")
     told.brief = error.brief and f"{error.brief}{advice}"
     return told
@@ -183,7 +189,9 @@ def doubtful(error: SessionsError, change: Call) -> SessionsError:
 
 def stopped(source: str) -> StoppedError:
     """The error of a statement that the user stopped."""
-    return StoppedError(f"{source}: the statement was interrupted; what it read was discarded.")
+    return StoppedError(
+        f"{source}: the statement was interrupted; the rows it had read were discarded."
+    )
 
 
 def _class_of(reply: Reply, site: Site) -> type[SessionsError]:
@@ -216,17 +224,17 @@ def _remedy(reply: Reply, site: Site, auth: Auth) -> str:
     if declared and _concerns_service(reply):
         return f" {declared}"
     if reply.call.target and reply.status in _REFUSED:
-        return " Address and permission of the upload are as they were given: they may have ended."
+        return " The upload URL and its signature were used as given; they may have expired."
     if _class_of(reply, site) is CredentialError:
         return f" {_about_credential(reply.call, auth)}"
     if reply.status == _NOT_FOUND and not reply.is_json:
-        return " The service has no such address: check base_url and api_version."
+        return " The service has no such URL. Check base_url and api_version."
     if reply.status in _REDIRECT:
-        return " Redirects are not followed: set base_url to where the service really is."
+        return " Redirects are not followed. Set base_url to the service's actual address."
     wait = reply.headers.get("retry-after")
     if wait and reply.status >= _THROTTLED:
         unit = " seconds" if wait.strip().isdigit() else ""
-        return f" It may be tried again after {plain(wait, 40)}{unit}."
+        return f" Try again after {plain(wait, 40)}{unit}."
     return _GENERAL.get(reply.status, " Try again later." if reply.status >= _SERVER_ERROR else "")
 
 
@@ -242,14 +250,18 @@ def _concerns_service(reply: Reply) -> bool:
 def _about_credential(call: Call, auth: Auth) -> str:
     """What to do where the credential was refused, or its lack."""
     if call.anonymous:
-        return "The call goes without a credential, as the service documents it."
+        return "This request is sent without a credential, as the service documents it."
     match auth:
         case NoAuth(reason):
-            return reason or "No credential was sent: name one with api_key_env or api_key_file."
+            return reason or ("No credential was sent. Give one with api_key_env or api_key_file.")
         case Google():
             return (
-                f"Sent was a new token of {auth.describe()}: are they for this project? To change"
-                " them: gcloud auth application-default login."
+                f"The request was sent with a new token of {auth.describe()}. Check that they"
+                " belong to this project; to change them, run gcloud auth"
+                " application-default login."
             )
         case _:
-            return f"Sent was {auth.describe()}: if it has expired, put a new one there."
+            return (
+                f"The request was sent with {auth.describe()}. If it has expired, put a"
+                " new one there."
+            )

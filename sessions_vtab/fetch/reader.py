@@ -85,8 +85,8 @@ class Chain(Iterator[Reply]):
             self._reader.release(flight)
             shown = self._reader.client.shown(url, call)
             raise ProtocolError(
-                f"{self._reader.where}: the pages of GET {shown} lead in a circle;"
-                " what was read is discarded. Try again, or narrow it with WHERE."
+                f"{self._reader.where}: the pages of GET {shown} form a loop, so the rows"
+                " read were discarded. Try again, or narrow the statement with WHERE."
             )
         self._seen.add(url)
         self.flight = flight
@@ -245,7 +245,7 @@ class Reader:
 
 
 class _Race:
-    """Open chains of which the first page to arrive is read first."""
+    """Reads several lists at once: whichever page arrives first is returned first."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader

@@ -35,8 +35,8 @@ class Frame:
     def wrong(self, field: str, expected: str) -> ProtocolError:
         """The error for a field that is not what the API describes."""
         return ProtocolError(
-            f"{self.what}: the field {field} should be {expected}."
-            " Nothing of it was used; is base_url the service itself?"
+            f"{self.what}: the field {field} should be {expected}. The response was"
+            " discarded. Does base_url point to the service itself?"
         )
 
 

@@ -54,7 +54,7 @@ class Flight:
             record(context, {**row, "rows": rows})
 
     def abandon(self) -> None:
-        """Nobody wants it: not sent if it was not sent yet, and not sent again."""
+        """Cancels the request: nobody wants the response, so it is not sent or retried."""
         self.stop.set()
         self.future.cancel()
 
@@ -68,7 +68,7 @@ class Scope:
         self._replies = ReplyCache()
         self._flights: dict[Key, Flight] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
-        # When the engine drops the statement, what it left behind is not sent any more.
+        # When the engine drops the statement, its remaining requests are cancelled.
         weakref.finalize(self, _drop, self._flights, self._replies)
 
     def start(self, call: Call, context: Context) -> Flight:

@@ -66,7 +66,7 @@ def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
         if until is not None and time.monotonic() > until:
             future.cancel()
             raise UnknownOutcomeError(
-                f"{line.where}: interrupted while a request was under way; the service may"
+                f"{line.where}: interrupted while a request was in progress; the service may"
                 " or may not have acted."
             )
 
@@ -79,7 +79,7 @@ def _told(job: Callable[[Line], T], line: Line) -> T:
 
 
 def _as_known(error: SessionsError, line: Line) -> SessionsError:
-    """The error of a job; one that says so if it is not known what became of its change."""
+    """The error of a job, or an UnknownOutcomeError if its change may have been performed."""
     return doubtful(error, line.change) if line.in_doubt and line.change else error
 
 
@@ -158,7 +158,7 @@ class _Delivery:
         self._done.put((queue, future))
 
     def _next(self) -> tuple[deque[Write], Future[Outcome]] | None:
-        """A write that has ended; None when the user stopped and what flew had its time."""
+        """Waits for a completed write; None if the user stopped and the grace period has ended."""
         while True:
             # Also where answers come so fast that there is nothing to wait for.
             if not self._stop.is_set() and self._context.interrupted():

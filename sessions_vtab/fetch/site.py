@@ -48,7 +48,7 @@ def origin_of(url: str) -> Origin:
     """
     # urlsplit drops blanks in front, tabs and line ends without a word; others read them.
     if not url.isprintable() or " " in url:
-        raise ConfigurationError("The URL holds blanks or control characters.")
+        raise ConfigurationError("The URL contains whitespace or control characters.")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -56,9 +56,11 @@ def origin_of(url: str) -> Origin:
         raise ConfigurationError("The URL is malformed.") from None
     host = parts.hostname or ""
     if parts.scheme not in _PORTS or not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
-        raise ConfigurationError("The URL is no http:// or https:// URL with a host.")
+        raise ConfigurationError("The URL is not an http:// or https:// URL with a host.")
     if "@" in parts.netloc:
-        raise ConfigurationError("The URL holds a user name or password: name the secret instead.")
+        raise ConfigurationError(
+            "The URL contains a user name or password. Use api_key_env or api_key_file instead."
+        )
     return Origin(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
 
 
@@ -160,7 +162,7 @@ class Site:
         except ConfigurationError as error:
             raise ConfigurationError(f"Source {self.source}: base_url: {error}") from None
         if urlsplit(self.base_url).query or urlsplit(self.base_url).fragment:
-            raise ConfigurationError(f"Source {self.source}: base_url takes no ? and no #.")
+            raise ConfigurationError(f"Source {self.source}: base_url must not contain ? or #.")
         if named:
             self.credential_for(origin)
 
@@ -181,8 +183,8 @@ class Site:
         if secure and self.is_provider(origin.host):
             return
         raise ConfigurationError(
-            f"Source {self.source}: {origin.host!r:.100} is no host of this source; nothing was"
-            " sent."
+            f"Source {self.source}: {origin.host!r:.100} is not a host of this source."
+            " Nothing was sent."
         )
 
     def credential_for(self, origin: Origin) -> Auth:
@@ -195,14 +197,14 @@ class Site:
             return self.auth
         if not (self.is_provider(origin.host) or self.entrusted):
             return NoAuth(
-                f"{self.auth.describe()} does not go to {origin.host}: only a source in the"
-                " configuration file that names its credential (api_key_env, api_key_file) may"
-                " send it to another host."
+                f"{self.auth.describe()} is not sent to {origin.host}. Only a source in the"
+                " configuration file that names its credential (api_key_env, api_key_file)"
+                " may send it to another host."
             )
         if origin.scheme != "https":
             raise CredentialError(
-                f"Source {self.source}: base_url is plain http, and {self.auth.describe()} would"
-                " be readable on the way. Use https."
+                f"Source {self.source}: base_url uses plain http, so {self.auth.describe()}"
+                " would be readable in transit. Use https."
             )
         return self.auth
 
@@ -219,7 +221,7 @@ def check_target(url: str, site: Site) -> Origin:
     try:
         origin = origin_of(url)
     except ConfigurationError as error:
-        told = f"Source {site.source}: the upload target is none. {error} Nothing was sent."
+        told = f"Source {site.source}: the upload target is not valid. {error} Nothing was sent."
         raise ConfigurationError(told) from None
     if origin.loopback and site.origin.loopback:
         return origin

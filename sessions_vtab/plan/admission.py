@@ -1,4 +1,4 @@
-"""Which values may narrow a scan, and as what.
+"""Decides which values may be pushed down, and in which form.
 
 SQLite compares with the affinity of both sides (https://sqlite.org/datatype3.html, section 4.2),
 but a virtual table is told the value only. Where the value alone does not settle how SQLite will
@@ -19,7 +19,7 @@ __all__ = ["UNFIT", "Unfit", "admit", "certain", "takes_any_text"]
 
 
 class Unfit(Enum):
-    """A value that narrows nothing."""
+    """Marker for a value that cannot be pushed down."""
 
     UNFIT = "unfit"
 
@@ -64,7 +64,7 @@ def takes_any_text(type_: ColumnType) -> bool:
 
 
 def certain(type_: ColumnType, op: Op, value: Value, collation: str) -> bool:
-    """Whether a literal is compared by SQLite just as a backend compares what ``admit`` returns."""
+    """Whether SQLite compares a literal exactly as the backend compares the admitted value."""
     if type_ is ColumnType.TIME and op in _PATTERNS:
         return isinstance(value, str)
     if type_ is ColumnType.TIME and collation != TIMESTAMP:

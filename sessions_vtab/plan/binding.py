@@ -130,7 +130,7 @@ def _keys_of(plan: Plan) -> set[str]:
 
 
 def _path_for(plan: Plan, terms: Sequence[Predicate], where: str) -> AccessPath:
-    """The plan's path, or another one if a key's value turned out to narrow nothing."""
+    """The plan's path, or a fallback if the value of a key cannot be pushed down."""
     known = {term.field.column for term in terms if _equates(term)}
     known.update(column for column, _ in plan.parameters)
     if known.issuperset(plan.path.keys):
@@ -140,8 +140,8 @@ def _path_for(plan: Plan, terms: Sequence[Predicate], where: str) -> AccessPath:
             return path
     (key, *_) = (key for key in plan.path.keys if key not in known)
     raise InvalidValueError(
-        f"{where}.{key} is text and is compared with something else: give it as text,"
-        f" or write {key} = CAST(.. AS TEXT)."
+        f"{where}.{key} is text, but is compared with a value of another type. Give the value"
+        f" as text, or write {key} = CAST(.. AS TEXT)."
     )
 
 
@@ -181,7 +181,9 @@ def _parameters(plan: Plan, arguments: Sequence[Argument], where: str) -> dict[s
     for column, index in plan.parameters:
         value = _single(arguments[index])
         if values.setdefault(column, value) != value:
-            raise UnsupportedError(f"{where}.{column} is given twice; a parameter has one value.")
+            raise UnsupportedError(
+                f"{where}.{column} is given twice, but a parameter has only one value."
+            )
     return values
 
 
@@ -309,14 +311,14 @@ def _fill_all(
     table: Table,
     make: Callable[[tuple[Predicate, ...]], Predicate],
 ) -> Predicate | None:
-    """All terms or nothing: an alternative that is left out would lose its rows."""
+    """Fills all terms, or none: leaving out a term of an OR would lose rows."""
     filled = tuple(_fill(term, values, table) for term in terms)
     known = tuple(term for term in filled if term is not None)
     return make(known) if len(known) == len(filled) else None
 
 
 def _fill_not(term: Predicate, values: list[Any], table: Table) -> Predicate | None:
-    """NOT of an AND must not lose a term: each is filled or the whole is given up."""
+    """Fills a NOT; every term of an AND inside it must be filled, or rows would be lost."""
     inner = (
         _fill_all(term.terms, values, table, AllOf)
         if isinstance(term, AllOf)
@@ -344,7 +346,7 @@ def _fill_member(member: Member, values: list[Any], table: Table) -> Predicate |
 
 
 def _fit_pushed(field: Field, op: Op, value: Value, collation: str, table: Table) -> Value | Unfit:
-    """A key of a JSON column has no affinity: text equals text only, a number is left to SQLite."""
+    """Checks a value for a field; for a JSON key (no affinity), only text can be pushed down."""
     if field.key is not None:
         return value if isinstance(value, str) else UNFIT
     type_ = table.column(field.column).type

@@ -73,14 +73,17 @@ def _check(offer: Offer, table: Table, where: str) -> None:
         # For a MULTI-INDEX OR SQLite offers the conditions around it twice.
         if _is_parameter(table, one) and given.setdefault(one.column, one.literal) != one.literal:
             raise UnsupportedError(
-                f"{where}.{one.column} is given twice; a parameter has one value."
+                f"{where}.{one.column} is given twice, but a parameter has only one value."
             )
     for one in offer.constraints:
         if not one.column:
             continue
         column = table.column(one.column)
         if column.parameter and one.op not in {Op.EQ, Relation.IS_NOT}:
-            msg = f"{where}.{column.name} is a parameter: write {column.name} = value."
+            msg = (
+                f"{where}.{column.name} is a parameter and can only be used as"
+                f" {column.name} = value."
+            )
             raise UnsupportedError(msg)
         if column.type is ColumnType.TIME and one.op in _COMPARISONS:
             _check_time(one, where)
@@ -91,8 +94,8 @@ def _check_time(one: Constraint, where: str) -> None:
     unknown = one.literal is UNKNOWN or one.literal is None
     if not unknown and one.collation == TIMESTAMP and times.parse(one.literal) is None:
         msg = (
-            f"{where}.{one.column} is compared with {one.literal!r:.60}, which is no time;"
-            f" write {times.ACCEPTED}, or datetime('now', '-1 day')."
+            f"{where}.{one.column} is compared with {one.literal!r:.60}, which is not a valid"
+            f" time. Write {times.ACCEPTED}, or datetime('now', '-1 day')."
         )
         raise InvalidValueError(msg)
 
@@ -109,11 +112,11 @@ def _has(offer: Offer, key: str, *, usable: bool) -> bool:
 
 
 def _require_keys(offer: Offer, capability: Capability, where: str) -> None:
-    """Raises unless some path has all its keys offered, though not usable in this join order."""
+    """Raises if no path has all of its required keys in the offer, usable or not."""
     if any(all(_has(offer, key, usable=False) for key in path.keys) for path in capability.paths):
         return
     choices = " or ".join(dict.fromkeys(" and ".join(path.keys) for path in capability.paths))
-    msg = f"{where} can only be read with {choices} given in WHERE. {capability.remedy}".rstrip()
+    msg = f"{where} requires {choices} in WHERE. {capability.remedy}".rstrip()
     raise MissingParameterError(msg)
 
 
@@ -168,7 +171,7 @@ class _Candidate:
         return int(VALUES_OF_A_SET ** len(sets))
 
     def answer(self) -> Answer:
-        """What SQLite is told."""
+        """The index usage reported to SQLite: constraints, order, cost and row count."""
         uses = [Use() for _ in self._offer.constraints]
         for argument, taken in enumerate(self._taken):
             uses[taken.index] = Use(argument, taken.omit, taken.term.op is Op.IN)
@@ -252,7 +255,7 @@ class _Candidate:
         return (frozenset((Op.EQ, Op.IN)) if keyed else frozenset()), frozenset(("BINARY",))
 
     def _exact(self, one: Constraint, op: Op | Relation) -> bool:
-        """SQLite's own check can go: only for literals, whose comparison is known for certain."""
+        """Whether SQLite need not check again: only for literals in exact filters."""
         declared = self.path.filter_for(one.column)
         if declared is None or not declared.exact or isinstance(op, Relation):
             return False
@@ -273,7 +276,7 @@ class _Candidate:
         return None
 
     def _hint(self, hint: Hint) -> int | None:
-        """Where LIMIT or OFFSET is; None where SQLite sorts, which reads every row before it."""
+        """Index of LIMIT or OFFSET; None if SQLite sorts, because it then reads every row."""
         if not self._ordered:
             return None
         for index, one in enumerate(self._offer.constraints):
@@ -300,7 +303,7 @@ class _Candidate:
         return self.path.offset and exact and self._hint(Hint.OFFSET) is not None
 
     def _told(self) -> str:
-        """The text that the front door spliced in for this occurrence."""
+        """The plan text that the statement rewriter spliced in for this occurrence."""
         text = "" if self._push is None else self._offer.constraints[self._push].literal
         return text if isinstance(text, str) else ""
 
@@ -322,7 +325,7 @@ class _Candidate:
         )
 
     def _single(self) -> bool:
-        """At most one row: a unique path with one value for each key."""
+        """Whether the plan returns at most one row: a unique path with one value for each key."""
         one_value = {taken.term.column for taken in self._taken if taken.term.op is Op.EQ}
         return self.path.unique and one_value.issuperset(self.path.keys)
 

@@ -14,22 +14,26 @@ _SESSION = Column("session", _TEXT, "Id or full name of the session.")
 _RESPONSE = Column("response", _JSON, "The answer's body as JSON, without secrets.")
 _CORE = SESSIONS.visible
 _UPLOAD_FIELDS = (
-    Column("upload_url", _TEXT, "Where to put the file, if another connection opened the session."),
-    Column("upload_fields", _JSON, "JSON form fields for upload_url, likewise."),
+    Column(
+        "upload_url",
+        _TEXT,
+        "URL to upload the file to; only needed if another connection opened the session.",
+    ),
+    Column("upload_fields", _JSON, "JSON form fields for upload_url; needed in the same case."),
 )
 _REFERENCE_RESULTS = (
     Column("reference_id", _TEXT, "Id of the reference profile."),
     Column("reference_alias", _TEXT, "Its alias."),
-    Column("model_id", _TEXT, "Model it belongs to."),
-    Column("upload_url", _TEXT, "Where to PUT the profile."),
-    Column("observatory_url", _TEXT, "Where to look at it."),
-    Column("upload_time", _TIME, "Time the profile is filed under."),
+    Column("model_id", _TEXT, "Model that the profile belongs to."),
+    Column("upload_url", _TEXT, "URL to PUT the profile to."),
+    Column("observatory_url", _TEXT, "URL to view the profile at."),
+    Column("upload_time", _TIME, "Time that the profile is filed under."),
 )
 _LINK_RESULTS = (
     Column("profile", _TEXT, "Reference id or batch time (milliseconds) the link is for."),
     Column("observatory_url", _TEXT, "Link to this profile."),
-    Column("joint_observatory_url", _TEXT, "Link to the first three profiles together."),
-    Column("in_joint", _BOOLEAN, "1 if the joint link shows this profile."),
+    Column("joint_observatory_url", _TEXT, "Joint link to the first three profiles."),
+    Column("in_joint", _BOOLEAN, "1 if the joint link includes this profile."),
 )
 
 
@@ -47,20 +51,24 @@ _ALL = (
         "append_event",
         (
             _SESSION,
-            Column("author", _TEXT, "Who speaks: 'user' or an agent's name."),
+            Column("author", _TEXT, "Author: 'user' or an agent's name."),
             Column("content", _JSON, "JSON {role, parts}, or plain text.", or_text=True),
-            Column("invocation_id", _TEXT, "Id of the invocation; 'e-' and a UUID unless given."),
-            Column("timestamp", _TIME, "When it happened; now unless given."),
+            Column("invocation_id", _TEXT, "Id of the invocation; default: 'e-' and a UUID."),
+            Column("timestamp", _TIME, "Time of the event; default: now."),
             Column("actions", _JSON, "JSON object; actions.stateDelta is merged into the state."),
             Column("error_code", _TEXT, "Code of the error that ended the turn."),
-            Column("error_message", _TEXT, "Its message."),
+            Column("error_message", _TEXT, "Message of that error."),
             Column("event_metadata", _JSON, "JSON object of metadata."),
-            Column("name", _TEXT, "Full resource name of the event, where the service takes one."),
-            Column("raw_event", _JSON, "JSON object: the event as the writing framework has it."),
+            Column("name", _TEXT, "Full resource name of the event, if the service accepts one."),
+            Column(
+                "raw_event",
+                _JSON,
+                "JSON object: the event in the format of the framework that wrote it.",
+            ),
         ),
         (
             Column("event_name", _TEXT, "Full resource name of the new event."),
-            Column("event_id", _TEXT, "Its id."),
+            Column("event_id", _TEXT, "Id of the new event."),
             Column("session_name", _TEXT, "Full resource name of its session."),
             _RESPONSE,
         ),
@@ -72,17 +80,17 @@ _ALL = (
         "push_event",
         (
             _SESSION,
-            Column("event", _TEXT, "Id of the event; a UUID unless given."),
-            Column("object_id", _TEXT, "What was clicked."),
-            Column("event_type", _TEXT, "Kind of event; 'click' unless given."),
+            Column("event", _TEXT, "Id of the event; default: a UUID."),
+            Column("object_id", _TEXT, "Id of the object that was clicked."),
+            Column("event_type", _TEXT, "Kind of event; default: 'click'."),
             Column(
-                "timestamp", _TIME, "When it happened, within the last 12 hours; now unless given."
+                "timestamp", _TIME, "Time of the event, within the last 12 hours; default: now."
             ),
-            Column("meta", _JSON, "JSON object about the event."),
+            Column("meta", _JSON, "JSON object: metadata of the event."),
         ),
         (
             Column("event_name", _TEXT, "Full resource name of the event."),
-            Column("event_id", _TEXT, "Its id."),
+            Column("event_id", _TEXT, "Id of the event."),
             Column("session_name", _TEXT, "Full resource name of its session."),
             _RESPONSE,
         ),
@@ -100,14 +108,14 @@ _ALL = (
         (
             Column("session_name", _TEXT, "Full resource name of the session."),
             Column("operation", _TEXT, "Name of the operation."),
-            Column("done", _BOOLEAN, "1 once the operation has ended."),
+            Column("done", _BOOLEAN, "1 if the operation has finished."),
             _RESPONSE,
         ),
-        "Shortens a session's history; at least one of the two ways has to be given.",
+        "Compacts a session's history; at least one of the two parameters is required.",
         ("session",),
         example="SELECT operation, done FROM compact_session('s1', 'AUTO')",
     ),
-    _session_verb("undelete_session", "Brings a soft-deleted session back."),
+    _session_verb("undelete_session", "Restores a soft-deleted session."),
     _session_verb(
         "truncate_session", "Clears a session's state and each participant's turns and insights."
     ),
@@ -130,7 +138,7 @@ _ALL = (
         (_SESSION,),
         (
             Column("session_name", _TEXT, "Full resource name of the upload session."),
-            Column("session_id", _TEXT, "Its id."),
+            Column("session_id", _TEXT, "Id of the upload session."),
             Column("status", _TEXT, "CLOSED."),
             _RESPONSE,
         ),
@@ -142,8 +150,8 @@ _ALL = (
         "upload_file",
         (
             _SESSION,
-            Column("file_name", _TEXT, "Name the file gets."),
-            Column("content", _BLOB, "TEXT or BLOB; readfile('path') in the shell."),
+            Column("file_name", _TEXT, "Name to store the file under."),
+            Column("content", _BLOB, "TEXT or BLOB; in the shell, readfile('path')."),
             Column("meta", _JSON, "JSON object of metadata, stored beside the file."),
             *_UPLOAD_FIELDS,
         ),
@@ -161,10 +169,12 @@ _ALL = (
         "claim_guest_session",
         (
             _SESSION,
-            Column("org", _TEXT, "Organisation that takes the data over; the source's org_id."),
+            Column(
+                "org", _TEXT, "Organisation that takes over the data; default: the source's org_id."
+            ),
         ),
         (
-            Column("session_id", _TEXT, "The claimed session; it expires."),
+            Column("session_id", _TEXT, "The claimed session, which is then expired."),
             Column("org_id", _TEXT, "The organisation."),
             Column("claimed", _BOOLEAN, "1."),
             _RESPONSE,
@@ -183,13 +193,13 @@ _ALL = (
         ),
         (
             Column("log_id", _TEXT, "Id of the upload."),
-            Column("upload_url", _TEXT, "Where to PUT the profile."),
-            Column("observatory_url", _TEXT, "Where to look at it."),
-            Column("dataset_id", _TEXT, "Dataset it belongs to."),
-            Column("upload_time", _TIME, "Time the profile is filed under."),
+            Column("upload_url", _TEXT, "URL to PUT the profile to."),
+            Column("observatory_url", _TEXT, "URL to view the profile at."),
+            Column("dataset_id", _TEXT, "Dataset that the profile belongs to."),
+            Column("upload_time", _TIME, "Time that the profile is filed under."),
             _RESPONSE,
         ),
-        "Asks for a place to upload a dataset profile to.",
+        "Requests an upload URL for a dataset profile.",
         ("session", "dataset_timestamp", "segment_tags"),
         example=(
             "SELECT log_id, upload_url FROM create_dataset_profile_upload("
@@ -205,7 +215,7 @@ _ALL = (
             Column("region", _TEXT, "Storage region."),
         ),
         (*_REFERENCE_RESULTS, _RESPONSE),
-        "Asks for a place to upload a reference profile to.",
+        "Requests an upload URL for a reference profile.",
         ("session",),
         example="SELECT reference_id FROM create_reference_profile_upload('session-6LpL', 'base')",
     ),
@@ -217,10 +227,10 @@ _ALL = (
         ),
         (
             *_REFERENCE_RESULTS,
-            Column("joint_observatory_url", _TEXT, "Link to all of them together."),
+            Column("joint_observatory_url", _TEXT, "Joint link to all of the profiles."),
             _RESPONSE,
         ),
-        "Asks for places to upload several reference profiles to; one row each.",
+        "Requests upload URLs for several reference profiles; one row each.",
         ("session", "reference_list"),
         example=(
             "SELECT reference_id FROM batch_create_reference_profile_upload("
@@ -235,7 +245,7 @@ _ALL = (
             Column("reference_profile_ids", _JSON, "JSON array of reference ids."),
         ),
         (*_LINK_RESULTS, _RESPONSE),
-        "Links to profiles of a session; one row a profile.",
+        "Returns links to profiles of a session; one row per profile.",
         ("session",),
         effect=False,
         example=(
@@ -264,7 +274,7 @@ _ALL = (
             Column("is_irrelevant", _BOOLEAN, "1."),
             _RESPONSE,
         ),
-        "Marks a session's search results as irrelevant; there is no way back.",
+        "Marks a session's search results as irrelevant; this cannot be undone.",
         ("session",),
         example="SELECT is_irrelevant FROM mark_session_irrelevant('tour-search')",
     ),
@@ -272,32 +282,41 @@ _ALL = (
         "batch_sessions",
         (
             Column("batch", _TEXT, "Id of the improvement batch."),
-            Column("after_number", _INTEGER, "Only sessions with a larger number; 0 unless given."),
-            Column("events_limit", _INTEGER, "Events a session: 100 unless given, 0 for all."),
+            Column(
+                "after_number", _INTEGER, "Return only sessions with a larger number; default: 0."
+            ),
+            Column("events_limit", _INTEGER, "Events per session; default: 100, 0 for all."),
         ),
         (
             *_CORE,
             Column("batch_id", _TEXT, "The batch."),
             Column("session_number", _INTEGER, "Number within the batch, from 1."),
-            Column("search_query", _TEXT, "What was searched for."),
+            Column("search_query", _TEXT, "The search query."),
             Column("search_results", _JSON, "JSON array of {object_id, rank, meta}."),
-            Column("is_irrelevant", _BOOLEAN, "1 once marked as irrelevant."),
+            Column("is_irrelevant", _BOOLEAN, "1 if marked as irrelevant."),
             Column("events", _JSON, "JSON array of the session's events, up to events_limit."),
         ),
-        "The sessions of an improvement batch with their events, in order of their numbers.",
+        "Returns the sessions of an improvement batch with their events, ordered by"
+        " session_number.",
         ("batch",),
         effect=False,
         example="SELECT session_id, session_number, events FROM batch_sessions('b1', 0, 10)",
     ),
     Function(
         "release_batch",
-        (Column("release_id", _TEXT, "Your id of the release: the same id gets the same answer."),),
         (
-            Column("batch_id", _TEXT, "The batch that was released."),
+            Column(
+                "release_id",
+                _TEXT,
+                "Id that you choose for the release; the same id returns the same result.",
+            ),
+        ),
+        (
+            Column("batch_id", _TEXT, "Id of the batch that was released."),
             Column("release_time", _TIME, "When it was released."),
             _RESPONSE,
         ),
-        "Releases the batch that is collecting.",
+        "Releases the batch that is collecting sessions.",
         ("release_id",),
         example="SELECT batch_id FROM release_batch('release-1')",
     ),

@@ -42,71 +42,87 @@ SESSIONS = Table(
         Column(
             "session_id", _TEXT, "Id of the session; made by the server unless given on INSERT."
         ),
-        Column("user_id", _TEXT, "Whose session it is; cannot change after creation."),
-        Column("display_name", _TEXT, "Name shown to people."),
+        Column(
+            "user_id", _TEXT, "User that the session belongs to; cannot be changed after creation."
+        ),
+        Column("display_name", _TEXT, "Display name for people."),
         Column("labels", _JSON, "JSON object of text labels: labels->>'env'."),
-        Column("state", _JSON, "JSON object the conversation remembers."),
+        Column("state", _JSON, "JSON object: the state of the conversation."),
         Column("create_time", _TIME, "When it was created."),
-        Column("update_time", _TIME, "When it was last written, by the server's clock."),
+        Column("update_time", _TIME, "Time of the last change, by the server's clock."),
         Column("expire_time", _TIME, "When it expires; NULL if it does not."),
     ),
-    "One row is one session: a conversation, a search, a guest's visit.",
+    "One row per session: a conversation, a search, a guest's visit.",
     example="SELECT session_id, user_id FROM sessions ORDER BY update_time DESC LIMIT 5",
 )
 
 SCOPE_COLUMNS = _by_name(
-    Column("project", _TEXT, "Cloud project; the source's own unless given in WHERE."),
-    Column("location", _TEXT, "Cloud region; the source's own unless given in WHERE."),
-    Column("reasoning_engine", _TEXT, "Agent engine id; the source's own unless given in WHERE."),
-    Column("namespace", _TEXT, "Namespace; the source's own unless given in WHERE."),
-    Column("workspace", _TEXT, "Workspace; the source's own unless given in WHERE."),
+    Column("project", _TEXT, "Cloud project; default: the source's own."),
+    Column("location", _TEXT, "Cloud region; default: the source's own."),
+    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own."),
+    Column("namespace", _TEXT, "Namespace; default: the source's own."),
+    Column("workspace", _TEXT, "Workspace; default: the source's own."),
 )
 
 _LISTING = (
     Column(
-        "filter", _TEXT, "Filter text sent to the API as it is, AND-ed with ours.", parameter=True
+        "filter",
+        _TEXT,
+        "Filter text sent to the API unchanged, combined by AND with the generated conditions.",
+        parameter=True,
     ),
     Column(
-        "order_by", _TEXT, "Order text sent to the API as it is; claims no order.", parameter=True
+        "order_by",
+        _TEXT,
+        "Order text sent to the API unchanged; SQLite does not rely on this order.",
+        parameter=True,
     ),
-    Column("page_size", _INTEGER, "Rows a request; at most the API's cap.", parameter=True),
-    Column("page_token", _TEXT, "Start at this page and go on.", parameter=True),
+    Column("page_size", _INTEGER, "Rows per request, up to the API's maximum.", parameter=True),
+    Column("page_token", _TEXT, "Token of the page to start from.", parameter=True),
     Column(
         "next_page_token",
         _TEXT,
-        "Token behind this row's page; NULL on the last page.",
+        "Token of the page after this row's page; NULL on the last page.",
         transient=True,
     ),
 )
 
 SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
     *_LISTING,
-    Column("ttl", _TEXT, "Time to live on INSERT or UPDATE: '172800s' or seconds; reads as NULL."),
-    Column("update_mask", _TEXT, "Fields an UPDATE sets, in place of those that changed."),
+    Column(
+        "ttl",
+        _TEXT,
+        "Time to live for INSERT or UPDATE: '172800s' or seconds; always NULL when read.",
+    ),
+    Column("update_mask", _TEXT, "Fields that an UPDATE sets, instead of those that changed."),
     Column("pkid", _TEXT, "The service's primary key."),
-    Column("description", _TEXT, "What the session is about."),
-    Column("enabled", _BOOLEAN, "1 while the session may be used."),
+    Column("description", _TEXT, "Description of the session."),
+    Column("enabled", _BOOLEAN, "1 if the session is enabled."),
     Column("managed", _BOOLEAN, "1 if the system manages it."),
     Column("auto_created", _BOOLEAN, "1 if a chat request created it."),
-    Column("deleted", _BOOLEAN, "1 if soft-deleted; such rows show only when asked for."),
+    Column("deleted", _BOOLEAN, "1 if soft-deleted; such rows are returned only on request."),
     Column("settings", _JSON, "JSON object of settings."),
-    Column("include_deleted", _BOOLEAN, "= 1 shows soft-deleted rows too.", parameter=True),
+    Column("include_deleted", _BOOLEAN, "Set to 1 to include soft-deleted rows.", parameter=True),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
-    Column("search_query", _TEXT, "What was searched for."),
+    Column("search_query", _TEXT, "The search query."),
     Column("search_results", _JSON, "JSON array of {object_id, rank, meta}, in the order shown."),
-    Column("search_meta", _JSON, "JSON object about the search."),
-    Column("payload_filter", _JSON, "JSON object: the filter the search ran with."),
+    Column("search_meta", _JSON, "JSON object: metadata of the search."),
+    Column("payload_filter", _JSON, "JSON object: the filter that the search used."),
     Column("sort_by", _JSON, "JSON object {field, order}."),
-    Column("is_irrelevant", _BOOLEAN, "1 once the results were marked as irrelevant."),
+    Column("is_irrelevant", _BOOLEAN, "1 if the results were marked as irrelevant."),
     Column(
-        "is_payload_search", _BOOLEAN, "1 for a search by payload only: no use for improvement."
+        "is_payload_search",
+        _BOOLEAN,
+        "1 for a search by payload only, which is not used for improvement.",
     ),
     Column("batch_id", _TEXT, "Improvement batch the session is in."),
     Column(
         "session_number", _INTEGER, "Number within the batch, from 1, in order of registration."
     ),
-    Column("events", _JSON, "JSON array of the session's events; fetched only if used."),
+    Column(
+        "events", _JSON, "JSON array of the session's events; fetched only if the column is used."
+    ),
 )
 
 EVENTS = Table(
@@ -116,12 +132,14 @@ EVENTS = Table(
         Column("session_name", _TEXT, "Full resource name of its session."),
         Column("session_id", _TEXT, "Id of its session."),
         Column("event_id", _TEXT, "Id of the event within its session."),
-        Column("timestamp", _TIME, "When it happened, by the writer's clock."),
-        Column("author", _TEXT, "Who spoke: 'user' or an agent's name."),
-        Column("content", _JSON, "JSON {role, parts}; on INSERT also plain text.", or_text=True),
+        Column("timestamp", _TIME, "Time of the event, by the clock of the client that wrote it."),
+        Column("author", _TEXT, "Author: 'user' or an agent's name."),
+        Column(
+            "content", _JSON, "JSON {role, parts}; INSERT also accepts plain text.", or_text=True
+        ),
         Column("text", _TEXT, "The text parts of content, joined; NULL if there are none."),
     ),
-    "One row is one event of a session: a turn, a tool call, a click. INSERT appends.",
+    "One row per event of a session: a turn, a tool call, a click. INSERT appends.",
     example="SELECT author, text FROM events WHERE session_id = 'tour-1' ORDER BY timestamp",
 )
 
@@ -130,12 +148,14 @@ EVENT_COLUMNS = SCOPE_COLUMNS | _by_name(
     Column("invocation_id", _TEXT, "Id shared by the events of one invocation of the agent."),
     Column("actions", _JSON, "JSON object; actions.stateDelta is merged into the session's state."),
     Column("error_code", _TEXT, "Code of the error that ended the turn."),
-    Column("error_message", _TEXT, "Its message."),
+    Column("error_message", _TEXT, "Message of that error."),
     Column("event_metadata", _JSON, "JSON object of metadata."),
-    Column("raw_event", _JSON, "JSON object: the event as the writing framework had it."),
-    Column("object_id", _TEXT, "What was clicked."),
+    Column(
+        "raw_event", _JSON, "JSON object: the event in the format of the framework that wrote it."
+    ),
+    Column("object_id", _TEXT, "Id of the object that was clicked."),
     Column("event_type", _TEXT, "Kind of event, such as 'click'."),
-    Column("meta", _JSON, "JSON object about the event."),
+    Column("meta", _JSON, "JSON object: metadata of the event."),
     Column("batch_id", _TEXT, "Improvement batch of its session.", parameter=True),
 )
 
@@ -152,11 +172,11 @@ EVENT_PARTS = Table(
         Column("function_name", _TEXT, "Function of a call or response."),
         Column("call_id", _TEXT, "Id that joins a call with its response."),
         Column("args", _JSON, "JSON arguments of a call."),
-        Column("response", _JSON, "JSON answer of a response."),
+        Column("response", _JSON, "JSON body of a response."),
     ),
-    "One row is one part of an event's content: tool calls without taking JSON apart.",
+    "One row per part of an event's content: tool calls without parsing JSON.",
     hidden=(
-        Column("name", _TEXT, "Name of the event, '#' and the part's number: the row's key."),
+        Column("name", _TEXT, "Key of the row: the event's name, '#' and the part's number."),
         Column("session_id", _TEXT, "Id of its session."),
     ),
     example="SELECT function_name, args->>'city' FROM event_parts WHERE kind = 'functionCall'",
@@ -168,27 +188,39 @@ UPLOAD_SESSIONS = Table(
         Column("name", _TEXT, "Full resource name."),
         Column("session_id", _TEXT, "Id of the upload session."),
         Column("status", _TEXT, "OPEN, CLOSED or EXPIRED; set it to 'CLOSED' to close."),
-        Column("write_mode", _TEXT, "KEEP, OVERWRITE or FAIL for files that exist already."),
-        Column("create_time", _TIME, "When it was opened."),
-        Column("expire_time", _TIME, "When it closes by itself."),
-        Column("is_expired", _BOOLEAN, "1 if expired; without a condition both kinds are listed."),
-        Column("failed_files", _INTEGER, "Files whose ingestion failed."),
-        Column("finished_files", _INTEGER, "Files ingested."),
-        Column("created_by", _JSON, "JSON object: who opened it."),
-        Column("documentation_url", _TEXT, "Where uploading is explained."),
         Column(
-            "upload_url", _TEXT, "Where files go; known in the connection that opened the session."
+            "write_mode", _TEXT, "How to treat files that already exist: KEEP, OVERWRITE or FAIL."
         ),
-        Column("upload_fields", _JSON, "JSON form fields for upload_url, likewise."),
+        Column("create_time", _TIME, "When it was opened."),
+        Column("expire_time", _TIME, "Time at which it closes by itself."),
+        Column(
+            "is_expired", _BOOLEAN, "1 if expired; without a condition, both kinds are returned."
+        ),
+        Column("failed_files", _INTEGER, "Number of files whose ingestion failed."),
+        Column("finished_files", _INTEGER, "Number of ingested files."),
+        Column("created_by", _JSON, "JSON object: the user who opened it."),
+        Column("documentation_url", _TEXT, "URL of the upload documentation."),
+        Column(
+            "upload_url",
+            _TEXT,
+            "URL to upload files to; known only to the connection that opened the session.",
+        ),
+        Column(
+            "upload_fields",
+            _JSON,
+            "JSON form fields for upload_url; known only to that connection.",
+        ),
     ),
-    "One row is one upload session: open it, upload files, close it, and they are ingested.",
+    "One row per upload session: open it, upload files, then close it to ingest them.",
     example="SELECT session_id, finished_files FROM upload_sessions WHERE status = 'OPEN'",
 )
 
 UPLOAD_SESSION_COLUMNS = _by_name(
     SCOPE_COLUMNS["workspace"],
-    Column("page_size", _INTEGER, "Rows a request; at most the API's cap.", parameter=True),
-    Column("parallel_processing_enabled", _BOOLEAN, "On INSERT: 1 to ingest files in parallel."),
+    Column("page_size", _INTEGER, "Rows per request, up to the API's maximum.", parameter=True),
+    Column(
+        "parallel_processing_enabled", _BOOLEAN, "On INSERT: set to 1 to ingest files in parallel."
+    ),
     Column("expires_in_seconds", _INTEGER, "On INSERT: lifetime, 1 to 86400 seconds."),
 )
 
@@ -200,7 +232,7 @@ UPLOAD_SESSION_FILES = Table(
         Column("file_name", _TEXT, "Name of the file."),
         Column("ingestion_status", _TEXT, "PENDING, FAILED or FINISHED."),
     ),
-    "One row is one file of an upload session.",
+    "One row per file of an upload session.",
     hidden=(Column("name", _TEXT, "Full resource name."),),
     example="SELECT file_name FROM upload_session_files WHERE ingestion_status = 'FAILED'",
 )
@@ -214,9 +246,9 @@ FILES = Table(
         Column("size", _INTEGER, "Size in bytes."),
         Column("create_time", _TIME, "When it was ingested."),
         Column("meta", _JSON, "JSON object of metadata."),
-        Column("url", _TEXT, "Where the service keeps it."),
+        Column("url", _TEXT, "Location of the file in the service."),
     ),
-    "One row is one ingested file.",
+    "One row per ingested file.",
     example="SELECT file_name FROM files WHERE meta->>'category' = 'news'",
 )
 
@@ -229,27 +261,27 @@ PARTICIPANTS = Table(
         Column("participant", _TEXT, "Name of the user or agent."),
         Column("participant_type", _TEXT, "'user' or 'agent'."),
     ),
-    "One row is one participant of a session. INSERT binds, DELETE unbinds.",
+    "One row per participant of a session. INSERT binds, DELETE unbinds.",
     example="SELECT participant FROM participants WHERE session_id = 'tour-1'",
 )
 
 HTTP_REQUESTS = Table(
     "http_requests",
     (
-        Column("statement", _INTEGER, "Number of the statement, counted by the connection."),
+        Column("statement", _INTEGER, "Number of the statement within the connection."),
         Column("source", _TEXT, "Source that sent it."),
         Column("table", _TEXT, "Table or function it was for."),
         Column("method", _TEXT, "HTTP method."),
         Column("url", _TEXT, "URL without secrets."),
-        Column("status", _INTEGER, "HTTP status; NULL if there was no answer."),
-        Column("attempt", _INTEGER, "1 for the first try."),
-        Column("elapsed_ms", _REAL, "Milliseconds until the answer was read."),
-        Column("bytes", _INTEGER, "Size of the answer's body."),
-        Column("rows", _INTEGER, "Rows the answer held."),
-        Column("error", _TEXT, "What went wrong."),
+        Column("status", _INTEGER, "HTTP status; NULL if there was no response."),
+        Column("attempt", _INTEGER, "Number of the attempt, from 1."),
+        Column("elapsed_ms", _REAL, "Milliseconds until the response was read."),
+        Column("bytes", _INTEGER, "Size of the response body in bytes."),
+        Column("rows", _INTEGER, "Number of rows in the response."),
+        Column("error", _TEXT, "Error message."),
     ),
-    "One row is one HTTP request of this connection; the last 10 000 are kept.",
-    hidden=(Column("number", _INTEGER, "Order of sending: the row's key."),),
+    "One row per HTTP request of this connection; the last 10 000 are kept.",
+    hidden=(Column("number", _INTEGER, "Sequence number of the request; key of the row."),),
     key="number",
     example="SELECT method, url, status FROM http_requests ORDER BY number DESC LIMIT 5",
 )
@@ -257,8 +289,8 @@ HTTP_REQUESTS = Table(
 WRITES = Table(
     "writes",
     (
-        Column("statement", _INTEGER, "Number of the statement, counted by the connection."),
-        Column("row", _INTEGER, "Which of the statement's rows, in its own order, from 1."),
+        Column("statement", _INTEGER, "Number of the statement within the connection."),
+        Column("row", _INTEGER, "Position of the row within the statement, from 1."),
         Column("source", _TEXT, "Source it was for."),
         Column("table", _TEXT, "Table it was for."),
         Column("action", _TEXT, "insert, update or delete."),
@@ -266,15 +298,15 @@ WRITES = Table(
         Column(
             "outcome", _TEXT, "sent, failed, unknown, skipped, not sent, sent although rolled back."
         ),
-        Column("http_status", _INTEGER, "HTTP status of the answer."),
-        Column("error", _TEXT, "What went wrong."),
-        Column("answer_key", _TEXT, "Name the server answered with."),
-        Column("started", _TIME, "When sending began."),
-        Column("elapsed_ms", _REAL, "Milliseconds until the answer was read."),
+        Column("http_status", _INTEGER, "HTTP status of the response."),
+        Column("error", _TEXT, "Error message."),
+        Column("answer_key", _TEXT, "Name returned by the server."),
+        Column("started", _TIME, "Time at which sending began."),
+        Column("elapsed_ms", _REAL, "Milliseconds until the response was read."),
     ),
-    "One row is one row written by this connection, with its outcome; the last 10 000 are kept, and"
-    " all of the last transaction.",
-    hidden=(Column("number", _INTEGER, "Order in which outcomes came: the row's key."),),
+    "One row per row written by this connection, with its outcome; the last 10 000 are kept,"
+    " and all of the last transaction.",
+    hidden=(Column("number", _INTEGER, "Sequence number of the outcome; key of the row."),),
     key="number",
     example="SELECT key, outcome, error FROM writes WHERE outcome <> 'sent'",
 )
@@ -285,11 +317,11 @@ DRY_RUN = Table(
         Column("source", _TEXT, "Source it is for."),
         Column("table", _TEXT, "Table it is for."),
         Column("action", _TEXT, "insert, update or delete."),
-        Column("method", _TEXT, "HTTP method, or what the store would do."),
+        Column("method", _TEXT, "HTTP method, or the action on the store."),
         Column("url", _TEXT, "URL without secrets, or the row's name in the store."),
         Column("body", _JSON, "JSON body."),
     ),
-    "One row is one request that a write would have sent.",
+    "One row per request that a write would have sent.",
     key="url",
 )
 

@@ -14,18 +14,37 @@ from sessions_vtab.errors import BusyError, SessionsError, StoreError
 __all__ = ["translated"]
 
 _MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], str], ...]] = (
-    (apsw.BusyError, BusyError, "another program is using it. Close that, and run this again."),
-    (apsw.LockedError, BusyError, "another program is using it. Close that, and run this again."),
+    (
+        apsw.BusyError,
+        BusyError,
+        ("another program is using it. Close that program, and run the snapshot again."),
+    ),
+    (
+        apsw.LockedError,
+        BusyError,
+        ("another program is using it. Close that program, and run the snapshot again."),
+    ),
     (
         apsw.FullError,
         StoreError,
-        "the disk is full. What was read before is kept: free some space, and run this again.",
+        (
+            "the disk is full. The rows read so far are kept. Free some space, and run the"
+            " snapshot again."
+        ),
     ),
-    (apsw.NotADBError, StoreError, "it is no SQLite database, and was left untouched."),
-    (apsw.CorruptError, StoreError, "the file is damaged. Remove it; a snapshot can be repeated."),
+    (apsw.NotADBError, StoreError, "it is not an SQLite database, and was left unchanged."),
+    (
+        apsw.CorruptError,
+        StoreError,
+        ("the file is damaged. Remove it, and take the snapshot again."),
+    ),
     (apsw.ReadOnlyError, StoreError, "the file or its folder cannot be written."),
-    (apsw.CantOpenError, StoreError, "it cannot be opened; check that you may read and write it."),
-    (apsw.IOError, StoreError, "reading or writing the disk failed. Run this again."),
+    (
+        apsw.CantOpenError,
+        StoreError,
+        ("it cannot be opened. Check that you have read and write permission."),
+    ),
+    (apsw.IOError, StoreError, "reading or writing the disk failed. Run the snapshot again."),
 )
 
 

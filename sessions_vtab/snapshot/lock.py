@@ -46,7 +46,8 @@ def _locked(path: Path, target: Path) -> apsw.Connection:
         except apsw.BusyError:
             connection.close(True)
             raise BusyError(
-                f"Another snapshot is being written to {target}. Wait for it, or name another file."
+                f"Another snapshot is being written to {target}. Wait until it has finished,"
+                " or use another file."
             ) from None
         # Its last owner removes it: what we locked must still be what others find under the name.
         if _identity(path) == before:
@@ -60,7 +61,9 @@ def _connection(path: Path) -> apsw.Connection | None:
         return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     except apsw.CantOpenError as error:
         if path.exists():
-            raise StoreError(f"{path} cannot be opened; may you read and write it?") from error
+            raise StoreError(
+                f"{path} cannot be opened. Check that you have read and write permission."
+            ) from error
         return None
 
 
@@ -87,6 +90,6 @@ def create_private(path: Path) -> None:
         return
     except OSError as error:
         raise StoreError(
-            f"{path} cannot be created or written ({error.strerror}). A snapshot needs a folder"
-            " that exists and can be written; name another file."
+            f"{path} cannot be created or written ({error.strerror}). A snapshot needs an"
+            " existing, writable folder. Use another file."
         ) from error

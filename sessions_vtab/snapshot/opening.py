@@ -81,7 +81,7 @@ def _connect(path: Path) -> apsw.Connection:
         try:
             connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
             connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
-            # A hot journal is rolled back here, and a file that is no database found out.
+            # This rolls back a hot journal, and detects a file that is not a database.
             connection.pragma("journal_mode", "delete")
             connection.pragma("cache_size", -_CACHE_KIB)
             # People's data: what is deleted at the source is overwritten in the copy.
@@ -103,20 +103,20 @@ def _last_snapshot(target: Path, origin: Origin, *, full: bool) -> dict[str, Any
         try:
             if connection.pragma("application_id") != APPLICATION_ID:
                 raise StoreError(
-                    f"{target} is no snapshot, and was left untouched. Name another file."
+                    f"{target} is not a snapshot and was left unchanged. Use another file."
                 )
             if connection.pragma("user_version") != VERSION:
                 raise StoreError(
-                    f"{target} is a snapshot of another version of this program, and was left"
-                    " untouched. Name another file, or remove it."
+                    f"{target} is a snapshot written by another version of this program and"
+                    " was left unchanged. Use another file, or remove it."
                 )
             about = _about(connection)
         finally:
             connection.close(True)
     if not full and (about["backend"], about["location"]) != (origin.backend, origin.location):
         raise ConfigurationError(
-            f"{target} is a snapshot of {about['location']}, not of {origin.location}. Name another"
-            " file, or replace it with --full."
+            f"{target} is a snapshot of {about['location']}, not of {origin.location}. Use"
+            " another file, or replace it with --full."
         )
     return about
 
@@ -146,7 +146,7 @@ def _continued(path: Path, origin: Origin, plan: Plan, options: Options) -> apsw
 
 
 def _is_old(path: Path, options: Options) -> bool:
-    """Whether what an earlier run read is too old for rows that nothing says the changes of.
+    """Whether an earlier run is too old to reuse rows that have no change time.
 
     Sessions whose ``update_time`` tells that are not read again in any case.
     """

@@ -69,7 +69,8 @@ def write_parquet(path: Path, folder: Path) -> list[Path]:
             partial.replace(target)
     except OSError as error:
         raise StoreError(
-            f"{folder} cannot be written ({error.strerror or error}). The snapshot {path} is whole."
+            f"{folder} cannot be written ({error.strerror or error}). The snapshot {path} is"
+            " complete."
         ) from error
     finally:
         for partial in written.values():

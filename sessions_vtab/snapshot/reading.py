@@ -87,8 +87,8 @@ class Reading:
             yield
         except BudgetError as error:
             raise BudgetError(
-                f"The snapshot's {self._limit} requests (max_requests) are used up. What was read"
-                " is kept: run it again with more, and it goes on from there."
+                f"The snapshot has used up its {self._limit} requests (max_requests). The"
+                " rows read so far are kept; run it again with a higher limit to continue."
             ) from error
         finally:
             budget.max_requests = before

@@ -174,7 +174,7 @@ class Copying:
 
 @dataclass(frozen=True, slots=True)
 class _Tell:
-    """Progress within a batch: the rows grow while the sessions are those of the last one."""
+    """Reports progress within a batch: the row count grows, the session count stays."""
 
     tell: Callable[[str, int, int | None, int], None]
     table: str

@@ -161,14 +161,14 @@ class _Snapshot:
         # How long the lists are now is a guess.
         if not estimate.listing and least > self._reading.left:
             raise BudgetError(
-                f"The snapshot of {self._opened.name} takes {least} more requests at"
-                f" least, and may make {self._reading.left} (max_requests {estimate.limit})."
+                f"The snapshot of {self._opened.name} needs at least {least} more requests,"
+                f" but may make only {self._reading.left} (max_requests {estimate.limit})."
                 " Narrow it with a condition, or raise max_requests."
             )
         if not confirm(estimate):
             raise BudgetError(
-                f"The snapshot was not begun or not finished; {self._target} is as it was. What was"
-                " read is kept for the next run."
+                f"The snapshot was not started or not finished; {self._target} is unchanged."
+                " The rows read so far are kept for the next run."
             )
 
     def _lists(self, work: Work) -> Estimate:
@@ -236,7 +236,7 @@ def _refuse_itself(settings: Source, target: Path) -> None:
     except (OSError, ValueError):
         same = False
     if same:
-        raise ConfigurationError(f"{target} is the source itself; name another file.")
+        raise ConfigurationError(f"{target} is the source itself. Use another file.")
 
 
 def _origin(settings: Source) -> Origin:

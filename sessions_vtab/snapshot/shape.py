@@ -154,7 +154,7 @@ def _chosen(
                 f"{source} has no table {name!r:.60}.{meant} Tables: {', '.join(resources)}."
             )
     if not wanted:
-        raise InvalidValueError(f"No table of {source} is named. Tables: {', '.join(resources)}.")
+        raise InvalidValueError(f"No table of {source} was given. Tables: {', '.join(resources)}.")
     return [one for name, one in resources.items() if name in wanted]
 
 
@@ -165,7 +165,7 @@ def _check_without(source: str, tables: Sequence[Table], without: Sequence[str])
         if name not in known:
             meant = did_you_mean(name, sorted(known))
             raise UnknownNameError(
-                f"No table that is copied from {source} has {name!r:.60}.{meant}"
+                f"None of the tables copied from {source} has {name!r:.60}.{meant}"
             )
         if name in needed:
             raise InvalidValueError(
@@ -222,7 +222,7 @@ def _filtered(source: str, resources: Mapping[str, Resource], options: Options) 
         if name in resources:
             return name
     if options.where is not None:
-        raise InvalidValueError(f"{source} has no sessions that a condition could be about.")
+        raise InvalidValueError(f"{source} has no sessions to which a condition could apply.")
     return ""
 
 
@@ -246,7 +246,7 @@ def _listing(resource: Resource, shape: Shape | None, version: str, where: str) 
 
 
 def _order(resource: Resource) -> str:
-    """Sorted by the source a list is one chain of pages: not one request more than it has pages."""
+    """A time column to sort a list by, so that it is read as one chain of pages."""
     for path in resource.capability.paths:
         for name in () if path.unique else path.orders:
             if resource.table.column(name).type is ColumnType.TIME:

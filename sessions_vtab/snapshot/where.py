@@ -29,9 +29,9 @@ def check_condition(text: str) -> str:
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
         if depth < 0 or token.text == ";" or token.kind is Kind.ILLEGAL:
-            raise _refused(f"{token.text[:1]!r} at character {token.start + 1} ends it")
+            raise _refused(f"{token.text[:1]!r} at character {token.start + 1} ends the expression")
         if token.kind is Kind.PARAMETER:
-            raise _refused(f"{token.text[:20]} has no value; write it out")
+            raise _refused(f"{token.text[:20]} has no value; write the value instead")
     if depth or not tokens:
         raise _refused("a parenthesis is not closed" if depth else "it is empty")
     return text
@@ -40,6 +40,6 @@ def check_condition(text: str) -> str:
 def _refused(reason: str) -> InvalidValueError:
     """The text itself is not shown: the id of a session can be a secret."""
     return InvalidValueError(
-        f"The condition on sessions is no SQL expression: {reason}. Give what would stand behind"
-        " WHERE, such as user_id = 'u1'."
+        f"The condition on sessions is not a valid SQL expression: {reason}. Give the text"
+        " that would follow WHERE, such as user_id = 'u1'."
     )

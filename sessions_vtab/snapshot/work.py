@@ -132,8 +132,9 @@ class Work:
             _sync_folder(self.target.parent)
         except OSError as error:
             raise StoreError(
-                f"The snapshot is whole, but {self.target} cannot be replaced ({error.strerror})."
-                f" It is in {self.path}; run this again to put it in place."
+                f"The snapshot is complete, but {self.target} cannot be replaced"
+                f" ({error.strerror}). The snapshot is in {self.path}; run this again to"
+                " move it into place."
             ) from error
 
     def close(self) -> None:
@@ -142,7 +143,7 @@ class Work:
 
 
 def _fold(target: Path) -> None:
-    """Brings back into the old file what a program that opened it in WAL mode left beside it.
+    """Merges a leftover ``-wal`` file into the old file before it is replaced.
 
     A ``-wal`` file that stayed would be taken for one of the new file.
     """
@@ -156,8 +157,8 @@ def _fold(target: Path) -> None:
             connection.close(True)
     if mode != "delete":
         raise BusyError(
-            f"Another program has {target} open for writing, so it cannot be replaced. Close it,"
-            " and run this again: nothing has to be read twice."
+            f"Another program has {target} open for writing, so it cannot be replaced. Close"
+            " that program, and run this again; nothing has to be read twice."
         )
 
 

@@ -168,12 +168,12 @@ class Backend(ABC):
         Returns:
             An outcome for each write, in any order; errors are outcomes, not exceptions.
         """
-        msg = f"{self.name} takes no writes."
+        msg = f"{self.name} does not support writes."
         raise UnsupportedError(msg)
 
     def preview(self, write: Write) -> Sequence[Request]:
         """The requests a write would send, without sending any."""
-        where = write.key or f"{write.table} (name made when it is written)"
+        where = write.key or f"{write.table} (name assigned when it is written)"
         body = dump_json(dict(write.values)) if write.values else None
         return (Request(write.action.value, where, body),)
 

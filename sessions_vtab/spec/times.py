@@ -61,7 +61,7 @@ def require(value: object, what: str) -> int:
     """As ``parse``, but raises InvalidValueError that names ``what`` when it is not a time."""
     instant = parse(value)
     if instant is None:
-        msg = f"{what} takes a time such as {ACCEPTED}; {value!r:.60} is none."
+        msg = f"{what} must be a time such as {ACCEPTED}; {value!r:.60} is not a valid time."
         raise InvalidValueError(msg)
     return instant
 

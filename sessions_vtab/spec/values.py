@@ -60,13 +60,13 @@ def load_json(value: Value, where: str) -> Any:
         InvalidValueError: naming ``where``, and where in the text it stops being JSON.
     """
     if not isinstance(value, str):
-        msg = f"{where} takes JSON text, not {_shown(value)}."
+        msg = f"{where} must be JSON text, not {_shown(value)}."
         raise InvalidValueError(msg)
     try:
         loaded = json.loads(value, parse_constant=_refuse_constant)
         dump_json(loaded).encode()  # Half a surrogate pair is no text that could be sent.
     except (ValueError, RecursionError) as error:
-        msg = f"{where} takes JSON; {_shown(value)} is none ({error})."
+        msg = f"{where} must be JSON; {_shown(value)} is not valid JSON ({error})."
         raise InvalidValueError(msg) from None
     return loaded
 
@@ -84,7 +84,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _boolean(value: Value, where: str) -> int:
     if isinstance(value, int | float) and value in (0, 1):
         return int(value)
-    msg = f"{where} takes 0 or 1, not {_shown(value)}."
+    msg = f"{where} must be 0 or 1, not {_shown(value)}."
     raise InvalidValueError(msg)
 
 
@@ -93,14 +93,14 @@ def _integer(value: Value, where: str) -> int:
         return int(value)
     if isinstance(value, int):
         return value
-    msg = f"{where} takes an integer, not {_shown(value)}."
+    msg = f"{where} must be an integer, not {_shown(value)}."
     raise InvalidValueError(msg)
 
 
 def _real(value: Value, where: str) -> float:
     if isinstance(value, int | float):
         return float(value)
-    msg = f"{where} takes a number, not {_shown(value)}."
+    msg = f"{where} must be a number, not {_shown(value)}."
     raise InvalidValueError(msg)
 
 
@@ -108,7 +108,7 @@ def _text(value: Value, where: str) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bytes):
-        msg = f"{where} takes text, not a blob."
+        msg = f"{where} must be text, not a blob."
         raise InvalidValueError(msg)
     return repr(value)
 

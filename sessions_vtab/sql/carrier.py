@@ -51,7 +51,7 @@ def carry(
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """A plan with the expressions for its values."""
+    """A plan with the SQL expressions for its values."""
 
     plan: Plan
     values: tuple[str, ...]
@@ -142,7 +142,7 @@ _AHEAD = 15
 
 
 def _window(tokens: Sequence[Token], lead: Lead) -> list[Edit]:
-    """The item with one more column: its key, and those of the rows behind it.
+    """Wraps the FROM item to add a column: its key and the keys of the following rows.
 
     SQLite streams such a window. A blob would be an error in JSON.
     """

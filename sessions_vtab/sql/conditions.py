@@ -228,7 +228,7 @@ class Reader:
         return Compare(name, _NEGATED[op] if negated else op, slot, _collation(name, column))
 
     def _or_itself(self, node: exp.Coalesce, name: Field, column: Column) -> Predicate | None:
-        """``column = coalesce(?1, column)``: any row but that with NULL, if the value is NULL."""
+        """``column = coalesce(?1, column)``: a NULL parameter matches all rows with a value."""
         same = [self._field(other) for other in node.expressions] == [(name, column)]
         if not same or not isinstance(node.this, exp.Parameter):
             return None
@@ -339,7 +339,7 @@ class Reader:
         return Field(found.column.name), found.column
 
     def _collated(self, node: exp.Collate) -> tuple[Field, Column] | None:
-        """A column that is told to be compared as it would be anyway; times are not."""
+        """A column whose COLLATE clause changes nothing; times never qualify."""
         found = self._field(node.this)
         return found if found is not None and _is_binary(node, *found) else None
 
@@ -406,7 +406,7 @@ class Reader:
 
 
 def _tested(node: exp.Expression) -> int | None:
-    """The parameter that a condition finds NULL."""
+    """The number of the parameter in ``?N IS NULL``; None for any other condition."""
     while isinstance(node, exp.Paren):
         node = node.this
     if not (isinstance(node, exp.Is) and _only_has(node, "this", "expression")):
@@ -457,7 +457,7 @@ def _collation(name: Field, column: Column) -> str:
 
 
 def _is_binary(node: exp.Collate, name: Field, column: Column) -> bool:
-    """Whether COLLATE says what holds for the column without it."""
+    """Whether the COLLATE clause is the collation that the column has anyway."""
     named: str = node.args["expression"].name
     return named.upper() == BINARY == _collation(name, column)
 

@@ -56,7 +56,7 @@ _ACCEPTED = "SELECT .. FROM {f}(..), or SELECT .. FROM <one item>, {f}(..)"
 def mentioned(
     tokens: Sequence[Token], pairs: dict[int, int], names: frozenset[str], is_effect: IsEffect
 ) -> list[int]:
-    """Indexes of the names of functions that act, where they are called or stand for a table.
+    """Indexes of the tokens that call side-effecting functions or use them as tables.
 
     Args:
         tokens: of the statement.
@@ -136,9 +136,11 @@ def effect_of(
     at = found[0]
     name = name_of(tokens[at])
     if len(found) > 1:
-        raise _refused(name, "two functions that act in one statement", _SPLIT)
+        raise _refused(name, "two side-effecting functions in one statement", _SPLIT)
     if heading.explain:
-        raise _refused(name, "EXPLAIN", "http_requests shows afterwards what it has sent")
+        raise _refused(
+            name, "EXPLAIN", "Run the statement, then read http_requests to see what it sent"
+        )
     block = _block_of(tokens, heading, pairs, at)
     _check_block(tokens, block, pairs, name)
     parts = _parts(tokens, block, pairs, at)
@@ -146,17 +148,17 @@ def effect_of(
     return Effect(_schema(tokens, at), name, at, parts.item is not None, tuple(edits))
 
 
-_SPLIT = "write two statements; CREATE TEMP TABLE r AS SELECT .. keeps the first one's rows"
-_KEEP = "keep the answers first: CREATE TEMP TABLE r AS SELECT .. FROM {f}(..), then read r"
-_SUBSELECT = "put the rest into one subquery: FROM (SELECT ..) AS k, {f}(..)"
+_SPLIT = "Write two statements; CREATE TEMP TABLE r AS SELECT .. keeps the rows of the first"
+_KEEP = "Store the results first with CREATE TEMP TABLE r AS SELECT .. FROM {f}(..), then query r"
+_SUBSELECT = "Put the rest into one subquery: FROM (SELECT ..) AS k, {f}(..)"
 
 
 def _refused(name: str, what: str, remedy: str) -> UnsupportedError:
     accepted = _ACCEPTED.format(f=name)
     return UnsupportedError(
-        f"{name}() acts once for each row of its arguments, which {what} does not let SQLite"
-        f" promise; {remedy.format(f=name)}. Accepted: {accepted}, also as the source of INSERT or"
-        " CREATE TABLE AS."
+        f"{name}() has side effects and must run exactly once for each row of its arguments,"
+        f" which SQLite cannot guarantee with {what}. {remedy.format(f=name)}."
+        f" Accepted: {accepted}, also as the source of INSERT or CREATE TABLE AS."
     )
 
 
@@ -169,8 +171,8 @@ def _block_of(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], 
         if first <= at < end and not _within_brackets(pairs, (first, end), at):
             return block
     if heading.verb == "CREATE" and not creates_table(tokens, heading):
-        raise _refused(name, "a view or trigger", "call it in a statement of its own")
-    raise _refused(name, "a place inside a subquery or an expression", _KEEP)
+        raise _refused(name, "a view or trigger", "Call it in a separate statement")
+    raise _refused(name, "a call inside a subquery or an expression", _KEEP)
 
 
 def _is_top(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], block: Block) -> bool:
@@ -213,24 +215,24 @@ def _parts(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int
     name = name_of(tokens[at])
     span = block.clauses["FROM"]
     if at + 1 not in pairs:
-        raise _refused(name, "a call without brackets", f"write its arguments: {name}('..')")
+        raise _refused(name, "a call without parentheses", f"Write its arguments: {name}('..')")
     joins = list(find(tokens, span, pairs, _JOINS))
     words = [tokens[index].upper for index in joins]
     if _OUTER.intersection(words):
         raise _refused(name, "an outer or natural join", _SUBSELECT)
     if "ON" in words or "USING" in words:
-        raise _refused(name, "a join with ON or USING", "put the condition into WHERE")
+        raise _refused(name, "a join with ON or USING", "Move the condition into WHERE")
     first = at - (2 if _schema(tokens, at) is not None else 0)
     if not joins:
         return _Parts(None, None)
     if joins[-1] != first - 1:
-        raise _refused(name, "a place before other tables", "name it last in FROM")
+        raise _refused(name, "a call before other tables", "Put it last in FROM")
     if words not in ([","], ["JOIN"], ["CROSS", "JOIN"], ["INNER", "JOIN"]):
-        raise _refused(name, "more than one item beside it", _SUBSELECT)
+        raise _refused(name, "more than one other item in FROM", _SUBSELECT)
     item = (span[0], joins[0])
     opening = tokens[item[0]]
     if opening.text == "(" and tokens[item[0] + 1].upper not in _SUBQUERY:
-        raise _refused(name, "a bracketed join", _SUBSELECT)
+        raise _refused(name, "a join in parentheses", _SUBSELECT)
     return _Parts(item, (joins[0], joins[-1] + 1))
 
 
@@ -271,7 +273,7 @@ def _named(tokens: Sequence[Token], first: int, end: int) -> int:
 
 
 def _body_end(tokens: Sequence[Token], item: Span, pairs: dict[int, int]) -> int:
-    """One behind ``name``, ``schema.name``, ``name(..)`` or ``(SELECT ..)``."""
+    """The index after ``name``, ``schema.name``, ``name(..)`` or ``(SELECT ..)``."""
     first, end = item
     if first in pairs:
         return pairs[first] + 1

@@ -230,14 +230,14 @@ class _Door:
     def _refuse_carrier(self) -> None:
         for token in self.tokens:
             if token.kind in (Kind.WORD, Kind.QUOTED) and name_of(token).lower() in _CARRIER:
-                raise UnsupportedError(f"{token.text} is used by the engine; leave it out.")
+                raise UnsupportedError(f"{token.text} is reserved for internal use; leave it out.")
 
     def _edited(self, edits: Sequence[Edit]) -> str:
         if not edits:
             return self.text
         every = [*self.numbering.edits(self.tokens), *edits]
         every += keep_headings(self.text, self.tokens, self.pairs, every)
-        # Without the comment behind it, another statement can follow.
+        # Without the comment after it, another statement can follow.
         every.append(Edit(self.tokens[-1].end, len(self.text), "", rank=1))
         return apply(self.text, every)
 

@@ -1,4 +1,4 @@
-"""What tokens alone tell about a statement: whether its tree can say anything more.
+"""Decides from tokens alone whether a statement needs to be parsed with sqlglot.
 
 Importing sqlglot takes a tenth of a second and reading a statement with it half a millisecond, so a
 statement is not read where nothing could be pushed: without any condition, or where SQLite offers
@@ -23,7 +23,7 @@ _NAMES = (Kind.WORD, Kind.QUOTED)
 
 
 def tells_more(tokens: Sequence[Token], catalog: Catalog) -> bool:
-    """Whether a statement may have something to push, to check or to refuse.
+    """Whether a statement must be parsed: it may have something to push, check or refuse.
 
     Args:
         tokens: of one statement that reads our tables.
@@ -78,7 +78,7 @@ def _item(tokens: Sequence[Token], catalog: Catalog) -> tuple[OurTable | None, s
 
 
 def _behind_comparison(tokens: Sequence[Token], place: int, table: OurTable, label: str) -> int:
-    """One behind ``column = value``; behind the end where something else stands there."""
+    """The index after ``column = value``, or an index past the end if something else is there."""
     nowhere = len(tokens) + 1
     if [one.text for one in tokens[place + 1 : place + 2]] == ["."]:
         if name_of(tokens[place]).lower() != label:

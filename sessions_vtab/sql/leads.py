@@ -24,7 +24,7 @@ def lead_of(
     where: Sequence[tuple[exp.Expression, Span | None]],
     ons: Sequence[exp.Expression],
 ) -> Lead | None:
-    """Where the keys of the second of two items come from; None if no window may carry them.
+    """The source of an inner table's join keys, for look-ahead; None if it cannot be used.
 
     Args:
         source: the statement.
@@ -72,7 +72,7 @@ def _key(
 
 
 def _windowable(source: Source, node: exp.Select, mine: Occurrence) -> bool:
-    """Whether one more column on the first item changes nothing else."""
+    """Whether adding a column to the first FROM item leaves the statement's result unchanged."""
     if mine.order and mine.limit:  # Everything would be sorted before the limit.
         return False
     hidden = any(token.upper in _HIDDEN for token in source.tokens)
@@ -90,7 +90,7 @@ _HIDDEN = frozenset(("ROWID", "_ROWID_", "OID", "INDEXED"))
 
 
 def _shows_all(part: exp.Expression, *, but: str) -> bool:
-    """Whether a result column is ``*``, or ``x.*`` of another table than ``but``."""
+    """Whether a result column is ``*``, or ``x.*`` of a table other than ``but``."""
     if isinstance(part, exp.Column) and isinstance(part.this, exp.Star):
         return part.table.lower() != but.lower()
     return isinstance(part, exp.Star)

@@ -94,7 +94,7 @@ def read(
 
 
 def _wanted(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int]) -> list[int]:
-    """Indexes of the tokens sqlglot gets."""
+    """Indexes of the tokens that are passed to sqlglot."""
     end = len(tokens)
     for index in find(tokens, (heading.at, end), pairs, _CUT_AT):
         if tokens[index - 1].text != "." and (

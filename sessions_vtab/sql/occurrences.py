@@ -16,7 +16,7 @@ __all__ = ["Condition", "Join", "Lead", "Occurrence", "Role"]
 
 
 class Role(StrEnum):
-    """Who takes care of a condition."""
+    """Who checks a condition."""
 
     OFFERED = "offered"
     """SQLite offers it to the virtual table by itself."""

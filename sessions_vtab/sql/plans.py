@@ -46,7 +46,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Keys that will be asked for next, where the rows come from no table of ours.
+    """Keys that will be looked up next, when the rows come from a table outside this package.
 
     Attributes:
         column: the column of this occurrence that is compared with them.

@@ -68,7 +68,7 @@ def _condition(
     *,
     nullable: bool,
 ) -> list[Predicate]:
-    """Notes one conjunct; answers what of it is to be pushed."""
+    """Records one conjunct and returns the predicates to push down."""
     scope = reader.scope
     _link(occurrence, scope, term, nullable=nullable)
     about = _about(scope, occurrence.item, term)
@@ -138,7 +138,7 @@ def _flat(predicates: Sequence[Predicate]) -> Iterator[Predicate]:
 
 
 def _compacted(predicate: Predicate, atoms: Sequence[Atom]) -> tuple[Predicate, tuple[Atom, ...]]:
-    """Renumbers slots from 0 in the order of the words; drops the values nobody needs."""
+    """Renumbers the slots from 0 in order of use, and drops unused values."""
     used = list(dict.fromkeys(slots(predicate)))
     places: Mapping[int, int] = {old: new for new, old in enumerate(used)}
     return with_slots(predicate, places), tuple(atoms[old] for old in used)

@@ -143,8 +143,8 @@ def _check_token(tokens: Sequence[Token], index: int, pairs: dict[int, int]) -> 
     called = index + 1 in pairs and token.kind is Kind.WORD
     if called and _aggregates(tokens, index, pairs):
         raise UnsupportedError(
-            f"RETURNING may not use the aggregate or window function {token.text}():"
-            " it answers one row for each row written."
+            f"RETURNING may not use the aggregate or window function {token.text}(): it"
+            " returns one row for each row written."
         )
     if token.upper in _ROWID and not called and token.kind is not Kind.STRING:
         raise UnknownNameError(f"no such column: {token.text} (the table is WITHOUT ROWID)")

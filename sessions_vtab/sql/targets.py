@@ -146,9 +146,9 @@ def _columns(tokens: Sequence[Token], start: int, pairs: dict[int, int]) -> tupl
 
 def _refused(table: str, what: str) -> UnsupportedError:
     return UnsupportedError(
-        f"{table}: {what} is not possible, because the service has no such call."
-        f" Use UPDATE {table} SET .. for rows that exist,"
-        " or INSERT OR IGNORE to skip them."
+        f"{table}: {what} is not possible, because the service has no such operation. Use"
+        f" UPDATE {table} SET .. for existing rows, or INSERT OR IGNORE to skip"
+        " them."
     )
 
 

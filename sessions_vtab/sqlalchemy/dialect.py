@@ -68,13 +68,13 @@ class SessionsDialect(Reflection):
 
     @classmethod
     def get_pool_class(cls, url: URL) -> type[pool.Pool]:
-        """A queue; where each connection has a store of its own, one connection a thread."""
+        """QueuePool; with in-memory stores, one connection per thread instead."""
         private = any(source.location == MEMORY for source in sources_of(url))
         return pool.SingletonThreadPool if private else pool.QueuePool
 
     @classmethod
     def engine_created(cls, engine: Engine) -> None:
-        """What one user sent is no other's business: the logs end with the checkout."""
+        """Clears the logs when a connection returns to the pool: other users must not see them."""
         event.listen(engine.pool, "checkin", _clear_logs)
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[str], dict[str, Any]]:
@@ -86,7 +86,7 @@ class SessionsDialect(Reflection):
         return dbapi.connect(*arguments, **{**options, "guarded": True})
 
     def do_savepoint(self, connection: Any, name: str) -> None:
-        """A savepoint is inside a transaction: alone, its end would be a commit."""
+        """Begins a transaction first; otherwise releasing the savepoint would commit."""
         connection.connection.dbapi_connection.begin()
         super().do_savepoint(connection, name)
 

@@ -43,7 +43,7 @@ def _cached(method: _Method) -> _Method:
 
 
 class Reflection(SQLiteDialect):
-    """The part of the dialect that looks around.
+    """The part of the dialect that reflects schemas, tables and columns.
 
     The schema of a name without prefix is ``main``; each source is a schema of its name; saved
     views are TEMP views: unprefixed, or in the schema ``temp``. The tables ``http_requests`` and

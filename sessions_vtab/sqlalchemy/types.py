@@ -87,13 +87,15 @@ def _text(value: Any) -> Any:
         case dt.date():
             return f"{value.isoformat()} 00:00:00.000000"
         case _:
-            raise TypeError(f"A time is a datetime, a date or text, not a {type(value).__name__}.")
+            raise TypeError(
+                f"A time must be a datetime, a date or text, not a {type(value).__name__}."
+            )
 
 
 def _naive(value: Any) -> dt.datetime | None:
     if value is None:
         return None
-    # Since Python 3.11 what is behind the sixth digit is cut off.
+    # Since Python 3.11, digits after the sixth are truncated.
     found = dt.datetime.fromisoformat(value)
     return found if found.tzinfo is None else found.astimezone(dt.UTC).replace(tzinfo=None)
 

@@ -116,12 +116,13 @@ def _texts(url: URL) -> list[str]:
         known = ("source", *_OPTIONS)
         raise ArgumentError(
             f"sessions:// has no setting {key!r:.40}.{did_you_mean(key, known)} Settings of a"
-            " source stand behind it: sessions+BACKEND://LOCATION?KEY=VALUE."
+            " source belong in the source's own URL:"
+            " sessions+BACKEND://LOCATION?KEY=VALUE."
         )
     if url.host or url.port or url.database:
         raise ArgumentError(
-            "sessions:// takes its sources from the configuration or from source=..; one source is"
-            " written sessions+BACKEND://LOCATION."
+            "sessions:// reads its sources from the configuration or from source=..; for a"
+            " single source, use sessions+BACKEND://LOCATION."
         )
     return [given] if isinstance(given, str) else list(given)
 
@@ -136,8 +137,8 @@ def _parsed(texts: Iterable[str]) -> list[Source]:
 def _refuse_user(url: URL) -> None:
     if url.username is not None or url.password is not None:
         raise ArgumentError(
-            "User and password do not belong in a URL. Name an environment variable"
-            " (api_key_env=NAME) or a file (api_key_file=PATH)."
+            "A URL must not contain a user or password. Name an environment variable"
+            " (api_key_env=NAME) or a file (api_key_file=PATH) instead."
         )
 
 
@@ -179,7 +180,7 @@ def _converted(key: str, value: str) -> Any:
     try:
         return convert(value)
     except (KeyError, ValueError):
-        raise ArgumentError(f"{key} is {form}.") from None
+        raise ArgumentError(f"{key} must be {form}.") from None
 
 
 def _flag(value: str) -> bool:

@@ -324,11 +324,15 @@ class Suite:
         )
         if was_sent != _declares(path, probe):
             verb = "is" if was_sent else "is not"
-            raise AssertionError(f"{probe.sql}: {probe.op} {verb} sent, against the declaration")
+            raise AssertionError(
+                f"{probe.sql}: {probe.op} {verb} sent, contrary to the declaration"
+            )
         for one, scan in scans:
             wrong = undeclared(scan)
             if wrong is not None:
-                raise AssertionError(f"{probe.sql}: {one.table.name} was sent {wrong}, undeclared")
+                raise AssertionError(
+                    f"{probe.sql}: {one.table.name} was sent {wrong}, which is not declared"
+                )
         return was_sent
 
     @contextmanager

@@ -147,7 +147,7 @@ class MemoryBackend(Backend):
 
     def describe(self) -> str:
         """Says that nothing outlives it."""
-        return "in memory, gone when it is closed"
+        return "in memory, discarded when it is closed"
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """Does the writes in order."""
@@ -184,6 +184,6 @@ class MemoryBackend(Backend):
         values: dict[str, Value] = dict.fromkeys(resource.table.names) | dict(write.values)
         key = values["name"] = str(values["name"] or f"{write.table}/{next(self._ids)}")
         if key in resource.rows:
-            raise ConflictError(f"memory.{write.table} has a row {key} already.")
+            raise ConflictError(f"memory.{write.table} already has a row {key}.")
         resource.rows[key] = values
         return resource.row(values)

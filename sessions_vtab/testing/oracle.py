@@ -94,7 +94,7 @@ def difference(
     """
     ours, theirs = _typed(got), _typed(expected)
     if keys and [_pick(row, keys) for row in ours] != [_pick(row, keys) for row in theirs]:
-        return f"another order: {_shown(got)}, expected {_shown(expected)}"
+        return f"different order: {_shown(got)}, expected {_shown(expected)}"
     if how is Comparison.SEQUENCE:
         return None if ours == theirs else _rows(got, expected)
     if how is Comparison.SUBSET:

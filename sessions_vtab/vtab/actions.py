@@ -22,7 +22,7 @@ def require_action(title: str, writes: Writes, action: str, column: str = "") ->
     what = (
         f"Rows of {title} cannot be deleted."
         if action == "delete"
-        else f"{title} takes no {action.upper()}."
+        else f"{title} does not support {action.upper()}."
     )
     raise UnsupportedError(
         " ".join(filter(None, (what, writes.remedy(action, column), "Nothing was written.")))

@@ -58,7 +58,7 @@ class Audit:
         self._measured = hasattr(os, "fstatvfs") and stat.S_ISREG(os.fstat(self._file).st_mode)
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Appends a line. What it tells of has happened: if it fails, a warning says so."""
+        """Appends a line about a write that has happened; a failure to do so only warns."""
         key = line.get("key")
         cut = {} if key is None else {"key": key[:_LONGEST_KEY]}
         whole = {"time": times.to_rfc3339(times.now()), **self._about, **line, **cut}
@@ -68,8 +68,8 @@ class Audit:
         except OSError as error:
             self._broken = error
             _tell(
-                f"The audit file {self._path} could not be written: {error.strerror}. This line is"
-                f" missing there: {data.decode().rstrip()}"
+                f"The audit file {self._path} could not be written: {error.strerror}. It"
+                f" lacks this line: {data.decode().rstrip()}"
             )
 
     def require(self, lines: int = 1) -> None:
@@ -80,13 +80,13 @@ class Audit:
         """
         if self._broken is not None:
             raise StoreError(
-                f"The audit file {self._path} cannot be written ({self._broken.strerror}): nothing"
-                " more is sent on this connection. Make room and connect again."
+                f"The audit file {self._path} cannot be written ({self._broken.strerror}), so"
+                " this connection sends nothing more. Free some space and connect again."
             )
         if self._measured and _free(self._file) < lines * _LINE:
             raise StoreError(
-                f"The disk of the audit file {self._path} has no room for {lines} more lines:"
-                " nothing was sent. Make room first."
+                f"The disk of the audit file {self._path} has no room for {lines} more lines,"
+                " so nothing was sent. Free some space first."
             )
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ _OPERATORS: Final[dict[int, Op | Relation | Hint]] = {
     apsw.SQLITE_INDEX_CONSTRAINT_OFFSET: Hint.OFFSET,
 }
 
-# ``colUsed`` has a bit for each of the first 63 columns; the last bit stands for all others.
+# ``colUsed`` has one bit for each of the first 63 columns; the last bit covers all others.
 _LAST_BIT: Final = 63
 
 

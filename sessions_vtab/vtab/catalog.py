@@ -63,9 +63,7 @@ class ConnectionCatalog:
         if schema is None:
             found = [one for one, objects in self._schemas().items() if name.lower() in objects]
             if found and not _HOME.intersection(found):
-                msg = (
-                    f"The default source has no {name}; write {found[0]}.{name}. Nothing was sent."
-                )
+                msg = f"The default source has no {name}; use {found[0]}.{name}. Nothing was sent."
                 raise UnknownNameError(msg)
 
     def _look_up(self, schema: str | None, name: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CostlyCursor"]
 
 _FANS: Final = 2
-"""How often a fan-out is filtered by what differs from run to run; then all is read, once."""
+"""After this many filtered fan-outs the whole table is read once instead."""
 
 
 class CostlyCursor(ScanCursor):
@@ -108,7 +108,7 @@ class CostlyCursor(ScanCursor):
         self._peekable = _Pages(())
 
     def _hear(self, plan: Plan, arguments: Sequence[Any]) -> None:
-        """Takes note of what the front door said about this occurrence."""
+        """Looks up the plan that the statement rewriter made for this occurrence."""
         self.front = self._table.front_plan(plan.told)
         if self.front is not None:
             raw = None if plan.values is None else arguments[plan.values]
@@ -145,11 +145,11 @@ class CostlyCursor(ScanCursor):
         return known
 
     def _whole(self, words: str, arguments: Sequence[Any]) -> Scan | None:
-        """What a join reads once instead of a fan-out for each row it is joined with."""
+        """The scan without join values: read once, instead of a fan-out for each joined row."""
         return self._table.plans[words].lasting().bind(arguments)
 
     def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
-        """The arguments that tell one read from another: not the keys of rows to come."""
+        """The arguments that identify a read, without the look-ahead keys."""
         ahead = self.front.ahead if self.front is not None else None
         if ahead is None or plan.values is None:
             return arguments

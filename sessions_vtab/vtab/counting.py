@@ -19,7 +19,7 @@ __all__ = ["counted_rows"]
 
 
 class _Watched(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
-    """A row that notes whether it was looked at for more than what is known of all rows."""
+    """A row that records whether any column was read whose value is not known in advance."""
 
     ledger: _Ledger
 
@@ -34,7 +34,7 @@ class _Watched(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
 
 
 class _Unread(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
-    """A row behind the first page: read when it is looked at for more than what is known."""
+    """A row after the first page; it is fetched only when an unknown column is read."""
 
     ledger: _Ledger
     number: int
@@ -50,7 +50,7 @@ class _Unread(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
 
 
 class _Ledger:
-    """What was looked at, and the rows behind the first page as far as they were read.
+    """Records which rows were looked at, and fetches rows after the first page on demand.
 
     Args:
         known: places of the columns whose values are known without reading.
@@ -72,7 +72,9 @@ class _Ledger:
         while len(self._read) <= number:
             row = next(self._rest, None)
             if row is None:
-                raise TransientError("The list changed while it was read: run the statement again.")
+                raise TransientError(
+                    "The list changed while it was being read. Run the statement again."
+                )
             self._read.append(row)
         return self._read[number]
 

@@ -130,8 +130,8 @@ class FunctionTable:
     def _refuse_dry_run(self) -> None:
         if self._host.dry_run:
             msg = (
-                f"{self._function.name}() acts at once, so a dry run cannot show it;"
-                " INSERT, UPDATE and DELETE can be shown. Nothing was sent."
+                f"{self._function.name}() takes effect at once, so a dry run cannot preview"
+                " it; INSERT, UPDATE and DELETE can be previewed. Nothing was sent."
             )
             raise UnsupportedError(msg)
 
@@ -144,7 +144,10 @@ class FunctionTable:
         except BaseException as error:
             self._audit(arguments, error, getattr(error, "status", None))
             if isinstance(error, SessionsError) and self._function.effect and statement.effects:
-                error.add_note(f"{statement.effects} earlier calls of this statement have acted.")
+                error.add_note(
+                    f"{statement.effects} earlier calls of this statement have"
+                    " already taken effect."
+                )
             raise
         sent = self._host.requests > before
         self._audit(arguments, None, self._host.logs.requests.last("status") if sent else None)
@@ -154,7 +157,7 @@ class FunctionTable:
     def _audit(
         self, arguments: Mapping[str, Value], error: BaseException | None, status: Value
     ) -> None:
-        """A line in the audit file; of what was cut short by no error of ours nothing is known."""
+        """Adds a line to the audit file; an unexpected error counts as an unknown outcome."""
         if not self._function.effect:
             return
         unknown = isinstance(error, UnknownOutcomeError) or not isinstance(error, SessionsError)
@@ -192,9 +195,9 @@ class FunctionTable:
         effect = effect_of(tokens, classify(tokens), pairs, found) if found else None
         if effect is None or effect.item:
             msg = (
-                f"{name}() acts, and has to be the only table of its statement here:"
-                f" SELECT .. FROM {name}(..). A connection of sessions_vtab.connect() also takes"
-                f" FROM <one item>, {name}(..)."
+                f"{name}() has side effects and must be the only table of its statement here:"
+                f" SELECT .. FROM {name}(..). A connection from sessions_vtab.connect()"
+                f" also accepts FROM <one item>, {name}(..)."
             )
             raise UnsupportedError(msg)
 
@@ -209,7 +212,10 @@ class FunctionTable:
                 continue
             name = self._function.parameters[place].name
             if op != apsw.SQLITE_INDEX_CONSTRAINT_EQ or place in places:
-                msg = f"{self._function.name}: give the parameter {name} once, in the brackets."
+                msg = (
+                    f"{self._function.name}: give the parameter {name} only once, inside"
+                    " the parentheses."
+                )
                 raise StatementError(msg)
             places[place] = index
         return places

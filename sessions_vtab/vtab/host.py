@@ -190,7 +190,7 @@ class Host:
         return [row for _, row in sorted(self._captured.items())]
 
     def tell(self, words: str, plan: FrontPlan) -> None:
-        """Makes a plan of the front door known to the tables."""
+        """Registers a plan of the statement rewriter, so that the tables can look it up."""
         if words not in self.told:
             self.told[words] = plan
             self.pushed[words] = EVERYTHING if plan.predicate is None else plan.predicate
@@ -241,7 +241,7 @@ def _operation(body: dict[str, Any]) -> Row:
 
 
 def _as_many(sql: str, values: Sequence[Value]) -> Sequence[Value]:
-    """As many values as the text has numbers: SQLite wants no more."""
+    """The first values, as many as the SQL has numbered parameters: SQLite accepts no more."""
     highest = max((int(number) for number in re.findall(r"\?(\d+)", sql)), default=0)
     return values[:highest]
 

@@ -50,7 +50,7 @@ class Excess:
     limit: int
 
     def question(self, *, ended: bool) -> str:
-        """What a person is asked.
+        """The question that asks the user to allow the statement.
 
         Args:
             ended: the statement has told all of its rows, so their number is known.
@@ -66,8 +66,8 @@ class Excess:
         """The error when nobody allows it."""
         return BudgetError(
             f"The statement would {_VERBS[self.action]} more than {self.limit} rows of"
-            f" {self.source}.{self.table} (max_writes). Nothing was written."
-            " Narrow it with WHERE, or raise max_writes."
+            f" {self.source}.{self.table} (max_writes). Nothing was written. Narrow the"
+            " statement with WHERE, or raise max_writes."
         )
 
 

@@ -118,7 +118,7 @@ class LookAhead:
         return [_with_key(scan, column, one) for one in self._to_start(steps[self._step])]
 
     def _learn(self, value: Value, top: int) -> None:
-        """One step up when the key was the next one foreseen, down for each that was skipped."""
+        """Increases the look-ahead if the key was the predicted one, and reduces it otherwise."""
         if value not in self._foreseen:
             self._step = 0
             return
@@ -126,7 +126,7 @@ class LookAhead:
         self._step = max(self._step - skipped, 0) if skipped else min(self._step + 1, top)
 
     def _foresee(self, value: Value, *, further: bool) -> None:
-        """The next distinct keys of the outer side, as far as its page and the window reach."""
+        """Predicts the next distinct keys from the upcoming rows of the outer cursor."""
         coming: Iterator[Value] = iter(())
         if self._link is not None:
             outer, place = self._link

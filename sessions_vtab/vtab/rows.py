@@ -30,12 +30,12 @@ OPERATIONS_TABLE: Final = Table(
     "operations",
     (
         Column("name", ColumnType.TEXT, "Name of the operation."),
-        Column("done", ColumnType.BOOLEAN, "1 once it has ended."),
-        Column("error", ColumnType.JSON, "JSON object: why it failed."),
-        Column("metadata", ColumnType.JSON, "JSON object about it."),
+        Column("done", ColumnType.BOOLEAN, "1 if the operation has finished."),
+        Column("error", ColumnType.JSON, "JSON object: the error, if it failed."),
+        Column("metadata", ColumnType.JSON, "JSON object: metadata of the operation."),
         Column("response", ColumnType.JSON, "JSON object: its result."),
     ),
-    "One row is the long-running operation that one write was answered with.",
+    "One row per long-running operation that a write returned.",
 )
 
 

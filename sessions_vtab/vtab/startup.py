@@ -43,9 +43,11 @@ def start(
 def _make(connection: apsw.Connection, name: str, select: str) -> None:
     statements = [one.text.rstrip("; \n") for one in split(select, apsw.complete)]
     if len(statements) != 1:
-        raise ConfigurationError("a view is one SELECT")
+        raise ConfigurationError("a view must be a single SELECT")
     if connection.table_exists("main", name):
-        raise ConfigurationError("the view would hide the table of that name; choose another")
+        raise ConfigurationError(
+            "the view would hide the table of the same name; choose another name"
+        )
     connection.execute(f"CREATE TEMP VIEW {quoted(name)} AS {statements[0]}")
 
 
@@ -53,7 +55,7 @@ def _run(connection: apsw.Connection, text: str) -> None:
     for _ in connection.execute(text):
         continue
     if connection.in_transaction:
-        raise ConfigurationError("the transaction it begins has no COMMIT")
+        raise ConfigurationError("the transaction that it begins has no COMMIT")
 
 
 @contextmanager

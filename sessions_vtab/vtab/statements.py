@@ -129,7 +129,7 @@ class StatementTracker:
             self._began(event)
 
     def _resume(self) -> None:
-        """Takes back the end of a statement that had done nothing yet.
+        """Undoes the end of a statement that SQLite restarts after a schema change.
 
         After a schema change SQLite starts a prepared statement, reports that it ended, prepares it
         anew and starts it again, which it does not report (``sqlite3_step``, tag-20220401a).

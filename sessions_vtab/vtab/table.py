@@ -47,22 +47,26 @@ MODULE: Final = "sessions_vtab"
 _OLD_ROWS: Final = 10_000
 
 _CONFLICTS: Final = {
-    apsw.SQLITE_REPLACE: "REPLACE would overwrite rows of {} unseen; use UPDATE instead.",
+    apsw.SQLITE_REPLACE: (
+        "REPLACE would overwrite rows of {} without reading them; use UPDATE instead."
+    ),
     apsw.SQLITE_FAIL: (
-        "INSERT OR FAIL would keep the rows before the one that fails, but rows of {} are written"
-        " together or not at all; use INSERT, or INSERT OR IGNORE to skip what exists already."
+        "INSERT OR FAIL would keep the rows before the failing one, but rows of {} are"
+        " written together or not at all. Use INSERT, or INSERT OR IGNORE to skip"
+        " existing rows."
     ),
     apsw.SQLITE_ROLLBACK: (
-        "INSERT OR ROLLBACK would end the transaction at a row that exists already, which for {}"
-        " is not known before it ends; use INSERT, and ROLLBACK after an error."
+        "INSERT OR ROLLBACK would roll back at the first row that already exists, but for {}"
+        " that is known only when the transaction ends. Use INSERT, and ROLLBACK"
+        " after an error."
     ),
 }
 
 
 def foreign_create(module: str) -> UnsupportedError:
-    """The error of a CREATE VIRTUAL TABLE that is none of our own."""
+    """The error for a CREATE VIRTUAL TABLE statement that this package did not issue."""
     return UnsupportedError(
-        f"Virtual tables of {module} are made by sessions_vtab.connect() or register(),"
+        f"Virtual tables of {module} are created by sessions_vtab.connect() or register(),"
         " not by CREATE VIRTUAL TABLE."
     )
 
@@ -283,14 +287,16 @@ class SourceTable:
     def Destroy(self) -> None:
         """DROP TABLE; refused while rows of it wait to be sent, because they would be lost."""
         if self._host.unit.queued(self._participant):
-            msg = f"{self.title} has writes that are not sent yet: COMMIT or ROLLBACK before DROP."
+            msg = (
+                f"{self.title} has writes that have not been sent. COMMIT or ROLLBACK before DROP."
+            )
             raise QueuedWritesError(msg)
 
     def Rename(self, name: str) -> None:
         """ALTER TABLE .. RENAME TO; refused: other sources, views and the log know the old name."""
         msg = (
-            f"{self.title} keeps its name. For another one:"
-            f" CREATE TEMP VIEW {quoted(name)} AS SELECT * FROM {self.title}."
+            f"{self.title} cannot be renamed. To use another name: CREATE TEMP VIEW"
+            f" {quoted(name)} AS SELECT * FROM {self.title}."
         )
         raise UnsupportedError(msg)
 
@@ -405,7 +411,7 @@ class SourceTable:
         self._check(given, self._writes.insert, "insert")
         missing = [name for name in self._writes.required if name not in given]
         if missing:
-            msg = f"INSERT INTO {self.title} needs {' and '.join(missing)}. Nothing was written."
+            msg = f"INSERT INTO {self.title} requires {' and '.join(missing)}. Nothing was written."
             raise MissingParameterError(msg)
         return {name: self._accept(name, value) for name, value in given.items()}
 
@@ -421,9 +427,9 @@ class SourceTable:
     def _refuse(self, column: str, action: str) -> None:
         require_action(self.title, self._writes, action, column)
         if action == "update":
-            what = f"{self.title}.{column} cannot change after creation"
+            what = f"{self.title}.{column} cannot be changed after creation"
         else:
-            what = f"{self.title}.{column} cannot be given on INSERT: the source sets it"
+            what = f"{self.title}.{column} cannot be given on INSERT, because the source sets it"
         msg = f"{what}. {self._writes.remedy(action, column)}".rstrip() + " Nothing was written."
         raise UnsupportedError(msg)
 

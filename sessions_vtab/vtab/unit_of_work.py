@@ -121,7 +121,7 @@ class UnitOfWork:
             participant.store.release(mark)
 
     def rollback_to(self, participant: Participant, level: int) -> None:
-        """``xRollbackTo``: a level the table never saw is older than its joining, so all goes."""
+        """``xRollbackTo``: undoes everything if the table joined after the savepoint."""
         mark = participant.marks.get(level, participant.joined)
         _forget(participant.marks, level + 1)
         if mark is not None:
@@ -236,13 +236,13 @@ class UnitOfWork:
             same = schema in {None, one.lower()} and table == name.lower()
             if same and self.queued(participant):
                 msg = (
-                    f"{participant.source.name}.{name} has writes that are not sent yet:"
+                    f"{participant.source.name}.{name} has writes that have not been sent."
                     " COMMIT or ROLLBACK before DROP."
                 )
                 raise QueuedWritesError(msg)
 
     def called(self, source: OpenSource, line: Mapping[str, Any], *, acted: bool) -> None:
-        """A function was called: notes it, once that is final, in the audit file.
+        """Records a function call in the audit file once its outcome is final.
 
         Args:
             source: whose function it is. It acts inside a transaction that is open on its store.

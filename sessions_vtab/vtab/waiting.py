@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Identity", "Waiting", "changed", "created", "identity_columns", "missed"]
 
 Identity: TypeAlias = tuple[Value, ...] | None
-"""Values of ``identity_columns``, None for one that the service sets; None as a whole for a row
-that changes them."""
+"""Values of ``identity_columns``; None for a value that the service sets, and None as a whole for
+a row that changes its identity."""
 
 
 def missed(what: str, entry: QueuedWrite) -> QueuedWritesError:
@@ -35,7 +35,7 @@ def missed(what: str, entry: QueuedWrite) -> QueuedWritesError:
     """
     return QueuedWritesError(
         f"{what} cannot be used: this transaction has writes to {entry.source}.{entry.table}"
-        " that are not sent yet. COMMIT first, or ask with RETURNING."
+        " that have not been sent. COMMIT first, or use RETURNING."
     )
 
 
@@ -46,7 +46,7 @@ def identity_columns(capability: Capability, key: str) -> tuple[str, ...]:
 
 
 def created(columns: Sequence[str], values: Mapping[str, Value]) -> Identity:
-    """What tells a row that an INSERT makes.
+    """The identity of a row that an INSERT creates.
 
     Args:
         columns: of ``identity_columns``.
@@ -58,7 +58,7 @@ def created(columns: Sequence[str], values: Mapping[str, Value]) -> Identity:
 def changed(
     columns: Sequence[str], values: Mapping[str, Value], known: Sequence[Value]
 ) -> Identity:
-    """What tells a row that an UPDATE or DELETE is about.
+    """The identity of a row that an UPDATE or DELETE changes.
 
     Args:
         columns: of ``identity_columns``.
@@ -83,7 +83,7 @@ class Waiting:
     rows: tuple[QueuedWrite, ...]
 
     def spares(self, scan: Scan) -> bool:
-        """Whether a read looks rows up by key, and none of them is one that waits."""
+        """Whether a read looks up rows by key, and none of them is queued."""
         name = scan.path.keys[0] if scan.path.unique else None
         asked = scan.given(name) if name is not None else None
         if name is None or asked is None:
@@ -92,7 +92,7 @@ class Waiting:
         return not any(_may_be(entry.identity, place, wanted) for entry in self.rows)
 
     def met(self, row: Row) -> bool:
-        """Whether a row that was read is one that waits, by whatever it was looked up."""
+        """Whether a row that was read is one of the queued rows."""
         values = [row[place] for place in self.places]
         return any(
             a is not None and a == b
@@ -107,5 +107,5 @@ def _may_be(identity: Identity, place: int, wanted: Container[str]) -> bool:
         return True
     if identity[place] is not None:
         return str(identity[place]) in wanted
-    # Named in another way; a row that the service names is none that anybody looks up.
+    # Identified by another column. A row whose name the service assigns cannot be looked up yet.
     return any(value is not None for value in identity)

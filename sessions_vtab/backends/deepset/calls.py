@@ -138,7 +138,7 @@ class FilePages:
             return None
         last = rows[-1]
         if not (isinstance(last.get("created_at"), str) and isinstance(last.get("file_id"), str)):
-            raise ProtocolError(f"{reply.what}: the last row has no created_at and file_id.")
+            raise ProtocolError(f"{reply.what}: the last row lacks created_at or file_id.")
         return reply.call.with_query(
             limit=self.size, after_value=last["created_at"], after_file_id=last["file_id"]
         )

@@ -48,7 +48,7 @@ def first_size(parameters: Mapping[str, Value], limit: int | None, where: str) -
     if size is None:
         return max(1, min(limit or PAGE_CAP, PAGE_CAP))
     if not isinstance(size, int) or size < 1:
-        raise InvalidValueError(f"{where}.page_size takes a number from 1 to {PAGE_CAP}.")
+        raise InvalidValueError(f"{where}.page_size must be a number from 1 to {PAGE_CAP}.")
     return min(size, PAGE_CAP)
 
 

@@ -38,7 +38,7 @@ __all__ = ["Files", "UploadSessionFiles"]
 
 _STATUSES = frozenset(("PENDING", "FAILED", "FINISHED"))
 _PLACE = "{id}"
-"""Stands for a session that is not known yet."""
+"""Placeholder for the id of a session that is not known yet."""
 
 
 class UploadSessionFiles(Resource):
@@ -232,5 +232,5 @@ class Files(Resource):
         """The user's own filter, and ours."""
         own = scan.parameters.get("filter")
         if own is not None and not isinstance(own, str):
-            raise InvalidValueError(f"{self._where}.filter takes OData text.")
+            raise InvalidValueError(f"{self._where}.filter must be an OData filter string.")
         return " and ".join(filter(None, (own, filter_text(scan.where.terms))))

@@ -101,8 +101,9 @@ class Scope:
         found = self.named(session)
         if found is None:
             raise InvalidValueError(
-                f"{self._where}: {plain(repr(session), 100)} is no upload session: give its id, or"
-                " its name workspaces/../upload_sessions/ID. Nothing was sent."
+                f"{self._where}: {plain(repr(session), 100)} is not a valid upload session."
+                " Give its id, or its full name workspaces/../upload_sessions/ID. Nothing"
+                " was sent."
             )
         return found
 
@@ -110,8 +111,9 @@ class Scope:
         text = str(session_id).lower()
         if not _UUID.fullmatch(text):
             raise InvalidValueError(
-                f"{self._where}: {plain(repr(session_id), 60)} is no id of an upload session: they"
-                " are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e. Nothing was sent."
+                f"{self._where}: {plain(repr(session_id), 60)} is not a valid upload session"
+                " id; ids are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e. Nothing"
+                " was sent."
             )
         return text
 
@@ -120,7 +122,7 @@ class Scope:
         allowed = source.scopes.get("workspace")
         if allowed is not None and workspace not in (*allowed, self._settings.workspace):
             raise InvalidValueError(
-                f"{self._where}: its scopes do not allow workspace = {plain(repr(workspace), 80)},"
-                f" only {', '.join(allowed)}. Nothing was sent."
+                f"{self._where}: workspace = {plain(repr(workspace), 80)} is not allowed. The"
+                f" source's scopes allow only {', '.join(allowed)}. Nothing was sent."
             )
         return workspace

@@ -33,19 +33,19 @@ from sessions_vtab.spec.write import Request
 __all__ = ["UploadSessions"]
 
 _COUNTED = frozenset(("workspace", "is_expired"))
-"""Columns that a list's total says of all its rows."""
+"""Columns whose value is the same for every row of a list, so that they need not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """One list of a scan; two of a workspace have no row in common."""
+    """One list that a scan reads; the two lists of a workspace share no row."""
 
     workspace: str
     expired: bool
 
 
 _Sessions: TypeAlias = list[tuple[Item, Session]]
-"""Rows of a list, {} for a session that is in none, and what else is known of each."""
+"""Pairs of a list row ({} if the session was read on its own) and its decode context."""
 
 
 class UploadSessions(Resource):
@@ -84,7 +84,7 @@ class UploadSessions(Resource):
         return [self._client.preview(call) for call in self._opening(scan)]
 
     def _opening(self, scan: Scan) -> Iterator[Call]:
-        """What a scan asks for first."""
+        """The requests that a scan starts with."""
         if scan.path.name == "list":
             size = first_size(scan.parameters, scan.limit, self._where)
             yield from (_call(one, size) for one in self._lists(scan))
@@ -185,7 +185,7 @@ class UploadSessions(Resource):
     def _counted(
         self, lists: Sequence[_List], make: RowMaker[Session], reader: Reader
     ) -> Iterator[Page]:
-        """The first page of each list, how many come behind, and then those."""
+        """Yields the first page of each list with the number of further rows, then those rows."""
         by_key = {_key(call := _call(one, PAGE_CAP)): (one, call) for one in lists}
         with closing(reader.gather(call for _, call in by_key.values())) as gathered:
             replies = [(by_key[_key(reply.call)][0], reply) for reply in gathered]
@@ -246,7 +246,7 @@ def _call(one: _List, size: int) -> Call:
 
 
 def _key(call: Call) -> tuple[str, object]:
-    """What tells the lists of a scan apart."""
+    """A key that identifies which list a call reads."""
     return call.path, call.parameter("is_expired")
 
 

@@ -22,24 +22,28 @@ _KEYS = ("DEEPSET_API_KEY", "API_KEY")
 
 _REMEDIES = {
     402: (
-        "Upload sessions are not part of deepset Cloud's free plan: name a workspace of an"
-        " organisation with another plan."
+        "Upload sessions are not included in deepset Cloud's free plan. Use a workspace of an"
+        " organisation on another plan."
     ),
-    403: "The key is missing, not valid, or may not use this workspace: check both.",
+    403: (
+        "The API key is missing or invalid, or it has no access to this workspace. Check the"
+        " key and the workspace."
+    ),
     404: (
-        "Check the id, the workspace and base_url: SELECT session_id FROM upload_sessions shows"
-        " what is there."
+        "Check the id, the workspace and base_url. SELECT session_id FROM upload_sessions"
+        " lists the existing sessions."
     ),
     406: (
-        "A user may have 10 open upload sessions: close one of SELECT session_id FROM"
-        " upload_sessions WHERE status = 'OPEN' with UPDATE upload_sessions SET status = 'CLOSED'"
-        " WHERE session_id = '..', or close_upload_session('..')."
+        "A user can have at most 10 open upload sessions. List them with SELECT session_id"
+        " FROM upload_sessions WHERE status = 'OPEN', then close one with UPDATE"
+        " upload_sessions SET status = 'CLOSED' WHERE session_id = '..' or"
+        " close_upload_session('..')."
     ),
     409: (
-        "The upload session is closed already, or has expired: INSERT INTO upload_sessions opens"
-        " another one."
+        "The upload session is already closed or has expired. Open another one with INSERT"
+        " INTO upload_sessions."
     ),
-    422: "The service did not take a value of the request; nothing was changed.",
+    422: "The service rejected a value in the request. Nothing was changed.",
 }
 
 
@@ -92,12 +96,12 @@ def _workspace(source: Source, options: _Options) -> str:
     workspace = source.location or options.workspace
     if not workspace:
         raise ConfigurationError(
-            f"Source {source.name}: workspace is missing: write deepset://WORKSPACE."
+            f"Source {source.name}: no workspace is given. Write the URL as deepset://WORKSPACE."
         )
     try:
         path(workspace)
     except InvalidValueError:
         raise ConfigurationError(
-            f"Source {source.name}: workspace: {workspace!r:.80} is no name of a workspace."
+            f"Source {source.name}: {workspace!r:.80} is not a valid workspace name."
         ) from None
     return workspace

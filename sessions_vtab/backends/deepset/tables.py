@@ -68,11 +68,11 @@ SESSIONS_CAPABILITY = Capability(
         remedies=MappingProxyType(
             {
                 "delete": (
-                    "The API has no delete: UPDATE upload_sessions SET status = 'CLOSED' ends an"
-                    " upload session and ingests its files; one that is left alone ends by itself"
-                    " after 24 hours."
+                    "The API cannot delete upload sessions. UPDATE upload_sessions SET status"
+                    " = 'CLOSED' ends one and ingests its files; an upload session left open"
+                    " ends by itself after 24 hours."
                 ),
-                "update": "Only status can be set, to 'CLOSED'.",
+                "update": "The only possible change is to set status to 'CLOSED'.",
             }
         ),
         calls=MappingProxyType(
@@ -115,8 +115,8 @@ SESSION_FILES_CAPABILITY = Capability(
         remedies=MappingProxyType(
             {
                 "insert": "Files are uploaded with upload_file(session, file_name, content).",
-                "update": "A file that was uploaded stays as it is: upload another one.",
-                "delete": "The API does not remove files of an upload session.",
+                "update": "An uploaded file cannot be changed; upload another one.",
+                "delete": "The API cannot remove files from an upload session.",
             }
         )
     ),
@@ -142,10 +142,13 @@ FILES_CAPABILITY = Capability(
         remedies=MappingProxyType(
             {
                 "insert": (
-                    "Files come in through an upload session: INSERT INTO upload_sessions,"
+                    "Add files through an upload session: INSERT INTO upload_sessions,"
                     " upload_file(..), close_upload_session(..)."
                 ),
-                "update": "It is read-only: upload the file again, with write_mode OVERWRITE.",
+                "update": (
+                    "This table is read-only. To replace a file, upload it again with"
+                    " write_mode OVERWRITE."
+                ),
                 "delete": "This table is read-only.",
             }
         )

@@ -46,17 +46,18 @@ def target_for(
         return known[session.name]
     if url is None or fields is None:
         raise MissingParameterError(
-            f"{where}: where files of {session.name} go is known only to the connection that opened"
-            " it: INSERT INTO upload_sessions .. RETURNING upload_url, upload_fields says it, and"
-            f" {where.rpartition('.')[2]}(session, file_name, content, meta, upload_url,"
-            " upload_fields) takes it. Nothing was sent."
+            f"{where}: the upload target of {session.name} is known only to the connection"
+            " that opened the session. Get it with INSERT INTO upload_sessions .."
+            " RETURNING upload_url, upload_fields, and pass it to"
+            f" {where.rpartition('.')[2]}(session, file_name, content, meta,"
+            " upload_url, upload_fields). Nothing was sent."
         )
     loaded = load_json(fields, f"{where}: upload_fields")
     texts = isinstance(loaded, dict) and all(isinstance(value, str) for value in loaded.values())
     if not texts or not loaded.get("key"):
         raise InvalidValueError(
-            f"{where}: upload_fields takes the JSON object of RETURNING upload_fields: texts, among"
-            " them key. Nothing was sent."
+            f"{where}: upload_fields must be the JSON object returned by RETURNING"
+            " upload_fields: string values, including key. Nothing was sent."
         )
     if not url:
         raise InvalidValueError(f"{where}: upload_url is empty. Nothing was sent.")
@@ -75,8 +76,8 @@ def upload_calls(target: Target, arguments: Arguments, where: str) -> list[Call]
     content = _bytes(arguments["content"])
     if len(content) > _MOST_BYTES:
         raise InvalidValueError(
-            f"{where}: content has {len(content)} bytes, and the service takes 200 MB a file."
-            " Nothing was sent."
+            f"{where}: content has {len(content)} bytes, but the service accepts at most 200"
+            " MB per file. Nothing was sent."
         )
     parts = [(name, content)]
     meta = arguments.get("meta")
@@ -98,8 +99,9 @@ def post_all(posts: list[Call], session: SessionRef, line: Line) -> None:
             line.send(call)
         except ForbiddenError as error:
             told = ForbiddenError(
-                f"{error} Files can only go into an open session: {session.name} may be closed or"
-                " expired, or upload_url and upload_fields are another session's."
+                f"{error} Files can be uploaded only into an open session. {session.name} may"
+                " be closed or expired, or upload_url and upload_fields may belong to"
+                " another session."
             )
             told.status = error.status
             raise told from None
@@ -112,11 +114,11 @@ def _bytes(content: object) -> bytes:
 def _metadata(meta: object, where: str) -> bytes:
     text = str(meta)
     if not isinstance(load_json(text, f"{where}: meta"), dict):
-        raise InvalidValueError(f"{where}: meta takes a JSON object. Nothing was sent.")
+        raise InvalidValueError(f"{where}: meta must be a JSON object. Nothing was sent.")
     encoded = text.encode()
     if len(encoded) > _MOST_META:
         raise InvalidValueError(
-            f"{where}: meta has {len(encoded)} bytes, and the service takes {_MOST_META}. Nothing"
-            " was sent."
+            f"{where}: meta has {len(encoded)} bytes, but the service accepts at most"
+            f" {_MOST_META}. Nothing was sent."
         )
     return encoded

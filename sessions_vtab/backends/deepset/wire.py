@@ -53,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Session(Frame):
-    """One upload session; its item is its row of a list, empty if it is in none.
+    """Decode context of one upload session; its item is its row in a list, or empty.
 
     Attributes:
         ref: which one.
@@ -70,14 +70,14 @@ class Session(Frame):
 
 @dataclass(frozen=True, slots=True)
 class SessionFile(Frame):
-    """Whose the files of a page are."""
+    """Decode context of a page of upload-session files: the session they belong to."""
 
     session: SessionRef
 
 
 @dataclass(frozen=True, slots=True)
 class File(Frame):
-    """Whose the ingested files of a page are."""
+    """Decode context of a page of ingested files: the workspace they belong to."""
 
     workspace: str
 
@@ -105,7 +105,7 @@ def target_of(body: Mapping[str, Any], frame: Frame) -> Target:
     if not isinstance(config, dict) or not isinstance(fields, dict):
         raise frame.wrong("aws_prefixed_request_config", "an object with url and fields")
     if not all(isinstance(value, str) for value in fields.values()):
-        raise frame.wrong("aws_prefixed_request_config.fields", "an object of texts")
+        raise frame.wrong("aws_prefixed_request_config.fields", "an object with string values")
     return Target(id_in(config, "url", frame), fields)
 
 

@@ -83,7 +83,7 @@ class Writer:
         return Outcome(write, OutcomeState.SENT, row, session.name, http_status=reply.status)
 
     def _opened(self, write: Write, reply: Reply) -> Outcome:
-        """The answer says where files go, and says it only now."""
+        """Builds the outcome of a create call and remembers the upload target it returned."""
         try:
             body, frame = reply.object(), Frame(reply.what)
             session_id = id_in(body, "session_id", frame)
@@ -97,8 +97,8 @@ class Writer:
             row = _row(listed, Session(reply.what, ref, body, target=target))
         except ProtocolError as error:
             raise UnknownOutcomeError(
-                f"{self._where}: {error} The service has opened an upload session all the same: see"
-                " SELECT session_id FROM upload_sessions WHERE status = 'OPEN'."
+                f"{self._where}: {error} The service opened an upload session anyway; find it"
+                " with SELECT session_id FROM upload_sessions WHERE status = 'OPEN'."
             ) from None
         return Outcome(write, OutcomeState.SENT, row, ref.name, http_status=reply.status)
 
@@ -121,7 +121,9 @@ class Writer:
     def _session(self, write: Write) -> SessionRef:
         session = self._scope.named(write.key)
         if session is None:
-            raise InvalidValueError(f"{self._where}: {write.key!r:.100} is no upload session.")
+            raise InvalidValueError(
+                f"{self._where}: {write.key!r:.100} is not a valid upload session name."
+            )
         return session
 
     def _body(self, values: Mapping[str, Value]) -> dict[str, Any]:
@@ -141,16 +143,20 @@ class Writer:
     def _mode(self, mode: Value) -> Value:
         if mode in _MODES:
             return mode
-        why = " (it would break every list of deepset's own SDK)" if mode == "TEMPORARY" else ""
+        why = (
+            " (deepset's own SDK could no longer list the upload sessions)"
+            if mode == "TEMPORARY"
+            else ""
+        )
         raise InvalidValueError(
-            f"{self._where}.write_mode takes {', '.join(_MODES)}, not {mode!r:.60}{why}."
-            " Nothing was sent."
+            f"{self._where}.write_mode must be one of {', '.join(_MODES)}, not"
+            f" {mode!r:.60}{why}. Nothing was sent."
         )
 
     def _seconds(self, seconds: Value) -> Value:
         if isinstance(seconds, int) and 1 <= seconds <= _LONGEST:
             return seconds
         raise InvalidValueError(
-            f"{self._where}.expires_in_seconds takes 1 to {_LONGEST}, not {seconds!r:.60}. Nothing"
-            " was sent."
+            f"{self._where}.expires_in_seconds must be from 1 to {_LONGEST}, not"
+            f" {seconds!r:.60}. Nothing was sent."
         )

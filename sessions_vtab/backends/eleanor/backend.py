@@ -38,12 +38,13 @@ class EleanorBackend(Backend):
     name: ClassVar[str] = "eleanor"
 
     about: ClassVar[str] = (
-        "EleanorAI documents its operations on sessions, their parameters and its error statuses."
-        " It does not document paths, methods and the fields of bodies: those are assumed, and"
-        " corrected by the settings api_prefix, routes and fields of the source (routes.undelete ="
-        " 'POST /sessions/{namespace}/{session}/undelete', fields.session_id = 'name'). Turns can"
-        " be neither read nor appended. DELETE hides a session; deleted = 1 or include_deleted = 1"
-        " shows it; its name stays taken."
+        "EleanorAI documents its session operations, their parameters and its error statuses,"
+        " but not their paths, methods and body fields. Those are assumed; correct"
+        " them with the source's settings api_prefix, routes and fields"
+        " (routes.undelete = 'POST /sessions/{namespace}/{session}/undelete',"
+        " fields.session_id = 'name'). Turns can be neither read nor appended."
+        " DELETE hides a session: deleted = 1 or include_deleted = 1 shows it, and"
+        " its name stays taken."
     )
 
     def __init__(self, settings: Settings, client: Client) -> None:
@@ -76,7 +77,7 @@ class EleanorBackend(Backend):
 
     def describe(self) -> str:
         """See ``Backend.describe``."""
-        namespace = self._settings.namespace or "of any namespace"
+        namespace = self._settings.namespace or "(any namespace)"
         credential = self._site.credential_for(self._site.origin).describe()
         return f"EleanorAI {namespace} at {self._site.base_url} with {credential}"
 
@@ -127,7 +128,7 @@ class EleanorBackend(Backend):
         yield from unbind(arguments, context)
 
     def _integrate(self, arguments: Arguments, context: Context) -> Iterator[Row]:
-        """The answer has the task alone: the session is read before, when failing does no harm."""
+        """Reads the session first, because the response contains only the task id."""
         ref = self._settings.resolve(arguments["session"])
         call = self._calls.integrate_session(ref)
 
@@ -135,8 +136,8 @@ class EleanorBackend(Backend):
             found = self._writer.look(ref, line)
             if found is None:
                 raise NotFoundError(
-                    f"{self._site.source}.integrate_session: there is no session {ref.name}, or it"
-                    " is deleted. Nothing was sent."
+                    f"{self._site.source}.integrate_session: session {ref.name} does not"
+                    " exist or is deleted. Nothing was sent."
                 )
             core = self._core(found.item, found.frame)[:_CORE]
             reply = line.send(call)

@@ -26,10 +26,10 @@ from sessions_vtab.spec.values import accept
 __all__ = ["Finder", "Participants", "Sessions"]
 
 _GETS_A_LIST = 4
-"""So many GETs, which run side by side, are worth a list, which is one answer."""
+"""A list costs as much as this many GETs, because GETs run in parallel."""
 
 _NO_SEGMENT = frozenset(("", ".", ".."))
-"""Names that no path can hold; a list can."""
+"""Session names that cannot be a path segment; such sessions are found through a list."""
 
 
 class Finder:
@@ -108,7 +108,7 @@ class Finder:
         return self._calls.list_sessions(namespace, include_deleted=deleted)
 
     def _by_list(self, refs: Sequence[SessionRef], *, deleted: bool) -> bool:
-        """Whether lists serve better: only they show deleted sessions, for certain."""
+        """Whether to read lists: for many keys, unaddressable names, or deleted sessions."""
         namespaces = {ref.namespace for ref in refs}
         unnamed = any(ref.session in _NO_SEGMENT for ref in refs)
         return deleted or unnamed or len(refs) >= _GETS_A_LIST * max(1, len(namespaces))
@@ -147,7 +147,7 @@ class Finder:
                     yield [self._wire.session(reply, ref.namespace)]
 
     def _require(self, namespace: str, reply: Reply, reader: Reader) -> None:
-        """Raises if it is the namespace that is missing: its 404 may look just the same."""
+        """After a 404, raises if the namespace does not exist; a missing session looks the same."""
         if reply.status == 404 and namespace not in self._known:  # noqa: PLR2004
             reader.get(self._list(namespace, deleted=False))
         self._known.add(namespace)
@@ -184,7 +184,7 @@ class Sessions(Resource):
                 yield [make(one.item, one.frame) for one in page]
 
     def _shows_deleted(self, scan: Scan) -> bool:
-        """Deleted rows show if ``include_deleted`` asks, or a condition that they can meet."""
+        """Whether ``include_deleted`` or a condition on ``deleted`` asks for deleted rows."""
         asked = scan.parameters.get("include_deleted")
         column = self.table.column("include_deleted")
         if asked is not None and accept(column, asked, f"{self._where}.include_deleted") == 1:
@@ -229,7 +229,7 @@ def _session_of(name: object) -> SessionRef | None:
 
 
 def _admits_deleted(term: Predicate) -> bool:
-    """Whether a term is about ``deleted`` and deleted rows may meet it."""
+    """Whether a condition on ``deleted`` can be true of deleted rows."""
     if all(field.column != "deleted" for field in fields(term)):
         return False
     match term:

@@ -70,7 +70,7 @@ class Requests:
         return self._update(ref, write.values)
 
     def lanes(self, writes: Sequence[Write]) -> Callable[[Write], Hashable]:
-        """What each write has to keep its order with: its session.
+        """Returns the queue key of each write: writes of one session are sent in order.
 
         A renaming makes that the whole unit of work: later rows may use either name.
         """
@@ -116,7 +116,8 @@ class Requests:
         if "deleted" in values:
             if len(values) > 1:
                 raise InvalidValueError(
-                    f"{where}: deleted is set in an UPDATE of its own. {_NOTHING}"
+                    f"{where}: deleted cannot be combined with other columns; set it in a"
+                    f" separate UPDATE. {_NOTHING}"
                 )
             restores = values["deleted"] == 0
             make = self._calls.undelete_session if restores else self._calls.delete_session
@@ -142,7 +143,7 @@ class Requests:
             given = values["settings"]
             settings = {} if given is None else load_json(given, f"{where}.settings")
             if not isinstance(settings, dict):
-                raise InvalidValueError(f"{where}.settings takes a JSON object. {_NOTHING}")
+                raise InvalidValueError(f"{where}.settings must be a JSON object. {_NOTHING}")
             body[fields["settings"]] = settings
         return body
 
@@ -153,8 +154,8 @@ class Requests:
         ref = parse_session(name)
         if ref is None:
             raise InvalidValueError(
-                f"{where}: {name!r:.120} is no name of a session: namespaces/../sessions/.."
-                f" {_NOTHING}"
+                f"{where}: {name!r:.120} is not a valid session name"
+                f" (namespaces/../sessions/..). {_NOTHING}"
             )
         self._settings.allowed(ref.namespace)
         return ref
@@ -177,8 +178,8 @@ class Requests:
         binding = parse_participant(name)
         if binding is None:
             raise InvalidValueError(
-                f"{where}: {name!r:.120} is no name of a binding:"
-                f" namespaces/../sessions/../participants/.. {_NOTHING}"
+                f"{where}: {name!r:.120} is not a valid binding name"
+                f" (namespaces/../sessions/../participants/..). {_NOTHING}"
             )
         ref = binding.session
         self._settings.allowed(ref.namespace)
@@ -199,10 +200,10 @@ class Requests:
         return SessionRef(self._settings.default_namespace(values), str(session_id))
 
     def _agree(self, values: Mapping[str, Value], named: Mapping[str, str], where: str) -> None:
-        """What is said twice has to be the same."""
+        """Raises if a value contradicts the same part of the resource name."""
         for column, value in named.items():
             if values.get(column) not in {None, value}:
                 raise InvalidValueError(
-                    f"{where}: {column} = {values[column]!r:.80} is not what the name says. Give"
-                    f" one of them. {_NOTHING}"
+                    f"{where}: {column} = {values[column]!r:.80} contradicts the name. Give"
+                    f" only one of them. {_NOTHING}"
                 )

@@ -113,7 +113,7 @@ def fields_of(given: Mapping[str, str]) -> Mapping[str, str]:
     _check_names("fields", given, (*FIELDS, *_OPTIONAL))
     for column, field in given.items():
         if not field.strip() and column not in _WRAPPERS:
-            raise ValueError(f"fields.{column} takes the name of a field")
+            raise ValueError(f"fields.{column} must be the name of a field")
     return {**FIELDS, **given}
 
 
@@ -121,8 +121,8 @@ def _check_names(table: str, given: Mapping[str, str], known: tuple[str, ...]) -
     for name in given:
         if name not in known:
             raise ValueError(
-                f"there is no {table}.{name:.40}.{did_you_mean(name, known)}"
-                f" There are {', '.join(known)}"
+                f"there is no setting {table}.{name:.40}.{did_you_mean(name, known)} Valid"
+                f" names: {', '.join(known)}"
             )
 
 
@@ -130,15 +130,15 @@ def _parsed(name: str, text: str) -> Route:
     match = _ROUTE.fullmatch(text)
     usual = ROUTES[name]
     if match is None:
-        raise ValueError(f"routes.{name} takes a method and a path, such as '{usual}'")
+        raise ValueError(f"routes.{name} must be a method and a path, such as '{usual}'")
     method, segments, slash = match[1], tuple(match[2].split("/")[1:]), match[3]
     if name in _READS and method != "GET":
-        raise ValueError(f"routes.{name} only reads: its method has to be GET")
+        raise ValueError(f"routes.{name} only reads, so its method must be GET")
     for segment in segments:
         if not (_LITERAL.fullmatch(segment) or _PLACE.fullmatch(segment)):
             raise ValueError(
-                f"routes.{name}: {segment!r:.40} is no part of a path: letters, digits, '._~-',"
-                " or a place such as {session}"
+                f"routes.{name}: {segment!r:.40} is not a valid path segment. Use letters,"
+                " digits and '._~-', or a placeholder such as {session}"
             )
     _check_places(name, _PLACE.findall(text), _PLACE.findall(usual))
     return Route(method, segments, slash)
@@ -147,4 +147,6 @@ def _parsed(name: str, text: str) -> Route:
 def _check_places(name: str, given: list[str], needed: list[str]) -> None:
     if sorted(given) != sorted(needed):
         places = ", ".join(f"{{{place}}}" for place in needed)
-        raise ValueError(f"routes.{name} has to have each of {places} once, and no other place")
+        raise ValueError(
+            f"routes.{name} must contain each of {places} exactly once, and no other placeholder"
+        )

@@ -30,17 +30,26 @@ _MEANINGS = ((Answer(410), NotFoundError),)
 # Statuses as Eleanor's error map has them; what to do about each.
 _REMEDIES = {
     403: (
-        "The session is disabled or managed by the system, the participant is of another"
-        " namespace, or the credential may not do this."
+        "The session is disabled or managed by the system, the participant belongs to another"
+        " namespace, or the credential lacks permission."
     ),
     404: (
-        "If it should be there, the route may be another one: correct api_prefix or routes in the"
+        "If it should exist, the server may use another route. Correct api_prefix or routes"
+        " in the source's settings."
+    ),
+    405: (
+        "The server expects another method for this operation. Correct routes in the"
         " source's settings."
     ),
-    405: "The operation has another method there: correct routes in the source's settings.",
-    409: "The name is taken, perhaps by a deleted session: SELECT .. WHERE include_deleted = 1.",
-    410: "It is deleted: SELECT * FROM undelete_session('..') brings it back.",
-    422: "If the field has another name there, correct fields in the source's settings.",
+    409: (
+        "The name is already taken, perhaps by a deleted session. Check with SELECT .. WHERE"
+        " include_deleted = 1."
+    ),
+    410: "The session is deleted. Restore it with SELECT * FROM undelete_session('..').",
+    422: (
+        "The server may use another name for the field. In that case, correct fields in the"
+        " source's settings."
+    ),
 }
 
 
@@ -78,8 +87,8 @@ class Settings:
         self.fields: Mapping[str, str] = fields_of(self.options.fields)
         if self.namespace in _UNADDRESSABLE:
             raise ConfigurationError(
-                f"Source {source.name}: {self.namespace!r} cannot be a namespace: write"
-                " eleanor://NAMESPACE?base_url=.."
+                f"Source {source.name}: {self.namespace!r} is not a valid namespace. Write"
+                " the URL as eleanor://NAMESPACE?base_url=.."
             )
 
     def namespaces(self, given: Callable[[str], tuple[Value, ...] | None]) -> list[str]:
@@ -97,8 +106,8 @@ class Settings:
             return [self.allowed(str(value)) for value in values]
         if self.namespace is None:
             raise MissingParameterError(
-                f"Source {self.source.name} names no namespace: add namespace = '..', or put it"
-                " into its URL (eleanor://NAMESPACE?base_url=..)."
+                f"Source {self.source.name} has no namespace. Add namespace = '..' to its"
+                " settings, or put it into its URL (eleanor://NAMESPACE?base_url=..)."
             )
         return [self.namespace]
 
@@ -106,12 +115,14 @@ class Settings:
         """The namespace itself; raises InvalidValueError if it must not be asked for."""
         where = f"Source {self.source.name}"
         if namespace in _UNADDRESSABLE:
-            raise InvalidValueError(f"{where}: {namespace!r} is no namespace; nothing was sent.")
+            raise InvalidValueError(
+                f"{where}: {namespace!r} is not a valid namespace. Nothing was sent."
+            )
         scopes = self.source.scopes.get("namespace")
         if scopes is not None and namespace not in (*scopes, self.namespace):
             raise InvalidValueError(
-                f"{where}: its scopes do not allow namespace = {namespace!r:.80}, only"
-                f" {', '.join(scopes)}. Nothing was sent."
+                f"{where}: namespace = {namespace!r:.80} is not allowed. The source's scopes"
+                f" allow only {', '.join(scopes)}. Nothing was sent."
             )
         return namespace
 

@@ -39,7 +39,7 @@ SESSIONS_TABLE = SESSIONS.extended(
 PARTICIPANTS_TABLE = PARTICIPANTS.extended(hidden=(SCOPE_COLUMNS["namespace"],))
 
 _REMEDY = (
-    "The source names no namespace: add WHERE namespace = '..', or put it into the source's URL"
+    "The source has no namespace. Add WHERE namespace = '..', or put it into the source's URL"
     " (eleanor://NAMESPACE?base_url=..)."
 )
 _ONE_NAMESPACE = Filter("namespace", frozenset((Op.EQ,)), exact=True)
@@ -79,9 +79,13 @@ def sessions_capability(*, namespace: bool) -> Capability:
             delete=True,
             remedies=MappingProxyType(
                 {
-                    "name": "It follows from session_id: UPDATE that to rename a session.",
-                    "deleted": "A new session is not deleted.",
-                    "user_id": "INSERT INTO participants(session_id, participant) binds a user.",
+                    "name": (
+                        "It is derived from session_id; UPDATE session_id to rename a session."
+                    ),
+                    "deleted": "A session cannot be inserted as deleted.",
+                    "user_id": (
+                        "To bind a user, INSERT INTO participants(session_id, participant)."
+                    ),
                 }
             ),
             calls=MappingProxyType(
@@ -115,7 +119,7 @@ def participants_capability(*, namespace: bool) -> Capability:
             remedies=MappingProxyType(
                 {
                     "update": "DELETE the binding and INSERT another one.",
-                    "participant_type": "It is that of the user or agent.",
+                    "participant_type": ("It is the type of the user or agent and cannot be set."),
                 }
             ),
             calls=MappingProxyType(

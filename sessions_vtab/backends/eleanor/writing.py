@@ -58,7 +58,7 @@ class Writer:
             if error.status != _BAD_REQUEST or self._bound(ref, participant, line) is None:
                 raise
             raise ConflictError(
-                f"{self._source}.participants: {participant!r:.80} is bound to {ref.name} already."
+                f"{self._source}.participants: {participant!r:.80} is already bound to {ref.name}."
             ) from error
 
     def look(self, ref: SessionRef, line: Line) -> Found | None:
@@ -96,7 +96,7 @@ class Writer:
         sent: Mapping[str, object] = request.call.json
         if any(found.item.get(field) != value for field, value in sent.items()):
             raise UnknownOutcomeError(
-                f"{unknown} A session {request.session.name} exists and differs from the row."
+                f"{unknown} Session {request.session.name} exists, but differs from the row."
             )
         return found
 
@@ -120,8 +120,9 @@ class Writer:
         bound = self._among(found, request.participant)
         if bound is None:
             raise UnknownOutcomeError(
-                f"{self._source}.participants: the service accepted {request.participant!r:.80},"
-                f" and does not list it in {request.session.name}."
+                f"{self._source}.participants: the service accepted"
+                f" {request.participant!r:.80}, but does not list it in"
+                f" {request.session.name}."
             )
         row = row_of(PARTICIPANTS_TABLE, bound)
         return Outcome(write, OutcomeState.SENT, row, bound["name"], http_status=reply.status)
@@ -155,8 +156,8 @@ class Writer:
         found = found or self.look(ref, line)
         if found is None:
             raise UnknownOutcomeError(
-                f"{line.where}: {reply.call.method} {reply.url} was accepted, and {ref.name}"
-                " cannot be read afterwards; look again later."
+                f"{line.where}: {reply.call.method} {reply.url} was accepted, but {ref.name}"
+                " cannot be read. Try again later."
             )
         return found
 

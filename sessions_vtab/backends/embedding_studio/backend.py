@@ -31,13 +31,14 @@ class EmbeddingStudioBackend(Backend):
     name: ClassVar[str] = "embedding_studio"
 
     about: ClassVar[str] = (
-        "Embedding Studio lists sessions by batch only: name session_id, or batch_id, which"
-        " release_batch() answers; batch_id and session_number are NULL until this connection has"
-        " seen the batch. Nothing can be deleted, and of a session only is_irrelevant can be set."
-        " Times are whole seconds, at most 12 hours back. A session with 100 events or more shows"
-        " all of them only if its batch is known: events WHERE session_id = '..' AND batch_id ="
-        " '..'. payload_filter comes back with defaults filled in; forms the service would not keep"
-        " are refused."
+        "Embedding Studio can list sessions only by batch: give session_id, or a batch_id"
+        " returned by release_batch(). batch_id and session_number are NULL until"
+        " this connection has read the batch. Nothing can be deleted, and"
+        " is_irrelevant is the only column of a session that can be set. Times are"
+        " whole seconds, at most 12 hours old. A session with 100 or more events"
+        " shows all of them only if its batch is given: events WHERE session_id ="
+        " '..' AND batch_id = '..'. payload_filter is returned with defaults filled"
+        " in; filters that the service would not store are refused."
     )
 
     def __init__(self, client: Client) -> None:
@@ -63,7 +64,7 @@ class EmbeddingStudioBackend(Backend):
 
     def describe(self) -> str:
         """See ``Backend.describe``."""
-        return f"Embedding Studio at {self._site.base_url}, without credential"
+        return f"Embedding Studio at {self._site.base_url}, without a credential"
 
     def call_for(self, write: Write) -> Call | None:
         """The call a write would make, for a dry run. Sends nothing.

@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class BatchPages:
-    """How a batch goes on: behind the last number of a page (``Paginator``).
+    """Paginator for a batch: continues after the last session number of a page.
 
     Attributes:
         size: sessions of the pages behind the first, which may be small by a guess about LIMIT.
@@ -73,11 +73,11 @@ class Batches:
     _places: dict[str, Place] = field(default_factory=dict)
 
     def saw(self, batch_id: str) -> None:
-        """A batch exists."""
+        """Remembers that a batch exists."""
         self._ids[batch_id] = None
 
     def saw_page(self, reply: Reply, batch_id: str) -> list[dict[str, Any]]:
-        """The sessions of a page of a batch, remembered."""
+        """Remembers the sessions on a page of a batch, and returns them."""
         items = reply.items()
         for item in items:
             session_id, number = item.get("session_id"), item.get("session_number")
@@ -91,7 +91,7 @@ class Batches:
         return items
 
     def place_of(self, session_id: str) -> Place | None:
-        """Where a session is, if that was seen."""
+        """The batch and number of a session, if this connection has read them."""
         return self._places.get(session_id)
 
     def all_events(
@@ -121,8 +121,8 @@ class Batches:
             if item["session_id"] == session_id:
                 return events_in(item, whole)
         raise ProtocolError(
-            f"{self.source}.events: session {session_id!r:.80} is not under its number"
-            f" {place.number} of batch {place.batch_id} any more."
+            f"{self.source}.events: session {session_id!r:.80} is no longer number"
+            f" {place.number} of batch {place.batch_id}."
         )
 
     def _find(self, session_id: str, fetch: Fetch, batch_id: str | None) -> Place:
@@ -137,10 +137,10 @@ class Batches:
                 f" {batch_id!r:.80}."
             )
         raise MissingParameterError(
-            f"{self.source}.events: session {session_id!r:.80} has {SHOWN} events or more, and the"
-            f" service shows no more than {SHOWN} of them unless its batch is named: add batch_id ="
-            " '..'. A batch's id is the answer of release_batch(); those this connection has seen"
-            " do not have the session."
+            f"{self.source}.events: session {session_id!r:.80} has {SHOWN} events or more,"
+            f" and without a batch the service returns only {SHOWN} of them. Add"
+            " batch_id = '..' with an id returned by release_batch(). None of the"
+            " batches that this connection has read contains the session."
         )
 
     def _search(self, batch_id: str, session_id: str, fetch: Fetch) -> None:
@@ -158,7 +158,7 @@ class Batches:
 
 
 def events_in(session: dict[str, Any], reply: Reply) -> list[dict[str, Any]]:
-    """The events of a session as it came; ProtocolError if they are none."""
+    """The events of a session object; raises ProtocolError if they are not a list of objects."""
     events = session.get("events")
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
         raise ProtocolError(f"{reply.what}: the field events should be a list of objects.")

@@ -85,7 +85,7 @@ def event_body(event_id: str, values: Mapping[str, Value], where: str) -> dict[s
 def differing(
     sent: Mapping[str, Any], kept: Mapping[str, Any], optional: frozenset[str] = frozenset()
 ) -> list[str]:
-    """The fields in which what is stored is not what was sent.
+    """The names of the fields whose stored value differs from the value that was sent.
 
     Args:
         sent: a body.
@@ -97,7 +97,7 @@ def differing(
 
 
 def _covers(sent: Any, kept: Any) -> bool:
-    """Whether everything sent is there; what is there besides may only be null or false."""
+    """Whether ``kept`` contains all of ``sent``; additional keys may only be null or false."""
     if isinstance(sent, dict) and isinstance(kept, dict):
         added = (kept[key] for key in kept.keys() - sent.keys())
         inside = (key in kept and _covers(value, kept[key]) for key, value in sent.items())
@@ -113,8 +113,8 @@ def _seconds(value: Value, what: str) -> int:
     seconds, rest = divmod(times.require(value, what), _SECOND)
     if rest:
         raise InvalidValueError(
-            f"{what} takes whole seconds, which is what the service keeps; {value!r:.60} has a"
-            f" fraction: datetime(..) cuts it off. {_NOTHING}"
+            f"{what} must be in whole seconds, because the service stores nothing finer;"
+            f" {value!r:.60} has a fraction. datetime(..) truncates it. {_NOTHING}"
         )
     return seconds
 
@@ -122,24 +122,24 @@ def _seconds(value: Value, what: str) -> int:
 def _object(value: Value, what: str) -> dict[str, Any]:
     loaded = load_json(value, what)
     if not isinstance(loaded, dict):
-        raise InvalidValueError(f"{what} takes a JSON object. {_NOTHING}")
+        raise InvalidValueError(f"{what} must be a JSON object. {_NOTHING}")
     return loaded
 
 
 def _results(value: Value, what: str) -> list[dict[str, Any]]:
     loaded = load_json(value, what)
     if not isinstance(loaded, list):
-        raise InvalidValueError(f"{what} takes a JSON array, '[]' for none. {_NOTHING}")
+        raise InvalidValueError(f"{what} must be a JSON array ('[]' for none). {_NOTHING}")
     for number, result in enumerate(loaded):
         here = f"{what}[{number}]"
         if not isinstance(result, dict) or not isinstance(result.get("object_id"), str):
-            raise InvalidValueError(f"{here} is an object with a text object_id. {_NOTHING}")
+            raise InvalidValueError(f"{here} must be an object with a text object_id. {_NOTHING}")
         _check_keys(result, _RESULT, here)
         rank, meta = result.get("rank"), result.get("meta")
         if not isinstance(rank, int | float | None) or isinstance(rank, bool):
-            raise InvalidValueError(f"{here}.rank is a number. {_NOTHING}")
+            raise InvalidValueError(f"{here}.rank must be a number. {_NOTHING}")
         if not isinstance(meta, dict | None):
-            raise InvalidValueError(f"{here}.meta is an object. {_NOTHING}")
+            raise InvalidValueError(f"{here}.meta must be an object. {_NOTHING}")
     return loaded
 
 
@@ -147,7 +147,7 @@ def _check_keys(value: Mapping[str, Any], known: frozenset[str], what: str) -> N
     unknown = sorted(value.keys() - known)
     if unknown:
         raise InvalidValueError(
-            f"{what}: the service would drop {', '.join(unknown):.100}; it keeps"
+            f"{what}: the service would discard {', '.join(unknown):.100}; it stores only"
             f" {', '.join(sorted(known))}. {_NOTHING}"
         )
 
@@ -155,9 +155,11 @@ def _check_keys(value: Mapping[str, Any], known: frozenset[str], what: str) -> N
 def _check_filter(value: Mapping[str, Any], what: str) -> None:
     if value.keys() != {"query"} or not _is_kept(value["query"], top=True):
         raise InvalidValueError(
-            f'{what}: the service would not keep this. It takes {{"query": X}} where X is one of'
-            f" {', '.join(sorted(_FORMS))}, or has {', '.join(sorted(_PARTS))} as lists of such; a"
-            f" range only inside those, and of numbers. Put the rest into search_meta. {_NOTHING}"
+            f'{what}: the service would not store this filter. It accepts {{"query": X}},'
+            f" where X is one of {', '.join(sorted(_FORMS))}, or has"
+            f" {', '.join(sorted(_PARTS))} as lists of those; a range is allowed only"
+            " inside such a list, and only with numbers. Put the rest into search_meta."
+            f" {_NOTHING}"
         )
 
 

@@ -64,9 +64,9 @@ class Pusher:
         reply = line.send(get_session(session_id))
         if reply.missing:
             raise NotFoundError(
-                f"{self._source}.events: there is no session {session_id!r:.80}. Register it"
-                " first: INSERT INTO sessions(session_id, search_query, search_results). Nothing"
-                " was sent."
+                f"{self._source}.events: session {session_id!r:.80} does not exist. Register"
+                " it first with INSERT INTO sessions(session_id, search_query,"
+                " search_results). Nothing was sent."
             )
         if not whole:
             return _ids(events_in(reply.object(), reply))
@@ -74,8 +74,8 @@ class Pusher:
             return _ids(self._batches.all_events(reply, session_id, line.send, batch_id))
         except MissingParameterError as error:
             raise MissingParameterError(
-                f"{error} Without that, an event_id that was used before cannot be told: leave"
-                " event_id out. Nothing was sent."
+                f"{error} Without that, a reused event_id cannot be detected; leave event_id"
+                " out. Nothing was sent."
             ) from None
 
     def push(
@@ -107,8 +107,9 @@ class Pusher:
     def conflict(self, session_id: str, event_id: str) -> ConflictError:
         """The error for an event that is there already."""
         return ConflictError(
-            f"{self._source}.events: session {session_id!r:.80} has an event {event_id!r:.80}"
-            " already, and the first one stays; INSERT OR IGNORE skips events that exist."
+            f"{self._source}.events: session {session_id!r:.80} already has an event"
+            f" {event_id!r:.80}, which was kept. INSERT OR IGNORE skips existing"
+            " events."
         )
 
     def _stored(

@@ -60,8 +60,8 @@ class Requests:
         """The call of an UPDATE, which can set nothing but ``is_irrelevant`` to 1."""
         if write.values.get("is_irrelevant") != 1:
             raise InvalidValueError(
-                f"{self._source}.sessions.is_irrelevant can only become 1; there is no way back."
-                f" {_NOTHING}"
+                f"{self._source}.sessions.is_irrelevant can only be set to 1, and this cannot"
+                f" be undone. {_NOTHING}"
             )
         return mark_irrelevant(self.session_of(write))
 
@@ -114,8 +114,8 @@ class Requests:
             event = parse_event(name)
             if event is None:
                 raise InvalidValueError(
-                    f"{where}: {name!r:.120} is no name of an event: sessions/../events/.."
-                    f" {_NOTHING}"
+                    f"{where}: {name!r:.120} is not a valid event name"
+                    f" (sessions/../events/..). {_NOTHING}"
                 )
             self._agree(values, {"event_id": event[1]}, where)
             found = event[0]
@@ -128,7 +128,7 @@ class Requests:
         else:
             return str(values["session_id"])
         if session_name is not None and self._parsed(session_name, where) != found:
-            raise InvalidValueError(f"{where}: session_name is not what name says. {_NOTHING}")
+            raise InvalidValueError(f"{where}: session_name contradicts name. {_NOTHING}")
         self._agree(values, {"session_id": found}, where)
         return found
 
@@ -136,16 +136,16 @@ class Requests:
         found = parse_session(name)
         if found is None:
             raise InvalidValueError(
-                f"{where}: {name!r:.120} is no name of a session: sessions/ID, percent-encoded."
-                f" {_NOTHING}"
+                f"{where}: {name!r:.120} is not a valid session name (sessions/ID,"
+                f" percent-encoded). {_NOTHING}"
             )
         return found
 
     def _agree(self, values: Mapping[str, Value], named: Mapping[str, str], where: str) -> None:
-        """What is said twice has to be the same."""
+        """Raises if a value contradicts the same part of the resource name."""
         for column, value in named.items():
             if values.get(column) not in {None, value}:
                 raise InvalidValueError(
-                    f"{where}: {column} = {values[column]!r:.80} is not what the name says. Give"
-                    f" one of them. {_NOTHING}"
+                    f"{where}: {column} = {values[column]!r:.80} contradicts the name. Give"
+                    f" only one of them. {_NOTHING}"
                 )

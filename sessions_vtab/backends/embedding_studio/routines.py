@@ -107,8 +107,8 @@ class Routines:
         reply = self._send(release_batch(str(arguments["release_id"])), context)
         if reply.missing:
             raise NotFoundError(
-                f"{self._source}.release_batch: no batch is collecting. Nothing was released; a"
-                " batch begins with the next session that is registered."
+                f"{self._source}.release_batch: no batch is collecting sessions. Nothing was"
+                " released; the next registered session starts a new batch."
             )
         body, frame = reply.object(), Frame(reply.what)
         batch_id = _released_batch(body, frame)
@@ -123,5 +123,6 @@ class Routines:
         if value is None or (isinstance(value, int) and 0 <= value < 2**63):
             return value
         raise InvalidValueError(
-            f"{self._source}.batch_sessions: {name} takes a number from 0, not {value!r:.40}."
+            f"{self._source}.batch_sessions: {name} must be 0 or a positive number, not"
+            f" {value!r:.40}."
         )

@@ -43,17 +43,17 @@ class Numbers:
 
     @property
     def empty(self) -> bool:
-        """No number can match."""
+        """Whether no number can match."""
         return self.last is not None and self.last <= self.after
 
     def also(self, after: int, last: int | None) -> Numbers:
-        """Both bounds and these."""
+        """The intersection of these bounds with others."""
         ends = [end for end in (self.last, last) if end is not None]
         return Numbers(max(self.after, after), min(ends) if ends else None)
 
     @classmethod
     def of(cls, terms: Iterable[Predicate]) -> Numbers:
-        """From the conditions of a scan."""
+        """The bounds that the conditions of a scan imply."""
         numbers = cls()
         for term in terms:
             match term:
@@ -125,7 +125,7 @@ class Sessions(Resource):
         row = self._row(scan)
         wanted = None if _takes_all(scan) else set(_ids(scan))
         for batch_id, call in lists.items():
-            # A page behind the one that has them all would be asked for in vain.
+            # Stop once all were found: further pages would be requested for nothing.
             limit = scan.limit if wanted is None else len(wanted)
             with closing(self._pages(call, scan, reader, limit)) as replies:
                 for reply in replies:
@@ -187,7 +187,7 @@ class Sessions(Resource):
         if size is None:
             return PAGE
         if not isinstance(size, int) or not 1 <= size <= _MOST:
-            raise InvalidValueError(f"{self._where}.page_size takes a number from 1.")
+            raise InvalidValueError(f"{self._where}.page_size must be a number of at least 1.")
         return size
 
     def _row(self, scan: Scan) -> Callable[[dict[str, Any], Reply], Row]:
@@ -217,7 +217,7 @@ def _ids(scan: Scan) -> list[str]:
 
 
 def _bounds(op: Op, value: float) -> tuple[int, int | None]:
-    """``after`` and ``last`` of one comparison; what bounds nothing gives 0 and None."""
+    """The bounds ``after`` and ``last`` that one comparison implies; (0, None) for no bound."""
     bounded = max(-1.0, min(value, float(2**62))) if isinstance(value, float) else value
     low = max(0, min(math.floor(bounded), _MOST))
     below = math.ceil(bounded) - 1

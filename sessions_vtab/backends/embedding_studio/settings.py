@@ -12,20 +12,21 @@ from sessions_vtab.spec.source import Source
 __all__ = ["site_of"]
 
 _IN_FRONT = (
-    "Embedding Studio asks for no credential, and a source has none: what asks is in front of it,"
-    " such as a proxy. Check base_url."
+    "Embedding Studio needs no credential, and its sources have none. The request was refused"
+    " by something in front of it, such as a proxy. Check base_url."
 )
 _REMEDIES = {
     400: (
-        "Times may lie between 12 hours before and 5 minutes after the service's clock; without a"
-        " time it takes its own. Nothing of the call was stored."
+        "Times must lie between 12 hours before and 5 minutes after the service's clock;"
+        " without a time, the service uses its own. Nothing in this request was"
+        " stored."
     ),
     401: _IN_FRONT,
     403: _IN_FRONT,
-    404: "A session has to be registered first: INSERT INTO sessions. Or check base_url.",
+    404: "Register the session first with INSERT INTO sessions, or check base_url.",
     500: (
-        "The service failed. Reading does so for as long as a session without a search_query is in"
-        " the answer: leave that one out by session_number."
+        "The service failed. It fails on every read whose result includes a session without a"
+        " search_query; exclude that session by its session_number."
     ),
 }
 
@@ -45,8 +46,8 @@ def site_of(source: Source) -> Site:
     """
     if source.location:
         raise ConfigurationError(
-            f"Source {source.name}: write embedding_studio://?base_url=..; there is nothing to"
-            " name before the '?'."
+            f"Source {source.name}: write the URL as embedding_studio://?base_url=.., with"
+            " nothing before the '?'."
         )
     options = validated(source, _Options)
     site = Site.of(source, with_prefix(options.base_url, options.api_prefix), remedies=_REMEDIES)

@@ -65,14 +65,17 @@ SESSIONS_CAPABILITY = Capability(
         frozenset(("is_irrelevant",)),
         remedies=MappingProxyType(
             {
-                "delete": "Embedding Studio keeps sessions for good; mark_session_irrelevant()"
-                " takes one out of training.",
-                "update": "A session keeps what it was registered with; only is_irrelevant = 1 can"
-                " be set.",
+                "delete": (
+                    "Embedding Studio never deletes sessions; mark_session_irrelevant()"
+                    " excludes one from training."
+                ),
+                "update": (
+                    "A registered session cannot be changed, except by setting is_irrelevant = 1."
+                ),
                 "is_irrelevant": "Register the session, then set is_irrelevant = 1.",
-                "batch_id": "It joins the batch that is collecting.",
-                "session_number": "Its batch counts it.",
-                "events": "INSERT INTO events(session_id, object_id).",
+                "batch_id": "The session is added to the batch that is collecting.",
+                "session_number": "The batch assigns it.",
+                "events": "Use INSERT INTO events(session_id, object_id).",
             }
         ),
         calls=MappingProxyType(
@@ -84,8 +87,8 @@ SESSIONS_CAPABILITY = Capability(
     ),
     rows=1_000,
     remedy=(
-        "Embedding Studio has no list of all sessions. Name the session, or the batch: its id is"
-        " the answer of SELECT batch_id FROM release_batch('..')."
+        "Embedding Studio cannot list all sessions. Give session_id, or a batch_id returned"
+        " by SELECT batch_id FROM release_batch('..')."
     ),
 )
 
@@ -114,16 +117,16 @@ EVENTS_CAPABILITY = Capability(
         remedies=MappingProxyType(
             {
                 "update": "Events cannot be changed: insert another one.",
-                "delete": "Embedding Studio keeps events for good.",
-                "author": "Its events are clicks: object_id, event_type, meta.",
-                "content": "Its events are clicks: object_id, event_type, meta.",
+                "delete": "Embedding Studio never deletes events.",
+                "author": "Events are clicks here; use object_id, event_type and meta.",
+                "content": "Events are clicks here; use object_id, event_type and meta.",
             }
         ),
         calls=MappingProxyType({"insert": "POST /clickstream/session/events"}),
     ),
     rows=10_000,
     remedy=(
-        "Embedding Studio has no list of all events. Name the session, or the batch for those of"
-        " all its sessions."
+        "Embedding Studio cannot list all events. Give a session, or a batch to read the"
+        " events of all its sessions."
     ),
 )

@@ -111,7 +111,7 @@ class Writer:
         ]
 
     def _register(self, write: Write, line: Line) -> Outcome:
-        """A registration is answered alike whether or not it was kept: the session is read."""
+        """Registers a session, then reads it: the response does not tell whether it was stored."""
         body = self._requests.session(write)
         session_id = body["session_id"]
         reply = line.send(register_session(body))
@@ -126,21 +126,22 @@ class Writer:
         if fields == ["payload_filter"]:
             filtered = plain(dump_json(kept.get("payload_filter")), 200)
             raise RefusedError(
-                f"{which} is registered with another payload_filter: {filtered}. Either it was"
-                " registered before, or the service did not keep what was sent."
+                f"{which} is registered with a different payload_filter: {filtered}. Either"
+                " it was registered before, or the service did not store what was sent."
             )
         if fields:
             raise ConflictError(
-                f"{which} was registered before, with another {', '.join(fields)}. The first"
-                " registration stays: nothing of this one was kept."
+                f"{which} was already registered with different values of"
+                f" {', '.join(fields)}. The first registration stays; nothing from this one"
+                " was stored."
             )
 
     def _look(self, session_id: str, line: Line) -> Reply:
         found = line.send(get_session(session_id))
         if found.missing:
             raise UnknownOutcomeError(
-                f"{self._source}.sessions: the service accepted session {session_id!r:.80}, and"
-                " does not show it; look again later."
+                f"{self._source}.sessions: the service accepted session {session_id!r:.80},"
+                " but does not return it. Try again later."
             )
         return found
 
@@ -166,7 +167,7 @@ class Writer:
 
 
 class _Unit:
-    """Rows that are sent together: what has to go in one call is led by its first row."""
+    """Writes to send; the events of a session are grouped into one call, under its first row."""
 
     def __init__(self, writer: Writer, writes: Sequence[Write]) -> None:
         self._writer = writer
@@ -211,9 +212,9 @@ def _skipped(member: Write) -> Outcome:
 
 
 def _refused(members: Sequence[Write], cause: Write, conflict: ConflictError) -> Iterator[Outcome]:
-    """Outcomes of events of which none was sent because one is there already."""
+    """Outcomes when an event already exists: its row failed, and the other rows were not sent."""
     yield Outcome(cause, OutcomeState.FAILED, error=conflict)
-    rest = SessionsError("Not sent: another event of the same call is there already.")
+    rest = SessionsError("Not sent: another event of the same request already exists.")
     for member in members:
         if member is not cause:
             yield Outcome(member, OutcomeState.NOT_SENT, error=rest)

@@ -81,7 +81,7 @@ class LocalBackend(Backend):
     def _open_snapshot(
         self, snapshot: Snapshot, path: str, source: str, clock: Callable[[], int]
     ) -> None:
-        """A snapshot is no store of ours to change: its own tables, read-only, and no functions."""
+        """Opens a snapshot file: its own tables, read-only, without functions."""
         self._store = Store(
             path,
             source,
@@ -108,8 +108,8 @@ class LocalBackend(Backend):
         if source.options:
             unknown = ", ".join(sorted(source.options))
             raise ConfigurationError(
-                f"Source {source.name}: local takes no setting {unknown}; its URL is"
-                " local:///path/to/sessions.db or local://:memory:"
+                f"Source {source.name}: the local backend has no setting {unknown}. Its URL"
+                " is local:///path/to/sessions.db or local://:memory:"
             )
         path = source.location
         if path != MEMORY:
@@ -122,9 +122,9 @@ class LocalBackend(Backend):
         """The file and how many sessions it has, or why it cannot be used; creates nothing."""
         path = self._store.path
         if path == MEMORY:
-            return "in memory, gone when the connection closes"
+            return "in memory, discarded when the connection closes"
         if not Path(path).exists():
-            return f"{tilde(path)}, made at the first use"
+            return f"{tilde(path)}, created on first use"
         if self._snapshot is not None:
             return f"{tilde(path)}, {self._snapshot.about}"
         try:
@@ -143,7 +143,9 @@ class LocalBackend(Backend):
         store = self._store
         action = _APPLY.get((write.table, write.action))
         if action is None:
-            raise UnsupportedError(f"{store.source}.{write.table} takes no {write.action.upper()}.")
+            raise UnsupportedError(
+                f"{store.source}.{write.table} does not support {write.action.upper()}."
+            )
         store.before_write(context)
         try:
             if write.table != "events":

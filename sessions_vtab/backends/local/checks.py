@@ -42,7 +42,8 @@ def check_session(values: Mapping[str, Any], where: str) -> None:
     results = values.get("search_results")
     if results is not None and not results.startswith("["):
         raise InvalidValueError(
-            f"{where}.search_results takes a JSON array, not {results!r:.60}. Nothing was written."
+            f"{where}.search_results must be a JSON array, not {results!r:.60}. Nothing was"
+            " written."
         )
 
 
@@ -62,33 +63,33 @@ def expiry(values: Mapping[str, Any], now: int, where: str) -> str | None:
     if ttl is None:
         return expire_time
     if expire_time is not None:
-        raise InvalidValueError(f"{where} takes ttl or expire_time, not both. Nothing was written.")
+        raise InvalidValueError(f"{where}: give ttl or expire_time, not both. Nothing was written.")
     match = _TTL.fullmatch(ttl)
     seconds, fraction = match.groups() if match else ("0", None)
     lifetime = int(seconds) * _SECOND + int((fraction or "").ljust(9, "0"))
     if lifetime:
         return times.to_text(now + lifetime)
     raise InvalidValueError(
-        f"{where}.ttl takes a time to live such as '172800s' or seconds; {ttl!r:.60} is none."
-        " Nothing was written."
+        f"{where}.ttl must be a duration such as '172800s' or a number of seconds, not"
+        f" {ttl!r:.60}. Nothing was written."
     )
 
 
 def _check_labels(labels: str, where: str) -> None:
     for key, value in load_json(labels, where).items():
         if not (key and _is_label(key)):
-            raise InvalidValueError(f"{where}: {key!r:.80} cannot be a key. {_RULE}")
+            raise InvalidValueError(f"{where}: {key!r:.80} is not a valid key. {_RULE}")
         if not isinstance(value, str):
-            raise InvalidValueError(f"{where}: the value of {key!r} has to be text. {_RULE}")
+            raise InvalidValueError(f"{where}: the value of {key!r} must be text. {_RULE}")
         if not _is_label(value):
             raise InvalidValueError(
-                f"{where}: {value!r:.80} cannot be the value of {key!r}. {_RULE}"
+                f"{where}: {value!r:.80} is not a valid value for {key!r}. {_RULE}"
             )
 
 
 _RULE: Final = (
-    "Keys and values are lowercase letters of any script, digits, '_' and '-', at most"
-    f" {_LONGEST_LABEL} characters. Nothing was written."
+    "Keys and values may contain lowercase letters of any script, digits, '_' and '-', and"
+    f" have at most {_LONGEST_LABEL} characters. Nothing was written."
 )
 
 

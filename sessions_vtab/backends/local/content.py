@@ -28,8 +28,8 @@ def read_content(value: str, author: str, where: str) -> tuple[str, str | None]:
             return value, _text_of(json.loads(value))
         except ValueError as error:
             raise InvalidValueError(
-                f"{where} takes JSON or plain text; {value!r:.60} starts with '{{' and is no JSON"
-                f" ({error}). Nothing was written."
+                f"{where} must be JSON or plain text; {value!r:.60} starts with '{{' but is"
+                f" not valid JSON ({error}). Nothing was written."
             ) from None
     role = "user" if author == "user" else "model"
     return f'{{"role":"{role}","parts":[{{"text":{_encode(value)}}}]}}', value
@@ -39,7 +39,7 @@ def require_object(value: str, where: str) -> str:
     """Minified JSON itself; raises InvalidValueError unless it is an object."""
     if not value.startswith("{"):
         raise InvalidValueError(
-            f"{where} takes a JSON object, not {value!r:.60}. Nothing was written."
+            f"{where} must be a JSON object, not {value!r:.60}. Nothing was written."
         )
     return value
 

@@ -62,13 +62,13 @@ class Select:
         text, values = self._written(scan)
         if scan.shape is not None and not self._composes(scan):
             kept = self._reading(text, scan)
-            # The name of a parent that is none leaves no value: that text is of this scan alone.
+            # An invalid parent name adds no value, so this SQL must not be reused for other scans.
             if kept.values(scan.where.terms) == values:
                 self._kept[scan.shape] = kept
         return text, [now(), *values] if values or NOW in text else []
 
     def _written(self, scan: Scan) -> tuple[str, list[Any]]:
-        """The SQL of a scan, and the values of its parameters behind the present instant."""
+        """The SQL of a scan, and the values of its parameters after ``?1`` (the current time)."""
         condition = _Condition(self._relation)
         terms = [condition.render(term) for term in scan.where.terms]
         if self._composes(scan):
@@ -89,7 +89,7 @@ class Select:
         return self._relation.composed is not None and len(scan.path.keys) > 1
 
     def _reading(self, text: str, scan: Scan) -> _Kept:
-        """What of a scan becomes the values of its text."""
+        """Records how to bind later scans of the same shape, so that their SQL can be reused."""
         terms = enumerate(scan.where.terms)
         reads = tuple(
             (place, _value_of(self._relation, term))
@@ -99,14 +99,14 @@ class Select:
         return _Kept(text, reads, timed=bool(reads) or NOW in text)
 
     def one(self, column: str) -> str:
-        """The SELECT of whole rows, dead or alive, by one column: bind the instant and a value."""
+        """A SELECT of whole rows by one column, also deleted: ``?1`` is now, ``?2`` the value."""
         names = frozenset(self._relation.table.names)
         expression = self._relation.expression(column)
         columns = self._columns(names, whole=True)
         return f"{columns} FROM {self._relation.source} WHERE {expression} = ?2"
 
     def _alive(self, scan: Scan) -> str:
-        """The default filter; any constraint on ``deleted`` lifts that part of it."""
+        """The condition that hides expired and deleted rows, unless deleted ones are wanted."""
         relation = self._relation
         if relation.alive_or_deleted and (
             scan.parameters.get("include_deleted") == 1
@@ -156,7 +156,7 @@ class _Kept(NamedTuple):
     timed: bool
 
     def values(self, terms: Sequence[Any]) -> list[Any]:
-        """What the parameters behind the present instant are, for a scan with these conditions."""
+        """The values of the parameters after ``?1`` for a scan with these conditions."""
         return [read(terms[place].operand) for place, read in self.reads]
 
     def bindings(self, terms: Sequence[Any], now: Callable[[], str]) -> list[Any]:
@@ -185,12 +185,12 @@ class _Condition:
         self.values: list[Any] = []
 
     def bound(self, value: Any) -> str:
-        """The parameter of a value. The first one is the present instant's."""
+        """Adds a value and returns its parameter; ``?1`` is reserved for the current time."""
         self.values.append(value)
         return f"?{len(self.values) + 1}"
 
     def render(self, predicate: Predicate) -> str:
-        """SQL that is true, false and unknown for the rows the predicate is."""
+        """SQL with the same truth value (true, false or unknown) as the predicate for every row."""
         match predicate:
             case Compare():
                 return self._compare(predicate)

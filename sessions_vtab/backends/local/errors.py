@@ -1,4 +1,4 @@
-"""What SQLite says about the store's file, in the words of our own error tree: the one place."""
+"""Translates SQLite's errors about the store's file into the package's own errors."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ __all__ = ["is_taken", "translate"]
 
 _BUSY: Final = (
     "another process or connection is writing to it and did not finish within 5 seconds."
-    " Nothing was written; try again, or find what holds a transaction open."
+    " Nothing was written. Try again, or find out what holds a transaction"
+    " open."
 )
-_FULL: Final = "the disk is full. The transaction was undone; free some space and repeat it."
-_NO_DATABASE: Final = "it is no SQLite database. Name another file: local:///path/to/sessions.db"
+_FULL: Final = "the disk is full. The transaction was rolled back; free some space and repeat it."
+_NO_DATABASE: Final = "it is not an SQLite database. Use another file: local:///path/to/sessions.db"
 _DAMAGED: Final = (
     "the file is damaged. Restore a backup, or recover what is left with `sqlite3 FILE .recover`."
 )
 _READ_ONLY: Final = (
-    "the file or its folder cannot be written; SQLite needs that for reading too, because of the"
-    " -wal and -shm files beside it. Nothing was written; change the permissions, copy the file,"
-    " or name another one: local:///path/to/sessions.db"
+    "the file or its folder is not writable. SQLite needs write access even to read, because"
+    " of the -wal and -shm files beside it. Nothing was written. Change the"
+    " permissions, copy the file, or use another one:"
+    " local:///path/to/sessions.db"
 )
 _CLOSED: Final = (
-    "it cannot be opened: check that you may read and write the file, its folder, and the files"
-    " beside it that end in -wal and -shm."
+    "it cannot be opened. Check that you have read and write permission for the file, its"
+    " folder, and the files beside it that end in -wal and -shm."
 )
 _BROKEN: Final = "reading or writing the disk failed. Nothing was written."
 _TOO_BIG: Final = "a value is larger than SQLite's limit of 1 GB."
-_CONTRADICTS: Final = "the row contradicts another one. Nothing was written."
-_STRANGE: Final = "its tables are not as expected; was the file changed by another program?"
+_CONTRADICTS: Final = "the row conflicts with another one. Nothing was written."
+_STRANGE: Final = "its tables are not as expected. Another program may have changed the file."
 
 # The first entry that fits wins (https://sqlite.org/rescode.html).
 _MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], str], ...]] = (
@@ -79,7 +81,7 @@ def translate(error: apsw.Error, place: str) -> Exception:
     if isinstance(error, apsw.InterruptError):
         return error
     if isinstance(error, apsw.SQLError) and "JSON path" in str(error):
-        return InvalidValueError(f"{place}: a key after ->> is no JSON path. ({error})")
+        return InvalidValueError(f"{place}: a key after ->> is not a valid JSON path. ({error})")
     for kind, made, remedy in _MEANINGS:
         if isinstance(error, kind):
             return made(f"{place}: {remedy} ({error})")

@@ -138,8 +138,8 @@ def _given(store: Store, session: Touched, session_id: str, event_id: str, body:
 
 def _refuse_event(store: Store, session_id: str, event_id: str) -> NoReturn:
     raise ConflictError(
-        f"{store.source}.events: session {session_id!r} has an event {event_id!r} already."
-        " Nothing was written; INSERT OR IGNORE skips events that exist."
+        f"{store.source}.events: session {session_id!r} already has an event {event_id!r}."
+        " Nothing was written; INSERT OR IGNORE skips existing events."
     )
 
 
@@ -164,8 +164,8 @@ def _address(values: Mapping[str, Any], where: str) -> tuple[str, str | None]:
     named = last_segment(last)
     if event_id is not None and event_id != named:
         raise InvalidValueError(
-            f"{where}: event_id {event_id!r:.60} is not the last part of name {name!r:.120}."
-            " Give one of them. Nothing was written."
+            f"{where}: event_id {event_id!r:.60} does not match the last part of name"
+            f" {name!r:.120}. Give only one of them. Nothing was written."
         )
     if parent or not ("session_id" in values or "session_name" in values):
         session_id = session_of({**values, "session_of_name": parent or None}, where)
@@ -182,6 +182,6 @@ def _content(values: Mapping[str, Any], author: str, where: str) -> tuple[Value,
     given = values.get("text")
     if given is not None and given != text:
         raise InvalidValueError(
-            f"{where}.text follows from content: give the text as content. Nothing was written."
+            f"{where}.text is derived from content; put the text into content. Nothing was written."
         )
     return content, text

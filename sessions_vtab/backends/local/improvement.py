@@ -99,8 +99,9 @@ def release(store: Store, arguments: Arguments) -> list[Row]:
     ) or store.row(_RELEASE, (release_id, store.now()))
     if row is None:
         raise NotFoundError(
-            f"{store.source}.release_batch: no batch is collecting. Nothing was released; a batch"
-            " begins with the next session that is inserted with a search_query."
+            f"{store.source}.release_batch: no batch is collecting sessions. Nothing was"
+            " released; the next session inserted with a search_query starts a new"
+            " batch."
         )
     batch_id, release_time = row
     body = {"release_id": release_id, "batch_id": batch_id, "release_time": release_time}
@@ -116,8 +117,8 @@ def batch_query(store: Store, arguments: Arguments) -> tuple[str, tuple[object, 
     limit = arguments.get("events_limit", _DEFAULT_EVENTS)
     if not isinstance(limit, int) or limit < 0:
         raise InvalidValueError(
-            f"{store.source}.batch_sessions: events_limit takes 0 (all) or a number of events,"
-            f" not {limit!r:.60}."
+            f"{store.source}.batch_sessions: events_limit must be 0 (all) or a number of"
+            f" events, not {limit!r:.60}."
         )
     relation = RELATIONS["sessions"]
     columns = [

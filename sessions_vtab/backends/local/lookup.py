@@ -39,8 +39,8 @@ def session_of(values: Mapping[str, Any], where: str) -> str:
         identifier = last_segment(name)
         if found is not None and identifier != found:
             raise InvalidValueError(
-                f"{where}: session_id {found!r:.60} and the session of {name!r:.120} differ."
-                " Give one of them. Nothing was written."
+                f"{where}: session_id {found!r:.60} does not match the session in name"
+                f" {name!r:.120}. Give only one of them. Nothing was written."
             )
         found = identifier
     if found is None:
@@ -82,8 +82,8 @@ def refuse_session(store: Store, session_id: str, table: str) -> NoReturn:
     deleted, expired = found or (0, 0)
     if deleted and not expired:
         raise ConflictError(
-            f"{store.source}.{table}: session {session_id!r} is deleted. Nothing was written;"
-            f" bring it back with SELECT * FROM undelete_session({literal(session_id)})."
+            f"{store.source}.{table}: session {session_id!r} is deleted. Nothing was written."
+            f" Restore it with SELECT * FROM undelete_session({literal(session_id)})."
         )
     what = " (it has expired)" if expired else ""
     raise NotFoundError(

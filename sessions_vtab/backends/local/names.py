@@ -29,8 +29,8 @@ def check_id(identifier: str, where: str) -> str:
     """The id itself; raises InvalidValueError unless it is 1 to 255 characters we can keep."""
     if not 0 < len(identifier) <= _LONGEST or _REFUSED.search(identifier):
         raise InvalidValueError(
-            f"{where} takes 1 to {_LONGEST} characters without '/' and control characters;"
-            f" {identifier!r:.60} is none. Nothing was written."
+            f"{where} must have 1 to {_LONGEST} characters, without '/' or control"
+            f" characters; {identifier!r:.60} is not valid. Nothing was written."
         )
     return identifier
 
@@ -88,8 +88,8 @@ def given_id(values: Mapping[str, Any], where: str) -> str | None:
         named = last_segment(name)
         if session_id is not None and named != session_id:
             raise InvalidValueError(
-                f"{where}: session_id {session_id!r:.60} is not the last part of name"
-                f" {name!r:.120}. Give one of them. Nothing was written."
+                f"{where}: session_id {session_id!r:.60} does not match the last part of name"
+                f" {name!r:.120}. Give only one of them. Nothing was written."
             )
         session_id = named
     return None if session_id is None else check_id(session_id, f"{where}.session_id")

@@ -40,8 +40,8 @@ def insert(store: Store, write: Write) -> Outcome:
     name = values.get("name")
     if name is not None and last_segment(name) != values["participant"]:
         raise InvalidValueError(
-            f"{where}: participant {values['participant']!r:.60} is not the last part of name"
-            f" {name!r:.120}. Nothing was written."
+            f"{where}: participant {values['participant']!r:.60} does not match the last part"
+            f" of name {name!r:.120}. Nothing was written."
         )
     session_id = require_session(store, session_of(values, where), "participants")
     try:
@@ -81,15 +81,15 @@ def bind(
     kind = participant_type or "user"
     if kind not in _TYPES:
         raise InvalidValueError(
-            f"{where}.participant_type takes 'user' or 'agent', not {kind!r:.60}."
-            " Nothing was written."
+            f"{where}.participant_type must be 'user' or 'agent', not {kind!r:.60}. Nothing"
+            " was written."
         )
     name = child(session_name(session_id), "participants", participant)
     try:
         store.run(_BIND, (name, session_id, participant, kind))
     except apsw.ConstraintError as error:
         if is_taken(error):
-            _refuse(store, f"{participant!r} is bound to session {session_id!r} already")
+            _refuse(store, f"{participant!r} is already bound to session {session_id!r}")
         raise
     _touch(store, session_id)
     return name

@@ -77,8 +77,8 @@ def create_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise StoreError(
-            f"The store {path} cannot be created or written ({error.strerror}). Name another file"
-            " (local:///path/to/sessions.db) or open it with read_only=1."
+            f"The store {path} cannot be created or written ({error.strerror}). Use another"
+            " file (local:///path/to/sessions.db), or open it with read_only=1."
         ) from error
 
 

@@ -116,7 +116,7 @@ class _Verbs:
         if store.row("SELECT enabled FROM sessions WHERE session_id = ?", (session_id,)) == (0,):
             raise ConflictError(
                 f"{store.source}.integrate_session: session {session_id!r} is disabled."
-                " UPDATE sessions SET enabled = 1 first."
+                " Enable it first with UPDATE sessions SET enabled = 1."
             )
         participants.integrate(store, session_id)
         task_id = str(uuid4())
@@ -139,6 +139,6 @@ class _Verbs:
         """The core columns of a session, and all of it as JSON."""
         row = self._sessions.row("session_id", session_id)
         if row is None:  # Unreachable: the caller has just written it.
-            raise ConflictError(f"{store.source}: session {session_id!r} is gone.")
+            raise ConflictError(f"{store.source}: session {session_id!r} no longer exists.")
         members = {"participants": participants.listed(store, session_id), **(extra or {})}
         return (*row[:_CORE], response(self._sessions.table, row, members))

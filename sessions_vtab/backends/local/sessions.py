@@ -89,7 +89,7 @@ def update(store: Store, write: Write) -> Outcome:
         (write.key,),
     )
     if row is None:
-        raise NotFoundError(f"{where}: there is no {write.key}. Nothing was written.")
+        raise NotFoundError(f"{where}: {write.key} does not exist. Nothing was written.")
     *fixed, deleted = row
     _refuse_fixed(values, dict(zip(_FIXED, fixed, strict=True)), where)
     if deleted and values.get("deleted") != 0:
@@ -184,17 +184,18 @@ def _refuse_existing(store: Store, session_id: str) -> NoReturn:
     if row == (1,):
         _refuse_deleted(store, session_id)
     raise ConflictError(
-        f"{store.source}.sessions: there is a session {session_id!r} already. Nothing was"
-        " written; UPDATE it, or skip it with INSERT OR IGNORE."
+        f"{store.source}.sessions: session {session_id!r} already exists. Nothing was"
+        " written. UPDATE it, or skip it with INSERT OR IGNORE."
     )
 
 
 def _refuse_deleted(store: Store, session_id: str) -> NoReturn:
     quoted = literal(session_id)
     raise ConflictError(
-        f"{store.source}.sessions: session {session_id!r} is soft-deleted. Nothing was written."
-        f" Bring it back with SELECT * FROM undelete_session({quoted}), or remove it for good"
-        f" with DELETE FROM sessions WHERE session_id = {quoted} AND deleted = 1."
+        f"{store.source}.sessions: session {session_id!r} is soft-deleted. Nothing was"
+        f" written. Restore it with SELECT * FROM undelete_session({quoted}), or"
+        " remove it permanently with DELETE FROM sessions WHERE session_id ="
+        f" {quoted} AND deleted = 1."
     )
 
 
@@ -202,16 +203,16 @@ def _refuse_fixed(values: Mapping[str, Any], present: Mapping[str, Any], where: 
     for column, value in present.items():
         if column in values and values[column] != value:
             raise UnsupportedError(
-                f"{where}.{column} cannot change after creation. Nothing was written."
+                f"{where}.{column} cannot be changed after creation. Nothing was written."
             )
 
 
 def _check_flags(values: Mapping[str, Any], where: str) -> None:
     for column in _FLAGS:
         if column in values and values[column] is None:
-            raise InvalidValueError(f"{where}.{column} takes 0 or 1. Nothing was written.")
+            raise InvalidValueError(f"{where}.{column} must be 0 or 1. Nothing was written.")
     if values.get("is_irrelevant") == 0:
         raise UnsupportedError(
-            f"{where}.is_irrelevant can be set to 1 only: there is no way back."
-            " Nothing was written."
+            f"{where}.is_irrelevant can only be set to 1, and this cannot be undone. Nothing"
+            " was written."
         )

@@ -30,7 +30,7 @@ APPLICATION_ID: Final = 0x5E551046
 VERSION: Final = 1
 """``PRAGMA user_version`` of a snapshot that this code writes and reads."""
 
-_REMEDY: Final = "This is a snapshot, a copy: write to the source it was taken from."
+_REMEDY: Final = "A snapshot is read-only; write to the source it was taken from."
 WRITES: Final = Writes(
     remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _REMEDY))
 )
@@ -93,8 +93,8 @@ def snapshot_at(path: str, *, read_only: bool = False) -> Snapshot | None:
             return None  # Whoever opens it as a store says what is wrong with it.
         if version > VERSION:
             raise StoreError(
-                f"{path} is a snapshot of version {version}; this program knows {VERSION}."
-                " Upgrade sessions_vtab."
+                f"{path} is a snapshot of version {version}, but this program supports"
+                f" version {VERSION}. Upgrade sessions_vtab."
             )
         return _read(connection, path)
 
@@ -104,8 +104,8 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
     about = connection.execute(f"SELECT {columns} FROM _snapshot").fetchone()
     if about is None or not about[3]:
         raise StoreError(
-            f"{path} is a snapshot that was not finished: run the same sessions-vtab snapshot again"
-            " to complete it."
+            f"{path} is an unfinished snapshot. Run the same sessions-vtab snapshot command"
+            " again to complete it."
         )
     source, backend, finished, _ = about
     listed = connection.execute("SELECT name, key, columns FROM _snapshot_tables ORDER BY rowid")

@@ -61,7 +61,7 @@ def delta_of(actions: str | None, where: str) -> Mapping[str, Any]:
         found = loaded.get(spelling)
         if found is not None and not isinstance(found, dict):
             raise InvalidValueError(
-                f"{where} takes a JSON object as {spelling}. Nothing was written."
+                f"{where}: {spelling} must be a JSON object. Nothing was written."
             )
         delta.update(found or {})
     return delta

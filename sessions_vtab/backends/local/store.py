@@ -117,8 +117,8 @@ class Store:
         kind = network_file_system(path)
         if kind:
             raise StoreError(
-                f"{self.place} is on a network file system ({kind}), where SQLite cannot lock it"
-                " safely. Name a file on a local disk: local:///path/to/sessions.db"
+                f"{self.place} is on a network file system ({kind}), where SQLite cannot lock"
+                " it safely. Use a file on a local disk: local:///path/to/sessions.db"
             )
         if self.read_only:
             if not path.exists():
@@ -133,8 +133,9 @@ class Store:
         mode = connection.pragma("journal_mode", "wal")
         if self.path != MEMORY and mode != "wal":
             raise StoreError(
-                f"{self.place}: its file system has no shared memory, so several processes could"
-                " not use it. Name a file on a local disk: local:///path/to/sessions.db"
+                f"{self.place}: its file system has no shared memory, so several processes"
+                " could not use the store. Use a file on a local disk:"
+                " local:///path/to/sessions.db"
             )
         if version < len(self._migrations):
             _migrate(connection, self.place, self._migrations)
@@ -142,8 +143,8 @@ class Store:
     def _require_version(self, version: int) -> None:
         if version < len(self._migrations):
             raise StoreError(
-                f"{self.place} has schema version {version}; this program reads"
-                f" {len(self._migrations)}. Open it once without read_only to bring it up to date."
+                f"{self.place} has schema version {version}, but this program reads version"
+                f" {len(self._migrations)}. Open it once without read_only to upgrade it."
             )
 
     def close(self) -> None:
@@ -261,7 +262,7 @@ class Store:
             scan.settle()
 
     def flush(self) -> None:
-        """Writes what appended events mean for their sessions' rows."""
+        """Writes the pending changes that appended events made to their sessions' rows."""
         self.touched.flush(self.connection.execute)
 
     def before_write(self, context: Context) -> None:
@@ -280,8 +281,8 @@ class Store:
         """Raises StoreError if SQLite undid the transaction that was begun."""
         if self.transaction_lost:
             raise StoreError(
-                f"{self.place}: the transaction was undone after an earlier error, such as a full"
-                " disk. ROLLBACK, then repeat it."
+                f"{self.place}: the transaction was rolled back after an earlier error, such"
+                " as a full disk. Run ROLLBACK, then repeat the transaction."
             )
 
     def end(self, word: str) -> None:
@@ -338,13 +339,13 @@ def _identify(
     empty = not (application or version or tables)
     if application != expected and not empty:
         raise StoreError(
-            f"{place} belongs to another program, and was left untouched."
-            " Name another file: local:///path/to/sessions.db"
+            f"{place} belongs to another program and was left unchanged. Use another file:"
+            " local:///path/to/sessions.db"
         )
     if version > newest:
         raise StoreError(
-            f"{place} has schema version {version}; this program knows {newest}."
-            " Upgrade sessions_vtab, or name another file."
+            f"{place} has schema version {version}, but this program supports only {newest}."
+            " Upgrade sessions_vtab, or use another file."
         )
     return int(version)
 

@@ -1,4 +1,4 @@
-"""Sessions that events are appended to, and what that means for their rows, written once.
+"""Pending changes to the rows of sessions that events were appended to.
 
 Each event updates its session's ``update_time`` and ``last_event``. Instead of one UPDATE an event,
 the newest values wait here until something reads or changes sessions, or the transaction ends.
@@ -52,7 +52,7 @@ class TouchedSessions:
         self._known[session_id] = session
 
     def flush(self, run: Callable[[str, Sequence[Any]], object]) -> None:
-        """Writes what waits.
+        """Writes the pending changes.
 
         Args:
             run: executes a statement with its bindings.
@@ -65,7 +65,7 @@ class TouchedSessions:
             self.forget()
 
     def forget(self) -> None:
-        """Forgets sessions that are about to change by other means; nothing may wait."""
+        """Forgets all sessions, before they change by other means; call ``flush`` first."""
         self._known.clear()
 
     def full(self) -> bool:

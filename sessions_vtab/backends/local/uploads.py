@@ -52,7 +52,7 @@ def insert(store: Store, write: Write) -> Outcome:
         if write.ignore:
             return Outcome(write, OutcomeState.SKIPPED)
         raise ConflictError(
-            f"{where}: there is an upload session {session_id!r} already. Nothing was written."
+            f"{where}: upload session {session_id!r} already exists. Nothing was written."
         )
     _check_open(store, where)
     now = store.instant()
@@ -73,7 +73,7 @@ def update(store: Store, write: Write) -> Outcome:
     """UPDATE of an upload session: ``status = 'CLOSED'`` closes it, and nothing else can change."""
     where = f"{store.source}.upload_sessions"
     for column in write.values.keys() - {"status"}:
-        raise UnsupportedError(f"{where}.{column} cannot change. Nothing was written.")
+        raise UnsupportedError(f"{where}.{column} cannot be changed. Nothing was written.")
     if write.values.get("status", "CLOSED") != "CLOSED":
         raise InvalidValueError(
             f"{where}.status can only be set to 'CLOSED', not"
@@ -123,7 +123,7 @@ def upload(store: Store, arguments: Arguments) -> list[Row]:
         require_object(str(meta), f"{where}.meta")
     for name in ("upload_url", "upload_fields"):
         if name in arguments:
-            raise UnsupportedError(f"{where}: the local store takes no {name}; leave it out.")
+            raise UnsupportedError(f"{where}: the local store does not use {name}; leave it out.")
     _require_open(store, session_id, "upload_file")
     from hashlib import sha256  # noqa: PLC0415  # Slow to import, and loaded at every start.
 
@@ -192,15 +192,15 @@ def _require_open(store: Store, session_id: str, what: str) -> str:
     )
     if row is None:
         raise NotFoundError(
-            f"{store.source}.{what}: there is no upload session {session_id!r}."
-            " INSERT INTO upload_sessions opens one."
+            f"{store.source}.{what}: upload session {session_id!r} does not exist. Open one"
+            " with INSERT INTO upload_sessions."
         )
     status, expired, mode = row
     if status != "OPEN" or expired:
-        state = "has expired" if status == "OPEN" else "is closed already"
+        state = "has expired" if status == "OPEN" else "is already closed"
         raise ConflictError(
-            f"{store.source}.{what}: upload session {session_id!r} {state}. Nothing was written;"
-            " INSERT INTO upload_sessions opens another one."
+            f"{store.source}.{what}: upload session {session_id!r} {state}. Nothing was"
+            " written. Open another one with INSERT INTO upload_sessions."
         )
     return str(mode)
 
@@ -215,8 +215,9 @@ def _check_open(store: Store, where: str) -> None:
     if len(rows) >= _MOST_OPEN:
         oldest = literal(rows[0][0])
         raise ConflictError(
-            f"{where}: {len(rows)} upload sessions are open, which is the most. Nothing was"
-            f" written; close one, such as the oldest: SELECT * FROM close_upload_session({oldest})"
+            f"{where}: {len(rows)} upload sessions are open, which is the maximum. Nothing"
+            " was written. Close one, such as the oldest: SELECT * FROM"
+            f" close_upload_session({oldest})"
         )
 
 
@@ -224,12 +225,13 @@ def _settings(values: Mapping[str, Any], where: str) -> tuple[str, int]:
     mode = values.get("write_mode", "KEEP")
     if mode not in _MODES:
         raise InvalidValueError(
-            f"{where}.write_mode takes {', '.join(_MODES)}, not {mode!r:.60}. Nothing was written."
+            f"{where}.write_mode must be one of {', '.join(_MODES)}, not {mode!r:.60}."
+            " Nothing was written."
         )
     seconds = values.get("expires_in_seconds", _LONGEST)
     if not 1 <= seconds <= _LONGEST:
         raise InvalidValueError(
-            f"{where}.expires_in_seconds takes 1 to {_LONGEST}, not {seconds!r:.60}."
+            f"{where}.expires_in_seconds must be from 1 to {_LONGEST}, not {seconds!r:.60}."
             " Nothing was written."
         )
     return mode, seconds
@@ -238,8 +240,8 @@ def _settings(values: Mapping[str, Any], where: str) -> tuple[str, int]:
 def _file_name(file_name: str, where: str) -> str:
     if not 0 < len(file_name) <= _LONGEST_NAME or not file_name.isprintable():
         raise InvalidValueError(
-            f"{where}.file_name takes 1 to {_LONGEST_NAME} printable characters, not"
-            f" {file_name!r:.60}. Nothing was written."
+            f"{where}.file_name must have 1 to {_LONGEST_NAME} printable characters;"
+            f" {file_name!r:.60} is not valid. Nothing was written."
         )
     return file_name
 

@@ -38,10 +38,12 @@ WRITES: Final[Mapping[str, Writes]] = {
         delete=True,
         remedies=MappingProxyType(
             {
-                "name": "It follows from session_id.",
-                "batch_id": "Sessions that are inserted with a search_query join the batch that"
-                " is collecting.",
-                "session_number": "Its batch counts it.",
+                "name": "It is derived from session_id.",
+                "batch_id": (
+                    "Sessions inserted with a search_query are added to the batch"
+                    " that is collecting."
+                ),
+                "session_number": "The batch assigns it.",
             }
         ),
     ),
@@ -67,18 +69,20 @@ WRITES: Final[Mapping[str, Writes]] = {
         required=("author",),
         remedies=MappingProxyType(
             {
-                "update": "Events are a log: append another one.",
-                "delete": "Events are a log: they go with their session"
-                " (DELETE FROM sessions, twice).",
+                "update": "Events are append-only; append another one.",
+                "delete": (
+                    "Events are append-only; they are removed with their session"
+                    " (DELETE FROM sessions, twice)."
+                ),
             }
         ),
     ),
     "event_parts": Writes(
         remedies=MappingProxyType(
             {
-                "insert": "Parts are read from events.content: INSERT INTO events.",
-                "update": "Parts are read from events.content, and events are a log.",
-                "delete": "Parts are read from events.content, and events are a log.",
+                "insert": "Parts are derived from events.content; use INSERT INTO events.",
+                "update": "Parts are derived from events.content, and events are append-only.",
+                "delete": "Parts are derived from events.content, and events are append-only.",
             }
         ),
     ),
@@ -96,7 +100,10 @@ WRITES: Final[Mapping[str, Writes]] = {
         delete=True,
         remedies=MappingProxyType(
             {
-                "status": "It is OPEN; close it with SELECT * FROM close_upload_session(session).",
+                "status": (
+                    "A new upload session is always OPEN; close it with SELECT * FROM"
+                    " close_upload_session(session)."
+                ),
                 "expire_time": "Give expires_in_seconds (1 to 86400) on INSERT.",
             }
         ),
@@ -105,8 +112,10 @@ WRITES: Final[Mapping[str, Writes]] = {
         remedies=MappingProxyType(
             {
                 "insert": "Upload with SELECT * FROM upload_file(session, file_name, content).",
-                "update": "Upload a file again, into a session with write_mode OVERWRITE.",
-                "delete": "Files go with their session: DELETE FROM upload_sessions.",
+                "update": (
+                    "To replace a file, upload it again into a session with write_mode OVERWRITE."
+                ),
+                "delete": "Files are removed with their session: DELETE FROM upload_sessions.",
             }
         ),
     ),

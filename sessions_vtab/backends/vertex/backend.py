@@ -127,15 +127,15 @@ class VertexBackend(Backend):
         where = f"{self._source}.compact_session"
         if self._settings.express:  # Contract, section 1.
             raise UnsupportedError(
-                f"{where}: the service compacts no session by API key. Use a source that names its"
-                " project: vertex://PROJECT/LOCATION/ENGINE."
+                f"{where}: the service cannot compact sessions with an API key. Use a source"
+                " with a project: vertex://PROJECT/LOCATION/ENGINE."
             )
         fields = {"summarization": "summarization", "event_editing": "eventEditing"}
         chosen = {field: arguments[name] for name, field in fields.items() if arguments.get(name)}
         if not chosen:
             raise MissingParameterError(
-                f"{where}: give summarization or event_editing, or both: 'AUTO'."
+                f"{where}: set summarization or event_editing, or both, to 'AUTO'."
             )
         if any(mode != "AUTO" for mode in chosen.values()):
-            raise InvalidValueError(f"{where}: summarization and event_editing take 'AUTO'.")
+            raise InvalidValueError(f"{where}: summarization and event_editing must be 'AUTO'.")
         return {"compaction": {field: {"mode": mode} for field, mode in chosen.items()}}

@@ -122,8 +122,9 @@ def refuse_inexact(value: Any, where: str) -> None:
     """
     for place in _inexact(value, "$"):
         raise InvalidValueError(
-            f"{where}: the integer at {place} is beyond 2^53, and the service would change it"
-            " (it keeps numbers as doubles). Write it as text. Nothing was sent."
+            f"{where}: the integer at {place} is beyond 2^53, and the service would change"
+            " it, because it stores numbers as doubles. Write it as text. Nothing was"
+            " sent."
         )
 
 
@@ -162,10 +163,10 @@ def _convert(column: str, value: Value, where: str) -> Any:
 def _object(value: Value, where: str, *, labels: bool) -> dict[str, Any]:
     loaded = load_json(value, where)
     if not isinstance(loaded, dict):
-        raise InvalidValueError(f"{where} takes a JSON object, not {dump_json(loaded):.60}.")
+        raise InvalidValueError(f"{where} must be a JSON object, not {dump_json(loaded):.60}.")
     wrong = next((key for key, held in loaded.items() if not isinstance(held, str)), None)
     if labels and wrong is not None:
-        raise InvalidValueError(f"{where}: labels are text, and {wrong!r:.60} is none.")
+        raise InvalidValueError(f"{where}: label values must be text, not {wrong!r:.60}.")
     refuse_inexact(loaded, where)
     return loaded
 
@@ -173,7 +174,10 @@ def _object(value: Value, where: str, *, labels: bool) -> dict[str, Any]:
 def _ttl(value: Value, where: str) -> str:
     match = _TTL.fullmatch(str(value))
     if match is None:
-        raise InvalidValueError(f"{where} takes seconds or '172800s', not {value!r:.60}.")
+        raise InvalidValueError(
+            f"{where} must be a number of seconds or a duration such as"
+            f" '172800s', not {value!r:.60}."
+        )
     return f"{match.group(1)}s"
 
 

@@ -96,8 +96,8 @@ class Calls:
         name = operation.get("name")
         if not is_operation(name):
             raise ProtocolError(
-                f"Source {self._settings.source.name}: {plain(repr(name), 100)} is no name of an"
-                " operation, so it was not asked about."
+                f"Source {self._settings.source.name}: {plain(repr(name), 100)} is not a"
+                " valid operation name, so it was not requested."
             )
         segments = (self._settings.version, *str(name).split("/"))
         return Call("GET", path(*segments), origin=self._settings.origin(location))

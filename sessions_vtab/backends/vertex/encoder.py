@@ -24,4 +24,4 @@ def make_encoder() -> Callable[[Any], str]:
 
 
 def _refuse(value: object) -> Any:
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")

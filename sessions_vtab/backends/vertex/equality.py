@@ -23,7 +23,7 @@ _HUMP = re.compile(r"_([a-z0-9])")
 
 
 def is_event(item: Item, sent: Mapping[str, Any]) -> bool:
-    """Whether an item of a list is the event that was sent, or its twin.
+    """Whether a listed event equals the one that was sent.
 
     Args:
         item: as the service answered it.

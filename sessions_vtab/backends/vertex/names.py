@@ -52,7 +52,7 @@ class Engine:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """Of its name."""
+        """The path segments of the engine's resource name."""
         own = ("reasoningEngines", self.engine)
         if self.project is None or self.location is None:
             return own
@@ -64,7 +64,7 @@ class Engine:
         return "/".join(self.segments)
 
     def check(self, where: str) -> Engine:
-        """Itself, if every part may be sent.
+        """Returns this engine if every part of its name is valid.
 
         Raises:
             InvalidValueError: naming the part.
@@ -73,7 +73,7 @@ class Engine:
         for (part, pattern), value in zip(_PARTS.items(), parts, strict=True):
             if value is not None and not pattern.fullmatch(value):
                 raise InvalidValueError(
-                    f"{where}: {plain(repr(value), 80)} is no {part}; nothing was sent."
+                    f"{where}: {plain(repr(value), 80)} is not a valid {part}. Nothing was sent."
                 )
         return self
 

@@ -28,7 +28,7 @@ def lacks_key(scan: Scan) -> bool:
 
 
 def place_of(settings: Settings) -> SessionRef:
-    """Stands for a session that is not known yet."""
+    """A placeholder for a session whose id is not known yet."""
     engine = settings.engine or "{reasoning_engine}"
     return SessionRef(Engine(settings.project, settings.location, engine), "{session}")
 

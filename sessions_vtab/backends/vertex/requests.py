@@ -22,7 +22,7 @@ __all__ = ["Request", "Requests"]
 
 
 def _new_invocation() -> str:
-    """In ADK's form."""
+    """Returns a new invocation id in the form that ADK uses: ``e-`` and a UUID."""
     return f"e-{uuid.uuid4()}"
 
 
@@ -81,7 +81,9 @@ class Requests:
             case "events", Action.INSERT:
                 return self.append(self._session_of(write.values), write.values, "events")
             case _:
-                raise UnsupportedError(f"{self._source}.{write.table} takes no {write.action}.")
+                raise UnsupportedError(
+                    f"{self._source}.{write.table} does not support {write.action}."
+                )
 
     def append(self, session: SessionRef, values: Mapping[str, Value], where: str) -> Request:
         """The request that appends an event.
@@ -104,7 +106,7 @@ class Requests:
         return Request(self._calls.append_event(session, body), session.engine, session)
 
     def lane(self, write: Write) -> Hashable:
-        """What a write has to keep its order with: its session; None if that is not known yet."""
+        """The queue key of a write: its session; None if the session is not known yet."""
         try:
             session = self._target(write)
         except (InvalidValueError, MissingParameterError):
@@ -140,12 +142,13 @@ class Requests:
         session = self._scope.session(name)
         if session is None:
             raise InvalidValueError(
-                f"{self._source}.sessions: {name!r:.100} is no name of a session. Nothing was sent."
+                f"{self._source}.sessions: {name!r:.100} is not a valid session name. Nothing"
+                " was sent."
             )
         if given_id not in {None, session.session_id}:
             raise InvalidValueError(
-                f"{self._source}.sessions: session_id {given_id!r:.80} is not the last part of"
-                f" name {name!r:.100}. Nothing was sent."
+                f"{self._source}.sessions: session_id {given_id!r:.80} does not match the"
+                f" last part of name {name!r:.100}. Nothing was sent."
             )
         self._same_scope(session, values, "sessions")
         return session.engine, session
@@ -161,7 +164,7 @@ class Requests:
         session = self._scope.session(write.key)
         if session is None:
             raise InvalidValueError(
-                f"{self._source}.sessions: {write.key!r:.100} is no name of a session."
+                f"{self._source}.sessions: {write.key!r:.100} is not a valid session name."
             )
         return session
 
@@ -176,8 +179,8 @@ class Requests:
         session = self._scope.session(name)
         if session is None or given_id not in {None, session.session_id}:
             raise InvalidValueError(
-                f"{self._source}.events: session_name {name!r:.100} is no name of a session, or not"
-                " of the one in session_id. Nothing was sent."
+                f"{self._source}.events: session_name {name!r:.100} is not a valid session"
+                " name, or does not match session_id. Nothing was sent."
             )
         self._same_scope(session, values, "events")
         return session
@@ -188,6 +191,6 @@ class Requests:
         for column, value in zip(SCOPE, own, strict=True):
             if values.get(column) not in {None, value}:
                 raise InvalidValueError(
-                    f"{self._source}.{table}: {column} = {values[column]!r:.80} is not what the"
-                    f" name {session.name} says. Nothing was sent."
+                    f"{self._source}.{table}: {column} = {values[column]!r:.80} does not"
+                    f" match the name {session.name}. Nothing was sent."
                 )

@@ -39,11 +39,11 @@ class Listing:
         for name in ("filter", "order_by", "page_token"):
             value = parameters.get(name)
             if value is not None and not isinstance(value, str):
-                raise InvalidValueError(f"{where}.{name} takes text.")
+                raise InvalidValueError(f"{where}.{name} must be text.")
             texts[name] = value or ""
         size = parameters.get("page_size")
         if size is not None and (not isinstance(size, int) or size < 1):
-            raise InvalidValueError(f"{where}.page_size takes a number from 1 to {PAGE_CAP}.")
+            raise InvalidValueError(f"{where}.page_size must be a number from 1 to {PAGE_CAP}.")
         capped = min(size, PAGE_CAP) if isinstance(size, int) else None
         return cls(texts["filter"], texts["order_by"], texts["page_token"], capped)
 
@@ -124,7 +124,7 @@ class Scope:
         engines = self.engines(given)
         if not engines:
             raise InvalidValueError(
-                f"{self._where}: with an API key there is no project and no location to name."
+                f"{self._where}: project and location cannot be given with an API key."
             )
         return engines[0]
 
@@ -140,8 +140,9 @@ class Scope:
             found = next(iter(self.sessions([self.default(values)], (session,))), None)
         if found is None:
             raise InvalidValueError(
-                f"{self._where}: {session!r:.100} is no session: an id has at most 63 lower-case"
-                " letters, digits and hyphens, a name is projects/../sessions/ID. Nothing was sent."
+                f"{self._where}: {session!r:.100} is not a valid session. An id has at most"
+                " 63 lowercase letters, digits and hyphens; a full name is"
+                " projects/../sessions/ID. Nothing was sent."
             )
         return found
 
@@ -152,8 +153,8 @@ class Scope:
             return tuple(str(value) for value in given)
         if default is None and column == "reasoning_engine":
             raise MissingParameterError(
-                f"{self._where} names no engine: add WHERE reasoning_engine = '..', or put it into"
-                " its URL (vertex://PROJECT/LOCATION/ENGINE)."
+                f"{self._where} has no engine. Add WHERE reasoning_engine = '..', or put it"
+                " into the source's URL (vertex://PROJECT/LOCATION/ENGINE)."
             )
         return (default,)
 
@@ -165,7 +166,7 @@ class Scope:
             own = (self._settings.project, self._settings.location, self._settings.engine)
             if allowed is not None and value not in (*allowed, own[SCOPE.index(column)]):
                 raise InvalidValueError(
-                    f"{self._where}: its scopes do not allow {column} = {value!r:.80}, only"
-                    f" {', '.join(allowed)}. Nothing was sent."
+                    f"{self._where}: {column} = {value!r:.80} is not allowed. The source's"
+                    f" scopes allow only {', '.join(allowed)}. Nothing was sent."
                 )
         return engine

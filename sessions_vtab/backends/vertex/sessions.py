@@ -47,10 +47,10 @@ __all__ = ["Sessions"]
 
 _BAD_REQUEST = 400
 _ANY_END = "create_time"
-"""Order of a list that is read from both ends: the one that never changes."""
+"""The order for reading a list from both ends: its key must never change."""
 
 _GETS_A_PAGE = 4
-"""So many GETs, which run side by side, are worth a page of a list, which do not."""
+"""Cost of one list page, in GETs: pages come one after another, GETs run in parallel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Sessions(Resource):
     # One by one
 
     def _picks(self, wanted: Sequence[SessionRef]) -> bool:
-        """Whether reading the list, as long as it is known to be, takes less than so many GETs."""
+        """Whether reading the whole list (if its length is known) is cheaper than the GETs."""
         pages = self._page_counts.get(wanted[0].engine) if wanted else None
         return pages is not None and len(wanted) >= _GETS_A_PAGE * pages
 
@@ -169,7 +169,7 @@ class Sessions(Resource):
     def _picked(
         self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader
     ) -> Generator[Page, None, None]:
-        """Many keys: fewer requests read the list and pick."""
+        """Reads the whole list and keeps the wanted sessions: cheaper than many GETs."""
         make = RowMaker(self.table, session_fields, scan.columns)
         ids: dict[Engine, set[str]] = {}
         for ref in wanted:
@@ -376,12 +376,12 @@ def _splits(term: Member, allowed: frozenset[Feature]) -> bool:
 
 
 def _towards(column: str, confined: Bounds) -> tuple[Order, ...]:
-    """An order in which the wanted rows come first."""
+    """An order that puts the wanted rows first."""
     return (Order(column, descending=confined.low is not None),)
 
 
 def _beyond(order: Order, edge: int) -> Callable[[Item, Reply], bool]:
-    """Whether a row lies behind the last one wanted."""
+    """Returns a test for rows that come after the last wanted one."""
     field = TIME_FIELDS[order.column]
 
     def beyond(item: Item, reply: Reply) -> bool:

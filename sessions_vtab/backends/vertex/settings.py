@@ -45,8 +45,11 @@ _MEANINGS = (
     (Answer(400, r"API key (?:not valid|expired)"), CredentialError),
 )
 _REMEDIES = {
-    403: "The role roles/aiplatform.user on the project is enough.",
-    429: "That is a quota of the project and region; the source is slowed down from now on.",
+    403: "The role roles/aiplatform.user on the project is sufficient.",
+    429: (
+        "This is a quota of the project and region; requests of this source are slowed down"
+        " from now on."
+    ),
 }
 
 
@@ -68,7 +71,7 @@ class _Options(Options):
         names = ("api_key_env", "api_key_file", "token_env", "token_file")
         given = [name for name in names if getattr(self, name)]
         if len(given) > 1:
-            msg = f"{' and '.join(given)} name two credentials; keep one"
+            msg = f"{' and '.join(given)} give two credentials; keep only one"
             raise ValueError(msg)
         return self
 
@@ -114,13 +117,13 @@ class Settings:
             given = getattr(self.options, name)
             if given not in {None, value}:
                 raise ConfigurationError(
-                    f"Source {self.source.name}: {name} is {given!r:.60} among the settings and"
-                    f" {value!r:.60} by the source's location; keep one."
+                    f"Source {self.source.name}: {name} is {given!r:.60} in the settings but"
+                    f" {value!r:.60} in the location. Keep only one."
                 )
         if self.express and self.version == "v1":
             raise ConfigurationError(
-                f"Source {self.source.name}: api_version: with an API key v1 has no sessions;"
-                " leave it out, or write vertex://PROJECT/LOCATION/ENGINE."
+                f"Source {self.source.name}: api_version v1 has no sessions with an API key."
+                " Remove api_version, or write vertex://PROJECT/LOCATION/ENGINE."
             )
 
     def _check(self) -> None:
@@ -176,9 +179,10 @@ def _scope(source: Source, options: _Options) -> tuple[str | None, str | None, s
             if project_id and region:
                 return project_id, region, options.reasoning_engine
     raise ConfigurationError(
-        f"Source {source.name}: write vertex://PROJECT/LOCATION/ENGINE, vertex://PROJECT/LOCATION"
-        " (then WHERE names the reasoning_engine), vertex:///ENGINE?api_key_env=NAME, or set"
-        " GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION."
+        f"Source {source.name}: write vertex://PROJECT/LOCATION/ENGINE,"
+        " vertex://PROJECT/LOCATION (and give reasoning_engine in WHERE) or"
+        " vertex:///ENGINE?api_key_env=NAME, or set GOOGLE_CLOUD_PROJECT and"
+        " GOOGLE_CLOUD_LOCATION."
     )
 
 

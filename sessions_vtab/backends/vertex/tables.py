@@ -59,7 +59,7 @@ EVENTS_TABLE = EVENTS.extended(
 PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
 
 _REMEDY = (
-    "The source names no engine: add WHERE reasoning_engine = '..', or put it into the source's"
+    "The source has no engine. Add WHERE reasoning_engine = '..', or put it into the source's"
     " URL (vertex://PROJECT/LOCATION/ENGINE)."
 )
 
@@ -143,7 +143,11 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
             _UPDATE_SESSION,
             delete=True,
             remedies=MappingProxyType(
-                {"user_id": "A session keeps its user: insert a new session for another user."}
+                {
+                    "user_id": (
+                        "A session's user cannot be changed; insert a new session for another user."
+                    )
+                }
             ),
             calls=MappingProxyType(
                 {
@@ -166,7 +170,7 @@ def events_capability(*, engine: bool) -> Capability:
         remedies=MappingProxyType(
             {
                 "update": "Events cannot be changed: append another one.",
-                "delete": "Events cannot be deleted one by one: delete their session.",
+                "delete": "Single events cannot be deleted; delete their session.",
             }
         ),
         calls=MappingProxyType({"insert": "POST {engine}/sessions/{session}:appendEvent"}),

@@ -73,8 +73,8 @@ class Frame:
     def wrong(self, field: str, expected: str) -> ProtocolError:
         """The error for a field that is not what the API describes."""
         return ProtocolError(
-            f"{self.what}: the field {field} should be {expected}."
-            " Nothing of it was used; is base_url the service itself?"
+            f"{self.what}: the field {field} should be {expected}. The response was"
+            " discarded. Does base_url point to the service itself?"
         )
 
     @property
@@ -148,7 +148,7 @@ class RowMaker:
 
 
 def _last_segments(items: Sequence[Item]) -> list[str] | None:
-    """As ``last_segment``, told by one look at the page; None if one of them needs its own."""
+    """The ids of all items, validated with one regex match; None if an item needs its own check."""
     try:
         segments = [item["name"].rpartition("/")[2] for item in items]
     except (KeyError, AttributeError):
@@ -299,7 +299,7 @@ def _time(field: str) -> Getter:
 
 
 def _all_microseconds(values: Sequence[Any]) -> list[str] | None:
-    """Canonical texts where all are in the service's usual form, told by one look at the page."""
+    """Converts a whole page of timestamps at once; None unless all have the usual form."""
     try:
         joined = "\n".join(values)
     except TypeError:

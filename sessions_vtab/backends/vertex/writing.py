@@ -178,18 +178,19 @@ class Writer:
                 found = self._visible(session, line)  # The first call acted: it shows up later.
         if found is None:
             raise UnknownOutcomeError(
-                f"{unknown} A session {session.name} exists, but cannot be read yet."
+                f"{unknown} Session {session.name} exists, but cannot be read yet."
             )
         if not _is_what_was_sent(found.object(), call.json):
             raise UnknownOutcomeError(
-                f"{unknown} A session {session.name} exists and differs from the row."
+                f"{unknown} Session {session.name} exists, but differs from the row."
             )
         return {"response": found.object()}
 
     def _lost_create(self, unknown: UnknownOutcomeError) -> UnknownOutcomeError:
         return UnknownOutcomeError(
-            f"{unknown} Look for it: SELECT session_id FROM sessions WHERE user_id = '..' ORDER BY"
-            " create_time DESC LIMIT 1. A row with its own session_id can be sent again safely."
+            f"{unknown} Look for the session with SELECT session_id FROM sessions WHERE"
+            " user_id = '..' ORDER BY create_time DESC LIMIT 1. A row with its own"
+            " session_id can safely be sent again."
         )
 
     def _patch(self, write: Write, request: Request, line: Line) -> Outcome:
@@ -208,15 +209,16 @@ class Writer:
         return Outcome(write, OutcomeState.SENT, row, session.name, http_status=reply.status)
 
     def _check_shared(self, write: Write, body: Mapping[str, Any], session: SessionRef) -> None:
-        """Keys that belong to other sessions too are not sent; that is said if they had changed."""
+        """Raises if an UPDATE would change ``app:`` or ``user:`` keys, which are not sent."""
         wanted, state = shared_keys(write.values.get("state")), body.get("sessionState") or {}
         changed = sorted(key for key in wanted if wanted[key] != state.get(key))
         if changed and "sessionState" in body:
             raise RefusedError(
-                f"{self._client.site.source}.sessions: the state of {session.name} was written"
-                f" without {plain(', '.join(changed), 200)}: such keys are shared with other"
-                " sessions, and change with an event: INSERT INTO events(session_id, author,"
-                " actions) VALUES (.., .., '{\"stateDelta\": {..}}')."
+                f"{self._client.site.source}.sessions: the state of {session.name} was"
+                f" written without {plain(', '.join(changed), 200)}. These keys are shared"
+                " with other sessions and can be changed only by an event: INSERT INTO"
+                ' events(session_id, author, actions) VALUES (.., .., \'{"stateDelta":'
+                " {..}}')."
             )
 
     def _delete(self, write: Write, request: Request, line: Line) -> Outcome:
@@ -238,8 +240,8 @@ class Writer:
             row = _session_row(reply.object(), Frame.of(reply, session.engine))
             return Outcome(write, OutcomeState.SENT, row, session.name, http_status=200)
         raise UnknownOutcomeError(
-            f"{self._client.site.source}.sessions: {session.name} was written, but cannot be read"
-            " yet; look again later."
+            f"{self._client.site.source}.sessions: {session.name} was written, but cannot be"
+            " read yet. Try again later."
         )
 
     def _visible(self, session: SessionRef, line: Line) -> Reply | None:
@@ -265,7 +267,7 @@ class Writer:
         return Outcome(write, OutcomeState.SENT, row, key, http_status=status)
 
     def _known_event(self, session: SessionRef, call: Call, line: Line, before: int) -> Item | None:
-        """An event that was appended; None if it cannot be seen: its name alone is not known."""
+        """Reads back an appended event; None if it cannot be read, since only its body is known."""
         try:
             return self._find_event(session, call, line, before)
         except SessionsError:
@@ -298,7 +300,7 @@ def _items(listing: Call, line: Line) -> Iterator[Item]:
 
 
 def _equal_before(writes: Iterable[Write]) -> dict[int, int]:
-    """How many equal events come before a write, by its number, where there are any.
+    """For each write, the number of equal events queued before it; writes with none are left out.
 
     Without a timestamp or an invocation id of its own a row gets one that no other has.
     """

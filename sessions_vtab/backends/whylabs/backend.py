@@ -83,8 +83,9 @@ class WhylabsBackend(Backend):
         org = arguments.get("org", self._settings.options.org_id)
         if org is None:
             raise MissingParameterError(
-                f"{self._source}.claim_guest_session needs org: claim_guest_session(session, org),"
-                " or org_id among the source's settings. Nothing was sent."
+                f"{self._source}.claim_guest_session requires org: call"
+                " claim_guest_session(session, org), or set org_id in the source's"
+                " settings. Nothing was sent."
             )
         call = calls.claim_session(session_id, str(org))
         response = self._send(call, "claim_guest_session", context, wire.response_of)
@@ -116,7 +117,7 @@ class WhylabsBackend(Backend):
         return self._send(call, name, context, wire.link_rows)
 
     def _send(self, call: Call, function: str, context: Context, made: Callable[[Reply], T]) -> T:
-        """What is made of the answer of a call that needs its session.
+        """Sends a call that needs its session, and returns what ``made`` makes of the response.
 
         It is made inside the job, which knows whether the service has acted.
 
@@ -137,10 +138,10 @@ class WhylabsBackend(Backend):
         words = str(reply.json.get("message") or "no message")
         said = plain(self._lease.client.shown(words, reply.call)).rstrip(".")
         error = NotFoundError(
-            f"{self._source}.{function}: {reply.call.method} {reply.url} was answered with 404 Not"
-            f" Found: {said}. There is no such guest session: it never was, has expired, or was"
-            " claimed. INSERT INTO sessions(user_id) VALUES ('..') RETURNING session_id opens"
-            " another one."
+            f"{self._source}.{function}: {reply.call.method} {reply.url} returned 404 Not"
+            f" Found: {said}. The guest session does not exist, has expired, or was"
+            " claimed. Open another one with INSERT INTO sessions(user_id) VALUES"
+            " ('..') RETURNING session_id."
         )
         error.status = reply.status
         return error

@@ -49,7 +49,7 @@ def references_body(arguments: Arguments, where: str) -> dict[str, Any]:
     what = f"{where}: reference_list"
     given = _list(arguments["reference_list"], what)
     if not given:
-        raise InvalidValueError(f"{what} takes at least one reference. Nothing was sent.")
+        raise InvalidValueError(f"{what} needs at least one reference. Nothing was sent.")
     return {"references": [_reference(one, f"{what}[{place}]") for place, one in enumerate(given)]}
 
 
@@ -61,8 +61,8 @@ def links_body(arguments: Arguments, where: str) -> dict[str, Any]:
     ids = _list(arguments.get("reference_profile_ids", "[]"), f"{where}: reference_profile_ids")
     if not (stamps or ids):
         raise InvalidValueError(
-            f"{where} takes at least one of batch_profile_timestamps and reference_profile_ids."
-            " Nothing was sent."
+            f"{where} needs at least one of batch_profile_timestamps and"
+            " reference_profile_ids. Nothing was sent."
         )
     return {
         "batchProfileTimestamps": [
@@ -84,8 +84,8 @@ def milliseconds(value: Any, where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) in _AMBIGUOUS:
             raise InvalidValueError(
-                f"{where}: {value} may be seconds or milliseconds since 1970: write a time such as"
-                " '2026-01-01 09:00:00'. Nothing was sent."
+                f"{where}: {value} could mean seconds or milliseconds since 1970. Write a"
+                " time such as '2026-01-01 09:00:00'. Nothing was sent."
             )
         return value
     return times.require(value if isinstance(value, str) else None, where) // _MS
@@ -101,7 +101,7 @@ def _with_region(body: dict[str, Any], arguments: Arguments) -> dict[str, Any]:
 
 def _reference(given: Any, where: str) -> dict[str, Any]:
     if not isinstance(given, dict):
-        raise InvalidValueError(f"{where} takes a JSON object. Nothing was sent.")
+        raise InvalidValueError(f"{where} must be a JSON object. Nothing was sent.")
     for name in given:
         if name not in _FIELDS:
             raise InvalidValueError(
@@ -127,8 +127,8 @@ def _tags(value: Value, where: str) -> list[dict[str, str]]:
         given = [{"key": key, "value": held} for key, held in given.items()]
     if not isinstance(given, list) or not all(map(_is_tag, given)):
         raise InvalidValueError(
-            f"{where} takes a JSON object of texts, or an array of {{key, value}}, none of them"
-            " empty. Nothing was sent."
+            f"{where} must be a JSON object with text values, or an array of {{key, value}}"
+            " objects; neither keys nor values may be empty. Nothing was sent."
         )
     return given
 
@@ -143,11 +143,11 @@ def _is_tag(given: Any) -> bool:
 def _list(value: Value, where: str) -> list[Any]:
     given = load_json(value, where)
     if not isinstance(given, list):
-        raise InvalidValueError(f"{where} takes a JSON array. Nothing was sent.")
+        raise InvalidValueError(f"{where} must be a JSON array. Nothing was sent.")
     return given
 
 
 def _text(value: Any, where: str, *, empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or empty):
-        raise InvalidValueError(f"{where} takes text. Nothing was sent.")
+        raise InvalidValueError(f"{where} must be text. Nothing was sent.")
     return value

@@ -18,15 +18,18 @@ _PROVIDER = (r"(?:api|songbird\.development)\.whylabsapp\.com",)
 # Answers without a JSON body: those with one are told apart where the call is made.
 _REMEDIES = {
     403: (
-        "The key is not known, has expired, or belongs to another organisation; ordinary keys may"
-        " also be refused on routes of sessions."
+        "The key is unknown, has expired, or belongs to another organisation. Session routes"
+        " may also refuse ordinary keys."
     ),
     404: (
-        "This server has no session routes: WhyLabs' hosted platform has ended, and the open-source"
-        " server (whylabs-oss) was published without them. base_url has to name a server that"
-        " still has /v0/sessions, or the emulator (sessions-vtab emulator)."
+        "This server has no session routes. WhyLabs' hosted platform has been shut down, and"
+        " the open-source server (whylabs-oss) was published without them. Set"
+        " base_url to a server that still has /v0/sessions, or to the emulator"
+        " (sessions-vtab emulator)."
     ),
-    429: "The limit counts a key, or an address for calls without one; it refills slowly.",
+    429: (
+        "The limit applies per key, or per address for requests without a key. It recovers slowly."
+    ),
 }
 _MEANINGS = ((Answer(410), NotFoundError),)
 
@@ -52,13 +55,15 @@ class Settings:
         self.options = validated(source, _Options)
         if source.location:
             raise ConfigurationError(
-                f"Source {source.name}: whylabs takes no location: write whylabs://?base_url=.."
+                f"Source {source.name}: whylabs has no location. Write the URL as"
+                " whylabs://?base_url=.."
             )
         base_url = self.options.base_url or os.environ.get(_ENDPOINT)
         if not base_url:
             raise ConfigurationError(
-                f"Source {source.name}: base_url is required: write whylabs://?base_url=https://..,"
-                f" or set {_ENDPOINT}. WhyLabs' own hosts have ended, so there is no default."
+                f"Source {source.name}: base_url is required. Write the URL as"
+                f" whylabs://?base_url=https://.., or set {_ENDPOINT}. WhyLabs' own hosts"
+                " have been shut down, so there is no default."
             )
         self.base_url = base_url
 
@@ -88,5 +93,5 @@ def site_of(settings: Settings) -> Site:
 
 
 def may_ask(settings: Settings, site: Site) -> bool:
-    """Whether a request that needs the key has any chance."""
+    """Whether a request that needs the key can succeed: there is a key, and it may go there."""
     return settings.has_key and not isinstance(site.credential_for(site.origin), NoAuth)

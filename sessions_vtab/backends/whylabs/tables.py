@@ -23,10 +23,10 @@ SESSIONS_CAPABILITY = Capability(
         required=("user_id",),
         remedies=MappingProxyType(
             {
-                "update": "A guest session cannot change.",
+                "update": "A guest session cannot be changed.",
                 "delete": (
-                    "The API has no delete: a guest session expires by itself, and"
-                    " claim_guest_session('session-..', 'org-..') ends it at once."
+                    "The API cannot delete guest sessions. They expire by themselves;"
+                    " claim_guest_session('session-..', 'org-..') ends one at once."
                 ),
             }
         ),
@@ -34,8 +34,9 @@ SESSIONS_CAPABILITY = Capability(
     ),
     rows=1,
     remedy=(
-        "The API has no list of guest sessions: keep the id that INSERT INTO sessions(user_id)"
-        " VALUES ('..') RETURNING session_id answers with, and add WHERE session_id = '..'."
+        "The API cannot list guest sessions. Keep the id returned by INSERT INTO"
+        " sessions(user_id) VALUES ('..') RETURNING session_id, and add WHERE"
+        " session_id = '..'."
     ),
 )
 """Of ``sessions``. The service makes up a user of its own: user_id is never the one sent."""

@@ -90,7 +90,7 @@ def link_rows(reply: Reply) -> list[Row]:
     links = item.get("individualObservatoryUrls")
     texts = isinstance(links, list) and all(isinstance(link, str) for link in links)
     if not isinstance(links, list) or not texts or len(links) != len(profiles):
-        raise frame.wrong("individualObservatoryUrls", f"a list of {len(profiles)} texts")
+        raise frame.wrong("individualObservatoryUrls", f"a list of {len(profiles)} strings")
     joint, response = _required(item, "observatoryUrl", frame), response_of(reply)
     return [
         (profile, link, joint, int(place < _JOINT), response)

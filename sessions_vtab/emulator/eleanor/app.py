@@ -143,7 +143,7 @@ class SessionRoutes:
         session = self._store.live(namespace, activity_session)
         person = self._store.participant(namespace, participant)
         if person.pkid in session.bindings:
-            raise fault("RESOURCE_INVALID_STATE", f"'{person.name}' is bound already.")
+            raise fault("RESOURCE_INVALID_STATE", f"'{person.name}' is already bound.")
         session.bindings[person.pkid] = Binding()
         return self._answer(session)
 

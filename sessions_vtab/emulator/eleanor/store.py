@@ -64,9 +64,9 @@ class Store:
         A soft-deleted session keeps its name (contract, data model).
         """
         if not 1 <= len(name) <= MAX_NAME:
-            raise fault("INVALID_INPUT", f"A name has 1 to {MAX_NAME} characters.")
+            raise fault("INVALID_INPUT", f"A name must have 1 to {MAX_NAME} characters.")
         if any(s.name == name and s is not own for s in self._all(namespace)):
-            raise fault("RESOURCE_ALREADY_EXISTS", f"The session '{name}' exists already.")
+            raise fault("RESOURCE_ALREADY_EXISTS", f"The session '{name}' already exists.")
 
     def participant(self, namespace: str, key: str) -> Participant:
         """Return a participant by pkid or name, new if the name is; raises 403 or 404."""

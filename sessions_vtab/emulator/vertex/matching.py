@@ -218,11 +218,11 @@ def _moment(node: Restriction) -> int:
         raise bad_filter(f"unknown field {'.'.join(node.path)!r}")
     literal = node.value.literal
     if not node.value.quote or literal is None:
-        raise bad_filter("timestamp is compared with a quoted RFC 3339 text")
+        raise bad_filter("timestamp must be compared with a quoted RFC 3339 text")
     try:
         return scalars.parse_time(literal)
     except ValueError as error:
-        raise bad_filter(f"{literal!r} is no RFC 3339 timestamp with a zone") from error
+        raise bad_filter(f"{literal!r} is not an RFC 3339 timestamp with a zone") from error
 
 
 def _event_test(node: Node) -> EventTest:

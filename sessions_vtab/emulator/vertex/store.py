@@ -214,7 +214,7 @@ class Store:
 
     def __init__(self, known: tuple[str, ...] | None = None) -> None:
         if not all(_is_number(engine) for engine in known or ()):
-            raise ValueError(f"the id of a reasoning engine is a number: {known}")
+            raise ValueError(f"the id of a reasoning engine must be a number: {known}")
         self.known = known
         self.engines: dict[EngineKey, Engine] = {}
         self.deleted: set[EngineKey] = set()

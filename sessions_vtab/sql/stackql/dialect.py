@@ -168,7 +168,7 @@ def resource_of(parts: Sequence[str]) -> Resource:
     found = RESOURCES.get(parts[2]) if tuple(parts[:2]) == SERVICE else None
     if found is None:
         known = ", ".join(".".join((*SERVICE, name)) for name in RESOURCES)
-        raise UnknownNameError(f"could not find resource '{'.'.join(parts)}'; there are: {known}.")
+        raise UnknownNameError(f"could not find resource '{'.'.join(parts)}'; available: {known}.")
     return found
 
 
@@ -195,7 +195,7 @@ _NO_ALIAS = frozenset(
 def _label(tokens: Sequence[Token], at: int, resource: Resource) -> str:
     if at < len(tokens) and tokens[at].upper == "AS":
         if at + 1 >= len(tokens):
-            raise StatementError("syntax error: a name is missing behind AS.")
+            raise StatementError("syntax error: a name is missing after AS.")
         return name_of(tokens[at + 1])
     named = at < len(tokens) and tokens[at].kind in (Kind.WORD, Kind.QUOTED)
     return name_of(tokens[at]) if named and tokens[at].upper not in _NO_ALIAS else resource.name

@@ -87,9 +87,9 @@ def inlined(
         return None
     closing = partners(tokens).get(at)
     if closing is None:
-        raise StatementError("syntax error: a ) is missing behind EXEC.")
+        raise StatementError("syntax error: a ) is missing after EXEC.")
     if at == 0 or tokens[at - 1].upper != "FROM" or places(tokens):
-        raise UnsupportedError("(EXEC ..) stands alone: SELECT .. FROM (EXEC ..) AS x.")
+        raise UnsupportedError("(EXEC ..) must be alone in FROM: SELECT .. FROM (EXEC ..) AS x.")
     call = _call(tokens[at + 1 : closing], schema_for)
     edit = Edit(tokens[at].start, tokens[closing].end, call.text)
     return Query(apply(text, [edit]), scope=call.scope)
@@ -136,7 +136,9 @@ def _method(parts: Sequence[str]) -> Method:
         for method in one.methods
         if method.verb == "EXEC"
     ]
-    raise UnknownNameError(f"EXEC {'.'.join(parts)}: there is {', '.join(known)}.")
+    raise UnknownNameError(
+        f"EXEC {'.'.join(parts)}: there is no such method; available: {', '.join(known)}."
+    )
 
 
 def _variables(tokens: Sequence[Token], at: int) -> tuple[dict[str, str], dict[str, Any]]:
@@ -175,9 +177,9 @@ def _object(text: str, what: str) -> dict[str, Any]:
     try:
         payload = json.loads(text)
     except ValueError as error:
-        raise InvalidValueError(f"EXEC: {what} is no JSON ({error}).") from None
+        raise InvalidValueError(f"EXEC: {what} is not valid JSON ({error}).") from None
     if not isinstance(payload, dict):
-        raise InvalidValueError(f"EXEC: {what} has to be a JSON object.")
+        raise InvalidValueError(f"EXEC: {what} must be a JSON object.")
     return payload
 
 
@@ -191,14 +193,16 @@ def _compaction(payload: dict[str, Any]) -> dict[str, Any]:
     inner = _renamed("compact", payload, {"compaction": "compaction"}).get("compaction") or {}
     inner = _object(inner, "compaction") if isinstance(inner, str) else inner
     if not isinstance(inner, dict):
-        raise InvalidValueError("EXEC: compaction has to be a JSON object.")
+        raise InvalidValueError("EXEC: compaction must be a JSON object.")
     ways = _renamed("compaction", inner, _WAYS)
     return {name: _mode(name, way) for name, way in ways.items()}
 
 
 def _mode(name: str, way: Any) -> Any:
     if not isinstance(way, dict) or way.keys() - {"mode"}:
-        raise InvalidValueError(f'EXEC: {name} of compaction is written {{"mode": "AUTO"}}.')
+        raise InvalidValueError(
+            f'EXEC: {name} of compaction must be written as {{"mode": "AUTO"}}.'
+        )
     return way.get("mode")
 
 
@@ -212,7 +216,9 @@ _METHODS: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
 def _renamed(what: str, given: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     unknown = [key for key in given if key not in names]
     if unknown:
-        raise UnknownNameError(f"EXEC: {what} has no {unknown[0]}; there are {', '.join(names)}.")
+        raise UnknownNameError(
+            f"EXEC: {what} has no field {unknown[0]}; valid fields: {', '.join(names)}."
+        )
     return {names[key]: value for key, value in given.items()}
 
 

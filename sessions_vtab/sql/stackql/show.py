@@ -44,10 +44,12 @@ def show(text: str, tokens: Sequence[Token]) -> Listing:
     return Listing(columns[:width], tuple(row[:width] for row in kept), where)
 
 
-_KNOWN = "there are SHOW PROVIDERS, SERVICES, RESOURCES, METHODS, INSERT and VERSION."
+_KNOWN = "use SHOW PROVIDERS, SERVICES, RESOURCES, METHODS, INSERT or VERSION."
 _OTHER = {
-    "AUTH": "SHOW AUTH: credentials are a matter of the sources here, and are never shown;"
-    " sessions-vtab sources --check tells whether they work."
+    "AUTH": (
+        "SHOW AUTH: credentials belong to the sources and are never shown; sessions-vtab"
+        " sources --check tests whether they work."
+    )
 }
 _NAMED = {"PROVIDERS": 0, "SERVICES": 1, "RESOURCES": 0, "METHODS": 0}
 
@@ -78,7 +80,7 @@ def _method(method: Method) -> tuple[str, ...]:
 
 def _expect(name: Sequence[str], wanted: Sequence[str]) -> None:
     if tuple(name) != tuple(wanted):
-        raise UnknownNameError(f"could not find '{'.'.join(name)}'; there is {'.'.join(wanted)}.")
+        raise UnknownNameError(f"could not find '{'.'.join(name)}'; available: {'.'.join(wanted)}.")
 
 
 def _where(text: str, tokens: Sequence[Token]) -> tuple[list[Token], str]:
@@ -88,7 +90,7 @@ def _where(text: str, tokens: Sequence[Token]) -> tuple[list[Token], str]:
     if at is None:
         return list(tokens), ""
     if at + 1 == end:
-        raise StatementError("SHOW: a condition is missing behind WHERE.")
+        raise StatementError("SHOW: a condition is missing after WHERE.")
     return list(tokens[:at]), text[tokens[at + 1].start : tokens[end - 1].end]
 
 
@@ -106,7 +108,7 @@ def _in_and_like(tokens: Sequence[Token]) -> tuple[list[str], str | None]:
             break
         else:
             raise StatementError(
-                f"SHOW: {tokens[index].text} is not understood; use IN, LIKE or WHERE."
+                f"SHOW: {tokens[index].text} is not supported; use IN, LIKE or WHERE."
             )
     return name, pattern
 
@@ -187,7 +189,7 @@ def _parameters(name: Sequence[str]) -> _Rows:
     found = [method for method in resource.methods if [method.name] == list(name[3:])]
     if not found:
         known = ", ".join(method.name for method in resource.methods)
-        raise UnknownNameError(f"could not find method '{'.'.join(name)}'; there are: {known}.")
+        raise UnknownNameError(f"could not find method '{'.'.join(name)}'; available: {known}.")
     method = found[0]
     shape = json.dumps({"type": "string"})
     rows: _Rows = [(one, "string", "input_required", shape, "") for one in method.required]

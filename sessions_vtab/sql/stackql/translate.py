@@ -37,7 +37,7 @@ SchemaFor = Callable[[Scope], str | None]
 """The schema whose tables are to be used for an engine; None for the default source's."""
 
 _OPTIONAL = frozenset(("filter", "order_by", "page_size", "page_token"))
-_DELETE_ANSWER = "RETURNING of DELETE is not available with AWAIT; leave one of them out."
+_DELETE_ANSWER = "DELETE .. RETURNING cannot be combined with AWAIT; leave one of them out."
 
 
 def translate(text: str, schema_for: SchemaFor = lambda _: None) -> Query | Listing | None:
@@ -65,15 +65,15 @@ def translate(text: str, schema_for: SchemaFor = lambda _: None) -> Query | List
         case "EXEC":
             return execute(tokens, hints_of(text), schema_for)
         case "REPLACE":
-            raise UnsupportedError("REPLACE is not available here: the API has no such method.")
+            raise UnsupportedError("REPLACE is not supported; the API has no such method.")
         case verb if verb in OWN_AFFAIRS:
-            raise UnsupportedError(f"{verb} manages StackQL itself; nothing here needs it.")
+            raise UnsupportedError(f"{verb} manages StackQL itself and is not needed here.")
         case _:
             try:
                 query = inlined(text, tokens, schema_for)
                 return query or _Statement(text, tokens, schema_for).translated()
             except IndexError:  # A token that the grammar wants is not there.
-                raise StatementError("syntax error: the statement is not complete.") from None
+                raise StatementError("syntax error: the statement is incomplete.") from None
 
 
 @dataclass(slots=True)
@@ -113,7 +113,9 @@ class _Statement:
             case "INSERT":
                 return self._insert()
             case verb:
-                raise UnsupportedError(f"{verb} on {self.places[0].resource.name} is not StackQL.")
+                raise UnsupportedError(
+                    f"{verb} on {self.places[0].resource.name} is not valid StackQL."
+                )
 
     # Parameters in WHERE.
 
@@ -275,7 +277,7 @@ class _Statement:
         return found
 
     def _condition(self, mine: Sequence[Place], condition: _Condition) -> None:
-        """'' is not sent; an unqualified parameter is meant for every resource."""
+        """Drops a parameter that is '', and applies an unqualified one to every resource."""
         first, end = condition.span
         ours = self.names[condition.name.lower()]
         start, stop = self.tokens[first].start, self.tokens[end - 1].end
@@ -380,7 +382,7 @@ class _Statement:
         ours = resource.names.get(bare.lower())
         if ours is None:
             known = ", ".join(f"data__{column.name}" for column in resource.columns)
-            raise StatementError(f"{resource.name} has no field {name}; there are {known}.")
+            raise StatementError(f"{resource.name} has no field {name}; valid fields: {known}.")
         return ours
 
     def _delete(self) -> Query:
