@@ -135,7 +135,8 @@ class Cursor(apsw.Cursor):
     ) -> None:
         texts: list[str] = []
         values: list[Any] = []
-        for step, share in zip(script.steps, shares, strict=True):
+        for read, share in zip(script.steps, shares, strict=True):
+            step = self._door.settled(read, share)
             one, answer = step.statement, self._door.answer(step)
             texts += [self._door.admit(step, share, plain=plain), answer]
             values += share[: one.parameters]
@@ -161,6 +162,7 @@ class Cursor(apsw.Cursor):
         if not step.after:
             self._run(alone, [share], options, plain=False)
             return super().fetchall()
+        step = self._door.settled(step, share)
         text = self._door.admit(step, share)
         super().execute(text, share[: step.statement.parameters], **options)
         super().fetchall()
@@ -201,8 +203,7 @@ def _unit(connection: apsw.Connection) -> Iterator[None]:
 
 def _shares(script: Script, bindings: Any) -> list[tuple[Any, ...]]:
     """The values of each statement, checked where they are compared with times."""
-    numberings = [one.numbering for one in script.statements]
-    shares = distribute(numberings, bindings)
+    shares = distribute([step.numbering for step in script.steps], bindings)
     for one, share in zip(script.statements, shares, strict=True):
-        one.bind(share)
+        one.bind(share[: one.numbering.count])
     return shares

@@ -15,7 +15,15 @@ from sessions_vtab.errors import (
     UnsupportedError,
 )
 from sessions_vtab.sql.front_door import rewrite
-from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql, translate
+from sessions_vtab.sql.stackql import (
+    Answer,
+    Listing,
+    Query,
+    Scope,
+    Sources,
+    is_stackql,
+    translate,
+)
 
 _T = "google.aiplatform.sessions"
 _WHERE = "projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '1'"
@@ -247,7 +255,7 @@ def test_sqlite_takes_what_comes_out(text: str) -> None:
         ),
         (
             f"UPDATE {_T} SET data__displayName = ? WHERE {_WHERE} AND sessionsId = ?",
-            f"UPDATE sessions SET display_name = coalesce(nullif(?1, ''), display_name) WHERE {_OURS} AND session_id = ?2",
+            f"UPDATE sessions SET display_name = CASE ?1 WHEN '' THEN display_name ELSE ?1 END WHERE {_OURS} AND session_id = ?2",
         ),
         (
             f"UPDATE {_T} SET data__labels = '{{}}' WHERE {_WHERE} AND sessionsId = 's' AND updateMask = ''",
@@ -279,19 +287,14 @@ def test_unqualified_parameters_are_meant_for_every_resource() -> None:
 
 
 def test_the_scope_chooses_the_schema() -> None:
-    chosen = []
-
-    def schema_for(scope: Scope) -> str:
-        chosen.append(scope)
-        return "prod"
-
-    query = translate(f"SELECT userId FROM {_T} WHERE {_WHERE}", schema_for)
+    sources = Sources({"test": "p/l/2", "prod": "p/l/1"}, default="test")
+    query = translate(f"SELECT userId FROM {_T} WHERE {_WHERE}", sources)
     assert isinstance(query, Query)
     assert query.sql == f'SELECT user_id AS "userId" FROM "prod".sessions WHERE {_OURS}'
-    exec_query = translate(EXEC, schema_for)
+    exec_query = translate(EXEC, sources)
     assert isinstance(exec_query, Query)
     assert 'FROM "prod".append_event(' in exec_query.sql
-    assert chosen == [_SCOPE, _SCOPE]
+    assert (query.scope, exec_query.scope) == (_SCOPE, _SCOPE)
 
 
 def test_await_answers_with_the_session() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from sessions_vtab.sql.stackql.dialect import Answer, Listing, Query, Scope, is_stackql
+from sessions_vtab.sql.stackql.sources import Sources
 from sessions_vtab.sql.stackql.translate import translate
 
-__all__ = ["Answer", "Listing", "Query", "Scope", "is_stackql", "translate"]
+__all__ = ["Answer", "Listing", "Query", "Scope", "Sources", "is_stackql", "translate"]
