@@ -21,7 +21,7 @@ from sessions_vtab.sql.front_door import FrontDoor, Rewritten
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.returning import select_text
-from sessions_vtab.sql.stackql import Answer, Listing, Query, Sources, is_stackql, translate
+from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, Sources, is_stackql, translate
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.definitions import require_definable
@@ -212,7 +212,7 @@ class Door:
         """The sources between which a StackQL statement's engine chooses."""
         scoped = [one for one in self._host.sources.values() if _has_engines(one)]
         home = self._catalog.resolve(None, "sessions")
-        engines = {one.name: one.settings.location for one in scoped}
+        engines = {one.name: _engine_of(one) for one in scoped}
         default = home.source if home is not None and home.source in engines else None
         return Sources(engines, default, self._columns_of)
 
@@ -262,6 +262,11 @@ def _runs_to_its_end(step: Step) -> bool:
 def _has_engines(source: OpenSource) -> bool:
     resource = source.backend.resources.get("sessions")
     return resource is not None and resource.table.positions.keys() >= _ENGINE
+
+
+def _engine_of(source: OpenSource) -> Scope:
+    """The engine that a source is configured for."""
+    return Scope(**{name: source.backend.scope.get(name, "") for name in _ENGINE})
 
 
 def _after(query: Query) -> str:

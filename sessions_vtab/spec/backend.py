@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
@@ -125,6 +126,7 @@ class Backend(ABC):
         resources: the tables it has, by name.
         routines: the functions it has, by name (a key of ``schema.functions.FUNCTIONS``).
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
+        scope: what its scope columns are where a statement does not say, by column.
     """
 
     name: ClassVar[str]
@@ -139,6 +141,7 @@ class Backend(ABC):
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
     transaction: Transaction | None = None
+    scope: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     @abstractmethod

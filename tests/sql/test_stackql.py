@@ -287,7 +287,7 @@ def test_unqualified_parameters_are_meant_for_every_resource() -> None:
 
 
 def test_the_scope_chooses_the_schema() -> None:
-    sources = Sources({"test": "p/l/2", "prod": "p/l/1"}, default="test")
+    sources = Sources({"test": Scope("p", "l", "2"), "prod": _SCOPE}, default="test")
     query = translate(f"SELECT userId FROM {_T} WHERE {_WHERE}", sources)
     assert isinstance(query, Query)
     assert query.sql == f'SELECT user_id AS "userId" FROM "prod".sessions WHERE {_OURS}'

@@ -214,17 +214,21 @@ class Text:
         blank = condition.values is not None and len(condition.values) == 1 and self.is_empty(only)
         if ours in _OPTIONAL and blank:
             self.replace(condition.span, "TRUE")
-        elif any(place.at in divided and self._moves(place, condition) for place in mine) or (
+        elif any(self._is_moved(place, condition, divided) for place in mine) or (
             len(mine) > 1 and _is_parameter(mine, condition)
         ):
             rest = self._rest(condition)
-            moved = {place.at for place in mine if self._moves(place, condition)}
-            parts = [
-                f'"{place.label}"."{ours}"'
-                + (" IS NOT NULL" if place.at in divided and place.at in moved else rest)
-                for place in mine
-            ]
+            parts = []
+            for place in mine:
+                column = f'"{place.label}"."{ours}"'
+                # Its SELECTs have the condition; NULL rows of an outer join fail it here as well.
+                moved = "TRUE" if ours in _OPTIONAL else f"{column} IS NOT NULL"
+                is_moved = self._is_moved(place, condition, divided)
+                parts.append(moved if is_moved else column + rest)
             self.replace(condition.span, " AND ".join(parts))
+
+    def _is_moved(self, place: Place, condition: Condition, divided: Mapping[int, str]) -> bool:
+        return place.at in divided and self._moves(place, condition)
 
     # Result columns.
 

@@ -20,14 +20,14 @@ class Sources:
     """The sources of a connection whose sessions belong to engines.
 
     Attributes:
-        engines: the engine each is configured for, ``project/location/engine``, by source name.
+        engines: the engine each is configured for, by source name.
         default: the one of them whose tables need no schema; None if the default source has no
             engines.
         columns_of: names of the columns of any other table, by the table's name; None if there is
             no such table.
     """
 
-    engines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    engines: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}))
     default: str | None = None
     columns_of: Callable[[str], Collection[str] | None] = _unknown
 
@@ -42,8 +42,7 @@ class Sources:
         One that is configured for it, the default first; else the default, which reads the engine
         with its own credential; else the first that has engines. '' if none has.
         """
-        location = f"{scope.project}/{scope.location}/{scope.reasoning_engine}"
-        fitting = [name for name, own in self.engines.items() if own == location]
+        fitting = [name for name, own in self.engines.items() if own == scope]
         if self.default in fitting or (self.default is not None and not fitting):
             return self.default or ""
         return next(iter([*fitting, *self.engines]), "")
