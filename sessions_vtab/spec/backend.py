@@ -48,6 +48,13 @@ class Context(Protocol):
         The engine drops it when the statement ends; what is under way then is given up.
         """
 
+    @property
+    def writes(self) -> bool:
+        """Whether what is read decides what is written.
+
+        Then every read asks the service: an answer kept from an earlier statement will not do.
+        """
+
     def interrupted(self) -> bool:
         """Whether the user wants the statement to stop. Waits look at it every 50 ms."""
 

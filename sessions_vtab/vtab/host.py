@@ -265,6 +265,11 @@ class StatementContext:
         """What backends keep for the rest of the statement."""
         return self.run.memory
 
+    @property
+    def writes(self) -> bool:
+        """Whether the statement changes tables, or calls a function with side effects."""
+        return not self.run.readonly or self.run.text in self.host.accepted
+
     def interrupted(self) -> bool:
         """Whether ``Connection.interrupt`` was called."""
         return self.host.connection.is_interrupted

@@ -93,6 +93,13 @@ def test_old_answers_make_room(clock):
     assert len(cache._replies) == 2
 
 
+def test_a_newer_answer_replaces_the_one_that_is_kept(clock):
+    cache = TimedCache(10.0, clock)
+    for text in ("old", "new"):
+        cache.put(key("a"), reply(text), cache.epoch)
+    assert cache.get(key("a")).json == "new"
+
+
 def test_an_answer_that_was_asked_for_before_a_write_is_not_kept_after_it(clock):
     cache = TimedCache(10.0, clock)
     asked = cache.epoch
