@@ -72,8 +72,10 @@ def test_a_query_is_answered_from_what_was_read(
         ("DELETE FROM sessions WHERE display_name || '' = 'old'", [("new", 2)]),
         ("DELETE FROM sessions WHERE display_name = 'new'", []),
         (
-            "INSERT INTO sessions(user_id, display_name) SELECT user_id, display_name FROM sessions"
-            " WHERE session_id = 's1'",
+            (
+                "INSERT INTO sessions(user_id, display_name) SELECT user_id, display_name FROM sessions"
+                " WHERE session_id = 's1'"
+            ),
             [("new", 3)],
         ),
         (

@@ -6,6 +6,7 @@ tests. What is not declared is done by SQLite: slower, and just as right.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +21,7 @@ __all__ = [
     "Capability",
     "Connective",
     "Filter",
+    "Form",
     "HiddenRows",
     "Writes",
 ]
@@ -139,6 +141,23 @@ class HiddenRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What every value of a column looks like.
+
+    Attributes:
+        pattern: a regular expression that the whole value matches, in any case.
+        says: the kind of value and an example, after "is not a valid".
+    """
+
+    pattern: str
+    says: str
+
+    def fits(self, text: str) -> bool:
+        """Whether a row can have this value."""
+        return re.fullmatch(self.pattern, text, re.ASCII | re.IGNORECASE) is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """Everything the engine knows about one table of one backend.
 
@@ -152,6 +171,8 @@ class Capability:
             of them does. Where it stayed the same, a copy of them is still right. Empty where
             nothing promises that.
         hides: rows that a read leaves out unless it is asked for them; None where there are none.
+        forms: what the values of a column look like, by column: a literal of another form in
+            ``column = literal`` is an error. A scan may be given such values, and finds no row.
     """
 
     paths: tuple[AccessPath, ...]
@@ -161,3 +182,4 @@ class Capability:
     remedy: str = ""
     follows: str = ""
     hides: HiddenRows | None = None
+    forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))

@@ -18,6 +18,7 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.spec import times
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
+from sessions_vtab.sql.forms import require_form
 from sessions_vtab.sql.glance import tells_more
 from sessions_vtab.sql.headings import keep_headings
 from sessions_vtab.sql.lexer import Heading, Kind, Token, classify, name_of, tokenize
@@ -128,7 +129,8 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
         UnsupportedError: a function that acts in a place where SQLite does not promise one call a
             row; INSERT OR REPLACE, DO UPDATE; ``_push``, ``_args`` or arguments on a table.
         StatementError: what SQLite's own RETURNING refuses; a parameter number out of range.
-        InvalidValueError: a literal compared with a time column is no time.
+        InvalidValueError: a literal compared with a time column is no time, or one compared by
+            ``=`` with a column of a declared form has another.
     """
     tokens = tokenize(text)
     heading, numbering = classify(tokens), number(tokens)
@@ -154,6 +156,8 @@ class _Door:
         self.pairs = partners(self.tokens)
 
     def rewritten(self, *, acts: bool, ours: bool) -> Rewritten:
+        if ours:
+            require_form(self.tokens, self.heading, self.pairs, self.catalog)
         effect = self._effect() if acts else None
         target = target_of(self.tokens, self.heading)
         table = None if target is None else self.catalog.resolve(target.schema, target.name)
