@@ -46,6 +46,7 @@ class Filter:
         ops: operators that narrow the answer; ``Op.IN`` stands for one request, or for several
             whose rows do not overlap: the backend decides.
         keyed: they are taken on ``column->>'key'`` instead of on the column itself.
+        texts: by the contract, every such key is text: ``CAST(.. AS text)`` changes nothing.
         exact: the answer holds exactly the rows SQLite would keep (NULL, case, collation,
             affinity); false if it may hold more.
         collations: collating sequences under which that is true.
@@ -54,6 +55,7 @@ class Filter:
     column: str
     ops: frozenset[Op]
     keyed: bool = False
+    texts: bool = False
     exact: bool = False
     collations: frozenset[str] = frozenset((BINARY, TIMESTAMP))
 

@@ -329,6 +329,8 @@ class Reader:
             return self._keyed(node)
         if isinstance(node, exp.Collate):
             return self._collated(node)
+        if type(node) is exp.Cast:
+            return self._cast(node)
         if not isinstance(node, exp.Column):
             return None
         found = resolve(self.scope, node)
@@ -342,6 +344,18 @@ class Reader:
         """A column whose COLLATE clause changes nothing; times never qualify."""
         found = self._field(node.this)
         return found if found is not None and _is_binary(node, *found) else None
+
+    def _cast(self, node: exp.Cast) -> tuple[Field, Column] | None:
+        """``CAST(column->>'key' AS text)`` where every such key is text anyway."""
+        if node.to.this not in _TEXTS or not _only_has(node, "this", "to"):
+            return None
+        found = self._field(node.this)
+        if found is None or found[0].key is None or self.item.ours is None:
+            return None
+        paths = self.item.ours.capability.paths
+        filters = [one.filter_for(found[0].column, keyed=True) for one in paths]
+        declared = [one.texts for one in filters if one is not None]
+        return found if declared and all(declared) else None
 
     def _keyed(self, node: exp.Expression) -> tuple[Field, Column] | None:
         path = node.args["expression"]
@@ -403,6 +417,18 @@ class Reader:
             return None
         kind = _KINDS[found.column.type]
         return Atom(self.text_of(node), item=found.item, kind=kind)
+
+
+# https://sqlite.org/datatype3.html#determination_of_column_affinity
+_TEXTS = frozenset(
+    (
+        exp.DataType.Type.TEXT,
+        exp.DataType.Type.VARCHAR,
+        exp.DataType.Type.CHAR,
+        exp.DataType.Type.NVARCHAR,
+        exp.DataType.Type.NCHAR,
+    )
+)
 
 
 def _tested(node: exp.Expression) -> int | None:

@@ -242,6 +242,50 @@ class TestStatements:
 
         assert found == [2, 0, 2]
 
+    def test_keys_of_labels_in_a_list_are_filtered_by_the_service(
+        self, engine, sessions, emulator
+    ) -> None:
+        _add(
+            engine,
+            sessions,
+            *(
+                {"session_id": f"s{n}", "user_id": "u", "labels": {"env": f"e{n}"}}
+                for n in range(3)
+            ),
+        )
+        at = sessions.c.labels["env"].as_string()
+        with engine.connect() as db:
+            emulator.control.reset_log()
+            found = db.execute(sa.select(sessions.c.session_id).where(at.in_(["e0", "e2", "x"])))
+            assert sorted(found.scalars()) == ["s0", "s2"]
+        assert all("labels.env" in one["query"]["filter"] for one in emulator.control.requests())
+
+    @pytest.mark.parametrize("url", [VERTEX, "sessions://"])
+    def test_a_key_as_text_finds_what_is_no_text(self, engines, url) -> None:
+        """``as_string()`` of a number is its digits, as in SQLAlchemy's own dialects."""
+        options = {"writable": "1"} | ({} if url == VERTEX else {"source": "local://:memory:"})
+        engine = engines(url, **options)
+        sessions = sa.Table("sessions", sa.MetaData(), autoload_with=engine)
+        states = ({"k": 3}, {"k": "3"}, {"k": 3.5}, {"k": True}, {"k": "x"}, {})
+        _add(
+            engine,
+            sessions,
+            *({"session_id": f"s{n}", "user_id": "u", "state": s} for n, s in enumerate(states)),
+        )
+        at = sessions.c.state["k"].as_string()
+        conditions = {
+            "equal": (at == "3", ["s0", "s1"]),
+            "in": (at.in_(["3", "3.5"]), ["s0", "s1", "s2"]),
+            "like": (at.like("3%"), ["s0", "s1", "s2"]),
+            "deeper": (sessions.c.state[("k",)].as_string() == "3", ["s0", "s1"]),
+            "other": (at != "3", ["s2", "s3", "s4"]),
+        }
+        with engine.connect() as db:
+            for name, (condition, expected) in conditions.items():
+                found = db.execute(sa.select(sessions.c.session_id).where(condition)).scalars()
+                assert sorted(found) == expected, name
+            assert db.execute(sa.select(at).where(sessions.c.session_id == "s0")).scalar() == "3"
+
     @pytest.mark.parametrize("zone", [False, True])
     def test_times_are_instants(self, engine, sessions, zone: bool) -> None:
         _add(engine, sessions, {"session_id": "abc", "user_id": "ann"})

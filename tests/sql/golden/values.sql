@@ -72,3 +72,15 @@ SELECT display_name AS user_id FROM sessions WHERE NOT user_id = 'a';
 --> sessions: pushed user_id <> ?1 ['a']
 SELECT * FROM sessions WHERE NOT ttl = 'a' OR update_mask = 'b';
 --> sessions: pushed ttl <> ?1 OR update_mask = ?2 ['a', 'b']
+
+-- CAST of a key to text is read through where every key is text by the contract: of labels.
+SELECT * FROM sessions WHERE CAST(json_extract(labels, '$."env"') AS VARCHAR) = 'prod';
+--> sessions: pushed labels->>'env' = ?1 ['prod']
+SELECT * FROM sessions WHERE CAST(labels->>'env' AS text) IN ('a', ?);
+--> sessions: pushed labels->>'env' IN (?1, ?2) ['a', ?1]
+SELECT * FROM sessions WHERE CAST(labels->>'env' AS integer) = 3;
+--> sessions: here CAST(labels->>'env' AS integer) = 3
+SELECT * FROM sessions WHERE CAST(state->>'step' AS text) = '3';
+--> sessions: here CAST(state->>'step' AS text) = '3'
+SELECT * FROM sessions WHERE CAST(user_id AS text) = 'ann';
+--> sessions: here CAST(user_id AS text) = 'ann'
