@@ -88,6 +88,15 @@ class Connection(apsw.Connection):
         """What each statement of a text is, told without running it."""
         return tuple(one.heading for one in self._door.read(statements).statements)
 
+    def parameters(self, statements: str) -> tuple[str | None, ...]:
+        """The parameters of a text: names as written, such as ``:user``; None for a bare ``?``."""
+        steps = self._door.read(statements).steps
+        return tuple(
+            step.numbering.names[number - 1]
+            for step in steps
+            for number in sorted(step.numbering.used)
+        )
+
     def clear_logs(self) -> None:
         """Empties ``http_requests`` and ``writes``, so that no other user can read them."""
         self._host.logs.requests.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -45,6 +45,7 @@ class Cursor(apsw.Cursor):
         Raises:
             SessionsError: see ``errors``.
             apsw.Error: what SQLite itself refuses.
+            Exception: what a function of the user's own, or a bug in a backend, raised: unchanged.
         """
         self._held = None
         self._door.begin()
@@ -55,6 +56,7 @@ class Cursor(apsw.Cursor):
             "explain": explain,
         }
         if script.plain and not (script.stepwise or script.renames):
+            _require_names(script, bindings)
             super().execute(statements, bindings, **options)
             return self
         try:
@@ -76,11 +78,12 @@ class Cursor(apsw.Cursor):
         self._door.begin()
         script = self._door.read(statements)
         changes = all(one.heading.changes for one in script.statements)
+        checked = _with_names(script, sequenceofbindings)
         if (script.plain and not changes) or (script.plain and self.connection.in_transaction):
-            super().executemany(statements, sequenceofbindings, **options)
+            super().executemany(statements, checked, **options)
         elif script.plain:
             with _unit(self.connection):
-                super().executemany(statements, sequenceofbindings, **options)
+                super().executemany(statements, checked, **options)
         else:
             self._execute_each(statements, sequenceofbindings, options)
         return self
@@ -199,6 +202,22 @@ def _unit(connection: apsw.Connection) -> Iterator[None]:
         if bare.connection.in_transaction:
             bare.execute("ROLLBACK")
         raise
+
+
+def _require_names(script: Script, bindings: Any) -> None:
+    """Raises MissingParameterError for a name that a mapping lacks: APSW raises KeyError.
+
+    Every other KeyError is then somebody else's, such as of a function of the user's own.
+    """
+    if isinstance(bindings, Mapping):
+        distribute([step.numbering for step in script.steps], bindings)
+
+
+def _with_names(script: Script, sequence: Iterable[Any]) -> Iterator[Any]:
+    """The bindings of ``executemany``, each checked as in ``_require_names``."""
+    for bindings in sequence:
+        _require_names(script, bindings)
+        yield bindings
 
 
 def _shares(script: Script, bindings: Any) -> list[tuple[Any, ...]]:

@@ -189,6 +189,7 @@ class Cursor:
     def _start(self, operation: str) -> apsw.Cursor:
         """Ends what ran before; begins a transaction if the statement needs one."""
         inner = self._usable()
+        _require_text(operation)
         self.description, self.rowcount, self._given, self._stopped = None, -1, 0, False
         self.lastrowid, self._columns.last = None, ()
         with translated():
@@ -343,6 +344,15 @@ class _Columns:
         if inner.get_description():
             self.last = inner.description_full
         return True
+
+
+def _require_text(operation: object) -> None:
+    if not isinstance(operation, str):
+        raise ProgrammingError(f"A statement must be text, not a {type(operation).__name__}.")
+    try:
+        operation.encode()
+    except UnicodeEncodeError as error:
+        raise ProgrammingError(f"The statement is not valid Unicode ({error}).") from None
 
 
 def _next(inner: apsw.Cursor, most: int | None) -> list[tuple[Any, ...]]:

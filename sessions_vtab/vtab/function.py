@@ -26,6 +26,7 @@ from sessions_vtab.spec.write import OutcomeState
 from sessions_vtab.sql.effects import effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.shapes import partners
+from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import failure
 from sessions_vtab.vtab.stopping import as_sqlite_says
@@ -142,6 +143,7 @@ class FunctionTable:
         try:
             rows = list(routine(arguments, context))
         except BaseException as error:
+            blame(error, self._source.backend.name, f"{self._source.name}.{self._function.name}()")
             self._audit(arguments, error, getattr(error, "status", None))
             if isinstance(error, SessionsError) and self._function.effect and statement.effects:
                 error.add_note(

@@ -28,6 +28,7 @@ from sessions_vtab.spec.write import Action
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.best_index import give_answer, read_offer
+from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource, StatementContext
@@ -236,6 +237,10 @@ class SourceTable:
             # What tells a row from those that wait to be sent.
             scan = replace(scan, columns=scan.columns.union(self._identity), shape=None)
         return self.resource.scan(scan, context)
+
+    def blame(self, error: BaseException) -> None:
+        """Notes on an unexpected exception of a read that it is the backend's."""
+        blame(error, self._source.backend.name, self.title)
 
     def explained(self, scan: Scan | None) -> bool:
         """In an explanation: shows what a read would send; then nothing is to be read."""

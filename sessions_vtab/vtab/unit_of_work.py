@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,7 @@ from sessions_vtab.spec.backend import Transaction
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
 from sessions_vtab.vtab.sending import Sending
@@ -318,7 +320,9 @@ class UnitOfWork:
         if participant.joined is None:
             self.begin(participant)
         self._host.logs.require_audit()
-        outcome = backend.apply(write, self._host.context(participant.source, write.table))
+        context = self._host.context(participant.source, write.table)
+        with _blaming(participant.source, write.table):
+            outcome = backend.apply(write, context)
         kept = without_values(outcome) if self._applied.maxlen is None else outcome
         self._applied.append((participant.source.name, kept))
         self._host.answered(outcome)
@@ -413,7 +417,8 @@ class UnitOfWork:
 
         failed: list[Outcome] = []
         try:
-            failed = self._note(name, answered())
+            with _blaming(source, writes[0].table):
+                failed = self._note(name, answered())
         finally:
             self._host.sending = None
             # Ended by an error or by the user, nobody knows what became of the rest.
@@ -429,6 +434,16 @@ class UnitOfWork:
             if outcome.state not in {OutcomeState.SENT, OutcomeState.SKIPPED}:
                 failed.append(outcome)
         return failed
+
+
+@contextmanager
+def _blaming(source: OpenSource, table: str) -> Iterator[None]:
+    """Says of an exception that a backend did not mean to raise whose it is."""
+    try:
+        yield
+    except Exception as error:
+        blame(error, source.backend.name, f"{source.name}.{table}")
+        raise
 
 
 def _forget(marks: dict[int, int], level: int) -> None:
