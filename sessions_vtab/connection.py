@@ -27,6 +27,9 @@ from sessions_vtab.vtab.startup import start
 
 __all__ = ["Connection", "connect", "register"]
 
+# With SQLITE_OPEN_URI a file can be attached for reading only.
+_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
+
 
 class Connection(apsw.Connection):
     """A SQLite connection in memory, with the tables of the configured sources.
@@ -43,7 +46,7 @@ class Connection(apsw.Connection):
     def __init__(
         self, configuration: Configuration, *, read_only: bool = False, dry_run: bool = False
     ) -> None:
-        super().__init__(":memory:")
+        super().__init__(":memory:", flags=_FLAGS)
         self.default = configuration.default
         writes = not (read_only or dry_run)
         self._audit = _audit(configuration.audit) if writes else None
@@ -156,7 +159,8 @@ def connect(
         sources: further sources, as texts or as a mapping of names to texts or tables.
         default: name of the source whose tables need no prefix.
         config: the configuration file.
-        read_only: refuse every write and every function with an effect.
+        read_only: refuse every write and every function with an effect. Files are attached for
+            reading only.
         dry_run: writes answer with the requests they would make, and make none.
         audit: a file that every write is noted in; otherwise the configuration file's ``audit``.
 

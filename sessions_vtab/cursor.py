@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import apsw
 
@@ -49,16 +49,23 @@ class Cursor(apsw.Cursor):
         """
         self._held = None
         self._door.begin()
-        script = self._door.read(statements)
         options: dict[str, Any] = {
             "can_cache": can_cache,
             "prepare_flags": prepare_flags,
             "explain": explain,
         }
+        try:
+            self._execute(statements, bindings, options)
+        except apsw.AuthError as error:
+            self._explain(error)
+        return self
+
+    def _execute(self, statements: str, bindings: Any, options: dict[str, Any]) -> None:
+        script = self._door.read(statements)
         if script.plain and not (script.stepwise or script.renames):
             _require_names(script, bindings)
             super().execute(statements, bindings, **options)
-            return self
+            return
         try:
             if script.stepwise:
                 self._execute_stepwise(script, bindings, options)
@@ -67,7 +74,6 @@ class Cursor(apsw.Cursor):
         finally:
             if script.renames:
                 self._door.clear()
-        return self
 
     def executemany(self, statements: str, sequenceofbindings: Any, **options: Any) -> Self:
         """Runs a statement for each set of bindings, as one unit of work.
@@ -95,7 +101,10 @@ class Cursor(apsw.Cursor):
     def __next__(self) -> Any:
         """The next row."""
         if self._held is None:
-            return super().__next__()
+            try:
+                return super().__next__()
+            except apsw.AuthError as error:  # Of a later statement of the text.
+                self._explain(error)
         if not self._held:
             raise StopIteration
         return self._held.popleft()
@@ -115,6 +124,13 @@ class Cursor(apsw.Cursor):
             return super().get
         rows = [row[0] if len(row) == 1 else row for row in self]
         return None if not rows else rows[0] if len(rows) == 1 else rows
+
+    def _explain(self, error: apsw.AuthError) -> NoReturn:
+        """Raises what was not authorised as the error it means, if that is known."""
+        refusal = self._door.refusal()
+        if refusal is None:
+            raise error
+        raise refusal from error
 
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
         """Executes a script as one text, so that the rows of all its statements are returned."""
@@ -138,8 +154,8 @@ class Cursor(apsw.Cursor):
     ) -> None:
         texts: list[str] = []
         values: list[Any] = []
-        for read, share in zip(script.steps, shares, strict=True):
-            step = self._door.settled(read, share)
+        for read, given in zip(script.steps, shares, strict=True):
+            step, share = self._door.settled(read, given)
             one, answer = step.statement, self._door.answer(step)
             texts += [self._door.admit(step, share, plain=plain), answer]
             values += share[: one.parameters]
@@ -165,7 +181,7 @@ class Cursor(apsw.Cursor):
         if not step.after:
             self._run(alone, [share], options, plain=False)
             return super().fetchall()
-        step = self._door.settled(step, share)
+        step, share = self._door.settled(step, share)
         text = self._door.admit(step, share)
         super().execute(text, share[: step.statement.parameters], **options)
         super().fetchall()

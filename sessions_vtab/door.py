@@ -15,13 +15,16 @@ from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.errors import ReadOnlyError
 from sessions_vtab.schema.declare import quoted
+from sessions_vtab.sql.attach import attached
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten
-from sessions_vtab.sql.lexer import split
+from sessions_vtab.sql.lexer import split, tokenize
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.returning import select_text
 from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, Sources, is_stackql, translate
+from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.definitions import require_definable
@@ -189,13 +192,43 @@ class Door:
         """One statement, which may be StackQL's, with the names as they are now."""
         return self._step(text) if is_stackql(text) else Step(text, self._front.rewrite(text))
 
-    def settled(self, step: Step, share: Sequence[Any]) -> Step:
-        """The statement for the sources that its values choose, if they choose any."""
-        if not step.asks:
-            return step
-        now = self._step(step.text, {mine: _text(share[mine - 1]) for mine in step.asks})
-        self._check_home(now.statement)
-        return now
+    def settled(self, step: Step, share: tuple[Any, ...]) -> tuple[Step, tuple[Any, ...]]:
+        """The statement that runs with these values, and the values that it still takes.
+
+        The values may choose the source of a StackQL statement, or name a file that is attached
+        for reading only.
+        """
+        if step.asks:
+            step = self._step(step.text, {mine: _text(share[mine - 1]) for mine in step.asks})
+            self._check_home(step.statement)
+        if self._host.access is not None and step.statement.heading.verb == "ATTACH":
+            return self._attached(self._host.access, step, share)
+        return step, share
+
+    def _attached(
+        self, access: Access, step: Step, share: tuple[Any, ...]
+    ) -> tuple[Step, tuple[Any, ...]]:
+        """ATTACH of a file that may have to be opened for reading only, as a literal."""
+        parts = attached(step.text, tokenize(step.text))
+        if parts is None or step.statement.heading.explain:
+            return step, share
+        with self._host.statements.unnumbered():
+            asked = apsw.Cursor(self._host.connection).execute(
+                f"SELECT CAST(({parts.file}) AS text), CAST(({parts.schema}) AS text)",
+                share[: parts.parameters],
+            )
+            ((file, schema),) = asked.fetchall()
+        name = access.attachable(str(file or ""))
+        text = f"ATTACH {_literal(name)} AS {_literal(str(schema or ''))}"
+        return Step(text, self._front.rewrite(text)), ()
+
+    def refusal(self) -> ReadOnlyError | None:
+        """Why the last statement was not authorised, if it would have written around a source."""
+        access = self._host.access
+        if access is None or not access.refusal:
+            return None
+        words, access.refusal = access.refusal, ""
+        return ReadOnlyError(words)
 
     def _step(self, text: str, values: Mapping[int, str] = _NO_VALUES) -> Step:
         """One statement of StackQL."""

@@ -58,7 +58,8 @@ class Connection:
     ) -> None:
         self.driver = driver
         self.guard = guard
-        driver.authorizer = guard
+        if guard is not None:
+            guard.before, driver.authorizer = driver.authorizer, guard
         self.timeout = timeout
         self.max_rows = max_rows
         self._autocommit = autocommit

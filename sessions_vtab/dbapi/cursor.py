@@ -278,7 +278,7 @@ class Cursor:
     def _fail(self, error: Exception) -> NoReturn:
         """Raises the PEP 249 error for an error; a timeout is named as such."""
         guard = self.connection.guard
-        if isinstance(error, apsw.AuthError) and guard is not None:
+        if isinstance(error, apsw.AuthError) and guard is not None and guard.refusal:
             raise NotSupportedError(guard.refusal) from error
         late = self._late()
         if not isinstance(error, apsw.InterruptError):

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.vtab.access import Authorizer
+
 __all__ = ["Guard"]
 
 _NEVER: Final = {
@@ -38,21 +40,30 @@ class Guard:
     It denies and does not raise: SQLite prints what is raised while VACUUM attaches its copy.
 
     Attributes:
+        before: the authorizer that the connection had; it is asked as well.
         refusal: the last thing that was denied, in words.
     """
 
     def __init__(self) -> None:
+        self.before: Authorizer | None = None
         self.refusal = ""
 
     def __call__(
-        self, action: int, first: str | None, second: str | None, _schema: Any, _inner: Any
+        self, action: int, first: str | None, second: str | None, schema: Any, inner: Any
     ) -> int:
         """The authorizer (https://sqlite.org/c3ref/set_authorizer.html)."""
         what = _denied(action, first or "", second)
         if not what:
-            return apsw.SQLITE_OK
+            before = self.before
+            return (
+                apsw.SQLITE_OK if before is None else before(action, first, second, schema, inner)
+            )
         self.refusal = f"{what} is not allowed on this guarded connection. Nothing was done."
         return apsw.SQLITE_DENY
+
+
+def _allow(*_: object) -> int:
+    return apsw.SQLITE_OK
 
 
 def _denied(action: int, first: str, second: str | None) -> str:

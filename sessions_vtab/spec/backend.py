@@ -134,6 +134,7 @@ class Backend(ABC):
         routines: the functions it has, by name (a key of ``schema.functions.FUNCTIONS``).
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
         scope: what its scope columns are where a statement does not say, by column.
+        files: paths of files on this machine that hold its data.
     """
 
     name: ClassVar[str]
@@ -149,6 +150,7 @@ class Backend(ABC):
     routines: Mapping[str, Routine]
     transaction: Transaction | None = None
     scope: Mapping[str, str] = MappingProxyType({})
+    files: Sequence[str] = ()
 
     @classmethod
     @abstractmethod

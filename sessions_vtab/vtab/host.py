@@ -20,6 +20,7 @@ from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.values import dump_json
 from sessions_vtab.spec.write import Outcome, Request
 from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
@@ -98,6 +99,7 @@ class Host:
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
+        access: the connection's authorizer; None where nothing is read-only.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Host:
         self._captured_of = -1
         self._answers: dict[int, str] = {}
         self.sets = True
+        self.access: Access | None = None
         self.unit = UnitOfWork(self)
         self.statements = StatementTracker(
             connection, self.statement_began, self.unit.statement_ended

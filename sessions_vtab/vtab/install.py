@@ -11,6 +11,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.tables import DRY_RUN
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
+from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
@@ -81,7 +82,27 @@ def install(
     finally:
         host.installing = False
     host.statements.restart()
+    _restrict(connection, host)
     return host
+
+
+def _restrict(connection: apsw.Connection, host: Host) -> None:
+    """Sets the authorizer, where something is read-only."""
+    files = [
+        file
+        for one in host.sources.values()
+        if host.read_only or one.settings.read_only
+        for file in one.backend.files
+    ]
+    if host.read_only or files:
+        host.access = Access(
+            read_only=host.read_only,
+            files=files,
+            modules=(MODULE, FUNCTION_MODULE),
+            uris=bool(connection.open_flags & apsw.SQLITE_OPEN_URI),
+            before=connection.authorizer,
+        )
+        connection.authorizer = host.access
 
 
 def _rows_modules(host: Host, sources: Mapping[str, OpenSource]) -> dict[str, Any]:

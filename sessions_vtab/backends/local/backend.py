@@ -66,6 +66,7 @@ class LocalBackend(Backend):
         clock: Callable[[], int] = times.now,
         read_only: bool = False,
     ) -> None:
+        self.files = () if path == MEMORY else (path,)
         self._snapshot = None if path == MEMORY else snapshot_at(path, read_only=read_only)
         if self._snapshot is not None:
             self._open_snapshot(self._snapshot, path, source, clock)
