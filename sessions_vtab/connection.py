@@ -192,17 +192,25 @@ def register(
 
     Returns:
         The open sources by name; close their backends when the connection is closed.
+
+    Raises:
+        ConfigurationError: a setting is wrong, the connection has sources already, or a database
+            of a source's name. The connection is as it was.
     """
     configuration = load(url, sources, default, config)
     opened = _open(configuration.sources.values())
-    install(
-        connection,
-        opened,
-        configuration.default,
-        home="temp",
-        read_only=read_only,
-        audit=None if read_only else _audit(configuration.audit),
-    )
+    try:
+        install(
+            connection,
+            opened,
+            configuration.default,
+            home="temp",
+            read_only=read_only,
+            audit=None if read_only else _audit(configuration.audit),
+        )
+    except BaseException:
+        _close(opened.values())
+        raise
     return opened
 
 

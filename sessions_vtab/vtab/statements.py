@@ -117,6 +117,10 @@ class StatementTracker:
         finally:
             self._quiet -= 1
 
+    def stop(self, connection: apsw.Connection) -> None:
+        """Follows the statements of the connection no more."""
+        connection.trace_v2(0, None, id=self)
+
     def restart(self) -> None:
         """Counts from 1 again: the statements so far were our own."""
         self._count = 0
