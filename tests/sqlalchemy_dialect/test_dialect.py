@@ -326,6 +326,49 @@ class TestStatements:
             assert "sent: user_id" in str(plan.all())
 
 
+class TestOwnTables:
+    """A table in ``main`` is in one connection's memory: with a pool it would be lost."""
+
+    @pytest.mark.parametrize("url", [VERTEX, "sessions://?source=local://:memory:"])
+    @pytest.mark.parametrize("writable", ["0", "1"])
+    def test_on_a_pool_they_are_refused_with_the_reason(self, engines, url, writable) -> None:
+        engine = engines(url, writable=writable)
+        lookup = sa.Table("lookup", sa.MetaData(), sa.Column("id", sa.Integer))
+        for make in (lookup.create, sa.Index("by_id", lookup.c.id).create):
+            with pytest.raises(sa.exc.NotSupportedError, match="memory of one connection"):
+                make(engine)
+        for text in ("CREATE TABLE t AS SELECT 1", "CREATE VIEW v AS SELECT 1"):
+            with (
+                engine.connect() as db,
+                pytest.raises(sa.exc.NotSupportedError, match="CREATE TEMP TABLE"),
+            ):
+                db.execute(sa.text(text))
+
+    def test_temporary_ones_are_fine(self, engine) -> None:
+        lookup = sa.Table("lookup", sa.MetaData(), sa.Column("id", sa.Integer), prefixes=["TEMP"])
+        with engine.connect() as db:
+            lookup.create(db)
+            db.execute(sa.text("CREATE INDEX temp.by_id ON lookup(id)"))
+            db.execute(sa.insert(lookup), [{"id": 1}, {"id": 2}])
+            assert db.execute(sa.select(sa.func.count()).select_from(lookup)).scalar() == 2
+
+    def test_an_engine_of_one_connection_has_them(self, emulator) -> None:
+        url = sa.make_url(VERTEX).update_query_dict({"base_url": emulator.url})
+        engine = sa.create_engine(url, poolclass=sa.pool.StaticPool)
+        lookup = sa.Table("lookup", sa.MetaData(), sa.Column("id", sa.Integer))
+        lookup.create(engine)
+        with engine.begin() as db:
+            db.execute(sa.insert(lookup), [{"id": 1}])
+        with engine.connect() as db:
+            assert db.execute(sa.select(lookup)).all() == [(1,)]
+        engine.dispose()
+
+    def test_pandas_is_told_too(self, engine) -> None:
+        pandas = pytest.importorskip("pandas")
+        with pytest.raises(sa.exc.NotSupportedError, match="memory of one connection"):
+            pandas.DataFrame({"id": [1]}).to_sql("lookup", engine)
+
+
 def test_pandas_reads_through_an_engine(engine, sessions) -> None:
     pandas = pytest.importorskip("pandas")
     _add(engine, sessions, {"session_id": "abc", "user_id": "ann"})
