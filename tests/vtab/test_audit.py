@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -177,10 +178,37 @@ def test_the_ids_of_guest_sessions_stay_out(
         assert "canarycana" not in text
 
 
+@pytest.fixture
+def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An audit file that nothing can be appended to."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Audit, "_append", full)
+    return tmp_path / "full.jsonl"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such devices")
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "device", "folder"])
+def test_only_a_regular_file_is_appended_to(tmp_path: Path, kind: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    paths = {"pipe": pipe, "link to a pipe": tmp_path / "link", "folder": tmp_path}
+    path = paths.get(kind, Path(os.devnull))
+    for _ in range(2):  # Also with a reader at the other end.
+        with pytest.raises(ConfigurationError, match=r"audit file .* (cannot|must) be"):
+            connect("own=local://:memory:", audit=path)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
 def test_when_the_disk_is_full_a_warning_holds_the_line_and_nothing_more_is_sent(
-    tmp_path: Path,
+    full_disk: Path,
 ) -> None:
-    audit = Audit("/dev/full")
+    audit = Audit(full_disk)
 
     with pytest.warns(RuntimeWarning, match='could not be written.*"key":"a"'):
         audit.add({"key": "a"})
@@ -190,9 +218,9 @@ def test_when_the_disk_is_full_a_warning_holds_the_line_and_nothing_more_is_sent
     audit.close()
 
 
-def test_writes_are_refused_once_the_audit_file_failed(emulator: Running) -> None:
+def test_writes_are_refused_once_the_audit_file_failed(emulator: Running, full_disk: Path) -> None:
     url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
-    with closing(connect(url, audit="/dev/full")) as db:
+    with closing(connect(url, audit=full_disk)) as db:
         with pytest.warns(RuntimeWarning, match="could not be written"):
             db.execute(INSERT, ["x1", "ann"])
         emulator.control.reset_log()
@@ -235,9 +263,9 @@ def test_a_full_disk_is_told_before_anything_is_sent(
 
 @pytest.mark.parametrize("action", ["always", "error"])
 def test_a_line_that_cannot_be_written_loses_no_outcome(
-    action: str, capsys: pytest.CaptureFixture[str]
+    action: str, capsys: pytest.CaptureFixture[str], full_disk: Path
 ) -> None:
-    with closing(connect(sources=[Source("mem", "memory")], audit="/dev/full")) as db:
+    with closing(connect(sources=[Source("mem", "memory")], audit=full_disk)) as db:
         with warnings.catch_warnings(record=action == "always") as caught:
             warnings.simplefilter(action)  # type: ignore[arg-type]
             db.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
