@@ -278,7 +278,7 @@ def _body_end(tokens: Sequence[Token], item: Span, pairs: dict[int, int]) -> int
     if first in pairs:
         return pairs[first] + 1
     at = _named(tokens, first, end) + 1
-    return pairs[at] + 1 if at < end and at in pairs else at
+    return pairs[at] + 1 if at in pairs else at
 
 
 def _condition_edits(tokens: Sequence[Token], block: Block, pairs: dict[int, int]) -> list[Edit]:

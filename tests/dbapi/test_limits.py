@@ -36,6 +36,15 @@ class TestTimeout:
 
         assert db.execute("SELECT 1").fetchall() == [(1,)]
 
+    def test_after_it_there_is_nothing_to_fetch(self, open_) -> None:
+        cursor = open_(timeout=0.05).execute(f"{COUNTING}) SELECT x FROM c WHERE x < 2 OR x < 0")
+        with pytest.raises(dbapi.OperationalError, match="timeout"):
+            cursor.fetchall()
+
+        assert cursor.description is None
+        with pytest.raises(dbapi.ProgrammingError, match="no rows to fetch"):
+            cursor.fetchone()
+
     def test_it_also_ends_a_request_that_is_waited_for(self, open_, emulator) -> None:
         db = open_(f"vertex://demo/us-central1/42?base_url={emulator.url}", timeout=0.2)
         emulator.control.delay(20)
@@ -180,6 +189,15 @@ class TestMaxRows:
             fetch(db.execute(self.ROWS))
 
         assert db.execute("SELECT 1").fetchall() == [(1,)]
+
+    def test_after_the_error_there_is_nothing_to_fetch(self, open_) -> None:
+        cursor = open_(max_rows=3).execute(self.ROWS)
+        with pytest.raises(dbapi.OperationalError):
+            cursor.fetchall()
+
+        assert cursor.description is None
+        with pytest.raises(dbapi.ProgrammingError, match="no rows to fetch"):
+            cursor.fetchone()
 
     def test_as_many_are_none(self, open_) -> None:
         assert len(open_(max_rows=4).execute(self.ROWS).fetchall()) == 4

@@ -334,9 +334,8 @@ class TestOwnTables:
     def test_on_a_pool_they_are_refused_with_the_reason(self, engines, url, writable) -> None:
         engine = engines(url, writable=writable)
         lookup = sa.Table("lookup", sa.MetaData(), sa.Column("id", sa.Integer))
-        for make in (lookup.create, sa.Index("by_id", lookup.c.id).create):
-            with pytest.raises(sa.exc.NotSupportedError, match="memory of one connection"):
-                make(engine)
+        with pytest.raises(sa.exc.NotSupportedError, match="memory of one connection"):
+            lookup.create(engine)
         for text in ("CREATE TABLE t AS SELECT 1", "CREATE VIEW v AS SELECT 1"):
             with (
                 engine.connect() as db,
