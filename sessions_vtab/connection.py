@@ -50,7 +50,7 @@ class Connection(apsw.Connection):
         self.default = configuration.default
         writes = not (read_only or dry_run)
         self._audit = _audit(configuration.audit) if writes else None
-        self.sources = _open(configuration.sources.values())
+        self.sources = _open(configuration.sources.values(), read_only=read_only)
         self._host = install(
             self,
             self.sources,
@@ -198,7 +198,7 @@ def register(
             of a source's name. The connection is as it was.
     """
     configuration = load(url, sources, default, config)
-    opened = _open(configuration.sources.values())
+    opened = _open(configuration.sources.values(), read_only=read_only)
     try:
         install(
             connection,
@@ -218,10 +218,12 @@ def _audit(path: str | None) -> Audit | None:
     return None if path is None else Audit(path)
 
 
-def _open(settings: Iterable[Source]) -> dict[str, OpenSource]:
+def _open(settings: Iterable[Source], *, read_only: bool) -> dict[str, OpenSource]:
+    """The sources in use; on a read-only connection a store's file is not made or changed."""
     opened: dict[str, OpenSource] = {}
     try:
-        for source in settings:
+        for one in settings:
+            source = replace(one, read_only=True) if read_only else one
             backend = registry.backend_class(source.backend).open(source)
             opened[source.name] = OpenSource(source, backend)
     except BaseException:

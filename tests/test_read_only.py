@@ -176,6 +176,15 @@ def test_a_file_is_attached_by_name_parameter_or_expression(other: Path, store: 
             assert db.readonly(schema)
 
 
+@pytest.mark.parametrize("interface", [connect, dbapi.connect])
+def test_a_store_that_is_not_there_is_not_made(
+    tmp_path: Path, interface: Callable[..., Any]
+) -> None:
+    with closing(interface(f"own=local://{tmp_path}/data/new.db", read_only=True)) as db:
+        assert db.execute("SELECT count(*) FROM sessions").fetchall() == [(0,)]
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_error_says_what_is_read_only(store: Path) -> None:
     with closing(connect(f"own=local://{store}", read_only=True)) as db:
         with pytest.raises(ReadOnlyError, match=r"copy.db for writing.*connection is read-only"):
