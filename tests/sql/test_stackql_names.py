@@ -115,6 +115,10 @@ def _answer(db: apsw.Connection, text: str) -> tuple[list[str], list[tuple[objec
         # Qualifiers and joins.
         f"SELECT sessions.userId, displayName FROM {_T} WHERE {_W} ORDER BY sessions.createTime",
         f"SELECT s.userId, e.author FROM {_T} s JOIN {_E} e ON e.sessionsId = s.sessionsId WHERE {_SW} AND e.projectsId = 'p' AND e.locationsId = 'l' AND e.reasoningEnginesId = '1' ORDER BY e.timestamp",
+        f"SELECT s.userId, w.userId AS u FROM {_T} s JOIN wanted w USING (sessionsId) WHERE {_SW}",
+        f"SELECT w.userId AS u, s.userId FROM wanted w LEFT JOIN {_T} s USING (sessionsId) WHERE s.projectsId = 'p' AND s.locationsId = 'l' AND s.reasoningEnginesId = '1' ORDER BY 1",
+        f"WITH w AS (SELECT sessionsId, count(*) AS n FROM {_E} WHERE {_W} AND sessionsId IN ('s1', 's2') GROUP BY sessionsId) SELECT s.userId, n FROM {_T} s JOIN w USING (sessionsId) WHERE {_SW} ORDER BY 1, 2",
+        f"SELECT s.userId, d.n FROM {_T} s JOIN (SELECT sessionsId, userId, 1 AS n FROM wanted) AS d USING (sessionsId) WHERE {_SW}",
         f"SELECT CAST(userId AS text) x, s.displayName IS NULL n FROM {_T} AS s WHERE {_W} AND s.createTime BETWEEN '1' AND '2' ORDER BY 1",
         f"SELECT CASE userId WHEN 'ann' THEN displayName ELSE name END AS createTime FROM {_T} WHERE {_W} ORDER BY createTime",
     ],

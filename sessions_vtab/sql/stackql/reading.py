@@ -131,6 +131,7 @@ class Text:
         for frame in self._names.frames:
             wheres[frame.span] = self._noted(frame) if frame.places else ()
         for frame in self._names.frames:
+            self._spell_out(frame)
             self._place(frame, wheres[frame.span])
         for frame in self._names.frames:
             if frame.block.at != without_headings:
@@ -167,6 +168,25 @@ class Text:
             if place.at in divided:
                 label = "" if place.aliased else f' AS "{place.label}"'
                 self.replace((place.at, place.end), f"({divided[place.at]}){label}")
+
+    def _spell_out(self, frame: Frame) -> None:
+        """USING as ON, where a resource's column has another name than the other side's."""
+        for mark in find(self.tokens, frame.source, self.pairs, _USING):
+            inside = (mark + 2, self.pairs.get(mark + 1, mark + 1))
+            names = [self.tokens[at] for at, _ in commas(self.tokens, inside, self.pairs)]
+            *before, right = [item for item in frame.items if item.span[0] < mark]
+            sides = [item for item in before if item.label] + [right]
+            if all(item.place for item in sides) or not any(item.place for item in sides):
+                continue
+            terms = []
+            for name in map(name_of, names):
+                left = next((one for one in sides if self._has(one, name)), sides[0])
+                terms.append(f"{_spelled(left, name)} = {_spelled(right, name)}")
+            self.replace((mark, inside[1] + 1), f"ON {' AND '.join(terms)}")
+
+    def _has(self, item: Item, name: str) -> bool:
+        known = item.place.resource.names if item.place else self._names.columns(item)
+        return known is None or name.lower() in known
 
     def table(self, place: Place, source: str) -> None:
         """A resource as the table of a source."""
@@ -280,6 +300,12 @@ class Text:
             inside = range(mark + 2, self.pairs.get(mark + 1, mark + 1))
             found.update(name_of(self.tokens[at]).lower() for at in inside)
         return frozenset(found)
+
+
+def _spelled(item: Item, name: str) -> str:
+    """A column of an item, by the name that it has in our text."""
+    ours = item.place.resource.names.get(name.lower(), name) if item.place else name
+    return f'"{item.label}"."{ours}"'
 
 
 def _is_parameter(mine: Sequence[Place], condition: Condition) -> bool:
