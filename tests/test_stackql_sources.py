@@ -153,6 +153,19 @@ def test_every_table_reads_the_source_of_its_engine(
     assert _engines(hosts[1]) <= {"42"}
 
 
+def test_a_condition_is_sent_to_both_services(
+    db: sessions_vtab.Connection, hosts: tuple[Running, Running]
+) -> None:
+    text = (
+        f"SELECT upper(userId) AS who FROM {_SESSIONS} s WHERE {_BOTH}"
+        " AND s.labels->>'env' = ? AND who <> 'BOB' AND userId NOT IN (SELECT 'x')"
+    )
+    assert db.execute(text, ("prod",)).fetchall() == []
+    for one in hosts:
+        (request,) = one.control.requests()
+        assert request["query"]["filter"] == 'labels.env="prod"'
+
+
 @pytest.mark.parametrize("binding", ["?", ":engine", "@engine"])
 @pytest.mark.parametrize(("engine", "count"), [("11", 1), ("42", 3), (42, 3), (None, 0)])
 def test_a_bound_engine_chooses_the_source(

@@ -9,7 +9,7 @@ from sessions_vtab.errors import MissingParameterError, UnsupportedError
 from sessions_vtab.sql.headings import has_alias, keep_items
 from sessions_vtab.sql.lexer import Kind, Token, classify, name_of
 from sessions_vtab.sql.parameters import number
-from sessions_vtab.sql.shapes import Span, commas, find, partners
+from sessions_vtab.sql.shapes import Span, commas, conjuncts, find, partners
 from sessions_vtab.sql.splice import Edit, apply, insert
 from sessions_vtab.sql.stackql.dialect import Answer, Place, Query, Scope, hints_of, places
 from sessions_vtab.sql.stackql.naming import Frame, Item, Names
@@ -158,7 +158,7 @@ class Text:
         for place in frame.places:
             chosen = self.routes.sources_of(self.routes.engines(place), place.label)
             if len(chosen) > 1:
-                divided[place.at] = self._divided(place, chosen, conditions)
+                divided[place.at] = self._divided(place, chosen, conditions, frame)
             else:
                 self.table(place, next(iter(chosen)))
         for condition in conditions:
@@ -193,22 +193,49 @@ class Text:
         name = self._sources.schema(source) + place.resource.name
         self.replace((place.at, place.end), name)
 
-    def _divided(self, place: Place, chosen: Chosen, conditions: Sequence[Condition]) -> str:
+    def _divided(
+        self, place: Place, chosen: Chosen, conditions: Sequence[Condition], frame: Frame
+    ) -> str:
         """A resource whose engines belong to several sources: the rows of each, put together."""
         columns = ", ".join(f'"{one}"' for one in dict.fromkeys(place.resource.names.values()))
+        moved = [one for one in conditions if one.concerns(place) and self._moves(place, one)]
         others = [
             f" AND {place.resource.names[one.name]}{self._rest(one)}"
-            for one in conditions
-            if one.concerns(place) and self._moves(place, one) and one.name not in _PATH
+            for one in moved
+            if one.name not in _PATH
         ]
+        others += [f" AND ({text})" for text in self._repeated(frame, moved)]
         arms = []
         for source, engines in chosen.items():
-            table = self._sources.schema(source) + place.resource.name
+            table = f'{self._sources.schema(source)}{place.resource.name} AS "{place.label}"'
             arms += [
                 f"SELECT {columns} FROM {table} WHERE {path}{''.join(others)}"
                 for path in _paths(engines)
             ]
         return " UNION ALL ".join(arms)
+
+    def _repeated(self, frame: Frame, moved: Sequence[Condition]) -> Iterator[str]:
+        """Further conditions, which are repeated where a source can see them.
+
+        Only where every column is the one resource's; they are checked again where they stand.
+        """
+        where = frame.block.clauses.get("WHERE")
+        if where is None or frame.outer is not None or len(frame.items) > 1:
+            return
+        spans = {one.span for one in moved}
+        for span in conjuncts(self.tokens, where, self.pairs):
+            inside = range(*span)
+            alias = any(
+                name_of(self.tokens[at]).lower() in frame.aliases
+                and self._names.place_of(at) is None
+                for at in inside
+            )
+            if (
+                span not in spans
+                and not alias
+                and not any(self.word(at) == "SELECT" for at in inside)
+            ):
+                yield self.edited(span)
 
     def _moves(self, place: Place, condition: Condition) -> bool:
         """Whether a condition gives constants to a parameter, so that it may stand elsewhere."""
