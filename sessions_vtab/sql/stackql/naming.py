@@ -246,7 +246,9 @@ class Names:
             return
         name, body = at - 1, block.at - 1
         if self._text(name) == ")":
-            body = next(one for one, end in self._pairs.items() if end == name)
+            body = next((one for one, end in self._pairs.items() if end == name), -1)
+            if body < 0:
+                return  # SQLite will say what is wrong with the brackets.
             self._lists.add(body)
             self._skipped.update(range(body, name))
             name = body - 1

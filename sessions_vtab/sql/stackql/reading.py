@@ -174,9 +174,10 @@ class Text:
         for mark in find(self.tokens, frame.source, self.pairs, _USING):
             inside = (mark + 2, self.pairs.get(mark + 1, mark + 1))
             names = [self.tokens[at] for at, _ in commas(self.tokens, inside, self.pairs)]
-            *before, right = [item for item in frame.items if item.span[0] < mark]
-            sides = [item for item in before if item.label] + [right]
-            if all(item.place for item in sides) or not any(item.place for item in sides):
+            sides = [item for item in frame.items if item.span[0] < mark]
+            are_places = {item.place is not None for item in sides}
+            right = sides[-1] if len(are_places) > 1 else None
+            if right is None or not right.label:
                 continue
             terms = []
             for name in map(name_of, names):
