@@ -23,6 +23,7 @@ from sessions_vtab.spec.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 
 __all__ = ["plan_scan"]
 
+_PATTERNS = frozenset((Op.LIKE, Op.GLOB))
 _COMPARISONS = frozenset((Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS))
 
 
@@ -263,9 +264,10 @@ class _Candidate:
             return True
         if one.literal is UNKNOWN or one.literal is None:
             return False
-        if op in RANGE and one.collation == "NOCASE":
-            # They come from LIKE 'x%', which SQLite checks too late in a LEFT JOIN without them:
-            # behind the row of NULLs, which it then loses (3.53.4).
+        if op in _PATTERNS or (op in RANGE and one.collation == "NOCASE"):
+            # SQLite offers the pattern and, from its first letters, a range. In an outer join it
+            # tests the terms that are left out of this family too late: after the row of NULLs,
+            # which it then loses (3.53.4).
             return False
         return certain(self._table.column(one.column).type, op, one.literal, one.collation)
 

@@ -61,7 +61,7 @@ class ScanCursor:
             rows = iter(()) if scan is None else self._start(binder.plan, scan, words, arguments)
         except StoppedError as error:
             raise apsw.InterruptError(str(error)) from error
-        self._rows: Iterator[Row] = table.watched(rows, waiting)
+        self._rows: Iterator[Row] = table.watched(rows, scan, waiting)
         self.Eof = _MORE
         self.Next()
 

@@ -120,7 +120,7 @@ class FunctionTable:
             self._host.logs.require_audit()
         waiting = self._host.unit.waiting(self._source)
         if waiting:
-            raise missed(f"{function.name}()", waiting[0])
+            raise missed(f"{function.name}()", waiting[0], self._host.statements.current.number)
         context = self._host.context(self._source, function.name)
         with as_sqlite_says():
             rows = self._run(arguments, context)

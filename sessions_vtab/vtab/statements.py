@@ -34,6 +34,7 @@ class Statement:
         requests: HTTP requests it has spent.
         effects: calls of functions that acted.
         unlimited: the user allowed it more rows than ``max_writes``.
+        triggered: a trigger has run in it, so that it may read what it has written itself.
         marks: each store it writes to, with the savepoint before its first row there.
         memory: what backends keep until it ends.
     """
@@ -47,6 +48,7 @@ class Statement:
     requests: int = 0
     effects: int = 0
     unlimited: bool = False
+    triggered: bool = False
     marks: dict[Transaction, int] = field(default_factory=dict)
     memory: dict[object, object] = field(default_factory=dict)
 
@@ -125,8 +127,20 @@ class StatementTracker:
     def _traced(self, event: dict[str, Any]) -> None:
         if event["code"] == apsw.SQLITE_TRACE_PROFILE:
             self._ended(event)
+        elif self._is_inside(event):
+            self._active[event["id"]].triggered = True
         elif not event["trigger"] and not self._quiet:
             self._began(event)
+
+    def _is_inside(self, event: dict[str, Any]) -> bool:
+        """Whether a program runs in a statement: a trigger, or the action of a foreign key.
+
+        SQLite reports such an action with the text of the statement itself, as if it began again.
+        """
+        if self._ended_idle is not None and self._ended_idle[0] == event["id"]:
+            self._resume()
+        active = self._active.get(event["id"])
+        return active is not None and (event["trigger"] or event["sql"] == active.text)
 
     def _resume(self) -> None:
         """Undoes the end of a statement that SQLite restarts after a schema change.

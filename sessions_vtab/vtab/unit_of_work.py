@@ -259,7 +259,11 @@ class UnitOfWork:
             self._host.logs.audit(**line)
 
     def waiting(self, source: OpenSource, table: str | None = None) -> list[QueuedWrite]:
-        """The rows of earlier statements that wait to be sent, and that a read would miss.
+        """The rows that wait to be sent and that a read would miss.
+
+        Those of earlier statements. A statement does not see its own rows, because SQLite reads
+        all it needs before it writes; except for what triggers do: SQLite runs the statements in
+        their bodies one after another.
 
         Args:
             source: the source that is read.
@@ -267,13 +271,13 @@ class UnitOfWork:
         """
         if not self._queue:
             return []
-        current = self._host.statements.current.number
+        current = self._host.statements.current
         return [
             entry
             for entry in self._queue
             if entry.source == source.name
             and table in {None, entry.table}
-            and entry.statement != current
+            and (entry.statement != current.number or current.triggered)
         ]
 
     def flush(self) -> None:

@@ -26,13 +26,20 @@ Identity: TypeAlias = tuple[Value, ...] | None
 a row that changes its identity."""
 
 
-def missed(what: str, entry: QueuedWrite) -> QueuedWritesError:
+def missed(what: str, entry: QueuedWrite, statement: int) -> QueuedWritesError:
     """The error of a read that would miss a row.
 
     Args:
         what: is read.
         entry: the row.
+        statement: number of the statement that reads.
     """
+    if entry.statement == statement:
+        return QueuedWritesError(
+            f"{what} cannot be used in this trigger: the statement has already written to"
+            f" {entry.source}.{entry.table}, and its rows have not been sent. Write each row only"
+            " once, and read in a statement of its own."
+        )
     return QueuedWritesError(
         f"{what} cannot be used: this transaction has writes to {entry.source}.{entry.table}"
         " that have not been sent. COMMIT first, or use RETURNING."
