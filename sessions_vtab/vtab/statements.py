@@ -127,20 +127,16 @@ class StatementTracker:
     def _traced(self, event: dict[str, Any]) -> None:
         if event["code"] == apsw.SQLITE_TRACE_PROFILE:
             self._ended(event)
-        elif self._is_inside(event):
-            self._active[event["id"]].triggered = True
-        elif not event["trigger"] and not self._quiet:
+        elif event["trigger"]:
+            self._in_trigger(event["id"])
+        elif not self._quiet:
             self._began(event)
 
-    def _is_inside(self, event: dict[str, Any]) -> bool:
-        """Whether a program runs in a statement: a trigger, or the action of a foreign key.
-
-        SQLite reports such an action with the text of the statement itself, as if it began again.
-        """
-        if self._ended_idle is not None and self._ended_idle[0] == event["id"]:
+    def _in_trigger(self, identity: int) -> None:
+        if self._ended_idle is not None and self._ended_idle[0] == identity:
             self._resume()
-        active = self._active.get(event["id"])
-        return active is not None and (event["trigger"] or event["sql"] == active.text)
+        if identity in self._active:
+            self._active[identity].triggered = True
 
     def _resume(self) -> None:
         """Undoes the end of a statement that SQLite restarts after a schema change.
