@@ -69,7 +69,13 @@ class Binder:
         )
         times = [place for place in self._places if place.collation == TIMESTAMP]
         self._timed = plan.pushed is not None or len(times) > 1
-        varies = not self._certain or Op.IN in operators or plan.parameters or plan.skips
+        varies = (
+            not self._certain
+            or Op.IN in operators
+            or plan.parameters
+            or plan.constants
+            or plan.skips
+        )
         self._shape = None if varies else object()
 
     def bind(self, arguments: Sequence[Argument]) -> Scan | None:
@@ -102,7 +108,7 @@ class Binder:
             order=plan.order,
             columns=plan.columns,
             parameters=_parameters(plan, arguments, self._where)
-            if plan.parameters
+            if plan.parameters or plan.constants
             else _NO_PARAMETERS,
             limit=None if plan.limit is None else _rows_wanted(plan, arguments),
             offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
@@ -177,7 +183,7 @@ def _empty_time_span(terms: Sequence[Predicate]) -> bool:
 
 
 def _parameters(plan: Plan, arguments: Sequence[Argument], where: str) -> dict[str, Value]:
-    values: dict[str, Value] = {}
+    values: dict[str, Value] = dict(plan.constants)
     for column, index in plan.parameters:
         value = _single(arguments[index])
         if values.setdefault(column, value) != value:

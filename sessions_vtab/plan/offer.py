@@ -49,6 +49,7 @@ class Constraint:
         collation: the collating sequence SQLite will compare with.
         literal: the value, if it is a literal of the statement.
         set: it is an IN whose values can be handed over together.
+        listed: it is an IN, whose values come one after another unless they are taken as a set.
     """
 
     column: str
@@ -57,6 +58,7 @@ class Constraint:
     collation: str = BINARY
     literal: Value | Unknown = UNKNOWN
     set: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

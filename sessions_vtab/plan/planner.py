@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
@@ -23,6 +23,7 @@ from sessions_vtab.spec.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 
 __all__ = ["plan_scan"]
 
+_CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
 _PATTERNS = frozenset((Op.LIKE, Op.GLOB))
 _COMPARISONS = frozenset((Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS))
 
@@ -34,6 +35,7 @@ def plan_scan(
     *,
     pushed: Mapping[str, Predicate],
     where: str,
+    unhiding: Container[str] = (),
 ) -> tuple[Plan, Answer] | None:
     """The best plan for what SQLite offers.
 
@@ -43,6 +45,7 @@ def plan_scan(
         capability: what can be done with it.
         pushed: conditions found by the front door, by the text of ``_push``.
         where: ``source.table``, for errors.
+        unhiding: texts of ``_push`` whose occurrence wants rows that the table hides.
 
     Returns:
         None if a condition that is needed is there but not usable in this join order.
@@ -65,7 +68,11 @@ def plan_scan(
         return None
     best, *others = sorted(candidates, key=lambda one: one.cost)
     fallbacks = tuple(one.path for one in others)
-    return replace(best.plan(), fallbacks=fallbacks), best.answer()
+    plan = replace(best.plan(), fallbacks=fallbacks)
+    hides = capability.hides
+    if hides is not None and (plan.told in unhiding or best.leaves(hides.column)):
+        plan = replace(plan, constants=((hides.parameter, 1),))
+    return plan, best.answer()
 
 
 def _check(offer: Offer, table: Table, where: str) -> None:
@@ -80,7 +87,8 @@ def _check(offer: Offer, table: Table, where: str) -> None:
         if not one.column:
             continue
         column = table.column(one.column)
-        if column.parameter and one.op not in {Op.EQ, Relation.IS_NOT}:
+        carried = one.op is Relation.IS_NOT and column.name in _CARRIER
+        if column.parameter and (one.listed or not (one.op is Op.EQ or carried)):
             msg = (
                 f"{where}.{column.name} is a parameter and can only be used as"
                 f" {column.name} = value."
@@ -148,7 +156,7 @@ class _Candidate:
         self._parameters = [
             (index, one.column)
             for index, one in enumerate(offer.constraints)
-            if _is_parameter(table, one) and one.column not in {PUSH.name, ARGUMENTS.name}
+            if _is_parameter(table, one) and one.column not in _CARRIER
         ]
         self._push = self._index(PUSH.name)
         self._arguments = self._index(ARGUMENTS.name)
@@ -218,6 +226,12 @@ class _Candidate:
             columns=self._offer.used,
             here=tuple(self._here()),
         )
+
+    def leaves(self, column: str) -> bool:
+        """Whether the path does not take a condition on a column that SQLite offers."""
+        taken = {one.index for one in self._taken}
+        offered = enumerate(self._offer.constraints)
+        return any(one.column == column and index not in taken for index, one in offered)
 
     def _take(self) -> Iterator[_Taken]:
         for index, one in enumerate(self._offer.constraints):
@@ -295,7 +309,7 @@ class _Candidate:
         one = self._offer.constraints[index]
         if one.op is Hint.OFFSET:
             return self._skips()
-        return one.column in {PUSH.name, ARGUMENTS.name}
+        return one.column in _CARRIER
 
     def _skips(self) -> bool:
         """OFFSET can be handed over if just the wanted rows come, in the wanted order."""

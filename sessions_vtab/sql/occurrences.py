@@ -86,6 +86,7 @@ class Occurrence:
         limit: LIMIT and OFFSET as written.
         spliceable: table-valued arguments can be put behind its name.
         lead: the item whose rows come first, if it is none of ours.
+        hidden: a condition that SQLite does not offer the table is about rows that it hides.
     """
 
     item: Item
@@ -100,3 +101,4 @@ class Occurrence:
     limit: str = ""
     spliceable: bool = True
     lead: Lead | None = None
+    hidden: bool = False

@@ -86,13 +86,15 @@ def _constraint(
     usable = info.get_aConstraint_usable(index)
     if isinstance(op, Hint):
         return Constraint("", op, usable)
+    listed = op is Op.EQ and info.get_aConstraintUsage_in(index)
     return Constraint(
         column=names[info.get_aConstraint_iColumn(index)],
         op=op,
         usable=usable,
         collation=_collation(info, index, op),
         literal=_literal(info, index),
-        set=sets and op is Op.EQ and usable and info.get_aConstraintUsage_in(index),
+        set=sets and usable and listed,
+        listed=listed,
     )
 
 

@@ -85,6 +85,7 @@ class Host:
         logs: what was sent.
         pushed: conditions found by the front door, by the text that stands for them in SQL.
         told: all it said about an occurrence, by the same text.
+        unhiding: of these texts, those whose occurrence wants rows that its table hides.
         labels: open cursors by statement and the label other occurrences know them by.
         page: rows that ``rows_that_pass`` is looking at.
         cursors: open cursors over costly tables, in the order they were opened.
@@ -118,6 +119,7 @@ class Host:
         self.logs = Logs(audit)
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, FrontPlan] = {}
+        self.unhiding: set[str] = set()
         self.labels: dict[tuple[int, str], Outer] = {}
         self.page: Sequence[Row] = ()
         self.budget = Budget()
@@ -194,6 +196,8 @@ class Host:
         if words not in self.told:
             self.told[words] = plan
             self.pushed[words] = EVERYTHING if plan.predicate is None else plan.predicate
+            if plan.hidden:
+                self.unhiding.add(words)
 
     def rows_that_pass(
         self, rows: Sequence[Row], table: str, plan: FrontPlan, values: Sequence[Value]

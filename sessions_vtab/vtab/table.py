@@ -150,6 +150,7 @@ class SourceTable:
             self._table,
             self.resource.capability,
             pushed=self._host.pushed,
+            unhiding=self._host.unhiding,
             where=self.title,
         )
         if planned is None:
