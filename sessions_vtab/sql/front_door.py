@@ -24,6 +24,7 @@ from sessions_vtab.sql.lexer import Heading, Kind, Token, classify, name_of, tok
 from sessions_vtab.sql.parameters import Bindings, Numbering, bind, number
 from sessions_vtab.sql.plans import Plan
 from sessions_vtab.sql.returning import Returning, returning_of
+from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import Edit, apply
 from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
@@ -165,6 +166,7 @@ class _Door:
             *(effect.edits if effect else ()),
             *(conflict.edits if conflict else ()),
             *([returning.cut] if returning else ()),
+            *(keep_row_values(self.tokens, self.pairs) if ours else ()),
         ]
         readable = ours and self._is_readable()
         timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
@@ -194,7 +196,22 @@ class _Door:
     def _effect(self) -> Effect | None:
         known = self.catalog
         found = mentioned(self.tokens, self.pairs, known.effect_names, known.is_effect)
-        return effect_of(self.tokens, self.heading, self.pairs, found) if found else None
+        if not found:
+            return None
+        return effect_of(
+            self.tokens,
+            self.heading,
+            self.pairs,
+            found,
+            numbers=self.numbering.numbers,
+            hidden=self._hidden,
+        )
+
+    def _hidden(self, schema: str | None, name: str) -> frozenset[str]:
+        """The hidden columns of a table of ours."""
+        ours = self.catalog.resolve(schema, name)
+        columns = () if ours is None else ours.table.columns
+        return frozenset(one.name for one in columns if one.hidden)
 
     def _returning(self) -> Returning | None:
         return returning_of(self.text, self.tokens, self.heading, self.numbering, self.pairs)

@@ -41,11 +41,11 @@ def _rewritten(text: str) -> str:
         ),
         (
             "SELECT * FROM k AS x JOIN act(x.id) a",
-            "SELECT * FROM (SELECT * FROM k LIMIT -1) AS x CROSS JOIN act(x.id) a",
+            "SELECT * FROM (SELECT * FROM k AS x LIMIT -1) AS x CROSS JOIN act(x.id) a",
         ),
         (
             "SELECT * FROM main.k x CROSS JOIN p.act(x.id)",
-            "SELECT * FROM (SELECT * FROM main.k LIMIT -1) AS x CROSS JOIN p.act(x.id)",
+            "SELECT * FROM (SELECT * FROM main.k x LIMIT -1) AS x CROSS JOIN p.act(x.id)",
         ),
         (
             "SELECT * FROM main.k INNER JOIN act(k.id)",
@@ -53,7 +53,7 @@ def _rewritten(text: str) -> str:
         ),
         (
             "SELECT * FROM k x NOT INDEXED, act(x.id)",
-            "SELECT * FROM (SELECT * FROM k NOT INDEXED LIMIT -1) AS x CROSS JOIN act(x.id)",
+            "SELECT * FROM (SELECT * FROM k x NOT INDEXED LIMIT -1) AS x CROSS JOIN act(x.id)",
         ),
         (
             "SELECT * FROM k INDEXED BY i, act(k.id)",
@@ -61,7 +61,7 @@ def _rewritten(text: str) -> str:
         ),
         (
             "SELECT * FROM (SELECT 1 AS id) q, act(q.id)",
-            "SELECT * FROM (SELECT * FROM (SELECT 1 AS id) LIMIT -1) AS q CROSS JOIN act(q.id)",
+            "SELECT * FROM (SELECT * FROM (SELECT 1 AS id) q LIMIT -1) AS q CROSS JOIN act(q.id)",
         ),
         (
             "SELECT * FROM (VALUES (1)), act(column1)",
@@ -69,7 +69,7 @@ def _rewritten(text: str) -> str:
         ),
         (
             "SELECT * FROM json_each(?) j, act(j.value)",
-            "SELECT * FROM (SELECT * FROM json_each(?) LIMIT -1) AS j CROSS JOIN act(j.value)",
+            "SELECT * FROM (SELECT * FROM json_each(?) j LIMIT -1) AS j CROSS JOIN act(j.value)",
         ),
         (
             "WITH c AS (SELECT 1 AS id) SELECT * FROM c, act(c.id)",
