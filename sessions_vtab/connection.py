@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -25,7 +25,19 @@ from sessions_vtab.vtab.install import install
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
 
-__all__ = ["Connection", "connect", "register"]
+__all__ = ["Connection", "Tally", "connect", "register"]
+
+
+class Tally(NamedTuple):
+    """A moment between two statements.
+
+    Attributes:
+        changes: ``total_changes`` at that time.
+        statements: how many statements had begun.
+    """
+
+    changes: int
+    statements: int
 
 
 class Connection(apsw.Connection):
@@ -74,6 +86,20 @@ class Connection(apsw.Connection):
     def statement_requests(self) -> int:
         """HTTP requests that the last text given to ``execute`` has made so far."""
         return self._host.requests - self._door.requests_before
+
+    def tally(self) -> Tally:
+        """The present moment, for ``changed_since``."""
+        return Tally(self.total_changes(), self._host.statements.count)
+
+    def changed_since(self, tally: Tally) -> int:
+        """How many rows the statements after a moment have written.
+
+        ``total_changes`` also counts rows that OR IGNORE or ON CONFLICT DO NOTHING left out: SQLite
+        cannot be told, because a service says so only when a row is sent.
+        """
+        skipped = self._host.skipped.items()
+        left_out = sum(count for statement, count in skipped if statement > tally.statements)
+        return self.total_changes() - tally.changes - left_out
 
     @property
     def sending(self) -> Sending | None:

@@ -95,7 +95,9 @@ _PAGES: Final = (
                 " called in FROM. A function with side effects runs at once, exactly once"
                 " for each row of its arguments. It must be alone in FROM or follow exactly"
                 " one other item, at the top level of a SELECT or in the source of an"
-                " INSERT. Parameters have names, so they can also be given in WHERE."
+                " INSERT. Its parameters cannot be used in WHERE. In a transaction, the"
+                " local store undoes it with ROLLBACK; a service cannot. The parameters of"
+                " a function without side effects can also be given in WHERE."
             ),
             Code(
                 "SELECT event_id FROM append_event('tour-1', 'user', 'Hello');\n"
@@ -153,6 +155,11 @@ _PAGES: Final = (
                 " back; the table writes has one row for each write, with its outcome."
             ),
             Code("SELECT key, outcome, error FROM writes WHERE outcome <> 'sent';"),
+            Prose(
+                "changes() and total_changes() also count rows that OR IGNORE or ON CONFLICT"
+                " DO NOTHING has skipped, because a service reports them only when they are"
+                " sent. The table writes shows them with the outcome 'skipped'."
+            ),
             Prose(
                 "A statement that would write more than max_writes rows is refused before the"
                 " first row is sent; on a terminal, you are asked for confirmation."

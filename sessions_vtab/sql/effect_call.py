@@ -93,9 +93,8 @@ class Call:
         return name_of(self.tokens[after if after < end else self.at]).lower()
 
     def _qualifier(self, index: int) -> str | None:
-        if index < 2 or self.tokens[index - 1].text != ".":
-            return None
-        return name_of(self.tokens[index - 2]).lower()
+        named = index > 1 and self.tokens[index - 1].text == "."
+        return name_of(self.tokens[index - 2]).lower() if named else None
 
     def _may_be_own(self, index: int) -> bool:
         """Whether a token is a column's name that is not qualified with another table."""

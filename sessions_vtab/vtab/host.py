@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import weakref
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, Request
+from sessions_vtab.spec.write import Outcome, OutcomeState, Request
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.logs import Logs
@@ -94,6 +95,7 @@ class Host:
         explaining: set while reads are shown and not made: table and request of each.
         previewed: what they would have sent, as rows of ``dry_run``.
         requests: HTTP requests made so far.
+        skipped: rows that OR IGNORE left out because they existed, by the statement's number.
         sending: how far the unit of work is that is being sent; None while none is.
         accepted: texts of statements whose use of an effect function the front door settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
@@ -126,6 +128,7 @@ class Host:
         self.cursors: list[Outer] = []
         self.installing = False
         self.requests = 0
+        self.skipped: Counter[int] = Counter()
         self.sending: Sending | None = None
         self.returning = RecentTexts()
         self.accepted = RecentTexts()
@@ -176,6 +179,8 @@ class Host:
     def answered(self, outcome: Outcome) -> None:
         """Keeps what a write was answered with, if its statement wants it."""
         write = outcome.write
+        if outcome.state is OutcomeState.SKIPPED:
+            self.skipped[write.statement] += 1
         self.capture(write.statement, write.number, outcome.row)
         if outcome.response is not None and self.capturing(write.statement):
             self._answers[write.number] = outcome.response
