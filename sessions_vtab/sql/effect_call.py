@@ -168,11 +168,11 @@ class Call:
 
     def _body_end(self, item: Span) -> int:
         """The index after ``name``, ``schema.name``, ``name(..)`` or ``(SELECT ..)``."""
-        first, end = item
+        first, _ = item
         if first in self.pairs:
             return self.pairs[first] + 1
         at = self._named(item) + 1
-        return self.pairs[at] + 1 if at < end and at in self.pairs else at
+        return self.pairs[at] + 1 if at in self.pairs else at
 
     def _cross_join(self, join: Span) -> list[Edit]:
         first, end = join

@@ -35,18 +35,24 @@ _VALUES: Final = (
     "{t}.display_name || '+'",
     "{t}.user_id",
     "(SELECT count(*) FROM sessions)",
-    "(SELECT max(i.display_name) FROM sessions i WHERE i.user_id = {t}.user_id)",
+    "(SELECT max(i.session_id) FROM sessions i WHERE i.user_id = {t}.user_id)",
     "(SELECT i.user_id FROM sessions i WHERE i.session_id = {t}.session_id)",
-    "CASE WHEN EXISTS (SELECT 1 FROM sessions i WHERE i.display_name = {t}.display_name"
-    " AND i.session_id < {t}.session_id) THEN NULL ELSE {t}.session_id END",
+    (
+        "CASE WHEN EXISTS (SELECT 1 FROM sessions i WHERE i.user_id = {t}.user_id"
+        " AND i.session_id < {t}.session_id) THEN NULL ELSE {t}.session_id END"
+    ),
 )
+"""None asks what it sets of other rows: SQLite evaluates SET row after row for its own tables, so
+that it sees rows it has changed, and for all rows before the first change for virtual ones."""
 _CONDITIONS: Final = (
     "{t}.session_id = (SELECT max(i.session_id) FROM sessions i WHERE i.user_id = {t}.user_id)",
     "{t}.session_id > (SELECT min(i.session_id) FROM sessions i WHERE i.user_id = {t}.user_id)",
     "(SELECT count(*) FROM sessions) > 1",
     "(SELECT count(*) FROM sessions i WHERE i.display_name IS NULL) > 3",
-    "EXISTS (SELECT 1 FROM sessions i WHERE i.user_id = {t}.user_id"
-    " AND i.session_id > {t}.session_id)",
+    (
+        "EXISTS (SELECT 1 FROM sessions i WHERE i.user_id = {t}.user_id"
+        " AND i.session_id > {t}.session_id)"
+    ),
     "NOT EXISTS (SELECT 1 FROM sessions i WHERE i.display_name > {t}.display_name)",
     "{t}.user_id IN (SELECT i.user_id FROM sessions i GROUP BY 1 HAVING count(*) > 4)",
     "{t}.session_id IN (SELECT session_id FROM sessions ORDER BY session_id DESC LIMIT 3)",
@@ -136,7 +142,8 @@ class _Writer:
 
     def _insert(self) -> str:
         few = _FEW.format(t="s")
-        rows = f"SELECT '{self._id}' || substr(session_id, 2), user_id, display_name"
+        place = "(SELECT count(*) FROM sessions i WHERE i.session_id < s.session_id)"
+        rows = f"SELECT '{self._id}-' || {place}, user_id, display_name"
         return (
             f"INSERT INTO sessions(session_id, user_id, display_name) {rows} FROM sessions s"
             f" WHERE {few} AND (SELECT count(*) FROM sessions) < 30"
