@@ -196,6 +196,15 @@ class TestCursor:
             ("DELETE FROM sessions WHERE session_id = 'a'", 1),
             ("INSERT INTO sessions(user_id) VALUES ('x'), ('y'), ('z')", 3),
             ("EXPLAIN QUERY PLAN DELETE FROM sessions", -1),
+            (
+                "INSERT OR IGNORE INTO sessions(session_id, user_id) VALUES ('a', 'x'), ('n', 'x')",
+                1,
+            ),
+            ("INSERT OR IGNORE INTO sessions(session_id, user_id) VALUES ('a', 'x')", 0),
+            (
+                "INSERT INTO sessions(session_id, user_id) VALUES ('b', 'x') ON CONFLICT DO NOTHING",
+                0,
+            ),
         ],
     )
     def test_rowcount(self, db, statement: str, count: int) -> None:
@@ -205,6 +214,13 @@ class TestCursor:
 
     def test_rowcount_of_executemany_is_that_of_all(self, db) -> None:
         assert db.executemany(INSERT, [(f"s{n}", "ann") for n in range(7)]).rowcount == 7
+
+    def test_rowcount_of_executemany_is_without_the_rows_that_exist(self, db) -> None:
+        db.execute(INSERT, ("s1", "ann"))
+        ignoring = INSERT.replace("INSERT", "INSERT OR IGNORE")
+
+        assert db.executemany(ignoring, [(f"s{n}", "ann") for n in range(3)]).rowcount == 2
+        assert db.execute("UPDATE sessions SET display_name = 'x'").rowcount == 3
 
     def test_rows_are_fetched_one_by_one_in_parts_or_together(self, db) -> None:
         db.executemany(INSERT, [(f"s{n}", "ann") for n in range(7)])

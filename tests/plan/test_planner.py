@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from sessions_vtab.spec.capability import (
     Capability,
     Connective,
     Filter,
+    HiddenRows,
 )
 from sessions_vtab.spec.predicate import TIMESTAMP, AnyOf, Compare, Field, Not, Op, Predicate, Slot
 from sessions_vtab.spec.scan import Order
@@ -188,6 +190,18 @@ def test_sqlite_checks_again_unless_the_answer_is_proved_exact(
     assert answer.uses[0].omit is omit
 
 
+@pytest.mark.parametrize("op", [Op.LIKE, Op.GLOB])
+@pytest.mark.parametrize("pattern", ["agent", "a%", "a%b", "a*", "%a"])
+def test_sqlite_always_checks_a_pattern_again(op: Op, pattern: str) -> None:
+    """Beside it stands a range made from its first letters, which may be left out."""
+    path = AccessPath("list", filters=(Filter("user_id", RANGE | {op}, exact=True),))
+    low = C("user_id", Op.GE, "A", collation="BINARY")
+
+    _, answer = _plan(C("user_id", op, pattern), low, capability=Capability((path,)))
+
+    assert [use.omit for use in answer.uses] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("constraints", "skips"),
     [
@@ -262,6 +276,16 @@ class TestWhatIsRefused:
         with pytest.raises(UnsupportedError, match=r"src\.sessions\.page_size is a parameter"):
             _plan(C("page_size", op))
 
+    def test_a_parameter_does_not_take_one_value_after_another(self) -> None:
+        with pytest.raises(UnsupportedError, match=r"page_size is a parameter"):
+            _plan(eq("page_size", listed=True))
+
+    @pytest.mark.parametrize("column", ["page_size", "include_deleted"])
+    def test_only_the_columns_that_carry_plans_are_compared_by_is_not(self, column: str) -> None:
+        assert _plan(C("_push", Relation.IS_NOT, "plan-1")) is not None
+        with pytest.raises(UnsupportedError, match=f"{column} is a parameter"):
+            _plan(C(column, Relation.IS_NOT, 1))
+
     def test_a_parameter_is_given_once(self) -> None:
         with pytest.raises(UnsupportedError, match="page_size is given twice"):
             _plan(eq("page_size", 1), eq("page_size", 2))
@@ -282,6 +306,40 @@ class TestWhatIsRefused:
     )
     def test_no_text_that_is_not_compared_as_a_time(self, constraint: Constraint) -> None:
         assert _plan(constraint) is not None
+
+
+class TestRowsThatAreHidden:
+    """``session_number`` stands for the column that says so, ``include_deleted`` shows them."""
+
+    CAPABILITY = replace(CAPABILITY, hides=HiddenRows("session_number", "include_deleted"))
+
+    def _shows(self, *constraints: Constraint, unhiding: tuple[str, ...] = ()) -> bool:
+        offer = Offer(constraints, (), frozenset(("name",)))
+        planned = plan_scan(
+            offer, TABLE, self.CAPABILITY, pushed={}, where="src.sessions", unhiding=unhiding
+        )
+        assert planned is not None
+        return planned[0].constants == (("include_deleted", 1),)
+
+    @pytest.mark.parametrize(
+        ("constraint", "shows"),
+        [
+            (eq("session_number", 1), False),
+            (C("session_number", Op.GT, 0), False),
+            (C("session_number", Op.LIKE, "1"), True),
+            (C("session_number", Relation.IS_NOT, 0), True),
+            (eq("session_number", usable=False), True),
+            (C("user_id", Op.LIKE, "a%"), False),
+        ],
+    )
+    def test_are_shown_by_a_condition_on_their_column_that_no_filter_takes(
+        self, constraint: Constraint, shows: bool
+    ) -> None:
+        assert self._shows(constraint) is shows
+
+    def test_are_shown_where_the_statement_rewriter_says_so(self) -> None:
+        assert self._shows(eq("_push", "plan-1"), unhiding=("plan-1",))
+        assert not self._shows(eq("_push", "plan-1"), unhiding=("plan-2",))
 
 
 class TestWhatTheFrontDoorFound:

@@ -74,6 +74,19 @@ def test_a_person_is_asked_once_with_the_number_before_anything_is_written(
     assert db.execute(f"SELECT count(*) FROM {source}.sessions").get == (1_500 if answer else 0)
 
 
+def test_in_a_transaction_where_nobody_can_be_asked_the_statement_is_undone(
+    memory: Connection,
+) -> None:
+    memory.budget.max_writes = 3
+    memory.execute("BEGIN; INSERT INTO sessions(session_id, name) VALUES ('first', 'first')")
+
+    with pytest.raises(BudgetError, match="max_writes"):
+        memory.execute(MANY.format(9))
+    memory.execute("COMMIT")
+
+    assert [one.values["name"] for one in memory.sources["mem"].backend.sent] == ["first"]
+
+
 @pytest.mark.parametrize(("answer", "left"), [(True, 10), (False, 1)])
 def test_in_a_transaction_a_no_undoes_the_statement_and_no_other(
     answer: bool, left: int, memory: Connection
