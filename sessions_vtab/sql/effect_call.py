@@ -16,6 +16,7 @@ from typing import TypeAlias
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import Block, Span, commas, conjuncts
 from sessions_vtab.sql.splice import Edit, insert
 
@@ -70,7 +71,7 @@ class Call:
             hidden: the hidden columns of a table.
         """
         terms = conjuncts(self.tokens, self._where, self.pairs)
-        inner = [] if self.item is None else [one for one in terms if not self._is_about_own(one)]
+        inner = [one for one in terms if self._may_move(one)]
         edits = [edit for one in terms for edit in self._condition(one, moved=one in inner)]
         if self.item is not None and self.join is not None:
             where = " AND ".join(f"({self._written(one, numbers)})" for one in inner)
@@ -112,6 +113,12 @@ class Call:
             self._where[0] <= first < index < last and self.tokens[first + 1].upper in _QUERY
             for first, last in self.pairs.items()
         )
+
+    def _may_move(self, term: Span) -> bool:
+        """Whether a condition can stand in the item, with no other edit in it."""
+        first, end = self.tokens[term[0]].start, self.tokens[term[1] - 1].end
+        edited = any(first <= one.start <= end for one in keep_row_values(self.tokens, self.pairs))
+        return self.item is not None and not edited and not self._is_about_own(term)
 
     def _is_about_own(self, term: Span) -> bool:
         """Whether a condition mentions the function's columns, or may do so."""

@@ -31,7 +31,8 @@ that needs a parameter::
     Suite(connection, "mybackend", keys={"sessions": {"session_id": ["a", "b", ..]}})
 
 ``run_suite(connection, "mybackend")`` does all of it without pytest and returns the failures.
-``generator`` adds random statements of the same grammar. Where an emulator logs its requests, give
+``generator`` adds random statements of the same grammar, and ``changes`` random statements that
+change a table while they read it. Where an emulator logs its requests, give
 ``check_path`` a ``Traffic(requests, shown)``: it looks for what was sent, and for what was not.
 """
 

@@ -8,6 +8,7 @@ import pytest
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
+from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import apply
 
@@ -99,6 +100,88 @@ def _rewritten(text: str) -> str:
 )
 def test_the_accepted_shape_is_made_definite(text: str, expected: str) -> None:
     assert _rewritten(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "SELECT 1 FROM k x, undelete_session(x.id) WHERE x.a = ? AND response > ?",
+            (
+                "SELECT 1 FROM (SELECT * FROM k x WHERE (x.a = ?1) LIMIT -1) AS x"
+                " CROSS JOIN undelete_session(x.id) WHERE TRUE AND (response > ?) IS TRUE"
+            ),
+        ),
+        (
+            "SELECT 1 FROM k, undelete_session(k.id) u WHERE shy OR EXISTS (SELECT 1 WHERE k.b)",
+            (
+                "SELECT 1 FROM (SELECT * FROM k WHERE (shy OR EXISTS (SELECT 1 WHERE k.b)) LIMIT -1)"
+                " AS k CROSS JOIN undelete_session(k.id) u WHERE TRUE"
+            ),
+        ),
+        (
+            "SELECT 1 FROM k, undelete_session(k.id) u WHERE k.shy = u.response",
+            (
+                "SELECT 1 FROM (SELECT *, shy FROM k LIMIT -1) AS k CROSS JOIN"
+                " undelete_session(k.id) u WHERE (k.shy = u.response) IS TRUE"
+            ),
+        ),
+        (
+            "SELECT k.Shy, u.* FROM main.k, undelete_session(shy) u ORDER BY k.shy",
+            (
+                "SELECT k.Shy, u.* FROM (SELECT *, shy FROM main.k LIMIT -1) AS k CROSS JOIN"
+                " undelete_session(shy) u ORDER BY k.shy"
+            ),
+        ),
+        (
+            "SELECT o.shy FROM (SELECT shy FROM k) o, undelete_session(o.shy)",
+            (
+                "SELECT o.shy FROM (SELECT * FROM (SELECT shy FROM k) o LIMIT -1) AS o CROSS JOIN"
+                " undelete_session(o.shy)"
+            ),
+        ),
+        (
+            "SELECT 1 FROM k, undelete_session(k.id) u WHERE (k.id, k.shy) IN (SELECT a, b FROM w)",
+            (
+                "SELECT 1 FROM (SELECT *, shy FROM k LIMIT -1) AS k CROSS JOIN undelete_session"
+                "(k.id) u WHERE ((k.id, k.shy) IN (SELECT a, b FROM w)) IS TRUE"
+            ),
+        ),
+        (
+            "SELECT CAST(1 AS shy) FROM k, undelete_session(k.id) u WHERE u.name IN (SELECT 1)",
+            (
+                "SELECT CAST(1 AS shy) FROM (SELECT * FROM k LIMIT -1) AS k CROSS JOIN"
+                " undelete_session(k.id) u WHERE (u.name IN (SELECT 1)) IS TRUE"
+            ),
+        ),
+    ],
+    ids=[
+        "moved",
+        "with a query",
+        "beside the function",
+        "used outside",
+        "a query",
+        "a row",
+        "a type",
+    ],
+)
+def test_conditions_move_into_the_item_and_its_hidden_columns_are_kept(
+    text: str, expected: str
+) -> None:
+    """The table ``k`` has one hidden column, ``shy``."""
+    tokens = tokenize(text)
+    pairs = partners(tokens)
+    names = frozenset(("undelete_session",))
+    effect = effect_of(
+        tokens,
+        classify(tokens),
+        pairs,
+        mentioned(tokens, pairs, names, lambda _, __: True),
+        numbers=number(tokens).numbers,
+        hidden=lambda _, name: {"shy"} if name == "k" else set(),
+    )
+
+    assert apply(text, effect.edits) == expected
 
 
 @pytest.mark.parametrize(
