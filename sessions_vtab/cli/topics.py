@@ -151,7 +151,8 @@ _PAGES: Final = (
                 " concurrently, but in order within one session. ROLLBACK before that sends"
                 " nothing, and if a statement fails half-way, its rows are discarded."
                 " Reading a table whose writes are still queued is an error, but UPDATE and"
-                " DELETE can find other rows by key. What has been sent cannot be rolled"
+                " DELETE can find other rows by key. For the same reason, a trigger cannot"
+                " read rows that its statement has written. What has been sent cannot be rolled"
                 " back; the table writes has one row for each write, with its outcome."
             ),
             Code("SELECT key, outcome, error FROM writes WHERE outcome <> 'sent';"),

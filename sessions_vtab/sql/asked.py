@@ -8,7 +8,8 @@ TRUE``, a WHERE over the right side of a LEFT JOIN); for these the plan asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -23,73 +24,77 @@ if TYPE_CHECKING:
     from sessions_vtab.sql.occurrences import Occurrence
     from sessions_vtab.sql.pushing import On
 
-__all__ = ["asks_for_hidden", "require_parameters"]
+__all__ = ["Asked"]
 
 
-def require_parameters(
-    occurrence: Occurrence, scope: Scope, where: Iterable[exp.Expression], ons: Sequence[On]
-) -> None:
-    """Raises UnsupportedError for a condition on a parameter column that has no value.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The conditions of one SELECT, UPDATE or DELETE.
 
-    Args:
-        occurrence: one item of the scope.
-        scope: the names of the SELECT, UPDATE or DELETE.
+    Attributes:
+        scope: its names.
         where: the conjuncts of WHERE.
         ons: the conditions of ON.
+        having: the condition of HAVING, if there is one.
     """
-    item, where = occurrence.item, tuple(where)
-    joined = tuple(term for _, on in ons for term in terms(on))
-    used = [
-        column
-        for term in (*where, *joined)
-        for column in _columns(scope, item, term)
-        if column.parameter
-    ]
-    if not used:
-        return
-    offered = _offered(item, scope, where, ons)
-    given = {name for term in offered for name in _equated(scope, item, term)}
-    for column in used:
-        if column.name not in given:
-            raise UnsupportedError(
-                f"{occurrence.ours.title}.{column.name} is a parameter and can only be used as"
-                f" {column.name} = value, in WHERE or, in an outer join, in the ON of its own"
-                " table."
-            )
 
+    scope: Scope
+    where: tuple[exp.Expression, ...]
+    ons: tuple[On, ...]
+    having: tuple[exp.Expression, ...] = ()
 
-def asks_for_hidden(
-    occurrence: Occurrence, scope: Scope, where: Iterable[exp.Expression], ons: Sequence[On]
-) -> bool:
-    """Whether a condition is about hidden rows in a form that SQLite does not offer to the table.
+    def require_parameters(self, occurrence: Occurrence) -> None:
+        """Raises UnsupportedError for a condition on a parameter column that has no value.
 
-    The arguments are those of ``require_parameters``.
-    """
-    capability, item = occurrence.ours.capability, occurrence.item
-    if capability.hides is None:
-        return False
-    name = capability.hides.column
-    where, reader = tuple(where), Reader(scope, item, lambda column: column.sql())
-    offered = {id(term) for term in _offered(item, scope, where, ons) if reader.is_plain(term)}
-    inner = [term for right, on in ons if right in {None, item} for term in terms(on)]
-    return any(
-        id(term) not in offered
-        for term in (*where, *inner)
-        if any(column.name == name for column in _columns(scope, item, term))
-    )
+        Args:
+            occurrence: one item of the scope.
+        """
+        scope, item = self.scope, occurrence.item
+        joined = (term for _, on in self.ons for term in terms(on))
+        used = [
+            column
+            for term in (*self.where, *joined, *self.having)
+            for column in _columns(scope, item, term)
+            if column.parameter
+        ]
+        if not used:
+            return
+        given = {name for term in self._offered(item) for name in _equated(scope, item, term)}
+        for column in used:
+            if column.name not in given:
+                raise UnsupportedError(
+                    f"{occurrence.ours.title}.{column.name} is a parameter and can only be used as"
+                    f" {column.name} = value, in WHERE or, in an outer join, in the ON of its own"
+                    " table."
+                )
 
+    def for_hidden(self, occurrence: Occurrence) -> bool:
+        """Whether a condition is about hidden rows in a form that SQLite does not offer the table.
 
-def _offered(
-    item: Item, scope: Scope, where: Iterable[exp.Expression], ons: Sequence[On]
-) -> Iterator[exp.Expression]:
-    """The conjuncts that SQLite may offer to the table of an item."""
-    if scope.fixed:
-        return
-    if not item.nullable:
-        yield from where
-    for right, on in ons:
-        if right is item or (right is None and not item.nullable):
-            yield from terms(on)
+        Args:
+            occurrence: one item of the scope.
+        """
+        hides, item = occurrence.ours.capability.hides, occurrence.item
+        if hides is None:
+            return False
+        reader = Reader(self.scope, item, lambda column: column.sql())
+        offered = {id(term) for term in self._offered(item) if reader.is_plain(term)}
+        inner = (term for right, on in self.ons if right in {None, item} for term in terms(on))
+        return any(
+            id(term) not in offered
+            for term in (*self.where, *inner, *self.having)
+            if any(column.name == hides.column for column in _columns(self.scope, item, term))
+        )
+
+    def _offered(self, item: Item) -> Iterator[exp.Expression]:
+        """The conjuncts that SQLite may offer to the table of an item."""
+        if self.scope.fixed:
+            return
+        if not item.nullable:
+            yield from self.where
+        for right, on in self.ons:
+            if right is item or (right is None and not item.nullable):
+                yield from terms(on)
 
 
 def _columns(scope: Scope, item: Item, term: exp.Expression) -> Iterator[Column]:

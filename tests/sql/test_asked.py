@@ -86,6 +86,10 @@ class TestAParameter:
 
         assert emulator.log.entries() == []
 
+    def test_in_having_is_refused(self, vertex: Connection) -> None:
+        with pytest.raises(UnsupportedError, match="page_size is a parameter"):
+            vertex.execute("SELECT user_id FROM sessions GROUP BY 1 HAVING max(page_size) = 7")
+
     @pytest.mark.parametrize(
         ("join", "rest", "works"),
         [
@@ -202,6 +206,7 @@ class TestHiddenRows:
             (("SELECT count(*) FROM sessions a FULL JOIN sessions b USING (session_id)"
              " WHERE b.deleted = 1"), 1),
             ("SELECT count(*) FROM sessions a JOIN sessions b ON b.deleted = a.deleted + 1", 1),
+            ("SELECT count(*) FROM sessions HAVING max(deleted) = 1", 2),
         ],
     )  # fmt: skip
     def test_come_only_to_a_condition_on_it(self, hiding: Connection, sql: str, count: int) -> None:
