@@ -375,14 +375,7 @@ _WINDOWS: Final = (
     "SELECT name, rank() OVER (ORDER BY create_time) FROM {sessions}",
     "SELECT name, dense_rank() OVER (ORDER BY create_time DESC) FROM {sessions}",
     "SELECT name, lag(name) OVER (ORDER BY name) FROM {sessions}",
-    (
-        "SELECT create_time, row_number() OVER (PARTITION BY create_time ORDER BY create_time DESC)"
-        " FROM {sessions}"
-    ),
-    (
-        "SELECT create_time, rank() OVER (PARTITION BY user_id, create_time ORDER BY create_time)"
-        " FROM {sessions}"
-    ),
+    "SELECT rank() OVER (PARTITION BY create_time ORDER BY create_time DESC) FROM {sessions}",
     "SELECT name, count(*) OVER (PARTITION BY user_id) FROM {sessions}",
     (
         "SELECT name, sum(length(text)) OVER (PARTITION BY session_id ORDER BY timestamp, name)"
