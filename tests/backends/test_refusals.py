@@ -149,7 +149,7 @@ def test_a_refusal_names_table_and_call_and_says_what_to_do(
         server.control.clear_faults()
 
         text = str(raised.value)
-        head = rf"{source}\.{table}: [A-Z]+ http://127\.0\.0\.1:\S+ was answered with {status}\b"
+        head = rf"{source}\.{table}: [A-Z]+ http://127\.0\.0\.1:\S+ returned {status}\b"
         said = re.search(rf"{head}[^:]*: THE REASON[^.]*(?:\.[^.]*?)?\. (?P<remedy>[A-Z].+)", text)
         assert said is not None, text
         assert [one for one in own_secrets(sql, source) if one in text] == []

@@ -173,7 +173,7 @@ def test_session_id_is_one_get_with_counts_and_expiry(walk: Walk) -> None:
 
 
 def test_a_session_id_that_is_no_uuid_is_an_error_before_anything_is_sent(walk: Walk) -> None:
-    with pytest.raises(InvalidValueError, match=r"'latest' is no id of an upload session"):
+    with pytest.raises(InvalidValueError, match=r"'latest' is not a valid upload session id"):
         walk("SELECT * FROM upload_sessions WHERE session_id = 'latest'")
 
     assert walk.sent == []
@@ -254,7 +254,7 @@ def test_any_other_status_is_refused(walk: Walk, status: str | None) -> None:
 def test_a_session_cannot_be_deleted_and_the_error_says_how_it_ends(walk: Walk) -> None:
     walk.opened()
 
-    with pytest.raises(UnsupportedError, match=r"SET status = 'CLOSED' ends an upload session"):
+    with pytest.raises(UnsupportedError, match=r"SET status = 'CLOSED' ends one"):
         walk("DELETE FROM upload_sessions")
 
     assert walk.sent == []

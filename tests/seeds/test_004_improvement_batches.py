@@ -150,7 +150,7 @@ def test_limit_is_that_of_sql_or_the_page_size(sql, sent, batch, rest, limits):
 
 
 def test_a_limit_of_0_which_means_all_is_never_sent(sql, sent, batch):
-    with pytest.raises(InvalidValueError, match="page_size takes a number from 1"):
+    with pytest.raises(InvalidValueError, match="page_size must be a number of at least 1"):
         sql.execute(
             "SELECT * FROM sessions WHERE batch_id = ? AND page_size = 0", (batch,)
         ).fetchall()
@@ -218,5 +218,5 @@ def test_a_session_is_marked_as_irrelevant(sql, sent, statement):
 
 def test_the_mark_cannot_be_taken_back(sql):
     sql.execute("UPDATE sessions SET is_irrelevant = 1 WHERE session_id = 's3'")
-    with pytest.raises(InvalidValueError, match="there is no way back"):
+    with pytest.raises(InvalidValueError, match="this cannot be undone"):
         sql.execute("UPDATE sessions SET is_irrelevant = 0 WHERE session_id = 's3'")

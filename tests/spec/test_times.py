@@ -99,7 +99,7 @@ def test_an_accepted_time_has_one_canonical_text(text: object, canonical: str) -
 def test_anything_else_is_no_time(value: object) -> None:
     assert times.parse(value) is None
     with pytest.raises(
-        InvalidValueError, match=r"^prod\.sessions\.expire_time takes a time such as"
+        InvalidValueError, match=r"^prod\.sessions\.expire_time must be a time such as"
     ):
         times.require(value, "prod.sessions.expire_time")
 

@@ -98,7 +98,7 @@ class TestTheSuiteFindsABackendThat:
         self, suite: Suite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("sessions_vtab.testing.conformance._declares", lambda *_: False)
-        with pytest.raises(AssertionError, match="is sent, against the declaration"):
+        with pytest.raises(AssertionError, match="is sent, contrary to the declaration"):
             suite.check_operators()
 
 

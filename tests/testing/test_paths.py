@@ -134,7 +134,7 @@ def test_an_order_that_is_not_kept_is_found(backend: Backend) -> None:
     backend.declare(replace(LISTING, orders=("display_name",)))
     backend.answer(lambda plain, asked, context: plain(replace(asked, order=()), context))
 
-    with pytest.raises(AssertionError, match="another order"):
+    with pytest.raises(AssertionError, match="different order"):
         backend.check()
 
 
@@ -181,7 +181,7 @@ def test_what_is_handed_over_against_the_declaration_is_found(
         "sessions_vtab.testing.case.Condition.declared", lambda condition, path: False
     )
 
-    with pytest.raises(AssertionError, match="is sent, against the declaration"):
+    with pytest.raises(AssertionError, match="is sent, contrary to the declaration"):
         backend.check()
 
 

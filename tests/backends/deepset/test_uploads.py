@@ -151,11 +151,11 @@ def test_files_arrive_with_their_metadata(deepset: Any) -> None:
     [
         ("", "x", None, "file_name is empty"),
         ("..", "x", None, "file_name is empty"),
-        ("a", "x", "[]", "meta takes a JSON object"),
-        ("a", "x", "nothing", "takes JSON"),
+        ("a", "x", "[]", "meta must be a JSON object"),
+        ("a", "x", "nothing", "must be JSON"),
         ("a", "x", json.dumps({"k": "v" * 33_000}), "takes 32766"),
         ("a", None, None, "needs content"),
-        ("a", b"x" * (200 * 1024 * 1024 + 1), None, "200 MB a file"),
+        ("a", b"x" * (200 * 1024 * 1024 + 1), None, "200 MB per file"),
     ],
 )
 def test_what_the_service_would_not_ingest_is_refused_before_sending(
@@ -188,7 +188,7 @@ def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: A
     session_id = deepset.open()
     other = deepset.connect()
 
-    with pytest.raises(MissingParameterError, match="known only to the connection that opened it"):
+    with pytest.raises(MissingParameterError, match="known only to the connection that opened the session"):
         other.execute(UPLOAD, (session_id, "a.txt", "x", None))
     sql = "SELECT upload_url, upload_fields FROM upload_sessions WHERE session_id = ?"
     assert other.execute(sql, (session_id,)).fetchall() == [(None, None)]
@@ -201,7 +201,7 @@ def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: A
         (None, FIELDS, MissingParameterError, "takes it"),
         ("https://a", "[]", InvalidValueError, "JSON object"),
         ("https://a", '{"key":1}', InvalidValueError, "texts"),
-        ("https://a", "{}", InvalidValueError, "among them key"),
+        ("https://a", "{}", InvalidValueError, "including key"),
         ("http://s3.example.com/", FIELDS, ConfigurationError, "is not https"),
         ("https://10.0.0.1/", FIELDS, ConfigurationError, "private address"),
         ("https://169.254.169.254/latest", FIELDS, ConfigurationError, "private address"),
@@ -230,7 +230,7 @@ def test_a_closed_session_takes_no_files_and_the_error_says_so(deepset: Any) -> 
         deepset(UPLOAD, session_id, "a.txt", "x", None)
 
     assert raised.value.status == 403
-    assert "The key is missing" not in str(raised.value)
+    assert "The API key is missing" not in str(raised.value)
 
 
 def test_a_post_is_repeated_because_the_same_file_is_the_same_object(deepset: Any) -> None:

@@ -92,7 +92,7 @@ def test_a_missing_namespace_is_an_error(source, where):
 
 def test_without_a_namespace_where_has_to_name_it(source):
     eleanor = source("")
-    with pytest.raises(MissingParameterError, match="names no namespace: add WHERE namespace"):
+    with pytest.raises(MissingParameterError, match="has no namespace. Add WHERE namespace"):
         eleanor("SELECT * FROM sessions")
     assert eleanor("SELECT * FROM sessions WHERE namespace = 'demo'") == []
     assert eleanor("SELECT * FROM sessions WHERE namespace = 'demo' AND session_id = 's'") == []
@@ -108,7 +108,7 @@ def test_scopes_limit_the_namespaces_that_may_be_named(source):
         "INSERT INTO sessions(namespace, session_id) VALUES ('third', 's')",
         "SELECT * FROM truncate_session('namespaces/third/sessions/s')",
     ):
-        with pytest.raises(InvalidValueError, match="scopes do not allow namespace = 'third'"):
+        with pytest.raises(InvalidValueError, match="namespace = 'third' is not allowed. The source's scopes allow only"):
             eleanor(statement)
     assert eleanor.sent() == []
 
@@ -158,7 +158,7 @@ def test_include_deleted_is_sent_only_where_it_is_needed(sql):
 
 
 def test_include_deleted_takes_0_or_1(sql):
-    with pytest.raises(InvalidValueError, match="include_deleted takes 0 or 1"):
+    with pytest.raises(InvalidValueError, match="include_deleted must be 0 or 1"):
         sql("SELECT * FROM sessions WHERE include_deleted = 'yes'")
 
 

@@ -77,13 +77,13 @@ def test_a_hundred_events_without_a_known_batch_are_an_error_that_names_it(sql, 
     if complete:
         assert sql(COUNT) == [(events,)]
     else:
-        with pytest.raises(MissingParameterError, match=r"session 's' has 100 .* add batch_id = "):
+        with pytest.raises(MissingParameterError, match=r"session 's' has 100 .* Add batch_id = "):
             sql(COUNT)
 
 
 def test_the_events_column_of_sessions_is_no_shorter(sql):
     sql.add("s", events=100)
-    with pytest.raises(MissingParameterError, match="add batch_id"):
+    with pytest.raises(MissingParameterError, match="Add batch_id"):
         sql("SELECT events FROM sessions WHERE session_id = 's'")
     assert sql("SELECT user_id FROM sessions WHERE session_id = 's'") == [(None,)]
 
@@ -117,7 +117,7 @@ def test_batches_that_the_connection_has_seen_are_remembered(sql, statement):
 def test_other_connections_do_not_know(sql, source):
     sql.add("s", events=130)
     sql("SELECT batch_id FROM release_batch('r')")
-    with pytest.raises(MissingParameterError, match="add batch_id"):
+    with pytest.raises(MissingParameterError, match="Add batch_id"):
         source()(COUNT)
 
 
@@ -243,7 +243,7 @@ def test_what_cannot_be_an_event_is_not_sent(sql, columns, values, error, words)
 
 
 def test_events_of_a_session_that_is_not_registered_are_not_sent(sql):
-    with pytest.raises(NotFoundError, match=r"no session 'nope'. Register it first"):
+    with pytest.raises(NotFoundError, match=r"session 'nope' does not exist. Register it first"):
         sql(f"{INSERT} VALUES ('nope', 'e', 'o')")
     assert sql.paths() == [GET]
 
@@ -268,14 +268,14 @@ def test_one_time_outside_the_window_stores_nothing_of_the_call(sql, hours):
 
 def test_an_event_that_is_there_already_is_a_conflict_and_nothing_is_sent(sql):
     sql.add("s", events=2)
-    with pytest.raises(ConflictError, match="session 's' has an event 'e2' already"):
+    with pytest.raises(ConflictError, match="session 's' already has an event 'e2'"):
         sql(f"{INSERT} VALUES ('s', 'e2', 'other')")
     assert sql.paths() == [GET]
 
 
 def test_one_duplicate_keeps_its_whole_call_back(sql):
     sql.add("s", events=2)
-    with pytest.raises(WriteError, match=r"2 of 2 writes .* has an event 'e2' already"):
+    with pytest.raises(WriteError, match=r"2 of 2 writes .* already has an event 'e2'"):
         sql(f"{INSERT} VALUES ('s', 'new', 'o'), ('s', 'e2', 'o')")
     outcomes = sql("SELECT outcome FROM writes ORDER BY number")
     assert sorted(outcomes) == [("failed",), ("not sent",)]
@@ -284,7 +284,7 @@ def test_one_duplicate_keeps_its_whole_call_back(sql):
 
 def test_an_id_that_is_twice_in_one_call_is_a_conflict(sql):
     sql.add("s")
-    with pytest.raises(WriteError, match="has an event 'e' already"):
+    with pytest.raises(WriteError, match="already has an event 'e'"):
         sql(f"{INSERT} VALUES ('s', 'e', 'o'), ('s', 'e', 'p')")
 
 
@@ -306,13 +306,13 @@ def test_an_event_that_somebody_else_stored_meanwhile_is_a_conflict(sql):
     sql.add("s", events=1)
     empty = {"session_id": "s", "events": []}
     sql.control.fault("status", method="GET", status=200, body=empty)
-    with pytest.raises(ConflictError, match="has an event 'e1' already"):
+    with pytest.raises(ConflictError, match="already has an event 'e1'"):
         sql(f"{INSERT} VALUES ('s', 'e1', 'another object') RETURNING name")
 
 
 def test_an_id_of_ones_own_needs_the_batch_of_a_long_session(sql):
     sql.add("s", events=100)
-    with pytest.raises(MissingParameterError, match=r"add batch_id .* leave event_id out. Nothing"):
+    with pytest.raises(MissingParameterError, match=r"Add batch_id .* leave event_id out. Nothing"):
         sql(f"{INSERT} VALUES ('s', 'mine', 'o')")
     batch = sql.release()
     with_batch = "INSERT INTO events(session_id, event_id, object_id, batch_id) VALUES (?,?,?,?)"

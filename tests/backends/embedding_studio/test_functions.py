@@ -139,7 +139,7 @@ def test_what_does_not_work_is_an_error_that_says_why(sql, call, error, words):
 
 
 def test_without_a_collecting_batch_there_is_nothing_to_release(sql):
-    with pytest.raises(NotFoundError, match=r"no batch is collecting. Nothing was released"):
+    with pytest.raises(NotFoundError, match=r"no batch is collecting sessions. Nothing was released"):
         sql("SELECT * FROM release_batch('r')")
 
 

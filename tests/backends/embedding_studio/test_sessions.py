@@ -176,7 +176,7 @@ def test_several_batches_are_one_sorted_list(sql, batch):
 
 @pytest.mark.parametrize("size", [0, -1, "'all'", 1.5])
 def test_page_size_is_at_least_one(sql, batch, size):
-    with pytest.raises(InvalidValueError, match="page_size takes a number from 1"):
+    with pytest.raises(InvalidValueError, match="page_size must be a number of at least 1"):
         sql(f"SELECT * FROM sessions WHERE batch_id = ? AND page_size = {size}", batch)
     assert sql.sent() == []
 
@@ -313,7 +313,7 @@ def test_a_filter_that_was_not_kept_is_an_error_that_shows_what_was(sql):
     }
     sql.control.fault("status", method="GET", status=200, body=kept)
     match = '{"query": {"match": {"field": "f", "value": "v"}}}'
-    with pytest.raises(RefusedError, match=r"another payload_filter: {.query.:{}}"):
+    with pytest.raises(RefusedError, match=r"a different payload_filter: {.query.:{}}"):
         sql(f"{REGISTER}, payload_filter) VALUES ('s', 'q', '[]', ?)", match)
 
 
@@ -338,7 +338,7 @@ def test_an_id_that_is_taken_by_something_else_is_a_conflict(sql, column, value)
 
 def test_leaving_out_what_the_first_registration_had_is_a_conflict_too(sql):
     sql.add("s", user_id="ann", search_meta={"a": 1})
-    with pytest.raises(ConflictError, match="another search_meta, user_id"):
+    with pytest.raises(ConflictError, match="different values of search_meta, user_id"):
         sql(f"{REGISTER}) VALUES ('s', 'q', '[]')")
 
 
@@ -393,7 +393,7 @@ def test_a_marked_session_is_not_marked_again(sql):
 def test_there_is_no_way_back(sql, value):
     sql.add("s")
     sql("SELECT * FROM mark_session_irrelevant('s')")
-    with pytest.raises(InvalidValueError, match="can only become 1; there is no way back"):
+    with pytest.raises(InvalidValueError, match="can only be set to 1, and this cannot be undone"):
         sql(f"UPDATE sessions SET is_irrelevant = {value} WHERE session_id = 's'")
 
 
@@ -446,5 +446,5 @@ def test_a_field_of_the_wrong_type_is_an_error_that_names_it(sql, session, words
 )
 def test_a_page_that_is_none_is_an_error(sql, page):
     sql.control.fault("status", method="GET", status=200, body=page)
-    with pytest.raises(ProtocolError, match="The answer of GET"):
+    with pytest.raises(ProtocolError, match="The response to GET"):
         sql("SELECT * FROM sessions WHERE batch_id = 'b' AND page_size = 1")

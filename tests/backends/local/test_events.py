@@ -128,7 +128,7 @@ def test_the_session_may_be_given_in_several_ways(local, address):
 def test_addresses_that_contradict_each_other_are_refused(local, address):
     local.create("a")
     local.create("b")
-    with pytest.raises(InvalidValueError, match="Give one of them"):
+    with pytest.raises(InvalidValueError, match="Give only one of them"):
         local.insert("events", author="user", **address)
 
 
@@ -150,7 +150,7 @@ def test_an_event_id_is_unique_within_its_session(local):
     local.create("b")
     local.append("a", event_id="e")
     local.append("b", event_id="e")
-    with pytest.raises(ConflictError, match="session 'a' has an event 'e' already"):
+    with pytest.raises(ConflictError, match="session 'a' already has an event 'e'"):
         local.append("a", event_id="e")
     outcome = local.insert("events", session_id="a", author="user", event_id="e", ignore=True)
     assert outcome.state is OutcomeState.SKIPPED
@@ -167,7 +167,7 @@ def test_ignore_does_not_hide_an_unknown_session(local, ignore):
 def test_events_are_a_log(local, action):
     local.create()
     key = local.append()["name"]
-    with pytest.raises(UnsupportedError, match=r"local\.events takes no"):
+    with pytest.raises(UnsupportedError, match=r"local\.events does not support"):
         getattr(local, action)("events", key)
     writes = local.backend.resources["events"].capability.writes
     assert (writes.update, writes.delete) == (frozenset(), False)
@@ -210,23 +210,23 @@ def test_plain_text_becomes_one_part(local, text, author, role):
 
 def test_text_that_starts_like_json_has_to_be_json(local):
     local.create()
-    with pytest.raises(InvalidValueError, match="takes JSON"):
+    with pytest.raises(InvalidValueError, match="must be JSON"):
         local.append(content="{oops")
 
 
 def test_text_may_be_given_only_as_what_follows_from_content(local):
     local.create()
     assert local.append(content="hello", text="hello")["text"] == "hello"
-    with pytest.raises(InvalidValueError, match=r"local\.events\.text follows from content"):
+    with pytest.raises(InvalidValueError, match=r"local\.events\.text is derived from content"):
         local.append(content="hello", text="bye")
-    with pytest.raises(InvalidValueError, match=r"local\.events\.text follows from content"):
+    with pytest.raises(InvalidValueError, match=r"local\.events\.text is derived from content"):
         local.append(text="bye")
 
 
 @pytest.mark.parametrize("column", ["actions", "event_metadata", "raw_event"])
 def test_json_columns_take_objects(local, column):
     local.create()
-    with pytest.raises(InvalidValueError, match=rf"events\.{column} takes a JSON object"):
+    with pytest.raises(InvalidValueError, match=rf"events\.{column} must be a JSON object"):
         local.append(**{column: "[]"})
 
 

@@ -86,7 +86,7 @@ def test_events_are_limited(local, limit, count):
 
 
 def test_a_negative_events_limit_is_refused(local):
-    with pytest.raises(InvalidValueError, match="events_limit takes 0"):
+    with pytest.raises(InvalidValueError, match="events_limit must be 0"):
         local.call("batch_sessions", "b", 0, -1)
 
 

@@ -65,7 +65,7 @@ def test_functions_bind_and_unbind(local):
 def test_binding_twice_is_a_conflict(local):
     local.create()
     local.call("bind_participant", "s", "ann")
-    with pytest.raises(ConflictError, match="'ann' is bound to session 's' already"):
+    with pytest.raises(ConflictError, match="'ann' is already bound to session 's'"):
         local.call("bind_participant", "s", "ann")
     outcome = local.insert("participants", session_id="s", participant="ann", ignore=True)
     assert outcome.state is OutcomeState.SKIPPED

@@ -64,7 +64,7 @@ def test_any_id_survives_in_the_name(local, session_id, name):
 
 @pytest.mark.parametrize("bad", ["", "a/b", "a\nb", "a\0b", "a\x7fb", "a\x85b", "x" * 256])
 def test_ids_that_cannot_be_kept_are_refused(local, bad):
-    with pytest.raises(InvalidValueError, match=r"local\.sessions\.session_id takes 1 to 255"):
+    with pytest.raises(InvalidValueError, match=r"local\.sessions\.session_id must have 1 to 255"):
         local.create(bad)
     assert local.rows("sessions") == []
 
@@ -82,13 +82,13 @@ def test_id_and_name_may_agree(local):
 
 
 def test_id_and_name_that_differ_are_refused(local):
-    with pytest.raises(InvalidValueError, match="session_id 'a' is not the last part of name"):
+    with pytest.raises(InvalidValueError, match="session_id 'a' does not match the last part of name"):
         local.create("a", name="sessions/b")
 
 
 def test_an_id_that_exists_is_a_conflict(local):
     local.create("a", user_id="ann")
-    with pytest.raises(ConflictError, match="there is a session 'a' already"):
+    with pytest.raises(ConflictError, match="session 'a' already exists"):
         local.create("a", user_id="bob")
     assert local.values("sessions", "user_id") == ["ann"]
 
@@ -154,10 +154,10 @@ def test_labels_against_the_rules_are_refused(local, labels):
     ],
 )
 def test_json_of_the_wrong_shape_is_refused(local, column, bad):
-    with pytest.raises(InvalidValueError, match=rf"local\.sessions\.{column} takes a JSON"):
+    with pytest.raises(InvalidValueError, match=rf"local\.sessions\.{column} must be a JSON"):
         local.create(**{column: bad})
     local.create()
-    with pytest.raises(InvalidValueError, match=rf"local\.sessions\.{column} takes a JSON"):
+    with pytest.raises(InvalidValueError, match=rf"local\.sessions\.{column} must be a JSON"):
         local.update("sessions", "sessions/s", **{column: bad})
 
 
@@ -185,7 +185,7 @@ def test_a_ttl_sets_the_expiry(local, ttl, seconds):
 
 @pytest.mark.parametrize("ttl", ["0", "0s", "-5s", "1h", "soon", "", "s", "9" * 12])
 def test_a_ttl_that_is_no_duration_is_refused(local, ttl):
-    with pytest.raises(InvalidValueError, match=r"local\.sessions\.ttl takes a time to live"):
+    with pytest.raises(InvalidValueError, match=r"local\.sessions\.ttl must be a duration"):
         local.create(ttl=ttl)
 
 
@@ -289,7 +289,7 @@ def test_what_is_fixed_takes_its_own_value_and_no_other(local, column):
     row = local.create(user_id="ann")
     local.update("sessions", "sessions/s", **{column: row[column]})
     other = "2020-01-01" if column == "create_time" else "bob"
-    with pytest.raises(UnsupportedError, match=rf"local\.sessions\.{column} cannot change"):
+    with pytest.raises(UnsupportedError, match=rf"local\.sessions\.{column} cannot be changed"):
         local.update("sessions", "sessions/s", **{column: other, "display_name": "new"})
     assert local.one("sessions")["display_name"] is None
 
@@ -297,19 +297,19 @@ def test_what_is_fixed_takes_its_own_value_and_no_other(local, column):
 @pytest.mark.parametrize("column", ["enabled", "deleted", "is_payload_search"])
 def test_a_flag_cannot_be_null(local, column):
     local.create()
-    with pytest.raises(InvalidValueError, match=rf"{column} takes 0 or 1"):
+    with pytest.raises(InvalidValueError, match=rf"{column} must be 0 or 1"):
         local.update("sessions", "sessions/s", **{column: None})
 
 
 def test_irrelevant_cannot_be_taken_back(local):
     local.create()
     local.update("sessions", "sessions/s", is_irrelevant=1)
-    with pytest.raises(UnsupportedError, match="no way back"):
+    with pytest.raises(UnsupportedError, match="cannot be undone"):
         local.update("sessions", "sessions/s", is_irrelevant=0)
 
 
 def test_update_of_a_row_that_is_gone_is_an_error(local):
-    with pytest.raises(NotFoundError, match="there is no sessions/x"):
+    with pytest.raises(NotFoundError, match="sessions/x does not exist"):
         local.update("sessions", "sessions/x", display_name="y")
 
 

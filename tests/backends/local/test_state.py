@@ -97,7 +97,7 @@ def test_keys_that_only_look_like_a_scope_are_plain(local):
 
 def test_a_delta_that_is_no_object_is_refused_and_nothing_is_appended(local):
     local.create()
-    with pytest.raises(InvalidValueError, match="takes a JSON object as stateDelta"):
+    with pytest.raises(InvalidValueError, match="stateDelta must be a JSON object"):
         local.append(actions='{"stateDelta":[1]}')
     assert local.rows("events") == []
 

@@ -88,7 +88,7 @@ def test_a_source_without_location_is_the_default_file(monkeypatch, tmp_path):
 
 
 def test_settings_local_does_not_have_are_refused():
-    with pytest.raises(ConfigurationError, match="local takes no setting speed"):
+    with pytest.raises(ConfigurationError, match="the local backend has no setting speed"):
         LocalBackend.open(Source("mine", "local", "", {"speed": "1"}))
 
 
@@ -103,7 +103,7 @@ def test_a_folder_is_no_store(tmp_path):
 def test_opening_and_describing_create_nothing(tmp_path):
     path = tmp_path / "new" / "sessions.db"
     backend = LocalBackend(str(path))
-    assert "made at the first use" in backend.describe()
+    assert "created on first use" in backend.describe()
     backend.close()
     assert not path.parent.exists()
 
@@ -225,7 +225,7 @@ def test_a_newer_store_is_refused_and_left_alone(open_store, path):
     newer.run("SELECT 1")
     newer.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"schema version 2; this program knows 1\. Upgrade"):
+    with pytest.raises(StoreError, match=r"schema version 2, but this program supports only 1\. Upgrade"):
         open_store().rows("sessions")
     assert path.read_bytes() == before
 
@@ -272,9 +272,9 @@ def damaged(path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (foreign, "belongs to another program, and was left untouched"),
+        (foreign, "belongs to another program and was left unchanged"),
         (foreign_id, "belongs to another program"),
-        (text, "is no SQLite database"),
+        (text, "is not an SQLite database"),
         (damaged, "is damaged"),
     ],
 )
@@ -364,7 +364,7 @@ def public_folder():
     [
         (0o444, 0o777, "0", "cannot be created or written"),
         (0o666, 0o555, "0", "cannot be"),
-        (0o444, 0o555, "1", "cannot be written; SQLite needs that for reading too"),
+        (0o444, 0o555, "1", "is not writable. SQLite needs write access even to read"),
         (0o000, 0o777, "1", "cannot be opened"),
     ],
 )
@@ -435,9 +435,9 @@ def test_the_real_mounts_can_be_read(tmp_path):
         (apsw.BusyError, BusyError, "another process"),
         (apsw.LockedError, BusyError, "another process"),
         (apsw.FullError, StoreError, "disk is full"),
-        (apsw.NotADBError, StoreError, "no SQLite database"),
+        (apsw.NotADBError, StoreError, "not an SQLite database"),
         (apsw.CorruptError, StoreError, "damaged"),
-        (apsw.ReadOnlyError, StoreError, "cannot be written"),
+        (apsw.ReadOnlyError, StoreError, "is not writable"),
         (apsw.CantOpenError, StoreError, "cannot be opened"),
         (apsw.IOError, StoreError, "disk failed"),
         (apsw.NoMemError, StoreError, "SQLite failed"),

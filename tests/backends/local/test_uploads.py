@@ -58,7 +58,7 @@ def test_the_store_makes_an_id(local):
 
 def test_an_id_that_exists_is_a_conflict(local):
     opened(local)
-    with pytest.raises(ConflictError, match="there is an upload session 'u' already"):
+    with pytest.raises(ConflictError, match="upload session 'u' already exists"):
         opened(local)
     outcome = local.insert("upload_sessions", session_id="u", ignore=True)
     assert outcome.state is OutcomeState.SKIPPED
@@ -193,23 +193,23 @@ def test_the_same_name_twice_in_one_session(local, mode, kept):
 def test_a_closed_session_takes_nothing_more(local):
     opened(local)
     local.call("close_upload_session", "u")
-    with pytest.raises(ConflictError, match="'u' is closed already"):
+    with pytest.raises(ConflictError, match="'u' is already closed"):
         local.call("upload_file", "u", "a.txt", "x")
-    with pytest.raises(ConflictError, match="'u' is closed already"):
+    with pytest.raises(ConflictError, match="'u' is already closed"):
         local.call("close_upload_session", "u")
 
 
 @pytest.mark.parametrize("function", ["close_upload_session", "upload_file"])
 def test_an_unknown_upload_session_is_refused(local, function):
     arguments = ("x", "a.txt", "x") if function == "upload_file" else ("x",)
-    with pytest.raises(NotFoundError, match=f"{function}: there is no upload session 'x'"):
+    with pytest.raises(NotFoundError, match=f"{function}: upload session 'x' does not exist"):
         local.call(function, *arguments)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a\0", "x" * 1025])
 def test_file_names_that_cannot_be_kept_are_refused(local, name):
     opened(local)
-    with pytest.raises(InvalidValueError, match="file_name takes 1 to 1024 printable"):
+    with pytest.raises(InvalidValueError, match="file_name must have 1 to 1024 printable"):
         local.call("upload_file", "u", name, "x")
 
 
@@ -221,7 +221,7 @@ def test_other_file_names_are_kept_as_they_are(local, name):
 
 def test_metadata_is_an_object(local):
     opened(local)
-    with pytest.raises(InvalidValueError, match=r"upload_file\.meta takes a JSON object"):
+    with pytest.raises(InvalidValueError, match=r"upload_file\.meta must be a JSON object"):
         local.call("upload_file", "u", "a.txt", "x", "[]")
 
 

@@ -161,7 +161,7 @@ def test_an_operation_s_name_is_checked_before_it_is_asked_about(vertex, name):
     vertex.control.fault("body", method="POST", body=body)
     outcome = vertex.insert("sessions", user_id="zoe")
     assert isinstance(outcome.error, SessionsError)
-    assert "no name of an operation" in str(outcome.error)
+    assert "not a valid operation name" in str(outcome.error)
     assert vertex.requests("GET") == []
 
 

@@ -144,25 +144,25 @@ def test_an_existing_id_is_a_conflict_and_can_be_ignored(vertex, made):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"ttl": "1d"}, "ttl takes seconds"),
+        ({"ttl": "1d"}, "ttl must be a number of seconds"),
         ({"ttl": 172800, "expire_time": "2027-01-01"}, "not both"),
-        ({"state": "[1]"}, r"sessions\.state takes a JSON object"),
+        ({"state": "[1]"}, r"sessions\.state must be a JSON object"),
         (
             {"state": '{"a": {"b": [0, 9007199254740993]}}'},
             r"integer at \$\.a\.b\[1\] is beyond 2\^53",
         ),
-        ({"labels": '{"n": 5}'}, "labels are text"),
-        ({"session_id": "UPPER"}, "is no session"),
-        ({"session_id": "../../x"}, "no session"),
-        ({"name": "x"}, "no name of a session"),
+        ({"labels": '{"n": 5}'}, "label values must be text"),
+        ({"session_id": "UPPER"}, "is not a valid session"),
+        ({"session_id": "../../x"}, "is not a valid session"),
+        ({"name": "x"}, "not a valid session name"),
         (
             {
                 "name": "projects/demo/locations/us-central1/reasoningEngines/42/sessions/a",
                 "session_id": "b",
             },
-            "not the last part",
+            "does not match the last part",
         ),
-        ({"location": "evil.example/"}, "no location"),
+        ({"location": "evil.example/"}, "is not a valid location"),
     ],
 )
 def test_a_bad_value_is_named_and_nothing_is_sent(vertex, values, message):
@@ -398,7 +398,7 @@ def test_time_and_invocation_have_defaults_and_no_raw_event_is_added(vertex, mad
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"role"', "takes JSON"),
+        ('{"role"', "must be JSON"),
         ('{"parts":[{"functionCall":{"args":{"n":9007199254740993}}}]}', "beyond"),
     ],
 )

@@ -38,8 +38,8 @@ def test_times_in_json_are_texts_or_milliseconds(value: Any, instant: int) -> No
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (1_772_366_400, "may be seconds or milliseconds"),
-        (100_000_000, "may be seconds or milliseconds"),
+        (1_772_366_400, "could mean seconds or milliseconds"),
+        (100_000_000, "could mean seconds or milliseconds"),
         ("now", "takes a time"),
         (1.5, "takes a time"),
         (True, "takes a time"),
@@ -67,7 +67,7 @@ def test_what_is_no_time_or_may_be_two_is_refused(value: Any, told: str) -> None
     ],
 )
 def test_tags_are_texts_of_at_least_one_character(tags: str) -> None:
-    with pytest.raises(InvalidValueError, match="f: segment_tags takes"):
+    with pytest.raises(InvalidValueError, match="f: segment_tags must be"):
         dataset_body({"dataset_timestamp": TIME, "segment_tags": tags}, "f")
 
 
@@ -75,7 +75,7 @@ def test_tags_are_texts_of_at_least_one_character(tags: str) -> None:
     ("given", "told"),
     [
         ([], "at least one reference"),
-        ({}, "takes a JSON array"),
+        ({}, "must be a JSON array"),
         ([5], r"reference_list\[0\] takes a JSON object"),
         ([{}, {"alais": "a"}], r"reference_list\[1\] has no field 'alais'. Did you mean alias\?"),
         ([{"datasetTimestamp": 0}], "Did you mean dataset_timestamp"),
@@ -100,7 +100,7 @@ def test_nothing_is_ever_null() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"batch_profile_timestamps": "{}"}, "batch_profile_timestamps takes a JSON array"),
+        ({"batch_profile_timestamps": "{}"}, "batch_profile_timestamps must be a JSON array"),
         ({"reference_profile_ids": "[5]"}, r"reference_profile_ids\[0\] takes text"),
         ({"reference_profile_ids": '[""]'}, r"reference_profile_ids\[0\] takes text"),
         ({"batch_profile_timestamps": '["x"]'}, r"batch_profile_timestamps\[0\] takes a time"),

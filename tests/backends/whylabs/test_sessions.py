@@ -96,7 +96,7 @@ def test_what_the_api_cannot_do_is_refused(whylabs: Any, sql: str, told: str) ->
 
 
 def test_a_user_is_required(whylabs: Any) -> None:
-    with pytest.raises(MissingParameterError, match="needs user_id"):
+    with pytest.raises(MissingParameterError, match="requires user_id"):
         whylabs("INSERT INTO sessions(user_id) VALUES (NULL)")
 
 
@@ -138,7 +138,7 @@ def test_returning_stays_null_where_the_service_refuses_the_key(whylabs: Any) ->
 
 def test_the_org_of_a_claim_may_be_the_sources(whylabs: Any) -> None:
     sql = "SELECT org_id FROM claim_guest_session(?)"
-    with pytest.raises(MissingParameterError, match="needs org"):
+    with pytest.raises(MissingParameterError, match="requires org"):
         whylabs(sql, whylabs.session)
 
     mine = whylabs.connect(org_id="org-mine")

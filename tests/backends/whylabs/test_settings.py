@@ -22,7 +22,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_base_url_is_required_since_the_platform_has_ended() -> None:
-    with pytest.raises(ConfigurationError, match=r"base_url is required.*have ended"):
+    with pytest.raises(ConfigurationError, match=r"base_url is required.*have been shut down"):
         _settings()
 
 
@@ -36,9 +36,9 @@ def test_the_endpoint_of_whylogs_is_a_base_url(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("location", "options", "told"),
     [
-        ("org", {"base_url": BASE}, "takes no location"),
+        ("org", {"base_url": BASE}, "has no location"),
         ("", {"base_url": BASE, "orgid": "o"}, "orgid: there is no such setting.*org_id"),
-        ("", {"base_url": "nowhere"}, "base_url: .*no http"),
+        ("", {"base_url": "nowhere"}, "base_url: .*not an http"),
         ("", {"base_url": BASE, "api_key_env": "A", "api_key_file": "B"}, "two credentials"),
     ],
 )

@@ -92,13 +92,13 @@ EXPLAINED = {
         'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time',
         "  sent      (labels->>'env' = ?1)",
         "  here      nothing",
-        "  requests  1 for each 100 rows",
+        "  requests  1 per 100 rows",
         "prod.events e  GET ../sessions/{session}/events?pageSize=100, 16 at a time",
         "  sent      session_id = ?",
         "  here      author = (no such filter in the API)",
-        "  requests  1 or more for each row of prod.sessions s",
+        "  requests  1 or more per row of prod.sessions s",
         (
-            "requests  1 for each 100 rows; then 1 or more for each row of prod.sessions s;"
+            "requests  1 per 100 rows; then 1 or more per row of prod.sessions s;"
             " at most 10000 (max_requests)"
         ),
     ],
@@ -107,14 +107,14 @@ EXPLAINED = {
             "prod.events  GET ../reasoningEngines/42/sessions?pageSize=100&orderBy=create_time desc,"
             " then GET ../sessions/{session}/events?pageSize=3, 16 at a time"
         ),
-        "  requests  1 for each 100 sessions, then 1 or more for each session, fewer with LIMIT",
+        "  requests  1 per 100 sessions, then 1 or more per session, fewer with LIMIT",
     ],
     "SELECT user_id FROM sessions WHERE session_id IN ('a', 'b', 'c')": [
         "prod.sessions  GET ../42/sessions/a and 2 more, 16 at a time",
         "  requests  3",
     ],
     "SELECT * FROM sessions WHERE update_time LIKE '%6'": [
-        "  here      update_time LIKE (the API takes <, <=, >, >=)",
+        "  here      update_time LIKE (the API supports only <, <=, >, >=)",
     ],
     "DELETE FROM sessions WHERE user_id = 'ann'": [
         'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time',
@@ -177,7 +177,7 @@ def test_of_a_write_it_says_what_is_read_and_what_each_row_sends(open_, sql):
     )
     assert f" {method} " in written
     assert ("GET" in "\n".join(lines)) == bool(reads)
-    assert "1 for each row" in last or f"requests  {rows};" in last
+    assert "1 per row" in last or f"requests  {rows};" in last
 
     db.ask(sql)
 

@@ -326,7 +326,7 @@ class TestAnOperation:
 
         with pytest.raises(
             UnknownOutcomeError,
-            match=r"^prod[.]sessions: the operation projects/\S+/operations/\d+ has not ended after 120 s",
+            match=r"^prod[.]sessions: the operation projects/\S+/operations/\d+ did not finish within 120 s",
         ):
             db.ask("DELETE FROM sessions WHERE session_id = 'ann-0'")
         assert db.writes() == [("ann-0", "unknown")]

@@ -95,7 +95,7 @@ class TestATransaction:
         db.connection.execute(f"INSERT INTO {table}({key}) VALUES ('ann-0', 'user')")
 
         with pytest.raises(
-            QueuedWritesError, match=f"prod.{table} .*COMMIT first, or ask with RETURNING"
+            QueuedWritesError, match=f"prod.{table} .*COMMIT first, or use RETURNING"
         ):
             db.connection.execute(f"SELECT * FROM {table}").fetchall()
         db.connection.execute("ROLLBACK")
