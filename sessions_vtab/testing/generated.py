@@ -206,7 +206,7 @@ class Checker:
             said = _mentioned(one, clauses.get("sent", ""))
             if said != one.declared(path):
                 verb = "is" if said else "is not"
-                return f"{one.field} {one.op} {verb} sent, against the declaration: {plans[0]}"
+                return f"{one.field} {one.op} {verb} sent, contrary to the declaration: {plans[0]}"
         return self._wrong_order(case, path, clauses.get("order"), plans[0])
 
     @staticmethod
@@ -221,9 +221,7 @@ class Checker:
         if single or declared == (said is not None):
             return None
         verb = "is" if said else "is not"
-        return (
-            f"the order by {case.order.column} {verb} handed over, against the declaration: {words}"
-        )
+        return f"the order by {case.order.column} {verb} handed over, contrary to the declaration: {words}"
 
     @staticmethod
     def _wrong_scan(resource: Resource, scan: Scan) -> str | None:

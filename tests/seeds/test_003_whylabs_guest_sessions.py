@@ -135,7 +135,9 @@ def test_a_session_is_read_by_its_id_with_the_key(walk: Walk) -> None:
 
 @pytest.mark.parametrize("where", ["", "WHERE user_id = 'ann'", "WHERE session_id > 'a'"])
 def test_the_session_id_is_required_because_there_is_no_list(walk: Walk, where: str) -> None:
-    with pytest.raises(MissingParameterError, match=r"cannot list guest sessions.*WHERE session_id"):
+    with pytest.raises(
+        MissingParameterError, match=r"cannot list guest sessions.*WHERE session_id"
+    ):
         walk(f"SELECT * FROM sessions {where}")
 
     assert walk.sent == []

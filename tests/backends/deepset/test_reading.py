@@ -485,7 +485,9 @@ def test_scopes_limit_the_workspaces_that_can_be_named(deepset: Any) -> None:
             f"workspaces/secret/upload_sessions/{NO_SUCH}",
         ),
     ):
-        with pytest.raises(InvalidValueError, match="is not allowed. The source's scopes allow only"):
+        with pytest.raises(
+            InvalidValueError, match="is not allowed. The source's scopes allow only"
+        ):
             scoped.execute(sql, (value,)).fetchall()
     assert all("team" in one["path"] for one in deepset.sent)
 

@@ -153,7 +153,7 @@ def test_files_arrive_with_their_metadata(deepset: Any) -> None:
         ("..", "x", None, "file_name is empty"),
         ("a", "x", "[]", "meta must be a JSON object"),
         ("a", "x", "nothing", "must be JSON"),
-        ("a", "x", json.dumps({"k": "v" * 33_000}), "takes 32766"),
+        ("a", "x", json.dumps({"k": "v" * 33_000}), "accepts at most 32766"),
         ("a", None, None, "needs content"),
         ("a", b"x" * (200 * 1024 * 1024 + 1), None, "200 MB per file"),
     ],
@@ -188,7 +188,9 @@ def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: A
     session_id = deepset.open()
     other = deepset.connect()
 
-    with pytest.raises(MissingParameterError, match="known only to the connection that opened the session"):
+    with pytest.raises(
+        MissingParameterError, match="known only to the connection that opened the session"
+    ):
         other.execute(UPLOAD, (session_id, "a.txt", "x", None))
     sql = "SELECT upload_url, upload_fields FROM upload_sessions WHERE session_id = ?"
     assert other.execute(sql, (session_id,)).fetchall() == [(None, None)]
@@ -197,10 +199,10 @@ def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: A
 @pytest.mark.parametrize(
     ("url", "fields", "error", "told"),
     [
-        ("https://a", None, MissingParameterError, "takes it"),
-        (None, FIELDS, MissingParameterError, "takes it"),
+        ("https://a", None, MissingParameterError, "pass it to upload_file"),
+        (None, FIELDS, MissingParameterError, "pass it to upload_file"),
         ("https://a", "[]", InvalidValueError, "JSON object"),
-        ("https://a", '{"key":1}', InvalidValueError, "texts"),
+        ("https://a", '{"key":1}', InvalidValueError, "string values"),
         ("https://a", "{}", InvalidValueError, "including key"),
         ("http://s3.example.com/", FIELDS, ConfigurationError, "is not https"),
         ("https://10.0.0.1/", FIELDS, ConfigurationError, "private address"),

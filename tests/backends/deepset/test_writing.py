@@ -44,7 +44,13 @@ def _details(text: str) -> Any:
             "Invalid API key.*DEEPSET_API",
         ),
         (OPEN, 402, _details("free plan"), RefusedError, "free plan.*another plan"),
-        (OPEN, 403, {"detail": "Not authenticated"}, ForbiddenError, "Not authenticated.*The API key"),
+        (
+            OPEN,
+            403,
+            {"detail": "Not authenticated"},
+            ForbiddenError,
+            "Not authenticated.*The API key",
+        ),
         (OPEN, 406, _details("maximum"), RefusedError, "maximum.*10 open.*close_upload_session"),
         (OPEN, 413, "too large", RefusedError, "413 Request Entity Too Large: too large"),
         (
@@ -104,7 +110,7 @@ def test_every_refusal_says_what_happened_and_what_to_do(
 def test_the_eleventh_open_session_is_refused_and_closing_one_makes_room(deepset: Any) -> None:
     ids = [deepset.open() for _ in range(10)]
 
-    with pytest.raises(RefusedError, match=r"406 Not Acceptable.*maximum number.*close one of"):
+    with pytest.raises(RefusedError, match=r"406 Not Acceptable.*maximum number.*close one with"):
         deepset(OPEN)
 
     deepset.close(ids[0])
@@ -200,7 +206,9 @@ def test_an_answer_that_cannot_be_used_says_that_a_session_was_opened(
 ) -> None:
     deepset.server.control.fault("body", method="POST", body=body)
 
-    with pytest.raises(UnknownOutcomeError, match=f"{field} should be.*opened an upload session anyway"):
+    with pytest.raises(
+        UnknownOutcomeError, match=f"{field} should be.*opened an upload session anyway"
+    ):
         deepset(OPEN)
 
 
@@ -259,8 +267,8 @@ def test_closing_what_is_closed_changes_nothing_and_sends_nothing(deepset: Any) 
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [
-        ("write_mode", "TEMPORARY", "takes KEEP, OVERWRITE, FAIL.*deepset's own SDK"),
-        ("write_mode", "keep", "takes KEEP"),
+        ("write_mode", "TEMPORARY", "must be one of KEEP, OVERWRITE, FAIL.*deepset's own SDK"),
+        ("write_mode", "keep", "must be one of KEEP"),
         ("expires_in_seconds", 0, "must be from 1 to 86400"),
         ("expires_in_seconds", 86_401, "must be from 1 to 86400"),
         ("parallel_processing_enabled", 2, "must be 0 or 1"),

@@ -22,7 +22,7 @@ BY_ID = "SELECT session_id FROM sessions WHERE session_id = 's'"
     ("url", "words"),
     [
         ("embedding_studio://", "base_url: this setting is required"),
-        ("embedding_studio://x?base_url=http://127.0.0.1:1", "nothing to name before the '[?]'"),
+        ("embedding_studio://x?base_url=http://127.0.0.1:1", "with nothing before the '[?]'"),
         ("embedding_studio://?base_url=http://127.0.0.1:1&api_key_env=X", "no such setting"),
         ("embedding_studio://?base_url=nowhere", "base_url"),
     ],
@@ -34,7 +34,9 @@ def test_a_wrong_setting_is_an_error_that_names_it(url, words):
 
 def test_a_source_describes_itself(sql):
     backend = sql.connection.sources["embedding_studio"].backend
-    assert backend.describe() == f"Embedding Studio at {sql.server.url}/api/v1, without credential"
+    assert (
+        backend.describe() == f"Embedding Studio at {sql.server.url}/api/v1, without a credential"
+    )
 
 
 # Failures
@@ -80,7 +82,12 @@ def test_after_a_500_the_next_request_has_a_connection_of_its_own(sql):
             RefusedError,
             "12 hours before and 5 minutes",
         ),
-        (404, {"detail": "Not Found"}, NotFoundError, "Or check base_url"),
+        (
+            404,
+            {"detail": "Not Found"},
+            NotFoundError,
+            "Register the session first with INSERT INTO sessions, or check base_url",
+        ),
         (404, "<html>nothing</html>", NotFoundError, "nothing"),
         (405, {"detail": "Method Not Allowed"}, RefusedError, "405 Method Not Allowed"),
         (

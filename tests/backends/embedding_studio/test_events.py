@@ -199,33 +199,33 @@ def test_a_session_is_registered_before_its_events(sql):
 @pytest.mark.parametrize(
     ("columns", "values", "error", "words"),
     [
-        ("session_id", "'s'", MissingParameterError, "needs object_id"),
+        ("session_id", "'s'", MissingParameterError, "requires object_id"),
         ("object_id", "'o'", MissingParameterError, "session_id .or session_name. is required"),
-        ("object_id, session_name", "'o', 's'", InvalidValueError, "no name of a session"),
-        ("object_id, name", "'o', 'sessions/s'", InvalidValueError, "no name of an event"),
+        ("object_id, session_name", "'o', 's'", InvalidValueError, "not a valid session name"),
+        ("object_id, name", "'o', 'sessions/s'", InvalidValueError, "not a valid event name"),
         (
             "object_id, name, event_id",
             "'o', 'sessions/s/events/e', 'f'",
             InvalidValueError,
-            "event_id = 'f' is not what the name says",
+            "event_id = 'f' contradicts the name",
         ),
         (
             "object_id, session_name, session_id",
             "'o', 'sessions/s', 't'",
             InvalidValueError,
-            "session_id = 't' is not what",
+            "session_id = 't' contradicts the name",
         ),
         (
             "object_id, name, session_name",
             "'o', 'sessions/s/events/e', 'sessions/t'",
             InvalidValueError,
-            "session_name is not what name says",
+            "session_name contradicts name",
         ),
         (
             "session_id, object_id, meta",
             "'s', 'o', '[]'",
             InvalidValueError,
-            "meta takes a JSON obj",
+            "meta must be a JSON obj",
         ),
         (
             "session_id, object_id, timestamp",
@@ -233,7 +233,7 @@ def test_a_session_is_registered_before_its_events(sql):
             InvalidValueError,
             "whole seconds.* has a fraction",
         ),
-        ("session_id, object_id, author", "'s', 'o', 'ann'", UnsupportedError, "events are clicks"),
+        ("session_id, object_id, author", "'s', 'o', 'ann'", UnsupportedError, "Events are clicks"),
     ],
 )
 def test_what_cannot_be_an_event_is_not_sent(sql, columns, values, error, words):
@@ -334,7 +334,7 @@ def test_without_an_id_a_long_session_takes_events_and_their_time_is_null(sql):
     ("statement", "words"),
     [
         ("UPDATE events SET object_id = 'x' WHERE session_id = 's'", "insert another one"),
-        ("DELETE FROM events WHERE session_id = 's'", "keeps events for good"),
+        ("DELETE FROM events WHERE session_id = 's'", "never deletes events"),
     ],
 )
 def test_events_stay_as_they_are(sql, statement, words):

@@ -118,16 +118,28 @@ def test_batch_sessions_reads_every_page(sql):
     [
         ("use_session_for_improvement('nope')", NotFoundError, "Session with id=nope not found"),
         ("mark_session_irrelevant('nope')", NotFoundError, "Session with id=nope not found"),
-        ("push_event('nope', 'e', 'o')", NotFoundError, "no session 'nope'. Register it first"),
-        ("push_event('s', 'e1', 'o')", ConflictError, "has an event 'e1' already"),
-        ("push_event('s', 'e')", MissingParameterError, "needs object_id"),
+        (
+            "push_event('nope', 'e', 'o')",
+            NotFoundError,
+            "session 'nope' does not exist. Register it first",
+        ),
+        ("push_event('s', 'e1', 'o')", ConflictError, "already has an event 'e1'"),
+        ("push_event('s', 'e')", MissingParameterError, "requires object_id"),
         (
             "push_event('s', 'e', 'o', NULL, '2026-01-01 00:00:00.5')",
             InvalidValueError,
             "whole sec",
         ),
-        ("batch_sessions('b', -1)", InvalidValueError, "after_number takes a number from 0"),
-        ("batch_sessions('b', 0, -1)", InvalidValueError, "events_limit takes a number from 0"),
+        (
+            "batch_sessions('b', -1)",
+            InvalidValueError,
+            "after_number must be 0 or a positive number",
+        ),
+        (
+            "batch_sessions('b', 0, -1)",
+            InvalidValueError,
+            "events_limit must be 0 or a positive number",
+        ),
         ("batch_sessions()", MissingParameterError, "needs batch"),
         ("release_batch(NULL)", MissingParameterError, "needs release_id"),
     ],
@@ -139,7 +151,9 @@ def test_what_does_not_work_is_an_error_that_says_why(sql, call, error, words):
 
 
 def test_without_a_collecting_batch_there_is_nothing_to_release(sql):
-    with pytest.raises(NotFoundError, match=r"no batch is collecting sessions. Nothing was released"):
+    with pytest.raises(
+        NotFoundError, match=r"no batch is collecting sessions. Nothing was released"
+    ):
         sql("SELECT * FROM release_batch('r')")
 
 

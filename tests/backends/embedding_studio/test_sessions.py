@@ -225,8 +225,8 @@ def test_a_registration_is_sent_and_read_back(sql):
 @pytest.mark.parametrize(
     ("columns", "values", "error", "words"),
     [
-        ("search_results", "'[]'", MissingParameterError, "needs search_query"),
-        ("search_query", "'q'", MissingParameterError, "needs search_results"),
+        ("search_results", "'[]'", MissingParameterError, "requires search_query"),
+        ("search_query", "'q'", MissingParameterError, "requires search_results"),
         (
             "search_query, search_results",
             "'q', '[]'",
@@ -243,35 +243,51 @@ def test_what_is_missing_is_named(sql, columns, values, error, words):
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("search_results", "{}", "takes a JSON array"),
-        ("search_results", "[1]", r"search_results\[0\] is an object with a text object_id"),
+        ("search_results", "{}", "must be a JSON array"),
+        ("search_results", "[1]", r"search_results\[0\] must be an object with a text object_id"),
         ("search_results", '[{"object_id":7}]', "text object_id"),
-        ("search_results", '[{"object_id":"o","rank":"1"}]', "rank is a number"),
-        ("search_results", '[{"object_id":"o","rank":true}]', "rank is a number"),
-        ("search_results", '[{"object_id":"o","meta":[]}]', "meta is an object"),
-        ("search_results", '[{"object_id":"o","item_info":{}}]', "would drop item_info"),
-        ("search_results", "[", "takes JSON"),
-        ("search_meta", "[1]", "search_meta takes a JSON object"),
-        ("sort_by", '{"field":"f","direction":"asc"}', "would drop direction"),
-        ("payload_filter", "[]", "takes a JSON object"),
-        ("payload_filter", '{"match":{}}', "would not keep this"),
-        ("payload_filter", '{"query":{}}', "would not keep this"),
-        ("payload_filter", '{"query":{"field":"f","range":{"gt":1}}}', "a range only inside"),
-        ("payload_filter", '{"query":{"bool":{"must":[]}}}', "would not keep this"),
-        ("payload_filter", '{"query":{"match":{"field":"f","value":1}}}', "would not keep this"),
-        ("payload_filter", '{"query":{"must":[{"field":"f"}]}}', "would not keep this"),
-        ("payload_filter", '{"query":{"must":{}}}', "would not keep this"),
-        ("payload_filter", '{"query":{"field":5}}', "would not keep this"),
-        ("payload_filter", '{"query":{"field":"f","force_not_payload":"x"}}', "would not keep"),
+        ("search_results", '[{"object_id":"o","rank":"1"}]', "rank must be a number"),
+        ("search_results", '[{"object_id":"o","rank":true}]', "rank must be a number"),
+        ("search_results", '[{"object_id":"o","meta":[]}]', "meta must be an object"),
+        ("search_results", '[{"object_id":"o","item_info":{}}]', "would discard item_info"),
+        ("search_results", "[", "must be JSON"),
+        ("search_meta", "[1]", "search_meta must be a JSON object"),
+        ("sort_by", '{"field":"f","direction":"asc"}', "would discard direction"),
+        ("payload_filter", "[]", "must be a JSON object"),
+        ("payload_filter", '{"match":{}}', "would not store this filter"),
+        ("payload_filter", '{"query":{}}', "would not store this filter"),
+        (
+            "payload_filter",
+            '{"query":{"field":"f","range":{"gt":1}}}',
+            "a range is allowed only inside such a list",
+        ),
+        ("payload_filter", '{"query":{"bool":{"must":[]}}}', "would not store this filter"),
+        (
+            "payload_filter",
+            '{"query":{"match":{"field":"f","value":1}}}',
+            "would not store this filter",
+        ),
+        ("payload_filter", '{"query":{"must":[{"field":"f"}]}}', "would not store this filter"),
+        ("payload_filter", '{"query":{"must":{}}}', "would not store this filter"),
+        ("payload_filter", '{"query":{"field":5}}', "would not store this filter"),
+        (
+            "payload_filter",
+            '{"query":{"field":"f","force_not_payload":"x"}}',
+            "would not store this filter",
+        ),
         (
             "payload_filter",
             '{"query":{"must":[{"field":"day","range":{"gte":"2026-01-01"}}]}}',
-            "a range only inside those, and of numbers",
+            "a range is allowed only inside such a list, and only with numbers",
         ),
-        ("payload_filter", '{"query":{"must":[{"field":"f","range":{"from":1}}]}}', "not keep"),
+        (
+            "payload_filter",
+            '{"query":{"must":[{"field":"f","range":{"from":1}}]}}',
+            "would not store this filter",
+        ),
         ("create_time", "2026-01-01 00:00:00.5", "whole seconds"),
-        ("name", "sessions/other", "session_id = 's' is not what the name says"),
-        ("name", "s", "no name of a session"),
+        ("name", "sessions/other", "session_id = 's' contradicts the name"),
+        ("name", "s", "is not a valid session name"),
     ],
 )
 def test_what_the_service_would_drop_or_refuse_is_not_sent(sql, column, value, words):
@@ -332,7 +348,9 @@ def test_an_id_that_is_taken_by_something_else_is_a_conflict(sql, column, value)
     sql(f"{REGISTER}) VALUES (?, ?, ?)", *given.values())
     given[column] = value
     places = ", ".join("?" * len(given))
-    with pytest.raises(ConflictError, match=f"registered before, with another {column}"):
+    with pytest.raises(
+        ConflictError, match=f"already registered with different values of {column}"
+    ):
         sql(f"INSERT INTO sessions({', '.join(given)}) VALUES ({places})", *given.values())
 
 
@@ -402,9 +420,9 @@ def test_there_is_no_way_back(sql, value):
     [
         (
             "UPDATE sessions SET user_id = 'x' WHERE session_id = 's'",
-            "only is_irrelevant = 1 can be",
+            "cannot be changed, except by setting is_irrelevant = 1",
         ),
-        ("DELETE FROM sessions WHERE session_id = 's'", "keeps sessions for good"),
+        ("DELETE FROM sessions WHERE session_id = 's'", "never deletes sessions"),
     ],
 )
 def test_nothing_else_can_change(sql, statement, words):

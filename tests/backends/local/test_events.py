@@ -171,7 +171,7 @@ def test_events_are_a_log(local, action):
         getattr(local, action)("events", key)
     writes = local.backend.resources["events"].capability.writes
     assert (writes.update, writes.delete) == (frozenset(), False)
-    assert "log" in writes.remedies[action]
+    assert "append-only" in writes.remedies[action]
 
 
 # Content and text.

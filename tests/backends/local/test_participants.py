@@ -80,10 +80,14 @@ def test_unbinding_who_is_not_bound_is_an_error(local):
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
-        ({"session_id": "x"}, NotFoundError, "there is no session 'x'"),
+        ({"session_id": "x"}, NotFoundError, "session 'x' does not exist"),
         ({}, MissingParameterError, "needs session_id or session_name"),
         ({"session_id": "s", "participant_type": "bot"}, InvalidValueError, "'user' or 'agent'"),
-        ({"session_id": "s", "participant": "a/b"}, InvalidValueError, "participant takes 1 to"),
+        (
+            {"session_id": "s", "participant": "a/b"},
+            InvalidValueError,
+            "participant must have 1 to",
+        ),
         (
             {"session_id": "s", "name": "sessions/s/participants/bob"},
             InvalidValueError,

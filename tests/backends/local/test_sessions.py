@@ -82,7 +82,9 @@ def test_id_and_name_may_agree(local):
 
 
 def test_id_and_name_that_differ_are_refused(local):
-    with pytest.raises(InvalidValueError, match="session_id 'a' does not match the last part of name"):
+    with pytest.raises(
+        InvalidValueError, match="session_id 'a' does not match the last part of name"
+    ):
         local.create("a", name="sessions/b")
 
 

@@ -75,7 +75,7 @@ def test_an_id_that_exists_is_a_conflict(local):
     ],
 )
 def test_settings_that_are_not_possible_are_refused(local, column, value):
-    with pytest.raises(InvalidValueError, match=rf"local\.upload_sessions\.{column} takes"):
+    with pytest.raises(InvalidValueError, match=rf"local\.upload_sessions\.{column} must"):
         local.insert("upload_sessions", **{column: value})
     assert local.rows("upload_sessions") == []
 
@@ -250,7 +250,7 @@ def test_no_other_status_can_be_set(local, status):
 
 def test_nothing_else_of_an_upload_session_can_change(local):
     opened(local)
-    with pytest.raises(UnsupportedError, match=r"upload_sessions\.write_mode cannot change"):
+    with pytest.raises(UnsupportedError, match=r"upload_sessions\.write_mode cannot be changed"):
         local.update("upload_sessions", "upload_sessions/u", write_mode="FAIL")
 
 

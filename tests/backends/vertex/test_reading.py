@@ -342,7 +342,7 @@ def test_several_engines_are_as_many_lists(vertex):
 )
 @pytest.mark.parametrize("path", ["list", "get"])
 def test_a_hostile_scope_is_refused_and_nothing_is_sent(vertex, column, value, path):
-    with pytest.raises(InvalidValueError, match=f"no {column}; nothing was sent"):
+    with pytest.raises(InvalidValueError, match=f"is not a valid {column}. Nothing was sent"):
         vertex.rows("sessions", path, eq(column, value), eq("session_id", "x"))
     assert vertex.requests() == []
 
@@ -352,10 +352,14 @@ def test_scopes_limit_what_may_be_named(sources):
     assert vertex.rows("sessions", "list", limit=1)
     assert vertex.rows("sessions", "list", eq("reasoning_engine", "77")) == []
     for column, value in (("project", "third"), ("reasoning_engine", "44")):
-        with pytest.raises(InvalidValueError, match="is not allowed. The source's scopes allow only"):
+        with pytest.raises(
+            InvalidValueError, match="is not allowed. The source's scopes allow only"
+        ):
             vertex.rows("sessions", "list", eq(column, value))
         name = "projects/third/locations/us-central1/reasoningEngines/42/sessions/x"
-        with pytest.raises(InvalidValueError, match="is not allowed. The source's scopes allow only"):
+        with pytest.raises(
+            InvalidValueError, match="is not allowed. The source's scopes allow only"
+        ):
             vertex.rows("sessions", "get by name", eq("name", name))
 
 

@@ -82,8 +82,8 @@ def test_columns_that_the_service_does_not_know_are_null(whylabs: Any) -> None:
 @pytest.mark.parametrize(
     ("sql", "told"),
     [
-        ("UPDATE sessions SET user_id = 'x' WHERE session_id = ?", "cannot change"),
-        ("DELETE FROM sessions WHERE session_id = ?", "claim_guest_session.*ends it at once"),
+        ("UPDATE sessions SET user_id = 'x' WHERE session_id = ?", "cannot be changed"),
+        ("DELETE FROM sessions WHERE session_id = ?", "claim_guest_session.*ends one at once"),
         ("INSERT INTO sessions(session_id, user_id) VALUES (?, 'x')", "the source sets it"),
         ("INSERT INTO sessions(org_id, user_id) VALUES (?, 'x')", "the source sets it"),
     ],
@@ -158,7 +158,7 @@ def test_the_org_of_a_claim_may_be_the_sources(whylabs: Any) -> None:
             403,
             _songbird("Forbidden", "Not valid"),
             ForbiddenError,
-            "Not valid.*The key is not",
+            "Not valid.*The key is unknown",
         ),
         (CREATE, 403, "IP not allowed", ForbiddenError, "IP not allowed"),
         (
@@ -166,14 +166,14 @@ def test_the_org_of_a_claim_may_be_the_sources(whylabs: Any) -> None:
             404,
             _songbird("ResourceNotFound", "Resource session not found."),
             NotFoundError,
-            "404 Not Found: Resource session not found. There is no such guest session.*another one",
+            "404 Not Found: Resource session not found. The guest session does not exist.*another one",
         ),
         (REFERENCE, 404, "", NotFoundError, "open-source server.*without them.*base_url"),
         (GET, 404, "", NotFoundError, "no session routes"),
         (CREATE, 404, "", NotFoundError, "no session routes"),
         (CLAIM, 409, _songbird("ResourceAlreadyExists", "taken"), SessionsError, "taken"),
         (GET, 410, _songbird("PermanentlyRemoved", "gone"), NotFoundError, "gone"),
-        (CREATE, 429, "Too many requests...", ThrottledError, "Too many requests.*refills slowly"),
+        (CREATE, 429, "Too many requests...", ThrottledError, "Too many requests.*recovers slowly"),
         (GET, 500, _songbird("Internal", "broken"), UnavailableError, "after 5 attempts: broken"),
         (LINKS, 500, _songbird("Internal", "broken"), UnavailableError, "after 5 attempts: broken"),
         (GET, 501, _songbird("NotImplemented", "not yet"), UnavailableError, "not yet"),
@@ -315,7 +315,7 @@ def test_any_text_stays_one_segment_of_the_path(whylabs: Any, sql: str, session:
     if sql == GET:
         assert whylabs(sql, session) == []
     else:
-        with pytest.raises(NotFoundError, match="no such guest session"):
+        with pytest.raises(NotFoundError, match="The guest session does not exist"):
             whylabs(sql, session)
 
     (one,) = whylabs.sent

@@ -95,7 +95,7 @@ EXPLAINED = {
         "  requests  1 per 100 rows",
         "prod.events e  GET ../sessions/{session}/events?pageSize=100, 16 at a time",
         "  sent      session_id = ?",
-        "  here      author = (no such filter in the API)",
+        "  here      author = (the API has no such filter)",
         "  requests  1 or more per row of prod.sessions s",
         (
             "requests  1 per 100 rows; then 1 or more per row of prod.sessions s;"

@@ -65,12 +65,12 @@ LASTING = {
     "dropped in the middle": (
         {"kind": "drop_body"},
         UnavailableError,
-        "dropped before the answer was complete.* Is the service up",
+        "closed before the response was complete.* Check that the service is running",
     ),
     "cut off": (
         {"kind": "truncate"},
         ProtocolError,
-        "is not JSON .*nothing of it was used.* Is base_url",
+        "is not JSON .*the response was discarded.* Does base_url",
     ),
     "a page in place of JSON": (
         {"kind": "body", "body": "<html>hello</html>"},
@@ -85,17 +85,17 @@ LASTING = {
     "wrong types": (
         {"kind": "wrong_types", "fields": ["createTime"]},
         ProtocolError,
-        r"createTime should be an RFC 3339 time\. Nothing of it was used; is base_url",
+        r"createTime should be an RFC 3339 time\. The response was discarded\. Does base_url",
     ),
     "a token that is a number": (
         {"kind": "wrong_types", "fields": ["nextPageToken"]},
         ProtocolError,
-        "nextPageToken is no page token.* Is base_url",
+        "nextPageToken is not a valid page token.* Does base_url",
     ),
     "a circle of tokens": (
         {"kind": "repeat_token"},
         ProtocolError,
-        "lead in a circle; what was read is discarded. Try again, or narrow it",
+        "form a loop, so the rows read were discarded. Try again, or narrow the statement",
     ),
     "expired credentials": (
         {"kind": "status", "status": 401},
@@ -125,12 +125,12 @@ REFUSED = {
     "an expired token": (
         "token_env",
         "expired-7",
-        r"401 .*Sent was .*\$THE_TOKEN: if it has expired",
+        r"401 .*The request was sent with .*\$THE_TOKEN\. If it has expired",
     ),
     "a key that is none": (
         "api_key_env",
         "invalid-7",
-        r"400 .*x-goog-api-key from \$THE_TOKEN: if",
+        r"400 .*The request was sent with x-goog-api-key from \$THE_TOKEN\. If",
     ),
     "a variable that is not set": ("token_env", "", r"The credential in \$THE_TOKEN is empty"),
 }
@@ -224,7 +224,7 @@ class TestALostAnswerIsResolvedByReadingBack:
     def test_of_a_create_without_an_id_is_told_as_unknown(self, db):
         with pytest.raises(
             UnknownOutcomeError,
-            match=r"(?s)^prod[.]sessions: .*POST .*session_id can be sent again",
+            match=r"(?s)^prod[.]sessions: .*POST .*session_id can safely be sent again",
         ):
             db.ask("INSERT INTO sessions(user_id) VALUES ('bob')")
 
@@ -240,7 +240,7 @@ class TestAnAppendThatWasNotDone:
 
         with pytest.raises(
             UnknownOutcomeError,
-            match=r"(?s)^prod[.]events: POST .*may or may not have acted, so it was not sent again",
+            match=r"(?s)^prod[.]events: POST .*may or may not have acted, so the request was not sent again",
         ):
             db.ask(APPEND)
 
