@@ -160,7 +160,9 @@ class Site:
         try:
             origin = origin_of(self.base_url)
         except ConfigurationError as error:
-            raise ConfigurationError(f"Source {self.source}: base_url: {error}") from None
+            raise ConfigurationError(
+                f"Source {self.source}: base_url is not valid. {error}"
+            ) from None
         if urlsplit(self.base_url).query or urlsplit(self.base_url).fragment:
             raise ConfigurationError(f"Source {self.source}: base_url must not contain ? or #.")
         if named:

@@ -221,7 +221,10 @@ class Checker:
         if single or declared == (said is not None):
             return None
         verb = "is" if said else "is not"
-        return f"the order by {case.order.column} {verb} handed over, contrary to the declaration: {words}"
+        return (
+            f"the order by {case.order.column} {verb} handed over,"
+            f" contrary to the declaration: {words}"
+        )
 
     @staticmethod
     def _wrong_scan(resource: Resource, scan: Scan) -> str | None:

@@ -486,7 +486,7 @@ def test_scopes_limit_the_workspaces_that_can_be_named(deepset: Any) -> None:
         ),
     ):
         with pytest.raises(
-            InvalidValueError, match="is not allowed. The source's scopes allow only"
+            InvalidValueError, match=r"is not allowed\. The source's scopes allow only"
         ):
             scoped.execute(sql, (value,)).fetchall()
     assert all("team" in one["path"] for one in deepset.sent)

@@ -92,7 +92,7 @@ def test_a_missing_namespace_is_an_error(source, where):
 
 def test_without_a_namespace_where_has_to_name_it(source):
     eleanor = source("")
-    with pytest.raises(MissingParameterError, match="has no namespace. Add WHERE namespace"):
+    with pytest.raises(MissingParameterError, match=r"has no namespace\. Add WHERE namespace"):
         eleanor("SELECT * FROM sessions")
     assert eleanor("SELECT * FROM sessions WHERE namespace = 'demo'") == []
     assert eleanor("SELECT * FROM sessions WHERE namespace = 'demo' AND session_id = 's'") == []
@@ -110,7 +110,7 @@ def test_scopes_limit_the_namespaces_that_may_be_named(source):
     ):
         with pytest.raises(
             InvalidValueError,
-            match="namespace = 'third' is not allowed. The source's scopes allow only",
+            match=r"namespace = 'third' is not allowed\. The source's scopes allow only",
         ):
             eleanor(statement)
     assert eleanor.sent() == []

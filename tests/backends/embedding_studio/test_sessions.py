@@ -464,5 +464,5 @@ def test_a_field_of_the_wrong_type_is_an_error_that_names_it(sql, session, words
 )
 def test_a_page_that_is_none_is_an_error(sql, page):
     sql.control.fault("status", method="GET", status=200, body=page)
-    with pytest.raises(ProtocolError, match="The response to GET"):
+    with pytest.raises(ProtocolError, match=r"sessions: the response to GET"):
         sql("SELECT * FROM sessions WHERE batch_id = 'b' AND page_size = 1")

@@ -353,12 +353,12 @@ def test_scopes_limit_what_may_be_named(sources):
     assert vertex.rows("sessions", "list", eq("reasoning_engine", "77")) == []
     for column, value in (("project", "third"), ("reasoning_engine", "44")):
         with pytest.raises(
-            InvalidValueError, match="is not allowed. The source's scopes allow only"
+            InvalidValueError, match=r"is not allowed\. The source's scopes allow only"
         ):
             vertex.rows("sessions", "list", eq(column, value))
         name = "projects/third/locations/us-central1/reasoningEngines/42/sessions/x"
         with pytest.raises(
-            InvalidValueError, match="is not allowed. The source's scopes allow only"
+            InvalidValueError, match=r"is not allowed\. The source's scopes allow only"
         ):
             vertex.rows("sessions", "get by name", eq("name", name))
 

@@ -38,7 +38,7 @@ def test_the_endpoint_of_whylogs_is_a_base_url(monkeypatch: pytest.MonkeyPatch) 
     [
         ("org", {"base_url": BASE}, "has no location"),
         ("", {"base_url": BASE, "orgid": "o"}, "orgid: there is no such setting.*org_id"),
-        ("", {"base_url": "nowhere"}, "base_url: .*not an http"),
+        ("", {"base_url": "nowhere"}, r"base_url is not valid\. .*not an http"),
         ("", {"base_url": BASE, "api_key_env": "A", "api_key_file": "B"}, "two credentials"),
     ],
 )
