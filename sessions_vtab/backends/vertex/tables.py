@@ -194,7 +194,7 @@ def parts_capability(*, engine: bool) -> Capability:
 def _event_paths(
     name: str, *, engine: bool, extra: tuple[Filter, ...] = (), orders: tuple[str, ...] = ()
 ) -> tuple[AccessPath, ...]:
-    """The paths that list events by session, even for an event name: the API cannot GET one event."""
+    """The paths that list events by session, even for an event's name: events have no GET."""
     scope = () if engine else ("reasoning_engine",)
     call = "GET {engine}/sessions/{id}/events"
 
