@@ -26,7 +26,7 @@ _REFUSED: Final = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 
 
 def check_id(identifier: str, where: str) -> str:
-    """Returns the id unchanged; raises InvalidValueError unless it has 1 to 255 valid characters."""
+    """Returns the id; raises InvalidValueError unless it has 1 to 255 valid characters."""
     if not 0 < len(identifier) <= _LONGEST or _REFUSED.search(identifier):
         raise InvalidValueError(
             f"{where} must have 1 to {_LONGEST} characters, without '/' or control"

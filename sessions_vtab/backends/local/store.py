@@ -225,7 +225,7 @@ class Store:
             raise self.failure(error) from error
 
     def failure(self, error: apsw.Error, *, reading: bool = False) -> Exception:
-        """Translates an error of SQLite; a write that the store fails rolls back the transaction."""
+        """Translates an error of SQLite; if the store fails a write, rolls back the transaction."""
         failure = translate(error, self.place)
         connection = self._connection
         if connection is not None and self.began:
@@ -331,7 +331,7 @@ def _configure(connection: apsw.Connection) -> None:
 def _identify(
     connection: apsw.Connection, place: str, newest: int, expected: int = APPLICATION_ID
 ) -> int:
-    """Returns the schema version; raises StoreError for a file that is not empty or a known store."""
+    """Returns the schema version; StoreError if the file is neither empty nor a known store."""
     # One statement sees one state of the file, although another process may be creating the store.
     application, version, tables = connection.execute(
         "SELECT (SELECT application_id FROM pragma_application_id),"

@@ -69,7 +69,10 @@ class StoreTransaction:
         self._marks.clear()
 
     def _run(self, sql: str) -> None:
-        """Executes a statement unless the transaction is lost: then it has no savepoints left."""
+        """Executes a statement, unless the transaction is lost.
+
+        A lost transaction no longer has savepoints, and only ROLLBACK ends it.
+        """
         store = self._store
         if store.transaction_lost:
             return
