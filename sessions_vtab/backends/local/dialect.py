@@ -99,7 +99,7 @@ class Select:
         return _Kept(text, reads, timed=bool(reads) or NOW in text)
 
     def one(self, column: str) -> str:
-        """A SELECT of complete rows by one column, even deleted: ``?1`` is now, ``?2`` the value."""
+        """A SELECT of complete rows by one column, even deleted; ``?1``: now, ``?2``: the value."""
         names = frozenset(self._relation.table.names)
         expression = self._relation.expression(column)
         columns = self._columns(names, whole=True)
