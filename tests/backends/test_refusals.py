@@ -136,7 +136,7 @@ def own_secrets(sql: str, source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("sql", OPERATIONS)
-def test_a_refusal_names_table_and_call_and_says_what_to_do(
+def test_an_error_names_table_and_call_and_gives_a_hint(
     four: Connection, server: Running, sql: str
 ) -> None:
     match = re.search(r"\b(docs|guest|act|es)\.(\w+)", sql)

@@ -38,7 +38,7 @@ def suite_of(emulator: Running) -> Iterator[Callable[[str], Suite]]:
 
 
 @pytest.mark.parametrize(("name", "table", "path"), CASES)
-def test_a_path_answers_as_the_oracle_and_is_sent_what_it_declares(
+def test_each_path_returns_the_oracle_s_rows_and_is_sent_what_it_declares(
     suite_of: Callable[[str], Suite], emulator: Running, name: str, table: str, path: str
 ) -> None:
     suite = suite_of(name)
@@ -55,7 +55,7 @@ def test_a_path_answers_as_the_oracle_and_is_sent_what_it_declares(
 
 
 @pytest.mark.parametrize("name", ["whylabs", "embedding_studio"])
-def test_shapes_with_a_key_answer_as_the_oracle(
+def test_shapes_with_a_key_return_the_oracle_s_rows(
     suite_of: Callable[[str], Suite], name: str
 ) -> None:
     suite = suite_of(name)

@@ -48,11 +48,11 @@ def suite(emulator: Any, control: Control) -> Iterator[Suite]:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
+def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shape: Shape) -> None:
     suite.check(shape)
 
 
-def test_every_row_is_read_as_it_lies_in_the_service(suite: Suite, control: Control) -> None:
+def test_every_row_is_read_as_the_service_stores_it(suite: Suite, control: Control) -> None:
     columns = "session_id, user_id, display_name, create_time, labels, state"
     rows = suite.connection.execute(f"SELECT {columns} FROM prod.sessions").fetchall()
 
@@ -71,7 +71,7 @@ def test_every_row_is_read_as_it_lies_in_the_service(suite: Suite, control: Cont
 
 # Where it takes every filter, test_generated looks into the log of every path.
 @pytest.mark.parametrize("emulator", ["strict"], indirect=True)
-def test_the_log_has_what_is_declared_and_nothing_else(suite: Suite, control: Control) -> None:
+def test_only_declared_requests_are_in_the_log(suite: Suite, control: Control) -> None:
     everything = control.dump()
     few = control.dump()
     _engine(few)["sessions"] = _engine(few)["sessions"][:2]  # Each costs a request a probe.

@@ -96,7 +96,7 @@ def test_an_accepted_time_has_one_canonical_text(text: object, canonical: str) -
         b"2026-01-01",
     ],
 )
-def test_anything_else_is_no_time(value: object) -> None:
+def test_anything_else_is_not_a_valid_time(value: object) -> None:
     assert times.parse(value) is None
     with pytest.raises(
         InvalidValueError, match=r"^prod\.sessions\.expire_time must be a time such as"
@@ -174,7 +174,7 @@ def test_the_collation_is_a_total_order(first: str, second: str, third: str) -> 
 
 
 @given(st.lists(_spellings()))
-def test_what_is_no_time_sorts_before_every_time(texts: list[str]) -> None:
+def test_invalid_times_sort_before_every_time(texts: list[str]) -> None:
     ordered = sorted(texts, key=cmp_to_key(times.compare))
 
     known = [times.parse(text) for text in ordered]
@@ -189,7 +189,7 @@ def test_equal_instants_in_any_spelling_are_equal_to_the_collation() -> None:
     assert times.compare("2026-01-01T10:00:00+01:00", "1767258000") == 0
 
 
-def test_the_present_has_whole_microseconds() -> None:
+def test_the_current_time_has_whole_microseconds() -> None:
     assert times.now() % 1000 == 0
     assert abs(times.now() - times.now()) < 10**9
 

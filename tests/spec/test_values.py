@@ -63,7 +63,7 @@ def test_a_value_becomes_what_its_column_stores(
         (T.JSON, "[" * 100_000, "must be JSON"),
     ],
 )
-def test_a_value_its_column_does_not_take_is_refused_by_name(
+def test_a_value_that_is_not_valid_for_its_column_is_refused_by_name(
     type_: ColumnType, given: Value, wanted: str
 ) -> None:
     with pytest.raises(InvalidValueError, match=rf"^prod\.sessions\.c {wanted}") as caught:
@@ -84,7 +84,7 @@ def test_a_column_that_also_takes_text_reads_only_an_object_as_json(
     assert accept(column, given, "events.content") == stored
 
 
-def test_what_begins_like_an_object_has_to_be_one_even_where_text_is_taken() -> None:
+def test_text_that_begins_like_an_object_must_be_valid_json() -> None:
     column = Column("content", T.JSON, "doc", or_text=True)
 
     with pytest.raises(InvalidValueError, match="must be JSON"):

@@ -82,7 +82,7 @@ SDK_CANNOT_SEND = "del\x7f.txt"
 
 
 @pytest.mark.parametrize("name", SDK_NAMES)
-def test_a_name_and_that_of_its_metadata_go_out_as_from_the_sdk(name: str) -> None:
+def test_file_and_metadata_names_are_sent_as_by_the_sdk(name: str) -> None:
     arguments = {"file_name": name, "content": "x", "meta": "{}"}
 
     posts = upload_calls(Target("https://bucket", {"key": "${filename}"}), arguments, "docs")
@@ -124,7 +124,7 @@ def test_names_are_replaced_and_encoded_as_the_sdk_does(
         ('{"k": "v", "n": 1.50, "ü": ["\\u00fc"]}', '{"k":"v","n":1.5,"ü":["ü"]}'),
     ],
 )
-def test_metadata_go_into_a_file_beside_it(
+def test_metadata_are_uploaded_as_a_file_beside_it(
     deepset: Any, meta: str | None, sent: str | None
 ) -> None:
     session_id = deepset.open()
@@ -158,7 +158,7 @@ def test_files_arrive_with_their_metadata(deepset: Any) -> None:
         ("a", b"x" * (200 * 1024 * 1024 + 1), None, "200 MB per file"),
     ],
 )
-def test_what_the_service_would_not_ingest_is_refused_before_sending(
+def test_files_that_the_service_would_not_ingest_are_refused_before_sending(
     deepset: Any, name: str, content: Any, meta: str | None, told: str
 ) -> None:
     session_id = deepset.open()
@@ -184,7 +184,7 @@ def test_a_table_of_files_is_uploaded_row_by_row(deepset: Any) -> None:
 # Where files go
 
 
-def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: Any) -> None:
+def test_another_connection_reports_that_it_does_not_know_the_upload_target(deepset: Any) -> None:
     session_id = deepset.open()
     other = deepset.connect()
 
@@ -213,7 +213,7 @@ def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: A
         ("", FIELDS, InvalidValueError, "upload_url is empty"),
     ],
 )
-def test_targets_that_files_must_not_go_to_get_none(
+def test_files_are_not_sent_to_forbidden_targets(
     deepset: Any, url: str | None, fields: str | None, error: type[SessionsError], told: str
 ) -> None:
     session_id = deepset.open()
@@ -283,7 +283,7 @@ def test_no_secret_is_in_errors_logs_schema_or_reprs(
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_an_upload_goes_without_the_key_and_says_when_the_store_is_down(deepset: Any) -> None:
+def test_an_upload_is_sent_without_the_key_and_reports_a_failing_store(deepset: Any) -> None:
     session_id = deepset.open()
     deepset.server.control.fault("status", path="uploads", status=500, retry_after=0, count=None)
 

@@ -130,7 +130,7 @@ def test_closing_and_opening_in_one_transaction_keep_their_order(deepset: Any) -
     assert deepset.methods == ["PUT"] * 10 + ["POST"] * 10
 
 
-def test_many_are_opened_side_by_side(deepset: Any) -> None:
+def test_many_sessions_are_opened_concurrently(deepset: Any) -> None:
     deepset.server.control.delay(0.05)
     deepset.connection.executemany(
         "INSERT INTO upload_sessions(write_mode, workspace) VALUES (?, ?)",
@@ -141,7 +141,7 @@ def test_many_are_opened_side_by_side(deepset: Any) -> None:
     assert 1 < deepset.server.control.log()["max_in_flight"] <= 8
 
 
-def test_what_failed_of_several_is_counted(deepset: Any) -> None:
+def test_failed_writes_of_several_are_counted(deepset: Any) -> None:
     bindings = [("KEEP",)] * 12
 
     with pytest.raises(WriteError, match="2 of 12 writes did not succeed"):
@@ -156,7 +156,7 @@ def test_what_failed_of_several_is_counted(deepset: Any) -> None:
 # Answers that got lost
 
 
-def test_a_close_whose_answer_was_lost_is_sent_again_and_found_done(deepset: Any) -> None:
+def test_a_close_whose_response_was_lost_is_repeated_and_succeeds(deepset: Any) -> None:
     session_id = deepset.open()
     deepset.server.control.fault("drop", method="PUT", act=True)
 
@@ -168,7 +168,7 @@ def test_a_close_whose_answer_was_lost_is_sent_again_and_found_done(deepset: Any
     ]
 
 
-def test_an_opening_whose_answer_was_lost_is_not_sent_again(deepset: Any) -> None:
+def test_opening_a_session_is_not_repeated_after_a_lost_response(deepset: Any) -> None:
     deepset.server.control.fault("drop", method="POST", act=True)
 
     with pytest.raises(UnknownOutcomeError, match="may or may not have acted"):
@@ -201,7 +201,7 @@ def test_an_opening_whose_answer_was_lost_is_not_sent_again(deepset: Any) -> Non
         ),
     ],
 )
-def test_an_answer_that_cannot_be_used_says_that_a_session_was_opened(
+def test_an_unusable_response_is_an_error_saying_that_a_session_was_opened(
     deepset: Any, body: Any, field: str
 ) -> None:
     deepset.server.control.fault("body", method="POST", body=body)
@@ -225,7 +225,7 @@ def test_an_answer_that_cannot_be_used_says_that_a_session_was_opened(
         ("expires_in_seconds", "86400", {"expires_in_seconds": 86400}),
     ],
 )
-def test_only_what_is_given_is_sent(
+def test_only_given_values_are_sent(
     deepset: Any, columns: str, values: str, body: dict[str, Any]
 ) -> None:
     deepset(f"INSERT INTO upload_sessions({columns}) VALUES ({values})")
@@ -233,7 +233,7 @@ def test_only_what_is_given_is_sent(
     assert [one["body"] for one in deepset.sent] == [body]
 
 
-def test_returning_answers_with_what_the_service_said(deepset: Any) -> None:
+def test_returning_has_the_values_that_the_service_returned(deepset: Any) -> None:
     ((*known, created, creator),) = deepset(
         "INSERT INTO upload_sessions(write_mode) VALUES ('FAIL')"
         " RETURNING status, write_mode, is_expired, expire_time, workspace, create_time, created_by"
@@ -244,7 +244,7 @@ def test_returning_answers_with_what_the_service_said(deepset: Any) -> None:
     assert deepset.methods == ["POST"]
 
 
-def test_returning_of_an_update_is_the_session_as_it_is_then(deepset: Any) -> None:
+def test_update_returning_has_the_session_as_stored(deepset: Any) -> None:
     session_id = deepset.open()
 
     rows = deepset(
@@ -256,7 +256,7 @@ def test_returning_of_an_update_is_the_session_as_it_is_then(deepset: Any) -> No
     assert rows == [(session_id, "CLOSED", "KEEP", 0)]
 
 
-def test_closing_what_is_closed_changes_nothing_and_sends_nothing(deepset: Any) -> None:
+def test_closing_a_closed_session_changes_nothing_and_sends_nothing(deepset: Any) -> None:
     deepset.close(deepset.open())
 
     deepset("UPDATE upload_sessions SET status = 'CLOSED'")
@@ -275,7 +275,7 @@ def test_closing_what_is_closed_changes_nothing_and_sends_nothing(deepset: Any) 
         ("workspace", "..", "cannot be part of a resource name"),
     ],
 )
-def test_values_that_the_api_does_not_take_are_refused_before_sending(
+def test_values_that_the_api_would_reject_are_refused_before_sending(
     deepset: Any, column: str, value: Any, told: str
 ) -> None:
     with pytest.raises(InvalidValueError, match=told):
@@ -294,7 +294,7 @@ def test_values_that_the_api_does_not_take_are_refused_before_sending(
         "REPLACE INTO upload_sessions(write_mode) VALUES ('KEEP')",
     ],
 )
-def test_what_the_service_makes_cannot_be_written(deepset: Any, sql: str) -> None:
+def test_columns_that_the_service_sets_cannot_be_written(deepset: Any, sql: str) -> None:
     with pytest.raises(UnsupportedError):
         deepset(sql)
 
@@ -317,7 +317,7 @@ def test_what_the_service_makes_cannot_be_written(deepset: Any, sql: str) -> Non
     ],
 )
 @pytest.mark.parametrize("begin", [False, True])
-def test_a_change_that_the_api_has_no_call_for_sends_nothing_not_even_to_find_the_rows(
+def test_an_unsupported_change_sends_nothing_not_even_to_find_the_rows(
     deepset: Any, sql: str, begin: bool
 ) -> None:
     deepset.fill(active=2)
@@ -337,7 +337,7 @@ def test_a_change_that_the_api_has_no_call_for_sends_nothing_not_even_to_find_th
 @pytest.mark.parametrize(
     "call", ["close_upload_session(?)", "upload_file(?, 'a', 'x', NULL, 'https://a', '{}')"]
 )
-def test_a_session_that_is_none_is_refused_before_sending(
+def test_an_invalid_session_is_refused_before_sending(
     deepset: Any, session: str, call: str
 ) -> None:
     with pytest.raises(InvalidValueError, match="upload session"):

@@ -97,7 +97,7 @@ def test_any_text_is_one_segment_of_the_path(sql, text):
 
 
 @pytest.mark.parametrize("text", NAMES)
-def test_any_text_makes_the_way_there_and_back(sql, text):
+def test_any_text_survives_a_round_trip(sql, text):
     insert = (
         "INSERT INTO sessions(session_id, description, settings)"
         " VALUES (?1, ?1, json_object('k', ?1)) RETURNING session_id"

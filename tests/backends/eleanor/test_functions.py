@@ -94,7 +94,7 @@ def test_truncation_clears_turns_and_keeps_the_session(bound):
         ("bind_participant('s')", MissingParameterError, "needs participant"),
     ],
 )
-def test_what_does_not_work_is_an_error_that_says_why(bound, call, error, words):
+def test_invalid_calls_are_errors_that_say_why(bound, call, error, words):
     with pytest.raises(error, match=words):
         bound(f"SELECT * FROM {call}")
 

@@ -19,7 +19,7 @@ from sessions_vtab.errors import (
 # Reading
 
 
-def test_a_row_has_the_core_columns_first_and_its_own_behind(sql):
+def test_a_row_has_the_core_columns_first_and_its_own_after_them(sql):
     made = sql.add("a/b", description="d", settings={"sync_chat": True})
     (row,) = sql("SELECT * FROM sessions")
     assert row[:6] == ("namespaces/demo/sessions/a%2Fb", "a/b", None, None, None, None)
@@ -71,7 +71,7 @@ def test_a_join_asks_for_each_session_once(sql):
     assert len(sql.sent()) <= 3
 
 
-def test_a_missing_session_is_no_row(sql):
+def test_a_missing_session_gives_no_row(sql):
     assert sql("SELECT * FROM sessions WHERE session_id = 'nope'") == []
 
 

@@ -108,7 +108,7 @@ def test_each_status_is_an_error_with_its_message_and_what_to_do(sql, status, bo
     assert str(caught.value).startswith("embedding_studio.sessions: GET http://127.0.0.1:")
 
 
-def test_a_missing_route_is_no_missing_session(sql):
+def test_a_missing_route_is_not_reported_as_a_missing_session(sql):
     sql.control.fault("status", status=404, body={"detail": "Not Found"})
     with pytest.raises(NotFoundError):
         sql(BY_ID)
@@ -120,7 +120,7 @@ NAMES = [text for text in TEXTS if text is not None]
 
 
 @pytest.mark.parametrize("text", [*NAMES, "sessions/x", "../..", "a&limit=0"])
-def test_any_text_makes_the_way_there_and_back(sql, text):
+def test_any_text_survives_a_round_trip(sql, text):
     insert = (
         "INSERT INTO sessions(session_id, search_query, search_results, search_meta, user_id) VALUES"
         " (?1, ?1, json_array(json_object('object_id', ?1)), json_object('k', ?1), ?1)"
@@ -139,7 +139,7 @@ def test_any_text_makes_the_way_there_and_back(sql, text):
 
 
 @pytest.mark.parametrize("text", [*NAMES, "b&limit=0"])
-def test_any_text_is_one_batch_or_release(sql, text):
+def test_any_text_can_be_a_batch_or_release_id(sql, text):
     assert sql("SELECT * FROM sessions WHERE batch_id = ?", text) == []
     assert sql("SELECT * FROM batch_sessions(?)", text) == []
     asked = [(query["batch_id"], query["limit"]) for _, _, query, _ in sql.sent()]
@@ -149,7 +149,7 @@ def test_any_text_is_one_batch_or_release(sql, text):
     assert sql.sent()[0][3] == {"release_id": text}
 
 
-def test_no_credential_goes_out(sql, monkeypatch):
+def test_no_credential_is_sent(sql, monkeypatch):
     monkeypatch.setenv("API_KEY", "canary-77b1")
     sql(BY_ID)
     (request,) = sql.control.requests()

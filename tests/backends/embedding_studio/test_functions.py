@@ -25,13 +25,13 @@ def test_push_event_records_a_click(sql, session):
     assert sql.sent()[-1][3] == {"session_id": "a/b", "events": [event]}
 
 
-def test_push_event_makes_an_id(sql):
+def test_push_event_generates_an_id(sql):
     sql.add("s")
     ((event,),) = sql("SELECT event_id FROM push_event('s', NULL, 'doc')")
     assert sql("SELECT event_id FROM events WHERE session_id = 's'") == [(event,)]
 
 
-def test_use_for_improvement_does_not_say_whether_anything_was_scheduled(sql):
+def test_use_for_improvement_does_not_report_whether_anything_was_scheduled(sql):
     sql.add("s", events=1)
     rows = sql("SELECT * FROM use_session_for_improvement('s')")
     assert rows == [("s", None, None, "null")]
@@ -53,7 +53,7 @@ def test_mark_session_irrelevant_may_be_repeated(sql):
     assert sql("SELECT is_irrelevant FROM sessions WHERE session_id = 's'") == [(1,)]
 
 
-def test_release_batch_answers_with_the_batch_and_its_time(sql):
+def test_release_batch_returns_the_batch_and_its_time(sql):
     sql.add("s")
     ((batch, released, response),) = sql("SELECT * FROM release_batch('r')")
     assert json.loads(response)["batch_id"] == batch
@@ -61,14 +61,14 @@ def test_release_batch_answers_with_the_batch_and_its_time(sql):
     assert sql.sent()[-1][3] == {"release_id": "r"}
 
 
-def test_the_same_release_has_the_same_answer(sql):
+def test_the_same_release_returns_the_same_result(sql):
     sql.add("s")
     first = sql("SELECT * FROM release_batch('r')")
     sql.add("t")
     assert sql("SELECT * FROM release_batch('r')") == first
 
 
-def test_a_release_whose_answer_was_lost_is_sent_again(sql):
+def test_a_release_whose_response_was_lost_is_repeated(sql):
     sql.add("s")
     sql.control.fault("drop", method="POST", act=True)
     assert len(sql("SELECT batch_id FROM release_batch('r')")) == 1
@@ -144,7 +144,7 @@ def test_batch_sessions_reads_every_page(sql):
         ("release_batch(NULL)", MissingParameterError, "needs release_id"),
     ],
 )
-def test_what_does_not_work_is_an_error_that_says_why(sql, call, error, words):
+def test_invalid_calls_are_errors_that_say_why(sql, call, error, words):
     sql.add("s", events=1)
     with pytest.raises(error, match=words):
         sql(f"SELECT * FROM {call}")
@@ -157,7 +157,7 @@ def test_without_a_collecting_batch_there_is_nothing_to_release(sql):
         sql("SELECT * FROM release_batch('r')")
 
 
-def test_a_release_without_a_batch_in_its_answer_is_an_error(sql):
+def test_a_release_response_without_a_batch_is_an_error(sql):
     sql.add("s")
     sql.control.fault("body", method="POST", body={"released_at": 1})
     with pytest.raises(ProtocolError, match="field batch_id should be text"):

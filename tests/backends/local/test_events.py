@@ -24,7 +24,7 @@ def content(*parts, role="model"):
     return json.dumps({"role": role, "parts": list(parts)})
 
 
-def test_append_answers_with_the_whole_row(local):
+def test_append_returns_the_whole_row(local):
     local.create()
     row = local.append(content="Where is my order?")
     assert row == local.one("events")
@@ -75,7 +75,7 @@ def test_ids_count_up_within_a_session(local):
     ]
 
 
-def test_numbers_somebody_gave_as_ids_are_passed_over(local):
+def test_numbers_that_were_given_as_ids_are_skipped(local):
     local.create()
     for taken in ("1", "2", "4"):
         local.append(event_id=taken)
@@ -164,7 +164,7 @@ def test_ignore_does_not_hide_an_unknown_session(local, ignore):
 
 
 @pytest.mark.parametrize("action", ["update", "delete"])
-def test_events_are_a_log(local, action):
+def test_events_are_append_only(local, action):
     local.create()
     key = local.append()["name"]
     with pytest.raises(UnsupportedError, match=r"local\.events does not support"):
@@ -214,7 +214,7 @@ def test_text_that_starts_like_json_has_to_be_json(local):
         local.append(content="{oops")
 
 
-def test_text_may_be_given_only_as_what_follows_from_content(local):
+def test_text_can_be_given_only_as_derived_from_content(local):
     local.create()
     assert local.append(content="hello", text="hello")["text"] == "hello"
     with pytest.raises(InvalidValueError, match=r"local\.events\.text is derived from content"):
@@ -233,7 +233,7 @@ def test_json_columns_take_objects(local, column):
 # append_event.
 
 
-def test_append_event_answers_with_the_event(local):
+def test_append_event_returns_the_event(local):
     local.create()
     (row,) = local.call("append_event", "sessions/s", "agent", "On Monday.", "e-7")
     body = json.loads(row.pop("response"))

@@ -71,7 +71,7 @@ def test_binding_twice_is_a_conflict(local):
     assert outcome.state is OutcomeState.SKIPPED
 
 
-def test_unbinding_who_is_not_bound_is_an_error(local):
+def test_unbinding_an_unbound_participant_is_an_error(local):
     local.create()
     with pytest.raises(NotFoundError, match="'ann' is not bound to session 's'"):
         local.call("unbind_participant", "s", "ann")
@@ -95,7 +95,7 @@ def test_unbinding_who_is_not_bound_is_an_error(local):
         ),
     ],
 )
-def test_bindings_that_are_not_possible_are_refused(local, values, error, message):
+def test_invalid_bindings_are_refused(local, values, error, message):
     local.create()
     with pytest.raises(error, match=message):
         local.insert("participants", **({"participant": "ann"} | values))

@@ -76,7 +76,7 @@ def test_a_source_names_the_file(monkeypatch, location, path):
     assert LocalBackend.open(Source("local", "local", location))._store.path == path
 
 
-def test_a_drive_of_windows_stands_behind_a_slash(monkeypatch):
+def test_a_windows_drive_follows_a_slash(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     assert located("/C:/data/sessions.db") == str(Path("C:/data/sessions.db"))
 
@@ -87,12 +87,12 @@ def test_a_source_without_location_is_the_default_file(monkeypatch, tmp_path):
     assert backend._store.path == str(default_path())
 
 
-def test_settings_local_does_not_have_are_refused():
+def test_unknown_settings_are_refused():
     with pytest.raises(ConfigurationError, match="the local backend has no setting speed"):
         LocalBackend.open(Source("mine", "local", "", {"speed": "1"}))
 
 
-def test_a_folder_is_no_store(tmp_path):
+def test_a_folder_is_not_a_store(tmp_path):
     with pytest.raises(ConfigurationError, match="is a folder"):
         LocalBackend.open(Source("local", "local", str(tmp_path)))
 
@@ -128,7 +128,7 @@ def test_closing_twice_and_using_again_work(open_store):
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 sessions"), (1, "1 session"), (2, "2 sess")])
-def test_describe_says_what_is_in_the_file(open_store, path, count, words):
+def test_describe_reports_the_content_of_the_file(open_store, path, count, words):
     store = open_store()
     store.rows("sessions")
     for number in range(count):
@@ -220,7 +220,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(open_store, path):
     assert not [row for row in store.sql("PRAGMA table_info(sessions)") if row[1] == "mood"]
 
 
-def test_a_newer_store_is_refused_and_left_alone(open_store, path):
+def test_a_newer_store_is_refused_and_left_unchanged(open_store, path):
     newer = migrated(path, "CREATE TABLE future(x);")
     newer.run("SELECT 1")
     newer.close()
@@ -281,7 +281,7 @@ def damaged(path):
     ],
 )
 @pytest.mark.parametrize("read_only", [False, True])
-def test_files_that_are_no_stores_are_refused_and_left_alone(
+def test_files_that_are_not_stores_are_refused_and_left_unchanged(
     open_store, path, make, message, read_only
 ):
     make(path)
@@ -370,7 +370,7 @@ def public_folder():
         (0o000, 0o777, "1", "cannot be opened"),
     ],
 )
-def test_what_may_not_be_written_says_so(
+def test_a_file_that_cannot_be_written_is_an_error_that_says_so(
     public_folder, local_class, file_mode, folder_mode, read_only, message
 ):
     path = public_folder / "sessions.db"
@@ -446,7 +446,7 @@ def test_the_real_mounts_can_be_read(tmp_path):
         (apsw.TooBigError, SessionsError, "1 GB"),
     ],
 )
-def test_sqlites_errors_become_ours_with_place_and_remedy(error, kind, words):
+def test_sqlite_errors_are_translated_with_place_and_hint(error, kind, words):
     found = translate(error("detail"), "mine (the store /x/y.db)")
     assert isinstance(found, kind)
     assert words in str(found)
@@ -499,7 +499,7 @@ def test_functions_are_those_of_the_schema(local):
     assert set(local.backend.routines) <= set(FUNCTIONS)
 
 
-def test_what_writes_declare_are_columns(local):
+def test_declared_writes_are_columns(local):
     for name, resource in local.backend.resources.items():
         writes = resource.capability.writes
         declared = {*writes.insert, *writes.update, *writes.required}
@@ -508,7 +508,7 @@ def test_what_writes_declare_are_columns(local):
             assert about in {"insert", "update", "delete", *resource.table.names}, name
 
 
-def test_the_adk_file_of_the_tests_is_not_taken_for_a_store():
+def test_an_adk_file_is_not_taken_for_a_store():
     adk = Path(__file__).parents[2] / "data" / "adk_sessions.db"
     before = adk.read_bytes()
     assert "belongs to another program" in LocalBackend(str(adk)).describe()

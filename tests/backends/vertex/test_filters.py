@@ -132,9 +132,7 @@ def test_conditions_as_text(terms, text):
 
 
 @pytest.mark.parametrize(("terms", "text"), GOLDEN)
-def test_with_nothing_but_what_is_documented_the_text_has_no_more_than_equality_and_and(
-    terms, text
-):
+def test_the_documented_grammar_has_only_equality_and_and(terms, text):
     floor = compose(terms, FLOOR)
     assert floor.features == FLOOR
     for word in (" OR ", "!=", ":*", "NOT ", '."'):
@@ -152,7 +150,7 @@ def test_with_nothing_but_what_is_documented_the_text_has_no_more_than_equality_
         (AnyOf((ne(USER, "a"), eq(NAME, "b"))), {Feature.OR, Feature.NOT_EQUAL}),
     ],
 )
-def test_a_text_knows_what_it_needs(condition, features):
+def test_a_filter_text_lists_the_features_it_needs(condition, features):
     assert compose([condition], ALL).features == features
     for feature in features:
         assert compose([condition], ALL - {feature}).text == ""
@@ -167,11 +165,11 @@ def test_a_text_knows_what_it_needs(condition, features):
         ('a="b" OR c="d"', 'user_id="a"', '(a="b" OR c="d") AND user_id="a"'),
     ],
 )
-def test_a_user_s_own_text_is_joined_with_ours(raw, ours, text):
+def test_the_user_s_filter_text_is_joined_with_the_composed_one(raw, ours, text):
     assert with_users(raw, Text(ours), ALL).text == text
 
 
-def test_without_parentheses_the_user_s_own_text_goes_alone():
+def test_without_parentheses_only_the_user_s_filter_is_sent():
     assert with_users('a="b"', Text('user_id="a"'), FLOOR) == Text('a="b"')
 
 
@@ -210,7 +208,7 @@ def test_time_ranges_as_text(terms, text):
     assert timestamp_filter(bounds(terms, "timestamp")).text == text
 
 
-def test_no_bound_is_false():
+def test_bounds_are_false_only_without_any_bound():
     assert not Bounds()
     assert Bounds(low=0)
 
@@ -307,7 +305,7 @@ def truth(condition, row):  # noqa: C901  # One case a kind of condition.
 
 @settings(max_examples=400, deadline=None)
 @given(condition=conditions, row=sessions_, features=st.sets(st.sampled_from(list(Feature))))
-def test_a_row_that_sql_keeps_is_never_filtered_away(condition, row, features):
+def test_the_filter_never_excludes_a_row_that_sql_keeps(condition, row, features):
     stored = SimpleNamespace(
         user=SimpleNamespace(id=row["user_id"]),
         display_name=row["display_name"] or "",

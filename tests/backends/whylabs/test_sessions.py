@@ -44,14 +44,14 @@ def _songbird(kind: str, message: str) -> dict[str, str]:
 # Reading
 
 
-def test_a_session_can_be_asked_for_by_its_name(whylabs: Any) -> None:
+def test_a_session_can_be_read_by_its_name(whylabs: Any) -> None:
     rows = whylabs("SELECT session_id FROM sessions WHERE name = ?", f"sessions/{whylabs.session}")
 
     assert rows == [(whylabs.session,)]
     assert len(whylabs.sent) == 1
 
 
-def test_several_ids_are_asked_for_side_by_side(whylabs: Any) -> None:
+def test_several_ids_are_requested_concurrently(whylabs: Any) -> None:
     other = whylabs("INSERT INTO sessions(user_id) VALUES ('bob') RETURNING session_id")[0][0]
 
     rows = whylabs(
@@ -65,7 +65,7 @@ def test_several_ids_are_asked_for_side_by_side(whylabs: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x", "sessions/", "session-1", "a/b", "sessions/a/b"])
-def test_a_name_that_no_session_has_asks_for_nothing(whylabs: Any, name: str) -> None:
+def test_a_name_that_no_session_has_sends_no_request(whylabs: Any, name: str) -> None:
     assert whylabs("SELECT * FROM sessions WHERE name = ?", name) == []
     assert whylabs.sent == []
 
@@ -236,7 +236,7 @@ def test_a_missing_session_is_no_row_and_a_missing_route_is_an_error(whylabs: An
         (REFERENCE, [], "JSON object"),
     ],
 )
-def test_a_field_of_another_kind_is_named(whylabs: Any, sql: str, body: Any, field: str) -> None:
+def test_a_field_of_the_wrong_type_is_named(whylabs: Any, sql: str, body: Any, field: str) -> None:
     whylabs.server.control.fault("body", body=body)
     # What only asks can be asked again; of the others it is known that the service accepted them.
     error = ProtocolError if sql in {GET, LINKS} else UnknownOutcomeError

@@ -75,7 +75,7 @@ def test_the_estimate_is_the_count(db, sql):
 
 
 @pytest.mark.parametrize("sql", [sql for sql, reads in ESTIMATED.items() if reads])
-def test_the_first_request_is_the_one_that_is_sent_first(db, sql):
+def test_the_previewed_request_is_the_first_one_sent(db, sql):
     shown = [request for _, request in db.connection.preview(sql)]
 
     db.ask(sql)
@@ -124,7 +124,7 @@ EXPLAINED = {
 
 
 @pytest.mark.parametrize("sql", EXPLAINED)
-def test_it_says_what_is_sent_what_is_here_and_the_requests(db, sql):
+def test_explain_shows_sent_here_and_requests_of_a_select(db, sql):
     db.control.reset_log()
 
     lines = list(explain(db.connection, sql))
@@ -143,7 +143,7 @@ def test_the_budget_of_the_connection_is_named(db):
         db.connection.budget.max_requests = None
 
 
-def test_the_plan_of_sqlite_keeps_the_words(db):
+def test_explain_query_plan_contains_the_plan_text(db):
     ((*_, detail),) = db.ask("EXPLAIN QUERY PLAN SELECT user_id FROM sessions WHERE user_id = 'a'")
 
     assert detail.endswith("list; sent: user_id = literal; read: name, user_id")
@@ -162,7 +162,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("sql", WRITTEN)
-def test_of_a_write_it_says_what_is_read_and_what_each_row_sends(open_, sql):
+def test_explain_shows_what_a_write_reads_and_what_each_row_sends(open_, sql):
     db = open_()
     db.fill(30, 1, user="bob")
     reads, method, rows = WRITTEN[sql]
@@ -188,7 +188,7 @@ def test_of_a_write_it_says_what_is_read_and_what_each_row_sends(open_, sql):
     assert len(sent) - len(looks) == reads + rows
 
 
-def test_of_an_update_it_shows_the_url_with_its_filter(open_):
+def test_explain_shows_the_filtered_url_of_an_update(open_):
     db = open_()
     lines = "\n".join(
         explain(db.connection, "DELETE FROM sessions WHERE user_id = 'bob' AND labels->>'k' = 'v'")
@@ -198,7 +198,7 @@ def test_of_an_update_it_shows_the_url_with_its_filter(open_):
     assert "prod.sessions delete  DELETE {engine}/sessions/{session}, 16 at a time" in lines
 
 
-def test_a_preview_inside_a_transaction_sends_nothing_that_waits(open_):
+def test_a_preview_inside_a_transaction_does_not_send_queued_writes(open_):
     db = open_()
     db.connection.execute("BEGIN")
     db.connection.execute("INSERT INTO sessions(session_id, user_id) VALUES ('abc', 'x')")
@@ -215,7 +215,7 @@ def test_a_preview_inside_a_transaction_sends_nothing_that_waits(open_):
 
 
 @pytest.mark.parametrize("sql", ["CREATE TEMP TABLE t(a)", "INSERT INTO t VALUES (1)"])
-def test_what_writes_elsewhere_is_not_previewed(open_, sql):
+def test_writes_to_other_tables_are_not_previewed(open_, sql):
     db = open_()
     db.connection.execute("CREATE TABLE IF NOT EXISTS t(a)")
 

@@ -63,7 +63,7 @@ class TestAHostileText:
         assert rows == expected
         _only_lists(people)
 
-    def test_in_a_list_or_negated_is_still_right(self, people, value):
+    def test_in_a_list_or_negated_gives_the_right_rows(self, people, value):
         count = people.ask("SELECT count(*) FROM sessions WHERE user_id IN (?, 'ann')", (value,))[
             0
         ][0]
