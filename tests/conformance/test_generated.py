@@ -30,7 +30,7 @@ def emulator() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def suite_of(emulator: Running) -> Iterator[Callable[[str], Suite]]:
-    """Fills a source at its first use."""
+    """Fills a source on first use."""
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         for name, key in KEYS.items():
             patch.setenv(name, key)

@@ -60,7 +60,7 @@ def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
 
 
 def test_the_rows_are_the_oracle_s(suite: Suite) -> None:
-    """One test, since the rows are read once for each process that runs any."""
+    """A single test, because the rows are read once per process."""
     counts: Any = "SELECT (SELECT count(*) FROM sessions), (SELECT count(DISTINCT user_id) FROM sessions), (SELECT count(*) FROM events), (SELECT count(DISTINCT name) FROM events)"
     assert suite.oracle.ask(counts) == [(1200, 30, 20_000, 20_000)]
     for sql in QUERIES:

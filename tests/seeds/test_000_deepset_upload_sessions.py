@@ -21,7 +21,7 @@ BASE = "/api/v1/workspaces/docs/upload_sessions"
 
 
 class Walk:
-    """One connection to the emulator, whose time the test moves."""
+    """One connection to the emulator, whose clock the test moves."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ class Walk:
         self.connection: Connection
 
     def __call__(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The answer; the log holds what went out for it."""
+        """Returns the rows; the log holds the requests of this statement."""
         self.server.control.reset_log()
         return self.connection.execute(sql, values).fetchall()
 

@@ -1,4 +1,4 @@
-"""Seed 001, EleanorAI sessions: each operation and parameter in SQL, sent and answered."""
+"""Seed 001, EleanorAI sessions: each operation and parameter in SQL, its request and result."""
 
 from __future__ import annotations
 

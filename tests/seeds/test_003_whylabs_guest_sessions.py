@@ -35,7 +35,7 @@ class Walk:
         self.session = ""
 
     def __call__(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The answer; the log holds what went out for it."""
+        """Returns the rows; the log holds the requests of this statement."""
         self.server.control.reset_log()
         return self.connection.execute(sql, values).fetchall()
 
@@ -58,7 +58,7 @@ class Walk:
 
     @property
     def keys(self) -> list[str | None]:
-        """The key of each request."""
+        """The key sent with each request."""
         return [one["headers"].get("x-api-key") for one in self.sent]
 
     def link(self, *profiles: Any) -> str:

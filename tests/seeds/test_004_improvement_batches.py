@@ -1,4 +1,4 @@
-"""Seed 004, Embedding Studio's batches for improvement: each parameter in SQL, sent and answered."""
+"""Seed 004, Embedding Studio's improvement batches: each parameter in SQL, request and result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sql(server: Running) -> Iterator[Connection]:
 
 @pytest.fixture
 def sent(server: Running) -> Callable[[], list[tuple[str, str, dict[str, Any], Any]]]:
-    """Method, path, query and body of every request since the last look."""
+    """Method, path, query and body of every request since the last call."""
 
     def requests() -> list[tuple[str, str, dict[str, Any], Any]]:
         found = [

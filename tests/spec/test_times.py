@@ -136,7 +136,7 @@ def test_canonical_texts_sort_as_their_instants(first: int, second: int) -> None
 
 
 def _spellings() -> st.SearchStrategy[str]:
-    """Times in any form, near each other so that they meet, and texts that are none."""
+    """Times in any form, close enough to coincide, and texts that are not times."""
     instants = st.sampled_from((0, 1, 1000, 3_600_000_000_000, 1_767_258_000_000_000_000))
     return st.one_of(
         instants.map(times.to_text),

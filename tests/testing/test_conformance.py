@@ -30,7 +30,7 @@ def test_declared_operators_are_sent_and_others_never(suite: Suite) -> None:
 
 def test_every_row_is_read_as_it_was_written(suite: Suite) -> None:
     odd = suite.source != "loc"
-    # An event that was appended is an update of its session.
+    # Appending an event also updates its session.
     names = [column.name for column in SESSIONS.visible if column.name != "update_time"]
     written = {
         row["name"]: {name: row[name] for name in names}
@@ -65,7 +65,7 @@ def test_most_shapes_have_rows_to_lose(suite: Suite) -> None:
 
 
 class TestTheSuiteFindsABackendThat:
-    """A suite that cannot fail proves nothing: one wrong thing each, and it is found."""
+    """The suite finds each of these defects, so it can fail."""
 
     def test_loses_a_row(self, suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
         resource = suite.resources["sessions"]

@@ -1,4 +1,4 @@
-"""The generated cases find a backend that is wrong: one wrong thing each."""
+"""The generated cases find a faulty backend; each test has one defect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST = 40
 
 
 class Backend:
-    """A queued backend of twelve sessions, whose declarations a test bends."""
+    """A queued backend with twelve sessions, whose declarations a test changes."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -37,7 +37,7 @@ class Backend:
         self.resource.capability = Capability(paths, rows=1_000, **more)
 
     def answer(self, scan: Callable[[Any, Scan, Any], Iterator[Any]]) -> None:
-        """Answers scans with ``scan(plain, asked, context)``."""
+        """Makes scans return the rows of ``scan(plain, asked, context)``."""
         plain = self.resource.scan
         self.resource.scan = lambda asked, context: scan(plain, asked, context)
 
@@ -78,7 +78,7 @@ GET = AccessPath("get", ("session_id",), unique=True)
 
 
 def _ignoring(field: str) -> Callable[[Any, Scan, Any], Iterator[Any]]:
-    """A backend that is asked for a column and does not look."""
+    """A backend that does not build a requested column."""
 
     def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
         kept = tuple(term for term in asked.where.terms if not _about(term, field))
@@ -116,7 +116,7 @@ def test_an_exact_filter_that_is_not_kept_is_found(backend: Backend) -> None:
 
 def test_an_operator_that_returns_too_few_rows_is_found(backend: Backend) -> None:
     def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
-        """Takes <> for =, as a service that knows no other comparison."""
+        """Treats <> as =, like a service that supports no other comparison."""
         terms = (
             replace(term, op=Op.EQ) if isinstance(term, Compare) and term.op is Op.NE else term
             for term in asked.where.terms
@@ -214,7 +214,7 @@ def test_a_table_without_rows_for_a_key_is_an_error_with_a_hint(backend: Backend
 
 
 class TestHiddenRows:
-    """Rows with ``deleted`` = 1 come only when they are asked for."""
+    """Rows with ``deleted`` = 1 are returned only if they are requested."""
 
     @pytest.fixture
     def backend(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
@@ -258,7 +258,7 @@ def _only_living(asked: Scan) -> Scan:
 
 
 class TestTraffic:
-    """What arrived, compared with what scans asked for."""
+    """The requests that arrived, compared with what the scans required."""
 
     @pytest.mark.parametrize(
         ("arrived", "told"),

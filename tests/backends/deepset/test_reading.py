@@ -118,7 +118,7 @@ def test_counting_uses_the_lists_totals_and_other_statements_read_the_rows(
     assert sorted(rows) == sorted(deepset(sql.replace("upload_sessions", "plain")))
 
 
-# Single sessions, and what only they have
+# Single sessions, and the columns that only they have
 
 
 def test_counters_cost_one_request_per_row_only_if_they_are_used(deepset: Any) -> None:
@@ -269,7 +269,7 @@ def test_without_a_session_the_files_of_all_sessions_are_read_concurrently(deeps
     ]
     assert len(of_files) == len(set(of_files)) == 140
     assert len(deepset.sent) == 143
-    # One page of a list may be under way beside them.
+    # One page of a list may be requested at the same time.
     assert 16 <= deepset.server.control.log()["max_in_flight"] <= 17
 
 
@@ -503,7 +503,7 @@ def test_hostile_values_in_queries_stay_values(deepset: Any, value: str) -> None
     assert deepset("SELECT file_name FROM files WHERE meta->>'k' = ?", value) == [("a.txt",)]
 
 
-# Answers that are not what the API describes
+# Responses that differ from the API's description
 
 
 @pytest.mark.parametrize(
@@ -561,5 +561,5 @@ def test_a_fan_out_with_limit_requests_few_lists(deepset: Any) -> None:
     deepset("SELECT name, file_name FROM upload_session_files LIMIT 3")
 
     sent = [one["path"].rpartition("/")[2] for one in deepset.sent]
-    # It starts with one list and doubles: how far it got depends on who is first.
+    # Reading starts with one list and doubles; how many were requested depends on timing.
     assert 3 <= sent.count("files") <= 8

@@ -27,7 +27,7 @@ FIELDS = '{"key":"${filename}"}'
 
 
 def _file(body: str) -> tuple[str, str]:
-    """Name and text of the last part of a multipart body."""
+    """Returns name and text of the last part of a multipart body."""
     last = body.split("\r\n--")[-2]
     return last.split('filename="')[1].split('"')[0], last.split("\r\n\r\n", 1)[1]
 
@@ -78,7 +78,7 @@ SDK_NAMES = {
     "under_score-dash.txt": "under_score-dash.txt",
 }
 SDK_CANNOT_SEND = "del\x7f.txt"
-"""It raises ValueError: "Forbidden control character detected in headers"."""
+"""The SDK raises ValueError: "Forbidden control character detected in headers"."""
 
 
 @pytest.mark.parametrize("name", SDK_NAMES)
@@ -181,7 +181,7 @@ def test_a_table_of_files_is_uploaded_row_by_row(deepset: Any) -> None:
     assert len(deepset.sent) == 5
 
 
-# Where files go
+# Upload targets
 
 
 def test_another_connection_reports_that_it_does_not_know_the_upload_target(deepset: Any) -> None:

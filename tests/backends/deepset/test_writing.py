@@ -30,7 +30,7 @@ def _details(text: str) -> Any:
     return {"details": [{"code": "c", "message": text}]}
 
 
-# What the service refuses
+# Errors of the service
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_failed_writes_of_several_are_counted(deepset: Any) -> None:
     assert deepset(sql) == [("failed", 406, 2), ("sent although rolled back", 201, 10)]
 
 
-# Answers that got lost
+# Lost responses
 
 
 def test_a_close_whose_response_was_lost_is_repeated_and_succeeds(deepset: Any) -> None:

@@ -1,4 +1,4 @@
-"""Settings, failures of the service, hostile values, and that nothing secret is sent."""
+"""Settings, failures of the service, hostile values, and that no secret is sent."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_500_that_stays_is_an_error_after_two_attempts(sql):
 
 
 def test_after_a_500_the_next_request_has_a_connection_of_its_own(sql):
-    """The service closes the connection without saying so (contract, errors)."""
+    """The service closes the connection without announcing it (contract, errors)."""
     sql.add("s", events=1)
     for _ in range(5):
         plain_500(sql, 1, method="POST")

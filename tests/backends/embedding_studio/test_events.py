@@ -1,4 +1,4 @@
-"""The table ``events``: complete or an error, grouped into one call, never dropped unseen."""
+"""The table ``events``: complete or an error, sent in one call, never silently discarded."""
 
 from __future__ import annotations
 
@@ -343,7 +343,7 @@ def test_events_cannot_be_updated_or_deleted(sql, statement, words):
         sql(statement)
 
 
-# Lost answers and failures
+# Lost responses and failures
 
 
 @pytest.mark.parametrize("act", [True, False])

@@ -1,4 +1,4 @@
-"""The table ``sessions``: by id, by batch, and what the service keeps to itself."""
+"""The table ``sessions``: by id, by batch, and registrations that the service changes."""
 
 from __future__ import annotations
 
@@ -431,7 +431,7 @@ def test_other_changes_of_a_session_are_refused(sql, statement, words):
         sql(statement)
 
 
-# Answers
+# Responses
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def stores(tmp_path_factory, local_class):
 
 
 def as_sql(term, values):
-    """The condition as a user would write it."""
+    """Returns the condition as a user would write it."""
     match term:
         case Compare(field, op, operand, collation):
             values.append(operand)

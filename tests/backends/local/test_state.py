@@ -1,4 +1,4 @@
-"""State and its scopes; what belongs to a session, a user, the store."""
+"""Session state and its scopes: session, user and store."""
 
 from __future__ import annotations
 

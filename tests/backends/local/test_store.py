@@ -1,4 +1,4 @@
-"""The file: made on first use, checked before it is touched, readable by other tools."""
+"""The file: created on first use, checked before it is changed, readable by other tools."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROOT = pytest.mark.skipif(
 )
 
 
-# Where.
+# The path of the file.
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the paths of Linux")
@@ -97,7 +97,7 @@ def test_a_folder_is_not_a_store(tmp_path):
         LocalBackend.open(Source("local", "local", str(tmp_path)))
 
 
-# When.
+# When the file is created.
 
 
 def test_opening_and_describing_create_nothing(tmp_path):
@@ -140,7 +140,7 @@ def test_memory_is_described_as_such(local_class):
     assert "memory" in local_class(":memory:").backend.describe()
 
 
-# What.
+# The content of the file.
 
 
 def test_the_file_is_marked_and_versioned(open_store, path):
@@ -180,7 +180,7 @@ def test_every_time_has_a_column_with_milliseconds_beside_it(open_store):
 
 
 def test_the_sqlite_of_python_reads_the_file(open_store, path):
-    """In a process of its own: two SQLite libraries in one would break each other's locks."""
+    """Runs in a separate process: two SQLite libraries in one would break each other's locks."""
     store = open_store()
     store.create(user_id="ann")
     store.append(content="hello")
@@ -243,7 +243,7 @@ def test_a_reader_does_not_migrate(open_store, path):
         reader.run("SELECT 1")
 
 
-# Files that are not ours.
+# Files that are not stores.
 
 
 def foreign(path):
@@ -326,7 +326,7 @@ def test_a_path_through_a_file_is_refused(tmp_path, local_class):
         local_class(tmp_path / "file" / "sessions.db").rows("sessions")
 
 
-# A file and a folder that may only be read: as another user where the tests run as root.
+# A read-only file and folder; opened as another user if the tests run as root.
 
 _AS_NOBODY = """
 import os, sys
@@ -349,7 +349,7 @@ except StoreError as error:
 
 @pytest.fixture
 def public_folder():
-    """A folder that another user can reach."""
+    """A folder that another user can access."""
     base = Path("/tmp" if os.name == "posix" else ".")
     folder = base / f"sessions-vtab-test-{os.getpid()}"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""The store's transaction: savepoints, scans between writes, what other connections see."""
+"""The store's transaction: savepoints, scans between writes, isolation from other connections."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_appended_events_belong_to_their_savepoint(local, back):
 
 @pytest.mark.parametrize("read", [True, False])
 def test_a_rollback_to_a_savepoint_includes_pending_changes(local, read):
-    """Reading makes the store write what the first append means for the session."""
+    """The read makes the store write the first append's changes to the session."""
     local.create()
     transaction = local.backend.transaction
     transaction.begin()
@@ -347,7 +347,7 @@ def test_a_function_joins_the_open_transaction(local):
     assert local.rows("events") == []
 
 
-# Trouble.
+# Failures.
 
 
 def test_a_read_that_fails_does_not_undo_the_transaction(local):
@@ -397,7 +397,7 @@ def test_a_full_disk_undoes_the_whole_transaction(local):
 
 
 class Model:
-    """What the store should hold: sessions with their number of events, and marks to return to."""
+    """The expected content: sessions with their number of events, and the savepoints."""
 
     def __init__(self) -> None:
         self.committed: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""An event of an answer is the one that was sent, in whatever spelling it went out."""
+"""An event in a response is recognised as the one that was sent, in whatever spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions as filter text: a table, and the service's own grammar as the judge."""
+"""Conditions as filter text: a table, and a check against the service's own grammar."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ne(field, value):
 
 
 GOLDEN = [
-    # What is documented.
+    # The documented grammar.
     ([], ""),
     ([eq(USER, "a")], 'user_id="a"'),
     ([eq(USER, 5)], 'user_id="5"'),
@@ -87,17 +87,17 @@ GOLDEN = [
     ([Not(AnyOf((eq(USER, "a"), eq(NAME, "b"))))], '(user_id!="a" AND display_name!="b")'),
     ([Not(AllOf((eq(USER, "a"), eq(NAME, "b"))))], '(user_id!="a" OR display_name!="b")'),
     ([Not(Member(USER, ("a", "b"), True))], '(user_id="a" OR user_id="b")'),
-    # Presence, of labels only: '' and absent are one to the service elsewhere.
+    # Presence, only for labels: elsewhere the service does not distinguish '' from absent.
     ([Null(label("env"), True)], "labels.env:*"),
     ([Null(label("env"))], "NOT labels.env:*"),
     ([Not(Null(label("env")))], "labels.env:*"),
     ([Null(NAME)], ""),
     ([Null(NAME, True)], ""),
-    # Keys that are no plain words are quoted.
+    # Keys that are not plain words are quoted.
     ([eq(label("my-key"), "v")], 'labels."my-key"="v"'),
     ([eq(label("größe"), "v")], 'labels."größe"="v"'),
     ([eq(label("1"), "v")], 'labels."1"="v"'),
-    # What cannot be said narrows nothing.
+    # What cannot be expressed does not narrow the list.
     ([eq(label('k"=""'), "v")], ""),
     ([eq(label("a.b"), "v")], ""),
     ([eq(label(""), "v")], ""),
@@ -118,7 +118,7 @@ GOLDEN = [
         '(user_id="a" OR display_name="c")',
     ),
     ([Not(AllOf((eq(USER, "a"), Compare(USER, Op.LIKE, "b%"))))], ""),
-    # * is a wildcard: it widens =, and would narrow !=.
+    # * is a wildcard, which widens = but would narrow !=.
     ([eq(USER, "a*")], 'user_id="a*"'),
     ([ne(USER, "a*")], ""),
     ([Member(USER, ("a*", "b"), True)], 'user_id!="b"'),
@@ -225,7 +225,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8) | st.samp
 )
 @given(value=texts)
 def test_no_value_becomes_another_query(sources, value):
-    """A session of a hostile user is found, and nobody else's."""
+    """The session of a hostile user is found, and no other user's."""
     vertex = sources()
     rows = vertex.rows("sessions", "list", eq(USER, value), columns=("user_id",), limit=400)
     if any(ord(c) < 32 for c in value):
@@ -270,7 +270,7 @@ conditions = st.recursive(
 
 
 def truth(condition, row):  # noqa: C901  # One case a kind of condition.
-    """SQL's three values: True, False, None."""
+    """Evaluates with SQL's three values: True, False, None."""
 
     def value(field):
         return row["k" if field.column == "labels" else field.column]
@@ -312,7 +312,7 @@ def test_the_filter_never_excludes_a_row_that_sql_keeps(condition, row, features
         labels={} if row["k"] is None else {"k": row["k"]},
     )
     text = compose([condition], frozenset(features)).text
-    # The emulator wants a blank before NOT, which the grammar does not ask for.
+    # The emulator requires a blank before NOT, although the grammar does not.
     wanted = session_filter(text.replace("(NOT", "( NOT"), strict=False)
     kept = wanted.user_id in {None, row["user_id"]}
     if wanted.test is not None:

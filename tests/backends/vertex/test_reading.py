@@ -1,4 +1,4 @@
-"""What is read, and with how many requests: design, section 4, by the emulator's own log."""
+"""The rows of reads, and their number of requests by the emulator's own log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def among(field, *values):
 
 @pytest.fixture
 def everything(vertex):
-    # Page by page: from both ends, a request can still be under way when all rows are there.
+    # Read page by page, because from both ends a request may remain when all rows are there.
     rows = vertex.rows("sessions", "list", parameters={"page_size": 100})
     vertex.control.reset_log()
     return rows

@@ -1,4 +1,4 @@
-"""A source's settings: what its URL says, and who gets which credential."""
+"""A source's settings: the parts of its URL, and which host receives which credential."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_location_names_project_location_and_engine(make_settings, location, s
 
 
 def test_a_toml_table_gives_project_location_and_engine_as_keys(make_settings):
-    """Its ``location`` is what a URL has behind ``://``."""
+    """``location`` of a TOML table is the text that follows ``://`` in a URL."""
     settings = make_settings("us-central1", project="p", reasoning_engine="42")
     assert (settings.project, settings.location, settings.engine) == ("p", "us-central1", "42")
 

@@ -1,4 +1,4 @@
-"""Answers as rows: types, times, NULLs, and only what is asked for."""
+"""Responses as rows: types, times, NULLs, and only the requested columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written, what the server made of it, and what is known when an answer is lost."""
+"""The requests of writes, the stored rows, and the outcome if a response is lost."""
 
 from __future__ import annotations
 
@@ -440,7 +440,7 @@ def test_an_append_that_cannot_be_found_is_unknown_and_not_repeated(vertex, made
 
 
 TWINS = [
-    # What is there already, and what was sent at the same time and is not there.
+    # Events that already exist, and events sent at the same time that are missing.
     (
         {"content": '{"parts":[{"functionCall":{"name":"a"}}]}'},
         {"content": '{"parts":[{"functionCall":{"name":"b"}}]}'},

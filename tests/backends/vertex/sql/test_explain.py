@@ -1,4 +1,4 @@
-"""What explain says before, compared with what the emulator was asked afterwards."""
+"""The output of explain, compared with the requests that the emulator receives afterwards."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def db(started):
     return started
 
 
-# A statement; for each table in the plan's order the rows of each of its reads, and of the list
-# before them where there is one.
+# A statement; for each table, in the order of the plan, the rows of each of its reads, and of the
+# list before them if there is one.
 ESTIMATED = {
     "SELECT * FROM sessions": [([280], 0)],
     "SELECT count(*) FROM sessions": [([280], 0)],
@@ -149,7 +149,7 @@ def test_explain_query_plan_contains_the_plan_text(db):
     assert detail.endswith("list; sent: user_id = literal; read: name, user_id")
 
 
-# A statement that writes; requests of its reading, the call of each row, rows.
+# A statement that writes; the requests of its read, the call per row, the number of rows.
 WRITTEN = {
     "UPDATE sessions SET display_name = 'x' WHERE user_id = 'bob'": (1, "PATCH", 30),
     "UPDATE sessions SET display_name = 'x' WHERE session_id IN ('bob-1', 'bob-2')": (2, "PATCH", 2),
@@ -183,7 +183,7 @@ def test_explain_shows_what_a_write_reads_and_what_each_row_sends(open_, sql):
 
     sent = [entry["method"] for entry in db.log]
     assert sent.count(method) == rows
-    # Behind a write there may be looks at its operation.
+    # After a write there may be GETs of its operation.
     looks = [entry for entry in db.log if "/operations/" in entry["path"]]
     assert len(sent) - len(looks) == reads + rows
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the way: right rows, or an error that names source, call and remedy."""
+"""Failures of requests: right rows, or an error with source, call and hint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PASSING = {
     "unavailable": {"kind": "status", "status": 503, "skip": 1},
     "bad gateway with a page": {"kind": "status", "status": 502, "body": "<html>bad</html>"},
     "timeout": {"kind": "delay", "seconds": 1.0},
-    "dropped before the answer": {"kind": "drop", "skip": 1},
+    "dropped before the response": {"kind": "drop", "skip": 1},
     "reset": {"kind": "drop", "reset": True},
     "dropped in the middle of a page": {"kind": "drop_body", "skip": 1},
     "a token to an empty page": {
@@ -72,12 +72,12 @@ LASTING = {
         ProtocolError,
         "is not JSON .*the response was discarded.* Does base_url",
     ),
-    "a page in place of JSON": (
+    "a page instead of JSON": (
         {"kind": "body", "body": "<html>hello</html>"},
         ProtocolError,
         "not JSON",
     ),
-    "a list in place of an object": (
+    "a list instead of an object": (
         {"kind": "body", "body": [1]},
         ProtocolError,
         "should be a JSON object",
@@ -92,7 +92,7 @@ LASTING = {
         ProtocolError,
         "nextPageToken is not a valid page token.* Does base_url",
     ),
-    "a circle of tokens": (
+    "a loop of tokens": (
         {"kind": "repeat_token"},
         ProtocolError,
         "form a loop, so the rows read were discarded. Try again, or narrow the statement",
@@ -127,7 +127,7 @@ REFUSED = {
         "expired-7",
         r"401 .*The request was sent with .*\$THE_TOKEN\. If it has expired",
     ),
-    "a key that is none": (
+    "an invalid key": (
         "api_key_env",
         "invalid-7",
         r"400 .*The request was sent with x-goog-api-key from \$THE_TOKEN\. If",

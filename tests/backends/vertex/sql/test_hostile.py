@@ -1,4 +1,4 @@
-"""Values that try to be more than values: never another query, never another path."""
+"""Hostile values never become another query or another path."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def people(started):
-    """A session for each hostile user, called the same, and one of ann's."""
+    """A session for each hostile user, with the user as its display name, and one of ann's."""
     started.people([*HOSTILE, "ann"])
     return started
 
@@ -103,7 +103,7 @@ class TestAHostileText:
 
 
 def _only_lists(db):
-    """Every request was a list of this engine, with the query we make and no more of it."""
+    """Asserts that every request was a list of this engine, with only the composed query."""
     for entry in db.log:
         assert entry["raw_path"] == PREFIX
         assert entry["method"] == "GET"

@@ -7,10 +7,10 @@ from math import ceil
 
 import pytest
 
-# What the emulator's seed 7 holds: 1 200 sessions are 12 pages.
+# Content of the emulator's seed 7: 1 200 sessions are 12 pages.
 PAGES = 12
 MEETING = 3
-"""Pages that a list read from both ends may have under way when the ends meet."""
+"""Pages that may still be requested when a list read from both ends meets in the middle."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ class TestOneResource:
         assert big.total == 1
 
     def test_a_session_id_bound_as_a_number_is_found(self, big):
-        """By the list, since a number equals many texts: 7 is 07 where a column is a number."""
+        """Reads the list, because a number equals many texts: for a number, 7 equals '07'."""
         number = 3347007484198323797
 
         rows = big.ask("SELECT session_id FROM sessions WHERE session_id = ?", (number,))
@@ -255,7 +255,7 @@ def test_a_join_is_one_list_and_the_events_of_each_session(big, sql):
 class TestAJoinKeepsThePoolFull:
     @pytest.fixture
     def events(self, db) -> dict[str, dict[str, float]]:
-        """The log's entry of each session's events, of a join of more than a page of sessions."""
+        """The log entries of the events lists, in a join with more than one page of sessions."""
         db.fill(130, 1)
         db.control.delay(0.02)
         db.ask("SELECT count(*) FROM sessions s JOIN events e USING (session_id)")
@@ -276,7 +276,7 @@ class TestAJoinKeepsThePoolFull:
 
 
 def test_sessions_are_read_before_their_events_without_any_condition(db):
-    """The other way round, each session would be looked up for its events."""
+    """In the other order, the session of each event would be looked up."""
     db.fill(30, 2)
 
     rows = db.ask("SELECT count(*) FROM events e JOIN sessions s USING (session_id)")

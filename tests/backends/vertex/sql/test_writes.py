@@ -1,4 +1,4 @@
-"""Writes: what is sent when, what comes back, and what is said of it."""
+"""Writes: when they are sent, what they return, and how they are recorded."""
 
 from __future__ import annotations
 
