@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["APPLICATION_ID", "MIGRATIONS"]
 
 APPLICATION_ID: Final = 0x5E551045
-"""``PRAGMA application_id`` of a store: marks the file as ours (https://sqlite.org/fileformat2.html)."""
+"""``PRAGMA application_id`` of a store: identifies the file (https://sqlite.org/fileformat2.html)."""
 
 _VERSION_1: Final = """
 CREATE TABLE sessions (

@@ -85,9 +85,9 @@ def refuse_session(store: Store, session_id: str, table: str) -> NoReturn:
             f"{store.source}.{table}: session {session_id!r} is deleted. Nothing was written."
             f" Restore it with SELECT * FROM undelete_session({literal(session_id)})."
         )
-    what = " (it has expired)" if expired else ""
+    what = "has expired" if expired else "does not exist"
     raise NotFoundError(
-        f"{store.source}.{table}: there is no session {session_id!r}{what}."
+        f"{store.source}.{table}: session {session_id!r} {what}."
         " Nothing was written; INSERT INTO sessions creates one."
     )
 

@@ -141,7 +141,7 @@ def test_an_event_needs_a_session_and_an_author(local):
 
 
 def test_an_event_of_an_unknown_session_is_refused(local):
-    with pytest.raises(NotFoundError, match=r"local\.events: there is no session 'x'"):
+    with pytest.raises(NotFoundError, match=r"local\.events: session 'x' does not exist"):
         local.append("x")
 
 

@@ -97,7 +97,7 @@ class TestAHostileText:
             "INSERT INTO events(session_id, author) VALUES (?, 'x')",
             "SELECT * FROM append_event(?, 'x', 'y')",
         ):
-            with pytest.raises(SessionsError, match=r"(?i)nothing was sent|is no session|no name"):
+            with pytest.raises(SessionsError, match="Nothing was sent"):
                 people.ask(sql, (value,))
             assert people.total == 0
 
