@@ -133,7 +133,9 @@ def undelete(store: Store, session_id: str) -> None:
         (session_id, store.now()),
     )
     if row is None:
-        raise NotFoundError(f"{store.source}: session {session_id!r} does not exist or has expired.")
+        raise NotFoundError(
+            f"{store.source}: session {session_id!r} does not exist or has expired."
+        )
     if row == (0,):
         raise ConflictError(f"{store.source}: session {session_id!r} is not deleted.")
     store.run(
