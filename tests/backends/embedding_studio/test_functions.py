@@ -124,7 +124,7 @@ def test_batch_sessions_reads_every_page(sql):
             "session 'nope' does not exist. Register it first",
         ),
         ("push_event('s', 'e1', 'o')", ConflictError, "already has an event 'e1'"),
-        ("push_event('s', 'e')", MissingParameterError, "requires object_id"),
+        ("push_event('s', 'e')", MissingParameterError, "needs object_id"),
         (
             "push_event('s', 'e', 'o', NULL, '2026-01-01 00:00:00.5')",
             InvalidValueError,
