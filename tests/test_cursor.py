@@ -266,7 +266,9 @@ def test_a_failure_half_way_says_how_many_calls_have_acted(connect: Any) -> None
             " append_event(k.value, 'user')"
         )
 
-    assert caught.value.__notes__ == ["2 earlier calls of this statement have acted."]
+    assert caught.value.__notes__ == [
+        "2 earlier calls of this statement have already taken effect."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +352,7 @@ def test_a_dry_run_answers_with_requests_and_sends_none(connect: Any) -> None:
             "sessions",
             "insert",
             "insert",
-            "sessions (name made when it is written)",
+            "sessions (name assigned when it is written)",
             '{"session_id":"s1","user_id":"ann"}',
         )
     ]

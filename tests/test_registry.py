@@ -68,7 +68,11 @@ def test_an_unknown_name_is_answered_with_a_near_one_and_the_list(entry_points, 
     [
         ("absent_package.backend:B", ConfigurationError, "not part of this installation"),
         ("json:Nothing", ConfigurationError, "registered as json:Nothing, which does not exist"),
-        ("json:JSONDecoder", ConfigurationError, "registered as json:JSONDecoder, which is none"),
+        (
+            "json:JSONDecoder",
+            ConfigurationError,
+            "registered as json:JSONDecoder, which is not a Backend class",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_an_error_that_names_the_backend(

@@ -231,9 +231,9 @@ class Reply:
 
     @property
     def what(self) -> str:
-        """The answer's place, for errors: ``prod.events: The answer of GET https://.. (200)``."""
-        where = f"{self.where}: " if self.where else ""
-        return f"{where}The response to {self.call.method} {self.url} ({self.status})"
+        """Names the response in errors: ``prod.events: the response to GET https://.. (200)``."""
+        start = f"{self.where}: the" if self.where else "The"
+        return f"{start} response to {self.call.method} {self.url} ({self.status})"
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object, ``{}`` if it is empty or missing; else ProtocolError."""

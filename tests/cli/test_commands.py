@@ -45,8 +45,11 @@ class TestQuery:
     @pytest.mark.parametrize(
         ("sql", "message"),
         [
-            ("SELECT :x", "The parameter :x has no value. On the command line: -p x VALUE"),
-            ("SELECT ?", "Parameters need names here: write :name for ?"),
+            (
+                "SELECT :x",
+                "The parameter :x has no value. Set it with -p x VALUE on the command line",
+            ),
+            ("SELECT ?", "Parameters must be named here: write :name instead of ?"),
         ],
     )
     def test_a_parameter_without_a_value_is_an_error(self, cli, sql, message):
@@ -88,7 +91,7 @@ class TestQuery:
         done = cli("query", f"BEGIN; {INSERT}")
 
         assert done.status == 1
-        assert "was begun and not committed" in done.err
+        assert "was not committed" in done.err
         assert cli("query", "SELECT count(*) AS n FROM sessions").out == "n\n0\n"
 
     def test_output_goes_to_a_file_only_if_all_succeeds(self, cli, home):
@@ -133,7 +136,7 @@ class TestRun:
         *lines, summary = done.out.splitlines()
         assert done.status == 0
         assert lines == ["-- 1. A title.", "   user_id", "   ann", "-- The end."]
-        assert summary.startswith(f"{path}: 2 statements, no error, 0.")
+        assert summary.startswith(f"{path}: 2 statements, no errors, 0.")
 
     def test_it_stops_at_the_first_error_and_names_line_and_statement(self, cli, home):
         path = home / "bad.sql"
@@ -242,9 +245,9 @@ class TestCommonOptions:
         ("arguments", "message"),
         [
             (("--source", "vertx://a", "query", "SELECT 1"), "Did you mean vertex?"),
-            (("--source", "local:///a?api_key=hunter2", "query", "1"), "would hold a secret"),
+            (("--source", "local:///a?api_key=hunter2", "query", "1"), "must not hold a secret"),
             (("--config", "absent.toml", "query", "SELECT 1"), "absent.toml does not exist"),
-            (("--max-writes", "many", "query", "SELECT 1"), "'many' is no whole number"),
+            (("--max-writes", "many", "query", "SELECT 1"), "'many' is not a whole number"),
             (("qurey", "SELECT 1"), "Did you mean query?"),
             (("query", "SELECT 1", "--format", "jsn"), "Did you mean json?"),
             (("query",), "required: SQL"),

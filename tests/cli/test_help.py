@@ -135,7 +135,7 @@ def test_columns_that_no_configured_source_has_show_only_in_the_complete_referen
 
 
 def test_a_function_says_where_it_is():
-    assert "In: prod." in text("append_event")
+    assert "Available in: prod." in text("append_event")
     assert "In:" not in text("push_event")
 
 

@@ -45,7 +45,7 @@ def test_a_pipe_that_leaves_a_transaction_open_ends_with_1():
     done = run(stdin="BEGIN; INSERT INTO sessions(user_id) VALUES ('ann');\n")
 
     assert done.returncode == 1
-    assert done.stderr == "Error: the transaction was not committed; it is rolled back.\n"
+    assert done.stderr == "Error: the transaction was not committed and has been rolled back.\n"
 
 
 @pytest.mark.parametrize("stdin", [".nonsense\n", "SELECT 'open;\n", ".inspect nothing\n"])

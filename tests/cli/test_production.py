@@ -150,12 +150,12 @@ class TestViews:
             ("v = 'SELECT nope FROM sessions'", r"\[views\] v: no such column: nope"),
             ("v = 'SELECT 1 FROM nosuch'", r"\[views\] v: no such table: nosuch"),
             ("v = 'SELEC 1'", r"\[views\] v: near .SELEC.: syntax error"),
-            ("v = 'SELECT 1; DROP TABLE sessions'", r"\[views\] v: a view is one SELECT"),
-            ("v = ''", r"\[views\] v: a view is one SELECT"),
+            ("v = 'SELECT 1; DROP TABLE sessions'", r"\[views\] v: a view must be a single SELECT"),
+            ("v = ''", r"\[views\] v: a view must be a single SELECT"),
             ("v = 'SELECT * FROM v'", r"\[views\] v: view v is circularly defined"),
             (
                 "v = \"SELECT * FROM append_event('s', 'user', 'x')\"",
-                r"\[views\] v: append_event\(\) acts once",
+                r"\[views\] v: append_event\(\) has side effects and must run exactly once",
             ),
             ("sessions = 'SELECT 1'", r"\[views\] sessions: the view would hide the table"),
         ],
@@ -187,7 +187,7 @@ class TestInit:
         [
             ('"SELEC 1"', r"init: near .SELEC.: syntax error"),
             ('["SELECT 1", "SELECT * FROM nosuch"]', r"init\[2\]: no such table: nosuch"),
-            ('"BEGIN; CREATE TABLE t(x)"', r"init: the transaction it begins has no COMMIT"),
+            ('"BEGIN; CREATE TABLE t(x)"', r"init: the transaction that it begins has no COMMIT"),
         ],
     )
     def test_an_error_names_file_key_and_reason(self, config, init, says):

@@ -171,7 +171,7 @@ class TestCommands:
         assert out.startswith("local.sessions  get")
 
     def test_requests_of_a_store_without_any_are_none(self, shell):
-        assert shell("SELECT * FROM sessions;", ".requests")[0].endswith("No request was made.")
+        assert shell("SELECT * FROM sessions;", ".requests")[0].endswith("No requests were made.")
 
     def test_set_changes_what_a_statement_may_do(self, shell, connection):
         out, _ = shell(".set max_writes 1", ".set max_requests 7", ".set")
@@ -182,7 +182,7 @@ class TestCommands:
     def test_without_a_number_the_sources_limits_are_in_force_again(self, shell, connection):
         out, _ = shell(".set max_writes 1", ".set max_writes", ".set")
 
-        assert out.splitlines()[0] == "max_writes  as the sources say"
+        assert out.splitlines()[0] == "max_writes  set by each source"
         assert connection.budget.max_writes is None
 
     @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ class TestCommands:
     def test_help_speaks_of_tables_functions_topics_and_commands(self, shell):
         assert "In the source other" in shell(".help sessions")[0]
         assert "append_event(session, author" in shell(".help append_event")[0]
-        assert "Commands of the shell: .help all" in shell(".help")[0]
+        assert "Shell commands: .help all" in shell(".help")[0]
         assert ".explain SELECT .." in shell(".help all")[1]
         assert "Did you mean times?" in shell(".help tims")[1]
 
@@ -202,7 +202,7 @@ class TestCommands:
     def test_the_database_cannot_be_changed_under_the_sources(self, shell, command):
         out, err = shell(f".{command}", "SELECT count(*) FROM sessions;")
 
-        assert err.startswith("Error: The shell stays with its sources")
+        assert err.startswith("Error: The sources of a running shell cannot be changed")
         assert "1 row" in out
 
     @pytest.mark.parametrize("command", [".quit", ".exit"])

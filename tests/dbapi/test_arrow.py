@@ -176,7 +176,7 @@ class TestArrow:
         db.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
         reader = db.execute("SELECT a FROM t").fetch_record_batches(1)
 
-        with pytest.raises(dbapi.DataError, match="column a began with"):
+        with pytest.raises(dbapi.DataError, match="column a started with"):
             reader.read_all()
 
     def test_more_rows_than_a_batch_come_whole(self, db) -> None:

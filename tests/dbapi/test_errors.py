@@ -77,7 +77,10 @@ def test_a_read_only_connection_refuses_writes_and_functions_that_act(open_) -> 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"b": 1}, "no value for the parameter :a"), ({}, "no value for the parameter :a")],
+    [
+        ({"b": 1}, "No value was given for the parameter :a"),
+        ({}, "No value was given for the parameter :a"),
+    ],
 )
 def test_a_name_without_a_value_is_named(db, parameters: dict[str, int], message: str) -> None:
     with pytest.raises(dbapi.ProgrammingError, match=message):

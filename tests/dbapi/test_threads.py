@@ -68,7 +68,7 @@ def _running(*calls: Callable[[], None]) -> Iterator[None]:
     ],
 )
 def test_use_by_two_threads_at_once_is_an_error_that_says_so(busy, call: Any) -> None:
-    with pytest.raises(dbapi.ProgrammingError, match="one for each thread"):
+    with pytest.raises(dbapi.ProgrammingError, match="one connection per thread"):
         call(*busy)
 
 

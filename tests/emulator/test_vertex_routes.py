@@ -96,7 +96,7 @@ def test_only_the_configured_and_created_engines_exist(start) -> None:
 
 
 def test_the_id_of_a_configured_engine_is_a_number(start) -> None:
-    with pytest.raises(ValueError, match="is a number"):
+    with pytest.raises(ValueError, match="must be a number"):
         start(engines=("prod",))
 
 

@@ -62,7 +62,13 @@ def test_a_secret_is_the_first_line_of_a_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [(None, "not set"), ("", "not set"), ("a b", "blanks"), ("a\nb", "blanks"), ("ä", "blanks")],
+    [
+        (None, "not set"),
+        ("", "not set"),
+        ("a b", "whitespace"),
+        ("a\nb", "whitespace"),
+        ("ä", "whitespace"),
+    ],
 )
 def test_an_unusable_variable_is_named_without_its_value(monkeypatch, value, reason):
     monkeypatch.delenv("THE_KEY", raising=False)
@@ -159,7 +165,7 @@ def test_a_401_renews_google_s_token_once(login, line_for):
     ("failing", "error", "remedy"),
     [
         (RefreshError("reauth needed: token abc"), CredentialError, "gcloud auth .* login' again"),
-        (TransportError("abc"), UnavailableError, "cannot be reached.*check the network"),
+        (TransportError("abc"), UnavailableError, "cannot be reached.*Check the network"),
     ],
 )
 def test_a_login_that_cannot_be_renewed_says_what_to_do(login, failing, error, remedy):

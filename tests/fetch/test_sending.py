@@ -167,7 +167,9 @@ def test_what_fails_behind_a_change_that_may_be_done_is_no_failed_write(
     (outcome,) = send(client(), context, [row(1)], job)
 
     assert (outcome.state.value, type(outcome.error)) == (state, error)
-    assert ("look before you repeat it" in str(outcome.error)) == (error is UnknownOutcomeError)
+    assert ("Check the outcome before you repeat it" in str(outcome.error)) == (
+        error is UnknownOutcomeError
+    )
     with pytest.raises(error):
         run_job(client(), context, lambda line: job(row(1), line))
 
@@ -243,7 +245,7 @@ def test_an_operation_is_asked_about_ever_more_seldom(line_for, clock):
 
 def test_an_operation_that_never_ends_has_an_unknown_outcome(line_for, clock):
     with pytest.raises(
-        UnknownOutcomeError, match=r"^prod[.]sessions: the operation operations/1 has not ended"
+        UnknownOutcomeError, match=r"^prod[.]sessions: the operation operations/1 did not finish"
     ):
         operation(line_for, {"name": "operations/1"})
     assert 120 <= sum(clock.waits) < 130

@@ -96,7 +96,7 @@ def test_a_base_url_has_to_be_a_plain_url(url):
 )
 def test_a_call_cannot_choose_a_host_that_is_not_the_provider_s(client_for, origin):
     client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
-    with pytest.raises(ConfigurationError, match="nothing was"):
+    with pytest.raises(ConfigurationError, match="Nothing was"):
         client.url_of(Call("GET", "/a", origin=origin))
 
 
@@ -175,7 +175,7 @@ def test_an_upload_target_is_https_on_a_public_address(monkeypatch, url, address
     if allowed:
         assert check_target(url, chosen) == origin_of(url)
     else:
-        with pytest.raises(ConfigurationError, match="nothing was sent"):
+        with pytest.raises(ConfigurationError, match="Nothing was sent"):
             check_target(url, chosen)
 
 

@@ -66,7 +66,7 @@ def test_files_that_cannot_be_written_leave_the_last_ones(take, path, folder, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(parquet, "_arrow", fail)
-    with pytest.raises(StoreError, match=r"No space left.*is whole"):
+    with pytest.raises(StoreError, match=r"No space left.*is complete"):
         write_parquet(path, folder)
 
     assert (folder / "sessions.parquet").read_bytes() == before

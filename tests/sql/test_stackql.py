@@ -387,7 +387,7 @@ def test_compact_is_compact_session(payload: str, arguments: str) -> None:
         ),
         ("EXEC google.aiplatform.sessions.nosuch @a='b'", UnknownNameError, "append_event"),
         (EXEC.replace("author", "auther"), UnknownNameError, "auther"),
-        (EXEC.replace('"user",', '"user"'), InvalidValueError, "no JSON"),
+        (EXEC.replace('"user",', '"user"'), InvalidValueError, "is not valid JSON"),
         (
             "EXEC google.aiplatform.sessions.append_event @projectsId 'p'",
             StatementError,
@@ -426,7 +426,11 @@ def test_compact_is_compact_session(payload: str, arguments: str) -> None:
         ("SHOW TABLES", UnsupportedError, "SHOW PROVIDERS"),
         ("SHOW PROVIDERS WHERE;", StatementError, "WHERE"),
         (f"SELECT 1 FROM ({EXEC.rstrip(';')} x", StatementError, "missing"),
-        (f"SELECT 1 FROM {_T} s, ({EXEC.rstrip(';')}) x", UnsupportedError, "stands alone"),
+        (
+            f"SELECT 1 FROM {_T} s, ({EXEC.rstrip(';')}) x",
+            UnsupportedError,
+            "must be alone in FROM",
+        ),
         (f"{_COMPACT} @@json='{{\"compaction\":1}}'", InvalidValueError, "compaction"),
         (
             f'{_COMPACT} @@json=\'{{"compaction":{{"summarization":"AUTO"}}}}\'',

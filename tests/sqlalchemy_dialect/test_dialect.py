@@ -61,7 +61,7 @@ class TestUrls:
         [
             ("sessions+vertex://demo/us-central1/42?api_key=SECRET", "api_key"),
             ("sessions+vertex://ann:SECRET@demo/us-central1/42", "password"),
-            ("sessions+local:///x.db?writable=maybe", "writable is 1 or 0"),
+            ("sessions+local:///x.db?writable=maybe", "writable must be 1 or 0"),
             ("sessions://?statement_timeout=soon", "statement_timeout"),
             ("sessions://?nosuch=1", "no setting 'nosuch'"),
             ("sessions://host/path", r"sessions\+BACKEND"),

@@ -184,7 +184,7 @@ def test_when_the_disk_is_full_a_warning_holds_the_line_and_nothing_more_is_sent
 
     with pytest.warns(RuntimeWarning, match='could not be written.*"key":"a"'):
         audit.add({"key": "a"})
-    with pytest.raises(StoreError, match="nothing more is sent"):
+    with pytest.raises(StoreError, match="this connection sends nothing more"):
         audit.require()
 
     audit.close()
@@ -200,7 +200,7 @@ def test_writes_are_refused_once_the_audit_file_failed(emulator: Running) -> Non
             "INSERT INTO sessions(user_id) VALUES ('ann')",
             "SELECT * FROM append_event('x1', 'user', 'x')",
         ):
-            with pytest.raises(StoreError, match="nothing more is sent"):
+            with pytest.raises(StoreError, match="this connection sends nothing more"):
                 db.execute(statement).fetchall()
 
     assert emulator.control.log()["total"] == 0
@@ -222,7 +222,7 @@ def test_a_full_disk_is_told_before_anything_is_sent(
 
     monkeypatch.setattr(os, "fstatvfs", full)
     for db in (remote, local):
-        with pytest.raises(StoreError, match=r"has no room for 1 more lines: nothing was sent"):
+        with pytest.raises(StoreError, match=r"has no room for 1 more line, so nothing was sent"):
             db.execute(INSERT, ["new", "ann"])
     with pytest.raises(StoreError, match="no room"):
         remote.execute("SELECT * FROM append_event('s1', 'user', 'x')").fetchall()
@@ -352,7 +352,7 @@ class TestWhatTheServiceSays:
             400,
         )
         assert line["message"].startswith(f"own.{asker}: {method} http://127.0.0.1")
-        assert line["message"].endswith("was answered with 400 Bad Request.")
+        assert line["message"].endswith("returned 400 Bad Request.")
         assert self.CANARY not in (tmp_path / "audit.jsonl").read_text()
 
 
