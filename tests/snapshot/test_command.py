@@ -101,7 +101,11 @@ def test_parquet_files_beside_it(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("--max-requests", "5"), 1, f"needs at least {SESSIONS} more requests, but may make only 4"),
+        (
+            ("--max-requests", "5"),
+            1,
+            f"needs at least {SESSIONS} more requests, but may make only 4",
+        ),
         (("--where", "1; DROP TABLE x"), 1, "is not a valid SQL expression"),
         (("--tables", "event"), 1, "Did you mean events"),
         (("--overlap", "-1"), 2, "is not a valid number of minutes"),
