@@ -400,7 +400,7 @@ def _known_backend(name: str, where: str) -> None:
     if name not in known:
         prefix = f"{where}: there" if where else "There"
         raise UnknownNameError(
-            f"{prefix} is no backend {name!r:.40}.{did_you_mean(name, known)}"
+            f"{prefix} is not a Backend class {name!r:.40}.{did_you_mean(name, known)}"
             f" Backends: {', '.join(known)}."
         )
 

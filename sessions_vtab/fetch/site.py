@@ -44,7 +44,7 @@ def origin_of(url: str) -> Origin:
     """The origin of an http or https URL.
 
     Raises:
-        ConfigurationError: it is none, or it holds a user name or a password.
+        ConfigurationError: it is not one, or it holds a user name or a password.
     """
     # urlsplit drops blanks in front, tabs and line ends without a word; others read them.
     if not url.isprintable() or " " in url:
@@ -136,7 +136,7 @@ class Site:
             remedies: see the class.
 
         Raises:
-            ConfigurationError: ``base_url`` is no URL.
+            ConfigurationError: ``base_url`` is not a valid URL.
             CredentialError: a named credential would go out over plain http.
         """
         site = cls(

@@ -36,7 +36,7 @@ def list_sessions(workspace: str, size: int, *, expired: bool) -> Call:
 
 
 def get_session(session: SessionRef) -> Call:
-    """The counters of one upload session; a missing one is no row."""
+    """The counters of one upload session; a missing one gives no row."""
     return Call("GET", _session(session), missing=_NO_SESSION)
 
 

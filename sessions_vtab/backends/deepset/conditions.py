@@ -42,7 +42,7 @@ def first_size(parameters: Mapping[str, Value], limit: int | None, where: str) -
     """Rows of the first page: ``page_size``, or as many as LIMIT will probably take.
 
     Raises:
-        InvalidValueError: ``page_size`` is no number of rows.
+        InvalidValueError: ``page_size`` is not a number of rows.
     """
     size = parameters.get("page_size")
     if size is None:

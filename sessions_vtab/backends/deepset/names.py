@@ -75,7 +75,7 @@ class Scope:
     def sessions(
         self, workspaces: Sequence[Value] | None, ids: Sequence[Value]
     ) -> list[SessionRef]:
-        """Upload sessions by id; InvalidValueError for an id that is no UUID."""
+        """Upload sessions by id; InvalidValueError for an id that is not a UUID."""
         found = self.workspaces(workspaces)
         known = dict.fromkeys(map(self._checked, ids))
         return [SessionRef(workspace, one) for workspace in found for one in known]

@@ -39,7 +39,7 @@ def target_for(
 
     Raises:
         MissingParameterError: another connection opened it, and nothing, or only half, is given.
-        InvalidValueError: the URL is empty, or the fields are no JSON object of texts.
+        InvalidValueError: the URL is empty, or the fields are not a JSON object of texts.
     """
     url, fields = arguments.get("upload_url"), arguments.get("upload_fields")
     if url is None and fields is None and session.name in known:

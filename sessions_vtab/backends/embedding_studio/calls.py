@@ -29,7 +29,7 @@ _NO_BATCH = (Answer(404, r"^There is no collecting batch$", "detail"),)
 
 
 def get_session(session_id: str) -> Call:
-    """One session with its first 100 events; a missing one is no row."""
+    """One session with its first 100 events; a missing one gives no row."""
     query = (("session_id", session_id),)
     return Call("GET", path(*_CLIENT, "session"), query, missing=_NO_SESSION)
 

@@ -21,13 +21,13 @@ def event_name(session_id: str, event_id: str) -> str:
 
 
 def parse_session(name: object) -> str | None:
-    """The id in a session's name; None if it is no name of a session."""
+    """The id in a session's name; None if it is not the name of a session."""
     ids = ids_of(name, _SESSIONS)
     return None if ids is None else ids[0]
 
 
 def parse_event(name: object) -> tuple[str, str] | None:
-    """The ids of session and event in an event's name; None if it is no name of an event."""
+    """The ids of session and event in an event's name; None if it is not the name of an event."""
     ids = ids_of(name, _SESSIONS, _EVENTS)
     return None if ids is None else (ids[0], ids[1])
 

@@ -89,7 +89,7 @@ class Requests:
 
         Raises:
             MissingParameterError: an INSERT names none.
-            InvalidValueError: a name is none, or says something else than another column.
+            InvalidValueError: a name is not valid, or says something else than another column.
         """
         where = f"{self._source}.{write.table}"
         if write.action is not Action.INSERT:

@@ -56,7 +56,7 @@ def expiry(values: Mapping[str, Any], now: int, where: str) -> str | None:
         where: ``source.table``, for errors.
 
     Raises:
-        InvalidValueError: both are given, or the ttl is no positive duration.
+        InvalidValueError: both are given, or the ttl is not a positive duration.
     """
     expire_time: str | None = values.get("expire_time")
     ttl = values.get("ttl")

@@ -21,7 +21,7 @@ def read_content(value: str, author: str, where: str) -> tuple[str, str | None]:
         where: ``source.table.column``, for errors.
 
     Raises:
-        InvalidValueError: it starts with ``{`` and is no JSON.
+        InvalidValueError: it starts with ``{`` and is not JSON.
     """
     if value.startswith("{"):
         try:
@@ -45,7 +45,7 @@ def require_object(value: str, where: str) -> str:
 
 
 def _text_of(content: Any) -> str | None:
-    """Text parts that are no thoughts, joined as the SDK's ``.text`` does; else None."""
+    """Text parts that are not thoughts, joined as the SDK's ``.text`` does; else None."""
     parts = content.get("parts")
     if not isinstance(parts, list):
         return None

@@ -281,7 +281,7 @@ def _joined(terms: Sequence[str], word: str, empty: str) -> str:
 
 
 def _instant(value: Value) -> str:
-    """A value compared as an instant: what is no time sorts before all times, as in ``times``."""
+    """A value compared as an instant: other texts sort before all times, as in ``times``."""
     instant = times.parse(value)
     return "" if instant is None else times.to_text(instant)
 

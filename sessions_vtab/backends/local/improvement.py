@@ -78,7 +78,7 @@ def schedule(store: Store, arguments: Arguments) -> list[Row]:
 
 
 def mark_irrelevant(store: Store, arguments: Arguments) -> list[Row]:
-    """``mark_session_irrelevant``: there is no way back; again is no error."""
+    """``mark_session_irrelevant``: it cannot be undone, and repeating it is not an error."""
     session_id = require_session(store, str(arguments["session"]), "mark_session_irrelevant")
     store.run(
         "UPDATE sessions SET is_irrelevant = 1, update_time = ? WHERE session_id = ?",

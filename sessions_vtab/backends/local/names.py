@@ -80,7 +80,7 @@ def given_id(values: Mapping[str, Any], where: str) -> str | None:
     """The id that a new row is given as ``session_id``, ``name`` or both; None for neither.
 
     Raises:
-        InvalidValueError: they disagree, or it is none that we can keep.
+        InvalidValueError: they disagree, or it is not a name that can be stored.
     """
     session_id: str | None = values.get("session_id")
     name = values.get("name")

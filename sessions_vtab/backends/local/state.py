@@ -51,7 +51,7 @@ def delta_of(actions: str | None, where: str) -> Mapping[str, Any]:
     """``stateDelta`` of an event's actions, also spelled ``state_delta``; empty if there is none.
 
     Raises:
-        InvalidValueError: it is no JSON object.
+        InvalidValueError: it is not a JSON object.
     """
     if actions is None or not ('"stateDelta"' in actions or '"state_delta"' in actions):
         return {}

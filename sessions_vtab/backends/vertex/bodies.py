@@ -106,7 +106,7 @@ def content_of(value: Value, author: str, where: str) -> dict[str, Any]:
     """A Content from what was given: a JSON object if it begins like one, else plain text.
 
     Raises:
-        InvalidValueError: it begins with ``{`` and is no JSON object.
+        InvalidValueError: it begins with ``{`` and is not a JSON object.
     """
     text = value if isinstance(value, str) else str(value)
     if text.lstrip().startswith("{"):

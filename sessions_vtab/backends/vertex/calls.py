@@ -28,7 +28,7 @@ class Calls:
         self._settings = settings
 
     def get_session(self, session: SessionRef) -> Call:
-        """One session; a missing one is no row."""
+        """One session; a missing one gives no row."""
         return self._call("GET", session.engine, *_of(session), missing=_NO_SESSION)
 
     def list_sessions(
@@ -92,7 +92,7 @@ class Calls:
         )
 
     def get_operation(self, operation: Mapping[str, Any], location: str | None) -> Call:
-        """Asks about an operation by its own name; ProtocolError if that is none."""
+        """Asks about an operation by its own name; ProtocolError if that name is not valid."""
         name = operation.get("name")
         if not is_operation(name):
             raise ProtocolError(

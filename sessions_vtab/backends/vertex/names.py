@@ -115,7 +115,7 @@ def is_operation(name: object) -> bool:
 
 
 def parse_session(name: object) -> SessionRef | None:
-    """The session a full name stands for; None if it is no name of a session."""
+    """The session a full name stands for; None if it is not the name of a session."""
     if not isinstance(name, str):
         return None
     head, _, session_id = name.rpartition("/sessions/")
@@ -124,7 +124,7 @@ def parse_session(name: object) -> SessionRef | None:
 
 
 def parse_event(name: object) -> EventRef | None:
-    """The event a full name stands for; None if it is no name of an event."""
+    """The event a full name stands for; None if it is not the name of an event."""
     if not isinstance(name, str):
         return None
     head, _, event_id = name.rpartition("/events/")

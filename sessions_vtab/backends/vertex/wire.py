@@ -174,7 +174,7 @@ def instant_of(item: Item, field: str, frame: Frame) -> int:
 
 
 def time_text(value: Any) -> str | None:
-    """Canonical text of the service's time; None if it is no time."""
+    """Canonical text of the service's time; None if it is not a time."""
     if not isinstance(value, str):
         return None
     if _MICROSECONDS(value):
