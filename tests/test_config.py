@@ -123,7 +123,7 @@ class TestUrl:
         assert message in str(caught.value)
 
     @pytest.mark.parametrize("text", ["", "sessions.db", f"api_key={CANARY}", "local:/x"])
-    def test_what_is_no_url_is_refused_without_showing_it(self, text):
+    def test_an_invalid_url_is_refused_without_showing_it(self, text):
         with pytest.raises(ConfigurationError, match=r"A source is written as \[NAME=\]") as caught:
             parse_source(text)
 
@@ -133,7 +133,7 @@ class TestUrl:
         with pytest.raises(UnknownNameError, match=r"no backend 'vertx'\. Did you mean vertex\?"):
             parse_source("vertx://p/l/1")
 
-    def test_a_hash_has_to_be_encoded(self):
+    def test_a_hash_must_be_encoded(self):
         with pytest.raises(ConfigurationError, match="write a literal # in a URL as %23"):
             parse_source("local:///a#b.db")
 
@@ -256,7 +256,7 @@ class TestSecrets:
 
         assert source.options == {"fields": {"next_page_token": "cursor.token"}}
 
-    def test_the_file_says_which_base_url_may_be_sent_a_credential(self, home):
+    def test_the_file_decides_which_base_url_may_receive_a_credential(self, home):
         text = "vertex://p/l/1?base_url=https://proxy.example&api_key_env=KEY"
         path = written(home, f"[sources.filed]\nurl = '{text}'")
 
@@ -297,7 +297,7 @@ class TestFile:
         recent = "SELECT 1"
         """
 
-    def test_it_says_all_that_urls_say_and_more(self, home):
+    def test_it_can_contain_everything_a_url_can_and_more(self, home):
         configuration = load(config=written(home, self.FULL))
 
         assert configuration.default == "prod"
@@ -322,7 +322,7 @@ class TestFile:
             "fields": {"session_id": "name"},
         }
 
-    def test_it_is_the_one_asked_for_else_the_variables_else_the_users(self, home, monkeypatch):
+    def test_the_file_is_the_arguments_else_the_variables_else_the_users(self, home, monkeypatch):
         usual = default_file(os.environ, sys.platform, home)
         written(usual.parent, "[sources.usual]\nbackend='local'", usual.name)
         named = written(home, "[sources.named]\nbackend='local'", "named.toml")
@@ -343,7 +343,7 @@ class TestFile:
         assert list(load().sources) == ["local"]
 
     @pytest.mark.parametrize("asked", ["argument", "variable"])
-    def test_one_that_was_asked_for_has_to_exist(self, home, monkeypatch, asked):
+    def test_a_file_that_is_named_must_exist(self, home, monkeypatch, asked):
         absent = str(home / "absent.toml")
         monkeypatch.setenv(config.VARIABLE, absent if asked == "variable" else "")
 
@@ -407,7 +407,7 @@ class TestFile:
         assert str(caught.value).startswith(str(path))
         assert message in str(caught.value)
 
-    def test_one_that_is_no_text_is_an_error(self, home):
+    def test_a_file_that_is_not_text_is_an_error(self, home):
         path = home / "config.toml"
         path.write_bytes(b"\xff\xfe")
 
@@ -415,7 +415,7 @@ class TestFile:
             load(config=path)
 
     @posix
-    def test_one_that_everyone_can_write_is_not_read(self, home):
+    def test_a_file_that_everyone_can_write_is_not_read(self, home):
         path = written(home, self.FULL)
         path.chmod(0o666)
 
@@ -423,7 +423,7 @@ class TestFile:
             load(config=path)
 
     @posix
-    def test_one_of_another_user_is_not_read(self, home, monkeypatch):
+    def test_a_file_of_another_user_is_not_read(self, home, monkeypatch):
         path = written(home, self.FULL)
         monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 4321)
         if path.stat().st_uid == 0:
@@ -507,7 +507,7 @@ class TestTogether:
         with pytest.raises(UnknownNameError, match=r"'prd', which is not .* Did you mean prod\?"):
             load(config=path)
 
-    def test_one_text_is_no_list_of_sources(self):
+    def test_a_text_is_not_a_list_of_sources(self):
         with pytest.raises(ConfigurationError, match="pass a single URL as url"):
             load(sources="local://")
 

@@ -83,7 +83,7 @@ def test_core_columns_of_every_source_make_one_list(db: sessions_vtab.Connection
 
 
 @pytest.mark.parametrize("source", ["guests", "clicks"])
-def test_a_source_without_a_list_asks_for_its_key(
+def test_a_source_without_a_list_requires_its_key(
     db: sessions_vtab.Connection, source: str
 ) -> None:
     with pytest.raises(MissingParameterError, match=rf"{source}\.sessions .*session_id"):
@@ -117,7 +117,7 @@ def test_a_source_without_a_list_asks_for_its_key(
         ("DELETE FROM prod.events RETURNING name", "prod.events cannot be deleted.*their session"),
     ],
 )
-def test_a_write_that_no_row_of_a_table_takes_is_refused_before_anything_is_read(
+def test_an_unsupported_write_is_refused_before_anything_is_read(
     db: sessions_vtab.Connection, emulator: Running, statement: str, told: str
 ) -> None:
     emulator.control.reset_log()

@@ -93,7 +93,7 @@ def test_a_built_in_whose_module_is_absent_is_an_error(monkeypatch):
         registry.backend_class("vertex")
 
 
-def test_a_missing_dependency_is_an_error_that_says_what_to_install(tmp_path, monkeypatch):
+def test_a_missing_dependency_is_an_error_that_names_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "needy_backend.py").write_text("import package_that_is_not_there\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "BUILT_IN", {"vertex": "needy_backend:Backend"})

@@ -39,7 +39,7 @@ def _found(text: str) -> list[str]:
     return _BANNED.findall(" ".join(text.split()))
 
 
-def test_no_text_says_that_something_is_no_thing_or_none() -> None:
+def test_no_text_has_a_banned_construction() -> None:
     found = [
         f"{path.relative_to(_ROOT)}:{line}: {words}"
         for path in _FILES

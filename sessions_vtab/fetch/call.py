@@ -231,9 +231,9 @@ class Reply:
 
     @property
     def what(self) -> str:
-        """Names the response in errors: ``prod.events: the response to GET https://.. (200)``."""
-        start = f"{self.where}: the" if self.where else "The"
-        return f"{start} response to {self.call.method} {self.url} ({self.status})"
+        """The response, for errors: ``prod.events: the response to GET https://.. (200)``."""
+        where = f"{self.where}: the" if self.where else "The"
+        return f"{where} response to {self.call.method} {self.url} ({self.status})"
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object, ``{}`` if it is empty or missing; else ProtocolError."""

@@ -98,7 +98,7 @@ class TestReadOnly:
 
     @pytest.mark.parametrize("sql", WRITES)
     @pytest.mark.parametrize("scope", ["connection", "source"])
-    def test_init_is_no_way_round_it(self, config, scope, sql):
+    def test_init_cannot_write_to_a_read_only_source(self, config, scope, sql):
         file = config(
             f"init = {json.dumps(sql)}\n[sources.prod]\nurl = '{NOWHERE}'\n"
             f"read_only = {'true' if scope == 'source' else 'false'}\n"
@@ -230,7 +230,7 @@ class TestTheQuestion:
     )
 
     @pytest.mark.parametrize("answer", ["y\n", " Yes \n"])
-    def test_a_yes_goes_on(self, person, answer):
+    def test_the_answer_yes_writes_the_rows(self, person, answer):
         assert person(answer, "query", MANY.format(2_500)) == (0, self.QUESTION)
 
     @pytest.mark.parametrize("answer", ["n\n", "\n", "", "yo\n"])
@@ -247,7 +247,7 @@ class TestTheQuestion:
         assert person("y\n", "run", str(home / "a.sql")) == (0, self.QUESTION)
 
     @pytest.mark.parametrize("arguments", [("query", "-"), ("run", "-"), ()])
-    def test_where_statements_come_through_a_pipe_nobody_is_asked(self, cli, arguments):
+    def test_statements_from_a_pipe_ask_nobody(self, cli, arguments):
         source = ("--source", "local://:memory:?max_writes=1000")
         done = cli(*source, *arguments, stdin=MANY.format(2_500) + ";\ny\n")
 

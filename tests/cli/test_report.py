@@ -140,7 +140,7 @@ class TestProblem:
 
 
 class TestRender:
-    def test_a_mark_is_below_the_word_and_says_where_to_look(self, names):
+    def test_a_mark_is_below_the_word_and_names_the_help(self, names):
         sql = "SELECT sesion_id FROM sessions;"
         found = problem("no such column: sesion_id", sql, names)
 

@@ -39,7 +39,7 @@ def command(url, path, capsys) -> Callable[..., Done]:
     return run
 
 
-def test_it_says_what_it_will_cost_and_what_it_did(command, path):
+def test_it_reports_its_cost_before_and_its_result_after(command, path):
     first = command()
     second = command()
 
@@ -111,7 +111,7 @@ def test_parquet_files_beside_it(command, tmp_path):
         (("--overlap", "-1"), 2, "is not a valid number of minutes"),
     ],
 )
-def test_what_is_wrong_is_said(command, path, arguments, status, message):
+def test_errors_are_reported(command, path, arguments, status, message):
     done = command(*arguments)
 
     assert done.status == status

@@ -73,7 +73,7 @@ def test_files_that_cannot_be_written_leave_the_last_ones(take, path, folder, mo
     assert [one.name for one in folder.iterdir()] == ["sessions.parquet"]
 
 
-def test_what_to_install_is_said(monkeypatch):
+def test_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
     with pytest.raises(MissingExtraError, match=r"sessions_vtab\[arrow\]"):

@@ -60,6 +60,6 @@ def test_what_it_compares_with_is_not_shown():
 @pytest.mark.parametrize(
     "text", ["1 UNION SELECT 1", "1 ORDER BY 1", "1 /* open", "DELETE FROM sessions"]
 )
-def test_what_is_no_expression_is_refused_by_sqlite(take, text):
+def test_an_invalid_expression_is_refused_by_sqlite(take, text):
     with pytest.raises(InvalidValueError, match="cannot be used"):
         take(where=text)

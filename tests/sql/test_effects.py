@@ -150,7 +150,7 @@ def test_every_other_shape_is_refused_with_the_remedy(text: str, message: str) -
         "SELECT k.act FROM k, j",
     ],
 )
-def test_a_mere_name_is_no_call(text: str) -> None:
+def test_a_mere_name_is_not_a_call(text: str) -> None:
     assert _effect(text) is None
 
 

@@ -55,7 +55,7 @@ def test_another_column_of_the_first_page_leads_to_reading_on() -> None:
     assert rest.read == 0
 
 
-def test_a_row_behind_is_read_when_it_is_looked_at_after_all() -> None:
+def test_a_later_row_is_read_if_it_is_looked_at_after_all() -> None:
     rest = Rest(BEHIND)
 
     found = [row[0] for row in counted_rows(_page(), rest.pages()) if row[KIND] == 1]

@@ -95,7 +95,7 @@ def test_a_function_is_called_for_each_row_beside_it(database: Connection, calls
 
 
 @pytest.mark.parametrize("name", ["batch_sessions", "mem.batch_sessions", "main.batch_sessions"])
-def test_a_function_is_in_its_sources_schema_and_the_default_needs_none(
+def test_a_function_is_in_its_sources_schema_and_the_default_needs_no_prefix(
     database: Connection, name: str
 ) -> None:
     assert database.execute(f"SELECT count(*) FROM {name}('b')").get == 3
@@ -133,9 +133,7 @@ def test_a_wrong_call_is_refused_by_name_and_nothing_is_called(
 
 
 class TestAnEffect:
-    def test_happens_once_and_answers_with_the_session(
-        self, database: Connection, calls: Calls
-    ) -> None:
+    def test_runs_once_and_returns_the_session(self, database: Connection, calls: Calls) -> None:
         rows = database.execute(
             "SELECT session_id, response FROM truncate_session('s1')"
         ).fetchall()

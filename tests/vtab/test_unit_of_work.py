@@ -140,7 +140,7 @@ class TestWhatIsSentAndWhen:
 
         assert _sent(memory) == [("insert", "a"), ("insert", "c")]
 
-    def test_an_update_sends_the_columns_that_change_and_no_other(self, memory: Connection) -> None:
+    def test_an_update_sends_only_the_columns_that_change(self, memory: Connection) -> None:
         memory.execute("INSERT INTO sessions(name, display_name, labels) VALUES ('a', 'x', '{}')")
 
         memory.execute("UPDATE sessions SET display_name = 'x', labels = '{\"env\": \"prod\"}'")
@@ -321,7 +321,7 @@ class TestReadingWhatIsQueued:
             "INSERT INTO sessions(name) SELECT name FROM sessions",
         ],
     )
-    def test_is_refused_and_says_what_to_do(self, memory: Connection, sql: str) -> None:
+    def test_is_refused_with_a_hint(self, memory: Connection, sql: str) -> None:
         memory.execute(
             "INSERT INTO events(name, session_id) VALUES ('e', 's')"
         ) if "FROM events" not in sql else None
@@ -534,7 +534,7 @@ class TestSchemaChanges:
         "using",
         ["USING sessions_vtab(mem)", 'USING "Sessions_VTab"', "using sessions_vtab_function"],
     )
-    def test_a_virtual_table_of_ours_is_made_by_nobody_else(
+    def test_users_cannot_create_virtual_tables_of_this_package(
         self, memory: Connection, using: str
     ) -> None:
         with pytest.raises(UnsupportedError, match=r"not by CREATE VIRTUAL TABLE"):
@@ -573,7 +573,7 @@ class TestConflicts:
             ),
         ],
     )
-    def test_what_cannot_be_done_as_a_table_of_sqlite_does_it_is_refused(
+    def test_conflict_clauses_that_cannot_work_as_in_sqlite_are_refused(
         self, connection: Connection, verb: str, says: str
     ) -> None:
         connection.execute("CREATE TABLE native(x); BEGIN; INSERT INTO native VALUES (1)")
@@ -586,20 +586,20 @@ class TestConflicts:
         assert connection.execute("SELECT x FROM native").get == 1
 
     @pytest.mark.parametrize("verb", ["", "OR ABORT", "OR FAIL", "OR IGNORE", "OR ROLLBACK"])
-    def test_an_update_that_can_meet_no_conflict_does_it_in_every_way(
+    def test_an_update_without_possible_conflicts_accepts_every_conflict_clause(
         self, connection: Connection, verb: str
     ) -> None:
         connection.execute(f"UPDATE {verb} sessions SET display_name = 'x'")
 
         assert connection.execute("SELECT display_name FROM sessions").get == "x"
 
-    def test_a_key_does_not_change(self, connection: Connection) -> None:
+    def test_a_key_cannot_be_changed(self, connection: Connection) -> None:
         with pytest.raises(UnsupportedError, match=r"sessions\.name cannot be changed"):
             connection.execute("UPDATE sessions SET name = 'sessions/z'")
 
         assert _names(connection) == ["sessions/a"]
 
-    def test_a_column_that_is_fixed_at_creation_does_not_change(
+    def test_a_column_that_is_fixed_at_creation_cannot_be_changed(
         self, connection: Connection
     ) -> None:
         with pytest.raises(UnsupportedError, match=r"sessions\.user_id cannot be changed"):
