@@ -119,7 +119,7 @@ class TestUrl:
         with pytest.raises(ConfigurationError) as caught:
             parse_source(f"prod=vertex://p/l/1?{setting}")
 
-        assert str(caught.value).startswith("source prod: ")
+        assert str(caught.value).startswith("Source prod: ")
         assert message in str(caught.value)
 
     @pytest.mark.parametrize("text", ["", "sessions.db", f"api_key={CANARY}", "local:/x"])

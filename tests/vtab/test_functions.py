@@ -110,10 +110,10 @@ def test_a_function_of_no_source_is_not_there(database: Connection) -> None:
     ("sql", "error", "says"),
     [
         ("SELECT * FROM batch_sessions", MissingParameterError,
-         r"mem\.batch_sessions needs batch: batch_sessions\(batch, after_number, events_limit\)"),
-        ("SELECT * FROM batch_sessions(NULL)", MissingParameterError, "needs batch"),
+         r"mem\.batch_sessions requires batch: batch_sessions\(batch, after_number, events_limit\)"),
+        ("SELECT * FROM batch_sessions(NULL)", MissingParameterError, "requires batch"),
         ("SELECT * FROM batch_sessions WHERE after_number = 1", MissingParameterError,
-         "needs batch"),
+         "requires batch"),
         ("SELECT * FROM batch_sessions('b') WHERE batch = 'c'", StatementError,
          "give the parameter batch only once"),
         ("SELECT * FROM batch_sessions WHERE batch > 'a'", StatementError,
