@@ -120,7 +120,7 @@ def test_a_function_of_no_source_is_not_there(database: Connection) -> None:
          "give the parameter batch only once"),
         ("SELECT * FROM batch_sessions('b', 'one')", InvalidValueError,
          r"mem\.batch_sessions: after_number must be an integer"),
-        ("SELECT * FROM truncate_session()", MissingParameterError, "needs session"),
+        ("SELECT * FROM truncate_session()", MissingParameterError, "requires session"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_is_refused_by_name_and_nothing_is_called(

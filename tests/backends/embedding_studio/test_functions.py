@@ -128,7 +128,7 @@ def test_batch_sessions_reads_every_page(sql):
         ),
         ("batch_sessions('b', -1)", InvalidValueError, "after_number takes a number from 0"),
         ("batch_sessions('b', 0, -1)", InvalidValueError, "events_limit takes a number from 0"),
-        ("batch_sessions()", MissingParameterError, "needs batch"),
+        ("batch_sessions()", MissingParameterError, "requires batch"),
         ("release_batch(NULL)", MissingParameterError, "needs release_id"),
     ],
 )
