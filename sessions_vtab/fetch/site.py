@@ -227,13 +227,13 @@ def check_target(url: str, site: Site) -> Origin:
         return origin
     if origin.scheme != "https":
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} is not https; nothing"
-            " was sent."
+            f"Source {site.source}: the upload target {origin.host!r:.100} is not https."
+            " Nothing was sent."
         )
     if not all(_is_public(address) for address in _addresses(origin, site)):
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} is a private address;"
-            " nothing was sent."
+            f"Source {site.source}: the upload target {origin.host!r:.100} is a private address."
+            " Nothing was sent."
         )
     return origin
 
@@ -243,8 +243,8 @@ def _addresses(origin: Origin, site: Site) -> list[str]:
         found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # The latter of a label that no name can have.
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} cannot be resolved;"
-            " nothing was sent."
+            f"Source {site.source}: the upload target {origin.host!r:.100} cannot be resolved."
+            " Nothing was sent."
         ) from None
     return [str(entry[4][0]) for entry in found]
 

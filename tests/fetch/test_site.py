@@ -196,7 +196,7 @@ def test_an_upload_target_is_https_on_a_public_address(monkeypatch, url, address
 )
 def test_nothing_is_sent_to_an_invalid_upload_url(url):
     with pytest.raises(
-        ConfigurationError, match=r"Source prod: the upload target.*othing was sent"
+        ConfigurationError, match=r"Source prod: the upload target.*Nothing was sent"
     ):
         check_target(url, site("https://example.com"))
 
