@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -25,7 +25,20 @@ from sessions_vtab.vtab.install import install
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
 
-__all__ = ["Connection", "connect", "register"]
+__all__ = ["Connection", "Tally", "connect", "register"]
+
+
+class Tally(NamedTuple):
+    """A moment between two statements.
+
+    Attributes:
+        changes: ``total_changes`` at that time.
+        statements: how many statements had begun.
+    """
+
+    changes: int
+    statements: int
+
 
 # With SQLITE_OPEN_URI a file can be attached for reading only.
 _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
@@ -78,13 +91,27 @@ class Connection(apsw.Connection):
         """HTTP requests that the last text given to ``execute`` has made so far."""
         return self._host.requests - self._door.requests_before
 
+    def tally(self) -> Tally:
+        """The present moment, for ``changed_since``."""
+        return Tally(self.total_changes(), self._host.statements.count)
+
+    def changed_since(self, tally: Tally) -> int:
+        """How many rows the statements after a moment have written.
+
+        ``total_changes`` also counts rows that OR IGNORE or ON CONFLICT DO NOTHING left out: SQLite
+        cannot be told, because a service says so only when a row is sent.
+        """
+        skipped = self._host.skipped.items()
+        left_out = sum(count for statement, count in skipped if statement > tally.statements)
+        return self.total_changes() - tally.changes - left_out
+
     @property
     def sending(self) -> Sending | None:
         """How far the writes of a COMMIT are, while another thread or a signal handler looks."""
         return self._host.sending
 
     def target(self, statement: str) -> tuple[OurTable, str] | None:
-        """Our table that a statement writes to, and how; None if it is no single write of ours."""
+        """The table that a statement writes to, with the action; None if it is not one of ours."""
         return self._door.target(statement)
 
     def headings(self, statements: str) -> tuple[Heading, ...]:

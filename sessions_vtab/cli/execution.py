@@ -74,7 +74,7 @@ def execute(
         return True
 
     cursor.exec_trace = traced
-    before = connection.total_changes()
+    before = connection.tally()
     started = time.perf_counter()
     try:
         _require_values(connection, sql, bindings or {})
@@ -84,7 +84,7 @@ def execute(
         execution.rows = _counting(cursor, execution)
         yield execution
         execution.elapsed = time.perf_counter() - started
-        execution.changed = connection.total_changes() - before
+        execution.changed = connection.changed_since(before)
         execution.requests = connection.statement_requests
     finally:
         cursor.close(force=True)

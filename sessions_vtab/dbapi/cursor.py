@@ -41,7 +41,8 @@ class Cursor:
         description: name and type code of each result column, in 7-tuples; None for a statement
             without rows.
         rowcount: rows that an INSERT, UPDATE or DELETE has written, or queued to be written at
-            commit; -1 for everything else.
+            commit; -1 for everything else. Without the rows that OR IGNORE has skipped, as far as
+            that is known: for rows that wait for a commit, only the service can tell.
         lastrowid: rowid of the last row that an INSERT added to a table of the user's own; None for
             our tables, whose rows are known by their ``name``: use RETURNING.
     """
@@ -209,12 +210,12 @@ class Cursor:
     def _run(self, operation: str, execute: Callable[[], object]) -> None:
         """Executes it; then description and row count are known."""
         driver = self.connection.driver
-        before = driver.total_changes()
+        before = driver.tally()
         self._limited(execute)
         if self._columns.last:
             self.description = described(self._columns.last, driver.sources)
         if self._changing:
-            self.rowcount = driver.total_changes() - before
+            self.rowcount = driver.changed_since(before)
             if self.rowcount and driver.target(operation) is None and self._inserts(operation):
                 self.lastrowid = driver.last_insert_rowid()
 

@@ -64,7 +64,7 @@ class ScanCursor:
         except Exception as error:
             table.blame(error)
             raise
-        self._rows: Iterator[Row] = table.watched(rows, waiting)
+        self._rows: Iterator[Row] = table.watched(rows, scan, waiting)
         self.Eof = _MORE
         self.Next()
 

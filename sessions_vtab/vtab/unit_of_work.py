@@ -261,7 +261,11 @@ class UnitOfWork:
             self._host.logs.audit(**line)
 
     def waiting(self, source: OpenSource, table: str | None = None) -> list[QueuedWrite]:
-        """The rows of earlier statements that wait to be sent, and that a read would miss.
+        """The rows that wait to be sent and that a read would miss.
+
+        Those of earlier statements. A statement does not see its own rows, because SQLite reads
+        all it needs before it writes; except for what triggers do: SQLite runs the statements in
+        their bodies one after another.
 
         Args:
             source: the source that is read.
@@ -269,13 +273,13 @@ class UnitOfWork:
         """
         if not self._queue:
             return []
-        current = self._host.statements.current.number
+        current = self._host.statements.current
         return [
             entry
             for entry in self._queue
             if entry.source == source.name
             and table in {None, entry.table}
-            and entry.statement != current
+            and (entry.statement != current.number or current.triggered)
         ]
 
     def flush(self) -> None:
@@ -459,9 +463,11 @@ def _failure(failed: list[Outcome], total: int) -> SessionsError:
         return first.error
     unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
     sent = total - len(failed)
+    counts = f"{sent} {'was' if sent == 1 else 'were'} sent"
+    if unknown:
+        counts += f", {unknown} {'has' if unknown == 1 else 'have'} an unknown outcome"
     msg = (
-        f"{len(failed)} of {total} writes did not succeed ({sent} were sent"
-        f"{f', {unknown} have an unknown outcome' if unknown else ''})."
+        f"{len(failed)} of {total} writes did not succeed ({counts})."
         f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
     )
     return UnknownOutcomeError(msg) if unknown else WriteError(msg)

@@ -25,7 +25,7 @@ class EmbeddingStudioBackend(Backend):
     """Sessions, events and batches of one Embedding Studio.
 
     Args:
-        client: sends; given back by ``close``.
+        client: sends the requests; ``close`` returns it.
     """
 
     name: ClassVar[str] = "embedding_studio"
@@ -70,7 +70,7 @@ class EmbeddingStudioBackend(Backend):
         """See ``Backend.preview``; events of one session are then sent together.
 
         Raises:
-            StatementError: what is wrong with a value, naming its column.
+            StatementError: a value is not valid; the error names its column.
         """
         return (self._lease.client.preview(self._requests.of(write)),)
 

@@ -37,7 +37,7 @@ _ANY = Sources()
 def translate(
     text: str, sources: Sources = _ANY, values: Mapping[int, str] = _NOTHING_KNOWN
 ) -> Query | Listing | None:
-    """The translation of a statement; None if it is no StackQL.
+    """The translation of a statement; None if it is not StackQL.
 
     Args:
         text: one statement, its placeholders filled in.
