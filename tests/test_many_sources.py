@@ -93,8 +93,11 @@ def test_a_source_without_a_list_requires_its_key(
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
-        ("DELETE FROM docs.upload_sessions", "docs.upload_sessions .* SET status = 'CLOSED' ends"),
-        ("DELETE FROM docs.upload_sessions WHERE session_id = 'none'", "by itself after 24 hours"),
+        (
+            "DELETE FROM docs.upload_sessions WHERE 1",
+            "docs.upload_sessions .* SET status = 'CLOSED' ends",
+        ),
+        ("DELETE FROM docs.upload_sessions", "by itself after 24 hours"),
         (
             "UPDATE docs.files SET file_name = 'a'",
             "docs.files does not support UPDATE. .*OVERWRITE",

@@ -31,7 +31,7 @@ class Attached(NamedTuple):
 
 
 def attached(text: str, tokens: Sequence[Token]) -> Attached | None:
-    """The parts of an ATTACH statement; None where it is none that SQLite would run."""
+    """The parts of an ATTACH statement; None if SQLite would not run it."""
     first = 2 if len(tokens) > 1 and tokens[1].upper == "DATABASE" else 1
     pairs = partners(tokens)
     mark = next(find(tokens, (first, len(tokens)), pairs, _AS), None)

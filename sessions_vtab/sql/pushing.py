@@ -70,7 +70,7 @@ def _condition(
 ) -> list[Predicate]:
     """Records one conjunct and returns the predicates to push down."""
     scope = reader.scope
-    _link(occurrence, scope, term)
+    _link(occurrence, scope, term, nullable=nullable)
     about = _about(scope, occurrence.item, term)
     predicate = reader.read(term)
     role, pushed = Role.HERE, list[Predicate]()
@@ -111,7 +111,7 @@ def _about(scope: Scope, item: Item, term: exp.Expression) -> bool | None:
     return local if mine else None
 
 
-def _link(occurrence: Occurrence, scope: Scope, term: exp.Expression) -> None:
+def _link(occurrence: Occurrence, scope: Scope, term: exp.Expression, *, nullable: bool) -> None:
     """Notes ``column = other.column`` where the other occurrence can come first."""
     if not isinstance(term, exp.EQ) or scope.fixed:
         return
@@ -122,7 +122,7 @@ def _link(occurrence: Occurrence, scope: Scope, term: exp.Expression) -> None:
     for mine, other in (pair, reversed(pair)):
         if mine is None or other is None or mine.item is not occurrence.item:
             continue
-        first = other.outer or not other.item.nullable
+        first = other.outer or nullable or not other.item.nullable
         if other.item is not mine.item and first:
             joined = Join(mine.column.name, other.item, other.column.name)
             occurrence.joins.append(joined)

@@ -102,7 +102,7 @@ class Access:
         return ""
 
     def _opened(self, name: str | None) -> str:
-        """What ATTACH or VACUUM would do; a name that is no literal is not told to us."""
+        """What ATTACH or VACUUM would do; SQLite tells a name only where it is a literal."""
         if name is None:
             return "ATTACH of a name that is not a literal"
         if not self._must_be_read(name) or self._is_read(name):
@@ -113,7 +113,7 @@ class Access:
         return self._read_only or any(_is_same(self._path(name), file) for file in self._files)
 
     def _is_read(self, name: str) -> bool:
-        """Whether a file of this name is opened for reading only, or is none."""
+        """Whether a file of this name is opened for reading only, or is not a file."""
         if name in _MEMORY:
             return True
         if not (self._uris and name.startswith("file:")):

@@ -71,7 +71,8 @@ class LocalBackend(Backend):
         if self._snapshot is not None:
             self._open_snapshot(self._snapshot, path, source, clock)
             return
-        self._store = Store(path, source, clock, read_only=read_only)
+        # A store in memory is new, so there is nothing in it to protect.
+        self._store = Store(path, source, clock, read_only=read_only and path != MEMORY)
         self.transaction: StoreTransaction | None = StoreTransaction(self._store)
         self._tables = {
             name: LocalResource(relation, self._store) for name, relation in RELATIONS.items()
