@@ -183,7 +183,7 @@ class Names:
     # Columns.
 
     def columns(self, item: Item) -> frozenset[str] | None:
-        """Names of the columns of an item that is not a resource, in lower case; None if unknown."""
+        """Column names, in lower case, of an item that is not a resource; None if unknown."""
         lowered = item.name.lower()
         body = self._ctes.get(lowered) if lowered else item.span[0]
         key = lowered if body is None else body
