@@ -31,6 +31,7 @@ _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyTyp
             (tables.UPLOAD_SESSION_FILES, {}),
             (tables.FILES, {}),
             (tables.PARTICIPANTS, {}),
+            (tables.REASONING_ENGINES, {}),
             (tables.HTTP_REQUESTS, {}),
             (tables.WRITES, {}),
             (tables.DRY_RUN, {}),

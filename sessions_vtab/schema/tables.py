@@ -16,6 +16,7 @@ __all__ = [
     "FILES",
     "HTTP_REQUESTS",
     "PARTICIPANTS",
+    "REASONING_ENGINES",
     "SCOPE_COLUMNS",
     "SESSIONS",
     "SESSION_COLUMNS",
@@ -263,6 +264,19 @@ PARTICIPANTS = Table(
     ),
     "One row per participant of a session. INSERT binds, DELETE unbinds.",
     example="SELECT participant FROM participants WHERE session_id = 'tour-1'",
+)
+
+REASONING_ENGINES = Table(
+    "reasoning_engines",
+    (
+        Column("name", _TEXT, "Full resource name."),
+        Column("reasoning_engine", _TEXT, "Id of the engine: ENGINE in a source's URL."),
+        Column("display_name", _TEXT, "Display name for people."),
+        Column("create_time", _TIME, "When it was created."),
+        Column("update_time", _TIME, "Time of the last change, by the server's clock."),
+    ),
+    "One row per agent engine of a project and location; engines hold the sessions.",
+    example="SELECT reasoning_engine, display_name FROM reasoning_engines",
 )
 
 HTTP_REQUESTS = Table(

@@ -146,7 +146,11 @@ def _chosen(
 ) -> list[Resource]:
     if wanted is None:
         derived = {_DERIVED} if "events" in resources else set()
-        return [one for name, one in resources.items() if name not in derived]
+        return [
+            one
+            for name, one in resources.items()
+            if name not in derived and not one.capability.enumerates
+        ]
     for name in wanted:
         if name not in resources:
             meant = did_you_mean(name, resources)

@@ -175,6 +175,9 @@ class Capability:
         hides: rows that a read leaves out unless it is asked for them; None where there are none.
         forms: what the values of a column look like, by column: a literal of another form in
             ``column = literal`` is an error. A scan may be given such values, and finds no row.
+        enumerates: the scope column whose possible values are the rows of this table, so that a
+            source can be configured by it; empty for a table of data. A snapshot copies such a
+            table only if it is named.
     """
 
     paths: tuple[AccessPath, ...]
@@ -185,3 +188,4 @@ class Capability:
     follows: str = ""
     hides: HiddenRows | None = None
     forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))
+    enumerates: str = ""

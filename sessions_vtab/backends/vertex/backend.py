@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 from sessions_vtab.backends.vertex.calls import Calls
+from sessions_vtab.backends.vertex.engines import ReasoningEngines
 from sessions_vtab.backends.vertex.events import EventParts, Events
 from sessions_vtab.backends.vertex.names import EventRef
 from sessions_vtab.backends.vertex.requests import Requests
@@ -48,6 +49,7 @@ class VertexBackend(Backend):
             "sessions": sessions,
             "events": Events(settings, client, self._calls, sessions),
             "event_parts": EventParts(settings, client, self._calls, sessions),
+            **self._engines(settings, client),
         }
         self.routines: Mapping[str, Routine] = {
             "append_event": self._append_event,
@@ -59,6 +61,12 @@ class VertexBackend(Backend):
         """See ``Backend.open``."""
         settings = Settings(source)
         return cls(settings, lease(site_of(settings)))
+
+    def _engines(self, settings: Settings, client: Client) -> dict[str, Resource]:
+        """The table of engines, which an API key without a project cannot list (contract, 1)."""
+        if settings.express:
+            return {}
+        return {"reasoning_engines": ReasoningEngines(settings, client, self._calls)}
 
     def describe(self) -> str:
         """See ``Backend.describe``."""

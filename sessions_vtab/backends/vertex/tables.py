@@ -8,6 +8,7 @@ from sessions_vtab.backends.vertex.filters import Feature
 from sessions_vtab.schema.tables import (
     EVENT_PARTS,
     EVENTS,
+    REASONING_ENGINES,
     SCOPE_COLUMNS,
     SESSIONS,
     event_columns,
@@ -25,10 +26,13 @@ from sessions_vtab.spec.capability import (
 from sessions_vtab.spec.predicate import Op
 
 __all__ = [
+    "ENGINES_CAPABILITY",
+    "ENGINES_TABLE",
     "EVENTS_TABLE",
     "LISTING",
     "PAGE_CAP",
     "PARTS_TABLE",
+    "PLACE",
     "SCOPE",
     "SESSIONS_TABLE",
     "events_capability",
@@ -39,7 +43,10 @@ __all__ = [
 PAGE_CAP = 100
 """The maximum number of rows per page (contract, section 5)."""
 
-SCOPE = ("project", "location", "reasoning_engine")
+PLACE = ("project", "location")
+"""Where engines are."""
+
+SCOPE = (*PLACE, "reasoning_engine")
 
 _EVENTS_OF_A_SESSION = 20
 """An estimate that makes SQLite read sessions before their events, not look them up afterwards."""
@@ -56,6 +63,7 @@ EVENTS_TABLE = EVENTS.extended(
     ),
     hidden=event_columns(*SCOPE, *LISTING),
 )
+ENGINES_TABLE = REASONING_ENGINES.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in PLACE))
 PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
 
 _REMEDY = (
@@ -68,6 +76,7 @@ _WRITTEN = "update_time"
 
 _ONE_SCOPE = tuple(Filter(name, frozenset((Op.EQ,)), exact=True) for name in SCOPE)
 _SCOPES = tuple(Filter(name, EQUALITY, exact=True) for name in SCOPE)
+_ONE_PLACE, _PLACES = _ONE_SCOPE[: len(PLACE)], _SCOPES[: len(PLACE)]
 _MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
 _PRESENT = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
 
@@ -189,6 +198,30 @@ def parts_capability(*, engine: bool) -> Capability:
     return Capability(
         _event_paths("event_name", engine=engine), rows=200_000, remedy=_REMEDY, follows=_WRITTEN
     )
+
+
+ENGINES_CAPABILITY = Capability(
+    paths=(
+        AccessPath("get by name", ("name",), unique=True, cost=50, call="GET {engine}"),
+        AccessPath(
+            "get", ("reasoning_engine",), _ONE_PLACE, unique=True, cost=50, call="GET {engine}"
+        ),
+        AccessPath(
+            "list", (), _PLACES, page_cap=PAGE_CAP, cost=100, call="GET {location}/reasoningEngines"
+        ),
+    ),
+    writes=Writes(
+        remedies=MappingProxyType(
+            {
+                action: "Engines are deployed and deleted with Google's own tools."
+                for action in ("insert", "update", "delete")
+            }
+        )
+    ),
+    rows=20,
+    enumerates="reasoning_engine",
+)
+"""The capability of ``reasoning_engines``."""
 
 
 def _event_paths(

@@ -25,6 +25,7 @@ from sessions_vtab.spec.scan import Row
 __all__ = [
     "Frame",
     "RowMaker",
+    "engine_fields",
     "event_fields",
     "instant_of",
     "last_segment",
@@ -347,6 +348,17 @@ session_fields: Mapping[str, Getter] = {
     "expire_time": _time("expireTime"),
 }
 """Columns of ``sessions``."""
+
+engine_fields: Mapping[str, Getter] = {
+    "name": lambda batch: batch.named("/".join((*batch.frame.engine.segments[:-1], ""))),
+    "reasoning_engine": lambda batch: batch.ids,
+    "display_name": _text("displayName"),
+    "create_time": _time("createTime"),
+    "update_time": _time("updateTime"),
+    "project": _SCOPE["project"],
+    "location": _SCOPE["location"],
+}
+"""Columns of ``reasoning_engines``."""
 
 event_fields: Mapping[str, Getter] = {
     **_SCOPE,
