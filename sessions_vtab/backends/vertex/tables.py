@@ -200,6 +200,8 @@ def parts_capability(*, engine: bool) -> Capability:
     )
 
 
+_DEPLOYED = "Engines are deployed and deleted with Google's own tools."
+
 ENGINES_CAPABILITY = Capability(
     paths=(
         AccessPath("get by name", ("name",), unique=True, cost=50, call="GET {engine}"),
@@ -211,12 +213,7 @@ ENGINES_CAPABILITY = Capability(
         ),
     ),
     writes=Writes(
-        remedies=MappingProxyType(
-            {
-                action: "Engines are deployed and deleted with Google's own tools."
-                for action in ("insert", "update", "delete")
-            }
-        )
+        remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _DEPLOYED))
     ),
     rows=20,
     enumerates="reasoning_engine",
