@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn, Self
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn, Self, cast
 
 import apsw
 
@@ -19,6 +19,7 @@ class Cursor(apsw.Cursor):
     """An ``apsw.Cursor`` that rewrites statements before it executes them."""
 
     _held: deque[Any] | None = None
+    _text = ""
 
     def __init__(self, connection: apsw.Connection, door: Door) -> None:
         super().__init__(connection)
@@ -48,6 +49,7 @@ class Cursor(apsw.Cursor):
             Exception: what a function of the user's own, or a bug in a backend, raised: unchanged.
         """
         self._held = None
+        self._text = statements
         self._door.begin()
         options: dict[str, Any] = {
             "can_cache": can_cache,
@@ -56,7 +58,7 @@ class Cursor(apsw.Cursor):
         }
         try:
             self._execute(statements, bindings, options)
-        except apsw.AuthError as error:
+        except (apsw.AuthError, apsw.SQLError) as error:
             self._explain(error)
         return self
 
@@ -81,7 +83,17 @@ class Cursor(apsw.Cursor):
         Writes are sent together at the end, concurrently, or not at all when one fails.
         """
         self._held = None
+        self._text = statements
         self._door.begin()
+        try:
+            self._execute_many(statements, sequenceofbindings, options)
+        except apsw.SQLError as error:
+            self._explain(error)
+        return self
+
+    def _execute_many(
+        self, statements: str, sequenceofbindings: Any, options: dict[str, Any]
+    ) -> None:
         script = self._door.read(statements)
         changes = all(one.heading.changes for one in script.statements)
         checked = _with_names(script, sequenceofbindings)
@@ -92,7 +104,6 @@ class Cursor(apsw.Cursor):
                 super().executemany(statements, checked, **options)
         else:
             self._execute_each(statements, sequenceofbindings, options)
-        return self
 
     def __iter__(self) -> Self:
         """Itself."""
@@ -103,7 +114,7 @@ class Cursor(apsw.Cursor):
         if self._held is None:
             try:
                 return super().__next__()
-            except apsw.AuthError as error:  # Of a later statement of the text.
+            except (apsw.AuthError, apsw.SQLError) as error:  # Of a later statement of the text.
                 self._explain(error)
         if not self._held:
             raise StopIteration
@@ -115,7 +126,12 @@ class Cursor(apsw.Cursor):
 
     def fetchall(self) -> list[Any]:
         """The remaining rows."""
-        return super().fetchall() if self._held is None else list(self)
+        if self._held is not None:
+            return list(self)
+        try:
+            return super().fetchall()
+        except (apsw.AuthError, apsw.SQLError) as error:
+            self._explain(error)
 
     @property
     def get(self) -> Any:
@@ -125,12 +141,27 @@ class Cursor(apsw.Cursor):
         rows = [row[0] if len(row) == 1 else row for row in self]
         return None if not rows else rows[0] if len(rows) == 1 else rows
 
-    def _explain(self, error: apsw.AuthError) -> NoReturn:
-        """Raises what was not authorised as the error it means, if that is known."""
+    def _explain(self, error: apsw.Error) -> NoReturn:
+        """Raises an error of SQLite with what it means, as far as that is known."""
+        if isinstance(error, apsw.SQLError):
+            self._add_hints(error)
+            raise error
         refusal = self._door.refusal()
         if refusal is None:
             raise error
         raise refusal from error
+
+    def _add_hints(self, error: apsw.SQLError) -> None:
+        """Puts what was probably meant into the text of an error; ``sqlite_message`` keeps it."""
+        from sessions_vtab.hints import Connected, explained, names_of  # noqa: PLC0415
+
+        message, offset = str(error), getattr(error, "error_offset", -1)
+        if hasattr(error, "sqlite_message"):
+            return
+        with suppress(apsw.Error), self._door.unnumbered():
+            names = names_of(cast("Connected", self.connection))
+            error.args = (explained(message, self._text, offset, names),)
+            setattr(error, "sqlite_message", message)  # noqa: B010  # APSW's class is not typed so.
 
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
         """Executes a script as one text, so that the rows of all its statements are returned."""

@@ -8,6 +8,7 @@ that act run to their end. A text that none of this concerns is executed untouch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -117,6 +118,10 @@ class Door:
     def started(self) -> int:
         """How many statements have begun on the connection."""
         return self._host.statements.count
+
+    def unnumbered(self) -> AbstractContextManager[None]:
+        """Statements of our own within the block are not counted."""
+        return self._host.statements.unnumbered()
 
     def reads(self, text: str) -> bool:
         """Whether a text is one query."""

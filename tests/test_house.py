@@ -25,7 +25,7 @@ LAYERS = (
     ("backends", "vtab"),
     ("registry",),
     ("config",),
-    ("door",),
+    ("door", "hints"),
     ("cursor",),
     ("connection",),
     ("dbapi",),
@@ -39,7 +39,7 @@ OPENERS = ("__init__", "__main__")
 ENGINE = ("sql", "plan", "fetch", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
-    "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",
+    "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "hints", "cli", "dbapi", "sqlalchemy",
              "snapshot", "testing"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),

@@ -5,7 +5,7 @@
 * `shell`: the interactive shell, APSW's with commands of our own
 * `script`, `execution`, `progress`: statements out of a text, and running one
 * `formats`, `display`, `files`: rows as text, and where that text goes
-* `names`, `report`: errors with "did you mean" and a caret
+* `report`: errors with a mark below their place
 * `explain`, `help`, `topics`: what a statement will do, and the reference
 
 Start-up is most of what ``query "select 1"`` takes, so modules are imported when they are needed.

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 from sessions_vtab.cli.display import escaped
-from sessions_vtab.cli.names import Mention, Names, mentions, names_of
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.hints import Mention, Names, mentions, names_of
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.scan import Order, Scan

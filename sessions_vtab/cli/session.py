@@ -171,10 +171,11 @@ def described(connection: Connection, error: Exception, sql: str, help_command: 
         sql: the statement.
         help_command: how help is asked for.
     """
-    from sessions_vtab.cli.names import names_of  # noqa: PLC0415  # Only errors need these.
-    from sessions_vtab.cli.report import Problem, problem, render  # noqa: PLC0415
+    from sessions_vtab.cli.report import render  # noqa: PLC0415  # Only errors need these.
+    from sessions_vtab.hints import Problem, names_of, problem  # noqa: PLC0415
 
-    message = str(error) or type(error).__name__
+    # Without the hints for interfaces that have no other place for them.
+    message = str(getattr(error, "sqlite_message", error)) or type(error).__name__
     if isinstance(error, BudgetError):
         message += _raising(message, help_command)
     if isinstance(error, SessionsError):

@@ -27,13 +27,13 @@ from sessions_vtab.cli.completion import candidates, matching
 from sessions_vtab.cli.display import escaped, is_terminal
 from sessions_vtab.cli.execution import Execution, execute
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
-from sessions_vtab.cli.names import names_of
 from sessions_vtab.cli.pages import text as page_text
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import split
 from sessions_vtab.cli.session import described
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.errors import SessionsError
+from sessions_vtab.hints import names_of
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

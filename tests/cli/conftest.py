@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from sessions_vtab.cli import main
-from sessions_vtab.cli.names import Names
+from sessions_vtab.hints import Names
 
 
 @pytest.fixture(autouse=True)
