@@ -160,6 +160,12 @@ class Connection(apsw.Connection):
             self._host.explaining = None
         return shown
 
+    def __repr__(self) -> str:
+        """The sources by name, with their backends; the default comes first."""
+        names = sorted(self.sources, key=lambda name: name != self.default)
+        shown = ", ".join(f"{name} ({self.sources[name].backend.name})" for name in names)
+        return f"<sessions_vtab.Connection {shown}>"
+
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""
         super().close(force)

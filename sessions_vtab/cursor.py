@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn, Self, cast
+from itertools import islice
+from typing import Any, Final, NoReturn, Self, cast
 
 import apsw
 
@@ -14,12 +15,19 @@ from sessions_vtab.sql.parameters import distribute
 
 __all__ = ["Cursor"]
 
+_SHOWN: Final = 60
+"""Characters of a statement that a cursor shows of itself."""
+
 
 class Cursor(apsw.Cursor):
     """An ``apsw.Cursor`` that rewrites statements before it executes them."""
 
+    # Rows to hand out; None if there are none but SQLite's own.
     _held: deque[Any] | None = None
+    # Whether SQLite has more rows after those that are held.
+    _more = False
     _text = ""
+    _columns: tuple[str, ...] = ()
 
     def __init__(self, connection: apsw.Connection, door: Door) -> None:
         super().__init__(connection)
@@ -48,9 +56,7 @@ class Cursor(apsw.Cursor):
             apsw.Error: what SQLite itself refuses.
             Exception: what a function of the user's own, or a bug in a backend, raised: unchanged.
         """
-        self._held = None
-        self._text = statements
-        self._door.begin()
+        self._reset(statements)
         options: dict[str, Any] = {
             "can_cache": can_cache,
             "prepare_flags": prepare_flags,
@@ -61,6 +67,12 @@ class Cursor(apsw.Cursor):
         except (apsw.AuthError, apsw.SQLError) as error:
             self._explain(error)
         return self
+
+    def _reset(self, statements: str) -> None:
+        """A text is about to be executed: what is left of the last one is forgotten."""
+        self._held, self._more = None, False
+        self._text, self._columns = statements, ()
+        self._door.begin()
 
     def _execute(self, statements: str, bindings: Any, options: dict[str, Any]) -> None:
         script = self._door.read(statements)
@@ -82,9 +94,7 @@ class Cursor(apsw.Cursor):
 
         Writes are sent together at the end, concurrently, or not at all when one fails.
         """
-        self._held = None
-        self._text = statements
-        self._door.begin()
+        self._reset(statements)
         try:
             self._execute_many(statements, sequenceofbindings, options)
         except apsw.SQLError as error:
@@ -111,14 +121,14 @@ class Cursor(apsw.Cursor):
 
     def __next__(self) -> Any:
         """The next row."""
-        if self._held is None:
-            try:
-                return super().__next__()
-            except (apsw.AuthError, apsw.SQLError) as error:  # Of a later statement of the text.
-                self._explain(error)
-        if not self._held:
+        if self._held:
+            return self._held.popleft()
+        if self._held is not None and not self._more:
             raise StopIteration
-        return self._held.popleft()
+        try:
+            return super().__next__()
+        except (apsw.AuthError, apsw.SQLError) as error:  # Of a later statement of the text.
+            self._explain(error)
 
     def fetchone(self) -> Any:
         """The next row, or None."""
@@ -140,6 +150,29 @@ class Cursor(apsw.Cursor):
             return super().get
         rows = [row[0] if len(row) == 1 else row for row in self]
         return None if not rows else rows[0] if len(rows) == 1 else rows
+
+    def __repr__(self) -> str:
+        """The statement, in one line."""
+        text = " ".join(self._text.split())
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+        return f"<sessions_vtab.Cursor {shown!r}>"
+
+    def _repr_html_(self) -> str | None:
+        """The first rows for a notebook, which can still be fetched; None if there are none.
+
+        APSW knows the columns of a statement only until its last row.
+        """
+        from sessions_vtab.notebook import SHOWN, html_table  # noqa: PLC0415
+
+        with suppress(apsw.Error):
+            self._columns = self._columns or tuple(name for name, *_ in self.get_description())
+        if not self._columns:
+            return None
+        # The iterator itself: while it runs, ``_held`` must be what is left of before.
+        read = list(islice(self, SHOWN + 1))
+        self._more = self._more or self._held is None
+        self._held = deque(read) + (self._held or deque())
+        return html_table(self._columns, read)
 
     def _explain(self, error: apsw.Error) -> NoReturn:
         """Raises an error of SQLite with what it means, as far as that is known."""

@@ -25,7 +25,7 @@ LAYERS = (
     ("backends", "vtab"),
     ("registry",),
     ("config",),
-    ("door", "hints"),
+    ("door", "hints", "notebook"),
     ("cursor",),
     ("connection",),
     ("dbapi",),
