@@ -29,7 +29,7 @@ LAYERS = (
     ("cursor",),
     ("connection",),
     ("dbapi",),
-    ("sqlalchemy", "snapshot", "testing"),
+    ("sqlalchemy", "snapshot", "testing", "harlequin"),
     ("cli",),
 )
 # The emulator is an independent witness: it shares no code with what it judges.
