@@ -16,9 +16,10 @@ from typing import Final
 
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from sessions_vtab.spec.backend import Backend
+from sessions_vtab.spec.install import install_command, packages_of
 from sessions_vtab.spec.near import did_you_mean
 
-__all__ = ["BUILT_IN", "GROUP", "backend_class", "names"]
+__all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "url_forms"]
 
 GROUP: Final = "sessions_vtab.backends"
 """The entry-point group of backends that other packages add."""
@@ -62,6 +63,11 @@ def backend_class(name: str) -> type[Backend]:
     return loaded
 
 
+def url_forms() -> tuple[str, ...]:
+    """The usual form of a URL of each built-in backend, for errors."""
+    return tuple(url for name in BUILT_IN for url in backend_class(name).urls[:1])
+
+
 def _entry_points() -> dict[str, str]:
     from importlib.metadata import entry_points  # noqa: PLC0415  # Slow, and rarely needed.
 
@@ -85,7 +91,7 @@ def _missing(name: str, module: str, absent: str) -> ConfigurationError:
     """The backend's own module is absent, or a package that the module imports."""
     if module == absent or module.startswith(f"{absent}."):
         return ConfigurationError(f"The backend {name} is not part of this installation.")
-    install = f"'sessions_vtab[{name}]'" if name in BUILT_IN else absent
+    packages = packages_of(name) if name in BUILT_IN else (absent,)
     return MissingExtraError(
-        f"The backend {name} needs the package {absent}: pip install {install}"
+        f"The backend {name} needs the package {absent}. Run: {install_command(*packages)}"
     )

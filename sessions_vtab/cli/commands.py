@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from sessions_vtab.cli.display import escaped, is_terminal
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
+from sessions_vtab.spec.install import install_command, packages_of
 
 if TYPE_CHECKING:
     from sessions_vtab.cli.help import Reference
@@ -233,7 +234,7 @@ def _emulator(rest: list[str]) -> int:
         if (error.name or "").startswith("sessions_vtab"):
             raise
         raise MissingExtraError(
-            f"The emulator needs {error.name}: pip install 'sessions_vtab[emulator]'"
+            f"The emulator needs {error.name}. Run: {install_command(*packages_of('emulator'))}"
         ) from None
     status: Any = serve.main(rest)
     return int(status or _OK)

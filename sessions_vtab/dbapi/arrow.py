@@ -24,6 +24,7 @@ from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.errors import InvalidValueError, MissingExtraError
 from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.spec import times
+from sessions_vtab.spec.install import install_command, packages_of
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.description import Column
@@ -102,7 +103,7 @@ def _pyarrow() -> Any:
         return import_module("pyarrow")
     except ImportError:
         raise MissingExtraError(
-            "Arrow needs pyarrow: pip install 'sessions_vtab[arrow]'."
+            f"Arrow needs pyarrow. Run: {install_command(*packages_of('arrow'))}"
         ) from None
 
 

@@ -17,6 +17,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.snapshot.errors import translated
 from sessions_vtab.snapshot.lock import create_private
+from sessions_vtab.spec.install import install_command, packages_of
 
 __all__ = ["require_pyarrow", "write_parquet"]
 
@@ -35,7 +36,7 @@ def require_pyarrow() -> Any:
         return import_module("pyarrow")
     except ModuleNotFoundError:
         raise MissingExtraError(
-            "Parquet needs pyarrow: pip install 'sessions_vtab[arrow]'"
+            f"Parquet needs pyarrow. Run: {install_command(*packages_of('arrow'))}"
         ) from None
 
 

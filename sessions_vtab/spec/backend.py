@@ -140,6 +140,9 @@ class Backend(ABC):
     name: ClassVar[str]
     """The backend's name in source URLs."""
 
+    urls: ClassVar[tuple[str, ...]] = ()
+    """The forms of a source's URL, for errors and the help; the first is the usual one."""
+
     about: ClassVar[str] = ""
     """What a user should know of the service before the first statement, for the help."""
 

@@ -9,7 +9,7 @@ from sessions_vtab.backends.eleanor.calls import Calls
 from sessions_vtab.backends.eleanor.names import SessionRef
 from sessions_vtab.backends.eleanor.reading import Finder, Participants, Sessions
 from sessions_vtab.backends.eleanor.requests import Requests
-from sessions_vtab.backends.eleanor.settings import Settings, site_of
+from sessions_vtab.backends.eleanor.settings import URLS, Settings, site_of
 from sessions_vtab.backends.eleanor.wire import Found, Wire
 from sessions_vtab.backends.eleanor.writing import Writer
 from sessions_vtab.errors import NotFoundError
@@ -36,6 +36,7 @@ class EleanorBackend(Backend):
     """
 
     name: ClassVar[str] = "eleanor"
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     about: ClassVar[str] = (
         "EleanorAI documents its session operations, their parameters and its error statuses,"

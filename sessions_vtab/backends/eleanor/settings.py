@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -20,7 +20,7 @@ from sessions_vtab.fetch.options import KeyOptions, validated, with_prefix
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.source import Source
 
-__all__ = ["Settings", "site_of"]
+__all__ = ["URLS", "Settings", "site_of"]
 
 _UNADDRESSABLE = frozenset(("", ".", ".."))
 """Texts that no path can have as a segment."""
@@ -53,8 +53,14 @@ _REMEDIES = {
 }
 
 
+URLS: Final = ("eleanor://NAMESPACE?base_url=https://HOST",)
+"""The forms of a source's URL."""
+
+
 class _Options(KeyOptions):
     """The backend's own settings, as a URL or TOML has them."""
+
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     base_url: str
     api_prefix: str = "/api/v1"

@@ -57,6 +57,7 @@ class LocalBackend(Backend):
     """
 
     name: ClassVar[str] = "local"
+    urls: ClassVar[tuple[str, ...]] = ("local:///path/to/sessions.db", "local://:memory:")
 
     def __init__(
         self,

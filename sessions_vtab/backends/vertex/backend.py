@@ -11,7 +11,7 @@ from sessions_vtab.backends.vertex.events import EventParts, Events
 from sessions_vtab.backends.vertex.names import EventRef
 from sessions_vtab.backends.vertex.requests import Requests
 from sessions_vtab.backends.vertex.sessions import Sessions
-from sessions_vtab.backends.vertex.settings import Settings, site_of
+from sessions_vtab.backends.vertex.settings import URLS, Settings, site_of
 from sessions_vtab.backends.vertex.wire import Frame, last_segment
 from sessions_vtab.backends.vertex.writing import Writer
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
@@ -34,6 +34,7 @@ class VertexBackend(Backend):
     """
 
     name: ClassVar[str] = "vertex"
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings

@@ -8,7 +8,7 @@ from typing import ClassVar, Self, TypeVar
 
 from sessions_vtab.backends.whylabs import bodies, calls, wire
 from sessions_vtab.backends.whylabs.sessions import Sessions, call_for, create, id_of
-from sessions_vtab.backends.whylabs.settings import Settings, site_of
+from sessions_vtab.backends.whylabs.settings import URLS, Settings, site_of
 from sessions_vtab.errors import MissingParameterError, NotFoundError
 from sessions_vtab.fetch import Call, Client, Lease, Line, Reply, deliver, lease, plain, run_job
 from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
@@ -30,6 +30,7 @@ class WhylabsBackend(Backend):
     """
 
     name: ClassVar[str] = "whylabs"
+    urls: ClassVar[tuple[str, ...]] = URLS
     secret_ids: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, client: Client) -> None:

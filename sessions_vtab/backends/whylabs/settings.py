@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar, Final
 
 from sessions_vtab.errors import ConfigurationError, NotFoundError
 from sessions_vtab.fetch import Answer, ApiKey, NoAuth, Secret, Site
 from sessions_vtab.fetch.options import KeyOptions, validated
 from sessions_vtab.spec.source import Source
 
-__all__ = ["KEY_VARIABLE", "Settings", "may_ask", "site_of"]
+__all__ = ["KEY_VARIABLE", "URLS", "Settings", "may_ask", "site_of"]
 
 KEY_VARIABLE = "WHYLABS_API_KEY"
 _ENDPOINT = "WHYLABS_API_ENDPOINT"
@@ -34,8 +35,14 @@ _REMEDIES = {
 _MEANINGS = ((Answer(410), NotFoundError),)
 
 
+URLS: Final = ("whylabs://?base_url=https://HOST",)
+"""The forms of a source's URL."""
+
+
 class _Options(KeyOptions):
     """The backend's own settings, as a URL or TOML has them."""
+
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     base_url: str | None = None
     org_id: str | None = None
