@@ -14,7 +14,9 @@ __all__ = ["FORMAT_NAMES", "parse"]
 FORMAT_NAMES: Final = ("table", "json", "jsonl", "csv", "tsv", "markdown")
 """What ``--format`` takes (a test holds it equal to ``formats.FORMATS``)."""
 
-_COMMANDS: Final = ("run", "query", "explain", "sources", "snapshot", "help", "emulator")
+_COMMANDS: Final = (
+    *("run", "query", "explain", "sources", "init", "snapshot", "help", "emulator"),
+)
 _PROGRAM: Final = "sessions-vtab"
 _EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for a usage error."
 
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_query(_command(commands, "query", "run statements and print their results"))
     _add_explain(_command(commands, "explain", "show what a SELECT would send, without sending it"))
     _add_sources(_command(commands, "sources", "list the sources"))
+    _command(commands, "init", "ask for a source and write it to the configuration file")
     _add_snapshot(
         _command(commands, "snapshot", "copy a source to a file, or update an existing copy")
     )

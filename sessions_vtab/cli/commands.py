@@ -41,6 +41,10 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _explain(arguments)
         case "sources":
             return _sources(arguments)
+        case "init":
+            from sessions_vtab.cli.setup import initialise  # noqa: PLC0415
+
+            return initialise(arguments.config)
         case "snapshot":
             return _snapshot(arguments)
         case _:

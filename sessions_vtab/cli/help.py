@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
 from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
+from sessions_vtab.cli.services import ALIASES, service_pages
 from sessions_vtab.cli.topics import TOPICS
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.schema import tables
@@ -83,7 +84,12 @@ def topics(reference: Reference) -> list[str]:
     """Everything help can be asked about."""
     own = (name for s in reference.sources for name in s.backend.resources)
     names = (source.name for source in reference.sources)
-    return list(dict.fromkeys((*_TABLES, *own, *FUNCTIONS, *TOPICS, *names)))
+    return list(dict.fromkeys((*_TABLES, *own, *FUNCTIONS, *_topics(), *names)))
+
+
+def _topics() -> dict[str, Page]:
+    """Pages by topic, in the order of the reference."""
+    return {one.title: one for one in (*TOPICS.values(), *service_pages())}
 
 
 def page(topic: str, reference: Reference) -> Page:
@@ -96,8 +102,11 @@ def page(topic: str, reference: Reference) -> Page:
     if wanted in FUNCTIONS:
         return _function_page(FUNCTIONS[wanted], reference)
     known = _known_tables(reference)
-    if wanted in TOPICS and wanted not in known:
-        return TOPICS[wanted]
+    topic_page = _topics().get(ALIASES.get(wanted, wanted))
+    if topic_page and wanted not in known:
+        named = [one for one in reference.sources if one.name.lower() == wanted]
+        configured = [block for one in named for block in _source_page(one).blocks]
+        return replace(topic_page, blocks=(*topic_page.blocks, *configured))
     if wanted in known:
         return _table_page(*known[wanted], reference)
     for source in reference.sources:
@@ -129,7 +138,7 @@ def index(reference: Reference) -> Page:
             Heading("Functions"),
             Grid(("function", "what it does"), tuple((f.name, f.doc) for f in FUNCTIONS.values())),
             Heading("Topics"),
-            Prose(", ".join(TOPICS)),
+            Prose(", ".join(_topics())),
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
@@ -18,7 +18,9 @@ from sessions_vtab.spec.near import did_you_mean
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["checked", "listed", "require"]
+__all__ = ["checked", "choices", "listed", "require"]
+
+_MOST: Final = 100
 
 
 def require(connection: Connection, names: Sequence[str]) -> list[str]:
@@ -60,6 +62,29 @@ def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str,
         else:
             spent = footer(None, 0, connection.statement_requests, time.perf_counter() - started)
             yield f"{name}: ok, {table} can be read, {spent}", False
+            yield from _listed_choices(connection, name)
+
+
+def choices(connection: Connection, name: str) -> Iterator[tuple[str, str]]:
+    """What a source can still be narrowed to, such as engines: value and display name of each."""
+    for table, resource in connection.sources[name].backend.resources.items():
+        column = resource.capability.enumerates
+        if column:
+            shown = "display_name" if "display_name" in resource.table.positions else "NULL"
+            rows = connection.execute(
+                f"SELECT {column}, {shown} FROM {quoted(name)}.{quoted(table)} LIMIT {_MOST}"
+            )
+            yield from ((str(value), str(title or "")) for value, title in rows)
+
+
+def _listed_choices(connection: Connection, name: str) -> Iterator[tuple[str, bool]]:
+    """A line for each engine, or the like, of a source that does not name one."""
+    backend = connection.sources[name].backend
+    columns = {one.capability.enumerates for one in backend.resources.values()} - {""}
+    if columns <= backend.scope.keys():
+        return
+    for value, title in choices(connection, name):
+        yield f"  {', '.join(columns)} {value}  {title}".rstrip(), False
 
 
 def _readable(backend: Backend) -> str | None:
