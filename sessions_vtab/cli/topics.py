@@ -9,7 +9,14 @@ from typing import Final
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
 from sessions_vtab.spec.times import ACCEPTED
 
-__all__ = ["ADK", "RESUME", "TOPICS"]
+__all__ = ["ADK", "IDLE", "RESUME", "TOPICS"]
+
+IDLE: Final = """\
+SELECT count(*), min(update_time) FROM prod.sessions
+WHERE update_time < datetime('now', '-30 days');
+
+DELETE FROM prod.sessions WHERE update_time < datetime('now', '-30 days');"""
+"""Finds and deletes sessions that nobody has used for a month; a test runs it."""
 
 RESUME: Final = """\
 CREATE TEMP TABLE todo AS SELECT *, NULL AS sent FROM mine ORDER BY id;
@@ -224,6 +231,23 @@ _PAGES: Final = (
                 "DELETE FROM sessions WHERE session_id = 's1';\n"
                 "SELECT session_id FROM undelete_session('s1');\n"
                 "DELETE FROM sessions WHERE session_id = 's1' AND deleted = 1;"
+            ),
+            Prose(
+                "Agents that stop half-way leave sessions behind, which a service keeps for up to a"
+                " year. To delete all that were idle for a month, count them, look at the plan and"
+                " at the requests of a dry run, then delete:"
+            ),
+            Code(IDLE),
+            Code(
+                'sessions-vtab explain "DELETE .."\n'
+                'sessions-vtab --dry-run query "DELETE .."\n'
+                'sessions-vtab --max-writes 5000 query "DELETE .. RETURNING session_id"'
+            ),
+            Prose(
+                "explain shows the service's quota. More than max_writes rows (default 1000) are"
+                " refused, or on a terminal asked about with the time they take. If it is stopped,"
+                " run it again: the rest is found by the same condition. The table writes has the"
+                " outcome of each row."
             ),
         ),
     ),

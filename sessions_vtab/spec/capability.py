@@ -114,6 +114,8 @@ class Writes:
         delete: rows can be deleted.
         remedies: what to do instead, by action (``delete``) or column name, for error messages.
         calls: the call that each action is, as ``AccessPath.call`` has it, for people.
+        per_minute: how many rows the service's documented quota lets each action write in a minute;
+            only for estimates of the time.
     """
 
     insert: frozenset[str] = frozenset()
@@ -122,6 +124,7 @@ class Writes:
     delete: bool = False
     remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     calls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    per_minute: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def remedy(self, action: str, column: str = "") -> str:
         """What to do instead of an action, or of giving a column a value; '' if nothing is said."""

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Literal, Self
 from pydantic import model_validator
 
 from sessions_vtab.backends.vertex.names import PROVIDER_HOSTS, Engine, host_of
+from sessions_vtab.backends.vertex.tables import APPENDS, WRITES
 from sessions_vtab.errors import (
     ConfigurationError,
     ConflictError,
@@ -38,8 +39,6 @@ APPEND = "append"
 _API_KEY = "x-goog-api-key"
 _TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  # The variable's name.
 
-# https://docs.cloud.google.com/agent-builder/quotas; per minute, for each project and region.
-_DOCUMENTED = {"write": 100, APPEND: 300}
 
 _MEANINGS = (
     (Answer(400, r"already exists"), ConflictError),
@@ -181,7 +180,7 @@ def site_of(settings: Settings) -> Site:
         named or _usual_credential(settings),
         provider=PROVIDER_HOSTS,
         named=named is not None,
-        documented=_DOCUMENTED,
+        documented={"write": WRITES, APPEND: APPENDS},
         meanings=_MEANINGS,
         remedies=_REMEDIES,
     )

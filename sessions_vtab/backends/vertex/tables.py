@@ -26,6 +26,7 @@ from sessions_vtab.spec.capability import (
 from sessions_vtab.spec.predicate import Op
 
 __all__ = [
+    "APPENDS",
     "ENGINES_CAPABILITY",
     "ENGINES_TABLE",
     "EVENTS_TABLE",
@@ -35,6 +36,7 @@ __all__ = [
     "PLACE",
     "SCOPE",
     "SESSIONS_TABLE",
+    "WRITES",
     "events_capability",
     "parts_capability",
     "sessions_capability",
@@ -42,6 +44,10 @@ __all__ = [
 
 PAGE_CAP = 100
 """The maximum number of rows per page (contract, section 5)."""
+
+# https://docs.cloud.google.com/agent-builder/quotas; for each project and region.
+WRITES, APPENDS = 100, 300
+"""Sessions that may be written in a minute, and events that may be appended."""
 
 PLACE = ("project", "location")
 """Where engines are."""
@@ -165,6 +171,7 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
                     "delete": "DELETE {engine}/sessions/{session}",
                 }
             ),
+            per_minute=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), WRITES)),
         ),
         remedy=_REMEDY,
     )
@@ -183,6 +190,7 @@ def events_capability(*, engine: bool) -> Capability:
             }
         ),
         calls=MappingProxyType({"insert": "POST {engine}/sessions/{session}:appendEvent"}),
+        per_minute=MappingProxyType({"insert": APPENDS}),
     )
     return Capability(
         _event_paths("name", engine=engine, extra=(time,), orders=("timestamp",)),
