@@ -198,6 +198,7 @@ def _reference(arguments: argparse.Namespace) -> Reference:
     """The reference for the configured sources; help is also there when they are wrong."""
     from sessions_vtab import config, registry  # noqa: PLC0415
     from sessions_vtab.cli.help import Reference, SourceHelp  # noqa: PLC0415
+    from sessions_vtab.cli.program import help_command  # noqa: PLC0415
     from sessions_vtab.errors import SessionsError  # noqa: PLC0415
 
     sources = []
@@ -208,7 +209,7 @@ def _reference(arguments: argparse.Namespace) -> Reference:
             sources.append(SourceHelp(source.name, backend, source.read_only))
     except SessionsError as error:
         print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)
-    return Reference(sources, complete=arguments.markdown)
+    return Reference(sources, help_command(), arguments.markdown)
 
 
 def _width(stream: IO[str]) -> int:

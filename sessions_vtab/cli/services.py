@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from sessions_vtab.cli.pages import Block, Code, Heading, Page, Prose
+from sessions_vtab.cli.program import program
 from sessions_vtab.spec.install import install_command, packages_of
 
 __all__ = ["ALIASES", "service_pages"]
@@ -43,7 +45,9 @@ def _forms(backend: str) -> tuple[Block, ...]:
 
 
 def _steps(*lines: str) -> tuple[Block, ...]:
-    return Heading("First steps"), Code("\n".join(lines))
+    """Commands, as they are typed in the environment that is running."""
+    typed = (re.sub(r"\Asessions-vtab", lambda _: program(), line) for line in lines)
+    return Heading("First steps"), Code("\n".join(typed))
 
 
 def _vertex() -> tuple[Block, ...]:

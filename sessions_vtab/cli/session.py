@@ -12,6 +12,7 @@ import apsw
 from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
 from sessions_vtab.cli.execution import execute
 from sessions_vtab.cli.formats import FORMATS
+from sessions_vtab.cli.program import help_command
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import Statement, split
 from sessions_vtab.errors import BudgetError, SessionsError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Failed", "Session", "described"]
 
-_HELP: Final = "sessions-vtab help"
 _MARGIN: Final = "   "
 _BLANK_BETWEEN: Final = frozenset(("table", "csv", "tsv", "markdown"))
 
@@ -130,7 +130,7 @@ class Session:
         except (apsw.Error, SessionsError) as error:
             self._stream.flush()
             where = f" in {self._name}, line {statement.line}, statement {number}"
-            text = described(self._connection, error, statement.text, _HELP)
+            text = described(self._connection, error, statement.text, help_command())
             raise Failed(f"Error{where if self._name else ''}: {text}") from error
         except KeyboardInterrupt:
             self._stream.flush()

@@ -19,6 +19,7 @@ import apsw
 from sessions_vtab import config, registry
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.files import output
+from sessions_vtab.cli.program import program
 from sessions_vtab.cli.sources import choices
 from sessions_vtab.connection import connect
 from sessions_vtab.errors import ConfigurationError, SessionsError
@@ -144,5 +145,5 @@ def _farewell(path: Path, name: str) -> Iterator[str]:
     backend = registry.backend_class(source.backend).open(source)
     yield f"Written to {path}: {backend.describe()}."
     backend.close()
-    yield f"Test it:  sessions-vtab sources --check {name}"
-    yield "Open it:  sessions-vtab"
+    yield f"Test it:  {program()} sources --check {name}"
+    yield f"Open it:  {program()}"
