@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sessions_vtab.cli import main
@@ -28,12 +29,14 @@ COMMANDS = (
     'sessions-vtab query "SELECT usr_id FROM sessions"',
 )
 
+SETTINGS = Settings(seed=7, sessions=90, events=900, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
 
 def picture() -> str:
     """Each command as it is typed, and what it prints, as on a terminal."""
     shown = []
     with (
-        running(Settings(seed=7, sessions=90, events=900)) as emulator,
+        running(SETTINGS) as emulator,
         tempfile.TemporaryDirectory() as folder,
     ):
         file = Path(folder) / "config.toml"

@@ -17,7 +17,7 @@ def program() -> str:
     from shutil import which  # noqa: PLC0415  # Only hints need it.
 
     typed = Path(sys.argv[0])
-    if typed.name == "__main__.py":
+    if typed.parts[-2:] == ("sessions_vtab", "__main__.py"):
         return f"{shlex.quote(sys.executable)} -m sessions_vtab"
     if typed.stem != _NAME:
         return _NAME  # Called from other code.

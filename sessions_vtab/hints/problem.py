@@ -14,6 +14,8 @@ from sessions_vtab.spec.near import did_you_mean, nearest
 __all__ = ["Problem", "explained", "line_at", "place_of", "problem"]
 
 _AROUND: Final = 40
+_COMPARED: Final = (r"[=<>]", r"\b(?:LIKE|GLOB|IS|NOT)")
+_LISTED: Final = (r"[(,]", r"\b(?:AND|BETWEEN)")
 _WORDS: Final = re.findall(
     r"\w+",
     "SELECT FROM WHERE GROUP ORDER HAVING LIMIT INSERT INTO VALUES UPDATE DELETE RETURNING CREATE"
@@ -87,21 +89,30 @@ def _no_column(name: str, _: str, sql: str, names: Names) -> Problem:
     alias = prefix.rpartition(".")[2].lower()
     spoken = mentions(sql, names)
     tables = [m for m in spoken if m.alias.lower() == alias] or ([] if alias else spoken)
-    text = "" if prefix else _as_text(name, column, sql)
+    columns = dict.fromkeys(column for table in tables for column in table.columns)
+    near = did_you_mean(column, columns).strip()
+    text = "" if prefix else _as_text(name, column, sql, surely=not near)
     if not tables:
         return Problem(f"There is no column {name}.", text, name)
-    columns = dict.fromkeys(column for table in tables for column in table.columns)
     where = " and ".join(dict.fromkeys(table.name for table in tables))
     verb = "has" if len(tables) == 1 else "have"
     what = f"{where} {verb} no column {column}."
-    hint = f"{did_you_mean(column, columns)} {text}".strip()
+    hint = f"{near} {text}".strip()
     return Problem(what, hint, column, tables[0].name, _all_columns(tables))
 
 
-def _as_text(name: str, word: str, sql: str) -> str:
-    """A hint for a word that is compared like a text, or in the wrong quotes."""
-    compared = rf"(?:[=<>(,]|\b(?:LIKE|GLOB|IN|IS|NOT|AND|VALUES))\s*{re.escape(word)}(?!\w|\s*\()"
-    if '"' in name or re.search(compared, sql, re.IGNORECASE):
+def _as_text(name: str, word: str, sql: str, *, surely: bool) -> str:
+    """A hint for a word that is compared like a text, or in the wrong quotes.
+
+    Args:
+        name: the word in SQLite's message.
+        word: the same without quotes.
+        sql: the statement.
+        surely: no column has a name like it, so a value in a list is meant, too.
+    """
+    before = _COMPARED + _LISTED if surely else _COMPARED
+    found = rf"(?:{'|'.join(before)})\s*{re.escape(word)}(?!\w|\s*\()"
+    if '"' in name or re.search(found, sql, re.IGNORECASE):
         return f"Text must be in single quotes: '{word}'."
     return ""
 

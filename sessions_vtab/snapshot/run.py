@@ -201,7 +201,7 @@ class _Snapshot:
                     self._reading.explain(listing.table, listing.where)
                 except apsw.SQLError as error:
                     raise InvalidValueError(
-                        f"The condition on {listing.table} cannot be used: {error}."
+                        f"The condition on {listing.table} cannot be used: {error}"
                     ) from error
 
 

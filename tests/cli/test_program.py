@@ -49,6 +49,13 @@ def test_another_installation_on_the_path_is_not_meant(
     assert program() == str(script.path)
 
 
+@pytest.mark.parametrize("typed", ["", "-c", "/x/pytest/__main__.py", "/x/bin/jupyter"])
+def test_called_from_other_code_it_is_the_name(script: Any, typed: str) -> None:
+    script.run_as(typed)
+
+    assert program() == "sessions-vtab"
+
+
 def test_as_a_module_it_is_this_python(script: Any) -> None:
     script.run_as("/x/sessions_vtab/__main__.py")
 

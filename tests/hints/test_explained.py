@@ -85,6 +85,18 @@ def db() -> Iterator[sessions_vtab.Connection]:
             "no such column: ann",
             "Text must be in single quotes: 'ann'.",
         ),
+        (
+            "SELECT 1 FROM sessions WHERE user_id IN ('bob', ann)",
+            "no such column: ann",
+            "Text must be in single quotes: 'ann'.",
+        ),
+        # As near to a column as to a value: both.
+        (
+            "SELECT 1 FROM sessions WHERE display_name = user",
+            "no such column: user",
+            "Did you mean user_id? Text must be in single quotes: 'user'.",
+        ),
+        ("SELECT max(usr_id) FROM sessions", "no such column: usr_id", "Did you mean user_id?"),
         ("DELETE FROM sesions", "no such table: sesions", "Did you mean sessions?"),
         ("SELECT * FROM prd.sessions", "no such table: prd.sessions", "Sources: local."),
         (
