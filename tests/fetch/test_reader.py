@@ -380,18 +380,66 @@ def test_what_was_fetched_ahead_is_not_requested_again(client_for, context, serv
     assert service.total == 10
 
 
-def test_ahead_is_bounded_and_the_oldest_gives_way(client_for, context):
-    service = Service(1)
+def test_ahead_is_bounded_and_the_oldest_that_was_not_sent_gives_way(client_for, context):
+    service = Service(1, delay=0.05)
     client = client_for(service, real_time=True, concurrency=2)
     reader = Reader(client, context)
     reader.prefetch(lists(50))
-    settle(service, 50, 0.2)
-    before = service.total
-    for call in lists(50)[-4:]:
+
+    assert settle(service, 50, 0.4) <= 3 * 2 + 2
+
+
+def test_what_was_sent_ahead_is_never_sent_again(client_for, context):
+    service = Service(1)
+    reader = Reader(client_for(service, real_time=True, concurrency=2), context)
+    reader.prefetch(lists(50))
+
+    for call in lists(50):
         reader.get(call)
-    assert service.total == before
-    reader.get(lists(1)[0])
-    assert service.total == before + 1
+
+    assert service.total == 50
+
+
+def test_a_request_that_is_given_back_on_its_way_is_waited_for_by_the_next(client_for, context):
+    service = Service(1, delay=0.05)
+    reader = Reader(client_for(service, real_time=True), context)
+    flight = reader.start(LIST)
+    settle(service, 1, 0.04)
+    reader.release(flight)
+
+    reader.get(LIST)
+
+    assert service.total == 1
+
+
+def test_a_response_that_is_given_back_unread_is_kept(client_for, context):
+    service = Service(1)
+    reader = Reader(client_for(service, real_time=True), context)
+    flight = reader.start(LIST)
+    flight.future.result(5)
+    reader.release(flight)
+
+    reader.get(LIST)
+
+    assert service.total == 1
+
+
+def test_a_repetition_that_was_given_up_is_asked_for_anew_when_it_is_wanted(client_for, context):
+    asked = []
+
+    def handle(request):
+        asked.append(request)
+        status = 503 if len(asked) == 1 else 200
+        return httpx.Response(status, json={}, headers={"Retry-After": "0.05"})
+
+    reader = Reader(client_for(handle, real_time=True), context)
+    flight = reader.start(LIST)
+    while not asked:
+        time.sleep(0.005)
+    reader.release(flight)
+
+    assert reader.get(LIST).status == 200
+    assert len(asked) == 2
 
 
 def test_what_was_fetched_ahead_in_vain_is_given_up_with_the_statement(client_for, make_context):
