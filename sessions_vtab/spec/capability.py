@@ -6,12 +6,12 @@ tests. What is not declared is done by SQLite: slower, and just as right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Op
+from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Op, Value
 
 __all__ = [
     "EQUALITY",
@@ -21,6 +21,7 @@ __all__ = [
     "Connective",
     "Filter",
     "HiddenRows",
+    "Within",
     "Writes",
 ]
 
@@ -57,6 +58,23 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """The list that holds what a read by key finds.
+
+    Attributes:
+        path: name of the path that reads the list; it returns the very rows that the keys find, and
+            with the same names.
+        keys: the columns that a key's value settles for that path; None for a value that the list
+            does not hold. Without it the other keys of the read have to do.
+        through: a read by key reads that list anyway, since no request finds a single row.
+    """
+
+    path: str
+    keys: Callable[[Value], Mapping[str, Value] | None] | None = None
+    through: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AccessPath:
     """One way to read rows of a table.
 
@@ -75,6 +93,7 @@ class AccessPath:
         rows_per_key: how many rows one value of each key is expected to give (an estimate for the
             planner); None for the usual share of all rows.
         fans_out: it makes a request for each session, which its filters make no fewer.
+        within: the list that is read instead when there are many keys; None where there is none.
     """
 
     name: str
@@ -90,6 +109,7 @@ class AccessPath:
     ascending: tuple[str, ...] = ()
     rows_per_key: int | None = None
     fans_out: bool = False
+    within: Within | None = None
 
     def filter_for(self, column: str, *, keyed: bool = False) -> Filter | None:
         """The declaration for a column (or its keys), or None."""

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Counted, Page, Row, Scan
 from sessions_vtab.spec.values import dump_json
 from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.vtab.buying import Buyer
 from sessions_vtab.vtab.counting import counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, echoed
-from sessions_vtab.vtab.look_ahead import LookAhead, Window
-from sessions_vtab.vtab.memo import Memo, Recording
+from sessions_vtab.vtab.look_ahead import LookAhead, Window, certain
+from sessions_vtab.vtab.memo import Memo
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["CostlyCursor"]
-
-_FANS: Final = 2
-"""After this many filtered fan-outs the whole table is read once instead."""
 
 
 class CostlyCursor(ScanCursor):
@@ -38,7 +36,7 @@ class CostlyCursor(ScanCursor):
 
     __slots__ = (
         "_ahead",
-        "_fans",
+        "_buyer",
         "_memo",
         "_page",
         "_passing",
@@ -53,7 +51,7 @@ class CostlyCursor(ScanCursor):
         super().__init__(table)
         self._memo = Memo()
         self._ahead = LookAhead()
-        self._fans: Counter[str] = Counter()
+        self._buyer = Buyer(table)
         self.front: FrontPlan | None = None
         self.row: Row = ()
         self._values: Sequence[Any] = ()
@@ -68,6 +66,7 @@ class CostlyCursor(ScanCursor):
         super().Close()
         self._table.closed(self)
         self._memo.close()
+        self._buyer.close()
 
     def position(self, column: str) -> int:
         """Index of a column in a row."""
@@ -131,22 +130,23 @@ class CostlyCursor(ScanCursor):
     def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterable[Page]:
         key = (words, *map(_hashable, self._telling(plan, arguments)))
         known = self._memo.get(key)
-        if known is None and plan.path.fans_out:
-            self._fans[words] += 1
-            whole = self._whole(words, arguments) if self._fans[words] > _FANS else None
-            if whole is not None:
-                scan, key = whole, (words, whole.where, *whole.parameters.items())
-                known = self._memo.get(key)
         window = self._window()
-        self._table.look_ahead(self._ahead, scan, self, window, known=known is not None)
         if known is None:
-            known = Recording(self._table.read(scan))
-            self._memo.put(key, known, lookup=plan.path.unique)
+            offered = self._buyer.offer(
+                scan,
+                words,
+                beside=self._ahead.has_started(scan),
+                foreseen=lambda: certain(scan, self._table.exact_link(scan, self.front, window)),
+            )
+            if offered.pages is not None:
+                return offered.pages
+            known = self._table.recorded(scan)
+            offered.rents(known)
+            self._memo.put(key, known, lookup=bool(plan.path.keys))
+            self._table.look_ahead(self._ahead, scan, self, window, known=False, most=offered.most)
+            return known
+        self._table.look_ahead(self._ahead, scan, self, window, known=True, most=inf)
         return known
-
-    def _whole(self, words: str, arguments: Sequence[Any]) -> Scan | None:
-        """The scan without join values: read once, instead of a fan-out for each joined row."""
-        return self._table.plans[words].lasting().bind(arguments)
 
     def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
         """The arguments that identify a read, without the look-ahead keys."""

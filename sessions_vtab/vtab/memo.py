@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import IO, Final, TypeAlias
 
 from sessions_vtab.spec.scan import Page, Row
@@ -18,6 +18,7 @@ from sessions_vtab.spec.scan import Page, Row
 __all__ = ["Memo", "Recording"]
 
 _KEYS: Final = 1_000
+_BYTES_OF_KEYS: Final = 8 * 1024 * 1024
 _PAGES_IN_MEMORY: Final = 32
 _BYTES_IN_MEMORY: Final = 16 * 1024 * 1024
 
@@ -29,10 +30,17 @@ class Recording:
 
     The first pages are kept as they are; later ones packed, in a temporary file beyond some
     megabytes. Not compressed: that would cost more than all other work on a page.
+
+    Args:
+        pages: of the read.
+        counted: called with the number of pages when they have come to their end.
     """
 
-    def __init__(self, pages: Iterator[Page]) -> None:
+    def __init__(
+        self, pages: Iterator[Page], counted: Callable[[int], None] | None = None
+    ) -> None:
         self._rest = pages
+        self._counted = counted
         self._pages: list[Rows | tuple[int, int]] = []
         self._spool: IO[bytes] | None = None
 
@@ -47,6 +55,18 @@ class Recording:
             yield rows
             place += 1
 
+    def __len__(self) -> int:
+        """How many pages came."""
+        return len(self._pages)
+
+    def page(self, number: int) -> Rows:
+        """A page that came."""
+        return self._load(self._pages[number])
+
+    def size(self) -> int:
+        """About how many bytes the pages in memory take."""
+        return sum(_size(rows) for rows in self._pages if isinstance(rows, list))
+
     def close(self) -> None:
         """Stops what is still coming and forgets what came."""
         close = getattr(self._rest, "close", None)
@@ -58,6 +78,9 @@ class Recording:
     def _advance(self) -> Rows | None:
         page = next(self._rest, None)
         if page is None:
+            if self._counted is not None:
+                self._counted(len(self._pages))
+                self._counted = None
             return None
         rows = page if isinstance(page, list) else list(page)
         self._pages.append(self._keep(rows))
@@ -85,11 +108,18 @@ class Recording:
 
 
 class Memo:
-    """Recordings by what was asked: the last 1 000 key lookups, and every other read."""
+    """Recordings by what was asked: the last reads by key, and every other read.
+
+    A join reads a list for each row of its other side: what was read by key is bounded by count and
+    by bytes together. A response that is wanted again after that is still known by its URL.
+    """
 
     def __init__(self) -> None:
         self._lookups: OrderedDict[Hashable, Recording] = OrderedDict()
         self._reads: dict[Hashable, Recording] = {}
+        self._sizes: dict[Hashable, int] = {}
+        self._size = 0
+        self._last: Hashable = None
 
     def get(self, key: Hashable) -> Recording | None:
         """The recording of an earlier read, or None."""
@@ -99,13 +129,19 @@ class Memo:
         return self._reads.get(key)
 
     def put(self, key: Hashable, recording: Recording, *, lookup: bool) -> None:
-        """Keeps a recording; the oldest lookup goes when there are too many."""
+        """Keeps a recording; the oldest reads by key go when there are too many, or too large."""
         if not lookup:
             self._reads[key] = recording
             return
+        self._weigh(self._last)
         self._lookups[key] = recording
-        if len(self._lookups) > _KEYS:
-            self._lookups.popitem(last=False)[1].close()
+        self._last = key
+        while len(self._lookups) > 1 and (
+            len(self._lookups) > _KEYS or self._size > _BYTES_OF_KEYS
+        ):
+            oldest, dropped = self._lookups.popitem(last=False)
+            self._size -= self._sizes.pop(oldest, 0)
+            dropped.close()
 
     def close(self) -> None:
         """Stops every read and forgets what came."""
@@ -113,3 +149,20 @@ class Memo:
             recording.close()
         self._lookups.clear()
         self._reads.clear()
+        self._sizes.clear()
+        self._size = 0
+
+    def _weigh(self, key: Hashable) -> None:
+        """Counts the bytes of a read, once it has been used."""
+        recording = self._lookups.get(key)
+        if recording is not None:
+            self._size += (size := recording.size()) - self._sizes.get(key, 0)
+            self._sizes[key] = size
+
+
+def _size(rows: Rows) -> int:
+    """About how many bytes rows take: their texts, and 16 for each place."""
+    return sum(
+        16 * len(row) + sum([len(value) + 49 for value in row if isinstance(value, str | bytes)])
+        for row in rows
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from sessions_vtab.backends.vertex.filters import Feature
+from sessions_vtab.backends.vertex.names import parse_event, parse_session
 from sessions_vtab.schema.tables import (
     EVENT_PARTS,
     EVENTS,
@@ -20,9 +22,10 @@ from sessions_vtab.spec.capability import (
     Capability,
     Connective,
     Filter,
+    Within,
     Writes,
 )
-from sessions_vtab.spec.predicate import Op
+from sessions_vtab.spec.predicate import Op, Value
 
 __all__ = [
     "EVENTS_TABLE",
@@ -105,6 +108,22 @@ _INSERT_EVENT = frozenset(
 )
 
 
+def engine_of(name: Value) -> Mapping[str, Value] | None:
+    """The scope of the engine that a session's name is in, in the name's own spelling."""
+    found = parse_session(name)
+    if found is None:
+        return None
+    engine = found.engine
+    values = zip(SCOPE, (engine.project, engine.location, engine.engine), strict=True)
+    return {column: value for column, value in values if value is not None}
+
+
+def session_of(name: Value) -> Mapping[str, Value] | None:
+    """The name of the session that an event's name is in."""
+    found = parse_event(name)
+    return None if found is None else {"session_name": found.session.name}
+
+
 def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capability:
     """Of ``sessions``.
 
@@ -117,8 +136,23 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
     one = "GET {engine}/sessions/{id}"
     return Capability(
         paths=(
-            AccessPath("get by name", ("name",), unique=True, cost=50, call=one),
-            AccessPath("get", ("session_id", *scope), _ONE_SCOPE, unique=True, cost=50, call=one),
+            AccessPath(
+                "get by name",
+                ("name",),
+                unique=True,
+                cost=50,
+                call=one,
+                within=Within("list", engine_of),
+            ),
+            AccessPath(
+                "get",
+                ("session_id", *scope),
+                _ONE_SCOPE,
+                unique=True,
+                cost=50,
+                call=one,
+                within=Within("list"),
+            ),
             AccessPath(
                 "list",
                 scope,
@@ -198,7 +232,12 @@ def _event_paths(
     scope = () if engine else ("reasoning_engine",)
     call = "GET {engine}/sessions/{id}/events"
 
-    def listed(word: str, keys: tuple[str, ...], filters: tuple[Filter, ...]) -> AccessPath:
+    def listed(
+        word: str,
+        keys: tuple[str, ...],
+        filters: tuple[Filter, ...],
+        within: Within | None = None,
+    ) -> AccessPath:
         return AccessPath(
             word,
             keys,
@@ -208,10 +247,12 @@ def _event_paths(
             cost=100,
             call=call,
             rows_per_key=_EVENTS_OF_A_SESSION,
+            within=within,
         )
 
+    of_its_session = Within("list by session name", session_of, through=True)
     return (
-        listed("list by event", (name,), extra),
+        listed("list by event", (name,), extra, of_its_session),
         listed("list by session name", ("session_name",), extra),
         listed("list", ("session_id", *scope), (*_SCOPES, *extra)),
         AccessPath(
