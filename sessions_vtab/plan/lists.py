@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from types import MappingProxyType
 from typing import Final
 
@@ -25,8 +26,9 @@ from sessions_vtab.spec.predicate import (
 from sessions_vtab.spec.predicate import fields as fields_of
 from sessions_vtab.spec.scan import Scan
 
-__all__ = ["Holder", "Sizes", "holders", "may_be_held", "size_key"]
+__all__ = ["Holder", "Sizes", "holders", "may_be_held", "pages_of", "size_key"]
 
+_OVERLAP: Final = 2
 _MOST_SIZES: Final = 1_000
 _CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
 
@@ -50,7 +52,9 @@ def may_be_held(scan: Scan) -> bool:
     return scan.path.within is not None or not columns <= set(scan.path.keys)
 
 
-def holders(scan: Scan, lasting: Collection[Predicate], paths: Sequence[AccessPath]) -> Iterator[Holder]:
+def holders(
+    scan: Scan, lasting: Collection[Predicate], paths: Sequence[AccessPath]
+) -> Iterator[Holder]:
     """The lists that hold the rows of a read, the smallest first.
 
     Args:
@@ -72,6 +76,13 @@ def holders(scan: Scan, lasting: Collection[Predicate], paths: Sequence[AccessPa
         yield from _within(scan, within, lasting, paths)
 
 
+def pages_of(path: AccessPath, responses: int, rows: int) -> int:
+    """How many pages of a list have come: those from both ends overlap, by one at either end."""
+    if not path.page_cap or path.fans_out:
+        return responses
+    return min(responses, max(ceil(rows / path.page_cap), responses - _OVERLAP, 1))
+
+
 def size_key(scan: Scan) -> object:
     """What a list is known by when its pages were counted: neither order nor columns matter."""
     parameters = {n: v for n, v in scan.parameters.items() if n not in _CARRIER}
@@ -88,10 +99,17 @@ class Sizes:
         """Pages of a list; None where nobody has counted them."""
         return self._pages.get(size_key(scan))
 
-    def learn(self, scan: Scan, pages: int) -> None:
+    def learn(self, scan: Scan, pages: int, rows: int) -> None:
         """Takes note of a list that was read to its end."""
-        if scan.path.unique or scan.limit is not None or scan.offset:
+        path = scan.path
+        if (
+            path.unique
+            or scan.limit is not None
+            or scan.offset
+            or not scan.parameters.keys() <= _CARRIER
+        ):
             return
+        pages = pages_of(path, pages, rows)
         key = size_key(scan)
         self._pages.pop(key, None)
         self._pages[key] = pages
@@ -139,7 +157,9 @@ def _stays(
         return True
     declared = path.filter_for(column)
     op = term.op if isinstance(term, Compare) else Op.NOT_IN if term.negated else Op.IN
-    return term in lasting and column not in read.keys and declared is not None and op in declared.ops
+    return (
+        term in lasting and column not in read.keys and declared is not None and op in declared.ops
+    )
 
 
 def _list(scan: Scan, path: AccessPath, terms: tuple[Predicate, ...]) -> Scan:

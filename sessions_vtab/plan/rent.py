@@ -28,15 +28,19 @@ where the list is short; a lower one would buy where a handful of keys are wante
 _GUESS_OF_A_SET: Final = 16
 """The same where all keys are known at once: nothing suggests that more will come."""
 
-_SHORT: Final = 3
-"""Pages of a list that is read from one end; a longer one takes up to two requests more, which
-have to fit into the same bound: twice the better way, and three requests."""
 _SPARE: Final = 2
+"""Reads by key beyond the pages of a short list: a handful of keys is no reason to read a list."""
+
+_HANDFUL: Final = 5
 
 
 def allowance(pages: int) -> float:
-    """What may be spent on renting before a list of so many pages is bought."""
-    return pages + (_SPARE if pages <= _SHORT else 0)
+    """What may be spent on renting before a list of so many pages is bought.
+
+    Twice the better way and three requests is the bound. A list of more than three pages is read
+    from both ends, which takes up to two requests more than it has pages: those are saved here.
+    """
+    return min(pages + _SPARE, max(pages - 1, _HANDFUL))
 
 
 def believed(known: int | None, bought: int, guess: int = _GUESS) -> int:
@@ -47,7 +51,9 @@ def believed(known: int | None, bought: int, guess: int = _GUESS) -> int:
         bought: pages that were read by now, without reaching the end.
         guess: pages of a list that nothing is known of.
     """
-    return max(guess if known is None else known, bought + 1)
+    if known is not None and bought <= known:
+        return known
+    return max(guess, bought + 1)
 
 
 def buys(spent: float, coming: float, pages: int) -> bool:
@@ -89,8 +95,10 @@ class Account:
             cost: least that the present key, or set of keys, costs.
             coming: what further keys cost that are certain to be asked for.
         """
-        a_set = cost > ALONE and not self.spent
-        pages = believed(known, bought, _GUESS_OF_A_SET if a_set else _GUESS)
+        if cost > ALONE and not self.spent:
+            # A set: there is no doubt about what it costs.
+            return cost + coming > believed(known, bought, _GUESS_OF_A_SET)
+        pages = believed(known, bought)
         dearest = self.dearest if self.dearest > ALONE else 0.0
         return buys(self.spent, max(cost, dearest) + coming, pages)
 

@@ -1,7 +1,7 @@
-"""Decides for one cursor whether its reads go on by key or are answered from a list (``plan.rent``).
+"""Decides for a cursor whether its reads go on by key or are answered from a list.
 
-What was bought is kept as long as the cursor, which is one occurrence of a table in one run of a
-statement.
+The rule is ``plan.rent``. What was bought is kept as long as the cursor, which is one occurrence of
+a table in one run of a statement.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class _Asked:
         may: its reads may have a list.
         lasting: conditions that were the same in every read.
         account: what was spent.
-        rented: the last read by key, and the cost of one of its pages.
+        rented: the last read by key, the cost of one of its pages, and the most rows of one.
         asked: there was one.
     """
 
     may: bool
     lasting: frozenset[Predicate] = frozenset()
     account: Account = field(default_factory=Account)
-    rented: tuple[Recording, float] | None = None
+    rented: tuple[Recording, float, int | None] | None = None
     asked: bool = False
 
     def narrow(self, scan: Scan) -> None:
@@ -51,8 +51,8 @@ class _Asked:
     def settle(self) -> None:
         """Pays for the last read, now that it is known how far it was read."""
         if self.rented is not None:
-            recording, each = self.rented
-            self.account.pay(each * max(len(recording), 1))
+            recording, each, page_cap = self.rented
+            self.account.pay(each * recording.requests(page_cap))
             self.rented = None
 
 
@@ -69,11 +69,12 @@ class Offered:
     most: float = inf
     _asked: _Asked | None = None
     _each: float = ALONE
+    _page_cap: int | None = None
 
     def rents(self, recording: Recording) -> None:
         """Takes note that it is read by key."""
         if self._asked is not None:
-            self._asked.rented = (recording, self._each)
+            self._asked.rented = (recording, self._each, self._page_cap)
 
 
 _ANYHOW: Final = Offered()
@@ -111,21 +112,21 @@ class Buyer:
             return _ANYHOW
         asked.settle()
         asked.narrow(scan)
-        each = _cost_of_one(scan, beside=beside)
-        # The length of a set is known: it is read side by side.
-        cost = max(each, _keys(scan) * BESIDE) if scan.path.unique else each
+        each, further = _costs(scan, beside=beside)
+        cost = each * _keys(scan)
         coming: float | None = None
         most = inf
         for holder in holders(scan, asked.lasting, self._table.resource.capability.paths):
             bought = self._bought.get(_key(holder))
             if bought is None or not (bought.ended or holder.through):
                 if coming is None:
-                    coming = foreseen() * (BESIDE if scan.path.unique else ALONE)
+                    coming = foreseen() * further
                 bought = self._buy(holder, asked.account, cost, coming)
             if bought is not None and (bought.ended or holder.through):
                 return Offered(bought.find(_rest(scan, holder.scan)))
             most = min(most, self._affords(holder, asked.account, cost, bought))
-        return Offered(None, most / (BESIDE if scan.path.unique else ALONE), asked, each)
+        cap = None if scan.path.unique else scan.path.page_cap
+        return Offered(None, most / further, asked, each, cap)
 
     def close(self) -> None:
         """Gives up what is still being read."""
@@ -133,16 +134,14 @@ class Buyer:
             bought.close()
         self._bought.clear()
 
-    def _buy(
-        self, holder: Holder, account: Account, cost: float, coming: float
-    ) -> Purchase | None:
+    def _buy(self, holder: Holder, account: Account, cost: float, coming: float) -> Purchase | None:
         """Reads as much of a list as it pays; None: it does not."""
         key, known = _key(holder), self._table.pages_of(holder.scan)
         bought = self._bought.get(key)
         while holder.through or account.buys(known, _pages(bought), cost, coming):
             if bought is None:
-                recording = self._table.recorded(holder.scan)
-                bought = self._bought[key] = Purchase(recording, self._table.resource.table)
+                recording, path = self._table.recorded(holder.scan), holder.scan.path
+                bought = self._bought[key] = Purchase(recording, path, self._table.resource.table)
             if holder.through or not bought.advance():
                 break
         return bought
@@ -162,12 +161,17 @@ def _pages(bought: Purchase | None) -> int:
     return 0 if bought is None else bought.pages
 
 
-def _cost_of_one(scan: Scan, *, beside: bool) -> float:
-    return BESIDE if beside and scan.path.unique else ALONE
+def _costs(scan: Scan, *, beside: bool) -> tuple[float, float]:
+    """What the requests of a read cost, and those of a further one that is started ahead."""
+    if not scan.path.unique:
+        return ALONE, ALONE
+    return (BESIDE if beside or _keys(scan) > 1 else ALONE), BESIDE
 
 
 def _keys(scan: Scan) -> int:
-    """How many rows a read asks for by their keys."""
+    """How many requests a read makes at least: one for each row that it finds by its key."""
+    if not scan.path.unique:
+        return 1
     return prod(len(scan.given(key) or ()) for key in scan.path.keys)
 
 

@@ -33,14 +33,19 @@ class Recording:
 
     Args:
         pages: of the read.
-        counted: called with the number of pages when they have come to their end.
+        counted: called with the number of pages and rows when they have come to their end.
+
+    Attributes:
+        ended: all pages came.
     """
 
     def __init__(
-        self, pages: Iterator[Page], counted: Callable[[int], None] | None = None
+        self, pages: Iterator[Page], counted: Callable[[int, int], None] | None = None
     ) -> None:
         self._rest = pages
         self._counted = counted
+        self._rows = self._last = 0
+        self.ended = False
         self._pages: list[Rows | tuple[int, int]] = []
         self._spool: IO[bytes] | None = None
 
@@ -63,6 +68,11 @@ class Recording:
         """A page that came."""
         return self._load(self._pages[number])
 
+    def requests(self, page_cap: int | None) -> int:
+        """About how many requests it took: behind a full page the next one is under way."""
+        ahead = page_cap is not None and not self.ended and self._last >= page_cap
+        return max(len(self._pages), 1) + ahead
+
     def size(self) -> int:
         """About how many bytes the pages in memory take."""
         return sum(_size(rows) for rows in self._pages if isinstance(rows, list))
@@ -78,11 +88,14 @@ class Recording:
     def _advance(self) -> Rows | None:
         page = next(self._rest, None)
         if page is None:
+            self.ended = True
             if self._counted is not None:
-                self._counted(len(self._pages))
+                self._counted(len(self._pages), self._rows)
                 self._counted = None
             return None
         rows = page if isinstance(page, list) else list(page)
+        self._rows += len(rows)
+        self._last = len(rows)
         self._pages.append(self._keep(rows))
         return rows
 

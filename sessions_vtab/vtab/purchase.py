@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
+from sessions_vtab.plan.lists import pages_of
 from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.predicate import Compare, Predicate
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.vtab.index import Equality, Times, chunks, is_equality, is_range, operands
@@ -19,15 +21,16 @@ class Purchase:
 
     Args:
         recording: the list's pages.
+        path: how it is read.
         table: whose rows they are.
 
     Attributes:
-        pages: how many were read.
-        ended: whether all were.
+        ended: whether all pages were read.
     """
 
-    def __init__(self, recording: Recording, table: Table) -> None:
+    def __init__(self, recording: Recording, path: AccessPath, table: Table) -> None:
         self._recording = recording
+        self._path = path
         self._table = table
         self._positions: Mapping[str, int] = table.positions
         self._coming = iter(recording)
@@ -36,8 +39,12 @@ class Purchase:
         self._equalities: dict[str, Equality] = {}
         self._times: dict[str, Times] = {}
         self._loaded: tuple[int, list[Row]] = (-1, [])
-        self.pages = 0
         self.ended = False
+
+    @property
+    def pages(self) -> int:
+        """How many pages of the list were read."""
+        return pages_of(self._path, len(self._starts), self._rows)
 
     def advance(self) -> bool:
         """Reads the next page; False at the end."""
@@ -45,10 +52,9 @@ class Purchase:
         if page is None:
             self.ended = True
             return False
+        self._loaded = (len(self._starts), page)
         self._starts.append(self._rows)
-        self._loaded = (self.pages, page)
         self._index(page)
-        self.pages += 1
         self._rows += len(page)
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from sessions_vtab.backends.vertex.filters import Feature
@@ -50,14 +51,20 @@ _EVENTS_OF_A_SESSION = 20
 LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
 """Parameters of a list that a statement may give."""
 
-SESSIONS_TABLE = SESSIONS.extended(
-    *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
-)
-EVENTS_TABLE = EVENTS.extended(
-    *event_columns(
-        "invocation_id", "actions", "error_code", "error_message", "event_metadata", "raw_event"
+SESSIONS_TABLE = replace(
+    SESSIONS.extended(
+        *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
     ),
-    hidden=event_columns(*SCOPE, *LISTING),
+    filled=frozenset(("create_time", "update_time")),
+)
+EVENTS_TABLE = replace(
+    EVENTS.extended(
+        *event_columns(
+            "invocation_id", "actions", "error_code", "error_message", "event_metadata", "raw_event"
+        ),
+        hidden=event_columns(*SCOPE, *LISTING),
+    ),
+    filled=frozenset(("timestamp",)),
 )
 PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
 

@@ -283,10 +283,12 @@ def _text(field: str) -> Getter:
     return column
 
 
-def _time(field: str) -> Getter:
+def _time(field: str, *, always: bool = False) -> Getter:
+    """A time; ``always``: one that the service never leaves out (``Table.filled``)."""
+
     def value_of(value: Any, frame: Frame) -> Value:
         text = None if value is None else time_text(value)
-        if text is None and value is not None:
+        if text is None and (always or value is not None):
             raise frame.wrong(field, "an RFC 3339 time")
         return text
 
@@ -341,8 +343,8 @@ session_fields: Mapping[str, Getter] = {
     "display_name": _text("displayName"),
     "labels": _object("labels"),
     "state": _object("sessionState"),
-    "create_time": _time("createTime"),
-    "update_time": _time("updateTime"),
+    "create_time": _time("createTime", always=True),
+    "update_time": _time("updateTime", always=True),
     "expire_time": _time("expireTime"),
 }
 """Columns of ``sessions``."""
@@ -353,7 +355,7 @@ event_fields: Mapping[str, Getter] = {
     "session_name": lambda batch: batch.same(batch.frame.session.name),
     "session_id": lambda batch: batch.same(batch.frame.session_id),
     "event_id": lambda batch: batch.ids,
-    "timestamp": _time("timestamp"),
+    "timestamp": _time("timestamp", always=True),
     "author": _text("author"),
     "content": _object("content"),
     "text": lambda batch: [text_of(item.get("content")) for item in batch.items],
