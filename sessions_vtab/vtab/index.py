@@ -107,63 +107,64 @@ class Equality:
 
 
 class Times:
-    """The places of rows by a time, as long as the list is sorted by it."""
+    """The places of rows by a time, which grows with the list."""
 
     def __init__(self) -> None:
         self._instants: array[int] = array("q")
-        self._rising = self._falling = True
+        self._rising = self._falling = self._known = True
+        self._sorted: tuple[array[int], array[int]] | None = None
 
     def add(self, value: Value) -> None:
         """Adds the next row."""
-        if not (self._rising or self._falling):
+        if not self._known:
             return
         instant = times.parse(value) if isinstance(value, str) else None
-        if instant is None:
-            self._rising = self._falling = False
-            return
-        if self._instants:
-            self._rising &= instant >= self._instants[-1]
-            self._falling &= instant <= self._instants[-1]
         try:
-            self._instants.append(instant)
-        except OverflowError:  # A year that no 64 bits of nanoseconds hold.
-            self._rising = self._falling = False
+            self._instants.append(instant)  # type: ignore[arg-type]  # None raises.
+        except (TypeError, OverflowError):  # No time, or one beyond 64 bits of nanoseconds.
+            self._known = False
+            return
+        if len(self._instants) > 1:
+            before, now = self._instants[-2:]
+            self._rising &= now >= before
+            self._falling &= now <= before
+        self._sorted = None
 
-    def find(self, terms: Sequence[Compare]) -> range | None:
-        """The places of the rows within bounds; None where the list is not sorted."""
-        if not (self._rising or self._falling):
+    def find(self, terms: Sequence[Compare]) -> Sequence[int] | None:
+        """The places, in order, of the rows within bounds; None where a row has no time."""
+        if not self._known:
             return None
-        start, end = 0, len(self._instants)
+        instants, places = self._in_order()
+        start, end = 0, len(instants)
         for term in terms:
             instant = times.parse(term.operand) if isinstance(term.operand, str) else None
-            if instant is None:
-                continue
-            first, last = self._bounds(term.op, instant)
-            start, end = max(start, first), min(end, last)
-        return range(start, end)
-
-    def _bounds(self, op: Op, instant: int) -> tuple[int, int]:
-        """Places from and before which a condition holds."""
-        first, behind = self._left(instant), self._right(instant)
-        end = len(self._instants)
-        lower = {Op.GT: behind, Op.GE: first, Op.EQ: first}
-        upper = {Op.LT: first, Op.LE: behind, Op.EQ: behind}
+            if instant is not None:
+                first, last = _bounds(instants, term.op, instant)
+                start, end = max(start, first), min(end, last)
         if self._rising:
-            return lower.get(op, 0), upper.get(op, end)
-        # The later times come first: what is after an instant lies before its place.
-        lower = {Op.LT: behind, Op.LE: first, Op.EQ: first}
-        upper = {Op.GT: first, Op.GE: behind, Op.EQ: behind}
-        return lower.get(op, 0), upper.get(op, end)
+            return range(start, end)
+        if self._falling:
+            return range(len(instants) - end, len(instants) - start)
+        return sorted(places[start:end])
 
-    def _left(self, instant: int) -> int:
+    def _in_order(self) -> tuple[array[int], array[int]]:
+        """The instants from the earliest on, and their places, which a sorted list does without."""
         if self._rising:
-            return bisect_left(self._instants, instant)
-        return bisect_left(self._instants, -instant, key=int.__neg__)
+            return self._instants, self._instants
+        if self._sorted is None:
+            order = array("q")
+            if not self._falling:
+                order.extend(sorted(range(len(self._instants)), key=self._instants.__getitem__))
+            self._sorted = array("q", sorted(self._instants)), order
+        return self._sorted
 
-    def _right(self, instant: int) -> int:
-        if self._rising:
-            return bisect_right(self._instants, instant)
-        return bisect_right(self._instants, -instant, key=int.__neg__)
+
+def _bounds(instants: array[int], op: Op, instant: int) -> tuple[int, int]:
+    """The first instant that fulfils a condition, and the first one after it that does not."""
+    lower = {Op.GT: bisect_right, Op.GE: bisect_left, Op.EQ: bisect_left}.get(op)
+    upper = {Op.LT: bisect_left, Op.LE: bisect_right, Op.EQ: bisect_right}.get(op)
+    start = lower(instants, instant) if lower is not None else 0
+    return start, upper(instants, instant) if upper is not None else len(instants)
 
 
 def _is_canonical(text: str) -> bool:
