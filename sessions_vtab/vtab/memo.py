@@ -18,7 +18,7 @@ from sessions_vtab.spec.scan import Page, Row
 __all__ = ["Memo", "Recording"]
 
 _KEYS: Final = 1_000
-_BYTES_OF_KEYS: Final = 8 * 1024 * 1024
+_BYTES_OF_KEYS: Final = 4 * 1024 * 1024
 _PAGES_IN_MEMORY: Final = 32
 _BYTES_IN_MEMORY: Final = 16 * 1024 * 1024
 
