@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -22,8 +23,12 @@ from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
+from sessions_vtab.vtab.looking import Look
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
+
+if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
+    from sessions_vtab.sql.occurrences import Condition
 
 __all__ = ["Connection", "connect", "register"]
 
@@ -113,13 +118,22 @@ class Connection(apsw.Connection):
             raise UnsupportedError(
                 "Only a query, or a write to a sessions_vtab table, can be previewed."
             )
-        shown: list[tuple[str, Request]] = []
-        self._host.explaining = shown
-        try:
+        with self.looking() as look:
             self.execute(query, bindings).fetchall()
+        return look.shown
+
+    @contextmanager
+    def looking(self) -> Iterator[Look]:
+        """Within the block statements are planned and started, and nothing is read or written."""
+        look = self._host.explaining = Look()
+        try:
+            yield look
         finally:
             self._host.explaining = None
-        return shown
+
+    def conditions(self, statement: str) -> Mapping[str, Sequence[Condition]]:
+        """The conditions of a statement that are about one of our tables each, by alias."""
+        return self._door.conditions(statement)
 
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""

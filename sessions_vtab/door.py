@@ -7,16 +7,16 @@ that act run to their end. A text that none of this concerns is executed untouch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.sql.front_door import FrontDoor, Rewritten
+from sessions_vtab.sql.front_door import FrontDoor, Rewritten, conditions_of
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.sql.returning import select_text
 from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql, translate
@@ -25,6 +25,9 @@ from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.definitions import require_definable
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
+
+if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
+    from sessions_vtab.sql.occurrences import Condition
 
 __all__ = ["Door", "Script", "Step"]
 
@@ -116,6 +119,11 @@ class Door:
         """
         statements = self.read(text).statements
         return _target_of(statements[0]) if len(statements) == 1 else None
+
+    def conditions(self, text: str) -> Mapping[str, Sequence[Condition]]:
+        """The conditions that are about one of our tables each, by the table's alias."""
+        statements = self.read(text).statements
+        return conditions_of(statements[0].original, self._catalog) if len(statements) == 1 else {}
 
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""

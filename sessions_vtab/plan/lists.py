@@ -93,11 +93,15 @@ class Sizes:
     """How many pages the lists of a table had that were read to their ends, the last 1 000."""
 
     def __init__(self) -> None:
-        self._pages: dict[object, int] = {}
+        self._known: dict[object, tuple[int, int]] = {}
 
     def of(self, scan: Scan) -> int | None:
         """Pages of a list; None where nobody has counted them."""
-        return self._pages.get(size_key(scan))
+        return self.counts(scan)[0]
+
+    def counts(self, scan: Scan) -> tuple[int, int] | tuple[None, None]:
+        """Pages and rows of a list."""
+        return self._known.get(size_key(scan), (None, None))
 
     def learn(self, scan: Scan, pages: int, rows: int) -> None:
         """Takes note of a list that was read to its end."""
@@ -109,12 +113,11 @@ class Sizes:
             or not scan.parameters.keys() <= _CARRIER
         ):
             return
-        pages = pages_of(path, pages, rows)
         key = size_key(scan)
-        self._pages.pop(key, None)
-        self._pages[key] = pages
-        if len(self._pages) > _MOST_SIZES:
-            del self._pages[next(iter(self._pages))]
+        self._known.pop(key, None)
+        self._known[key] = pages_of(path, pages, rows), rows
+        if len(self._known) > _MOST_SIZES:
+            del self._known[next(iter(self._known))]
 
 
 def _within(

@@ -5,13 +5,16 @@ Holds no values, so that one text stands for one plan whatever it is run with.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 from sessions_vtab.plan.offer import Relation
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.schema.model import ARGUMENTS, PUSH
+from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Field, Op, words_of
 from sessions_vtab.spec.scan import Order
 
-__all__ = ["describe"]
+__all__ = ["describe", "is_by_order", "stopping_column"]
 
 _CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
 
@@ -22,10 +25,12 @@ def describe(plan: Plan) -> str:
     Example:
         ``get; sent: session_id = ?; here: author LIKE; read: name, user_id``
     """
+    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
     clauses = (
         plan.path.name,
         _clause("sent", " AND ".join(_sent(plan))),
-        _clause("here", ", ".join(plan.here)),
+        _clause("stops", " AND ".join(_term(one) for one in plan.terms if one.column == stops)),
+        _clause("here", ", ".join([*plan.here, *_unmet(plan, stops)])),
         _clause("order", ", ".join(map(_order, plan.order))),
         "limit" if plan.limit is not None else "",
         ("skip" if plan.skips else "offset") if plan.offset is not None else "",
@@ -34,8 +39,36 @@ def describe(plan: Plan) -> str:
     return "; ".join(filter(None, clauses))
 
 
+def stopping_column(path: AccessPath, columns: Iterable[str], order: Sequence[Order]) -> str | None:
+    """The column whose range is met by reading in its order and stopping; None where none is.
+
+    Args:
+        path: the way of reading.
+        columns: what is compared.
+        order: what the rows have to be sorted by anyway.
+    """
+    compared = set(columns)
+    met = [one.column for one in path.filters if one.by_order and one.column in compared]
+    if order:
+        met = [column for column in met if column == order[0].column]
+    return met[0] if met else None
+
+
+def is_by_order(path: AccessPath, column: str) -> bool:
+    """Whether a condition on a column is never sent, since only the order can meet it."""
+    declared = path.filter_for(column)
+    return declared is not None and declared.by_order
+
+
+def _unmet(plan: Plan, stops: str | None) -> Iterator[str]:
+    """Conditions that the order would meet, if another column did not lead it."""
+    for term in plan.terms:
+        if is_by_order(plan.path, term.column) and term.column != stops:
+            yield f"{term.column} {term.op}"
+
+
 def _sent(plan: Plan) -> list[str]:
-    words = [_term(term) for term in plan.terms]
+    words = [_term(term) for term in plan.terms if not is_by_order(plan.path, term.column)]
     words += [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
     if plan.pushed is not None:
         words.append(f"({words_of(plan.pushed.predicate)})")

@@ -48,6 +48,8 @@ class Filter:
         exact: the answer holds exactly the rows SQLite would keep (NULL, case, collation,
             affinity); false if it may hold more.
         collations: collating sequences under which that is true.
+        by_order: the source has no such filter: the rows are read in the order of the column, from
+            the wanted end, and the list is given up at the first row beyond.
     """
 
     column: str
@@ -55,6 +57,7 @@ class Filter:
     keyed: bool = False
     exact: bool = False
     collations: frozenset[str] = frozenset((BINARY, TIMESTAMP))
+    by_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

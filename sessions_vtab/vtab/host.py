@@ -12,17 +12,19 @@ from typing import Any
 import apsw
 
 from sessions_vtab.errors import BudgetError, ReadOnlyError
+from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, Request
+from sessions_vtab.spec.write import Outcome
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
+from sessions_vtab.vtab.looking import Look
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.statements import Statement, StatementTracker
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
@@ -90,7 +92,8 @@ class Host:
         cursors: open cursors over costly tables, in the order they were opened.
         budget: limits the user set for this connection.
         dry_run: writes are shown and not sent.
-        explaining: set while reads are shown and not made: table and request of each.
+        explaining: set while reads are shown and not made.
+        sizes: pages of the lists that were read to their ends, by source and table.
         previewed: what they would have sent, as rows of ``dry_run``.
         requests: HTTP requests made so far.
         sending: how far the unit of work is that is being sent; None while none is.
@@ -114,7 +117,8 @@ class Host:
         self.read_only = read_only
         self.dry_run = dry_run
         self.previewed: list[Row] = []
-        self.explaining: list[tuple[str, Request]] | None = None
+        self.explaining: Look | None = None
+        self.sizes: dict[tuple[str, str], Sizes] = {}
         self.logs = Logs(audit)
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, FrontPlan] = {}

@@ -34,6 +34,7 @@ from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource, StatementContext
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
+from sessions_vtab.vtab.looking import Reached
 from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.unit_of_work import Participant
@@ -80,7 +81,6 @@ class SourceModule:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._plans: dict[tuple[str, str], dict[str, Binder]] = {}
-        self._sizes: dict[tuple[str, str], Sizes] = {}
 
     def Create(
         self, connection: apsw.Connection, module: str, schema: str, name: str, *arguments: str
@@ -100,7 +100,7 @@ class SourceModule:
         connection.vtab_config(apsw.SQLITE_VTAB_CONSTRAINT_SUPPORT, 1)
         plans = self._plans.setdefault((source_name, name), {})
         participant = self._host.unit.participant(schema, name, source)
-        sizes = self._sizes.setdefault((source_name, name), Sizes())
+        sizes = self._host.sizes.setdefault((source_name, name), Sizes())
         table = SourceTable(self._host, source, resource, plans, participant, sizes)
         return declare_table(resource.table), table
 
@@ -165,7 +165,10 @@ class SourceTable:
         if planned is None:
             return False
         plan, answer = planned
-        give_answer(info, answer, self._remember(plan))
+        words = self._remember(plan)
+        give_answer(info, answer, words)
+        if self._host.explaining is not None:
+            self._host.explaining.planned(words, offer, answer)
         return True
 
     def Open(self) -> ScanCursor:
@@ -254,13 +257,15 @@ class SourceTable:
         """How many pages a list had when it was last read to its end; None: it never was."""
         return self.sizes.of(scan)
 
-    def explained(self, scan: Scan | None) -> bool:
+    def explained(self, words: str, scan: Scan | None) -> bool:
         """In an explanation: shows what a read would send; then nothing is to be read."""
-        shown = self._host.explaining
-        if shown is None:
+        look = self._host.explaining
+        if look is None:
             return False
         if scan is not None:
-            shown += [(self.title, request) for request in self.resource.preview(scan)]
+            requests = tuple(self.resource.preview(scan))
+            look.shown += [(self.title, request) for request in requests]
+            look.reached.append(Reached(words, scan, requests, *self.sizes.counts(scan)))
         return True
 
     def waiting(self, scan: Scan) -> Waiting | None:

@@ -311,7 +311,7 @@ class UnitOfWork:
         shown, source = self._host.explaining, participant.source
         title = f"{source.name}.{write.table} {write.action.value}"
         if shown is not None:
-            shown += [(title, request) for request in source.backend.preview(write)]
+            shown.shown += [(title, request) for request in source.backend.preview(write)]
 
     def _apply(self, participant: Participant, write: Write) -> None:
         backend = participant.source.backend
