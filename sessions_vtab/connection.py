@@ -114,13 +114,17 @@ class Connection(apsw.Connection):
         Raises:
             UnsupportedError: the statement is neither.
         """
+        return self.look(query, bindings).shown
+
+    def look(self, query: str, bindings: Any = None) -> Look:
+        """As ``preview``, with the reads behind the requests."""
         if not self._door.reads(query) and self._door.target(query) is None:
             raise UnsupportedError(
                 "Only a query, or a write to a sessions_vtab table, can be previewed."
             )
         with self.looking() as look:
             self.execute(query, bindings).fetchall()
-        return look.shown
+        return look
 
     @contextmanager
     def looking(self) -> Iterator[Look]:

@@ -115,7 +115,8 @@ def _require_keys(offer: Offer, capability: Capability, where: str) -> None:
     """Raises if no path has all of its required keys in the offer, usable or not."""
     if any(all(_has(offer, key, usable=False) for key in path.keys) for path in capability.paths):
         return
-    choices = " or ".join(dict.fromkeys(_together(path.keys) for path in capability.paths))
+    sets = list(dict.fromkeys(path.keys for path in capability.paths))
+    choices = " or ".join(_together(keys) for keys in sets) if sets[1:] else " and ".join(sets[0])
     msg = f"{where} requires {choices} in WHERE. {capability.remedy}".rstrip()
     raise MissingParameterError(msg)
 

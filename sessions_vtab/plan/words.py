@@ -7,16 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sessions_vtab.plan.offer import Relation
+from sessions_vtab.plan.offer import UNKNOWN, Relation, Unknown
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.schema.model import ARGUMENTS, PUSH
 from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Field, Op, words_of
+from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Field, Op, Value, literal, words_of
 from sessions_vtab.spec.scan import Order
 
-__all__ = ["describe", "is_by_order", "stopping_column"]
+__all__ = ["describe", "is_by_order", "spoken", "stopping_column"]
 
 _CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
+
+
+def spoken(plan: Plan, values: Sequence[Value | Unknown]) -> tuple[str, str]:
+    """What is sent, and what the order of reading meets, with the values that are known.
+
+    Args:
+        plan: the plan.
+        values: of its terms, in order.
+    """
+    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
+    pairs = list(zip(plan.terms, values, strict=False))
+    met = [_term(term, value) for term, value in pairs if term.column == stops]
+    sent = [_term(term, value) for term, value in pairs if not is_by_order(plan.path, term.column)]
+    return " AND ".join(sent + _sent_besides(plan)), " AND ".join(met)
 
 
 def describe(plan: Plan) -> str:
@@ -69,18 +83,25 @@ def _unmet(plan: Plan, stops: str | None) -> Iterator[str]:
 
 def _sent(plan: Plan) -> list[str]:
     words = [_term(term) for term in plan.terms if not is_by_order(plan.path, term.column)]
-    words += [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
+    return words + _sent_besides(plan)
+
+
+def _sent_besides(plan: Plan) -> list[str]:
+    """Parameters, and what the statement rewriter found."""
+    words = [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
     if plan.pushed is not None:
         words.append(f"({words_of(plan.pushed.predicate)})")
     return words
 
 
-def _term(term: Term) -> str:
+def _term(term: Term, known: Value | Unknown = UNKNOWN) -> str:
     field = Field(term.column)
     if term.op in {Op.IS_NULL, Op.IS_NOT_NULL}:
         return f"{field} {term.op}"
     value = "literal" if term.literal else "?"
-    if term.op is Op.IN:
+    if known is not UNKNOWN:
+        value = literal(known)
+    elif term.op is Op.IN:
         value = "(?)"
     op = Relation.IS if term.op is Relation.IS else term.op
     return f"{field} {op} {value}{_collate(field, term.collation)}"

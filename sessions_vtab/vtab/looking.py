@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sessions_vtab.plan.offer import UNKNOWN, Answer, Offer, Unknown
+from sessions_vtab.plan.plan import Plan
+from sessions_vtab.plan.words import spoken
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Scan
 from sessions_vtab.spec.write import Request
@@ -40,16 +42,16 @@ class Look:
         shown: ``source.table`` and request, in the order SQLite reads the tables; then, for rows
             that the statement itself has, ``source.table insert`` and the request of each.
         reached: the reads behind the former.
-        literals: the values of a plan's terms that stand in the statement, by its words; two
-            occurrences with the same words may have different ones.
+        spoken: what a plan sends, and what its order meets, with the values that stand in the
+            statement, by its words; two occurrences with the same words may have different values.
     """
 
     shown: list[tuple[str, Request]] = field(default_factory=list)
     reached: list[Reached] = field(default_factory=list)
-    literals: dict[str, set[tuple[Value | Unknown, ...]]] = field(default_factory=dict)
+    spoken: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
-    def planned(self, words: str, offer: Offer, answer: Answer) -> None:
-        """Takes note of a plan's literals."""
+    def planned(self, words: str, plan: Plan, offer: Offer, answer: Answer) -> None:
+        """Takes note of a plan with its literals."""
         taken: Sequence[tuple[int, Value | Unknown]] = sorted(
             (
                 (use.argument, one.literal)
@@ -59,4 +61,4 @@ class Look:
             key=lambda pair: pair[0],
         )
         values = tuple(UNKNOWN if value is None else value for _, value in taken)
-        self.literals.setdefault(words, set()).add(values)
+        self.spoken.setdefault(words, set()).add(spoken(plan, values))

@@ -168,7 +168,7 @@ class SourceTable:
         words = self._remember(plan)
         give_answer(info, answer, words)
         if self._host.explaining is not None:
-            self._host.explaining.planned(words, offer, answer)
+            self._host.explaining.planned(words, plan, offer, answer)
         return True
 
     def Open(self) -> ScanCursor:

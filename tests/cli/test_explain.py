@@ -26,6 +26,14 @@ from sessions_vtab.cli.explain import Estimate, Step, parse_step, steps
             ),
         ),
         (
+            "SCAN e EXISTS VIRTUAL TABLE INDEX 0:list; sent: session_id = ?; stops: create_time > ?",
+            Step("e", "list", {"sent": "session_id = ?", "stops": "create_time > ?"}),
+        ),
+        (
+            "SCAN e VIRTUAL TABLE INDEX 0:list; read: all; variant 2 LEFT-JOIN",
+            Step("e", "list", {"read": "all"}),
+        ),
+        (
             "SEARCH events VIRTUAL TABLE INDEX 0:fan-out; sent: labels->>'a; b' = ?; read: all",
             Step("events", "fan-out", {"sent": "labels->>'a; b' = ?", "read": "all"}),
         ),
@@ -52,15 +60,16 @@ def test_steps_are_indented_as_sqlite_nests_them():
     [
         (Estimate(None), "1"),
         (Estimate(None, reads=20), "20"),
-        (Estimate(None, each="row of prod.events e"), "1 for each row of prod.events e"),
-        (Estimate(100), "1 for each 100 rows"),
-        (Estimate(100, limited=True), "1 for each 100 rows, fewer with LIMIT"),
-        (Estimate(100, reads=3), "1 for each 100 rows of each of 3 lists"),
-        (Estimate(100, each="row of s"), "1 or more for each row of s"),
+        (Estimate(None, each="row of prod.events e"), "1 per row of prod.events e"),
+        (Estimate(100), "1 per 100 rows"),
+        (Estimate(100, limited=True), "1 per 100 rows, fewer with LIMIT"),
+        (Estimate(100, reads=3), "1 per 100 rows in each of 3 lists"),
+        (Estimate(100, each="row of s"), "1 or more per row of s"),
         (
             Estimate(100, lists="session"),
-            "1 for each 100 sessions, then 1 or more for each session",
+            "1 per 100 sessions, then 1 or more per session",
         ),
+        (Estimate(None, lists="session"), "1, then 1 or more per session"),
     ],
 )
 def test_an_estimate_in_words(estimate, words):
