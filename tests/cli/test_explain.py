@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.cli.explain import Estimate, Step, parse_step, steps
+from sessions_vtab.cli.explain import parse_step, steps
+from sessions_vtab.cli.readings import Estimate, Step
 
 
 @pytest.mark.parametrize(
