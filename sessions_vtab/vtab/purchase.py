@@ -77,7 +77,8 @@ class Purchase:
             end = self._rows
             yield from self._between(start, end, looked_up, bounds)
             start = end
-            if self.ended or not (self._rows > end or self.advance()):
+            # Another reader may have read on meanwhile.
+            if self._rows == end and (self.ended or not self.advance()):
                 return
 
     def _between(
