@@ -81,6 +81,11 @@ class Connection(apsw.Connection):
         return self._host.requests - self._door.requests_before
 
     @property
+    def expected_requests(self) -> int | None:
+        """About how many HTTP requests the running statement will make; None where unknown."""
+        return self._host.expected_requests()
+
+    @property
     def sending(self) -> Sending | None:
         """How far the writes of a COMMIT are, while another thread or a signal handler looks."""
         return self._host.sending

@@ -43,6 +43,7 @@ class CostlyCursor(ScanCursor):
         "_passing_next",
         "_peekable",
         "_place",
+        "_scan",
         "_values",
         "front",
     )
@@ -50,6 +51,7 @@ class CostlyCursor(ScanCursor):
     def __init__(self, table: SourceTable) -> None:
         super().__init__(table)
         self._memo = Memo()
+        self._scan: Scan | None = None
         self._ahead = LookAhead()
         self._buyer = Buyer(table)
         self.front: FrontPlan | None = None
@@ -67,6 +69,25 @@ class CostlyCursor(ScanCursor):
         self._table.closed(self)
         self._memo.close()
         self._buyer.close()
+
+    @property
+    def expected(self) -> int | None:
+        """About how many requests it will make, as far as lists are as long as they were."""
+        scan = self._scan
+        if scan is None:
+            return 0
+        if not scan.path.keys:
+            return self._table.pages_of(scan)
+        link = self._table.exact_link(scan, self.front, None)
+        known = scan.path.within is None and link is not None and not link.limited
+        return link.outer.wanted_rows if known and link is not None else None
+
+    @property
+    def wanted_rows(self) -> int | None:
+        """How many rows its list had, if all of them are wanted."""
+        if self._scan is None or (self.front is not None and self.front.residual):
+            return None
+        return self._table.sizes.counts(self._scan)[1]
 
     def position(self, column: str) -> int:
         """Index of a column in a row."""
@@ -94,6 +115,7 @@ class CostlyCursor(ScanCursor):
 
     def _start(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterator[Row]:
         """The rows of a scan, as they are known or coming."""
+        self._scan = scan
         if plan.told:
             self._hear(plan, arguments)
         self._passing_next = None

@@ -159,6 +159,12 @@ class Host:
             self._captured, self._answers = {}, {}
             self._captured_of = statement.number
 
+    def expected_requests(self) -> int | None:
+        """About how many requests the open cursors will make in all; None where unknown."""
+        counts = [cursor.expected for cursor in self.cursors]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+
     def capturing(self, statement: int) -> bool:
         """Whether the rows of this statement are wanted by a RETURNING list."""
         return statement == self._captured_of

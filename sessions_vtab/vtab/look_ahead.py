@@ -36,6 +36,14 @@ class Outer(Protocol):
 
     row: Row
 
+    @property
+    def expected(self) -> int | None:
+        """About how many requests it will make; None where unknown."""
+
+    @property
+    def wanted_rows(self) -> int | None:
+        """How many rows it will give, if all of them are wanted; None where unknown."""
+
     def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
         """Values of a column in the wanted rows after the current one, as far as known.
 
@@ -54,6 +62,8 @@ class Window:
 
     def __init__(self, keys: Sequence[Value]) -> None:
         self.row: Row = tuple(keys[:1])
+        self.expected: int | None = None
+        self.wanted_rows: int | None = None
         self._coming = keys[1:]
 
     def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:  # noqa: ARG002

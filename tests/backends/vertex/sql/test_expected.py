@@ -123,3 +123,27 @@ def test_before_any_read_it_is_a_number_only_where_the_statement_says_it(new, sq
 
     assert guess.count <= len(new.log)
     assert not guess.exact or guess.count == len(new.log)
+
+
+RUNNING = {
+    "SELECT session_id FROM sessions": (2, 2),
+    "SELECT e.text FROM sessions s JOIN events e USING (session_id)": (2 + 131, 2 + 131 + 2),
+}
+
+
+@pytest.mark.parametrize("sql", RUNNING)
+def test_while_a_statement_runs_it_says_of_how_many(experienced, sql):
+    rows = experienced.connection.execute(sql)
+    next(rows)
+    expected_now = experienced.connection.expected_requests
+    rows.close()
+
+    assert RUNNING[sql][0] <= expected_now <= RUNNING[sql][1]
+
+
+def test_while_a_statement_runs_that_nothing_is_known_of_it_says_nothing(new):
+    rows = new.connection.execute("SELECT session_id FROM sessions")
+    next(rows)
+
+    assert new.connection.expected_requests is None
+    rows.close()
