@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sessions_vtab.schema.model import ARGUMENTS, PUSH
-from sessions_vtab.spec.capability import AccessPath, Within
+from sessions_vtab.spec.capability import AccessPath, Capability, Within
 from sessions_vtab.spec.predicate import (
     AllOf,
     Compare,
@@ -52,16 +52,25 @@ def may_be_held(scan: Scan) -> bool:
     return scan.path.within is not None or not columns <= set(scan.path.keys)
 
 
-def holders(
-    scan: Scan, lasting: Collection[Predicate], paths: Sequence[AccessPath]
-) -> Iterator[Holder]:
+def holders(scan: Scan, lasting: Collection[Predicate], capability: Capability) -> Iterator[Holder]:
     """The lists that hold the rows of a read, the smallest first.
 
     Args:
         scan: the read.
         lasting: conditions that were the same in every read so far.
-        paths: of the table.
+        capability: of the table.
     """
+    hides = capability.hides
+    for holder in _candidates(scan, lasting, capability.paths):
+        dropped = set(scan.where.terms).difference(holder.scan.where.terms)
+        # A condition on this column shows rows that are hidden without it.
+        if hides is None or hides.column not in map(_column, dropped):
+            yield holder
+
+
+def _candidates(
+    scan: Scan, lasting: Collection[Predicate], paths: Sequence[AccessPath]
+) -> Iterator[Holder]:
     within = scan.path.within
     if within is not None and within.through:
         yield from _within(scan, within, lasting, paths)

@@ -22,6 +22,7 @@ __all__ = ["Equality", "Times", "chunks", "is_equality", "is_range", "operands"]
 _SEALED: Final = 65_536
 """Rows after which a part of an index is packed: a dict takes ten times as much."""
 
+_PAGE: Final = 100
 _TEXTS: Final = (ColumnType.TEXT, ColumnType.JSON, ColumnType.BLOB)
 _MICROSECONDS: Final = len("2026-01-01 09:00:00.123456")
 
@@ -177,8 +178,8 @@ def _is_canonical(text: str) -> bool:
 
 
 def chunks(places: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Parts of a growing size: SQLite may want the first row only."""
-    start, size = 0, 1
+    """Parts of at most a page; of a range, which may be the rest of a list, small ones first."""
+    start, size = 0, 1 if isinstance(places, range) else _PAGE
     while start < len(places):
         yield places[start : start + size]
-        start, size = start + size, min(size * 4, 100)
+        start, size = start + size, min(size * 4, _PAGE)

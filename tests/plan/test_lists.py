@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sessions_vtab.plan.lists import Sizes, holders, may_be_held, pages_of
-from sessions_vtab.spec.capability import RANGE, AccessPath, Filter, Within
+from sessions_vtab.spec.capability import RANGE, AccessPath, Capability, Filter, HiddenRows, Within
 from sessions_vtab.spec.predicate import AllOf, Compare, Field, Member, Op, Predicate, words_of
 from sessions_vtab.spec.scan import Order, Scan
 
@@ -43,7 +43,7 @@ OF_ONE = AccessPath(
     "list of one", ("id",), (Filter("time", RANGE),), orders=("time",), page_cap=100
 )
 FAN = AccessPath("fan", (), (Filter("time", RANGE),), page_cap=100, fans_out=True)
-PATHS = (GET, EXACT, PART, OF_ONE, LIST, FAN)
+TABLE = Capability((GET, EXACT, PART, OF_ONE, LIST, FAN))
 
 
 def equal(column: str, value: str) -> Compare:
@@ -57,7 +57,7 @@ def after(value: str) -> Compare:
 def found(path: AccessPath, terms: list[Predicate], lasting: list[Predicate]) -> list[str]:
     scan = Scan(path, AllOf(tuple(terms)))
     return [
-        f"{one.scan.path.name}: {words_of(one.scan.where)}" for one in holders(scan, lasting, PATHS)
+        f"{one.scan.path.name}: {words_of(one.scan.where)}" for one in holders(scan, lasting, TABLE)
     ]
 
 
@@ -97,10 +97,20 @@ def test_the_lists_of_a_read_from_the_smallest_on(path, terms, lasting, lists):
     assert found(path, terms, lasting) == lists
 
 
+def test_a_condition_that_shows_hidden_rows_is_never_left_out():
+    path = AccessPath("list", filters=(Filter("deleted", frozenset((Op.EQ,))),), page_cap=100)
+    table = Capability((path,), hides=HiddenRows("deleted", "include_deleted"))
+    gone, ann = Compare(Field("deleted"), Op.EQ, 1), equal("user", "ann")
+
+    assert list(holders(Scan(path, AllOf((gone,))), [], table)) == []
+    lists = holders(Scan(path, AllOf((gone, ann))), [gone], table)
+    assert [words_of(one.scan.where) for one in lists] == ["deleted = 1"]
+
+
 def test_a_list_is_read_with_the_columns_that_are_compared_in_it():
     scan = Scan(LIST, AllOf((USER,)), columns=frozenset(("name",)), limit=5)
 
-    (one,) = holders(scan, [], PATHS)
+    (one,) = holders(scan, [], TABLE)
 
     assert one.scan.columns == {"name", "user"}
     assert one.scan.limit is None
@@ -110,16 +120,16 @@ def test_a_list_keeps_the_order_that_is_wanted():
     scan = Scan(PART, AllOf((equal("part", "7/3"),)), (Order("time", descending=True),))
     other = Scan(PART, AllOf((equal("part", "7/3"),)), (Order("size"),))
 
-    assert [one.scan.order for one in holders(scan, [], PATHS)] == [scan.order]
-    assert list(holders(other, [], PATHS)) == []
+    assert [one.scan.order for one in holders(scan, [], TABLE)] == [scan.order]
+    assert list(holders(other, [], TABLE)) == []
 
 
 def test_a_read_with_parameters_of_its_own_is_not_looked_for_in_another_list():
     scan = Scan(GET, AllOf((equal("id", "1"),)), parameters={"_push": "x", "page_size": 3})
     plain = Scan(GET, AllOf((equal("id", "1"),)), parameters={"_push": "x"})
 
-    assert list(holders(scan, [], PATHS)) == []
-    assert [one.scan.parameters for one in holders(plain, [], PATHS)] == [{}]
+    assert list(holders(scan, [], TABLE)) == []
+    assert [one.scan.parameters for one in holders(plain, [], TABLE)] == [{}]
 
 
 @pytest.mark.parametrize(

@@ -191,9 +191,9 @@ def test_a_list_that_has_not_ended_is_read_on_as_far_as_it_is_wanted():
     bought = Purchase(Recording(pages()), PATH, TABLE)
 
     first = bought.find([_is("user", "u1")])
-    assert [row[0] for row in next(first)] == ["n10"]
+    assert len(next(first)) == 10
     assert asked == [0, 1]
-    assert len(_names(first)) == 9
+    assert _names(first) == []
     assert asked == [0, 1, 2, 3, 4]
     assert len(_names(bought.find([_is("user", "u1")]))) == 10
     assert asked == [0, 1, 2, 3, 4]
@@ -206,7 +206,7 @@ def test_two_readers_of_a_list_that_has_not_ended_see_every_row():
     next(one)
     next(other)
 
-    assert len(_names(one)) == 29
+    assert len(_names(one)) == 25
     assert len(_names(other)) == 59
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
+from sessions_vtab.backends.eleanor.names import parse_session
 from sessions_vtab.schema.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
 from sessions_vtab.spec.capability import (
     EQUALITY,
@@ -12,9 +14,10 @@ from sessions_vtab.spec.capability import (
     Capability,
     Filter,
     HiddenRows,
+    Within,
     Writes,
 )
-from sessions_vtab.spec.predicate import Op
+from sessions_vtab.spec.predicate import Op, Value
 
 __all__ = [
     "PARTICIPANTS_TABLE",
@@ -52,6 +55,12 @@ _GET = "GET /sessions/{namespace}/{session}"
 _LIST = "GET /sessions/{namespace}"
 
 
+def namespace_of(name: Value) -> Mapping[str, Value] | None:
+    """The namespace that a session's name is in."""
+    found = parse_session(name)
+    return None if found is None else {"namespace": found.namespace}
+
+
 def sessions_capability(*, namespace: bool) -> Capability:
     """Of ``sessions``.
 
@@ -61,7 +70,15 @@ def sessions_capability(*, namespace: bool) -> Capability:
     scope = () if namespace else ("namespace",)
     return Capability(
         (
-            AccessPath("get by name", ("name",), (_DELETED,), unique=True, cost=50, call=_GET),
+            AccessPath(
+                "get by name",
+                ("name",),
+                (_DELETED,),
+                unique=True,
+                cost=50,
+                call=_GET,
+                within=Within("list", namespace_of),
+            ),
             AccessPath(
                 "get",
                 ("session_id", *scope),
@@ -69,6 +86,7 @@ def sessions_capability(*, namespace: bool) -> Capability:
                 unique=True,
                 cost=50,
                 call=_GET,
+                within=Within("list"),
             ),
             AccessPath("list", scope, (_NAMESPACES, _DELETED), cost=100, call=_LIST),
         ),

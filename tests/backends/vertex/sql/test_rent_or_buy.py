@@ -242,3 +242,64 @@ def test_a_statement_makes_at_most_twice_the_fewest_requests(request, known, sha
     plain = sql.format(s="s_", e="e_", p="p_")
     expected = known.connection.execute(plain, (SESSION,) if "?1" in plain else ()).fetchall()
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
+
+
+# What a statement made at least before it could buy anything, it still makes: by how many requests.
+AT_THE_MINIMUM = {
+    "three users": ("SELECT count(*) FROM few f LEFT JOIN sessions s ON s.user_id = f.id", 3),
+    "three ids": ("SELECT count(*) FROM few f LEFT JOIN sessions s ON s.session_id = f.id", 3),
+    "three ids, one after the other": (
+        "SELECT count(*) FROM few f WHERE EXISTS (SELECT 1 FROM sessions s WHERE s.session_id = f.id)",
+        3,
+    ),
+    "forty ids": (
+        "SELECT count(*) FROM sessions WHERE session_id IN (SELECT id FROM keys LIMIT 40)",
+        40,
+    ),
+    "the first row of many users": (
+        (
+            "SELECT s.session_id FROM users u JOIN sessions s ON s.user_id = u.id"
+            " WHERE u.id IN ('ann', 'bob') LIMIT 1"
+        ),
+        2,
+    ),
+    "one of many ids": (
+        "SELECT s.user_id FROM keys k LEFT JOIN sessions s ON s.session_id = k.id LIMIT 1",
+        2,
+    ),
+    "the first event of a session by its name": (
+        (
+            "SELECT author FROM events WHERE name = 'projects/demo/locations/us-central1"
+            f"/reasoningEngines/42/sessions/{SESSION}/events/none' LIMIT 1"
+        ),
+        PAGES_OF_EVENTS + 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", AT_THE_MINIMUM)
+def test_nothing_is_bought_before_it_pays(fresh, shape):
+    sql, most = AT_THE_MINIMUM[shape]
+    few = "CREATE TEMP TABLE few(id TEXT); INSERT INTO few VALUES ('ann'), ('bob'), ('nobody')"
+    fresh.connection.execute(few)
+
+    fresh.ask(sql)
+
+    assert len(fresh.log) <= most
+
+
+def test_a_session_after_the_other_is_not_bought_for_those_before(seeded):
+    """Each session is asked twice: no list of events pays, however many sessions there were."""
+    database = Database(seeded)
+    sql = (
+        "SELECT s.session_id, (SELECT count(*) FROM events e WHERE e.session_id = s.session_id"
+        " AND e.timestamp > x.at) FROM (SELECT '2026-10-27' AS at UNION ALL SELECT '2026-10-28') x"
+        " CROSS JOIN sessions s WHERE s.user_id IN ('ann', 'bob')"
+    )
+
+    rows = database.ask(sql)
+
+    paths = Counter(one["raw_path"] for one in database.log)
+    assert len(rows) == 2 * (len(paths) - 1)
+    assert max(count for path, count in paths.items() if path.endswith("/events")) <= 2 * 3
+    database.connection.close()
