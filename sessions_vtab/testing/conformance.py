@@ -68,6 +68,8 @@ _STAR_TABLES: Final = {"s": "sessions", "e": "events"}
 
 _OPERATORS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.LIKE, Op.GLOB, Op.IN)
 _NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
+_HANDED_OVER: Final = frozenset(("sent", "stops"))
+"""Clauses of a plan with conditions that the backend gets: as a filter, or as where to stop."""
 _LITERALS: Final = {
     ColumnType.TEXT: "'a'",
     ColumnType.JSON: "'{}'",
@@ -320,7 +322,8 @@ class Suite:
         with self.recorded() as scans, suppress(RefusedError):
             self.connection.execute(probe.sql).fetchall()
         was_sent = any(
-            part.startswith("sent: ") and _mentions(part[6:], probe) for part in rest.split("; ")
+            word in _HANDED_OVER and _mentions(terms, probe)
+            for word, _, terms in (part.partition(": ") for part in rest.split("; "))
         )
         if was_sent != _declares(path, probe):
             verb = "is" if was_sent else "is not"

@@ -91,7 +91,8 @@ def certain(scan: Scan, exact: ExactLink | None) -> int:
     key = key_of(scan)
     if key is None or exact is None or exact.limited:
         return 0
-    coming = exact.outer.upcoming(exact.column, further=True)
+    # Not beyond what is there: the present key is not kept waiting for it.
+    coming = exact.outer.upcoming(exact.column, further=False)
     return len({one for one in coming if one is not None and one != key[1]})
 
 
