@@ -34,8 +34,7 @@ def sql_type(column: Column) -> str:
 
 def declare_table(table: Table) -> str:
     """The CREATE TABLE text for ``sqlite3_declare_vtab``."""
-    filled = table.filled | {table.key}
-    body = ", ".join(_definition(column, filled) for column in table.columns)
+    body = ", ".join(_definition(column, table.never_null) for column in table.columns)
     return f"CREATE TABLE x({body}, PRIMARY KEY({quoted(table.key)})) WITHOUT ROWID"
 
 

@@ -105,6 +105,11 @@ class Table:
         return self.columns[self.positions[name]]
 
     @property
+    def never_null(self) -> frozenset[str]:
+        """Columns that are NULL in no row: SQLite itself answers whether one is."""
+        return self.filled | {self.key}
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of all columns, in the order of a row."""
         return tuple(column.name for column in self.columns)

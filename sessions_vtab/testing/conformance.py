@@ -229,8 +229,8 @@ class Suite:
             if not self._listable(name):
                 continue
             for column in resource.table.columns:
-                # SQLite itself answers whether a key is NULL.
-                ops = _OPERATORS if column.name == resource.table.key else (*_OPERATORS, *_NULLITY)
+                known = column.name in resource.table.never_null
+                ops = _OPERATORS if known else (*_OPERATORS, *_NULLITY)
                 for op in () if column.parameter else ops:
                     condition = _condition(column, op)
                     sql = f"SELECT * FROM {self._name(name)} WHERE {condition}"
