@@ -164,7 +164,7 @@ class CostlyCursor(ScanCursor):
                 return offered.pages
             known = self._table.recorded(scan)
             offered.rents(known)
-            self._memo.put(key, known, lookup=bool(plan.path.keys))
+            self._memo.put(key, known, lookup=bool(scan.where.terms))
             self._table.look_ahead(self._ahead, scan, self, window, known=False, most=offered.most)
             return known
         self._table.look_ahead(self._ahead, scan, self, window, known=True, most=inf)

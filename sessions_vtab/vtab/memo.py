@@ -121,10 +121,10 @@ class Recording:
 
 
 class Memo:
-    """Recordings by what was asked: the last reads by key, and every other read.
+    """Recordings by what was asked: the last reads by a condition, and every other read.
 
-    A join reads a list for each row of its other side: what was read by key is bounded by count and
-    by bytes together. A response that is wanted again after that is still known by its URL.
+    A join reads a list for each row of its other side: such lookups are bounded by count and by
+    bytes together. A response that is wanted again after that is still known by its URL.
     """
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class Memo:
         return self._reads.get(key)
 
     def put(self, key: Hashable, recording: Recording, *, lookup: bool) -> None:
-        """Keeps a recording; the oldest reads by key go when there are too many, or too large."""
+        """Keeps a recording; the oldest lookups go when there are too many, or too large."""
         if not lookup:
             self._reads[key] = recording
             return
