@@ -114,11 +114,14 @@ class Scope:
             flight.log(context, reply.rows)
         except StoppedError:
             # Given up by the one who claimed it before: it was not to be repeated for nobody.
-            if not flight.stop.is_set() or context.interrupted():
+            given_up = flight.stop.is_set()
+            self.release(flight, context)
+            if not given_up or context.interrupted():
                 raise
             return self.finish(self._again(flight, context), context)
-        finally:
+        except BaseException:
             self.release(flight, context)
+            raise
         self._keep(flight, reply)
         return reply
 
@@ -170,6 +173,9 @@ class Scope:
 
     def _keep(self, flight: Flight, reply: Reply) -> None:
         with self._lock:
+            flight.claims -= 1
+            if flight.claims <= 0:
+                self._forget(flight)
             self._replies.put(flight.key, reply)
         answers = self.client.answers
         if answers.ttl and flight.epoch is not None:

@@ -19,6 +19,7 @@ __all__ = ["Memo", "Recording"]
 
 _KEYS: Final = 1_000
 _BYTES_OF_KEYS: Final = 4 * 1024 * 1024
+_TEXTS: Final = (str, bytes)
 _PAGES_IN_MEMORY: Final = 32
 _BYTES_IN_MEMORY: Final = 16 * 1024 * 1024
 
@@ -176,6 +177,6 @@ class Memo:
 def _size(rows: Rows) -> int:
     """About how many bytes rows take: their texts, and 16 for each place."""
     return sum(
-        16 * len(row) + sum([len(value) + 49 for value in row if isinstance(value, str | bytes)])
+        16 * len(row) + sum([len(value) + 49 for value in row if isinstance(value, _TEXTS)])
         for row in rows
     )
