@@ -1,9 +1,9 @@
 """The generated part of the conformance suite: every access path, asked for all it declares.
 
 ``Suite.check_path`` makes the cases of one path (``cases``) and checks each of them at once: its
-rows are the oracle's; the plan's words say ``sent`` for just the conditions that the path in use
-declares, and ``order`` for just the order it declares; every scan that reaches the backend asks
-for nothing undeclared. Where a test can look into the service's own log it gets each case with
+rows are the oracle's; the plan's words say ``sent``, or ``stops``, for just the conditions that the
+path in use declares, and ``order`` for just the order it declares; every scan that reaches the
+backend asks for nothing undeclared. Where a test can look into the service's own log it gets each case with
 those scans (``Asked``), and ``Traffic`` compares them with the requests that arrived.
 """
 
@@ -203,7 +203,7 @@ class Checker:
         self.used = self.used or path is self._path
         clauses = dict(part.partition(": ")[::2] for part in rest.split("; "))
         for one in case.terms:
-            said = _mentioned(one, clauses.get("sent", ""))
+            said = any(_mentioned(one, clauses.get(word, "")) for word in _places(one, path))
             if said != one.declared(path):
                 verb = "is" if said else "is not"
                 return f"{one.field} {one.op} {verb} sent, against the declaration: {plans[0]}"
@@ -238,9 +238,19 @@ def failed(title: str, failures: Sequence[str]) -> str:
     return f"{title}: {len(failures)} cases are wrong\n{shown}{more}"
 
 
+def _places(condition: Condition, path: AccessPath) -> tuple[str, ...]:
+    """The clauses of a plan that a condition it hands over can be in.
+
+    One that only an order can meet is left to SQLite where the rows come in another.
+    """
+    declared = path.filter_for(condition.field.column)
+    by_order = declared is not None and declared.by_order and condition.op in declared.ops
+    return ("sent", "stops", "here") if by_order else ("sent",)
+
+
 def _mentioned(condition: Condition, sent: str) -> bool:
     start = re.escape(f"{condition.field} {condition.op}")
-    return re.search(rf"(?:^|[( ]){start}(?=$|[ )])", sent) is not None
+    return re.search(rf"(?:^|[( ]){start}(?=$|[ ),])", sent) is not None
 
 
 def paths_of(resources: Mapping[str, Resource]) -> Iterator[tuple[str, str]]:
