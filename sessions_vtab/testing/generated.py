@@ -3,8 +3,8 @@
 ``Suite.check_path`` makes the cases of one path (``cases``) and checks each of them at once: its
 rows are the oracle's; the plan's words say ``sent``, or ``stops``, for just the conditions that the
 path in use declares, and ``order`` for just the order it declares; every scan that reaches the
-backend asks for nothing undeclared. Where a test can look into the service's own log it gets each case with
-those scans (``Asked``), and ``Traffic`` compares them with the requests that arrived.
+backend asks for nothing undeclared. Where a test can look into the service's own log it gets each
+case with those scans (``Asked``), and ``Traffic`` compares them with the requests that arrived.
 """
 
 from __future__ import annotations
