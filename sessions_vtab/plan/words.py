@@ -89,6 +89,7 @@ def _sent(plan: Plan) -> list[str]:
 def _sent_besides(plan: Plan) -> list[str]:
     """Parameters, and what the statement rewriter found."""
     words = [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
+    words += [f"{name} = {value!r}" for name, value in plan.constants]
     if plan.pushed is not None:
         words.append(f"({words_of(plan.pushed.predicate)})")
     return words

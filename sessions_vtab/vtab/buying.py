@@ -209,7 +209,7 @@ class Buyer:
 
 
 def _is_of_the_key(holder: Holder, scan: Scan) -> bool:
-    """Whether a list holds the rows of this key only: further keys are no reason to buy it."""
+    """Whether a list holds the rows of this key only: so further keys do not justify buying it."""
     if holder.through or not scan.path.keys:
         return True
     return holder.scan.given(scan.path.keys[0]) is not None

@@ -13,10 +13,10 @@ from sessions_vtab.backends.embedding_studio.routines import Routines
 from sessions_vtab.backends.embedding_studio.sessions import Sessions
 from sessions_vtab.backends.embedding_studio.settings import site_of
 from sessions_vtab.backends.embedding_studio.writing import Writer
-from sessions_vtab.fetch import Call, Client, Lease, lease
+from sessions_vtab.fetch import Client, Lease, lease
 from sessions_vtab.spec.backend import Backend, Context, Resource, Routine
 from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Outcome, Write
+from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["EmbeddingStudioBackend"]
 
@@ -25,7 +25,7 @@ class EmbeddingStudioBackend(Backend):
     """Sessions, events and batches of one Embedding Studio.
 
     Args:
-        client: sends; given back by ``close``.
+        client: sends the requests; ``close`` returns it.
     """
 
     name: ClassVar[str] = "embedding_studio"
@@ -66,13 +66,13 @@ class EmbeddingStudioBackend(Backend):
         """See ``Backend.describe``."""
         return f"Embedding Studio at {self._site.base_url}, without a credential"
 
-    def call_for(self, write: Write) -> Call | None:
-        """The call a write would make, for a dry run. Sends nothing.
+    def preview(self, write: Write) -> Sequence[Request]:
+        """See ``Backend.preview``; events of one session are then sent together.
 
         Raises:
-            StatementError: what is wrong with a value, naming its column.
+            StatementError: a value is not valid; the error names its column.
         """
-        return self._requests.of(write)
+        return (self._lease.client.preview(self._requests.of(write)),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""

@@ -28,14 +28,15 @@ class VertexBackend(Backend):
     """Sessions and events of the engines of one project and location.
 
     Args:
-        settings: of the source.
-        client: sends; given back by ``close``.
+        settings: settings of the source.
+        client: sends the requests; ``close`` returns it.
     """
 
     name: ClassVar[str] = "vertex"
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
+        self.scope = settings.scope
         self._lease = Lease(client)
         self._site = client.site
         self._source = settings.source.name
@@ -68,10 +69,10 @@ class VertexBackend(Backend):
         return f"Vertex AI Agent Engine {place} at {self._site.base_url} with {credential}"
 
     def call_for(self, write: Write) -> Call | None:
-        """The call a write would make; None if it changes nothing. Sends nothing.
+        """Returns the call that a write would make, without sending it; None if it changes nothing.
 
         Raises:
-            StatementError: what is wrong with a value, naming its column.
+            StatementError: a value is not valid; the error names its column.
         """
         return self._requests.of(write).call
 
