@@ -29,7 +29,7 @@ _GUESS_OF_A_SET: Final = 16
 """The same where all keys are known at once: nothing suggests that more will come."""
 
 _SPARE: Final = 2
-"""Reads by key beyond the pages of a short list: a handful of keys does not justify reading a list."""
+"""Reads by key beyond the pages of a short list: a few keys do not justify reading a list."""
 
 _HANDFUL: Final = 5
 
