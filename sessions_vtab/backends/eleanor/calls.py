@@ -34,7 +34,7 @@ class Calls:
 
     def get_session(self, ref: SessionRef) -> Call:
         """One session; a missing or deleted one is no row."""
-        return self._of("get", ref, missing=_NO_SESSION)
+        return self._of("get", ref, missing=_NO_SESSION, asks=True)
 
     def list_sessions(self, namespace: str, *, include_deleted: bool = False) -> Call:
         """Every session of a namespace in one answer: there are no pages."""
@@ -46,6 +46,7 @@ class Calls:
             query,
             items=self._sessions,
             listing=True,
+            asks=True,
         )
 
     def create_session(self, namespace: str, body: Mapping[str, Any]) -> Call:

@@ -74,7 +74,7 @@ def create_dataset_upload(session_id: str, body: Mapping[str, Any]) -> Call:
 def get_links(session_id: str, body: Mapping[str, Any]) -> Call:
     """Links to profiles: a read, although it is a POST."""
     call = _post(session_id, body, "v0", "sessions", "observatory-link", session_id)
-    return replace(call, kind=READ, repeatable=True)
+    return replace(call, kind=READ, asks=True)
 
 
 def _post(session_id: str, body: Mapping[str, Any], *segments: str) -> Call:
