@@ -165,8 +165,16 @@ class Backend(ABC):
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:  # noqa: ARG002
         """Sends queued writes, concurrently, in order within one session, parents first.
 
+        Nothing is sent before the first outcome is asked for.
+
         Returns:
-            An outcome for each write, in any order; errors are outcomes, not exceptions.
+            An outcome for each write, in any order; errors are outcomes, not exceptions. The
+            engine asks on after an exception of its own, such as a KeyboardInterrupt: an iterator
+            that can go on then (``fetch.deliver``) sends nothing more and says what became of the
+            rest; where it cannot, as a generator, the rest counts as unknown.
+
+        Raises:
+            SessionsError: by the call itself: nothing will be sent.
         """
         msg = f"{self.name} does not support writes."
         raise UnsupportedError(msg)
