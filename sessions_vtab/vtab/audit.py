@@ -18,7 +18,12 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
-from sessions_vtab.errors import ConfigurationError, StoreError
+from sessions_vtab.errors import (
+    ConfigurationError,
+    StoreError,
+    UnsupportedError,
+    inherited,
+)
 from sessions_vtab.spec import times
 
 __all__ = ["Audit"]
@@ -52,7 +57,8 @@ class Audit:
                 f"The audit file {self._path} cannot be written: {error.strerror}."
             ) from None
         # SQL numbers statements by connection, of which a process may have several.
-        about = {"process": os.getpid(), "connection": next(_connections)}
+        self._process = os.getpid()
+        about = {"process": self._process, "connection": next(_connections)}
         self._about = {"user": _user(), **about}
         self._broken: OSError | None = None
         self._measured = hasattr(os, "fstatvfs") and stat.S_ISREG(os.fstat(self._file).st_mode)
@@ -77,7 +83,10 @@ class Audit:
 
         Raises:
             StoreError: an earlier line could not be appended, or the disk has no room for these.
+            UnsupportedError: this process inherited the connection, whose lines name another.
         """
+        if os.getpid() != self._process:
+            raise UnsupportedError(inherited(f"The audit file {self._path}"))
         if self._broken is not None:
             raise StoreError(
                 f"The audit file {self._path} cannot be written ({self._broken.strerror}), so"
