@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from urllib.parse import unquote_to_bytes
 
 __all__ = ["CUT", "plain", "redact"]
 
@@ -48,22 +49,27 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def _without(text: str, secret: str) -> str:
-    if "%" not in text and secret[:_LEAST] not in text and secret[-_LEAST:] not in text:
+    known, shown = _unquoted(secret), _unquoted(text)
+    if known[:_LEAST] not in shown and known[-_LEAST:] not in shown:
         return text  # Nearly every text: this runs for each URL that is logged.
     data, starts = _decoded(text)
-    plain_secret, _ = _decoded(secret)
     pieces, at = [], 0
-    for begin, end in _places(data, plain_secret):
+    for begin, end in _places(data, known):
         pieces += [text[at : starts[begin]], CUT]
         at = starts[end]
     return "".join((*pieces, text[at:]))
 
 
-def _decoded(text: str) -> tuple[bytes, list[int]]:
-    """A text without its percent-encoding, and where in it each byte begins (and the end).
+def _unquoted(text: str) -> bytes:
+    """A text without its percent-encoding, decoded until nothing is left to decode."""
+    data = text.encode("utf-8", "replace")
+    while b"%" in data and (further := unquote_to_bytes(data)) != data:
+        data = further
+    return data
 
-    It is decoded until nothing is left to decode: what was encoded twice is found as well.
-    """
+
+def _decoded(text: str) -> tuple[bytes, list[int]]:
+    """As ``_unquoted``, and where in the text each byte begins (and the end)."""
     pieces = [character.encode("utf-8", "replace") for character in text]
     data = b"".join(pieces)
     starts = [place for place, piece in enumerate(pieces) for _ in piece]
