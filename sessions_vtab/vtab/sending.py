@@ -1,4 +1,4 @@
-"""A unit of work that is being sent: how far it is, what came of it, and the error that says so."""
+"""A unit of work that is being sent: how far it is, what became of it, and the error that tells."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def drain(
 def _begun(
     backend: Backend, writes: Sequence[Write], context: Context
 ) -> tuple[Iterator[Outcome], BaseException | None]:
-    """The outcomes to come, and what ``Backend.send`` raised if it is no refusal."""
+    """The outcomes to come, and what ``Backend.send`` raised if it is not a refusal."""
     try:
         return iter(backend.send(writes, context)), None
     except SessionsError as error:
@@ -101,9 +101,11 @@ def failure(failed: Sequence[Outcome], total: int) -> SessionsError:
         return first.error
     unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
     sent = total - len(failed)
+    told = f"{sent} {'was' if sent == 1 else 'were'} sent"
+    if unknown:
+        told += f", {unknown} {'has' if unknown == 1 else 'have'} an unknown outcome"
     msg = (
-        f"{len(failed)} of {total} writes did not succeed ({sent} were sent"
-        f"{f', {unknown} have an unknown outcome' if unknown else ''})."
+        f"{len(failed)} of {total} writes did not succeed ({told})."
         f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
     )
     return UnknownOutcomeError(msg) if unknown else WriteError(msg)
