@@ -17,7 +17,17 @@ from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.values import dump_json
 
-__all__ = ["Frame", "Getter", "RowMaker", "epoch_of", "flag_of", "json_of", "text_of", "time_of"]
+__all__ = [
+    "Frame",
+    "Getter",
+    "RowMaker",
+    "epoch_of",
+    "flag_of",
+    "json_of",
+    "number_of",
+    "text_of",
+    "time_of",
+]
 
 _SECOND: Final = 1_000_000_000
 
@@ -101,9 +111,23 @@ def flag_of(field: str) -> Callable[[Item, Frame], int | None]:
     return get
 
 
+def number_of(field: str, *kinds: type[float]) -> Callable[[Item, Frame], int | float | None]:
+    """A number of one of the types that JSON has; NULL if it is absent or null."""
+
+    def get(item: Item, frame: Frame) -> int | float | None:
+        value = item.get(field)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise frame.wrong(field, "a whole number" if float not in kinds else "a number")
+        return value
+
+    return get
+
+
 def json_of(field: str, kind: type[Any] = dict) -> Callable[[Item, Frame], str | None]:
-    """A JSON object (or list) as minified text; NULL if it is absent or null."""
-    expected = "an object" if kind is dict else "a list"
+    """A JSON object (or list, or any value) as minified text; NULL if it is absent or null."""
+    expected = "an object" if kind is dict else "a list" if kind is list else "a JSON value"
 
     def get(item: Item, frame: Frame) -> str | None:
         value = item.get(field)
