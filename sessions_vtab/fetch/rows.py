@@ -29,7 +29,7 @@ __all__ = [
     "time_of",
 ]
 
-_SECOND: Final = 1_000_000_000
+_MICROS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +158,23 @@ def time_of(field: str) -> Callable[[Item, Frame], str | None]:
     return get
 
 
-def epoch_of(field: str) -> Callable[[Item, Frame], str | None]:
-    """Whole seconds since 1970 as canonical text; NULL if it is absent or null."""
+def epoch_of(field: str, *, whole: bool = True) -> Callable[[Item, Frame], str | None]:
+    """Seconds since 1970 as canonical text; NULL if it is absent or null.
+
+    Args:
+        field: of an item.
+        whole: the API has whole seconds; else a fraction is allowed, of which six digits count.
+    """
+    expected = "whole seconds since 1970" if whole else "seconds since 1970"
 
     def get(item: Item, frame: Frame) -> str | None:
         value = item.get(field)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise frame.wrong(field, "whole seconds since 1970")
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            raise frame.wrong(field, expected)
         try:
-            return times.to_text(value * _SECOND)
+            return times.to_text(round(value * _MICROS) * 1_000)
         except (ValueError, OverflowError):
             raise frame.wrong(field, "a time between the years 1 and 9999") from None
 

@@ -16,7 +16,7 @@ from sessions_vtab.spec.capability import (
 )
 from sessions_vtab.spec.predicate import Op
 
-__all__ = ["capability_of", "parent_column"]
+__all__ = ["capability_of", "named_by", "parent_column"]
 
 _ONE = frozenset((Op.EQ,))
 _ANY = EQUALITY | RANGE | {Op.NE, Op.IS_NULL, Op.IS_NOT_NULL}
@@ -28,6 +28,11 @@ _GET_COST, _LIST_COST, _FAN_OUT_COST = 50, 100, 10_000
 def parent_column(parent: str) -> str:
     """The column that holds the name of a row's parent: ``session_name`` for ``sessions``."""
     return f"{parent.removesuffix('s')}_name"
+
+
+def named_by(table: RestTable, owner: RestTable) -> dict[str, str]:
+    """Columns beside ``name`` whose value says which row of the parent it is, with templates."""
+    return {parent_column(table.parent): owner.name, **table.under} if table.parent else {}
 
 
 def capability_of(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Capability:
@@ -57,15 +62,21 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
     shown = _shown(table)
     yield AccessPath("get by name", ("name",), shown, unique=True, cost=_GET_COST, call=call)
     if many:
-        column = parent_column(table.parent)
-        name = f"get by {column.replace('_', ' ')}"
-        yield AccessPath(name, (column,), cost=_GET_COST, call=call, rows_per_key=rows)
+        for column in named_by(table, owner):
+            name = f"get by {column.replace('_', ' ')}"
+            yield AccessPath(name, (column,), cost=_GET_COST, call=call, rows_per_key=rows)
     places = owner.get.places
     keys = tuple(place for place in reversed(places) if place not in given)
     # Several values of a scope are several requests, whose rows do not overlap; but one row is
     # unique only within one scope.
     ops = EQUALITY if many else _ONE
-    scope = tuple(Filter(one, ops, exact=True) for one in places if one != keys[0])
+    scope = tuple(
+        Filter(one, ops, exact=True)
+        for one in places
+        if one != keys[0] and one in table.table.positions
+    )
+    if not all(key in table.table.positions for key in keys):
+        return
     yield AccessPath(
         "get", keys, (*scope, *shown), unique=not many, cost=_GET_COST, call=call, rows_per_key=rows
     )
@@ -76,13 +87,15 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
         return
     spec, places = owner.list, owner.list.places
     keys = tuple(one for one in places if one not in given and one not in spec.each)
+    if not all(key in table.table.positions for key in keys):
+        return
     fans_out = bool(table.parent) and not table.listed
     filters = (Filter(column, _ONE, exact=spec.exact) for column in spec.filters)
     yield AccessPath(
         "fan-out" if fans_out else "list",
         keys,
         (
-            *(Filter(one, EQUALITY, exact=True) for one in places),
+            *(Filter(one, EQUALITY, exact=True) for one in places if one in table.table.positions),
             *(() if table.parent else filters),
             *_shown(table),
         ),

@@ -222,6 +222,8 @@ class RestTable:
         delete: removes a row; None where the API cannot.
         parent: table whose rows these belong to, such as a session's participants.
         inside: field of a parent's item that holds these rows, or a function that finds them.
+        under: further columns that hold the name of something in a row of the parent, and the
+            template of that name: the event of a part, for example.
         listed: the parent's list has these rows, too; else each is read by its own request.
         hides: rows that are left out unless a statement asks for them.
         remedies: what to do instead, by action or column, where something cannot be written.
@@ -241,6 +243,7 @@ class RestTable:
     delete: Delete | None = None
     parent: str = ""
     inside: str | Callable[[Item, RestFrame], Iterable[Item]] = ""
+    under: Mapping[str, str] = field(default_factory=dict)
     listed: bool = True
     hides: HiddenRows | None = None
     remedies: Mapping[str, str] = field(default_factory=dict)

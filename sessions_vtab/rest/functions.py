@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.errors import MissingParameterError, NotFoundError
 from sessions_vtab.fetch import Call, Line, Reply, plain, redact, run_job
-from sessions_vtab.rest.declaration import RestFunction
+from sessions_vtab.rest.declaration import Body, RestFunction
 from sessions_vtab.rest.templates import Places
 from sessions_vtab.spec.backend import Arguments, Context, Routine
+from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.values import dump_json
 
@@ -64,15 +65,15 @@ def _call(declared: RestFunction, backend: RestBackend, given: Arguments, places
                 f"{where} requires {parameter}: call {declared.function.name}({names}), or set"
                 f" {setting} in the source's settings. Nothing was sent."
             )
-    operation = declared.operation
-    if operation.body is None:
-        return operation.call({**given, **places})
-    body = (
-        operation.body(given, where)
-        if callable(operation.body)
-        else {field: given[name] for name, field in operation.body.items() if name in given}
-    )
-    return operation.call({**given, **places}, json=body)
+    operation, values = declared.operation, {**given, **places}
+    body = None if operation.body is None else _body(operation.body, values, where)
+    return operation.call(values, json=body)
+
+
+def _body(body: Body, values: Mapping[str, Value], where: str) -> Any:
+    if callable(body):
+        return body(values, where)
+    return {field: values[name] for name, field in body.items() if name in values}
 
 
 def _gone(reply: Reply, function: str, backend: RestBackend) -> NotFoundError:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from sessions_vtab.errors import ProtocolError, SessionsError
 from sessions_vtab.fetch import Call, Item, Reader, Reply, SinglePage
 from sessions_vtab.fetch.rows import RowMaker
-from sessions_vtab.rest.access import capability_of, parent_column
+from sessions_vtab.rest.access import capability_of, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestFrame, RestTable
 from sessions_vtab.rest.decoding import Decoder, items_inside
 from sessions_vtab.rest.templates import UNADDRESSABLE, Places, parse_name, places_of
@@ -142,7 +142,7 @@ class RestResource(Resource):
         """The values of the name's placeholders that the path's keys give; None to read lists."""
         if self.owner.get is None or scan.path.name in {"list", "fan-out"}:
             return None
-        templates = {"name": self.spec.name, parent_column(self.owner.table.name): self.owner.name}
+        templates = {"name": self.spec.name, **named_by(self.spec, self.owner)}
         for key in scan.path.keys:
             if key in templates and scan.given(key) is not None:
                 parsed = (parse_name(templates[key], value) for value in scan.given(key) or ())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -34,16 +35,25 @@ def name_of(template: str, places: Places) -> str:
 
 def parse_name(template: str, name: object) -> dict[str, str] | None:
     """The values in a resource name; None unless it is spelled as ``name_of`` spells it."""
-    parts = name.split("/") if isinstance(name, str) else []
-    wanted = template.split("/")
-    if len(parts) != len(wanted):
+    match = _pattern(template).fullmatch(name) if isinstance(name, str) else None
+    if match is None:
         return None
-    pairs = ((PLACEHOLDER.fullmatch(one), part) for one, part in zip(wanted, parts, strict=True))
     try:
-        found = {place[1]: unquote(part, errors="strict") for place, part in pairs if place}
+        found = {one: unquote(text, errors="strict") for one, text in match.groupdict().items()}
     except UnicodeDecodeError:
         return None
     return found if name_of(template, found) == name else None
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    """What a name looks like: percent-encoded values hold neither ``/`` nor ``#``."""
+    parts = PLACEHOLDER.split(template)
+    literals, places = map(re.escape, parts[::2]), parts[1::2]
+    groups = [f"(?P<{place}>[^/#]*)" for place in places]
+    return re.compile(
+        "".join(one + group for one, group in zip(literals, [*groups, ""], strict=True))
+    )
 
 
 def shape(template: str) -> str:
