@@ -46,6 +46,7 @@ from sessions_vtab.settings import (
     generic_settings,
     refuse_secrets,
 )
+from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.near import did_you_mean
 from sessions_vtab.spec.source import Source
 
@@ -54,8 +55,12 @@ __all__ = ["VARIABLE", "Configuration", "SourceLike", "default_file", "load", "p
 VARIABLE: Final = "SESSIONS_VTAB_CONFIG"
 """Environment variable that names the configuration file."""
 
-SourceLike: TypeAlias = "str | Source | Mapping[str, Any]"
-"""A source as text, as settings, or as a table of the file would have it."""
+SourceLike: TypeAlias = "str | Source | Mapping[str, Any] | type[Backend]"
+"""A source as text, as settings, as a table of the file would have it, or as a backend's class.
+
+In a mapping, ``backend`` may be a class, too, and ``transport`` an ``httpx.BaseTransport`` that its
+requests go to instead of the network.
+"""
 
 _MOST_SOURCES: Final = 120
 """SQLite attaches at most 125 databases (https://sqlite.org/limits.html); the user may want some.
@@ -381,7 +386,26 @@ def _named(name: str, source: SourceLike) -> Source:
         return replace(source, name=name)
     if isinstance(source, str):
         return replace(parse_source(source), name=name)
-    return _from_table(name, source, f"source {name}")
+    where = f"source {name}"
+    if isinstance(source, type):
+        return _from_table(name, {"backend": _registered(source)}, where)
+    given = dict(source)
+    transport = given.pop("transport", None)
+    if isinstance(given.get("backend"), type):
+        given["backend"] = _registered(given["backend"])
+    return replace(_from_table(name, given, where), transport=transport)
+
+
+def _registered(backend: type[Backend]) -> str:
+    """The name of a backend's class, which is known by it from now on."""
+    name = getattr(backend, "name", None)
+    if not isinstance(name, str):
+        raise ConfigurationError(
+            f"{backend.__name__} needs a class attribute name: its name in URLs."
+        )
+    if name not in registry.BUILT_IN:
+        registry.register(name, backend)
+    return name
 
 
 def _source(

@@ -5,7 +5,8 @@ A package of its own adds a backend with one line, an entry point::
     [project.entry-points."sessions_vtab.backends"]
     mybackend = "mypackage.backend:MyBackend"
 
-Entry points are searched only for names that are not built in, so they cannot replace one.
+or, in one process, calls ``register``. Entry points are searched only for names that are neither
+built in nor registered, so they cannot replace one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownN
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.near import did_you_mean
 
-__all__ = ["BUILT_IN", "GROUP", "backend_class", "names"]
+__all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "register"]
 
 GROUP: Final = "sessions_vtab.backends"
 """The entry-point group of backends that other packages add."""
@@ -35,9 +36,29 @@ BUILT_IN: Final[Mapping[str, str]] = {
 """Backend name to ``module:class``."""
 
 
+_registered: dict[str, type[Backend]] = {}
+
+
+def register(name: str, backend: type[Backend]) -> None:
+    """Makes a backend of this process known by a name, as an entry point does for all.
+
+    Registering the same class again does nothing.
+
+    Raises:
+        ConfigurationError: the class is not a ``Backend``, or the name belongs to another one.
+    """
+    if not (isinstance(backend, type) and issubclass(backend, Backend)):
+        raise ConfigurationError(f"{backend!r:.80} is not a Backend class.")
+    known = _registered.get(name)
+    if name in BUILT_IN or (known is not None and known is not backend):
+        raise ConfigurationError(f"The name {name} belongs to another backend; choose another.")
+    _registered[name] = backend
+
+
 def names() -> tuple[str, ...]:
     """Names of all backends, the built-in ones first."""
-    return (*BUILT_IN, *sorted(_entry_points().keys() - BUILT_IN.keys()))
+    others = _registered.keys() | _entry_points().keys()
+    return (*BUILT_IN, *sorted(others - BUILT_IN.keys()))
 
 
 def backend_class(name: str) -> type[Backend]:
@@ -48,6 +69,8 @@ def backend_class(name: str) -> type[Backend]:
         MissingExtraError: it needs a package that is not installed.
         ConfigurationError: what is registered under the name cannot be loaded, or is no backend.
     """
+    if name in _registered:
+        return _registered[name]
     reference = BUILT_IN.get(name) or _entry_points().get(name)
     if reference is None:
         known = names()

@@ -70,7 +70,6 @@ class RestBackend(Backend):
 
     Args:
         source: the configured source.
-        client: sends instead of a client of the source's own, in tests without a server.
 
     Attributes:
         source: the configured source.
@@ -114,11 +113,11 @@ class RestBackend(Backend):
     gone: ClassVar[str] = ""
     """What to say where the session of a function is missing."""
 
-    def __init__(self, source: Source, client: Client | None = None) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
         self.settings = validated(source, self.options)
         self.places = self._located()
-        self._lease = Lease(client or lease(self._site()))
+        self._lease = Lease(self._client())
         self._known: set[Hashable] = set()
         specs = {one.table.name: one for one in self.declare()}
         made = {
@@ -173,6 +172,11 @@ class RestBackend(Backend):
                     f" as {form}"
                 )
         return dict(zip(self.location, given, strict=False))
+
+    def _client(self) -> Client:
+        site = self._site()
+        transport = self.source.transport
+        return lease(site) if transport is None else Client(site, transport=transport)
 
     def _site(self) -> Site:
         """Where requests go, and with which credential.
