@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.errors import MissingParameterError, NotFoundError
-from sessions_vtab.fetch import Call, Line, Reply, plain, redact, run_job
+from sessions_vtab.fetch import Call, Line, Reply, message_of, plain, redact, run_job
 from sessions_vtab.rest.declaration import Body, RestFunction
 from sessions_vtab.rest.templates import Places
 from sessions_vtab.spec.backend import Arguments, Context, Routine
@@ -77,9 +77,7 @@ def _body(body: Body, values: Mapping[str, Value], where: str) -> Any:
 
 
 def _gone(reply: Reply, function: str, backend: RestBackend) -> NotFoundError:
-    # What is "missing" is an object with a message; object() shows nothing of it.
-    body = reply.json if isinstance(reply.json, dict) else {}
-    words = str(body.get("message") or "no message")
+    words = message_of(reply) or "no message"
     said = plain(backend.client.shown(words, reply.call)).rstrip(".")
     error = NotFoundError(
         f"{backend.source.name}.{function}: {reply.call.method} {reply.url} returned"
