@@ -387,25 +387,29 @@ def _named(name: str, source: SourceLike) -> Source:
     if isinstance(source, str):
         return replace(parse_source(source), name=name)
     where = f"source {name}"
-    if isinstance(source, type):
-        return _from_table(name, {"backend": _registered(source)}, where)
-    given = dict(source)
+    given = {"backend": source} if isinstance(source, type) else dict(source)
     transport = given.pop("transport", None)
     if isinstance(given.get("backend"), type):
-        given["backend"] = _registered(given["backend"])
-    return replace(_from_table(name, given, where), transport=transport)
+        made = _of_class(name, given, where)
+    else:
+        made = _from_table(name, given, where)
+    return replace(made, transport=transport)
 
 
-def _registered(backend: type[Backend]) -> str:
-    """The name of a backend's class, which is known by it from now on."""
-    name = getattr(backend, "name", None)
-    if not isinstance(name, str):
+def _of_class(name: str, settings: dict[str, Any], where: str) -> Source:
+    """A source whose backend is given as a class, which needs no name that others know."""
+    backend, location = settings.pop("backend"), settings.pop("location", "")
+    made = _source(name, _name_of(backend), str(location), settings, where)
+    return replace(made, implementation=backend)
+
+
+def _name_of(backend: type) -> str:
+    """The name of a backend's class; raises ConfigurationError if it is not one."""
+    if not issubclass(backend, Backend) or not isinstance(getattr(backend, "name", None), str):
         raise ConfigurationError(
-            f"{backend.__name__} needs a class attribute name: its name in URLs."
+            f"{backend.__name__} must be a Backend class with a name: its name in URLs."
         )
-    if name not in registry.BUILT_IN:
-        registry.register(name, backend)
-    return name
+    return backend.name
 
 
 def _source(

@@ -16,7 +16,6 @@ from sessions_vtab.cursor import Cursor
 from sessions_vtab.door import Door
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.verify import verify
 from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import Heading
@@ -202,10 +201,8 @@ def _open(settings: Iterable[Source]) -> dict[str, OpenSource]:
     opened: dict[str, OpenSource] = {}
     try:
         for source in settings:
-            backend = registry.backend_class(source.backend).open(source)
+            backend = registry.opened(source)
             opened[source.name] = OpenSource(source, backend)
-            if source.backend not in registry.BUILT_IN:
-                verify(backend)  # Those of this package are verified by its tests.
     except BaseException:
         _close(opened.values())
         raise

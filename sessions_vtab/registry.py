@@ -18,8 +18,10 @@ from typing import Final
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.verify import verify
 
-__all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "register"]
+__all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "opened", "register"]
 
 GROUP: Final = "sessions_vtab.backends"
 """The entry-point group of backends that other packages add."""
@@ -42,16 +44,15 @@ _registered: dict[str, type[Backend]] = {}
 def register(name: str, backend: type[Backend]) -> None:
     """Makes a backend of this process known by a name, as an entry point does for all.
 
-    Registering the same class again does nothing.
+    A name that was registered before gets the new class, as when a notebook's cell runs again.
 
     Raises:
-        ConfigurationError: the class is not a ``Backend``, or the name belongs to another one.
+        ConfigurationError: the class is not a ``Backend``, or the name is built in.
     """
     if not (isinstance(backend, type) and issubclass(backend, Backend)):
         raise ConfigurationError(f"{backend!r:.80} is not a Backend class.")
-    known = _registered.get(name)
-    if name in BUILT_IN or (known is not None and known is not backend):
-        raise ConfigurationError(f"The name {name} belongs to another backend; choose another.")
+    if name in BUILT_IN:
+        raise ConfigurationError(f"The backend {name} is built in; choose another name.")
     _registered[name] = backend
 
 
@@ -83,6 +84,19 @@ def backend_class(name: str) -> type[Backend]:
             f"The backend {name} is registered as {reference}, which is not a Backend class."
         )
     return loaded
+
+
+def opened(source: Source) -> Backend:
+    """The backend of a source; a declaration of another package is verified first.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the backend declares something that is not there.
+    """
+    kind = source.implementation or backend_class(source.backend)
+    backend = kind.open(source)
+    if source.backend not in BUILT_IN:
+        verify(backend)  # Those of this package are verified by its tests.
+    return backend
 
 
 def _entry_points() -> dict[str, str]:

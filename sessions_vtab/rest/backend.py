@@ -32,6 +32,7 @@ from sessions_vtab.fetch import (
 )
 from sessions_vtab.fetch.options import KeyOptions, validated, with_prefix
 from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.rest.checking import check
 from sessions_vtab.rest.declaration import RestFunction, RestTable
 from sessions_vtab.rest.functions import routine_of
 from sessions_vtab.rest.reading import Found, RestResource
@@ -119,14 +120,16 @@ class RestBackend(Backend):
         self.places = self._located()
         self._lease = Lease(self._client())
         self._known: set[Hashable] = set()
-        specs = {one.table.name: one for one in self.declare()}
+        tables, functions = self.declare(), self.declare_functions()
+        check(self.name, tables, functions, self.location)
+        specs = {one.table.name: one for one in tables}
         made = {
             name: RestResource(one, specs[one.parent] if one.parent else one, self)
             for name, one in specs.items()
         }
         self.resources: Mapping[str, RestResource] = made
         self.writing = {name: self.writers.get(name, Writer)(one) for name, one in made.items()}
-        declared = {one.function.name: one for one in self.declare_functions()}
+        declared = {one.function.name: one for one in functions}
         self.functions: Mapping[str, Function] = {n: one.function for n, one in declared.items()}
         self.routines: Mapping[str, Routine] = {
             name: self.routine(one) for name, one in declared.items()

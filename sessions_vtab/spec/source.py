@@ -31,6 +31,7 @@ class Source:
         concurrency: requests in flight at once.
         from_file: it was read from the user's own configuration file. Only then may a credential
             it names go to a ``base_url`` that is neither the provider's own host nor loopback.
+        implementation: the backend's class, where a program gave that instead of a name.
         transport: where requests go instead of the network, in tests; an ``httpx.BaseTransport``.
     """
 
@@ -47,4 +48,5 @@ class Source:
     timeout: float = 30.0
     concurrency: int = 16
     from_file: bool = False
+    implementation: Any = field(default=None, repr=False, compare=False)
     transport: Any = field(default=None, repr=False, compare=False)
