@@ -200,9 +200,9 @@ class _Participants(Writer):
 
     def among(self, found: Found, places: Places) -> Found | None:
         """The participant of that name or pkid."""
+        named = self.resource.decoder.columns["participant"]
         for one in self.resource.inside(found):
-            row = self.resource.decoder.columns
-            known = {row[column](one.item, one.frame) for column in ("participant", "pkid")}
+            known = (get(one.item, one.frame) for get in (named, text_of("pkid")))
             if places["participant"] in known:
                 return one
         return None
@@ -306,7 +306,6 @@ class EleanorBackend(RestBackend):
             {
                 "participant": fields["participant"],
                 "participant_type": fields["participant_type"],
-                "pkid": text_of("pkid"),
             },
             insert=Insert(bind.route, repeatable=True, done=bind.done, required=("participant",)),
             delete=_deletion(self.operations["unbind"]),

@@ -16,7 +16,7 @@ from sessions_vtab.spec.capability import (
 )
 from sessions_vtab.spec.predicate import Op
 
-__all__ = ["capability_of", "named_by", "parent_column"]
+__all__ = ["capability_of", "named_by", "noun", "parent_column"]
 
 _ONE = frozenset((Op.EQ,))
 _ANY = EQUALITY | RANGE | {Op.NE, Op.IS_NULL, Op.IS_NOT_NULL}
@@ -28,6 +28,11 @@ _GET_COST, _LIST_COST, _FAN_OUT_COST = 50, 100, 10_000
 def parent_column(parent: str) -> str:
     """The column that holds the name of a row's parent: ``session_name`` for ``sessions``."""
     return f"{parent.removesuffix('s')}_name"
+
+
+def noun(table: RestTable) -> str:
+    """What one row of a table is called in messages: ``upload session`` for ``upload_sessions``."""
+    return table.table.name.removesuffix("s").replace("_", " ")
 
 
 def named_by(table: RestTable, owner: RestTable) -> dict[str, str]:

@@ -81,9 +81,10 @@ def _placed(name: str) -> Getter[RestFrame]:
 
 
 def items_inside(table: RestTable, item: Item, frame: RestFrame) -> list[Item]:
-    """The items of a table's rows inside an item of its parent; ProtocolError if they are no list.
+    """The items of a table's rows inside an item of its parent; absent or null holds none.
 
-    An absent field, or null, holds none.
+    Raises:
+        ProtocolError: the field holds anything but a list of objects.
     """
     if callable(table.inside):
         return list(table.inside(item, frame))

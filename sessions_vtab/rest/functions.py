@@ -35,7 +35,7 @@ def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
         call = _call(declared, backend, given, places)
 
         def job(line: Line) -> list[Row]:
-            reply = backend.act(name, call, places, line)
+            reply = backend.act(name, call, {**_placed(declared, given), **places}, line)
             if reply.missing:
                 raise _gone(reply, name, backend)
             if declared.rows is not None:
@@ -45,6 +45,11 @@ def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
         return run_job(backend.client, context, job)
 
     return routine
+
+
+def _placed(declared: RestFunction, given: Arguments) -> Places:
+    """The arguments that are placeholders of the route."""
+    return {name: str(given[name]) for name in declared.operation.places if name in given}
 
 
 def _defaults(declared: RestFunction, backend: RestBackend) -> Arguments:

@@ -16,8 +16,8 @@ from sessions_vtab.errors import (
     UnsupportedError,
 )
 from sessions_vtab.fetch import Call, Line, Reply
-from sessions_vtab.rest.access import parent_column
-from sessions_vtab.rest.declaration import Body, Operation, RestFrame
+from sessions_vtab.rest.access import noun, parent_column
+from sessions_vtab.rest.declaration import Body, Operation, RestFrame, RestTable
 from sessions_vtab.rest.reading import Found, RestResource
 from sessions_vtab.rest.templates import Places, name_of, parse_name, places_of, shape
 from sessions_vtab.schema.model import ColumnType, Table
@@ -99,12 +99,12 @@ class Writer:
     def places(self, write: Write) -> dict[str, str]:
         """The values of the name's placeholders that a write gives, with the source's own."""
         if write.action is not Action.INSERT:
-            return self.named(write.key, self.spec.name)
+            return self.named(write.key, self.spec)
         values = write.values
         if values.get("name") is not None:
-            found = self.named(values["name"], self.spec.name)
+            found = self.named(values["name"], self.spec)
         elif values.get(self._parent_column) is not None:
-            found = self.named(values[self._parent_column], self.resource.owner.name)
+            found = self.named(values[self._parent_column], self.resource.owner)
         else:
             found = {}
         self._agree(values, found)
@@ -126,12 +126,13 @@ class Writer:
                 instead = f" (or {self._parent_column})" if inner else ""
                 raise MissingParameterError(f"{self.where}: {one}{instead} is required. {_NOTHING}")
 
-    def named(self, name: Value, template: str) -> dict[str, str]:
-        """The values in a resource name; raises InvalidValueError if it has another form."""
-        found = parse_name(template, name)
+    def named(self, name: Value, table: RestTable) -> dict[str, str]:
+        """The values in the name of a table's row; raises InvalidValueError for another form."""
+        found = parse_name(table.name, name)
         if found is None:
             raise InvalidValueError(
-                f"{self.where}: {name!r:.120} is not a valid name ({shape(template)}). {_NOTHING}"
+                f"{self.where}: {name!r:.120} is not a valid {noun(table)} name"
+                f" ({shape(table.name)}). {_NOTHING}"
             )
         return self.backend.allowed(found)
 
@@ -198,10 +199,9 @@ class Writer:
         try:
             found = self._answer(reply, places)
         except ProtocolError as error:
-            what = self.spec.table.name.removesuffix("s").replace("_", " ")
-            raise UnknownOutcomeError(
-                f"{error} {'An' if what[0] in 'aeiou' else 'A'} {what} may have been created."
-            ) from None
+            what = noun(self.spec)
+            article = "An" if what[0] in "aeiou" else "A"
+            raise UnknownOutcomeError(f"{error} {article} {what} may have been created.") from None
         insert = self.spec.insert
         if write.returning and insert is not None and insert.partial:
             found = self._completed(found, line)
