@@ -201,7 +201,7 @@ def _open(settings: Iterable[Source]) -> dict[str, OpenSource]:
     opened: dict[str, OpenSource] = {}
     try:
         for source in settings:
-            backend = registry.backend_class(source.backend).open(source)
+            backend = registry.opened(source)
             opened[source.name] = OpenSource(source, backend)
     except BaseException:
         _close(opened.values())

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.model import Table
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Function, Table
 from sessions_vtab.spec.capability import Capability
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
@@ -123,7 +124,9 @@ class Backend(ABC):
 
     Attributes:
         resources: the tables it has, by name.
-        routines: the functions it has, by name (a key of ``schema.functions.FUNCTIONS``).
+        routines: the functions it has, by name.
+        functions: their parameters, results and docs, by name; those that several backends share
+            are in ``schema.functions.FUNCTIONS``.
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
     """
 
@@ -138,6 +141,7 @@ class Backend(ABC):
 
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
+    functions: Mapping[str, Function] = FUNCTIONS
     transaction: Transaction | None = None
 
     @classmethod

@@ -32,6 +32,8 @@ class Source:
         max_response_mb: most megabytes (of 1 000 000 bytes) of one answer, decompressed.
         from_file: it was read from the user's own configuration file. Only then may a credential
             it names go to a ``base_url`` that is neither the provider's own host nor loopback.
+        implementation: the backend's class, where a program gave that instead of a name.
+        transport: where requests go instead of the network, in tests; an ``httpx.BaseTransport``.
     """
 
     name: str
@@ -48,3 +50,5 @@ class Source:
     concurrency: int = 16
     max_response_mb: int = 64
     from_file: bool = False
+    implementation: Any = field(default=None, repr=False, compare=False)
+    transport: Any = field(default=None, repr=False, compare=False)

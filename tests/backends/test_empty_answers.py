@@ -35,6 +35,13 @@ READS = [
     "SELECT * FROM act.sessions WHERE session_id = 's'",
     "SELECT * FROM act.participants",
     "SELECT * FROM act.participants WHERE session_id = 's'",
+    "SELECT * FROM desk.sessions",
+    "SELECT * FROM desk.sessions WHERE session_id = 's'",
+    "SELECT * FROM desk.sessions WHERE app_name = 'other'",
+    "SELECT * FROM any_desk.sessions WHERE user_id = 'ann'",
+    "SELECT * FROM desk.events",
+    "SELECT * FROM desk.events WHERE session_id = 's'",
+    "SELECT * FROM desk.event_parts WHERE session_id = 's'",
     "SELECT * FROM es.sessions WHERE session_id = 's'",
     "SELECT * FROM es.sessions WHERE batch_id = 'b'",
     "SELECT * FROM es.events WHERE session_id = 's'",
@@ -74,6 +81,8 @@ def connection(server: Running) -> Iterator[Connection]:
             Source("docs", "deepset", "docs", base),
             Source("guest", "whylabs", "", base),
             Source("act", "eleanor", "demo", base),
+            Source("desk", "adk_api", "desk/ann", base),
+            Source("any_desk", "adk_api", "", base),
             Source("es", "embedding_studio", "", base),
         ]
         with closing(connect(sources=sources)) as connection:
