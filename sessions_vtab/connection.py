@@ -274,7 +274,7 @@ def _open(settings: Iterable[Source], *, read_only: bool) -> dict[str, OpenSourc
     try:
         for one in settings:
             source = replace(one, read_only=True) if read_only else one
-            backend = registry.backend_class(source.backend).open(source)
+            backend = registry.opened(source)
             opened[source.name] = OpenSource(source, backend)
     except BaseException:
         _close(opened.values())

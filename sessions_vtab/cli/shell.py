@@ -33,7 +33,8 @@ from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import split
 from sessions_vtab.cli.session import described
 from sessions_vtab.cli.sources import checked, listed, require
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, notes_of
+from sessions_vtab.spec.folders import make_private
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Shell", "interact"]
 
 _OK, _FAILED = 0, 1
-_PRIVATE: Final = 0o700
 _BUDGETS: Final = ("max_writes", "max_requests")
 _REQUESTS: Final = """
     SELECT method, url, status, attempt, round(elapsed_ms, 1) AS ms, rows, error
@@ -170,8 +170,9 @@ class Shell(apsw.shell.Shell):
         """Ctrl-C: the statement ends, the shell goes on."""
         self._connection.interrupt()
         if not self.interactive:
-            raise KeyboardInterrupt
-        self.write(self.stderr, "Interrupted.\n")
+            raise sys.exception() or KeyboardInterrupt
+        words = " ".join(("Interrupted.", *notes_of(sys.exception())))
+        self.write(self.stderr, f"{escaped(words)}\n")
 
     def get_line(self, prompt: str = "") -> str | None:
         """A line of input; a last statement without its semicolon gets one."""
@@ -399,6 +400,6 @@ def _history_file() -> Path:
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home())
     history = base / "sessions-vtab" / "history"
     with contextlib.suppress(OSError):
-        history.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        make_private(history.parent)
         history.touch(mode=0o600)
     return history if history.exists() else Path(tempfile.mkdtemp()) / "history"

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -196,19 +197,23 @@ def test_a_page_token_that_leads_back_is_a_loop(client_for, context):
         numbers(Reader(client_for(handle), context).pages(LIST, TokenPages()))
 
 
+SPARSE = replace(LIST, beside=frozenset(("nextPageToken",)))
+"""A list whose pages lack the field of the rows where there are none."""
+
+
 def test_a_token_that_leads_to_an_empty_page_ends_the_list(client_for, context):
     def handle(request):
         token = request.url.params.get("pageToken")
         body = {} if token else {"rows": [{"n": 1}], "nextPageToken": "x"}
         return httpx.Response(200, json=body)
 
-    assert numbers(Reader(client_for(handle), context).pages(LIST, TokenPages())) == [1]
+    assert numbers(Reader(client_for(handle), context).pages(SPARSE, TokenPages())) == [1]
 
 
 def test_the_pages_after_an_empty_page_with_a_token_are_read(client_for, context):
     bodies = [{"nextPageToken": "x"}, {"rows": [], "nextPageToken": "y"}, {"rows": [{"n": 1}]}]
     client = client_for(lambda _: httpx.Response(200, json=bodies.pop(0)))
-    assert numbers(Reader(client, context).pages(LIST, TokenPages())) == [1]
+    assert numbers(Reader(client, context).pages(SPARSE, TokenPages())) == [1]
 
 
 @pytest.mark.parametrize("token", [5, ["x"], "a\nb", "x" * 5000])
@@ -236,6 +241,15 @@ def test_pages_by_last_row_end_with_a_short_page(client_for, context):
     call = LIST.with_query(limit=2, after=0)
     pages = AfterPages("after", "n")
     assert numbers(Reader(client_for(handle), context).pages(call, pages)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("last", [True, None, 1.5, [1]])
+def test_pages_cannot_begin_after_a_value_that_is_not_a_key(client_for, context, last):
+    body = {"rows": [{"n": 1}, {"n": last}]}
+    client = client_for(lambda _: httpx.Response(200, json=body))
+    pages = AfterPages("after", "n")
+    with pytest.raises(ProtocolError, match="the last row has no usable field n"):
+        numbers(Reader(client, context).pages(LIST.with_query(limit=2), pages))
 
 
 def test_a_sorted_list_stops_after_its_range(reader, service):

@@ -17,11 +17,11 @@ from sessions_vtab.backends.vertex.wire import (
     event_fields,
     part_rows,
     session_fields,
-    text_of,
     time_text,
 )
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.spec import times
+from sessions_vtab.spec.content import text_of
 
 FRAME = Frame(
     Engine("demo", "us-central1", "42"), "The answer of GET http://h/x (200)", "s1", "tok"
