@@ -75,7 +75,7 @@ class RestBackend(Backend):
     Attributes:
         source: the configured source.
         settings: its validated options.
-        places: values of placeholders that its location gives.
+        scope: values of placeholders that its location gives.
     """
 
     title: ClassVar[str]
@@ -117,7 +117,7 @@ class RestBackend(Backend):
     def __init__(self, source: Source) -> None:
         self.source = source
         self.settings = validated(source, self.options)
-        self.places = self._located()
+        self.scope = self._located()
         self._lease = Lease(self._client())
         self._known: set[Hashable] = set()
         tables, functions = self.declare(), self.declare_functions()
@@ -229,7 +229,7 @@ class RestBackend(Backend):
 
     def describe(self) -> str:
         """See ``Backend.describe``."""
-        place = "/".join(self.places.get(one, f"(any {one})") for one in self.location)
+        place = "/".join(self.scope.get(one, f"(any {one})") for one in self.location)
         who = f"{self.title} {place}".rstrip()
         credential = self.site.credential_for(self.site.origin).describe()
         return f"{who} at {self.site.base_url} with {credential}"
@@ -238,13 +238,13 @@ class RestBackend(Backend):
 
     def default_place(self, place: str) -> str:
         """What the location gives for a placeholder; raises MissingParameterError if nothing."""
-        if place not in self.places:
+        if place not in self.scope:
             form = "/".join(one.upper() for one in self.location)
             raise MissingParameterError(
                 f"Source {self.source.name} has no {place}. Add {place} = '..' to the statement,"
                 f" or put it into the source's URL ({self.name}://{form}?base_url=..)."
             )
-        return self.places[place]
+        return self.scope[place]
 
     def allowed(self, places: dict[str, str]) -> dict[str, str]:
         """The same values; raises InvalidValueError if one must not be asked for."""
@@ -258,7 +258,7 @@ class RestBackend(Backend):
         if value in UNADDRESSABLE:
             raise InvalidValueError(f"{where}: {value!r} is not a valid {place}. {_NOTHING}")
         scopes = self.source.scopes.get(place)
-        if scopes is not None and value not in (*scopes, self.places.get(place)):
+        if scopes is not None and value not in (*scopes, self.scope.get(place)):
             raise InvalidValueError(
                 f"{where}: {place} = {value!r:.80} is not allowed. The source's scopes allow only"
                 f" {', '.join(scopes)}. {_NOTHING}"

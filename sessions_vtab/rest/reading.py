@@ -86,7 +86,7 @@ class RestResource(Resource):
         self.owner = owner
         self.table = spec.table
         self.backend = backend
-        self.capability = capability_of(spec, owner, backend.places)
+        self.capability = capability_of(spec, owner, backend.scope)
         self.where = f"{backend.source.name}.{spec.table.name}"
         self.items = Decoder(owner, owner)
         self.decoder = Decoder(spec, owner)
@@ -106,7 +106,7 @@ class RestResource(Resource):
         reading = self._reading(scan, _unknown)
         calls = [one.call for one in reading.asked]
         if scan.path.fans_out and self.owner.get is not None:
-            calls.append(self.owner.get.call(_any_place(self.owner.get, self.backend.places)))
+            calls.append(self.owner.get.call(_any_place(self.owner.get, self.backend.scope)))
         return [_readable(self.backend.client.preview(call)) for call in calls]
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
@@ -170,7 +170,7 @@ class RestResource(Resource):
         if given is not None:
             return [str(value) for value in given]
         spec = self.owner.list
-        if spec is not None and place in spec.each and place not in self.backend.places:
+        if spec is not None and place in spec.each and place not in self.backend.scope:
             return list(spread(place, spec.each[place]))
         return [self.backend.default_place(place)]
 
@@ -227,7 +227,7 @@ class RestResource(Resource):
 
     def _unlisted(self, spec: List, scan: Scan) -> bool:
         return self._keys(scan) is None and any(
-            scan.given(place) is None and place not in self.backend.places for place in spec.each
+            scan.given(place) is None and place not in self.backend.scope for place in spec.each
         )
 
     # Their responses
