@@ -180,7 +180,7 @@ class _OfSessions(Resource):
     def _fan_out(
         self, wanted: Iterable[SessionRef], scan: Scan, query: _Query, reader: Reader
     ) -> Generator[Page, None, None]:
-        """The lists side by side; in the order of sessions where not all will be read."""
+        """The lists of sessions in their order, read side by side."""
         sessions: dict[str, SessionRef] = {}
         rows = 0
 
@@ -192,9 +192,7 @@ class _OfSessions(Resource):
                 sessions[call.path] = ref
                 yield call
 
-        with closing(
-            reader.fan_out(calls(), query.pages, ordered=False, limit=scan.limit)
-        ) as replies:
+        with closing(reader.fan_out(calls(), query.pages, limit=scan.limit)) as replies:
             for reply in replies:
                 page = self._rows(reply, sessions[reply.call.path], scan)
                 rows += len(page)
