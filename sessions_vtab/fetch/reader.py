@@ -128,7 +128,7 @@ class Reader:
             try:
                 return arrived.get(timeout=SLICE)
             except Empty:
-                if self._context.interrupted():
+                if self._scope.interrupted(self._context):
                     raise stopped(self.client.site.source) from None
 
     def _a_few(

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
@@ -17,7 +18,7 @@ from sessions_vtab.fetch.problems import stopped
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
 
-__all__ = ["SLICE", "Flight", "Scope", "scope_of", "wait"]
+__all__ = ["SLICE", "Flight", "Scope", "scope_of"]
 
 SLICE = 0.05
 """Seconds between two looks at whether the user wants to stop."""
@@ -25,6 +26,10 @@ SLICE = 0.05
 _MOST_AHEAD = 3
 """Requests started ahead and not claimed yet, in multiples of those that can be in flight: enough
 that a thread always finds the next one waiting while the statement's own thread is busy."""
+
+
+_LAST_WAIT = 5.0
+"""Seconds that the end of a statement waits for a request that has been sent and is not wanted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +73,9 @@ class Scope:
         self._replies = ReplyCache()
         self._flights: dict[Key, Flight] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
+        self._given_up = 0
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._interrupted = False
         # When the engine drops the statement, its remaining requests are cancelled.
         weakref.finalize(self, _drop, self._flights, self._replies)
 
@@ -97,7 +105,7 @@ class Scope:
             self._ahead[key] = None
             while len(self._ahead) > _MOST_AHEAD * self.client.site.concurrency:
                 passed, _ = self._ahead.popitem(last=False)
-                self._flights.pop(passed).abandon()
+                self._give_up(self._flights.pop(passed))
 
     def finish(self, flight: Flight, context: Context) -> Reply:
         """Waits for an answer and keeps it for the statement.
@@ -106,7 +114,7 @@ class Scope:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            reply = readable(wait(flight.future, context, self.client))
+            reply = readable(self._wait(flight.future, context))
             flight.log(context, reply.rows)
         finally:
             self.release(flight, context)
@@ -120,8 +128,53 @@ class Scope:
             if flight.claims > 0:
                 return
             self._flights.pop(flight.key, None)
-        flight.abandon()
         flight.future.add_done_callback(lambda _: flight.log(context, None))
+        self._give_up(flight)
+
+    def interrupted(self, context: Context) -> bool:
+        """Whether the user wants to stop; the end of the statement then waits for nothing."""
+        self._interrupted = self._interrupted or context.interrupted()
+        return self._interrupted
+
+    def close(self) -> None:
+        """Ends the statement: nothing is sent or arrives after it.
+
+        Requests that have not been sent are cancelled, those that have been are waited for, at most
+        5 seconds each, and not at all after an interrupt.
+        """
+        with self._lock:
+            flights = list(self._flights.values())
+            self._flights.clear()
+            self._ahead.clear()
+        for flight in flights:
+            self._give_up(flight)
+        while self._given_up and not self._interrupted:
+            try:
+                self._ended.get(timeout=_LAST_WAIT)
+            except Empty:
+                break
+            self._given_up -= 1
+        self._replies.clear()
+
+    def _give_up(self, flight: Flight) -> None:
+        flight.abandon()
+        if not flight.future.done():
+            self._given_up += 1
+            # After the callback that logs it: callbacks are called in the order they were added.
+            flight.future.add_done_callback(lambda _: self._ended.put(None))
+
+    def _wait(self, future: Future[Reply], context: Context) -> Reply:
+        """The result of a future; looks every 50 ms whether the user wants to stop."""
+        while True:
+            try:
+                return future.result(SLICE)
+            except CancelledError:
+                raise stopped(self.client.site.source) from None
+            except FutureTimeout:
+                if future.done():
+                    return future.result()
+                if self.interrupted(context):
+                    raise stopped(self.client.site.source) from None
 
     def _keep(self, flight: Flight, reply: Reply) -> None:
         with self._lock:
@@ -155,20 +208,6 @@ def scope_of(client: Client, context: Context) -> Scope:
     if not isinstance(scope, Scope):
         scope = context.memory[client] = Scope(client)
     return scope
-
-
-def wait(future: Future[Reply], context: Context, client: Client) -> Reply:
-    """The result of a future; looks every 50 ms whether the user wants to stop."""
-    while True:
-        try:
-            return future.result(SLICE)
-        except CancelledError:
-            raise stopped(client.site.source) from None
-        except FutureTimeout:
-            if future.done():
-                return future.result()
-            if context.interrupted():
-                raise stopped(client.site.source) from None
 
 
 def _send(

@@ -48,9 +48,7 @@ class SideBySide:
         most: requests under way at once.
     """
 
-    def __init__(
-        self, reader: Reader, calls: Iterator[Call], pages: Paginator, most: int
-    ) -> None:
+    def __init__(self, reader: Reader, calls: Iterator[Call], pages: Paginator, most: int) -> None:
         self._reader = reader
         self._calls = calls
         self._pages = pages

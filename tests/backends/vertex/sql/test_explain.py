@@ -89,7 +89,7 @@ def test_the_first_request_is_the_one_that_is_sent_first(db, sql):
 EXPLAINED = {
     "SELECT s.user_id, count(*) FROM sessions s JOIN events e USING (session_id)"
     " WHERE s.labels->>'env' = 'prod' AND e.author = 'user' GROUP BY 1": [
-        'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time',
+        'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time desc',
         "  sent      (labels->>'env' = ?1)",
         "  here      nothing",
         "  requests  1 for each 100 rows",
@@ -117,7 +117,7 @@ EXPLAINED = {
         "  here      update_time LIKE (the API takes <, <=, >, >=)",
     ],
     "DELETE FROM sessions WHERE user_id = 'ann'": [
-        'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time',
+        'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time desc',
         "  sent      user_id = literal",
     ],
 }
