@@ -1,7 +1,7 @@
 """Pages that may arrive in any order, and are handed out in the list's order.
 
 Requests run side by side as far as they can; a page that arrives before its turn waits on a
-``Shelf``. So the network decides how long a statement takes, and never in which order its rows come.
+``Shelf``. So the network decides how long a statement takes, never in which order its rows come.
 """
 
 from __future__ import annotations
@@ -185,11 +185,10 @@ class BothEnds:
     """Reads one list from its two ends at the same time and hands it out in order.
 
     The pages from the far end wait until the near end has come to them. Both ends go in step: a
-    page of each is requested together, and whether they have met is looked at only when both are
-    there. So which rows come from which end does not depend on the network, and no request is under
-    way when the ends have met. The rows of equal position in the far half come in the reverse of the
-    order in which the far end has them, which is the list's own if the service's descending order is
-    the exact reverse of its ascending one.
+    page of each is requested together, and whether they have met is checked when both are there. So
+    which rows come from which end does not depend on the network, and no request is under way when
+    the ends have met. Rows of equal position in the far half come in the reverse of the far end's
+    order, which is the list's own if the service's descending order mirrors its ascending one.
 
     Args:
         reader: whose requests these are.

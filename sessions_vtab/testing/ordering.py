@@ -18,7 +18,7 @@ from sessions_vtab.spec.capability import AccessPath
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.testing.known import Known
 
-__all__ = ["check_order"]
+__all__ = ["check_order", "same_order"]
 
 _PAGES: Final = 4
 _MOST_KEYS: Final = 20
@@ -66,13 +66,15 @@ def check_order(
             for at in range(0, count + 1, size)
             for row in ask(key, f"{order} LIMIT {size} OFFSET {at}")
         ]
-        _same(f"{table} {where} {order} in pages of {size}", whole, paged)
-        _same(f"{table} {where} {order} once more", whole, [row[0] for row in ask(key, order)])
+        same_order(f"{table} {where} {order} in pages of {size}", whole, paged)
+        same_order(f"{table} {where} {order} once more", whole, [row[0] for row in ask(key, order)])
     ((joined,),) = ask(f"group_concat({key}, '\n')", "")
     numbered = ask(f"{key}, row_number() OVER ()", "")
     listed = [row[0] for row in ask(key, "")]
-    _same(f"group_concat over {table} {where}", listed, (joined or "").split("\n")[: len(listed)])
-    _same(f"row_number over {table} {where}", listed, [row[0] for row in _by_number(numbered)])
+    same_order(
+        f"group_concat over {table} {where}", listed, (joined or "").split("\n")[: len(listed)]
+    )
+    same_order(f"row_number over {table} {where}", listed, [row[0] for row in _by_number(numbered)])
     return count
 
 
@@ -80,7 +82,14 @@ def _by_number(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted(rows, key=lambda row: row[1])
 
 
-def _same(what: str, whole: Sequence[Any], other: Sequence[Any]) -> None:
+def same_order(what: str, whole: Sequence[Any], other: Sequence[Any]) -> None:
+    """Raises AssertionError where two statements have other keys, or the same in another order.
+
+    Args:
+        what: was asked, for the message.
+        whole: keys of the rows, as one statement has them.
+        other: as others have them.
+    """
     if list(whole) != list(other):
         missing, twice = set(whole) - set(other), len(other) - len(set(other))
         at = next(
