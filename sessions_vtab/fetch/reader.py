@@ -2,8 +2,8 @@
 
 Everything here runs in the statement's thread and waits there; requests run in the client's pool.
 Rows come in the order of the lists, whatever the network does. Iterators hold at most the page that
-is read and the next one of each open list, and in bounded memory the pages that arrived before their
-turn; closing one ends what it has started.
+is read and the next one of each open list, and in bounded memory the pages that arrived early;
+closing one ends what it has started.
 """
 
 from __future__ import annotations

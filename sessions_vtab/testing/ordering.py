@@ -105,7 +105,8 @@ def _condition(known: Known, path: AccessPath) -> tuple[str, list[Value]]:
     """WHERE for the first key of a path: a parameter's first value, or values of all its rows."""
     if not path.keys:
         return "", []
-    terms, values = [], []
+    terms: list[str] = []
+    values: list[Value] = []
     for name in path.keys:
         found = [value for value in dict.fromkeys(known.values(name)) if value is not None]
         chosen = found[:1] if known.table.column(name).parameter else found[:_MOST_KEYS]

@@ -156,6 +156,10 @@ def lists(count):
     ]
 
 
+def read_into(paths, replies):
+    paths.extend(reply.call.path for reply in replies)
+
+
 class TestManyLists:
     @pytest.mark.parametrize("seed", range(4))
     def test_come_one_after_the_other_whichever_answer_is_late(self, client_for, context, seed):
@@ -173,7 +177,7 @@ class TestManyLists:
         with closing(Reader(client, context).fan_out(lists(60), TokenPages())) as replies:
             for number, _ in enumerate(replies, 1):
                 most = max(most, service.total - number)
-        assert 3 <= most
+        assert most >= 3
 
     def test_pause_where_there_is_no_room(self, client_for, context):
         service = Service(even(10))
@@ -197,8 +201,7 @@ class TestManyLists:
         client = client_for(handle, real_time=True, concurrency=8)
         read = []
         with pytest.raises(ForbiddenError):
-            for reply in Reader(client, context).fan_out(lists(20), TokenPages()):
-                read.append(reply.call.path)
+            read_into(read, Reader(client, context).fan_out(lists(20), TokenPages()))
         assert read == ["/l0", "/l1", "/l2"]
 
     def test_an_error_of_where_the_lists_come_from_waits_for_its_turn(self, client_for, context):
@@ -209,8 +212,7 @@ class TestManyLists:
         client = client_for(Service(even(1), seed=1), real_time=True)
         read = []
         with pytest.raises(ForbiddenError, match="no more"):
-            for reply in Reader(client, context).fan_out(calls(), TokenPages()):
-                read.append(reply.call.path)
+            read_into(read, Reader(client, context).fan_out(calls(), TokenPages()))
         assert read == ["/l0", "/l1"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import cycle, pairwise
 
 import pytest
 
@@ -106,4 +106,4 @@ def test_events_of_many_sessions_come_session_by_session_newest_first(late, big)
     some = set(sessions)
     assert len(some) > 1000
     assert list(dict.fromkeys(sessions)) == [one for one in newest if one in some]
-    assert sum(a != b for a, b in zip(sessions, sessions[1:], strict=False)) == len(some) - 1
+    assert sum(a != b for a, b in pairwise(sessions)) == len(some) - 1
