@@ -153,6 +153,12 @@ EVENT_COLUMNS = SCOPE_COLUMNS | _by_name(
     Column(
         "raw_event", _JSON, "JSON object: the event in the format of the framework that wrote it."
     ),
+    Column(
+        "sequence",
+        _INTEGER,
+        "Place among the session's events in order of writing, from 1: sorts events of equal"
+        " time; NULL where the service does not tell.",
+    ),
     Column("object_id", _TEXT, "Id of the object that was clicked."),
     Column("event_type", _TEXT, "Kind of event, such as 'click'."),
     Column("meta", _JSON, "JSON object: metadata of the event."),

@@ -8,7 +8,7 @@ from typing import Final
 
 from sessions_vtab.errors import InvalidValueError, UnknownNameError
 from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.schema.tables import SCOPE_COLUMNS
+from sessions_vtab.schema.tables import EVENT_COLUMNS, SCOPE_COLUMNS
 from sessions_vtab.snapshot.model import Options
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import AccessPath, Capability
@@ -24,6 +24,8 @@ _PARENTS: Final = {"upload_session_files": _OTHER_SESSIONS}
 _DERIVED: Final = "event_parts"
 # Known only in the connection that opened the session, and they let anyone upload.
 _NEVER: Final = frozenset(("upload_url", "upload_fields"))
+_EVENTS: Final = "events"
+_SEQUENCE: Final = EVENT_COLUMNS["sequence"]
 # A list of everything is better than reading by keys unless it costs as much as so many of them.
 _WORTH: Final = 10
 
@@ -40,6 +42,9 @@ class Shape:
         by_parent: it is read by the keys of its parent's rows, not as one list.
         follows: the parent's column that changes whenever these rows do; "" for none.
         indexed: columns to make indexes on.
+        unread: a column that the source does not have; "" for none.
+        numbered: a column that numbers the rows of each parent from 1, in the order in which the
+            source has them, where it gives no number itself; "" for none.
     """
 
     table: str
@@ -49,6 +54,8 @@ class Shape:
     by_parent: bool = False
     follows: str = ""
     indexed: tuple[tuple[str, ...], ...] = ()
+    unread: str = ""
+    numbered: str = ""
 
     @property
     def link(self) -> str:
@@ -59,6 +66,11 @@ class Shape:
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """Names of the columns that are read from the source, in the order of ``names``."""
+        return tuple(name for name in self.names if name != self.unread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +171,7 @@ def _chosen(
 
 
 def _check_without(source: str, tables: Sequence[Table], without: Sequence[str]) -> None:
-    known = {column.name for table in tables for column in _copied(table)}
+    known = {column.name for table in tables for column in _columns(table)}
     needed = {_LINK, *(table.key for table in tables)}
     for name in without:
         if name not in known:
@@ -180,9 +192,22 @@ def _copied(table: Table) -> tuple[Column, ...]:
     return shown if not key.hidden else (key, *shown)
 
 
+def _columns(table: Table) -> tuple[Column, ...]:
+    """The columns of a copy: events are numbered, so that those of equal time keep their order."""
+    shown = _copied(table)
+    link = _LINK in table.positions
+    return (*shown, _SEQUENCE) if link and _unread(table) else shown
+
+
+def _unread(table: Table) -> str:
+    """The column that is not read from the source because it has none."""
+    lacks = table.name == _EVENTS and _SEQUENCE.name not in table.positions
+    return _SEQUENCE.name if lacks else ""
+
+
 def _shape(resource: Resource, resources: Mapping[str, Resource], without: Sequence[str]) -> Shape:
     table, capability = resource.table, resource.capability
-    columns = tuple(column for column in _copied(table) if column.name not in without)
+    columns = tuple(column for column in _columns(table) if column.name not in without)
     names = frozenset(column.name for column in columns)
     parent = _PARENTS.get(table.name, _SESSIONS) if _LINK in names else ""
     if parent not in resources or parent == table.name:
@@ -197,6 +222,8 @@ def _shape(resource: Resource, resources: Mapping[str, Resource], without: Seque
         by_parent=bool(parent) and (followed or not _has_cheap_list(capability)),
         follows=follows,
         indexed=_indexed(columns, table.key, capability),
+        unread=_unread(table),
+        numbered=_SEQUENCE.name if table.name == _EVENTS and _SEQUENCE.name in names else "",
     )
 
 
@@ -228,7 +255,7 @@ def _filtered(source: str, resources: Mapping[str, Resource], options: Options) 
 
 def _listing(resource: Resource, shape: Shape | None, version: str, where: str) -> Listing:
     key = resource.table.key
-    names = list(shape.names if shape is not None else (key,))
+    names = list(shape.read if shape is not None else (key,))
     if version and version not in names:
         names.append(version)
     paths = resource.capability.paths

@@ -148,5 +148,15 @@ CREATE VIEW files AS
     WHERE ingestion_status = 'FINISHED' AND content IS NOT NULL;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)
+# The order in which a session's events were written, also where their times are equal.
+_SEQUENCES: Final = """
+ALTER TABLE events ADD COLUMN sequence INTEGER;
+UPDATE events SET sequence = numbered.number
+    FROM (SELECT id, row_number() OVER (PARTITION BY session_id ORDER BY id) AS number FROM events)
+        AS numbered
+    WHERE numbered.id = events.id;
+CREATE INDEX events_by_sequence ON events(session_id, sequence);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _SEQUENCES)
 """SQL scripts; their number is the schema version (``PRAGMA user_version``) this code writes."""

@@ -26,8 +26,10 @@ _SESSION: Final = """SELECT name, expire_time, last_event FROM sessions
     WHERE session_id = ? AND deleted = 0"""
 _INSERT: Final = """
 INSERT INTO events(name, session_id, event_id, timestamp, author, content, text, invocation_id,
-    actions, error_code, error_message, event_metadata, raw_event)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    actions, error_code, error_message, event_metadata, raw_event, sequence)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, coalesce(?14,
+    (SELECT ifnull(max(sequence), 0) + 1 FROM events WHERE session_id = ?2)))
+RETURNING sequence"""
 
 
 def insert(store: Store, write: Write) -> Outcome:
@@ -78,20 +80,21 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
         get("error_message"),
         get("event_metadata"),
         get("raw_event"),
+        _sequence(values, where),
     )
     session = _session(store, session_id, now)
     if event_id is None:
-        number = _numbered(store, session, session_id, body)
+        number, sequence = _numbered(store, session, session_id, body)
         event_id = str(number)
         session = session._replace(last_event=number, update_time=now)
     else:
-        _given(store, session, session_id, event_id, body)
+        sequence = _given(store, session, session_id, event_id, body)
         session = session._replace(update_time=now)
     store.touched.put(session_id, session)
     if delta:
         merge_delta(store, session_id, delta)
     name = f"{session.name}/events/{quoted(event_id)}"
-    return (name, session.name, session_id, event_id, *body, None, None)
+    return (name, session.name, session_id, event_id, *body[:-1], sequence, None, None)
 
 
 def _session(store: Store, session_id: str, now: str) -> Touched:
@@ -110,30 +113,33 @@ def _session(store: Store, session_id: str, now: str) -> Touched:
     return session
 
 
-def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> int:
-    """Writes the event under the next free number of its session, and returns that."""
+def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> tuple[int, Value]:
+    """Writes the event under the next free number of its session: that number, its sequence."""
     number = session.last_event
     while True:
         number += 1
         event_id = str(number)
         name = f"{session.name}/events/{event_id}"
         try:
-            store.run(_INSERT, (name, session_id, event_id, *body))
+            ((sequence,),) = store.run(_INSERT, (name, session_id, event_id, *body))
         except apsw.ConstraintError as error:
             if not is_taken(error):
                 raise
             continue  # Somebody gave an event this number as its id.
-        return number
+        return number, sequence
 
 
-def _given(store: Store, session: Touched, session_id: str, event_id: str, body: Row) -> None:
+def _given(store: Store, session: Touched, session_id: str, event_id: str, body: Row) -> Value:
+    """Writes the event under its own id, and returns its sequence."""
     name = f"{session.name}/events/{quoted(event_id)}"
+    sequence: Value
     try:
-        store.run(_INSERT, (name, session_id, event_id, *body))
+        ((sequence,),) = store.run(_INSERT, (name, session_id, event_id, *body))
     except apsw.ConstraintError as error:
         if is_taken(error):
             _refuse_event(store, session_id, event_id)
         raise
+    return sequence
 
 
 def _refuse_event(store: Store, session_id: str, event_id: str) -> NoReturn:
@@ -172,6 +178,17 @@ def _address(values: Mapping[str, Any], where: str) -> tuple[str, str | None]:
     else:
         session_id = session_of(values, where)
     return session_id, check_id(named, f"{where}.name")
+
+
+def _sequence(values: Mapping[str, Any], where: str) -> Value:
+    """The number that the statement gives, as a copy does; None for the next one."""
+    given: Value = values.get("sequence")
+    if given is not None and not (isinstance(given, int) and given > 0):
+        raise InvalidValueError(
+            f"{where}.sequence must be a number of at least 1, not {given!r:.40}."
+            " Nothing was written. Leave it out to get the next one."
+        )
+    return given
 
 
 def _content(values: Mapping[str, Any], author: str, where: str) -> tuple[Value, Value]:

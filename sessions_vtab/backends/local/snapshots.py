@@ -140,7 +140,7 @@ def _relation(name: str, key: str, columns: Mapping[str, str]) -> Relation:
         f"{quoted(name)} r",
         {one.name: f"r.{quoted(one.name)}" for one in described},
         "r",
-        tie="r.rowid",
+        tie="r.sequence" if "sequence" in columns else "r.rowid",
         lookups=(("get", (key,)),),
     )
 

@@ -130,6 +130,7 @@ _EVENTS: Final = Relation(
             "error_message",
             "event_metadata",
             "raw_event",
+            "sequence",
         )
     ),
     "events e",

@@ -52,7 +52,13 @@ SESSIONS_TABLE = SESSIONS.extended(
 )
 EVENTS_TABLE = EVENTS.extended(
     *event_columns(
-        "invocation_id", "actions", "error_code", "error_message", "event_metadata", "raw_event"
+        "invocation_id",
+        "actions",
+        "error_code",
+        "error_message",
+        "event_metadata",
+        "raw_event",
+        "sequence",
     ),
     hidden=event_columns(*SCOPE, *LISTING),
 )
