@@ -40,6 +40,7 @@ class Column:
             with ``{``. The backend makes JSON of it.
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
+        write_only: INSERT or UPDATE takes it; it is always NULL when read.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column:
     parameter: bool = False
     or_text: bool = False
     transient: bool = False
+    write_only: bool = False
 
 
 PUSH = Column(

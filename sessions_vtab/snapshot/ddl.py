@@ -46,7 +46,8 @@ CREATE TABLE _snapshot_tables (
     name    TEXT NOT NULL PRIMARY KEY,
     key     TEXT NOT NULL,
     columns TEXT NOT NULL,
-    rows    INTEGER
+    rows    INTEGER,
+    hidden  TEXT NOT NULL DEFAULT '[]'
 );
 -- The sessions whose rows were read: their version then, and whether it was old enough to trust.
 CREATE TABLE _snapshot_marks (

@@ -118,13 +118,16 @@ class Plan:
         return tuple(shape for shape in self.shapes if shape.by_parent)
 
 
-def plan_of(source: str, resources: Mapping[str, Resource], options: Options) -> Plan:
+def plan_of(
+    source: str, resources: Mapping[str, Resource], options: Options, condition: str
+) -> Plan:
     """The plan of a snapshot.
 
     Args:
         source: the source's name, for errors.
         resources: its tables.
-        options: ``where`` is taken as checked.
+        options: what is to be copied.
+        condition: ``where``, checked, with the names of the source's tables; "" for none.
 
     Raises:
         UnknownNameError: a table or column is not there.
@@ -132,7 +135,7 @@ def plan_of(source: str, resources: Mapping[str, Resource], options: Options) ->
             condition could be about.
     """
     chosen = _chosen(source, resources, options.tables)
-    _check_without(source, [one.table for one in chosen], options.without)
+    _check_without(source, chosen, options.without)
     shapes = tuple(_shape(one, resources, options.without) for one in chosen)
     parents = _parents_of(shapes, filtered=options.where is not None)
     filtered = _filtered(source, resources, options)
@@ -144,7 +147,7 @@ def plan_of(source: str, resources: Mapping[str, Resource], options: Options) ->
             resources[name],
             by_name.get(name),
             parents.get(name, ""),
-            options.where or "" if name == filtered else "",
+            condition if name == filtered else "",
         )
         for name in listed
     )
@@ -170,9 +173,9 @@ def _chosen(
     return [one for name, one in resources.items() if name in wanted]
 
 
-def _check_without(source: str, tables: Sequence[Table], without: Sequence[str]) -> None:
-    known = {column.name for table in tables for column in _columns(table)}
-    needed = {_LINK, *(table.key for table in tables)}
+def _check_without(source: str, resources: Sequence[Resource], without: Sequence[str]) -> None:
+    known = {column.name for resource in resources for column in _columns(resource)}
+    needed = {_LINK, *(resource.table.key for resource in resources)}
     for name in without:
         if name not in known:
             meant = did_you_mean(name, sorted(known))
@@ -185,29 +188,39 @@ def _check_without(source: str, tables: Sequence[Table], without: Sequence[str])
             )
 
 
-def _copied(table: Table) -> tuple[Column, ...]:
-    """The columns of ``SELECT *``, and the key."""
+def _copied(resource: Resource) -> tuple[Column, ...]:
+    """The columns of ``SELECT *``, the key, and of a store what it keeps besides."""
+    table = resource.table
     shown = tuple(column for column in table.visible if column.name not in _NEVER)
     key = table.column(table.key)
-    return shown if not key.hidden else (key, *shown)
+    more = () if resource.capability.costly else filter(_is_kept, table.hidden)
+    kept = (*shown, *(column for column in more if column.name != key.name))
+    return kept if not key.hidden else (key, *kept)
 
 
-def _columns(table: Table) -> tuple[Column, ...]:
+def _is_kept(column: Column) -> bool:
+    """Whether a hidden column has a value of its own: elsewhere each may cost a request."""
+    return not (
+        column.parameter or column.transient or column.write_only or column.name in SCOPE_COLUMNS
+    )
+
+
+def _columns(resource: Resource) -> tuple[Column, ...]:
     """The columns of a copy: events are numbered, so that those of equal time keep their order."""
-    shown = _copied(table)
-    link = _LINK in table.positions
-    return (*shown, _SEQUENCE) if link and _unread(table) else shown
+    copied = _copied(resource)
+    return (*copied, _SEQUENCE) if _unread(resource.table) else copied
 
 
 def _unread(table: Table) -> str:
     """The column that is not read from the source because it has none."""
-    lacks = table.name == _EVENTS and _SEQUENCE.name not in table.positions
+    has_sessions = table.name == _EVENTS and _LINK in table.positions
+    lacks = has_sessions and _SEQUENCE.name not in table.positions
     return _SEQUENCE.name if lacks else ""
 
 
 def _shape(resource: Resource, resources: Mapping[str, Resource], without: Sequence[str]) -> Shape:
     table, capability = resource.table, resource.capability
-    columns = tuple(column for column in _columns(table) if column.name not in without)
+    columns = tuple(column for column in _columns(resource) if column.name not in without)
     names = frozenset(column.name for column in columns)
     parent = _PARENTS.get(table.name, _SESSIONS) if _LINK in names else ""
     if parent not in resources or parent == table.name:
@@ -298,7 +311,9 @@ def _indexed(
     times = [column.name for column in columns if column.type is ColumnType.TIME]
     # Rows of one session are mostly wanted in the order of time.
     by_session = {_LINK, "session_id"} if _LINK in chosen or _LINK in declared else set()
-    return tuple((name, times[0]) if name in by_session and times else (name,) for name in chosen)
+    numbers = [column.name for column in columns if column.name == _SEQUENCE.name]
+    in_order = (*times[:1], *numbers)
+    return tuple((name, *in_order) if name in by_session else (name,) for name in chosen)
 
 
 def _asked_by(path: AccessPath) -> Iterable[str]:

@@ -7,7 +7,7 @@ are: ``_snapshot`` has one row about the whole, ``_snapshot_tables`` one for eac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -108,10 +108,16 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
             " again to complete it."
         )
     source, backend, finished, _ = about
-    listed = connection.execute("SELECT name, key, columns FROM _snapshot_tables ORDER BY rowid")
+    known = {row[1] for row in connection.execute("PRAGMA table_info(_snapshot_tables)")}
+    shy = "hidden" if "hidden" in known else "'[]'"  # Older snapshots have no hidden columns.
+    listed = connection.execute(
+        f"SELECT name, key, columns, {shy} FROM _snapshot_tables ORDER BY rowid"
+    )
     relations = {
-        str(name): _relation(str(name), str(key), json.loads(str(described)))
-        for name, key, described in listed
+        str(name): _relation(
+            str(name), str(key), json.loads(str(described)), json.loads(str(hidden))
+        )
+        for name, key, described, hidden in listed
     }
     if "event_parts" not in relations and "content" in _columns_of(relations.get("events")):
         relations["event_parts"] = _parts()
@@ -122,11 +128,14 @@ def _columns_of(relation: Relation | None) -> Iterable[str]:
     return relation.table.names if relation is not None else ()
 
 
-def _relation(name: str, key: str, columns: Mapping[str, str]) -> Relation:
+def _relation(
+    name: str, key: str, columns: Mapping[str, str], hidden_there: Collection[str]
+) -> Relation:
     described = [_column(name, column, ColumnType(kind)) for column, kind in columns.items()]
     core = next((table for table in _CORE if table.name == name), None)
-    # A key that is hidden in the source is hidden here too.
+    # What is hidden in the source is hidden here too.
     hidden = {column.name for column in core.hidden} & {key} if core else set()
+    hidden |= set(hidden_there)
     table = Table(
         name,
         tuple(one for one in described if one.name not in hidden),
