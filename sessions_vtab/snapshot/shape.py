@@ -194,7 +194,7 @@ def _copied(resource: Resource) -> tuple[Column, ...]:
     shown = tuple(column for column in table.visible if column.name not in _NEVER)
     key = table.column(table.key)
     more = () if resource.capability.costly else filter(_is_kept, table.hidden)
-    kept = (*shown, *(column for column in more if column.name != key.name))
+    kept = (*shown, *(table.column(one.name) for one in more if one.name != key.name))
     return kept if not key.hidden else (key, *kept)
 
 

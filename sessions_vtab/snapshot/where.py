@@ -87,7 +87,7 @@ def _tables(tokens: Sequence[Token]) -> Iterator[Token]:
             # IS DISTINCT FROM compares.
             in_from = item = place == 0 or tokens[place - 1].upper != "DISTINCT"
         elif token.upper == "IN" and token.kind is Kind.WORD:
-            item = True
+            item = after != "("
         elif token.upper in _AFTER_FROM and token.kind is Kind.WORD:
             in_from = item = False
         else:

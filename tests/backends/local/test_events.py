@@ -38,6 +38,7 @@ def test_append_answers_with_the_whole_row(local):
         "content": '{"role":"user","parts":[{"text":"Where is my order?"}]}',
         "text": "Where is my order?",
         "invocation_id": row["invocation_id"],
+        "sequence": 1,
     }
     assert row["timestamp"].startswith("2026-01-01 09:00:00.")
     assert re.fullmatch(r"e-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", row["invocation_id"])
