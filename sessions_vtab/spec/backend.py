@@ -71,6 +71,9 @@ class Resource(ABC):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """The pages of a read; the iterator is closed when no more rows are wanted.
 
+        The rows of an unchanged table come in the same order in every run, whatever ``limit`` and
+        the network do: tools page with LIMIT and OFFSET. ``fetch.Reader`` sees to that.
+
         Raises:
             SessionsError: naming source, table, call and remedy.
         """
