@@ -125,14 +125,12 @@ class SideBySide:
         """Keeps a page that has arrived; an error waits for its turn as pages do."""
         self._under_way -= 1
         try:
-            reply = next(one.chain)
+            one.pages.append(self._shelf.put(next(one.chain)))
+            if one is self._lists[0] or not self._shelf.full:
+                self._go_on(one)
         except Exception as error:  # noqa: BLE001 (raised when the lists before it are read)
             one.error = error
             self._all_started = True
-            return
-        one.pages.append(self._shelf.put(reply))
-        if one is self._lists[0] or not self._shelf.full:
-            self._go_on(one)
 
     def _go_on(self, one: _List) -> None:
         if one.chain.flight is None and not one.chain.ended:

@@ -9,7 +9,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from sessions_vtab.errors import ForbiddenError
+from sessions_vtab.errors import ForbiddenError, ProtocolError
 from sessions_vtab.fetch import Call, Reader, TokenPages
 from sessions_vtab.fetch.call import Reply
 from sessions_vtab.fetch.scope import scope_of
@@ -203,6 +203,21 @@ class TestManyLists:
         with pytest.raises(ForbiddenError):
             read_into(read, Reader(client, context).fan_out(lists(20), TokenPages()))
         assert read == ["/l0", "/l1", "/l2"]
+
+    def test_pages_that_form_a_loop_are_an_error_in_its_turn(self, client_for, context):
+        service = Service(even(1))
+
+        def handle(request):
+            if request.url.path == "/l3":
+                return httpx.Response(200, json={"rows": [{"n": 1}], "nextPageToken": "a"})
+            return service(request)
+
+        client = client_for(handle, real_time=True, concurrency=8)
+        read = []
+        with pytest.raises(ProtocolError, match="loop"):
+            read_into(read, Reader(client, context).fan_out(lists(20), TokenPages()))
+        assert read[:3] == ["/l0", "/l1", "/l2"]
+        assert set(read[3:]) == {"/l3"}
 
     def test_an_error_of_where_the_lists_come_from_waits_for_its_turn(self, client_for, context):
         def calls():
