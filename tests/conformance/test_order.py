@@ -13,7 +13,6 @@ from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.testing.conformance import Suite
-from sessions_vtab.testing.ordering import check_order
 from tests.conformance.stages import KEYS, NOW, STAGES
 
 CASES = [(name, *path) for name, stage in STAGES.items() for path in stage.paths]
@@ -45,13 +44,7 @@ def _disturb(control: Control) -> None:
 def test_rows_come_in_one_order(
     suite_of: Callable[[str], Suite], emulator: Running, name: str, table: str, path: str
 ) -> None:
-    suite = suite_of(name)
-    known = suite.known[table]
-    (way,) = (one for one in known.resource.capability.paths if one.name == path)
-
-    rows = check_order(
-        suite.connection, suite.source, known, way, lambda: _disturb(emulator.control)
-    )
+    rows = suite_of(name).check_order(table, path, lambda: _disturb(emulator.control))
 
     emulator.control.clear_faults()
     assert rows > 3
