@@ -412,6 +412,28 @@ class TestEverything:
         assert set(ids) - set(gone) <= set(found)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT user_id FROM sessions WHERE display_name > '' LIMIT 3",
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM events)",
+        "SELECT s.name, e.name FROM sessions s JOIN events e USING (session_id) LIMIT 2",
+    ],
+)
+def test_nothing_is_under_way_when_a_statement_has_ended(big, sql):
+    """Pages that were asked ahead are cancelled before they are sent, or waited for."""
+    big.control.delay(0.05)
+    try:
+        assert big.ask(sql)
+        under_way = [entry for entry in big.log if not entry["ended"]]
+        known = big.connection.statement_requests
+    finally:
+        big.control.delay(0)
+
+    assert under_way == []
+    assert big.total == known
+
+
 NOTHING = [
     "SELECT * FROM sessions LIMIT 0",
     "SELECT * FROM sessions WHERE 1 = 0",
