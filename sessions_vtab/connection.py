@@ -81,7 +81,7 @@ class Connection(apsw.Connection):
         return self._host.sending
 
     def target(self, statement: str) -> tuple[OurTable, str] | None:
-        """Our table that a statement writes to, and how; None if it is no single write of ours."""
+        """The table that a statement writes to, with the action; None if it is not one of ours."""
         return self._door.target(statement)
 
     def headings(self, statements: str) -> tuple[Heading, ...]:

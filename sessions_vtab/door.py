@@ -109,7 +109,7 @@ class Door:
         return len(statements) == 1 and statements[0].heading.reads
 
     def target(self, text: str) -> tuple[OurTable, str] | None:
-        """Our table that a text writes to, with the action; None if it is no single write of ours.
+        """The table that a text writes to, with the action; None if it is not one of ours.
 
         Returns:
             The table, and ``insert``, ``update`` or ``delete``.

@@ -1,7 +1,7 @@
-"""WHAT VARIES: a folder for each service or store, behind the contract of ``spec``.
+"""The backends: one folder per service or store, each implementing the contract of ``spec``.
 
-A backend is found by name through ``registry``. It imports ``spec``, ``schema`` and ``errors``,
-those that speak HTTP also ``fetch``; never another backend, and nothing of ``vtab``.
+``registry`` finds a backend by its name. A backend imports ``spec``, ``schema`` and ``errors``, and
+also ``fetch`` if it uses HTTP. It never imports another backend, nor anything of ``vtab``.
 """
 
 from __future__ import annotations

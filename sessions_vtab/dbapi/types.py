@@ -132,7 +132,7 @@ def type_code(column: ColumnType | None, declared: str | None) -> TypeCode | Non
     """The type code of a result column.
 
     Args:
-        column: what our schema says it holds; None if it is no column of our tables.
+        column: what the schema says it holds; None for a column of any other table.
         declared: the declared type of a native table's column; None for expressions.
 
     Returns:

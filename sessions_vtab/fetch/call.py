@@ -231,9 +231,9 @@ class Reply:
 
     @property
     def what(self) -> str:
-        """The answer's place, for errors: ``prod.events: The answer of GET https://.. (200)``."""
-        where = f"{self.where}: " if self.where else ""
-        return f"{where}The response to {self.call.method} {self.url} ({self.status})"
+        """The response, for errors: ``prod.events: the response to GET https://.. (200)``."""
+        where = f"{self.where}: the" if self.where else "The"
+        return f"{where} response to {self.call.method} {self.url} ({self.status})"
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object, ``{}`` if it is empty or missing; else ProtocolError."""
@@ -257,7 +257,7 @@ class Reply:
 
     @property
     def rows(self) -> int | None:
-        """How many rows it holds, None if it is no page; for the request log."""
+        """How many rows it holds, None if it is not a page; for the request log."""
         if not self.call.listing or self.missing or not self.is_json:
             return None
         body = self.json.get(self.call.items) if isinstance(self.json, dict) else self.json

@@ -61,7 +61,7 @@ class Binder:
         self._places = tuple(_place(term, plan.table) for term in plan.terms)
         operators = {term.op for term in plan.terms}
         # Then each term becomes what it says, or is left out for its value; and the path has its
-        # keys, which it may lack: a key that is compared without case is no key.
+        # keys, which it may lack: a key compared without case does not identify one row.
         self._certain = (
             plan.pushed is None
             and Relation.IS not in operators
@@ -79,8 +79,8 @@ class Binder:
             None if no row can match, so that nothing has to be asked.
 
         Raises:
-            InvalidValueError: a key is compared with a value that is none, and there is no other
-                way.
+            InvalidValueError: a key is compared with a value that cannot be one, and there is
+                no other way.
         """
         plan = self.plan
         terms = [
@@ -361,7 +361,7 @@ def _single(argument: Argument) -> Value:
 
 
 def _rows_wanted(plan: Plan, arguments: Sequence[Argument]) -> int | None:
-    """LIMIT plus OFFSET; None for no limit (a negative LIMIT is none, too)."""
+    """LIMIT plus OFFSET; None for no limit (a negative LIMIT also means no limit)."""
     if plan.limit is None:
         return None
     limit = arguments[plan.limit]

@@ -15,7 +15,7 @@ __all__ = ["UNKNOWN", "Answer", "Constraint", "Hint", "Offer", "Relation", "Unkn
 
 
 class Unknown(Enum):
-    """The right-hand side of a constraint that is no literal."""
+    """The right-hand side of a constraint that is not a literal."""
 
     UNKNOWN = "unknown"
 
@@ -32,7 +32,7 @@ class Relation(StrEnum):
 
 
 class Hint(StrEnum):
-    """Numbers SQLite offers that are no conditions."""
+    """Numbers SQLite offers that are not conditions."""
 
     LIMIT = "LIMIT"
     OFFSET = "OFFSET"

@@ -48,7 +48,7 @@ def plan_scan(
 
     Raises:
         MissingParameterError: no access path has its keys, in any join order.
-        InvalidValueError: a literal that is no time is compared with a time column.
+        InvalidValueError: a literal that is not a time is compared with a time column.
         UnsupportedError: a parameter column is used with another operator than ``=``.
     """
     _check(offer, table, where)
@@ -90,7 +90,7 @@ def _check(offer: Offer, table: Table, where: str) -> None:
 
 
 def _check_time(one: Constraint, where: str) -> None:
-    """A literal that is no time, such as 'now', would silently compare as text."""
+    """A literal that is not a time, such as 'now', would silently compare as text."""
     unknown = one.literal is UNKNOWN or one.literal is None
     if not unknown and one.collation == TIMESTAMP and times.parse(one.literal) is None:
         msg = (

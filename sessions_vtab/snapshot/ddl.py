@@ -77,8 +77,8 @@ CREATE TEMP TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
 
 def create_table(shape: Shape) -> str:
     """The CREATE TABLE text of a table, with the index by which rows of a session are replaced."""
-    # Each on a line of its own: SQLAlchemy recognises a generated column only there, and would
-    # create the columns of a time twice elsewhere.
+    # Each definition has its own line: otherwise SQLAlchemy does not recognise generated columns,
+    # and would create the columns of a time twice.
     parts = (part for column in shape.columns for part in _definitions(column, shape.key))
     body = ",\n    ".join(parts)
     text = f"CREATE TABLE {quoted(shape.table)} (\n    {body}\n);\n"
@@ -95,7 +95,7 @@ def create_indexes(shape: Shape) -> str:
 def upsert(shape: Shape) -> str:
     """The statement that puts a row in; nothing changes if it is there as it is.
 
-    Its number is no part of that: an event of an old time moves all that follow (``renumber``).
+    Its number is not compared: an event of an old time moves all that follow (``renumber``).
     """
     names = [quoted(name) for name in shape.names]
     kept = {quoted(shape.key), quoted(shape.numbered)}

@@ -109,7 +109,7 @@ def create_private(path: Path) -> None:
 def require_regular(path: Path) -> None:
     """Allows a path to be written or replaced only where a regular file is, or nothing.
 
-    A device or a named pipe under that name serves somebody else: ``/dev/stdout``, for instance.
+    A device or a named pipe of that name, such as ``/dev/stdout``, belongs to another program.
 
     Raises:
         StoreError: it is something else, or cannot be looked at.

@@ -54,7 +54,7 @@ def write_parquet(path: Path, folder: Path) -> list[Path]:
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        StoreError: the folder cannot be written, or one of the names is no regular file.
+        StoreError: the folder cannot be written, or one of the names is not a regular file.
     """
     require_pyarrow()
     written: dict[Path, Path] = {}

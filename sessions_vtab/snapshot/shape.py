@@ -180,7 +180,7 @@ def _check_without(source: str, resources: Sequence[Resource], without: Sequence
         if name not in known:
             meant = did_you_mean(name, sorted(known))
             raise UnknownNameError(
-                f"None of the tables copied from {source} has {name!r:.60}.{meant}"
+                f"None of the tables copied from {source} has a column {name!r:.60}.{meant}"
             )
         if name in needed:
             raise InvalidValueError(

@@ -12,16 +12,16 @@ from sessions_vtab.sql.splice import apply, insert
 
 __all__ = ["check_condition", "within"]
 
-# Behind a parenthesis they would be a subquery, whose only value is hardly what was meant.
+# After the opening parenthesis, they would be a scalar subquery, which is hardly what was meant.
 _STATEMENTS: Final = frozenset(("SELECT", "VALUES", "WITH"))
+_QUOTES: Final = frozenset("'\"`[")
 _FROM: Final = frozenset(("FROM", "JOIN"))
-# Behind them a comma does not lead to another item of FROM.
+# After these, a comma does not lead to another item of FROM.
 _AFTER_FROM: Final = frozenset(
     ("WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT")
 )
-
 _BODIES: Final = (["("], ["MATERIALIZED", "("], ["NOT", "MATERIALIZED", "("])
-"""How the body of a common table expression begins, behind AS."""
+"""How the body of a common table expression begins, after AS."""
 
 
 def check_condition(text: str) -> str:
@@ -36,13 +36,20 @@ def check_condition(text: str) -> str:
     depth = 0
     tokens = tokenize(text)
     if tokens and tokens[0].upper in _STATEMENTS:
-        raise _refused(f"{tokens[0].upper} begins a statement")
+        raise _refused(f"it begins with {tokens[0].upper}, so it is a statement")
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
-        if depth < 0 or token.text == ";" or token.kind is Kind.ILLEGAL:
-            raise _refused(f"{token.text[:1]!r} at character {token.start + 1} ends the expression")
+        place = f"{token.text[:1]} at character {token.start + 1}"
+        if token.kind is Kind.ILLEGAL:
+            raise _refused(
+                f"the {place} opens a text that is not closed"
+                if token.text[:1] in _QUOTES
+                else f"the {place} is not SQL"
+            )
+        if depth < 0 or token.text == ";":
+            raise _refused(f"the {place} ends the expression")
         if token.kind is Kind.PARAMETER:
-            raise _refused(f"{token.text[:20]} has no value; write the value instead")
+            raise _refused(f"the parameter {token.text[:20]} has no value; write the value itself")
     if depth or not tokens:
         raise _refused("a parenthesis is not closed" if depth else "it is empty")
     return text
@@ -71,7 +78,7 @@ def within(text: str, source: str, tables: Collection[str]) -> str:
 
 
 def _tables(tokens: Sequence[Token]) -> Iterator[Token]:
-    """The tokens that name a table without a schema: items of FROM, and behind IN."""
+    """The tokens that name a table without a schema: items of FROM, and names after IN."""
     enclosing: list[bool] = []
     in_from = item = False
     for place, token in enumerate(tokens):
@@ -107,8 +114,8 @@ def _common_names(tokens: Sequence[Token]) -> Iterator[str]:
             before_bracket = opened.pop() - 1
         elif token.upper == "AS" and place > 0:
             name = before_bracket if tokens[place - 1].text == ")" else place - 1
-            behind = [one.upper for one in tokens[place + 1 : place + 4]]
-            if any(behind[: len(form)] == form for form in _BODIES):
+            following = [one.upper for one in tokens[place + 1 : place + 4]]
+            if any(following[: len(form)] == form for form in _BODIES):
                 yield name_of(tokens[name]).lower()
 
 

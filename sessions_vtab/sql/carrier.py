@@ -97,7 +97,7 @@ def _localised(text: str, values: list[str]) -> str:
     Literals become values too, so that the words of a plan do not depend on them.
     """
     tokens = tokenize(text)
-    typed = any(token.upper == "CAST" for token in tokens)  # VARCHAR(10) is no value.
+    typed = any(token.upper == "CAST" for token in tokens)  # VARCHAR(10) has no value in it.
     moved = (Kind.PARAMETER, Kind.STRING) if typed else (Kind.PARAMETER, Kind.STRING, Kind.NUMBER)
     edits = []
     for token in tokens:

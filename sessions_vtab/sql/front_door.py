@@ -81,7 +81,7 @@ class Rewritten:
         Raises:
             MissingParameterError: too few values, or a name without one.
             StatementError: too many values.
-            InvalidValueError: a value that is compared with a time column is no time.
+            InvalidValueError: a value that is compared with a time column is not a time.
         """
         values = bind(self.numbering, bindings)
         for operand in self.times:
@@ -128,7 +128,7 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
         UnsupportedError: a function that acts in a place where SQLite does not promise one call a
             row; INSERT OR REPLACE, DO UPDATE; ``_push``, ``_args`` or arguments on a table.
         StatementError: what SQLite's own RETURNING refuses; a parameter number out of range.
-        InvalidValueError: a literal compared with a time column is no time.
+        InvalidValueError: a literal compared with a time column is not a time.
     """
     tokens = tokenize(text)
     heading, numbering = classify(tokens), number(tokens)

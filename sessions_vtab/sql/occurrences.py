@@ -85,7 +85,7 @@ class Occurrence:
         order: terms of ORDER BY as written.
         limit: LIMIT and OFFSET as written.
         spliceable: table-valued arguments can be put behind its name.
-        lead: the item whose rows come first, if it is none of ours.
+        lead: the item whose rows come first, if it is not a table of this package.
     """
 
     item: Item

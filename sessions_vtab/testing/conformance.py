@@ -84,7 +84,7 @@ _LITERALS: Final = {
 }
 
 
-class NotApplicable(Exception):  # noqa: N818  # It is no error: see ``Suite.check``.
+class NotApplicable(Exception):  # noqa: N818  # Not an error: see ``Suite.check``.
     """A shape needs what the backend does not declare."""
 
 
@@ -441,7 +441,7 @@ def _mentions(sent: str, probe: Probe) -> bool:
 
 def _skip(reason: str) -> None:
     """Skips under pytest; raises NotApplicable elsewhere."""
-    import sys  # noqa: PLC0415  # Only here: pytest is no dependency of the package.
+    import sys  # noqa: PLC0415  # Only here: the package does not depend on pytest.
 
     pytest: Any = sys.modules.get("pytest")
     if pytest is None:

@@ -156,7 +156,7 @@ class Checker:
         return difference(got, expected, how, keys=(0,) if case.order else (), allowed=allowed)
 
     def _leaves_scope(self, case: Case) -> bool:
-        """Whether it names a scope of no row, which need not exist: that is no empty answer."""
+        """Whether it names a scope of no row, which need not exist: that is not an empty result."""
         return any(
             one.field.column in SCOPE_COLUMNS
             and not set(one.values).issubset(self._known.values(one.field.column))
@@ -206,7 +206,7 @@ class Checker:
             said = _mentioned(one, clauses.get("sent", ""))
             if said != one.declared(path):
                 verb = "is" if said else "is not"
-                return f"{one.field} {one.op} {verb} sent, against the declaration: {plans[0]}"
+                return f"{one.field} {one.op} {verb} sent, contrary to the declaration: {plans[0]}"
         return self._wrong_order(case, path, clauses.get("order"), plans[0])
 
     @staticmethod
@@ -222,7 +222,8 @@ class Checker:
             return None
         verb = "is" if said else "is not"
         return (
-            f"the order by {case.order.column} {verb} handed over, against the declaration: {words}"
+            f"the order by {case.order.column} {verb} handed over,"
+            f" contrary to the declaration: {words}"
         )
 
     @staticmethod

@@ -85,7 +85,8 @@ class Audit:
             )
         if self._measured and _free(self._file) < lines * _LINE:
             raise StoreError(
-                f"The disk of the audit file {self._path} has no room for {lines} more lines,"
+                f"The disk of the audit file {self._path} has no room for {lines} more"
+                f" {'line' if lines == 1 else 'lines'},"
                 " so nothing was sent. Free some space first."
             )
 

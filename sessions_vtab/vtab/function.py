@@ -231,7 +231,7 @@ class FunctionTable:
         if missing:
             signature = ", ".join(column.name for column in self._function.parameters)
             msg = (
-                f"{self._source.name}.{self._function.name} needs {' and '.join(missing)}:"
+                f"{self._source.name}.{self._function.name} requires {' and '.join(missing)}:"
                 f" {self._function.name}({signature})."
             )
             raise MissingParameterError(msg)

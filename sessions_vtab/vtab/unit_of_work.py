@@ -444,9 +444,11 @@ def _failure(failed: list[Outcome], total: int) -> SessionsError:
         return first.error
     unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
     sent = total - len(failed)
+    counts = f"{sent} {'was' if sent == 1 else 'were'} sent"
+    if unknown:
+        counts += f", {unknown} {'has' if unknown == 1 else 'have'} an unknown outcome"
     msg = (
-        f"{len(failed)} of {total} writes did not succeed ({sent} were sent"
-        f"{f', {unknown} have an unknown outcome' if unknown else ''})."
+        f"{len(failed)} of {total} writes did not succeed ({counts})."
         f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
     )
     return UnknownOutcomeError(msg) if unknown else WriteError(msg)

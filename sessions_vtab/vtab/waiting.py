@@ -1,7 +1,7 @@
 """Whether a statement that changes rows can do without those that wait to be sent.
 
 The rows of an open transaction are at the client until COMMIT: what reads their table would miss
-them. A row that is looked up by its key is an exception as long as it is none of them: so
+them. A row that is looked up by its key is an exception unless it is one of them: so
 ``executemany`` and an ORM's flush can change one row after another in one unit of work.
 """
 

@@ -34,7 +34,7 @@ STATUSES = {
     "act": (307, 400, 401, 403, 404, 405, 409, 410, 422, 500),
     "es": (307, 400, 403, 404, 405, 422, 500),
 }
-"""Of the error tables of the contracts; 403 of Embedding Studio is a proxy's in front of it."""
+"""From the error tables of the contracts; for Embedding Studio, 403 comes from a proxy."""
 
 OPERATIONS = [
     "SELECT session_id FROM docs.upload_sessions WHERE is_expired = 0",
@@ -88,7 +88,7 @@ def server() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def four(server: Running) -> Iterator[Connection]:
-    """One connection to the four services, with a session or two."""
+    """One connection to the four services, which hold one or two sessions each."""
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in SECRETS.items():
             patch.setenv(variable, value)
@@ -106,13 +106,13 @@ def four(server: Running) -> Iterator[Connection]:
                 "INSERT INTO es.sessions(session_id, search_query, search_results)"
                 " VALUES ('coat', 'q', '[]')"
             )
-            # A key is known to be one when it was read, which the guest's calls do without.
+            # A key is a known secret only after it was read, and guest calls do not read it.
             connection.execute("SELECT * FROM guest.sessions WHERE session_id = 's'").fetchall()
             yield connection
 
 
 def refuse(server: Running, sql: str, status: int) -> None:
-    """The service answers an operation with a page; it lets UPDATE and DELETE read their rows."""
+    """The service returns an HTML page to an operation, but lets UPDATE and DELETE read their rows."""
     writes = ("POST", "PUT", "DELETE")
     methods = (None,) if sql.startswith(("SELECT", "INSERT")) else writes
     secrets = " ".join((*SECRETS.values(), POLICY, GUEST))
@@ -129,14 +129,14 @@ def refuse(server: Running, sql: str, status: int) -> None:
 
 
 def own_secrets(sql: str, source: str) -> list[str]:
-    """What the source knows to be secret when it sends the statement."""
+    """The secrets that the source knows when it sends the statement."""
     keys = {"docs": "DEEPSET_API_KEY", "guest": "WHYLABS_API_KEY", "act": "ELEANOR_KEY"}
     known = [SECRETS[keys[source]]] if source in keys else []
     return [*known, *(one for one in (POLICY, GUEST) if one in sql)]
 
 
 @pytest.mark.parametrize("sql", OPERATIONS)
-def test_a_refusal_names_table_and_call_and_says_what_to_do(
+def test_an_error_names_table_and_call_and_gives_a_hint(
     four: Connection, server: Running, sql: str
 ) -> None:
     match = re.search(r"\b(docs|guest|act|es)\.(\w+)", sql)
@@ -149,7 +149,7 @@ def test_a_refusal_names_table_and_call_and_says_what_to_do(
         server.control.clear_faults()
 
         text = str(raised.value)
-        head = rf"{source}\.{table}: [A-Z]+ http://127\.0\.0\.1:\S+ was answered with {status}\b"
+        head = rf"{source}\.{table}: [A-Z]+ http://127\.0\.0\.1:\S+ returned {status}\b"
         said = re.search(rf"{head}[^:]*: THE REASON[^.]*(?:\.[^.]*?)?\. (?P<remedy>[A-Z].+)", text)
         assert said is not None, text
         assert [one for one in own_secrets(sql, source) if one in text] == []

@@ -1,4 +1,4 @@
-"""Where the generated cases run: a source each, with rows that a service can hold."""
+"""The sources on which the generated cases run, with rows that each service can store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = {"DEEPSET_API_KEY": "api_key", "WHYLABS_API_KEY": "canarycana." + "w" * 53}
 
 IDS = ("s-a", "S-B", "1")
-"""Ids of sessions that the shapes ask for."""
+"""Ids of sessions that the shapes use."""
 
 NAMES = (
     "plain.txt",
@@ -61,7 +61,7 @@ METAS: tuple[dict[str, Any], ...] = (
 
 
 Fill: TypeAlias = Callable[[dict[str, Any], Connection], None]
-"""Puts rows into the emulator's state, which is loaded then, or into the source itself."""
+"""Puts rows into the emulator's state, which is then loaded, or into the source itself."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Stage:
     """One source.
 
     Attributes:
-        source: without the emulator's address.
+        source: the source's URL without the emulator's address.
         fill: see ``Fill``.
         keys: as for ``Suite``, from the emulator's state.
         parameters: as for ``Suite``.
@@ -84,7 +84,7 @@ class Stage:
 
     @property
     def paths(self) -> list[tuple[str, str]]:
-        """Table and path of each way to read that the backend declares."""
+        """Table and path of each access path that the backend declares."""
         with closing(
             backend_class(self.source.backend).open(self._at("http://127.0.0.1:1"))
         ) as one:
@@ -92,7 +92,7 @@ class Stage:
 
     @contextmanager
     def suite(self, emulator: Running) -> Iterator[Suite]:
-        """The suite over a filled source."""
+        """The suite on a filled source."""
         with closing(connect(sources=[self._at(emulator.url)])) as connection:
             state = emulator.control.dump()
             self.fill(state, connection)
@@ -110,7 +110,7 @@ class Stage:
 
 
 def _part(place: int) -> Shown:
-    """Shows the id at a place of a resource name; a name of another form is asked nowhere."""
+    """Returns the id at a position of a resource name; other names cause no request."""
 
     def show(_scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:
         parts = str(value).split("/")
@@ -158,14 +158,14 @@ _LISTS = {"OPEN": "false", "CLOSED": "false", "EXPIRED": "true"}
 
 
 def _upload_session(scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:
-    """By id, unless the lists have all that is wanted."""
+    """By id, unless the lists contain all that is wanted."""
     if scan.columns & LISTED and not scan.columns & DETAILED:
         return None
     return _session_in(str(value))
 
 
 def _session_in(value: str) -> str | None:
-    """The id, or the one in a name; a name of another form is asked nowhere."""
+    """Returns the id, or the one in a name; other names cause no request."""
     parts = value.split("/")
     return (parts[3] if len(parts) > 3 else None if "-" not in value else value.lower()) or None
 
@@ -175,7 +175,7 @@ def _is_expired(_scan: Scan, _field: Field, _op: Op, value: Value) -> str | None
 
 
 def _status(scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:
-    """It decides which of the two lists is read."""
+    """The value decides which of the two lists is read."""
     expired = _LISTS.get(str(value))
     if expired is None or scan.given("is_expired") is not None:
         return None
@@ -183,14 +183,14 @@ def _status(scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:
 
 
 def _ingestion_status(scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:
-    """Only those that the API documents."""
+    """Only the values that the API documents."""
     given = scan.given("ingestion_status") or ()
     known = {"PENDING", *_STATUSES}.issuperset(map(str, given))
     return f"ingestion_status={value}" if known else None
 
 
 def _file_name(_scan: Scan, _field: Field, op: Op, value: Value) -> str | None:
-    """As a part of the name. Case is nothing to LIKE, and something to the service."""
+    """A part of the name. LIKE ignores case, but the service does not."""
     text = str(value)
     if op is Op.LIKE:
         text = max(re.split("[%_A-Za-z]", text), key=len)
@@ -200,7 +200,7 @@ def _file_name(_scan: Scan, _field: Field, op: Op, value: Value) -> str | None:
 
 
 def _meta(_scan: Scan, field: Field, _op: Op, value: Value) -> str | None:
-    """As OData, where key and value can be written in it."""
+    """OData, if key and value can be written in it."""
     text = str(value)
     fits = str(field.key) in {"category", "year"} and text.isprintable() and text[:1] not in "[{"
     return f"{field.key} eq '{text.replace(chr(39), chr(39) * 2)}'" if fits else None
@@ -223,7 +223,7 @@ def _whylabs(state: dict[str, Any], _: Connection) -> None:
 
 
 def _no_dots(_scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:
-    """An empty segment and dots would be another path: they belong to no session."""
+    """An empty segment or dots would change the path; no session has such an id."""
     return None if value in {"", ".", ".."} else str(value)
 
 
@@ -242,7 +242,7 @@ def _eleanor(state: dict[str, Any], _: Connection) -> None:
 
 
 def _gets_it(show: Shown) -> Shown:
-    """Unless a list is read, because rows that are deleted may be wanted, or several."""
+    """By id, unless a list is read because deleted rows or several rows may be wanted."""
 
     def shown(scan: Scan, field: Field, op: Op, value: Value) -> str | None:
         listed = any(one.column == "deleted" for one in fields(scan.where))
@@ -285,7 +285,7 @@ def _studio(state: dict[str, Any], _: Connection) -> None:
 
 
 def _studio_keys(state: dict[str, Any]) -> dict[str, dict[str, list[Value]]]:
-    """Batches first: only they know where a session is."""
+    """Reads batches first, because only they tell the batch of a session."""
     studio = state["embedding_studio"]
     keys = {
         "batch_id": [one["batch_id"] for one in studio["batches"]],
@@ -295,7 +295,7 @@ def _studio_keys(state: dict[str, Any]) -> dict[str, dict[str, list[Value]]]:
 
 
 def _session_number(scan: Scan, _field: Field, op: Op, value: Value) -> str | None:
-    """As the number before; an end has no parameter, and stops the reading."""
+    """The number before the first; an upper limit has no parameter, and ends the read."""
     if op not in {Op.GT, Op.GE, Op.EQ} or not isinstance(value, int) or not 0 < value < 2**60:
         return None
     if scan.given("batch_id") is None:
@@ -304,12 +304,12 @@ def _session_number(scan: Scan, _field: Field, op: Op, value: Value) -> str | No
 
 
 def _batch(scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:
-    """Batches are looked through for a session until it is found."""
+    """Batches are searched for a session until it is found."""
     return str(value) if scan.path.name == "batch" else None
 
 
 def _in_batch(scan: Scan, field: Field, _op: Op, value: Value) -> str | None:
-    """The session itself, unless it is looked for in a batch."""
+    """The session itself, unless it is searched for in a batch."""
     if scan.given("batch_id") is not None:
         return None
     show = _part(1) if field.column != "session_id" else _as_it_is
@@ -328,7 +328,7 @@ def _vertex(state: dict[str, Any], _: Connection) -> None:
 
 
 def _literal(scan: Scan, field: Field, op: Op, value: Value) -> str | None:
-    """In the text of a filter, where that can say it: ``*`` would stand for any text."""
+    """In a filter text, unless it contains ``*``, which would match any text."""
     listed = [one for one in scan.where.terms if isinstance(one, Member) and one.field == field]
     texts = [str(one) for term in listed for one in known(*term.operands)] or [str(value)]
     fits = all(text.isprintable() and not set(text) & set('"\\*') for text in texts)
@@ -336,13 +336,13 @@ def _literal(scan: Scan, field: Field, op: Op, value: Value) -> str | None:
 
 
 def _if_an_id(scan: Scan, field: Field, _op: Op, value: Value) -> str | None:
-    """Ids of sessions have letters, digits and hyphens; many are picked out of the list."""
+    """Session ids consist of letters, digits and hyphens; many ids are read from the list."""
     several = len(scan.given(field.column) or ()) > 3
     return None if several or not str(value).replace("-", "").isalnum() else str(value)
 
 
 def _by_time(_scan: Scan, field: Field, _op: Op, _value: Value) -> str:
-    """The list is read in its order, and no further than a row outside of the span."""
+    """The list is read in order, up to the first row outside the range."""
     return f"orderBy={field.column}"
 
 

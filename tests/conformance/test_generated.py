@@ -30,7 +30,7 @@ def emulator() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def suite_of(emulator: Running) -> Iterator[Callable[[str], Suite]]:
-    """Fills a source at its first use."""
+    """Fills a source on first use."""
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         for name, key in KEYS.items():
             patch.setenv(name, key)
@@ -38,7 +38,7 @@ def suite_of(emulator: Running) -> Iterator[Callable[[str], Suite]]:
 
 
 @pytest.mark.parametrize(("name", "table", "path"), CASES)
-def test_a_path_answers_as_the_oracle_and_is_sent_what_it_declares(
+def test_each_path_returns_the_oracle_s_rows_and_is_sent_what_it_declares(
     suite_of: Callable[[str], Suite], emulator: Running, name: str, table: str, path: str
 ) -> None:
     suite = suite_of(name)
@@ -55,7 +55,7 @@ def test_a_path_answers_as_the_oracle_and_is_sent_what_it_declares(
 
 
 @pytest.mark.parametrize("name", ["whylabs", "embedding_studio"])
-def test_shapes_with_a_key_answer_as_the_oracle(
+def test_shapes_with_a_key_return_the_oracle_s_rows(
     suite_of: Callable[[str], Suite], name: str
 ) -> None:
     suite = suite_of(name)

@@ -1,4 +1,4 @@
-"""The shipped suite over real sockets: vertex answers as the oracle does, in both filter modes.
+"""The shipped suite over real sockets: vertex returns the oracle's rows, in both filter modes.
 
 The rows are the suite's own hostile ones, as far as the API can hold them, and lie in the emulator
 before the first request: times that no client could set are among them.
@@ -39,7 +39,7 @@ def control(emulator: Any) -> Control:
 @pytest.fixture(scope="module")
 def suite(emulator: Any, control: Control) -> Iterator[Suite]:
     with connect(f"prod=vertex://demo/us-central1/42?base_url={emulator.url}") as connection:
-        connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Makes the engine.
+        connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Creates the engine.
         _fill(control)
         suite = Suite(connection, "prod")
         yield suite
@@ -48,11 +48,11 @@ def suite(emulator: Any, control: Control) -> Iterator[Suite]:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
+def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shape: Shape) -> None:
     suite.check(shape)
 
 
-def test_every_row_is_read_as_it_lies_in_the_service(suite: Suite, control: Control) -> None:
+def test_every_row_is_read_as_the_service_stores_it(suite: Suite, control: Control) -> None:
     columns = "session_id, user_id, display_name, create_time, labels, state"
     rows = suite.connection.execute(f"SELECT {columns} FROM prod.sessions").fetchall()
 
@@ -69,12 +69,14 @@ def test_every_row_is_read_as_it_lies_in_the_service(suite: Suite, control: Cont
         )
 
 
-# Where it takes every filter, test_generated looks into the log of every path.
+# With every filter allowed, test_generated checks the log of every path.
 @pytest.mark.parametrize("emulator", ["strict"], indirect=True)
-def test_the_log_has_what_is_declared_and_nothing_else(suite: Suite, control: Control) -> None:
+def test_only_declared_requests_are_in_the_log(suite: Suite, control: Control) -> None:
     everything = control.dump()
     few = control.dump()
-    _engine(few)["sessions"] = _engine(few)["sessions"][:2]  # Each costs a request a probe.
+    _engine(few)["sessions"] = _engine(few)["sessions"][
+        :2
+    ]  # Each value costs one request per probe.
     control.load(few)
 
     made = suite.check_operators(_looking_into(control))
@@ -84,7 +86,7 @@ def test_the_log_has_what_is_declared_and_nothing_else(suite: Suite, control: Co
 
 
 def _looking_into(control: Control) -> Callable[[Probe, bool], None]:
-    """Compares what the suite says was sent with the requests that the emulator had."""
+    """Compares the reported requests with those that the emulator received."""
     control.reset_log()
 
     def look(probe: Probe, was_sent: bool) -> None:
@@ -93,7 +95,7 @@ def _looking_into(control: Control) -> Callable[[Probe, bool], None]:
         filters = [str(entry["query"].get("filter", "")) for entry in log]
         narrowed = any(filters) or any("orderBy" in entry["query"] for entry in log)
         whole = any(entry["path"].endswith("/sessions") for entry in log)
-        if not was_sent and probe.op is not Op.IN:  # Which SQLite may ask for value by value.
+        if not was_sent and probe.op is not Op.IN:  # SQLite may request these value by value.
             assert not any(probe.column in text for text in filters), probe
             assert whole, probe
         elif (
@@ -126,7 +128,7 @@ def _fill(control: Control) -> None:
 
 
 def _id(text: str) -> str:
-    """A session's id has small letters, digits and hyphens."""
+    """A session id consists of lower-case letters, digits and hyphens."""
     return text.lower().replace("_", "-")
 
 

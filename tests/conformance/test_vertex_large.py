@@ -59,8 +59,8 @@ def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
         connection.close()
 
 
-def test_the_answers_are_the_oracle_s(suite: Suite) -> None:
-    """One test, since the rows are read once for each process that runs any."""
+def test_the_rows_are_the_oracle_s(suite: Suite) -> None:
+    """A single test, because the rows are read once per process."""
     counts: Any = "SELECT (SELECT count(*) FROM sessions), (SELECT count(DISTINCT user_id) FROM sessions), (SELECT count(*) FROM events), (SELECT count(DISTINCT name) FROM events)"
     assert suite.oracle.ask(counts) == [(1200, 30, 20_000, 20_000)]
     for sql in QUERIES:
@@ -70,7 +70,7 @@ def test_the_answers_are_the_oracle_s(suite: Suite) -> None:
 
 
 @pytest.mark.skipif(not FULL, reason="minutes: SESSIONS_VTAB_CONFORMANCE=full")
-def test_every_shape_answers_as_the_oracle(suite: Suite) -> None:
+def test_every_shape_returns_the_oracle_s_rows(suite: Suite) -> None:
     asked = [shape for shape in SHAPES if suite.applies(shape) is None]
 
     for shape in asked:

@@ -14,7 +14,9 @@ def _classes(parent: type[Exception]) -> list[type[Exception]]:
 
 
 @pytest.mark.parametrize("kind", [*_classes(errors.SessionsError), *_classes(apsw.Error)])
-def test_every_error_of_ours_and_of_sqlite_has_a_meaning(kind: type[Exception]) -> None:
+def test_every_error_of_this_package_and_of_sqlite_has_a_pep_249_class(
+    kind: type[Exception],
+) -> None:
     meaning = meaning_of(kind("x"))
 
     assert meaning is not None
@@ -64,7 +66,7 @@ def test_a_wrong_source_is_an_error_of_this_module(url: str, kind: type[Exceptio
         dbapi.connect(url)
 
 
-def test_a_read_only_connection_refuses_writes_and_functions_that_act(open_) -> None:
+def test_a_read_only_connection_refuses_writes_and_side_effecting_functions(open_) -> None:
     db = open_(read_only=True)
 
     for statement in (
@@ -77,14 +79,19 @@ def test_a_read_only_connection_refuses_writes_and_functions_that_act(open_) -> 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"b": 1}, "no value for the parameter :a"), ({}, "no value for the parameter :a")],
+    [
+        ({"b": 1}, "No value was given for the parameter :a"),
+        ({}, "No value was given for the parameter :a"),
+    ],
 )
-def test_a_name_without_a_value_is_named(db, parameters: dict[str, int], message: str) -> None:
+def test_the_error_names_the_parameter_without_a_value(
+    db, parameters: dict[str, int], message: str
+) -> None:
     with pytest.raises(dbapi.ProgrammingError, match=message):
         db.execute("SELECT :a", parameters)
 
 
-def test_calls_that_have_acted_before_the_error_are_told(db) -> None:
+def test_calls_that_took_effect_before_the_error_are_reported(db) -> None:
     db.execute("INSERT INTO sessions(session_id, user_id) VALUES ('a', 'ann')")
     db.commit()
     calls = "WITH c(s) AS (VALUES ('a'), ('a'), ('nosuch')) SELECT f.event_name FROM c, "

@@ -64,7 +64,7 @@ def test_what_reaches_beyond_the_sources_is_refused(guarded, statement: str) -> 
         "DELETE FROM sessions WHERE labels->>'k' = 'v'",
     ],
 )
-def test_ordinary_work_goes_on(guarded, statement: str) -> None:
+def test_ordinary_work_is_allowed(guarded, statement: str) -> None:
     guarded.execute("INSERT INTO sessions(session_id, user_id) VALUES ('a', 'ann')")
 
     cursor = guarded.execute(statement)

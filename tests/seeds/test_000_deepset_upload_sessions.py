@@ -21,7 +21,7 @@ BASE = "/api/v1/workspaces/docs/upload_sessions"
 
 
 class Walk:
-    """One connection to the emulator, whose time the test moves."""
+    """One connection to the emulator, whose clock the test moves."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -29,7 +29,7 @@ class Walk:
         self.connection: Connection
 
     def __call__(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The answer; the log holds what went out for it."""
+        """Returns the rows; the log holds the requests of this statement."""
         self.server.control.reset_log()
         return self.connection.execute(sql, values).fetchall()
 
@@ -71,14 +71,14 @@ def walk(started: Walk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Walk]:
 # list_upload_sessions
 
 
-def test_api_key_goes_out_as_a_bearer_token_and_is_never_in_sql(walk: Walk) -> None:
+def test_the_api_key_is_sent_as_a_bearer_token_and_never_appears_in_sql(walk: Walk) -> None:
     walk("SELECT session_id FROM upload_sessions WHERE is_expired = 0")
 
     assert [one["headers"]["authorization"] for one in walk.sent] == [f"Bearer {KEY}"]
 
 
 @pytest.mark.parametrize("option", ["api_key_env", "api_key_file"])
-def test_api_key_is_named_by_the_source(
+def test_the_source_names_the_api_key(
     walk: Walk, option: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setenv("TEAM_KEY", "api_of-the-team")
@@ -93,7 +93,7 @@ def test_api_key_is_named_by_the_source(
     assert {one["headers"]["authorization"] for one in walk.sent} == {"Bearer api_of-the-team"}
 
 
-def test_workspace_name_is_the_sources_own_unless_where_names_others(walk: Walk) -> None:
+def test_the_workspace_is_the_sources_unless_where_names_others(walk: Walk) -> None:
     (here,) = walk.opened()
     (there,) = walk.opened(workspace="other")
 
@@ -114,7 +114,7 @@ def test_workspace_name_is_the_sources_own_unless_where_names_others(walk: Walk)
         ("", ["false", "true"], {0, 1}),
     ],
 )
-def test_is_expired_picks_the_list_and_none_merges_both(
+def test_is_expired_selects_the_list_and_without_it_both_are_merged(
     walk: Walk, where: str, lists: list[str], kinds: set[int]
 ) -> None:
     (short,) = walk.opened(expires_in_seconds=60)
@@ -137,7 +137,7 @@ def test_batch_size_is_the_hidden_page_size(walk: Walk) -> None:
     assert pages == [("2", "1"), ("2", "2"), ("2", "3")]
 
 
-def test_limit_shapes_the_page(walk: Walk) -> None:
+def test_limit_sets_the_page_size(walk: Walk) -> None:
     walk.opened(5)
 
     assert len(walk("SELECT session_id FROM upload_sessions LIMIT 3")) == 3
@@ -172,8 +172,8 @@ def test_session_id_is_one_get_with_counts_and_expiry(walk: Walk) -> None:
     assert walk.went_out == [("GET", f"{BASE}/{session_id}", {}, None)]
 
 
-def test_a_session_id_that_is_no_uuid_is_an_error_before_anything_is_sent(walk: Walk) -> None:
-    with pytest.raises(InvalidValueError, match=r"'latest' is no id of an upload session"):
+def test_a_session_id_that_is_not_a_uuid_is_an_error_before_anything_is_sent(walk: Walk) -> None:
+    with pytest.raises(InvalidValueError, match=r"'latest' is not a valid upload session id"):
         walk("SELECT * FROM upload_sessions WHERE session_id = 'latest'")
 
     assert walk.sent == []
@@ -220,7 +220,7 @@ _FUNCTION = "SELECT * FROM close_upload_session(?)"
 
 
 @pytest.mark.parametrize("sql", [_UPDATE, _FUNCTION])
-def test_closing_puts_the_one_status(walk: Walk, sql: str) -> None:
+def test_closing_sends_the_status_closed(walk: Walk, sql: str) -> None:
     (session_id,) = walk.opened()
 
     walk(sql, session_id)
@@ -231,7 +231,7 @@ def test_closing_puts_the_one_status(walk: Walk, sql: str) -> None:
     assert rows == [("CLOSED",)]
 
 
-def test_closing_by_function_says_which(walk: Walk) -> None:
+def test_closing_by_function_returns_the_session(walk: Walk) -> None:
     (session_id,) = walk.opened()
 
     rows = walk(_FUNCTION, f"workspaces/docs/upload_sessions/{session_id}")
@@ -241,7 +241,7 @@ def test_closing_by_function_says_which(walk: Walk) -> None:
 
 
 @pytest.mark.parametrize("status", ["OPEN", "EXPIRED", "closed", "", None])
-def test_any_other_status_is_refused(walk: Walk, status: str | None) -> None:
+def test_every_other_status_is_refused(walk: Walk, status: str | None) -> None:
     (session_id,) = walk.opened()
     walk("UPDATE upload_sessions SET status = 'CLOSED' WHERE session_id = ?", session_id)
 
@@ -254,7 +254,7 @@ def test_any_other_status_is_refused(walk: Walk, status: str | None) -> None:
 def test_a_session_cannot_be_deleted_and_the_error_says_how_it_ends(walk: Walk) -> None:
     walk.opened()
 
-    with pytest.raises(UnsupportedError, match=r"SET status = 'CLOSED' ends an upload session"):
+    with pytest.raises(UnsupportedError, match=r"SET status = 'CLOSED' ends one"):
         walk("DELETE FROM upload_sessions")
 
     assert walk.sent == []
@@ -288,7 +288,7 @@ def _form(body: str) -> list[tuple[str, str]]:
     return [(part.split("\r\n")[0], part.split("\r\n\r\n", 1)[-1]) for part in parts]
 
 
-def test_a_file_with_metadata_goes_through_the_presigned_form(walk: Walk) -> None:
+def test_a_file_with_metadata_is_uploaded_with_the_presigned_form(walk: Walk) -> None:
     ((session_id, fields),) = walk(
         "INSERT INTO upload_sessions(write_mode) VALUES ('KEEP')"
         " RETURNING session_id, upload_fields"
@@ -316,7 +316,7 @@ def test_a_file_with_metadata_goes_through_the_presigned_form(walk: Walk) -> Non
 
 
 @pytest.mark.parametrize(("content", "size"), [("text", 4), (b"\x00\xff\x00", 3), ("", 0), (12, 2)])
-def test_content_is_text_or_bytes_as_they_are(walk: Walk, content: Any, size: int) -> None:
+def test_content_is_sent_unchanged_as_text_or_bytes(walk: Walk, content: Any, size: int) -> None:
     (session_id,) = walk.opened()
 
     assert walk("SELECT size FROM upload_file(?, 'f.bin', ?)", session_id, content) == [(size,)]

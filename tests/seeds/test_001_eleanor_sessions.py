@@ -1,4 +1,4 @@
-"""Seed 001, EleanorAI sessions: each operation and parameter in SQL, sent and answered."""
+"""Seed 001, EleanorAI sessions: each operation and parameter in SQL, its request and result."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_insert_creates_a_session(sql, sent):
     assert rows == [(name, "a tour", 0, '{"sync_chat":true}', 0, 0)]
 
 
-def test_participants_of_a_new_session_are_inserted_beside_it(sql, sent):
+def test_participants_of_a_new_session_are_inserted_with_it(sql, sent):
     with sql:
         sql.execute("INSERT INTO sessions(session_id) VALUES ('new')")
         sql.execute("INSERT INTO participants(session_id, participant) VALUES ('new', 'ann')")
@@ -106,7 +106,7 @@ def test_session_id_gets_one_session(sql, sent):
 
 
 @pytest.mark.parametrize("where", ["include_deleted = 1", "deleted = 1"])
-def test_include_deleted_is_sent_where_deleted_sessions_are_wanted(sql, sent, where):
+def test_include_deleted_is_sent_if_deleted_sessions_are_wanted(sql, sent, where):
     sql.execute("DELETE FROM sessions WHERE session_id = 'tour'")
     assert sql.execute("SELECT * FROM sessions").fetchall() == []
     rows = sql.execute(f"SELECT session_id, deleted FROM sessions WHERE {where}").fetchall()
@@ -127,7 +127,7 @@ def test_include_deleted_is_sent_where_deleted_sessions_are_wanted(sql, sent, wh
         ("session_id = 'new'", {"name": "new"}),
     ],
 )
-def test_update_sends_the_request_of_update_session(sql, sent, change, body):
+def test_update_sends_an_update_session_request(sql, sent, change, body):
     column = change.partition(" ")[0]
     rows = sql.execute(
         f"UPDATE sessions SET {change} WHERE session_id = 'tour' RETURNING session_id, {column}"
@@ -166,13 +166,13 @@ def test_a_deleted_session_comes_back(sql, sent, statement):
 # truncate_session and integrate_session
 
 
-def test_truncate_session_answers_with_the_session(sql, sent):
+def test_truncate_session_returns_the_session(sql, sent):
     rows = sql.execute("SELECT name, session_id FROM truncate_session('tour')").fetchall()
     assert sent() == [("POST", "support/tour/truncate", {}, None)]
     assert rows == [("namespaces/support/sessions/tour", "tour")]
 
 
-def test_integrate_session_answers_with_the_task(sql, sent):
+def test_integrate_session_returns_the_task(sql, sent):
     rows = sql.execute(
         "SELECT session_id, task_id = response->>'task_id' FROM integrate_session('tour')"
     ).fetchall()

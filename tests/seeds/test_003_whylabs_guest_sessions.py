@@ -35,7 +35,7 @@ class Walk:
         self.session = ""
 
     def __call__(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The answer; the log holds what went out for it."""
+        """Returns the rows; the log holds the requests of this statement."""
         self.server.control.reset_log()
         return self.connection.execute(sql, values).fetchall()
 
@@ -58,7 +58,7 @@ class Walk:
 
     @property
     def keys(self) -> list[str | None]:
-        """The key of each request."""
+        """The key sent with each request."""
         return [one["headers"].get("x-api-key") for one in self.sent]
 
     def link(self, *profiles: Any) -> str:
@@ -95,7 +95,7 @@ def test_a_session_is_created_for_a_user_without_the_key(walk: Walk) -> None:
     assert walk.session.startswith("session-")
 
 
-def test_returning_has_the_rest_where_a_key_may_ask_for_it(walk: Walk) -> None:
+def test_with_a_key_returning_has_all_columns(walk: Walk) -> None:
     ((session_id, name, org, model, user),) = walk(
         "INSERT INTO sessions(user_id) VALUES ('bob')"
         " RETURNING session_id, name, org_id, model_id, user_id"
@@ -106,7 +106,7 @@ def test_returning_has_the_rest_where_a_key_may_ask_for_it(walk: Walk) -> None:
     assert (org[:4], model, user[:13]) == ("org-", "model-1", "session-user-")
 
 
-def test_returning_has_the_id_alone_without_a_key(
+def test_without_a_key_returning_has_only_the_id(
     walk: Walk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("WHYLABS_API_KEY")
@@ -135,7 +135,9 @@ def test_a_session_is_read_by_its_id_with_the_key(walk: Walk) -> None:
 
 @pytest.mark.parametrize("where", ["", "WHERE user_id = 'ann'", "WHERE session_id > 'a'"])
 def test_the_session_id_is_required_because_there_is_no_list(walk: Walk, where: str) -> None:
-    with pytest.raises(MissingParameterError, match=r"no list of guest sessions.*WHERE session_id"):
+    with pytest.raises(
+        MissingParameterError, match=r"cannot list guest sessions.*WHERE session_id"
+    ):
         walk(f"SELECT * FROM sessions {where}")
 
     assert walk.sent == []
@@ -215,7 +217,7 @@ def test_time_and_tags_are_required(walk: Walk, arguments: str) -> None:
     assert walk.sent == []
 
 
-def test_a_dataset_upload_answers_with_where_to_put_it(walk: Walk) -> None:
+def test_a_dataset_upload_returns_its_target(walk: Walk) -> None:
     ((log, upload, observatory, dataset, time),) = walk(
         "SELECT log_id, upload_url, observatory_url, dataset_id, upload_time"
         " FROM create_dataset_profile_upload(?, ?, '{}')",
@@ -254,7 +256,7 @@ def test_everything_about_a_reference_is_optional(
     assert walk.keys == [None]
 
 
-def test_a_reference_upload_answers_with_where_to_put_it(walk: Walk) -> None:
+def test_a_reference_upload_returns_its_target(walk: Walk) -> None:
     ((reference, alias, model, upload, observatory, time),) = walk(
         "SELECT reference_id, reference_alias, model_id, upload_url, observatory_url, upload_time"
         " FROM create_reference_profile_upload(?, 'base', ?)",
@@ -271,7 +273,7 @@ def test_a_reference_upload_answers_with_where_to_put_it(walk: Walk) -> None:
 # batch_create_reference_profile_upload
 
 
-def test_a_batch_is_one_request_and_a_row_for_each_reference(walk: Walk) -> None:
+def test_a_batch_is_one_request_and_one_row_per_reference(walk: Walk) -> None:
     rows = walk(
         "SELECT reference_alias, reference_id, upload_time, joint_observatory_url"
         " FROM batch_create_reference_profile_upload(?, ?)",
@@ -297,7 +299,7 @@ def test_a_batch_is_one_request_and_a_row_for_each_reference(walk: Walk) -> None
 # session_profile_observatory_link
 
 
-def test_links_come_one_a_profile_references_first(walk: Walk) -> None:
+def test_there_is_one_link_per_profile_references_first(walk: Walk) -> None:
     rows = walk(
         "SELECT profile, observatory_url, joint_observatory_url, in_joint"
         " FROM session_profile_observatory_link(?, ?, ?)",

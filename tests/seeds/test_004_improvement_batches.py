@@ -1,4 +1,4 @@
-"""Seed 004, Embedding Studio's batches for improvement: each parameter in SQL, sent and answered."""
+"""Seed 004, Embedding Studio's improvement batches: each parameter in SQL, request and result."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sql(server: Running) -> Iterator[Connection]:
 
 @pytest.fixture
 def sent(server: Running) -> Callable[[], list[tuple[str, str, dict[str, Any], Any]]]:
-    """Method, path, query and body of every request since the last look."""
+    """Method, path, query and body of every request since the last call."""
 
     def requests() -> list[tuple[str, str, dict[str, Any], Any]]:
         found = [
@@ -67,7 +67,7 @@ def batch(sql, sent) -> str:
 # use_session_for_improvement
 
 
-def test_a_session_is_submitted_and_the_service_does_not_say_what_comes_of_it(sql, sent, server):
+def test_a_session_is_submitted_and_the_service_reports_no_result(sql, sent, server):
     rows = sql.execute(
         "SELECT session_id, scheduled, reason FROM use_session_for_improvement('s2')"
     ).fetchall()
@@ -127,7 +127,7 @@ def test_after_number_is_sent(sql, sent, batch, source):
     assert [query["after_number"] for _, _, query, _ in sent()] == ["1"]
 
 
-def test_after_number_is_0_unless_given(sql, sent, batch):
+def test_after_number_defaults_to_0(sql, sent, batch):
     sql.execute("SELECT session_id FROM batch_sessions(?)", (batch,)).fetchall()
     assert [query["after_number"] for _, _, query, _ in sent()] == ["0"]
 
@@ -144,13 +144,13 @@ def test_after_number_is_0_unless_given(sql, sent, batch):
         ("AND page_size = 50", ["50"]),
     ],
 )
-def test_limit_is_that_of_sql_or_the_page_size(sql, sent, batch, rest, limits):
+def test_the_limit_sent_is_that_of_sql_or_the_page_size(sql, sent, batch, rest, limits):
     sql.execute(f"SELECT session_id FROM sessions WHERE batch_id = ? {rest}", (batch,)).fetchall()
     assert [query["limit"] for _, _, query, _ in sent()] == limits
 
 
 def test_a_limit_of_0_which_means_all_is_never_sent(sql, sent, batch):
-    with pytest.raises(InvalidValueError, match="page_size takes a number from 1"):
+    with pytest.raises(InvalidValueError, match="page_size must be a number of at least 1"):
         sql.execute(
             "SELECT * FROM sessions WHERE batch_id = ? AND page_size = 0", (batch,)
         ).fetchall()
@@ -164,7 +164,7 @@ def test_a_limit_of_0_which_means_all_is_never_sent(sql, sent, batch):
     ("arguments", "limit", "events"),
     [("?", None, 100), ("?, 0, NULL", None, 100), ("?, 0, 10", "10", 10), ("?, 0, 0", "0", 120)],
 )
-def test_events_limit_is_100_unless_given_and_0_is_all(sql, sent, batch, arguments, limit, events):
+def test_events_limit_defaults_to_100_and_0_means_all(sql, sent, batch, arguments, limit, events):
     rows = sql.execute(
         f"SELECT json_array_length(events) FROM batch_sessions({arguments})", (batch,)
     ).fetchall()
@@ -182,7 +182,7 @@ def test_the_table_has_all_events_or_does_not_fetch_them(sql, sent, batch):
 # release_batch
 
 
-def test_release_answers_with_the_batch_and_its_time(sql, sent):
+def test_release_returns_the_batch_and_its_time(sql, sent):
     ((batch_id, released),) = sql.execute(
         "SELECT batch_id, release_time FROM release_batch('r1')"
     ).fetchall()
@@ -190,7 +190,7 @@ def test_release_answers_with_the_batch_and_its_time(sql, sent):
     assert (len(batch_id), released[-7:]) == (24, ".000000")
 
 
-def test_the_same_release_id_has_the_same_answer(sql):
+def test_the_same_release_id_returns_the_same_batch(sql):
     release = "SELECT batch_id, release_time FROM release_batch('r1')"
     assert sql.execute(release).fetchall() == sql.execute(release).fetchall()
 
@@ -218,5 +218,5 @@ def test_a_session_is_marked_as_irrelevant(sql, sent, statement):
 
 def test_the_mark_cannot_be_taken_back(sql):
     sql.execute("UPDATE sessions SET is_irrelevant = 1 WHERE session_id = 's3'")
-    with pytest.raises(InvalidValueError, match="there is no way back"):
+    with pytest.raises(InvalidValueError, match="this cannot be undone"):
         sql.execute("UPDATE sessions SET is_irrelevant = 0 WHERE session_id = 's3'")

@@ -10,7 +10,7 @@ IDS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(IDS, IDS)
-def test_any_ids_are_found_again_in_their_name(session, event):
+def test_ids_of_any_text_are_recovered_from_their_name(session, event):
     name = resource_name(("sessions", session), ("events", event))
     assert ids_of(name, "sessions", "events") == (session, event)
     assert ids_of(name, "sessions") is None
@@ -29,10 +29,10 @@ def test_any_ids_are_found_again_in_their_name(session, event):
         "sessions/%ff",
     ],
 )
-def test_another_spelling_is_no_name(name):
+def test_another_spelling_is_not_a_valid_name(name):
     assert ids_of(name, "sessions") is None
 
 
 @pytest.mark.parametrize("value", [None, 7, b"sessions/a"])
-def test_what_is_no_text_is_no_name(value):
+def test_only_text_can_be_a_name(value):
     assert ids_of(value, "sessions") is None

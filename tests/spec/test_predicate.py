@@ -32,11 +32,11 @@ def test_every_field_is_found_from_left_to_right() -> None:
     assert list(fields(NOTHING)) == list(fields(EVERYTHING)) == []
 
 
-def test_a_key_of_a_json_column_is_written_as_sql_would() -> None:
+def test_a_key_of_a_json_column_is_written_as_in_sql() -> None:
     assert str(Field("labels", "it's")) == "labels->>'it''s'"
 
 
-def test_operands_that_are_known_leave_out_slots() -> None:
+def test_known_operands_exclude_slots() -> None:
     assert known(1, Slot(0), None) == (1, None)
 
 
@@ -52,7 +52,7 @@ def test_operands_that_are_known_leave_out_slots() -> None:
         (AllOf((Compare(B, Op.EQ, "x"),)), None),
     ],
 )
-def test_a_scan_tells_the_values_a_column_is_demanded_to_have(
+def test_a_scan_returns_the_values_that_a_column_must_have(
     where: AllOf, values: tuple[Value, ...] | None
 ) -> None:
     assert Scan(AccessPath("list"), where).given("a") == values

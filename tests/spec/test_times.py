@@ -96,10 +96,10 @@ def test_an_accepted_time_has_one_canonical_text(text: object, canonical: str) -
         b"2026-01-01",
     ],
 )
-def test_anything_else_is_no_time(value: object) -> None:
+def test_anything_else_is_not_a_valid_time(value: object) -> None:
     assert times.parse(value) is None
     with pytest.raises(
-        InvalidValueError, match=r"^prod\.sessions\.expire_time takes a time such as"
+        InvalidValueError, match=r"^prod\.sessions\.expire_time must be a time such as"
     ):
         times.require(value, "prod.sessions.expire_time")
 
@@ -136,7 +136,7 @@ def test_canonical_texts_sort_as_their_instants(first: int, second: int) -> None
 
 
 def _spellings() -> st.SearchStrategy[str]:
-    """Times in any form, near each other so that they meet, and texts that are none."""
+    """Times in any form, close enough to coincide, and texts that are not times."""
     instants = st.sampled_from((0, 1, 1000, 3_600_000_000_000, 1_767_258_000_000_000_000))
     return st.one_of(
         instants.map(times.to_text),
@@ -174,7 +174,7 @@ def test_the_collation_is_a_total_order(first: str, second: str, third: str) -> 
 
 
 @given(st.lists(_spellings()))
-def test_what_is_no_time_sorts_before_every_time(texts: list[str]) -> None:
+def test_invalid_times_sort_before_every_time(texts: list[str]) -> None:
     ordered = sorted(texts, key=cmp_to_key(times.compare))
 
     known = [times.parse(text) for text in ordered]
@@ -189,7 +189,7 @@ def test_equal_instants_in_any_spelling_are_equal_to_the_collation() -> None:
     assert times.compare("2026-01-01T10:00:00+01:00", "1767258000") == 0
 
 
-def test_the_present_has_whole_microseconds() -> None:
+def test_the_current_time_has_whole_microseconds() -> None:
     assert times.now() % 1000 == 0
     assert abs(times.now() - times.now()) < 10**9
 

@@ -44,26 +44,26 @@ def test_a_value_becomes_what_its_column_stores(
 @pytest.mark.parametrize(
     ("type_", "given", "wanted"),
     [
-        (T.TEXT, b"x", "takes text"),
-        (T.BOOLEAN, 2, "takes 0 or 1"),
-        (T.BOOLEAN, "1", "takes 0 or 1"),
-        (T.INTEGER, 1.5, "takes an integer"),
-        (T.INTEGER, 1e300, "takes an integer"),
-        (T.INTEGER, "1", "takes an integer"),
-        (T.REAL, "1.5", "takes a number"),
-        (T.TIME, "now", "takes a time"),
-        (T.TIME, b"2026-01-01", "takes a time"),
-        (T.JSON, "{", "takes JSON"),
-        (T.JSON, "", "takes JSON"),
-        (T.JSON, "NaN", "takes JSON"),
-        (T.JSON, '{"a": Infinity}', "takes JSON"),
-        (T.JSON, "1e999", "takes JSON"),
-        (T.JSON, 7, "takes JSON text"),
-        (T.JSON, b"{}", "takes JSON text"),
-        (T.JSON, "[" * 100_000, "takes JSON"),
+        (T.TEXT, b"x", "must be text"),
+        (T.BOOLEAN, 2, "must be 0 or 1"),
+        (T.BOOLEAN, "1", "must be 0 or 1"),
+        (T.INTEGER, 1.5, "must be an integer"),
+        (T.INTEGER, 1e300, "must be an integer"),
+        (T.INTEGER, "1", "must be an integer"),
+        (T.REAL, "1.5", "must be a number"),
+        (T.TIME, "now", "must be a time"),
+        (T.TIME, b"2026-01-01", "must be a time"),
+        (T.JSON, "{", "must be JSON"),
+        (T.JSON, "", "must be JSON"),
+        (T.JSON, "NaN", "must be JSON"),
+        (T.JSON, '{"a": Infinity}', "must be JSON"),
+        (T.JSON, "1e999", "must be JSON"),
+        (T.JSON, 7, "must be JSON text"),
+        (T.JSON, b"{}", "must be JSON text"),
+        (T.JSON, "[" * 100_000, "must be JSON"),
     ],
 )
-def test_a_value_its_column_does_not_take_is_refused_by_name(
+def test_a_value_that_is_not_valid_for_its_column_is_refused_by_name(
     type_: ColumnType, given: Value, wanted: str
 ) -> None:
     with pytest.raises(InvalidValueError, match=rf"^prod\.sessions\.c {wanted}") as caught:
@@ -84,10 +84,10 @@ def test_a_column_that_also_takes_text_reads_only_an_object_as_json(
     assert accept(column, given, "events.content") == stored
 
 
-def test_what_begins_like_an_object_has_to_be_one_even_where_text_is_taken() -> None:
+def test_text_that_begins_like_an_object_must_be_valid_json() -> None:
     column = Column("content", T.JSON, "doc", or_text=True)
 
-    with pytest.raises(InvalidValueError, match="takes JSON"):
+    with pytest.raises(InvalidValueError, match="must be JSON"):
         accept(column, "{hello}", "events.content")
 
 

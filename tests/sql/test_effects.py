@@ -109,7 +109,7 @@ def test_the_accepted_shape_is_made_definite(text: str, expected: str) -> None:
         ("SELECT * FROM k JOIN act(k.id) ON k.x", "ON or USING.*into WHERE"),
         ("SELECT * FROM k, j, act(k.id)", "one subquery"),
         ("SELECT * FROM act(1), k", "last in FROM"),
-        ("SELECT * FROM (a JOIN b), act(a.id)", "bracketed join"),
+        ("SELECT * FROM (a JOIN b), act(a.id)", "a join in parentheses"),
         ("SELECT * FROM act(1) LIMIT 1", "LIMIT"),
         ("SELECT DISTINCT 1 FROM act(1)", "DISTINCT"),
         ("SELECT max(id) FROM k, act(k.id)", "max"),
@@ -127,11 +127,11 @@ def test_the_accepted_shape_is_made_definite(text: str, expected: str) -> None:
         ("CREATE TRIGGER t AFTER INSERT ON x BEGIN SELECT * FROM act(1); END", "view or trigger"),
         ("EXPLAIN SELECT * FROM act(1)", "EXPLAIN.*http_requests"),
         ("EXPLAIN QUERY PLAN SELECT * FROM act(1)", "EXPLAIN"),
-        ("SELECT * FROM act(1), act(2)", "two functions"),
+        ("SELECT * FROM act(1), act(2)", "two side-effecting functions"),
         ("SELECT * FROM 'act'(1) LIMIT 1", "LIMIT"),
         ('SELECT * FROM "act"(1) LIMIT 1', "LIMIT"),
-        ("SELECT * FROM act WHERE session = 's'", "without brackets"),
-        ("SELECT * FROM k, act WHERE session = k.id", "without brackets"),
+        ("SELECT * FROM act WHERE session = 's'", "a call without parentheses"),
+        ("SELECT * FROM k, act WHERE session = k.id", "a call without parentheses"),
     ],
 )
 def test_every_other_shape_is_refused_with_the_remedy(text: str, message: str) -> None:
@@ -150,7 +150,7 @@ def test_every_other_shape_is_refused_with_the_remedy(text: str, message: str) -
         "SELECT k.act FROM k, j",
     ],
 )
-def test_a_mere_name_is_no_call(text: str) -> None:
+def test_a_mere_name_is_not_a_call(text: str) -> None:
     assert _effect(text) is None
 
 

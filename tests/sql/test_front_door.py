@@ -58,7 +58,7 @@ def _rewrite(text: str) -> Rewritten:
         ),
     ],
 )
-def test_the_text_is_the_users_with_arguments_behind_the_tables(text: str, expected: str) -> None:
+def test_the_text_is_the_users_with_arguments_after_the_tables(text: str, expected: str) -> None:
     assert _rewrite(text).text == expected
 
 

@@ -146,7 +146,7 @@ def test_the_printed_select() -> None:
     assert query.scope == _SCOPE
 
 
-def test_the_printed_insert_answers_with_the_operation() -> None:
+def test_the_printed_insert_returns_the_operation() -> None:
     query = _query(INSERT)
     assert " ".join(query.sql.split()) == (
         "INSERT INTO sessions (user_id, expire_time, state, name, display_name, labels, ttl,"
@@ -255,7 +255,7 @@ def test_sqlite_takes_what_comes_out(text: str) -> None:
         ),
     ],
 )
-def test_names_become_ours_and_come_back_as_headings(text: str, expected: str) -> None:
+def test_names_are_translated_and_restored_in_headings(text: str, expected: str) -> None:
     assert _sql(text) == expected
 
 
@@ -294,7 +294,7 @@ def test_the_scope_chooses_the_schema() -> None:
     assert chosen == [_SCOPE, _SCOPE]
 
 
-def test_await_answers_with_the_session() -> None:
+def test_await_returns_the_session() -> None:
     columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
     query = _query(
         f"INSERT /*+ AWAIT */ INTO {_T} {columns} VALUES (?, 'p', 'l', '1'), ('b', 'p', 'l', '1') RETURNING name, userId"
@@ -307,7 +307,7 @@ def test_await_answers_with_the_session() -> None:
     assert query.answer is Answer.ROWS
 
 
-def test_a_hint_without_blanks_is_none() -> None:
+def test_a_hint_without_blanks_is_ignored() -> None:
     columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
     text = f"INSERT /*+AWAIT*/ INTO {_T} {columns} VALUES ('a', 'p', 'l', '1') RETURNING name"
     assert _query(text).answer is Answer.OPERATION
@@ -387,7 +387,7 @@ def test_compact_is_compact_session(payload: str, arguments: str) -> None:
         ),
         ("EXEC google.aiplatform.sessions.nosuch @a='b'", UnknownNameError, "append_event"),
         (EXEC.replace("author", "auther"), UnknownNameError, "auther"),
-        (EXEC.replace('"user",', '"user"'), InvalidValueError, "no JSON"),
+        (EXEC.replace('"user",', '"user"'), InvalidValueError, "is not valid JSON"),
         (
             "EXEC google.aiplatform.sessions.append_event @projectsId 'p'",
             StatementError,
@@ -426,7 +426,11 @@ def test_compact_is_compact_session(payload: str, arguments: str) -> None:
         ("SHOW TABLES", UnsupportedError, "SHOW PROVIDERS"),
         ("SHOW PROVIDERS WHERE;", StatementError, "WHERE"),
         (f"SELECT 1 FROM ({EXEC.rstrip(';')} x", StatementError, "missing"),
-        (f"SELECT 1 FROM {_T} s, ({EXEC.rstrip(';')}) x", UnsupportedError, "stands alone"),
+        (
+            f"SELECT 1 FROM {_T} s, ({EXEC.rstrip(';')}) x",
+            UnsupportedError,
+            "must be alone in FROM",
+        ),
         (f"{_COMPACT} @@json='{{\"compaction\":1}}'", InvalidValueError, "compaction"),
         (
             f'{_COMPACT} @@json=\'{{"compaction":{{"summarization":"AUTO"}}}}\'',
@@ -518,6 +522,6 @@ def test_show_insert_gives_a_template_that_is_a_statement() -> None:
         "-- EXEC x",
     ],
 )
-def test_other_text_is_no_stackql(text: str) -> None:
+def test_other_text_is_not_stackql(text: str) -> None:
     assert not is_stackql(text)
     assert translate(text) is None

@@ -61,7 +61,7 @@ class TestUrls:
         [
             ("sessions+vertex://demo/us-central1/42?api_key=SECRET", "api_key"),
             ("sessions+vertex://ann:SECRET@demo/us-central1/42", "password"),
-            ("sessions+local:///x.db?writable=maybe", "writable is 1 or 0"),
+            ("sessions+local:///x.db?writable=maybe", "writable must be 1 or 0"),
             ("sessions://?statement_timeout=soon", "statement_timeout"),
             ("sessions://?nosuch=1", "no setting 'nosuch'"),
             ("sessions://host/path", r"sessions\+BACKEND"),
@@ -102,7 +102,7 @@ class TestSafety:
 
         assert emulator.control.log()["total"] == 0
 
-    def test_what_one_user_sent_is_no_others_business(self, engine) -> None:
+    def test_the_requests_of_one_user_are_hidden_from_the_next(self, engine) -> None:
         with engine.connect() as db:
             db.execute(sa.text("SELECT * FROM sessions")).all()
             assert db.execute(sa.text("SELECT count(*) FROM http_requests")).scalar() > 0
@@ -139,12 +139,12 @@ class TestReflection:
             assert seen.get_view_names() == ["recent"]
             assert isinstance(seen.get_columns("recent")[1]["type"], sa.DateTime)
 
-    def test_what_is_not_there_is_not_there(self, engine) -> None:
+    def test_objects_that_do_not_exist_are_not_reported(self, engine) -> None:
         assert not sa.inspect(engine).has_table("nosuch")
         with pytest.raises(sa.exc.NoSuchTableError):
             sa.Table("nosuch", sa.MetaData(), autoload_with=engine)
 
-    def test_looking_around_and_pings_send_nothing(self, engines, emulator) -> None:
+    def test_reflection_and_pings_send_nothing(self, engines, emulator) -> None:
         emulator.control.reset_log()
         engine = engines()
         with engine.connect() as db:
@@ -163,7 +163,7 @@ class TestReflection:
 
 
 class TestStatements:
-    def test_insert_answers_with_what_the_server_made(self, engine, sessions) -> None:
+    def test_insert_returns_what_the_server_generated(self, engine, sessions) -> None:
         with engine.begin() as db:
             row = db.execute(sa.insert(sessions).values(user_id="ann").returning(sessions)).one()
 
@@ -314,7 +314,7 @@ class _Nothing:
         return []
 
 
-def test_every_query_answers_as_the_oracle() -> None:
+def test_every_query_returns_the_rows_of_the_reference() -> None:
     engine = sa.create_engine("sessions+local:///:memory:?writable=1")
     with engine.connect() as db:
         driver = db.connection.dbapi_connection.driver

@@ -31,7 +31,7 @@ def _filled(source: Source, *, odd_labels: bool) -> Connection:
 
 
 def _narrow(table: str) -> Capability:
-    """What a service of the usual kind can do: a few filters, one order, nothing exact."""
+    """The capability of a typical service: a few filters, one order, nothing exact."""
     filters = (
         Filter("user_id", frozenset((Op.EQ,))),
         Filter("display_name", frozenset((Op.EQ, Op.LIKE))),
@@ -47,7 +47,7 @@ def _narrow(table: str) -> Capability:
     return Capability((get, listing), writes)
 
 
-# The embedded store has rules for the keys of labels; the queued one takes any.
+# The embedded store has rules for label keys; the queued backend accepts any.
 _SOURCES = {
     "memory": (Source("mem", "memory"), True),
     "narrow": (Source("narrow", "memory"), True),

@@ -13,7 +13,7 @@ from sessions_vtab.testing.conformance import SHAPES, Shape, Suite, run_suite
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
+def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shape: Shape) -> None:
     suite.check(shape)
 
 
@@ -31,7 +31,7 @@ def test_declared_operators_are_sent_and_others_never(suite: Suite) -> None:
 
 def test_every_row_is_read_as_it_was_written(suite: Suite) -> None:
     odd = suite.source != "loc"
-    # An event that was appended is an update of its session.
+    # Appending an event also updates its session.
     names = [column.name for column in SESSIONS.visible if column.name != "update_time"]
     written = {
         row["name"]: {name: row[name] for name in names}
@@ -43,12 +43,12 @@ def test_every_row_is_read_as_it_was_written(suite: Suite) -> None:
     assert {row[0]: dict(zip(names, row, strict=True)) for row in got} == written
 
 
-def test_a_time_column_compared_with_a_literal_that_is_none_is_refused(suite: Suite) -> None:
+def test_a_time_column_compared_with_an_invalid_time_is_refused(suite: Suite) -> None:
     with pytest.raises(InvalidValueError, match=r"create_time .*'now'"):
         suite.connection.execute("SELECT 1 FROM sessions WHERE create_time > 'now'")
 
 
-def test_there_are_at_least_200_shapes_with_names_of_their_own() -> None:
+def test_there_are_at_least_200_shapes_with_unique_names() -> None:
     assert len({shape.name for shape in SHAPES}) == len(SHAPES) >= 200
     assert len({(shape.sql, shape.limit, str(shape.bindings)) for shape in SHAPES}) >= 500
 
@@ -66,7 +66,7 @@ def test_most_shapes_have_rows_to_lose(suite: Suite) -> None:
 
 
 class TestTheSuiteFindsABackendThat:
-    """A suite that cannot fail proves nothing: one wrong thing each, and it is found."""
+    """The suite finds each of these defects, so it can fail."""
 
     def test_loses_a_row(self, suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
         resource = suite.resources["sessions"]
@@ -112,21 +112,21 @@ class TestTheSuiteFindsABackendThat:
         with pytest.raises(AssertionError, match=r"in pages of .*: .* rows missing, .* twice"):
             suite.check_order("sessions", path)
 
-    def test_is_sent_what_it_did_not_declare(
+    def test_is_sent_operators_that_it_did_not_declare(
         self, suite: Suite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("sessions_vtab.testing.conformance._declares", lambda *_: False)
-        with pytest.raises(AssertionError, match="is sent, against the declaration"):
+        with pytest.raises(AssertionError, match="is sent, contrary to the declaration"):
             suite.check_operators()
 
 
 @pytest.mark.parametrize("filled", ["memory"], indirect=True)
-def test_without_pytest_the_suite_answers_with_its_failures(filled: Connection) -> None:
+def test_without_pytest_the_suite_returns_its_failures(filled: Connection) -> None:
     assert run_suite(filled, filled.default, most=5) == []
 
 
 @pytest.mark.parametrize("filled", ["memory"], indirect=True)
-def test_without_pytest_a_backend_that_answers_nothing_fails_by_name(
+def test_without_pytest_a_backend_that_returns_nothing_fails_by_name(
     filled: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = filled.sources[filled.default].backend
@@ -144,13 +144,13 @@ def test_without_pytest_a_backend_that_answers_nothing_fails_by_name(
     assert any(failure.startswith("keyed-01: ") for failure in failures)
 
 
-def test_a_column_that_a_backend_lacks_takes_the_shape_out(suite: Suite) -> None:
+def test_shapes_with_a_missing_column_are_left_out(suite: Suite) -> None:
     shape = Shape("x", "SELECT 1 FROM {sessions}", columns=frozenset(("sessions.planet",)))
 
     assert suite.applies(shape) == "no column sessions.planet"
 
 
-def test_a_table_that_needs_a_key_is_asked_only_with_that_key(
+def test_a_table_that_requires_a_key_is_read_only_with_that_key(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suite, "_listable", lambda name, keyed=frozenset(): "name" in keyed)

@@ -11,5 +11,5 @@ from sessions_vtab.testing.generator import Query, queries
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(query=queries())
-def test_any_query_answers_as_the_oracle(suite: Suite, query: Query) -> None:
+def test_any_query_returns_the_oracle_s_rows(suite: Suite, query: Query) -> None:
     query.check(suite)

@@ -1,4 +1,4 @@
-"""The generated cases find a backend that is wrong: one wrong thing each."""
+"""The generated cases find a faulty backend; each test has one defect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST = 40
 
 
 class Backend:
-    """A queued backend of twelve sessions, whose declarations a test bends."""
+    """A queued backend with twelve sessions, whose declarations a test changes."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -37,7 +37,7 @@ class Backend:
         self.resource.capability = Capability(paths, rows=1_000, **more)
 
     def answer(self, scan: Callable[[Any, Scan, Any], Iterator[Any]]) -> None:
-        """Answers scans with ``scan(plain, asked, context)``."""
+        """Makes scans return the rows of ``scan(plain, asked, context)``."""
         plain = self.resource.scan
         self.resource.scan = lambda asked, context: scan(plain, asked, context)
 
@@ -78,7 +78,7 @@ GET = AccessPath("get", ("session_id",), unique=True)
 
 
 def _ignoring(field: str) -> Callable[[Any, Scan, Any], Iterator[Any]]:
-    """A backend that is asked for a column and does not look."""
+    """A backend that does not build a requested column."""
 
     def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
         kept = tuple(term for term in asked.where.terms if not _about(term, field))
@@ -91,7 +91,7 @@ def _about(term: Any, field: str) -> bool:
     return isinstance(term, Compare | Member) and term.field == Field(field)
 
 
-def test_a_backend_that_does_what_it_declares_is_right(backend: Backend) -> None:
+def test_a_backend_that_does_what_it_declares_passes(backend: Backend) -> None:
     backend.declare(LISTING, GET)
 
     assert backend.check() > 60
@@ -114,9 +114,9 @@ def test_an_exact_filter_that_is_not_kept_is_found(backend: Backend) -> None:
         backend.check()
 
 
-def test_an_operator_that_answers_with_too_few_rows_is_found(backend: Backend) -> None:
+def test_an_operator_that_returns_too_few_rows_is_found(backend: Backend) -> None:
     def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
-        """Takes <> for =, as a service that knows no other comparison."""
+        """Treats <> as =, like a service that supports no other comparison."""
         terms = (
             replace(term, op=Op.EQ) if isinstance(term, Compare) and term.op is Op.NE else term
             for term in asked.where.terms
@@ -134,7 +134,7 @@ def test_an_order_that_is_not_kept_is_found(backend: Backend) -> None:
     backend.declare(replace(LISTING, orders=("display_name",)))
     backend.answer(lambda plain, asked, context: plain(replace(asked, order=()), context))
 
-    with pytest.raises(AssertionError, match="another order"):
+    with pytest.raises(AssertionError, match="different order"):
         backend.check()
 
 
@@ -152,7 +152,7 @@ def test_a_key_that_finds_one_row_of_several_is_found(backend: Backend) -> None:
         backend.check("get")
 
 
-def test_an_error_in_place_of_rows_is_found(backend: Backend) -> None:
+def test_an_error_instead_of_rows_is_found(backend: Backend) -> None:
     def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
         if len(asked.given("session_id") or ()) > 1:
             raise InvalidValueError("one at a time")
@@ -165,14 +165,14 @@ def test_an_error_in_place_of_rows_is_found(backend: Backend) -> None:
         backend.check("get")
 
 
-def test_a_path_that_no_statement_is_read_by_is_found(backend: Backend) -> None:
+def test_a_path_that_no_statement_uses_is_found(backend: Backend) -> None:
     backend.declare(LISTING, replace(GET, cost=1_000_000.0))
 
     with pytest.raises(AssertionError, match="no case of sessions is read by get"):
         backend.check("get")
 
 
-def test_what_is_handed_over_against_the_declaration_is_found(
+def test_undeclared_operators_that_are_sent_are_found(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = tuple(Filter(name, frozenset((Op.EQ,))) for name in backend.resource.table.names)
@@ -181,11 +181,11 @@ def test_what_is_handed_over_against_the_declaration_is_found(
         "sessions_vtab.testing.case.Condition.declared", lambda condition, path: False
     )
 
-    with pytest.raises(AssertionError, match="is sent, against the declaration"):
+    with pytest.raises(AssertionError, match="is sent, contrary to the declaration"):
         backend.check()
 
 
-def test_a_table_that_cannot_be_listed_is_read_by_the_keys_that_are_given(backend: Backend) -> None:
+def test_a_table_that_cannot_be_listed_is_read_by_the_given_keys(backend: Backend) -> None:
     backend.declare(GET)
 
     assert backend.check("get", keyed=True) > 40
@@ -204,7 +204,7 @@ def test_a_row_that_reads_differently_by_another_key_is_found(backend: Backend) 
         backend.check("get", keyed=True)
 
 
-def test_a_table_without_rows_for_a_key_says_what_to_give(backend: Backend) -> None:
+def test_a_table_without_rows_for_a_key_is_an_error_with_a_hint(backend: Backend) -> None:
     backend.declare(LISTING, replace(GET, keys=("expire_time",)))
     for row in backend.resource.rows.values():
         row["expire_time"] = None
@@ -214,7 +214,7 @@ def test_a_table_without_rows_for_a_key_says_what_to_give(backend: Backend) -> N
 
 
 class TestHiddenRows:
-    """Rows with ``deleted`` = 1 come only when they are asked for."""
+    """Rows with ``deleted`` = 1 are returned only if they are requested."""
 
     @pytest.fixture
     def backend(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
@@ -230,12 +230,12 @@ class TestHiddenRows:
             )
             yield made
 
-    def test_they_are_expected_just_then(self, backend: Backend) -> None:
+    def test_hidden_rows_are_expected_only_with_that_condition(self, backend: Backend) -> None:
         backend.answer(_hiding)
 
         assert backend.check() > 60
 
-    def test_a_condition_that_does_not_show_them_is_found(self, backend: Backend) -> None:
+    def test_a_condition_that_does_not_show_hidden_rows_is_found(self, backend: Backend) -> None:
         def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
             if asked.parameters.get("include_deleted") == 1:
                 return plain(asked, context)
@@ -258,7 +258,7 @@ def _only_living(asked: Scan) -> Scan:
 
 
 class TestTraffic:
-    """What arrived, compared with what scans asked for."""
+    """The requests that arrived, compared with what the scans required."""
 
     @pytest.mark.parametrize(
         ("arrived", "told"),
@@ -269,7 +269,7 @@ class TestTraffic:
             ([], "rows came without a request"),
         ],
     )
-    def test_it_says_what_is_missing_and_what_is_too_much(
+    def test_missing_and_unexpected_requests_are_reported(
         self, arrived: list[str], told: str | None
     ) -> None:
         log = [{"method": "GET", "path": one, "query": {}, "body": None} for one in arrived]
@@ -280,7 +280,7 @@ class TestTraffic:
 
         assert said is None if told is None else told in (said or "")
 
-    def test_a_value_shows_as_the_test_says(self) -> None:
+    def test_a_value_in_a_request_is_found_by_the_given_test(self) -> None:
         log = [{"method": "GET", "path": "/x", "query": {"is": "true"}, "body": {"n": "é"}}]
         scan = Scan(LISTING, AllOf((Member(Field("user_id"), ("1",)),)))
         asked = Asked("sessions", Case(), "", (scan,), 1, (), (), refused=False)

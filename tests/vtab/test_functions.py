@@ -95,7 +95,7 @@ def test_a_function_is_called_for_each_row_beside_it(database: Connection, calls
 
 
 @pytest.mark.parametrize("name", ["batch_sessions", "mem.batch_sessions", "main.batch_sessions"])
-def test_a_function_is_in_its_sources_schema_and_the_default_needs_none(
+def test_a_function_is_in_its_sources_schema_and_the_default_needs_no_prefix(
     database: Connection, name: str
 ) -> None:
     assert database.execute(f"SELECT count(*) FROM {name}('b')").get == 3
@@ -110,17 +110,17 @@ def test_a_function_of_no_source_is_not_there(database: Connection) -> None:
     ("sql", "error", "says"),
     [
         ("SELECT * FROM batch_sessions", MissingParameterError,
-         r"mem\.batch_sessions needs batch: batch_sessions\(batch, after_number, events_limit\)"),
-        ("SELECT * FROM batch_sessions(NULL)", MissingParameterError, "needs batch"),
+         r"mem\.batch_sessions requires batch: batch_sessions\(batch, after_number, events_limit\)"),
+        ("SELECT * FROM batch_sessions(NULL)", MissingParameterError, "requires batch"),
         ("SELECT * FROM batch_sessions WHERE after_number = 1", MissingParameterError,
-         "needs batch"),
+         "requires batch"),
         ("SELECT * FROM batch_sessions('b') WHERE batch = 'c'", StatementError,
-         "give the parameter batch once"),
+         "give the parameter batch only once"),
         ("SELECT * FROM batch_sessions WHERE batch > 'a'", StatementError,
-         "give the parameter batch once"),
+         "give the parameter batch only once"),
         ("SELECT * FROM batch_sessions('b', 'one')", InvalidValueError,
-         r"mem\.batch_sessions: after_number takes an integer"),
-        ("SELECT * FROM truncate_session()", MissingParameterError, "needs session"),
+         r"mem\.batch_sessions: after_number must be an integer"),
+        ("SELECT * FROM truncate_session()", MissingParameterError, "requires session"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_is_refused_by_name_and_nothing_is_called(
@@ -133,9 +133,7 @@ def test_a_wrong_call_is_refused_by_name_and_nothing_is_called(
 
 
 class TestAnEffect:
-    def test_happens_once_and_answers_with_the_session(
-        self, database: Connection, calls: Calls
-    ) -> None:
+    def test_runs_once_and_returns_the_session(self, database: Connection, calls: Calls) -> None:
         rows = database.execute(
             "SELECT session_id, response FROM truncate_session('s1')"
         ).fetchall()

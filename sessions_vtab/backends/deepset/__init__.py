@@ -1,9 +1,9 @@
 """deepset Cloud: upload sessions, their files, and the files of a workspace.
 
-``settings`` (a source's URL), ``names`` (resource names), ``tables`` (what there is, what it can
-do), ``conditions`` (conditions as query parameters), ``calls`` (requests), ``wire`` (answers to
-rows), ``sessions`` and ``files`` (reading), ``writing`` (INSERT, UPDATE), ``uploads`` (presigned
-targets), ``backend`` (all of it together).
+Modules: ``settings`` (a source's URL), ``names`` (resource names), ``tables`` (the tables and
+their capabilities), ``conditions`` (conditions as query parameters), ``calls`` (requests), ``wire``
+(responses to rows), ``sessions`` and ``files`` (reading), ``writing`` (INSERT, UPDATE), ``uploads``
+(presigned targets), ``backend`` (which combines them).
 """
 
 from __future__ import annotations

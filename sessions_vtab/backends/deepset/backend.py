@@ -31,8 +31,8 @@ class DeepsetBackend(Backend):
     """Upload sessions and files of the workspaces of one account.
 
     Args:
-        settings: of the source.
-        client: sends; given back by ``close``.
+        settings: settings of the source.
+        client: sends the requests; ``close`` returns it.
     """
 
     name: ClassVar[str] = "deepset"
@@ -41,7 +41,7 @@ class DeepsetBackend(Backend):
         self._settings = settings
         self._lease = Lease(client)
         self._scope = Scope(settings)
-        # Only the answer that opens a session says where its files go: it lives as long as this.
+        # Only the response that opens a session contains its upload target, so they are kept here.
         self._targets: dict[str, Target] = {}
         self._writer = Writer(client, self._scope, self._targets)
         self.resources: Mapping[str, Resource] = {
@@ -82,7 +82,7 @@ class DeepsetBackend(Backend):
         session = self._scope.resolve(arguments["session"])
         call = calls.close_session(session)
         run_job(self._lease.client, context, lambda line: line.send(call))
-        # The API answers with nothing.
+        # The API returns an empty response.
         yield session.name, session.session_id, "CLOSED", None
 
     def _upload_file(self, arguments: Arguments, context: Context) -> Iterator[Row]:

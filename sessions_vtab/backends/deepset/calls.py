@@ -23,25 +23,25 @@ __all__ = [
     "post_file",
 ]
 
-# "There's no session with the ID '..' in the workspace .." (contract, section 2). That a workspace
-# does not exist reads differently, and is an error.
+# "There's no session with the ID '..' in the workspace .." (contract, section 2). The text for a
+# missing workspace differs, and is an error.
 _NO_SESSION = (Answer(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),)
 
 
 def list_sessions(workspace: str, size: int, *, expired: bool) -> Call:
-    """A page of upload sessions: the active ones (closed ones among them), or the expired ones."""
-    # The SDK leaves "false" away; said aloud, the two lists have no row in common for certain.
+    """A page of upload sessions: the active ones (including closed ones), or the expired ones."""
+    # The SDK omits "false". If it is sent, the two lists certainly have no row in common.
     query = (("limit", size), ("page_number", 1), ("is_expired", "true" if expired else "false"))
     return Call("GET", _of(workspace, "upload_sessions"), query, items="data", listing=True)
 
 
 def get_session(session: SessionRef) -> Call:
-    """The counters of one upload session; a missing one is no row."""
+    """Gets the counters of one upload session; a missing session gives no row."""
     return Call("GET", _session(session), missing=_NO_SESSION)
 
 
 def list_session_files(session: SessionRef, size: int, status: str = "") -> Call:
-    """A page of an upload session's files; of a missing session there are none."""
+    """A page of an upload session's files; a missing session has none."""
     return Call(
         "GET",
         f"{_session(session)}/files",
@@ -56,10 +56,10 @@ def list_files(workspace: str, size: int, name: str = "", text: str = "") -> Cal
     """A page of a workspace's ingested files.
 
     Args:
-        workspace: whose.
-        size: rows of the page.
-        name: part of the file names, '' for any.
-        text: OData filter, '' for none.
+        workspace: the workspace whose files are listed.
+        size: number of rows per page.
+        name: a part of the wanted file names, '' for any name.
+        text: OData filter, '' for no filter.
     """
     query = (("limit", size), ("name", name or None), ("filter", text or None))
     return Call("GET", _of(workspace, "files"), query, items="data", listing=True)
@@ -83,9 +83,9 @@ def close_session(session: SessionRef) -> Call:
 
 
 def post_file(url: str, fields: Mapping[str, str], wire_name: str, content: bytes) -> Call:
-    """Puts a file at a presigned target: the form's fields, then the file, as the SDK does.
+    """Uploads a file to a presigned target: the form's fields, then the file, as the SDK does.
 
-    The same object twice is the same object, so it may be sent again.
+    Uploading an object twice has the effect of uploading it once, so the call can be repeated.
     """
     return Call(
         "POST",
@@ -100,19 +100,19 @@ def post_file(url: str, fields: Mapping[str, str], wire_name: str, content: byte
 
 @dataclass(frozen=True, slots=True)
 class SessionPages:
-    """Numbered pages. A small first page was a guess about LIMIT: behind it they are whole ones.
+    """Numbered pages. The first page may be small, as LIMIT suggests; the others have full size.
 
-    Pages are counted in their size, so the first page of another size is asked for once more; who
-    reads has to know rows again.
+    The number of a page depends on the page size, so the first page is requested again in full
+    size. The reader must therefore recognise rows that it has already seen.
 
     Attributes:
-        grows: whether a small first page is followed by whole ones.
+        grows: whether a small first page is followed by pages of full size.
     """
 
     grows: bool = True
 
     def following(self, reply: Reply) -> Call | None:
-        """By the number, or a whole first page."""
+        """Returns the next numbered page, or the first page in full size."""
         call = NumberedPages().following(reply)
         if call is None or not self.grows or reply.call.parameter("limit") == PAGE_CAP:
             return call
@@ -121,16 +121,16 @@ class SessionPages:
 
 @dataclass(frozen=True, slots=True)
 class FilePages:
-    """The next page starts behind the last file of this one, by its time and id.
+    """Pages of which each starts after the last file of the previous one, by its time and id.
 
     Attributes:
-        size: rows of the pages behind the first.
+        size: number of rows of the pages after the first.
     """
 
     size: int = PAGE_CAP
 
     def following(self, reply: Reply) -> Call | None:
-        """By the last row."""
+        """Returns the page that starts after the last row."""
         rows, more = reply.items(), reply.object().get("has_more", False)
         if not isinstance(more, bool):
             raise ProtocolError(f"{reply.what}: has_more should be true or false.")

@@ -20,29 +20,29 @@ _RESERVED = frozenset(
 
 
 def name_part(terms: Iterable[Predicate]) -> str:
-    """The longest text that the name of every matching file holds; '' if there is none.
+    """Returns the longest text that every matching file name contains; '' if there is none.
 
-    ``LIKE`` knows no case for ASCII letters and the service may: of its pattern only other
-    characters are certain.
+    ``LIKE`` ignores the case of ASCII letters, but the service may not, so only the other
+    characters of a pattern can be used.
     """
     parts = [part for term in terms for part in _literal_parts(term)]
     return max(parts, key=len, default="")
 
 
 def filter_text(terms: Iterable[Predicate]) -> str:
-    """OData for the conditions on keys of ``meta``, joined by ``and``; '' if there is none.
+    """Returns OData for the conditions on keys of ``meta``, joined by ``and``; '' for none.
 
-    Only equality with a text, which the reference promises as exact match, and only where nothing
-    else than that text can be equal to it in SQL: arrays and objects read as JSON text there.
+    Only equality with a text is sent, which the reference documents as an exact match, and only if
+    no other value equals that text in SQL: in SQL, arrays and objects are JSON text.
     """
     return " and ".join(sorted(dict.fromkeys(text for term in terms for text in _equalities(term))))
 
 
 def first_size(parameters: Mapping[str, Value], limit: int | None, where: str) -> int:
-    """Rows of the first page: ``page_size``, or as many as LIMIT will probably take.
+    """Number of rows of the first page: ``page_size``, or as many as LIMIT will probably need.
 
     Raises:
-        InvalidValueError: ``page_size`` is no number of rows.
+        InvalidValueError: ``page_size`` is not a valid number of rows.
     """
     size = parameters.get("page_size")
     if size is None:

@@ -38,7 +38,7 @@ __all__ = ["Files", "UploadSessionFiles"]
 
 _STATUSES = frozenset(("PENDING", "FAILED", "FINISHED"))
 _PLACE = "{id}"
-"""Placeholder for the id of a session that is not known yet."""
+"""Placeholder for a session id that is not yet known."""
 
 
 class UploadSessionFiles(Resource):
@@ -71,9 +71,9 @@ class UploadSessionFiles(Resource):
                 yield rows
 
     def preview(self, scan: Scan) -> Sequence[Request]:
-        """See ``Resource.preview``; of a fan-out, the lists of sessions and a list of files."""
+        """See ``Resource.preview``; a fan-out shows the lists of sessions and one list of files."""
         if any(scan.given(key) is None for key in scan.path.keys):
-            return super().preview(scan)  # A join will give it.
+            return super().preview(scan)  # A join supplies the value.
         if scan.path.keys:
             return [self._client.preview(call) for call in self._first_calls(scan)]
         return [self._client.preview(call) for call, _ in self._lists(scan)] + [
@@ -93,7 +93,7 @@ class UploadSessionFiles(Resource):
         try:
             yield from self._first_calls(scan)
         except SessionsError:
-            return  # The scan itself will say it.
+            return  # The scan itself reports the error.
 
     def _first_calls(self, scan: Scan) -> Iterator[Call]:
         return (call for session in self._sessions(scan) for call in self._calls(session, scan))
@@ -101,13 +101,13 @@ class UploadSessionFiles(Resource):
     def _replies(
         self, wanted: Iterator[SessionRef], scan: Scan, reader: Reader
     ) -> Generator[tuple[SessionRef, Reply], None, None]:
-        """The pages of the sessions' lists, side by side."""
+        """Reads the file lists of the sessions concurrently."""
         sessions: dict[str, SessionRef] = {}
         whole, rows = replace(scan, limit=None), 0
 
         def lists() -> Iterator[Call]:
             for session in wanted:
-                # Once more was read than LIMIT promised, small pages only cost requests.
+                # Once more rows are read than LIMIT suggested, small pages only cost requests.
                 small = scan.limit is not None and rows < scan.limit
                 for call in self._calls(session, scan if small else whole):
                     sessions[call.path] = session
@@ -120,16 +120,16 @@ class UploadSessionFiles(Resource):
                 yield sessions[reply.call.path], reply
 
     def _calls(self, session: SessionRef, scan: Scan) -> Iterator[Call]:
-        """The list of a session, or one for each status that is asked for."""
+        """The list of a session, or one list for each requested status."""
         size = first_size(scan.parameters, scan.limit, self._where)
         given = scan.given("ingestion_status")
-        # A status that the service may know and we do not is looked for here.
+        # The service may know a status that this package does not; such a status is compared here.
         known = given is not None and set(given) <= _STATUSES
         for status in given if given is not None and known else [""]:
             yield calls.list_session_files(session, size, str(status))
 
     def _sessions(self, scan: Scan) -> list[SessionRef]:
-        """The sessions that the path's key names."""
+        """Returns the sessions that the path's key names."""
         ids = scan.given("session_id") if scan.path.name == "list" else None
         if ids is not None:
             return self._scope.sessions(scan.given("workspace"), ids)
@@ -146,7 +146,7 @@ class UploadSessionFiles(Resource):
             yield from self._everywhere(scan, reader)
 
     def _everywhere(self, scan: Scan, reader: Reader) -> Generator[SessionRef, None, None]:
-        """Every session, once: a list may move while it is read."""
+        """Yields every session once, even if a list changes while it is read."""
         if scan.limit is None:
             reader.prefetch(call for call, _ in self._lists(scan))
         seen: set[SessionRef] = set()
@@ -161,7 +161,7 @@ class UploadSessionFiles(Resource):
                             yield session
 
     def _lists(self, scan: Scan) -> Iterator[tuple[Call, str]]:
-        """The lists of sessions, and whose they are."""
+        """Returns the lists of sessions with their workspaces."""
         for workspace in self._workspaces(scan):
             for expired in (False, True):
                 yield calls.list_sessions(workspace, PAGE_CAP, expired=expired), workspace
@@ -204,7 +204,7 @@ class Files(Resource):
         return [self._client.preview(call) for _, call in self._lists(scan, size)]
 
     def _lists(self, scan: Scan, size: int) -> Iterator[tuple[str, Call]]:
-        """The list of each workspace."""
+        """Returns the file list of each workspace."""
         part, text = name_part(scan.where.terms), self._filter(scan)
         for workspace in self._scope.workspaces(scan.given("workspace")):
             yield workspace, calls.list_files(workspace, size, part, text)
@@ -216,7 +216,7 @@ class Files(Resource):
     def _counted(
         self, workspace: str, call: Call, make: RowMaker[File], reader: Reader
     ) -> Iterator[Page]:
-        """The first page, how many files come behind it, and then those."""
+        """Yields the first page with the number of further files, then those files."""
         first = reader.get(call)
         rows = make.page(first.items(), File(first.what, workspace))
         known = tuple(workspace if name == "workspace" else None for name in self.table.names)
@@ -229,7 +229,7 @@ class Files(Resource):
                     yield make.page(reply.items(), File(reply.what, workspace))
 
     def _filter(self, scan: Scan) -> str:
-        """The user's own filter, and ours."""
+        """The user's own filter and the composed one."""
         own = scan.parameters.get("filter")
         if own is not None and not isinstance(own, str):
             raise InvalidValueError(f"{self._where}.filter must be an OData filter string.")

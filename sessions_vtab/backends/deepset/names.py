@@ -1,6 +1,6 @@
-"""Resource names: ``workspaces/{workspace}/upload_sessions/{id}`` and what lies below.
+"""Resource names: ``workspaces/{workspace}/upload_sessions/{id}`` and names below it.
 
-A workspace is known by its name, which can be any text, so every part is percent-encoded.
+A workspace is identified by its name, which can be any text, so every part is percent-encoded.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class SessionRef:
 
     @property
     def name(self) -> str:
-        """Its full resource name."""
+        """The full resource name."""
         return resource_name(("workspaces", self.workspace), ("upload_sessions", self.session_id))
 
 
 def session_file_name(session: SessionRef, file_name: str) -> str:
-    """Name of a file within an upload session, where no two have the same file name."""
+    """Name of a file within an upload session, where file names are unique."""
     return f"{session.name}/{resource_name(('files', file_name))}"
 
 
@@ -44,7 +44,7 @@ def workspace_file_name(workspace: str, file_id: str) -> str:
 
 
 def session_of_file(name: object) -> str:
-    """The name of the session in the name of one of its files; '' where there is none."""
+    """Returns the session's name from the name of one of its files; '' if it contains none."""
     return str(name).rpartition("/files/")[0]
 
 
@@ -52,7 +52,7 @@ class Scope:
     """Turns workspaces, ids and names of a statement into upload sessions.
 
     Args:
-        settings: the default workspace, and what ``scopes`` allows.
+        settings: settings of the source, with the default workspace and the allowed ``scopes``.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,13 +60,13 @@ class Scope:
         self._where = f"Source {settings.source.name}"
 
     def workspaces(self, given: Sequence[Value] | None) -> list[str]:
-        """The workspaces a statement is about.
+        """Returns the workspaces that a statement refers to.
 
         Args:
-            given: what it demands of the column, None for nothing.
+            given: the values that the statement requires of the column, None without a condition.
 
         Raises:
-            InvalidValueError: the source's ``scopes`` do not allow one; nothing was sent.
+            InvalidValueError: the source's ``scopes`` do not allow one. Nothing was sent.
         """
         if given is None:
             return [self._settings.workspace]
@@ -75,13 +75,13 @@ class Scope:
     def sessions(
         self, workspaces: Sequence[Value] | None, ids: Sequence[Value]
     ) -> list[SessionRef]:
-        """Upload sessions by id; InvalidValueError for an id that is no UUID."""
+        """Returns upload sessions by id; InvalidValueError for an id that is not a UUID."""
         found = self.workspaces(workspaces)
         known = dict.fromkeys(map(self._checked, ids))
         return [SessionRef(workspace, one) for workspace in found for one in known]
 
     def named(self, name: Value) -> SessionRef | None:
-        """The upload session of a full name; None if no session can have it."""
+        """Returns the upload session of a full name; None if no session can have that name."""
         ids = ids_of(name, "workspaces", "upload_sessions")
         if ids is None or not _UUID.fullmatch(ids[1]):
             return None
@@ -90,12 +90,12 @@ class Scope:
         return found
 
     def workspace_of(self, values: Mapping[str, Value]) -> str:
-        """The workspace of a row that is written."""
+        """Returns the workspace of a row to be written."""
         given = values.get("workspace")
         return self.workspaces(None if given is None else (given,))[0]
 
     def resolve(self, session: Value) -> SessionRef:
-        """The upload session that a function's argument names, by id or full name."""
+        """Returns the upload session that a function's argument names, by id or full name."""
         if not isinstance(session, str) or "/" not in session:
             return self.sessions(None, (session,))[0]
         found = self.named(session)

@@ -33,28 +33,28 @@ from sessions_vtab.spec.write import Request
 __all__ = ["UploadSessions"]
 
 _COUNTED = frozenset(("workspace", "is_expired"))
-"""Columns whose value is the same for every row of a list, so that they need not be read."""
+"""Columns that have the same value in every row of a list, so that they need not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """One list that a scan reads; the two lists of a workspace share no row."""
+    """One list that a scan reads; the two lists of a workspace have no row in common."""
 
     workspace: str
     expired: bool
 
 
 _Sessions: TypeAlias = list[tuple[Item, Session]]
-"""Pairs of a list row ({} if the session was read on its own) and its decode context."""
+"""Pairs of a list row ({} if the session was read by a GET) and its decode context."""
 
 
 class UploadSessions(Resource):
     """The table ``upload_sessions``.
 
     Args:
-        settings: of the source.
-        client: sends.
-        targets: where files of the sessions go that this connection has opened, by name.
+        settings: settings of the source.
+        client: sends the requests.
+        targets: upload targets of the sessions that this connection opened, by session name.
     """
 
     table = SESSIONS_TABLE
@@ -80,11 +80,11 @@ class UploadSessions(Resource):
     def preview(self, scan: Scan) -> Sequence[Request]:
         """See ``Resource.preview``."""
         if any(scan.given(key) is None for key in scan.path.keys):
-            return super().preview(scan)  # A join will give it.
+            return super().preview(scan)  # A join supplies the value.
         return [self._client.preview(call) for call in self._opening(scan)]
 
     def _opening(self, scan: Scan) -> Iterator[Call]:
-        """The requests that a scan starts with."""
+        """Returns the first requests of a scan."""
         if scan.path.name == "list":
             size = first_size(scan.parameters, scan.limit, self._where)
             yield from (_call(one, size) for one in self._lists(scan))
@@ -105,7 +105,7 @@ class UploadSessions(Resource):
             if scan.path.name != "list" and (not scan.columns & LISTED or scan.columns & DETAILED):
                 yield from map(calls.get_session, self._wanted(scan))
         except SessionsError:
-            return  # The scan itself will say it.
+            return  # The scan itself reports the error.
 
     # One by one
 
@@ -116,19 +116,19 @@ class UploadSessions(Resource):
         return self._scope.sessions(scan.given("workspace"), scan.given("session_id") or ())
 
     def _found(self, wanted: list[SessionRef], scan: Scan, reader: Reader) -> Iterator[_Sessions]:
-        """Sessions by id: from the lists if columns are used that only those have."""
+        """Reads sessions by id, from the lists if a used column is only there."""
         missing = dict.fromkeys(wanted)
         if scan.columns & LISTED:
             for workspace in dict.fromkeys(ref.workspace for ref in wanted):
                 yield from self._picked(workspace, missing, reader)
-        # Also what no list has: whether it exists is for the service to say.
+        # Sessions in no list are requested too, because only the service knows whether they exist.
         if missing:
             yield from self._got(list(missing), reader)
 
     def _picked(
         self, workspace: str, missing: dict[SessionRef, None], reader: Reader
     ) -> Iterator[_Sessions]:
-        """Reads lists, the active one first, until every session of a workspace was seen."""
+        """Reads lists, the active one first, until all wanted sessions of a workspace are found."""
         for one in (_List(workspace, expired=False), _List(workspace, expired=True)):
             if all(ref.workspace != workspace for ref in missing):
                 return
@@ -153,7 +153,7 @@ class UploadSessions(Resource):
     # Lists
 
     def _lists(self, scan: Scan) -> list[_List]:
-        """The lists that can hold rows that match."""
+        """Returns the lists that can contain matching rows."""
         kinds = {False, True}
         expired = scan.given("is_expired")
         if expired is not None:
@@ -165,7 +165,7 @@ class UploadSessions(Resource):
         return [_List(workspace, kind) for workspace in workspaces for kind in sorted(kinds)]
 
     def _listed(self, lists: Sequence[_List], scan: Scan, reader: Reader) -> Iterator[_Sessions]:
-        """The rows of the lists; one that is met again (lists move while they are read) once."""
+        """Yields the rows of the lists, each once, even if a list changes while it is read."""
         size = first_size(scan.parameters, scan.limit, self._where)
         pages = SessionPages(grows="page_size" not in scan.parameters)
         by_key = {_key(call := _call(one, size)): (one, call) for one in lists}
@@ -175,7 +175,7 @@ class UploadSessions(Resource):
         with closing(reader.fan_out(requests, pages, limit=scan.limit)) as replies:
             for reply in replies:
                 fresh = _fresh(_rows(reply, by_key[_key(reply.call)][0]), seen)
-                # Others would be dropped by SQLite, after a request for each of them.
+                # SQLite would discard the other rows, but only after a request for each of them.
                 yield [(item, one) for item, one in fresh if _may_have(item, statuses)]
 
     def _counts(self, scan: Scan) -> bool:
@@ -216,7 +216,7 @@ class UploadSessions(Resource):
         make: RowMaker[Session],
         reader: Reader,
     ) -> Iterator[Page]:
-        """The rows of sessions, completed by a request for each where a column needs that."""
+        """Returns the rows of sessions, with one more request per row if a column needs it."""
         try:
             for sessions in found:
                 known = [
@@ -246,7 +246,7 @@ def _call(one: _List, size: int) -> Call:
 
 
 def _key(call: Call) -> tuple[str, object]:
-    """A key that identifies which list a call reads."""
+    """Returns a key that identifies the list that a call reads."""
     return call.path, call.parameter("is_expired")
 
 

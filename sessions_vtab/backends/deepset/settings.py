@@ -48,19 +48,19 @@ _REMEDIES = {
 
 
 class _Options(KeyOptions):
-    """The backend's own settings, as a URL or TOML has them."""
+    """The backend's own settings, as written in a URL or in TOML."""
 
     base_url: str = _BASE_URL
     workspace: str | None = None
 
 
 class Settings:
-    """What the rest of the backend knows about its source.
+    """The validated settings of a source.
 
     Attributes:
         source: the configured source.
-        options: its validated settings.
-        workspace: the one that is meant unless a statement names another.
+        options: the backend's own settings, validated.
+        workspace: the default workspace, used unless a statement names another.
     """
 
     def __init__(self, source: Source) -> None:
@@ -70,11 +70,11 @@ class Settings:
 
 
 def site_of(settings: Settings) -> Site:
-    """Where the source's requests go, and with which credential.
+    """Returns the host that requests are sent to, with the credential to use.
 
     Raises:
-        ConfigurationError: ``base_url`` is no URL.
-        CredentialError: a named credential must not go there.
+        ConfigurationError: ``base_url`` is not a valid URL.
+        CredentialError: the named credential must not be sent to that host.
     """
     return Site.of(
         settings.source,
@@ -87,7 +87,7 @@ def site_of(settings: Settings) -> Site:
 
 
 def _credential(options: _Options) -> Auth:
-    """The named key, else the first of the SDK's variables that is set."""
+    """The named API key, or else the first of the SDK's variables that is set."""
     found = next((name for name in _KEYS if os.environ.get(name)), _KEYS[0])
     return Bearer(options.secret or Secret(variable=found))
 

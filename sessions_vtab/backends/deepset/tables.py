@@ -84,7 +84,7 @@ SESSIONS_CAPABILITY = Capability(
     ),
     rows=1_000,
 )
-"""Of ``upload_sessions``. ``session_id`` and ``name`` are made by the service."""
+"""Capability of ``upload_sessions``. The service generates ``session_id`` and ``name``."""
 
 
 _OF_STATUS = Filter("ingestion_status", EQUALITY)
@@ -121,7 +121,7 @@ SESSION_FILES_CAPABILITY = Capability(
         )
     ),
 )
-"""Of ``upload_session_files``. Without a session, those of every session are listed."""
+"""Capability of ``upload_session_files``; without a session, the files of all are listed."""
 
 FILES_CAPABILITY = Capability(
     paths=(
@@ -154,8 +154,9 @@ FILES_CAPABILITY = Capability(
         )
     ),
 )
-"""Of ``files``.
+"""Capability of ``files``.
 
-A range over ``meta->>'key'`` is left to SQLite: the service compares only values of one type, while
-SQLite sorts numbers before texts, so its rows would be too few. ``filter`` sends one as it is.
+A range over ``meta->>'key'`` is checked by SQLite only. The service compares only values of one
+type, whereas SQLite sorts numbers before texts, so the service would return too few rows.
+``filter`` can send a range unchanged.
 """

@@ -22,24 +22,25 @@ META_SUFFIX = ".meta.json"
 _MOST_BYTES = 200 * 1024 * 1024
 _MOST_META = 32_766
 
-# deepset-cloud-sdk 1.7.8 puts an underscore for these before it encodes a name; not for U+007F,
-# which it then cannot send.
+# deepset-cloud-sdk 1.7.8 replaces these with an underscore before it encodes a name. It does not
+# replace U+007F, which it then cannot send.
 _UNSAFE = re.compile(r"[\\#%\"'|<>{}\[\]`^~\x00-\x1f\x7f]")
 
 
 def stored_name(file_name: str) -> str:
-    """The name that the SDK would store a file under."""
+    """Returns the name under which the SDK would store a file."""
     return _UNSAFE.sub("_", file_name)
 
 
 def target_for(
     session: SessionRef, arguments: Arguments, known: Mapping[str, Target], where: str
 ) -> Target:
-    """Where a file goes: as given, else as this connection learnt when it opened the session.
+    """Returns the upload target: as given, or as received when this connection opened the session.
 
     Raises:
-        MissingParameterError: another connection opened it, and nothing, or only half, is given.
-        InvalidValueError: the URL is empty, or the fields are no JSON object of texts.
+        MissingParameterError: another connection opened the session, and URL or fields are not
+            given.
+        InvalidValueError: the URL is empty, or the fields are not a JSON object with string values.
     """
     url, fields = arguments.get("upload_url"), arguments.get("upload_fields")
     if url is None and fields is None and session.name in known:
@@ -65,10 +66,10 @@ def target_for(
 
 
 def upload_calls(target: Target, arguments: Arguments, where: str) -> list[Call]:
-    """The posts of one file: its metadata first, so that it is never ingested without them.
+    """Returns the POSTs of one file, metadata first, so that it is never ingested without them.
 
     Raises:
-        InvalidValueError: a name, a size or metadata that the service would not take.
+        InvalidValueError: the service would reject the name, the size or the metadata.
     """
     name = stored_name(str(arguments["file_name"]))
     if not name.strip("."):
@@ -89,10 +90,10 @@ def upload_calls(target: Target, arguments: Arguments, where: str) -> list[Call]
 
 
 def post_all(posts: list[Call], session: SessionRef, line: Line) -> None:
-    """Sends the posts of one file, one after the other.
+    """Sends the POSTs of one file, one after the other.
 
     Raises:
-        ForbiddenError: the session takes no files any more, or the form is another session's.
+        ForbiddenError: the session no longer accepts files, or the form is another session's.
     """
     for call in posts:
         try:

@@ -1,4 +1,4 @@
-"""From answers to rows: which field of the API each column is."""
+"""From responses to rows: the API field that each column comes from."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ __all__ = [
 ]
 
 LISTED = frozenset(("status", "write_mode", "create_time", "is_expired", "created_by"))
-"""Columns of ``upload_sessions`` that only the list has."""
+"""Columns of ``upload_sessions`` that only the list contains."""
 
 DETAILED = frozenset(("failed_files", "finished_files", "documentation_url"))
-"""Columns of ``upload_sessions`` that only the single session has."""
+"""Columns of ``upload_sessions`` that only a GET of the session contains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where files of an upload session go.
+    """The upload target of an upload session.
 
     Attributes:
-        url: of the presigned POST.
-        fields: of its form, in order; they are the permission.
+        url: URL of the presigned POST.
+        fields: form fields of the POST, in order; whoever has them may upload.
     """
 
     url: str = field(repr=False)
@@ -56,10 +56,10 @@ class Session(Frame):
     """Decode context of one upload session; its item is its row in a list, or empty.
 
     Attributes:
-        ref: which one.
-        detail: its own answer, empty if it was not asked for.
-        expired: it was in the list of the expired ones.
-        target: where its files go, if this connection opened it.
+        ref: the upload session.
+        detail: the response to its GET, empty if it was not requested.
+        expired: whether it was in the list of expired sessions.
+        target: its upload target, if this connection opened it.
     """
 
     ref: SessionRef
@@ -83,7 +83,7 @@ class File(Frame):
 
 
 def id_in(item: Item, name: str, frame: Frame) -> str:
-    """A text field that has to be there."""
+    """A required text field."""
     value = item.get(name)
     if not isinstance(value, str) or not value:
         raise frame.wrong(name, "text")
@@ -91,7 +91,7 @@ def id_in(item: Item, name: str, frame: Frame) -> str:
 
 
 def total_of(reply: Reply) -> int:
-    """How many rows a list has in all."""
+    """The total number of rows of a list."""
     total = reply.object().get("total")
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
         raise Frame(reply.what).wrong("total", "a number")
@@ -99,7 +99,7 @@ def total_of(reply: Reply) -> int:
 
 
 def target_of(body: Mapping[str, Any], frame: Frame) -> Target:
-    """The upload target in the answer of a create call."""
+    """The upload target in the response to a create call."""
     config = body.get("aws_prefixed_request_config")
     fields = config.get("fields") if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(fields, dict):
@@ -161,7 +161,7 @@ session_file_fields: Mapping[str, Getter[SessionFile]] = {
     "file_name": lambda item, frame: id_in(item, "name", frame),
     "ingestion_status": text_of("ingestion_status"),
 }
-"""Columns of ``upload_session_files``; the contract is sure of these two fields only."""
+"""Columns of ``upload_session_files``; the contract confirms only these two fields."""
 
 file_fields: Mapping[str, Getter[File]] = {
     "name": lambda item, frame: workspace_file_name(frame.workspace, id_in(item, "file_id", frame)),

@@ -36,9 +36,9 @@ class Writer:
     """Writes rows of ``upload_sessions``.
 
     Args:
-        client: sends.
+        client: sends the requests.
         scope: resolves names.
-        targets: learns where files of the sessions go that are opened here.
+        targets: receives the upload target of each session opened here, by session name.
     """
 
     def __init__(self, client: Client, scope: Scope, targets: MutableMapping[str, Target]) -> None:
@@ -49,7 +49,7 @@ class Writer:
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""
-        # Closing makes room among the ten that may be open: then the order counts.
+        # At most ten sessions can be open. Closing one makes room, so then the order matters.
         mixed = len({write.action for write in writes}) > 1
 
         def lane(write: Write) -> Hashable:
@@ -58,10 +58,10 @@ class Writer:
         return deliver(self._client, writes, context, lane, self._perform)
 
     def call_for(self, write: Write) -> Call:
-        """The call that a write makes.
+        """Returns the call of a write, without sending it.
 
         Raises:
-            InvalidValueError: a value that the API does not take; nothing was sent.
+            InvalidValueError: the API would reject a value. Nothing was sent.
         """
         if write.action is Action.INSERT:
             workspace = self._scope.workspace_of(write.values)
@@ -103,7 +103,7 @@ class Writer:
         return Outcome(write, OutcomeState.SENT, row, ref.name, http_status=reply.status)
 
     def _read(self, session: SessionRef, line: Line) -> tuple[Item, Session]:
-        """A session as it is now: its own answer, and its row of a list."""
+        """Reads a session as stored: the response to its GET, and its row of a list."""
         detail = line.send(calls.get_session(session))
         frame = Session(
             detail.what, session, detail.object(), target=self._targets.get(session.name)
@@ -127,7 +127,7 @@ class Writer:
         return session
 
     def _body(self, values: Mapping[str, Value]) -> dict[str, Any]:
-        """What is given; the service has its own defaults for the rest."""
+        """Returns the given values; the service has defaults for the rest."""
         body: dict[str, Any] = {}
         mode = values.get("write_mode")
         if mode is not None:

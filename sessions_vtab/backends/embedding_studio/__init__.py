@@ -1,20 +1,21 @@
 """EulerSearch's Embedding Studio: search sessions, their clicks, and batches for improvement.
 
-What the service does not say by itself, and how it is told here:
+Peculiarities of the service, and how this backend handles them:
 
-- There is no list of sessions: they are read by id, or by batch. A batch's id is known from
-  ``release_batch`` only; those that a connection has seen are remembered, with their sessions.
-- A session's route shows 100 events at most, silently. Beyond that the batch is asked; where it is
-  not known, that is an error.
-- Registering an id twice changes nothing and is answered with success: what was stored is read
+- There is no list of all sessions: they are read by id or by batch. A batch's id is returned only
+  by ``release_batch``. Each connection remembers the batches it has seen, with their sessions.
+- A session's route returns at most 100 events and does not say whether there are more. The others
+  are read from its batch; it is an error if the batch is not known.
+- Registering an id twice changes nothing but is reported as success. So the stored session is read
   back, and a difference is an error. Events are checked before they are sent.
-- ``payload_filter`` comes back changed or cut: forms that are known to be lost are refused, the
-  rest is compared with what was stored.
-- Times are whole seconds, at most 12 hours back and 5 minutes ahead.
+- ``payload_filter`` is stored changed or truncated. Forms that are known to be lost are refused;
+  all others are compared with what was stored.
+- Times are whole seconds, at most 12 hours in the past and 5 minutes in the future.
 
-``settings`` (a source), ``names``, ``tables`` (what there is), ``calls`` (requests), ``bodies``
-(rows to JSON), ``wire`` (answers to rows), ``batches`` (where sessions are), ``sessions`` and
-``events`` (reading), ``requests``, ``pushing`` and ``writing``, ``routines`` (functions).
+Modules: ``settings`` (a source), ``names``, ``tables`` (the tables and their capabilities),
+``calls`` (requests), ``bodies`` (rows to JSON), ``wire`` (responses to rows), ``batches`` (the
+batches of sessions), ``sessions`` and ``events`` (reading), ``requests``, ``pushing`` and
+``writing``, ``routines`` (functions).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class EmbeddingStudioBackend(Backend):
     """Sessions, events and batches of one Embedding Studio.
 
     Args:
-        client: sends; given back by ``close``.
+        client: sends the requests; ``close`` returns it.
     """
 
     name: ClassVar[str] = "embedding_studio"
@@ -67,10 +67,10 @@ class EmbeddingStudioBackend(Backend):
         return f"Embedding Studio at {self._site.base_url}, without a credential"
 
     def call_for(self, write: Write) -> Call | None:
-        """The call a write would make, for a dry run. Sends nothing.
+        """Returns the call that a write would make, for a dry run, without sending it.
 
         Raises:
-            StatementError: what is wrong with a value, naming its column.
+            StatementError: a value is not valid; the error names its column.
         """
         return self._requests.of(write)
 

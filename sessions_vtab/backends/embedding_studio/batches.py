@@ -1,7 +1,7 @@
-"""Which batches a connection has seen, and reading what only a batch shows: all events.
+"""The batches that a connection has seen, and reading all events, which only a batch shows.
 
-A session's batch and number never change (contract, "Batches and numbering"), so what was seen
-once stays true.
+A session's batch and number never change (contract, "Batches and numbering"), so they can be
+remembered.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from sessions_vtab.fetch import Call, Reply
 __all__ = ["SHOWN", "BatchPages", "Batches", "Fetch", "Place", "events_in"]
 
 SHOWN: Final = 100
-"""Events that a session's own route shows; it does not say whether there are more."""
+"""Most events that a session's own route returns; it does not say whether there are more."""
 
 _REMEMBERED: Final = 100_000
 _PAGE: Final = 100
 _MOST: Final = 2**63 - 1
 
 Fetch: TypeAlias = Callable[[Call], Reply]
-"""Sends a read and waits for its answer."""
+"""Sends a read and waits for the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a session is: its batch, and its number there."""
+    """The place of a session: its batch, and its number there."""
 
     batch_id: str
     number: int
@@ -40,15 +40,16 @@ class BatchPages:
     """Paginator for a batch: continues after the last session number of a page.
 
     Attributes:
-        size: sessions of the pages behind the first, which may be small by a guess about LIMIT.
-        last: no larger number is wanted; None for no end.
+        size: number of sessions of the pages after the first, which may be smaller, as LIMIT
+            suggests.
+        last: the largest wanted session number; None for no limit.
     """
 
     size: int = _PAGE
     last: int | None = None
 
     def following(self, reply: Reply) -> Call | None:
-        """By ``last_number``."""
+        """Returns the page after ``last_number``."""
         rows = reply.items()
         if len(rows) < int(reply.call.parameter("limit") or 1):
             return None
@@ -62,7 +63,7 @@ class BatchPages:
 
 @dataclass(slots=True)
 class Batches:
-    """What a connection has seen of batches. One call at a time is enough from any thread.
+    """The batches that a connection has seen. Its methods can be called from any thread.
 
     Attributes:
         source: name of the source, for errors.
@@ -100,19 +101,20 @@ class Batches:
         """Every event of a session.
 
         Args:
-            reply: the answer of its own route.
-            session_id: the session.
-            fetch: sends what is needed besides.
+            reply: the response of the session's own route.
+            session_id: the id of the session.
+            fetch: sends further requests.
             batch_id: its batch, if the user named it.
 
         Raises:
-            MissingParameterError: there may be more than the answer shows, and no batch is known.
-            NotFoundError: the session is not in the batch that was named.
+            MissingParameterError: there may be more events than the response contains, and no
+                batch is known.
+            NotFoundError: the session is not in the named batch.
         """
         events = events_in(reply.object(), reply)
         if len(events) != SHOWN and batch_id is None:
             return events
-        # Rows say that they are of the batch that was named: it has to be true of few events, too.
+        # Rows show the named batch as their batch, so it must be checked even for few events.
         place = self._find(session_id, fetch, batch_id)
         if len(events) != SHOWN:
             return events
@@ -144,7 +146,7 @@ class Batches:
         )
 
     def _search(self, batch_id: str, session_id: str, fetch: Fetch) -> None:
-        """Reads a batch, with an event each, until the session was seen."""
+        """Reads a batch, with one event per session, until the session was found."""
         call: Call | None = list_batch(batch_id, 0, _PAGE, 1)
         while call is not None and session_id not in self._places:
             reply = fetch(call)

@@ -1,6 +1,6 @@
-"""Rows as JSON bodies, and what of a body the service has kept.
+"""Rows as JSON bodies, and comparing a body with what the service stored.
 
-The service ignores unknown fields without a word, so whatever it would drop is refused here.
+The service silently ignores unknown fields, so whatever it would discard is refused here.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _TEXTS: Final = ("search_query", "user_id")
 _RESULT: Final = frozenset(("object_id", "rank", "meta"))
 _SORT: Final = frozenset(("field", "order", "force_not_payload"))
 
-# Forms of payload_filter.query that the service keeps (contract, "payload_filter is lossy"): one of
-# these alone, an object that only names a field, or the four parts of a boolean.
+# Forms of payload_filter.query that the service stores (contract, "payload_filter is lossy"): one
+# of these alone, an object that only names a field, or the four parts of a boolean query.
 _TEXT, _LIST = ("match", "match_phrase", "wildcard"), ("terms", "all", "any")
 _FORMS: Final = frozenset((*_TEXT, *_LIST, "term"))
 _SCALAR: Final = (str, int, float)
@@ -31,19 +31,19 @@ _PARTS: Final = frozenset(("must", "should", "filter", "must_not"))
 _FIELD: Final = frozenset(("field", "force_not_payload"))
 _BOUNDS: Final = frozenset(("gte", "lte", "gt", "lt", "eq"))
 _EXACT: Final = 2**53
-"""Bounds come back as floats, which hold every whole number up to this one."""
+"""Bounds are returned as floats, which represent every integer up to this one exactly."""
 
 
 def session_body(session_id: str, values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """The body that registers a session.
+    """Returns the body that registers a session.
 
     Args:
-        session_id: its id.
-        values: columns of ``sessions``, canonical.
+        session_id: the id of the session.
+        values: canonical values by column of ``sessions``.
         where: ``source.sessions``, for errors.
 
     Raises:
-        InvalidValueError: naming the column and what the service would drop or refuse.
+        InvalidValueError: the service would discard or reject a value; the error names the column.
     """
     body: dict[str, Any] = {"session_id": session_id}
     body.update((name, values[name]) for name in _TEXTS if name in values)
@@ -62,15 +62,15 @@ def session_body(session_id: str, values: Mapping[str, Value], where: str) -> di
 
 
 def event_body(event_id: str, values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """One event of a body.
+    """Returns one event of a body.
 
     Args:
-        event_id: its id.
-        values: columns of ``events``, canonical.
-        where: table or function, for errors.
+        event_id: the id of the event.
+        values: canonical values by column of ``events``.
+        where: the table or function, for errors.
 
     Raises:
-        InvalidValueError: naming the column.
+        InvalidValueError: a value is not valid; the error names the column.
     """
     body: dict[str, Any] = {"event_id": event_id, "object_id": values["object_id"]}
     if "event_type" in values:
@@ -85,12 +85,12 @@ def event_body(event_id: str, values: Mapping[str, Value], where: str) -> dict[s
 def differing(
     sent: Mapping[str, Any], kept: Mapping[str, Any], optional: frozenset[str] = frozenset()
 ) -> list[str]:
-    """The names of the fields whose stored value differs from the value that was sent.
+    """Returns the names of the fields whose stored value differs from the value that was sent.
 
     Args:
-        sent: a body.
+        sent: the body that was sent.
         kept: the object that was read back.
-        optional: fields that are null unless sent. Others take a value of the service's own.
+        optional: fields that are null unless sent; for the others, the service has defaults.
     """
     names = [*sent, *sorted(optional - sent.keys())]
     return [name for name in names if not _covers(sent.get(name), kept.get(name))]
@@ -105,7 +105,7 @@ def _covers(sent: Any, kept: Any) -> bool:
     if isinstance(sent, list) and isinstance(kept, list):
         pairs = zip(sent, kept, strict=False)
         return len(sent) == len(kept) and all(_covers(one, other) for one, other in pairs)
-    # True is 1 to Python, and not to JSON.
+    # True equals 1 in Python, but not in JSON.
     return bool(sent == kept) and isinstance(sent, bool) == isinstance(kept, bool)
 
 
@@ -164,7 +164,7 @@ def _check_filter(value: Mapping[str, Any], what: str) -> None:
 
 
 def _is_kept(query: Any, *, top: bool) -> bool:
-    """Whether the service keeps a query: what fits no form becomes an empty boolean."""
+    """Whether the service stores a query; it replaces others with an empty boolean query."""
     if not isinstance(query, dict) or not query:
         return False
     keys = query.keys()
@@ -199,7 +199,7 @@ def _is_range(bounds: Any) -> bool:
 
 
 def _is_form(form: str, inner: Mapping[str, Any]) -> bool:
-    """Whether the inside of a form has the types that make it one."""
+    """Whether the content of a form has the types that the form requires."""
     name = "values" if form in _LIST else "value"
     if name not in inner or not inner.keys() <= _FIELD | {name} or not _names_field(inner):
         return False

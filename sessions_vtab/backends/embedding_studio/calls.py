@@ -1,7 +1,7 @@
 """The calls of the API, as pure functions: what would be sent can be shown without sending it.
 
-Sending a registration, events, a mark or a release twice has the effect of sending it once
-(the first one stays), so these are repeated when an answer is lost. Scheduling is not.
+Sending a registration, events, a mark or a release twice has the effect of sending it once, because
+the first one stays. So these calls are repeated if a response is lost; scheduling is not repeated.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NO_BATCH = (Answer(404, r"^There is no collecting batch$", "detail"),)
 
 
 def get_session(session_id: str) -> Call:
-    """One session with its first 100 events; a missing one is no row."""
+    """Gets one session with its first 100 events; a missing session gives no row."""
     query = (("session_id", session_id),)
     return Call("GET", path(*_CLIENT, "session"), query, missing=_NO_SESSION)
 
@@ -40,10 +40,11 @@ def list_batch(
     """A page of a batch, in order of session numbers; an unknown batch is empty.
 
     Args:
-        batch_id: the batch.
-        after: only sessions with a larger number.
-        limit: sessions of the page, from 1 (0 means all to the service).
-        events_limit: events of each, 0 for all, None for the service's own 100.
+        batch_id: the id of the batch.
+        after: only sessions with a larger number are returned.
+        limit: number of sessions per page, at least 1 (to the service, 0 means all).
+        events_limit: number of events per session; 0 for all, None for the service's default
+            of 100.
     """
     query = (
         ("batch_id", batch_id),
@@ -55,29 +56,29 @@ def list_batch(
 
 
 def register_session(body: Mapping[str, Any]) -> Call:
-    """Registers a session; answered with null, also if the id is taken."""
+    """Registers a session; the response is null, even if the id is already taken."""
     return _post((*_CLIENT, "session"), body)
 
 
 def push_events(session_id: str, events: Sequence[Mapping[str, Any]]) -> Call:
-    """Stores events of one session, at least one: an empty list is a 500."""
+    """Stores one or more events of a session; an empty list would give a 500."""
     body = {"session_id": session_id, "events": list(events)}
     return _post((*_CLIENT, "session", "events"), body)
 
 
 def mark_irrelevant(session_id: str) -> Call:
-    """Marks a session's results as irrelevant, for good."""
+    """Marks a session's results as irrelevant, permanently."""
     return _post((*_CLIENT, "session", "irrelevant"), {"session_id": session_id})
 
 
 def use_for_improvement(session_id: str) -> Call:
-    """Schedules a session, each time anew."""
+    """Schedules a session, once more with each call."""
     body = {"session_id": session_id}
     return _post((*_INTERNAL, "session", "use-for-improvement"), body, repeatable=False)
 
 
 def release_batch(release_id: str) -> Call:
-    """Releases the collecting batch; ``missing`` if there is none."""
+    """Releases the collecting batch; the response is ``missing`` if there is none."""
     body = {"release_id": release_id}
     return _post((*_INTERNAL, "batch", "release"), body, missing=_NO_BATCH)
 

@@ -73,7 +73,7 @@ def _batch_of(scan: Scan) -> str | None:
 
 
 def _sessions(scan: Scan) -> list[str]:
-    """The sessions that the path's key names, each once; none for a batch."""
+    """The sessions that the path's key names, without duplicates; none for a batch."""
     for column in scan.path.keys:
         values = scan.given(column) or ()
         match column:

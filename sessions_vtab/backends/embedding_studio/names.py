@@ -1,4 +1,4 @@
-"""Resource names: ``sessions/{id}`` and ``sessions/{id}/events/{id}``; ids may be any text."""
+"""Resource names: ``sessions/{id}`` and ``sessions/{id}/events/{id}``; an id can be any text."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def event_name(session_id: str, event_id: str) -> str:
 
 
 def parse_session(name: object) -> str | None:
-    """The id in a session's name; None if it is no name of a session."""
+    """The id in a session's name; None if it is not a valid session name."""
     ids = ids_of(name, _SESSIONS)
     return None if ids is None else ids[0]
 
 
 def parse_event(name: object) -> tuple[str, str] | None:
-    """The ids of session and event in an event's name; None if it is no name of an event."""
+    """The ids of session and event in an event's name; None if it is not a valid event name."""
     ids = ids_of(name, _SESSIONS, _EVENTS)
     return None if ids is None else (ids[0], ids[1])
 
 
 def session_id_of(session: Value) -> str:
-    """The session that a function's argument names: by full name, else by id."""
+    """The id of the session that a function's argument names, by full name or by id."""
     found = parse_session(session)
     return str(session) if found is None else found

@@ -1,8 +1,8 @@
-"""Sending events of one session in one call, and telling those the service would drop unseen.
+"""Sending events of one session in one call, and finding those that the service would discard.
 
-A repeated (session, event) id is answered with success and not stored. So the session's events are
-looked at first: a known id is an error before anything is sent. What another client stores between
-that look and the call shows where the events are read back, for RETURNING.
+For a repeated (session, event) id the service reports success but stores nothing. So the session's
+events are read first, and a known id is an error before anything is sent. Events that another
+client stores between that read and the call are found when the events are read back, for RETURNING.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["Pushed", "Pusher"]
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What became of a call.
+    """The result of a call.
 
     Attributes:
-        reply: its answer.
-        stored: what was read back of each event, by id; what was sent where it cannot be read.
-        dropped: ids that somebody else stored with other content in the same moment.
+        reply: the response.
+        stored: each event by id, as read back, or as sent if it cannot be read.
+        dropped: ids that another client stored with other content at the same moment.
     """
 
     reply: Reply
@@ -40,7 +40,7 @@ class Pusher:
 
     Args:
         source: name of the source, for errors.
-        batches: where sessions with many events can be read.
+        batches: the known batches, from which sessions with many events are read.
     """
 
     def __init__(self, source: str, batches: Batches) -> None:
@@ -48,18 +48,18 @@ class Pusher:
         self._batches = batches
 
     def known(self, session_id: str, line: Line, *, batch_id: str | None, whole: bool) -> set[str]:
-        """Ids of the session's events.
+        """Returns the ids of the session's events.
 
         Args:
-            session_id: the session.
-            line: of the job.
+            session_id: the id of the session.
+            line: sends the calls of the job.
             batch_id: its batch, if the user named it.
-            whole: all of them are needed; else as many as one answer shows.
+            whole: whether all ids are needed; otherwise those in one response suffice.
 
         Raises:
-            NotFoundError: there is no such session. The service would keep the events all the
-                same, where nobody sees them.
-            MissingParameterError: all are needed, and the batch is not known.
+            NotFoundError: the session does not exist. The service would store the events anyway,
+                but nobody could read them.
+            MissingParameterError: all ids are needed, but the batch is not known.
         """
         reply = line.send(get_session(session_id))
         if reply.missing:
@@ -90,11 +90,11 @@ class Pusher:
         """Sends events and reads them back.
 
         Args:
-            session_id: the session.
-            events: bodies, at least one.
-            line: of the job.
+            session_id: the id of the session.
+            events: the bodies of one or more events.
+            line: sends the calls of the job.
             batch_id: the session's batch, if the user named it.
-            look: the times that the service gave are wanted.
+            look: whether the times that the service set are wanted.
         """
         reply = line.send(push_events(session_id, events))
         sent = {event["event_id"]: event for event in events}
@@ -105,7 +105,7 @@ class Pusher:
         return Pushed(reply, stored, frozenset(changed))
 
     def conflict(self, session_id: str, event_id: str) -> ConflictError:
-        """The error for an event that is there already."""
+        """Returns the error for an event that already exists."""
         return ConflictError(
             f"{self._source}.events: session {session_id!r:.80} already has an event"
             f" {event_id!r:.80}, which was kept. INSERT OR IGNORE skips existing"
@@ -121,7 +121,7 @@ class Pusher:
         try:
             events = self._batches.all_events(reply, session_id, line.send, batch_id)
         except MissingParameterError:
-            # They are stored; only the times the service gave them cannot be seen.
+            # The events are stored; only the times that the service set cannot be read.
             events = events_in(reply.object(), reply)
         return {str(event.get("event_id")): event for event in events}
 

@@ -1,4 +1,4 @@
-"""What a row is about, and which call it makes: pure functions, so that a dry run can show it."""
+"""Maps rows to sessions and calls with pure functions, so that a dry run can show the calls."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def _new_event() -> str:
 
 
 class Requests:
-    """Makes requests of writes.
+    """Builds the requests of writes.
 
     Args:
         source: name of the source, for errors.
-        new_event: makes an event's id where none was given.
+        new_event: generates an id for events without one.
     """
 
     def __init__(self, source: str, new_event: Callable[[], str] = _new_event) -> None:
@@ -40,10 +40,10 @@ class Requests:
         self._new_event = new_event
 
     def of(self, write: Write) -> Call:
-        """The call of a row by itself; events of a session are sent together.
+        """Returns the call of a single row; events of one session are sent together.
 
         Raises:
-            StatementError: what is wrong with a value, naming its column.
+            StatementError: a value is not valid; the error names its column.
         """
         session_id = self.session_of(write)
         if write.table == "events":
@@ -53,11 +53,11 @@ class Requests:
         return self.mark(write)
 
     def session(self, write: Write) -> dict[str, Any]:
-        """The body of a session to register."""
+        """Returns the body that registers a session."""
         return session_body(self.session_of(write), write.values, f"{self._source}.sessions")
 
     def mark(self, write: Write) -> Call:
-        """The call of an UPDATE, which can set nothing but ``is_irrelevant`` to 1."""
+        """Returns the call of an UPDATE, which can only set ``is_irrelevant`` to 1."""
         if write.values.get("is_irrelevant") != 1:
             raise InvalidValueError(
                 f"{self._source}.sessions.is_irrelevant can only be set to 1, and this cannot"
@@ -66,18 +66,18 @@ class Requests:
         return mark_irrelevant(self.session_of(write))
 
     def event(self, write: Write) -> dict[str, Any]:
-        """The body of an event."""
+        """Returns the body of an event."""
         where = f"{self._source}.events"
         return self.event_of(self.given_event(write.values), write.values, where)
 
     def event_of(
         self, event_id: str | None, values: Mapping[str, Value], where: str
     ) -> dict[str, Any]:
-        """The body of an event, with an id of our own unless one is given."""
+        """Returns the body of an event, with a generated id unless one is given."""
         return event_body(self._new_event() if event_id is None else event_id, values, where)
 
     def given_event(self, values: Mapping[str, Value]) -> str | None:
-        """The id that an event is given by ``event_id`` or ``name``; None if neither is."""
+        """Returns the event id from ``event_id`` or ``name``; None if neither is given."""
         named = parse_event(values.get("name"))
         event_id = values.get("event_id")
         if named is not None:
@@ -85,11 +85,11 @@ class Requests:
         return None if event_id is None else str(event_id)
 
     def session_of(self, write: Write) -> str:
-        """The id of the session that a row is about.
+        """Returns the id of the session that a row belongs to.
 
         Raises:
-            MissingParameterError: an INSERT names none.
-            InvalidValueError: a name is none, or says something else than another column.
+            MissingParameterError: an INSERT names no session.
+            InvalidValueError: a name is not valid, or contradicts another column.
         """
         where = f"{self._source}.{write.table}"
         if write.action is not Action.INSERT:

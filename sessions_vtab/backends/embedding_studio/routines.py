@@ -35,10 +35,10 @@ class Routines:
     """The functions of one source.
 
     Args:
-        client: sends.
-        requests: makes bodies.
+        client: sends the requests.
+        requests: builds the bodies.
         pusher: sends events.
-        batches: remembers what was seen.
+        batches: the batches that the connection has seen.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Routines:
 
     @property
     def by_name(self) -> Mapping[str, Routine]:
-        """Every function by its name in SQL."""
+        """The functions by their names in SQL."""
         return {
             "push_event": self._push_event,
             "mark_session_irrelevant": self._mark,
@@ -84,7 +84,7 @@ class Routines:
         yield session_id, 1, dump_json(reply.json)
 
     def _use(self, arguments: Arguments, context: Context) -> Iterator[Row]:
-        """The service never says whether it has scheduled anything."""
+        """Schedules a session; the response never says whether anything was scheduled."""
         session_id = session_id_of(arguments["session"])
         reply = self._send(use_for_improvement(session_id), context)
         yield session_id, None, None, dump_json(reply.json)

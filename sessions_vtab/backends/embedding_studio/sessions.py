@@ -1,4 +1,4 @@
-"""Reading ``sessions``: by id, or by batch in order of their numbers."""
+"""Reading ``sessions``: by id, or by batch in the order of their numbers."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _NUMBER: Final = Field("session_number")
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The session numbers a scan is about.
+    """The range of session numbers that a scan can match.
 
     Attributes:
-        after: only larger ones.
-        last: none larger than this; None for no end.
+        after: numbers must be larger than this.
+        last: numbers must not be larger than this; None for no limit.
     """
 
     after: int = 0
@@ -43,7 +43,7 @@ class Numbers:
 
     @property
     def empty(self) -> bool:
-        """Whether no number can match."""
+        """Whether no session number can match."""
         return self.last is not None and self.last <= self.after
 
     def also(self, after: int, last: int | None) -> Numbers:
@@ -98,7 +98,7 @@ class Sessions(Resource):
                 return list(self._lists(scan).values())
             return [] if scan.given("batch_id") else list(map(get_session, _ids(scan)))
         except SessionsError:
-            return []  # The scan itself will say it.
+            return []  # The scan itself reports the error.
 
     def _got(self, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
         row = self._row(scan)
@@ -117,7 +117,7 @@ class Sessions(Resource):
         return self._batches.all_events(reply, session_id, reader.get)
 
     def _of_batches(self, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
-        """Sessions of batches: all, or those asked for by id until they are found."""
+        """Sessions of batches: all of them, or those requested by id, until they are found."""
         lists = self._lists(scan)
         if scan.order and len(lists) > 1:
             yield from self._merged(lists, scan, reader)
@@ -125,7 +125,7 @@ class Sessions(Resource):
         row = self._row(scan)
         wanted = None if _takes_all(scan) else set(_ids(scan))
         for batch_id, call in lists.items():
-            # Stop once all were found: further pages would be requested for nothing.
+            # Stop once all are found, so that no further pages are requested.
             limit = scan.limit if wanted is None else len(wanted)
             with closing(self._pages(call, scan, reader, limit)) as replies:
                 for reply in replies:
@@ -140,7 +140,7 @@ class Sessions(Resource):
     def _merged(
         self, lists: dict[str, Call], scan: Scan, reader: Reader
     ) -> Generator[Page, None, None]:
-        """Several batches in the order of their numbers, a row a page."""
+        """Several batches in the order of the session numbers, one row per page."""
         reader.prefetch(lists.values())
         row = self._row(scan)
 
@@ -159,7 +159,7 @@ class Sessions(Resource):
                 source.close()
 
     def _lists(self, scan: Scan) -> dict[str, Call]:
-        """The first page of each batch; none where no number can match."""
+        """The first page of each batch; nothing if no session number can match."""
         numbers = Numbers.of(scan.where.terms)
         if numbers.empty:
             return {}
@@ -182,7 +182,7 @@ class Sessions(Resource):
         return reader.pages(call, BatchPages(self._size(scan), last), limit=limit)
 
     def _size(self, scan: Scan) -> int:
-        """Sessions a request; 0 would mean all to the service, and is never sent."""
+        """Number of sessions per request; never 0, which means all to the service."""
         size = scan.parameters.get("page_size")
         if size is None:
             return PAGE
@@ -202,12 +202,12 @@ def _made(
 
 
 def _takes_all(scan: Scan) -> bool:
-    """Whether no session is asked for by its id or name."""
+    """Whether the statement names no session, neither by id nor by name."""
     return scan.given("name") is None and scan.given("session_id") is None
 
 
 def _ids(scan: Scan) -> list[str]:
-    """The sessions that are asked for by name or id, each once."""
+    """The sessions that the statement names, by name or id, without duplicates."""
     names = scan.given("name")
     if names is not None:
         found: list[Value] = [parse_session(name) for name in names]
@@ -217,7 +217,7 @@ def _ids(scan: Scan) -> list[str]:
 
 
 def _bounds(op: Op, value: float) -> tuple[int, int | None]:
-    """The bounds ``after`` and ``last`` that one comparison implies; (0, None) for no bound."""
+    """The bounds ``after`` and ``last`` that a comparison implies; (0, None) for no bound."""
     bounded = max(-1.0, min(value, float(2**62))) if isinstance(value, float) else value
     low = max(0, min(math.floor(bounded), _MOST))
     below = math.ceil(bounded) - 1

@@ -32,17 +32,17 @@ _REMEDIES = {
 
 
 class _Options(Options):
-    """The backend's own settings; the service knows no credential."""
+    """The backend's own settings; the service uses no credential."""
 
     base_url: str
     api_prefix: str = "/api/v1"
 
 
 def site_of(source: Source) -> Site:
-    """Where the source's requests go.
+    """Returns the host that the source's requests are sent to.
 
     Raises:
-        ConfigurationError: naming the setting that is missing or wrong.
+        ConfigurationError: a setting is missing or not valid; the error names it.
     """
     if source.location:
         raise ConfigurationError(
@@ -51,5 +51,5 @@ def site_of(source: Source) -> Site:
         )
     options = validated(source, _Options)
     site = Site.of(source, with_prefix(options.base_url, options.api_prefix), remedies=_REMEDIES)
-    # A 500 of this service is an exception that nobody caught, and will be thrown again.
+    # A 500 of this service is an uncaught exception that will most likely occur again.
     return replace(site, once_more=(500,))

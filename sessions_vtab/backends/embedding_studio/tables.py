@@ -1,4 +1,4 @@
-"""What the tables of embedding_studio have and can do, as data."""
+"""The tables of embedding_studio and their capabilities, as data."""
 
 from __future__ import annotations
 

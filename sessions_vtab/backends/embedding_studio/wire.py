@@ -1,4 +1,4 @@
-"""From answers to rows: JSON objects of the API as columns."""
+"""From responses to rows: JSON objects of the API as columns."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _event_id = text_of("event_id", required=True)
 
 @dataclass(frozen=True, slots=True)
 class SessionFrame(Frame):
-    """What the sessions of one answer have in common.
+    """Values that all sessions of one response share.
 
     Attributes:
-        batches: where sessions are, as far as it was seen; their own route does not say.
+        batches: the batches seen so far, which tell a session's batch; its own route does not.
     """
 
     batches: Batches
@@ -30,13 +30,13 @@ class SessionFrame(Frame):
 
 @dataclass(frozen=True, slots=True)
 class EventFrame(Frame):
-    """What events have in common: their session."""
+    """The value that all events of one response share: their session."""
 
     session_id: str
 
 
 def session_id_in(session: Mapping[str, object], reply: Reply) -> str:
-    """The id of a session as it came; ProtocolError if it has none."""
+    """The id of a session object; ProtocolError if it has none."""
     return _session_id(session, Frame(reply.what)) or ""
 
 

@@ -37,7 +37,7 @@ __all__ = ["Writer"]
 _session_row = RowMaker(SESSIONS_TABLE, session_fields)
 _event_row = RowMaker(EVENTS_TABLE, event_fields)
 
-# Null unless a registration gives them, so that one in another's place shows.
+# Null unless a registration gives them, so a value that was not sent reveals another registration.
 _OPTIONAL: Final = frozenset(("search_meta", "payload_filter", "sort_by", "user_id"))
 
 
@@ -45,10 +45,10 @@ class Writer:
     """Writes rows of one source.
 
     Args:
-        client: sends.
-        requests: of writes.
+        client: sends the requests.
+        requests: builds the requests of writes.
         pusher: sends events.
-        batches: where sessions are.
+        batches: the batches that the connection has seen.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Writer:
         return _Unit(self, writes).run(self._client, context)
 
     def lane(self, write: Write) -> Hashable:
-        """What a write has to keep its order with: its session."""
+        """Returns the session of a write; writes with the same session are sent in order."""
         try:
             return self._requests.session_of(write)
         except StatementError:
-            return None  # Making the request says what is wrong.
+            return None  # Building the request reports the error.
 
     def one(self, write: Write, line: Line) -> Outcome:
         """Sends a row of ``sessions``."""
@@ -81,7 +81,7 @@ class Writer:
         return self._outcome(write, session_id, reply, found)
 
     def events(self, members: Sequence[Write], line: Line) -> list[Outcome]:
-        """Sends events of one session in one call; nothing of them if one is there already."""
+        """Sends events of one session in one call; sends nothing if one of them already exists."""
         session_id = self._requests.session_of(members[0])
         batch_id = next(
             (str(m.values["batch_id"]) for m in members if "batch_id" in m.values), None
@@ -120,7 +120,7 @@ class Writer:
         return self._outcome(write, session_id, reply, found)
 
     def _compare(self, session_id: str, body: dict[str, Any], kept: dict[str, Any]) -> None:
-        """Raises if what is registered is not what was sent."""
+        """Raises if the registered session differs from the one that was sent."""
         fields = differing(body, kept, _OPTIONAL)
         which = f"{self._source}.sessions: session {session_id!r:.80}"
         if fields == ["payload_filter"]:
@@ -183,7 +183,7 @@ class _Unit:
             self._members.setdefault(leader.number, []).append(write)
 
     def run(self, client: Client, context: Context) -> Iterator[Outcome]:
-        """Sends everything; an outcome for each row."""
+        """Sends everything and yields one outcome per row."""
         lane = self._writer.lane
         for outcome in deliver(client, self._leaders, context, lane, self._perform):
             members = self._members[outcome.write.number]
@@ -203,7 +203,7 @@ class _Unit:
 
 
 def _rank(write: Write) -> int:
-    """Parents before children: sessions are registered before anything else is sent."""
+    """The rank of a write in the sending order: sessions are registered before anything else."""
     return int(write.table != "sessions" or write.action is not Action.INSERT)
 
 
@@ -212,7 +212,7 @@ def _skipped(member: Write) -> Outcome:
 
 
 def _refused(members: Sequence[Write], cause: Write, conflict: ConflictError) -> Iterator[Outcome]:
-    """Outcomes when an event already exists: its row failed, and the other rows were not sent."""
+    """Outcomes if an event already exists: its row failed, and the other rows were not sent."""
     yield Outcome(cause, OutcomeState.FAILED, error=conflict)
     rest = SessionsError("Not sent: another event of the same request already exists.")
     for member in members:

@@ -1,4 +1,4 @@
-"""The ``response`` of functions: rows as JSON objects."""
+"""The ``response`` column of functions: rows as JSON objects."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["response"]
 
 
 def response(table: Table, row: Row, extra: Mapping[str, Any] | None = None) -> str:
-    """A row as a JSON object, its JSON columns as the JSON they hold.
+    """Returns a row as a JSON object, in which JSON columns are JSON values.
 
     Args:
-        table: whose row it is.
-        row: all columns.
-        extra: further members.
+        table: the table of the row.
+        row: the values of all columns.
+        extra: further members of the object.
     """
     members = [
         _joined(column.name, _as_json(column, value))

@@ -1,4 +1,4 @@
-"""``LocalBackend``: the store as a backend that is transactional."""
+"""``LocalBackend``: the store as a transactional backend."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class LocalBackend(Backend):
     """One store.
 
     Args:
-        path: the file, which is created when it is first used; ``:memory:`` for none.
+        path: the file, which is created on first use; ``:memory:`` for no file.
         source: the source's name, for errors.
-        clock: the present instant, nanoseconds since 1970.
-        read_only: nothing is written, not even a missing file.
+        clock: returns the current time in nanoseconds since 1970.
+        read_only: whether nothing may be written, not even a missing file.
     """
 
     name: ClassVar[str] = "local"
@@ -100,10 +100,10 @@ class LocalBackend(Backend):
 
     @classmethod
     def open(cls, source: Source) -> Self:
-        """The backend for ``local://``; an empty location is the user's own store.
+        """Returns the backend for ``local://``; an empty location is the user's own store.
 
         Raises:
-            ConfigurationError: it has an option, or names a folder.
+            ConfigurationError: the source has an option, or names a folder.
         """
         if source.options:
             unknown = ", ".join(sorted(source.options))
@@ -119,7 +119,7 @@ class LocalBackend(Backend):
         return cls(path, source=source.name, read_only=source.read_only)
 
     def describe(self) -> str:
-        """The file and how many sessions it has, or why it cannot be used; creates nothing."""
+        """Returns the file and its number of sessions, or why it is unusable; creates nothing."""
         path = self._store.path
         if path == MEMORY:
             return "in memory, discarded when the connection closes"
@@ -137,8 +137,8 @@ class LocalBackend(Backend):
         """Writes one row inside the open transaction, and returns it as stored.
 
         Raises:
-            UnsupportedError: the table does not take this.
-            SessionsError: see the tables' own modules; nothing was written.
+            UnsupportedError: the table does not support this action.
+            SessionsError: see the modules of the tables. Nothing was written.
         """
         store = self._store
         action = _APPLY.get((write.table, write.action))
@@ -157,13 +157,13 @@ class LocalBackend(Backend):
         return self._completed(outcome)
 
     def close(self) -> None:
-        """Closes the file; what was not committed is undone."""
+        """Closes the file; uncommitted changes are rolled back."""
         self._store.close()
         if self.transaction is not None:
             self.transaction.forget()
 
     def _completed(self, outcome: Outcome) -> Outcome:
-        """The outcome with its row, unless the action knew it already."""
+        """Adds the row to the outcome, unless the action has already done so."""
         write = outcome.write
         if (
             outcome.row is not None

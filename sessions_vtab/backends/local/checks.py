@@ -17,9 +17,9 @@ __all__ = ["check_session", "expiry"]
 _OBJECTS: Final = ("state", "settings", "search_meta", "payload_filter", "sort_by")
 _LABEL: Final = re.compile(r"[a-z0-9_-]{0,64}", re.ASCII)
 _LONGEST_LABEL: Final = 64
-# Letters without upper case, marks that belong to them, digits: the letters of any script.
+# Letters other than upper case, combining marks and digits, of any script.
 _LABEL_KINDS: Final = frozenset(("Ll", "Lo", "Lm", "Mn", "Mc", "Nd"))
-# Eleven digits are 3 170 years: no sum leaves the calendar.
+# Eleven digits are at most 3 170 years, so that no sum leaves the calendar.
 _TTL: Final = re.compile(r"(\d{1,11})(?:\.(\d{1,9}))?s?", re.ASCII)
 _SECOND: Final = 1_000_000_000
 
@@ -28,11 +28,11 @@ def check_session(values: Mapping[str, Any], where: str) -> None:
     """Checks labels and the shapes of JSON columns.
 
     Args:
-        values: columns to be written, canonical.
+        values: canonical values of the columns to be written.
         where: ``source.table``, for errors.
 
     Raises:
-        InvalidValueError: naming the column and what it takes.
+        InvalidValueError: a value is not valid; the error names its column and the rule.
     """
     for column in _OBJECTS:
         if values.get(column) is not None:
@@ -48,15 +48,15 @@ def check_session(values: Mapping[str, Any], where: str) -> None:
 
 
 def expiry(values: Mapping[str, Any], now: int, where: str) -> str | None:
-    """When a session expires that is written now, from ``ttl`` or ``expire_time``.
+    """Returns when a session that is written now expires, from ``ttl`` or ``expire_time``.
 
     Args:
-        values: columns to be written, canonical.
-        now: the present instant, nanoseconds since 1970.
+        values: canonical values of the columns to be written.
+        now: the current time in nanoseconds since 1970.
         where: ``source.table``, for errors.
 
     Raises:
-        InvalidValueError: both are given, or the ttl is no positive duration.
+        InvalidValueError: both are given, or the ttl is not a positive duration.
     """
     expire_time: str | None = values.get("expire_time")
     ttl = values.get("ttl")

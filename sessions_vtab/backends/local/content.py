@@ -1,4 +1,4 @@
-"""An event's content: JSON as it came, or plain text made into it; and the text in it."""
+"""An event's content, given as JSON or as plain text, and the text in it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["read_content", "require_object"]
 
 
 def read_content(value: str, author: str, where: str) -> tuple[str, str | None]:
-    """The content as it is stored, and its text.
+    """Returns the content as it is stored, and its text.
 
     Args:
-        value: a JSON object if it starts with ``{``, otherwise plain text: one text part.
-        author: of the event; decides the role of plain text.
+        value: a JSON object if it starts with ``{``, otherwise plain text, stored as one text part.
+        author: author of the event, which determines the role of plain text.
         where: ``source.table.column``, for errors.
 
     Raises:
-        InvalidValueError: it starts with ``{`` and is no JSON.
+        InvalidValueError: the value starts with ``{`` but is not valid JSON.
     """
     if value.startswith("{"):
         try:
@@ -36,7 +36,7 @@ def read_content(value: str, author: str, where: str) -> tuple[str, str | None]:
 
 
 def require_object(value: str, where: str) -> str:
-    """Minified JSON itself; raises InvalidValueError unless it is an object."""
+    """Returns minified JSON text unchanged; raises InvalidValueError unless it is an object."""
     if not value.startswith("{"):
         raise InvalidValueError(
             f"{where} must be a JSON object, not {value!r:.60}. Nothing was written."
@@ -45,7 +45,7 @@ def require_object(value: str, where: str) -> str:
 
 
 def _text_of(content: Any) -> str | None:
-    """Text parts that are no thoughts, joined as the SDK's ``.text`` does; else None."""
+    """The text parts except thoughts, joined as in the SDK's ``.text``; None if there are none."""
     parts = content.get("parts")
     if not isinstance(parts, list):
         return None

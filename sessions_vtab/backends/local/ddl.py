@@ -1,7 +1,8 @@
 """The tables of the store's file, as migrations: entry N leads from schema version N to N + 1.
 
-A published migration is never changed; a new version is a new entry. Columns keep TEXT affinity
-for times and JSON; ``<name>_ms`` beside a time has the three digits that sqlite-jdbc reads.
+A published migration is never changed; a new version is a new entry. Columns for times and JSON
+keep TEXT affinity; each time also has a column ``<name>_ms`` with the three fractional digits that
+sqlite-jdbc reads.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 __all__ = ["APPLICATION_ID", "MIGRATIONS"]
 
 APPLICATION_ID: Final = 0x5E551045
-"""``PRAGMA application_id`` of a store: marks the file as ours (https://sqlite.org/fileformat2.html)."""
+"""``PRAGMA application_id`` of a store: identifies the file (https://sqlite.org/fileformat2.html)."""
 
 _VERSION_1: Final = """
 CREATE TABLE sessions (
@@ -159,4 +160,4 @@ CREATE INDEX events_by_sequence ON events(session_id, sequence);
 """
 
 MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _SEQUENCES)
-"""SQL scripts; their number is the schema version (``PRAGMA user_version``) this code writes."""
+"""SQL scripts; their count is the schema version (``PRAGMA user_version``) of new stores."""

@@ -1,4 +1,4 @@
-"""Scans as SQL of the store: predicates, orders and column lists, with bound values."""
+"""Translates scans to SQL of the store: predicates, orders and column lists, with bound values."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from sessions_vtab.spec.scan import Order, Scan
 __all__ = ["COLLATIONS", "Select"]
 
 COLLATIONS: Final = frozenset(("BINARY", "NOCASE", "RTRIM", TIMESTAMP))
-"""Collating sequences that mean the same here as for the connection that asks."""
+"""Collating sequences that work here as on the user's connection."""
 
 _FEW: Final = 16
 
 
 class Select:
-    """The SELECTs of one relation.
+    """The SELECT statements of one relation.
 
     Args:
-        relation: what is read.
+        relation: the relation to read.
     """
 
     def __init__(self, relation: Relation) -> None:
@@ -50,11 +50,11 @@ class Select:
         self._kept: dict[object, _Kept] = {}
 
     def statement(self, scan: Scan, now: Callable[[], str]) -> tuple[str, list[Any]]:
-        """The SQL of a scan and its bindings.
+        """Returns the SQL of a scan and its bindings.
 
         Args:
-            scan: what is asked for.
-            now: the present instant as canonical text.
+            scan: the scan.
+            now: the current time as canonical text.
         """
         kept = self._kept.get(scan.shape)
         if kept is not None:
@@ -68,7 +68,7 @@ class Select:
         return text, [now(), *values] if values or NOW in text else []
 
     def _written(self, scan: Scan) -> tuple[str, list[Any]]:
-        """The SQL of a scan, and the values of its parameters after ``?1`` (the current time)."""
+        """Returns the SQL of a scan, and its parameter values after ``?1`` (the current time)."""
         condition = _Condition(self._relation)
         terms = [condition.render(term) for term in scan.where.terms]
         if self._composes(scan):
@@ -99,14 +99,14 @@ class Select:
         return _Kept(text, reads, timed=bool(reads) or NOW in text)
 
     def one(self, column: str) -> str:
-        """A SELECT of whole rows by one column, also deleted: ``?1`` is now, ``?2`` the value."""
+        """A SELECT of complete rows by one column, even deleted; ``?1``: now, ``?2``: the value."""
         names = frozenset(self._relation.table.names)
         expression = self._relation.expression(column)
         columns = self._columns(names, whole=True)
         return f"{columns} FROM {self._relation.source} WHERE {expression} = ?2"
 
     def _alive(self, scan: Scan) -> str:
-        """The condition that hides expired and deleted rows, unless deleted ones are wanted."""
+        """Returns the condition that hides expired rows, and deleted ones unless wanted."""
         relation = self._relation
         if relation.alive_or_deleted and (
             scan.parameters.get("include_deleted") == 1
@@ -116,7 +116,7 @@ class Select:
         return relation.alive
 
     def _columns(self, wanted: frozenset[str], *, whole: bool) -> str:
-        """The select list. Rows end behind the last wanted column unless they have to be whole."""
+        """Returns the select list. Unless ``whole``, rows end after the last wanted column."""
         text = self._lists.get((wanted, whole))
         if text is None:
             names = self._relation.table.positions
@@ -147,8 +147,8 @@ class _Kept(NamedTuple):
 
     Attributes:
         text: the SQL.
-        reads: place of each comparison among the conditions, and the binding its operand becomes.
-        timed: the first binding is the present instant.
+        reads: the position of each comparison among the conditions, and how its operand is bound.
+        timed: whether the first binding is the current time.
     """
 
     text: str
@@ -156,17 +156,17 @@ class _Kept(NamedTuple):
     timed: bool
 
     def values(self, terms: Sequence[Any]) -> list[Any]:
-        """The values of the parameters after ``?1`` for a scan with these conditions."""
+        """Returns the parameter values after ``?1`` for a scan with these conditions."""
         return [read(terms[place].operand) for place, read in self.reads]
 
     def bindings(self, terms: Sequence[Any], now: Callable[[], str]) -> list[Any]:
-        """The bindings of a scan with these conditions."""
+        """Returns the bindings of a scan with these conditions."""
         values = self.values(terms)
         return [now(), *values] if self.timed else values
 
 
 def _value_of(relation: Relation, compare: Compare) -> Callable[[Any], Any]:
-    """What the operand of a comparison is bound as: see ``_Condition``."""
+    """Returns the value that the operand of a comparison is bound as; see ``_Condition``."""
     moved = relation.same_as.get(compare.field.column)
     if moved is not None and compare.op is Op.EQ and compare.collation == "BINARY":
         return moved[1]
@@ -178,7 +178,7 @@ def _itself(value: Any) -> Any:
 
 
 class _Condition:
-    """One WHERE clause that is being written, with the values it needs."""
+    """A WHERE clause that is being built, with its parameter values."""
 
     def __init__(self, relation: Relation) -> None:
         self._relation = relation
@@ -190,7 +190,7 @@ class _Condition:
         return f"?{len(self.values) + 1}"
 
     def render(self, predicate: Predicate) -> str:
-        """SQL with the same truth value (true, false or unknown) as the predicate for every row."""
+        """Returns SQL with the predicate's truth value (true, false or unknown) for every row."""
         match predicate:
             case Compare():
                 return self._compare(predicate)
@@ -210,7 +210,7 @@ class _Condition:
                 assert_never(predicate)
 
     def composed(self, scan: Scan) -> str:
-        """The names that follow from the key columns of a lookup."""
+        """Returns the names composed from the key columns of a lookup."""
         keys = [scan.given(column) or () for column in scan.path.keys]
         assert self._relation.composed is not None  # noqa: S101  # Asked by the caller.
         names = [
@@ -243,7 +243,7 @@ class _Condition:
         return self._in(left, values, negated=member.negated)
 
     def _by_id(self, field: Field, values: Iterable[Value], collation: str) -> str | None:
-        """A search by the name of a parent as a search by its id."""
+        """Turns a search by the name of a parent into a search by its id."""
         same = self._relation.same_as.get(field.column)
         if same is None or collation != "BINARY":
             return None
@@ -270,7 +270,7 @@ class _Condition:
 
 
 def _joined(terms: Sequence[str], word: str, empty: str) -> str:
-    """Terms joined as a balanced tree: SQLite's expressions are at most 1 000 deep."""
+    """Joins terms as a balanced tree, because SQLite limits the depth of an expression to 1 000."""
     if not terms:
         return empty
     if len(terms) == 1:
@@ -281,13 +281,13 @@ def _joined(terms: Sequence[str], word: str, empty: str) -> str:
 
 
 def _instant(value: Value) -> str:
-    """A value compared as an instant: what is no time sorts before all times, as in ``times``."""
+    """A value compared as an instant; other values sort before all times, as in ``times``."""
     instant = times.parse(value)
     return "" if instant is None else times.to_text(instant)
 
 
 def _arrays(values: Sequence[Value]) -> tuple[list[Any], list[Value]]:
-    """The values as arrays for ``carray``, and those it does not take (a text ends at its NUL)."""
+    """The values as arrays for ``carray``, and those it cannot hold (a text would end at a NUL)."""
     texts: list[str] = []
     integers, reals = array("q"), array("d")
     others: list[Value] = []

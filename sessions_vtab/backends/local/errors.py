@@ -41,7 +41,7 @@ _TOO_BIG: Final = "a value is larger than SQLite's limit of 1 GB."
 _CONTRADICTS: Final = "the row conflicts with another one. Nothing was written."
 _STRANGE: Final = "its tables are not as expected. Another program may have changed the file."
 
-# The first entry that fits wins (https://sqlite.org/rescode.html).
+# The first matching entry is used (https://sqlite.org/rescode.html).
 _MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], str], ...]] = (
     (apsw.BusyError, BusyError, _BUSY),
     (apsw.LockedError, BusyError, _BUSY),
@@ -64,19 +64,19 @@ _TAKEN: Final = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQU
 
 
 def is_taken(error: apsw.ConstraintError) -> bool:
-    """Whether a key exists already; false if another constraint failed."""
+    """Whether the error means that a key already exists; false if another constraint failed."""
     return getattr(error, "extendedresult", 0) in _TAKEN
 
 
 def translate(error: apsw.Error, place: str) -> Exception:
-    """The error to raise for one of SQLite's.
+    """Returns the error to raise for an error of SQLite.
 
     Args:
-        error: what APSW raised.
+        error: the error that APSW raised.
         place: the source and its file.
 
     Returns:
-        One of our own that names the place and the remedy; an interrupt stays what it is.
+        An error of this package with the place and a hint; an interrupt is returned unchanged.
     """
     if isinstance(error, apsw.InterruptError):
         return error

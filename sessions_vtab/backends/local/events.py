@@ -36,9 +36,9 @@ def insert(store: Store, write: Write) -> Outcome:
     """INSERT INTO events.
 
     Raises:
-        InvalidValueError: a value, or two that contradict each other.
-        NotFoundError: there is no such session.
-        ConflictError: the event exists, or the session is deleted.
+        InvalidValueError: a value is not valid, or two values contradict each other.
+        NotFoundError: the session does not exist.
+        ConflictError: the event already exists, or the session is deleted.
     """
     try:
         row = append(store, write.values, f"{store.source}.events")
@@ -50,11 +50,11 @@ def insert(store: Store, write: Write) -> Outcome:
 
 
 def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
-    """Appends one event and merges its state changes; the row as stored.
+    """Appends one event, merges its state changes, and returns the row as stored.
 
     Args:
-        store: inside its write transaction.
-        values: columns that are not NULL, canonical.
+        store: the store, inside its write transaction.
+        values: canonical values of the columns that are not NULL.
         where: ``source.table``, for errors.
     """
     get = values.get
@@ -98,7 +98,7 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
 
 
 def _session(store: Store, session_id: str, now: str) -> Touched:
-    """The session an event goes to, which has to be alive."""
+    """The session that an event is appended to; it must be neither deleted nor expired."""
     session = store.touched.get(session_id)
     if session is None:
         row = store.row(_SESSION, (session_id,))
@@ -114,7 +114,10 @@ def _session(store: Store, session_id: str, now: str) -> Touched:
 
 
 def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> tuple[int, Value]:
-    """Writes the event under the next free number of its session: that number, its sequence."""
+    """Writes the event under the next free number of its session.
+
+    Returns that number and the sequence of the event.
+    """
     number = session.last_event
     while True:
         number += 1
@@ -125,7 +128,7 @@ def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> tup
         except apsw.ConstraintError as error:
             if not is_taken(error):
                 raise
-            continue  # Somebody gave an event this number as its id.
+            continue  # An event with this number as its id was inserted explicitly.
         return number, sequence
 
 
@@ -160,7 +163,7 @@ def _exists(store: Store, values: Mapping[str, Any]) -> bool:
 
 
 def _address(values: Mapping[str, Any], where: str) -> tuple[str, str | None]:
-    """The ids of session and event, from ids and names that have to agree."""
+    """Returns the ids of session and event, from ids and names that must agree."""
     name = values.get("name")
     event_id: str | None = values.get("event_id")
     if name is None:

@@ -1,6 +1,6 @@
-"""Search sessions on their way into a model's improvement: batches, and what is scheduled.
+"""Search sessions for improving a model: their batches, and the scheduled sessions.
 
-The store runs no model: it numbers, schedules and releases, and another program does the work.
+The store runs no model: it numbers, schedules and releases sessions, and another program uses them.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def register(store: Store, session_id: str) -> None:
 def schedule(store: Store, arguments: Arguments) -> list[Row]:
     """``use_session_for_improvement``: schedules a session with events or marked as irrelevant.
 
-    A search by payload only, or a session that nothing happened in, is not scheduled, and the row
-    says why. A session is scheduled once, however often it is asked for.
+    A session that searched by payload only, or that has no events and is not marked, is not
+    scheduled; the row says why. Scheduling a session again has no effect.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: the session does not exist.
     """
     session_id = require_session(store, str(arguments["session"]), "use_session_for_improvement")
     by_payload, useful = store.row(
@@ -78,7 +78,7 @@ def schedule(store: Store, arguments: Arguments) -> list[Row]:
 
 
 def mark_irrelevant(store: Store, arguments: Arguments) -> list[Row]:
-    """``mark_session_irrelevant``: there is no way back; again is no error."""
+    """``mark_session_irrelevant``: cannot be undone; marking a session again is not an error."""
     session_id = require_session(store, str(arguments["session"]), "mark_session_irrelevant")
     store.run(
         "UPDATE sessions SET is_irrelevant = 1, update_time = ? WHERE session_id = ?",
@@ -88,10 +88,10 @@ def mark_irrelevant(store: Store, arguments: Arguments) -> list[Row]:
 
 
 def release(store: Store, arguments: Arguments) -> list[Row]:
-    """``release_batch``: releases the batch that is collecting; the same id gets the same answer.
+    """``release_batch``: releases the collecting batch; the same id returns the same result again.
 
     Raises:
-        NotFoundError: none is collecting.
+        NotFoundError: no batch is collecting.
     """
     release_id = str(arguments["release_id"])
     row = store.row(
@@ -112,7 +112,7 @@ def batch_query(store: Store, arguments: Arguments) -> tuple[str, tuple[object, 
     """``batch_sessions`` as a SELECT with its bindings.
 
     Raises:
-        InvalidValueError: a negative ``events_limit``.
+        InvalidValueError: ``events_limit`` is negative.
     """
     limit = arguments.get("events_limit", _DEFAULT_EVENTS)
     if not isinstance(limit, int) or limit < 0:

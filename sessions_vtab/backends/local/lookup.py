@@ -1,4 +1,4 @@
-"""Finding the session a row or a call is about, and saying why there is none."""
+"""Finding the session that a row or a call refers to, and reporting why it cannot be used."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NAMES: Final = ("session_name", "session_of_name")
 
 
 def session_id_of(session: str) -> str:
-    """The id of a session given by id or full name: ids have no slash."""
+    """Returns the id of a session given by id or by full name; ids contain no slash."""
     return last_segment(session) if "/" in session else session
 
 
 def session_of(values: Mapping[str, Any], where: str) -> str:
-    """The session's id out of ``session_id`` and ``session_name``, which have to agree.
+    """Returns the session's id from ``session_id`` and ``session_name``, which must agree.
 
     Raises:
         MissingParameterError: neither is given.
@@ -51,16 +51,16 @@ def session_of(values: Mapping[str, Any], where: str) -> str:
 
 
 def require_session(store: Store, session: str, table: str) -> str:
-    """The id of a session that is there and not deleted.
+    """Returns the id of a session that exists and is not deleted.
 
     Args:
-        store: where it is.
-        session: id or full name.
-        table: table or function, for errors.
+        store: the store of the session.
+        session: its id or full name.
+        table: the table or function, for errors.
 
     Raises:
-        NotFoundError: there is none, or it has expired.
-        ConflictError: it is soft-deleted.
+        NotFoundError: the session does not exist or has expired.
+        ConflictError: the session is soft-deleted.
     """
     session_id = session_id_of(session)
     found = store.row(
@@ -74,7 +74,7 @@ def require_session(store: Store, session: str, table: str) -> str:
 
 
 def refuse_session(store: Store, session_id: str, table: str) -> NoReturn:
-    """Raises the error for a session that is not there, has expired, or is deleted."""
+    """Raises the error for a session that does not exist, has expired, or is deleted."""
     found = store.row(
         "SELECT deleted, expire_time <= ? FROM sessions WHERE session_id = ?",
         (store.now(), session_id),
@@ -85,13 +85,13 @@ def refuse_session(store: Store, session_id: str, table: str) -> NoReturn:
             f"{store.source}.{table}: session {session_id!r} is deleted. Nothing was written."
             f" Restore it with SELECT * FROM undelete_session({literal(session_id)})."
         )
-    what = " (it has expired)" if expired else ""
+    what = "has expired" if expired else "does not exist"
     raise NotFoundError(
-        f"{store.source}.{table}: there is no session {session_id!r}{what}."
+        f"{store.source}.{table}: session {session_id!r} {what}."
         " Nothing was written; INSERT INTO sessions creates one."
     )
 
 
 def literal(text: str) -> str:
-    """A text as an SQL literal, for remedies that can be pasted."""
+    """Returns a text as an SQL literal, for hints that can be pasted."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""Resource names: ids percent-encoded into paths, and back."""
+"""Resource names: percent-encodes ids into paths, and decodes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REFUSED: Final = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 
 
 def check_id(identifier: str, where: str) -> str:
-    """The id itself; raises InvalidValueError unless it is 1 to 255 characters we can keep."""
+    """Returns the id; raises InvalidValueError unless it has 1 to 255 valid characters."""
     if not 0 < len(identifier) <= _LONGEST or _REFUSED.search(identifier):
         raise InvalidValueError(
             f"{where} must have 1 to {_LONGEST} characters, without '/' or control"
@@ -36,7 +36,7 @@ def check_id(identifier: str, where: str) -> str:
 
 
 def quoted(identifier: str) -> str:
-    """An id as one segment of a name."""
+    """Returns an id as one segment of a name."""
     return quote(identifier, safe="")
 
 
@@ -61,12 +61,12 @@ def event_name(session_id: str, event_id: str) -> str:
 
 
 def last_segment(name: str) -> str:
-    """The id in the last segment of a resource name of any backend."""
+    """Returns the id in the last segment of a resource name of any backend."""
     return unquote(name.rpartition("/")[2])
 
 
 def id_of(name: str, prefix: str) -> str | None:
-    """The id in ``{prefix}{id}``; None if the name is not spelled exactly as we spell it."""
+    """Returns the id in ``{prefix}{id}``; None unless the name is spelled as in the store."""
     if not name.startswith(prefix):
         return None
     try:
@@ -77,10 +77,10 @@ def id_of(name: str, prefix: str) -> str | None:
 
 
 def given_id(values: Mapping[str, Any], where: str) -> str | None:
-    """The id that a new row is given as ``session_id``, ``name`` or both; None for neither.
+    """Returns the id of a new row from ``session_id``, ``name`` or both; None if neither is given.
 
     Raises:
-        InvalidValueError: they disagree, or it is none that we can keep.
+        InvalidValueError: they contradict each other, or the id is not valid.
     """
     session_id: str | None = values.get("session_id")
     name = values.get("name")

@@ -1,6 +1,7 @@
-"""Who takes part in a session: binding, unbinding, and how far their memory is integrated.
+"""Participants of a session: binding, unbinding, and up to which turn memories are integrated.
 
-A turn is an event of the session since the participant was bound, or since it was truncated.
+A turn is an event of the session since the participant was bound, or since the session was
+truncated.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ _LISTED: Final = ("participant", "participant_type", "turns", "insights", "last_
 
 
 def insert(store: Store, write: Write) -> Outcome:
-    """INSERT INTO participants binds.
+    """INSERT INTO participants binds a participant.
 
     Raises:
-        NotFoundError: there is no such session.
-        ConflictError: the participant is bound already.
+        NotFoundError: the session does not exist.
+        ConflictError: the participant is already bound.
     """
     where = f"{store.source}.participants"
     values: dict[str, Any] = dict(write.values)
@@ -54,7 +55,7 @@ def insert(store: Store, write: Write) -> Outcome:
 
 
 def delete(store: Store, write: Write) -> Outcome:
-    """DELETE FROM participants unbinds."""
+    """DELETE FROM participants unbinds a participant."""
     row = store.row("DELETE FROM participants WHERE name = ? RETURNING session_id", (write.key,))
     if row is not None:
         _touch(store, row[0])
@@ -64,17 +65,17 @@ def delete(store: Store, write: Write) -> Outcome:
 def bind(
     store: Store, session_id: str, participant: str, participant_type: str | None = None
 ) -> str:
-    """Binds a participant to a session that is there: the name of the binding.
+    """Binds a participant to an existing session, and returns the name of the binding.
 
     Args:
-        store: where.
-        session_id: the session.
-        participant: its name.
-        participant_type: ``user``, which it is unless given, or ``agent``.
+        store: the store of the session.
+        session_id: the id of the session.
+        participant: the name of the participant.
+        participant_type: ``user`` (default) or ``agent``.
 
     Raises:
-        InvalidValueError: the type or the name is not possible.
-        ConflictError: it is bound already.
+        InvalidValueError: the type or the name is not valid.
+        ConflictError: the participant is already bound.
     """
     where = f"{store.source}.participants"
     check_id(participant, f"{where}.participant")
@@ -110,7 +111,7 @@ def unbind(store: Store, session_id: str, participant: str) -> None:
 
 
 def truncate(store: Store, session_id: str) -> None:
-    """Forgets each participant's turns, insights and last integration turn."""
+    """Clears each participant's turns, insights and last integration turn."""
     store.run(
         f"UPDATE participants AS p SET turns_before = {_TURNS}, insights = NULL,"
         " last_integration_turn = NULL WHERE session_id = ?",
@@ -119,7 +120,7 @@ def truncate(store: Store, session_id: str) -> None:
 
 
 def integrate(store: Store, session_id: str) -> None:
-    """Moves each participant's last integration turn to its last turn."""
+    """Sets each participant's last integration turn to its last turn."""
     store.run(
         f"UPDATE participants AS p SET last_integration_turn = {_TURNS} - turns_before"
         " WHERE session_id = ?",

@@ -1,4 +1,4 @@
-"""Where the store's file is, and whether SQLite can share it there."""
+"""The path of the store's file, and whether processes can share the file there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sessions_vtab.errors import StoreError
 __all__ = ["MEMORY", "create_file", "default_path", "located", "network_file_system", "tilde"]
 
 MEMORY: Final = ":memory:"
-"""The location of a store that lives as long as its connection."""
+"""The location of a store in memory, which exists as long as its connection."""
 
-# WAL needs memory shared by all processes that use the file (https://sqlite.org/wal.html).
+# WAL requires memory shared by all processes that use the file (https://sqlite.org/wal.html).
 _NETWORK: Final = frozenset(
     [
         "afs",
@@ -43,7 +43,7 @@ _NETWORK: Final = frozenset(
 
 
 def default_path() -> Path:
-    """The file of the store when none is named: in the user's data folder."""
+    """Returns the default file of the store, in the user's data folder."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
@@ -54,23 +54,23 @@ def default_path() -> Path:
 
 
 def located(location: str) -> str:
-    """The path a source's location names: ``local:///C:/x.db`` puts a slash before the drive."""
+    """Returns the path of a location; ``local:///C:/x.db`` has a slash before the drive."""
     if sys.platform == "win32" and re.match(r"/[A-Za-z]:", location):
         location = location[1:]
     return str(Path(location).expanduser()) if location else str(default_path())
 
 
 def tilde(path: str) -> str:
-    """The path as people write it, with ``~`` for the home folder."""
+    """Returns the path as it is usually written, with ``~`` for the home folder."""
     home = str(Path.home())
     return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
 
 def create_file(path: Path) -> None:
-    """Creates an empty file only its owner can read, and its folder; an existing one is kept.
+    """Creates an empty file that only its owner can read, and its folder; keeps an existing file.
 
     Raises:
-        StoreError: the system does not allow it.
+        StoreError: the operating system does not allow it.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,11 +83,11 @@ def create_file(path: Path) -> None:
 
 
 def network_file_system(path: Path, mounts: str | None = None) -> str | None:
-    """Type of the network file system a path is on; None if it is local, or cannot be told.
+    """Returns the type of the network file system of a path; None if it is local or unknown.
 
     Args:
         path: an absolute path.
-        mounts: text in the form of ``/proc/self/mounts``; read from there unless given.
+        mounts: text in the format of ``/proc/self/mounts``; read from there by default.
     """
     if str(path).startswith("\\\\"):
         return "a Windows share"

@@ -1,4 +1,4 @@
-"""One table of the store, as the engine sees it: what it can do, and its scans."""
+"""One table of the store, as the engine uses it: its capability and its scans."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sessions_vtab.spec.scan import Page, Row, Scan
 
 __all__ = ["LocalResource"]
 
-# Expected rows of a full read: an estimate, so that the planner starts at the smaller table.
+# Estimated rows of a full read, which make the planner start with the smaller table.
 _ROWS: Final = {"sessions": 10_000, "events": 100_000, "event_parts": 200_000}
 _OF_EVENTS: Final = frozenset(("events", "event_parts"))
 
@@ -33,9 +33,9 @@ class LocalResource(Resource):
     """One table of one store.
 
     Args:
-        relation: its columns and how they are read.
-        store: where they are.
-        writes: what can be changed; for None, what a store's table of that name takes.
+        relation: the columns of the table, and how they are read.
+        store: the store of the table.
+        writes: the supported changes; None for those of the store's table of that name.
     """
 
     def __init__(self, relation: Relation, store: Store, writes: Writes | None = None) -> None:
@@ -45,20 +45,20 @@ class LocalResource(Resource):
         self._store = store
 
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
-        """The rows that match: one looked up at once, many in pages that grow (``Store.pages``)."""
+        """Yields matching rows: one by a lookup, or many in growing pages (``Store.pages``)."""
         text, bindings = self._select.statement(scan, self._store.now)
         if scan.path.unique and _compares(scan):
             return iter((self._store.looked_up(text, bindings, context),))
         return self._store.pages(text, bindings, context)
 
     def row(self, column: str, value: str) -> Row | None:
-        """The whole row with that value in a unique column, also of an expired or deleted one."""
+        """Returns the complete row with a value in a unique column, even if expired or deleted."""
         found: Row | None = self._store.row(self._select.one(column), (self._store.now(), value))
         return found
 
 
 def _compares(scan: Scan) -> bool:
-    """Whether each condition has one value."""
+    """Whether each condition requires exactly one value."""
     return all(isinstance(term, Compare) for term in scan.where.terms)
 
 
@@ -85,7 +85,7 @@ def _capability(relation: Relation, writes: Writes) -> Capability:
 
 
 def _filters(table: Table) -> tuple[Filter, ...]:
-    """Every operator on every column: the store is SQLite too, so all of them are exact."""
+    """Every operator on every column; the store is SQLite, so all of them are exact."""
     every = frozenset(Op)
     columns = real_columns(table)
     plain = tuple(

@@ -1,4 +1,4 @@
-"""The store's functions, each in the open transaction or, without one, in its own."""
+"""The store's functions; each runs in the open transaction or, without one, in its own."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _CORE: Final = len(SESSIONS.visible)
 
 
 def routines(store: Store, tables: Mapping[str, LocalResource]) -> dict[str, Routine]:
-    """The functions by name.
+    """Returns the functions by name.
 
     Args:
-        store: what they change.
-        tables: how rows are read back.
+        store: the store that they change.
+        tables: the tables, through which rows are read back.
     """
     verbs = _Verbs(tables["sessions"], tables["events"])
     effects: dict[str, _Effect] = {
@@ -78,7 +78,7 @@ def _batch_sessions(store: Store) -> Routine:
 
 
 class _Verbs:
-    """Functions about one session, answered with the session."""
+    """Functions that change one session and return it."""
 
     def __init__(self, session_table: LocalResource, event_table: LocalResource) -> None:
         self._sessions = session_table
@@ -95,13 +95,13 @@ class _Verbs:
         return [(name, event_id, session_name, response(self._events.table, row))]
 
     def undelete(self, store: Store, arguments: Arguments) -> list[Row]:
-        """Brings a soft-deleted session back."""
+        """Restores a soft-deleted session."""
         session_id = session_id_of(str(arguments["session"]))
         sessions.undelete(store, session_id)
         return [self._answer(store, session_id)]
 
     def truncate(self, store: Store, arguments: Arguments) -> list[Row]:
-        """Clears the session's own state and what its participants remember; events stay."""
+        """Clears the session's own state and its participants' memory; events stay."""
         session_id = require_session(store, str(arguments["session"]), "truncate_session")
         participants.truncate(store, session_id)
         store.run(
@@ -111,7 +111,7 @@ class _Verbs:
         return [self._answer(store, session_id)]
 
     def integrate(self, store: Store, arguments: Arguments) -> list[Row]:
-        """Moves each participant's last integration turn to the last turn; no model runs."""
+        """Sets each participant's last integration turn to the last turn; no model runs."""
         session_id = require_session(store, str(arguments["session"]), "integrate_session")
         if store.row("SELECT enabled FROM sessions WHERE session_id = ?", (session_id,)) == (0,):
             raise ConflictError(
@@ -136,7 +136,7 @@ class _Verbs:
         return [self._answer(store, session_id)]
 
     def _answer(self, store: Store, session_id: str, extra: Mapping[str, Any] | None = None) -> Row:
-        """The core columns of a session, and all of it as JSON."""
+        """Returns the core columns of a session, and the whole session as JSON."""
         row = self._sessions.row("session_id", session_id)
         if row is None:  # Unreachable: the caller has just written it.
             raise ConflictError(f"{store.source}: session {session_id!r} no longer exists.")

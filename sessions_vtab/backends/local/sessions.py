@@ -53,8 +53,8 @@ def insert(store: Store, write: Write) -> Outcome:
     """INSERT INTO sessions.
 
     Raises:
-        InvalidValueError: a value, or two that contradict each other.
-        ConflictError: the id is taken, also by a soft-deleted session.
+        InvalidValueError: a value is not valid, or two values contradict each other.
+        ConflictError: the id is already taken, perhaps by a soft-deleted session.
     """
     where = f"{store.source}.sessions"
     values = write.values
@@ -76,10 +76,10 @@ def update(store: Store, write: Write) -> Outcome:
     """UPDATE of one session.
 
     Raises:
-        InvalidValueError: a value that its column does not take.
-        UnsupportedError: a column that cannot change.
-        NotFoundError: the session is gone meanwhile.
-        ConflictError: it is deleted, and the statement does not undelete it.
+        InvalidValueError: a value is not valid for its column.
+        UnsupportedError: a column cannot be changed.
+        NotFoundError: the session no longer exists.
+        ConflictError: the session is deleted, and the statement does not restore it.
     """
     where = f"{store.source}.sessions"
     values = write.values
@@ -108,7 +108,7 @@ def update(store: Store, write: Write) -> Outcome:
 
 
 def delete(store: Store, write: Write) -> Outcome:
-    """DELETE of one session: soft; of one that is deleted already, for good with all it has."""
+    """DELETE of one session: hides it, or permanently removes it if it is already hidden."""
     row = store.row("SELECT deleted FROM sessions WHERE name = ?", (write.key,))
     if row == (1,):
         store.run("DELETE FROM sessions WHERE name = ?", (write.key,))
@@ -121,11 +121,11 @@ def delete(store: Store, write: Write) -> Outcome:
 
 
 def undelete(store: Store, session_id: str) -> None:
-    """Brings a soft-deleted session back.
+    """Restores a soft-deleted session.
 
     Raises:
-        NotFoundError: there is no such session, or it has expired.
-        ConflictError: it is not deleted.
+        NotFoundError: the session does not exist or has expired.
+        ConflictError: the session is not deleted.
     """
     row = store.row(
         "SELECT deleted FROM sessions WHERE session_id = ?"
@@ -133,7 +133,9 @@ def undelete(store: Store, session_id: str) -> None:
         (session_id, store.now()),
     )
     if row is None:
-        raise NotFoundError(f"{store.source}: there is no session {session_id!r}.")
+        raise NotFoundError(
+            f"{store.source}: session {session_id!r} does not exist or has expired."
+        )
     if row == (0,):
         raise ConflictError(f"{store.source}: session {session_id!r} is not deleted.")
     store.run(
@@ -145,7 +147,7 @@ def undelete(store: Store, session_id: str) -> None:
 def _create(
     store: Store, session_id: str, values: Mapping[str, Any], expire_time: str | None
 ) -> bool:
-    """Writes the row; false if the id is taken."""
+    """Writes the row; returns false if the id is already taken."""
     get = values.get
     now = store.now()
     user_id = get("user_id")
@@ -170,7 +172,7 @@ def _create(
 
 
 def _gone(store: Store, session_id: str) -> bool:
-    """Removes an expired session of that id, which nobody can see any more."""
+    """Removes an expired session with that id, which is no longer visible."""
     return bool(
         store.run(
             "DELETE FROM sessions WHERE session_id = ? AND expire_time <= ? RETURNING 1",

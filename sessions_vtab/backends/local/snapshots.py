@@ -1,7 +1,7 @@
-"""A snapshot's file (``sessions-vtab snapshot``) as a store that is only read.
+"""A snapshot's file (``sessions-vtab snapshot``) as a read-only store.
 
-A snapshot has the tables and columns of the source it was taken from, and says itself what they
-are: ``_snapshot`` has one row about the whole, ``_snapshot_tables`` one for each table.
+A snapshot has the tables and columns of its source and describes them itself: ``_snapshot`` has one
+row about the whole snapshot, ``_snapshot_tables`` one row per table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sessions_vtab.spec.capability import Writes
 __all__ = ["APPLICATION_ID", "VERSION", "WRITES", "Snapshot", "snapshot_at"]
 
 APPLICATION_ID: Final = 0x5E551046
-"""``PRAGMA application_id`` of a snapshot: another one than a store's, which is written to."""
+"""``PRAGMA application_id`` of a snapshot; it differs from that of a store, which is writable."""
 
 VERSION: Final = 1
 """``PRAGMA user_version`` of a snapshot that this code writes and reads."""
@@ -34,7 +34,7 @@ _REMEDY: Final = "A snapshot is read-only; write to the source it was taken from
 WRITES: Final = Writes(
     remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _REMEDY))
 )
-"""What can be written to a snapshot: nothing."""
+"""The writes that a snapshot supports: none."""
 
 _CORE: Final = (
     schema.SESSIONS,
@@ -57,8 +57,8 @@ class Snapshot:
     """A snapshot's file.
 
     Attributes:
-        about: what it is a copy of and when that was finished, in a few words.
-        relations: its tables, and how they are read.
+        about: a short text with the source of the copy and the time it was finished.
+        relations: the tables, and how they are read.
     """
 
     about: str
@@ -66,18 +66,19 @@ class Snapshot:
 
 
 def snapshot_at(path: str, *, read_only: bool = False) -> Snapshot | None:
-    """The snapshot in a file; None if there is none, or something else.
+    """Returns the snapshot in a file; None if the file does not exist or is not a snapshot.
 
-    Read through SQLite: closing a file that it has open elsewhere in the process would give up
-    SQLite's locks on it (https://sqlite.org/howtocorrupt.html, section 2.2).
+    The file is read through SQLite. If it were opened and closed directly while SQLite has it open
+    elsewhere in the process, SQLite's locks would be lost
+    (https://sqlite.org/howtocorrupt.html, section 2.2).
 
     Args:
         path: the file.
-        read_only: it is not to be written. Otherwise the connection may write, as only then SQLite
-            takes away the files that it puts beside a store while it is open.
+        read_only: whether the file must not be written. Otherwise the connection may write, because
+            only then does SQLite remove the files that it creates beside an open store.
 
     Raises:
-        StoreError: it is a snapshot that was not finished, or of a newer version.
+        StoreError: the snapshot is unfinished, or has a newer version.
     """
     try:
         mode = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
@@ -90,7 +91,7 @@ def snapshot_at(path: str, *, read_only: bool = False) -> Snapshot | None:
                 return None
             version = connection.pragma("user_version")
         except apsw.Error:
-            return None  # Whoever opens it as a store says what is wrong with it.
+            return None  # Opening the file as a store reports the error.
         if version > VERSION:
             raise StoreError(
                 f"{path} is a snapshot of version {version}, but this program supports"
@@ -155,7 +156,7 @@ def _relation(
 
 
 def _column(table: str, name: str, kind: ColumnType) -> Column:
-    """A column with the documentation that the schema has for it."""
+    """Returns a column with the documentation from the schema."""
     known: dict[str, Column] = dict(_ADDED.get(table, {}))
     for core in _CORE:
         if core.name == table:
@@ -166,7 +167,7 @@ def _column(table: str, name: str, kind: ColumnType) -> Column:
 
 
 def _parts() -> Relation:
-    """``event_parts`` out of ``events.content``, as in a store; its events are numbered by row."""
+    """``event_parts``, read from ``events.content`` as in a store; events are numbered by rowid."""
     stored = RELATIONS["event_parts"]
     nothing: dict[str, Any] = {}
     return replace(

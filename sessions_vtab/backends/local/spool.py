@@ -1,8 +1,8 @@
-"""A scan that is being read, and that can be read to its end at once before something is written.
+"""A scan that is being read, and that can be read to its end before something is written.
 
-A half-read SELECT of SQLite sees, or sees twice, what its own connection writes meanwhile
-(https://sqlite.org/isolation.html). So before a write every open scan is *settled*: its remaining
-rows are fetched, and what is too much for memory goes to a temporary file.
+If a connection writes while it reads a SELECT, the SELECT may return the new rows, or a row twice
+(https://sqlite.org/isolation.html). So before a write, every open scan is *settled*: its remaining
+rows are fetched, and those that do not fit in memory go to a temporary file.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _CHUNK: Final = 1_000
 
 
 class OpenScan:
-    """The rows of one SELECT from where its reader stands.
+    """The rows of one SELECT that have not been read yet.
 
     Args:
-        rows: the cursor.
+        rows: the cursor of the SELECT.
     """
 
     def __init__(self, rows: Iterator[Row]) -> None:
@@ -32,7 +32,7 @@ class OpenScan:
         self._settled = False
 
     def page(self, size: int) -> list[Row]:
-        """The next rows, at most ``size``; none at the end."""
+        """Returns the next rows, at most ``size``; an empty list at the end."""
         return list(islice(self._rows, size))
 
     def settle(self) -> None:
@@ -59,7 +59,7 @@ def _read_back(file: IO[bytes]) -> Iterator[Row]:
     with file:
         while True:
             try:
-                # Only this process could write to it: it has no name.
+                # The file has no name, so only this process can write to it.
                 chunk = marshal.load(file)  # noqa: S302
             except EOFError:
                 return

@@ -1,8 +1,8 @@
-"""Session state and its scopes: ``app:`` of the store, ``user:`` of the user, ``temp:`` of no one.
+"""Session state and its scopes: ``app:`` (the store), ``user:`` (the user), ``temp:`` (not stored).
 
-As in contracts of Vertex: keys with these prefixes are stored once for the store or the user, are
-shown in every session they belong to, and outlive the session that wrote them. ``temp:`` keys
-never enter the state. The ``user:`` keys of a session without user stay its own.
+As in Vertex: keys with these prefixes are stored once for the store or the user, are shown in every
+session of that store or user, and remain when the session that wrote them is deleted. ``temp:``
+keys never enter the state. The ``user:`` keys of a session without a user stay in that session.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def split(store: Store, state: Any, user_id: str | None) -> Any:
     """Stores the shared keys of a state and returns the session's own.
 
     Args:
-        store: where they are stored.
-        state: a JSON object, minified.
-        user_id: whose session it is.
+        store: the store that keeps them.
+        state: a minified JSON object.
+        user_id: the user of the session.
     """
     if state is None or not ('"app:' in state or '"user:' in state or '"temp:' in state):
         return state
@@ -48,10 +48,10 @@ def merge_delta(store: Store, session_id: str, delta: Mapping[str, Any]) -> None
 
 
 def delta_of(actions: str | None, where: str) -> Mapping[str, Any]:
-    """``stateDelta`` of an event's actions, also spelled ``state_delta``; empty if there is none.
+    """Returns ``stateDelta`` (or ``state_delta``) of an event's actions; empty if there is none.
 
     Raises:
-        InvalidValueError: it is no JSON object.
+        InvalidValueError: it is not a JSON object.
     """
     if actions is None or not ('"stateDelta"' in actions or '"state_delta"' in actions):
         return {}

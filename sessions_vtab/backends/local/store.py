@@ -1,4 +1,4 @@
-"""The store's connection: opened when first used, checked, migrated; its one transaction."""
+"""The store's connection, opened, checked and migrated on first use; and its one transaction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Store"]
 _BUSY_SECONDS: Final = 5.0
 _SLICE: Final = 0.01
 _STEPS: Final = 50_000
-# Nobody sees expired sessions any more; the first write of a connection removes them for good.
+# Expired sessions are no longer visible; the first write of a connection removes them permanently.
 _SWEEP: Final = "DELETE FROM sessions WHERE expire_time <= ?"
 _CACHE_KIB: Final = 32_768
 _FIRST_PAGE: Final = 8
@@ -36,19 +36,19 @@ class Store:
     """One SQLite file, or memory, for one source.
 
     Args:
-        path: the file; ``:memory:`` for none.
+        path: the file; ``:memory:`` for no file.
         source: the source's name, for errors.
-        clock: the present instant, nanoseconds since 1970.
-        read_only: nothing is written, not even a missing file.
-        migrations: SQL scripts, see ``ddl``.
+        clock: returns the current time in nanoseconds since 1970.
+        read_only: whether nothing may be written, not even a missing file.
+        migrations: SQL scripts; see ``ddl``.
         application: the file's ``PRAGMA application_id``.
 
     Attributes:
         source: the source's name.
         place: source and file, for errors.
-        began: a write transaction was begun, and neither committed nor rolled back by us.
-        touched: sessions that events were appended to, and what of that is not written yet.
-        transaction_lost: SQLite undid the open transaction by itself, as it does on a full disk.
+        began: whether a write transaction was begun, and not yet committed or rolled back here.
+        touched: sessions that events were appended to, with their pending changes.
+        transaction_lost: whether SQLite itself rolled back the open transaction, as on a full disk.
     """
 
     def __init__(
@@ -83,10 +83,11 @@ class Store:
 
     @property
     def connection(self) -> apsw.Connection:
-        """The connection; opened, checked and migrated at the first use.
+        """The connection, which is opened, checked and migrated on first use.
 
         Raises:
-            StoreError: the file is damaged, foreign, newer, or cannot be opened.
+            StoreError: the file is damaged, belongs to another program, has a newer version, or
+                cannot be opened.
         """
         if self._connection is None:
             with self.translated():
@@ -148,18 +149,18 @@ class Store:
             )
 
     def close(self) -> None:
-        """Closes the connection; open scans end, an open transaction is undone."""
+        """Closes the connection; open scans end, and an open transaction is rolled back."""
         if self._connection is not None:
             self._scans.clear()
             self.touched.clear()
-            self._connection.close(True)  # Cursors too.
+            self._connection.close(True)  # This also closes its cursors.
             self._connection = None
             self.began = self.transaction_lost = False
 
     # Using.
 
     def now(self) -> str:
-        """The present instant as canonical text."""
+        """The current time as canonical text."""
         instant = self._clock()
         second, nanos = divmod(instant, 1_000_000_000)
         if nanos % 1000:
@@ -170,20 +171,20 @@ class Store:
         return f"{self._second}{nanos // 1000:06d}"
 
     def instant(self) -> int:
-        """The present instant, nanoseconds since 1970."""
+        """The current time in nanoseconds since 1970."""
         return self._clock()
 
     def run(self, sql: str, bindings: Sequence[Any] = ()) -> list[Any]:
-        """Executes one statement to its end: its rows."""
+        """Executes one statement to its end, and returns its rows."""
         return self.connection.execute(sql, bindings).fetchall()
 
     def row(self, sql: str, bindings: Sequence[Any] = ()) -> Any:
-        """The first row of a statement that has at most one; None if it has none."""
+        """Returns the only row of a statement; None if it has no row."""
         rows = self.connection.execute(sql, bindings).fetchall()
         return rows[0] if rows else None
 
     def looked_up(self, sql: str, bindings: Sequence[Any], context: Context) -> Page:
-        """The rows of a SELECT that finds one at most."""
+        """Returns the rows of a SELECT that finds at most one."""
         self._context = context
         try:
             if self.began:
@@ -193,7 +194,7 @@ class Store:
             raise self.failure(error, reading=True) from error
 
     def pages(self, sql: str, bindings: Sequence[Any], context: Context) -> Iterator[Page]:
-        """The rows of a SELECT in pages that grow, so that the first row comes at once."""
+        """Yields the rows of a SELECT in growing pages, so that the first rows come at once."""
         self._context = context
         size = _FIRST_PAGE
         number = 0
@@ -217,18 +218,18 @@ class Store:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """SQLite's errors become ours; a transaction that SQLite undid is remembered as lost."""
+        """Translates SQLite's errors, and records a transaction that SQLite rolled back as lost."""
         try:
             yield
         except apsw.Error as error:
             raise self.failure(error) from error
 
     def failure(self, error: apsw.Error, *, reading: bool = False) -> Exception:
-        """Our error for one of SQLite's; a write that the store fails undoes the transaction."""
+        """Translates an error of SQLite; if the store fails a write, rolls back the transaction."""
         failure = translate(error, self.place)
         connection = self._connection
         if connection is not None and self.began:
-            # A row may be half written: no part of the transaction must ever be committed.
+            # A row may be half written, so no part of the transaction may be committed.
             if isinstance(failure, StoreError) and not reading and connection.in_transaction:
                 connection.execute("ROLLBACK")
             self.transaction_lost = not connection.in_transaction
@@ -257,7 +258,7 @@ class Store:
                 self._swept = True
 
     def settle(self) -> None:
-        """Protects open scans from a write that follows."""
+        """Protects open scans from the following write."""
         for scan in self._scans.values():
             scan.settle()
 
@@ -266,10 +267,10 @@ class Store:
         self.touched.flush(self.connection.execute)
 
     def before_write(self, context: Context) -> None:
-        """To be called before rows are changed; starts a transaction if none is open.
+        """Must be called before rows are changed; starts a transaction if none is open.
 
         Raises:
-            StoreError: the transaction was undone by SQLite.
+            StoreError: SQLite rolled back the transaction.
         """
         self._context = context
         self.begin()
@@ -278,7 +279,7 @@ class Store:
             self.settle()
 
     def require_transaction(self) -> None:
-        """Raises StoreError if SQLite undid the transaction that was begun."""
+        """Raises StoreError if SQLite rolled back the transaction that was begun."""
         if self.transaction_lost:
             raise StoreError(
                 f"{self.place}: the transaction was rolled back after an earlier error, such"
@@ -286,7 +287,7 @@ class Store:
             )
 
     def end(self, word: str) -> None:
-        """Ends the transaction with COMMIT or ROLLBACK; without one, nothing happens."""
+        """Ends the transaction with COMMIT or ROLLBACK; does nothing without a transaction."""
         if not self.began:
             return
         if word == "COMMIT":
@@ -307,7 +308,7 @@ class Store:
         return self._context is not None and self._context.interrupted()
 
     def _wait(self, tries: int) -> bool:
-        """SQLite's busy handler: waits in slices, so that Ctrl-C is heard."""
+        """SQLite's busy handler, which waits in slices so that Ctrl-C takes effect."""
         now = time.monotonic()
         if tries == 0:
             self._waiting_since = now
@@ -323,15 +324,15 @@ def _configure(connection: apsw.Connection) -> None:
     connection.pragma("foreign_keys", True)
     connection.pragma("cache_size", -_CACHE_KIB)
     connection.pragma("trusted_schema", False)
-    # People hold personal data here: what is purged is overwritten.
+    # The store may contain personal data, so deleted content is overwritten.
     connection.pragma("secure_delete", True)
 
 
 def _identify(
     connection: apsw.Connection, place: str, newest: int, expected: int = APPLICATION_ID
 ) -> int:
-    """The schema version; raises StoreError if the file is neither empty nor a store we know."""
-    # One statement, so one moment: another process may be making the store.
+    """Returns the schema version; StoreError if the file is neither empty nor a known store."""
+    # One statement sees one state of the file, although another process may be creating the store.
     application, version, tables = connection.execute(
         "SELECT (SELECT application_id FROM pragma_application_id),"
         " (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_schema"
@@ -351,7 +352,7 @@ def _identify(
 
 
 def _migrate(connection: apsw.Connection, place: str, migrations: Sequence[str]) -> None:
-    """Brings the file to the newest version, whole or not at all; a second process waits."""
+    """Migrates the file to the newest version in one transaction; a second process waits."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _identify(connection, place, len(migrations))

@@ -23,7 +23,7 @@ from sessions_vtab.schema.tables import (
 __all__ = ["NOW", "RELATIONS", "Relation", "real_columns"]
 
 NOW: Final = "?1"
-"""The parameter of the present instant, as canonical text: always the first one."""
+"""The parameter for the current time as canonical text; it is always the first one."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,19 @@ class Relation:
     """How a table is read.
 
     Attributes:
-        table: what SQL sees.
+        table: the table as SQL sees it.
         source: the FROM clause.
-        expressions: SQL of each column that is not read under its own name. One that is more
-            than a name stands in parentheses.
-        alias: of the table in ``source`` that has the other columns.
-        alive: condition that hides rows of expired and deleted sessions; "" where none are.
-        alive_or_deleted: the same, for a scan that asks for deleted rows.
-        tie: column that puts rows of one instant in the order they were written.
-        same_as: column that identifies the same parent by id, with the reading of its name: a
-            search by name is then a search by id, which has an index.
-        lookups: paths that find at most one row, and the columns that name it.
-        composed: the row's name out of the columns of the second lookup, where only it is indexed.
+        expressions: SQL of each column that is not read under its own name. An expression that is
+            more than a name is in parentheses.
+        alias: alias of the table in ``source`` that has the other columns.
+        alive: condition that hides rows of expired and deleted sessions; "" if none can exist.
+        alive_or_deleted: the same for a scan that includes deleted rows.
+        tie: column that sorts rows with the same time in the order in which they were written.
+        same_as: column that identifies the same parent by id, with the function that reads the id
+            from the name. A search by name then becomes a search by id, which has an index.
+        lookups: paths that find at most one row, and the columns that identify it.
+        composed: composes the row's name from the columns of the second lookup, if only the name
+            has an index.
     """
 
     table: Table
@@ -57,7 +58,7 @@ class Relation:
     composed: Callable[..., str] | None = None
 
     def expression(self, column: str) -> str:
-        """The SQL of a column."""
+        """Returns the SQL of a column."""
         return self.expressions.get(column) or f"{self.alias}.{column}"
 
 
@@ -71,8 +72,8 @@ def _upload_session_id(name: str) -> str | None:
 
 _NOTHING: Final = "NULL"
 
-# Keys of the three scopes never meet, so objects are merged by joining what is between their
-# braces; a session without any state stays NULL.
+# The keys of the three scopes cannot collide, so the objects are merged by joining the text between
+# their braces. The state of a session without any state stays NULL.
 _STATE: Final = """(nullif('{' || concat_ws(',',
     (SELECT substr(state, 2, length(state) - 2) FROM app_state WHERE state <> '{}'),
     (SELECT substr(u.state, 2, length(u.state) - 2) FROM user_states u
@@ -113,7 +114,7 @@ _SESSIONS: Final = Relation(
 
 
 def _of_living_session(alias: str) -> str:
-    """Written so that the index ``sessions_mortal``, nearly always empty, answers it."""
+    """Written so that SQLite uses the index ``sessions_mortal``, which is nearly always empty."""
     return (
         "NOT EXISTS (SELECT 1 FROM sessions m WHERE m.session_id = "
         f"{alias}.session_id AND (m.deleted = 1 OR m.expire_time IS NOT NULL)"
@@ -143,7 +144,7 @@ _EVENTS: Final = Relation(
     composed=event_name,
 )
 
-# A part is an object with one field that says what it is, in either spelling, and modifiers.
+# A part is an object with one field that determines its kind, in either spelling, and modifiers.
 _MODIFIERS: Final = (
     "'thought', 'thoughtSignature', 'thought_signature', 'videoMetadata', 'video_metadata',"
     " 'mediaResolution', 'media_resolution', 'speechMetadata', 'speech_metadata',"
@@ -251,9 +252,9 @@ RELATIONS: Final[Mapping[str, Relation]] = {
         _PARTICIPANTS,
     )
 }
-"""Every table of the store by name."""
+"""All tables of the store by name."""
 
 
 def real_columns(table: Table) -> tuple[Column, ...]:
-    """The columns that have values of their own."""
+    """The columns that store values of their own."""
     return tuple(column for column in table.columns if not column.parameter)

@@ -1,8 +1,8 @@
 """Pending changes to the rows of sessions that events were appended to.
 
-Each event updates its session's ``update_time`` and ``last_event``. Instead of one UPDATE an event,
-the newest values wait here until something reads or changes sessions, or the transaction ends.
-Savepoints cover what waits as they cover what is written.
+Each event updates its session's ``update_time`` and ``last_event``. Instead of one UPDATE per
+event, the newest values are kept here until something reads or changes sessions, or the transaction
+ends. Savepoints apply to these values as they do to written rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Touched", "TouchedSessions"]
 
 _UPDATE: Final = "UPDATE sessions SET update_time = ?, last_event = ? WHERE session_id = ?"
 
-# More sessions than this are not remembered between two events.
+# No more sessions than this are kept between two events.
 _MOST: Final = 10_000
 
 
@@ -22,10 +22,10 @@ class Touched(NamedTuple):
     """A session as the transaction left it.
 
     Attributes:
-        name: its name.
-        expire_time: when it expires; None for never.
-        last_event: the largest number an event of it was given as its id.
-        update_time: when the last event was appended, if that still has to be written.
+        name: name of the session.
+        expire_time: when the session expires; None for never.
+        last_event: the largest number that one of its events was given as its id.
+        update_time: when the last event was appended, if that has not been written yet.
     """
 
     name: str
@@ -35,14 +35,14 @@ class Touched(NamedTuple):
 
 
 class TouchedSessions:
-    """What is known of the sessions of one transaction."""
+    """The known sessions of one transaction."""
 
     def __init__(self) -> None:
         self._known: dict[str, Touched] = {}
         self._undo: list[dict[str, Touched | None]] = []
 
     def get(self, session_id: str) -> Touched | None:
-        """What is known of a session; None if nothing is."""
+        """Returns a session; None if it is not known."""
         return self._known.get(session_id)
 
     def put(self, session_id: str, session: Touched) -> None:
@@ -55,7 +55,7 @@ class TouchedSessions:
         """Writes the pending changes.
 
         Args:
-            run: executes a statement with its bindings.
+            run: function that executes a statement with its bindings.
         """
         for session_id, one in list(self._known.items()):
             if one.update_time is not None:
@@ -77,14 +77,14 @@ class TouchedSessions:
         self._known.clear()
         self._undo.clear()
 
-    # Savepoints, counted from the outermost: 0, 1, ...
+    # Savepoints, numbered from the outermost: 0, 1, ...
 
     def mark(self) -> None:
-        """Marks the present state, inside the earlier marks."""
+        """Sets a savepoint for the current state, inside the earlier ones."""
         self._undo.append({})
 
     def rollback_to(self, depth: int) -> None:
-        """Returns to a mark, which stays."""
+        """Rolls back to a savepoint, which stays."""
         while len(self._undo) > depth:
             for session_id, session in self._undo.pop().items():
                 if session is None:
@@ -94,7 +94,7 @@ class TouchedSessions:
         self.mark()
 
     def release(self, depth: int) -> None:
-        """Forgets a mark and those inside it."""
+        """Releases a savepoint and those inside it."""
         released = self._undo[depth:]
         del self._undo[depth:]
         if self._undo:

@@ -1,4 +1,4 @@
-"""The store's transaction as the engine drives it: numbered savepoints."""
+"""The store's transaction as the engine uses it, with numbered savepoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class StoreTransaction:
     """``spec.backend.Transaction`` of one store.
 
     Args:
-        store: whose transaction it is.
+        store: the store of the transaction.
     """
 
     def __init__(self, store: Store) -> None:
@@ -25,15 +25,15 @@ class StoreTransaction:
         self._store.begin()
 
     def savepoint(self, number: int) -> None:
-        """Marks the present state, in a transaction that is begun if there is none."""
+        """Sets a savepoint for the current state; begins a transaction if none is open."""
         self._store.begin()
-        # Named by depth: the same few statements, prepared once.
+        # Savepoints are named by depth, so that the same few statements are prepared only once.
         self._run(f"SAVEPOINT s{len(self._marks)}")
         self._store.touched.mark()
         self._marks.append(number)
 
     def rollback_to(self, number: int) -> None:
-        """Returns to a mark, which stays; unknown numbers are ignored."""
+        """Rolls back to a savepoint, which stays; unknown numbers are ignored."""
         if number in self._marks:
             depth = self._marks.index(number)
             self._store.settle()
@@ -42,7 +42,7 @@ class StoreTransaction:
             del self._marks[depth + 1 :]
 
     def release(self, number: int) -> None:
-        """Forgets a mark and later ones; unknown numbers are ignored."""
+        """Releases a savepoint and later ones; unknown numbers are ignored."""
         if number in self._marks:
             depth = self._marks.index(number)
             self._run(f"RELEASE s{depth}")
@@ -53,23 +53,26 @@ class StoreTransaction:
         """Makes the changes durable.
 
         Raises:
-            StoreError: SQLite undid the transaction after an earlier error.
-            BusyError: another process is in the way; the transaction stays open.
+            StoreError: SQLite rolled back the transaction after an earlier error.
+            BusyError: another process holds the lock; the transaction stays open.
         """
         self._store.end("COMMIT")
         self._marks.clear()
 
     def rollback(self) -> None:
-        """Undoes the changes since ``begin``."""
+        """Rolls back the changes since ``begin``."""
         self._store.end("ROLLBACK")
         self._marks.clear()
 
     def forget(self) -> None:
-        """Forgets the savepoints of a store that was closed."""
+        """Discards the savepoints of a store that was closed."""
         self._marks.clear()
 
     def _run(self, sql: str) -> None:
-        """A lost transaction has no savepoints any more; only ROLLBACK ends it."""
+        """Executes a statement, unless the transaction is lost.
+
+        A lost transaction no longer has savepoints, and only ROLLBACK ends it.
+        """
         store = self._store
         if store.transaction_lost:
             return

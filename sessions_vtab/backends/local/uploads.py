@@ -1,8 +1,8 @@
-"""Upload sessions: open one, upload files into it, close it, and its files are ingested.
+"""Upload sessions: opening one, uploading files into it, and closing it, which ingests its files.
 
-The bytes are kept in the store. The write mode says what ingestion does with a file whose name an
-ingested file has already: KEEP keeps both, OVERWRITE replaces the older one, FAIL keeps the older
-one and counts the new one as failed. Files are ingested in the order they were uploaded.
+The content is kept in the store. The write mode determines what happens to a file whose name an
+ingested file already has: KEEP keeps both, OVERWRITE replaces the older one, FAIL keeps the older
+one and counts the new one as failed. Files are ingested in the order in which they were uploaded.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _SAME_NAME: Final = "ingestion_status = 'FINISHED' AND content IS NOT NULL AND f
 
 
 def insert(store: Store, write: Write) -> Outcome:
-    """INSERT INTO upload_sessions opens one.
+    """INSERT INTO upload_sessions opens an upload session.
 
     Raises:
-        InvalidValueError: a value its column does not take.
-        ConflictError: ten are open, or the id is taken.
+        InvalidValueError: a value is not valid for its column.
+        ConflictError: ten upload sessions are already open, or the id is already taken.
     """
     where = f"{store.source}.upload_sessions"
     session_id = given_id(write.values, where) or str(uuid4())
@@ -70,7 +70,7 @@ def insert(store: Store, write: Write) -> Outcome:
 
 
 def update(store: Store, write: Write) -> Outcome:
-    """UPDATE of an upload session: ``status = 'CLOSED'`` closes it, and nothing else can change."""
+    """UPDATE of an upload session: ``status = 'CLOSED'`` closes it; nothing else can be changed."""
     where = f"{store.source}.upload_sessions"
     for column in write.values.keys() - {"status"}:
         raise UnsupportedError(f"{where}.{column} cannot be changed. Nothing was written.")
@@ -84,7 +84,7 @@ def update(store: Store, write: Write) -> Outcome:
 
 
 def delete(store: Store, write: Write) -> Outcome:
-    """DELETE removes an upload session with its files, the ingested ones too, for good."""
+    """DELETE permanently removes an upload session with its files, including the ingested ones."""
     store.run("DELETE FROM upload_sessions WHERE name = ?", (write.key,))
     return Outcome(write, OutcomeState.SENT, key=write.key)
 
@@ -93,8 +93,8 @@ def close(store: Store, arguments: Arguments) -> list[Row]:
     """``close_upload_session``: closes it and ingests its files.
 
     Raises:
-        NotFoundError: there is no such upload session.
-        ConflictError: it is closed already, or has expired.
+        NotFoundError: the upload session does not exist.
+        ConflictError: it is already closed or has expired.
     """
     session_id = session_id_of(str(arguments["session"]))
     finished, failed = _close(store, session_id, "close_upload_session")
@@ -108,12 +108,12 @@ def close(store: Store, arguments: Arguments) -> list[Row]:
 
 
 def upload(store: Store, arguments: Arguments) -> list[Row]:
-    """``upload_file``: keeps the bytes until the session is closed.
+    """``upload_file``: keeps the content until the session is closed.
 
     Raises:
-        InvalidValueError: the name or the metadata are not possible.
-        NotFoundError: there is no such upload session.
-        ConflictError: it is closed or has expired.
+        InvalidValueError: the name or the metadata is not valid.
+        NotFoundError: the upload session does not exist.
+        ConflictError: it is already closed or has expired.
     """
     where = f"{store.source}.upload_file"
     session_id = session_id_of(str(arguments["session"]))
@@ -147,7 +147,7 @@ def upload(store: Store, arguments: Arguments) -> list[Row]:
 
 
 def _close(store: Store, session_id: str, what: str) -> tuple[int, int]:
-    """Closes an open session: how many of its files were ingested, and how many failed."""
+    """Closes an open session; returns the number of ingested files and of failed files."""
     mode = _require_open(store, session_id, what)
     waiting = store.run(
         "SELECT id, file_name FROM upload_session_files WHERE session_id = ? ORDER BY id",
@@ -164,7 +164,7 @@ def _close(store: Store, session_id: str, what: str) -> tuple[int, int]:
 
 
 def _ingest(store: Store, number: int, file_name: str, mode: str) -> bool:
-    """Takes one file over as the write mode says; false if it failed."""
+    """Ingests one file as the write mode determines; returns false if it failed."""
     if mode == "FAIL" and store.row(
         f"SELECT 1 FROM upload_session_files WHERE {_SAME_NAME} LIMIT 1", (file_name,)
     ):
@@ -185,7 +185,7 @@ def _ingest(store: Store, number: int, file_name: str, mode: str) -> bool:
 
 
 def _require_open(store: Store, session_id: str, what: str) -> str:
-    """The write mode of an open upload session."""
+    """Returns the write mode of an open upload session."""
     row = store.row(
         "SELECT status, expire_time <= ?, write_mode FROM upload_sessions WHERE session_id = ?",
         (store.now(), session_id),
@@ -206,7 +206,7 @@ def _require_open(store: Store, session_id: str, what: str) -> str:
 
 
 def _check_open(store: Store, where: str) -> None:
-    """Raises ConflictError if as many are open as may be; expired ones do not count."""
+    """Raises ConflictError if no more sessions can be opened; expired ones do not count."""
     rows = store.run(
         "SELECT session_id FROM upload_sessions WHERE status = 'OPEN' AND expire_time > ?"
         " ORDER BY create_time",
@@ -247,7 +247,7 @@ def _file_name(file_name: str, where: str) -> str:
 
 
 def _user() -> str | None:
-    """The local user as JSON; None where the system has no name for it."""
+    """Returns the local user as JSON; None if the system has no name for the user."""
     from getpass import getuser  # noqa: PLC0415  # As hashlib.
 
     try:

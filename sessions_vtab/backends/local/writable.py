@@ -1,4 +1,4 @@
-"""What can be written to the store's tables, as data; the rest is checked row by row."""
+"""The writes that the store's tables support, as data; the rest is checked row by row."""
 
 from __future__ import annotations
 
@@ -127,4 +127,4 @@ WRITES: Final[Mapping[str, Writes]] = {
         remedies=MappingProxyType({"update": "DELETE the binding and INSERT another one."}),
     ),
 }
-"""By table name. UPDATE may still be told the present value of a column that cannot change."""
+"""By table name. An UPDATE may set a column that cannot change only to its current value."""

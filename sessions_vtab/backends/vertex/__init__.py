@@ -1,8 +1,9 @@
 """Google Vertex AI Agent Engine: sessions and their events, over REST.
 
-``settings`` (a source's URL), ``names`` (resource names), ``tables`` (what there is, what it can
-do), ``filters`` (conditions as filter text), ``calls`` (requests), ``wire`` (answers to rows),
-``sessions`` and ``events`` (reading), ``bodies``, ``requests`` and ``writing`` (writing).
+Modules: ``settings`` (a source's URL), ``names`` (resource names), ``tables`` (the tables and
+their capabilities), ``filters`` (conditions as filter text), ``calls`` (requests), ``wire``
+(responses to rows), ``sessions`` and ``events`` (reading), ``bodies``, ``requests`` and
+``writing`` (writing).
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ class VertexBackend(Backend):
     """Sessions and events of the engines of one project and location.
 
     Args:
-        settings: of the source.
-        client: sends; given back by ``close``.
+        settings: settings of the source.
+        client: sends the requests; ``close`` returns it.
     """
 
     name: ClassVar[str] = "vertex"
@@ -68,10 +68,10 @@ class VertexBackend(Backend):
         return f"Vertex AI Agent Engine {place} at {self._site.base_url} with {credential}"
 
     def call_for(self, write: Write) -> Call | None:
-        """The call a write would make; None if it changes nothing. Sends nothing.
+        """Returns the call that a write would make, without sending it; None if it changes nothing.
 
         Raises:
-            StatementError: what is wrong with a value, naming its column.
+            StatementError: a value is not valid; the error names its column.
         """
         return self._requests.of(write).call
 

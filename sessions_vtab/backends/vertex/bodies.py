@@ -46,30 +46,31 @@ _EVENT_FIELDS = {
 _JSON = frozenset(("labels", "state", "actions", "event_metadata", "raw_event"))
 _TIMES = frozenset(("expire_time", "timestamp"))
 
-# Keys that the service keeps for the engine or the user, and shows in every session.
+# Keys that the service stores per engine or per user, and shows in every session.
 _SHARED = ("app:", "user:")
 
 
 def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """The Session of a create call.
+    """Returns the Session of a create call.
 
     Args:
-        values: column to value.
+        values: values by column name.
         where: ``source.table``, for errors.
 
     Raises:
-        InvalidValueError: naming the column, and the place within JSON.
+        InvalidValueError: a value is not valid; the error names the column, and the place within
+            JSON.
     """
     _one_lifetime(values, where)
     return _body(values, _SESSION_FIELDS, where)
 
 
 def patch_body(values: Mapping[str, Value], where: str) -> tuple[str, dict[str, Any]]:
-    """The updateMask and the Session of a patch call.
+    """Returns the updateMask and the Session of a patch call.
 
-    The mask has the changed columns, or what ``update_mask`` says, verbatim. A column set to NULL
-    is in the mask and not in the body, which clears it. ``app:`` and ``user:`` keys of the state
-    belong to other sessions too and are not sent.
+    The mask lists the changed columns, or repeats ``update_mask`` verbatim. A column set to NULL
+    is in the mask but not in the body, which clears the field. ``app:`` and ``user:`` keys of the
+    state are shared with other sessions and are not sent.
     """
     _one_lifetime(values, where)
     body = _body(values, _SESSION_FIELDS, where)
@@ -89,9 +90,9 @@ def shared_keys(state: Value) -> dict[str, Any]:
 
 
 def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """The SessionEvent of an append call; author, invocation id and timestamp are there already.
+    """Returns the SessionEvent of an append call; author, invocation id and timestamp must be set.
 
-    Never adds a rawEvent: ADK reads the whole event from it.
+    A rawEvent is never added, because ADK would read the whole event from it.
     """
     body = _body(values, _EVENT_FIELDS, where)
     if "content" in body:
@@ -103,10 +104,10 @@ def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
 
 
 def content_of(value: Value, author: str, where: str) -> dict[str, Any]:
-    """A Content from what was given: a JSON object if it begins like one, else plain text.
+    """Returns the Content for a value: a JSON object if it begins with ``{``, else plain text.
 
     Raises:
-        InvalidValueError: it begins with ``{`` and is no JSON object.
+        InvalidValueError: it begins with ``{`` but is not a JSON object.
     """
     text = value if isinstance(value, str) else str(value)
     if text.lstrip().startswith("{"):
@@ -118,7 +119,7 @@ def content_of(value: Value, author: str, where: str) -> dict[str, Any]:
 def refuse_inexact(value: Any, where: str) -> None:
     """Raises InvalidValueError for an integer beyond 2^53, with its JSON path.
 
-    The service keeps every number as a double: a larger integer would come back changed.
+    The service stores every number as a double, so a larger integer would come back changed.
     """
     for place in _inexact(value, "$"):
         raise InvalidValueError(
@@ -142,7 +143,7 @@ def _inexact(value: Any, place: str) -> Iterator[str]:
 
 
 def _body(values: Mapping[str, Value], names: Mapping[str, str], where: str) -> dict[str, Any]:
-    """Fields of the API from columns that are given and not NULL."""
+    """Returns the API fields for the columns that are given and not NULL."""
     return {
         field: _convert(column, values[column], f"{where}.{column}")
         for column, field in names.items()

@@ -12,23 +12,23 @@ from sessions_vtab.fetch import WRITE, Answer, Call, path, plain
 
 __all__ = ["Calls"]
 
-# Recorded: "Session {name} not found.", in 2025 with a list of ids in place of the name. The text
-# for an engine that does not exist is another, and an error.
+# Recorded: "Session {name} not found."; in 2025 a list of ids took the place of the name. An engine
+# that does not exist has another text, and is an error.
 _NO_SESSION = (Answer(404, r"^Session\b.*\bnot found"),)
 
 
 class Calls:
-    """Makes the calls of one source.
+    """Builds the calls of one source.
 
     Args:
-        settings: version and hosts.
+        settings: settings of the source; they determine the API version and the hosts.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def get_session(self, session: SessionRef) -> Call:
-        """One session; a missing one is no row."""
+        """Gets one session; a missing session gives no row."""
         return self._call("GET", session.engine, *_of(session), missing=_NO_SESSION)
 
     def list_sessions(
@@ -37,10 +37,10 @@ class Calls:
         """A page of sessions.
 
         Args:
-            engine: whose.
-            text: filter, '' for none.
-            order: ``orderBy``, '' for the service's own.
-            size: rows of the page.
+            engine: the engine whose sessions are listed.
+            text: filter text, '' for no filter.
+            order: ``orderBy``, '' for the service's default.
+            size: number of rows per page.
             token: page token, '' for the first page.
         """
         query = _listing(text, order, size, token)
@@ -49,7 +49,7 @@ class Calls:
     def list_events(
         self, session: SessionRef, text: str = "", order: str = "", size: int = 100, token: str = ""
     ) -> Call:
-        """A page of a session's events; of a missing session there are none."""
+        """A page of a session's events; a missing session has none."""
         return self._call(
             "GET",
             session.engine,
@@ -64,35 +64,35 @@ class Calls:
     def create_session(
         self, engine: Engine, session_id: str | None, body: Mapping[str, Any]
     ) -> Call:
-        """Makes a session; answered with an operation."""
+        """Creates a session; the response is an operation."""
         query = (("sessionId", session_id),)
         return self._call("POST", engine, "sessions", query=query, json=dict(body), kind=WRITE)
 
     def patch_session(self, session: SessionRef, mask: str, body: Mapping[str, Any]) -> Call:
-        """Changes the fields in the mask; answered with the session."""
+        """Changes the fields in the mask; the response is the session."""
         query = (("updateMask", mask),)
         return self._call(
             "PATCH", session.engine, *_of(session), query=query, json=dict(body), kind=WRITE
         )
 
     def delete_session(self, session: SessionRef) -> Call:
-        """Deletes a session with its events; answered with an operation."""
+        """Deletes a session with its events; the response is an operation."""
         return self._call("DELETE", session.engine, *_of(session), kind=WRITE, done=_NO_SESSION)
 
     def append_event(self, session: SessionRef, body: Mapping[str, Any]) -> Call:
-        """Appends an event; answered with ``{}``."""
+        """Appends an event; the response is ``{}``."""
         return self._call(
             "POST", session.engine, *_of(session), verb=":appendEvent", json=dict(body), kind=APPEND
         )
 
     def compact_session(self, session: SessionRef, body: Mapping[str, Any]) -> Call:
-        """Shortens a session's history; answered with an operation."""
+        """Shortens a session's history; the response is an operation."""
         return self._call(
             "POST", session.engine, *_of(session), verb=":compact", json=dict(body), kind=WRITE
         )
 
     def get_operation(self, operation: Mapping[str, Any], location: str | None) -> Call:
-        """Asks about an operation by its own name; ProtocolError if that is none."""
+        """Gets an operation by its name; ProtocolError if the name is not valid."""
         name = operation.get("name")
         if not is_operation(name):
             raise ProtocolError(

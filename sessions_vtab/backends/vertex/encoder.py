@@ -11,10 +11,10 @@ __all__ = ["make_encoder"]
 
 
 def make_encoder() -> Callable[[Any], str]:
-    """A function from JSON values to their minified text; ValueError for an infinite number.
+    """Returns a function from JSON values to minified text; ValueError for an infinite number.
 
-    ``JSONEncoder.encode`` makes a new C encoder for each value, which costs more than encoding a
-    small one; the one made here is kept.
+    ``JSONEncoder.encode`` creates a new C encoder for each value, which costs more than encoding a
+    small value. The encoder created here is reused.
     """
     make: Any = getattr(encoder, "c_make_encoder", None)
     if make is None:

@@ -1,7 +1,7 @@
-"""Whether an event of an answer is one that was sent: equal in what the service keeps of it.
+"""Whether an event in a response is the one that was sent: equal in all that the service stores.
 
-The service answers in camelCase, leaves defaults out, and writes bytes in the standard alphabet of
-base64 (contract, section 2); both sides are brought into one form, and compared there.
+The service responds in camelCase, omits default values, and writes bytes in the standard base64
+alphabet (contract, section 2). Both events are brought into one form before they are compared.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def is_event(item: Item, sent: Mapping[str, Any]) -> bool:
     """Whether a listed event equals the one that was sent.
 
     Args:
-        item: as the service answered it.
+        item: the event as the service returned it.
         sent: the body of the append call.
     """
     if times.parse(item.get("timestamp")) != times.parse(sent["timestamp"]):
@@ -37,7 +37,7 @@ def is_event(item: Item, sent: Mapping[str, Any]) -> bool:
 
 
 def _form(value: Any) -> Any:
-    """A JSON value without spelling and defaults; None where nothing is left."""
+    """A JSON value in one spelling and without default values; None if nothing is left."""
     if isinstance(value, dict):
         fields = {_camel(key): _form(held) for key, held in value.items()}
         return {key: held for key, held in fields.items() if held is not None} or None
@@ -45,7 +45,7 @@ def _form(value: Any) -> Any:
         return [_form(held) for held in value] or None
     if isinstance(value, str):
         return value.translate(_STANDARD).rstrip("=") or None
-    return value or None  # Zero and false are defaults.
+    return value or None  # Zero and false are default values.
 
 
 def _camel(key: str) -> str:

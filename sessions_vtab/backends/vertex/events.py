@@ -1,4 +1,4 @@
-"""Reading ``events`` and ``event_parts``: lists of sessions' events, as many at once as allowed."""
+"""Reading ``events`` and ``event_parts`` by listing each session's events, several at once."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _BACKWARD = "timestamp desc"
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """What is asked of each session's list.
+    """The parameters of each session's event list.
 
     Attributes:
-        text: filter.
-        order: ``orderBy``, '' for the service's own (timestamp, ascending).
-        token: page to start at.
-        size: rows of the first page.
-        pages: how the list goes on.
+        text: filter text.
+        order: ``orderBy``, '' for the service's default (timestamp, ascending).
+        token: token of the page to start at.
+        size: number of rows of the first page.
+        pages: the paginator for the further pages.
     """
 
     text: str
@@ -93,7 +93,7 @@ class _OfSessions(Resource):
         )
 
     def preview(self, scan: Scan) -> Sequence[Request]:
-        """See ``Resource.preview``; of a fan-out, the list of sessions and a list of events."""
+        """See ``Resource.preview``; a fan-out shows the list of sessions and one list of events."""
         query = self._query(scan)
         place = place_of(self._settings)
         wanted = [place] if lacks_key(scan) else self._wanted(scan)
@@ -114,10 +114,10 @@ class _OfSessions(Resource):
             for ref in self._wanted(scan) or ():
                 yield self._first(ref, query)
         except SessionsError:
-            return  # The scan itself will say it.
+            return  # The scan itself reports the error.
 
     def _wanted(self, scan: Scan) -> list[SessionRef] | None:
-        """The sessions whose events are wanted, each once; None for all."""
+        """The sessions whose events are wanted, without duplicates; None for all."""
         for column in scan.path.keys:
             values = scan.given(column) or ()
             match column:
@@ -180,13 +180,13 @@ class _OfSessions(Resource):
     def _fan_out(
         self, wanted: Iterable[SessionRef], scan: Scan, query: _Query, reader: Reader
     ) -> Generator[Page, None, None]:
-        """The lists of sessions in their order, read side by side."""
+        """Reads the lists concurrently, and returns their rows in the order of the sessions."""
         sessions: dict[str, SessionRef] = {}
         rows = 0
 
         def calls() -> Iterator[Call]:
             for ref in wanted:
-                # Once more was read than LIMIT promised, small pages only cost requests.
+                # Once more rows are read than LIMIT suggested, small pages only cost requests.
                 small = scan.limit is not None and rows < scan.limit
                 call = self._first(ref, query if small else replace(query, size=query.pages.full))
                 sessions[call.path] = ref
@@ -206,7 +206,7 @@ class _OfSessions(Resource):
     def _sorted(
         self, wanted: Sequence[SessionRef], scan: Scan, query: _Query, reader: Reader
     ) -> Generator[Page, None, None]:
-        """Many lists as one sorted list; the first page of each is needed before the first row."""
+        """Merges many lists into one sorted list; each list's first page is needed first."""
         window = self._client.site.concurrency
         firsts = [self._first(ref, query) for ref in wanted]
 
@@ -251,7 +251,7 @@ class Events(_OfSessions):
 
 
 class EventParts(_OfSessions):
-    """The table ``event_parts``: made from the same lists, in the same requests."""
+    """The table ``event_parts``, built from the same lists with the same requests."""
 
     table: Table = PARTS_TABLE
 

@@ -1,13 +1,15 @@
 r"""Conditions as text of Vertex' filter language, a subset of https://google.aip.dev/160.
 
-Documented are ``user_id="a"``, ``display_name="b"``, ``labels.key="c"`` joined by AND. The rest of
-the grammar is a ``Feature``: tried, and given up for a source that refuses it. What is not
-translated narrows nothing: the answer holds more rows, and SQLite checks them.
+The API documents ``user_id="a"``, ``display_name="b"`` and ``labels.key="c"``, joined by AND. Any
+other grammar is a ``Feature``: it is tried, and no longer used for a source that rejects it. A
+condition that is not translated does not narrow the list: the response holds more rows, and SQLite
+checks them.
 
 OR binds tighter than AND, so every OR is in parentheses. Text is quoted with ``\"`` and ``\\``.
-``*`` is a wildcard in ``=``, which only widens; with ``!=`` it would narrow, so that is not sent.
-A negation is pushed inward first, since the service has no NULL: ``NOT a = b`` becomes ``a != b``,
-and where the service counts absent fields in, the answer is a superset again.
+``*`` is a wildcard in ``=``, which only widens the result; in ``!=`` it would narrow the result,
+so such a condition is not sent. Negations are first pushed inward, because the service has no
+NULL: ``NOT a = b`` becomes ``a != b``. If the service includes rows that lack the field, the
+result is still a superset.
 """
 
 from __future__ import annotations
@@ -51,11 +53,11 @@ _PLAIN_KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _QUOTED_KEY = re.compile(r"[\w-]{1,64}")
 
 MOST_TERMS = 30
-"""Values of one OR, so that a URL stays short; more are several lists."""
+"""Most values of one OR, so that URLs stay short; more values become several lists."""
 
 
 class Feature(StrEnum):
-    """Grammar beyond what Google documents."""
+    """Grammar that Google does not document."""
 
     OR = "OR"
     NOT_EQUAL = "!="
@@ -70,31 +72,31 @@ FLOOR: frozenset[Feature] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A filter and the features it needs; '' for none."""
+    """A filter text ('' for no filter) and the features it needs."""
 
     text: str = ""
     features: frozenset[Feature] = FLOOR
 
 
 def quote(value: str) -> str:
-    """A string of the filter language."""
+    """A text as a string literal of the filter language."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def compose(terms: Iterable[Predicate], allowed: frozenset[Feature]) -> Text:
-    """The conjunction of the terms that can be said with the allowed features."""
+    """The conjunction of the terms that can be expressed with the allowed features."""
     found = [_translate(term, negated=False) for term in terms]
     return join([text for text in found if text is not None and text.features <= allowed])
 
 
 def join(texts: Sequence[Text]) -> Text:
-    """The conjunction of filters whose ORs are in parentheses, each said once."""
+    """The conjunction of filters whose ORs are in parentheses, without duplicates."""
     features = frozenset().union(*(text.features for text in texts))
     return Text(" AND ".join(dict.fromkeys(text.text for text in texts if text.text)), features)
 
 
 def with_users(raw: str | None, ours: Text, allowed: frozenset[Feature]) -> Text:
-    """A user's own filter text AND ours; theirs alone if parentheses are not allowed."""
+    """The user's filter AND the composed one; only the user's if parentheses are not allowed."""
     if not raw:
         return ours
     if not ours.text:
@@ -123,7 +125,7 @@ def _translate(term: Predicate, *, negated: bool) -> Text | None:
 
 
 def _all(terms: Sequence[Predicate], *, negated: bool) -> Text | None:
-    """A conjunction may leave terms out."""
+    """The conjunction of all terms that can be translated; it may omit terms."""
     texts = [text for term in terms if (text := _translate(term, negated=negated)) is not None]
     if not texts:
         return None
@@ -131,7 +133,7 @@ def _all(terms: Sequence[Predicate], *, negated: bool) -> Text | None:
 
 
 def _any(terms: Sequence[Predicate], *, negated: bool) -> Text | None:
-    """A disjunction needs every term."""
+    """The disjunction of the terms, which needs every one of them."""
     texts = [_translate(term, negated=negated) for term in terms]
     whole = [text for text in texts if text is not None]
     if not whole or len(whole) < len(texts) or len(whole) > MOST_TERMS:
@@ -171,7 +173,7 @@ def _presence(field: Field, *, present: bool) -> Text | None:
 
 
 def _member(field: Field) -> Text | None:
-    """The field as the language writes it; None if it cannot be filtered on."""
+    """The field in the spelling of the filter language; None if it cannot be filtered on."""
     if field.key is None:
         return Text(field.column) if field.column in _COLUMNS else None
     if field.column != "labels":
@@ -184,10 +186,10 @@ def _member(field: Field) -> Text | None:
 
 
 def _literal(field: Field, operand: Value | Slot) -> str | None:
-    """The text a column has to equal; None if it cannot be sent.
+    """The text that a column must equal; None if it cannot be sent.
 
-    A TEXT column compares an integer as its text; ``->>`` gives text, which no number equals, but
-    that is SQLite's to say.
+    A TEXT column compares an integer as its text. ``->>`` returns text, which no number equals, but
+    SQLite decides that.
     """
     if isinstance(operand, int) and field.key is None:
         return str(operand)
@@ -198,7 +200,7 @@ def _literal(field: Field, operand: Value | Slot) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The range a time column is confined to, in nanoseconds since 1970; ends belong to it."""
+    """The range of a time column, in nanoseconds since 1970; both ends are included."""
 
     low: int | None = None
     high: int | None = None
@@ -208,7 +210,7 @@ class Bounds:
 
 
 def bounds(terms: Iterable[Predicate], column: str) -> Bounds:
-    """The tightest range that the terms confine a time column to."""
+    """Returns the tightest range that the terms allow for a time column."""
     low: int | None = None
     high: int | None = None
     for term in terms:
@@ -225,7 +227,7 @@ def bounds(terms: Iterable[Predicate], column: str) -> Bounds:
 
 
 def timestamp_filter(confined: Bounds) -> Text:
-    """A range of event timestamps; both ends belong to it, SQLite takes off what is too much."""
+    """A range of event timestamps, both ends included; SQLite removes rows that do not match."""
     parts = []
     if confined.low is not None:
         parts.append(Text(f'timestamp>="{times.to_rfc3339(confined.low)}"'))

@@ -1,4 +1,4 @@
-"""Lists that were sorted one by one, as one sorted list."""
+"""Merges sorted lists into one sorted list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sessions_vtab.spec.scan import Order, Row
 __all__ = ["TIME_FIELDS", "merged_pages", "order_text"]
 
 TIME_FIELDS = {"create_time": "createTime", "update_time": "updateTime", "timestamp": "timestamp"}
-"""Fields of the API by the columns it can sort by."""
+"""Field of the API for each column that it can sort by."""
 
 _CHUNK = 100
 
@@ -27,7 +27,7 @@ def order_text(order: Sequence[Order]) -> str:
 def merged_pages(
     lists: Sequence[Iterable[tuple[Item, Frame]]], order: Sequence[Order], make: RowMaker
 ) -> Iterator[list[Row]]:
-    """Rows of all lists in order, in pages; each list is in that order already."""
+    """Returns the rows of all lists in order, in pages; each list must already be in that order."""
 
     def key(entry: tuple[Item, Frame]) -> tuple[int, ...]:
         item, frame = entry

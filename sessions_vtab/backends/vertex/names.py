@@ -1,6 +1,6 @@
-"""Resource names of Agent Engine: engines, sessions, events, operations; and where they are served.
+"""Resource names of Agent Engine (engines, sessions, events, operations), and their hosts.
 
-What comes from SQL or from an answer is matched here before it becomes part of a request.
+Text from SQL or from a response is matched here before it becomes part of a request.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ __all__ = [
     "parse_session",
 ]
 
-# https://cloud.google.com/resource-manager/docs/creating-managing-projects; a number is one too,
-# and "example.com:name" is the form of projects made for a domain.
+# https://cloud.google.com/resource-manager/docs/creating-managing-projects; a number is valid too,
+# and projects created for a domain have the form "example.com:name".
 _PROJECT = re.compile(r"[a-z0-9](?:[a-z0-9.:-]{0,61}[a-z0-9])?", re.ASCII)
 _LOCATION = re.compile(r"[a-z]+(?:-[a-z]+[0-9]+)?", re.ASCII)
 _ENGINE = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?", re.ASCII)
@@ -39,7 +39,7 @@ PROVIDER_HOSTS = (
     r"(?:[a-z]+-[a-z]+[0-9]+-)?aiplatform\.googleapis\.com",
     r"aiplatform\.(?:us|eu)\.rep\.googleapis\.com",
 )
-"""Hosts of the service; regular expressions for the whole name."""
+"""Regular expressions for the service's hosts; each must match the whole host name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Engine:
 
     @property
     def name(self) -> str:
-        """Its full resource name, in this spelling of the project."""
+        """The engine's full resource name, with the project spelled as given here."""
         return "/".join(self.segments)
 
     def check(self, where: str) -> Engine:
         """Returns this engine if every part of its name is valid.
 
         Raises:
-            InvalidValueError: naming the part.
+            InvalidValueError: a part is not valid; the error names it.
         """
         parts = (self.project, self.location, self.engine)
         for (part, pattern), value in zip(_PARTS.items(), parts, strict=True):
@@ -87,7 +87,7 @@ class SessionRef:
 
     @property
     def name(self) -> str:
-        """Its full resource name."""
+        """The full resource name."""
         return f"{self.engine.name}/sessions/{self.session_id}"
 
 
@@ -100,22 +100,22 @@ class EventRef:
 
     @property
     def name(self) -> str:
-        """Its full resource name."""
+        """The full resource name."""
         return f"{self.session.name}/events/{self.event_id}"
 
 
 def is_session_id(text: str) -> bool:
-    """Whether a session can have this id: at most 63 of ``[a-z0-9-]``, no hyphen at the ends."""
+    """Whether an id is valid for a session: at most 63 of ``[a-z0-9-]``, no hyphen at the ends."""
     return _SESSION.fullmatch(text) is not None
 
 
 def is_operation(name: object) -> bool:
-    """Whether a text can be the name of an operation, so that it may be asked about."""
+    """Whether a text is a valid operation name, so that it may become part of a request."""
     return isinstance(name, str) and ".." not in name and _OPERATION.fullmatch(name) is not None
 
 
 def parse_session(name: object) -> SessionRef | None:
-    """The session a full name stands for; None if it is no name of a session."""
+    """Returns the session of a full name; None if it is not a valid session name."""
     if not isinstance(name, str):
         return None
     head, _, session_id = name.rpartition("/sessions/")
@@ -124,7 +124,7 @@ def parse_session(name: object) -> SessionRef | None:
 
 
 def parse_event(name: object) -> EventRef | None:
-    """The event a full name stands for; None if it is no name of an event."""
+    """Returns the event of a full name; None if it is not a valid event name."""
     if not isinstance(name, str):
         return None
     head, _, event_id = name.rpartition("/events/")
@@ -147,7 +147,7 @@ def _parse_engine(name: str) -> Engine | None:
 
 
 def host_of(location: str | None) -> str:
-    """Where a location is served: a host name."""
+    """Returns the host name that serves a location."""
     if location is None or location == "global":
         return "aiplatform.googleapis.com"
     if location in _MULTI_REGIONS:

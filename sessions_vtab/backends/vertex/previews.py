@@ -1,4 +1,4 @@
-"""Requests as they are shown before they are sent, with places for what is not known yet."""
+"""Requests shown before they are sent, with placeholders for values that are not yet known."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _PLACE = re.compile(r"%7B(\w+)%7D", re.ASCII)
 
 
 def previewed(client: Client, calls: Iterable[Call]) -> tuple[Request, ...]:
-    """What calls would send; the places in their paths are readable."""
+    """Returns previews of the calls, with readable placeholders in their paths."""
     return tuple(_readable(client.preview(call)) for call in calls)
 
 
 def lacks_key(scan: Scan) -> bool:
-    """Whether the values of a key are not known: a join will give them."""
+    """Whether the values of a key are not yet known, because a join supplies them."""
     return any(scan.given(key) is None for key in scan.path.keys)
 
 
 def place_of(settings: Settings) -> SessionRef:
-    """A placeholder for a session whose id is not known yet."""
+    """A placeholder for a session whose id is not yet known."""
     engine = settings.engine or "{reasoning_engine}"
     return SessionRef(Engine(settings.project, settings.location, engine), "{session}")
 

@@ -1,4 +1,4 @@
-"""Which call a write makes: a pure function, so that a dry run can show it."""
+"""Maps writes to calls with pure functions, so that a dry run can show the calls."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def _new_invocation() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A write as it goes out.
+    """A write as it is sent.
 
     Attributes:
-        call: what is sent; None for an UPDATE that changes nothing.
-        engine: whose session it is about.
-        session: the session; None for an INSERT whose id the server makes.
+        call: the call to send; None for an UPDATE that changes nothing.
+        engine: the engine of the session.
+        session: the session; None for an INSERT whose id the server generates.
     """
 
     call: Call | None
@@ -42,13 +42,13 @@ class Request:
 
 
 class Requests:
-    """Makes requests of writes.
+    """Builds the requests of writes.
 
     Args:
-        settings: the source.
-        calls: makes its calls.
-        now: the time, nanoseconds since 1970: the default of an event's timestamp.
-        invocation: makes an invocation id where none was given.
+        settings: settings of the source.
+        calls: builds the source's calls.
+        now: returns the current time in nanoseconds since 1970, the default event timestamp.
+        invocation: generates an invocation id for events without one.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Requests:
         self._invocation = invocation
 
     def of(self, write: Write) -> Request:
-        """The request of a write; nothing is sent.
+        """Returns the request of a write, without sending it.
 
         Raises:
-            StatementError: what is wrong with a value, naming its column.
+            StatementError: a value is not valid; the error names its column.
         """
         match write.table, write.action:
             case "sessions", Action.INSERT:
@@ -89,9 +89,9 @@ class Requests:
         """The request that appends an event.
 
         Args:
-            session: to which.
-            values: columns of ``events``; timestamp and invocation id have defaults.
-            where: table or function, for errors.
+            session: the session that the event is appended to.
+            values: values by column of ``events``; timestamp and invocation id have defaults.
+            where: the table or function, for errors.
         """
         if values.get("author") in {None, ""}:
             raise MissingParameterError(
@@ -106,16 +106,16 @@ class Requests:
         return Request(self._calls.append_event(session, body), session.engine, session)
 
     def lane(self, write: Write) -> Hashable:
-        """The queue key of a write: its session; None if the session is not known yet."""
+        """Returns the queue key of a write, its session; None if the session is not yet known."""
         try:
             session = self._target(write)
         except (InvalidValueError, MissingParameterError):
-            return None  # Making the request says what is wrong.
-        # Without the project: its id and its number are two spellings of one.
+            return None  # Building the request reports the error.
+        # The project is left out, because its id and its number name the same project.
         return session and (session.engine.location, session.engine.engine, session.session_id)
 
     def resolve(self, session: Value) -> SessionRef:
-        """The session a function's argument names."""
+        """Returns the session that a function's argument names."""
         return self._scope.resolve(session, {})
 
     def _target(self, write: Write) -> SessionRef | None:
@@ -132,7 +132,7 @@ class Requests:
         return Request(self._calls.create_session(engine, session_id, body), engine, session)
 
     def _new(self, write: Write) -> tuple[Engine, SessionRef | None]:
-        """Engine and, if the row gives one, id of a session that is to be made."""
+        """Returns the engine of a session to be created, and its id if the row gives one."""
         values = write.values
         given_id = values.get("session_id") or None
         name = values.get("name") or None

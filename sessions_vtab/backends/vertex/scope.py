@@ -1,4 +1,4 @@
-"""Which engines a statement is about, and the parameters that every list takes."""
+"""Which engines a statement refers to, and the parameters that every list accepts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Listing", "Scope", "chooses_pages"]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The parameters of a list that a user may give.
+    """The list parameters that a user can give.
 
     Attributes:
-        filter: their filter text, '' for none.
-        order: their order text, '' for none.
-        token: the page to start at, '' for the first.
-        size: rows a request, None for ours to choose.
+        filter: the user's filter text, '' if not given.
+        order: the user's order text, '' if not given.
+        token: token of the page to start at, '' for the first page.
+        size: rows per request, None to let the backend choose.
     """
 
     filter: str = ""
@@ -34,7 +34,7 @@ class Listing:
 
     @classmethod
     def of(cls, parameters: Mapping[str, Value], where: str) -> Listing:
-        """From the parameter columns of a scan; InvalidValueError naming ``where`` and column."""
+        """Reads a scan's parameter columns; InvalidValueError names ``where`` and the column."""
         texts = {}
         for name in ("filter", "order_by", "page_token"):
             value = parameters.get(name)
@@ -48,17 +48,17 @@ class Listing:
         return cls(texts["filter"], texts["order_by"], texts["page_token"], capped)
 
     def first_size(self, limit: int | None) -> int:
-        """Rows of the first page: asked for, or as many as LIMIT will probably take."""
+        """Number of rows of the first page: as given, or as many as LIMIT will probably need."""
         return self.size or max(1, min(limit or PAGE_CAP, PAGE_CAP))
 
     @property
     def full_size(self) -> int:
-        """Rows of the pages behind it."""
+        """Number of rows of the following pages."""
         return self.size or PAGE_CAP
 
 
 def chooses_pages(scan: Scan) -> bool:
-    """Whether the statement has its own idea of the list: parameters of it, or page tokens."""
+    """Whether the statement gives list parameters of its own, or page tokens."""
     return "next_page_token" in scan.columns or not scan.parameters.keys().isdisjoint(LISTING)
 
 
@@ -66,7 +66,7 @@ class Scope:
     """Turns scope columns, ids and names into engines and sessions.
 
     Args:
-        settings: the defaults, and what ``scopes`` allows.
+        settings: settings of the source, with the default engine and the allowed ``scopes``.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -74,14 +74,15 @@ class Scope:
         self._where = f"Source {settings.source.name}"
 
     def engines(self, given: Callable[[str], tuple[Value, ...] | None]) -> list[Engine]:
-        """The engines a scan is about.
+        """Returns the engines that a scan refers to.
 
         Args:
-            given: the values WHERE demands of a scope column, None if it demands none.
+            given: returns the values that WHERE requires of a scope column, None without such a
+                condition.
 
         Raises:
-            InvalidValueError: a value that no project, location or engine can have, or that the
-                source's ``scopes`` do not allow. Nothing was sent.
+            InvalidValueError: a value is not valid for a project, location or engine, or the
+                source's ``scopes`` do not allow it. Nothing was sent.
             MissingParameterError: neither the source nor WHERE names an engine.
         """
         settings = self._settings
@@ -89,7 +90,7 @@ class Scope:
             zip(SCOPE, (settings.project, settings.location, settings.engine), strict=True)
         )
         if settings.express and (given("project") is not None or given("location") is not None):
-            return []  # They are NULL here, which equals nothing.
+            return []  # These columns are NULL here, and NULL equals nothing.
         choices = [self._choices(name, defaults[name], given(name)) for name in SCOPE]
         return [
             self._allowed(Engine(project, location, engine or ""))
@@ -97,7 +98,7 @@ class Scope:
         ]
 
     def session(self, name: Value) -> SessionRef | None:
-        """The session of a full name, None if there can be none.
+        """Returns the session of a full name, None if no session can have it.
 
         Raises:
             InvalidValueError: the source's ``scopes`` do not allow its engine.
@@ -109,14 +110,14 @@ class Scope:
         return found
 
     def sessions(self, engines: list[Engine], ids: tuple[Value, ...]) -> list[SessionRef]:
-        """Sessions by id; ids that no session can have are left out."""
+        """Returns sessions by id, leaving out ids that no session can have."""
         texts = [str(value) for value in ids if isinstance(value, str | int)]
         return [
             SessionRef(engine, text) for engine in engines for text in texts if is_session_id(text)
         ]
 
     def default(self, values: Mapping[str, Value]) -> Engine:
-        """The engine of a row that is written."""
+        """Returns the engine of a row to be written."""
 
         def given(name: str) -> tuple[Value, ...] | None:
             return (values[name],) if values.get(name) is not None else None
@@ -129,10 +130,10 @@ class Scope:
         return engines[0]
 
     def resolve(self, session: Value, values: Mapping[str, Value]) -> SessionRef:
-        """The session that a function's argument or a row names, by id or full name.
+        """Returns the session that a function's argument or a row names, by id or full name.
 
         Raises:
-            InvalidValueError: it is neither.
+            InvalidValueError: the text is neither.
         """
         if isinstance(session, str) and "/" in session:
             found = self.session(session)

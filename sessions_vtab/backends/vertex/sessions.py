@@ -1,4 +1,4 @@
-"""Reading ``sessions``: by name, by id, or by the cheapest list that holds all rows wanted."""
+"""Reading ``sessions``: by name, by id, or by the cheapest list that contains all wanted rows."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ __all__ = ["Sessions"]
 
 _BAD_REQUEST = 400
 _NEWEST_FIRST, _OLDEST_FIRST = "create_time desc", "create_time"
-"""The order of a list for which the statement asks none, and its opposite for reading it from both
-ends: its key must never change. The service's own order is said to be the first one, nowhere for
-certain; asked for by name, LIMIT, filters and the length of a list cannot change it."""
+"""The order of a list if the statement asks for none, and its opposite for reading it from both
+ends; the key must never change. The service's own order is said to be the first one, but this is
+not guaranteed. Since it is requested by name, LIMIT, filters and the length of a list cannot change
+it."""
 
 _GETS_A_PAGE = 4
 """Cost of one list page, in GETs: pages come one after another, GETs run in parallel."""
@@ -57,7 +58,7 @@ _GETS_A_PAGE = 4
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """One list request chain of a plan."""
+    """One list of a plan, read page by page."""
 
     engine: Engine
     call: Call
@@ -65,15 +66,15 @@ class _List:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How a list scan is answered: lists whose rows do not overlap.
+    """How a list scan is read: lists whose rows do not overlap.
 
     Attributes:
-        lists: to read.
-        order: all of them are sorted so; empty if SQLite does not rely on one.
-        pages: how each goes on, and where it may stop.
-        features: undocumented grammar in their filters.
-        ends: the one list may be read from both ends at the same time.
-        whole: it is one engine's list without any filter.
+        lists: the lists to read.
+        order: the order in which every list is sorted; empty if SQLite does not rely on one.
+        pages: the paginator, which also decides where a list may stop.
+        features: undocumented grammar used in the filters.
+        ends: whether the only list may be read from both ends at the same time.
+        whole: whether this is the list of one engine without a filter.
     """
 
     lists: tuple[_List, ...]
@@ -146,7 +147,7 @@ class Sessions(Resource):
     # One by one
 
     def _picks(self, wanted: Sequence[SessionRef]) -> bool:
-        """Whether reading the whole list (if its length is known) is cheaper than the GETs."""
+        """Whether reading the whole list is cheaper than the GETs, if its length is known."""
         pages = self._page_counts.get(wanted[0].engine) if wanted else None
         return pages is not None and len(wanted) >= _GETS_A_PAGE * pages
 
@@ -171,10 +172,10 @@ class Sessions(Resource):
     def _picked(
         self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader
     ) -> Generator[Page, None, None]:
-        """Reads the whole list and keeps the wanted sessions: cheaper than many GETs.
+        """Reads the whole list and keeps the wanted sessions, which is cheaper than many GETs.
 
-        They come in the order of the GETs: what a connection has learnt about the length of a list
-        does not change the order of rows.
+        The rows have the order of the GETs, so that the order does not depend on what a connection
+        has learnt about the length of a list.
         """
         make = RowMaker(self.table, session_fields, scan.columns)
         found: dict[SessionRef, Row] = {}
@@ -200,7 +201,7 @@ class Sessions(Resource):
             else:
                 yield from map(self._calls.get_session, self._wanted(scan))
         except SessionsError:
-            return  # The scan itself will say it.
+            return  # The scan itself reports the error.
 
     # Lists
 
@@ -209,7 +210,7 @@ class Sessions(Resource):
         return frozenset(Feature) - self._refused
 
     def _listed(self, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
-        """Reads with the best filter; with what is documented if the service refuses that."""
+        """Reads with the best filter, or the documented grammar if the service rejects that."""
         plan = self._plan(scan, self._allowed)
         fallback = None
         with closing(self._pages(plan, scan, reader)) as pages:
@@ -231,7 +232,7 @@ class Sessions(Resource):
     ) -> Generator[Page, None, None]:
         with closing(self._pages(plan, scan, reader)) as pages:
             first = next(pages, [])
-            # Only now it is certain that the grammar was at fault.
+            # Only now is it certain that the grammar was the cause.
             self._refused |= refused
             self.capability = self._declare()
             yield first
@@ -265,7 +266,7 @@ class Sessions(Resource):
         return _Plan(lists, order, pages, features, ends, ends and not texts[0].text)
 
     def _order(self, scan: Scan, listing: Listing) -> tuple[tuple[Order, ...], Paginator]:
-        """The order to ask for, and the paginator that stops where the wanted range ends."""
+        """The order to request, and the paginator that stops at the end of the wanted range."""
         pages = TokenPages(full=listing.full_size)
         confined = {
             column: bounds(scan.where.terms, column) for column in ("create_time", "update_time")
@@ -355,14 +356,15 @@ class Sessions(Resource):
 
 
 def _without_scope(terms: Iterable[Predicate]) -> list[Predicate]:
-    """Conditions on scope columns became part of the path."""
+    """Returns the terms except those on scope columns, which are already part of the path."""
     return [term for term in terms if not any(field.column in SCOPE for field in fields(term))]
 
 
 def _disjoint(terms: Sequence[Predicate], allowed: frozenset[Feature]) -> list[Text]:
-    """Filters that together hold every row that matches, and none twice.
+    """Filters that together match every wanted row, and no row twice.
 
-    A long IN, or any IN where OR is not taken, becomes several lists: a column has one value.
+    A long IN, or any IN if OR is not supported, becomes several lists. They cannot overlap, because
+    a column has only one value.
     """
     for index, term in enumerate(terms):
         if not isinstance(term, Member) or not _splits(term, allowed):
@@ -382,7 +384,7 @@ def _splits(term: Member, allowed: frozenset[Feature]) -> bool:
 
 
 def _towards(column: str, confined: Bounds) -> tuple[Order, ...]:
-    """An order that puts the wanted rows first."""
+    """Returns an order that puts the wanted rows first."""
     return (Order(column, descending=confined.low is not None),)
 
 

@@ -32,12 +32,12 @@ from sessions_vtab.spec.source import Source
 __all__ = ["APPEND", "Settings", "site_of"]
 
 APPEND = "append"
-"""Kind of call that appends events: it has a quota of its own."""
+"""Kind of the calls that append events, which have a separate quota."""
 
 _API_KEY = "x-goog-api-key"
 _TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  # The variable's name.
 
-# https://docs.cloud.google.com/agent-builder/quotas, a project and region.
+# https://docs.cloud.google.com/agent-builder/quotas; per minute, for each project and region.
 _DOCUMENTED = {"write": 100, APPEND: 300}
 
 _MEANINGS = (
@@ -54,7 +54,7 @@ _REMEDIES = {
 
 
 class _Options(Options):
-    """The backend's own settings, as a URL or TOML has them."""
+    """The backend's own settings, as written in a URL or in TOML."""
 
     base_url: str | None = None
     api_version: Literal["v1", "v1beta1"] = "v1beta1"
@@ -77,15 +77,15 @@ class _Options(Options):
 
 
 class Settings:
-    """What the rest of the backend knows about its source.
+    """The validated settings of a source.
 
     Attributes:
         source: the configured source.
-        options: its validated settings.
+        options: the backend's own settings, validated.
         project: default project; None in express mode.
         location: default location; None in express mode.
-        engine: default engine's id; None if WHERE has to name it.
-        express: it is reached by API key, without project and location.
+        engine: id of the default engine; None if WHERE must name it.
+        express: whether the service is reached with an API key, without project and location.
     """
 
     def __init__(self, source: Source) -> None:
@@ -99,15 +99,15 @@ class Settings:
 
     @property
     def version(self) -> str:
-        """First segment of every path."""
+        """The first segment of every path."""
         return self.options.api_version
 
     def origin(self, location: str | None) -> str:
-        """Scheme and host for a location; '' for the source's own ``base_url``."""
+        """Returns scheme and host for a location; '' for the source's own ``base_url``."""
         return "" if self.options.base_url else f"https://{host_of(location)}"
 
     def _check_options(self) -> None:
-        """What the options say beside the location text is not dropped without a word."""
+        """Raises ConfigurationError if an option contradicts the location text."""
         used = {
             "project": self.project,
             "location": self.location,
@@ -136,11 +136,11 @@ class Settings:
 
 
 def site_of(settings: Settings) -> Site:
-    """Where the source's requests go, and with which credential.
+    """Returns the host that requests are sent to, with the credential to use.
 
     Raises:
-        ConfigurationError: ``base_url`` is no URL.
-        CredentialError: a named credential must not go there.
+        ConfigurationError: ``base_url`` is not a valid URL.
+        CredentialError: the named credential must not be sent to that host.
     """
     options = settings.options
     base = options.base_url or f"https://{host_of(settings.location)}"
@@ -158,10 +158,10 @@ def site_of(settings: Settings) -> Site:
 
 
 def _scope(source: Source, options: _Options) -> tuple[str | None, str | None, str | None]:
-    """Project, location, engine: from the location text, the options, the environment.
+    """Returns project, location and engine from location text, options or environment.
 
-    The one part of a text is the region where ``project`` is a setting: so a TOML table has them,
-    whose ``location`` is that text.
+    A text of one part is the region if ``project`` is a setting, as in a TOML table, where
+    ``location`` is that text. Otherwise it is the engine.
     """
     parts = source.location.split("/") if source.location else []
     match [part for part in parts if part]:
@@ -196,7 +196,7 @@ def _named_credential(settings: Settings) -> Auth | None:
 
 
 def _usual_credential(settings: Settings) -> Auth:
-    """The provider's usual place; nothing for an emulator on this machine."""
+    """The credential from the provider's usual place; none for an emulator on this machine."""
     base = settings.options.base_url
     if base and _is_local(base):
         return NO_AUTH
@@ -211,4 +211,4 @@ def _is_local(base_url: str) -> bool:
     try:
         return is_loopback(origin_of(base_url).host)
     except ConfigurationError:
-        return False  # Site.of says what is wrong with it.
+        return False  # Site.of reports the error.

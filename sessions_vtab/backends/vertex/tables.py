@@ -1,4 +1,4 @@
-"""What the tables of vertex have and can do, as data."""
+"""The tables of vertex and their capabilities, as data."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ __all__ = [
 ]
 
 PAGE_CAP = 100
-"""Most rows of one page (contract, section 5)."""
+"""The maximum number of rows per page (contract, section 5)."""
 
 SCOPE = ("project", "location", "reasoning_engine")
 
 _EVENTS_OF_A_SESSION = 20
-"""An estimate: sessions are read before their events, not looked up one by one after them."""
+"""An estimate that makes SQLite read sessions before their events, not look them up afterwards."""
 
 LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
-"""Parameters of a list that a statement may give."""
+"""List parameters that a statement can give."""
 
 SESSIONS_TABLE = SESSIONS.extended(
     *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
@@ -69,7 +69,7 @@ _REMEDY = (
     " URL (vertex://PROJECT/LOCATION/ENGINE)."
 )
 
-# appendEvent moves it, by the server's clock (recorded answers).
+# appendEvent sets it to the server's time (recorded responses).
 _WRITTEN = "update_time"
 
 _ONE_SCOPE = tuple(Filter(name, frozenset((Op.EQ,)), exact=True) for name in SCOPE)
@@ -112,11 +112,11 @@ _INSERT_EVENT = frozenset(
 
 
 def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capability:
-    """Of ``sessions``.
+    """Returns the capability of ``sessions``.
 
     Args:
-        engine: the source names an engine.
-        refused: grammar that the service did not take.
+        engine: whether the source names an engine.
+        refused: grammar that the service rejected.
     """
     scope = () if engine else ("reasoning_engine",)
     connectives = {Connective.OR: Feature.OR, Connective.NOT: Feature.NOT_EQUAL}
@@ -168,7 +168,7 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
 
 
 def events_capability(*, engine: bool) -> Capability:
-    """Of ``events``."""
+    """Returns the capability of ``events``."""
     time = Filter("timestamp", RANGE | {Op.EQ})
     writes = Writes(
         _INSERT_EVENT,
@@ -191,7 +191,7 @@ def events_capability(*, engine: bool) -> Capability:
 
 
 def parts_capability(*, engine: bool) -> Capability:
-    """Of ``event_parts``, which is made from ``events``."""
+    """Returns the capability of ``event_parts``, which is built from ``events``."""
     return Capability(
         _event_paths("event_name", engine=engine), rows=200_000, remedy=_REMEDY, follows=_WRITTEN
     )
@@ -200,7 +200,7 @@ def parts_capability(*, engine: bool) -> Capability:
 def _event_paths(
     name: str, *, engine: bool, extra: tuple[Filter, ...] = (), orders: tuple[str, ...] = ()
 ) -> tuple[AccessPath, ...]:
-    """Events are listed by session; by their own name too, since the API gets no single event."""
+    """The paths that list events by session, even for an event's name: events have no GET."""
     scope = () if engine else ("reasoning_engine",)
     call = "GET {engine}/sessions/{id}/events"
 

@@ -1,8 +1,9 @@
-"""From answers to rows: JSON objects of the API as tuples of SQLite values.
+"""From responses to rows: JSON objects of the API as tuples of SQLite values.
 
-Items are read by hand rather than by a model: a page of 100 has to cost well under a millisecond,
-and only the columns that a statement uses are built. Each field is checked when it is read; one of
-the wrong type raises ProtocolError that names field and URL. Unknown fields are ignored.
+Items are read by hand rather than with a model, because a page of 100 must cost well under a
+millisecond; only the columns that a statement uses are built. Each field is checked when it is
+read. A field of the wrong type raises a ProtocolError that names field and URL. Unknown fields are
+ignored.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _USUAL_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 _MICROSECONDS = re.compile(_USUAL_TIME, re.ASCII).fullmatch
 _ONLY_MICROSECONDS = re.compile(rf"(?:{_USUAL_TIME}\n)*{_USUAL_TIME}", re.ASCII).fullmatch
 
-# RFC 3339 in UTC as the service writes it (contract: 0, 3, 6 or 9 digits).
+# RFC 3339 in UTC as the service writes it (contract: 0, 3, 6 or 9 fractional digits).
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{3}|\d{6}|\d{9}))?Z", re.ASCII)
 _MICROS = 6
 _ID = "[A-Za-z0-9_-]{1,128}"
@@ -50,13 +51,13 @@ _ONLY_SEGMENTS = re.compile(rf"(?:{_ID}\n)*{_ID}", re.ASCII).fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the items of one page have in common.
+    """Values that all items of one page share.
 
     Attributes:
-        engine: whose they are, in the spelling that was asked for.
-        what: the answer, for errors.
-        session_id: of events: their session.
-        next_token: token of the page behind; '' if there is none.
+        engine: the engine of the items, spelled as in the request.
+        what: the response, for errors.
+        session_id: for events, the session they belong to.
+        next_token: token of the next page; '' on the last page.
     """
 
     engine: Engine
@@ -66,12 +67,12 @@ class Frame:
 
     @classmethod
     def of(cls, reply: Reply, engine: Engine, session_id: str = "") -> Frame:
-        """The frame of a reply."""
+        """Returns the frame of a response."""
         token = "" if reply.missing else reply.object().get("nextPageToken", "")
         return cls(engine, reply.what, session_id, token if isinstance(token, str) else "")
 
     def wrong(self, field: str, expected: str) -> ProtocolError:
-        """The error for a field that is not what the API describes."""
+        """Returns the error for a field that differs from the API's description."""
         return ProtocolError(
             f"{self.what}: the field {field} should be {expected}. The response was"
             " discarded. Does base_url point to the service itself?"
@@ -79,7 +80,7 @@ class Frame:
 
     @property
     def session(self) -> SessionRef:
-        """The session that events belong to."""
+        """The session that the events belong to."""
         return SessionRef(self.engine, self.session_id)
 
 
@@ -87,8 +88,8 @@ class Batch:
     """Items of one page, read column by column, which is several times faster than row by row.
 
     Attributes:
-        items: JSON objects.
-        frame: what they have in common.
+        items: the JSON objects.
+        frame: the values that they share.
     """
 
     __slots__ = ("_ids", "frame", "items")
@@ -108,11 +109,11 @@ class Batch:
         return self._ids
 
     def same(self, value: Value) -> list[Value]:
-        """A column that has one value."""
+        """A column that has the same value in every row."""
         return [value] * len(self.items)
 
     def named(self, prefix: str) -> list[Value]:
-        """Full names: ids behind a prefix, in the spelling of the project that was asked for."""
+        """Full names: a prefix and the id, with the project spelled as in the request."""
         return [prefix + one for one in self.ids]
 
 
@@ -121,12 +122,12 @@ Getter: TypeAlias = Callable[[Batch], Sequence[Value]]
 
 
 class RowMaker:
-    """Makes rows of one table with the columns that a scan uses.
+    """Builds rows of one table with the columns that a scan uses.
 
     Args:
-        table: gives the order of columns.
-        fields: how each column is built; columns without an entry are NULL.
-        columns: the ones to build; None for all.
+        table: the table, which determines the order of the columns.
+        fields: the function that builds each column; columns without an entry are NULL.
+        columns: the columns to build; None for all.
     """
 
     def __init__(
@@ -136,11 +137,11 @@ class RowMaker:
         self._getters = [fields.get(name) if name in used else None for name in table.names]
 
     def __call__(self, item: Item, frame: Frame) -> Row:
-        """One row."""
+        """Returns the row of one item."""
         return self.page((item,), frame)[0]
 
     def page(self, items: Sequence[Item], frame: Frame) -> list[Row]:
-        """The rows of a page."""
+        """Returns the rows of a page."""
         batch = Batch(items, frame)
         nulls = batch.same(None)
         columns = [nulls if getter is None else getter(batch) for getter in self._getters]
@@ -148,7 +149,7 @@ class RowMaker:
 
 
 def _last_segments(items: Sequence[Item]) -> list[str] | None:
-    """The ids of all items, validated with one regex match; None if an item needs its own check."""
+    """The ids of all items, validated with one regex match; None to check each item."""
     try:
         segments = [item["name"].rpartition("/")[2] for item in items]
     except (KeyError, AttributeError):
@@ -157,7 +158,7 @@ def _last_segments(items: Sequence[Item]) -> list[str] | None:
 
 
 def last_segment(item: Item, frame: Frame) -> str:
-    """The id in an item's name: names in answers spell the project by its number."""
+    """The id in an item's name; names in responses spell the project as its number."""
     name = item.get("name")
     segment = name.rpartition("/")[2] if isinstance(name, str) else ""
     if not _SEGMENT.fullmatch(segment):
@@ -166,7 +167,7 @@ def last_segment(item: Item, frame: Frame) -> str:
 
 
 def instant_of(item: Item, field: str, frame: Frame) -> int:
-    """A time field in nanoseconds since 1970; it has to be there."""
+    """A required time field, in nanoseconds since 1970."""
     instant = times.parse(item.get(field))
     if instant is None:
         raise frame.wrong(field, "an RFC 3339 time")
@@ -174,7 +175,7 @@ def instant_of(item: Item, field: str, frame: Frame) -> int:
 
 
 def time_text(value: Any) -> str | None:
-    """Canonical text of the service's time; None if it is no time."""
+    """Canonical text of the service's time; None if it is not a valid time."""
     if not isinstance(value, str):
         return None
     if _MICROSECONDS(value):
@@ -191,7 +192,7 @@ def time_text(value: Any) -> str | None:
 
 
 def text_of(content: Any) -> str | None:
-    """The text parts of a content, without thoughts, joined; None if there are none."""
+    """The text parts of a content, except thoughts, joined; None if there are none."""
     parts = content.get("parts") if isinstance(content, dict) else None
     if not isinstance(parts, list):
         return None
@@ -204,12 +205,12 @@ def text_of(content: Any) -> str | None:
 
 
 def session_ref(item: Item, frame: Frame) -> SessionRef:
-    """The session an item is."""
+    """The session that an item describes."""
     return SessionRef(frame.engine, last_segment(item, frame))
 
 
 def part_rows(item: Item, frame: Frame, table: Table) -> Iterator[Row]:
-    """The rows of ``event_parts`` for one event."""
+    """Returns the rows of ``event_parts`` for one event."""
     content = item.get("content")
     parts = content.get("parts", []) if isinstance(content, dict) else []
     if not isinstance(parts, list):
@@ -232,7 +233,7 @@ def part_rows(item: Item, frame: Frame, table: Table) -> Iterator[Row]:
         yield tuple(values.get(name) for name in table.names)
 
 
-# Which of these a part has is its kind (contract: exactly one of them).
+# The kind of a part is the one of these fields that it has (contract: exactly one of them).
 _KINDS = (
     "text",
     "functionCall",
@@ -299,7 +300,7 @@ def _time(field: str) -> Getter:
 
 
 def _all_microseconds(values: Sequence[Any]) -> list[str] | None:
-    """Converts a whole page of timestamps at once; None unless all have the usual form."""
+    """Converts a whole page of timestamps at once; None if one of them has an unusual form."""
     try:
         joined = "\n".join(values)
     except TypeError:
@@ -307,7 +308,7 @@ def _all_microseconds(values: Sequence[Any]) -> list[str] | None:
     if not _ONLY_MICROSECONDS(joined):
         return None
     texts = joined.replace("T", " ").replace("Z", "").split("\n")
-    return texts if len(texts) == len(values) else None  # A value may have held a line break.
+    return texts if len(texts) == len(values) else None  # A value may have contained a line break.
 
 
 def _object(field: str) -> Getter:
@@ -319,7 +320,7 @@ def _object(field: str) -> Getter:
         except ValueError:
             raise frame.wrong(field, "JSON without infinite numbers") from None
 
-    # The service adds {} where nothing was sent: NULL, as if the field were absent.
+    # The service adds {} if nothing was sent, so {} is read as NULL, like an absent field.
     return lambda batch: [
         None if (value := item.get(field)) is None or value == {} else value_of(value, batch.frame)
         for item in batch.items

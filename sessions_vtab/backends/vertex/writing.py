@@ -1,4 +1,4 @@
-"""Sending writes, following their operations, and finding out what became of them."""
+"""Sending writes, following their operations, and resolving unknown outcomes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 __all__ = ["Writer"]
 
 _VISIBLE_AFTER = (0.0, 0.5, 1.0, 2.0, 3.0)
-"""Seconds before each look at something new: get was 404 for up to 3 s (contract, section 4)."""
+"""Seconds before each GET of a new resource: it was 404 for up to 3 s (contract, section 4)."""
 
 _session_row = RowMaker(SESSIONS_TABLE, session_fields)
 _event_row = RowMaker(EVENTS_TABLE, event_fields)
@@ -81,17 +81,18 @@ class Writer:
         """Appends an event.
 
         Args:
-            request: from ``Requests.append``.
-            line: of the job.
-            find: the event's name is wanted; the service does not answer with it.
-            before: equal events that were sent before it: one of them is not this one.
+            request: the request from ``Requests.append``.
+            line: sends the calls of the job.
+            find: whether the event's name is wanted, which the response does not contain.
+            before: number of equal events that were sent earlier and must not be taken for this
+                one.
 
         Returns:
-            The answer, None if it was lost and the event was found all the same; the event, None
-            if it was not looked for, or cannot be seen yet.
+            The response, None if it was lost but the event was found; and the event, None if it
+            was not looked for or is not yet visible.
 
         Raises:
-            UnknownOutcomeError: the answer was lost, and the event cannot be found.
+            UnknownOutcomeError: the response was lost, and the event cannot be found.
         """
         call, session = _sent(request)
         try:
@@ -107,7 +108,7 @@ class Writer:
         return reply, self._known_event(session, call, line, before) if find else None
 
     def follow(self, reply: Reply, engine: Engine, line: Line) -> dict[str, Any]:
-        """The operation an answer holds, when it is done."""
+        """Returns the operation of a response once it is done."""
         return finish_operation(
             line, reply, lambda operation: self._calls.get_operation(operation, engine.location)
         )
@@ -143,7 +144,7 @@ class Writer:
         return replace(self._shown(write, made, line), response=dump_json(operation))
 
     def _made(self, operation: Mapping[str, Any], engine: Engine) -> SessionRef:
-        """The session an operation made: by its response, else by the operation's own name."""
+        """The session that an operation created, from its response or else from its name."""
         frame = Frame(engine, f"The operation of a new session in {engine.name}")
         response = operation.get("response")
         if isinstance(response, dict) and "name" in response:
@@ -154,17 +155,17 @@ class Writer:
     def _settle_create(
         self, session: SessionRef, call: Call, line: Line, unknown: UnknownOutcomeError
     ) -> dict[str, Any]:
-        """The operation of a call whose answer was lost.
+        """Returns the operation of a call whose response was lost.
 
-        Looks whether the session is there. If not, its id makes it safe to send the call once
-        more: a second session with it would be refused.
+        Checks whether the session exists. If it does not, the call can safely be sent once more,
+        because the service would reject a second session with the same id.
         """
         try:
             return self._found_or_made(session, call, line, unknown)
         except UnknownOutcomeError:
             raise
         except SessionsError as error:
-            raise unknown from error  # The first call may have acted, whatever came after it.
+            raise unknown from error  # The first call may have taken effect, whatever came later.
 
     def _found_or_made(
         self, session: SessionRef, call: Call, line: Line, unknown: UnknownOutcomeError
@@ -175,7 +176,9 @@ class Writer:
             try:
                 return self.follow(line.send(call), session.engine, line)
             except ConflictError:
-                found = self._visible(session, line)  # The first call acted: it shows up later.
+                found = self._visible(
+                    session, line
+                )  # The first call took effect; its session becomes visible later.
         if found is None:
             raise UnknownOutcomeError(
                 f"{unknown} Session {session.name} exists, but cannot be read yet."
@@ -201,7 +204,7 @@ class Writer:
         try:
             self._check_shared(write, body, session)
         except RefusedError:
-            line.in_doubt = False  # It is known what was done, and what was not.
+            line.in_doubt = False  # It is certain what was done and what was not.
             raise
         if write.returning and "expireTime" not in body:
             return self._shown(write, session, line)
@@ -234,7 +237,7 @@ class Writer:
         )
 
     def _shown(self, write: Write, session: SessionRef, line: Line) -> Outcome:
-        """The outcome with the session as it is now, which a new one may not be at once."""
+        """Adds the stored session to the outcome; a new session may not be visible at once."""
         reply = self._visible(session, line)
         if reply is not None:
             row = _session_row(reply.object(), Frame.of(reply, session.engine))
@@ -245,7 +248,7 @@ class Writer:
         )
 
     def _visible(self, session: SessionRef, line: Line) -> Reply | None:
-        """The session as it is now; None if it cannot be read within some seconds."""
+        """Returns the session as stored; None if it cannot be read within some seconds."""
         for pause in _VISIBLE_AFTER:
             if pause:
                 line.pause(pause)
@@ -260,21 +263,21 @@ class Writer:
         call, session = _sent(request)
         reply, item = self.append(request, line, find=write.returning, before=before)
         frame = Frame(session.engine, "An event", session.session_id)
-        # What cannot be read yet is there all the same: as it was sent, without its name.
+        # An event that cannot be read yet is stored anyway: return it as sent, without its name.
         row = _nameless_row(call.json, frame) if item is None else _event_row(item, frame)
         key = None if item is None else EventRef(session, last_segment(item, frame)).name
         status = reply.status if reply else None
         return Outcome(write, OutcomeState.SENT, row, key, http_status=status)
 
     def _known_event(self, session: SessionRef, call: Call, line: Line, before: int) -> Item | None:
-        """Reads back an appended event; None if it cannot be read, since only its body is known."""
+        """Reads back an appended event, known only by its body; None if it cannot be read."""
         try:
             return self._find_event(session, call, line, before)
         except SessionsError:
             return None
 
     def _find_event(self, session: SessionRef, call: Call, line: Line, before: int) -> Item | None:
-        """The event that was sent, among those of its timestamp; None if it is not there."""
+        """Finds the event that was sent among those with its timestamp; None if it is not there."""
         instant = times.require(call.json["timestamp"], "timestamp")
         text = timestamp_filter(Bounds(instant, instant)).text
         listing = self._calls.list_events(session, text, "timestamp desc")
@@ -291,7 +294,7 @@ class Writer:
 
 
 def _items(listing: Call, line: Line) -> Iterator[Item]:
-    """The rows of a list, a page after the other."""
+    """Yields the rows of a list, page by page."""
     call: Call | None = listing
     while call is not None:
         reply = line.send(call)
@@ -300,9 +303,9 @@ def _items(listing: Call, line: Line) -> Iterator[Item]:
 
 
 def _equal_before(writes: Iterable[Write]) -> dict[int, int]:
-    """For each write, the number of equal events queued before it; writes with none are left out.
+    """For each write, the number of equal events queued before it; writes without any are omitted.
 
-    Without a timestamp or an invocation id of its own a row gets one that no other has.
+    A row without a timestamp or an invocation id of its own gets one that no other row has.
     """
     counts: Counter[frozenset[tuple[str, Value]]] = Counter()
     before: dict[int, int] = {}
@@ -329,9 +332,10 @@ def _known(request: Request) -> SessionRef:
 
 
 def _is_what_was_sent(session: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
-    """Whether a session that exists is the one whose answer was lost.
+    """Whether an existing session is the one whose response was lost.
 
-    What is empty is not answered, and ``temp:`` keys never enter a state (contract, sections 2, 3).
+    The service omits empty values, and ``temp:`` keys never enter a state (contract, sections 2
+    and 3).
     """
     fields = ("userId", "displayName", "labels")
     if any((session.get(field) or None) != (sent.get(field) or None) for field in fields):

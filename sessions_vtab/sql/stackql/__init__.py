@@ -1,6 +1,6 @@
 """StackQL's dialect for Google's sessions, translated to our own SQL.
 
-``translate`` is the only thing to call: it answers None for a text that is no StackQL.
+``translate`` is the only thing to call: it answers None for a text that is not StackQL.
 """
 
 from __future__ import annotations

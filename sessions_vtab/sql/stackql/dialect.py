@@ -121,7 +121,7 @@ def cleaned(text: str) -> str:
 
 
 def hints_of(text: str) -> frozenset[str]:
-    """Words of the hint behind the verb: ``/*+ AWAIT */``; ``/*+AWAIT*/`` is none in StackQL."""
+    """Words of the hint after the verb: ``/*+ AWAIT */``; StackQL ignores ``/*+AWAIT*/``."""
     match = re.match(r"\s*\w+\s+/\*(\+.*?)\*/", text, re.DOTALL)
     words = match[1].split() if match and match[1][-1:].isspace() else []
     return frozenset(word.upper() for word in words[1:] if words[0] == "+")

@@ -64,7 +64,7 @@ def execute(
     Raises:
         UnknownNameError: a method or payload key that is not there.
         MissingParameterError: a required variable that is not given.
-        InvalidValueError: a payload that is no JSON object.
+        InvalidValueError: a payload that is not a JSON object.
     """
     call = _call(tokens, schema_for)
     results = ", ".join(column.name for column in FUNCTIONS[call.function].results)

@@ -41,7 +41,7 @@ _DELETE_ANSWER = "DELETE .. RETURNING cannot be combined with AWAIT; leave one o
 
 
 def translate(text: str, schema_for: SchemaFor = lambda _: None) -> Query | Listing | None:
-    """The translation of a statement; None if it is no StackQL.
+    """The translation of a statement; None if it is not StackQL.
 
     Args:
         text: one statement, its placeholders filled in.

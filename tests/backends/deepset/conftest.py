@@ -1,4 +1,4 @@
-"""deepset over the emulator: a connection, the requests that it makes, and many sessions."""
+"""deepset on the emulator: a connection, the requests that it makes, and many sessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Deepset:
-    """One connection, on a workspace whose time a test moves."""
+    """One connection to a workspace whose time the test moves."""
 
     key = KEY
 
@@ -32,7 +32,7 @@ class Deepset:
         self._stack = stack
 
     def __call__(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """The answer; the log holds what went out for it."""
+        """Returns the rows; the log holds the requests of this statement."""
         self.server.control.reset_log()
         return self.connection.execute(sql, values).fetchall()
 
@@ -63,14 +63,14 @@ class Deepset:
         self("SELECT * FROM upload_file(?, ?, 'text', ?)", session_id, name, text)
 
     def ingest(self, **files: Any) -> None:
-        """Files with their metadata, through a session."""
+        """Uploads files with their metadata through a session."""
         session_id = self.open()
         for name, meta in files.items():
             self.upload(session_id, name, meta)
         self.close(session_id)
 
     def fill(self, active: int, expired: int = 0) -> list[str]:
-        """Closed sessions of the last days, put into the emulator directly; newest last."""
+        """Puts closed sessions of the last days directly into the emulator; the newest is last."""
         self.open()
         state = self.server.control.dump()
         (model,) = state["deepset"]["sessions"].values()

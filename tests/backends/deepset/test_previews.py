@@ -35,7 +35,7 @@ LIST = "/upload_sessions?limit=100&page_number=1&is_expired="
         ),
     ],
 )
-def test_a_query_shows_what_it_begins_with_and_sends_nothing(
+def test_a_preview_shows_the_first_requests_and_sends_nothing(
     deepset: Any, sql: str, requests: list[str]
 ) -> None:
     deepset.server.control.reset_log()

@@ -32,7 +32,7 @@ def test_all_pages_of_both_lists_are_read_once(deepset: Any) -> None:
     assert {one["query"]["limit"] for one in deepset.sent} == {"100"}
 
 
-def test_a_small_first_page_is_followed_by_whole_ones_without_a_row_twice(deepset: Any) -> None:
+def test_a_small_first_page_is_followed_by_full_ones_without_duplicates(deepset: Any) -> None:
     ids = deepset.fill(150)
     state = deepset.server.control.dump()
     for one in ids[:3]:
@@ -62,7 +62,7 @@ def test_a_small_first_page_is_followed_by_whole_ones_without_a_row_twice(deepse
         ("NOT is_expired", ["false"]),
     ],
 )
-def test_conditions_pick_the_lists_that_can_hold_matching_rows(
+def test_conditions_select_the_lists_that_can_contain_matching_rows(
     deepset: Any, where: str, lists: list[str]
 ) -> None:
     deepset.fill(3, 2)
@@ -103,7 +103,7 @@ def test_conditions_pick_the_lists_that_can_hold_matching_rows(
         ("SELECT count(*) FROM upload_sessions a JOIN upload_sessions b USING (workspace)", None),
     ],
 )
-def test_counting_takes_the_lists_totals_and_looking_reads_the_rows(
+def test_counting_uses_the_lists_totals_and_other_statements_read_the_rows(
     deepset: Any, sql: str, requests: int | None
 ) -> None:
     deepset.fill(150, 120)
@@ -118,10 +118,10 @@ def test_counting_takes_the_lists_totals_and_looking_reads_the_rows(
     assert sorted(rows) == sorted(deepset(sql.replace("upload_sessions", "plain")))
 
 
-# Single sessions, and what only they have
+# Single sessions, and the columns that only they have
 
 
-def test_counters_cost_a_request_a_row_and_only_if_they_are_used(deepset: Any) -> None:
+def test_counters_cost_one_request_per_row_only_if_they_are_used(deepset: Any) -> None:
     ids = deepset.fill(30)
 
     rows = deepset("SELECT session_id, finished_files FROM upload_sessions WHERE is_expired = 0")
@@ -133,7 +133,7 @@ def test_counters_cost_a_request_a_row_and_only_if_they_are_used(deepset: Any) -
     assert len(deepset.sent) == 1
 
 
-def test_rows_of_another_status_cost_no_request_for_counters(deepset: Any) -> None:
+def test_rows_of_other_statuses_cost_no_request_for_counters(deepset: Any) -> None:
     deepset.fill(30)
     opened = deepset.open()
 
@@ -156,7 +156,7 @@ def test_rows_of_another_status_cost_no_request_for_counters(deepset: Any) -> No
         ("status", "missing", 3),
     ],
 )
-def test_a_session_by_id_takes_the_fewest_requests(
+def test_a_session_by_id_needs_the_fewest_requests(
     deepset: Any, columns: str, which: str, requests: int
 ) -> None:
     expired, active = deepset.fill(1, 1)
@@ -168,7 +168,7 @@ def test_a_session_by_id_takes_the_fewest_requests(
     assert len(deepset.sent) == requests
 
 
-def test_a_session_can_be_asked_for_by_its_name(deepset: Any) -> None:
+def test_a_session_can_be_read_by_its_name(deepset: Any) -> None:
     session_id = deepset.open()
     name = f"workspaces/ws/upload_sessions/{session_id}"
 
@@ -181,12 +181,12 @@ def test_a_session_can_be_asked_for_by_its_name(deepset: Any) -> None:
 @pytest.mark.parametrize(
     "name", ["", "x", "workspaces/ws/upload_sessions/x", "workspaces/ws", f"sessions/{NO_SUCH}"]
 )
-def test_a_name_that_no_session_has_asks_for_nothing(deepset: Any, name: str) -> None:
+def test_a_name_that_no_session_has_sends_no_request(deepset: Any, name: str) -> None:
     assert deepset("SELECT name FROM upload_sessions WHERE name = ?", name) == []
     assert deepset.sent == []
 
 
-def test_several_ids_are_asked_for_side_by_side(deepset: Any) -> None:
+def test_several_ids_are_requested_concurrently(deepset: Any) -> None:
     ids = deepset.fill(5)[:3]
 
     rows = deepset(
@@ -216,7 +216,7 @@ def test_files_of_a_session_by_status_is_sent(deepset: Any) -> None:
     assert [one["query"].get("ingestion_status") for one in deepset.sent] == [None]
 
 
-def test_files_of_all_sessions_come_through_a_join(deepset: Any) -> None:
+def test_files_of_all_sessions_can_be_joined(deepset: Any) -> None:
     ids = [deepset.open() for _ in range(3)]
     for session_id in ids:
         deepset.upload(session_id, "a.txt")
@@ -253,7 +253,7 @@ def _with_files(deepset: Any, sessions: int, expired: int = 0, each: int = 1) ->
     return rows
 
 
-def test_files_without_a_session_are_those_of_all_sessions_side_by_side(deepset: Any) -> None:
+def test_without_a_session_the_files_of_all_sessions_are_read_concurrently(deepset: Any) -> None:
     files = _with_files(deepset, 140, expired=20, each=2)
     deepset.server.control.delay(0.01)
 
@@ -269,7 +269,7 @@ def test_files_without_a_session_are_those_of_all_sessions_side_by_side(deepset:
     ]
     assert len(of_files) == len(set(of_files)) == 140
     assert len(deepset.sent) == 143
-    # One page of a list may be under way beside them.
+    # One page of a list may be requested at the same time.
     assert 16 <= deepset.server.control.log()["max_in_flight"] <= 17
 
 
@@ -290,7 +290,7 @@ def test_files_without_a_session_are_those_of_all_sessions_side_by_side(deepset:
         ),
     ],
 )
-def test_a_fan_out_asks_for_no_more_than_the_statement_needs(
+def test_a_fan_out_requests_no_more_than_the_statement_needs(
     deepset: Any, rest: str, lists: int, of_files: int
 ) -> None:
     _with_files(deepset, 30, expired=10)
@@ -309,7 +309,9 @@ def test_a_fan_out_asks_for_no_more_than_the_statement_needs(
     assert "LIMIT" in rest or sorted(rows) == sorted(expected)
 
 
-def test_a_page_of_small_files_is_followed_by_whole_ones_without_a_row_twice(deepset: Any) -> None:
+def test_a_small_first_page_of_files_is_followed_by_full_ones_without_duplicates(
+    deepset: Any,
+) -> None:
     files = _with_files(deepset, 3, each=150)
 
     rows = deepset("SELECT session_id, file_name, ingestion_status FROM upload_session_files")
@@ -374,7 +376,7 @@ METAS: dict[str, Any] = {
         ("meta IS NULL", {}),
     ],
 )
-def test_conditions_on_files_are_sent_as_far_as_they_lose_no_row(
+def test_conditions_on_files_are_sent_if_they_lose_no_row(
     deepset: Any, where: str, query: dict[str, str]
 ) -> None:
     deepset.ingest(**METAS)
@@ -389,7 +391,7 @@ def test_conditions_on_files_are_sent_as_far_as_they_lose_no_row(
     assert sorted(rows) == sorted(deepset(f"SELECT * FROM plain WHERE {where}"))
 
 
-def test_a_filter_of_the_users_own_is_sent_as_it_is_and_joined_with_ours(deepset: Any) -> None:
+def test_the_users_filter_is_sent_unchanged_and_joined_with_the_composed_one(deepset: Any) -> None:
     deepset.ingest(**METAS)
 
     rows = deepset(
@@ -449,7 +451,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("workspace", HOSTILE)
-def test_any_text_is_a_workspace_and_stays_one_segment(deepset: Any, workspace: str) -> None:
+def test_any_workspace_text_stays_one_segment_of_the_path(deepset: Any, workspace: str) -> None:
     session_id = deepset.open(workspace=workspace)
 
     rows = deepset("SELECT name, workspace FROM upload_sessions WHERE workspace = ?", workspace)
@@ -464,7 +466,7 @@ def test_any_text_is_a_workspace_and_stays_one_segment(deepset: Any, workspace: 
 
 
 @pytest.mark.parametrize("workspace", ["", ".", ".."])
-def test_a_workspace_that_would_be_another_path_is_refused(deepset: Any, workspace: str) -> None:
+def test_a_workspace_that_would_change_the_path_is_refused(deepset: Any, workspace: str) -> None:
     with pytest.raises(InvalidValueError, match="cannot be part of a resource name"):
         deepset("SELECT * FROM upload_sessions WHERE workspace = ?", workspace)
 
@@ -485,13 +487,15 @@ def test_scopes_limit_the_workspaces_that_can_be_named(deepset: Any) -> None:
             f"workspaces/secret/upload_sessions/{NO_SUCH}",
         ),
     ):
-        with pytest.raises(InvalidValueError, match="scopes do not allow"):
+        with pytest.raises(
+            InvalidValueError, match=r"is not allowed\. The source's scopes allow only"
+        ):
             scoped.execute(sql, (value,)).fetchall()
     assert all("team" in one["path"] for one in deepset.sent)
 
 
 @pytest.mark.parametrize("value", [*HOSTILE, "' or 1 eq 1 or x eq '"])
-def test_hostile_values_in_queries_are_values(deepset: Any, value: str) -> None:
+def test_hostile_values_in_queries_stay_values(deepset: Any, value: str) -> None:
     deepset.ingest(**{"a.txt": {"k": value}})
 
     sql = "SELECT file_name FROM files WHERE meta->>'k' = ? AND file_name GLOB ?"
@@ -499,7 +503,7 @@ def test_hostile_values_in_queries_are_values(deepset: Any, value: str) -> None:
     assert deepset("SELECT file_name FROM files WHERE meta->>'k' = ?", value) == [("a.txt",)]
 
 
-# Answers that are not what the API describes
+# Responses that differ from the API's description
 
 
 @pytest.mark.parametrize(
@@ -525,18 +529,18 @@ def test_hostile_values_in_queries_are_values(deepset: Any, value: str) -> None:
         (
             "SELECT size FROM files",
             {"data": [{"size": 1}], "total": 2, "has_more": True},
-            "created_at and file_id",
+            "created_at or file_id",
         ),
     ],
 )
-def test_a_field_of_another_kind_is_named(deepset: Any, sql: str, body: Any, field: str) -> None:
+def test_a_field_of_the_wrong_type_is_named(deepset: Any, sql: str, body: Any, field: str) -> None:
     deepset.server.control.fault("body", body=body, count=None)
 
     with pytest.raises(ProtocolError, match=rf"GET http.*{field}"):
         deepset(sql)
 
 
-def test_a_missing_workspace_is_no_missing_session(deepset: Any) -> None:
+def test_a_missing_workspace_is_not_reported_as_a_missing_session(deepset: Any) -> None:
     body = {"errors": ["Workspace 'ws' was not found."]}
     deepset.server.control.fault("status", status=404, body=body, count=None)
 
@@ -544,18 +548,18 @@ def test_a_missing_workspace_is_no_missing_session(deepset: Any) -> None:
         deepset("SELECT failed_files FROM upload_sessions WHERE session_id = ?", NO_SUCH)
 
 
-def test_a_service_that_is_down_says_so(deepset: Any) -> None:
+def test_an_unavailable_service_is_reported(deepset: Any) -> None:
     deepset.server.control.fault("status", status=503, retry_after=0, count=None)
 
     with pytest.raises(UnavailableError, match="503 Service Unavailable after 5 attempts"):
         deepset("SELECT status FROM upload_sessions WHERE is_expired = 0")
 
 
-def test_a_fan_out_under_limit_asks_for_few_lists(deepset: Any) -> None:
+def test_a_fan_out_with_limit_requests_few_lists(deepset: Any) -> None:
     _with_files(deepset, 30, expired=10)
 
     deepset("SELECT name, file_name FROM upload_session_files LIMIT 3")
 
     sent = [one["path"].rpartition("/")[2] for one in deepset.sent]
-    # It starts with one list and doubles: how far it got depends on who is first.
+    # Reading starts with one list and doubles; how many were requested depends on timing.
     assert 3 <= sent.count("files") <= 8

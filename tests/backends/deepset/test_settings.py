@@ -40,7 +40,7 @@ def test_base_url_is_given_with_or_without_the_version(base_url: str | None, bas
         ({"DEEPSET_API_KEY": "", "API_KEY": "b"}, "b"),
     ],
 )
-def test_the_key_is_looked_for_where_the_sdks_look(
+def test_the_key_is_read_from_the_variables_of_the_sdks(
     monkeypatch: pytest.MonkeyPatch, set_: dict[str, str], used: str
 ) -> None:
     for name in ("DEEPSET_API_KEY", "API_KEY"):
@@ -62,10 +62,10 @@ def test_without_a_key_the_error_names_the_variable(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("location", "options", "told"),
     [
-        ("", {}, "workspace is missing: write deepset://WORKSPACE"),
-        ("..", {}, "workspace: '..' is no name"),
+        ("", {}, "no workspace is given. Write the URL as deepset://WORKSPACE"),
+        ("..", {}, "'..' is not a valid workspace name"),
         ("ws", {"page_size": "5"}, "page_size: there is no such setting"),
-        ("ws", {"base_url": "ftp://x"}, "base_url: .*no http"),
+        ("ws", {"base_url": "ftp://x"}, r"base_url is not valid\. .*not an http"),
         ("ws", {"base_url": 5}, "base_url: "),
         ("ws", {"api_key_env": "A", "api_key_file": "B"}, "api_key_env and api_key_file"),
     ],
@@ -87,7 +87,7 @@ def test_an_error_names_the_setting(location: str, options: dict[str, Any], told
         ("https://own.example", {"api_key_env": "K"}, True, True),
     ],
 )
-def test_the_key_goes_only_where_it_belongs(
+def test_the_key_is_sent_only_to_allowed_hosts(
     base_url: str, options: dict[str, Any], from_file: bool, goes: bool
 ) -> None:
     site = _site(base_url=base_url, from_file=from_file, **options)
@@ -101,7 +101,7 @@ def test_a_workspace_may_be_an_option() -> None:
     assert Settings(Source("docs", "deepset", "", {"workspace": "team a"})).workspace == "team a"
 
 
-def test_the_banner_says_where_and_with_what(deepset: Any) -> None:
+def test_the_description_names_host_and_credential(deepset: Any) -> None:
     said = deepset.connection.sources["docs"].backend.describe()
 
     assert said == (

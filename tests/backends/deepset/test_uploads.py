@@ -27,7 +27,7 @@ FIELDS = '{"key":"${filename}"}'
 
 
 def _file(body: str) -> tuple[str, str]:
-    """Name and text of the last part of a multipart body."""
+    """Returns name and text of the last part of a multipart body."""
     last = body.split("\r\n--")[-2]
     return last.split('filename="')[1].split('"')[0], last.split("\r\n\r\n", 1)[1]
 
@@ -78,11 +78,11 @@ SDK_NAMES = {
     "under_score-dash.txt": "under_score-dash.txt",
 }
 SDK_CANNOT_SEND = "del\x7f.txt"
-"""It raises ValueError: "Forbidden control character detected in headers"."""
+"""The SDK raises ValueError: "Forbidden control character detected in headers"."""
 
 
 @pytest.mark.parametrize("name", SDK_NAMES)
-def test_a_name_and_that_of_its_metadata_go_out_as_from_the_sdk(name: str) -> None:
+def test_file_and_metadata_names_are_sent_as_by_the_sdk(name: str) -> None:
     arguments = {"file_name": name, "content": "x", "meta": "{}"}
 
     posts = upload_calls(Target("https://bucket", {"key": "${filename}"}), arguments, "docs")
@@ -124,7 +124,7 @@ def test_names_are_replaced_and_encoded_as_the_sdk_does(
         ('{"k": "v", "n": 1.50, "ü": ["\\u00fc"]}', '{"k":"v","n":1.5,"ü":["ü"]}'),
     ],
 )
-def test_metadata_go_into_a_file_beside_it(
+def test_metadata_are_uploaded_as_a_file_beside_it(
     deepset: Any, meta: str | None, sent: str | None
 ) -> None:
     session_id = deepset.open()
@@ -151,14 +151,14 @@ def test_files_arrive_with_their_metadata(deepset: Any) -> None:
     [
         ("", "x", None, "file_name is empty"),
         ("..", "x", None, "file_name is empty"),
-        ("a", "x", "[]", "meta takes a JSON object"),
-        ("a", "x", "nothing", "takes JSON"),
-        ("a", "x", json.dumps({"k": "v" * 33_000}), "takes 32766"),
-        ("a", None, None, "needs content"),
-        ("a", b"x" * (200 * 1024 * 1024 + 1), None, "200 MB a file"),
+        ("a", "x", "[]", "meta must be a JSON object"),
+        ("a", "x", "nothing", "must be JSON"),
+        ("a", "x", json.dumps({"k": "v" * 33_000}), "accepts at most 32766"),
+        ("a", None, None, "requires content"),
+        ("a", b"x" * (200 * 1024 * 1024 + 1), None, "200 MB per file"),
     ],
 )
-def test_what_the_service_would_not_ingest_is_refused_before_sending(
+def test_files_that_the_service_would_not_ingest_are_refused_before_sending(
     deepset: Any, name: str, content: Any, meta: str | None, told: str
 ) -> None:
     session_id = deepset.open()
@@ -181,14 +181,16 @@ def test_a_table_of_files_is_uploaded_row_by_row(deepset: Any) -> None:
     assert len(deepset.sent) == 5
 
 
-# Where files go
+# Upload targets
 
 
-def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: Any) -> None:
+def test_another_connection_reports_that_it_does_not_know_the_upload_target(deepset: Any) -> None:
     session_id = deepset.open()
     other = deepset.connect()
 
-    with pytest.raises(MissingParameterError, match="known only to the connection that opened it"):
+    with pytest.raises(
+        MissingParameterError, match="known only to the connection that opened the session"
+    ):
         other.execute(UPLOAD, (session_id, "a.txt", "x", None))
     sql = "SELECT upload_url, upload_fields FROM upload_sessions WHERE session_id = ?"
     assert other.execute(sql, (session_id,)).fetchall() == [(None, None)]
@@ -197,11 +199,11 @@ def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: A
 @pytest.mark.parametrize(
     ("url", "fields", "error", "told"),
     [
-        ("https://a", None, MissingParameterError, "takes it"),
-        (None, FIELDS, MissingParameterError, "takes it"),
+        ("https://a", None, MissingParameterError, "pass it to upload_file"),
+        (None, FIELDS, MissingParameterError, "pass it to upload_file"),
         ("https://a", "[]", InvalidValueError, "JSON object"),
-        ("https://a", '{"key":1}', InvalidValueError, "texts"),
-        ("https://a", "{}", InvalidValueError, "among them key"),
+        ("https://a", '{"key":1}', InvalidValueError, "string values"),
+        ("https://a", "{}", InvalidValueError, "including key"),
         ("http://s3.example.com/", FIELDS, ConfigurationError, "is not https"),
         ("https://10.0.0.1/", FIELDS, ConfigurationError, "private address"),
         ("https://169.254.169.254/latest", FIELDS, ConfigurationError, "private address"),
@@ -211,7 +213,7 @@ def test_another_connection_says_that_it_does_not_know_where_files_go(deepset: A
         ("", FIELDS, InvalidValueError, "upload_url is empty"),
     ],
 )
-def test_targets_that_files_must_not_go_to_get_none(
+def test_files_are_not_sent_to_forbidden_targets(
     deepset: Any, url: str | None, fields: str | None, error: type[SessionsError], told: str
 ) -> None:
     session_id = deepset.open()
@@ -230,7 +232,7 @@ def test_a_closed_session_takes_no_files_and_the_error_says_so(deepset: Any) -> 
         deepset(UPLOAD, session_id, "a.txt", "x", None)
 
     assert raised.value.status == 403
-    assert "The key is missing" not in str(raised.value)
+    assert "The API key is missing" not in str(raised.value)
 
 
 def test_a_post_is_repeated_because_the_same_file_is_the_same_object(deepset: Any) -> None:
@@ -281,7 +283,7 @@ def test_no_secret_is_in_errors_logs_schema_or_reprs(
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_an_upload_goes_without_the_key_and_says_when_the_store_is_down(deepset: Any) -> None:
+def test_an_upload_is_sent_without_the_key_and_reports_a_failing_store(deepset: Any) -> None:
     session_id = deepset.open()
     deepset.server.control.fault("status", path="uploads", status=500, retry_after=0, count=None)
 

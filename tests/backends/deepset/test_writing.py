@@ -30,7 +30,7 @@ def _details(text: str) -> Any:
     return {"details": [{"code": "c", "message": text}]}
 
 
-# What the service refuses
+# Errors of the service
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,13 @@ def _details(text: str) -> Any:
             "Invalid API key.*DEEPSET_API",
         ),
         (OPEN, 402, _details("free plan"), RefusedError, "free plan.*another plan"),
-        (OPEN, 403, {"detail": "Not authenticated"}, ForbiddenError, "Not authenticated.*The key"),
+        (
+            OPEN,
+            403,
+            {"detail": "Not authenticated"},
+            ForbiddenError,
+            "Not authenticated.*The API key",
+        ),
         (OPEN, 406, _details("maximum"), RefusedError, "maximum.*10 open.*close_upload_session"),
         (OPEN, 413, "too large", RefusedError, "413 Request Entity Too Large: too large"),
         (
@@ -52,7 +58,7 @@ def _details(text: str) -> Any:
             422,
             {"detail": [{"loc": ["body"], "msg": "not an enum", "type": "enum"}]},
             RefusedError,
-            "not an enum.*did not take a value",
+            "not an enum.*rejected a value",
         ),
         (OPEN, 429, "slow down", ThrottledError, "slow down"),
         (
@@ -60,7 +66,7 @@ def _details(text: str) -> Any:
             404,
             {"errors": ["There's no session"]},
             NotFoundError,
-            "no session.*shows what is",
+            "no session.*lists the existing",
         ),
         (CLOSE, 404, "<h1>No route</h1>", NotFoundError, "No route.*base_url"),
         (
@@ -68,7 +74,7 @@ def _details(text: str) -> Any:
             409,
             {"errors": [{"msg": "already closed", "type": "conflict"}]},
             ConflictError,
-            "already closed.*INSERT INTO upload_sessions opens",
+            "already closed.*Open another one with INSERT INTO upload_sessions",
         ),
         (CLOSE, 424, {"message": "failed before"}, RefusedError, "failed before"),
         (READ, 400, {"detail": "odd"}, RefusedError, "400 Bad Request: odd"),
@@ -104,7 +110,7 @@ def test_every_refusal_says_what_happened_and_what_to_do(
 def test_the_eleventh_open_session_is_refused_and_closing_one_makes_room(deepset: Any) -> None:
     ids = [deepset.open() for _ in range(10)]
 
-    with pytest.raises(RefusedError, match=r"406 Not Acceptable.*maximum number.*close one of"):
+    with pytest.raises(RefusedError, match=r"406 Not Acceptable.*maximum number.*close one with"):
         deepset(OPEN)
 
     deepset.close(ids[0])
@@ -124,7 +130,7 @@ def test_closing_and_opening_in_one_transaction_keep_their_order(deepset: Any) -
     assert deepset.methods == ["PUT"] * 10 + ["POST"] * 10
 
 
-def test_many_are_opened_side_by_side(deepset: Any) -> None:
+def test_many_sessions_are_opened_concurrently(deepset: Any) -> None:
     deepset.server.control.delay(0.05)
     deepset.connection.executemany(
         "INSERT INTO upload_sessions(write_mode, workspace) VALUES (?, ?)",
@@ -135,7 +141,7 @@ def test_many_are_opened_side_by_side(deepset: Any) -> None:
     assert 1 < deepset.server.control.log()["max_in_flight"] <= 8
 
 
-def test_what_failed_of_several_is_counted(deepset: Any) -> None:
+def test_failed_writes_of_several_are_counted(deepset: Any) -> None:
     bindings = [("KEEP",)] * 12
 
     with pytest.raises(WriteError, match="2 of 12 writes did not succeed"):
@@ -147,10 +153,10 @@ def test_what_failed_of_several_is_counted(deepset: Any) -> None:
     assert deepset(sql) == [("failed", 406, 2), ("sent although rolled back", 201, 10)]
 
 
-# Answers that got lost
+# Lost responses
 
 
-def test_a_close_whose_answer_was_lost_is_sent_again_and_found_done(deepset: Any) -> None:
+def test_a_close_whose_response_was_lost_is_repeated_and_succeeds(deepset: Any) -> None:
     session_id = deepset.open()
     deepset.server.control.fault("drop", method="PUT", act=True)
 
@@ -162,7 +168,7 @@ def test_a_close_whose_answer_was_lost_is_sent_again_and_found_done(deepset: Any
     ]
 
 
-def test_an_opening_whose_answer_was_lost_is_not_sent_again(deepset: Any) -> None:
+def test_opening_a_session_is_not_repeated_after_a_lost_response(deepset: Any) -> None:
     deepset.server.control.fault("drop", method="POST", act=True)
 
     with pytest.raises(UnknownOutcomeError, match="may or may not have acted"):
@@ -195,12 +201,14 @@ def test_an_opening_whose_answer_was_lost_is_not_sent_again(deepset: Any) -> Non
         ),
     ],
 )
-def test_an_answer_that_cannot_be_used_says_that_a_session_was_opened(
+def test_an_unusable_response_is_an_error_saying_that_a_session_was_opened(
     deepset: Any, body: Any, field: str
 ) -> None:
     deepset.server.control.fault("body", method="POST", body=body)
 
-    with pytest.raises(UnknownOutcomeError, match=f"{field} should be.*has opened an upload"):
+    with pytest.raises(
+        UnknownOutcomeError, match=f"{field} should be.*opened an upload session anyway"
+    ):
         deepset(OPEN)
 
 
@@ -217,7 +225,7 @@ def test_an_answer_that_cannot_be_used_says_that_a_session_was_opened(
         ("expires_in_seconds", "86400", {"expires_in_seconds": 86400}),
     ],
 )
-def test_only_what_is_given_is_sent(
+def test_only_given_values_are_sent(
     deepset: Any, columns: str, values: str, body: dict[str, Any]
 ) -> None:
     deepset(f"INSERT INTO upload_sessions({columns}) VALUES ({values})")
@@ -225,7 +233,7 @@ def test_only_what_is_given_is_sent(
     assert [one["body"] for one in deepset.sent] == [body]
 
 
-def test_returning_answers_with_what_the_service_said(deepset: Any) -> None:
+def test_returning_has_the_values_that_the_service_returned(deepset: Any) -> None:
     ((*known, created, creator),) = deepset(
         "INSERT INTO upload_sessions(write_mode) VALUES ('FAIL')"
         " RETURNING status, write_mode, is_expired, expire_time, workspace, create_time, created_by"
@@ -236,7 +244,7 @@ def test_returning_answers_with_what_the_service_said(deepset: Any) -> None:
     assert deepset.methods == ["POST"]
 
 
-def test_returning_of_an_update_is_the_session_as_it_is_then(deepset: Any) -> None:
+def test_update_returning_has_the_session_as_stored(deepset: Any) -> None:
     session_id = deepset.open()
 
     rows = deepset(
@@ -248,7 +256,7 @@ def test_returning_of_an_update_is_the_session_as_it_is_then(deepset: Any) -> No
     assert rows == [(session_id, "CLOSED", "KEEP", 0)]
 
 
-def test_closing_what_is_closed_changes_nothing_and_sends_nothing(deepset: Any) -> None:
+def test_closing_a_closed_session_changes_nothing_and_sends_nothing(deepset: Any) -> None:
     deepset.close(deepset.open())
 
     deepset("UPDATE upload_sessions SET status = 'CLOSED'")
@@ -259,15 +267,15 @@ def test_closing_what_is_closed_changes_nothing_and_sends_nothing(deepset: Any) 
 @pytest.mark.parametrize(
     ("column", "value", "told"),
     [
-        ("write_mode", "TEMPORARY", "takes KEEP, OVERWRITE, FAIL.*deepset's own SDK"),
-        ("write_mode", "keep", "takes KEEP"),
-        ("expires_in_seconds", 0, "takes 1 to 86400"),
-        ("expires_in_seconds", 86_401, "takes 1 to 86400"),
-        ("parallel_processing_enabled", 2, "takes 0 or 1"),
+        ("write_mode", "TEMPORARY", "must be one of KEEP, OVERWRITE, FAIL.*deepset's own SDK"),
+        ("write_mode", "keep", "must be one of KEEP"),
+        ("expires_in_seconds", 0, "must be from 1 to 86400"),
+        ("expires_in_seconds", 86_401, "must be from 1 to 86400"),
+        ("parallel_processing_enabled", 2, "must be 0 or 1"),
         ("workspace", "..", "cannot be part of a resource name"),
     ],
 )
-def test_values_that_the_api_does_not_take_are_refused_before_sending(
+def test_values_that_the_api_would_reject_are_refused_before_sending(
     deepset: Any, column: str, value: Any, told: str
 ) -> None:
     with pytest.raises(InvalidValueError, match=told):
@@ -286,7 +294,7 @@ def test_values_that_the_api_does_not_take_are_refused_before_sending(
         "REPLACE INTO upload_sessions(write_mode) VALUES ('KEEP')",
     ],
 )
-def test_what_the_service_makes_cannot_be_written(deepset: Any, sql: str) -> None:
+def test_columns_that_the_service_sets_cannot_be_written(deepset: Any, sql: str) -> None:
     with pytest.raises(UnsupportedError):
         deepset(sql)
 
@@ -309,7 +317,7 @@ def test_what_the_service_makes_cannot_be_written(deepset: Any, sql: str) -> Non
     ],
 )
 @pytest.mark.parametrize("begin", [False, True])
-def test_a_change_that_the_api_has_no_call_for_sends_nothing_not_even_to_find_the_rows(
+def test_an_unsupported_change_sends_nothing_not_even_to_find_the_rows(
     deepset: Any, sql: str, begin: bool
 ) -> None:
     deepset.fill(active=2)
@@ -329,7 +337,7 @@ def test_a_change_that_the_api_has_no_call_for_sends_nothing_not_even_to_find_th
 @pytest.mark.parametrize(
     "call", ["close_upload_session(?)", "upload_file(?, 'a', 'x', NULL, 'https://a', '{}')"]
 )
-def test_a_session_that_is_none_is_refused_before_sending(
+def test_an_invalid_session_is_refused_before_sending(
     deepset: Any, session: str, call: str
 ) -> None:
     with pytest.raises(InvalidValueError, match="upload session"):

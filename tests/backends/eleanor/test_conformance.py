@@ -28,5 +28,5 @@ def suite() -> Iterator[Suite]:
 
 
 @pytest.mark.parametrize("shape", APPLICABLE, ids=str)
-def test_a_shape_answers_as_the_oracle(suite: Suite, shape: Shape) -> None:
+def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shape: Shape) -> None:
     suite.check(shape)

@@ -27,18 +27,18 @@ DETAIL = {"detail": [{"type": "missing", "loc": ["body", "name"], "msg": MESSAGE
     ("status", "body", "error", "words"),
     [
         (400, STATUS, RefusedError, MESSAGE),
-        (401, STATUS, CredentialError, "No credential was sent: name one with api_key_env"),
+        (401, STATUS, CredentialError, "No credential was sent. Give one with api_key_env"),
         (403, STATUS, ForbiddenError, "disabled or managed"),
-        (404, STATUS, NotFoundError, "the route may be another one"),
-        (404, {"detail": "Not Found"}, NotFoundError, "correct api_prefix or routes"),
-        (405, {"detail": "Method Not Allowed"}, RefusedError, "has another method there"),
-        (409, STATUS, ConflictError, "The name is taken"),
+        (404, STATUS, NotFoundError, "the server may use another route"),
+        (404, {"detail": "Not Found"}, NotFoundError, "Correct api_prefix or routes"),
+        (405, {"detail": "Method Not Allowed"}, RefusedError, "expects another method"),
+        (409, STATUS, ConflictError, "The name is already taken"),
         (410, STATUS, NotFoundError, "undelete_session"),
         (
             422,
             DETAIL,
             RefusedError,
-            f"body.name: {MESSAGE[:-1]}. If the field has another name there",
+            f"body.name: {MESSAGE[:-1]}. The server may use another name for the field",
         ),
         (418, "<h1>teapot</h1>", RefusedError, "418 I'm a Teapot: teapot"),
         (429, STATUS, ThrottledError, MESSAGE),
@@ -76,7 +76,7 @@ def test_an_unknown_field_is_an_error_that_names_the_setting(source):
 
 
 def test_a_name_that_is_too_long_is_the_services_own_error(sql):
-    with pytest.raises(RefusedError, match="400 Bad Request: A name has 1 to 255 characters"):
+    with pytest.raises(RefusedError, match="400 Bad Request: A name must have 1 to 255 characters"):
         sql("INSERT INTO sessions(session_id) VALUES (?)", "x" * 256)
 
 
@@ -97,7 +97,7 @@ def test_any_text_is_one_segment_of_the_path(sql, text):
 
 
 @pytest.mark.parametrize("text", NAMES)
-def test_any_text_makes_the_way_there_and_back(sql, text):
+def test_any_text_survives_a_round_trip(sql, text):
     insert = (
         "INSERT INTO sessions(session_id, description, settings)"
         " VALUES (?1, ?1, json_object('k', ?1)) RETURNING session_id"

@@ -103,27 +103,27 @@ def test_an_insert_binds(bound, columns, values):
     ("columns", "values", "error", "words"),
     [
         ("participant", "'ann'", MissingParameterError, "session_id .or session_name. is required"),
-        ("session_id", "'s'", MissingParameterError, "needs participant"),
-        ("session_name, participant", "'s', 'ann'", InvalidValueError, "no name of a session"),
-        ("name, participant", "'x', 'ann'", InvalidValueError, "no name of a binding"),
+        ("session_id", "'s'", MissingParameterError, "requires participant"),
+        ("session_name, participant", "'s', 'ann'", InvalidValueError, "not a valid session name"),
+        ("name, participant", "'x', 'ann'", InvalidValueError, "not a valid binding name"),
         (
             "name, participant",
             "'namespaces/demo/sessions/t/participants/ann', 'bob'",
             InvalidValueError,
-            "participant = 'bob' is not what the name says",
+            "participant = 'bob' contradicts the name",
         ),
         (
             "session_name, session_id, participant",
             "'namespaces/demo/sessions/t', 's', 'ann'",
             InvalidValueError,
-            "session_id = 's' is not what the name says",
+            "session_id = 's' contradicts the name",
         ),
         ("session_id, participant", "'s', '..'", InvalidValueError, "cannot be part of"),
         (
             "session_id, participant, participant_type",
             "'s', 'ann', 'user'",
             UnsupportedError,
-            "that of the user or agent",
+            "the type of the user or agent",
         ),
     ],
 )
@@ -134,7 +134,7 @@ def test_what_cannot_be_bound_is_refused_before_it_is_sent(bound, columns, value
 
 
 def test_binding_twice_is_a_conflict(bound):
-    with pytest.raises(ConflictError, match="'ann' is bound to namespaces/demo/sessions/s already"):
+    with pytest.raises(ConflictError, match="'ann' is already bound to namespaces/demo/sessions/s"):
         bound("INSERT INTO participants(session_id, participant) VALUES ('s', 'ann')")
 
 

@@ -19,7 +19,7 @@ from sessions_vtab.errors import (
 # Reading
 
 
-def test_a_row_has_the_core_columns_first_and_its_own_behind(sql):
+def test_a_row_has_the_core_columns_first_and_its_own_after_them(sql):
     made = sql.add("a/b", description="d", settings={"sync_chat": True})
     (row,) = sql("SELECT * FROM sessions")
     assert row[:6] == ("namespaces/demo/sessions/a%2Fb", "a/b", None, None, None, None)
@@ -71,7 +71,7 @@ def test_a_join_asks_for_each_session_once(sql):
     assert len(sql.sent()) <= 3
 
 
-def test_a_missing_session_is_no_row(sql):
+def test_a_missing_session_gives_no_row(sql):
     assert sql("SELECT * FROM sessions WHERE session_id = 'nope'") == []
 
 
@@ -92,7 +92,7 @@ def test_a_missing_namespace_is_an_error(source, where):
 
 def test_without_a_namespace_where_has_to_name_it(source):
     eleanor = source("")
-    with pytest.raises(MissingParameterError, match="names no namespace: add WHERE namespace"):
+    with pytest.raises(MissingParameterError, match=r"has no namespace\. Add WHERE namespace"):
         eleanor("SELECT * FROM sessions")
     assert eleanor("SELECT * FROM sessions WHERE namespace = 'demo'") == []
     assert eleanor("SELECT * FROM sessions WHERE namespace = 'demo' AND session_id = 's'") == []
@@ -108,7 +108,10 @@ def test_scopes_limit_the_namespaces_that_may_be_named(source):
         "INSERT INTO sessions(namespace, session_id) VALUES ('third', 's')",
         "SELECT * FROM truncate_session('namespaces/third/sessions/s')",
     ):
-        with pytest.raises(InvalidValueError, match="scopes do not allow namespace = 'third'"):
+        with pytest.raises(
+            InvalidValueError,
+            match=r"namespace = 'third' is not allowed\. The source's scopes allow only",
+        ):
             eleanor(statement)
     assert eleanor.sent() == []
 
@@ -158,7 +161,7 @@ def test_include_deleted_is_sent_only_where_it_is_needed(sql):
 
 
 def test_include_deleted_takes_0_or_1(sql):
-    with pytest.raises(InvalidValueError, match="include_deleted takes 0 or 1"):
+    with pytest.raises(InvalidValueError, match="include_deleted must be 0 or 1"):
         sql("SELECT * FROM sessions WHERE include_deleted = 'yes'")
 
 
@@ -199,13 +202,13 @@ def test_a_new_session_is_named_by_name_or_by_id(sql, columns, values):
             "name, session_id",
             "'namespaces/a/sessions/b', 'c'",
             InvalidValueError,
-            "not what the name",
+            "contradicts the name",
         ),
-        ("name", "'sessions/b'", InvalidValueError, "is no name of a session"),
-        ("session_id, settings", "'s', '[1]'", InvalidValueError, "settings takes a JSON object"),
-        ("session_id, settings", "'s', '{\"a\":\"\\ud800\"}'", InvalidValueError, "takes JSON"),
-        ("session_id, enabled", "'s', 2", InvalidValueError, "enabled takes 0 or 1"),
-        ("session_id, namespace", "'s', '..'", InvalidValueError, "is no namespace"),
+        ("name", "'sessions/b'", InvalidValueError, "is not a valid session name"),
+        ("session_id, settings", "'s', '[1]'", InvalidValueError, "settings must be a JSON object"),
+        ("session_id, settings", "'s', '{\"a\":\"\\ud800\"}'", InvalidValueError, "must be JSON"),
+        ("session_id, enabled", "'s', 2", InvalidValueError, "enabled must be 0 or 1"),
+        ("session_id, namespace", "'s', '..'", InvalidValueError, "is not a valid namespace"),
         ("session_id, pkid", "'s', 'p'", UnsupportedError, "pkid cannot be given on INSERT"),
         ("session_id, user_id", "'s', 'ann'", UnsupportedError, "INSERT INTO participants"),
     ],
@@ -251,7 +254,7 @@ def test_a_create_that_did_not_arrive_is_sent_once_more(sql):
 def test_a_lost_create_beside_another_session_of_that_name_is_of_unknown_outcome(sql):
     sql.add("s", description="of somebody else")
     sql.control.fault("drop", method="POST")
-    with pytest.raises(UnknownOutcomeError, match="exists and differs from the row"):
+    with pytest.raises(UnknownOutcomeError, match="exists, but differs from the row"):
         sql("INSERT INTO sessions(session_id, description) VALUES ('s', 'mine')")
 
 
@@ -313,10 +316,10 @@ def test_rows_of_a_unit_of_work_with_a_renaming_go_in_order(sql):
     [
         ("session_id = NULL", InvalidValueError, "session_id cannot be empty"),
         ("enabled = NULL", InvalidValueError, "enabled cannot be empty"),
-        ("settings = '7'", InvalidValueError, "takes a JSON object"),
-        ("managed = 1", UnsupportedError, "managed cannot change"),
-        ("name = 'x'", UnsupportedError, "UPDATE that to rename"),
-        ("deleted = 1, description = 'd'", InvalidValueError, "an UPDATE of its own"),
+        ("settings = '7'", InvalidValueError, "must be a JSON object"),
+        ("managed = 1", UnsupportedError, "managed cannot be changed"),
+        ("name = 'x'", UnsupportedError, "UPDATE session_id to rename"),
+        ("deleted = 1, description = 'd'", InvalidValueError, "set it in a separate UPDATE"),
     ],
 )
 def test_what_cannot_change_is_refused_before_it_is_sent(sql, change, error, words):

@@ -25,25 +25,25 @@ def opened(location="demo", from_file=False, **options):
     ("options", "words"),
     [
         ({"base_url": "nowhere"}, "base_url"),
-        ({"base_url": f"{BASE}/?x=1"}, "base_url takes no [?]"),
+        ({"base_url": f"{BASE}/?x=1"}, "base_url must not contain [?]"),
         ({"namespce": "x"}, "there is no such setting. Settings of eleanor"),
         ({"api_key_env": "A", "api_key_file": "b"}, "two credentials"),
-        ({"routes": {"undelte": "POST /x"}}, "no routes.undelte. Did you mean undelete"),
+        ({"routes": {"undelte": "POST /x"}}, "no setting routes.undelte. Did you mean undelete"),
         (
             {"routes": {"get": "FETCH /{namespace}/{session}"}},
-            "routes.get takes a method and a path",
+            "routes.get must be a method and a path",
         ),
-        ({"routes": {"get": "/{namespace}/{session}"}}, "routes.get takes a method and a path"),
-        ({"routes": {"get": "POST /{namespace}/{session}"}}, "its method has to be GET"),
-        ({"routes": {"get": "GET /{namespace}"}}, "each of {namespace}, {session} once"),
-        ({"routes": {"list": "GET /{namespace}/{session}"}}, "no other place"),
-        ({"routes": {"get": "GET /{namespace}/{session}/{session}"}}, "once"),
-        ({"routes": {"list": "GET /../{namespace}"}}, "'..' is no part of a path"),
-        ({"routes": {"list": "GET /a@b.example/{namespace}"}}, "is no part of a path"),
-        ({"routes": {"list": "GET /{namespace}?x=1"}}, "is no part of a path"),
+        ({"routes": {"get": "/{namespace}/{session}"}}, "routes.get must be a method and a path"),
+        ({"routes": {"get": "POST /{namespace}/{session}"}}, "its method must be GET"),
+        ({"routes": {"get": "GET /{namespace}"}}, "each of {namespace}, {session} exactly once"),
+        ({"routes": {"list": "GET /{namespace}/{session}"}}, "no other placeholder"),
+        ({"routes": {"get": "GET /{namespace}/{session}/{session}"}}, "exactly once"),
+        ({"routes": {"list": "GET /../{namespace}"}}, "'..' is not a valid path segment"),
+        ({"routes": {"list": "GET /a@b.example/{namespace}"}}, "is not a valid path segment"),
+        ({"routes": {"list": "GET /{namespace}?x=1"}}, "is not a valid path segment"),
         ({"routes": {"list": 7}}, "routes.list"),
-        ({"fields": {"sesion_id": "id"}}, "no fields.sesion_id. Did you mean session_id"),
-        ({"fields": {"pkid": " "}}, "fields.pkid takes the name of a field"),
+        ({"fields": {"sesion_id": "id"}}, "no setting fields.sesion_id. Did you mean session_id"),
+        ({"fields": {"pkid": " "}}, "fields.pkid must be the name of a field"),
     ],
 )
 def test_a_wrong_setting_is_an_error_that_names_it(options, words):
@@ -58,7 +58,7 @@ def test_base_url_is_required():
 
 @pytest.mark.parametrize("namespace", [".", ".."])
 def test_a_namespace_that_no_path_can_hold_is_refused(namespace):
-    with pytest.raises(ConfigurationError, match="cannot be a namespace"):
+    with pytest.raises(ConfigurationError, match="is not a valid namespace"):
         opened(namespace)
 
 
@@ -90,14 +90,14 @@ def test_another_route_is_used_as_it_is_set(source):
 
 def test_a_route_may_end_with_a_slash(source):
     eleanor = source(**{"routes.list": "GET /sessions/{namespace}/"})
-    with pytest.raises(Exception, match=r"where the service really is"):
+    with pytest.raises(Exception, match=r"the service's actual address"):
         eleanor("SELECT * FROM sessions")
     assert eleanor.sent()[0][1] == "demo/"
 
 
 def test_a_missing_route_is_an_error_and_not_an_empty_answer(source):
     eleanor = source(**{"routes.get": "GET /elsewhere/{namespace}/{session}"})
-    with pytest.raises(Exception, match="correct api_prefix or routes"):
+    with pytest.raises(Exception, match="Correct api_prefix or routes"):
         eleanor("SELECT * FROM sessions WHERE session_id = 's'")
 
 

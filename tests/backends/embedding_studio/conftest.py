@@ -15,7 +15,7 @@ PREFIX = "/api/v1/clickstream/"
 
 
 class Studio:
-    """A source on the emulator, with what the tests ask for most."""
+    """A source on the emulator, with helpers that many tests use."""
 
     def __init__(self, server: Running) -> None:
         self.server = server
@@ -40,7 +40,7 @@ class Studio:
         return [f"{method} {path}" for method, path, _, _ in self.sent()]
 
     def add(self, session_id: str, events: int = 0, **fields: Any) -> None:
-        """A session registered past the source, with events e1, e2, .."""
+        """Registers a session directly in the service, with events e1, e2, .."""
         body = {"session_id": session_id, "search_query": "q", "search_results": [], **fields}
         self._post("session", body)
         if events:
@@ -49,13 +49,13 @@ class Studio:
         self.control.reset_log()
 
     def release(self, release_id: str = "r") -> str:
-        """The collecting batch, released past the source."""
+        """Releases the collecting batch directly in the service."""
         body = self._post("internal/batch/release", {"release_id": release_id})
         self.control.reset_log()
         return str(body["batch_id"])
 
     def state(self) -> dict[str, Any]:
-        """What the service keeps."""
+        """The stored data of the service."""
         state: dict[str, Any] = self.control.dump()["embedding_studio"]
         return state
 
@@ -74,7 +74,7 @@ def server() -> Iterator[Running]:
 
 @pytest.fixture
 def source(server: Running) -> Iterator[Callable[[], Studio]]:
-    """Opens connections on an emulator as after its start."""
+    """Opens connections to an emulator in its initial state."""
     server.control.reset(empty=True)
     opened: list[Studio] = []
 

@@ -1,4 +1,4 @@
-"""Settings, failures of the service, hostile values, and that nothing secret is sent."""
+"""Settings, failures of the service, hostile values, and that no secret is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BY_ID = "SELECT session_id FROM sessions WHERE session_id = 's'"
     ("url", "words"),
     [
         ("embedding_studio://", "base_url: this setting is required"),
-        ("embedding_studio://x?base_url=http://127.0.0.1:1", "nothing to name before the '[?]'"),
+        ("embedding_studio://x?base_url=http://127.0.0.1:1", "with nothing before the '[?]'"),
         ("embedding_studio://?base_url=http://127.0.0.1:1&api_key_env=X", "no such setting"),
         ("embedding_studio://?base_url=nowhere", "base_url"),
     ],
@@ -34,7 +34,9 @@ def test_a_wrong_setting_is_an_error_that_names_it(url, words):
 
 def test_a_source_describes_itself(sql):
     backend = sql.connection.sources["embedding_studio"].backend
-    assert backend.describe() == f"Embedding Studio at {sql.server.url}/api/v1, without credential"
+    assert (
+        backend.describe() == f"Embedding Studio at {sql.server.url}/api/v1, without a credential"
+    )
 
 
 # Failures
@@ -62,7 +64,7 @@ def test_a_500_that_stays_is_an_error_after_two_attempts(sql):
 
 
 def test_after_a_500_the_next_request_has_a_connection_of_its_own(sql):
-    """The service closes the connection without saying so (contract, errors)."""
+    """The service closes the connection without announcing it (contract, errors)."""
     sql.add("s", events=1)
     for _ in range(5):
         plain_500(sql, 1, method="POST")
@@ -80,7 +82,12 @@ def test_after_a_500_the_next_request_has_a_connection_of_its_own(sql):
             RefusedError,
             "12 hours before and 5 minutes",
         ),
-        (404, {"detail": "Not Found"}, NotFoundError, "Or check base_url"),
+        (
+            404,
+            {"detail": "Not Found"},
+            NotFoundError,
+            "Register the session first with INSERT INTO sessions, or check base_url",
+        ),
         (404, "<html>nothing</html>", NotFoundError, "nothing"),
         (405, {"detail": "Method Not Allowed"}, RefusedError, "405 Method Not Allowed"),
         (
@@ -101,7 +108,7 @@ def test_each_status_is_an_error_with_its_message_and_what_to_do(sql, status, bo
     assert str(caught.value).startswith("embedding_studio.sessions: GET http://127.0.0.1:")
 
 
-def test_a_missing_route_is_no_missing_session(sql):
+def test_a_missing_route_is_not_reported_as_a_missing_session(sql):
     sql.control.fault("status", status=404, body={"detail": "Not Found"})
     with pytest.raises(NotFoundError):
         sql(BY_ID)
@@ -113,7 +120,7 @@ NAMES = [text for text in TEXTS if text is not None]
 
 
 @pytest.mark.parametrize("text", [*NAMES, "sessions/x", "../..", "a&limit=0"])
-def test_any_text_makes_the_way_there_and_back(sql, text):
+def test_any_text_survives_a_round_trip(sql, text):
     insert = (
         "INSERT INTO sessions(session_id, search_query, search_results, search_meta, user_id) VALUES"
         " (?1, ?1, json_array(json_object('object_id', ?1)), json_object('k', ?1), ?1)"
@@ -132,7 +139,7 @@ def test_any_text_makes_the_way_there_and_back(sql, text):
 
 
 @pytest.mark.parametrize("text", [*NAMES, "b&limit=0"])
-def test_any_text_is_one_batch_or_release(sql, text):
+def test_any_text_can_be_a_batch_or_release_id(sql, text):
     assert sql("SELECT * FROM sessions WHERE batch_id = ?", text) == []
     assert sql("SELECT * FROM batch_sessions(?)", text) == []
     asked = [(query["batch_id"], query["limit"]) for _, _, query, _ in sql.sent()]
@@ -142,7 +149,7 @@ def test_any_text_is_one_batch_or_release(sql, text):
     assert sql.sent()[0][3] == {"release_id": text}
 
 
-def test_no_credential_goes_out(sql, monkeypatch):
+def test_no_credential_is_sent(sql, monkeypatch):
     monkeypatch.setenv("API_KEY", "canary-77b1")
     sql(BY_ID)
     (request,) = sql.control.requests()

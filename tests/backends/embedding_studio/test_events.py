@@ -1,4 +1,4 @@
-"""The table ``events``: complete or an error, grouped into one call, never dropped unseen."""
+"""The table ``events``: complete or an error, sent in one call, never silently discarded."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def test_a_hundred_events_without_a_known_batch_are_an_error_that_names_it(sql, 
     if complete:
         assert sql(COUNT) == [(events,)]
     else:
-        with pytest.raises(MissingParameterError, match=r"session 's' has 100 .* add batch_id = "):
+        with pytest.raises(MissingParameterError, match=r"session 's' has 100 .* Add batch_id = "):
             sql(COUNT)
 
 
-def test_the_events_column_of_sessions_is_no_shorter(sql):
+def test_the_events_column_of_sessions_is_an_error_for_a_long_session(sql):
     sql.add("s", events=100)
-    with pytest.raises(MissingParameterError, match="add batch_id"):
+    with pytest.raises(MissingParameterError, match="Add batch_id"):
         sql("SELECT events FROM sessions WHERE session_id = 's'")
     assert sql("SELECT user_id FROM sessions WHERE session_id = 's'") == [(None,)]
 
@@ -114,10 +114,10 @@ def test_batches_that_the_connection_has_seen_are_remembered(sql, statement):
     assert sql(COUNT) == [(130,)]
 
 
-def test_other_connections_do_not_know(sql, source):
+def test_other_connections_do_not_know_the_batch(sql, source):
     sql.add("s", events=130)
     sql("SELECT batch_id FROM release_batch('r')")
-    with pytest.raises(MissingParameterError, match="add batch_id"):
+    with pytest.raises(MissingParameterError, match="Add batch_id"):
         source()(COUNT)
 
 
@@ -146,7 +146,7 @@ def test_a_long_batch_is_searched_page_by_page(sql):
 # INSERT
 
 
-def test_events_of_a_session_go_in_one_call_in_order(sql):
+def test_events_of_a_session_are_sent_in_order_in_one_call(sql):
     sql.add("s")
     sql.add("t")
     with sql.connection:
@@ -199,33 +199,33 @@ def test_a_session_is_registered_before_its_events(sql):
 @pytest.mark.parametrize(
     ("columns", "values", "error", "words"),
     [
-        ("session_id", "'s'", MissingParameterError, "needs object_id"),
+        ("session_id", "'s'", MissingParameterError, "requires object_id"),
         ("object_id", "'o'", MissingParameterError, "session_id .or session_name. is required"),
-        ("object_id, session_name", "'o', 's'", InvalidValueError, "no name of a session"),
-        ("object_id, name", "'o', 'sessions/s'", InvalidValueError, "no name of an event"),
+        ("object_id, session_name", "'o', 's'", InvalidValueError, "not a valid session name"),
+        ("object_id, name", "'o', 'sessions/s'", InvalidValueError, "not a valid event name"),
         (
             "object_id, name, event_id",
             "'o', 'sessions/s/events/e', 'f'",
             InvalidValueError,
-            "event_id = 'f' is not what the name says",
+            "event_id = 'f' contradicts the name",
         ),
         (
             "object_id, session_name, session_id",
             "'o', 'sessions/s', 't'",
             InvalidValueError,
-            "session_id = 't' is not what",
+            "session_id = 't' contradicts the name",
         ),
         (
             "object_id, name, session_name",
             "'o', 'sessions/s/events/e', 'sessions/t'",
             InvalidValueError,
-            "session_name is not what name says",
+            "session_name contradicts name",
         ),
         (
             "session_id, object_id, meta",
             "'s', 'o', '[]'",
             InvalidValueError,
-            "meta takes a JSON obj",
+            "meta must be a JSON obj",
         ),
         (
             "session_id, object_id, timestamp",
@@ -233,17 +233,17 @@ def test_a_session_is_registered_before_its_events(sql):
             InvalidValueError,
             "whole seconds.* has a fraction",
         ),
-        ("session_id, object_id, author", "'s', 'o', 'ann'", UnsupportedError, "events are clicks"),
+        ("session_id, object_id, author", "'s', 'o', 'ann'", UnsupportedError, "Events are clicks"),
     ],
 )
-def test_what_cannot_be_an_event_is_not_sent(sql, columns, values, error, words):
+def test_invalid_events_are_not_sent(sql, columns, values, error, words):
     with pytest.raises(error, match=words):
         sql(f"INSERT INTO events({columns}) VALUES ({values})")
     assert sql.sent() == []
 
 
-def test_events_of_a_session_that_is_not_registered_are_not_sent(sql):
-    with pytest.raises(NotFoundError, match=r"no session 'nope'. Register it first"):
+def test_events_of_an_unregistered_session_are_not_sent(sql):
+    with pytest.raises(NotFoundError, match=r"session 'nope' does not exist. Register it first"):
         sql(f"{INSERT} VALUES ('nope', 'e', 'o')")
     assert sql.paths() == [GET]
 
@@ -266,29 +266,29 @@ def test_one_time_outside_the_window_stores_nothing_of_the_call(sql, hours):
 # Duplicates
 
 
-def test_an_event_that_is_there_already_is_a_conflict_and_nothing_is_sent(sql):
+def test_an_existing_event_is_a_conflict_and_nothing_is_sent(sql):
     sql.add("s", events=2)
-    with pytest.raises(ConflictError, match="session 's' has an event 'e2' already"):
+    with pytest.raises(ConflictError, match="session 's' already has an event 'e2'"):
         sql(f"{INSERT} VALUES ('s', 'e2', 'other')")
     assert sql.paths() == [GET]
 
 
-def test_one_duplicate_keeps_its_whole_call_back(sql):
+def test_one_duplicate_event_prevents_its_whole_call(sql):
     sql.add("s", events=2)
-    with pytest.raises(WriteError, match=r"2 of 2 writes .* has an event 'e2' already"):
+    with pytest.raises(WriteError, match=r"2 of 2 writes .* already has an event 'e2'"):
         sql(f"{INSERT} VALUES ('s', 'new', 'o'), ('s', 'e2', 'o')")
     outcomes = sql("SELECT outcome FROM writes ORDER BY number")
     assert sorted(outcomes) == [("failed",), ("not sent",)]
     assert sql(COUNT) == [(2,)]
 
 
-def test_an_id_that_is_twice_in_one_call_is_a_conflict(sql):
+def test_a_duplicate_id_in_one_call_is_a_conflict(sql):
     sql.add("s")
-    with pytest.raises(WriteError, match="has an event 'e' already"):
+    with pytest.raises(WriteError, match="already has an event 'e'"):
         sql(f"{INSERT} VALUES ('s', 'e', 'o'), ('s', 'e', 'p')")
 
 
-def test_or_ignore_skips_events_that_are_there(sql):
+def test_or_ignore_skips_existing_events(sql):
     sql.add("s", events=1)
     ignore = INSERT.replace("INSERT", "INSERT OR IGNORE")
     rows = sql(f"{ignore} VALUES ('s', 'e1', 'o'), ('s', 'e2', 'p') RETURNING event_id")
@@ -302,17 +302,17 @@ def test_or_ignore_with_nothing_new_sends_nothing(sql):
     assert sql.paths() == [GET]
 
 
-def test_an_event_that_somebody_else_stored_meanwhile_is_a_conflict(sql):
+def test_an_event_that_another_client_stored_meanwhile_is_a_conflict(sql):
     sql.add("s", events=1)
     empty = {"session_id": "s", "events": []}
     sql.control.fault("status", method="GET", status=200, body=empty)
-    with pytest.raises(ConflictError, match="has an event 'e1' already"):
+    with pytest.raises(ConflictError, match="already has an event 'e1'"):
         sql(f"{INSERT} VALUES ('s', 'e1', 'another object') RETURNING name")
 
 
-def test_an_id_of_ones_own_needs_the_batch_of_a_long_session(sql):
+def test_a_given_event_id_requires_the_batch_of_a_long_session(sql):
     sql.add("s", events=100)
-    with pytest.raises(MissingParameterError, match=r"add batch_id .* leave event_id out. Nothing"):
+    with pytest.raises(MissingParameterError, match=r"Add batch_id .* leave event_id out. Nothing"):
         sql(f"{INSERT} VALUES ('s', 'mine', 'o')")
     batch = sql.release()
     with_batch = "INSERT INTO events(session_id, event_id, object_id, batch_id) VALUES (?,?,?,?)"
@@ -334,27 +334,27 @@ def test_without_an_id_a_long_session_takes_events_and_their_time_is_null(sql):
     ("statement", "words"),
     [
         ("UPDATE events SET object_id = 'x' WHERE session_id = 's'", "insert another one"),
-        ("DELETE FROM events WHERE session_id = 's'", "keeps events for good"),
+        ("DELETE FROM events WHERE session_id = 's'", "never deletes events"),
     ],
 )
-def test_events_stay_as_they_are(sql, statement, words):
+def test_events_cannot_be_updated_or_deleted(sql, statement, words):
     sql.add("s", events=1)
     with pytest.raises(UnsupportedError, match=words):
         sql(statement)
 
 
-# Lost answers and failures
+# Lost responses and failures
 
 
 @pytest.mark.parametrize("act", [True, False])
-def test_a_call_whose_answer_was_lost_is_sent_again(sql, act):
+def test_a_call_whose_response_was_lost_is_repeated(sql, act):
     sql.add("s")
     sql.control.fault("drop", method="POST", act=act)
     assert sql(f"{INSERT} VALUES ('s', 'e', 'o') RETURNING event_id") == [("e",)]
     assert sql(COUNT) == [(1,)]
 
 
-def test_a_schema_error_is_the_services_own(sql):
+def test_the_services_validation_error_is_reported(sql):
     sql.add("s")
     detail = {"detail": [{"type": "missing", "loc": ["body", "x"], "msg": "Field required"}]}
     sql.control.fault("status", method="POST", status=422, body=detail)

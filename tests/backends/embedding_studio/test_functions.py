@@ -25,13 +25,13 @@ def test_push_event_records_a_click(sql, session):
     assert sql.sent()[-1][3] == {"session_id": "a/b", "events": [event]}
 
 
-def test_push_event_makes_an_id(sql):
+def test_push_event_generates_an_id(sql):
     sql.add("s")
     ((event,),) = sql("SELECT event_id FROM push_event('s', NULL, 'doc')")
     assert sql("SELECT event_id FROM events WHERE session_id = 's'") == [(event,)]
 
 
-def test_use_for_improvement_does_not_say_whether_anything_was_scheduled(sql):
+def test_use_for_improvement_does_not_report_whether_anything_was_scheduled(sql):
     sql.add("s", events=1)
     rows = sql("SELECT * FROM use_session_for_improvement('s')")
     assert rows == [("s", None, None, "null")]
@@ -53,7 +53,7 @@ def test_mark_session_irrelevant_may_be_repeated(sql):
     assert sql("SELECT is_irrelevant FROM sessions WHERE session_id = 's'") == [(1,)]
 
 
-def test_release_batch_answers_with_the_batch_and_its_time(sql):
+def test_release_batch_returns_the_batch_and_its_time(sql):
     sql.add("s")
     ((batch, released, response),) = sql("SELECT * FROM release_batch('r')")
     assert json.loads(response)["batch_id"] == batch
@@ -61,14 +61,14 @@ def test_release_batch_answers_with_the_batch_and_its_time(sql):
     assert sql.sent()[-1][3] == {"release_id": "r"}
 
 
-def test_the_same_release_has_the_same_answer(sql):
+def test_the_same_release_returns_the_same_result(sql):
     sql.add("s")
     first = sql("SELECT * FROM release_batch('r')")
     sql.add("t")
     assert sql("SELECT * FROM release_batch('r')") == first
 
 
-def test_a_release_whose_answer_was_lost_is_sent_again(sql):
+def test_a_release_whose_response_was_lost_is_repeated(sql):
     sql.add("s")
     sql.control.fault("drop", method="POST", act=True)
     assert len(sql("SELECT batch_id FROM release_batch('r')")) == 1
@@ -118,32 +118,46 @@ def test_batch_sessions_reads_every_page(sql):
     [
         ("use_session_for_improvement('nope')", NotFoundError, "Session with id=nope not found"),
         ("mark_session_irrelevant('nope')", NotFoundError, "Session with id=nope not found"),
-        ("push_event('nope', 'e', 'o')", NotFoundError, "no session 'nope'. Register it first"),
-        ("push_event('s', 'e1', 'o')", ConflictError, "has an event 'e1' already"),
-        ("push_event('s', 'e')", MissingParameterError, "needs object_id"),
+        (
+            "push_event('nope', 'e', 'o')",
+            NotFoundError,
+            "session 'nope' does not exist. Register it first",
+        ),
+        ("push_event('s', 'e1', 'o')", ConflictError, "already has an event 'e1'"),
+        ("push_event('s', 'e')", MissingParameterError, "requires object_id"),
         (
             "push_event('s', 'e', 'o', NULL, '2026-01-01 00:00:00.5')",
             InvalidValueError,
             "whole sec",
         ),
-        ("batch_sessions('b', -1)", InvalidValueError, "after_number takes a number from 0"),
-        ("batch_sessions('b', 0, -1)", InvalidValueError, "events_limit takes a number from 0"),
-        ("batch_sessions()", MissingParameterError, "needs batch"),
-        ("release_batch(NULL)", MissingParameterError, "needs release_id"),
+        (
+            "batch_sessions('b', -1)",
+            InvalidValueError,
+            "after_number must be 0 or a positive number",
+        ),
+        (
+            "batch_sessions('b', 0, -1)",
+            InvalidValueError,
+            "events_limit must be 0 or a positive number",
+        ),
+        ("batch_sessions()", MissingParameterError, "requires batch"),
+        ("release_batch(NULL)", MissingParameterError, "requires release_id"),
     ],
 )
-def test_what_does_not_work_is_an_error_that_says_why(sql, call, error, words):
+def test_invalid_calls_are_errors_that_say_why(sql, call, error, words):
     sql.add("s", events=1)
     with pytest.raises(error, match=words):
         sql(f"SELECT * FROM {call}")
 
 
 def test_without_a_collecting_batch_there_is_nothing_to_release(sql):
-    with pytest.raises(NotFoundError, match=r"no batch is collecting. Nothing was released"):
+    with pytest.raises(
+        NotFoundError, match=r"no batch is collecting sessions. Nothing was released"
+    ):
         sql("SELECT * FROM release_batch('r')")
 
 
-def test_a_release_without_a_batch_in_its_answer_is_an_error(sql):
+def test_a_release_response_without_a_batch_is_an_error(sql):
     sql.add("s")
     sql.control.fault("body", method="POST", body={"released_at": 1})
     with pytest.raises(ProtocolError, match="field batch_id should be text"):

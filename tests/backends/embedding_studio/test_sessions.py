@@ -1,4 +1,4 @@
-"""The table ``sessions``: by id, by batch, and what the service keeps to itself."""
+"""The table ``sessions``: by id, by batch, and registrations that the service changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = "GET internal/batch/sessions"
 # By id
 
 
-def test_a_row_has_the_core_columns_first_and_its_own_behind(sql):
+def test_a_row_has_the_core_columns_first_and_its_own_after_them(sql):
     result = {"object_id": "o1", "rank": 0.5, "meta": {"a": 1}}
     sql.add("a/b", 1, user_id="ann", search_results=[result], search_meta={"lang": "en"})
     (row,) = sql("SELECT * FROM sessions WHERE session_id = 'a/b'")
@@ -46,13 +46,13 @@ def test_a_row_has_the_core_columns_first_and_its_own_behind(sql):
         ("session_id = 's' AND user_id = 'ann'", ["s"]),
     ],
 )
-def test_sessions_are_asked_for_by_id(sql, where, asked):
+def test_sessions_are_read_by_id(sql, where, asked):
     sql.add("s")
     sql(f"SELECT session_id FROM sessions WHERE {where}")
     assert sorted(query["session_id"] for _, _, query, _ in sql.sent()) == asked
 
 
-def test_a_missing_session_is_no_row(sql):
+def test_a_missing_session_gives_no_row(sql):
     assert sql("SELECT * FROM sessions WHERE session_id = 'nope'") == []
 
 
@@ -64,7 +64,7 @@ def test_a_missing_session_is_no_row(sql):
         "UPDATE sessions SET is_irrelevant = 1",
     ],
 )
-def test_without_a_key_the_error_names_the_keys_and_where_a_batch_is_from(sql, statement):
+def test_without_a_key_the_error_names_the_keys_and_the_source_of_batch_ids(sql, statement):
     with pytest.raises(
         MissingParameterError, match=r"name or session_id or batch_id .* release_batch"
     ):
@@ -72,7 +72,7 @@ def test_without_a_key_the_error_names_the_keys_and_where_a_batch_is_from(sql, s
     assert sql.sent() == []
 
 
-def test_batch_and_number_are_null_until_the_batch_was_seen(sql):
+def test_batch_and_number_are_null_until_the_batch_is_read(sql):
     sql.add("s")
     batch = sql.release()
     place = "SELECT batch_id, session_number FROM sessions WHERE session_id = 's'"
@@ -130,13 +130,13 @@ def test_conditions_on_the_number_are_sent_as_after_number(sql, batch, where, af
 @pytest.mark.parametrize(
     "where", ["< 1", "= 2.5 AND session_number > 3", "< 2 AND session_number > 3"]
 )
-def test_numbers_that_cannot_match_ask_for_nothing(sql, batch, where):
+def test_numbers_that_cannot_match_send_no_request(sql, batch, where):
     found = sql(f"SELECT * FROM sessions WHERE batch_id = ? AND session_number {where}", batch)
     assert (found, sql.sent()) == ([], [])
 
 
 @pytest.mark.parametrize(("wanted", "pages"), [("'s1', 's8'", 4), ("'s1', 's2'", 1), ("'s9'", 5)])
-def test_pages_of_a_batch_are_read_until_all_that_are_wanted_are_found(sql, wanted, pages):
+def test_pages_of_a_batch_are_read_until_all_wanted_sessions_are_found(sql, wanted, pages):
     for number in range(1, 14):
         sql.add(f"s{number}")
     batch = sql.release()
@@ -146,14 +146,14 @@ def test_pages_of_a_batch_are_read_until_all_that_are_wanted_are_found(sql, want
     assert len(sql.sent()) == pages
 
 
-def test_pages_go_on_until_the_batch_ends(sql, batch):
+def test_pages_are_read_until_the_batch_ends(sql, batch):
     rows = sql("SELECT session_id FROM sessions WHERE batch_id = ? AND page_size = 2", batch)
     assert len(rows) == 5
     asked = [(query["after_number"], query["limit"]) for _, _, query, _ in sql.sent()]
     assert asked == [("0", "2"), ("2", "2"), ("4", "2")]
 
 
-def test_a_limit_shapes_the_page_and_the_order_is_the_services_own(sql, batch):
+def test_a_limit_sets_the_page_size_and_the_order_is_the_services(sql, batch):
     ordered = (
         "SELECT session_id FROM sessions WHERE batch_id = ? ORDER BY session_number {} LIMIT 2"
     )
@@ -176,7 +176,7 @@ def test_several_batches_are_one_sorted_list(sql, batch):
 
 @pytest.mark.parametrize("size", [0, -1, "'all'", 1.5])
 def test_page_size_is_at_least_one(sql, batch, size):
-    with pytest.raises(InvalidValueError, match="page_size takes a number from 1"):
+    with pytest.raises(InvalidValueError, match="page_size must be a number of at least 1"):
         sql(f"SELECT * FROM sessions WHERE batch_id = ? AND page_size = {size}", batch)
     assert sql.sent() == []
 
@@ -225,8 +225,8 @@ def test_a_registration_is_sent_and_read_back(sql):
 @pytest.mark.parametrize(
     ("columns", "values", "error", "words"),
     [
-        ("search_results", "'[]'", MissingParameterError, "needs search_query"),
-        ("search_query", "'q'", MissingParameterError, "needs search_results"),
+        ("search_results", "'[]'", MissingParameterError, "requires search_query"),
+        ("search_query", "'q'", MissingParameterError, "requires search_results"),
         (
             "search_query, search_results",
             "'q', '[]'",
@@ -235,7 +235,7 @@ def test_a_registration_is_sent_and_read_back(sql):
         ),
     ],
 )
-def test_what_is_missing_is_named(sql, columns, values, error, words):
+def test_missing_columns_are_named(sql, columns, values, error, words):
     with pytest.raises(error, match=words):
         sql(f"INSERT INTO sessions({columns}) VALUES ({values})")
 
@@ -243,38 +243,54 @@ def test_what_is_missing_is_named(sql, columns, values, error, words):
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("search_results", "{}", "takes a JSON array"),
-        ("search_results", "[1]", r"search_results\[0\] is an object with a text object_id"),
+        ("search_results", "{}", "must be a JSON array"),
+        ("search_results", "[1]", r"search_results\[0\] must be an object with a text object_id"),
         ("search_results", '[{"object_id":7}]', "text object_id"),
-        ("search_results", '[{"object_id":"o","rank":"1"}]', "rank is a number"),
-        ("search_results", '[{"object_id":"o","rank":true}]', "rank is a number"),
-        ("search_results", '[{"object_id":"o","meta":[]}]', "meta is an object"),
-        ("search_results", '[{"object_id":"o","item_info":{}}]', "would drop item_info"),
-        ("search_results", "[", "takes JSON"),
-        ("search_meta", "[1]", "search_meta takes a JSON object"),
-        ("sort_by", '{"field":"f","direction":"asc"}', "would drop direction"),
-        ("payload_filter", "[]", "takes a JSON object"),
-        ("payload_filter", '{"match":{}}', "would not keep this"),
-        ("payload_filter", '{"query":{}}', "would not keep this"),
-        ("payload_filter", '{"query":{"field":"f","range":{"gt":1}}}', "a range only inside"),
-        ("payload_filter", '{"query":{"bool":{"must":[]}}}', "would not keep this"),
-        ("payload_filter", '{"query":{"match":{"field":"f","value":1}}}', "would not keep this"),
-        ("payload_filter", '{"query":{"must":[{"field":"f"}]}}', "would not keep this"),
-        ("payload_filter", '{"query":{"must":{}}}', "would not keep this"),
-        ("payload_filter", '{"query":{"field":5}}', "would not keep this"),
-        ("payload_filter", '{"query":{"field":"f","force_not_payload":"x"}}', "would not keep"),
+        ("search_results", '[{"object_id":"o","rank":"1"}]', "rank must be a number"),
+        ("search_results", '[{"object_id":"o","rank":true}]', "rank must be a number"),
+        ("search_results", '[{"object_id":"o","meta":[]}]', "meta must be an object"),
+        ("search_results", '[{"object_id":"o","item_info":{}}]', "would discard item_info"),
+        ("search_results", "[", "must be JSON"),
+        ("search_meta", "[1]", "search_meta must be a JSON object"),
+        ("sort_by", '{"field":"f","direction":"asc"}', "would discard direction"),
+        ("payload_filter", "[]", "must be a JSON object"),
+        ("payload_filter", '{"match":{}}', "would not store this filter"),
+        ("payload_filter", '{"query":{}}', "would not store this filter"),
+        (
+            "payload_filter",
+            '{"query":{"field":"f","range":{"gt":1}}}',
+            "a range is allowed only inside such a list",
+        ),
+        ("payload_filter", '{"query":{"bool":{"must":[]}}}', "would not store this filter"),
+        (
+            "payload_filter",
+            '{"query":{"match":{"field":"f","value":1}}}',
+            "would not store this filter",
+        ),
+        ("payload_filter", '{"query":{"must":[{"field":"f"}]}}', "would not store this filter"),
+        ("payload_filter", '{"query":{"must":{}}}', "would not store this filter"),
+        ("payload_filter", '{"query":{"field":5}}', "would not store this filter"),
+        (
+            "payload_filter",
+            '{"query":{"field":"f","force_not_payload":"x"}}',
+            "would not store this filter",
+        ),
         (
             "payload_filter",
             '{"query":{"must":[{"field":"day","range":{"gte":"2026-01-01"}}]}}',
-            "a range only inside those, and of numbers",
+            "a range is allowed only inside such a list, and only with numbers",
         ),
-        ("payload_filter", '{"query":{"must":[{"field":"f","range":{"from":1}}]}}', "not keep"),
+        (
+            "payload_filter",
+            '{"query":{"must":[{"field":"f","range":{"from":1}}]}}',
+            "would not store this filter",
+        ),
         ("create_time", "2026-01-01 00:00:00.5", "whole seconds"),
-        ("name", "sessions/other", "session_id = 's' is not what the name says"),
-        ("name", "s", "no name of a session"),
+        ("name", "sessions/other", "session_id = 's' contradicts the name"),
+        ("name", "s", "is not a valid session name"),
     ],
 )
-def test_what_the_service_would_drop_or_refuse_is_not_sent(sql, column, value, words):
+def test_values_that_the_service_would_discard_or_reject_are_not_sent(sql, column, value, words):
     given = {"session_id": "s", "search_query": "q", "search_results": "[]", column: value}
     places = ", ".join("?" * len(given))
     with pytest.raises(InvalidValueError, match=words):
@@ -297,14 +313,14 @@ def test_what_the_service_would_drop_or_refuse_is_not_sent(sql, column, value, w
         {"should": [{"must": [{"term": {"field": "f", "value": "v"}}]}]},
     ],
 )
-def test_filters_that_the_service_keeps_are_registered(sql, query):
+def test_filters_that_the_service_stores_are_registered(sql, query):
     values = ("s", json.dumps({"query": query}))
     sql(f"{REGISTER}, payload_filter) VALUES (?, 'q', '[]', ?)", *values)
     ((kept,),) = sql("SELECT payload_filter FROM sessions WHERE session_id = 's'")
     assert json.loads(kept)["query"].keys() >= query.keys()
 
 
-def test_a_filter_that_was_not_kept_is_an_error_that_shows_what_was(sql):
+def test_a_filter_stored_differently_is_an_error_that_shows_the_stored_one(sql):
     kept = {
         "session_id": "s",
         "search_query": "q",
@@ -313,7 +329,7 @@ def test_a_filter_that_was_not_kept_is_an_error_that_shows_what_was(sql):
     }
     sql.control.fault("status", method="GET", status=200, body=kept)
     match = '{"query": {"match": {"field": "f", "value": "v"}}}'
-    with pytest.raises(RefusedError, match=r"another payload_filter: {.query.:{}}"):
+    with pytest.raises(RefusedError, match=r"a different payload_filter: {.query.:{}}"):
         sql(f"{REGISTER}, payload_filter) VALUES ('s', 'q', '[]', ?)", match)
 
 
@@ -327,28 +343,30 @@ def test_a_filter_that_was_not_kept_is_an_error_that_shows_what_was(sql):
         ("sort_by", '{"field":"g"}'),
     ],
 )
-def test_an_id_that_is_taken_by_something_else_is_a_conflict(sql, column, value):
+def test_an_id_registered_with_other_values_is_a_conflict(sql, column, value):
     given = {"session_id": "s", "search_query": "q", "search_results": "[]"}
     sql(f"{REGISTER}) VALUES (?, ?, ?)", *given.values())
     given[column] = value
     places = ", ".join("?" * len(given))
-    with pytest.raises(ConflictError, match=f"registered before, with another {column}"):
+    with pytest.raises(
+        ConflictError, match=f"already registered with different values of {column}"
+    ):
         sql(f"INSERT INTO sessions({', '.join(given)}) VALUES ({places})", *given.values())
 
 
-def test_leaving_out_what_the_first_registration_had_is_a_conflict_too(sql):
+def test_omitting_a_value_of_the_first_registration_is_a_conflict(sql):
     sql.add("s", user_id="ann", search_meta={"a": 1})
-    with pytest.raises(ConflictError, match="another search_meta, user_id"):
+    with pytest.raises(ConflictError, match="different values of search_meta, user_id"):
         sql(f"{REGISTER}) VALUES ('s', 'q', '[]')")
 
 
-def test_registering_the_same_again_is_no_error(sql):
+def test_registering_the_same_session_again_is_not_an_error(sql):
     for _ in range(2):
         sql(f"{REGISTER}) VALUES ('s', 'q', '[]')")
     assert len(sql.state()["sessions"]) == 1
 
 
-def test_or_ignore_skips_an_id_that_is_taken(sql):
+def test_or_ignore_skips_an_existing_id(sql):
     sql.add("s", search_query="first")
     sql(f"INSERT OR IGNORE {REGISTER.removeprefix('INSERT ')}) VALUES ('s', 'second', '[]')")
     assert sql("SELECT outcome FROM writes") == [("skipped",)]
@@ -362,7 +380,7 @@ def test_a_time_outside_the_window_is_the_services_error_with_the_window(sql):
 @pytest.mark.parametrize(
     "column", ["batch_id", "session_number", "events", "is_irrelevant", "labels"]
 )
-def test_columns_of_the_service_are_not_given_on_insert(sql, column):
+def test_columns_that_the_service_sets_cannot_be_inserted(sql, column):
     with pytest.raises(UnsupportedError, match=f"{column} cannot be given on INSERT"):
         sql(f"{REGISTER}, {column}) VALUES ('s', 'q', '[]', '1')")
     assert sql.sent() == []
@@ -390,10 +408,10 @@ def test_a_marked_session_is_not_marked_again(sql):
 
 
 @pytest.mark.parametrize("value", ["0", "NULL"])
-def test_there_is_no_way_back(sql, value):
+def test_is_irrelevant_cannot_be_reset(sql, value):
     sql.add("s")
     sql("SELECT * FROM mark_session_irrelevant('s')")
-    with pytest.raises(InvalidValueError, match="can only become 1; there is no way back"):
+    with pytest.raises(InvalidValueError, match="can only be set to 1, and this cannot be undone"):
         sql(f"UPDATE sessions SET is_irrelevant = {value} WHERE session_id = 's'")
 
 
@@ -402,18 +420,18 @@ def test_there_is_no_way_back(sql, value):
     [
         (
             "UPDATE sessions SET user_id = 'x' WHERE session_id = 's'",
-            "only is_irrelevant = 1 can be",
+            "cannot be changed, except by setting is_irrelevant = 1",
         ),
-        ("DELETE FROM sessions WHERE session_id = 's'", "keeps sessions for good"),
+        ("DELETE FROM sessions WHERE session_id = 's'", "never deletes sessions"),
     ],
 )
-def test_nothing_else_can_change(sql, statement, words):
+def test_other_changes_of_a_session_are_refused(sql, statement, words):
     sql.add("s")
     with pytest.raises(UnsupportedError, match=words):
         sql(statement)
 
 
-# Answers
+# Responses
 
 
 @pytest.mark.parametrize(
@@ -444,7 +462,7 @@ def test_a_field_of_the_wrong_type_is_an_error_that_names_it(sql, session, words
         {"sessions": 7, "last_number": None},
     ],
 )
-def test_a_page_that_is_none_is_an_error(sql, page):
+def test_an_invalid_page_is_an_error(sql, page):
     sql.control.fault("status", method="GET", status=200, body=page)
-    with pytest.raises(ProtocolError, match="The answer of GET"):
+    with pytest.raises(ProtocolError, match=r"sessions: the response to GET"):
         sql("SELECT * FROM sessions WHERE batch_id = 'b' AND page_size = 1")

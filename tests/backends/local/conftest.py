@@ -1,4 +1,4 @@
-"""A store driven through the contract, as the engine would: ``Local`` is one connection to it."""
+"""A store used through the backend contract, like the engine: ``Local`` is one connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START = times.parse("2026-01-01 09:00:00")
 
 
 class Clock:
-    """A clock that moves when it is told to, and by a microsecond when it is read."""
+    """A clock that a test moves, and that advances by a microsecond with each reading."""
 
     def __init__(self) -> None:
         self.instant = START
@@ -35,7 +35,7 @@ class Clock:
 
 
 class Context:
-    """A statement nobody interrupts."""
+    """A statement that is never interrupted."""
 
     statement = 1
     stop = False
@@ -63,7 +63,7 @@ class Local:
     # Writing.
 
     def insert(self, table: str, *, ignore: bool = False, **values):
-        """The outcome of INSERT: values become canonical as the engine makes them."""
+        """Returns the outcome of an INSERT, with values made canonical as by the engine."""
         return self._apply(table, Action.INSERT, None, values, ignore=ignore)
 
     def update(self, table: str, key: str, **values):
@@ -73,11 +73,11 @@ class Local:
         return self._apply(table, Action.DELETE, key, {})
 
     def create(self, session_id: str = "s", **values) -> dict:
-        """A new session as a dict."""
+        """Creates a session and returns it as a dict."""
         return self.as_dict("sessions", self.insert("sessions", session_id=session_id, **values))
 
     def append(self, session_id: str = "s", author: str = "user", **values) -> dict:
-        """A new event as a dict."""
+        """Appends an event and returns it as a dict."""
         outcome = self.insert("events", session_id=session_id, author=author, **values)
         return self.as_dict("events", outcome)
 
@@ -142,25 +142,25 @@ class Local:
         return resource.scan(scan, self.context)
 
     def rows(self, table: str, *terms, columns=None, **options) -> list[tuple]:
-        """Rows of a scan; with ``columns``, only those, in that order."""
+        """Returns the rows of a scan; with ``columns``, only those, in that order."""
         positions = self.table(table).positions
         wanted = range(len(positions)) if columns is None else [positions[name] for name in columns]
         pages = self.pages(table, *terms, columns=columns, **options)
         return [tuple(row[place] for place in wanted) for page in pages for row in page]
 
     def values(self, table: str, column: str, *terms, **options) -> list:
-        """One column of a scan."""
+        """Returns one column of a scan."""
         return [row[0] for row in self.rows(table, *terms, columns=(column,), **options)]
 
     def one(self, table: str, *terms, **options) -> dict:
-        """The only row of a scan as a dict."""
+        """Returns the only row of a scan as a dict."""
         (row,) = self.rows(table, *terms, **options)
         return dict(zip(self.table(table).names, row, strict=True))
 
     # Functions.
 
     def call(self, function: str, *arguments, **named) -> list[dict]:
-        """Rows of a function as dicts; arguments become canonical as the engine makes them."""
+        """Returns the rows of a function as dicts, with arguments made canonical as by the engine."""
         declared = FUNCTIONS[function]
         given = dict(zip((one.name for one in declared.parameters), arguments, strict=False))
         given |= named
@@ -173,7 +173,7 @@ class Local:
         rows = self.backend.routines[function](canonical, self.context)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
-    # The file, as another tool would see it.
+    # The file as another tool sees it.
 
     def sql(self, text: str, *bindings) -> list[tuple]:
         return self.backend._store.connection.execute(text, bindings).fetchall()
@@ -192,7 +192,7 @@ class Local:
 
 @pytest.fixture(scope="session")
 def local_class() -> type[Local]:
-    """For fixtures and tests that open stores of their own."""
+    """The class, for fixtures and tests that open their own stores."""
     return Local
 
 
@@ -211,7 +211,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_store(path: Path) -> Iterator[type]:
-    """Opens connections to the same file; all are closed at the end."""
+    """Opens connections to the same file, and closes all of them at the end."""
     opened: list[Local] = []
 
     def opener(**options) -> Local:

@@ -24,7 +24,7 @@ def content(*parts, role="model"):
     return json.dumps({"role": role, "parts": list(parts)})
 
 
-def test_append_answers_with_the_whole_row(local):
+def test_append_returns_the_whole_row(local):
     local.create()
     row = local.append(content="Where is my order?")
     assert row == local.one("events")
@@ -76,7 +76,7 @@ def test_ids_count_up_within_a_session(local):
     ]
 
 
-def test_numbers_somebody_gave_as_ids_are_passed_over(local):
+def test_numbers_that_were_given_as_ids_are_skipped(local):
     local.create()
     for taken in ("1", "2", "4"):
         local.append(event_id=taken)
@@ -129,7 +129,7 @@ def test_the_session_may_be_given_in_several_ways(local, address):
 def test_addresses_that_contradict_each_other_are_refused(local, address):
     local.create("a")
     local.create("b")
-    with pytest.raises(InvalidValueError, match="Give one of them"):
+    with pytest.raises(InvalidValueError, match="Give only one of them"):
         local.insert("events", author="user", **address)
 
 
@@ -142,7 +142,7 @@ def test_an_event_needs_a_session_and_an_author(local):
 
 
 def test_an_event_of_an_unknown_session_is_refused(local):
-    with pytest.raises(NotFoundError, match=r"local\.events: there is no session 'x'"):
+    with pytest.raises(NotFoundError, match=r"local\.events: session 'x' does not exist"):
         local.append("x")
 
 
@@ -151,7 +151,7 @@ def test_an_event_id_is_unique_within_its_session(local):
     local.create("b")
     local.append("a", event_id="e")
     local.append("b", event_id="e")
-    with pytest.raises(ConflictError, match="session 'a' has an event 'e' already"):
+    with pytest.raises(ConflictError, match="session 'a' already has an event 'e'"):
         local.append("a", event_id="e")
     outcome = local.insert("events", session_id="a", author="user", event_id="e", ignore=True)
     assert outcome.state is OutcomeState.SKIPPED
@@ -165,14 +165,14 @@ def test_ignore_does_not_hide_an_unknown_session(local, ignore):
 
 
 @pytest.mark.parametrize("action", ["update", "delete"])
-def test_events_are_a_log(local, action):
+def test_events_are_append_only(local, action):
     local.create()
     key = local.append()["name"]
-    with pytest.raises(UnsupportedError, match=r"local\.events takes no"):
+    with pytest.raises(UnsupportedError, match=r"local\.events does not support"):
         getattr(local, action)("events", key)
     writes = local.backend.resources["events"].capability.writes
     assert (writes.update, writes.delete) == (frozenset(), False)
-    assert "log" in writes.remedies[action]
+    assert "append-only" in writes.remedies[action]
 
 
 # Content and text.
@@ -211,30 +211,30 @@ def test_plain_text_becomes_one_part(local, text, author, role):
 
 def test_text_that_starts_like_json_has_to_be_json(local):
     local.create()
-    with pytest.raises(InvalidValueError, match="takes JSON"):
+    with pytest.raises(InvalidValueError, match="must be JSON"):
         local.append(content="{oops")
 
 
-def test_text_may_be_given_only_as_what_follows_from_content(local):
+def test_text_can_be_given_only_as_derived_from_content(local):
     local.create()
     assert local.append(content="hello", text="hello")["text"] == "hello"
-    with pytest.raises(InvalidValueError, match=r"local\.events\.text follows from content"):
+    with pytest.raises(InvalidValueError, match=r"local\.events\.text is derived from content"):
         local.append(content="hello", text="bye")
-    with pytest.raises(InvalidValueError, match=r"local\.events\.text follows from content"):
+    with pytest.raises(InvalidValueError, match=r"local\.events\.text is derived from content"):
         local.append(text="bye")
 
 
 @pytest.mark.parametrize("column", ["actions", "event_metadata", "raw_event"])
 def test_json_columns_take_objects(local, column):
     local.create()
-    with pytest.raises(InvalidValueError, match=rf"events\.{column} takes a JSON object"):
+    with pytest.raises(InvalidValueError, match=rf"events\.{column} must be a JSON object"):
         local.append(**{column: "[]"})
 
 
 # append_event.
 
 
-def test_append_event_answers_with_the_event(local):
+def test_append_event_returns_the_event(local):
     local.create()
     (row,) = local.call("append_event", "sessions/s", "agent", "On Monday.", "e-7")
     body = json.loads(row.pop("response"))

@@ -18,7 +18,7 @@ def test_search_sessions_are_numbered_within_the_batch_that_collects(local):
     assert len({row["batch_id"] for row in rows}) == 1
 
 
-def test_other_sessions_join_no_batch(local):
+def test_only_search_sessions_join_a_batch(local):
     row = local.create()
     assert (row["batch_id"], row["session_number"]) == (None, None)
 
@@ -33,7 +33,7 @@ def test_release_begins_a_new_batch_with_the_next_session(local):
     assert second["batch_id"] != first["batch_id"]
 
 
-def test_the_same_release_id_gets_the_same_answer(local):
+def test_the_same_release_id_returns_the_same_result(local):
     search(local, "a")
     first = local.call("release_batch", "r1")
     search(local, "b")
@@ -68,7 +68,7 @@ def test_the_sessions_of_a_batch_in_order_with_their_events(local):
 
 
 @pytest.mark.parametrize(("after", "ids"), [(0, ["s1", "s2", "s3"]), (2, ["s3"]), (3, [])])
-def test_paging_goes_by_number(local, after, ids):
+def test_paging_uses_the_session_number(local, after, ids):
     for one in ("s1", "s2", "s3"):
         batch = search(local, one)["batch_id"]
     assert [row["session_id"] for row in local.call("batch_sessions", batch, after)] == ids
@@ -86,7 +86,7 @@ def test_events_are_limited(local, limit, count):
 
 
 def test_a_negative_events_limit_is_refused(local):
-    with pytest.raises(InvalidValueError, match="events_limit takes 0"):
+    with pytest.raises(InvalidValueError, match="events_limit must be 0"):
         local.call("batch_sessions", "b", 0, -1)
 
 
@@ -114,7 +114,7 @@ def test_a_session_with_events_is_scheduled_once(local):
         ({"is_irrelevant": 1, "is_payload_search": 1}, 1, 0, "a search by payload only"),
     ],
 )
-def test_what_is_not_scheduled_says_why(local, values, events, scheduled, reason):
+def test_a_session_that_is_not_scheduled_has_a_reason(local, values, events, scheduled, reason):
     search(local, "a", **values)
     for _ in range(events):
         local.append("a")

@@ -65,13 +65,13 @@ def test_functions_bind_and_unbind(local):
 def test_binding_twice_is_a_conflict(local):
     local.create()
     local.call("bind_participant", "s", "ann")
-    with pytest.raises(ConflictError, match="'ann' is bound to session 's' already"):
+    with pytest.raises(ConflictError, match="'ann' is already bound to session 's'"):
         local.call("bind_participant", "s", "ann")
     outcome = local.insert("participants", session_id="s", participant="ann", ignore=True)
     assert outcome.state is OutcomeState.SKIPPED
 
 
-def test_unbinding_who_is_not_bound_is_an_error(local):
+def test_unbinding_an_unbound_participant_is_an_error(local):
     local.create()
     with pytest.raises(NotFoundError, match="'ann' is not bound to session 's'"):
         local.call("unbind_participant", "s", "ann")
@@ -80,10 +80,14 @@ def test_unbinding_who_is_not_bound_is_an_error(local):
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
-        ({"session_id": "x"}, NotFoundError, "there is no session 'x'"),
+        ({"session_id": "x"}, NotFoundError, "session 'x' does not exist"),
         ({}, MissingParameterError, "needs session_id or session_name"),
         ({"session_id": "s", "participant_type": "bot"}, InvalidValueError, "'user' or 'agent'"),
-        ({"session_id": "s", "participant": "a/b"}, InvalidValueError, "participant takes 1 to"),
+        (
+            {"session_id": "s", "participant": "a/b"},
+            InvalidValueError,
+            "participant must have 1 to",
+        ),
         (
             {"session_id": "s", "name": "sessions/s/participants/bob"},
             InvalidValueError,
@@ -91,7 +95,7 @@ def test_unbinding_who_is_not_bound_is_an_error(local):
         ),
     ],
 )
-def test_bindings_that_are_not_possible_are_refused(local, values, error, message):
+def test_invalid_bindings_are_refused(local, values, error, message):
     local.create()
     with pytest.raises(error, match=message):
         local.insert("participants", **({"participant": "ann"} | values))

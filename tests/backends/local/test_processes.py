@@ -98,6 +98,6 @@ def test_a_killed_writer_leaves_whole_transactions(open_store, path, moment):
     for text in store.values("events", "text"):
         counts[text] = counts.get(text, 0) + 1
     assert set(counts.values()) == {400}
-    # The last commit may have been made without its report.
+    # The last commit may have happened before it was reported.
     assert len(counts) - len(reported) in {0, 1}
     store.append("victim")

@@ -92,7 +92,7 @@ def stores(tmp_path_factory, local_class):
 
 
 def as_sql(term, values):
-    """The condition as a user would write it."""
+    """Returns the condition as a user would write it."""
     match term:
         case Compare(field, op, operand, collation):
             values.append(operand)
@@ -141,7 +141,7 @@ def test_time_comparisons(stores, op, value):
 
 @pytest.mark.parametrize("op", RANGES)
 @pytest.mark.parametrize("value", ["now", "", "2026-1-1", "zzz"])
-def test_what_is_no_time_sorts_before_all_times(stores, op, value):
+def test_invalid_times_sort_before_all_times(stores, op, value):
     assert_same(stores, Compare(Field("create_time"), op, value, "TIMESTAMP"))
 
 
@@ -268,7 +268,7 @@ def test_an_offset_skips_rows(stores):
     assert store.values("sessions", "session_id", order="session_id", offset=100) == ids[100:]
 
 
-def test_columns_that_nobody_looks_at_are_null(stores):
+def test_unused_columns_are_null(stores):
     store, _ = stores
     (row, *_) = next(iter(store.pages("sessions", columns=("user_id", "session_id"))))
     shown = [
@@ -343,7 +343,7 @@ def plan_of(local, table, terms, path):
         ("upload_session_files", [Compare(Field("session_id"), Op.EQ, "u")], ()),
     ],
 )
-def test_what_is_filtered_and_ordered_has_an_index(local, table, terms, order):
+def test_filtered_and_sorted_columns_have_an_index(local, table, terms, order):
     local.create()
     seen = []
     connection = local.backend._store.connection
@@ -369,7 +369,7 @@ def test_what_is_filtered_and_ordered_has_an_index(local, table, terms, order):
         ("events", "list", "session_name", Op.EQ, "NOCASE", ["sessions/a", "SESSIONS/b", "b"]),
     ],
 )
-def test_scans_of_one_shape_answer_as_scans_of_none(
+def test_a_cached_scan_returns_the_same_rows_as_an_uncached_one(
     local, table, path, column, op, collation, values
 ):
     for session in ("a", "b"):

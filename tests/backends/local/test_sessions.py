@@ -18,7 +18,7 @@ def equals(column, value):
     return Compare(Field(column), Op.EQ, value)
 
 
-def test_insert_answers_with_the_whole_row(local):
+def test_insert_returns_the_whole_row(local):
     row = local.create("tour-1", user_id="ann", labels='{"env":"prod"}')
     assert row == local.one("sessions")
     assert row == dict.fromkeys(row) | {
@@ -36,7 +36,7 @@ def test_insert_answers_with_the_whole_row(local):
     assert row["create_time"].startswith("2026-01-01 09:00:00.")
 
 
-def test_the_store_makes_an_id_when_none_is_given(local):
+def test_the_store_generates_an_id_unless_one_is_given(local):
     ids = {local.as_dict("sessions", local.insert("sessions"))["session_id"] for _ in range(20)}
     assert len(ids) == 20
     assert all(len(one) == 12 for one in ids)
@@ -63,8 +63,8 @@ def test_any_id_survives_in_the_name(local, session_id, name):
 
 
 @pytest.mark.parametrize("bad", ["", "a/b", "a\nb", "a\0b", "a\x7fb", "a\x85b", "x" * 256])
-def test_ids_that_cannot_be_kept_are_refused(local, bad):
-    with pytest.raises(InvalidValueError, match=r"local\.sessions\.session_id takes 1 to 255"):
+def test_invalid_ids_are_refused(local, bad):
+    with pytest.raises(InvalidValueError, match=r"local\.sessions\.session_id must have 1 to 255"):
         local.create(bad)
     assert local.rows("sessions") == []
 
@@ -82,13 +82,15 @@ def test_id_and_name_may_agree(local):
 
 
 def test_id_and_name_that_differ_are_refused(local):
-    with pytest.raises(InvalidValueError, match="session_id 'a' is not the last part of name"):
+    with pytest.raises(
+        InvalidValueError, match="session_id 'a' does not match the last part of name"
+    ):
         local.create("a", name="sessions/b")
 
 
 def test_an_id_that_exists_is_a_conflict(local):
     local.create("a", user_id="ann")
-    with pytest.raises(ConflictError, match="there is a session 'a' already"):
+    with pytest.raises(ConflictError, match="session 'a' already exists"):
         local.create("a", user_id="bob")
     assert local.values("sessions", "user_id") == ["ann"]
 
@@ -154,17 +156,17 @@ def test_labels_against_the_rules_are_refused(local, labels):
     ],
 )
 def test_json_of_the_wrong_shape_is_refused(local, column, bad):
-    with pytest.raises(InvalidValueError, match=rf"local\.sessions\.{column} takes a JSON"):
+    with pytest.raises(InvalidValueError, match=rf"local\.sessions\.{column} must be a JSON"):
         local.create(**{column: bad})
     local.create()
-    with pytest.raises(InvalidValueError, match=rf"local\.sessions\.{column} takes a JSON"):
+    with pytest.raises(InvalidValueError, match=rf"local\.sessions\.{column} must be a JSON"):
         local.update("sessions", "sessions/s", **{column: bad})
 
 
 # Times.
 
 
-def test_an_import_may_say_when_a_session_was_created_and_updated(local):
+def test_an_insert_can_set_create_time_and_update_time(local):
     row = local.create(create_time="2024-05-06T07:08:09Z", update_time=1_700_000_000)
     assert row["create_time"] == "2024-05-06 07:08:09.000000"
     assert row["update_time"] == "2023-11-14 22:13:20.000000"
@@ -184,8 +186,8 @@ def test_a_ttl_sets_the_expiry(local, ttl, seconds):
 
 
 @pytest.mark.parametrize("ttl", ["0", "0s", "-5s", "1h", "soon", "", "s", "9" * 12])
-def test_a_ttl_that_is_no_duration_is_refused(local, ttl):
-    with pytest.raises(InvalidValueError, match=r"local\.sessions\.ttl takes a time to live"):
+def test_an_invalid_ttl_is_refused(local, ttl):
+    with pytest.raises(InvalidValueError, match=r"local\.sessions\.ttl must be a duration"):
         local.create(ttl=ttl)
 
 
@@ -209,7 +211,7 @@ def test_an_expired_session_is_gone_with_everything_in_it(local):
         assert local.rows(table) == [], table
     assert local.rows("sessions", include_deleted=1) == []
     assert local.rows("sessions", equals("name", "sessions/s"), path="get") == []
-    with pytest.raises(NotFoundError, match="there is no session 's' \\(it has expired\\)"):
+    with pytest.raises(NotFoundError, match="session 's' has expired"):
         local.append()
 
 
@@ -222,7 +224,7 @@ def test_the_id_of_an_expired_session_is_free_again(local):
     assert local.rows("events") == []
 
 
-def test_the_first_write_of_a_connection_removes_expired_sessions_for_good(open_store):
+def test_the_first_write_of_a_connection_permanently_removes_expired_sessions(open_store):
     store = open_store()
     store.create("gone", ttl="60s")
     store.append("gone", content="secret")
@@ -285,11 +287,11 @@ def test_null_clears_a_column(local, column):
 
 
 @pytest.mark.parametrize("column", ["user_id", "session_id", "create_time"])
-def test_what_is_fixed_takes_its_own_value_and_no_other(local, column):
+def test_a_fixed_column_can_be_set_only_to_its_current_value(local, column):
     row = local.create(user_id="ann")
     local.update("sessions", "sessions/s", **{column: row[column]})
     other = "2020-01-01" if column == "create_time" else "bob"
-    with pytest.raises(UnsupportedError, match=rf"local\.sessions\.{column} cannot change"):
+    with pytest.raises(UnsupportedError, match=rf"local\.sessions\.{column} cannot be changed"):
         local.update("sessions", "sessions/s", **{column: other, "display_name": "new"})
     assert local.one("sessions")["display_name"] is None
 
@@ -297,26 +299,26 @@ def test_what_is_fixed_takes_its_own_value_and_no_other(local, column):
 @pytest.mark.parametrize("column", ["enabled", "deleted", "is_payload_search"])
 def test_a_flag_cannot_be_null(local, column):
     local.create()
-    with pytest.raises(InvalidValueError, match=rf"{column} takes 0 or 1"):
+    with pytest.raises(InvalidValueError, match=rf"{column} must be 0 or 1"):
         local.update("sessions", "sessions/s", **{column: None})
 
 
 def test_irrelevant_cannot_be_taken_back(local):
     local.create()
     local.update("sessions", "sessions/s", is_irrelevant=1)
-    with pytest.raises(UnsupportedError, match="no way back"):
+    with pytest.raises(UnsupportedError, match="cannot be undone"):
         local.update("sessions", "sessions/s", is_irrelevant=0)
 
 
-def test_update_of_a_row_that_is_gone_is_an_error(local):
-    with pytest.raises(NotFoundError, match="there is no sessions/x"):
+def test_update_of_a_missing_row_is_an_error(local):
+    with pytest.raises(NotFoundError, match="sessions/x does not exist"):
         local.update("sessions", "sessions/x", display_name="y")
 
 
 # Deleting.
 
 
-def test_delete_hides_a_session_and_what_is_in_it(local):
+def test_delete_hides_a_session_and_its_events(local):
     local.create()
     local.append(content="hello")
     local.call("bind_participant", "s", "ann")
@@ -325,7 +327,7 @@ def test_delete_hides_a_session_and_what_is_in_it(local):
         assert local.rows(table) == [], table
 
 
-def test_deleted_sessions_show_when_asked_for(local):
+def test_deleted_sessions_are_shown_on_request(local):
     local.create("kept")
     local.create("gone")
     local.delete("sessions", "sessions/gone")
@@ -338,7 +340,7 @@ def test_deleted_sessions_show_when_asked_for(local):
     assert local.values("sessions", "session_id", include_deleted=0) == ["kept"]
 
 
-def test_a_deleted_session_takes_no_writes(local):
+def test_a_deleted_session_accepts_no_writes(local):
     local.create()
     local.delete("sessions", "sessions/s")
     with pytest.raises(ConflictError, match=r"undelete_session\('s'\)"):
@@ -348,7 +350,7 @@ def test_a_deleted_session_takes_no_writes(local):
 
 
 @pytest.mark.parametrize("way", ["function", "update"])
-def test_undelete_brings_everything_back(local, way):
+def test_undelete_restores_everything(local, way):
     local.create(state='{"k":1}')
     local.append(content="hello")
     local.delete("sessions", "sessions/s")
@@ -362,15 +364,15 @@ def test_undelete_brings_everything_back(local, way):
     assert local.values("events", "text") == ["hello"]
 
 
-def test_undelete_of_what_is_not_deleted_is_refused(local):
+def test_undelete_of_a_session_that_is_not_deleted_is_refused(local):
     local.create()
     with pytest.raises(ConflictError, match="'s' is not deleted"):
         local.call("undelete_session", "s")
-    with pytest.raises(NotFoundError, match="no session 'x'"):
+    with pytest.raises(NotFoundError, match="session 'x' does not exist or has expired"):
         local.call("undelete_session", "x")
 
 
-def test_an_insert_of_a_deleted_id_names_the_ways_out(local):
+def test_an_insert_of_a_deleted_id_is_an_error_with_the_possible_remedies(local):
     local.create("it's")
     local.delete("sessions", "sessions/it%27s")
     with pytest.raises(ConflictError) as caught:
@@ -379,7 +381,7 @@ def test_an_insert_of_a_deleted_id_names_the_ways_out(local):
     assert "DELETE FROM sessions WHERE session_id = 'it''s' AND deleted = 1" in str(caught.value)
 
 
-def test_deleting_a_deleted_session_removes_it_for_good(local):
+def test_deleting_a_deleted_session_removes_it_permanently(local):
     local.create(search_query="q")
     local.append(content="secret")
     local.call("bind_participant", "s", "ann")
@@ -392,7 +394,7 @@ def test_deleting_a_deleted_session_removes_it_for_good(local):
     assert local.rows("events") == []
 
 
-def test_what_was_purged_is_not_left_in_the_file(open_store, path):
+def test_deleted_content_does_not_remain_in_the_file(open_store, path):
     store = open_store()
     store.create()
     store.append(content="secret-4711")
@@ -423,10 +425,10 @@ def test_a_session_may_be_given_by_id_or_name(local, function, session):
         "use_session_for_improvement",
     ],
 )
-def test_functions_refuse_a_session_that_is_not_there(local, function):
+def test_functions_refuse_a_missing_session(local, function):
     local.create("gone")
     local.delete("sessions", "sessions/gone")
-    with pytest.raises(NotFoundError, match=f"{function}: there is no session 'x'"):
+    with pytest.raises(NotFoundError, match=f"{function}: session 'x' does not exist"):
         local.call(function, "x")
     with pytest.raises(ConflictError, match="is deleted"):
         local.call(function, "gone")

@@ -1,4 +1,4 @@
-"""State and its scopes; what belongs to a session, a user, the store."""
+"""Session state and its scopes: session, user and store."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_update_replaces_own_keys_and_merges_shared_ones(local):
     assert local.state("b") == {"app:x": 2, "app:y": 1}
 
 
-def test_an_empty_state_is_not_no_state(local):
+def test_an_empty_state_differs_from_null(local):
     local.create("empty", state="{}")
     local.create("none")
     assert local.state("empty") == {}
@@ -95,14 +95,14 @@ def test_keys_that_only_look_like_a_scope_are_plain(local):
     assert local.state("b") is None
 
 
-def test_a_delta_that_is_no_object_is_refused_and_nothing_is_appended(local):
+def test_a_delta_that_is_not_an_object_is_refused_and_nothing_is_appended(local):
     local.create()
-    with pytest.raises(InvalidValueError, match="takes a JSON object as stateDelta"):
+    with pytest.raises(InvalidValueError, match="stateDelta must be a JSON object"):
         local.append(actions='{"stateDelta":[1]}')
     assert local.rows("events") == []
 
 
-def test_a_rollback_takes_shared_state_back(local):
+def test_a_rollback_restores_shared_state(local):
     local.create(user_id="ann", state='{"app:x":1,"user:y":1}')
     local.begin()
     local.append(actions=actions({"app:x": 2, "user:y": 2, "k": 2}))

@@ -1,4 +1,4 @@
-"""The file: made on first use, checked before it is touched, readable by other tools."""
+"""The file: created on first use, checked before it is changed, readable by other tools."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROOT = pytest.mark.skipif(
 )
 
 
-# Where.
+# The path of the file.
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the paths of Linux")
@@ -76,7 +76,7 @@ def test_a_source_names_the_file(monkeypatch, location, path):
     assert LocalBackend.open(Source("local", "local", location))._store.path == path
 
 
-def test_a_drive_of_windows_stands_behind_a_slash(monkeypatch):
+def test_a_windows_drive_follows_a_slash(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     assert located("/C:/data/sessions.db") == str(Path("C:/data/sessions.db"))
 
@@ -87,23 +87,23 @@ def test_a_source_without_location_is_the_default_file(monkeypatch, tmp_path):
     assert backend._store.path == str(default_path())
 
 
-def test_settings_local_does_not_have_are_refused():
-    with pytest.raises(ConfigurationError, match="local takes no setting speed"):
+def test_unknown_settings_are_refused():
+    with pytest.raises(ConfigurationError, match="the local backend has no setting speed"):
         LocalBackend.open(Source("mine", "local", "", {"speed": "1"}))
 
 
-def test_a_folder_is_no_store(tmp_path):
+def test_a_folder_is_not_a_store(tmp_path):
     with pytest.raises(ConfigurationError, match="is a folder"):
         LocalBackend.open(Source("local", "local", str(tmp_path)))
 
 
-# When.
+# When the file is created.
 
 
 def test_opening_and_describing_create_nothing(tmp_path):
     path = tmp_path / "new" / "sessions.db"
     backend = LocalBackend(str(path))
-    assert "made at the first use" in backend.describe()
+    assert "created on first use" in backend.describe()
     backend.close()
     assert not path.parent.exists()
 
@@ -128,7 +128,7 @@ def test_closing_twice_and_using_again_work(open_store):
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 sessions"), (1, "1 session"), (2, "2 sess")])
-def test_describe_says_what_is_in_the_file(open_store, path, count, words):
+def test_describe_reports_the_content_of_the_file(open_store, path, count, words):
     store = open_store()
     store.rows("sessions")
     for number in range(count):
@@ -140,7 +140,7 @@ def test_memory_is_described_as_such(local_class):
     assert "memory" in local_class(":memory:").backend.describe()
 
 
-# What.
+# The content of the file.
 
 
 def test_the_file_is_marked_and_versioned(open_store, path):
@@ -180,7 +180,7 @@ def test_every_time_has_a_column_with_milliseconds_beside_it(open_store):
 
 
 def test_the_sqlite_of_python_reads_the_file(open_store, path):
-    """In a process of its own: two SQLite libraries in one would break each other's locks."""
+    """Runs in a separate process: two SQLite libraries in one would break each other's locks."""
     store = open_store()
     store.create(user_id="ann")
     store.append(content="hello")
@@ -245,12 +245,16 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(open_store, path):
     assert not [row for row in store.sql("PRAGMA table_info(sessions)") if row[1] == "mood"]
 
 
-def test_a_newer_store_is_refused_and_left_alone(open_store, path):
+def test_a_newer_store_is_refused_and_left_unchanged(open_store, path):
     newer = migrated(path, "CREATE TABLE future(x);")
     newer.run("SELECT 1")
     newer.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"schema version 2; this program knows 1\. Upgrade"):
+    known = len(MIGRATIONS)
+    with pytest.raises(
+        StoreError,
+        match=rf"schema version {known + 1}, but this program supports only {known}\. Upgrade",
+    ):
         open_store().rows("sessions")
     assert path.read_bytes() == before
 
@@ -266,7 +270,7 @@ def test_a_reader_does_not_migrate(open_store, path):
         reader.run("SELECT 1")
 
 
-# Files that are not ours.
+# Files that are not stores.
 
 
 def foreign(path):
@@ -297,14 +301,14 @@ def damaged(path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (foreign, "belongs to another program, and was left untouched"),
+        (foreign, "belongs to another program and was left unchanged"),
         (foreign_id, "belongs to another program"),
-        (text, "is no SQLite database"),
+        (text, "is not an SQLite database"),
         (damaged, "is damaged"),
     ],
 )
 @pytest.mark.parametrize("read_only", [False, True])
-def test_files_that_are_no_stores_are_refused_and_left_alone(
+def test_files_that_are_not_stores_are_refused_and_left_unchanged(
     open_store, path, make, message, read_only
 ):
     make(path)
@@ -349,7 +353,7 @@ def test_a_path_through_a_file_is_refused(tmp_path, local_class):
         local_class(tmp_path / "file" / "sessions.db").rows("sessions")
 
 
-# A file and a folder that may only be read: as another user where the tests run as root.
+# A read-only file and folder; opened as another user if the tests run as root.
 
 _AS_NOBODY = """
 import os, sys
@@ -372,7 +376,7 @@ except StoreError as error:
 
 @pytest.fixture
 def public_folder():
-    """A folder that another user can reach."""
+    """A folder that another user can access."""
     base = Path("/tmp" if os.name == "posix" else ".")
     folder = base / f"sessions-vtab-test-{os.getpid()}"
     folder.mkdir()
@@ -388,12 +392,12 @@ def public_folder():
     ("file_mode", "folder_mode", "read_only", "message"),
     [
         (0o444, 0o777, "0", "cannot be created or written"),
-        (0o666, 0o555, "0", "cannot be"),
-        (0o444, 0o555, "1", "cannot be written; SQLite needs that for reading too"),
+        (0o666, 0o555, "0", "is not writable"),
+        (0o444, 0o555, "1", "is not writable. SQLite needs write access even to read"),
         (0o000, 0o777, "1", "cannot be opened"),
     ],
 )
-def test_what_may_not_be_written_says_so(
+def test_a_file_that_cannot_be_written_is_an_error_that_says_so(
     public_folder, local_class, file_mode, folder_mode, read_only, message
 ):
     path = public_folder / "sessions.db"
@@ -460,16 +464,16 @@ def test_the_real_mounts_can_be_read(tmp_path):
         (apsw.BusyError, BusyError, "another process"),
         (apsw.LockedError, BusyError, "another process"),
         (apsw.FullError, StoreError, "disk is full"),
-        (apsw.NotADBError, StoreError, "no SQLite database"),
+        (apsw.NotADBError, StoreError, "not an SQLite database"),
         (apsw.CorruptError, StoreError, "damaged"),
-        (apsw.ReadOnlyError, StoreError, "cannot be written"),
+        (apsw.ReadOnlyError, StoreError, "is not writable"),
         (apsw.CantOpenError, StoreError, "cannot be opened"),
         (apsw.IOError, StoreError, "disk failed"),
         (apsw.NoMemError, StoreError, "SQLite failed"),
         (apsw.TooBigError, SessionsError, "1 GB"),
     ],
 )
-def test_sqlites_errors_become_ours_with_place_and_remedy(error, kind, words):
+def test_sqlite_errors_are_translated_with_place_and_hint(error, kind, words):
     found = translate(error("detail"), "mine (the store /x/y.db)")
     assert isinstance(found, kind)
     assert words in str(found)
@@ -522,7 +526,7 @@ def test_functions_are_those_of_the_schema(local):
     assert set(local.backend.routines) <= set(FUNCTIONS)
 
 
-def test_what_writes_declare_are_columns(local):
+def test_declared_writes_are_columns(local):
     for name, resource in local.backend.resources.items():
         writes = resource.capability.writes
         declared = {*writes.insert, *writes.update, *writes.required}
@@ -531,7 +535,7 @@ def test_what_writes_declare_are_columns(local):
             assert about in {"insert", "update", "delete", *resource.table.names}, name
 
 
-def test_the_adk_file_of_the_tests_is_not_taken_for_a_store():
+def test_an_adk_file_is_not_taken_for_a_store():
     adk = Path(__file__).parents[2] / "data" / "adk_sessions.db"
     before = adk.read_bytes()
     assert "belongs to another program" in LocalBackend(str(adk)).describe()

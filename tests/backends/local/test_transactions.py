@@ -1,4 +1,4 @@
-"""The store's transaction: savepoints, scans between writes, what other connections see."""
+"""The store's transaction: savepoints, scans between writes, isolation from other connections."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def test_appended_events_belong_to_their_savepoint(local, back):
 
 
 @pytest.mark.parametrize("read", [True, False])
-def test_a_rollback_to_a_savepoint_also_returns_what_was_not_written_yet(local, read):
-    """Reading makes the store write what the first append means for the session."""
+def test_a_rollback_to_a_savepoint_includes_pending_changes(local, read):
+    """The read makes the store write the first append's changes to the session."""
     local.create()
     transaction = local.backend.transaction
     transaction.begin()
@@ -124,7 +124,7 @@ def test_a_session_made_after_a_savepoint_is_forgotten_with_it(local):
     transaction.commit()
 
 
-def test_events_of_more_sessions_than_are_remembered(local, monkeypatch):
+def test_events_of_more_sessions_than_are_kept_in_memory(local, monkeypatch):
     monkeypatch.setattr("sessions_vtab.backends.local.touched._MOST", 3)
     local.begin()
     for number in range(10):
@@ -232,7 +232,7 @@ def test_a_half_read_scan_keeps_its_rows_through_a_transaction(local, end):
     assert [row[1] for row in [*first, *rest]] == [f"{number:03}" for number in range(100)]
 
 
-def test_what_does_not_fit_into_memory_is_spooled(local):
+def test_rows_that_do_not_fit_into_memory_are_spooled(local):
     local.create()
     local.begin()
     for number in range(11_500):
@@ -245,7 +245,7 @@ def test_what_does_not_fit_into_memory_is_spooled(local):
     assert [row[7] for row in rows] == [f"text {number} ü" for number in range(11_500)]
 
 
-def test_a_scan_that_is_abandoned_holds_nothing(local):
+def test_an_abandoned_scan_holds_no_lock(local):
     local.create("a")
     local.create("b")
     pages = local.pages("sessions")
@@ -292,7 +292,7 @@ def test_a_half_read_scan_does_not_keep_its_connection_from_writing(open_store):
     assert sum(len(page) for page in pages) == 12
 
 
-def test_a_second_writer_waits_and_then_says_so(open_store, monkeypatch):
+def test_a_second_writer_waits_and_then_fails_with_an_error(open_store, monkeypatch):
     monkeypatch.setattr("sessions_vtab.backends.local.store._BUSY_SECONDS", 0.2)
     one, two = open_store(), open_store()
     one.create("a")
@@ -347,14 +347,14 @@ def test_a_function_joins_the_open_transaction(local):
     assert local.rows("events") == []
 
 
-# Trouble.
+# Failures.
 
 
 def test_a_read_that_fails_does_not_undo_the_transaction(local):
     local.create("a", labels='{"k":"v"}')
     local.begin()
     local.create("b")
-    with pytest.raises(InvalidValueError, match="no JSON path"):
+    with pytest.raises(InvalidValueError, match="is not a valid JSON path"):
         local.rows("sessions", Compare(Field("labels", "$x"), Op.EQ, "v"))
     local.commit()
     assert ids(local) == ["a", "b"]
@@ -385,9 +385,9 @@ def test_a_full_disk_undoes_the_whole_transaction(local):
     local.begin()
     with pytest.raises(StoreError, match="the disk is full"):
         append_for_ever(local)
-    with pytest.raises(StoreError, match="the transaction was undone"):
+    with pytest.raises(StoreError, match="the transaction was rolled back"):
         local.append("kept")
-    with pytest.raises(StoreError, match="the transaction was undone"):
+    with pytest.raises(StoreError, match="the transaction was rolled back"):
         local.commit()
     local.rollback()
     assert local.rows("events") == []
@@ -397,7 +397,7 @@ def test_a_full_disk_undoes_the_whole_transaction(local):
 
 
 class Model:
-    """What the store should hold: sessions with their number of events, and marks to return to."""
+    """The expected content: sessions with their number of events, and the savepoints."""
 
     def __init__(self) -> None:
         self.committed: dict[str, int] = {}

@@ -50,7 +50,7 @@ def test_an_upload_session_opens_with_defaults(local):
     assert row["created_by"] is None or json.loads(row["created_by"])["user_name"]
 
 
-def test_the_store_makes_an_id(local):
+def test_the_store_generates_an_id(local):
     row = local.as_dict("upload_sessions", local.insert("upload_sessions"))
     assert len(row["session_id"]) == 36
     assert row["name"] == f"upload_sessions/{row['session_id']}"
@@ -58,7 +58,7 @@ def test_the_store_makes_an_id(local):
 
 def test_an_id_that_exists_is_a_conflict(local):
     opened(local)
-    with pytest.raises(ConflictError, match="there is an upload session 'u' already"):
+    with pytest.raises(ConflictError, match="upload session 'u' already exists"):
         opened(local)
     outcome = local.insert("upload_sessions", session_id="u", ignore=True)
     assert outcome.state is OutcomeState.SKIPPED
@@ -74,13 +74,13 @@ def test_an_id_that_exists_is_a_conflict(local):
         ("session_id", "a/b"),
     ],
 )
-def test_settings_that_are_not_possible_are_refused(local, column, value):
-    with pytest.raises(InvalidValueError, match=rf"local\.upload_sessions\.{column} takes"):
+def test_invalid_settings_are_refused(local, column, value):
+    with pytest.raises(InvalidValueError, match=rf"local\.upload_sessions\.{column} must"):
         local.insert("upload_sessions", **{column: value})
     assert local.rows("upload_sessions") == []
 
 
-def test_the_eleventh_open_session_is_refused_with_the_way_out(local):
+def test_the_eleventh_open_session_is_refused_with_a_hint(local):
     for number in range(10):
         opened(local, f"u{number}")
     with pytest.raises(ConflictError, match=r"close_upload_session\('u0'\)"):
@@ -155,7 +155,7 @@ def test_a_blob_is_kept_byte_by_byte(local):
         ("FAIL", [("a.txt", "old"), ("b.txt", "b")], 1, 1),
     ],
 )
-def test_write_modes_decide_about_names_that_exist(local, mode, kept, finished, failed):
+def test_the_write_mode_decides_about_existing_names(local, mode, kept, finished, failed):
     opened(local, "first")
     local.call("upload_file", "first", "a.txt", "old")
     local.call("close_upload_session", "first")
@@ -190,26 +190,26 @@ def test_the_same_name_twice_in_one_session(local, mode, kept):
     assert ingested(local) == kept
 
 
-def test_a_closed_session_takes_nothing_more(local):
+def test_a_closed_session_accepts_no_files(local):
     opened(local)
     local.call("close_upload_session", "u")
-    with pytest.raises(ConflictError, match="'u' is closed already"):
+    with pytest.raises(ConflictError, match="'u' is already closed"):
         local.call("upload_file", "u", "a.txt", "x")
-    with pytest.raises(ConflictError, match="'u' is closed already"):
+    with pytest.raises(ConflictError, match="'u' is already closed"):
         local.call("close_upload_session", "u")
 
 
 @pytest.mark.parametrize("function", ["close_upload_session", "upload_file"])
 def test_an_unknown_upload_session_is_refused(local, function):
     arguments = ("x", "a.txt", "x") if function == "upload_file" else ("x",)
-    with pytest.raises(NotFoundError, match=f"{function}: there is no upload session 'x'"):
+    with pytest.raises(NotFoundError, match=f"{function}: upload session 'x' does not exist"):
         local.call(function, *arguments)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "a\0", "x" * 1025])
-def test_file_names_that_cannot_be_kept_are_refused(local, name):
+def test_invalid_file_names_are_refused(local, name):
     opened(local)
-    with pytest.raises(InvalidValueError, match="file_name takes 1 to 1024 printable"):
+    with pytest.raises(InvalidValueError, match="file_name must have 1 to 1024 printable"):
         local.call("upload_file", "u", name, "x")
 
 
@@ -221,12 +221,12 @@ def test_other_file_names_are_kept_as_they_are(local, name):
 
 def test_metadata_is_an_object(local):
     opened(local)
-    with pytest.raises(InvalidValueError, match=r"upload_file\.meta takes a JSON object"):
+    with pytest.raises(InvalidValueError, match=r"upload_file\.meta must be a JSON object"):
         local.call("upload_file", "u", "a.txt", "x", "[]")
 
 
 @pytest.mark.parametrize("parameter", [{"upload_url": "https://x"}, {"upload_fields": "{}"}])
-def test_a_presigned_target_means_nothing_here(local, parameter):
+def test_a_presigned_target_is_ignored(local, parameter):
     opened(local)
     with pytest.raises(UnsupportedError, match="leave it out"):
         local.call("upload_file", "u", "a.txt", "x", **parameter)
@@ -248,9 +248,9 @@ def test_no_other_status_can_be_set(local, status):
         local.update("upload_sessions", "upload_sessions/u", status=status)
 
 
-def test_nothing_else_of_an_upload_session_can_change(local):
+def test_other_columns_of_an_upload_session_cannot_be_changed(local):
     opened(local)
-    with pytest.raises(UnsupportedError, match=r"upload_sessions\.write_mode cannot change"):
+    with pytest.raises(UnsupportedError, match=r"upload_sessions\.write_mode cannot be changed"):
         local.update("upload_sessions", "upload_sessions/u", write_mode="FAIL")
 
 
@@ -263,7 +263,7 @@ def test_delete_removes_a_session_with_its_files(local):
     assert local.sql("SELECT * FROM upload_session_files") == []
 
 
-def test_a_rollback_takes_the_ingestion_back(local):
+def test_a_rollback_undoes_the_ingestion(local):
     opened(local)
     local.call("upload_file", "u", "a.txt", "x")
     local.begin()

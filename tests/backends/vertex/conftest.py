@@ -25,7 +25,7 @@ _written: set[str] = set()
 
 
 class QuickClock(Clock):
-    """Waits a hundredth of what is asked for."""
+    """Waits a hundredth of the requested time."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -36,7 +36,7 @@ class QuickClock(Clock):
 
 
 class Vertex:
-    """One source over the emulator, spoken to through the contract of backends."""
+    """One source on the emulator, used through the backend contract."""
 
     def __init__(self, emulator: Running, **source: Any) -> None:
         options = {"base_url": emulator.url, **source.pop("options", {})}
@@ -68,7 +68,7 @@ class Vertex:
         return self.backend.resources[table].scan(scan, self.context)
 
     def rows(self, table: str, path: str, *where: Any, **rest: Any) -> list[SimpleNamespace]:
-        """Rows by column name; each must come once."""
+        """Returns rows with columns as attributes; no row may occur twice."""
         found = [row for page in self.pages(table, path, *where, **rest) for row in page]
         return self.as_objects(table, found)
 
@@ -99,7 +99,7 @@ class Vertex:
         return list(self.backend.routines[function](arguments, self.context))
 
     def requests(self, method: str | None = None, contains: str = "") -> list[dict[str, Any]]:
-        """What the emulator was asked, by its own log."""
+        """The requests in the emulator's own log."""
         return self.control.requests(method, contains)
 
     def filters(self) -> list[str]:
@@ -122,7 +122,7 @@ def strict_emulator() -> Iterator[Running]:
 
 @pytest.fixture
 def sources(request: pytest.FixtureRequest) -> Iterator[Callable[..., Vertex]]:
-    """Makes sources over an emulator with fresh data and an empty log."""
+    """Creates sources on an emulator with fresh data and an empty log."""
     made: list[Vertex] = []
 
     def make(strict: bool = False, **source: Any) -> Vertex:
@@ -147,7 +147,7 @@ def vertex(sources: Callable[..., Vertex]) -> Vertex:
 
 @pytest.fixture
 def one_engine() -> Iterator[Vertex]:
-    """A service that has no other engine."""
+    """A service in which no other engine exists."""
     with running(EmulatorSettings(engines=("42",))) as started:
         vertex = Vertex(started)
         yield vertex

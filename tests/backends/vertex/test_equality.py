@@ -1,4 +1,4 @@
-"""An event of an answer is the one that was sent, in whatever spelling it went out."""
+"""An event in a response is recognised as the one that was sent, in whatever spelling."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("sent", "answered"), SAME)
-def test_it_is_the_same(sent, answered):
+def test_the_same_event_in_another_spelling_is_equal(sent, answered):
     assert is_event({**SENT, **answered}, {**SENT, **sent})
 
 
 @pytest.mark.parametrize(("sent", "answered"), OTHER)
-def test_it_is_another(sent, answered):
+def test_a_different_event_is_not_equal(sent, answered):
     assert not is_event({**SENT, **answered}, {**SENT, **sent})

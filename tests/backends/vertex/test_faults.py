@@ -42,14 +42,14 @@ def names(vertex, table, path):
     ],
     ids=lambda fault: "-".join(map(str, fault.values())),
 )
-def test_passing_trouble_costs_no_row_and_doubles_none(vertex, table, path, count, fault):
+def test_a_temporary_failure_neither_loses_nor_duplicates_rows(vertex, table, path, count, fault):
     vertex.control.fault(**fault, skip=1, count=3)
     assert len(names(vertex, table, path)) == count
     assert sum(entry["fault"] is not None for entry in vertex.requests()) == 3
 
 
 @pytest.mark.parametrize(("table", "path", "count"), TABLES)
-def test_a_slow_answer_is_given_up_and_asked_for_again(sources, table, path, count):
+def test_a_slow_request_times_out_and_is_sent_again(sources, table, path, count):
     vertex = sources(timeout=0.3)
     vertex.control.fault("delay", seconds=1.0, skip=1, count=1)
     assert len(names(vertex, table, path)) == count
@@ -78,7 +78,7 @@ def test_a_slow_answer_is_given_up_and_asked_for_again(sources, table, path, cou
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
-def test_lasting_trouble_is_an_error_that_names_source_and_call(
+def test_a_lasting_failure_is_an_error_that_names_source_and_call(
     vertex, table, path, count, fault, error
 ):
     vertex.control.fault(**fault, count=None)
@@ -96,17 +96,17 @@ def test_a_field_of_the_wrong_type_is_named(vertex, field):
         vertex.rows("sessions", "list")
 
 
-def test_a_field_that_is_not_looked_at_does_no_harm(vertex):
+def test_an_invalid_field_that_is_not_read_is_ignored(vertex):
     vertex.control.fault("wrong_types", fields=["userId"], count=None)
     assert len(vertex.rows("sessions", "list", columns=("session_id",))) == 320
 
 
-def test_a_token_that_leads_to_an_empty_page_loses_nothing(vertex):
+def test_a_token_to_an_empty_page_loses_no_rows(vertex):
     vertex.control.fault("empty_page", path="sessions$", count=None)
     assert len(names(vertex, "sessions", "list")) == 320
 
 
-def test_expired_credentials_say_which_and_what_to_do(sources, monkeypatch):
+def test_an_expired_credential_is_named_with_a_hint(sources, monkeypatch):
     monkeypatch.setenv("MY_TOKEN", "canary-77")
     vertex = sources(options={"token_env": "MY_TOKEN"})
     vertex.control.fault("status", status=401, count=None)
@@ -156,26 +156,26 @@ def test_an_interrupt_ends_a_scan(vertex):
 @pytest.mark.parametrize(
     "name", ["operations/../../x", "https://evil/operations/1", "a?b/operations/1", 5, None]
 )
-def test_an_operation_s_name_is_checked_before_it_is_asked_about(vertex, name):
+def test_an_operation_name_is_checked_before_it_is_requested(vertex, name):
     body = {"name": name}
     vertex.control.fault("body", method="POST", body=body)
     outcome = vertex.insert("sessions", user_id="zoe")
     assert isinstance(outcome.error, SessionsError)
-    assert "no name of an operation" in str(outcome.error)
+    assert "not a valid operation name" in str(outcome.error)
     assert vertex.requests("GET") == []
 
 
 @pytest.mark.parametrize(
     "name", ["projects/1/sessions/..", "projects/1/sessions/a?b", "projects/1/sessions/", "", 5]
 )
-def test_a_session_s_name_in_an_answer_is_checked(vertex, name):
+def test_a_session_name_in_a_response_is_checked(vertex, name):
     vertex.control.fault("body", path="sessions$", body={"sessions": [{"name": name}]}, count=None)
     with pytest.raises(ProtocolError, match="the field name"):
         vertex.rows("events", "fan out over sessions")
     assert vertex.requests(contains="/events") == []
 
 
-def test_a_lost_session_is_an_error_only_if_the_engine_is_gone(vertex):
+def test_a_missing_session_is_an_error_only_if_its_engine_is_missing(vertex):
     gone = {
         "error": {
             "code": 404,

@@ -1,4 +1,4 @@
-"""Conditions as filter text: a table, and the service's own grammar as the judge."""
+"""Conditions as filter text: a table, and a check against the service's own grammar."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def ne(field, value):
 
 
 GOLDEN = [
-    # What is documented.
+    # The documented grammar.
     ([], ""),
     ([eq(USER, "a")], 'user_id="a"'),
     ([eq(USER, 5)], 'user_id="5"'),
@@ -87,17 +87,17 @@ GOLDEN = [
     ([Not(AnyOf((eq(USER, "a"), eq(NAME, "b"))))], '(user_id!="a" AND display_name!="b")'),
     ([Not(AllOf((eq(USER, "a"), eq(NAME, "b"))))], '(user_id!="a" OR display_name!="b")'),
     ([Not(Member(USER, ("a", "b"), True))], '(user_id="a" OR user_id="b")'),
-    # Presence, of labels only: '' and absent are one to the service elsewhere.
+    # Presence, only for labels: elsewhere the service does not distinguish '' from absent.
     ([Null(label("env"), True)], "labels.env:*"),
     ([Null(label("env"))], "NOT labels.env:*"),
     ([Not(Null(label("env")))], "labels.env:*"),
     ([Null(NAME)], ""),
     ([Null(NAME, True)], ""),
-    # Keys that are no plain words are quoted.
+    # Keys that are not plain words are quoted.
     ([eq(label("my-key"), "v")], 'labels."my-key"="v"'),
     ([eq(label("größe"), "v")], 'labels."größe"="v"'),
     ([eq(label("1"), "v")], 'labels."1"="v"'),
-    # What cannot be said narrows nothing.
+    # What cannot be expressed does not narrow the list.
     ([eq(label('k"=""'), "v")], ""),
     ([eq(label("a.b"), "v")], ""),
     ([eq(label(""), "v")], ""),
@@ -118,7 +118,7 @@ GOLDEN = [
         '(user_id="a" OR display_name="c")',
     ),
     ([Not(AllOf((eq(USER, "a"), Compare(USER, Op.LIKE, "b%"))))], ""),
-    # * is a wildcard: it widens =, and would narrow !=.
+    # * is a wildcard, which widens = but would narrow !=.
     ([eq(USER, "a*")], 'user_id="a*"'),
     ([ne(USER, "a*")], ""),
     ([Member(USER, ("a*", "b"), True)], 'user_id!="b"'),
@@ -132,9 +132,7 @@ def test_conditions_as_text(terms, text):
 
 
 @pytest.mark.parametrize(("terms", "text"), GOLDEN)
-def test_with_nothing_but_what_is_documented_the_text_has_no_more_than_equality_and_and(
-    terms, text
-):
+def test_the_documented_grammar_has_only_equality_and_and(terms, text):
     floor = compose(terms, FLOOR)
     assert floor.features == FLOOR
     for word in (" OR ", "!=", ":*", "NOT ", '."'):
@@ -152,7 +150,7 @@ def test_with_nothing_but_what_is_documented_the_text_has_no_more_than_equality_
         (AnyOf((ne(USER, "a"), eq(NAME, "b"))), {Feature.OR, Feature.NOT_EQUAL}),
     ],
 )
-def test_a_text_knows_what_it_needs(condition, features):
+def test_a_filter_text_lists_the_features_it_needs(condition, features):
     assert compose([condition], ALL).features == features
     for feature in features:
         assert compose([condition], ALL - {feature}).text == ""
@@ -167,11 +165,11 @@ def test_a_text_knows_what_it_needs(condition, features):
         ('a="b" OR c="d"', 'user_id="a"', '(a="b" OR c="d") AND user_id="a"'),
     ],
 )
-def test_a_user_s_own_text_is_joined_with_ours(raw, ours, text):
+def test_the_user_s_filter_text_is_joined_with_the_composed_one(raw, ours, text):
     assert with_users(raw, Text(ours), ALL).text == text
 
 
-def test_without_parentheses_the_user_s_own_text_goes_alone():
+def test_without_parentheses_only_the_user_s_filter_is_sent():
     assert with_users('a="b"', Text('user_id="a"'), FLOOR) == Text('a="b"')
 
 
@@ -210,7 +208,7 @@ def test_time_ranges_as_text(terms, text):
     assert timestamp_filter(bounds(terms, "timestamp")).text == text
 
 
-def test_no_bound_is_false():
+def test_bounds_are_false_only_without_any_bound():
     assert not Bounds()
     assert Bounds(low=0)
 
@@ -227,7 +225,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8) | st.samp
 )
 @given(value=texts)
 def test_no_value_becomes_another_query(sources, value):
-    """A session of a hostile user is found, and nobody else's."""
+    """The session of a hostile user is found, and no other user's."""
     vertex = sources()
     rows = vertex.rows("sessions", "list", eq(USER, value), columns=("user_id",), limit=400)
     if any(ord(c) < 32 for c in value):
@@ -272,7 +270,7 @@ conditions = st.recursive(
 
 
 def truth(condition, row):  # noqa: C901  # One case a kind of condition.
-    """SQL's three values: True, False, None."""
+    """Evaluates with SQL's three values: True, False, None."""
 
     def value(field):
         return row["k" if field.column == "labels" else field.column]
@@ -307,14 +305,14 @@ def truth(condition, row):  # noqa: C901  # One case a kind of condition.
 
 @settings(max_examples=400, deadline=None)
 @given(condition=conditions, row=sessions_, features=st.sets(st.sampled_from(list(Feature))))
-def test_a_row_that_sql_keeps_is_never_filtered_away(condition, row, features):
+def test_the_filter_never_excludes_a_row_that_sql_keeps(condition, row, features):
     stored = SimpleNamespace(
         user=SimpleNamespace(id=row["user_id"]),
         display_name=row["display_name"] or "",
         labels={} if row["k"] is None else {"k": row["k"]},
     )
     text = compose([condition], frozenset(features)).text
-    # The emulator wants a blank before NOT, which the grammar does not ask for.
+    # The emulator requires a blank before NOT, although the grammar does not.
     wanted = session_filter(text.replace("(NOT", "( NOT"), strict=False)
     kept = wanted.user_id in {None, row["user_id"]}
     if wanted.test is not None:

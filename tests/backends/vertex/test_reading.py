@@ -1,4 +1,4 @@
-"""What is read, and with how many requests: design, section 4, by the emulator's own log."""
+"""The rows of reads, and their number of requests by the emulator's own log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def among(field, *values):
 
 @pytest.fixture
 def everything(vertex):
-    # Page by page: from both ends, a request can still be under way when all rows are there.
+    # Read page by page, because from both ends a request may remain when all rows are there.
     rows = vertex.rows("sessions", "list", parameters={"page_size": 100})
     vertex.control.reset_log()
     return rows
@@ -56,7 +56,7 @@ def test_an_id_is_one_get(vertex, everything):
     assert request["path"].endswith(f"/reasoningEngines/42/sessions/{wanted.session_id}")
 
 
-def test_a_name_is_one_get_and_is_answered_in_the_spelling_that_was_asked(vertex, everything):
+def test_a_name_is_one_get_and_returned_in_the_requested_spelling(vertex, everything):
     wanted = everything[0].name
     (row,) = vertex.rows("sessions", "get by name", eq("name", wanted))
     assert row.name == wanted
@@ -67,7 +67,7 @@ def test_a_name_is_one_get_and_is_answered_in_the_spelling_that_was_asked(vertex
     assert (row.name, row.project) == (number, "496268734596")
 
 
-def test_a_missing_session_is_no_row(vertex):
+def test_a_missing_session_gives_no_row(vertex):
     assert vertex.rows("sessions", "get", eq("session_id", "nobody")) == []
     assert len(vertex.requests()) == 1
 
@@ -91,7 +91,7 @@ def test_a_missing_session_is_no_row(vertex):
         b"x",
     ],
 )
-def test_an_id_that_no_session_can_have_is_no_row_and_no_request(vertex, value):
+def test_an_id_that_no_session_can_have_gives_no_row_and_no_request(vertex, value):
     assert vertex.rows("sessions", "get", eq("session_id", value)) == []
     assert vertex.rows("events", "list", eq("session_id", value)) == []
     assert vertex.requests() == []
@@ -109,7 +109,7 @@ def test_an_id_that_no_session_can_have_is_no_row_and_no_request(vertex, value):
         "reasoningEngines/42/sessions/x",
     ],
 )
-def test_a_name_that_is_none_is_no_row_and_no_request(vertex, name):
+def test_an_invalid_name_gives_no_row_and_no_request(vertex, name):
     assert vertex.rows("sessions", "get by name", eq("name", name)) == []
     assert vertex.rows("events", "list by session name", eq("session_name", name)) == []
     assert vertex.requests() == []
@@ -126,7 +126,7 @@ def test_many_ids_are_as_many_gets_side_by_side(vertex, everything):
     vertex.control.delay(0)
 
 
-def test_ids_beyond_four_a_page_of_a_known_list_are_picked_from_the_list(vertex, everything):
+def test_more_than_four_ids_per_page_of_a_known_list_are_read_from_the_list(vertex, everything):
     ids = [row.session_id for row in everything[:40]]
     vertex.rows("sessions", "list")
     vertex.control.reset_log()
@@ -144,13 +144,13 @@ def test_two_engines_and_an_id_are_two_gets(vertex, everything):
 # Lists
 
 
-def test_a_list_has_every_row_once(vertex):
+def test_a_list_returns_every_row_once(vertex):
     rows = vertex.rows("sessions", "list")
     assert len({row.name for row in rows}) == len(rows) == 320
     assert len(vertex.requests()) <= 4 + 2
 
 
-def test_a_filtered_list_is_as_many_pages_as_it_has_rows(vertex, everything):
+def test_a_filtered_list_requests_only_the_pages_it_needs(vertex, everything):
     rows = vertex.rows("sessions", "list", eq("user_id", "ann"))
     assert {row.name for row in rows} == {row.name for row in everything if row.user_id == "ann"}
     assert vertex.filters() == ['user_id="ann"']
@@ -182,7 +182,7 @@ def test_conditions_joined_by_and_are_one_filter(vertex, everything):
     ],
     ids=["IN", "OR", "NOT IN", "<>", "NOT", "IS NULL", "IS NOT NULL", "label <>"],
 )
-def test_no_row_is_lost_or_doubled_whatever_grammar_is_taken(sources, strict, condition, keeps):
+def test_no_row_is_lost_or_duplicated_with_any_supported_grammar(sources, strict, condition, keeps):
     vertex = sources(strict=strict)
     everything = vertex.rows("sessions", "list")
     for _ in range(2):
@@ -192,12 +192,12 @@ def test_no_row_is_lost_or_doubled_whatever_grammar_is_taken(sources, strict, co
         assert {row.name for row in everything if keeps(row)} <= set(names)
 
 
-def test_in_is_one_filter_where_or_is_taken(vertex, everything):
+def test_in_is_one_filter_if_or_is_supported(vertex, everything):
     vertex.rows("sessions", "list", among("user_id", "ann", "bob"))
     assert vertex.filters() == ['(user_id="ann" OR user_id="bob")']
 
 
-def test_in_is_one_list_a_value_where_or_is_refused_and_is_tried_only_once(sources):
+def test_in_is_one_list_per_value_if_or_is_rejected_which_is_tried_only_once(sources):
     vertex = sources(strict=True)
     vertex.rows("sessions", "list", among("user_id", "ann", "bob"))
     assert sorted(vertex.filters()) == [
@@ -210,7 +210,7 @@ def test_in_is_one_list_a_value_where_or_is_refused_and_is_tried_only_once(sourc
     assert sorted(vertex.filters()) == ['user_id="ann"', 'user_id="bob"']
 
 
-def test_what_is_refused_is_no_longer_declared(sources):
+def test_rejected_grammar_is_no_longer_declared(sources):
     vertex = sources(strict=True)
     before = vertex.path("sessions", "list").connectives
     vertex.rows("sessions", "list", AnyOf((eq("user_id", "ann"), eq("display_name", "x"))))
@@ -226,14 +226,14 @@ def test_long_in_lists_are_several_lists_without_double_rows(vertex, everything)
     assert all(len(entry["raw_path"]) < 4000 for entry in vertex.requests())
 
 
-def test_a_filter_of_the_user_is_sent_with_ours(vertex, everything):
+def test_the_user_s_filter_is_sent_with_the_composed_one(vertex, everything):
     given = {"filter": 'user_id="ann" OR user_id="bob"'}
     rows = vertex.rows("sessions", "list", eq(ENV, "prod"), parameters=given)
     assert vertex.filters() == ['(user_id="ann" OR user_id="bob") AND labels.env="prod"']
     assert {row.user_id for row in rows} == {"ann", "bob"}
 
 
-def test_a_bad_filter_of_the_user_is_an_error_with_the_service_s_words(vertex):
+def test_an_invalid_user_filter_is_an_error_with_the_service_s_message(vertex):
     with pytest.raises(RefusedError, match="filter"):
         vertex.rows("sessions", "list", parameters={"filter": "nonsense ((("})
 
@@ -249,7 +249,7 @@ def test_ten_newest_are_one_page_of_ten(vertex, everything):
 
 
 @pytest.mark.parametrize(("op", "order"), [(Op.GT, "create_time desc"), (Op.LT, "create_time")])
-def test_a_time_that_cannot_be_filtered_ends_a_sorted_list_early(vertex, everything, op, order):
+def test_a_range_that_cannot_be_filtered_ends_a_sorted_list_early(vertex, everything, op, order):
     stamps = sorted(row.create_time for row in everything)
     edge = stamps[-20] if op is Op.GT else stamps[20]
     rows = vertex.rows("sessions", "list", time("create_time", op, edge))
@@ -273,7 +273,7 @@ def test_lists_of_several_users_are_merged_in_order(sources, descending):
     assert len({row.name for row in rows}) == len(rows) > 20
 
 
-def test_a_page_token_starts_there_and_every_row_tells_the_next(vertex, everything):
+def test_a_page_token_sets_the_first_page_and_every_row_has_the_next_token(vertex, everything):
     columns = ("name", "next_page_token")
     given = {"page_size": 50}
     with closing(vertex.pages("sessions", "list", columns=columns, parameters=given)) as pages:
@@ -297,7 +297,7 @@ def test_a_page_size_is_sent_up_to_the_cap(vertex, given, sent):
 
 
 @pytest.mark.parametrize("given", [0, -1, "many", 2.5])
-def test_a_page_size_that_is_none_is_refused(vertex, given):
+def test_an_invalid_page_size_is_refused(vertex, given):
     with pytest.raises(InvalidValueError, match=r"prod\.sessions\.page_size"):
         vertex.rows("sessions", "list", parameters={"page_size": given})
 
@@ -316,7 +316,7 @@ def test_nothing_is_requested_before_the_first_page_is_wanted(vertex):
 # Scope
 
 
-def test_several_engines_are_as_many_lists(vertex):
+def test_several_engines_are_one_list_each(vertex):
     vertex.insert("sessions", user_id="ann", session_id="other", reasoning_engine="77")
     vertex.control.reset_log()
     rows = vertex.rows(
@@ -342,7 +342,7 @@ def test_several_engines_are_as_many_lists(vertex):
 )
 @pytest.mark.parametrize("path", ["list", "get"])
 def test_a_hostile_scope_is_refused_and_nothing_is_sent(vertex, column, value, path):
-    with pytest.raises(InvalidValueError, match=f"no {column}; nothing was sent"):
+    with pytest.raises(InvalidValueError, match=f"is not a valid {column}. Nothing was sent"):
         vertex.rows("sessions", path, eq(column, value), eq("session_id", "x"))
     assert vertex.requests() == []
 
@@ -352,10 +352,14 @@ def test_scopes_limit_what_may_be_named(sources):
     assert vertex.rows("sessions", "list", limit=1)
     assert vertex.rows("sessions", "list", eq("reasoning_engine", "77")) == []
     for column, value in (("project", "third"), ("reasoning_engine", "44")):
-        with pytest.raises(InvalidValueError, match="scopes do not allow"):
+        with pytest.raises(
+            InvalidValueError, match=r"is not allowed\. The source's scopes allow only"
+        ):
             vertex.rows("sessions", "list", eq(column, value))
         name = "projects/third/locations/us-central1/reasoningEngines/42/sessions/x"
-        with pytest.raises(InvalidValueError, match="scopes do not allow"):
+        with pytest.raises(
+            InvalidValueError, match=r"is not allowed\. The source's scopes allow only"
+        ):
             vertex.rows("sessions", "get by name", eq("name", name))
 
 
@@ -445,7 +449,7 @@ def test_a_time_range_is_a_filter(talk):
     ]
 
 
-def test_events_of_many_sessions_are_one_list_each_side_by_side(vertex, everything):
+def test_events_of_many_sessions_are_one_concurrent_list_per_session(vertex, everything):
     vertex.control.delay(0.02)
     ids = [row.session_id for row in everything[:60]]
     rows = vertex.rows("events", "list", among("session_id", *ids, "missing"))
@@ -457,7 +461,7 @@ def test_events_of_many_sessions_are_one_list_each_side_by_side(vertex, everythi
     assert 8 < log["max_in_flight"] <= 16
 
 
-def test_events_of_many_sessions_come_in_order_if_that_is_asked(vertex, everything):
+def test_events_of_many_sessions_are_sorted_if_an_order_is_requested(vertex, everything):
     ids = [row.session_id for row in everything[:40]]
     rows = vertex.rows("events", "list", among("session_id", *ids), order=(Order("timestamp"),))
     stamps = [row.timestamp for row in rows]
@@ -475,7 +479,7 @@ def test_events_of_all_sessions_fan_out(vertex, everything):
     assert len({entry["path"] + str(entry["query"]) for entry in lists}) == len(lists)
 
 
-def test_a_few_events_of_any_session_come_from_the_newest(vertex, everything):
+def test_a_few_events_of_any_session_are_read_from_the_newest_sessions(vertex, everything):
     with closing(vertex.pages("events", "fan out over sessions", limit=3)) as pages:
         rows = vertex.as_objects("events", next(pages))
     newest = max(everything, key=lambda row: row.create_time)
@@ -529,7 +533,7 @@ def test_parts_come_from_the_same_requests(vertex, everything):
 # Look-ahead
 
 
-def test_what_was_said_to_follow_is_not_requested_again(vertex, everything):
+def test_prefetched_lists_are_not_requested_again(vertex, everything):
     ids = [row.session_id for row in everything[:16]]
     scans = [vertex.scan_of("events", "list", eq("session_id", one), limit=5) for one in ids]
     resource = vertex.backend.resources["events"]
@@ -540,7 +544,7 @@ def test_what_was_said_to_follow_is_not_requested_again(vertex, everything):
     assert len(vertex.requests()) == 16
 
 
-def test_what_cannot_follow_is_left_to_the_scan(vertex):
+def test_prefetch_leaves_an_invalid_scan_to_the_scan_itself(vertex):
     resource = vertex.backend.resources["events"]
     scan = vertex.scan_of("events", "list", eq("session_id", "x"), eq("location", "evil.example/"))
     resource.prefetch([scan], vertex.context)

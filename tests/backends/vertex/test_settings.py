@@ -1,4 +1,4 @@
-"""A source's settings: what its URL says, and who gets which credential."""
+"""A source's settings: the parts of its URL, and which host receives which credential."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_a_location_names_project_location_and_engine(make_settings, location, s
     assert (settings.project, settings.location, settings.engine) == scope
 
 
-def test_a_table_names_the_three_as_keys(make_settings):
-    """Its ``location`` is what a URL has behind ``://``."""
+def test_a_toml_table_gives_project_location_and_engine_as_keys(make_settings):
+    """``location`` of a TOML table is the text that follows ``://`` in a URL."""
     settings = make_settings("us-central1", project="p", reasoning_engine="42")
     assert (settings.project, settings.location, settings.engine) == ("p", "us-central1", "42")
 
@@ -62,20 +62,20 @@ def test_project_and_location_have_defaults_in_the_environment(make_settings, mo
     [
         ("", {}, "vertex://PROJECT/LOCATION/ENGINE"),
         ("a/b/c/d", {}, "vertex://PROJECT/LOCATION/ENGINE"),
-        ("p/evil.example/42", {}, "'evil.example' is no location"),
+        ("p/evil.example/42", {}, "'evil.example' is not a valid location"),
         ("p/us-central1/../42", {}, "vertex://"),
-        ("P/us-central1/42", {}, "'P' is no project"),
-        ("p/us-central1/4?2", {}, "no reasoning_engine"),
+        ("P/us-central1/42", {}, "'P' is not a valid project"),
+        ("p/us-central1/4?2", {}, "is not a valid reasoning_engine"),
         ("p/us-central1/42", {"api_version": "v2"}, "api_version"),
         ("p/us-central1/42", {"api_versoin": "v1"}, "api_versoin: there is no such setting"),
         ("p/us-central1/42", {"api_key_env": "A", "token_env": "B"}, "two credentials"),
         ("p/us-central1/42", {"base_url": "127.0.0.1:8787"}, "base_url"),
-        ("p/us-central1/42", {"project": "q"}, "project is 'q' among the settings and 'p'"),
+        ("p/us-central1/42", {"project": "q"}, "project is 'q' in the settings but 'p'"),
         ("p/us-central1/42", {"location": "eu"}, "location is 'eu'"),
         ("p/us-central1/42", {"reasoning_engine": "77"}, "reasoning_engine is '77'"),
         ("/42", {"project": "p", "location": "us-central1"}, "location is 'us-central1'"),
         ("/42", {"location": "us-central1"}, "location is 'us-central1'"),
-        ("/42", {"api_version": "v1"}, "api_version: with an API key v1 has no sessions"),
+        ("/42", {"api_version": "v1"}, "api_version v1 has no sessions with an API key"),
     ],
 )
 def test_a_wrong_setting_is_named(location, options, message):
@@ -94,7 +94,9 @@ def test_a_wrong_setting_is_named(location, options, message):
         ("eu", "aiplatform.eu.rep.googleapis.com"),
     ],
 )
-def test_a_location_has_its_host_and_the_credential_may_go_there(make_settings, location, host):
+def test_a_location_determines_the_host_which_may_receive_the_credential(
+    make_settings, location, host
+):
     assert host_of(location) == host
     site = site_of(make_settings("p/us-central1/42"))
     assert site.is_provider(host)
@@ -109,7 +111,7 @@ def test_a_location_has_its_host_and_the_credential_may_go_there(make_settings, 
         "us-central1-aiplatformXgoogleapis.com",
     ],
 )
-def test_other_hosts_are_not_the_provider_s(make_settings, host):
+def test_other_hosts_do_not_belong_to_the_provider(make_settings, host):
     assert not site_of(make_settings("p/us-central1/42")).is_provider(host)
 
 
@@ -158,7 +160,7 @@ def test_other_hosts_are_not_the_provider_s(make_settings, host):
         ),
     ],
 )
-def test_the_banner_says_which_credential_goes_out(
+def test_the_description_names_the_credential(
     monkeypatch, location, options, environment, credential
 ):
     for name, value in environment.items():
@@ -197,14 +199,14 @@ def test_express_paths_name_neither_project_nor_location(sources, monkeypatch):
     assert outcome.key == "reasoningEngines/42/sessions/express"
 
 
-def test_by_api_key_no_session_is_compacted(sources):
+def test_compact_session_is_refused_with_an_api_key(sources):
     vertex = sources(location="/42")
     with pytest.raises(UnsupportedError, match="vertex://PROJECT/LOCATION/ENGINE"):
         vertex.call("compact_session", session="express", summarization="AUTO")
     assert vertex.requests() == []
 
 
-def test_v1_is_a_choice(sources):
+def test_api_version_can_be_v1(sources):
     vertex = sources(options={"api_version": "v1"})
     vertex.rows("sessions", "list", limit=1)
     assert vertex.insert("sessions", user_id="zoe").state.value == "sent"
@@ -242,7 +244,7 @@ ENGINE = Engine("p", "us-central1", "42")
         (5, None),
     ],
 )
-def test_names_are_parsed_or_nothing(name, expected):
+def test_names_are_parsed_completely_or_not_at_all(name, expected):
     assert parse_session(name) == expected
     if expected:
         assert expected.name == name
@@ -288,7 +290,7 @@ def test_operation_names(name, valid):
     assert is_operation(name) is valid
 
 
-def test_settings_say_what_they_hold_no_secret_of(make_settings, monkeypatch):
+def test_settings_show_no_secrets(make_settings, monkeypatch):
     monkeypatch.setenv("MINE", "canary-1")
     settings = make_settings("p/us-central1/42", token_env="MINE")
     assert isinstance(settings, Settings)

@@ -1,4 +1,4 @@
-"""Answers as rows: types, times, NULLs, and only what is asked for."""
+"""Responses as rows: types, times, NULLs, and only the requested columns."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_times_are_canonical_text(text, shown):
 
 
 @given(st.integers(times.parse("0001-01-01"), times.parse("9999-12-31")))
-def test_every_instant_survives_the_way_there_and_back(instant):
+def test_every_instant_survives_a_round_trip(instant):
     assert time_text(times.to_rfc3339(instant)) == times.to_text(instant)
 
 
@@ -99,13 +99,13 @@ def test_a_session_s_row():
         assert row[absent] is None
 
 
-def test_only_asked_columns_are_built_and_checked():
+def test_only_used_columns_are_built_and_checked():
     row = session(columns={"user_id"}, userId="ann", labels=5, createTime="never")
     assert {name for name, value in row.items() if value is not None} == {"user_id"}
 
 
 @pytest.mark.parametrize("empty", [None, {}, ""])
-def test_what_is_empty_is_null(empty):
+def test_empty_values_are_null(empty):
     row = event(content=empty or {}, actions=empty or {}, eventMetadata=empty or {}, errorCode="")
     for column in ("content", "actions", "event_metadata", "error_code", "text"):
         assert row[column] is None

@@ -1,4 +1,4 @@
-"""What is written, what the server made of it, and what is known when an answer is lost."""
+"""The requests of writes, the stored rows, and the outcome if a response is lost."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def made(vertex):
 # Creating
 
 
-def test_an_insert_answers_with_the_session_as_the_server_has_it(vertex):
+def test_an_insert_returns_the_session_as_stored(vertex):
     outcome = vertex.insert(
         "sessions",
         user_id='O"Neil\\ 🙂',
@@ -95,26 +95,26 @@ def test_an_insert_answers_with_the_session_as_the_server_has_it(vertex):
     assert session(vertex, "new-1") == row
 
 
-def test_the_server_makes_an_id(vertex):
+def test_the_server_generates_an_id(vertex):
     outcome = vertex.insert("sessions", user_id="zoe")
     assert row_of(vertex, outcome).session_id.isdigit()
     assert vertex.requests("POST")[0]["query"] == {}
 
 
-def test_a_name_gives_id_and_engine(vertex):
+def test_a_full_name_determines_id_and_engine(vertex):
     name = "projects/demo/locations/us-central1/reasoningEngines/77/sessions/by-name"
     outcome = vertex.insert("sessions", user_id="zoe", name=name)
     assert outcome.key == name
     assert "/reasoningEngines/77/" in vertex.requests("POST")[0]["path"]
 
 
-def test_an_insert_whose_row_nobody_looks_at_is_one_request(vertex):
+def test_an_insert_without_returning_is_one_request(vertex):
     outcome = vertex.insert("sessions", user_id="zoe", session_id="quick", returning=False)
     assert (outcome.state, outcome.row) == (SENT, None)
     assert methods(vertex) == ["POST"]
 
 
-def test_a_slow_operation_is_followed_and_a_hidden_session_waited_for(vertex):
+def test_slow_operations_and_invisible_sessions_are_waited_for(vertex):
     vertex.control.fault("operation", method="POST", plan={"polls": 3, "hidden_gets": 2})
     outcome = vertex.insert("sessions", user_id="zoe", session_id="slow")
     assert outcome.state is SENT
@@ -144,25 +144,25 @@ def test_an_existing_id_is_a_conflict_and_can_be_ignored(vertex, made):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"ttl": "1d"}, "ttl takes seconds"),
+        ({"ttl": "1d"}, "ttl must be a number of seconds"),
         ({"ttl": 172800, "expire_time": "2027-01-01"}, "not both"),
-        ({"state": "[1]"}, r"sessions\.state takes a JSON object"),
+        ({"state": "[1]"}, r"sessions\.state must be a JSON object"),
         (
             {"state": '{"a": {"b": [0, 9007199254740993]}}'},
             r"integer at \$\.a\.b\[1\] is beyond 2\^53",
         ),
-        ({"labels": '{"n": 5}'}, "labels are text"),
-        ({"session_id": "UPPER"}, "is no session"),
-        ({"session_id": "../../x"}, "no session"),
-        ({"name": "x"}, "no name of a session"),
+        ({"labels": '{"n": 5}'}, "label values must be text"),
+        ({"session_id": "UPPER"}, "is not a valid session"),
+        ({"session_id": "../../x"}, "is not a valid session"),
+        ({"name": "x"}, "not a valid session name"),
         (
             {
                 "name": "projects/demo/locations/us-central1/reasoningEngines/42/sessions/a",
                 "session_id": "b",
             },
-            "not the last part",
+            "does not match the last part",
         ),
-        ({"location": "evil.example/"}, "no location"),
+        ({"location": "evil.example/"}, "is not a valid location"),
     ],
 )
 def test_a_bad_value_is_named_and_nothing_is_sent(vertex, values, message):
@@ -175,7 +175,7 @@ def test_a_bad_value_is_named_and_nothing_is_sent(vertex, values, message):
 
 
 @pytest.mark.parametrize("number", [9007199254740992, -9007199254740992, 1e300, 0.1])
-def test_numbers_that_a_double_holds_are_sent(vertex, number):
+def test_integers_that_a_double_can_represent_are_sent(vertex, number):
     state = json.dumps({"n": number})
     outcome = vertex.insert("sessions", user_id="zoe", state=state)
     assert json.loads(row_of(vertex, outcome).state)["n"] == number
@@ -189,7 +189,7 @@ def test_numbers_that_a_double_holds_are_sent(vertex, number):
     ],
     ids=["kept", "not kept"],
 )
-def test_a_create_with_an_id_whose_answer_is_lost_is_looked_up(vertex, values):
+def test_a_create_with_an_id_whose_response_was_lost_is_looked_up(vertex, values):
     vertex.control.fault("drop", method="POST", act=True)
     outcome = vertex.insert("sessions", user_id="zoe", session_id="lost", **values)
     assert outcome.state is SENT
@@ -210,7 +210,7 @@ def test_a_lost_create_whose_session_is_hidden_at_first_is_waited_for(vertex, hi
 
 
 @pytest.mark.parametrize("kind", [{"kind": "drop"}, {"kind": "status", "status": 503}])
-def test_a_create_with_an_id_that_was_not_done_is_sent_again(vertex, kind):
+def test_a_create_with_an_id_that_took_no_effect_is_sent_again(vertex, kind):
     vertex.control.fault(method="POST", **kind)
     outcome = vertex.insert("sessions", user_id="zoe", session_id="again")
     assert outcome.state is SENT
@@ -218,14 +218,14 @@ def test_a_create_with_an_id_that_was_not_done_is_sent_again(vertex, kind):
     assert session(vertex, "again")
 
 
-def test_a_create_with_an_id_that_someone_else_used_stays_unknown(vertex, made):
+def test_a_lost_create_has_an_unknown_outcome_if_another_session_has_its_id(vertex, made):
     vertex.control.fault("drop", method="POST")
     outcome = vertex.insert("sessions", user_id="other", session_id="made")
     assert outcome.state is UNKNOWN
     assert "differs from the row" in str(outcome.error)
 
 
-def test_a_create_without_id_whose_answer_is_lost_is_unknown_and_not_repeated(vertex):
+def test_a_create_without_id_whose_response_was_lost_is_unknown_and_not_repeated(vertex):
     vertex.control.fault("drop", method="POST", act=True)
     outcome = vertex.insert("sessions", user_id="zoe")
     assert outcome.state is UNKNOWN
@@ -234,7 +234,7 @@ def test_a_create_without_id_whose_answer_is_lost_is_unknown_and_not_repeated(ve
     assert methods(vertex) == ["POST"]
 
 
-def test_an_accepted_create_with_a_broken_answer_is_looked_up(vertex):
+def test_an_accepted_create_with_a_broken_response_is_looked_up(vertex):
     vertex.control.fault("truncate", method="POST")
     outcome = vertex.insert("sessions", user_id="zoe", session_id="torn")
     assert outcome.state is SENT
@@ -248,7 +248,7 @@ def patch(vertex, key, **values):
     return vertex.send(vertex.write("sessions", "update", key, **values))[0]
 
 
-def test_an_update_sends_what_changed_and_answers_with_the_row(vertex, made):
+def test_an_update_sends_the_changes_and_returns_the_row(vertex, made):
     outcome = patch(vertex, made, display_name="New")
     assert row_of(vertex, outcome).display_name == "New"
     request = vertex.requests("PATCH")[0]
@@ -276,7 +276,7 @@ def test_shared_keys_of_the_state_are_not_sent_back(vertex, made):
     assert json.loads(row_of(vertex, outcome).state) == state
 
 
-def test_a_changed_shared_key_is_said_not_to_be_written(vertex, made):
+def test_changing_a_shared_state_key_is_refused(vertex, made):
     state = json.loads(session(vertex, "made").state) | {"user:seen": 99}
     outcome = patch(vertex, made, state=json.dumps(state))
     assert outcome.state is FAILED
@@ -303,12 +303,12 @@ def test_an_update_that_changes_nothing_writes_nothing(vertex, made):
     assert methods(vertex) == ["GET"]
 
 
-def test_the_user_cannot_change(vertex, made):
+def test_the_user_of_a_session_cannot_be_changed(vertex, made):
     outcome = patch(vertex, made, user_id="other")
     assert (outcome.state, outcome.http_status) == (FAILED, 400)
 
 
-def test_an_update_is_repeated_after_a_lost_answer(vertex, made):
+def test_an_update_is_repeated_after_a_lost_response(vertex, made):
     vertex.control.fault("drop", method="PATCH", act=True)
     assert patch(vertex, made, display_name="New").state is SENT
     assert methods(vertex).count("PATCH") == 2
@@ -330,14 +330,14 @@ def test_a_delete_waits_for_its_operation(vertex, made):
     assert session(vertex, "made") is None
 
 
-def test_a_repeated_delete_that_finds_nothing_is_done(vertex, made):
+def test_a_repeated_delete_that_finds_nothing_succeeds(vertex, made):
     vertex.control.fault("drop", method="DELETE", act=True)
     (outcome,) = vertex.send(vertex.write("sessions", "delete", made))
     assert outcome.state is SENT
     assert [e["status"] for e in vertex.requests("DELETE")][-1] == 404
 
 
-def test_a_first_delete_that_finds_nothing_fails(vertex, made):
+def test_the_first_delete_of_a_missing_session_fails(vertex, made):
     (outcome,) = vertex.send(vertex.write("sessions", "delete", made.replace("made", "nobody")))
     assert isinstance(outcome.error, NotFoundError)
 
@@ -357,7 +357,7 @@ FULL = {
 }
 
 
-def test_an_event_comes_back_as_it_was_sent(vertex, made):
+def test_an_event_is_read_back_as_it_was_sent(vertex, made):
     outcome = vertex.insert("events", session_id="made", **FULL)
     row = row_of(vertex, outcome, "events")
     assert outcome.state is SENT
@@ -378,7 +378,7 @@ def test_an_event_comes_back_as_it_was_sent(vertex, made):
     assert json.loads(session(vertex, "made").state)["k"] == "v"
 
 
-def test_an_append_whose_row_nobody_looks_at_is_one_request(vertex, made):
+def test_an_append_without_returning_is_one_request(vertex, made):
     outcome = vertex.insert(
         "events", session_id="made", author="user", content="hi", returning=False
     )
@@ -398,7 +398,7 @@ def test_time_and_invocation_have_defaults_and_no_raw_event_is_added(vertex, mad
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"role"', "takes JSON"),
+        ('{"role"', "must be JSON"),
         ('{"parts":[{"functionCall":{"args":{"n":9007199254740993}}}]}', "beyond"),
     ],
 )
@@ -408,7 +408,7 @@ def test_bad_content_is_refused(vertex, made, content, message):
     assert message in str(outcome.error)
 
 
-def test_empty_messages_that_the_service_adds_are_null(vertex, made):
+def test_empty_objects_that_the_service_adds_are_null(vertex, made):
     row = row_of(vertex, vertex.insert("events", session_id="made", author="user"), "events")
     assert (row.content, row.actions, row.event_metadata, row.text, row.raw_event) == (None,) * 5
 
@@ -420,7 +420,7 @@ def test_an_author_is_required(vertex, made, values):
     assert outcome.state is NOT_SENT
 
 
-def test_an_append_whose_answer_is_lost_is_found_again(vertex, made):
+def test_an_append_whose_response_was_lost_is_found(vertex, made):
     vertex.control.fault("drop", method="POST", act=True)
     outcome = vertex.insert(
         "events", session_id="made", author="user", content="hi", returning=False
@@ -440,7 +440,7 @@ def test_an_append_that_cannot_be_found_is_unknown_and_not_repeated(vertex, made
 
 
 TWINS = [
-    # What is there already, and what was sent at the same time and is not there.
+    # Events that already exist, and events sent at the same time that are missing.
     (
         {"content": '{"parts":[{"functionCall":{"name":"a"}}]}'},
         {"content": '{"parts":[{"functionCall":{"name":"b"}}]}'},
@@ -452,7 +452,7 @@ TWINS = [
 
 
 @pytest.mark.parametrize(("there", "lost"), TWINS)
-def test_an_append_that_was_lost_is_not_taken_for_another_event_of_its_time(
+def test_a_lost_append_is_not_confused_with_another_event_of_the_same_time(
     vertex, made, there, lost
 ):
     common = {"session_id": "made", "author": "user", "invocation_id": "e-1", "returning": False}
@@ -475,7 +475,7 @@ def test_a_lost_append_is_found_among_more_than_a_page_of_its_time(vertex, made)
     assert len(vertex.requests("POST")) == 102
 
 
-def test_an_event_that_cannot_be_read_back_is_answered_as_it_was_sent(vertex, made):
+def test_an_event_that_cannot_be_read_back_is_returned_as_sent(vertex, made):
     vertex.control.fault("status", status=403, method="GET", path="/events$", count=None)
     outcome = vertex.insert("events", session_id="made", author="user", content="hi")
     row = row_of(vertex, outcome, "events")
@@ -492,7 +492,7 @@ def test_a_throttled_append_is_repeated(vertex, made):
     assert vertex.client.limiter._lanes["append"].rate == 300
 
 
-def test_events_of_a_session_keep_their_order_and_come_after_it(vertex):
+def test_events_are_sent_in_order_and_after_their_session(vertex):
     writes = [
         vertex.write("sessions", "insert", user_id="zoe", session_id=f"s{n}") for n in range(4)
     ]
@@ -516,7 +516,7 @@ def test_events_of_a_session_keep_their_order_and_come_after_it(vertex):
         assert sent == [str(n) for n in range(lane, 40, 4)]
 
 
-def test_what_depends_on_a_failed_session_is_not_sent(vertex, made):
+def test_events_of_a_session_that_failed_are_not_sent(vertex, made):
     outcomes = vertex.send(
         vertex.write("sessions", "insert", user_id="zoe", session_id="made"),
         vertex.write("events", "insert", session_id="made", author="user"),
@@ -534,7 +534,7 @@ def test_events_cannot_be_changed(vertex, made):
 # Functions
 
 
-def test_append_event_answers_with_the_event(vertex, made):
+def test_append_event_returns_the_event(vertex, made):
     ((name, event_id, session_name, response),) = vertex.call(
         "append_event", session="made", author="user", content="hello"
     )
@@ -550,19 +550,19 @@ def test_append_event_takes_a_full_name(vertex, made):
 
 
 @pytest.mark.parametrize("session_", ["nobody", "UPPER", "a/b", ""])
-def test_append_event_to_no_session_is_an_error(vertex, session_):
+def test_append_event_to_a_missing_session_is_an_error(vertex, session_):
     with pytest.raises((NotFoundError, InvalidValueError)):
         vertex.call("append_event", session=session_, author="user")
 
 
-def test_compact_session_needs_a_way(vertex, made):
+def test_compact_session_requires_summarization_or_event_editing(vertex, made):
     with pytest.raises(MissingParameterError, match="summarization or event_editing"):
         vertex.call("compact_session", session="made")
     with pytest.raises(InvalidValueError, match="AUTO"):
         vertex.call("compact_session", session="made", summarization="NOW")
 
 
-def test_compact_session_answers_with_its_operation(vertex, made):
+def test_compact_session_returns_its_operation(vertex, made):
     ((name, operation, done, response),) = vertex.call(
         "compact_session", session="made", summarization="AUTO"
     )
@@ -592,7 +592,7 @@ def test_an_interrupt_leaves_the_rest_unsent(vertex):
     assert set(states) == {SENT, NOT_SENT}
 
 
-def test_a_refusal_has_the_service_s_words(vertex):
+def test_an_error_contains_the_service_s_message(vertex):
     outcome = vertex.insert("sessions", user_id="zoe", ttl="7200s")
     assert isinstance(outcome.error, RefusedError)
     assert "ttl" in str(outcome.error).lower()

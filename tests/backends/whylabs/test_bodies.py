@@ -38,13 +38,13 @@ def test_times_in_json_are_texts_or_milliseconds(value: Any, instant: int) -> No
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (1_772_366_400, "may be seconds or milliseconds"),
-        (100_000_000, "may be seconds or milliseconds"),
-        ("now", "takes a time"),
-        (1.5, "takes a time"),
-        (True, "takes a time"),
-        (None, "takes a time"),
-        ([], "takes a time"),
+        (1_772_366_400, "could mean seconds or milliseconds"),
+        (100_000_000, "could mean seconds or milliseconds"),
+        ("now", "must be a time"),
+        (1.5, "must be a time"),
+        (True, "must be a time"),
+        (None, "must be a time"),
+        ([], "must be a time"),
     ],
 )
 def test_what_is_no_time_or_may_be_two_is_refused(value: Any, told: str) -> None:
@@ -67,7 +67,7 @@ def test_what_is_no_time_or_may_be_two_is_refused(value: Any, told: str) -> None
     ],
 )
 def test_tags_are_texts_of_at_least_one_character(tags: str) -> None:
-    with pytest.raises(InvalidValueError, match="f: segment_tags takes"):
+    with pytest.raises(InvalidValueError, match="f: segment_tags must be"):
         dataset_body({"dataset_timestamp": TIME, "segment_tags": tags}, "f")
 
 
@@ -75,13 +75,13 @@ def test_tags_are_texts_of_at_least_one_character(tags: str) -> None:
     ("given", "told"),
     [
         ([], "at least one reference"),
-        ({}, "takes a JSON array"),
-        ([5], r"reference_list\[0\] takes a JSON object"),
+        ({}, "must be a JSON array"),
+        ([5], r"reference_list\[0\] must be a JSON object"),
         ([{}, {"alais": "a"}], r"reference_list\[1\] has no field 'alais'. Did you mean alias\?"),
         ([{"datasetTimestamp": 0}], "Did you mean dataset_timestamp"),
-        ([{"alias": 5}], r"reference_list\[0\].alias takes text"),
-        ([{"region": ""}], r"reference_list\[0\].region takes text"),
-        ([{"dataset_timestamp": "x"}], r"reference_list\[0\].dataset_timestamp takes a time"),
+        ([{"alias": 5}], r"reference_list\[0\].alias must be text"),
+        ([{"region": ""}], r"reference_list\[0\].region must be text"),
+        ([{"dataset_timestamp": "x"}], r"reference_list\[0\].dataset_timestamp must be a time"),
     ],
 )
 def test_a_wrong_reference_is_named_by_its_place(given: Any, told: str) -> None:
@@ -100,10 +100,10 @@ def test_nothing_is_ever_null() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"batch_profile_timestamps": "{}"}, "batch_profile_timestamps takes a JSON array"),
-        ({"reference_profile_ids": "[5]"}, r"reference_profile_ids\[0\] takes text"),
-        ({"reference_profile_ids": '[""]'}, r"reference_profile_ids\[0\] takes text"),
-        ({"batch_profile_timestamps": '["x"]'}, r"batch_profile_timestamps\[0\] takes a time"),
+        ({"batch_profile_timestamps": "{}"}, "batch_profile_timestamps must be a JSON array"),
+        ({"reference_profile_ids": "[5]"}, r"reference_profile_ids\[0\] must be text"),
+        ({"reference_profile_ids": '[""]'}, r"reference_profile_ids\[0\] must be text"),
+        ({"batch_profile_timestamps": '["x"]'}, r"batch_profile_timestamps\[0\] must be a time"),
     ],
 )
 def test_a_wrong_profile_is_named_by_its_place(arguments: dict[str, str], told: str) -> None:

@@ -44,14 +44,14 @@ def _songbird(kind: str, message: str) -> dict[str, str]:
 # Reading
 
 
-def test_a_session_can_be_asked_for_by_its_name(whylabs: Any) -> None:
+def test_a_session_can_be_read_by_its_name(whylabs: Any) -> None:
     rows = whylabs("SELECT session_id FROM sessions WHERE name = ?", f"sessions/{whylabs.session}")
 
     assert rows == [(whylabs.session,)]
     assert len(whylabs.sent) == 1
 
 
-def test_several_ids_are_asked_for_side_by_side(whylabs: Any) -> None:
+def test_several_ids_are_requested_concurrently(whylabs: Any) -> None:
     other = whylabs("INSERT INTO sessions(user_id) VALUES ('bob') RETURNING session_id")[0][0]
 
     rows = whylabs(
@@ -65,7 +65,7 @@ def test_several_ids_are_asked_for_side_by_side(whylabs: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x", "sessions/", "session-1", "a/b", "sessions/a/b"])
-def test_a_name_that_no_session_has_asks_for_nothing(whylabs: Any, name: str) -> None:
+def test_a_name_that_no_session_has_sends_no_request(whylabs: Any, name: str) -> None:
     assert whylabs("SELECT * FROM sessions WHERE name = ?", name) == []
     assert whylabs.sent == []
 
@@ -82,8 +82,8 @@ def test_columns_that_the_service_does_not_know_are_null(whylabs: Any) -> None:
 @pytest.mark.parametrize(
     ("sql", "told"),
     [
-        ("UPDATE sessions SET user_id = 'x' WHERE session_id = ?", "cannot change"),
-        ("DELETE FROM sessions WHERE session_id = ?", "claim_guest_session.*ends it at once"),
+        ("UPDATE sessions SET user_id = 'x' WHERE session_id = ?", "cannot be changed"),
+        ("DELETE FROM sessions WHERE session_id = ?", "claim_guest_session.*ends one at once"),
         ("INSERT INTO sessions(session_id, user_id) VALUES (?, 'x')", "the source sets it"),
         ("INSERT INTO sessions(org_id, user_id) VALUES (?, 'x')", "the source sets it"),
     ],
@@ -96,7 +96,7 @@ def test_what_the_api_cannot_do_is_refused(whylabs: Any, sql: str, told: str) ->
 
 
 def test_a_user_is_required(whylabs: Any) -> None:
-    with pytest.raises(MissingParameterError, match="needs user_id"):
+    with pytest.raises(MissingParameterError, match="requires user_id"):
         whylabs("INSERT INTO sessions(user_id) VALUES (NULL)")
 
 
@@ -138,7 +138,7 @@ def test_returning_stays_null_where_the_service_refuses_the_key(whylabs: Any) ->
 
 def test_the_org_of_a_claim_may_be_the_sources(whylabs: Any) -> None:
     sql = "SELECT org_id FROM claim_guest_session(?)"
-    with pytest.raises(MissingParameterError, match="needs org"):
+    with pytest.raises(MissingParameterError, match="requires org"):
         whylabs(sql, whylabs.session)
 
     mine = whylabs.connect(org_id="org-mine")
@@ -158,7 +158,7 @@ def test_the_org_of_a_claim_may_be_the_sources(whylabs: Any) -> None:
             403,
             _songbird("Forbidden", "Not valid"),
             ForbiddenError,
-            "Not valid.*The key is not",
+            "Not valid.*The key is unknown",
         ),
         (CREATE, 403, "IP not allowed", ForbiddenError, "IP not allowed"),
         (
@@ -166,14 +166,14 @@ def test_the_org_of_a_claim_may_be_the_sources(whylabs: Any) -> None:
             404,
             _songbird("ResourceNotFound", "Resource session not found."),
             NotFoundError,
-            "404 Not Found: Resource session not found. There is no such guest session.*another one",
+            "404 Not Found: Resource session not found. The guest session does not exist.*another one",
         ),
         (REFERENCE, 404, "", NotFoundError, "open-source server.*without them.*base_url"),
         (GET, 404, "", NotFoundError, "no session routes"),
         (CREATE, 404, "", NotFoundError, "no session routes"),
         (CLAIM, 409, _songbird("ResourceAlreadyExists", "taken"), SessionsError, "taken"),
         (GET, 410, _songbird("PermanentlyRemoved", "gone"), NotFoundError, "gone"),
-        (CREATE, 429, "Too many requests...", ThrottledError, "Too many requests.*refills slowly"),
+        (CREATE, 429, "Too many requests...", ThrottledError, "Too many requests.*recovers slowly"),
         (GET, 500, _songbird("Internal", "broken"), UnavailableError, "after 5 attempts: broken"),
         (LINKS, 500, _songbird("Internal", "broken"), UnavailableError, "after 5 attempts: broken"),
         (GET, 501, _songbird("NotImplemented", "not yet"), UnavailableError, "not yet"),
@@ -236,7 +236,7 @@ def test_a_missing_session_is_no_row_and_a_missing_route_is_an_error(whylabs: An
         (REFERENCE, [], "JSON object"),
     ],
 )
-def test_a_field_of_another_kind_is_named(whylabs: Any, sql: str, body: Any, field: str) -> None:
+def test_a_field_of_the_wrong_type_is_named(whylabs: Any, sql: str, body: Any, field: str) -> None:
     whylabs.server.control.fault("body", body=body)
     # What only asks can be asked again; of the others it is known that the service accepted them.
     error = ProtocolError if sql in {GET, LINKS} else UnknownOutcomeError
@@ -315,7 +315,7 @@ def test_any_text_stays_one_segment_of_the_path(whylabs: Any, sql: str, session:
     if sql == GET:
         assert whylabs(sql, session) == []
     else:
-        with pytest.raises(NotFoundError, match="no such guest session"):
+        with pytest.raises(NotFoundError, match="The guest session does not exist"):
             whylabs(sql, session)
 
     (one,) = whylabs.sent

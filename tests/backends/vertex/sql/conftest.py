@@ -14,7 +14,7 @@ ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
 
 
 class Database:
-    """A connection on one source, ``prod``, beside the log of the emulator that it speaks to."""
+    """A connection with one source, ``prod``, and the log of the emulator behind it."""
 
     def __init__(self, emulator: Running, options: str = "", **rest: Any) -> None:
         self.control = emulator.control
@@ -22,7 +22,7 @@ class Database:
         self.connection: Connection = connect(url, **rest)
 
     def ask(self, sql: str, bindings: Any = ()) -> list[Any]:
-        """The rows; the log has the requests of this statement only."""
+        """Returns the rows; the log holds only the requests of this statement."""
         self.control.reset_log()
         return self.connection.execute(sql, bindings).fetchall()
 
@@ -36,7 +36,7 @@ class Database:
 
     @property
     def in_flight(self) -> int:
-        """The most requests that were under way at once."""
+        """The maximum number of concurrent requests."""
         return self.control.log()["max_in_flight"]
 
     def calls(self) -> list[str]:
@@ -47,12 +47,12 @@ class Database:
         return [entry["query"] for entry in self.log]
 
     def stored(self) -> dict[str, list[dict[str, Any]]]:
-        """Events by session id, as the emulator holds them."""
+        """Events by session id, as stored in the emulator."""
         engines = self.control.dump()["vertex"]["engines"]
         return {one["id"]: one["events"] for engine in engines for one in engine["sessions"]}
 
     def texts(self, session: str) -> list[str]:
-        """The texts of a session's events, in order, as the emulator holds them."""
+        """The texts of a session's events, in order, as stored in the emulator."""
         return [event["content"]["parts"][0]["text"] for event in self.stored()[session]]
 
     def writes(self) -> list[tuple[str, str]]:
@@ -79,7 +79,7 @@ class Database:
         self._add([{**one, "displayName": one["user"]} for one in made])
 
     def _add(self, sessions: list[dict[str, Any]]) -> None:
-        self.connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Makes the engine.
+        self.connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Creates the engine.
         state = self.control.dump()["vertex"]
         state["engines"][0]["users"] |= {one["user"]: {} for one in sessions}
         state["engines"][0]["sessions"] += sessions
@@ -146,7 +146,7 @@ def started() -> Iterator[Database]:
 
 @pytest.fixture
 def open_(scratch: Running) -> Iterator[Callable[..., Database]]:
-    """Opens connections on an emulator without data or faults."""
+    """Opens connections to an emulator without data or faults."""
     scratch.control.reset(empty=True)
     scratch.control.delay(0)
     opened: list[Database] = []
@@ -169,6 +169,6 @@ def db(open_: Callable[..., Database]) -> Database:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits before a further attempt take a fiftieth of their time."""
+    """Shortens the waits between attempts to a fiftieth."""
     plain = Clock.wait
     monkeypatch.setattr(Clock, "wait", lambda self, stop, seconds: plain(self, stop, seconds / 50))

@@ -1,4 +1,4 @@
-"""What explain says before, compared with what the emulator was asked afterwards."""
+"""The output of explain, compared with the requests that the emulator receives afterwards."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def db(started):
     return started
 
 
-# A statement; for each table in the plan's order the rows of each of its reads, and of the list
-# before them where there is one.
+# A statement; for each table, in the order of the plan, the rows of each of its reads, and of the
+# list before them if there is one.
 ESTIMATED = {
     "SELECT * FROM sessions": [([280], 0)],
     "SELECT count(*) FROM sessions": [([280], 0)],
@@ -75,7 +75,7 @@ def test_the_estimate_is_the_count(db, sql):
 
 
 @pytest.mark.parametrize("sql", [sql for sql, reads in ESTIMATED.items() if reads])
-def test_the_first_request_is_the_one_that_is_sent_first(db, sql):
+def test_the_previewed_request_is_the_first_one_sent(db, sql):
     shown = [request for _, request in db.connection.preview(sql)]
 
     db.ask(sql)
@@ -92,13 +92,13 @@ EXPLAINED = {
         'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time desc',
         "  sent      (labels->>'env' = ?1)",
         "  here      nothing",
-        "  requests  1 for each 100 rows",
+        "  requests  1 per 100 rows",
         "prod.events e  GET ../sessions/{session}/events?pageSize=100, 16 at a time",
         "  sent      session_id = ?",
-        "  here      author = (no such filter in the API)",
-        "  requests  1 or more for each row of prod.sessions s",
+        "  here      author = (the API has no such filter)",
+        "  requests  1 or more per row of prod.sessions s",
         (
-            "requests  1 for each 100 rows; then 1 or more for each row of prod.sessions s;"
+            "requests  1 per 100 rows; then 1 or more per row of prod.sessions s;"
             " at most 10000 (max_requests)"
         ),
     ],
@@ -107,14 +107,14 @@ EXPLAINED = {
             "prod.events  GET ../reasoningEngines/42/sessions?pageSize=100&orderBy=create_time desc,"
             " then GET ../sessions/{session}/events?pageSize=3, 16 at a time"
         ),
-        "  requests  1 for each 100 sessions, then 1 or more for each session, fewer with LIMIT",
+        "  requests  1 per 100 sessions, then 1 or more per session, fewer with LIMIT",
     ],
     "SELECT user_id FROM sessions WHERE session_id IN ('a', 'b', 'c')": [
         "prod.sessions  GET ../42/sessions/a and 2 more, 16 at a time",
         "  requests  3",
     ],
     "SELECT * FROM sessions WHERE update_time LIKE '%6'": [
-        "  here      update_time LIKE (the API takes <, <=, >, >=)",
+        "  here      update_time LIKE (the API supports only <, <=, >, >=)",
     ],
     "DELETE FROM sessions WHERE user_id = 'ann'": [
         'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time desc',
@@ -124,7 +124,7 @@ EXPLAINED = {
 
 
 @pytest.mark.parametrize("sql", EXPLAINED)
-def test_it_says_what_is_sent_what_is_here_and_the_requests(db, sql):
+def test_explain_shows_sent_here_and_requests_of_a_select(db, sql):
     db.control.reset_log()
 
     lines = list(explain(db.connection, sql))
@@ -143,13 +143,13 @@ def test_the_budget_of_the_connection_is_named(db):
         db.connection.budget.max_requests = None
 
 
-def test_the_plan_of_sqlite_keeps_the_words(db):
+def test_explain_query_plan_contains_the_plan_text(db):
     ((*_, detail),) = db.ask("EXPLAIN QUERY PLAN SELECT user_id FROM sessions WHERE user_id = 'a'")
 
     assert detail.endswith("list; sent: user_id = literal; read: name, user_id")
 
 
-# A statement that writes; requests of its reading, the call of each row, rows.
+# A statement that writes; the requests of its read, the call per row, the number of rows.
 WRITTEN = {
     "UPDATE sessions SET display_name = 'x' WHERE user_id = 'bob'": (1, "PATCH", 30),
     "UPDATE sessions SET display_name = 'x' WHERE session_id IN ('bob-1', 'bob-2')": (2, "PATCH", 2),
@@ -162,7 +162,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("sql", WRITTEN)
-def test_of_a_write_it_says_what_is_read_and_what_each_row_sends(open_, sql):
+def test_explain_shows_what_a_write_reads_and_what_each_row_sends(open_, sql):
     db = open_()
     db.fill(30, 1, user="bob")
     reads, method, rows = WRITTEN[sql]
@@ -177,18 +177,18 @@ def test_of_a_write_it_says_what_is_read_and_what_each_row_sends(open_, sql):
     )
     assert f" {method} " in written
     assert ("GET" in "\n".join(lines)) == bool(reads)
-    assert "1 for each row" in last or f"requests  {rows};" in last
+    assert "1 per row" in last or f"requests  {rows};" in last
 
     db.ask(sql)
 
     sent = [entry["method"] for entry in db.log]
     assert sent.count(method) == rows
-    # Behind a write there may be looks at its operation.
+    # After a write there may be GETs of its operation.
     looks = [entry for entry in db.log if "/operations/" in entry["path"]]
     assert len(sent) - len(looks) == reads + rows
 
 
-def test_of_an_update_it_shows_the_url_with_its_filter(open_):
+def test_explain_shows_the_filtered_url_of_an_update(open_):
     db = open_()
     lines = "\n".join(
         explain(db.connection, "DELETE FROM sessions WHERE user_id = 'bob' AND labels->>'k' = 'v'")
@@ -198,7 +198,7 @@ def test_of_an_update_it_shows_the_url_with_its_filter(open_):
     assert "prod.sessions delete  DELETE {engine}/sessions/{session}, 16 at a time" in lines
 
 
-def test_a_preview_inside_a_transaction_sends_nothing_that_waits(open_):
+def test_a_preview_inside_a_transaction_does_not_send_queued_writes(open_):
     db = open_()
     db.connection.execute("BEGIN")
     db.connection.execute("INSERT INTO sessions(session_id, user_id) VALUES ('abc', 'x')")
@@ -215,7 +215,7 @@ def test_a_preview_inside_a_transaction_sends_nothing_that_waits(open_):
 
 
 @pytest.mark.parametrize("sql", ["CREATE TEMP TABLE t(a)", "INSERT INTO t VALUES (1)"])
-def test_what_writes_elsewhere_is_not_previewed(open_, sql):
+def test_writes_to_other_tables_are_not_previewed(open_, sql):
     db = open_()
     db.connection.execute("CREATE TABLE IF NOT EXISTS t(a)")
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the way: right rows, or an error that names source, call and remedy."""
+"""Failures of requests: right rows, or an error with source, call and hint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PASSING = {
     "unavailable": {"kind": "status", "status": 503, "skip": 1},
     "bad gateway with a page": {"kind": "status", "status": 502, "body": "<html>bad</html>"},
     "timeout": {"kind": "delay", "seconds": 1.0},
-    "dropped before the answer": {"kind": "drop", "skip": 1},
+    "dropped before the response": {"kind": "drop", "skip": 1},
     "reset": {"kind": "drop", "reset": True},
     "dropped in the middle of a page": {"kind": "drop_body", "skip": 1},
     "a token to an empty page": {
@@ -41,7 +41,7 @@ PASSING = {
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 @pytest.mark.parametrize("ids", [250, 500], ids=["one end", "both ends"])
-def test_a_trouble_that_passes_costs_no_row(open_, fault, ids):
+def test_a_temporary_failure_loses_no_row(open_, fault, ids):
     db = open_("&timeout=0.5")
     expected = db.fill(ids)
     db.control.fault(**PAGE, **fault)
@@ -65,19 +65,19 @@ LASTING = {
     "dropped in the middle": (
         {"kind": "drop_body"},
         UnavailableError,
-        "dropped before the answer was complete.* Is the service up",
+        "closed before the response was complete.* Check that the service is running",
     ),
     "cut off": (
         {"kind": "truncate"},
         ProtocolError,
-        "is not JSON .*nothing of it was used.* Is base_url",
+        "is not JSON .*the response was discarded.* Does base_url",
     ),
-    "a page in place of JSON": (
+    "a page instead of JSON": (
         {"kind": "body", "body": "<html>hello</html>"},
         ProtocolError,
         "not JSON",
     ),
-    "a list in place of an object": (
+    "a list instead of an object": (
         {"kind": "body", "body": [1]},
         ProtocolError,
         "should be a JSON object",
@@ -85,17 +85,17 @@ LASTING = {
     "wrong types": (
         {"kind": "wrong_types", "fields": ["createTime"]},
         ProtocolError,
-        r"createTime should be an RFC 3339 time\. Nothing of it was used; is base_url",
+        r"createTime should be an RFC 3339 time\. The response was discarded\. Does base_url",
     ),
     "a token that is a number": (
         {"kind": "wrong_types", "fields": ["nextPageToken"]},
         ProtocolError,
-        "nextPageToken is no page token.* Is base_url",
+        "nextPageToken is not a valid page token.* Does base_url",
     ),
-    "a circle of tokens": (
+    "a loop of tokens": (
         {"kind": "repeat_token"},
         ProtocolError,
-        "lead in a circle; what was read is discarded. Try again, or narrow it",
+        "form a loop, so the rows read were discarded. Try again, or narrow the statement",
     ),
     "expired credentials": (
         {"kind": "status", "status": 401},
@@ -112,7 +112,7 @@ LASTING = {
 
 @pytest.mark.parametrize(("fault", "error", "says"), LASTING.values(), ids=LASTING)
 @pytest.mark.parametrize("skip", [0, 1], ids=["first page", "second page"])
-def test_a_trouble_that_stays_is_an_error_with_source_call_and_remedy(db, fault, error, says, skip):
+def test_a_lasting_failure_is_an_error_with_source_call_and_hint(db, fault, error, says, skip):
     db.fill(250)
     skip = max(skip, 1) if fault["kind"] == "repeat_token" else skip
     db.control.fault(**PAGE, **fault, count=None, skip=skip)
@@ -125,12 +125,12 @@ REFUSED = {
     "an expired token": (
         "token_env",
         "expired-7",
-        r"401 .*Sent was .*\$THE_TOKEN: if it has expired",
+        r"401 .*The request was sent with .*\$THE_TOKEN\. If it has expired",
     ),
-    "a key that is none": (
+    "an invalid key": (
         "api_key_env",
         "invalid-7",
-        r"400 .*x-goog-api-key from \$THE_TOKEN: if",
+        r"400 .*The request was sent with x-goog-api-key from \$THE_TOKEN\. If",
     ),
     "a variable that is not set": ("token_env", "", r"The credential in \$THE_TOKEN is empty"),
 }
@@ -138,7 +138,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("setting", "value", "says"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("cached", ["", "&cache_ttl=9"], ids=["", "cached"])
-def test_a_credential_that_is_refused_is_named_with_its_source(
+def test_a_rejected_credential_is_named_with_its_source(
     open_, monkeypatch, setting, value, says, cached
 ):
     monkeypatch.setenv("THE_TOKEN", value)
@@ -151,14 +151,14 @@ def test_a_credential_that_is_refused_is_named_with_its_source(
     assert db.stored() == {}
 
 
-def test_a_missing_engine_is_an_error_and_no_empty_table(db):
+def test_a_missing_engine_is_an_error_not_an_empty_table(db):
     with pytest.raises(
         NotFoundError, match=r"^prod[.]sessions: GET .*/reasoningEngines/4041/sessions"
     ):
         db.ask("SELECT * FROM sessions WHERE reasoning_engine = '4041'")
 
 
-def test_a_trouble_with_one_list_of_a_fan_out_costs_no_row(db):
+def test_a_temporary_failure_of_one_list_of_a_fan_out_loses_no_row(db):
     db.fill(20, 3)
     for number in (3, 7):
         db.control.fault("status", status=503, path=f"ann-{number}/events")
@@ -177,7 +177,7 @@ def test_one_list_of_a_fan_out_that_stays_broken_is_an_error(db):
         db.ask("SELECT session_id, text FROM events")
 
 
-def test_after_an_error_the_connection_reads_on(db):
+def test_the_connection_can_be_used_after_an_error(db):
     db.fill(3)
     db.control.fault("truncate")
     with pytest.raises(ProtocolError):
@@ -199,7 +199,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
-class TestALostAnswerIsResolvedByReadingBack:
+class TestALostResponse:
     @pytest.fixture
     def db(self, open_, fault):
         db = open_("&timeout=0.5")
@@ -207,24 +207,24 @@ class TestALostAnswerIsResolvedByReadingBack:
         db.control.fault(**fault, method="POST")
         return db
 
-    def test_of_a_create_with_an_id(self, db):
+    def test_a_lost_create_with_an_id_is_looked_up(self, db):
         db.ask(CREATE)
 
         assert db.calls() == ["POST sessions", "GET new"]
         assert db.writes() == [("new", "sent")]
         assert sorted(db.stored()) == ["ann-0", "ann-1", "new"]
 
-    def test_of_an_append(self, db):
+    def test_a_lost_append_is_looked_up(self, db):
         db.ask(APPEND)
 
         assert db.calls() == ["POST ann-0:appendEvent", "GET events"]
         assert [outcome for _, outcome in db.writes()] == ["sent"]
         assert db.texts("ann-0") == ["hello"]
 
-    def test_of_a_create_without_an_id_is_told_as_unknown(self, db):
+    def test_a_lost_create_without_an_id_has_an_unknown_outcome(self, db):
         with pytest.raises(
             UnknownOutcomeError,
-            match=r"(?s)^prod[.]sessions: .*POST .*session_id can be sent again",
+            match=r"(?s)^prod[.]sessions: .*POST .*session_id can safely be sent again",
         ):
             db.ask("INSERT INTO sessions(user_id) VALUES ('bob')")
 
@@ -232,15 +232,15 @@ class TestALostAnswerIsResolvedByReadingBack:
         assert [outcome for _, outcome in db.writes()] == ["unknown"]
 
 
-class TestAnAppendThatWasNotDone:
+class TestAnAppendThatTookNoEffect:
     @pytest.mark.parametrize("fault", [{"kind": "status", "status": 503}, {"kind": "drop"}])
-    def test_is_not_sent_again_where_nobody_can_know(self, db, fault):
+    def test_is_not_sent_again_if_the_outcome_is_unknown(self, db, fault):
         db.fill(1)
         db.control.fault(**fault, method="POST")
 
         with pytest.raises(
             UnknownOutcomeError,
-            match=r"(?s)^prod[.]events: POST .*may or may not have acted, so it was not sent again",
+            match=r"(?s)^prod[.]events: POST .*may or may not have acted, so the request was not sent again",
         ):
             db.ask(APPEND)
 
@@ -267,7 +267,7 @@ class TestAnAppendThatWasNotDone:
         ("DELETE FROM sessions WHERE session_id = 'ann-0'", "DELETE"),
     ],
 )
-def test_an_update_or_delete_is_repeated_or_told_as_unknown(open_, fault, sql, method):
+def test_a_failed_update_or_delete_is_repeated_or_has_an_unknown_outcome(open_, fault, sql, method):
     db = open_("&timeout=0.5")
     db.fill(2)
     db.control.fault(**fault, method=method)
@@ -290,7 +290,7 @@ def test_an_update_or_delete_is_repeated_or_told_as_unknown(open_, fault, sql, m
 
 
 class TestAnOperation:
-    def test_that_takes_its_time_is_followed(self, db):
+    def test_a_slow_operation_is_followed(self, db):
         db.control.fault("operation", plan={"polls": 3}, method="POST")
 
         db.ask(CREATE)
@@ -298,7 +298,7 @@ class TestAnOperation:
         assert len(db.calls()) == 1 + 3 + 1
         assert db.writes() == [("new", "sent")]
 
-    def test_whose_session_is_hidden_at_first_is_waited_for(self, db):
+    def test_a_session_that_is_not_yet_visible_is_waited_for(self, db):
         db.control.fault("operation", plan={"hidden_gets": 2}, method="POST")
 
         assert db.ask(f"{CREATE} RETURNING session_id, user_id") == [("new", "bob")]
@@ -308,7 +308,7 @@ class TestAnOperation:
         ("sql", "method"),
         [(CREATE, "POST"), ("DELETE FROM sessions WHERE session_id = 'ann-0'", "DELETE")],
     )
-    def test_that_ends_in_an_error_is_an_error(self, db, sql, method):
+    def test_a_failed_operation_is_an_error(self, db, sql, method):
         db.fill(1)
         db.control.fault(
             "operation", plan={"error": {"code": 13, "message": "boom"}}, method=method
@@ -320,18 +320,18 @@ class TestAnOperation:
             db.ask(sql)
         assert [outcome for _, outcome in db.writes()] == ["failed"]
 
-    def test_that_never_ends_is_told_as_unknown_with_its_name(self, db):
+    def test_an_operation_that_never_ends_has_an_unknown_outcome_with_its_name(self, db):
         db.fill(1)
         db.control.fault("operation", plan={"never": True}, method="DELETE")
 
         with pytest.raises(
             UnknownOutcomeError,
-            match=r"^prod[.]sessions: the operation projects/\S+/operations/\d+ has not ended after 120 s",
+            match=r"^prod[.]sessions: the operation projects/\S+/operations/\d+ did not finish within 120 s",
         ):
             db.ask("DELETE FROM sessions WHERE session_id = 'ann-0'")
         assert db.writes() == [("ann-0", "unknown")]
 
-    def test_of_a_create_that_never_ends_is_settled_by_looking(self, db):
+    def test_a_create_whose_operation_never_ends_is_resolved_by_reading(self, db):
         db.control.fault("operation", plan={"never": True}, method="POST")
 
         db.ask(CREATE)
@@ -363,7 +363,7 @@ class TestAPartialFailure:
         ]
         assert sorted(db.stored()) == ["a", "ann-0", "c"]
 
-    def test_stops_the_rows_behind_it_in_its_session_only(self, db):
+    def test_a_failed_row_stops_only_later_rows_of_its_session(self, db):
         db.fill(2)
         db.control.fault("status", status=400, method="POST", path="ann-0:", skip=1)
         rows = "('ann-0','user','1'), ('ann-0','user','2'), ('ann-0','user','3'), ('ann-1','user','1'), ('ann-1','user','2')"
@@ -406,7 +406,7 @@ class TestBudgets:
             db.ask("DELETE FROM sessions")
         assert not [call for call in db.calls() if "DELETE" in call]
 
-    def test_max_writes_holds_for_each_statement(self, open_):
+    def test_max_writes_applies_to_each_statement(self, open_):
         db = open_("&max_writes=3")
         db.fill(5)
 
@@ -416,7 +416,7 @@ class TestBudgets:
         assert db.stored() == {}
 
 
-def test_no_error_shows_control_characters_of_the_service(db):
+def test_errors_escape_control_characters_from_the_service(db):
     body = {"error": {"code": 400, "message": "bad\x1b[31m\nrow" + "x" * 2000, "status": "INVALID"}}
     db.control.fault("status", status=400, body=body)
 

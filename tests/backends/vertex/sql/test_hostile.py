@@ -1,4 +1,4 @@
-"""Values that try to be more than values: never another query, never another path."""
+"""Hostile values never become another query or another path."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def people(started):
-    """A session for each hostile user, called the same, and one of ann's."""
+    """A session for each hostile user, with the user as its display name, and one of ann's."""
     started.people([*HOSTILE, "ann"])
     return started
 
@@ -63,7 +63,7 @@ class TestAHostileText:
         assert rows == expected
         _only_lists(people)
 
-    def test_in_a_list_or_negated_is_still_right(self, people, value):
+    def test_in_a_list_or_negated_gives_the_right_rows(self, people, value):
         count = people.ask("SELECT count(*) FROM sessions WHERE user_id IN (?, 'ann')", (value,))[
             0
         ][0]
@@ -97,13 +97,13 @@ class TestAHostileText:
             "INSERT INTO events(session_id, author) VALUES (?, 'x')",
             "SELECT * FROM append_event(?, 'x', 'y')",
         ):
-            with pytest.raises(SessionsError, match=r"(?i)nothing was sent|is no session|no name"):
+            with pytest.raises(SessionsError, match="Nothing was sent"):
                 people.ask(sql, (value,))
             assert people.total == 0
 
 
 def _only_lists(db):
-    """Every request was a list of this engine, with the query we make and no more of it."""
+    """Asserts that every request was a list of this engine, with only the composed query."""
     for entry in db.log:
         assert entry["raw_path"] == PREFIX
         assert entry["method"] == "GET"

@@ -7,11 +7,11 @@ from math import ceil
 
 import pytest
 
-# What the emulator's seed 7 holds: 1 200 sessions are 12 pages.
+# Content of the emulator's seed 7: 1 200 sessions are 12 pages.
 PAGES = 12
 MEETING = 1
-"""Pages more that a list read from both ends may take: equal times on either side of the last page
-boundary can only be told apart by reading on."""
+"""Pages that a list read from both ends may take in addition: equal times on either side of the
+last page boundary can only be told apart by reading on."""
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +34,19 @@ class TestOneResource:
 
         assert (len(rows), big.calls()) == (1, [f"GET {ids[0]}"])
 
-    def test_that_is_missing_is_no_row(self, big):
+    def test_a_missing_resource_gives_no_row(self, big):
         assert big.ask("SELECT * FROM sessions WHERE session_id = 'nobody'") == []
         assert big.total == 1
 
-    def test_whose_id_is_bound_as_a_number_is_found(self, big):
-        """By the list, since a number equals many texts: 7 is 07 where a column is a number."""
+    def test_a_session_id_bound_as_a_number_is_found(self, big):
+        """Reads the list, because a number equals many texts: for a number, 7 equals '07'."""
         number = 3347007484198323797
 
         rows = big.ask("SELECT session_id FROM sessions WHERE session_id = ?", (number,))
 
         assert rows == [(str(number),)]
 
-    def test_is_asked_for_once_in_a_statement(self, big, ids):
+    def test_is_requested_once_per_statement(self, big, ids):
         sql = "SELECT a.user_id, b.user_id FROM sessions a, sessions b WHERE a.session_id = ?1 AND b.session_id = ?1"
 
         assert len(big.ask(sql, (ids[0],))) == 1
@@ -73,7 +73,7 @@ class TestManyKeys:
     @pytest.mark.parametrize(
         ("keys", "requests"), [(4 * PAGES - 1, 4 * PAGES - 1), (4 * PAGES, PAGES)]
     )
-    def test_are_the_list_from_four_times_its_pages_on(self, big, ids, keys, requests):
+    def test_many_keys_are_read_from_the_list_if_that_is_cheaper(self, big, ids, keys, requests):
         big.ask("SELECT session_id FROM sessions")
         wanted = ids[:keys]
 
@@ -83,7 +83,7 @@ class TestManyKeys:
 
         assert (sorted(row[0] for row in rows), big.total) == (sorted(wanted), requests)
 
-    def test_that_no_session_can_have_are_not_asked_for(self, big, ids):
+    def test_keys_that_no_session_can_have_are_not_requested(self, big, ids):
         rows = big.ask(
             "SELECT session_id FROM sessions WHERE session_id IN (?, 'A/B', '', NULL)", ids[:1]
         )
@@ -134,7 +134,7 @@ def test_a_condition_is_one_filtered_list(big, where, sent):
 @pytest.mark.parametrize(
     ("value", "count"), [(None, "SELECT count(*) FROM sessions"), (7, "SELECT 0")]
 )
-def test_an_optional_condition_without_a_text_is_no_filter(big, value, count):
+def test_an_optional_condition_without_a_text_adds_no_filter(big, value, count):
     found = big.ask("SELECT count(*) FROM sessions WHERE (?1 IS NULL OR user_id = ?1)", (value,))
 
     assert {"filter" in query for query in big.queries()} == {False}
@@ -164,7 +164,7 @@ ORDERED = [
 
 
 @pytest.mark.parametrize(("tail", "query"), ORDERED, ids=[tail for tail, _ in ORDERED])
-def test_a_limit_is_one_page_of_that_size(big, tail, query):
+def test_a_limit_requests_one_page_of_that_size(big, tail, query):
     big.ask(f"SELECT session_id FROM sessions {tail}")
 
     assert big.queries() == [query]
@@ -174,7 +174,7 @@ def test_a_limit_is_one_page_of_that_size(big, tail, query):
     ("where", "order"),
     [("create_time > ?", "create_time desc"), ("create_time < ?", "create_time")],
 )
-def test_a_range_of_times_stops_at_the_first_row_beyond(big, ids, where, order):
+def test_a_time_range_stops_at_the_first_row_outside_it(big, ids, where, order):
     """Not a filter of the API: 149 sessions are two pages."""
     descending = order.endswith("desc")
     find = f"SELECT create_time FROM sessions ORDER BY {order} LIMIT 1 OFFSET 149"
@@ -188,7 +188,7 @@ def test_a_range_of_times_stops_at_the_first_row_beyond(big, ids, where, order):
 
 
 class TestEventsOfASession:
-    def test_are_its_pages(self, big, longest):
+    def test_requests_one_call_per_page(self, big, longest):
         session, count = longest
 
         rows = big.ask("SELECT event_id FROM events WHERE session_id = ?", (session,))
@@ -197,7 +197,7 @@ class TestEventsOfASession:
         assert len({row[0] for row in rows}) == count
         assert pages <= big.total <= pages + MEETING
 
-    def test_newest_five_are_one_page_of_five(self, big, longest):
+    def test_the_newest_five_are_one_page_of_five(self, big, longest):
         sql = "SELECT timestamp FROM events WHERE session_id = ? ORDER BY timestamp DESC LIMIT 5"
 
         times = [row[0] for row in big.ask(sql, longest[:1])]
@@ -205,7 +205,7 @@ class TestEventsOfASession:
         assert times == sorted(times, reverse=True)
         assert big.queries() == [{"orderBy": "timestamp desc", "pageSize": "5"}]
 
-    def test_of_a_time_range_are_filtered_by_the_service(self, big, longest):
+    def test_a_time_range_is_filtered_by_the_service(self, big, longest):
         session = longest[0]
         order = "SELECT timestamp FROM events WHERE session_id = ? ORDER BY timestamp DESC"
         (since,) = big.ask(f"{order} LIMIT 1 OFFSET 30", (session,))[0]
@@ -218,7 +218,7 @@ class TestEventsOfASession:
         assert len(rows) == 30
         assert query["filter"].startswith('timestamp>="')
 
-    def test_of_a_session_that_is_missing_are_none(self, big):
+    def test_a_missing_session_has_no_events(self, big):
         assert big.ask("SELECT * FROM events WHERE session_id = 'nobody'") == []
         assert big.total == 1
 
@@ -256,20 +256,20 @@ def test_a_join_is_one_list_and_the_events_of_each_session(big, sql):
 class TestAJoinKeepsThePoolFull:
     @pytest.fixture
     def events(self, db) -> dict[str, dict[str, float]]:
-        """The log's entry of each session's events, of a join of more than a page of sessions."""
+        """The log entries of the events lists, in a join with more than one page of sessions."""
         db.fill(130, 1)
         db.control.delay(0.02)
         db.ask("SELECT count(*) FROM sessions s JOIN events e USING (session_id)")
         asked = [entry for entry in db.log if entry["path"].endswith("/events")]
         return {entry["path"].split("/")[-2]: entry for entry in asked}
 
-    def test_the_key_that_is_asked_for_goes_before_those_looked_ahead_for(self, events, db):
+    def test_a_requested_key_is_sent_before_look_ahead_keys(self, events, db):
         first = db.ask("SELECT session_id FROM sessions")[0][0]
 
         before = [one for one in events.values() if one["started"] < events[first]["started"]]
         assert len(before) < 16
 
-    def test_the_next_page_s_keys_are_asked_for_before_this_page_has_ended(self, events, db):
+    def test_the_next_page_s_keys_are_requested_before_this_page_ends(self, events, db):
         names = [name for (name,) in db.ask("SELECT session_id FROM sessions")]
 
         last_of_page = max(events[name]["ended"] for name in names[:100])
@@ -277,7 +277,7 @@ class TestAJoinKeepsThePoolFull:
 
 
 def test_sessions_are_read_before_their_events_without_any_condition(db):
-    """The other way round, each session would be looked up for its events."""
+    """In the other order, the session of each event would be looked up."""
     db.fill(30, 2)
 
     rows = db.ask("SELECT count(*) FROM events e JOIN sessions s USING (session_id)")
@@ -286,14 +286,14 @@ def test_sessions_are_read_before_their_events_without_any_condition(db):
 
 
 class TestEventsAlone:
-    def test_are_the_events_of_every_session(self, db):
+    def test_events_alone_are_read_from_every_session(self, db):
         db.fill(40, 2)
 
         rows = db.ask("SELECT session_id, text FROM events")
 
         assert (len(rows), len(set(rows)), db.total) == (80, 80, 1 + 40)
 
-    def test_stop_when_the_limit_is_met(self, db):
+    def test_reading_stops_when_the_limit_is_reached(self, db):
         db.fill(40, 2)
 
         rows = db.ask("SELECT text FROM events LIMIT 2")
@@ -301,7 +301,7 @@ class TestEventsAlone:
         assert len(rows) == 2
         assert db.total <= 3
 
-    def test_of_a_session_that_vanishes_meanwhile_are_none(self, db):
+    def test_a_session_deleted_meanwhile_has_no_events(self, db):
         db.fill(3, 1)
         text = "Session projects/1/locations/l/reasoningEngines/42/sessions/ann-1 not found."
         error = {"error": {"code": 404, "message": text, "status": "NOT_FOUND"}}
@@ -310,7 +310,7 @@ class TestEventsAlone:
         assert sorted(db.ask("SELECT session_id FROM events")) == [("ann-0",), ("ann-2",)]
 
 
-class TestWhatSqliteCannotKey:
+class TestJoinsThatSqliteCannotKey:
     def test_reads_each_page_of_each_side_once(self, db):
         db.fill(300)
 
@@ -338,7 +338,7 @@ class TestWhatSqliteCannotKey:
         filtered_twice = 2 * 20
         assert db.total - before <= 1 + 20 + filtered_twice
 
-    def test_keeps_apart_what_a_parameter_tells_apart(self, db):
+    def test_reads_with_different_parameters_are_kept_apart(self, db):
         db.fill(3, 6)
         windows = "(SELECT DISTINCT timestamp AS at FROM events)"
         sizes = "(SELECT 4 AS size UNION ALL SELECT 5)"
@@ -353,7 +353,7 @@ class TestWhatSqliteCannotKey:
         asked = {query.get("pageSize") for query in db.queries() if "filter" not in query}
         assert {"4", "5"} <= asked
 
-    def test_asks_for_no_key_twice(self, db):
+    def test_no_key_is_requested_twice(self, db):
         db.fill(10, 5)
 
         sql = "SELECT count(*) FROM events e LEFT JOIN sessions s ON s.session_id = e.session_id"
@@ -362,7 +362,7 @@ class TestWhatSqliteCannotKey:
         assert (rows, db.total) == ([(50,)], 1 + 10 + 10)
 
 
-class TestEverything:
+class TestAFullScan:
     @pytest.mark.parametrize(
         "sql",
         [
@@ -371,20 +371,20 @@ class TestEverything:
             "SELECT session_id FROM sessions ORDER BY create_time DESC, user_id LIMIT 10",
         ],
     )
-    def test_is_read_once_from_both_ends(self, big, sql):
+    def test_a_long_list_is_read_once_from_both_ends(self, big, sql):
         big.ask(sql)
 
         assert PAGES <= big.total <= PAGES + MEETING
         assert {query["orderBy"] for query in big.queries()} == {"create_time", "create_time desc"}
         assert len({json.dumps(query) for query in big.queries()}) == big.total
 
-    def test_of_three_pages_is_read_from_one_end(self, db):
+    def test_a_list_of_three_pages_is_read_from_one_end(self, db):
         db.fill(300)
 
         assert len(db.ask("SELECT session_id FROM sessions")) == 300
         assert db.total == 3
 
-    def test_loses_and_doubles_no_row_when_some_are_added_meanwhile(self, open_):
+    def test_neither_loses_nor_duplicates_rows_when_some_are_added_meanwhile(self, open_):
         reader, writer = open_(), open_()
         before = set(reader.fill(450))
         rows = reader.connection.execute("SELECT session_id FROM sessions")
@@ -480,18 +480,18 @@ class TestConcurrency:
             "SELECT count(*) FROM events WHERE session_id IN (SELECT session_id FROM sessions)",
         ],
     )
-    def test_sixteen_lists_are_under_way_at_once(self, slow, sql):
+    def test_sixteen_lists_run_at_once(self, slow, sql):
         assert slow.ask(sql) == [(200,)]
         assert 8 < slow.in_flight <= 16
 
-    def test_sixteen_gets_are_under_way_at_once(self, slow):
+    def test_sixteen_gets_run_at_once(self, slow):
         keys = [f"ann-{number}" for number in range(50)]
         sql = f"SELECT count(*) FROM sessions WHERE session_id IN ({','.join('?' * 50)})"
 
         assert slow.ask(sql, keys) == [(50,)]
         assert 8 < slow.in_flight <= 16
 
-    def test_a_source_can_be_allowed_fewer(self, open_):
+    def test_a_source_can_have_a_lower_concurrency(self, open_):
         few = open_("&concurrency=3")
         few.fill(10)
         few.control.delay(0.02)
@@ -500,7 +500,7 @@ class TestConcurrency:
 
         assert 1 < few.in_flight <= 3
 
-    def test_the_next_page_is_under_way_while_one_is_read(self, big):
+    def test_the_next_page_is_requested_while_one_is_read(self, big):
         rows = big.connection.execute("SELECT session_id FROM sessions ORDER BY create_time")
         big.control.reset_log()
         next(rows)
@@ -510,14 +510,14 @@ class TestConcurrency:
 
         assert first <= 2
 
-    def test_rows_that_a_condition_here_rejects_are_not_fetched_for(self, slow):
+    def test_outer_rows_that_a_local_condition_rejects_cause_no_requests(self, slow):
         sql = "SELECT count(*) FROM sessions s JOIN events e USING (session_id) WHERE s.user_id = 'ann' AND +s.display_name = 'n0'"
 
         assert slow.ask(sql) == [(40,)]
         assert slow.total == 42
         assert slow.in_flight > 8
 
-    def test_under_a_limit_little_is_fetched_ahead(self, slow):
+    def test_a_limit_restricts_look_ahead(self, slow):
         sql = "SELECT e.text FROM sessions s JOIN events e USING (session_id) WHERE s.user_id = 'ann' LIMIT 5"
 
         assert len(slow.ask(sql)) == 5

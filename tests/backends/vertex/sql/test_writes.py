@@ -1,4 +1,4 @@
-"""Writes: what is sent when, what comes back, and what is said of it."""
+"""Writes: when they are sent, what they return, and how they are recorded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sent(db):
 
 
 class TestATransaction:
-    def test_that_is_rolled_back_sends_nothing(self, db):
+    def test_a_rolled_back_transaction_sends_nothing(self, db):
         db.fill(2)
 
         db.ask("BEGIN")
@@ -47,7 +47,7 @@ class TestATransaction:
 
         assert sorted(db.stored()) == ["a", "c"]
 
-    def test_sends_side_by_side_and_in_order_within_a_session(self, db):
+    def test_writes_are_sent_concurrently_but_in_order_within_a_session(self, db):
         ids = db.fill(10)
         db.control.delay(0.02)
         rows = [(one, str(number)) for number in range(6) for one in ids]
@@ -76,7 +76,7 @@ class TestATransaction:
 
         assert db.calls() == ["POST sessions", "POST new:appendEvent"]
 
-    def test_whose_statement_failed_halfway_sends_the_others(self, db):
+    def test_a_transaction_with_a_failed_statement_sends_the_others(self, db):
         db.ask("BEGIN")
         db.connection.execute("INSERT INTO sessions(session_id, user_id) VALUES ('good', 'x')")
         with pytest.raises(SessionsError):
@@ -88,19 +88,19 @@ class TestATransaction:
         assert sorted(db.stored()) == ["good"]
 
     @pytest.mark.parametrize("table", ["sessions", "events"])
-    def test_refuses_to_read_what_is_not_sent_yet(self, db, table):
+    def test_reading_a_table_with_unsent_writes_is_refused(self, db, table):
         db.fill(1)
         key = "session_id, user_id" if table == "sessions" else "session_id, author"
         db.ask("BEGIN")
         db.connection.execute(f"INSERT INTO {table}({key}) VALUES ('ann-0', 'user')")
 
         with pytest.raises(
-            QueuedWritesError, match=f"prod.{table} .*COMMIT first, or ask with RETURNING"
+            QueuedWritesError, match=f"prod.{table} .*COMMIT first, or use RETURNING"
         ):
             db.connection.execute(f"SELECT * FROM {table}").fetchall()
         db.connection.execute("ROLLBACK")
 
-    def test_of_executemany_is_one_unit(self, db):
+    def test_executemany_is_one_unit_of_work(self, db):
         db.control.delay(0.02)
         rows = [(f"s-{number}",) for number in range(20)]
 
@@ -110,7 +110,7 @@ class TestATransaction:
         assert (db.total, len(db.stored())) == (20, 20)
         assert db.in_flight > 4
 
-    def test_of_executemany_changes_one_session_after_another(self, db):
+    def test_executemany_changes_the_same_session_in_order(self, db):
         db.fill(3)
         db.control.reset_log()
 
@@ -136,7 +136,7 @@ class TestATransaction:
             "session_id LIKE 'ann-1'",
         ],
     )
-    def test_refuses_to_change_a_row_twice_however_it_is_named(self, db, again):
+    def test_changing_a_row_twice_is_refused_however_it_is_named(self, db, again):
         db.fill(2)
         db.ask("BEGIN")
         db.ask("UPDATE sessions SET display_name = 'x' WHERE session_id = 'ann-0'")
@@ -156,7 +156,7 @@ class TestReturning:
         if db.connection.in_transaction:
             db.connection.execute("COMMIT")
 
-    def test_of_an_insert_of_sessions_has_what_the_server_made(self, within):
+    def test_insert_returning_has_the_values_that_the_server_set(self, within):
         sql = "INSERT INTO sessions(user_id, state) VALUES ('x', '{\"n\":1}'), ('y', NULL) RETURNING session_id, user_id, create_time, state, name"
 
         rows = within.ask(sql)
@@ -166,18 +166,18 @@ class TestReturning:
         assert all(row[0] in stored and row[2] and row[4].endswith(row[0]) for row in rows)
         assert json.loads(rows[0][3]) == {"n": 1}
 
-    def test_of_an_update_has_what_the_server_says(self, within):
+    def test_update_returning_has_the_row_that_the_server_returned(self, within):
         sql = "UPDATE sessions SET display_name = 'D' WHERE user_id = 'ann' RETURNING session_id, display_name AS d, update_time > create_time"
 
         assert sorted(within.ask(sql)) == [("ann-0", "D", 1), ("ann-1", "D", 1)]
 
-    def test_of_a_delete_has_the_rows_as_they_were(self, within):
+    def test_delete_returning_has_the_rows_before_the_delete(self, within):
         sql = "DELETE FROM sessions WHERE session_id = 'ann-1' RETURNING session_id, display_name"
 
         assert within.ask(sql) == [("ann-1", "n1")]
         assert sorted(within.stored()) == ["ann-0"]
 
-    def test_of_an_append_has_the_event_s_id(self, within):
+    def test_append_returning_has_the_event_id(self, within):
         sql = "INSERT INTO events(session_id, author, content) VALUES ('ann-0', 'user', 'hi'), ('ann-1', 'user', 'ho') RETURNING session_id, event_id, text"
 
         rows = within.ask(sql)
@@ -188,7 +188,7 @@ class TestReturning:
         }
         assert rows == [("ann-0", *found["ann-0"][0]), ("ann-1", *found["ann-1"][0])]
 
-    def test_of_an_aggregate_is_refused_before_anything_is_sent(self, within):
+    def test_returning_an_aggregate_is_refused_before_anything_is_sent(self, within):
         with pytest.raises(UnsupportedError, match="aggregate"):
             within.ask("DELETE FROM sessions RETURNING count(*)")
         assert sent(within) == []
@@ -229,7 +229,7 @@ class TestWithoutReturning:
         assert sent(db) == []
         assert db.connection.changes() == 1
 
-    def test_a_delete_of_many_is_side_by_side(self, db):
+    def test_deletes_of_many_sessions_are_concurrent(self, db):
         db.fill(30)
         db.control.delay(0.02)
 
@@ -270,7 +270,7 @@ DRY = {
 
 
 @pytest.mark.parametrize("sql", DRY)
-def test_a_dry_run_shows_the_very_request_and_sends_none(open_, sql):
+def test_a_dry_run_shows_the_exact_request_and_sends_nothing(open_, sql):
     dry, real = open_(dry_run=True), open_()
     real.fill(1)
 
@@ -287,14 +287,14 @@ def test_a_dry_run_shows_the_very_request_and_sends_none(open_, sql):
     assert request["body"] == (body and json.loads(body))
 
 
-def test_a_dry_run_refuses_what_the_real_one_would(open_):
+def test_a_dry_run_refuses_the_same_statements_as_a_real_run(open_):
     dry = open_(dry_run=True)
 
     with pytest.raises(SessionsError, match=r"beyond 2\^53"):
         dry.ask("INSERT INTO sessions(user_id, state) VALUES ('x', '{\"n\": 9007199254740993}')")
 
 
-class TestStoppingAReading:
+class TestStoppingARead:
     @pytest.fixture
     def slow(self, db):
         db.fill(500)
@@ -314,7 +314,7 @@ class TestStoppingAReading:
         assert slow.total <= requests + 1
         assert slow.ask("SELECT 1") == [(1,)]
 
-    def test_a_keyboard_interrupt_comes_out_and_ends_the_requests(self, slow, monkeypatch):
+    def test_a_keyboard_interrupt_is_raised_and_ends_the_requests(self, slow, monkeypatch):
         calls = iter(range(100))
 
         def interrupted(*_):
@@ -347,7 +347,7 @@ class TestStoppingACommit:
         db.control.reset_log()
         return db
 
-    def test_interrupt_keeps_back_what_was_not_sent_and_counts(self, queued):
+    def test_interrupt_leaves_the_remaining_rows_unsent_and_counts_them(self, queued):
         timer = threading.Timer(0.5, queued.connection.interrupt)
         timer.start()
         started = time.monotonic()
@@ -360,7 +360,7 @@ class TestStoppingACommit:
         self._agrees_with_the_service(queued)
         assert "of 40 writes did not succeed" in str(caught.value)
 
-    def test_a_keyboard_interrupt_keeps_back_what_was_not_sent(self, queued, monkeypatch):
+    def test_a_keyboard_interrupt_leaves_the_remaining_rows_unsent(self, queued, monkeypatch):
         calls = iter(range(1000))
 
         def interrupted(*_):
