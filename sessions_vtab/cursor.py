@@ -159,7 +159,8 @@ class Cursor(apsw.Cursor):
         """Runs one statement to its end; returns its rows, or those of ``step.after``."""
         alone = Script((step,), plain=False, renames=False, stepwise=False)
         if not step.after:
-            self._run(alone, [share], options, plain=False)
+            with self._door.around(step):
+                self._run(alone, [share], options, plain=False)
             return super().fetchall()
         text = self._door.admit(step, share)
         super().execute(text, share[: step.statement.parameters], **options)

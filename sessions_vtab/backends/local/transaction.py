@@ -24,6 +24,14 @@ class StoreTransaction:
         """Starts a write transaction unless one is open; see ``Store.begin``."""
         self._store.begin()
 
+    def hold(self) -> None:
+        """Begins to read one state of the store; see ``Store.hold``."""
+        self._store.hold()
+
+    def let_go(self) -> None:
+        """Ends what ``hold`` began."""
+        self._store.let_go()
+
     def savepoint(self, number: int) -> None:
         """Marks the present state, in a transaction that is begun if there is none."""
         self._store.begin()
