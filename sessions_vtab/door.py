@@ -8,8 +8,8 @@ that act run to their end. A text that none of this concerns is executed untouch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "parts_of"]
 
 APPLICATION_ID: Final = 0x5E551045
 """``PRAGMA application_id`` of a store: marks the file as ours (https://sqlite.org/fileformat2.html)."""
@@ -148,5 +148,78 @@ CREATE VIEW files AS
     WHERE ingestion_status = 'FINISHED' AND content IS NOT NULL;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)
+# A part is an object with one field that says what it is, in either spelling, and modifiers.
+_MODIFIERS: Final = (
+    "'thought', 'thoughtSignature', 'thought_signature', 'videoMetadata', 'video_metadata',"
+    " 'mediaResolution', 'media_resolution', 'speechMetadata', 'speech_metadata',"
+    " 'audioTranscription', 'audio_transcription', 'mediaProcessing', 'media_processing',"
+    " 'partMetadata', 'part_metadata'"
+)
+_SPELLINGS: Final = {
+    "function_call": "functionCall",
+    "function_response": "functionResponse",
+    "inline_data": "inlineData",
+    "file_data": "fileData",
+    "executable_code": "executableCode",
+    "code_execution_result": "codeExecutionResult",
+    "tool_call": "toolCall",
+    "tool_response": "toolResponse",
+}
+_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in _SPELLINGS.items())
+_CALLS: Final = ("functionCall", "function_call", "functionResponse", "function_response")
+
+
+def _of_call(field: str) -> str:
+    paths = ", ".join(f"o.object ->> '$.{call}.{field}'" for call in _CALLS)
+    return f"coalesce({paths})"
+
+
+def parts_of(row: str, key: str, table: str = "") -> str:
+    """A SELECT of what tells the parts of events: as ``parts`` has it (part of version 2).
+
+    Args:
+        row: what SQL calls the event.
+        key: the number of its row.
+        table: the FROM clause that has the events; none where a trigger has one.
+    """
+    source = f"{table}, " if table else ""
+    return f"""SELECT o.event AS event, o.number AS number, o.session_id AS session_id,
+    (SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each(o.object) f
+        WHERE f.type <> 'null' AND f.key NOT IN ({_MODIFIERS}) LIMIT 1) AS kind,
+    {_of_call("name")} AS function_name,
+    {_of_call("id")} AS call_id
+    FROM (SELECT {row}.{key} AS event, {row}.session_id AS session_id, j.key AS number,
+            iif(j.type = 'object', j.value, '{{}}') AS object
+        FROM {source}json_each(
+            iif(json_valid({row}.content), {row}.content, 'null'), '$.parts') j
+        WHERE typeof(j.key) = 'integer') o"""
+
+
+# What an event's parts are found by; their texts and arguments stay in its content. Triggers write
+# it, so that the parts are right whatever program writes the events.
+_VERSION_2: Final = f"""
+CREATE TABLE parts (
+    event         INTEGER NOT NULL,
+    number        INTEGER NOT NULL,
+    session_id    TEXT NOT NULL,
+    kind          TEXT,
+    function_name TEXT,
+    call_id       TEXT,
+    PRIMARY KEY (event, number)
+) WITHOUT ROWID;
+INSERT INTO parts {parts_of("e", "id", "events e")};
+CREATE INDEX parts_by_call ON parts(call_id, session_id) WHERE call_id IS NOT NULL;
+CREATE TRIGGER parts_of_new_event AFTER INSERT ON events WHEN new.content IS NOT NULL BEGIN
+    INSERT INTO parts {parts_of("new", "id")};
+END;
+CREATE TRIGGER parts_of_changed_event AFTER UPDATE OF id, session_id, content ON events BEGIN
+    DELETE FROM parts WHERE event = old.id;
+    INSERT INTO parts {parts_of("new", "id")};
+END;
+CREATE TRIGGER parts_of_removed_event AFTER DELETE ON events BEGIN
+    DELETE FROM parts WHERE event = old.id;
+END;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2)
 """SQL scripts; their number is the schema version (``PRAGMA user_version``) this code writes."""

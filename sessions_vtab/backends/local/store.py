@@ -368,4 +368,3 @@ class Store:
             return False
         time.sleep(_SLICE)
         return True
-

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from sessions_vtab.backends.local.ddl import parts_of
 from sessions_vtab.backends.local.names import event_name, id_of
 from sessions_vtab.schema.model import Column, Table
 from sessions_vtab.schema.tables import (
@@ -20,7 +21,7 @@ from sessions_vtab.schema.tables import (
     session_columns,
 )
 
-__all__ = ["NOW", "RELATIONS", "Relation", "real_columns"]
+__all__ = ["NOW", "RELATIONS", "Relation", "derived_parts", "real_columns"]
 
 NOW: Final = "?1"
 """The parameter of the present instant, as canonical text: always the first one."""
@@ -142,60 +143,36 @@ _EVENTS: Final = Relation(
     composed=event_name,
 )
 
-# A part is an object with one field that says what it is, in either spelling, and modifiers.
-_MODIFIERS: Final = (
-    "'thought', 'thoughtSignature', 'thought_signature', 'videoMetadata', 'video_metadata',"
-    " 'mediaResolution', 'media_resolution', 'speechMetadata', 'speech_metadata',"
-    " 'audioTranscription', 'audio_transcription', 'mediaProcessing', 'media_processing',"
-    " 'partMetadata', 'part_metadata'"
-)
-_SPELLINGS: Final = {
-    "function_call": "functionCall",
-    "function_response": "functionResponse",
-    "inline_data": "inlineData",
-    "file_data": "fileData",
-    "executable_code": "executableCode",
-    "code_execution_result": "codeExecutionResult",
-    "tool_call": "toolCall",
-    "tool_response": "toolResponse",
-}
-_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in _SPELLINGS.items())
-_KIND: Final = f"""(SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each(p.object) f
-    WHERE f.type <> 'null' AND f.key NOT IN ({_MODIFIERS}) LIMIT 1)"""
-_PARTS: Final = """events e JOIN (
-    SELECT e.id AS event, j.key AS number, iif(j.type = 'object', j.value, '{}') AS object
-    FROM events e, json_each(e.content, '$.parts') j WHERE typeof(j.key) = 'integer'
-) p ON p.event = e.id"""
 
+def _part(arrow: str, *fields: str) -> str:
+    """A field of a part of the event's content, in either spelling."""
+    paths = (f"e.content {arrow} ('$.parts[' || p.number || '].{field}')" for field in fields)
+    return f"(coalesce({', '.join(paths)}, NULL))"
 
-def _either(arrow: str, *paths: str) -> str:
-    return f"(coalesce({', '.join(f'p.object {arrow} {path!r}' for path in paths)}))"
-
-
-_CALL, _CALL_SNAKE = "$.functionCall", "$.function_call"
-_ANSWER, _ANSWER_SNAKE = "$.functionResponse", "$.function_response"
-_ALL_FOUR: Final = (_CALL, _CALL_SNAKE, _ANSWER, _ANSWER_SNAKE)
 
 _EVENT_PARTS: Final = Relation(
     EVENT_PARTS,
-    _PARTS,
+    "events e JOIN parts p ON p.event = e.id AND p.session_id = e.session_id",
     {
         "event_name": "e.name",
         "session_name": "e.session_name",
-        "session_id": "e.session_id",
         "part": "p.number",
-        "kind": _KIND,
-        "text": "(p.object ->> '$.text')",
-        "function_name": _either("->>", *(f"{path}.name" for path in _ALL_FOUR)),
-        "call_id": _either("->>", *(f"{path}.id" for path in _ALL_FOUR)),
-        "args": _either("->", f"{_CALL}.args", f"{_CALL_SNAKE}.args"),
-        "response": _either("->", f"{_ANSWER}.response", f"{_ANSWER_SNAKE}.response"),
+        "text": _part("->>", "text"),
+        "args": _part("->", "functionCall.args", "function_call.args"),
+        "response": _part("->", "functionResponse.response", "function_response.response"),
         "name": "(e.name || '#' || p.number)",
     },
     "p",
     alive=_of_living_session("e"),
     same_as={"session_name": ("session_id", _session_id)},
 )
+
+
+def derived_parts() -> Relation:
+    """``event_parts`` of a file that has events alone, such as a snapshot."""
+    source = f"events e JOIN ({parts_of('d', 'rowid', 'events d')}) p ON p.event = e.rowid"
+    return replace(_EVENT_PARTS, source=source, alive="", same_as={})
+
 
 _STATUS: Final = (
     f"(CASE WHEN u.status = 'OPEN' AND u.expire_time <= {NOW} THEN 'EXPIRED' ELSE u.status END)"
