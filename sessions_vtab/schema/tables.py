@@ -9,6 +9,7 @@ from __future__ import annotations
 from sessions_vtab.schema.model import Column, ColumnType, Table
 
 __all__ = [
+    "CONTENT_FIELDS",
     "DRY_RUN",
     "EVENTS",
     "EVENT_COLUMNS",
@@ -125,6 +126,9 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
     ),
 )
 
+CONTENT_FIELDS = ("parts", "role")
+"""The fields of a Content (https://ai.google.dev/api/caching#Content)."""
+
 EVENTS = Table(
     "events",
     (
@@ -135,7 +139,11 @@ EVENTS = Table(
         Column("timestamp", _TIME, "Time of the event, by the clock of the client that wrote it."),
         Column("author", _TEXT, "Author: 'user' or an agent's name."),
         Column(
-            "content", _JSON, "JSON {role, parts}; INSERT also accepts plain text.", or_text=True
+            "content",
+            _JSON,
+            "JSON {role, parts}; INSERT also accepts plain text.",
+            or_text=True,
+            fields=CONTENT_FIELDS,
         ),
         Column("text", _TEXT, "The text parts of content, joined; NULL if there are none."),
     ),

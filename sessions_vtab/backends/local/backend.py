@@ -44,6 +44,8 @@ _APPLY: Final[Mapping[tuple[str, Action], _Apply]] = {
     ("upload_sessions", Action.UPDATE): uploads.update,
     ("upload_sessions", Action.DELETE): uploads.delete,
 }
+_COUNT: Final = """SELECT count(*) FROM sessions
+    WHERE deleted = 0 AND (expire_time IS NULL OR expire_time > ?)"""
 
 
 class LocalBackend(Backend):
@@ -128,7 +130,7 @@ class LocalBackend(Backend):
         if self._snapshot is not None:
             return f"{tilde(path)}, {self._snapshot.about}"
         try:
-            (count,) = self._store.row("SELECT count(*) FROM sessions WHERE deleted = 0")
+            (count,) = self._store.row(_COUNT, (self._store.now(),))
         except SessionsError as error:
             return f"cannot be used: {error}"
         return f"{tilde(path)}, {count} session{'' if count == 1 else 's'}"

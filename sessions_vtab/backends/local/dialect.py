@@ -106,14 +106,15 @@ class Select:
         return f"{columns} FROM {self._relation.source} WHERE {expression} = ?2"
 
     def _alive(self, scan: Scan) -> str:
-        """The condition that hides expired and deleted rows, unless deleted ones are wanted."""
+        """The condition that hides expired and deleted rows, unless the scan asks for them."""
         relation = self._relation
-        if relation.alive_or_deleted and (
-            scan.parameters.get("include_deleted") == 1
-            or any(field.column == "deleted" for field in fields(scan.where))
-        ):
-            return relation.alive_or_deleted
-        return relation.alive
+        if not relation.unless:
+            return relation.alive
+        if scan.parameters.get("include_deleted") == 1:
+            return ""
+        asked = frozenset(one.column for one in fields(scan.where))
+        shown = asked & frozenset().union(*relation.unless)
+        return relation.unless.get(shown, relation.alive)
 
     def _columns(self, wanted: frozenset[str], *, whole: bool) -> str:
         """The select list. Rows end behind the last wanted column unless they have to be whole."""

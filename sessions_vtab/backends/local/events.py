@@ -22,7 +22,7 @@ from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
 __all__ = ["append", "insert"]
 
-_SESSION: Final = """SELECT name, expire_time, last_event FROM sessions
+_SESSION: Final = """SELECT name, expire_time, last_event, update_time FROM sessions
     WHERE session_id = ? AND deleted = 0"""
 _INSERT: Final = """
 INSERT INTO events(name, session_id, event_id, timestamp, author, content, text, invocation_id,
@@ -67,8 +67,9 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
     actions = get("actions")
     delta = delta_of(actions, f"{where}.actions") if actions is not None else None
     now = store.now()
+    timestamp = get("timestamp") or now
     body = (
-        get("timestamp") or now,
+        timestamp,
         author,
         content,
         text,
@@ -83,11 +84,12 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
     if event_id is None:
         number = _numbered(store, session, session_id, body)
         event_id = str(number)
-        session = session._replace(last_event=number, update_time=now)
+        session = session._replace(last_event=number)
     else:
         _given(store, session, session_id, event_id, body)
-        session = session._replace(update_time=now)
-    store.touched.put(session_id, session)
+    # An event of the past says nothing of today: an import keeps the times of its sessions.
+    updated = max(session.update_time, min(timestamp, now))
+    store.touched.put(session_id, session._replace(update_time=updated, written=False))
     if delta:
         merge_delta(store, session_id, delta)
     name = f"{session.name}/events/{quoted(event_id)}"
@@ -167,10 +169,7 @@ def _address(values: Mapping[str, Any], where: str) -> tuple[str, str | None]:
             f"{where}: event_id {event_id!r:.60} does not match the last part of name"
             f" {name!r:.120}. Give only one of them. Nothing was written."
         )
-    if parent or not ("session_id" in values or "session_name" in values):
-        session_id = session_of({**values, "session_of_name": parent or None}, where)
-    else:
-        session_id = session_of(values, where)
+    session_id = session_of({**values, "session_of_name": parent or None}, where)
     return session_id, check_id(named, f"{where}.name")
 
 
@@ -178,7 +177,7 @@ def _content(values: Mapping[str, Any], author: str, where: str) -> tuple[Value,
     content = values.get("content")
     text: Value = None
     if content is not None:
-        content, text = read_content(content, author, f"{where}.content")
+        content, text = read_content(content, author)
     given = values.get("text")
     if given is not None and given != text:
         raise InvalidValueError(

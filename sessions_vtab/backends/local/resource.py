@@ -26,7 +26,6 @@ __all__ = ["LocalResource"]
 
 # Expected rows of a full read: an estimate, so that the planner starts at the smaller table.
 _ROWS: Final = {"sessions": 10_000, "events": 100_000, "event_parts": 200_000}
-_OF_EVENTS: Final = frozenset(("events", "event_parts"))
 
 
 class LocalResource(Resource):
@@ -79,8 +78,7 @@ def _capability(relation: Relation, writes: Writes) -> Capability:
         writes,
         rows=_ROWS.get(table.name, 1_000),
         costly=False,
-        follows="update_time" if table.name in _OF_EVENTS else "",
-        hides=HiddenRows("deleted", "include_deleted") if relation.alive_or_deleted else None,
+        hides=HiddenRows("deleted", "include_deleted") if relation.unless else None,
     )
 
 

@@ -38,7 +38,7 @@ class Relation:
             than a name stands in parentheses.
         alias: of the table in ``source`` that has the other columns.
         alive: condition that hides rows of expired and deleted sessions; "" where none are.
-        alive_or_deleted: the same, for a scan that asks for deleted rows.
+        unless: the same for a scan that asks for such rows, by the columns it has conditions on.
         tie: column that puts rows of one instant in the order they were written.
         same_as: column that identifies the same parent by id, with the reading of its name: a
             search by name is then a search by id, which has an index.
@@ -51,7 +51,7 @@ class Relation:
     expressions: Mapping[str, str]
     alias: str
     alive: str = ""
-    alive_or_deleted: str = ""
+    unless: Mapping[frozenset[str], str] = field(default_factory=dict)
     tie: str = ""
     same_as: Mapping[str, tuple[str, Callable[[str], str | None]]] = field(default_factory=dict)
     lookups: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -84,6 +84,8 @@ _STATE: Final = """(nullif('{' || concat_ws(',',
 _BY_NAME: Final = ("get", ("name",))
 _BY_ID: Final = ("get by id", ("session_id",))
 
+_NOT_EXPIRED: Final = f"(s.expire_time IS NULL OR s.expire_time > {NOW})"
+
 _SESSIONS: Final = Relation(
     SESSIONS.extended(
         hidden=session_columns(
@@ -107,8 +109,12 @@ _SESSIONS: Final = Relation(
     "sessions s",
     {"state": _STATE, "ttl": _NOTHING},
     "s",
-    alive=f"s.deleted = 0 AND (s.expire_time IS NULL OR s.expire_time > {NOW})",
-    alive_or_deleted=f"(s.expire_time IS NULL OR s.expire_time > {NOW})",
+    alive=f"s.deleted = 0 AND {_NOT_EXPIRED}",
+    unless={
+        frozenset(("deleted",)): f"(s.deleted = 1 OR {_NOT_EXPIRED})",
+        frozenset(("expire_time",)): "s.deleted = 0",
+        frozenset(("deleted", "expire_time")): "",
+    },
     lookups=(_BY_NAME, _BY_ID),
 )
 
@@ -212,7 +218,7 @@ _PARTICIPANTS: Final = Relation(
     {"session_name": "s.name"},
     "p",
     lookups=(_BY_NAME, ("get by id", ("session_id", "participant"))),
-    alive=f"s.deleted = 0 AND (s.expire_time IS NULL OR s.expire_time > {NOW})",
+    alive=f"s.deleted = 0 AND {_NOT_EXPIRED}",
     same_as={"session_name": ("session_id", _session_id)},
 )
 

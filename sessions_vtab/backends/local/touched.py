@@ -25,13 +25,15 @@ class Touched(NamedTuple):
         name: its name.
         expire_time: when it expires; None for never.
         last_event: the largest number an event of it was given as its id.
-        update_time: when the last event was appended, if that still has to be written.
+        update_time: when it was changed last.
+        written: its row has all of that.
     """
 
     name: str
     expire_time: str | None
     last_event: int
-    update_time: str | None = None
+    update_time: str
+    written: bool = True
 
 
 class TouchedSessions:
@@ -58,9 +60,9 @@ class TouchedSessions:
             run: executes a statement with its bindings.
         """
         for session_id, one in list(self._known.items()):
-            if one.update_time is not None:
+            if not one.written:
                 run(_UPDATE, (one.update_time, one.last_event, session_id))
-                self.put(session_id, one._replace(update_time=None))
+                self.put(session_id, one._replace(written=True))
         if self.full():
             self.forget()
 
