@@ -135,7 +135,10 @@ class Connection(apsw.Connection):
         require_copyable(self._host, schema, what)
 
     def backup(
-        self, databasename: str, sourceconnection: apsw.Connection, sourcedatabasename: str
+        self,
+        databasename: str,
+        sourceconnection: apsw.Connection | apsw.AsyncConnection,
+        sourcedatabasename: str,
     ) -> apsw.Backup:
         """Copies another database into a schema of the user's own; see ``apsw``."""
         self.require_copyable(databasename, "backup()")

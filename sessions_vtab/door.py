@@ -217,9 +217,9 @@ class Door:
         one = step.statement
         shown = self._host.dry_run and one.table is not None
         more = one.times or one.effect or one.returning or one.heading.explain
-        more = more or one.heading.verb == "VACUUM"  # It may copy what has no rows.
+        copies = one.heading.verb == "VACUUM"  # It may copy tables that have no rows.
         translated = step.text is not one.original
-        return bool(one.touched or more or shown or translated)
+        return bool(one.touched or more or copies or shown or translated)
 
 
 def _target_of(one: Rewritten) -> tuple[OurTable, str] | None:
