@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from sessions_vtab.backends.local.dialect import COLLATIONS, Select
@@ -24,8 +26,10 @@ from sessions_vtab.spec.scan import Page, Row, Scan
 
 __all__ = ["LocalResource"]
 
-# Expected rows of a full read: an estimate, so that the planner starts at the smaller table.
+# Expected rows of a full read and of one session: estimates, so that the planner starts at the
+# smaller table and follows a session to its events, not each event to its session.
 _ROWS: Final = {"sessions": 10_000, "events": 100_000, "event_parts": 200_000}
+_PER_SESSION: Final = {"events": 10, "event_parts": 20}
 
 
 class LocalResource(Resource):
@@ -45,7 +49,7 @@ class LocalResource(Resource):
 
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """The rows that match: one looked up at once, many in pages that grow (``Store.pages``)."""
-        text, bindings = self._select.statement(scan, self._store.now)
+        text, bindings = self._select.statement(scan, partial(self._store.now_of, context))
         if scan.path.unique and _compares(scan):
             return iter((self._store.looked_up(text, bindings, context),))
         return self._store.pages(text, bindings, context)
@@ -73,8 +77,17 @@ def _capability(relation: Relation, writes: Writes) -> Capability:
         AccessPath(name, keys, filters, orders, connectives, unique=True, cost=5.0, call=table.name)
         for name, keys in relation.lookups
     )
+    per_session = _PER_SESSION.get(table.name)
+    of_session = (
+        ()
+        if per_session is None
+        else tuple(
+            replace(listing, keys=(key,), rows_per_key=per_session)
+            for key in ("session_id", *relation.same_as)
+        )
+    )
     return Capability(
-        (*lookups, listing),
+        (*lookups, *of_session, listing),
         writes,
         rows=_ROWS.get(table.name, 1_000),
         costly=False,

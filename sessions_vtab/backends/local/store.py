@@ -78,6 +78,7 @@ class Store:
         self._clock = clock
         self._second = ""
         self._second_of = -1
+        self._statement, self._statement_began = -1, ""
         self._file = path if path == MEMORY else str(Path(path).absolute())
         self._opening = Opening(self._file, self.place, read_only, migrations, application)
         self._connection: apsw.Connection | None = None
@@ -151,6 +152,13 @@ class Store:
             self._second = times.to_text(instant)[: -len("123456")]
             self._second_of = second
         return f"{self._second}{nanos // 1000:06d}"
+
+    def now_of(self, context: Context) -> str:
+        """The present instant of a statement, the same for all that it reads."""
+        statement = context.statement
+        if statement != self._statement:
+            self._statement, self._statement_began = statement, self.now()
+        return self._statement_began
 
     def instant(self) -> int:
         """The present instant, nanoseconds since 1970."""

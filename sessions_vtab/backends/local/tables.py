@@ -120,9 +120,12 @@ _SESSIONS: Final = Relation(
 
 
 def _of_living_session(alias: str) -> str:
-    """Written so that the index ``sessions_mortal``, nearly always empty, answers it."""
+    """Answered by the index ``sessions_mortal``, nearly always empty.
+
+    SQLite would take the unique index of the ids, and look at the session of every row.
+    """
     return (
-        "NOT EXISTS (SELECT 1 FROM sessions m WHERE m.session_id = "
+        "NOT EXISTS (SELECT 1 FROM sessions m INDEXED BY sessions_mortal WHERE m.session_id = "
         f"{alias}.session_id AND (m.deleted = 1 OR m.expire_time IS NOT NULL)"
         f" AND (m.deleted = 1 OR m.expire_time <= {NOW}))"
     )

@@ -35,10 +35,16 @@ class Clock:
 
 
 class Context:
-    """A statement nobody interrupts."""
+    """Statements nobody interrupts: another one whenever it is asked for its number."""
 
-    statement = 1
     stop = False
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    @property
+    def statement(self) -> int:
+        return next(self._numbers)
 
     def interrupted(self) -> bool:
         return self.stop
