@@ -77,22 +77,20 @@ def _capability(relation: Relation, writes: Writes) -> Capability:
         AccessPath(name, keys, filters, orders, connectives, unique=True, cost=5.0, call=table.name)
         for name, keys in relation.lookups
     )
-    per_session = _PER_SESSION.get(table.name)
-    of_session = (
-        ()
-        if per_session is None
-        else tuple(
-            replace(listing, keys=(key,), rows_per_key=per_session)
-            for key in ("session_id", *relation.same_as)
-        )
-    )
     return Capability(
-        (*lookups, *of_session, listing),
+        (*lookups, *_of_session(relation, listing), listing),
         writes,
         rows=_ROWS.get(table.name, 1_000),
         costly=False,
         hides=HiddenRows("deleted", "include_deleted") if relation.unless else None,
     )
+
+
+def _of_session(relation: Relation, listing: AccessPath) -> Iterator[AccessPath]:
+    """The same list for one session: what it is expected to have is much less than a share."""
+    rows = _PER_SESSION.get(relation.table.name)
+    for key in ("session_id", *relation.same_as) if rows else ():
+        yield replace(listing, name=f"list by {key}", keys=(key,), rows_per_key=rows)
 
 
 def _filters(table: Table) -> tuple[Filter, ...]:

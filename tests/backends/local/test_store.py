@@ -415,7 +415,7 @@ def test_network_file_systems_are_detected(path, kind):
 
 def test_a_store_on_a_network_file_system_is_refused(monkeypatch, open_store, path):
     monkeypatch.setattr(
-        "sessions_vtab.backends.local.store.network_file_system", lambda _path: "nfs4"
+        "sessions_vtab.backends.local.opening.network_file_system", lambda _path: "nfs4"
     )
     with pytest.raises(StoreError, match=r"network file system \(nfs4\)"):
         open_store().rows("sessions")

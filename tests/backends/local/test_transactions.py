@@ -308,7 +308,9 @@ def test_a_second_writer_waits_and_then_says_so(open_store, monkeypatch):
     assert ids(one) == ["a", "b", "c"]
 
 
-def test_a_wait_for_a_lock_ends_when_the_statement_is_interrupted(open_store):
+def test_a_wait_for_a_lock_ends_when_the_statement_is_interrupted(open_store, monkeypatch):
+    # Longer than the test's own timeout: only the interrupt can end the wait.
+    monkeypatch.setattr("sessions_vtab.backends.local.store._BUSY_SECONDS", 10_000.0)
     one, two = open_store(), open_store()
     one.create("a")
     ids(two)
