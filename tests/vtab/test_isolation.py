@@ -102,8 +102,10 @@ def test_two_connections_answer_as_two_to_a_plain_file(name: str, ours: Side, pl
     "text",
     [
         "SELECT (SELECT count(*) FROM sessions), wait(), (SELECT count(*) FROM sessions)",
-        "SELECT count(*), 0, 0 FROM sessions UNION ALL SELECT wait(), 0, 0"
-        " UNION ALL SELECT count(*), 0, 0 FROM sessions",
+        (
+            "SELECT count(*), 0, 0 FROM sessions UNION ALL SELECT wait(), 0, 0"
+            " UNION ALL SELECT count(*), 0, 0 FROM sessions"
+        ),
     ],
 )
 def test_a_statement_reads_one_state(ours: Side, text: str) -> None:
@@ -135,7 +137,7 @@ def test_the_error_says_why_and_what_to_do(ours: Side) -> None:
     one.execute("BEGIN")
     one.execute(READ).fetchall()
     two.execute(write(1))
-    with pytest.raises(BusyError, match="since this transaction read it. Nothing was written"):
+    with pytest.raises(BusyError, match=r"since this transaction read it\. Nothing was written"):
         one.execute(write(2))
 
 

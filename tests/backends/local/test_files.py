@@ -61,17 +61,15 @@ class TestAFileThatIsTakenAway:
         store.rollback()
 
 
-def test_a_file_named_relative_to_the_folder_of_then_is_the_same_later(local_class, tmp_path):
-    here = os.getcwd()
-    os.chdir(tmp_path)
-    try:
-        store = local_class("sessions.db")
-        store.create("a")
-        os.chdir("/")
-        store.create("b")
-        store.close()
-    finally:
-        os.chdir(here)
+def test_a_file_named_relative_to_the_folder_of_then_is_the_same_later(
+    local_class, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    store = local_class("sessions.db")
+    store.create("a")
+    monkeypatch.chdir("/")
+    store.create("b")
+    store.close()
     assert (tmp_path / "sessions.db").exists()
 
 
