@@ -103,7 +103,12 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
     Column("auto_created", _BOOLEAN, "1 if a chat request created it."),
     Column("deleted", _BOOLEAN, "1 if soft-deleted; such rows are returned only on request."),
     Column("settings", _JSON, "JSON object of settings."),
-    Column("include_deleted", _BOOLEAN, "Set to 1 to include soft-deleted rows.", parameter=True),
+    Column(
+        "include_deleted",
+        _BOOLEAN,
+        "Set to 1 to include soft-deleted and expired rows.",
+        parameter=True,
+    ),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
     Column("search_query", _TEXT, "The search query."),
