@@ -81,15 +81,17 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
         get("raw_event"),
     )
     session = _session(store, session_id, now)
+    number = session.last_event
     if event_id is None:
         number = _numbered(store, session, session_id, body)
         event_id = str(number)
-        session = session._replace(last_event=number)
     else:
         _given(store, session, session_id, event_id, body)
     # An event of the past says nothing of today: an import keeps the times of its sessions.
     updated = max(session.update_time, min(timestamp, now))
-    store.touched.put(session_id, session._replace(update_time=updated, written=False))
+    store.touched.put(
+        session_id, Touched(session.name, session.expire_time, number, updated, written=False)
+    )
     if delta:
         merge_delta(store, session_id, delta)
     name = f"{session.name}/events/{quoted(event_id)}"

@@ -118,7 +118,7 @@ def require_database(path: Path, place: str) -> None:
 def identity(path: str) -> tuple[int, int] | None:
     """What tells a file from all others, whatever its path; None if there is none."""
     try:
-        found = Path(path).stat()
+        found = os.stat(path)  # noqa: PTH116  # Six times as fast, and once a statement.
     except OSError:
         return None
     return found.st_dev, found.st_ino

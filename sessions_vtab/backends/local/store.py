@@ -269,11 +269,13 @@ class Store:
         """
         if self.began or self._held or self.path == MEMORY:
             return
-        with self.translated():
+        try:
             connection = self.connection
             self.require_file()
             connection.execute("BEGIN")
-            self._held = True
+        except apsw.Error as error:
+            raise self.failure(error) from error
+        self._held = True
 
     def let_go(self) -> None:
         """Ends what ``hold`` began; open scans keep their rows."""
