@@ -208,7 +208,8 @@ def register(
     and the default's tables are also in ``temp``, except those whose name ``main`` has taken.
     Of the configuration file, ``audit`` holds here too; views and ``init`` do not.
     Statements do not pass the front door: SELECT gives right rows with less pushdown, RETURNING
-    echoes what was sent, and functions with an effect are for statements of their own.
+    echoes what was sent, functions with an effect are for statements of their own, and BEGIN
+    IMMEDIATE locks a local store at its first write, not at once.
 
     Returns:
         The open sources by name; close their backends when the connection is closed.
