@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -20,10 +20,14 @@ from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.definitions import require_copyable
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 __all__ = ["Connection", "connect", "register"]
 
@@ -122,6 +126,35 @@ class Connection(apsw.Connection):
             self._host.explaining = None
         return shown
 
+    def require_copyable(self, schema: str, what: str) -> None:
+        """Raises UnsupportedError if a copy of a schema's pages would have none of its rows.
+
+        Args:
+            schema: the schema that would be copied, or copied into.
+            what: the statement or command, for the error.
+        """
+        require_copyable(self._host, schema, what)
+
+    def backup(
+        self,
+        databasename: str,
+        sourceconnection: apsw.Connection | apsw.AsyncConnection,
+        sourcedatabasename: str,
+    ) -> apsw.Backup:
+        """Copies another database into a schema of the user's own; see ``apsw``."""
+        self.require_copyable(databasename, "backup()")
+        return super().backup(databasename, sourceconnection, sourcedatabasename)
+
+    def serialize(self, name: str) -> bytes:
+        """The pages of a schema of the user's own; see ``apsw``."""
+        self.require_copyable(name, "serialize()")
+        return super().serialize(name)
+
+    def deserialize(self, name: str, contents: Buffer) -> None:
+        """Replaces a schema of the user's own by pages; see ``apsw``."""
+        self.require_copyable(name, "deserialize()")
+        super().deserialize(name, contents)
+
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""
         super().close(force)
@@ -176,7 +209,8 @@ def register(
     and the default's tables are also in ``temp``, except those whose name ``main`` has taken.
     Of the configuration file, ``audit`` holds here too; views and ``init`` do not.
     Statements do not pass the front door: SELECT gives right rows with less pushdown, RETURNING
-    echoes what was sent, and functions with an effect are for statements of their own.
+    echoes what was sent, functions with an effect are for statements of their own, and BEGIN
+    IMMEDIATE locks a local store at its first write, not at once.
 
     Returns:
         The open sources by name; close their backends when the connection is closed.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sessions_vtab.schema.model import Column, ColumnType, Table
 
 __all__ = [
+    "CONTENT_FIELDS",
     "DRY_RUN",
     "EVENTS",
     "EVENT_COLUMNS",
@@ -108,7 +109,12 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
     Column("auto_created", _BOOLEAN, "1 if a chat request created it."),
     Column("deleted", _BOOLEAN, "1 if soft-deleted; such rows are returned only on request."),
     Column("settings", _JSON, "JSON object of settings."),
-    Column("include_deleted", _BOOLEAN, "Set to 1 to include soft-deleted rows.", parameter=True),
+    Column(
+        "include_deleted",
+        _BOOLEAN,
+        "Set to 1 to include soft-deleted and expired rows.",
+        parameter=True,
+    ),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
     Column("search_query", _TEXT, "The search query."),
@@ -131,6 +137,9 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
     ),
 )
 
+CONTENT_FIELDS = ("parts", "role")
+"""The fields of a Content (https://ai.google.dev/api/caching#Content)."""
+
 EVENTS = Table(
     "events",
     (
@@ -141,7 +150,11 @@ EVENTS = Table(
         Column("timestamp", _TIME, "Time of the event, by the clock of the client that wrote it."),
         Column("author", _TEXT, "Author: 'user' or an agent's name."),
         Column(
-            "content", _JSON, "JSON {role, parts}; INSERT also accepts plain text.", or_text=True
+            "content",
+            _JSON,
+            "JSON {role, parts}; INSERT also accepts plain text.",
+            or_text=True,
+            fields=CONTENT_FIELDS,
         ),
         Column("text", _TEXT, "The text parts of content, joined; NULL if there are none."),
     ),

@@ -103,7 +103,17 @@ class Transaction(Protocol):
     """
 
     def begin(self) -> None:
-        """Starts a write transaction unless one is open."""
+        """Starts a write transaction unless one is open; one that reads becomes it.
+
+        Raises:
+            BusyError: another connection has written since ``hold``, or holds the lock.
+        """
+
+    def hold(self) -> None:
+        """From here until ``let_go``, ``commit`` or ``rollback``, reads see one state."""
+
+    def let_go(self) -> None:
+        """Ends what ``hold`` began; nothing happens where a write transaction is open."""
 
     def savepoint(self, number: int) -> None:
         """Marks the present state."""

@@ -118,6 +118,8 @@ class FunctionTable:
             self._host.require_writable(self._source, f"{function.name}()")
             self._refuse_dry_run()
             self._host.logs.require_audit()
+        else:
+            self._host.holding.hold(self._source.backend.transaction)
         waiting = self._host.unit.waiting(self._source)
         if waiting:
             raise missed(f"{function.name}()", waiting[0])

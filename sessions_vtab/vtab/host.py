@@ -21,6 +21,7 @@ from sessions_vtab.spec.values import dump_json
 from sessions_vtab.spec.write import Outcome, Request
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.holding import Holding
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.sending import Sending
@@ -98,6 +99,7 @@ class Host:
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
+        holding: the stores that are being read.
     """
 
     def __init__(
@@ -131,9 +133,10 @@ class Host:
         self._captured_of = -1
         self._answers: dict[int, str] = {}
         self.sets = True
+        self.holding = Holding(connection)
         self.unit = UnitOfWork(self)
         self.statements = StatementTracker(
-            connection, self.statement_began, self.unit.statement_ended
+            connection, self.statement_began, self.unit.statement_ended, self.holding.idle
         )
 
     @property

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
-from sessions_vtab.backends.local.tables import RELATIONS, Relation
+from sessions_vtab.backends.local.tables import Relation, derived_parts
 from sessions_vtab.errors import StoreError
 from sessions_vtab.schema import tables as schema
 from sessions_vtab.schema.declare import quoted
@@ -121,7 +121,7 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
         for name, key, described, hidden in listed
     }
     if "event_parts" not in relations and "content" in _columns_of(relations.get("events")):
-        relations["event_parts"] = _parts()
+        relations["event_parts"] = derived_parts()
     return Snapshot(f"snapshot of {source} ({backend}), {finished} UTC", relations)
 
 
@@ -164,12 +164,3 @@ def _column(table: str, name: str, kind: ColumnType) -> Column:
     if name in known:
         return replace(known[name], type=kind, hidden=False, parameter=False)
     return Column(name, kind, "Copied from the source.")
-
-
-def _parts() -> Relation:
-    """``event_parts``, read from ``events.content`` as in a store; events are numbered by rowid."""
-    stored = RELATIONS["event_parts"]
-    nothing: dict[str, Any] = {}
-    return replace(
-        stored, source=stored.source.replace("e.id", "e.rowid"), alive="", same_as=nothing
-    )

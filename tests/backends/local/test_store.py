@@ -210,7 +210,7 @@ def test_an_older_store_is_brought_up_to_date_and_keeps_its_rows(open_store, pat
 
 
 def test_events_of_an_older_store_are_numbered_in_the_order_they_were_written(open_store, path):
-    """By ``sequence``, which stores of before do not have."""
+    """By ``sequence``, which older stores do not have."""
     old = Store(str(path), "local", times.now, migrations=MIGRATIONS[:1])
     old.run("INSERT INTO sessions(session_id, name, create_time, update_time)"
             " VALUES ('a', 'sessions/a', '2026', '2026'), ('b', 'sessions/b', '2026', '2026')")  # fmt: skip
@@ -444,7 +444,7 @@ def test_network_file_systems_are_detected(path, kind):
 
 def test_a_store_on_a_network_file_system_is_refused(monkeypatch, open_store, path):
     monkeypatch.setattr(
-        "sessions_vtab.backends.local.store.network_file_system", lambda _path: "nfs4"
+        "sessions_vtab.backends.local.opening.network_file_system", lambda _path: "nfs4"
     )
     with pytest.raises(StoreError, match=r"network file system \(nfs4\)"):
         open_store().rows("sessions")
