@@ -38,7 +38,7 @@ class Column:
         parameter: takes a value from ``WHERE name = value`` and echoes it; has none of its own.
         or_text: a JSON column that also takes plain text, on its way in: what does not start
             with ``{``, white space aside. The backend makes JSON of it.
-        fields: of these a JSON object that is written must have at least one; empty for any.
+        fields: fields of which a written JSON object must have at least one; empty for any.
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
         write_only: INSERT or UPDATE takes it; it is always NULL when read.

@@ -263,7 +263,7 @@ class _Condition:
 
     def _collated(self, field: Field, collation: str) -> str:
         text = self._field(field)
-        # The columns' own collation stays unsaid: with COLLATE no partial index would be used.
+        # The column's own collation is left out: with COLLATE, SQLite uses no partial index.
         return text if collation in {"BINARY", TIMESTAMP} else f"{text} COLLATE {collation}"
 
     def _field(self, field: Field) -> str:

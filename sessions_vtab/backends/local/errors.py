@@ -74,7 +74,7 @@ def is_taken(error: apsw.ConstraintError) -> bool:
 
 
 def stale(error: apsw.BusyError, place: str) -> BusyError:
-    """The error for a transaction that has read and can no longer write.
+    """Returns the error for a transaction that has read and can no longer write.
 
     Args:
         error: what APSW raised.

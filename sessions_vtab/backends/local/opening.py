@@ -30,7 +30,7 @@ class Opening:
     Attributes:
         path: the file, absolute; ``:memory:`` for none.
         place: source and file, for errors.
-        read_only: nothing is written, not even a missing file.
+        read_only: whether nothing may be written, not even a missing file.
         migrations: SQL scripts, see ``ddl``.
         application: the file's ``PRAGMA application_id``.
     """
@@ -42,10 +42,10 @@ class Opening:
     application: int = APPLICATION_ID
 
     def connect(self) -> apsw.Connection:
-        """A connection to the file, which is created unless it is only read.
+        """Returns a connection to the file, which is created unless ``read_only``.
 
         Raises:
-            StoreError: the file is on a network, missing, no database, or not permitted.
+            StoreError: the file is on a network, missing, not a database, or not permitted.
         """
         if self.path == MEMORY:
             return apsw.Connection(MEMORY)
@@ -96,8 +96,9 @@ class Opening:
             )
 
     def _identify(self, connection: apsw.Connection) -> int:
-        """The schema version; raises StoreError if the file is neither empty nor a known store."""
-        # One statement, so one moment: another process may be making the store.
+        """Returns the schema version; StoreError if the file is neither empty nor a known store."""
+        # One statement sees one state of the file, although another process may be creating the
+        # store.
         application, version, tables = connection.execute(
             "SELECT (SELECT application_id FROM pragma_application_id),"
             " (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_schema"
@@ -116,7 +117,7 @@ class Opening:
         return int(version)
 
     def _migrate(self, connection: apsw.Connection) -> None:
-        """Brings the file to the newest version, whole or not at all; a second process waits."""
+        """Migrates the file to the newest version in one transaction; a second process waits."""
         connection.execute("BEGIN IMMEDIATE")
         try:
             version = self._identify(connection)
@@ -137,5 +138,5 @@ def _configure(connection: apsw.Connection) -> None:
     connection.pragma("foreign_keys", True)
     connection.pragma("cache_size", -_CACHE_KIB)
     connection.pragma("trusted_schema", False)
-    # People hold personal data here: what is purged is overwritten.
+    # The store may contain personal data, so deleted content is overwritten.
     connection.pragma("secure_delete", True)

@@ -155,7 +155,7 @@ class Store:
         return f"{self._second}{nanos // 1000:06d}"
 
     def now_of(self, context: Context) -> str:
-        """The present instant of a statement, the same for all that it reads."""
+        """Returns the current time of a statement, which is the same for all its reads."""
         statement = context.statement
         if statement != self._statement:
             self._statement, self._statement_began = statement, self.now()
