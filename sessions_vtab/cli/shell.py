@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Shell", "interact"]
 
 _OK, _FAILED = 0, 1
+_VIRTUAL: Final = """SELECT 1 FROM main.sqlite_schema
+    WHERE type = 'table' AND rootpage = 0 AND tbl_name LIKE ? LIMIT 1"""
 _BUDGETS: Final = ("max_writes", "max_requests")
 _REQUESTS: Final = """
     SELECT method, url, status, attempt, round(elapsed_ms, 1) AS ms, rows, error
@@ -192,6 +194,23 @@ class Shell(apsw.shell.Shell):
             super().process_command(command)
 
     # Commands
+
+    def command_dump(self, cmd: Sequence[str]) -> None:
+        """dump ?TABLE? [TABLE...]: Dumps tables of your own as SQL text
+
+        For the tables of sources use sessions-vtab snapshot FILE.
+        """
+        if any(self.db.execute(_VIRTUAL, (one,)).fetchall() for one in cmd or ["%"]):
+            self._connection.require_copyable("main", ".dump")
+        super().command_dump(cmd)
+
+    def command_backup(self, cmd: Sequence[str]) -> None:
+        """backup ?DB? FILE: Copies an attached database of your own to FILE
+
+        For the tables of sources use sessions-vtab snapshot FILE.
+        """
+        self._connection.require_copyable(cmd[0] if len(cmd) > 1 else "main", ".backup")
+        super().command_backup(cmd)
 
     def command_tables(self, cmd: Sequence[str]) -> None:
         """tables ?PATTERN?: Lists tables and functions of every source

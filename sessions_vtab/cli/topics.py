@@ -217,8 +217,8 @@ _PAGES: Final = (
             Prose(
                 "local and eleanor: DELETE hides a session (soft delete); undelete_session"
                 " restores it, and WHERE deleted = 1 shows it. local: deleting a hidden"
-                " session removes it and its events permanently. vertex: DELETE removes the"
-                " session and its events immediately and permanently. A DELETE without"
+                " or expired session removes it and its events permanently. vertex: DELETE"
+                " removes the session and its events immediately and permanently. A DELETE without"
                 " WHERE is limited by max_writes."
             ),
             Code(

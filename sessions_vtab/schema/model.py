@@ -37,9 +37,11 @@ class Column:
         hidden: not part of ``SELECT *``; can be named in WHERE and INSERT.
         parameter: takes a value from ``WHERE name = value`` and echoes it; has none of its own.
         or_text: a JSON column that also takes plain text, on its way in: what does not start
-            with ``{``. The backend makes JSON of it.
+            with ``{``, white space aside. The backend makes JSON of it.
+        fields: fields of which a written JSON object must have at least one; empty for any.
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
+        write_only: INSERT or UPDATE takes it; it is always NULL when read.
     """
 
     name: str
@@ -48,7 +50,9 @@ class Column:
     hidden: bool = False
     parameter: bool = False
     or_text: bool = False
+    fields: tuple[str, ...] = ()
     transient: bool = False
+    write_only: bool = False
 
 
 PUSH = Column(
