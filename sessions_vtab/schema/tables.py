@@ -58,11 +58,11 @@ SESSIONS = Table(
 )
 
 SCOPE_COLUMNS = _by_name(
-    Column("project", _TEXT, "Cloud project; default: the source's own."),
-    Column("location", _TEXT, "Cloud region; default: the source's own."),
-    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own."),
-    Column("namespace", _TEXT, "Namespace; default: the source's own."),
-    Column("workspace", _TEXT, "Workspace; default: the source's own."),
+    Column("project", _TEXT, "Cloud project; default: the source's own.", scope=True),
+    Column("location", _TEXT, "Cloud region; default: the source's own.", scope=True),
+    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own.", scope=True),
+    Column("namespace", _TEXT, "Namespace; default: the source's own.", scope=True),
+    Column("workspace", _TEXT, "Workspace; default: the source's own.", scope=True),
 )
 
 _LISTING = (
