@@ -116,7 +116,8 @@ class Connection(apsw.Connection):
         shown: list[tuple[str, Request]] = []
         self._host.explaining = shown
         try:
-            self.execute(query, bindings).fetchall()
+            for _ in self.execute(query, bindings):
+                pass  # Rows that come from no table of ours may be without end: none is kept.
         finally:
             self._host.explaining = None
         return shown

@@ -1,0 +1,244 @@
+"""One statement on one connection: what it may be, its result, and its errors in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from mcp.server.mcpserver.exceptions import ToolError
+from typing_extensions import TypedDict
+
+from sessions_vtab import dbapi
+from sessions_vtab.cli.session import described
+from sessions_vtab.dbapi.errors import translated
+from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
+from sessions_vtab.mcp.budget import CallLimits, Parameters, fit, report, require_within
+
+__all__ = [
+    "QueryResult",
+    "ResultColumn",
+    "SqlCall",
+    "explained",
+    "read",
+    "require_write",
+    "written",
+]
+
+_HELP: Final = "describe"
+_TRUNCATED: Final = (
+    "There are more rows. Narrow the statement with WHERE, aggregate, ask for fewer columns, or"
+    " raise max_rows."
+)
+
+
+class ResultColumn(TypedDict):
+    """A column of a result: its name, and its type where it is a column of a table."""
+
+    name: str
+    type: str | None
+
+
+class QueryResult(TypedDict):
+    """The result of a statement.
+
+    Attributes:
+        columns: of each row, in order.
+        rows: values as JSON; JSON columns hold text, blobs base64.
+        truncated: there are more rows than ``rows`` has.
+        changed: rows that a statement wrote.
+        requests: HTTP requests it made.
+        hints: what to do about a result that is not whole.
+    """
+
+    columns: list[ResultColumn]
+    rows: list[list[Any]]
+    truncated: bool
+    changed: int
+    requests: int
+    hints: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlCall:
+    """SQL with the values of its parameters."""
+
+    sql: str
+    parameters: Parameters = None
+
+    def bound(self) -> Parameters:
+        """The parameters as SQLite takes them: arrays and objects become JSON text."""
+        given = {} if self.parameters is None else self.parameters
+        if isinstance(given, Mapping):
+            return {name.lstrip(":@$"): _scalar(value) for name, value in given.items()}
+        return [_scalar(value) for value in given]
+
+
+def _scalar(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def read(
+    connection: dbapi.Connection, call: SqlCall, max_rows: int, limits: CallLimits
+) -> QueryResult:
+    """The result of a query.
+
+    Raises:
+        ToolError: it is no query, is expected to make too many requests, or failed.
+    """
+    with _in_words(connection, call):
+        _require_query(connection, call.sql)
+        _require_within(connection, call, limits)
+        return _executed(connection, call, max_rows, limits)
+
+
+def written(
+    connection: dbapi.Connection, call: SqlCall, max_rows: int, limits: CallLimits
+) -> QueryResult:
+    """The result of a statement that writes, with the rows of RETURNING or of a function.
+
+    Raises:
+        ToolError: it may not run here, or failed; with what became of its rows.
+    """
+    with _in_words(connection, call):
+        _require_writing(connection, call.sql)
+        _require_within(connection, call, limits)
+        return _executed(connection, call, max_rows, limits)
+
+
+def explained(connection: dbapi.Connection, call: SqlCall) -> str:
+    """The text of explain. Sends nothing.
+
+    Raises:
+        ToolError: the statement cannot be prepared.
+    """
+    with _in_words(connection, call), _timed(connection), translated():
+        return report(connection.driver, call.sql, call.bound())
+
+
+def require_write(connection: dbapi.Connection, call: SqlCall) -> str:
+    """The table and action of a statement that ``written`` accepts, such as ``prod.events insert``.
+
+    Raises:
+        ToolError: it is not accepted.
+    """
+    with _in_words(connection, call):
+        _require_writing(connection, call.sql)
+        with translated():
+            target = connection.driver.target(call.sql)
+    return "" if target is None else f"{target[0].source}.{target[0].table.name} {target[1]}"
+
+
+def _executed(
+    connection: dbapi.Connection, call: SqlCall, max_rows: int, limits: CallLimits
+) -> QueryResult:
+    with connection.cursor() as cursor:
+        cursor.execute(call.sql, call.bound())
+        described_columns = cursor.description or ()
+        rows = cursor.fetchmany(max_rows + 1) if described_columns else []
+        changed = max(cursor.rowcount, 0)
+    columns: list[ResultColumn] = [
+        {"name": name, "type": None if code is None else str(code)}
+        for name, code, *_ in described_columns
+    ]
+    shown, full = fit([one["name"] for one in columns], rows[:max_rows], limits.max_bytes)
+    truncated = full or len(rows) > max_rows
+    return {
+        "columns": columns,
+        "rows": shown,
+        "truncated": truncated,
+        "changed": changed,
+        "requests": connection.driver.statement_requests,
+        "hints": [_TRUNCATED] if truncated else [],
+    }
+
+
+# What a tool accepts.
+
+
+def _require_query(connection: dbapi.Connection, sql: str) -> None:
+    kind = _only_one(connection, sql)
+    if not (kind.reads or kind.explain or kind.verb == "PRAGMA"):
+        raise UnsupportedError(
+            f"The tool query accepts only a SELECT, not {kind.verb or 'this text'}. Nothing was"
+            " sent. Writing is for the tool write, if the server was started with --writable."
+        )
+
+
+def _require_writing(connection: dbapi.Connection, sql: str) -> None:
+    kind = _only_one(connection, sql)
+    if kind.explain or not (kind.changes or kind.reads):
+        raise UnsupportedError(
+            "The tool write accepts only INSERT, UPDATE, DELETE, and SELECT from a function with"
+            f" side effects, not {kind.explain or kind.verb or 'this text'}. Nothing was sent."
+        )
+
+
+def _only_one(connection: dbapi.Connection, sql: str) -> Any:
+    with translated():
+        kinds = connection.driver.headings(sql)
+    if len(kinds) != 1:
+        raise UnsupportedError(f"The tool runs one statement, and {len(kinds)} were given.")
+    return kinds[0]
+
+
+def _require_within(connection: dbapi.Connection, call: SqlCall, limits: CallLimits) -> None:
+    with _timed(connection):
+        require_within(connection.driver, call.sql, call.bound(), limits)
+
+
+@contextmanager
+def _timed(connection: dbapi.Connection) -> Iterator[None]:
+    """CallLimits the time of planning: a query over no table of ours is computed for it."""
+    clock = connection.clock()
+    if clock is None:
+        yield
+        return
+    with clock:
+        yield
+
+
+# Errors.
+
+
+@contextmanager
+def _in_words(connection: dbapi.Connection, call: SqlCall) -> Iterator[None]:
+    """Raises what fails in the block as an error for the model: message, hint and near names."""
+    try:
+        yield
+    except (dbapi.Error, SessionsError) as error:
+        _fail(connection, call, error)
+
+
+def _fail(connection: dbapi.Connection, call: SqlCall, error: Exception) -> NoReturn:
+    cause = error.__cause__ if isinstance(error, dbapi.Error) else error
+    words = [_words(connection, call.sql, error, cause)]
+    if isinstance(cause, BudgetError) and isinstance(error, dbapi.Error):
+        # It ran out of requests; what it would have read shows where to narrow it.
+        with suppress(dbapi.Error), translated():
+            words.append(report(connection.driver, call.sql, call.bound()))
+    with suppress(dbapi.Error):
+        words += _outcomes(connection)
+    raise ToolError("\n".join(words)) from error
+
+
+def _words(
+    connection: dbapi.Connection, sql: str, error: Exception, cause: BaseException | None
+) -> str:
+    known = isinstance(cause, SessionsError) or isinstance(error, dbapi.ProgrammingError)
+    if not (known and isinstance(cause, Exception)) or isinstance(cause, KeyError):
+        return str(error)
+    return described(connection.driver, cause, sql, _HELP)
+
+
+def _outcomes(connection: dbapi.Connection) -> Iterator[str]:
+    """What became of the rows of a write: the log it is in is gone with the call."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT outcome, count(*) FROM main.writes GROUP BY outcome ORDER BY outcome"
+        )
+        counted = ", ".join(f"{count} {outcome}" for outcome, count in cursor.fetchall())
+    if counted:
+        yield f"Rows by outcome: {counted}."
