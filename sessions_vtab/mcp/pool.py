@@ -69,6 +69,7 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Closes the free connections; none is in use once the server has stopped."""
+        self._limiter = None
         while self._free:
             self._free.pop().close()
 

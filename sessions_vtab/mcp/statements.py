@@ -12,10 +12,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 from typing_extensions import TypedDict
 
 from sessions_vtab import dbapi
+from sessions_vtab.cli.names import mentions, names_of
 from sessions_vtab.cli.session import described
 from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
 from sessions_vtab.mcp.budget import CallLimits, Parameters, fit, report, require_within
+from sessions_vtab.schema.functions import FUNCTIONS
 
 __all__ = [
     "QueryResult",
@@ -28,6 +30,15 @@ __all__ = [
 ]
 
 _HELP: Final = "describe"
+_CHANGES: Final = frozenset(("INSERT", "REPLACE", "UPDATE", "DELETE"))
+# SQLite's other statements, by https://sqlite.org/lang.html: they define something, or would leave
+# a transaction open that the next call, of whatever client, would find.
+_OTHERS: Final = frozenset(
+    (
+        *("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "VACUUM", "ANALYZE", "REINDEX"),
+        *("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"),
+    )
+)
 _TRUNCATED: Final = (
     "There are more rows. Narrow the statement with WHERE, aggregate, ask for fewer columns, or"
     " raise max_rows."
@@ -119,16 +130,18 @@ def explained(connection: dbapi.Connection, call: SqlCall) -> str:
 
 
 def require_write(connection: dbapi.Connection, call: SqlCall) -> str:
-    """The table and action of a statement that ``written`` accepts, such as ``prod.events insert``.
+    """What a statement that ``written`` accepts does: ``insert in prod.events``.
 
     Raises:
         ToolError: it is not accepted.
     """
     with _in_words(connection, call):
-        _require_writing(connection, call.sql)
-        with translated():
-            target = connection.driver.target(call.sql)
-    return "" if target is None else f"{target[0].source}.{target[0].table.name} {target[1]}"
+        what = _require_writing(connection, call.sql)
+        if _only_one(connection, call.sql).changes:
+            # What cannot be prepared is refused before anybody is asked about it.
+            with _timed(connection), translated():
+                report(connection.driver, call.sql, call.bound())
+        return what
 
 
 def _executed(
@@ -160,20 +173,36 @@ def _executed(
 
 def _require_query(connection: dbapi.Connection, sql: str) -> None:
     kind = _only_one(connection, sql)
-    if not (kind.reads or kind.explain or kind.verb == "PRAGMA"):
+    if kind.verb in _CHANGES | _OTHERS and not kind.explain:
         raise UnsupportedError(
-            f"The tool query accepts only a SELECT, not {kind.verb or 'this text'}. Nothing was"
+            f"The tool query accepts only a SELECT, not {kind.verb}. Nothing was"
             " sent. Writing is for the tool write, if the server was started with --writable."
         )
 
 
-def _require_writing(connection: dbapi.Connection, sql: str) -> None:
+def _require_writing(connection: dbapi.Connection, sql: str) -> str:
+    """What a statement does to which table, or the function with side effects that it calls."""
     kind = _only_one(connection, sql)
-    if kind.explain or not (kind.changes or kind.reads):
+    if kind.explain or kind.verb in _OTHERS | {"PRAGMA"}:
         raise UnsupportedError(
             "The tool write accepts only INSERT, UPDATE, DELETE, and SELECT from a function with"
-            f" side effects, not {kind.explain or kind.verb or 'this text'}. Nothing was sent."
+            f" side effects, not {kind.explain or kind.verb}. Nothing was sent."
         )
+    with translated():
+        target = connection.driver.target(sql)
+        called = _functions(connection, sql)
+    if target is not None:
+        return f"{target[1]} in {target[0].source}.{target[0].table.name}"
+    if kind.reads and not called:
+        raise UnsupportedError("The statement only reads. Nothing was sent. Use the tool query.")
+    return ", ".join(called) or kind.verb.lower()
+
+
+def _functions(connection: dbapi.Connection, sql: str) -> list[str]:
+    """The functions with side effects that a statement names."""
+    named = (one.name for one in mentions(sql, names_of(connection.driver)))
+    known = ((name, FUNCTIONS.get(name.rpartition(".")[2].lower())) for name in named)
+    return [f"{name}()" for name, function in known if function is not None and function.effect]
 
 
 def _only_one(connection: dbapi.Connection, sql: str) -> Any:
@@ -191,13 +220,20 @@ def _require_within(connection: dbapi.Connection, call: SqlCall, limits: CallLim
 
 @contextmanager
 def _timed(connection: dbapi.Connection) -> Iterator[None]:
-    """CallLimits the time of planning: a query over no table of ours is computed for it."""
+    """Limits the time of planning, which computes what a query reads from no source."""
     clock = connection.clock()
     if clock is None:
         yield
         return
-    with clock:
-        yield
+    try:
+        with clock:
+            yield
+    except dbapi.Error:
+        if not clock.fired:
+            raise
+        raise dbapi.OperationalError(
+            f"Planning the statement took longer than {clock.seconds:g} s and was stopped."
+        ) from None
 
 
 # Errors.

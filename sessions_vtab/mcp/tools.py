@@ -177,10 +177,10 @@ async def confirmed(
 ) -> Elicit[Confirmation] | Confirmation:
     """The user's permission for a write; given where the client has no way to ask for it."""
     pool = _writers(ctx)
-    target = await pool.run(partial(require_write, call=SqlCall(sql, parameters)))
+    what = await pool.run(partial(require_write, call=SqlCall(sql, parameters)))
     if not _can_ask(ctx):
         return Confirmation(send=True)
-    return Elicit(_question(sql, parameters, target), Confirmation)
+    return Elicit(_question(sql, parameters, what), Confirmation)
 
 
 async def write(
@@ -222,10 +222,9 @@ def _can_ask(ctx: ToolContext) -> bool:
     return asked is not None and (asked.form is not None or asked.url is None)
 
 
-def _question(sql: str, parameters: Mapping[str, Any] | list[Any] | None, target: str) -> str:
-    about = f" ({target})" if target else ""
+def _question(sql: str, parameters: Mapping[str, Any] | list[Any] | None, what: str) -> str:
     values = f"\n\nParameters: {json.dumps(parameters, ensure_ascii=False)}" if parameters else ""
-    return escaped(f"Run this statement, which writes{about}?\n\n{sql}{values}")
+    return escaped(f"Run this statement? It writes: {what}.\n\n{sql}{values}")
 
 
 def _result(result: QueryResult) -> CallToolResult:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
+from mcp import Client
+from mcp_types import CallToolResult
 
-from sessions_vtab import connect
+from sessions_vtab import connect, dbapi
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.mcp.budget import CallLimits
+from sessions_vtab.mcp.server import build
 
 FAR = "2099-01-01T00:00:00Z"
 
@@ -136,7 +143,7 @@ SHOP = [
 def emulator() -> Iterator[Running]:
     settings = Settings(clock=lambda: datetime(2026, 11, 3, 12, tzinfo=UTC))
     with running(settings) as started:
-        with connect(source_of(started)) as db:
+        with closing(connect(source_of(started))) as db:
             db.execute("SELECT count(*) FROM sessions").fetchall()  # The engine begins to exist.
         state = started.control.dump()
         state["vertex"]["engines"][0]["sessions"] = SHOP
@@ -152,3 +159,58 @@ def source_of(emulator: Running) -> str:
 @pytest.fixture(scope="module")
 def source(emulator: Running) -> str:
     return source_of(emulator)
+
+
+@pytest.fixture
+def serve(source: str) -> Callable[..., Any]:
+    """Runs an async function with an SDK client of a server in this process."""
+
+    def run(
+        work: Callable[[Client], Awaitable[Any]],
+        *,
+        at: str = source,
+        limits: CallLimits | None = None,
+        writable: bool = False,
+        dry_run: bool = False,
+        **options: Any,
+    ) -> Any:
+        limits = limits or CallLimits()
+
+        def opened(read_only: bool) -> dbapi.Connection:
+            connection = dbapi.connect(
+                at,
+                read_only=read_only,
+                dry_run=dry_run,
+                autocommit=True,
+                guarded=True,
+                timeout=limits.timeout,
+            )
+            connection.driver.budget.max_requests = limits.max_requests
+            return connection
+
+        async def main() -> Any:
+            writer = partial(opened, False) if writable else None
+            async with Client(build(partial(opened, True), writer, limits), **options) as client:
+                return await work(client)
+
+        return anyio.run(main)
+
+    return run
+
+
+@pytest.fixture
+def call_tool(serve: Callable[..., Any]) -> Callable[..., CallToolResult]:
+    """Calls one tool of a server in this process."""
+
+    def run(tool: str, options: dict[str, Any] | None = None, **arguments: Any) -> CallToolResult:
+        return serve(lambda client: client.call_tool(tool, arguments), **(options or {}))
+
+    return run
+
+
+@pytest.fixture
+def sent(emulator: Running) -> Iterator[Callable[..., int]]:
+    """The number of requests that reached the emulator in this test, of a method if given."""
+    emulator.control.reset_log()
+    yield lambda method=None: len(emulator.control.requests(method))
+    emulator.control.clear_faults()

@@ -1,0 +1,93 @@
+"""Which plans are too expensive, and how results are made to fit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sessions_vtab import connect
+from sessions_vtab.cli.explain import examine
+from sessions_vtab.mcp.budget import CallLimits, expected_requests, fit
+
+IDS = ", ".join(f"'{number}'" for number in range(50))
+
+
+@pytest.fixture(scope="module")
+def prod(source):
+    connection = connect(source, read_only=True)
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT 1", 0),
+        ("SELECT * FROM sessions WHERE session_id = 's1'", 1),
+        ("SELECT * FROM sessions", 1),
+        ("SELECT * FROM sessions LIMIT 5", 0),
+        (f"SELECT * FROM events WHERE session_id IN ({IDS})", 50),
+        (f"SELECT * FROM events WHERE session_id IN ({IDS}) LIMIT 5", 0),
+        ("SELECT * FROM events", 1),
+        ("SELECT * FROM sessions AS s JOIN events AS e ON e.session_name = s.name", 1),
+        (
+            f"SELECT user_id FROM sessions WHERE session_id IN ({IDS})"
+            f" UNION ALL SELECT author FROM events WHERE session_id IN ({IDS})",
+            100,
+        ),
+    ],
+)
+def test_a_plan_is_expected_to_make_the_requests_that_are_known_before_the_first(
+    prod, sql, expected
+):
+    assert expected_requests(examine(prod, sql)) == expected
+
+
+def size(rows):
+    return len(json.dumps(rows, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("text", ["x", "é", "注", '"', "\n", '{"a":1}'])
+@pytest.mark.parametrize("columns", [1, 4, 30])
+def test_a_result_fits_whatever_its_values_are(text, columns):
+    names = [f"c{number}" for number in range(columns)]
+    rows = [[text * 20_000] * columns] * 50
+
+    shown, left_out = fit(names, rows, 50_000)
+
+    assert shown
+    assert left_out
+    assert size(shown) <= 50_000 * 1.1
+
+
+def test_what_fits_is_not_touched():
+    rows = [["a" * 900, 1, None, 2.5], ["b", 2, None, 3.5]]
+
+    assert fit(["a", "b", "c", "d"], rows, 10_000) == (rows, False)
+
+
+def test_following_the_marks_gives_the_whole_value(call_tool, source, emulator):
+    """As a model would: each cut value names the expression that selects the rest."""
+    whole = "".join(f"{number} é;" for number in range(400))
+    options = {"limits": CallLimits(max_bytes=10_000), "writable": True}
+    call_tool(
+        "write",
+        options,
+        sql="SELECT event_id FROM append_event('s5', 'long', :text)",
+        parameters={"text": whole},
+    )
+    found, expression = "", "text"
+
+    while expression:
+        done = call_tool(
+            "query",
+            options,
+            sql=f"SELECT {expression} FROM events WHERE session_id = 's5' AND author = 'long'",
+        )
+        ((value,),) = done.structured_content["rows"]
+        part, _, mark = value.partition(".. [cut: ")
+        found += part
+        expression = mark.partition("the rest: ")[2].removesuffix("]")
+
+    assert found == whole
