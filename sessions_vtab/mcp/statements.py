@@ -39,6 +39,9 @@ _OTHERS: Final = frozenset(
         *("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"),
     )
 )
+_NOT_SENT: Final = (
+    "SELECT row, outcome, error FROM main.writes WHERE error IS NOT NULL ORDER BY number LIMIT 10"
+)
 _TRUNCATED: Final = (
     "There are more rows. Narrow the statement with WHERE, aggregate, ask for fewer columns, or"
     " raise max_rows."
@@ -270,11 +273,14 @@ def _words(
 
 
 def _outcomes(connection: dbapi.Connection) -> Iterator[str]:
-    """What became of the rows of a write: the log it is in is gone with the call."""
+    """What became of the rows of a write: the table ``writes`` is emptied after the call."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT outcome, count(*) FROM main.writes GROUP BY outcome ORDER BY outcome"
         )
         counted = ", ".join(f"{count} {outcome}" for outcome, count in cursor.fetchall())
-    if counted:
+        if not counted:
+            return
         yield f"Rows by outcome: {counted}."
+        cursor.execute(_NOT_SENT)
+        yield from (f"Row {row}: {outcome}: {error}" for row, outcome, error in cursor.fetchall())

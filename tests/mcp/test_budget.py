@@ -11,6 +11,7 @@ from sessions_vtab.cli.explain import examine
 from sessions_vtab.mcp.budget import CallLimits, expected_requests, fit
 
 IDS = ", ".join(f"'{number}'" for number in range(50))
+SESSIONS = f"SELECT user_id FROM sessions WHERE session_id IN ({IDS})"
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +32,7 @@ def prod(source):
         (f"SELECT * FROM events WHERE session_id IN ({IDS}) LIMIT 5", 0),
         ("SELECT * FROM events", 1),
         ("SELECT * FROM sessions AS s JOIN events AS e ON e.session_name = s.name", 1),
-        (
-            f"SELECT user_id FROM sessions WHERE session_id IN ({IDS})"
-            f" UNION ALL SELECT author FROM events WHERE session_id IN ({IDS})",
-            100,
-        ),
+        (f"{SESSIONS} UNION ALL SELECT author FROM events WHERE session_id IN ({IDS})", 100),
     ],
 )
 def test_a_plan_is_expected_to_make_the_requests_that_are_known_before_the_first(

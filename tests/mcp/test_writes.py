@@ -54,11 +54,12 @@ def test_a_write_runs_once_the_user_has_confirmed_it(write, sent, mode):
     assert not done.is_error, done.content
     assert done.structured_content["rows"] == [["dora\x1b"]]
     assert done.structured_content["changed"] == 1
-    assert user.asked == [
+    (asked,) = user.asked
+    assert asked == (
         "Run this statement? It writes: insert in prod.sessions.\n\n"
         f"{INSERT} RETURNING user_id\n\n"
         'Parameters: {"user": "dora\\u001b"}'
-    ]
+    )
     assert sent("POST") == 1
 
 
@@ -99,7 +100,7 @@ def test_a_function_with_side_effects_is_a_write(write, sent):
         ("BEGIN", "not BEGIN"),
         ("PRAGMA user_version = 2", "not PRAGMA"),
         ("EXPLAIN DELETE FROM sessions", "not EXPLAIN"),
-        ("DELETE FROM sessions; DELETE FROM events", "one statement, and 2"),
+        ("DELETE FROM sessions; DELETE FROM sessions", "one statement, and 2"),
         ("DELETE FROM sesions", "Did you mean sessions?"),
         ("INSERT INTO sessions(user) VALUES ('x')", "Did you mean user_id?"),
         ("DELETE FROM events", "events"),
@@ -148,7 +149,9 @@ def test_rows_that_fail_are_counted(write, emulator, sent):
     done = write("INSERT INTO sessions(user_id) VALUES ('f1'), ('f2'), ('f3')")
 
     assert done.is_error
-    assert "Rows by outcome: 1 failed, 2 sent." in done.content[0].text
+    assert "Rows by outcome: 1 failed, 2 sent although rolled back.\nRow 2: failed: " in (
+        done.content[0].text
+    )
     assert sent("POST") == 3
 
 
