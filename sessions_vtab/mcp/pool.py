@@ -36,7 +36,7 @@ class ConnectionPool:
     def __init__(self, connect: Callable[[], dbapi.Connection]) -> None:
         self._connect = connect
         self._free: list[dbapi.Connection] = []
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._places: anyio.Semaphore | None = None
 
     def first(self) -> dbapi.Connection:
         """A connection for the first call, opened now, so that wrong settings are known early.
@@ -52,24 +52,23 @@ class ConnectionPool:
 
         Cancelling it interrupts the statement, and waits until the thread is done with it.
         """
-        if self._limiter is None:  # It belongs to an event loop.
-            self._limiter = anyio.CapacityLimiter(_MOST)
-        call = _Loan(self._free, self._connect)
-        try:
-            return await anyio.to_thread.run_sync(
-                call.run, work, abandon_on_cancel=True, limiter=self._limiter
-            )
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):
-                call.cancelled = True
-                while call.running:
-                    call.interrupt()
-                    await anyio.sleep(_AGAIN)
-            raise
+        if self._places is None:  # It belongs to an event loop.
+            self._places = anyio.Semaphore(_MOST)
+        loan = _Loan(self._free, self._connect)
+        async with self._places:
+            try:
+                return await anyio.to_thread.run_sync(loan.run, work, abandon_on_cancel=True)
+            except anyio.get_cancelled_exc_class():
+                with anyio.CancelScope(shield=True):
+                    loan.cancelled = True
+                    while loan.running:
+                        loan.interrupt()
+                        await anyio.sleep(_AGAIN)
+                raise
 
     def close(self) -> None:
         """Closes the free connections; none is in use once the server has stopped."""
-        self._limiter = None
+        self._places = None
         while self._free:
             self._free.pop().close()
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,11 +19,16 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
+from sessions_vtab.cli import main
 from sessions_vtab.cli.topics import MCP_CLIENTS
+from sessions_vtab.mcp.http import token_of_environment
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
-TOKEN = "canary-token"
+REQUEST_THEN_ENDLESS = (
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
+    " SELECT count(*) FROM (SELECT 1 FROM sessions LIMIT 1) CROSS JOIN c"
+)
 VERSION = "2026-07-28"
 
 
@@ -67,13 +73,18 @@ TOUR = [
 
 
 def stdio(source, *options):
-    arguments = [*COMMAND[1:], "mcp", "--source", source, *options]
-    return StdioServerParameters(command=COMMAND[0], args=arguments, env=dict(os.environ))
+    """The server as the documented configuration of a client starts it."""
+    (documented,) = json.loads(MCP_CLIENTS)["mcpServers"].values()
+    assert documented["command"] == "sessions-vtab"
+    arguments = [source if "vertex://" in one else one for one in documented["args"]]
+    return StdioServerParameters(
+        command=COMMAND[0], args=[*COMMAND[1:], *arguments, *options], env=dict(os.environ)
+    )
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_everything_over_standard_input_and_output(source, sent, mode):
-    async def main():
+    async def scenario():
         server = stdio(source, "--writable", "--statement-timeout", "3600")
         async with Client(server, mode=mode, elicitation_callback=yes) as client:
             toured = await tour(client)
@@ -82,29 +93,14 @@ def test_everything_over_standard_input_and_output(source, sent, mode):
             insert = "INSERT INTO sessions(user_id) VALUES ('io') RETURNING user_id"
             return toured, await rows(client, insert, "write")
 
-    toured, written = anyio.run(main)
+    toured, written = anyio.run(scenario)
 
     assert toured == TOUR
     assert written == [["io"]]
     assert sent("POST") == 1
 
 
-def test_the_documented_configuration_starts_a_server(source):
-    (server,) = json.loads(MCP_CLIENTS)["mcpServers"].values()
-    assert server["command"] == "sessions-vtab"
-    arguments = [source if "vertex://" in one else one for one in server["args"]]
-
-    async def main():
-        started = StdioServerParameters(
-            command=COMMAND[0], args=[*COMMAND[1:], *arguments], env=dict(os.environ)
-        )
-        async with Client(started) as client:
-            return await rows(client, "SELECT 1")
-
-    assert anyio.run(main) == [[1]]
-
-
-def test_a_server_whose_client_dies_stops_its_statement_and_ends(source):
+def test_a_server_whose_client_dies_stops_its_statement_and_ends(source, sent):
     """Without the interrupt, the statement would keep the process for an hour."""
     arguments = ("mcp", "--source", source, "--statement-timeout", "3600")
     with subprocess.Popen(
@@ -122,10 +118,14 @@ def test_a_server_whose_client_dies_stops_its_statement_and_ends(source):
         say(process, id=1, method="initialize", params=hello)
         process.stdout.readline()
         say(process, method="notifications/initialized")
-        say(process, id=2, method="tools/call", params=tool("query", sql="SELECT 1"))
-        process.stdout.readline()
-        say(process, id=3, method="tools/call", params=tool("query", sql=ENDLESS))
-        _, errors = process.communicate(timeout=60)  # Closes standard input.
+        say(process, id=2, method="tools/call", params=tool("query", sql=REQUEST_THEN_ENDLESS))
+        deadline = time.monotonic() + 30
+        while not sent():
+            assert time.monotonic() < deadline
+        try:
+            _, errors = process.communicate(timeout=60)  # Closes standard input.
+        finally:
+            process.kill()
 
     assert process.returncode == 0
     assert "Traceback" not in errors
@@ -146,27 +146,25 @@ def tool(name, **arguments):
 @dataclass(frozen=True)
 class Server:
     url: str
-    process: subprocess.Popen
+    token: str
 
 
 @pytest.fixture(scope="module")
 def server(source) -> Iterator[Server]:
     arguments = ("mcp", "--http", "0", "--source", source, "--writable")
-    environment = {**os.environ, "SESSIONS_VTAB_MCP_TOKEN": TOKEN}
     with subprocess.Popen(
-        [*COMMAND, *arguments, "--statement-timeout", "3600"],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
+        [*COMMAND, *arguments, "--statement-timeout", "3600"], stderr=subprocess.PIPE, text=True
     ) as process:
-        yield Server(process.stderr.readline().removeprefix("MCP at ").strip(), process)
+        url = process.stderr.readline().removeprefix("MCP at ").strip()
+        token = process.stderr.readline().removeprefix("Authorization: Bearer ").strip()
+        yield Server(url, token)
         process.terminate()
-        assert TOKEN not in process.stderr.read()
+        assert token not in process.stderr.read()
 
 
 @asynccontextmanager
 async def connected(server, **options):
-    headers = {"Authorization": f"Bearer {TOKEN}"}
+    headers = {"Authorization": f"Bearer {server.token}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=60) as http,
         Client(streamable_http_client(server.url, http_client=http), **options) as client,
@@ -176,13 +174,13 @@ async def connected(server, **options):
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_everything_over_http(server, sent, mode):
-    async def main():
+    async def scenario():
         async with connected(server, mode=mode, elicitation_callback=yes) as client:
             toured = await tour(client)
             insert = "INSERT INTO sessions(user_id) VALUES ('web') RETURNING user_id"
             return toured, await rows(client, insert, "write")
 
-    toured, written = anyio.run(main)
+    toured, written = anyio.run(scenario)
 
     assert toured == TOUR
     assert written == [["web"]]
@@ -190,7 +188,7 @@ def test_everything_over_http(server, sent, mode):
 
 
 def test_two_clients_at_once_do_not_wait_for_each_other(server):
-    async def main():
+    async def scenario():
         async with connected(server) as slow, connected(server) as fast:
             async with anyio.create_task_group() as group:
                 group.start_soon(slow.call_tool, "query", {"sql": ENDLESS})
@@ -198,22 +196,22 @@ def test_two_clients_at_once_do_not_wait_for_each_other(server):
                 group.cancel_scope.cancel()
             return found
 
-    assert anyio.run(main) == [[[0]], [[1]], [[2]]]
+    assert anyio.run(scenario) == [[[0]], [[1]], [[2]]]
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_clients_that_die_or_cancel_leave_the_server_to_others(server, mode):
     """More of them than statements may run at a time: each must have freed its place."""
 
-    async def main():
+    async def scenario():
         for _ in range(10):
             async with connected(server, mode=mode) as client:
-                with anyio.move_on_after(0.2):
+                with anyio.move_on_after(0.1):
                     await client.call_tool("query", {"sql": ENDLESS})
         async with connected(server) as client:
             return await rows(client, "SELECT 'still here'")
 
-    assert anyio.run(main) == [["still here"]]
+    assert anyio.run(scenario) == [["still here"]]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +220,7 @@ def test_clients_that_die_or_cancel_leave_the_server_to_others(server, mode):
         ({}, 200),
         ({"authorization": ""}, 401),
         ({"authorization": "Bearer wrong"}, 401),
-        ({"authorization": TOKEN}, 401),
+        ({"authorization": "Basic {token}"}, 401),
         ({"host": "evil.example"}, 421),
         ({"host": "127.0.0.1:1"}, 421),
         ({"origin": "http://evil.example"}, 403),
@@ -236,13 +234,15 @@ def test_http_needs_the_token_and_its_own_host_and_origin(server, headers, statu
     if version == VERSION:
         body |= {"method": "tools/list", "params": {"_meta": META}}
     given = {
-        "authorization": f"Bearer {TOKEN}",
+        "authorization": f"Bearer {server.token}",
         "accept": "application/json, text/event-stream",
         "mcp-protocol-version": version,
         "mcp-method": body["method"],
     }
 
-    response = httpx.post(server.url, json=body, headers=given | headers, timeout=30)
+    given |= {name: value.format(token=server.token) for name, value in headers.items()}
+
+    response = httpx.post(server.url, json=body, headers=given, timeout=30)
 
     assert response.status_code == status, response.text
 
@@ -262,33 +262,43 @@ def test_http_listens_on_the_loopback_address_only(server):
     assert server.url.startswith("http://127.0.0.1:")
 
 
-def test_a_token_is_made_up_and_shown_if_none_is_given(source):
-    environment = {key: value for key, value in os.environ.items() if "MCP_TOKEN" not in key}
-    with subprocess.Popen(
-        [*COMMAND, "mcp", "--http", "0", "--source", source],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        shown = [process.stderr.readline() for _ in range(2)]
-        process.terminate()
+def test_a_token_is_made_up_and_shown_unless_one_is_given(server, monkeypatch):
+    assert len(server.token) >= 40
 
-    assert shown[0].startswith("MCP at http://127.0.0.1:")
-    assert len(shown[1].removeprefix("Authorization: Bearer ").strip()) >= 40
+    monkeypatch.setenv("SESSIONS_VTAB_MCP_TOKEN", "given")
+    assert token_of_environment() == ("given", False)
 
 
 # What cannot start.
 
 
-def test_a_port_that_is_taken_and_a_wrong_source_end_with_2(server):
+def test_a_port_that_is_taken_and_a_wrong_source_end_with_2(server, capsys):
     port = server.url.split(":")[2].split("/")[0]
     for arguments, words in (
         (["--http", port, "--source", "local://:memory:"], f"Port {port} cannot be used"),
         (["--source", "vertx://a/b/1"], "Did you mean vertex?"),
     ):
-        done = subprocess.run(
-            [*COMMAND, "mcp", *arguments], capture_output=True, text=True, check=False, stdin=-3
-        )
-        assert done.returncode == 2
-        assert words in done.stderr
-        assert "Traceback" not in done.stderr
+        assert main(["mcp", *arguments]) == 2
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--http", "70000"], ["--http", "x"], ["--max-rows", "0"], ["--statement-timeout", "0"]],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["mcp", *arguments])
+
+    assert caught.value.code == 2
+    assert f"'{arguments[1]}' is not a" in capsys.readouterr().err
+
+
+def test_without_the_sdk_the_command_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sessions_vtab.mcp.server", None)
+    monkeypatch.delattr("sessions_vtab.mcp.server", raising=False)
+    monkeypatch.setitem(sys.modules, "mcp.server", None)
+    monkeypatch.delitem(sys.modules, "sessions_vtab.mcp.server")
+
+    assert main(["mcp", "--source", "local://:memory:"]) == 2
+    assert "pip install 'sessions_vtab[mcp]'" in capsys.readouterr().err
