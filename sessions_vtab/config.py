@@ -157,10 +157,10 @@ def parse_source(text: str) -> Source:
     name, equals, backend = head.rpartition("=")
     location, _, query = rest.partition("?")
     _known_backend(backend, "")
-    where = f"source {name or backend}"
+    where = f"Source {name or backend}"
     _refuse_parts(location, query, where)
     return _source(
-        check_source_name(name if equals else backend, "a source"),
+        check_source_name(name if equals else backend, "Source name"),
         backend,
         unquote(location),
         _query_settings(query, where),
@@ -381,7 +381,7 @@ def _named(name: str, source: SourceLike) -> Source:
         return replace(source, name=name)
     if isinstance(source, str):
         return replace(parse_source(source), name=name)
-    return _from_table(name, source, f"source {name}")
+    return _from_table(name, source, f"Source {name}")
 
 
 def _source(
@@ -398,10 +398,9 @@ def _known_backend(name: str, where: str) -> None:
         return
     known = registry.names()
     if name not in known:
-        prefix = f"{where}: there" if where else "There"
+        problem = f"{where}: there is no backend" if where else "There is no backend"
         raise UnknownNameError(
-            f"{prefix} is no backend {name!r:.40}.{did_you_mean(name, known)}"
-            f" Backends: {', '.join(known)}."
+            f"{problem} {name!r:.40}.{did_you_mean(name, known)} Backends: {', '.join(known)}."
         )
 
 

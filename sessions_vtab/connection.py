@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -25,7 +25,23 @@ from sessions_vtab.vtab.install import install
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
 
-__all__ = ["Connection", "connect", "register"]
+__all__ = ["Connection", "Tally", "connect", "register"]
+
+
+class Tally(NamedTuple):
+    """A moment between two statements.
+
+    Attributes:
+        changes: ``total_changes`` at that time.
+        statements: how many statements had begun.
+    """
+
+    changes: int
+    statements: int
+
+
+# With SQLITE_OPEN_URI a file can be attached for reading only.
+_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
 
 
 class Connection(apsw.Connection):
@@ -43,11 +59,11 @@ class Connection(apsw.Connection):
     def __init__(
         self, configuration: Configuration, *, read_only: bool = False, dry_run: bool = False
     ) -> None:
-        super().__init__(":memory:")
+        super().__init__(":memory:", flags=_FLAGS)
         self.default = configuration.default
         writes = not (read_only or dry_run)
         self._audit = _audit(configuration.audit) if writes else None
-        self.sources = _open(configuration.sources.values())
+        self.sources = _open(configuration.sources.values(), read_only=read_only)
         self._host = install(
             self,
             self.sources,
@@ -75,18 +91,41 @@ class Connection(apsw.Connection):
         """HTTP requests that the last text given to ``execute`` has made so far."""
         return self._host.requests - self._door.requests_before
 
+    def tally(self) -> Tally:
+        """The present moment, for ``changed_since``."""
+        return Tally(self.total_changes(), self._host.statements.count)
+
+    def changed_since(self, tally: Tally) -> int:
+        """How many rows the statements after a moment have written.
+
+        ``total_changes`` also counts rows that OR IGNORE or ON CONFLICT DO NOTHING left out: SQLite
+        cannot be told, because a service says so only when a row is sent.
+        """
+        skipped = self._host.skipped.items()
+        left_out = sum(count for statement, count in skipped if statement > tally.statements)
+        return self.total_changes() - tally.changes - left_out
+
     @property
     def sending(self) -> Sending | None:
         """How far the writes of a COMMIT are, while another thread or a signal handler looks."""
         return self._host.sending
 
     def target(self, statement: str) -> tuple[OurTable, str] | None:
-        """Our table that a statement writes to, and how; None if it is no single write of ours."""
+        """The table that a statement writes to, with the action; None if it is not one of ours."""
         return self._door.target(statement)
 
     def headings(self, statements: str) -> tuple[Heading, ...]:
         """What each statement of a text is, told without running it."""
         return tuple(one.heading for one in self._door.read(statements).statements)
+
+    def parameters(self, statements: str) -> tuple[str | None, ...]:
+        """The parameters of a text: names as written, such as ``:user``; None for a bare ``?``."""
+        steps = self._door.read(statements).steps
+        return tuple(
+            step.numbering.names[number - 1]
+            for step in steps
+            for number in sorted(step.numbering.used)
+        )
 
     def clear_logs(self) -> None:
         """Empties ``http_requests`` and ``writes``, so that no other user can read them."""
@@ -148,7 +187,8 @@ def connect(
         sources: further sources, as texts or as a mapping of names to texts or tables.
         default: name of the source whose tables need no prefix.
         config: the configuration file.
-        read_only: refuse every write and every function with an effect.
+        read_only: refuse every write and every function with an effect. Files are attached for
+            reading only.
         dry_run: writes answer with the requests they would make, and make none.
         audit: a file that every write is noted in; otherwise the configuration file's ``audit``.
 
@@ -180,17 +220,25 @@ def register(
 
     Returns:
         The open sources by name; close their backends when the connection is closed.
+
+    Raises:
+        ConfigurationError: a setting is wrong, the connection has sources already, or a database
+            of a source's name. The connection is as it was.
     """
     configuration = load(url, sources, default, config)
-    opened = _open(configuration.sources.values())
-    install(
-        connection,
-        opened,
-        configuration.default,
-        home="temp",
-        read_only=read_only,
-        audit=None if read_only else _audit(configuration.audit),
-    )
+    opened = _open(configuration.sources.values(), read_only=read_only)
+    try:
+        install(
+            connection,
+            opened,
+            configuration.default,
+            home="temp",
+            read_only=read_only,
+            audit=None if read_only else _audit(configuration.audit),
+        )
+    except BaseException:
+        _close(opened.values())
+        raise
     return opened
 
 
@@ -198,10 +246,12 @@ def _audit(path: str | None) -> Audit | None:
     return None if path is None else Audit(path)
 
 
-def _open(settings: Iterable[Source]) -> dict[str, OpenSource]:
+def _open(settings: Iterable[Source], *, read_only: bool) -> dict[str, OpenSource]:
+    """The sources in use; on a read-only connection a store's file is not made or changed."""
     opened: dict[str, OpenSource] = {}
     try:
-        for source in settings:
+        for one in settings:
+            source = replace(one, read_only=True) if read_only else one
             backend = registry.backend_class(source.backend).open(source)
             opened[source.name] = OpenSource(source, backend)
     except BaseException:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import apsw
 
@@ -45,18 +45,27 @@ class Cursor(apsw.Cursor):
         Raises:
             SessionsError: see ``errors``.
             apsw.Error: what SQLite itself refuses.
+            Exception: what a function of the user's own, or a bug in a backend, raised: unchanged.
         """
         self._held = None
         self._door.begin()
-        script = self._door.read(statements)
         options: dict[str, Any] = {
             "can_cache": can_cache,
             "prepare_flags": prepare_flags,
             "explain": explain,
         }
+        try:
+            self._execute(statements, bindings, options)
+        except apsw.AuthError as error:
+            self._explain(error)
+        return self
+
+    def _execute(self, statements: str, bindings: Any, options: dict[str, Any]) -> None:
+        script = self._door.read(statements)
         if script.plain and not (script.stepwise or script.renames):
+            _require_names(script, bindings)
             super().execute(statements, bindings, **options)
-            return self
+            return
         try:
             if script.stepwise:
                 self._execute_stepwise(script, bindings, options)
@@ -65,7 +74,6 @@ class Cursor(apsw.Cursor):
         finally:
             if script.renames:
                 self._door.clear()
-        return self
 
     def executemany(self, statements: str, sequenceofbindings: Any, **options: Any) -> Self:
         """Runs a statement for each set of bindings, as one unit of work.
@@ -76,11 +84,12 @@ class Cursor(apsw.Cursor):
         self._door.begin()
         script = self._door.read(statements)
         changes = all(one.heading.changes for one in script.statements)
+        checked = _with_names(script, sequenceofbindings)
         if (script.plain and not changes) or (script.plain and self.connection.in_transaction):
-            super().executemany(statements, sequenceofbindings, **options)
+            super().executemany(statements, checked, **options)
         elif script.plain:
             with _unit(self.connection):
-                super().executemany(statements, sequenceofbindings, **options)
+                super().executemany(statements, checked, **options)
         else:
             self._execute_each(statements, sequenceofbindings, options)
         return self
@@ -92,7 +101,10 @@ class Cursor(apsw.Cursor):
     def __next__(self) -> Any:
         """The next row."""
         if self._held is None:
-            return super().__next__()
+            try:
+                return super().__next__()
+            except apsw.AuthError as error:  # Of a later statement of the text.
+                self._explain(error)
         if not self._held:
             raise StopIteration
         return self._held.popleft()
@@ -112,6 +124,13 @@ class Cursor(apsw.Cursor):
             return super().get
         rows = [row[0] if len(row) == 1 else row for row in self]
         return None if not rows else rows[0] if len(rows) == 1 else rows
+
+    def _explain(self, error: apsw.AuthError) -> NoReturn:
+        """Raises what was not authorised as the error it means, if that is known."""
+        refusal = self._door.refusal()
+        if refusal is None:
+            raise error
+        raise refusal from error
 
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
         """Executes a script as one text, so that the rows of all its statements are returned."""
@@ -135,7 +154,8 @@ class Cursor(apsw.Cursor):
     ) -> None:
         texts: list[str] = []
         values: list[Any] = []
-        for step, share in zip(script.steps, shares, strict=True):
+        for read, given in zip(script.steps, shares, strict=True):
+            step, share = self._door.settled(read, given)
             one, answer = step.statement, self._door.answer(step)
             texts += [self._door.admit(step, share, plain=plain), answer]
             values += share[: one.parameters]
@@ -161,6 +181,7 @@ class Cursor(apsw.Cursor):
         if not step.after:
             self._run(alone, [share], options, plain=False)
             return super().fetchall()
+        step, share = self._door.settled(step, share)
         text = self._door.admit(step, share)
         super().execute(text, share[: step.statement.parameters], **options)
         super().fetchall()
@@ -199,10 +220,25 @@ def _unit(connection: apsw.Connection) -> Iterator[None]:
         raise
 
 
+def _require_names(script: Script, bindings: Any) -> None:
+    """Raises MissingParameterError for a name that a mapping lacks: APSW raises KeyError.
+
+    Every other KeyError is then somebody else's, such as of a function of the user's own.
+    """
+    if isinstance(bindings, Mapping):
+        distribute([step.numbering for step in script.steps], bindings)
+
+
+def _with_names(script: Script, sequence: Iterable[Any]) -> Iterator[Any]:
+    """The bindings of ``executemany``, each checked as in ``_require_names``."""
+    for bindings in sequence:
+        _require_names(script, bindings)
+        yield bindings
+
+
 def _shares(script: Script, bindings: Any) -> list[tuple[Any, ...]]:
     """The values of each statement, checked where they are compared with times."""
-    numberings = [one.numbering for one in script.statements]
-    shares = distribute(numberings, bindings)
+    shares = distribute([step.numbering for step in script.steps], bindings)
     for one, share in zip(script.statements, shares, strict=True):
-        one.bind(share)
+        one.bind(share[: one.numbering.count])
     return shares

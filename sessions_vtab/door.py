@@ -7,19 +7,24 @@ that act run to their end. A text that none of this concerns is executed untouch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.errors import ReadOnlyError
 from sessions_vtab.schema.declare import quoted
+from sessions_vtab.sql.attach import attached
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten
-from sessions_vtab.sql.lexer import split
+from sessions_vtab.sql.lexer import split, tokenize
+from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.returning import select_text
-from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql, translate
+from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, Sources, is_stackql, translate
+from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.definitions import require_definable
@@ -30,6 +35,7 @@ __all__ = ["Door", "Script", "Step"]
 
 _RENAMES: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "ROLLBACK"))
 _TEXTS: Final = 512
+_NO_VALUES: Final[Mapping[int, str]] = MappingProxyType({})
 _ENGINE: Final = frozenset(("project", "location", "reasoning_engine"))
 _DESPATCHED: Final = "SELECT 'The operation was despatched successfully' AS message"
 
@@ -42,11 +48,20 @@ class Step:
         text: as the user wrote it.
         statement: as the front door rewrote it.
         after: what answers in place of its own rows; empty where those are the answer.
+        written: the parameters of the text, where the statement has others.
+        asks: numbers of the parameters whose values choose the source: see ``Door.settled``.
     """
 
     text: str
     statement: Rewritten
     after: str = ""
+    written: Numbering | None = None
+    asks: frozenset[int] = frozenset()
+
+    @property
+    def numbering(self) -> Numbering:
+        """The parameters by which the user's bindings are counted."""
+        return self.written or self.statement.numbering
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +124,7 @@ class Door:
         return len(statements) == 1 and statements[0].heading.reads
 
     def target(self, text: str) -> tuple[OurTable, str] | None:
-        """Our table that a text writes to, with the action; None if it is no single write of ours.
+        """The table that a text writes to, with the action; None if it is not one of ours.
 
         Returns:
             The table, and ``insert``, ``update`` or ``delete``.
@@ -180,29 +195,71 @@ class Door:
 
     def step(self, text: str) -> Step:
         """One statement, which may be StackQL's, with the names as they are now."""
-        translated = translate(text, self._schema_for) if is_stackql(text) else None
-        match translated:
-            case Listing():
-                return Step(text, self._front.rewrite(_listing(translated)))
-            case Query():
-                return Step(text, self._front.rewrite(translated.sql), _after(translated))
+        return self._step(text) if is_stackql(text) else Step(text, self._front.rewrite(text))
+
+    def settled(self, step: Step, share: tuple[Any, ...]) -> tuple[Step, tuple[Any, ...]]:
+        """The statement that runs with these values, and the values that it still takes.
+
+        The values may choose the source of a StackQL statement, or name a file that is attached
+        for reading only.
+        """
+        if step.asks:
+            step = self._step(step.text, {mine: _text(share[mine - 1]) for mine in step.asks})
+            self._check_home(step.statement)
+        if self._host.access is not None and step.statement.heading.verb == "ATTACH":
+            return self._attached(self._host.access, step, share)
+        return step, share
+
+    def _attached(
+        self, access: Access, step: Step, share: tuple[Any, ...]
+    ) -> tuple[Step, tuple[Any, ...]]:
+        """ATTACH of a file that may have to be opened for reading only, as a literal."""
+        parts = attached(step.text, tokenize(step.text))
+        if parts is None or step.statement.heading.explain:
+            return step, share
+        with self._host.statements.unnumbered():
+            asked = apsw.Cursor(self._host.connection).execute(
+                f"SELECT CAST(({parts.file}) AS text), CAST(({parts.schema}) AS text)",
+                share[: parts.parameters],
+            )
+            ((file, schema),) = asked.fetchall()
+        name = access.attachable(str(file or ""))
+        text = f"ATTACH {_literal(name)} AS {_literal(str(schema or ''))}"
+        return Step(text, self._front.rewrite(text)), ()
+
+    def refusal(self) -> ReadOnlyError | None:
+        """Why the last statement was not authorised, if it would have written around a source."""
+        access = self._host.access
+        if access is None or not access.refusal:
+            return None
+        words, access.refusal = access.refusal, ""
+        return ReadOnlyError(words)
+
+    def _step(self, text: str, values: Mapping[int, str] = _NO_VALUES) -> Step:
+        """One statement of StackQL."""
+        match translate(text, self._sources(), values):
+            case Listing() as listing:
+                return Step(text, self._front.rewrite(_listing(listing)))
+            case Query() as query:
+                one = self._front.rewrite(query.sql)
+                return Step(text, one, _after(query), query.numbering, query.asks)
             case None:
                 return Step(text, self._front.rewrite(text))
 
-    def _schema_for(self, scope: Scope) -> str | None:
-        """The source that a StackQL statement means by the engine it names.
-
-        One that is configured for it; else the default, which takes the engine with its own
-        credentials; else the first that has engines.
-        """
+    def _sources(self) -> Sources:
+        """The sources between which a StackQL statement's engine chooses."""
         scoped = [one for one in self._host.sources.values() if _has_engines(one)]
-        location = f"{scope.project}/{scope.location}/{scope.reasoning_engine}"
-        for one in scoped:
-            if one.settings.location == location:
-                return one.name
         home = self._catalog.resolve(None, "sessions")
-        names = [one.name for one in scoped]
-        return None if not names or (home is not None and home.source in names) else names[0]
+        engines = {one.name: _engine_of(one) for one in scoped}
+        default = home.source if home is not None and home.source in engines else None
+        return Sources(engines, default, self._columns_of)
+
+    def _columns_of(self, table: str) -> tuple[str, ...] | None:
+        """Names of the columns of a table; None if there is none."""
+        with self._host.statements.unnumbered():
+            cursor = apsw.Cursor(self._host.connection)
+            found = cursor.execute("SELECT name FROM pragma_table_xinfo(?)", (table,)).fetchall()
+        return tuple(str(name) for (name,) in found) or None
 
     def _check_home(self, one: Rewritten) -> None:
         if one.table is not None and one.target is not None:
@@ -245,6 +302,11 @@ def _has_engines(source: OpenSource) -> bool:
     return resource is not None and resource.table.positions.keys() >= _ENGINE
 
 
+def _engine_of(source: OpenSource) -> Scope:
+    """The engine that a source is configured for."""
+    return Scope(**{name: source.backend.scope.get(name, "") for name in _ENGINE})
+
+
 def _after(query: Query) -> str:
     """What answers in place of the rows of a StackQL statement."""
     match query.answer:
@@ -266,6 +328,11 @@ def _listing(listing: Listing) -> str:
     else:
         text = f"SELECT {', '.join(names)} FROM (VALUES {rows})"
     return f"SELECT * FROM ({text}) WHERE ({listing.where})" if listing.where else text
+
+
+def _text(value: object) -> str:
+    """A value of a path parameter as text; NULL and '' are the source's own."""
+    return "" if value is None else str(value)
 
 
 def _literal(text: str) -> str:

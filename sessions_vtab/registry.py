@@ -45,7 +45,8 @@ def backend_class(name: str) -> type[Backend]:
     Raises:
         UnknownNameError: there is no such backend; the message lists those that exist.
         MissingExtraError: it needs a package that is not installed.
-        ConfigurationError: what is registered under the name cannot be loaded, or is no backend.
+        ConfigurationError: what is registered under the name cannot be loaded, or is not a
+            Backend class.
     """
     reference = BUILT_IN.get(name) or _entry_points().get(name)
     if reference is None:

@@ -146,7 +146,7 @@ def _refuse_secret_text(key: str, value: str, what: str) -> None:
             " and is not shown, because it may be the secret itself."
         )
     if _CONTROL.search(value):
-        _fail(what, "it contains a control character.")
+        raise ConfigurationError(f"{what} contains a control character.")
 
 
 def _flag(value: Any, what: str) -> bool:
@@ -161,7 +161,7 @@ def _whole(value: Any, what: str, least: int, most: int | None = None) -> int:
         value = int(value)
     if type(value) is int and value >= least and (most is None or value <= most):
         return value
-    limits = f"from {least}" if most is None else f"from {least} to {most}"
+    limits = f"of at least {least}" if most is None else f"from {least} to {most}"
     raise _wrong(what, f"a whole number {limits}", value)
 
 
@@ -195,7 +195,7 @@ def _rates(value: Any, what: str) -> Mapping[str, int]:
 
 def _table(value: Any, what: str, known: tuple[str, ...]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        _fail(what, f"this must be a table: {what.rpartition(' ')[2]}.{known[0]}=..")
+        raise ConfigurationError(f"{what} must be a table: {what.rpartition(' ')[2]}.{known[0]}=..")
     for key in value:
         if key not in known:
             _fail(
@@ -210,7 +210,7 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
     items = value.split(",") if isinstance(value, str) else value
     if isinstance(items, list | tuple) and all(isinstance(item, str) and item for item in items):
         return tuple(items)
-    raise _wrong(what, "an array of texts (separated by commas in a URL)", value)
+    raise _wrong(what, "an array of texts (in a URL, texts separated by commas)", value)
 
 
 GENERIC: Final[Mapping[str, Callable[[Any, str], Any]]] = MappingProxyType(

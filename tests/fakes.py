@@ -17,6 +17,7 @@ class FakeContext:
         self.requests: list[dict[str, Any]] = []
         self.left = budget
         self.stop = False
+        self.writes = False
 
     def interrupted(self) -> bool:
         return self.stop

@@ -95,36 +95,36 @@ class TestUrl:
     @pytest.mark.parametrize(
         ("setting", "message"),
         [
-            ("read_only=maybe", "read_only takes true or false, not 'maybe'"),
-            ("max_writes=-1", "max_writes takes a whole number from 0, not '-1'"),
-            ("max_writes=1e3", "max_writes takes a whole number from 0, not '1e3'"),
-            ("max_requests=ten", "max_requests takes a whole number from 0"),
-            ("cache_ttl=nan", "cache_ttl takes a number of seconds"),
-            ("timeout=0", "timeout takes more than 0 seconds"),
-            ("concurrency=0", "concurrency takes a whole number from 1 to 256"),
-            ("concurrency=257", "concurrency takes a whole number from 1 to 256"),
-            ("rate_limit=5", "rate_limit: this is a table: rate_limit.read=.."),
-            ("rate_limit.reads=5", "no 'reads' in it. Did you mean read?"),
-            ("rate_limit.read=0", "rate_limit.read takes a whole number from 1"),
-            ("scopes.projct=a", "no 'projct' in it. Did you mean project?"),
-            ("scopes.project=a,,b", "scopes.project takes an array of texts"),
-            ("base_url", "a setting is written key=value"),
+            ("read_only=maybe", "read_only must be true or false, not 'maybe'"),
+            ("max_writes=-1", "max_writes must be a whole number of at least 0, not '-1'"),
+            ("max_writes=1e3", "max_writes must be a whole number of at least 0, not '1e3'"),
+            ("max_requests=ten", "max_requests must be a whole number of at least 0"),
+            ("cache_ttl=nan", "cache_ttl must be a number of seconds"),
+            ("timeout=0", "timeout must be more than 0 seconds"),
+            ("concurrency=0", "concurrency must be a whole number from 1 to 256"),
+            ("concurrency=257", "concurrency must be a whole number from 1 to 256"),
+            ("rate_limit=5", "rate_limit must be a table: rate_limit.read=.."),
+            ("rate_limit.reads=5", "'reads' is not a valid key. Did you mean read?"),
+            ("rate_limit.read=0", "rate_limit.read must be a whole number of at least 1"),
+            ("scopes.projct=a", "'projct' is not a valid key. Did you mean project?"),
+            ("scopes.project=a,,b", "scopes.project must be an array of texts"),
+            ("base_url", "settings are written as key=value"),
             ("base_url=", "base_url has no value"),
             ("base_url=a&base_url=b", "base_url is given twice"),
             ("fields.a=1&fields=2", "fields is given twice"),
-            ("base_url=http://a/%00", "base_url: there is a control character"),
+            ("base_url=http://a/%00", "base_url contains a control character"),
         ],
     )
     def test_an_error_names_source_and_setting(self, setting, message):
         with pytest.raises(ConfigurationError) as caught:
             parse_source(f"prod=vertex://p/l/1?{setting}")
 
-        assert str(caught.value).startswith("source prod: ")
+        assert str(caught.value).startswith("Source prod: ")
         assert message in str(caught.value)
 
     @pytest.mark.parametrize("text", ["", "sessions.db", f"api_key={CANARY}", "local:/x"])
-    def test_what_is_no_url_is_refused_without_showing_it(self, text):
-        with pytest.raises(ConfigurationError, match=r"A source is written \[NAME=\]") as caught:
+    def test_an_invalid_url_is_refused_without_showing_it(self, text):
+        with pytest.raises(ConfigurationError, match=r"A source is written as \[NAME=\]") as caught:
             parse_source(text)
 
         assert CANARY not in str(caught.value)
@@ -133,8 +133,8 @@ class TestUrl:
         with pytest.raises(UnknownNameError, match=r"no backend 'vertx'\. Did you mean vertex\?"):
             parse_source("vertx://p/l/1")
 
-    def test_a_hash_has_to_be_encoded(self):
-        with pytest.raises(ConfigurationError, match="a # in a URL is written %23"):
+    def test_a_hash_must_be_encoded(self):
+        with pytest.raises(ConfigurationError, match="write a literal # in a URL as %23"):
             parse_source("local:///a#b.db")
 
 
@@ -166,7 +166,9 @@ class TestNames:
         )
 
     def test_two_unnamed_sources_of_a_kind_are_refused(self):
-        with pytest.raises(ConfigurationError, match="Two sources are named local: write NAME="):
+        with pytest.raises(
+            ConfigurationError, match="Two sources are named local; rename one by writing NAME="
+        ):
             load(sources=["local:///a.db", "local:///b.db"])
 
     def test_names_that_differ_only_in_case_are_the_same_to_sqlite(self):
@@ -254,7 +256,7 @@ class TestSecrets:
 
         assert source.options == {"fields": {"next_page_token": "cursor.token"}}
 
-    def test_the_file_says_which_base_url_may_be_sent_a_credential(self, home):
+    def test_the_file_decides_which_base_url_may_receive_a_credential(self, home):
         text = "vertex://p/l/1?base_url=https://proxy.example&api_key_env=KEY"
         path = written(home, f"[sources.filed]\nurl = '{text}'")
 
@@ -295,7 +297,7 @@ class TestFile:
         recent = "SELECT 1"
         """
 
-    def test_it_says_all_that_urls_say_and_more(self, home):
+    def test_it_can_contain_everything_a_url_can_and_more(self, home):
         configuration = load(config=written(home, self.FULL))
 
         assert configuration.default == "prod"
@@ -320,7 +322,7 @@ class TestFile:
             "fields": {"session_id": "name"},
         }
 
-    def test_it_is_the_one_asked_for_else_the_variables_else_the_users(self, home, monkeypatch):
+    def test_the_file_is_the_arguments_else_the_variables_else_the_users(self, home, monkeypatch):
         usual = default_file(os.environ, sys.platform, home)
         written(usual.parent, "[sources.usual]\nbackend='local'", usual.name)
         named = written(home, "[sources.named]\nbackend='local'", "named.toml")
@@ -341,7 +343,7 @@ class TestFile:
         assert list(load().sources) == ["local"]
 
     @pytest.mark.parametrize("asked", ["argument", "variable"])
-    def test_one_that_was_asked_for_has_to_exist(self, home, monkeypatch, asked):
+    def test_a_file_that_is_named_must_exist(self, home, monkeypatch, asked):
         absent = str(home / "absent.toml")
         monkeypatch.setenv(config.VARIABLE, absent if asked == "variable" else "")
 
@@ -351,43 +353,49 @@ class TestFile:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("defualt = 'x'", ": there is no key defualt. Did you mean default?"),
-            ("= 3", " is no TOML: "),
-            ("sources = 3", ": sources is a table"),
-            ("[sources]\nprod = 3", ": [sources.prod]: a source is a table with url"),
-            ("[sources.prod]\nmax_writes = 1", ": [sources.prod]: a source has url, or backend"),
+            ("defualt = 'x'", ": unknown key defualt. Did you mean default?"),
+            ("= 3", " is not valid TOML: "),
+            ("sources = 3", ": sources must be a table"),
+            ("[sources]\nprod = 3", ": [sources.prod]: a source must be a table with url"),
+            (
+                "[sources.prod]\nmax_writes = 1",
+                ": [sources.prod]: a source needs either url, or backend",
+            ),
             ("[sources.prod]\nbackend = 'vertx'", ": [sources.prod]: there is no backend 'vertx'."),
             (
                 "[sources.prod]\nbackend = 'local'\nurl = 'local://'",
-                ": [sources.prod]: a source has url, or backend",
+                ": [sources.prod]: a source needs either url, or backend",
             ),
             (
                 "[sources.prod]\nurl = 'local://?timeout=3'\ntimeout = 4",
-                ": [sources.prod]: timeout is in the url and beside it",
+                ": [sources.prod]: timeout is set both in the url and beside it",
             ),
             ("[sources.prod]\nurl = 'nothing'", ": [sources.prod] url: A source is written"),
             (
                 "[sources.prod]\nbackend = 'local'\nmax_writes = 'many'",
-                ": [sources.prod]: max_writes takes a whole number from 0, not 'many'",
+                ": [sources.prod]: max_writes must be a whole number of at least 0, not 'many'",
             ),
             (
                 "[sources.prod]\nbackend = 'local'\nmax_writes = true",
-                ": [sources.prod]: max_writes takes a whole number from 0, not True",
+                ": [sources.prod]: max_writes must be a whole number of at least 0, not True",
             ),
             (
                 "[sources.prod]\nbackend = 'local'\nscopes = {project = [1]}",
-                ": [sources.prod]: scopes.project takes an array of texts",
+                ": [sources.prod]: scopes.project must be an array of texts",
             ),
-            ("[sources.prod]\nbackend = 'local'\nlocation = 3", "location is text"),
-            ("[sources.a-b]\nbackend = 'local'", ": [sources.a-b]: 'a-b' is no name"),
-            ("[sources.main]\nbackend = 'local'", ": [sources.main]: the name main is a schema"),
-            ("[sources.A]\nurl='local://'\n[sources.a]\nurl='local://'", "two sources named a"),
-            ("default = 3", ": default is the name of a source"),
-            ("views = 3", ": views is a table"),
-            ("[views]\nrecent = 3", ": [views] recent is the text of a SELECT"),
-            ("[views]\n'a b' = 'SELECT 1'", ": [views]: 'a b' is no name"),
-            ("init = [3]", ": init is SQL text"),
-            ("init = 3", ": init is SQL text"),
+            ("[sources.prod]\nbackend = 'local'\nlocation = 3", "location must be text"),
+            ("[sources.a-b]\nbackend = 'local'", ": [sources.a-b]: 'a-b' is not a valid name"),
+            (
+                "[sources.main]\nbackend = 'local'",
+                ": [sources.main]: the name main is a built-in schema",
+            ),
+            ("[sources.A]\nurl='local://'\n[sources.a]\nurl='local://'", "two sources are named a"),
+            ("default = 3", ": default must be the name of a source"),
+            ("views = 3", ": views must be a table"),
+            ("[views]\nrecent = 3", ": [views] recent must be the text of a SELECT"),
+            ("[views]\n'a b' = 'SELECT 1'", ": [views]: 'a b' is not a valid name"),
+            ("init = [3]", ": init must be SQL text"),
+            ("init = 3", ": init must be SQL text"),
         ],
     )
     def test_an_error_names_file_table_and_key(self, home, text, message):
@@ -399,7 +407,7 @@ class TestFile:
         assert str(caught.value).startswith(str(path))
         assert message in str(caught.value)
 
-    def test_one_that_is_no_text_is_an_error(self, home):
+    def test_a_file_that_is_not_text_is_an_error(self, home):
         path = home / "config.toml"
         path.write_bytes(b"\xff\xfe")
 
@@ -407,15 +415,15 @@ class TestFile:
             load(config=path)
 
     @posix
-    def test_one_that_everyone_can_write_is_not_read(self, home):
+    def test_a_file_that_everyone_can_write_is_not_read(self, home):
         path = written(home, self.FULL)
         path.chmod(0o666)
 
-        with pytest.raises(ConfigurationError, match="can be written by everyone: chmod o-w"):
+        with pytest.raises(ConfigurationError, match="is writable by everyone; run chmod o-w"):
             load(config=path)
 
     @posix
-    def test_one_of_another_user_is_not_read(self, home, monkeypatch):
+    def test_a_file_of_another_user_is_not_read(self, home, monkeypatch):
         path = written(home, self.FULL)
         monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 4321)
         if path.stat().st_uid == 0:
@@ -499,12 +507,15 @@ class TestTogether:
         with pytest.raises(UnknownNameError, match=r"'prd', which is not .* Did you mean prod\?"):
             load(config=path)
 
-    def test_one_text_is_no_list_of_sources(self):
-        with pytest.raises(ConfigurationError, match="one text is url"):
+    def test_a_text_is_not_a_list_of_sources(self):
+        with pytest.raises(ConfigurationError, match="pass a single URL as url"):
             load(sources="local://")
 
     def test_more_sources_than_sqlite_attaches_are_refused(self):
-        with pytest.raises(ConfigurationError, match="121 sources; one connection has 120"):
+        with pytest.raises(
+            ConfigurationError,
+            match="121 sources are configured, but one connection can have at most 120",
+        ):
             load(sources=[f"s{number}=local://" for number in range(121)])
 
     def test_a_configuration_cannot_be_changed(self):

@@ -64,7 +64,7 @@ def test_explaining_a_statement_does_not_return_the_rows_that_it_returned_before
     assert db.execute(plan, {"u": "cy"}).fetchall() == before
 
 
-def test_insert_returning_answers_with_what_the_server_made(db: sessions_vtab.Connection) -> None:
+def test_insert_returning_returns_what_the_server_generated(db: sessions_vtab.Connection) -> None:
     name, user = db.execute(
         "INSERT INTO sessions(user_id) VALUES ('cy') RETURNING name, upper(user_id)"
     ).fetchone()
@@ -127,7 +127,7 @@ def test_an_update_that_changes_nothing_returns_the_row(db: sessions_vtab.Connec
     assert rows == [("s1", "ann")]
 
 
-def test_returning_inside_a_transaction_answers_at_once(db: sessions_vtab.Connection) -> None:
+def test_returning_inside_a_transaction_sends_at_once(db: sessions_vtab.Connection) -> None:
     db.execute("BEGIN")
     name = db.execute("INSERT INTO sessions(user_id) VALUES ('cy') RETURNING name").get
     db.execute("COMMIT")
@@ -274,7 +274,7 @@ def test_a_function_has_run_to_its_end_before_the_first_row(connect: Any) -> Non
     assert db.execute("SELECT count(*) FROM events").get == 3
 
 
-def test_a_failure_half_way_says_how_many_calls_have_acted(connect: Any) -> None:
+def test_a_failure_half_way_counts_the_calls_that_took_effect(connect: Any) -> None:
     db = connect("local")
     db.execute("INSERT INTO sessions(session_id, user_id) VALUES ('s1', 'ann')")
 
@@ -284,7 +284,9 @@ def test_a_failure_half_way_says_how_many_calls_have_acted(connect: Any) -> None
             " append_event(k.value, 'user')"
         )
 
-    assert caught.value.__notes__ == ["2 earlier calls of this statement have acted."]
+    assert caught.value.__notes__ == [
+        "2 earlier calls of this statement have already taken effect."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -357,7 +359,7 @@ def test_read_only_means_it(tmp_path: Path, statement: str) -> None:
     db.close()
 
 
-def test_a_dry_run_answers_with_requests_and_sends_none(connect: Any) -> None:
+def test_a_dry_run_returns_requests_and_sends_none(connect: Any) -> None:
     db = connect("memory", dry_run=True)
 
     rows = db.execute("INSERT INTO sessions(session_id, user_id) VALUES ('s1', 'ann')").fetchall()
@@ -368,7 +370,7 @@ def test_a_dry_run_answers_with_requests_and_sends_none(connect: Any) -> None:
             "sessions",
             "insert",
             "insert",
-            "sessions (name made when it is written)",
+            "sessions (name assigned when it is written)",
             '{"session_id":"s1","user_id":"ann"}',
         )
     ]

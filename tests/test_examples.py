@@ -26,7 +26,7 @@ def _run(folder: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     *lines, footer = done.stdout.splitlines(keepends=True)
-    assert re.fullmatch(r".*examples.sql: \d+ statements, no error, \d+\.\d s\n", footer)
+    assert re.fullmatch(r".*examples.sql: \d+ statements, no errors, \d+\.\d s\n", footer)
     return "".join(lines)
 
 

@@ -138,7 +138,7 @@ def test_the_engine_names_no_backend(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=_names)
-def test_a_module_is_at_most_500_lines_and_says_what_it_is(path: Path) -> None:
+def test_a_module_has_at_most_500_lines_and_a_docstring(path: Path) -> None:
     text = path.read_text("utf-8")
 
     assert len(text.splitlines()) <= 500

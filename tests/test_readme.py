@@ -1,18 +1,29 @@
 from __future__ import annotations
 
+import functools
+import io
 import re
+import shlex
+import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import sessions_vtab
 from sessions_vtab import config, registry
+from sessions_vtab.cli import main
 from sessions_vtab.cli.matrix import matrix
+from sessions_vtab.cli.topics import ADK
+from sessions_vtab.emulator import serve
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.settings import Settings
 
 _ROOT = Path(__file__).parents[1]
 _README = (_ROOT / "README.md").read_text("utf-8")
+_PROJECT = "vertex://PROJECT/LOCATION/ENGINE"
+_EMULATOR = "http://127.0.0.1:8787"
 
 
 def _blocks(language: str) -> list[str]:
@@ -53,18 +64,134 @@ def test_the_matrix_is_what_the_backends_declare() -> None:
     assert shown[1] == declared
 
 
+def test_every_block_is_run_by_a_test_of_this_file() -> None:
+    languages = re.findall(r"^```(\w+)$", _README, re.MULTILINE)
+
+    assert len(languages) * 2 == len(re.findall(r"^```", _README, re.MULTILINE))
+    assert {language: languages.count(language) for language in languages} == {
+        "console": 5,
+        "sql": 1,
+        "python": 2,
+        "toml": 1,
+    }
+
+
 def test_the_first_two_blocks_are_the_set_up_commands() -> None:
+    """``test_examples`` runs the tour, and the gate runs the second command word for word."""
     first, second = _blocks("console")[:2]
 
     assert first.strip().endswith("sessions-vtab run examples.sql")
     assert second.strip().endswith("pytest -q")
 
 
-def test_the_sql_of_the_two_minutes_runs(connection: sessions_vtab.Connection) -> None:
-    rows = list(connection.execute(_blocks("sql")[0]))
+def test_every_extra_that_is_named_exists() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = {*re.findall(r"\.\[(\w+)\]", _README), *re.findall(r"extra `(\w+)`", _README)}
+
+    assert {"vertex", "test", "arrow", "sqlalchemy", "emulator"} <= named
+    assert named <= set(project["optional-dependencies"])
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Running]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def emulator(served: Running) -> Running:
+    """An emulator with one session and one event."""
+    served.control.reset(empty=True)
+    url = f"vertex://demo/us-central1/42?base_url={served.url}"
+    with sessions_vtab.connect(url) as db:
+        db.execute("INSERT INTO sessions(session_id, user_id) VALUES ('s1', 'ann')")
+        db.execute("INSERT INTO events(session_id, author) VALUES ('s1', 'ann')")
+    return served
+
+
+@pytest.fixture
+def command(
+    emulator: Running,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[[str], tuple[int, str]]:
+    """Runs one command of the README with the emulator in place of the service."""
+    for kind in ("DATA", "CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    project = f"vertex://demo/us-central1/42?base_url={emulator.url}"
+
+    def run(line: str, stdin: str = "") -> tuple[int, str]:
+        emulator.control.reset_log()
+        program, *arguments = shlex.split(
+            line.replace(_PROJECT, project).replace(_EMULATOR, emulator.url)
+        )
+        assert program == "sessions-vtab"
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        status = main(arguments)
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    return run
+
+
+def test_the_four_lines_for_a_google_project(
+    command: Callable[..., tuple[int, str]], emulator: Running
+) -> None:
+    install, login, check, shell = _blocks("console")[2].splitlines()
+
+    assert install.startswith(".venv/bin/pip -q install '.[vertex]'")
+    assert login == "gcloud auth application-default login"
+    status, told = command(check)
+    assert (status, emulator.control.log()["total"]) == (0, 1), told
+    status, told = command(shell, "DELETE FROM sessions;")
+    assert (status, emulator.control.log()["total"]) == (1, 0)
+    assert "read-only" in told
+
+
+def test_the_snapshot_command_writes_a_file_that_is_a_source(
+    command: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    (line,) = _blocks("console")[3].splitlines()
+
+    status, told = command(line)
+
+    assert status == 0, told
+    with sessions_vtab.connect(f"local://{tmp_path}/out.db", read_only=True) as db:
+        query = "SELECT user_id, author FROM sessions JOIN events USING (session_id)"
+        assert list(db.execute(query)) == [("ann", "ann")]
+
+
+def test_the_emulator_commands(
+    command: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, shell = _blocks("console")[4].splitlines()
+    started = []
+
+    def note(settings: Settings, port: int) -> int:
+        started.append((settings.seed, f"http://127.0.0.1:{port}"))
+        return 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serve, "_serve", note)
+        assert command(start.removesuffix(" &"))[0] == 0
+    assert started == [(7, _EMULATOR)]
+    status, told = command(shell, "SELECT 'there are', count(*) FROM sessions;")
+    assert status == 0, told
+    assert "there are" in told
+
+
+def test_the_sql_gives_the_rows_that_are_shown(connection: sessions_vtab.Connection) -> None:
+    (block,) = _blocks("sql")
+    shown = [line.removeprefix("-- ").split() for line in block.splitlines() if line[:2] == "--"]
+
+    cursor = connection.execute(block)
+    rows = list(cursor)
 
     assert rows[0][0] == "s1"
-    assert rows[-1][:2] == ("ann", 2)
+    assert shown == [["user_id", "turns"], ["ann", "2"]]
+    assert [str(value) for value in rows[-1]] == shown[1]
 
 
 @pytest.mark.parametrize("place", range(len(_blocks("python"))))
@@ -87,12 +214,31 @@ def test_the_configuration_block_is_accepted(tmp_path: Path) -> None:
     assert loaded.default == "prod"
 
 
-def test_the_adk_recipe_copies_a_file_that_adk_wrote(
+def test_every_url_of_the_table_is_a_source(tmp_path: Path) -> None:
+    urls = re.findall(r"^\| `(\w+://[^`]*)` \|", _README, re.MULTILINE)
+    places = {
+        "base_url=..": "base_url=http://127.0.0.1:1",
+        "PROJECT/LOCATION/ENGINE": "demo/us-central1/42",
+        "/ENGINE": "/42",
+        "/path/to/": f"{tmp_path}/",
+    }
+
+    for url in urls:
+        source = config.parse_source(
+            functools.reduce(lambda text, place: text.replace(*place), places.items(), url)
+        )
+        registry.backend_class(source.backend).open(source).close()
+    assert {url.partition("://")[0] for url in urls} == set(registry.BUILT_IN) - {"memory"}
+
+
+def test_the_recipe_of_the_help_copies_a_file_that_adk_wrote(
     connection: sessions_vtab.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(Path(__file__).parent / "data")
 
-    rows = list(connection.execute(_blocks("sql")[1]))
+    rows = list(connection.execute(ADK))
 
-    assert rows[:3] == [("alice", 16), ("bob@example.com", 5), ("carol", 7)]
-    assert all(isinstance(calls, int) for _, calls in rows[3:])
+    assert rows[:3] == [("alice", 11), ("bob@example.com", 5), ("carol", 7)]
+    assert rows[3:] == [("book_flight", 1), ("get_weather", 1), ("search_flights", 1)]
+    kept = "SELECT count(*), sum(json_valid(raw_event)), min(timestamp) FROM events"
+    assert list(connection.execute(kept)) == [(23, 23, "2026-01-05 09:00:01.250000")]

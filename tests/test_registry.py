@@ -68,7 +68,11 @@ def test_an_unknown_name_is_answered_with_a_near_one_and_the_list(entry_points, 
     [
         ("absent_package.backend:B", ConfigurationError, "not part of this installation"),
         ("json:Nothing", ConfigurationError, "registered as json:Nothing, which does not exist"),
-        ("json:JSONDecoder", ConfigurationError, "registered as json:JSONDecoder, which is none"),
+        (
+            "json:JSONDecoder",
+            ConfigurationError,
+            "registered as json:JSONDecoder, which is not a Backend class",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_an_error_that_names_the_backend(
@@ -89,7 +93,7 @@ def test_a_built_in_whose_module_is_absent_is_an_error(monkeypatch):
         registry.backend_class("vertex")
 
 
-def test_a_missing_dependency_is_an_error_that_says_what_to_install(tmp_path, monkeypatch):
+def test_a_missing_dependency_is_an_error_that_names_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "needy_backend.py").write_text("import package_that_is_not_there\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "BUILT_IN", {"vertex": "needy_backend:Backend"})

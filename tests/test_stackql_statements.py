@@ -91,7 +91,7 @@ def _create(db: sessions_vtab.Connection) -> tuple[object, ...]:
     return row
 
 
-def test_insert_answers_with_the_operation(db: sessions_vtab.Connection, emulator: Running) -> None:
+def test_insert_returns_the_operation(db: sessions_vtab.Connection, emulator: Running) -> None:
     name, done, error, metadata, response = _create(db)
 
     assert "/sessions/s1/operations/" in str(name)
@@ -109,7 +109,7 @@ def test_insert_answers_with_the_operation(db: sessions_vtab.Connection, emulato
     }
 
 
-def test_insert_that_awaits_answers_with_the_session(db: sessions_vtab.Connection) -> None:
+def test_insert_that_awaits_returns_the_session(db: sessions_vtab.Connection) -> None:
     text = _INSERT.replace("NAME", "").replace("INSERT INTO", "INSERT /*+ AWAIT */ INTO")
     text = text.replace("name,\ndone,\nerror,\nmetadata,\nresponse", "displayName, userId")
 
@@ -168,7 +168,7 @@ def test_exec_takes_its_parameters_without_commas_too(db: sessions_vtab.Connecti
     assert db.execute("SELECT count(*) FROM prod.events WHERE session_id = 's1'").get == 1
 
 
-def test_exec_in_from_answers_with_the_event(db: sessions_vtab.Connection) -> None:
+def test_exec_in_from_returns_the_event(db: sessions_vtab.Connection) -> None:
     _create(db)
     text = f"SELECT event_id, x.session_name FROM ({_EXEC.rstrip(';')}) AS x WHERE event_id <> ?"
     ((event, session),) = db.execute(text, ("",)).fetchall()
@@ -224,7 +224,7 @@ def test_delete_removes_the_session(db: sessions_vtab.Connection) -> None:
         ("DESCRIBE EXTENDED google.aiplatform.sessions", "createTime"),
     ],
 )
-def test_what_is_there_can_be_asked_without_a_request(
+def test_show_and_describe_send_no_request(
     db: sessions_vtab.Connection, emulator: Running, text: str, expected: str
 ) -> None:
     rows = db.execute(text).fetchall()

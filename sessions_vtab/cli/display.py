@@ -70,7 +70,7 @@ def footer(rows: int | None, changed: int, requests: int, elapsed: float) -> str
     """What a statement did: ``3 rows, 404 requests, 0.9 s``.
 
     Args:
-        rows: rows it answered with; None if it is no kind of statement that answers with rows.
+        rows: rows it answered with; None for a statement that answers with rows.
         changed: rows it changed.
         requests: HTTP requests it made.
         elapsed: seconds it took.

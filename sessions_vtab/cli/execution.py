@@ -74,35 +74,34 @@ def execute(
         return True
 
     cursor.exec_trace = traced
-    before = connection.total_changes()
+    before = connection.tally()
     started = time.perf_counter()
     try:
-        _start(cursor, sql, bindings or {})
+        _require_values(connection, sql, bindings or {})
+        cursor.execute(sql, bindings or {})
         columns = _columns(cursor) or (described[-1] if described else ())
         execution = Execution(columns, iter(()), started)
         execution.rows = _counting(cursor, execution)
         yield execution
         execution.elapsed = time.perf_counter() - started
-        execution.changed = connection.total_changes() - before
+        execution.changed = connection.changed_since(before)
         execution.requests = connection.statement_requests
     finally:
         cursor.close(force=True)
 
 
-def _start(cursor: apsw.Cursor, sql: str, bindings: Mapping[str, Any]) -> None:
-    try:
-        cursor.execute(sql, bindings)
-    except KeyError as error:
-        name = error.args[0] if error.args else "?"
-        raise InvalidValueError(
-            f"The parameter :{name} has no value. Set it with -p {name} VALUE on the command"
-            f" line, or .parameter set {name} VALUE in the shell."
-        ) from None
-    except apsw.BindingsError:
-        raise InvalidValueError(
-            "Parameters must be named here: write :name instead of ?, and set it with -p name"
-            " VALUE."
-        ) from None
+def _require_values(connection: Connection, sql: str, bindings: Mapping[str, Any]) -> None:
+    for name in connection.parameters(sql):
+        if name is None or name[0] == "?":
+            raise InvalidValueError(
+                "Parameters must be named here: write :name instead of ?, and set it with -p name"
+                " VALUE."
+            )
+        if name[1:] not in bindings:
+            raise InvalidValueError(
+                f"The parameter {name} has no value. Set it with -p {name[1:]} VALUE on the command"
+                f" line, or .parameter set {name[1:]} VALUE in the shell."
+            )
 
 
 def _columns(cursor: apsw.Cursor) -> tuple[str, ...]:

@@ -219,7 +219,7 @@ def examine(
     found = [(step, _target(step, tables, connection, names)) for step in steps(planned)]
     try:
         reached = connection.preview(sql, bindings or {})
-    except UnsupportedError:  # It writes to a table that is none of ours.
+    except UnsupportedError:  # It writes to a table of another owner.
         reached = []
     return list(_readings(found, reached))
 
@@ -253,7 +253,7 @@ def steps(planned: list[tuple[int, int, str]]) -> Iterator[Step]:
 
 
 def parse_step(detail: str, depth: int = 0) -> Step:
-    """One row's detail as a step; what is no scan of ours has no path."""
+    """One row's detail as a step; a step that does not read a table of this package has no path."""
     match = _SCAN.fullmatch(detail)
     if match is None:
         return Step(detail, "", {}, depth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,8 @@ def output(path: str | None) -> Iterator[IO[str]]:
     """The stream to write to.
 
     A file is written beside its place, readable by its owner only, and takes its place when the
-    block ends without an exception; otherwise what was there before stays.
+    block ends without an exception; otherwise what was there before stays. A pipe or a device, such
+    as /dev/stdout, is written to and never replaced.
 
     Args:
         path: the file; None for standard output.
@@ -27,12 +29,21 @@ def output(path: str | None) -> Iterator[IO[str]]:
     """
     if path is None:
         yield sys.stdout
-    elif (target := Path(path).resolve()).exists() and not target.is_file():
-        with target.open("w", encoding="utf-8", newline="") as device:  # A pipe or /dev/stdout.
-            yield device
-    else:
-        with _replacing(target) as file:
+    elif _is_regular(path):
+        with _replacing(Path(path).resolve()) as file:
             yield file
+    else:
+        # Not by its resolved name: /dev/stdout is a link to "pipe:[4711]", which is no path.
+        with Path(path).open("w", encoding="utf-8", newline="") as device:
+            yield device
+
+
+def _is_regular(path: str) -> bool:
+    """Whether a path leads to a regular file or to nothing."""
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
     """Comma-separated values with a heading (RFC 4180, lines end with a newline)."""
     for row in chain([columns], rows):
         cells = ["" if value is None else _quoted(literal(value)) for value in row]
-        # A line without anything is no record to most readers.
+        # Most readers do not take an empty line for a record.
         yield (",".join(cells) or '""') + "\n"
 
 

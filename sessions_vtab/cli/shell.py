@@ -62,7 +62,7 @@ def interact(connection: Connection, *, read_only: bool) -> int:
     except BrokenPipeError:
         raise
     except (apsw.Error, SessionsError, apsw.shell.Shell.Error, OSError):
-        return _FAILED  # Input that is no terminal ends at the first error, which was printed.
+        return _FAILED  # Input that is not a terminal ends at the first error, which was printed.
     else:
         status = _OK
     if connection.in_transaction:
@@ -74,7 +74,8 @@ def interact(connection: Connection, *, read_only: bool) -> int:
 class Shell(apsw.shell.Shell):
     """A shell on one connection.
 
-    Input that is no terminal ends at its first error; output that is none is csv with a heading.
+    If the input is not a terminal, it ends at its first error; if the output is not a terminal, it
+    is csv with a heading.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class Shell(apsw.shell.Shell):
             self.output(False, row)
 
     def _fail(self, text: str, error: Exception) -> None:
-        """Prints an error once; input that is no terminal ends here."""
+        """Prints an error once; input that is not a terminal ends here."""
         self.stdout.flush()
         where = "" if self.interactive else f" in line {self.input_line_number}"
         self.write_error(f"Error{where}: {text}\n")

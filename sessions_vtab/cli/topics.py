@@ -9,7 +9,7 @@ from typing import Final
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
 from sessions_vtab.spec.times import ACCEPTED
 
-__all__ = ["MCP_CLIENTS", "MCP_HTTP", "RESUME", "TOPICS"]
+__all__ = ["ADK", "MCP_CLIENTS", "MCP_HTTP", "RESUME", "TOPICS"]
 
 RESUME: Final = """\
 CREATE TEMP TABLE todo AS SELECT *, NULL AS sent FROM mine ORDER BY id;
@@ -46,6 +46,26 @@ MCP_HTTP: Final = """\
   }
 }"""
 """The configuration of a client for a server that runs already."""
+
+ADK: Final = """\
+ATTACH 'adk_sessions.db' AS adk;
+
+INSERT INTO sessions(session_id, user_id, state, create_time)
+SELECT user_id || ':' || id, user_id, state, create_time
+FROM adk.sessions WHERE app_name = 'trip_planner';
+
+INSERT INTO events(session_id, event_id, timestamp, author, content, invocation_id, actions,
+                   error_code, error_message, raw_event)
+SELECT user_id || ':' || session_id, id, event_data->>'timestamp', event_data->>'author',
+       event_data->'content', invocation_id, event_data->'actions',
+       event_data->>'error_code', event_data->>'error_message', event_data
+FROM adk.events WHERE app_name = 'trip_planner' ORDER BY event_data->>'timestamp', rowid;
+
+SELECT s.user_id, count(*) AS turns FROM sessions AS s JOIN events AS e USING (session_id)
+GROUP BY s.user_id ORDER BY s.user_id;
+
+SELECT function_name, count(*) AS calls FROM event_parts WHERE kind = 'functionCall' GROUP BY 1;"""
+"""Copies one app's sessions from a file that ADK wrote; a test runs it."""
 
 _PAGES: Final = (
     Page(
@@ -118,7 +138,9 @@ _PAGES: Final = (
                 " called in FROM. A function with side effects runs at once, exactly once"
                 " for each row of its arguments. It must be alone in FROM or follow exactly"
                 " one other item, at the top level of a SELECT or in the source of an"
-                " INSERT. Parameters have names, so they can also be given in WHERE."
+                " INSERT. Its parameters cannot be used in WHERE. In a transaction, the"
+                " local store undoes it with ROLLBACK; a service cannot. The parameters of"
+                " a function without side effects can also be given in WHERE."
             ),
             Code(
                 "SELECT event_id FROM append_event('tour-1', 'user', 'Hello');\n"
@@ -172,10 +194,16 @@ _PAGES: Final = (
                 " concurrently, but in order within one session. ROLLBACK before that sends"
                 " nothing, and if a statement fails half-way, its rows are discarded."
                 " Reading a table whose writes are still queued is an error, but UPDATE and"
-                " DELETE can find other rows by key. What has been sent cannot be rolled"
+                " DELETE can find other rows by key. For the same reason, a trigger cannot"
+                " read rows that its statement has written. What has been sent cannot be rolled"
                 " back; the table writes has one row for each write, with its outcome."
             ),
             Code("SELECT key, outcome, error FROM writes WHERE outcome <> 'sent';"),
+            Prose(
+                "changes() and total_changes() also count rows that OR IGNORE or ON CONFLICT"
+                " DO NOTHING has skipped, because a service reports them only when they are"
+                " sent. The table writes shows them with the outcome 'skipped'."
+            ),
             Prose(
                 "A statement that would write more than max_writes rows is refused before the"
                 " first row is sent; on a terminal, you are asked for confirmation."
@@ -295,6 +323,42 @@ _PAGES: Final = (
             Code(
                 'sessions-vtab query "SELECT * FROM sessions" --format jsonl -o sessions.jsonl\n'
                 'sessions-vtab query "SELECT * FROM events WHERE session_id = :id" -p id tour-1'
+            ),
+        ),
+    ),
+    Page(
+        "adk",
+        (
+            Prose(
+                "Google's Agent Development Kit (ADK) can keep its sessions in an SQLite file."
+                " Copy one app per source: ids are unique only within an app and a user, and"
+                " app: keys of the state are shared by all sessions of a source. raw_event"
+                " keeps each event as ADK wrote it."
+            ),
+            Code(ADK),
+        ),
+    ),
+    Page(
+        "emulator",
+        (
+            Prose(
+                "sessions-vtab emulator serves the five session APIs on 127.0.0.1; it needs"
+                " the extra emulator. Without --data, its state is lost when it stops. The"
+                " services' own SDKs can use it too:"
+            ),
+            Grid(
+                ("SDK", "setting"),
+                (
+                    ("google-genai, ADK", 'http_options={"base_url": "http://127.0.0.1:8787"}'),
+                    ("GAPIC over REST", 'client_options={"api_endpoint": "http://127.0.0.1:8787"}'),
+                    ("deepset", 'api_url="http://127.0.0.1:8787/api/v1"'),
+                    ("WhyLabs", 'Configuration(host="http://127.0.0.1:8787")'),
+                ),
+            ),
+            Code(
+                "sessions-vtab emulator --seed 7\n"
+                "sessions-vtab --source"
+                " 'prod=vertex://demo/us-central1/42?base_url=http://127.0.0.1:8787'"
             ),
         ),
     ),

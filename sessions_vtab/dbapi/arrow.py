@@ -6,9 +6,9 @@ batch of them at a time becomes Arrow memory, column by column, and is forgotten
 Types: a column of times becomes ``timestamp[us, tz=UTC]`` (``ns`` if a value needs it), a boolean
 ``bool``; every other column takes the type of its values: ``int64``, ``double`` (also for integers
 among them, if none is changed by it), ``string`` or ``binary``. A column of NULLs has the type of
-its description, ``string`` where that knows none. A column of times with a text that is no time, or
-with times that Arrow cannot hold, is a ``string``. Values of several types in one column are an
-error that names it, never a silent conversion.
+its description, ``string`` where that has none. A column of times is a ``string`` if
+one of its texts is not a time or Arrow cannot hold it. Values of several types in one column are
+an error that names it, never a silent conversion.
 
 In batches the first one decides; a later value that its type cannot hold is an error as well.
 """
@@ -191,7 +191,7 @@ def _truths(pyarrow: Any, whole: Any) -> Any:
 
 
 def _instants(pyarrow: Any, texts: Any) -> Any:
-    """Texts as instants, or as they are if one is no time or Arrow cannot hold it."""
+    """Texts as instants, or as they are if one is not a time or Arrow cannot hold it."""
     for unit in ("us", "ns"):
         try:
             # Our own form needs no Python: it names no zone, and is UTC.

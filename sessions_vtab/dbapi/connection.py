@@ -58,7 +58,8 @@ class Connection:
     ) -> None:
         self.driver = driver
         self.guard = guard
-        driver.authorizer = guard
+        if guard is not None:
+            guard.before, driver.authorizer = driver.authorizer, guard
         self.timeout = timeout
         self.max_rows = max_rows
         self._autocommit = autocommit
@@ -210,6 +211,7 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
     audit: str | os.PathLike[str] | None = None,
     autocommit: bool = False,
     guarded: bool = False,
+    pooled: bool = False,
     timeout: float | None = None,
     max_rows: int | None = None,
 ) -> Connection:
@@ -226,6 +228,8 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
         autocommit: every statement is a transaction of its own.
         guarded: refuse ATTACH, DETACH, virtual tables, extensions, and pragmas that change
             something.
+        pooled: the connection is one of a pool: where it is guarded, tables of the user's own must
+            be TEMP, because the other connections would not have them.
         timeout: seconds a statement may take, without the time between the calls that fetch its
             rows. Not a commit: what it has sent could not be taken back.
         max_rows: rows a statement may give; one more is an OperationalError, nothing is cut off
@@ -250,5 +254,5 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
         autocommit=autocommit,
         timeout=timeout,
         max_rows=max_rows,
-        guard=Guard() if guarded else None,
+        guard=Guard(pooled=pooled) if guarded else None,
     )

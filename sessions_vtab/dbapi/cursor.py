@@ -41,7 +41,8 @@ class Cursor:
         description: name and type code of each result column, in 7-tuples; None for a statement
             without rows.
         rowcount: rows that an INSERT, UPDATE or DELETE has written, or queued to be written at
-            commit; -1 for everything else.
+            commit; -1 for everything else. Without the rows that OR IGNORE has skipped, as far as
+            that is known: for rows that wait for a commit, only the service can tell.
         lastrowid: rowid of the last row that an INSERT added to a table of the user's own; None for
             our tables, whose rows are known by their ``name``: use RETURNING.
     """
@@ -189,6 +190,7 @@ class Cursor:
     def _start(self, operation: str) -> apsw.Cursor:
         """Ends what ran before; begins a transaction if the statement needs one."""
         inner = self._usable()
+        _require_text(operation)
         self.description, self.rowcount, self._given, self._stopped = None, -1, 0, False
         self.lastrowid, self._columns.last = None, ()
         with translated():
@@ -208,12 +210,12 @@ class Cursor:
     def _run(self, operation: str, execute: Callable[[], object]) -> None:
         """Executes it; then description and row count are known."""
         driver = self.connection.driver
-        before = driver.total_changes()
+        before = driver.tally()
         self._limited(execute)
         if self._columns.last:
             self.description = described(self._columns.last, driver.sources)
         if self._changing:
-            self.rowcount = driver.total_changes() - before
+            self.rowcount = driver.changed_since(before)
             if self.rowcount and driver.target(operation) is None and self._inserts(operation):
                 self.lastrowid = driver.last_insert_rowid()
 
@@ -277,7 +279,7 @@ class Cursor:
     def _fail(self, error: Exception) -> NoReturn:
         """Raises the PEP 249 error for an error; a timeout is named as such."""
         guard = self.connection.guard
-        if isinstance(error, apsw.AuthError) and guard is not None:
+        if isinstance(error, apsw.AuthError) and guard is not None and guard.refusal:
             raise NotSupportedError(guard.refusal) from error
         late = self._late()
         if not isinstance(error, apsw.InterruptError):
@@ -343,6 +345,15 @@ class _Columns:
         if inner.get_description():
             self.last = inner.description_full
         return True
+
+
+def _require_text(operation: object) -> None:
+    if not isinstance(operation, str):
+        raise ProgrammingError(f"A statement must be text, not a {type(operation).__name__}.")
+    try:
+        operation.encode()
+    except UnicodeEncodeError as error:
+        raise ProgrammingError(f"The statement is not valid Unicode ({error}).") from None
 
 
 def _next(inner: apsw.Cursor, most: int | None) -> list[tuple[Any, ...]]:

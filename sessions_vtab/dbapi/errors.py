@@ -12,7 +12,9 @@ from typing import Final, NoReturn
 
 import apsw
 
+from sessions_vtab import cursor as engine_cursor
 from sessions_vtab import errors
+from sessions_vtab.vtab.blame import blamed
 
 __all__ = [
     "DataError",
@@ -59,7 +61,7 @@ class IntegrityError(DatabaseError):
 
 
 class InternalError(DatabaseError):
-    """SQLite's own state is broken."""
+    """SQLite's own state is broken, or a backend has a bug: the message names the backend."""
 
 
 class ProgrammingError(DatabaseError):
@@ -103,10 +105,6 @@ _MEANINGS: Final[dict[type[BaseException], type[Error]]] = {
     apsw.InternalError: InternalError,
     apsw.CorruptError: DatabaseError,
     apsw.NotADBError: DatabaseError,
-    TypeError: ProgrammingError,
-    KeyError: ProgrammingError,
-    OverflowError: DataError,
-    UnicodeError: DataError,
 }
 
 
@@ -119,7 +117,10 @@ def meaning_of(error: BaseException) -> type[Error] | None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises what comes out of the block as an error of PEP 249, the original as its cause."""
+    """Raises what comes out of the block as an error of PEP 249, the original as its cause.
+
+    What functions, iterators and objects of the caller's own raise passes unchanged.
+    """
     try:
         yield
     except Exception as error:  # noqa: BLE001  # Every kind is told apart in one place.
@@ -133,16 +134,27 @@ def raise_translated(error: Exception, more: str = "") -> NoReturn:
         error: what was raised. Its notes become part of the message.
         more: a sentence to add.
     """
-    meaning = meaning_of(error)
+    meaning, backend = meaning_of(error), blamed(error)
+    if backend is not None:
+        words = f"A bug in {backend}: {type(error).__name__}: {error}"
+        raise InternalError(" ".join(filter(None, (f"{words}.", more)))) from error
+    if isinstance(error, UnicodeDecodeError) and _is_from_sqlite(error):
+        raise DataError(f"A text in the database is not valid UTF-8 ({error}).") from error
     if meaning is None:
         raise error
     notes = getattr(error, "__notes__", ())
     raise meaning(" ".join(filter(None, (_words(error), *notes, more)))) from error
 
 
+def _is_from_sqlite(error: Exception) -> bool:
+    """Whether APSW itself raised an error: then no code of anybody was running below ours."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename == engine_cursor.__file__
+
+
 def _words(error: Exception) -> str:
     """The message of an error, without the class name that APSW puts before some messages."""
-    if isinstance(error, KeyError):
-        return f"No value was given for the parameter :{error.args[0]}."
     name, separator, rest = str(error).partition(": ")
     return rest if separator and name == type(error).__name__ else str(error)

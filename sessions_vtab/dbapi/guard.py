@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.vtab.access import Authorizer
+
 __all__ = ["Guard"]
 
 _NEVER: Final = {
@@ -14,6 +16,14 @@ _NEVER: Final = {
     apsw.SQLITE_CREATE_VTABLE: "CREATE VIRTUAL TABLE",
     apsw.SQLITE_DROP_VTABLE: "DROP of a virtual table",
 }
+
+_MADE: Final = {
+    apsw.SQLITE_CREATE_TABLE: "CREATE TABLE",
+    apsw.SQLITE_CREATE_VIEW: "CREATE VIEW",
+    apsw.SQLITE_CREATE_INDEX: "CREATE INDEX",
+    apsw.SQLITE_CREATE_TRIGGER: "CREATE TRIGGER",
+}
+"""What TEMP has actions of its own for."""
 
 # Pragmas whose argument says what to show, not what to change.
 _SHOWING: Final = frozenset(
@@ -35,24 +45,46 @@ class Guard:
     and pragmas that change something: with ATTACH a SELECT reaches every file of the server. TEMP
     tables and views are the user's own.
 
+    Where connections are pooled, tables in ``main`` are refused as well: they would be in one
+    connection's memory, and others of the pool would not have them, or have another user's.
+
     It denies and does not raise: SQLite prints what is raised while VACUUM attaches its copy.
 
+    Args:
+        pooled: which connection a user gets is for a pool to say.
+
     Attributes:
+        before: the authorizer that the connection had; it is asked as well.
         refusal: the last thing that was denied, in words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, pooled: bool = False) -> None:
+        self._pooled = pooled
+        self.before: Authorizer | None = None
         self.refusal = ""
 
     def __call__(
-        self, action: int, first: str | None, second: str | None, _schema: Any, _inner: Any
+        self, action: int, first: str | None, second: str | None, schema: Any, inner: Any
     ) -> int:
         """The authorizer (https://sqlite.org/c3ref/set_authorizer.html)."""
         what = _denied(action, first or "", second)
-        if not what:
-            return apsw.SQLITE_OK
-        self.refusal = f"{what} is not allowed on this guarded connection. Nothing was done."
+        if what:
+            self.refusal = f"{what} is not allowed on this guarded connection. Nothing was done."
+        elif self._pooled and action in _MADE:
+            self.refusal = (
+                f"{_MADE[action]} {first} is not possible here: it would be in the memory of one"
+                " connection of the pool, and the others would not have it. Use CREATE TEMP TABLE"
+                " within one connection, an engine with poolclass=StaticPool, or a database of your"
+                " own. Nothing was done."
+            )
+        else:
+            before = self.before or _allow
+            return before(action, first, second, schema, inner)
         return apsw.SQLITE_DENY
+
+
+def _allow(*_: object) -> int:
+    return apsw.SQLITE_OK
 
 
 def _denied(action: int, first: str, second: str | None) -> str:

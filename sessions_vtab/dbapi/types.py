@@ -132,7 +132,7 @@ def type_code(column: ColumnType | None, declared: str | None) -> TypeCode | Non
     """The type code of a result column.
 
     Args:
-        column: what our schema says it holds; None if it is no column of our tables.
+        column: what the schema says it holds; None for a column of any other table.
         declared: the declared type of a native table's column; None for expressions.
 
     Returns:
@@ -165,8 +165,10 @@ def bound(parameters: Any) -> Any:
 
 def _bound(value: Any) -> Any:
     match value:
-        case None | int() | float() | str() | bytes():
+        case None | float() | bytes():
             return value
+        case str():
+            return _written(value)
         case datetime():
             return _instant(value)
         case date() | clock_time():
@@ -175,9 +177,9 @@ def _bound(value: Any) -> Any:
             return str(value)
         case bytearray() | memoryview():
             return bytes(value)
-        # Numbers of NumPy, which pandas hands out.
+        # Also numbers of NumPy, which pandas hands out.
         case Integral():
-            return int(value)
+            return _whole(int(value))
         case Real() if not isinstance(value, Rational):
             return float(value)
         case Decimal():
@@ -185,6 +187,24 @@ def _bound(value: Any) -> Any:
         case _:
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
             raise DataError(f"A {kind} cannot be bound; SQLite has no such type.")
+
+
+def _whole(value: int) -> int:
+    if not -(1 << 63) <= value < 1 << 63:
+        raise DataError(f"{value:.20e} cannot be bound; SQLite's integers have 64 bits.")
+    return value
+
+
+def _written(value: str) -> str:
+    # Most texts are ASCII, which Python knows without looking.
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"A text that is not valid Unicode cannot be bound ({error})."
+            ) from None
+    return value
 
 
 def _instant(value: datetime) -> str | None:

@@ -55,7 +55,7 @@ class Emulator:
         """Replace the state of the services that the value has.
 
         Raises:
-            ValueError: The value is no such state; services before the wrong one are replaced.
+            ValueError: The value is not such a state; services before the wrong one are replaced.
         """
         if not isinstance(value, dict):
             raise ValueError("the data is not a JSON object")  # noqa: TRY004 (a wrong value)

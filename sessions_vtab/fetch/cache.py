@@ -139,6 +139,8 @@ class TimedCache:
             for old in [one for one, until in self._until.items() if until <= now]:
                 del self._until[old]
                 self._replies.drop(old)
+            # A statement that writes asks again: what it was told replaces what was kept.
+            self._replies.drop(key)
             self._until[key] = now + self.ttl
             self._replies.put(key, reply)
 

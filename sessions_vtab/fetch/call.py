@@ -257,7 +257,7 @@ class Reply:
 
     @property
     def rows(self) -> int | None:
-        """How many rows it holds, None if it is no page; for the request log."""
+        """How many rows it holds, None if it is not a page; for the request log."""
         if not self.call.listing or self.missing or not self.is_json:
             return None
         body = self.json.get(self.call.items) if isinstance(self.json, dict) else self.json

@@ -117,7 +117,7 @@ class Client:
         """The URL of a call and the credential that may go there.
 
         Raises:
-            ConfigurationError: the host is none of the source's; nothing was sent.
+            ConfigurationError: the host does not belong to the source; nothing was sent.
             CredentialError: the credential may not go there.
         """
         if call.target:

@@ -22,7 +22,7 @@ class Clock:
 
     def chance(self) -> float:
         """A number in [0, 1)."""
-        return random.random()  # noqa: S311  # Jitter is no secret.
+        return random.random()  # noqa: S311  # Jitter need not be secret.
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:
         """Waits; returns at once with True when ``stop`` is set."""

@@ -1,4 +1,4 @@
-"""HTTP answers that are no success, and missing answers, as this package's errors. One place."""
+"""Failed HTTP responses and missing responses, as errors of this package: the one place."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ _TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.DOTAL
 
 
 def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsError:
-    """The error for an answer that is no success.
+    """The error for an answer that is not a success.
 
     Args:
         reply: the answer.
@@ -130,7 +130,7 @@ def no_answer(
         url: where, redacted.
         reason: what went wrong, in words.
         where: source and table that asked.
-        may_have_acted: the request reached the service, and is no read.
+        may_have_acted: the request reached the service, and is not a read.
     """
     what = f"{where}: {call.method} {url}"
     if may_have_acted and not call.may_repeat:

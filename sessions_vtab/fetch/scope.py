@@ -133,7 +133,7 @@ class Scope:
 
     def _ready(self, key: Key, auth: Auth, context: Context) -> Flight | None:
         reply = self._replies.get(key)
-        if reply is None and self.client.answers.ttl:
+        if reply is None and self.client.answers.ttl and not context.writes:
             where = self.client.where(context.table)
             reply = self.client.answers.get((key[0], fingerprint(asked(where, auth.headers))))
         if reply is None:

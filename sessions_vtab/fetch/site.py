@@ -44,7 +44,7 @@ def origin_of(url: str) -> Origin:
     """The origin of an http or https URL.
 
     Raises:
-        ConfigurationError: it is none, or it holds a user name or a password.
+        ConfigurationError: it is not one, or it holds a user name or a password.
     """
     # urlsplit drops blanks in front, tabs and line ends without a word; others read them.
     if not url.isprintable() or " " in url:
@@ -136,7 +136,7 @@ class Site:
             remedies: see the class.
 
         Raises:
-            ConfigurationError: ``base_url`` is no URL.
+            ConfigurationError: ``base_url`` is not a valid URL.
             CredentialError: a named credential would go out over plain http.
         """
         site = cls(
@@ -229,13 +229,13 @@ def check_target(url: str, site: Site) -> Origin:
         return origin
     if origin.scheme != "https":
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} is not https; nothing"
-            " was sent."
+            f"Source {site.source}: the upload target {origin.host!r:.100} is not https."
+            " Nothing was sent."
         )
     if not all(_is_public(address) for address in _addresses(origin, site)):
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} is a private address;"
-            " nothing was sent."
+            f"Source {site.source}: the upload target {origin.host!r:.100} is a private address."
+            " Nothing was sent."
         )
     return origin
 
@@ -245,8 +245,8 @@ def _addresses(origin: Origin, site: Site) -> list[str]:
         found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # The latter of a label that no name can have.
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} cannot be resolved;"
-            " nothing was sent."
+            f"Source {site.source}: the upload target {origin.host!r:.100} cannot be resolved."
+            " Nothing was sent."
         ) from None
     return [str(entry[4][0]) for entry in found]
 

@@ -61,7 +61,7 @@ class Binder:
         self._places = tuple(_place(term, plan.table) for term in plan.terms)
         operators = {term.op for term in plan.terms}
         # Then each term becomes what it says, or is left out for its value; and the path has its
-        # keys, which it may lack: a key that is compared without case is no key.
+        # keys, which it may lack: a key compared without case does not identify one row.
         self._certain = (
             plan.pushed is None
             and Relation.IS not in operators
@@ -69,7 +69,13 @@ class Binder:
         )
         times = [place for place in self._places if place.collation == TIMESTAMP]
         self._timed = plan.pushed is not None or len(times) > 1
-        varies = not self._certain or Op.IN in operators or plan.parameters or plan.skips
+        varies = (
+            not self._certain
+            or Op.IN in operators
+            or plan.parameters
+            or plan.constants
+            or plan.skips
+        )
         self._shape = None if varies else object()
 
     def bind(self, arguments: Sequence[Argument]) -> Scan | None:
@@ -79,8 +85,8 @@ class Binder:
             None if no row can match, so that nothing has to be asked.
 
         Raises:
-            InvalidValueError: a key is compared with a value that is none, and there is no other
-                way.
+            InvalidValueError: a key is compared with a value that cannot be one, and there is
+                no other way.
         """
         plan = self.plan
         terms = [
@@ -102,7 +108,7 @@ class Binder:
             order=plan.order,
             columns=plan.columns,
             parameters=_parameters(plan, arguments, self._where)
-            if plan.parameters
+            if plan.parameters or plan.constants
             else _NO_PARAMETERS,
             limit=None if plan.limit is None else _rows_wanted(plan, arguments),
             offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
@@ -177,7 +183,7 @@ def _empty_time_span(terms: Sequence[Predicate]) -> bool:
 
 
 def _parameters(plan: Plan, arguments: Sequence[Argument], where: str) -> dict[str, Value]:
-    values: dict[str, Value] = {}
+    values: dict[str, Value] = dict(plan.constants)
     for column, index in plan.parameters:
         value = _single(arguments[index])
         if values.setdefault(column, value) != value:
@@ -361,7 +367,7 @@ def _single(argument: Argument) -> Value:
 
 
 def _rows_wanted(plan: Plan, arguments: Sequence[Argument]) -> int | None:
-    """LIMIT plus OFFSET; None for no limit (a negative LIMIT is none, too)."""
+    """LIMIT plus OFFSET; None for no limit (a negative LIMIT also means no limit)."""
     if plan.limit is None:
         return None
     limit = arguments[plan.limit]

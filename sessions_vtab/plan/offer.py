@@ -15,7 +15,7 @@ __all__ = ["UNKNOWN", "Answer", "Constraint", "Hint", "Offer", "Relation", "Unkn
 
 
 class Unknown(Enum):
-    """The right-hand side of a constraint that is no literal."""
+    """The right-hand side of a constraint that is not a literal."""
 
     UNKNOWN = "unknown"
 
@@ -32,7 +32,7 @@ class Relation(StrEnum):
 
 
 class Hint(StrEnum):
-    """Numbers SQLite offers that are no conditions."""
+    """Numbers SQLite offers that are not conditions."""
 
     LIMIT = "LIMIT"
     OFFSET = "OFFSET"
@@ -49,6 +49,7 @@ class Constraint:
         collation: the collating sequence SQLite will compare with.
         literal: the value, if it is a literal of the statement.
         set: it is an IN whose values can be handed over together.
+        listed: it is an IN, whose values come one after another unless they are taken as a set.
     """
 
     column: str
@@ -57,6 +58,7 @@ class Constraint:
     collation: str = BINARY
     literal: Value | Unknown = UNKNOWN
     set: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

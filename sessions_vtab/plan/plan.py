@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sessions_vtab.plan.offer import Relation
 from sessions_vtab.schema.model import Table
 from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import BINARY, Op, Predicate
+from sessions_vtab.spec.predicate import BINARY, Op, Predicate, Value
 from sessions_vtab.spec.scan import Order
 
 __all__ = ["Plan", "Pushed", "Term"]
@@ -52,6 +52,7 @@ class Plan:
         path: the way of reading.
         terms: conditions whose arguments come first, in order.
         parameters: parameter columns given a value, and the index of the argument.
+        constants: parameter columns that have the same value in every run.
         pushed: what the front door found.
         told: the text of ``_push``: everything the front door said about this occurrence.
         values: index of the argument with the JSON array of its values.
@@ -68,6 +69,7 @@ class Plan:
     path: AccessPath
     terms: tuple[Term, ...] = ()
     parameters: tuple[tuple[str, int], ...] = ()
+    constants: tuple[tuple[str, Value], ...] = ()
     pushed: Pushed | None = None
     told: str = ""
     values: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
@@ -23,6 +23,8 @@ from sessions_vtab.spec.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 
 __all__ = ["plan_scan"]
 
+_CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
+_PATTERNS = frozenset((Op.LIKE, Op.GLOB))
 _COMPARISONS = frozenset((Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS))
 
 
@@ -33,6 +35,7 @@ def plan_scan(
     *,
     pushed: Mapping[str, Predicate],
     where: str,
+    unhiding: Container[str] = (),
 ) -> tuple[Plan, Answer] | None:
     """The best plan for what SQLite offers.
 
@@ -42,13 +45,14 @@ def plan_scan(
         capability: what can be done with it.
         pushed: conditions found by the front door, by the text of ``_push``.
         where: ``source.table``, for errors.
+        unhiding: texts of ``_push`` whose occurrence wants rows that the table hides.
 
     Returns:
         None if a condition that is needed is there but not usable in this join order.
 
     Raises:
         MissingParameterError: no access path has its keys, in any join order.
-        InvalidValueError: a literal that is no time is compared with a time column.
+        InvalidValueError: a literal that is not a time is compared with a time column.
         UnsupportedError: a parameter column is used with another operator than ``=``.
     """
     _check(offer, table, where)
@@ -64,7 +68,11 @@ def plan_scan(
         return None
     best, *others = sorted(candidates, key=lambda one: one.cost)
     fallbacks = tuple(one.path for one in others)
-    return replace(best.plan(), fallbacks=fallbacks), best.answer()
+    plan = replace(best.plan(), fallbacks=fallbacks)
+    hides = capability.hides
+    if hides is not None and (plan.told in unhiding or best.leaves(hides.column)):
+        plan = replace(plan, constants=((hides.parameter, 1),))
+    return plan, best.answer()
 
 
 def _check(offer: Offer, table: Table, where: str) -> None:
@@ -79,7 +87,8 @@ def _check(offer: Offer, table: Table, where: str) -> None:
         if not one.column:
             continue
         column = table.column(one.column)
-        if column.parameter and one.op not in {Op.EQ, Relation.IS_NOT}:
+        carried = one.op is Relation.IS_NOT and column.name in _CARRIER
+        if column.parameter and (one.listed or not (one.op is Op.EQ or carried)):
             msg = (
                 f"{where}.{column.name} is a parameter and can only be used as"
                 f" {column.name} = value."
@@ -90,7 +99,7 @@ def _check(offer: Offer, table: Table, where: str) -> None:
 
 
 def _check_time(one: Constraint, where: str) -> None:
-    """A literal that is no time, such as 'now', would silently compare as text."""
+    """A literal that is not a time, such as 'now', would silently compare as text."""
     unknown = one.literal is UNKNOWN or one.literal is None
     if not unknown and one.collation == TIMESTAMP and times.parse(one.literal) is None:
         msg = (
@@ -147,7 +156,7 @@ class _Candidate:
         self._parameters = [
             (index, one.column)
             for index, one in enumerate(offer.constraints)
-            if _is_parameter(table, one) and one.column not in {PUSH.name, ARGUMENTS.name}
+            if _is_parameter(table, one) and one.column not in _CARRIER
         ]
         self._push = self._index(PUSH.name)
         self._arguments = self._index(ARGUMENTS.name)
@@ -218,6 +227,12 @@ class _Candidate:
             here=tuple(self._here()),
         )
 
+    def leaves(self, column: str) -> bool:
+        """Whether the path does not take a condition on a column that SQLite offers."""
+        taken = {one.index for one in self._taken}
+        offered = enumerate(self._offer.constraints)
+        return any(one.column == column and index not in taken for index, one in offered)
+
     def _take(self) -> Iterator[_Taken]:
         for index, one in enumerate(self._offer.constraints):
             if not (one.column and one.usable) or self._table.column(one.column).parameter:
@@ -263,9 +278,10 @@ class _Candidate:
             return True
         if one.literal is UNKNOWN or one.literal is None:
             return False
-        if op in RANGE and one.collation == "NOCASE":
-            # They come from LIKE 'x%', which SQLite checks too late in a LEFT JOIN without them:
-            # behind the row of NULLs, which it then loses (3.53.4).
+        if op in _PATTERNS or (op in RANGE and one.collation == "NOCASE"):
+            # SQLite offers the pattern and, from its first letters, a range. In an outer join it
+            # tests the terms that are left out of this family too late: after the row of NULLs,
+            # which it then loses (3.53.4).
             return False
         return certain(self._table.column(one.column).type, op, one.literal, one.collation)
 
@@ -293,7 +309,7 @@ class _Candidate:
         one = self._offer.constraints[index]
         if one.op is Hint.OFFSET:
             return self._skips()
-        return one.column in {PUSH.name, ARGUMENTS.name}
+        return one.column in _CARRIER
 
     def _skips(self) -> bool:
         """OFFSET can be handed over if just the wanted rows come, in the wanted order."""

@@ -37,6 +37,7 @@ def describe(plan: Plan) -> str:
 def _sent(plan: Plan) -> list[str]:
     words = [_term(term) for term in plan.terms]
     words += [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
+    words += [f"{name} = {value!r}" for name, value in plan.constants]
     if plan.pushed is not None:
         words.append(f"({words_of(plan.pushed.predicate)})")
     return words

@@ -112,7 +112,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A table-valued function: a verb that is no INSERT, UPDATE or DELETE.
+    """A table-valued function: an operation other than INSERT, UPDATE or DELETE.
 
     Attributes:
         name: as written in SQL.

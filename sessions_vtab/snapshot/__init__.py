@@ -13,7 +13,7 @@ or an error is not read again. The next snapshot starts from a copy of the last:
 sessions, and reads again the rows of those whose ``update_time`` is another one than at the last
 reading, or was so young then that the service may not have shown everything.
 
-A snapshot is no picture of one instant: sessions are listed first, their rows are read afterwards.
+A snapshot does not show one instant: sessions are listed first, their rows are read afterwards.
 """
 
 from __future__ import annotations

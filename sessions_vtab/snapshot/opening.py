@@ -46,7 +46,7 @@ def open_work(target: Path, origin: Origin, plan: Plan, options: Options, starte
     """The work file: the one an earlier run left, a copy of the last snapshot, or a new one.
 
     Raises:
-        StoreError: there is a file that is no snapshot; nothing of it was changed.
+        StoreError: there is a file that is not a snapshot; nothing of it was changed.
         ConfigurationError: it is a snapshot of another source.
     """
     path = target.with_name(target.name + ".partial")

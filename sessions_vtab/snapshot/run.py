@@ -81,11 +81,11 @@ def snapshot(  # noqa: PLR0913  # A face: each is an option of the command line 
             costs requests; false ends it.
 
     Raises:
-        InvalidValueError: ``where`` is no expression, or ``without`` names a column of the key.
+        InvalidValueError: ``where`` is not an expression, or ``without`` names a column of the key.
         UnknownNameError: a source, table or column is not there.
         BudgetError: it takes more requests than it may make, or ``confirm`` said no.
         BusyError: another snapshot is being written to the file.
-        StoreError: the file is no snapshot, cannot be written, or the disk is full.
+        StoreError: the file is not a snapshot, cannot be written, or the disk is full.
         SessionsError: what the source raises. Running it again continues.
     """
     options = Options(

@@ -165,7 +165,7 @@ def _check_without(source: str, tables: Sequence[Table], without: Sequence[str])
         if name not in known:
             meant = did_you_mean(name, sorted(known))
             raise UnknownNameError(
-                f"None of the tables copied from {source} has {name!r:.60}.{meant}"
+                f"None of the tables copied from {source} has a column {name!r:.60}.{meant}"
             )
         if name in needed:
             raise InvalidValueError(

@@ -9,8 +9,9 @@ from sessions_vtab.sql.lexer import Kind, tokenize
 
 __all__ = ["check_condition"]
 
-# Behind a parenthesis they would be a subquery, whose only value is hardly what was meant.
+# After the opening parenthesis, they would be a scalar subquery, which is hardly what was meant.
 _STATEMENTS: Final = frozenset(("SELECT", "VALUES", "WITH"))
+_QUOTES: Final = frozenset("'\"`[")
 
 
 def check_condition(text: str) -> str:
@@ -25,13 +26,20 @@ def check_condition(text: str) -> str:
     depth = 0
     tokens = tokenize(text)
     if tokens and tokens[0].upper in _STATEMENTS:
-        raise _refused(f"{tokens[0].upper} begins a statement")
+        raise _refused(f"it begins with {tokens[0].upper}, so it is a statement")
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
-        if depth < 0 or token.text == ";" or token.kind is Kind.ILLEGAL:
-            raise _refused(f"{token.text[:1]!r} at character {token.start + 1} ends the expression")
+        place = f"{token.text[:1]} at character {token.start + 1}"
+        if token.kind is Kind.ILLEGAL:
+            raise _refused(
+                f"the {place} opens a text that is not closed"
+                if token.text[:1] in _QUOTES
+                else f"the {place} is not SQL"
+            )
+        if depth < 0 or token.text == ";":
+            raise _refused(f"the {place} ends the expression")
         if token.kind is Kind.PARAMETER:
-            raise _refused(f"{token.text[:20]} has no value; write the value instead")
+            raise _refused(f"the parameter {token.text[:20]} has no value; write the value itself")
     if depth or not tokens:
         raise _refused("a parenthesis is not closed" if depth else "it is empty")
     return text

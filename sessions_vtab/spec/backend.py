@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
@@ -45,6 +46,13 @@ class Context(Protocol):
         """What backends keep for the rest of the statement, the same for all of its scans.
 
         The engine drops it when the statement ends; what is under way then is given up.
+        """
+
+    @property
+    def writes(self) -> bool:
+        """Whether what is read decides what is written.
+
+        Then every read asks the service: an answer kept from an earlier statement will not do.
         """
 
     def interrupted(self) -> bool:
@@ -125,6 +133,8 @@ class Backend(ABC):
         resources: the tables it has, by name.
         routines: the functions it has, by name (a key of ``schema.functions.FUNCTIONS``).
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
+        scope: what its scope columns are where a statement does not say, by column.
+        files: paths of files on this machine that hold its data.
     """
 
     name: ClassVar[str]
@@ -139,6 +149,8 @@ class Backend(ABC):
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
     transaction: Transaction | None = None
+    scope: Mapping[str, str] = MappingProxyType({})
+    files: Sequence[str] = ()
 
     @classmethod
     @abstractmethod

@@ -6,6 +6,7 @@ tests. What is not declared is done by SQLite: slower, and just as right.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +21,7 @@ __all__ = [
     "Capability",
     "Connective",
     "Filter",
+    "Form",
     "HiddenRows",
     "Writes",
 ]
@@ -44,6 +46,7 @@ class Filter:
         ops: operators that narrow the answer; ``Op.IN`` stands for one request, or for several
             whose rows do not overlap: the backend decides.
         keyed: they are taken on ``column->>'key'`` instead of on the column itself.
+        texts: by the contract, every such key is text: ``CAST(.. AS text)`` changes nothing.
         exact: the answer holds exactly the rows SQLite would keep (NULL, case, collation,
             affinity); false if it may hold more.
         collations: collating sequences under which that is true.
@@ -52,6 +55,7 @@ class Filter:
     column: str
     ops: frozenset[Op]
     keyed: bool = False
+    texts: bool = False
     exact: bool = False
     collations: frozenset[str] = frozenset((BINARY, TIMESTAMP))
 
@@ -139,6 +143,23 @@ class HiddenRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What every value of a column looks like.
+
+    Attributes:
+        pattern: a regular expression that the whole value matches, in any case.
+        says: the kind of value and an example, after "is not a valid".
+    """
+
+    pattern: str
+    says: str
+
+    def fits(self, text: str) -> bool:
+        """Whether a row can have this value."""
+        return re.fullmatch(self.pattern, text, re.ASCII | re.IGNORECASE) is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """Everything the engine knows about one table of one backend.
 
@@ -152,6 +173,8 @@ class Capability:
             of them does. Where it stayed the same, a copy of them is still right. Empty where
             nothing promises that.
         hides: rows that a read leaves out unless it is asked for them; None where there are none.
+        forms: what the values of a column look like, by column: a literal of another form in
+            ``column = literal`` is an error. A scan may be given such values, and finds no row.
     """
 
     paths: tuple[AccessPath, ...]
@@ -161,3 +184,4 @@ class Capability:
     remedy: str = ""
     follows: str = ""
     hides: HiddenRows | None = None
+    forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))

@@ -99,7 +99,7 @@ def now() -> int:
 def compare(left: str, right: str) -> int:
     """The TIMESTAMP collation: negative, zero or positive as ``left`` sorts before ``right``.
 
-    A total order, as SQLite demands of a collation: texts that are no time sort before all times
+    A total order, as SQLite demands of a collation: texts that are not times sort before all times
     and among themselves by their code points.
     """
     if left == right:

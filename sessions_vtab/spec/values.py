@@ -64,7 +64,7 @@ def load_json(value: Value, where: str) -> Any:
         raise InvalidValueError(msg)
     try:
         loaded = json.loads(value, parse_constant=_refuse_constant)
-        dump_json(loaded).encode()  # Half a surrogate pair is no text that could be sent.
+        dump_json(loaded).encode()  # Half a surrogate pair cannot be sent as text.
     except (ValueError, RecursionError) as error:
         msg = f"{where} must be JSON; {_shown(value)} is not valid JSON ({error})."
         raise InvalidValueError(msg) from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.sql.asked import Asked
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.conditions import TimeOperand
 from sessions_vtab.sql.leads import lead_of
@@ -42,7 +43,8 @@ def analyse(
         compared with time columns.
 
     Raises:
-        UnsupportedError: one of our tables is given arguments.
+        UnsupportedError: one of our tables is given arguments, or a parameter column is used
+            where it has no value.
     """
     masked = read(tokens, heading, numbering.numbers, pairs)
     if masked is None:
@@ -231,7 +233,11 @@ class _Walk:
         found = [] if condition is None else terms(condition.this)
         spans = self.source.conjuncts(self._where(mine[0]), len(found))
         where = list(zip(found, spans, strict=True))
+        having = [part.this for part in parts(node, "having")]
+        asked = Asked(scope, tuple(found), tuple(ons), tuple(having))
         for occurrence in mine:
+            asked.require_parameters(occurrence)
+            occurrence.hidden = asked.for_hidden(occurrence)
             self.times += read_conditions(self.source, occurrence, scope, where, ons)
         if isinstance(node, exp.Select) and scope.items[-1] is mine[-1].item:
             joined = [term for _, on in ons for term in terms(on)]

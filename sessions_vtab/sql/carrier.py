@@ -66,7 +66,8 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
         for join in occurrence.joins
         if join.source.at in labels
     )
-    if predicate is None and not links and not feeds and occurrence.lead is None:
+    led = occurrence.lead is not None
+    if predicate is None and not (links or feeds or led or occurrence.hidden):
         return None
     values = [atom.text for atom in atoms]
     numbers = {atom.number for atom in atoms if atom.number is not None}
@@ -87,6 +88,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
         limited=bool(occurrence.limit),
         alias=occurrence.alias if feeds else "",
         ahead=ahead,
+        hidden=occurrence.hidden,
     )
     return _Load(plan, tuple(values), frozenset(numbers))
 
@@ -97,7 +99,7 @@ def _localised(text: str, values: list[str]) -> str:
     Literals become values too, so that the words of a plan do not depend on them.
     """
     tokens = tokenize(text)
-    typed = any(token.upper == "CAST" for token in tokens)  # VARCHAR(10) is no value.
+    typed = any(token.upper == "CAST" for token in tokens)  # VARCHAR(10) has no value in it.
     moved = (Kind.PARAMETER, Kind.STRING) if typed else (Kind.PARAMETER, Kind.STRING, Kind.NUMBER)
     edits = []
     for token in tokens:

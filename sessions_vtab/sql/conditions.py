@@ -33,6 +33,7 @@ from sessions_vtab.spec.predicate import (
     Slot,
     Value,
 )
+from sessions_vtab.sql.json_keys import is_key_of_json, key_of, makes_text
 from sessions_vtab.sql.names import Item, Resolved, Scope
 
 __all__ = ["Atom", "Reader", "TimeOperand", "resolve"]
@@ -93,13 +94,6 @@ _KINDS = {
     ColumnType.REAL: "number",
 }
 _NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_PATH = re.compile(r"""\$\.(?:([^."\[\]\\\x00-\x1f']+)|"([^"\\\x00-\x1f]+)")""")
-_KEY = re.compile(r"""[^$"\\\x00-\x1f][^"\\\x00-\x1f]*""")
-
-
-def _is_json_extract(node: exp.Expression) -> bool:
-    """Whether it is ``json_extract()``; before 30 sqlglot reads ``->`` as the same, with a flag."""
-    return isinstance(node, exp.JSONExtract) and "only_json_types" not in node.args
 
 
 def resolve(scope: Scope, column: exp.Column) -> Resolved | None:
@@ -325,10 +319,12 @@ class Reader:
         """The column, or key of a JSON column, of this occurrence that an operand is."""
         while isinstance(node, exp.Paren):
             node = node.this
-        if isinstance(node, exp.JSONExtractScalar) or _is_json_extract(node):
+        if is_key_of_json(node):
             return self._keyed(node)
         if isinstance(node, exp.Collate):
             return self._collated(node)
+        if type(node) is exp.Cast:
+            return self._cast(node)
         if not isinstance(node, exp.Column):
             return None
         found = resolve(self.scope, node)
@@ -343,13 +339,25 @@ class Reader:
         found = self._field(node.this)
         return found if found is not None and _is_binary(node, *found) else None
 
+    def _cast(self, node: exp.Cast) -> tuple[Field, Column] | None:
+        """``CAST(column->>'key' AS text)`` where every such key is text anyway."""
+        if not makes_text(node) or not _only_has(node, "this", "to"):
+            return None
+        found = self._field(node.this)
+        if found is None or found[0].key is None or self.item.ours is None:
+            return None
+        paths = self.item.ours.capability.paths
+        filters = [one.filter_for(found[0].column, keyed=True) for one in paths]
+        declared = [one.texts for one in filters if one is not None]
+        return found if declared and all(declared) else None
+
     def _keyed(self, node: exp.Expression) -> tuple[Field, Column] | None:
         path = node.args["expression"]
         literal = isinstance(path, exp.Literal) and path.is_string
         if not literal or node.args.get("expressions") or not isinstance(node.this, exp.Column):
             return None
         found = self._field(node.this)
-        key = _key_of(path.name)
+        key = key_of(path.name)
         if found is None or key is None or found[1].type is not ColumnType.JSON:
             return None
         return Field(found[0].column, key), found[1]
@@ -460,18 +468,6 @@ def _is_binary(node: exp.Collate, name: Field, column: Column) -> bool:
     """Whether the COLLATE clause is the collation that the column has anyway."""
     named: str = node.args["expression"].name
     return named.upper() == BINARY == _collation(name, column)
-
-
-def _key_of(path: str) -> str | None:
-    """The top-level key that ``->>`` takes from an object: ``'k'``, ``'$.k'``, ``'$."k"'``.
-
-    https://sqlite.org/json1.html#the_and_operators
-    """
-    match = _PATH.fullmatch(path)
-    if match:
-        return match[1] or match[2]
-    square = path.startswith("[") and path.endswith("]")
-    return path if _KEY.fullmatch(path) and not square else None
 
 
 def _literal(node: exp.Literal) -> Atom | None:

@@ -2,22 +2,23 @@
 
 SQLite may run a table-valued function more often or less often than a reader expects: a LIMIT, an
 outer join, an OR or an EXISTS that it turns into a join change the number of calls. In
-``FROM <item>, f(args)`` that is settled by three splices: the item becomes
-``(SELECT * FROM item LIMIT -1)``, which SQLite neither flattens nor filters from outside; the comma
-becomes CROSS JOIN, which fixes the order; each condition of WHERE becomes ``(..) IS TRUE``, which
-SQLite takes whole. Everything else is refused.
+``FROM <item>, f(args)`` that is settled by splices, which ``effect_call`` makes. Everything else is
+refused, and so is a parameter of the function in WHERE: it would not be given to the function, but
+filter its rows after it has acted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.sql.effect_call import Call, HiddenColumns
 from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
-from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
-from sessions_vtab.sql.splice import Edit, insert
+from sessions_vtab.sql.shapes import Block, Span, blocks, find
+from sessions_vtab.sql.splice import Edit
 from sessions_vtab.sql.targets import creates_table
 
 __all__ = ["Effect", "IsEffect", "effect_of", "mentioned"]
@@ -120,7 +121,13 @@ def _cte_names(tokens: Sequence[Token]) -> set[str]:
 
 
 def effect_of(
-    tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], found: Sequence[int]
+    tokens: Sequence[Token],
+    heading: Heading,
+    pairs: dict[int, int],
+    found: Sequence[int],
+    *,
+    numbers: Mapping[int, int] = MappingProxyType({}),
+    hidden: HiddenColumns = lambda _, __: frozenset(),
 ) -> Effect:
     """The accepted use of the one function in ``found``.
 
@@ -129,6 +136,8 @@ def effect_of(
         heading: of the statement.
         pairs: matching brackets.
         found: what ``mentioned`` answered; not empty.
+        numbers: of the parameters, by the index of their token.
+        hidden: the hidden columns of a table.
 
     Raises:
         UnsupportedError: any other shape; the message says what to write instead.
@@ -143,9 +152,10 @@ def effect_of(
         )
     block = _block_of(tokens, heading, pairs, at)
     _check_block(tokens, block, pairs, name)
-    parts = _parts(tokens, block, pairs, at)
-    edits = [*_item_edits(tokens, parts, pairs), *_condition_edits(tokens, block, pairs)]
-    return Effect(_schema(tokens, at), name, at, parts.item is not None, tuple(edits))
+    call = _call(tokens, block, pairs, at)
+    for column in call.parameters_in_where():
+        raise _refused_parameter(name, column, item=call.item is not None)
+    return Effect(_schema(tokens, at), name, at, call.item is not None, call.edits(numbers, hidden))
 
 
 _SPLIT = "Write two statements; CREATE TEMP TABLE r AS SELECT .. keeps the rows of the first"
@@ -159,6 +169,14 @@ def _refused(name: str, what: str, remedy: str) -> UnsupportedError:
         f"{name}() has side effects and must run exactly once for each row of its arguments,"
         f" which SQLite cannot guarantee with {what}. {remedy.format(f=name)}."
         f" Accepted: {accepted}, also as the source of INSERT or CREATE TABLE AS."
+    )
+
+
+def _refused_parameter(name: str, column: str, *, item: bool) -> UnsupportedError:
+    other = f" For a column of the other table, write its name before it: t.{column}."
+    return UnsupportedError(
+        f"{column} is a parameter of {name}(), so WHERE would compare it after the function has"
+        f" taken effect. Give it inside the parentheses.{other if item else ''}"
     )
 
 
@@ -204,14 +222,7 @@ def _check_block(tokens: Sequence[Token], block: Block, pairs: dict[int, int], n
             raise _refused(name, f"{tokens[index].text}()", _KEEP)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    item: Span | None
-    join: Span | None
-    """Tokens between the item and the function."""
-
-
-def _parts(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int) -> _Parts:
+def _call(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int) -> Call:
     name = name_of(tokens[at])
     span = block.clauses["FROM"]
     if at + 1 not in pairs:
@@ -224,7 +235,7 @@ def _parts(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int
         raise _refused(name, "a join with ON or USING", "Move the condition into WHERE")
     first = at - (2 if _schema(tokens, at) is not None else 0)
     if not joins:
-        return _Parts(None, None)
+        return Call(tokens, pairs, block, at)
     if joins[-1] != first - 1:
         raise _refused(name, "a call before other tables", "Put it last in FROM")
     if words not in ([","], ["JOIN"], ["CROSS", "JOIN"], ["INNER", "JOIN"]):
@@ -233,61 +244,4 @@ def _parts(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int
     opening = tokens[item[0]]
     if opening.text == "(" and tokens[item[0] + 1].upper not in _SUBQUERY:
         raise _refused(name, "a join in parentheses", _SUBSELECT)
-    return _Parts(item, (joins[0], joins[-1] + 1))
-
-
-def _item_edits(tokens: Sequence[Token], parts: _Parts, pairs: dict[int, int]) -> list[Edit]:
-    if parts.item is None or parts.join is None:
-        return []
-    first, end = parts.item
-    body = _body_end(tokens, parts.item, pairs)
-    hint = next((i for i in range(body, end) if tokens[i].upper in _HINT), end)
-    if body < hint:
-        alias: str | None = tokens[hint - 1].text
-    else:
-        alias = None if first in pairs else tokens[_named(tokens, first, end)].text
-    closing = " LIMIT -1)" if alias is None else f" LIMIT -1) AS {alias}"
-    return [
-        insert(tokens[first].start, "(SELECT * FROM "),
-        Edit(tokens[body - 1].end, tokens[hint - 1].end, ""),
-        insert(tokens[end - 1].end, closing, rank=-1),
-        *_cross_join(tokens, parts.join),
-    ]
-
-
-_HINT = frozenset(("NOT", "INDEXED"))
-
-
-def _cross_join(tokens: Sequence[Token], join: Span) -> list[Edit]:
-    first, end = join
-    if tokens[first].upper == "CROSS":
-        return []
-    before = " " if tokens[first - 1].end == tokens[first].start else ""
-    behind = " " if tokens[end - 1].end == tokens[end].start else ""
-    words = f"{before}CROSS JOIN{behind}"
-    return [Edit(tokens[first].start, tokens[end - 1].end, words)]
-
-
-def _named(tokens: Sequence[Token], first: int, end: int) -> int:
-    return first + (2 if first + 2 < end and tokens[first + 1].text == "." else 0)
-
-
-def _body_end(tokens: Sequence[Token], item: Span, pairs: dict[int, int]) -> int:
-    """The index after ``name``, ``schema.name``, ``name(..)`` or ``(SELECT ..)``."""
-    first, end = item
-    if first in pairs:
-        return pairs[first] + 1
-    at = _named(tokens, first, end) + 1
-    return pairs[at] + 1 if at < end and at in pairs else at
-
-
-def _condition_edits(tokens: Sequence[Token], block: Block, pairs: dict[int, int]) -> list[Edit]:
-    """Each conjunct as ``(..) IS TRUE``: no OR, IN or EXISTS in it changes how often rows come."""
-    where = block.clauses.get("WHERE")
-    if where is None:
-        return []
-    edits = []
-    for first, end in conjuncts(tokens, where, pairs):
-        edits.append(insert(tokens[first].start, "("))
-        edits.append(insert(tokens[end - 1].end, ") IS TRUE", rank=-1))
-    return edits
+    return Call(tokens, pairs, block, at, item, (joins[0], joins[-1] + 1))

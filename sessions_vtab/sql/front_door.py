@@ -18,12 +18,14 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.spec import times
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
+from sessions_vtab.sql.forms import require_form
 from sessions_vtab.sql.glance import tells_more
 from sessions_vtab.sql.headings import keep_headings
 from sessions_vtab.sql.lexer import Heading, Kind, Token, classify, name_of, tokenize
 from sessions_vtab.sql.parameters import Bindings, Numbering, bind, number
 from sessions_vtab.sql.plans import Plan
 from sessions_vtab.sql.returning import Returning, returning_of
+from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import Edit, apply
 from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
@@ -81,7 +83,7 @@ class Rewritten:
         Raises:
             MissingParameterError: too few values, or a name without one.
             StatementError: too many values.
-            InvalidValueError: a value that is compared with a time column is no time.
+            InvalidValueError: a value that is compared with a time column is not a time.
         """
         values = bind(self.numbering, bindings)
         for operand in self.times:
@@ -128,7 +130,8 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
         UnsupportedError: a function that acts in a place where SQLite does not promise one call a
             row; INSERT OR REPLACE, DO UPDATE; ``_push``, ``_args`` or arguments on a table.
         StatementError: what SQLite's own RETURNING refuses; a parameter number out of range.
-        InvalidValueError: a literal compared with a time column is no time.
+        InvalidValueError: a literal compared with a time column is not a time, or one compared by
+            ``=`` with a column of a declared form has another.
     """
     tokens = tokenize(text)
     heading, numbering = classify(tokens), number(tokens)
@@ -154,6 +157,8 @@ class _Door:
         self.pairs = partners(self.tokens)
 
     def rewritten(self, *, acts: bool, ours: bool) -> Rewritten:
+        if ours:
+            require_form(self.tokens, self.heading, self.pairs, self.catalog)
         effect = self._effect() if acts else None
         target = target_of(self.tokens, self.heading)
         table = None if target is None else self.catalog.resolve(target.schema, target.name)
@@ -165,6 +170,7 @@ class _Door:
             *(effect.edits if effect else ()),
             *(conflict.edits if conflict else ()),
             *([returning.cut] if returning else ()),
+            *(keep_row_values(self.tokens, self.pairs) if ours else ()),
         ]
         readable = ours and self._is_readable()
         timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
@@ -194,7 +200,22 @@ class _Door:
     def _effect(self) -> Effect | None:
         known = self.catalog
         found = mentioned(self.tokens, self.pairs, known.effect_names, known.is_effect)
-        return effect_of(self.tokens, self.heading, self.pairs, found) if found else None
+        if not found:
+            return None
+        return effect_of(
+            self.tokens,
+            self.heading,
+            self.pairs,
+            found,
+            numbers=self.numbering.numbers,
+            hidden=self._hidden,
+        )
+
+    def _hidden(self, schema: str | None, name: str) -> frozenset[str]:
+        """The hidden columns of a table of ours."""
+        ours = self.catalog.resolve(schema, name)
+        columns = () if ours is None else ours.table.columns
+        return frozenset(one.name for one in columns if one.hidden)
 
     def _returning(self) -> Returning | None:
         return returning_of(self.text, self.tokens, self.heading, self.numbering, self.pairs)

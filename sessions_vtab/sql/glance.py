@@ -15,7 +15,7 @@ from sessions_vtab.sql.lexer import Kind, Token, name_of
 
 __all__ = ["tells_more"]
 
-_CONDITIONAL = frozenset(("WHERE", "ON", "USING", "NATURAL"))
+_CONDITIONAL = frozenset(("WHERE", "ON", "USING", "NATURAL", "HAVING"))
 _COMPARISONS = frozenset(("=", "==", "<", "<=", ">", ">=", "<>", "!="))
 _VALUES = (Kind.STRING, Kind.NUMBER, Kind.PARAMETER)
 _BEHIND = frozenset((";", "GROUP", "ORDER", "LIMIT"))

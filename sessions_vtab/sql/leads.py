@@ -1,4 +1,4 @@
-"""Joins whose first side is no table of ours: whether a window may hand over its next keys."""
+"""Joins whose first side is not one of our tables: whether a window may hand over its next keys."""
 
 from __future__ import annotations
 

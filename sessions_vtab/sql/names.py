@@ -23,7 +23,7 @@ class Item:
         label: alias or name in lower case, by which columns are qualified; None without one.
         schema: schema as written, if there is no alias.
         ours: our table; None for anything whose columns are not known.
-        at: index of the name's token; -1 for what is no table.
+        at: index of the name's token; -1 for anything but a table.
         nullable: it is the right side of a LEFT JOIN.
         target: it is what UPDATE or DELETE changes.
     """

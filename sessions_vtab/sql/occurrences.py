@@ -85,7 +85,8 @@ class Occurrence:
         order: terms of ORDER BY as written.
         limit: LIMIT and OFFSET as written.
         spliceable: table-valued arguments can be put behind its name.
-        lead: the item whose rows come first, if it is none of ours.
+        lead: the item whose rows come first, if it is not a table of this package.
+        hidden: a condition that SQLite does not offer the table is about rows that it hides.
     """
 
     item: Item
@@ -100,3 +101,4 @@ class Occurrence:
     limit: str = ""
     spliceable: bool = True
     lead: Lead | None = None
+    hidden: bool = False

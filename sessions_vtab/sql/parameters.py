@@ -132,6 +132,6 @@ def _by_name(numbering: Numbering, bindings: Mapping[str, object]) -> tuple[obje
                 f" write :name in place of {name or '?'}."
             )
         if name[1:] not in bindings:
-            raise MissingParameterError(f"No value for the parameter {name}.")
+            raise MissingParameterError(f"No value was given for the parameter {name}.")
         values[mine - 1] = bindings[name[1:]]
     return tuple(values)

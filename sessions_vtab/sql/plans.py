@@ -78,6 +78,7 @@ class Plan:
         alias: the name that the residual's columns are qualified with.
         ahead: the next keys, handed over by a window over the rows this is joined with. The
             arguments then differ from row to row although the question may be the same.
+        hidden: rows that the table hides are wanted (``Capability.hides``).
     """
 
     predicate: Predicate | None = None
@@ -87,11 +88,13 @@ class Plan:
     limited: bool = False
     alias: str = ""
     ahead: Ahead | None = None
+    hidden: bool = False
 
     @property
     def words(self) -> str:
         """The plan as one line of text, without values and without NUL."""
         parts = [] if self.predicate is None else [words_of(self.predicate)]
+        parts += ["HIDDEN ROWS"] if self.hidden else []
         parts += [str(link) for link in self.links]
         parts += [] if self.ahead is None else [str(self.ahead)]
         if self.label:

@@ -40,7 +40,7 @@ class Target:
 
 
 def target_of(tokens: Sequence[Token], heading: Heading) -> Target | None:
-    """The target of a statement; None if it is no INSERT, REPLACE, UPDATE or DELETE."""
+    """The target of a statement; None if it is not an INSERT, REPLACE, UPDATE or DELETE."""
     if not heading.changes:
         return None
     at = heading.at + 1

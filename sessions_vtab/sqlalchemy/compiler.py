@@ -27,11 +27,11 @@ class SessionsCompiler(SQLiteCompiler):
         """A key as text; empty for any other type.
 
         The path has to be a literal: the front door reads which key is meant. It is put in when the
-        statement is executed, so that compiled statements can be kept. There is no CAST, as
-        ``->>`` has none: it would hide the comparison from the service.
+        statement is executed, so that compiled statements can be kept. CAST makes text of a number:
+        the front door reads through it where a service has nothing but text.
         """
         if binary.type._type_affinity is not sqltypes.String:  # noqa: SLF001  # So do all dialects.
             return ""
         document = self.process(binary.left, **kw)
         path = self.process(binary.right, **{**kw, "literal_execute": True})
-        return f"JSON_EXTRACT({document}, {path})"
+        return f"CAST(JSON_EXTRACT({document}, {path}) AS VARCHAR)"

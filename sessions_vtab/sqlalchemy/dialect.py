@@ -44,6 +44,9 @@ class SessionsDialect(Reflection):
     # Rows are known by their name, which comes back by RETURNING.
     postfetch_lastrowid = False
 
+    # Whether the engine hands out several connections; each has a ``main`` of its own.
+    pooled = True
+
     def __init__(
         self,
         json_serializer: Callable[[Any], str] | None = None,
@@ -74,8 +77,14 @@ class SessionsDialect(Reflection):
 
     @classmethod
     def engine_created(cls, engine: Engine) -> None:
-        """Clears the logs when a connection returns to the pool: other users must not see them."""
+        """Clears the logs when a connection returns to the pool: other users must not see them.
+
+        Notes whether tables of the user's own, which are in one connection's memory, make sense.
+        """
         event.listen(engine.pool, "checkin", _clear_logs)
+        if isinstance(engine.dialect, SessionsDialect):
+            single = isinstance(engine.pool, pool.StaticPool | pool.AssertionPool)
+            engine.dialect.pooled = not single
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[str], dict[str, Any]]:
         """What ``connect`` is called with; a wrong URL makes no engine."""
@@ -83,7 +92,7 @@ class SessionsDialect(Reflection):
 
     def connect(self, *arguments: Any, **options: Any) -> Any:
         """A guarded connection."""
-        return dbapi.connect(*arguments, **{**options, "guarded": True})
+        return dbapi.connect(*arguments, **{**options, "guarded": True, "pooled": self.pooled})
 
     def do_savepoint(self, connection: Any, name: str) -> None:
         """Begins a transaction first; otherwise releasing the savepoint would commit."""

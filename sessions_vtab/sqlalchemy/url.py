@@ -208,7 +208,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], Any], str]]] = {
     "writable": ("writable", _flag, "1 or 0"),
     "dry_run": ("dry_run", _flag, "1 or 0"),
     "statement_timeout": ("timeout", _seconds, "a number of seconds above 0"),
-    "max_rows": ("max_rows", _count, "a whole number"),
+    "max_rows": ("max_rows", _count, "a whole number of at least 0"),
     "config": ("config", str, "a path"),
     "default": ("default", str, "the name of a source"),
 }

@@ -31,7 +31,8 @@ that needs a parameter::
     Suite(connection, "mybackend", keys={"sessions": {"session_id": ["a", "b", ..]}})
 
 ``run_suite(connection, "mybackend")`` does all of it without pytest and returns the failures.
-``generator`` adds random statements of the same grammar. Where an emulator logs its requests, give
+``generator`` adds random statements of the same grammar, and ``changes`` random statements that
+change a table while they read it. Where an emulator logs its requests, give
 ``check_path`` a ``Traffic(requests, shown)``: it looks for what was sent, and for what was not.
 """
 
@@ -79,7 +80,7 @@ _LITERALS: Final = {
 }
 
 
-class NotApplicable(Exception):  # noqa: N818  # It is no error: see ``Suite.check``.
+class NotApplicable(Exception):  # noqa: N818  # Not an error: see ``Suite.check``.
     """A shape needs what the backend does not declare."""
 
 
@@ -411,7 +412,7 @@ def _mentions(sent: str, probe: Probe) -> bool:
 
 def _skip(reason: str) -> None:
     """Skips under pytest; raises NotApplicable elsewhere."""
-    import sys  # noqa: PLC0415  # Only here: pytest is no dependency of the package.
+    import sys  # noqa: PLC0415  # Only here: the package does not depend on pytest.
 
     pytest: Any = sys.modules.get("pytest")
     if pytest is None:

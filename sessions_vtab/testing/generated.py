@@ -156,7 +156,7 @@ class Checker:
         return difference(got, expected, how, keys=(0,) if case.order else (), allowed=allowed)
 
     def _leaves_scope(self, case: Case) -> bool:
-        """Whether it names a scope of no row, which need not exist: that is no empty answer."""
+        """Whether it names a scope of no row, which need not exist: that is not an empty result."""
         return any(
             one.field.column in SCOPE_COLUMNS
             and not set(one.values).issubset(self._known.values(one.field.column))

@@ -57,8 +57,12 @@ _INSTANTS: Final[tuple[Value, ...]] = (
     1767258000.5,
     "1767258000000",
 )
-_PATTERNS: Final = ("%", "p%", "P%", "%a%", "s-0%", "_", "100%", "%\U0001f600%", "a", "2026-01-01%")
-_GLOBS: Final = ("*", "p*", "s-0*", "?", "[a-m]*", "*1", "2026-01-01*")
+_PATTERNS: Final = (
+    *("%", "p%", "P%", "%a%", "s-0%", "_", "100%", "%\U0001f600%", "a", "2026-01-01%"),
+    *("plain", "nobody", "pl%n", "p_ain", "s-%0", "agent", "a%t", "a_ent", ""),
+)
+_ESCAPED: Final = ("100!%", "100!%%", "p!lain", "pl!%n", "a!_ent")
+_GLOBS: Final = ("*", "p*", "s-0*", "?", "[a-m]*", "*1", "2026-01-01*", "plain", "pl*n", "a?ent")
 _ORDERING: Final = ("=", "<>", "<", "<=", ">", ">=")
 
 
@@ -149,11 +153,18 @@ def _simple(draw: st.DrawFn, table: str, alias: str) -> Part:
 
 @st.composite
 def _pattern(draw: st.DrawFn, column: str) -> Part:
-    op, patterns = draw(
-        st.sampled_from((("LIKE", _PATTERNS), ("NOT LIKE", _PATTERNS), ("GLOB", _GLOBS)))
+    op, patterns, escape = draw(
+        st.sampled_from(
+            (
+                ("LIKE", _PATTERNS, ""),
+                ("NOT LIKE", _PATTERNS, ""),
+                ("LIKE", _ESCAPED, " ESCAPE '!'"),
+                ("GLOB", _GLOBS, ""),
+            )
+        )
     )
     text, values = draw(_operands(patterns))
-    return f"{column} {op} {text}", values
+    return f"{column} {op} {text}{escape}", values
 
 
 @st.composite
@@ -210,7 +221,11 @@ def _sources(draw: st.DrawFn) -> tuple[Part, tuple[tuple[str, str], ...]]:
     text = f"{{{first[0]}}} a {how} {{{second[0]}}} b ON {link}"
     values: tuple[Value, ...] = ()
     if draw(st.booleans()):
-        more, values = draw(_simple(*draw(st.sampled_from((first, second)))))
+        table, alias = draw(st.sampled_from((first, second)))
+        pattern = st.sampled_from(_TEXT_COLUMNS[table]).flatmap(
+            lambda column: _pattern(f"{alias}.{column}")
+        )
+        more, values = draw(st.one_of(_simple(table, alias), pattern))
         text = f"{text} AND {more}"
     return (text, values), (first, second)
 
@@ -271,6 +286,10 @@ def queries(draw: st.DrawFn) -> Query:
     if draw(st.booleans()):
         directions = draw(st.lists(st.sampled_from(("", " DESC")), min_size=width, max_size=width))
         terms = [f"{place}{way}" for place, way in enumerate(directions, 1)]
+        if draw(st.integers(0, 3)) == 0:
+            # A column that is named again sorts nothing more, in either direction.
+            again = draw(st.integers(0, width - 1))
+            terms.insert(draw(st.integers(again + 1, width)), f"{again + 1} DESC")
         text = f"{text} ORDER BY {', '.join(terms)}"
         compare = Comparison.SEQUENCE
     if draw(st.integers(0, 2)) == 0:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sessions_vtab.testing import conditions
+from sessions_vtab.testing.joined_patterns import joined_patterns
 from sessions_vtab.testing.oracle import Comparison
 
 __all__ = ["SHAPES", "Shape"]
@@ -100,6 +101,9 @@ _ORDERED: Final = (
     "SELECT name FROM {events} WHERE session_id = '1' ORDER BY timestamp DESC, name LIMIT 1",
     "SELECT DISTINCT user_id FROM {sessions} ORDER BY user_id",
     "SELECT DISTINCT create_time FROM {sessions} ORDER BY create_time DESC LIMIT 4",
+    "SELECT name FROM {sessions} ORDER BY create_time, create_time DESC, name",
+    "SELECT name FROM {sessions} ORDER BY create_time DESC, create_time, name DESC, name LIMIT 9",
+    "SELECT name FROM {events} ORDER BY timestamp DESC, timestamp, name LIMIT 5",
 )
 
 _JOINS: Final = (
@@ -350,6 +354,8 @@ _AGGREGATES: Final = (
         " HAVING max(create_time) > '2026-01-01T10:00:00+01:00'"
     ),
     "SELECT session_id, count(*), min(timestamp) FROM {events} GROUP BY session_id",
+    "SELECT create_time, count(*) FROM {sessions} GROUP BY create_time, create_time",
+    "SELECT DISTINCT create_time, create_time FROM {sessions}",
     "SELECT labels->>'env', count(*) FROM {sessions} GROUP BY 1",
     (
         "SELECT s.user_id, count(e.name) FROM {sessions} s LEFT JOIN {events} e USING (session_id)"
@@ -369,6 +375,7 @@ _WINDOWS: Final = (
     "SELECT name, rank() OVER (ORDER BY create_time) FROM {sessions}",
     "SELECT name, dense_rank() OVER (ORDER BY create_time DESC) FROM {sessions}",
     "SELECT name, lag(name) OVER (ORDER BY name) FROM {sessions}",
+    "SELECT rank() OVER (PARTITION BY create_time ORDER BY create_time DESC) FROM {sessions}",
     "SELECT name, count(*) OVER (PARTITION BY user_id) FROM {sessions}",
     (
         "SELECT name, sum(length(text)) OVER (PARTITION BY session_id ORDER BY timestamp, name)"
@@ -467,6 +474,7 @@ def _all() -> Iterator[Shape]:
     yield from _shapes("events", conditions.EVENTS, events)
     yield from _shapes("ordered", _ORDERED, compare=Comparison.SEQUENCE)
     yield from _shapes("join", _JOINS)
+    yield from _shapes("joined-pattern", joined_patterns())
     yield from _shapes("subquery", _SUBQUERIES)
     yield from _shapes("compound", _COMPOUNDS)
     yield from _shapes("with", _WITH)

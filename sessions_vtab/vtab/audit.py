@@ -35,7 +35,8 @@ class Audit:
     """Appends to one file; opened at once, so that a path that cannot be written is told first.
 
     Args:
-        path: the file; made with mode 0600 if it is not there.
+        path: the file; made with mode 0600 if it is not there. Nothing but a regular file will do:
+            a pipe would wait for a reader, and a device keeps no line.
 
     Raises:
         ConfigurationError: it cannot be written.
@@ -44,18 +45,22 @@ class Audit:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._file = -1
         self._path = os.path.expanduser(os.fspath(path))  # noqa: PTH111  # No error without home.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         try:
-            self._file = os.open(self._path, flags, 0o600)
+            self._file = _opened(self._path)
         except OSError as error:
             raise ConfigurationError(
                 f"The audit file {self._path} cannot be written: {error.strerror}."
             ) from None
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            self.close()
+            raise ConfigurationError(
+                f"The audit file {self._path} must be a regular file, not a device or a pipe."
+            )
         # SQL numbers statements by connection, of which a process may have several.
         about = {"process": os.getpid(), "connection": next(_connections)}
         self._about = {"user": _user(), **about}
         self._broken: OSError | None = None
-        self._measured = hasattr(os, "fstatvfs") and stat.S_ISREG(os.fstat(self._file).st_mode)
+        self._measured = hasattr(os, "fstatvfs")
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Appends a line about a write that has happened; a failure to do so only warns."""
@@ -85,7 +90,8 @@ class Audit:
             )
         if self._measured and _free(self._file) < lines * _LINE:
             raise StoreError(
-                f"The disk of the audit file {self._path} has no room for {lines} more lines,"
+                f"The disk of the audit file {self._path} has no room for {lines} more"
+                f" {'line' if lines == 1 else 'lines'},"
                 " so nothing was sent. Free some space first."
             )
 
@@ -100,6 +106,14 @@ class Audit:
     def _append(self, data: bytes) -> None:
         if os.write(self._file, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _opened(path: str) -> int:
+    # Without O_NONBLOCK, opening a pipe would wait for a reader; for a file it changes nothing.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    for name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY"):
+        flags |= getattr(os, name, 0)
+    return os.open(path, flags, 0o600)
 
 
 def _tell(message: str) -> None:

@@ -50,11 +50,7 @@ def read_offer(info: apsw.IndexInfo, table: Table, *, sets: bool) -> Offer:
     constraints = tuple(
         _constraint(info, index, names, sets=sets) for index in range(info.nConstraint)
     )
-    order = tuple(
-        Order(names[info.get_aOrderBy_iColumn(index)], bool(info.get_aOrderBy_desc(index)))
-        for index in range(info.nOrderBy)
-    )
-    return Offer(constraints, order, frozenset(_used(info, table)))
+    return Offer(constraints, tuple(_order(info, names)), frozenset(_used(info, table)))
 
 
 def give_answer(info: apsw.IndexInfo, answer: Answer, words: str) -> None:
@@ -73,6 +69,16 @@ def give_answer(info: apsw.IndexInfo, answer: Answer, words: str) -> None:
         info.idxFlags = apsw.SQLITE_INDEX_SCAN_UNIQUE
 
 
+def _order(info: apsw.IndexInfo, names: tuple[str, ...]) -> Iterator[Order]:
+    """The terms that sort; a later mention of a column, in either direction, adds nothing."""
+    seen: set[int] = set()
+    for index in range(info.nOrderBy):
+        column = info.get_aOrderBy_iColumn(index)
+        if column not in seen:
+            seen.add(column)
+            yield Order(names[column], bool(info.get_aOrderBy_desc(index)))
+
+
 def _constraint(
     info: apsw.IndexInfo, index: int, names: tuple[str, ...], *, sets: bool
 ) -> Constraint:
@@ -80,13 +86,15 @@ def _constraint(
     usable = info.get_aConstraint_usable(index)
     if isinstance(op, Hint):
         return Constraint("", op, usable)
+    listed = op is Op.EQ and info.get_aConstraintUsage_in(index)
     return Constraint(
         column=names[info.get_aConstraint_iColumn(index)],
         op=op,
         usable=usable,
         collation=_collation(info, index, op),
         literal=_literal(info, index),
-        set=sets and op is Op.EQ and usable and info.get_aConstraintUsage_in(index),
+        set=sets and usable and listed,
+        listed=listed,
     )
 
 

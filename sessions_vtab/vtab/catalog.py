@@ -53,7 +53,7 @@ class ConnectionCatalog:
     def is_effect(self, schema: str | None, name: str) -> bool:
         """Whether it is a function of ours that acts."""
         module, _ = self._look_up(schema, name)
-        return module == FUNCTION_MODULE and FUNCTIONS[name.lower()].effect
+        return module == FUNCTION_MODULE and name.lower() in self.effect_names
 
     def require_home(self, schema: str | None, name: str) -> None:
         """Raises UnknownNameError for a name without schema that only another source has.

@@ -61,7 +61,10 @@ class ScanCursor:
             rows = iter(()) if scan is None else self._start(binder.plan, scan, words, arguments)
         except StoppedError as error:
             raise apsw.InterruptError(str(error)) from error
-        self._rows: Iterator[Row] = table.watched(rows, waiting)
+        except Exception as error:
+            table.blame(error)
+            raise
+        self._rows: Iterator[Row] = table.watched(rows, scan, waiting)
         self.Eof = _MORE
         self.Next()
 
@@ -71,6 +74,9 @@ class ScanCursor:
             row = next(self._rows, None)
         except StoppedError as error:
             raise apsw.InterruptError(str(error)) from error
+        except Exception as error:
+            self._table.blame(error)
+            raise
         if row is None:
             self.Eof = _END
         else:

@@ -15,7 +15,7 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
     UnsupportedError,
 )
-from sessions_vtab.schema.declare import declare_function
+from sessions_vtab.schema.declare import declare_function, quoted
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.schema.model import Function
 from sessions_vtab.spec.backend import Context
@@ -26,6 +26,7 @@ from sessions_vtab.spec.write import OutcomeState
 from sessions_vtab.sql.effects import effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.shapes import partners
+from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import failure
 from sessions_vtab.vtab.stopping import as_sqlite_says
@@ -53,7 +54,7 @@ class FunctionModule:
         return self.Connect(connection, module, schema, name, *arguments)
 
     def Connect(
-        self, connection: apsw.Connection, _module: str, _schema: str, name: str, *arguments: str
+        self, connection: apsw.Connection, _module: str, schema: str, name: str, *arguments: str
     ) -> tuple[str, FunctionTable]:
         """Connects a function that exists."""
         (source_name,) = arguments
@@ -62,14 +63,22 @@ class FunctionModule:
             # Not in views and triggers, which would run it unseen.
             connection.vtab_config(apsw.SQLITE_VTAB_DIRECTONLY)
         source = self._host.sources[source_name]
-        return declare_function(function), FunctionTable(self._host, source, function)
+        return declare_function(function), FunctionTable(self._host, source, function, schema)
 
 
 class FunctionTable:
-    """``VTTable`` of a function: its hidden columns are the parameters."""
+    """``VTTable`` of a function: its hidden columns are the parameters.
 
-    def __init__(self, host: Host, source: OpenSource, function: Function) -> None:
+    Args:
+        host: the connection's state.
+        source: whose function it is.
+        function: the function.
+        schema: the schema it was created in.
+    """
+
+    def __init__(self, host: Host, source: OpenSource, function: Function, schema: str) -> None:
         self._host = host
+        self._schema = schema
         self._source = source
         self._function = function
         self._width = len(function.results)
@@ -118,14 +127,31 @@ class FunctionTable:
             self._host.require_writable(self._source, f"{function.name}()")
             self._refuse_dry_run()
             self._host.logs.require_audit()
+            self._join_transaction()
         waiting = self._host.unit.waiting(self._source)
         if waiting:
-            raise missed(f"{function.name}()", waiting[0])
+            raise missed(f"{function.name}()", waiting[0], self._host.statements.current.number)
         context = self._host.context(self._source, function.name)
         with as_sqlite_says():
             rows = self._run(arguments, context)
         echo = tuple(given.get(column.name) for column in function.parameters)
         return [(*row, *echo) for row in rows]
+
+    def _join_transaction(self) -> None:
+        """Within BEGIN, makes the store of a transactional backend part of the transaction.
+
+        A function is called by a SELECT, for which SQLite does not call ``xBegin``: without this,
+        ROLLBACK would only undo the call if a write to a table of the store came before it.
+        """
+        backend, connection = self._source.backend, self._host.connection
+        if backend.transaction is None or not connection.in_transaction:
+            return
+        resources = backend.resources.items()
+        table = next((name for name, one in resources if one.capability.writes.delete), None)
+        if table is not None:
+            sql = f"DELETE FROM {quoted(self._schema)}.{quoted(table)} WHERE 0"
+            with self._host.statements.unnumbered():
+                apsw.Cursor(connection).execute(sql)
 
     def _refuse_dry_run(self) -> None:
         if self._host.dry_run:
@@ -142,6 +168,7 @@ class FunctionTable:
         try:
             rows = list(routine(arguments, context))
         except BaseException as error:
+            blame(error, self._source.backend.name, f"{self._source.name}.{self._function.name}()")
             self._audit(arguments, error, getattr(error, "status", None))
             if isinstance(error, SessionsError) and self._function.effect and statement.effects:
                 error.add_note(
@@ -231,7 +258,7 @@ class FunctionTable:
         if missing:
             signature = ", ".join(column.name for column in self._function.parameters)
             msg = (
-                f"{self._source.name}.{self._function.name} needs {' and '.join(missing)}:"
+                f"{self._source.name}.{self._function.name} requires {' and '.join(missing)}:"
                 f" {self._function.name}({signature})."
             )
             raise MissingParameterError(msg)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import weakref
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +19,9 @@ from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, Request
+from sessions_vtab.spec.write import Outcome, OutcomeState, Request
 from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
@@ -85,6 +87,7 @@ class Host:
         logs: what was sent.
         pushed: conditions found by the front door, by the text that stands for them in SQL.
         told: all it said about an occurrence, by the same text.
+        unhiding: of these texts, those whose occurrence wants rows that its table hides.
         labels: open cursors by statement and the label other occurrences know them by.
         page: rows that ``rows_that_pass`` is looking at.
         cursors: open cursors over costly tables, in the order they were opened.
@@ -93,11 +96,13 @@ class Host:
         explaining: set while reads are shown and not made: table and request of each.
         previewed: what they would have sent, as rows of ``dry_run``.
         requests: HTTP requests made so far.
+        skipped: rows that OR IGNORE left out because they existed, by the statement's number.
         sending: how far the unit of work is that is being sent; None while none is.
         accepted: texts of statements whose use of an effect function the front door settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
+        access: the connection's authorizer; None where nothing is read-only.
     """
 
     def __init__(
@@ -118,12 +123,14 @@ class Host:
         self.logs = Logs(audit)
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, FrontPlan] = {}
+        self.unhiding: set[str] = set()
         self.labels: dict[tuple[int, str], Outer] = {}
         self.page: Sequence[Row] = ()
         self.budget = Budget()
         self.cursors: list[Outer] = []
         self.installing = False
         self.requests = 0
+        self.skipped: Counter[int] = Counter()
         self.sending: Sending | None = None
         self.returning = RecentTexts()
         self.accepted = RecentTexts()
@@ -131,6 +138,7 @@ class Host:
         self._captured_of = -1
         self._answers: dict[int, str] = {}
         self.sets = True
+        self.access: Access | None = None
         self.unit = UnitOfWork(self)
         self.statements = StatementTracker(
             connection, self.statement_began, self.unit.statement_ended
@@ -174,6 +182,8 @@ class Host:
     def answered(self, outcome: Outcome) -> None:
         """Keeps what a write was answered with, if its statement wants it."""
         write = outcome.write
+        if outcome.state is OutcomeState.SKIPPED:
+            self.skipped[write.statement] += 1
         self.capture(write.statement, write.number, outcome.row)
         if outcome.response is not None and self.capturing(write.statement):
             self._answers[write.number] = outcome.response
@@ -194,6 +204,8 @@ class Host:
         if words not in self.told:
             self.told[words] = plan
             self.pushed[words] = EVERYTHING if plan.predicate is None else plan.predicate
+            if plan.hidden:
+                self.unhiding.add(words)
 
     def rows_that_pass(
         self, rows: Sequence[Row], table: str, plan: FrontPlan, values: Sequence[Value]
@@ -215,7 +227,7 @@ class Host:
             with self.statements.unnumbered():
                 found = apsw.Cursor(self.connection).execute(sql, _as_many(sql, values))
                 return {int(str(place)) for (place,) in found}
-        except apsw.Error:
+        except Exception:  # noqa: BLE001  # Also of the user's own functions.
             # It is only a forecast: what fails here fails, or does not, when SQLite checks.
             return range(len(rows))
         finally:
@@ -264,6 +276,11 @@ class StatementContext:
     def memory(self) -> MutableMapping[object, object]:
         """What backends keep for the rest of the statement."""
         return self.run.memory
+
+    @property
+    def writes(self) -> bool:
+        """Whether the statement changes tables, or calls a function with side effects."""
+        return not self.run.readonly or self.run.text in self.host.accepted
 
     def interrupted(self) -> bool:
         """Whether ``Connection.interrupt`` was called."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import weakref
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.tables import DRY_RUN
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
+from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
@@ -54,17 +57,70 @@ def install(
         read_only: refuse writes and effect functions.
         dry_run: show what writes would send, and send nothing.
         audit: the file that every write is noted in.
+
+    Raises:
+        ConfigurationError: it has sources already, or a database of a source's name.
+        apsw.Error: SQLite refuses; what was begun is taken back.
     """
+    _require_room(connection, sources)
     host = Host(connection, sources, read_only=read_only, dry_run=dry_run, audit=audit)
     logs = LogsBackend(host.logs)
     host.sources[LOGS] = OpenSource(Source(LOGS, logs.name), logs)
     host.sets = sets_work(connection)
     connection.create_collation("TIMESTAMP", times.compare)
+    names = _create_modules(connection, host, sources)
+    host.installing = True
+    before = _schemas(connection)
+    try:
+        _create_all(connection, sources, default, home)
+        _create(connection, home, host.sources[LOGS])
+    except BaseException:
+        _undo(connection, host, names, _schemas(connection) - before)
+        raise
+    finally:
+        host.installing = False
+    host.statements.restart()
+    _restrict(connection, host)
+    _INSTALLED.add(connection)
+    return host
+
+
+_INSTALLED: Final[weakref.WeakSet[apsw.Connection]] = weakref.WeakSet()
+
+
+def _require_room(connection: apsw.Connection, sources: Mapping[str, OpenSource]) -> None:
+    """Raises ConfigurationError, before anything is changed, where the sources do not fit in."""
+    if connection in _INSTALLED:
+        msg = (
+            "This connection already has the tables of sources. Register all sources with one"
+            " call of register(), or use another connection."
+        )
+        raise ConfigurationError(msg)
+    taken = {name.lower() for name in _schemas(connection)}
+    for name in sources:
+        if name.lower() in taken:
+            msg = (
+                f"The connection already has a database named {name}. Give the source another"
+                " name, or DETACH the database."
+            )
+            raise ConfigurationError(msg)
+
+
+def _schemas(connection: apsw.Connection) -> set[str]:
+    rows = connection.execute("PRAGMA database_list")
+    return {str(name) for _, name, _ in rows}
+
+
+def _create_modules(
+    connection: apsw.Connection, host: Host, sources: Mapping[str, OpenSource]
+) -> list[str]:
+    """Registers the modules; returns their names."""
     modules: dict[str, Any] = {
         MODULE: SourceModule(host),
         FUNCTION_MODULE: FunctionModule(host),
     }
-    for name, module in _rows_modules(host, sources).items():
+    rows = _rows_modules(host, sources)
+    for name, module in rows.items():
         connection.create_module(name, module, use_bestindex_object=True, eponymous_only=True)
     for name, module in modules.items():
         connection.create_module(
@@ -74,14 +130,43 @@ def install(
             use_no_change=True,
             iVersion=_MODULE_VERSION,
         )
-    host.installing = True
-    try:
-        _create_all(connection, sources, default, home)
-        _create(connection, home, host.sources[LOGS])
-    finally:
-        host.installing = False
-    host.statements.restart()
-    return host
+    return [*modules, *rows]
+
+
+def _undo(
+    connection: apsw.Connection, host: Host, modules: Sequence[str], schemas: Collection[str]
+) -> None:
+    """Leaves a connection as it was before what failed."""
+    made = connection.execute(
+        "SELECT name FROM temp.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING '"
+        f" || '{MODULE}%'"
+    )
+    for name in [str(name) for (name,) in made]:
+        connection.execute(f"DROP TABLE temp.{quoted(name)}")
+    for name in schemas:
+        connection.execute(f"DETACH {quoted(name)}")
+    for name in modules:
+        connection.create_module(name, None)
+    host.statements.stop(connection)
+
+
+def _restrict(connection: apsw.Connection, host: Host) -> None:
+    """Sets the authorizer, where something is read-only."""
+    files = [
+        file
+        for one in host.sources.values()
+        if host.read_only or one.settings.read_only
+        for file in one.backend.files
+    ]
+    if host.read_only or files:
+        host.access = Access(
+            read_only=host.read_only,
+            files=files,
+            modules=(MODULE, FUNCTION_MODULE),
+            uris=bool(connection.open_flags & apsw.SQLITE_OPEN_URI),
+            before=connection.authorizer,
+        )
+        connection.authorizer = host.access
 
 
 def _rows_modules(host: Host, sources: Mapping[str, OpenSource]) -> dict[str, Any]:

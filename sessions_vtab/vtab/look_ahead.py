@@ -45,7 +45,7 @@ class Outer(Protocol):
 
 
 class Window:
-    """The next keys where the outer side is no cursor of ours: the statement hands them over.
+    """The next keys where the outer side is not a cursor of ours: the statement hands them over.
 
     Args:
         keys: the key of the current row, then those of the next rows.

@@ -34,6 +34,7 @@ class Statement:
         requests: HTTP requests it has spent.
         effects: calls of functions that acted.
         unlimited: the user allowed it more rows than ``max_writes``.
+        triggered: a trigger has run in it, so that it may read what it has written itself.
         marks: each store it writes to, with the savepoint before its first row there.
         memory: what backends keep until it ends.
     """
@@ -47,6 +48,7 @@ class Statement:
     requests: int = 0
     effects: int = 0
     unlimited: bool = False
+    triggered: bool = False
     marks: dict[Transaction, int] = field(default_factory=dict)
     memory: dict[object, object] = field(default_factory=dict)
 
@@ -117,6 +119,10 @@ class StatementTracker:
         finally:
             self._quiet -= 1
 
+    def stop(self, connection: apsw.Connection) -> None:
+        """Follows the statements of the connection no more."""
+        connection.trace_v2(0, None, id=self)
+
     def restart(self) -> None:
         """Counts from 1 again: the statements so far were our own."""
         self._count = 0
@@ -125,8 +131,16 @@ class StatementTracker:
     def _traced(self, event: dict[str, Any]) -> None:
         if event["code"] == apsw.SQLITE_TRACE_PROFILE:
             self._ended(event)
-        elif not event["trigger"] and not self._quiet:
+        elif event["trigger"]:
+            self._in_trigger(event["id"])
+        elif not self._quiet:
             self._began(event)
+
+    def _in_trigger(self, identity: int) -> None:
+        if self._ended_idle is not None and self._ended_idle[0] == identity:
+            self._resume()
+        if identity in self._active:
+            self._active[identity].triggered = True
 
     def _resume(self) -> None:
         """Undoes the end of a statement that SQLite restarts after a schema change.

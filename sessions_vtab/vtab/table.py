@@ -28,10 +28,12 @@ from sessions_vtab.spec.write import Action
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.best_index import give_answer, read_offer
+from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource, StatementContext
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
+from sessions_vtab.vtab.old_rows import OldRows
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.unit_of_work import Participant
 from sessions_vtab.vtab.waiting import Identity, Waiting, changed, created, identity_columns, missed
@@ -43,8 +45,6 @@ __all__ = ["MODULE", "SourceModule", "SourceTable", "foreign_create"]
 
 MODULE: Final = "sessions_vtab"
 """Name of the module in ``CREATE VIRTUAL TABLE .. USING sessions_vtab(source)``."""
-
-_OLD_ROWS: Final = 10_000
 
 _CONFLICTS: Final = {
     apsw.SQLITE_REPLACE: (
@@ -134,8 +134,7 @@ class SourceTable:
         }
         self._identity = identity_columns(resource.capability, resource.table.key)
         self._identity_places = tuple(self.positions[name] for name in self._identity)
-        self._old: dict[Value, Row] = {}
-        self._old_of = 0
+        self._old = OldRows(resource.table, self._identity_places)
 
     @property
     def _table(self) -> Table:
@@ -152,6 +151,7 @@ class SourceTable:
             self._table,
             self.resource.capability,
             pushed=self._host.pushed,
+            unhiding=self._host.unhiding,
             where=self.title,
         )
         if planned is None:
@@ -237,6 +237,10 @@ class SourceTable:
             scan = replace(scan, columns=scan.columns.union(self._identity), shape=None)
         return self.resource.scan(scan, context)
 
+    def blame(self, error: BaseException) -> None:
+        """Notes on an unexpected exception of a read that it is the backend's."""
+        blame(error, self._source.backend.name, self.title)
+
     def explained(self, scan: Scan | None) -> bool:
         """In an explanation: shows what a read would send; then nothing is to be read."""
         shown = self._host.explaining
@@ -259,27 +263,30 @@ class SourceTable:
             return None
         waiting = Waiting(self._identity, self._identity_places, tuple(entries))
         if self._host.statements.current.readonly or not waiting.spares(scan):
-            raise missed(self.title, entries[0])
+            raise missed(self.title, entries[0], self._host.statements.current.number)
         return waiting
 
-    def watched(self, rows: Iterator[Row], waiting: Waiting | None = None) -> Iterator[Row]:
+    def watched(
+        self, rows: Iterator[Row], scan: Scan | None, waiting: Waiting | None = None
+    ) -> Iterator[Row]:
         """The rows; in a statement that writes, their old values are remembered by key.
 
         Args:
             rows: as they were read.
+            scan: the read; None if there was none.
             waiting: rows that must not be among them: QueuedWritesError.
         """
         if waiting is not None:
             rows = self._none_of(rows, waiting)
         statement = self._host.statements.current
-        if statement.readonly:
+        capturing = self._host.capturing(statement.number)
+        changes = self._writes.update or self._writes.delete
+        if statement.readonly or scan is None or not (changes or capturing):
             return rows
-        if not (self._writes.update or self._host.capturing(statement.number)):
+        whole = capturing or self._old.are_whole(scan.columns)
+        if not whole and self._participant.store is not None:
             return rows
-        if self._old_of != statement.number:
-            self._old = {}
-            self._old_of = statement.number
-        return self._remembered(rows)
+        return self._old.remembered(rows, statement.number, whole=whole)
 
     def Disconnect(self) -> None:
         """SQLite forgets the table."""
@@ -321,7 +328,7 @@ class SourceTable:
         """UPDATE of one row: columns that the statement does not set come as ``no_change``."""
         if new_key != key:
             self._refuse(self._table.key, "update")
-        old = self._old.get(key)
+        old = self._old.row(key)
         changes: dict[str, Value] = {}
         for place, (column, value) in enumerate(zip(self._table.columns, fields, strict=True)):
             if value is apsw.no_change or place == self.key:
@@ -339,7 +346,7 @@ class SourceTable:
     def UpdateDeleteRow(self, key: Any) -> None:
         """DELETE of one row."""
         require_action(self.title, self._writes, "delete")
-        self._write(Action.DELETE, key, {}, before=self._old.get(key))
+        self._write(Action.DELETE, key, {}, before=self._old.row(key))
 
     # Transactions: see unit_of_work.
 
@@ -396,15 +403,7 @@ class SourceTable:
     def _none_of(self, rows: Iterable[Row], waiting: Waiting) -> Iterator[Row]:
         for row in rows:
             if waiting.met(row):
-                raise missed(self.title, waiting.rows[0])
-            yield row
-
-    def _remembered(self, rows: Iterable[Row]) -> Iterator[Row]:
-        key = self.key
-        for row in rows:
-            if len(self._old) >= _OLD_ROWS:
-                del self._old[next(iter(self._old))]
-            self._old[row[key]] = row
+                raise missed(self.title, waiting.rows[0], self._host.statements.current.number)
             yield row
 
     def _insertable(self, given: Mapping[str, Value]) -> dict[str, Value]:
@@ -459,6 +458,4 @@ class SourceTable:
             return None
         if key is None:
             return created(self._identity, values)
-        row = self._old.get(key)
-        known = [row[place] if row else None for place in self._identity_places]
-        return changed(self._identity, values, [key, *known[1:]])
+        return changed(self._identity, values, self._old.identity(key))

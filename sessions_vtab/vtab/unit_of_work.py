@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +28,7 @@ from sessions_vtab.spec.backend import Transaction
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
 from sessions_vtab.vtab.sending import Sending
@@ -259,7 +261,11 @@ class UnitOfWork:
             self._host.logs.audit(**line)
 
     def waiting(self, source: OpenSource, table: str | None = None) -> list[QueuedWrite]:
-        """The rows of earlier statements that wait to be sent, and that a read would miss.
+        """The rows that wait to be sent and that a read would miss.
+
+        Those of earlier statements. A statement does not see its own rows, because SQLite reads
+        all it needs before it writes; except for what triggers do: SQLite runs the statements in
+        their bodies one after another.
 
         Args:
             source: the source that is read.
@@ -267,13 +273,13 @@ class UnitOfWork:
         """
         if not self._queue:
             return []
-        current = self._host.statements.current.number
+        current = self._host.statements.current
         return [
             entry
             for entry in self._queue
             if entry.source == source.name
             and table in {None, entry.table}
-            and entry.statement != current
+            and (entry.statement != current.number or current.triggered)
         ]
 
     def flush(self) -> None:
@@ -318,7 +324,9 @@ class UnitOfWork:
         if participant.joined is None:
             self.begin(participant)
         self._host.logs.require_audit()
-        outcome = backend.apply(write, self._host.context(participant.source, write.table))
+        context = self._host.context(participant.source, write.table)
+        with _blaming(participant.source, write.table):
+            outcome = backend.apply(write, context)
         kept = without_values(outcome) if self._applied.maxlen is None else outcome
         self._applied.append((participant.source.name, kept))
         self._host.answered(outcome)
@@ -413,7 +421,8 @@ class UnitOfWork:
 
         failed: list[Outcome] = []
         try:
-            failed = self._note(name, answered())
+            with _blaming(source, writes[0].table):
+                failed = self._note(name, answered())
         finally:
             self._host.sending = None
             # Ended by an error or by the user, nobody knows what became of the rest.
@@ -431,6 +440,16 @@ class UnitOfWork:
         return failed
 
 
+@contextmanager
+def _blaming(source: OpenSource, table: str) -> Iterator[None]:
+    """Says of an exception that a backend did not mean to raise whose it is."""
+    try:
+        yield
+    except Exception as error:
+        blame(error, source.backend.name, f"{source.name}.{table}")
+        raise
+
+
 def _forget(marks: dict[int, int], level: int) -> None:
     for one in [one for one in marks if one >= level]:
         del marks[one]
@@ -444,9 +463,11 @@ def _failure(failed: list[Outcome], total: int) -> SessionsError:
         return first.error
     unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
     sent = total - len(failed)
+    counts = f"{sent} {'was' if sent == 1 else 'were'} sent"
+    if unknown:
+        counts += f", {unknown} {'has' if unknown == 1 else 'have'} an unknown outcome"
     msg = (
-        f"{len(failed)} of {total} writes did not succeed ({sent} were sent"
-        f"{f', {unknown} have an unknown outcome' if unknown else ''})."
+        f"{len(failed)} of {total} writes did not succeed ({counts})."
         f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
     )
     return UnknownOutcomeError(msg) if unknown else WriteError(msg)

@@ -1,7 +1,7 @@
 """Whether a statement that changes rows can do without those that wait to be sent.
 
 The rows of an open transaction are at the client until COMMIT: what reads their table would miss
-them. A row that is looked up by its key is an exception as long as it is none of them: so
+them. A row that is looked up by its key is an exception unless it is one of them: so
 ``executemany`` and an ORM's flush can change one row after another in one unit of work.
 """
 
@@ -26,13 +26,20 @@ Identity: TypeAlias = tuple[Value, ...] | None
 a row that changes its identity."""
 
 
-def missed(what: str, entry: QueuedWrite) -> QueuedWritesError:
+def missed(what: str, entry: QueuedWrite, statement: int) -> QueuedWritesError:
     """The error of a read that would miss a row.
 
     Args:
         what: is read.
         entry: the row.
+        statement: number of the statement that reads.
     """
+    if entry.statement == statement:
+        return QueuedWritesError(
+            f"{what} cannot be used in this trigger: the statement has already written to"
+            f" {entry.source}.{entry.table}, and its rows have not been sent. Write each row only"
+            " once, and read in a statement of its own."
+        )
     return QueuedWritesError(
         f"{what} cannot be used: this transaction has writes to {entry.source}.{entry.table}"
         " that have not been sent. COMMIT first, or use RETURNING."

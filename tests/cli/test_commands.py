@@ -13,7 +13,7 @@ INSERT = "INSERT INTO sessions(session_id, user_id) VALUES ('s1', 'ann')"
 
 
 class TestQuery:
-    def test_rows_are_csv_where_no_terminal_is(self, cli):
+    def test_rows_are_csv_if_output_is_not_a_terminal(self, cli):
         done = cli("query", "SELECT 1 AS a, NULL AS b")
 
         assert (done.status, done.out, done.err) == (0, "a,b\n1,\n", "")
@@ -30,7 +30,7 @@ class TestQuery:
         assert cli(*MEMORY, "query", sql, "--format", "json").out == '[{"a":1}]\n[{"b":2}]\n'
         assert cli(*MEMORY, "query", sql, "--format", "jsonl").out == '{"a":1}\n{"b":2}\n'
 
-    def test_an_answer_without_rows_has_a_heading(self, cli):
+    def test_a_result_without_rows_has_a_heading(self, cli):
         assert cli(*MEMORY, "query", "SELECT user_id FROM sessions").out == "user_id\n"
 
     def test_statements_come_from_standard_input_for_a_dash(self, cli):
@@ -45,8 +45,11 @@ class TestQuery:
     @pytest.mark.parametrize(
         ("sql", "message"),
         [
-            ("SELECT :x", "The parameter :x has no value. On the command line: -p x VALUE"),
-            ("SELECT ?", "Parameters need names here: write :name for ?"),
+            (
+                "SELECT :x",
+                "The parameter :x has no value. Set it with -p x VALUE on the command line",
+            ),
+            ("SELECT ?", "Parameters must be named here: write :name instead of ?"),
         ],
     )
     def test_a_parameter_without_a_value_is_an_error(self, cli, sql, message):
@@ -55,7 +58,7 @@ class TestQuery:
         assert done.status == 1
         assert message in done.err
 
-    def test_an_error_is_on_stderr_and_says_what_was_meant(self, cli):
+    def test_an_error_is_on_stderr_and_suggests_a_name(self, cli):
         done = cli("query", "SELECT sesion_id FROM sessions")
 
         assert (done.status, done.out) == (1, "")
@@ -65,13 +68,13 @@ class TestQuery:
             "         ^--- here".ljust(59) + "All columns: sessions-vtab help sessions",
         ]
 
-    def test_an_error_of_ours_is_printed_as_it_is(self, cli):
+    def test_an_error_of_this_package_is_printed_unchanged(self, cli):
         done = cli(*MEMORY, "query", f"{INSERT}; UPDATE sessions SET user_id = 'bob'")
 
         assert done.status == 1
         assert done.err.startswith("Error: local.sessions.user_id")
 
-    def test_statements_behind_an_error_are_not_run(self, cli):
+    def test_statements_after_an_error_are_not_run(self, cli):
         assert cli("query", f"SELECT nope; {INSERT}").status == 1
 
         assert cli("query", "SELECT count(*) AS n FROM sessions").out == "n\n0\n"
@@ -88,7 +91,7 @@ class TestQuery:
         done = cli("query", f"BEGIN; {INSERT}")
 
         assert done.status == 1
-        assert "was begun and not committed" in done.err
+        assert "was not committed" in done.err
         assert cli("query", "SELECT count(*) AS n FROM sessions").out == "n\n0\n"
 
     def test_output_goes_to_a_file_only_if_all_succeeds(self, cli, home):
@@ -133,7 +136,7 @@ class TestRun:
         *lines, summary = done.out.splitlines()
         assert done.status == 0
         assert lines == ["-- 1. A title.", "   user_id", "   ann", "-- The end."]
-        assert summary.startswith(f"{path}: 2 statements, no error, 0.")
+        assert summary.startswith(f"{path}: 2 statements, no errors, 0.")
 
     def test_it_stops_at_the_first_error_and_names_line_and_statement(self, cli, home):
         path = home / "bad.sql"
@@ -189,7 +192,7 @@ class TestCommonOptions:
             (*TWO[:2], "query", "SQL", *TWO[2:]),
         ],
     )
-    def test_they_stand_before_or_after_the_command(self, cli, arguments):
+    def test_options_are_accepted_before_or_after_the_command(self, cli, arguments):
         sql = (
             f"{INSERT};"
             "SELECT (SELECT count(*) FROM one.sessions) AS one,"
@@ -242,9 +245,9 @@ class TestCommonOptions:
         ("arguments", "message"),
         [
             (("--source", "vertx://a", "query", "SELECT 1"), "Did you mean vertex?"),
-            (("--source", "local:///a?api_key=hunter2", "query", "1"), "would hold a secret"),
+            (("--source", "local:///a?api_key=hunter2", "query", "1"), "must not hold a secret"),
             (("--config", "absent.toml", "query", "SELECT 1"), "absent.toml does not exist"),
-            (("--max-writes", "many", "query", "SELECT 1"), "'many' is no whole number"),
+            (("--max-writes", "many", "query", "SELECT 1"), "'many' is not a whole number"),
             (("qurey", "SELECT 1"), "Did you mean query?"),
             (("query", "SELECT 1", "--format", "jsn"), "Did you mean json?"),
             (("query",), "required: SQL"),
@@ -252,7 +255,7 @@ class TestCommonOptions:
             (("sources", "prod"), "There is no source 'prod'"),
         ],
     )
-    def test_wrong_usage_ends_with_2_and_says_what_is_wrong(self, cli, arguments, message):
+    def test_wrong_usage_exits_with_2_and_an_explanation(self, cli, arguments, message):
         done = cli(*arguments)
 
         assert (done.status, done.out) == (2, "")
@@ -291,7 +294,7 @@ class TestExplain:
         assert done.status == 1
         assert "sessions has no column nope." in done.err
 
-    def test_what_is_no_table_of_ours_is_shown_as_sqlite_says_it(self, cli):
+    def test_a_table_of_another_owner_is_shown_in_sqlites_words(self, cli):
         assert cli("explain", "SELECT 1").out == "SCAN CONSTANT ROW\n"
 
 
@@ -327,7 +330,7 @@ class TestSources:
 
 
 class TestHelp:
-    def test_it_speaks_of_the_configured_sources(self, cli):
+    def test_help_describes_the_configured_sources(self, cli):
         done = cli("--source", "mine=local://:memory:", "help", "sessions")
 
         assert done.status == 0
@@ -362,7 +365,7 @@ class TestEmulator:
         assert given == [["--seed", "7", "--help"]]
 
     @pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
-    def test_without_its_packages_it_says_what_to_install(self, cli, monkeypatch, package):
+    def test_without_its_packages_the_error_names_what_to_install(self, cli, monkeypatch, package):
         import sessions_vtab.emulator  # noqa: PLC0415
 
         monkeypatch.delattr(sessions_vtab.emulator, "serve", raising=False)

@@ -17,7 +17,7 @@ from sessions_vtab.spec.predicate import Op
         ("\u2066x\u2069", "\\u2066x\\u2069"),
     ],
 )
-def test_what_a_terminal_acts_upon_is_written_out(text, expected):
+def test_characters_that_control_a_terminal_are_escaped(text, expected):
     assert escaped(text) == expected
 
 
@@ -63,7 +63,7 @@ def test_seconds_have_the_digits_that_matter(elapsed, expected):
         (None, 0, 0, "0.9 s"),
     ],
 )
-def test_a_footer_says_rows_requests_and_time(rows, changed, requests, expected):
+def test_a_footer_shows_rows_requests_and_time(rows, changed, requests, expected):
     assert footer(rows, changed, requests, 0.9) == expected
 
 

@@ -52,14 +52,14 @@ def test_steps_are_indented_as_sqlite_nests_them():
     [
         (Estimate(None), "1"),
         (Estimate(None, reads=20), "20"),
-        (Estimate(None, each="row of prod.events e"), "1 for each row of prod.events e"),
-        (Estimate(100), "1 for each 100 rows"),
-        (Estimate(100, limited=True), "1 for each 100 rows, fewer with LIMIT"),
-        (Estimate(100, reads=3), "1 for each 100 rows of each of 3 lists"),
-        (Estimate(100, each="row of s"), "1 or more for each row of s"),
+        (Estimate(None, each="row of prod.events e"), "1 per row of prod.events e"),
+        (Estimate(100), "1 per 100 rows"),
+        (Estimate(100, limited=True), "1 per 100 rows, fewer with LIMIT"),
+        (Estimate(100, reads=3), "1 per 100 rows in each of 3 lists"),
+        (Estimate(100, each="row of s"), "1 or more per row of s"),
         (
             Estimate(100, lists="session"),
-            "1 for each 100 sessions, then 1 or more for each session",
+            "1 per 100 sessions, then 1 or more per session",
         ),
     ],
 )

@@ -72,6 +72,40 @@ def test_a_device_is_written_directly():
     assert not os.path.isfile(os.devnull)  # noqa: PTH113
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such devices")
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_pipe_is_written_to_and_stays_one(tmp_path, through_a_link):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    with output(str(link if through_a_link else pipe)) as stream:
+        stream.write("x")
+
+    assert os.read(reader, 10) == b"x"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="there is no /dev/fd")  # noqa: PTH110
+def test_an_open_pipe_is_written_to_by_its_number():
+    reader, writer = os.pipe()
+
+    with output(f"/dev/fd/{writer}") as stream:
+        stream.write("x")
+
+    os.close(writer)
+    assert os.read(reader, 10) == b"x"
+    os.close(reader)
+
+
+def test_a_folder_is_no_place_for_output(tmp_path):
+    with pytest.raises(OSError, match="directory"), output(str(tmp_path)):
+        pass
+    assert tmp_path.is_dir()
+
+
 def test_a_byte_order_mark_is_dropped(tmp_path):
     path = tmp_path / "a.sql"
     path.write_bytes(b"\xef\xbb\xbfSELECT 1")

@@ -57,7 +57,7 @@ def test_rows_are_printed(form):
         ("markdown", "| id | user | n |\n| --- | --- | --- |\n"),
     ],
 )
-def test_an_answer_without_rows_still_has_its_columns(form, expected):
+def test_a_result_without_rows_still_has_its_columns(form, expected):
     assert printed(form, COLUMNS, []) == expected
 
 

@@ -107,7 +107,7 @@ def test_the_index_names_every_table_function_and_topic():
         assert topic in index
 
 
-def test_a_table_says_what_each_source_can_do_with_it():
+def test_a_tables_page_shows_what_each_source_supports():
     page = text("sessions")
 
     assert "In the source prod" in page
@@ -118,7 +118,7 @@ def test_a_table_says_what_each_source_can_do_with_it():
     assert "user_id, labels->>'..' = IN; sorts by create_time; pages of 100" in page
 
 
-def test_a_read_only_source_takes_no_writes():
+def test_the_help_of_a_read_only_source_shows_no_writes():
     page = text("sessions", Reference([SourceHelp("prod", Other(), read_only=True)]))
 
     assert "none: the source is read-only" in page
@@ -134,8 +134,8 @@ def test_columns_that_no_configured_source_has_show_only_in_the_complete_referen
     assert "pkid" in text("sessions", complete)
 
 
-def test_a_function_says_where_it_is():
-    assert "In: prod." in text("append_event")
+def test_a_functions_page_lists_the_sources_that_have_it():
+    assert "Available in: prod." in text("append_event")
     assert "In:" not in text("push_event")
 
 
@@ -168,7 +168,7 @@ def test_signs_that_markdown_would_read_are_escaped():
     assert "| `x` | 1\\|2 \\*\\_\\< |" in pages.markdown(page)
 
 
-def test_a_source_says_what_is_documented_and_what_is_assumed_about_its_service() -> None:
+def test_a_sources_page_tells_documented_facts_from_assumptions() -> None:
     with connect("el=eleanor://ns?base_url=http://127.0.0.1:1") as connection:
         backend = connection.sources["el"].backend
         shown = reference.page("el", Reference((SourceHelp("el", backend),)))

@@ -45,11 +45,11 @@ def test_a_pipe_that_leaves_a_transaction_open_ends_with_1():
     done = run(stdin="BEGIN; INSERT INTO sessions(user_id) VALUES ('ann');\n")
 
     assert done.returncode == 1
-    assert done.stderr == "Error: the transaction was not committed; it is rolled back.\n"
+    assert done.stderr == "Error: the transaction was not committed and has been rolled back.\n"
 
 
 @pytest.mark.parametrize("stdin", [".nonsense\n", "SELECT 'open;\n", ".inspect nothing\n"])
-def test_a_pipe_that_is_no_sql_ends_with_1(stdin):
+def test_a_pipe_that_is_not_sql_exits_with_1(stdin):
     done = run(stdin=stdin + "SELECT 2;")
 
     assert (done.returncode, done.stdout) == (1, "")
@@ -166,7 +166,7 @@ def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell():
 
 @posix
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_person_is_asked_before_many_rows_are_written_and_the_shell_goes_on():
+def test_a_person_confirms_a_large_write_and_the_shell_continues():
     many = (
         "INSERT INTO sessions(user_id) WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1"
         " FROM c LIMIT 9) SELECT x FROM c;\n"
@@ -237,7 +237,7 @@ def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(monkeypatc
         (1, 0, 30.0, "7 requests, 0.* s .."),
     ],
 )
-def test_a_commit_says_how_far_it_is_and_what_is_left_of_a_long_one(
+def test_a_long_commit_shows_its_progress_and_the_time_left(
     monkeypatch, total, answered, elapsed, told
 ):
     stream = Terminal()

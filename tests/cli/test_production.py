@@ -98,7 +98,7 @@ class TestReadOnly:
 
     @pytest.mark.parametrize("sql", WRITES)
     @pytest.mark.parametrize("scope", ["connection", "source"])
-    def test_init_is_no_way_round_it(self, config, scope, sql):
+    def test_init_cannot_write_to_a_read_only_source(self, config, scope, sql):
         file = config(
             f"init = {json.dumps(sql)}\n[sources.prod]\nurl = '{NOWHERE}'\n"
             f"read_only = {'true' if scope == 'source' else 'false'}\n"
@@ -150,12 +150,12 @@ class TestViews:
             ("v = 'SELECT nope FROM sessions'", r"\[views\] v: no such column: nope"),
             ("v = 'SELECT 1 FROM nosuch'", r"\[views\] v: no such table: nosuch"),
             ("v = 'SELEC 1'", r"\[views\] v: near .SELEC.: syntax error"),
-            ("v = 'SELECT 1; DROP TABLE sessions'", r"\[views\] v: a view is one SELECT"),
-            ("v = ''", r"\[views\] v: a view is one SELECT"),
+            ("v = 'SELECT 1; DROP TABLE sessions'", r"\[views\] v: a view must be a single SELECT"),
+            ("v = ''", r"\[views\] v: a view must be a single SELECT"),
             ("v = 'SELECT * FROM v'", r"\[views\] v: view v is circularly defined"),
             (
                 "v = \"SELECT * FROM append_event('s', 'user', 'x')\"",
-                r"\[views\] v: append_event\(\) acts once",
+                r"\[views\] v: append_event\(\) has side effects and must run exactly once",
             ),
             ("sessions = 'SELECT 1'", r"\[views\] sessions: the view would hide the table"),
         ],
@@ -187,7 +187,7 @@ class TestInit:
         [
             ('"SELEC 1"', r"init: near .SELEC.: syntax error"),
             ('["SELECT 1", "SELECT * FROM nosuch"]', r"init\[2\]: no such table: nosuch"),
-            ('"BEGIN; CREATE TABLE t(x)"', r"init: the transaction it begins has no COMMIT"),
+            ('"BEGIN; CREATE TABLE t(x)"', r"init: the transaction that it begins has no COMMIT"),
         ],
     )
     def test_an_error_names_file_key_and_reason(self, config, init, says):
@@ -230,7 +230,7 @@ class TestTheQuestion:
     )
 
     @pytest.mark.parametrize("answer", ["y\n", " Yes \n"])
-    def test_a_yes_goes_on(self, person, answer):
+    def test_the_answer_yes_writes_the_rows(self, person, answer):
         assert person(answer, "query", MANY.format(2_500)) == (0, self.QUESTION)
 
     @pytest.mark.parametrize("answer", ["n\n", "\n", "", "yo\n"])
@@ -247,7 +247,7 @@ class TestTheQuestion:
         assert person("y\n", "run", str(home / "a.sql")) == (0, self.QUESTION)
 
     @pytest.mark.parametrize("arguments", [("query", "-"), ("run", "-"), ()])
-    def test_where_statements_come_through_a_pipe_nobody_is_asked(self, cli, arguments):
+    def test_statements_from_a_pipe_ask_nobody(self, cli, arguments):
         source = ("--source", "local://:memory:?max_writes=1000")
         done = cli(*source, *arguments, stdin=MANY.format(2_500) + ";\ny\n")
 

@@ -107,7 +107,7 @@ class TestProblem:
             (
                 "no such function: append_event",
                 "SELECT append_event('a')",
-                "append_event is a table: SELECT .. FROM append_event(..).",
+                "append_event is a table-valued function; use SELECT .. FROM append_event(..).",
                 "append_event",
             ),
             (
@@ -119,13 +119,13 @@ class TestProblem:
             (
                 'near "SELCT": syntax error',
                 "SELCT 1",
-                "SQLite does not understand this from 'SELCT' on. Did you mean SELECT?",
+                "Syntax error near 'SELCT'. Did you mean SELECT?",
                 "",
             ),
             (
                 'near "FROM": syntax error',
                 "SELECT , FROM x",
-                "SQLite does not understand this from 'FROM' on.",
+                "Syntax error near 'FROM'.",
                 "",
             ),
             ("disk I/O error", "SELECT 1", "disk I/O error", ""),
@@ -140,7 +140,7 @@ class TestProblem:
 
 
 class TestRender:
-    def test_a_mark_is_below_the_word_and_says_where_to_look(self, names):
+    def test_a_mark_is_below_the_word_and_names_the_help(self, names):
         sql = "SELECT sesion_id FROM sessions;"
         found = problem("no such column: sesion_id", sql, names)
 

@@ -40,7 +40,7 @@ def texts(sql: str) -> list[str]:
         ("BEGIN; COMMIT;", ["BEGIN;", "COMMIT;"]),
     ],
 )
-def test_a_statement_ends_where_sqlite_says(sql, expected):
+def test_a_statement_ends_where_sqlite_calls_it_complete(sql, expected):
     assert texts(sql) == expected
 
 
@@ -73,7 +73,7 @@ def test_a_statement_is_the_shortest_text_that_sqlite_calls_complete(parts):
         assert not any(apsw.complete(text[:end]) for end in ends if end < len(text))
 
 
-def test_a_long_text_with_many_semicolons_is_split_in_no_time():
+def test_a_long_text_with_many_semicolons_is_split_quickly():
     sql = "SELECT '" + ";" * 1_000_000 + "';" + "SELECT 1;" * 10_000
 
     assert len(texts(sql)) == 10_001

@@ -64,7 +64,7 @@ class TestStatements:
             ("CREATE TEMP TABLE t(a);", "0."),
         ],
     )
-    def test_a_footer_says_what_was_done(self, shell, sql, footer):
+    def test_a_footer_shows_what_was_done(self, shell, sql, footer):
         assert shell(sql)[0].splitlines()[-1].startswith(footer)
 
     def test_a_statement_may_take_several_lines(self, shell):
@@ -72,7 +72,7 @@ class TestStatements:
 
         assert out.splitlines()[-2].endswith(" a;")
 
-    def test_an_error_says_what_was_meant_and_the_shell_goes_on(self, shell):
+    def test_an_error_suggests_a_name_and_the_shell_continues(self, shell):
         out, err = shell("SELECT sesion_id FROM sessions;", ".print still here")
 
         assert err.splitlines() == [
@@ -146,7 +146,7 @@ class TestCommands:
 
         assert out.splitlines()[1:] == ["CREATE TABLE notes(id);"]
 
-    def test_inspect_says_what_can_be_done_with_each_column(self, connection):
+    def test_inspect_shows_what_each_column_supports(self, connection):
         out = io.StringIO()
         running = Shell(connection, stdin=io.StringIO(), stdout=out)
 
@@ -170,8 +170,8 @@ class TestCommands:
         assert err == ""
         assert out.startswith("local.sessions  get")
 
-    def test_requests_of_a_store_without_any_are_none(self, shell):
-        assert shell("SELECT * FROM sessions;", ".requests")[0].endswith("No request was made.")
+    def test_a_store_that_makes_no_requests_lists_none(self, shell):
+        assert shell("SELECT * FROM sessions;", ".requests")[0].endswith("No requests were made.")
 
     def test_set_changes_what_a_statement_may_do(self, shell, connection):
         out, _ = shell(".set max_writes 1", ".set max_requests 7", ".set")
@@ -179,10 +179,10 @@ class TestCommands:
         assert out.splitlines() == ["max_writes  1", "max_requests  7"]
         assert (connection.budget.max_writes, connection.budget.max_requests) == (1, 7)
 
-    def test_without_a_number_the_sources_limits_are_in_force_again(self, shell, connection):
+    def test_set_without_a_number_restores_the_sources_limits(self, shell, connection):
         out, _ = shell(".set max_writes 1", ".set max_writes", ".set")
 
-        assert out.splitlines()[0] == "max_writes  as the sources say"
+        assert out.splitlines()[0] == "max_writes  set by each source"
         assert connection.budget.max_writes is None
 
     @pytest.mark.parametrize(
@@ -191,10 +191,10 @@ class TestCommands:
     def test_wrong_arguments_are_errors(self, shell, line):
         assert shell(line)[1].startswith("Error: ")
 
-    def test_help_speaks_of_tables_functions_topics_and_commands(self, shell):
+    def test_help_covers_tables_functions_topics_and_commands(self, shell):
         assert "In the source other" in shell(".help sessions")[0]
         assert "append_event(session, author" in shell(".help append_event")[0]
-        assert "Commands of the shell: .help all" in shell(".help")[0]
+        assert "Shell commands: .help all" in shell(".help")[0]
         assert ".explain SELECT .." in shell(".help all")[1]
         assert "Did you mean times?" in shell(".help tims")[1]
 
@@ -202,7 +202,7 @@ class TestCommands:
     def test_the_database_cannot_be_changed_under_the_sources(self, shell, command):
         out, err = shell(f".{command}", "SELECT count(*) FROM sessions;")
 
-        assert err.startswith("Error: The shell stays with its sources")
+        assert err.startswith("Error: The sources of a running shell cannot be changed")
         assert "1 row" in out
 
     @pytest.mark.parametrize("command", [".quit", ".exit"])
@@ -252,7 +252,7 @@ class TestCompletion:
 
 
 class TestBanner:
-    def test_it_says_where_data_lives_and_whether_it_can_be_written(self, connection):
+    def test_the_banner_shows_where_data_is_and_whether_it_is_writable(self, connection):
         first, local, other, last = banner(connection, read_only=False).splitlines()
 
         assert first.startswith("sessions_vtab 0.")

@@ -48,7 +48,7 @@ class TestArrow:
         with pytest.raises(dbapi.DataError, match=r"column 1 .*CAST|column 9007.*CAST"):
             db.execute(sql).arrow()
 
-    def test_times_are_instants_and_booleans_truths(self, db) -> None:
+    def test_times_become_timestamps_and_booleans_become_bool(self, db) -> None:
         db.execute(INSERT, ["a", "ann", "2026-01-01T10:00:00.5+02:00", '{"k":"v"}'])
 
         table = db.execute("SELECT create_time, enabled, labels FROM sessions").arrow()
@@ -176,7 +176,7 @@ class TestArrow:
         db.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
         reader = db.execute("SELECT a FROM t").fetch_record_batches(1)
 
-        with pytest.raises(dbapi.DataError, match="column a began with"):
+        with pytest.raises(dbapi.DataError, match="column a started with"):
             reader.read_all()
 
     def test_more_rows_than_a_batch_come_whole(self, db) -> None:

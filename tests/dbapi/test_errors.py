@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import apsw
 import pytest
@@ -14,7 +15,9 @@ def _classes(parent: type[Exception]) -> list[type[Exception]]:
 
 
 @pytest.mark.parametrize("kind", [*_classes(errors.SessionsError), *_classes(apsw.Error)])
-def test_every_error_of_ours_and_of_sqlite_has_a_meaning(kind: type[Exception]) -> None:
+def test_every_error_of_this_package_and_of_sqlite_has_a_pep_249_class(
+    kind: type[Exception],
+) -> None:
     meaning = meaning_of(kind("x"))
 
     assert meaning is not None
@@ -64,7 +67,7 @@ def test_a_wrong_source_is_an_error_of_this_module(url: str, kind: type[Exceptio
         dbapi.connect(url)
 
 
-def test_a_read_only_connection_refuses_writes_and_functions_that_act(open_) -> None:
+def test_a_read_only_connection_refuses_writes_and_side_effecting_functions(open_) -> None:
     db = open_(read_only=True)
 
     for statement in (
@@ -77,14 +80,19 @@ def test_a_read_only_connection_refuses_writes_and_functions_that_act(open_) -> 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"b": 1}, "no value for the parameter :a"), ({}, "no value for the parameter :a")],
+    [
+        ({"b": 1}, "No value was given for the parameter :a"),
+        ({}, "No value was given for the parameter :a"),
+    ],
 )
-def test_a_name_without_a_value_is_named(db, parameters: dict[str, int], message: str) -> None:
+def test_the_error_names_the_parameter_without_a_value(
+    db, parameters: dict[str, int], message: str
+) -> None:
     with pytest.raises(dbapi.ProgrammingError, match=message):
         db.execute("SELECT :a", parameters)
 
 
-def test_calls_that_have_acted_before_the_error_are_told(db) -> None:
+def test_calls_that_took_effect_before_the_error_are_reported(db) -> None:
     db.execute("INSERT INTO sessions(session_id, user_id) VALUES ('a', 'ann')")
     db.commit()
     calls = "WITH c(s) AS (VALUES ('a'), ('a'), ('nosuch')) SELECT f.event_name FROM c, "
@@ -93,13 +101,128 @@ def test_calls_that_have_acted_before_the_error_are_told(db) -> None:
         db.execute(calls + "append_event(c.s, 'user', 'hello') AS f").fetchall()
 
 
-def test_an_error_of_the_callers_own_comes_as_it_is(db) -> None:
-    def rows() -> Iterator[tuple[str]]:
-        yield ("a",)
-        raise LookupError("mine")
+_OWN = (
+    KeyError("mine"),
+    TypeError("mine"),
+    OverflowError("mine"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "mine"),
+    UnicodeEncodeError("utf-8", "x", 0, 1, "mine"),
+    ValueError("mine"),
+    LookupError("mine"),
+    RuntimeError("mine"),
+)
+"""What code that is not this package's may raise for reasons of its own."""
 
-    with pytest.raises(LookupError, match="mine"):
-        db.executemany("INSERT INTO sessions(user_id) VALUES (?)", rows())
+
+def _raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", _OWN, ids=lambda one: type(one).__name__)
+class TestWhatOthersRaise:
+    def test_of_the_callers_own_iterator_comes_as_it_is(self, db, error: Exception) -> None:
+        def rows() -> Iterator[tuple[str]]:
+            yield ("a",)
+            raise error
+
+        with pytest.raises(type(error)) as caught:
+            db.executemany("INSERT INTO sessions(user_id) VALUES (?)", rows())
+        assert caught.value is error
+        db.commit()
+        assert db.execute("SELECT count(*) FROM sessions").fetchall() == [(0,)]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "SELECT own(1)",
+            "SELECT own(:user)",
+            "SELECT user_id FROM sessions WHERE own(user_id) = 'x'",
+            "INSERT INTO sessions(user_id) SELECT own(1)",
+        ],
+    )
+    def test_of_a_function_of_the_callers_own_comes_as_it_is(
+        self, db, error: Exception, text: str
+    ) -> None:
+        db.execute("INSERT INTO sessions(user_id) VALUES ('ann')")
+        db.driver.create_scalar_function("own", _raising(error), 1)
+        with pytest.raises(type(error)) as caught:
+            db.execute(text, {"user": 1} if ":" in text else ()).fetchall()
+        assert caught.value is error
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("scan", "SELECT user_id FROM sessions"),
+            ("scan", "SELECT user_id FROM sessions WHERE user_id = :user"),
+            ("scan", "UPDATE sessions SET display_name = 'x'"),
+            ("apply", "INSERT INTO sessions(user_id) VALUES ('ann')"),
+            ("append_event", "SELECT * FROM append_event('s', 'user', 'x')"),
+        ],
+    )
+    def test_of_a_backend_is_its_bug_and_says_so(
+        self, db, error: Exception, name: str, text: str
+    ) -> None:
+        (backend,) = {
+            one.backend.name: one.backend
+            for one in db.driver.sources.values()
+            if one.backend.name == "local"
+        }.values()
+        if name == "scan":
+            backend.resources["sessions"].scan = _raising(error)
+        elif name == "apply":
+            backend.apply = _raising(error)
+        else:
+            backend.routines = {**backend.routines, name: _raising(error)}
+        with pytest.raises(dbapi.InternalError, match="A bug in the backend local") as caught:
+            db.execute(text, {"user": "ann"} if ":" in text else ()).fetchall()
+        assert caught.value.__cause__ is error
+        assert type(error).__name__ in str(caught.value)
+
+
+def test_a_bug_of_a_backend_comes_as_it_is_where_there_is_no_pep_249(db) -> None:
+    error = KeyError("id")
+    (resource,) = (
+        one.backend.resources["sessions"]
+        for one in db.driver.sources.values()
+        if one.backend.name == "local"
+    )
+    resource.scan = _raising(error)
+    with pytest.raises(KeyError) as caught:
+        db.driver.execute("SELECT user_id FROM sessions WHERE user_id = :user", {"user": "x"})
+    assert caught.value is error
+    assert "bug in the backend local" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "kind"),
+    [
+        (5, (), dbapi.ProgrammingError),
+        (None, (), dbapi.ProgrammingError),
+        (b"SELECT 1", (), dbapi.ProgrammingError),
+        ("SELECT '\ud800'", (), dbapi.ProgrammingError),
+        ("SELECT ?", ("\ud800",), dbapi.DataError),
+        ("SELECT ?", (-(2**63) - 1,), dbapi.DataError),
+        ("SELECT user_id FROM sessions WHERE user_id = ?", (2**63,), dbapi.DataError),
+        ("SELECT CAST(x'ff' AS text)", (), dbapi.DataError),
+    ],
+)
+def test_what_cannot_be_passed_on_is_an_error_of_this_module(
+    db, operation: Any, parameters: tuple[Any, ...], kind: type[Exception]
+) -> None:
+    with pytest.raises(kind):
+        db.execute(operation, parameters).fetchall()
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT :a", "SELECT user_id FROM sessions WHERE labels->>'k' = :a"]
+)
+def test_a_name_without_a_value_is_named_by_the_driver_too(db, text: str) -> None:
+    for run in (db.driver.execute, lambda sql, one: db.driver.executemany(sql, [one])):
+        with pytest.raises(errors.MissingParameterError, match=":a"):
+            run(text, {"b": 1})
 
 
 def test_no_error_holds_a_secret(monkeypatch, open_, emulator) -> None:

@@ -64,7 +64,7 @@ def test_what_reaches_beyond_the_sources_is_refused(guarded, statement: str) -> 
         "DELETE FROM sessions WHERE labels->>'k' = 'v'",
     ],
 )
-def test_ordinary_work_goes_on(guarded, statement: str) -> None:
+def test_ordinary_work_is_allowed(guarded, statement: str) -> None:
     guarded.execute("INSERT INTO sessions(session_id, user_id) VALUES ('a', 'ann')")
 
     cursor = guarded.execute(statement)
@@ -76,6 +76,16 @@ def test_temp_tables_are_the_users_own(guarded) -> None:
     guarded.execute("CREATE TEMP TABLE mine(a)")
     guarded.execute("ALTER TABLE mine RENAME TO ours")
     guarded.execute("DROP TABLE ours")
+
+
+@pytest.mark.parametrize("options", [{}, {"guarded": True}, {"pooled": True}])
+def test_own_tables_are_refused_on_guarded_connections_of_a_pool_only(open_, options) -> None:
+    db = open_(**options)
+    db.execute("CREATE TABLE mine(a)")
+    db.execute("INSERT INTO mine VALUES (1)")
+    assert db.execute("SELECT a FROM mine").fetchall() == [(1,)]
+    with pytest.raises(dbapi.NotSupportedError, match="CREATE TABLE mine is not possible here"):
+        open_(guarded=True, pooled=True).execute("CREATE TABLE mine(a)")
 
 
 def test_unguarded_a_person_may_do_as_they_like(open_) -> None:

@@ -36,6 +36,15 @@ class TestTimeout:
 
         assert db.execute("SELECT 1").fetchall() == [(1,)]
 
+    def test_after_it_there_is_nothing_to_fetch(self, open_) -> None:
+        cursor = open_(timeout=0.05).execute(f"{COUNTING}) SELECT x FROM c WHERE x < 2 OR x < 0")
+        with pytest.raises(dbapi.OperationalError, match="timeout"):
+            cursor.fetchall()
+
+        assert cursor.description is None
+        with pytest.raises(dbapi.ProgrammingError, match="no rows to fetch"):
+            cursor.fetchone()
+
     def test_it_also_ends_a_request_that_is_waited_for(self, open_, emulator) -> None:
         db = open_(f"vertex://demo/us-central1/42?base_url={emulator.url}", timeout=0.2)
         emulator.control.delay(20)
@@ -75,7 +84,7 @@ class TestTimeout:
 
         assert found == [(600_000,)]
 
-    def test_a_transaction_that_goes_with_the_statement_is_named(self, open_) -> None:
+    def test_the_error_names_a_transaction_that_was_lost_with_the_statement(self, open_) -> None:
         db = open_(timeout=0.1)
         db.execute(INSERT, ["a", "ann"])
 
@@ -118,7 +127,7 @@ class TestTimeout:
 
         assert threading.active_count() == before
 
-    def test_the_thread_goes_with_a_connection_that_nobody_has(self, monkeypatch) -> None:
+    def test_the_thread_ends_with_an_abandoned_connection(self, monkeypatch) -> None:
         monkeypatch.setattr(watch, "_IDLE", 0.01)
         before = threading.active_count()
         db = dbapi.connect("local://:memory:", timeout=0.05)
@@ -140,7 +149,9 @@ class TestInterrupt:
 
         timer.join()
 
-    def test_what_is_half_read_ends_with_it_and_the_connection_goes_on(self, db) -> None:
+    def test_a_half_read_result_ends_with_the_timeout_and_the_connection_stays_usable(
+        self, db
+    ) -> None:
         half_read = db.execute("VALUES (1), (2), (3)")
         half_read.fetchone()
         timer = threading.Timer(0.1, db.interrupt)
@@ -181,7 +192,16 @@ class TestMaxRows:
 
         assert db.execute("SELECT 1").fetchall() == [(1,)]
 
-    def test_as_many_are_none(self, open_) -> None:
+    def test_after_the_error_there_is_nothing_to_fetch(self, open_) -> None:
+        cursor = open_(max_rows=3).execute(self.ROWS)
+        with pytest.raises(dbapi.OperationalError):
+            cursor.fetchall()
+
+        assert cursor.description is None
+        with pytest.raises(dbapi.ProgrammingError, match="no rows to fetch"):
+            cursor.fetchone()
+
+    def test_exactly_max_rows_rows_are_not_an_error(self, open_) -> None:
         assert len(open_(max_rows=4).execute(self.ROWS).fetchall()) == 4
         assert len(open_(max_rows=4).execute(self.ROWS).fetchmany(10)) == 4
 

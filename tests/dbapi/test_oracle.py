@@ -27,7 +27,7 @@ def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_every_query_answers_as_the_oracle(suite: Suite, part: int) -> None:
+def test_every_query_returns_the_rows_of_the_reference(suite: Suite, part: int) -> None:
     asked = 0
     for shape in SHAPES[part::4]:
         if suite.applies(shape) is None:

@@ -95,7 +95,7 @@ class TestConnection:
         db.rollback()
         assert not db.in_transaction
 
-    def test_the_connection_behind_it_is_there(self, db) -> None:
+    def test_the_apsw_connection_is_an_attribute(self, db) -> None:
         assert db.driver_connection is db.apsw is db.driver
 
     def test_a_closed_connection_and_its_cursors_leave_nothing_open(self, db) -> None:
@@ -107,7 +107,7 @@ class TestConnection:
                 call()
         cursor.close()
 
-    def test_a_connection_that_nobody_has_closes_its_store(self, tmp_path) -> None:
+    def test_an_abandoned_connection_closes_its_store(self, tmp_path) -> None:
         db = dbapi.connect(f"local://{tmp_path}/store.db")
         with db:
             db.execute(INSERT, ["a", "ann"])
@@ -119,7 +119,7 @@ class TestConnection:
         # SQLite removes its log with the last connection.
         assert not (tmp_path / "store.db-wal").exists()
 
-    def test_a_cursor_that_nobody_has_goes_at_once(self, db) -> None:
+    def test_an_abandoned_cursor_is_closed_at_once(self, db) -> None:
         gc.disable()
         try:
             gone = weakref.ref(db.execute("VALUES (1), (2)"))
@@ -196,6 +196,15 @@ class TestCursor:
             ("DELETE FROM sessions WHERE session_id = 'a'", 1),
             ("INSERT INTO sessions(user_id) VALUES ('x'), ('y'), ('z')", 3),
             ("EXPLAIN QUERY PLAN DELETE FROM sessions", -1),
+            (
+                "INSERT OR IGNORE INTO sessions(session_id, user_id) VALUES ('a', 'x'), ('n', 'x')",
+                1,
+            ),
+            ("INSERT OR IGNORE INTO sessions(session_id, user_id) VALUES ('a', 'x')", 0),
+            (
+                "INSERT INTO sessions(session_id, user_id) VALUES ('b', 'x') ON CONFLICT DO NOTHING",
+                0,
+            ),
         ],
     )
     def test_rowcount(self, db, statement: str, count: int) -> None:
@@ -205,6 +214,13 @@ class TestCursor:
 
     def test_rowcount_of_executemany_is_that_of_all(self, db) -> None:
         assert db.executemany(INSERT, [(f"s{n}", "ann") for n in range(7)]).rowcount == 7
+
+    def test_rowcount_of_executemany_is_without_the_rows_that_exist(self, db) -> None:
+        db.execute(INSERT, ("s1", "ann"))
+        ignoring = INSERT.replace("INSERT", "INSERT OR IGNORE")
+
+        assert db.executemany(ignoring, [(f"s{n}", "ann") for n in range(3)]).rowcount == 2
+        assert db.execute("UPDATE sessions SET display_name = 'x'").rowcount == 3
 
     def test_rows_are_fetched_one_by_one_in_parts_or_together(self, db) -> None:
         db.executemany(INSERT, [(f"s{n}", "ann") for n in range(7)])
@@ -246,7 +262,7 @@ class TestCursor:
         assert cursor.execute("VALUES (1)").fetchall() == [(1,)]
 
     @pytest.mark.parametrize("call", [("callproc", "f"), ("nextset",)])
-    def test_what_is_not_there_says_so(self, db, call: tuple[str, ...]) -> None:
+    def test_unsupported_methods_raise_not_supported_error(self, db, call: tuple[str, ...]) -> None:
         with pytest.raises(dbapi.NotSupportedError):
             getattr(db.cursor(), call[0])(*call[1:])
 

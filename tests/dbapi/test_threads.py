@@ -67,8 +67,8 @@ def _running(*calls: Callable[[], None]) -> Iterator[None]:
         lambda _, cursor: cursor.close(),
     ],
 )
-def test_use_by_two_threads_at_once_is_an_error_that_says_so(busy, call: Any) -> None:
-    with pytest.raises(dbapi.ProgrammingError, match="one for each thread"):
+def test_use_by_two_threads_at_once_is_a_clear_error(busy, call: Any) -> None:
+    with pytest.raises(dbapi.ProgrammingError, match="one connection per thread"):
         call(*busy)
 
 

@@ -31,7 +31,7 @@ def test_rollback_takes_back_and_commit_keeps(db) -> None:
     assert db.execute("SELECT session_id FROM sessions").fetchall() == [("b",)]
 
 
-def test_what_is_queued_is_sent_at_commit_and_a_read_before_says_so(queued) -> None:
+def test_queued_writes_are_sent_at_commit_and_an_earlier_read_is_an_error(queued) -> None:
     queued.execute(INSERT, ["a", "ann"])
 
     with pytest.raises(dbapi.ProgrammingError, match="COMMIT"):
@@ -49,7 +49,7 @@ def test_rollback_sends_nothing(queued) -> None:
     assert queued.execute(COUNT).fetchone() == (0,)
 
 
-def test_a_commit_that_fails_says_how_much_and_ends_the_transaction(queued) -> None:
+def test_a_failed_commit_counts_its_writes_and_ends_the_transaction(queued) -> None:
     insert = "INSERT INTO sessions(name, user_id) VALUES (?, 'ann')"
     queued.execute(insert, ["sessions/a"])
     queued.commit()
@@ -80,7 +80,7 @@ def test_turning_autocommit_on_commits(queued) -> None:
     assert queued.execute(COUNT).fetchone() == (1,)
 
 
-def test_a_function_that_acts_acts_at_once_and_begins_no_transaction(db) -> None:
+def test_a_side_effecting_function_runs_at_once_and_begins_no_transaction(db) -> None:
     db.execute(INSERT, ["a", "ann"])
     db.commit()
 
@@ -90,7 +90,7 @@ def test_a_function_that_acts_acts_at_once_and_begins_no_transaction(db) -> None
     assert db.execute("SELECT text FROM events").fetchall() == [("hello",)]
 
 
-def test_a_dry_run_answers_with_the_requests_and_makes_none(open_) -> None:
+def test_a_dry_run_returns_the_requests_and_sends_none(open_) -> None:
     db = open_("prod=vertex://p/us-central1/1?base_url=http://127.0.0.1:9", dry_run=True)
 
     rows = db.execute(INSERT, ["abc", "ann"]).fetchall()
@@ -135,7 +135,7 @@ def test_every_change_begins_one(db, statement: str) -> None:
     assert db.in_transaction
 
 
-def test_a_query_alone_keeps_no_other_connection_from_writing(open_, tmp_path: Path) -> None:
+def test_a_query_alone_does_not_block_writes_of_other_connections(open_, tmp_path: Path) -> None:
     url = f"local://{tmp_path}/store.db"
     reader, writer = open_(url), open_(url)
     with writer:

@@ -148,7 +148,7 @@ def test_reset_and_reseed(own) -> None:
     assert "vertex" in api.control.summary()
 
 
-def test_data_goes_out_and_in(own, start) -> None:
+def test_data_can_be_dumped_and_loaded(own, start) -> None:
     own.create("s-1", "ann", sessionState={"a": 1, "app:b": 2, "user:c": None}, labels={"x": "y"})
     own.append("s-1", "2026-01-01T00:00:00.000000001Z", actions={"stateDelta": {"d": 3}})
     other = start()
@@ -199,12 +199,12 @@ def test_malformed_control_requests_are_400(own, call: str, body: object) -> Non
     assert response.json()["error"]
 
 
-def test_the_client_says_when_it_is_refused(own) -> None:
+def test_the_client_raises_if_it_is_refused(own) -> None:
     with pytest.raises(ControlError, match="X-Emulator-Token"):
         Control(own.server.url, "wrong").requests()
 
 
-def test_the_control_api_answers_while_requests_hang(own) -> None:
+def test_the_control_api_responds_while_requests_hang(own) -> None:
     own.control.fault("delay", seconds=0.6)
     thread = threading.Thread(target=own.ids)
     thread.start()

@@ -124,7 +124,7 @@ def test_a_row_has_what_the_details_lack_and_the_other_way_round(api):
     }
 
 
-def test_the_creator_is_told_by_the_key(api):
+def test_the_creator_is_derived_from_the_key(api):
     for key in ("one", "one", "two"):
         api("POST", "upload_sessions", key=key, json={})
     rows = api.rows("upload_sessions")

@@ -83,7 +83,7 @@ def test_a_file_has_a_limit(api, monkeypatch):
     assert "EntityTooLarge" in answer.text
 
 
-def test_an_unknown_target_is_no_bucket(api):
+def test_an_unknown_upload_target_is_404(api):
     assert api("POST", f"/deepset-uploads/{uuid4()}", key=None).status_code == 404
 
 

@@ -84,7 +84,7 @@ def test_a_session_has_the_proposed_fields(api):
     }
 
 
-def test_everything_can_be_said_at_creation(api):
+def test_every_field_can_be_given_at_creation(api):
     fields = {"description": "d", "enabled": False, "settings": {"sync_chat": True}}
     made = api.create(**fields, participants=["bob", "ann", "agent-x"])
     assert {key: made[key] for key in fields} == fields
@@ -186,7 +186,7 @@ def test_a_session_can_be_renamed_to_a_free_name(api):
     [{}, {"description": None}, {"enabled": False}, {"settings": {"a": [1]}}, {"description": "e"}],
     ids=str,
 )
-def test_an_update_changes_what_it_says(api, method, change):
+def test_an_update_changes_only_the_fields_it_has(api, method, change):
     made = api.create(description="d", settings={"b": 2})
     assert api(method, "s", json=change).json()["session"] == {**made, **change}
     assert api.session() == {**made, **change}
@@ -348,7 +348,7 @@ def test_a_disabled_session_is_not_integrated(api):
 @pytest.mark.parametrize(
     ("header", "status"), [("Bearer t", 200), ("Bearer x", 401), ("t", 401), (None, 401)]
 )
-def test_a_token_is_asked_for_if_there_is_one(header, status):
+def test_the_token_is_required_if_one_is_configured(header, status):
     headers = {"Authorization": header} if header else {}
     assert Api(token="t")("GET", headers=headers).status_code == status
     assert Api()("GET", headers=headers).status_code == 200

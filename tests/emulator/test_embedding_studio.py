@@ -236,7 +236,7 @@ def test_events_wait_for_their_session(api):
     assert api.event_ids() == ["e"]
 
 
-def test_a_bad_event_spoils_the_call(api):
+def test_one_invalid_event_fails_the_whole_request(api):
     api.register()
     assert api.push("e", {"event_id": "f"}).status_code == 422
     assert api.event_ids() == []

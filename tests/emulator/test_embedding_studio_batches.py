@@ -23,7 +23,7 @@ def is_null(answer: httpx.Response) -> bool:
 # Irrelevance and improvement
 
 
-def test_irrelevance_is_for_good(api):
+def test_irrelevance_cannot_be_undone(api):
     api.register()
     for _ in range(2):
         assert is_null(api("POST", "session/irrelevant", json={"session_id": "s"}))
@@ -44,7 +44,7 @@ def test_verbs_need_a_session(api, path):
     ("events", "irrelevant", "queued"),
     [(False, False, False), (True, False, True), (False, True, True), (True, True, True)],
 )
-def test_what_is_queued_is_not_told(api, events, irrelevant, queued):
+def test_queued_improvements_are_not_shown_by_any_route(api, events, irrelevant, queued):
     api.register()
     if events:
         api.push("e")

@@ -55,7 +55,7 @@ def test_a_fault_hits_what_it_names(own) -> None:
     assert own.call("DELETE", "/sessions/s-2").status_code == 200
 
 
-def test_a_fault_of_the_service_does_not_act(own) -> None:
+def test_a_faulty_request_has_no_effect(own) -> None:
     own.control.fault("status", method="POST")
     assert own.call("POST", "/sessions", {"userId": "u"}, sessionId="new").status_code == 503
     assert "new" not in own.ids()

@@ -148,7 +148,7 @@ def test_the_command(tmp_path, stop: signal.Signals) -> None:
 def test_the_command_says_what_is_wrong(tmp_path, server, capsys) -> None:
     path = tmp_path / "state.json"
     assert main(["--port", "0", "--data", str(tmp_path / "nowhere" / "x.json")]) == 1
-    assert "no such folder" in capsys.readouterr().err
+    assert "the folder does not exist" in capsys.readouterr().err
     path.write_text("[]")
     assert main(["--port", "0", "--data", str(path)]) == 1
     assert "state.json" in capsys.readouterr().err

@@ -200,7 +200,7 @@ def test_deepset_refuses_uploads_and_closes_after_the_close(deepset):
     assert "403" in str(summary.failed[0].exception)
 
 
-def test_deepset_says_what_is_wrong(deepset):
+def test_deepset_sdk_raises_its_errors(deepset):
     async def wrong(service):
         sessions = service._upload_sessions
         with pytest.raises(Exception, match=r"401|Authentication failed"):

@@ -12,7 +12,7 @@ def session(api) -> str:
     return api.create("s-1")
 
 
-def test_append_answers_nothing_and_the_server_names_the_event(api, session: str) -> None:
+def test_append_returns_an_empty_object_and_the_server_names_the_event(api, session: str) -> None:
     response = api.append(session)
     assert (response.status_code, response.content) == (200, b"{}")
     (event,) = api.events(session)

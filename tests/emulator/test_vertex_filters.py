@@ -78,7 +78,7 @@ def test_a_filter_has_this_structure(text: str, tree: str) -> None:
     assert shown(parse_filter(text)) == tree
 
 
-def test_an_escaped_star_is_no_wildcard() -> None:
+def test_an_escaped_star_is_a_literal_star() -> None:
     plain, wild = parse_filter(r'a="x\*"'), parse_filter('a="x*"')
     assert isinstance(plain, Restriction)
     assert isinstance(wild, Restriction)
@@ -126,7 +126,7 @@ def test_an_escaped_star_is_no_wildcard() -> None:
         "(" * 60 + "a=1" + ")" * 60,
     ],
 )
-def test_what_is_no_filter_is_refused(text: str) -> None:
+def test_an_invalid_filter_is_refused(text: str) -> None:
     with pytest.raises(ApiError) as caught:
         parse_filter(text)
     assert (caught.value.code, caught.value.status) == (400, "INVALID_ARGUMENT")

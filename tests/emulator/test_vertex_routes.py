@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-def test_v1_answers_with_types_of_v1(api) -> None:
+def test_v1_returns_types_of_v1(api) -> None:
     v1 = api.base.replace("v1beta1", "v1")
     response = api.client.post(f"{v1}/sessions", params={"sessionId": "s-1"}, json={"userId": "u"})
     operation = api.ok(response)
@@ -96,7 +96,7 @@ def test_only_the_configured_and_created_engines_exist(start) -> None:
 
 
 def test_the_id_of_a_configured_engine_is_a_number(start) -> None:
-    with pytest.raises(ValueError, match="is a number"):
+    with pytest.raises(ValueError, match="must be a number"):
         start(engines=("prod",))
 
 

@@ -16,7 +16,7 @@ def error(response) -> tuple[int, str, str]:
     return response.status_code, body["status"], body["message"]
 
 
-def test_create_answers_with_a_finished_operation(api) -> None:
+def test_create_returns_a_finished_operation(api) -> None:
     sent = {"userId": "ann", "sessionState": {"a": 1, "app:b": 2}, "ttl": "172800s"}
     operation = api.ok(api.call("POST", "/sessions", sent, sessionId="s-1"))
     assert re.fullmatch(NUMBER + r"/sessions/s-1/operations/\d+", operation["name"])
@@ -213,7 +213,7 @@ def test_lenient_ttl(start) -> None:
     assert api.call("POST", "/sessions", {"userId": "u", "ttl": "0s"}).status_code == 400
 
 
-def test_expire_time_lies_in_the_future(api) -> None:
+def test_expire_time_must_be_in_the_future(api) -> None:
     body = {"userId": "u", "expireTime": "2001-01-01T00:00:00Z"}
     assert error(api.call("POST", "/sessions", body))[:2] == (400, "INVALID_ARGUMENT")
 

@@ -71,7 +71,7 @@ def test_times(sent: object, shown: str) -> None:
         {"seconds": 10**15},
     ],
 )
-def test_what_is_no_time(sent: object) -> None:
+def test_invalid_times(sent: object) -> None:
     message = refusal({"timestamp": sent})
     assert "'event.timestamp' (type.googleapis.com/google.protobuf.Timestamp)" in message
     assert "timestamps must end with 'Z' or have a valid timezone offset." in message
@@ -95,7 +95,7 @@ def test_durations(sent: str, nanoseconds: int, shown: str) -> None:
 
 
 @pytest.mark.parametrize("sent", [172800, "172800", "1h", "", "1 s", None])
-def test_what_is_no_duration(sent: object) -> None:
+def test_invalid_durations(sent: object) -> None:
     if sent is None:
         assert read_body("Session", b'{"ttl": null}', "v1", "session") == {}
     else:
@@ -164,7 +164,7 @@ def test_a_struct_is_an_object(sent: object) -> None:
         b"\xff\xfe",
     ],
 )
-def test_bodies_that_are_no_message(raw: bytes) -> None:
+def test_invalid_request_bodies(raw: bytes) -> None:
     assert refusal(raw)
 
 

@@ -108,7 +108,7 @@ def test_the_key_may_come_as_a_cookie(api):
     assert answer.status_code == 200
 
 
-def test_the_key_is_asked_for_before_the_session(api):
+def test_the_key_is_checked_before_the_session(api):
     assert api.get("session-none", None).status_code == 401
     assert api.claim("session-none", key="short").status_code == 403
 
@@ -122,7 +122,7 @@ def test_guest_routes_ignore_a_bad_key(api):
 # Claims and the end of a session
 
 
-def test_a_claim_answers_an_empty_object(api):
+def test_a_claim_returns_an_empty_object(api):
     answer = api.claim(api.session())
     assert (answer.status_code, answer.json()) == (200, {})
 
@@ -146,7 +146,7 @@ def test_a_claim_is_for_the_org_of_the_key(api, org, key, status):
 
 
 @pytest.mark.parametrize("end", ["claim", "expiry", "never was"])
-def test_every_operation_fails_on_a_session_that_is_no_more(api, end):
+def test_every_operation_fails_on_a_session_that_has_ended(api, end):
     session = api.session()
     if end == "claim":
         api.claim(session)
@@ -198,7 +198,7 @@ def test_a_reference_needs_no_field(api):
         ({"datasetTimestamp": 5.0}, {"uploadTimestamp": 5}),
     ],
 )
-def test_what_a_reference_says_comes_back(api, sent, expected):
+def test_the_fields_of_a_reference_are_returned(api, sent, expected):
     body = api.post(api.session(), "reference", sent).json()
     assert {key: body[key] for key in expected} == expected
 
@@ -223,7 +223,7 @@ def test_a_batch_is_all_or_nothing(api):
 # Datasets
 
 
-def test_a_dataset_upload_says_dataset_id(api):
+def test_a_dataset_upload_returns_a_dataset_id(api):
     session = api.session()
     tags = [{"key": "k", "value": "v"}]
     sent = {"datasetTimestamp": NOW, "segmentTags": tags, "dataset": "model-1"}

@@ -62,7 +62,13 @@ def test_a_secret_is_the_first_line_of_a_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [(None, "not set"), ("", "not set"), ("a b", "blanks"), ("a\nb", "blanks"), ("ä", "blanks")],
+    [
+        (None, "not set"),
+        ("", "not set"),
+        ("a b", "whitespace"),
+        ("a\nb", "whitespace"),
+        ("ä", "whitespace"),
+    ],
 )
 def test_an_unusable_variable_is_named_without_its_value(monkeypatch, value, reason):
     monkeypatch.delenv("THE_KEY", raising=False)
@@ -125,7 +131,7 @@ def test_a_401_with_the_same_key_is_final(monkeypatch, line_for):
     assert len(got) == 1
 
 
-def test_a_401_without_credential_says_why_none_was_sent(line_for):
+def test_a_401_without_credential_explains_why_none_was_sent(line_for):
     with pytest.raises(CredentialError, match="because"):
         line_for(lambda _: httpx.Response(401, json={}), auth=NoAuth("None, because.")).send(
             Call("GET")
@@ -159,7 +165,7 @@ def test_a_401_renews_google_s_token_once(login, line_for):
     ("failing", "error", "remedy"),
     [
         (RefreshError("reauth needed: token abc"), CredentialError, "gcloud auth .* login' again"),
-        (TransportError("abc"), UnavailableError, "cannot be reached.*check the network"),
+        (TransportError("abc"), UnavailableError, "cannot be reached.*Check the network"),
     ],
 )
 def test_a_login_that_cannot_be_renewed_says_what_to_do(login, failing, error, remedy):
@@ -169,7 +175,7 @@ def test_a_login_that_cannot_be_renewed_says_what_to_do(login, failing, error, r
     assert "abc" not in str(caught.value)
 
 
-def test_no_login_says_how_to_log_in(monkeypatch):
+def test_the_error_without_a_login_shows_how_to_log_in(monkeypatch):
     def default(**_):
         raise DefaultCredentialsError("none")
 
@@ -178,7 +184,7 @@ def test_no_login_says_how_to_log_in(monkeypatch):
         Google().headers()
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch):
+def test_without_the_extra_the_error_names_what_to_install(monkeypatch):
     real = builtins.__import__
 
     def without(name, *rest):

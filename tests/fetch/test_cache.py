@@ -28,7 +28,7 @@ def cache():
     made.clear()
 
 
-def test_answers_come_back_as_they_were_from_memory_and_from_the_file(cache):
+def test_responses_are_returned_unchanged_from_memory_and_from_the_file(cache):
     for name in "abcdefgh":
         cache.put(key(name), reply(name * 8))
     assert [cache.get(key(name)).json for name in "abcdefgh"] == [name * 8 for name in "abcdefgh"]
@@ -63,7 +63,7 @@ def test_a_full_disk_only_costs_a_request(cache, monkeypatch):
     assert [name for name in "abcdef" if cache.get(key(name))] == list("abc")
 
 
-def test_the_file_goes_with_the_statement(client_for, context):
+def test_the_file_is_removed_with_the_statement(client_for, context):
     scope = scope_of(client_for(lambda _: None), context)
     replies = scope._replies
     replies._in_memory = 0
@@ -85,7 +85,7 @@ def test_a_timed_answer_is_good_for_its_time(clock):
     assert cache.get(key("a")) is None
 
 
-def test_old_answers_make_room(clock):
+def test_expired_responses_are_dropped(clock):
     cache = TimedCache(10.0, clock)
     for name in "abc":
         cache.put(key(name), reply(name), cache.epoch)
@@ -93,7 +93,14 @@ def test_old_answers_make_room(clock):
     assert len(cache._replies) == 2
 
 
-def test_an_answer_that_was_asked_for_before_a_write_is_not_kept_after_it(clock):
+def test_a_newer_answer_replaces_the_one_that_is_kept(clock):
+    cache = TimedCache(10.0, clock)
+    for text in ("old", "new"):
+        cache.put(key("a"), reply(text), cache.epoch)
+    assert cache.get(key("a")).json == "new"
+
+
+def test_a_response_requested_before_a_write_is_not_cached_after_it(clock):
     cache = TimedCache(10.0, clock)
     asked = cache.epoch
     cache.clear()

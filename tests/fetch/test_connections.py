@@ -129,7 +129,7 @@ def test_close_ends_threads_that_wait_for_an_answer(server, context):
             flight.future.result(0)
 
 
-def test_a_connection_dropped_in_mid_answer_is_asked_again(server, context):
+def test_a_request_whose_response_is_cut_off_is_repeated(server, context):
     with closing(Client(Site("prod", server[1]))) as client:
         reply = Reader(client, context).get(lists(1, "cut")[0])
         assert reply.items() == [{"n": 1}]
@@ -137,21 +137,21 @@ def test_a_connection_dropped_in_mid_answer_is_asked_again(server, context):
     assert [row["status"] for row in context.requests] == [None, None, 200]
 
 
-def test_a_timeout_is_ours_to_set(server, context, monkeypatch):
+def test_the_timeout_of_the_source_is_used(server, context, monkeypatch):
     client = Client(Site("prod", server[1], timeout=0.05))
     monkeypatch.setattr(client.clock, "wait", lambda *_: False)
-    with closing(client), pytest.raises(UnavailableError, match="no answer in time"):
+    with closing(client), pytest.raises(UnavailableError, match="no response in time"):
         Reader(client, context).get(lists(1, "hang")[0])
     assert len(server[0].paths) == 5
 
 
-def test_a_refused_connection_says_what_to_check(context, monkeypatch):
+def test_a_refused_connection_is_an_error_with_a_hint(context, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
         with closing(Client(Site("prod", url))) as client:
             monkeypatch.setattr(client.clock, "wait", lambda *_: False)
-            with pytest.raises(UnavailableError, match="base_url right"):
+            with pytest.raises(UnavailableError, match="base_url is correct"):
                 Reader(client, context).get(Call("GET", "/a"))
 
 

@@ -29,7 +29,7 @@ def test_a_wrong_setting_is_named_without_its_value(options, words):
     assert "canary" not in str(caught.value)
 
 
-def test_a_key_is_a_place_and_none_if_none_is_named():
+def test_a_key_is_named_by_its_place_or_absent():
     source = Source("x", "demo", "", {"base_url": "u", "api_key_env": "KEY"})
     assert str(validated(source, Model).secret) == "$KEY"
     assert Model(base_url="u").secret is None

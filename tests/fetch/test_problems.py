@@ -44,7 +44,7 @@ def test_a_status_has_its_error(line_for, status, kind):
         line_for(lambda _: httpx.Response(status, json=SAID)).send(Call("GET", "/a"))
     assert type(caught.value) is kind
     assert str(caught.value).startswith(
-        f"prod.sessions: GET http://127.0.0.1:9/a was answered with {status}"
+        f"prod.sessions: GET http://127.0.0.1:9/a returned {status}"
     )
     assert "Because so" in str(caught.value)
     if kind is not CredentialError:
@@ -71,11 +71,15 @@ def test_the_service_s_own_words_are_found(line_for, body):
 @pytest.mark.parametrize(
     ("call", "status", "told"),
     [
-        (Call("GET", anonymous=True), 401, "goes without a credential, as the service documents"),
-        (Call("GET", anonymous=True), 403, "The sender may not do this"),
+        (
+            Call("GET", anonymous=True),
+            401,
+            "is sent without a credential, as the service documents",
+        ),
+        (Call("GET", anonymous=True), 403, "The credential lacks permission"),
         (Call("GET"), 403, "THE ROLE"),
-        (Call("POST", target="http://127.0.0.1:9/put"), 403, "they may have ended"),
-        (Call("GET"), 413, "Send less in one row"),
+        (Call("POST", target="http://127.0.0.1:9/put"), 403, "they may have expired"),
+        (Call("GET"), 413, "Send less data in one row"),
         (Call("GET"), 451, r"Because so\.$"),
     ],
 )
@@ -89,13 +93,13 @@ def test_what_to_do_fits_the_call(line_for, call, status, told):
     ("wait", "told"),
     [("7", "after 7 seconds"), ("Wed, 15 Nov 2023 07:28:00 GMT", "after Wed, .* 07:28:00 GMT.$")],
 )
-def test_when_to_come_back_is_told_as_it_was_asked(line_for, wait, told):
+def test_retry_after_is_part_of_the_error(line_for, wait, told):
     answer = httpx.Response(503, headers={"Retry-After": wait})
     with pytest.raises(UnavailableError, match=told):
         line_for(lambda _: answer).send(Call("GET"))
 
 
-def test_a_failure_behind_which_a_write_may_have_happened_has_the_words_of_the_service(line_for):
+def test_a_failure_after_a_possible_write_quotes_the_service(line_for):
     with pytest.raises(
         UnknownOutcomeError, match=r"500 .*: Because so. The service may or may not"
     ):
@@ -112,7 +116,9 @@ def test_a_failure_behind_which_a_write_may_have_happened_has_the_words_of_the_s
 )
 def test_a_value_that_makes_a_url_too_long_is_an_error_of_the_statement(line_for, call):
     line = line_for(lambda _: httpx.Response(200, json={}))
-    with pytest.raises(InvalidValueError, match=r"^prod.sessions: .* too long. It was not sent"):
+    with pytest.raises(
+        InvalidValueError, match=r"^prod.sessions: .* too long\. .* Nothing was sent"
+    ):
         line.send(call)
     assert line.sent == 0
 
@@ -149,9 +155,9 @@ def test_any_other_404_is_an_error(line_for, response):
         line_for(lambda _: response).send(call)
 
 
-def test_an_html_404_says_that_the_address_is_wrong(line_for):
+def test_an_html_404_hints_at_a_wrong_base_url(line_for):
     page = "<html><style>b{}</style><title>Error 404</title><script>x()</script></html>"
-    with pytest.raises(NotFoundError, match=r"Error 404\. The service has no such address"):
+    with pytest.raises(NotFoundError, match=r"Error 404\. The service has no such URL"):
         line_for(lambda _: httpx.Response(404, html=page)).send(Call("GET"))
 
 
@@ -164,10 +170,10 @@ def test_an_html_404_says_that_the_address_is_wrong(line_for):
         httpx.Response(200, content=b"\xff\xfe{"),
     ],
 )
-def test_a_success_that_is_no_json_is_an_error_and_for_a_write_an_unknown_outcome(
-    line_for, response
-):
-    with pytest.raises(ProtocolError, match=r"^prod[.]sessions: .*GET .*nothing of it was used"):
+def test_a_success_without_json_is_an_error_and_for_a_write_an_unknown_outcome(line_for, response):
+    with pytest.raises(
+        ProtocolError, match=r"^prod[.]sessions: .*GET .*the response was discarded"
+    ):
         line_for(lambda _: response).send(Call("GET"))
     with pytest.raises(UnknownOutcomeError, match="accepted the request"):
         line_for(lambda _: response).send(Call("POST", json={}))
@@ -175,7 +181,7 @@ def test_a_success_that_is_no_json_is_an_error_and_for_a_write_an_unknown_outcom
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"null"])
 @pytest.mark.parametrize("items", ["sessions", ""])
-def test_an_empty_answer_is_no_empty_page(line_for, content, items):
+def test_an_empty_response_is_not_an_empty_page(line_for, content, items):
     call = Call("GET", "/a", items=items, listing=True)
     reply = line_for(lambda _: httpx.Response(200, content=content)).send(call)
     with pytest.raises(

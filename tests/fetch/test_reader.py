@@ -138,7 +138,7 @@ def test_one_request_under_way_serves_two_readers(client_for, context, service):
     assert service.total == 1
 
 
-def test_cache_ttl_reuses_answers_across_statements_until_it_ends_or_something_is_written(
+def test_cache_ttl_reuses_responses_until_it_expires_or_something_is_written(
     client_for, make_context, clock, service
 ):
     client = client_for(service, cache_ttl=10.0)
@@ -192,7 +192,7 @@ def test_a_page_token_that_leads_back_is_a_loop(client_for, context):
         token = request.url.params.get("pageToken", "")
         return httpx.Response(200, json={"rows": [{"n": 1}], "nextPageToken": pages[token]})
 
-    with pytest.raises(ProtocolError, match=r"^prod[.]sessions: the pages of GET .* circle"):
+    with pytest.raises(ProtocolError, match=r"^prod[.]sessions: the pages of GET .* form a loop"):
         numbers(Reader(client_for(handle), context).pages(LIST, TokenPages()))
 
 
@@ -205,21 +205,21 @@ def test_a_token_that_leads_to_an_empty_page_ends_the_list(client_for, context):
     assert numbers(Reader(client_for(handle), context).pages(LIST, TokenPages())) == [1]
 
 
-def test_an_empty_page_with_a_token_goes_on(client_for, context):
+def test_the_pages_after_an_empty_page_with_a_token_are_read(client_for, context):
     bodies = [{"nextPageToken": "x"}, {"rows": [], "nextPageToken": "y"}, {"rows": [{"n": 1}]}]
     client = client_for(lambda _: httpx.Response(200, json=bodies.pop(0)))
     assert numbers(Reader(client, context).pages(LIST, TokenPages())) == [1]
 
 
 @pytest.mark.parametrize("token", [5, ["x"], "a\nb", "x" * 5000])
-def test_what_is_no_page_token_is_not_sent(client_for, context, token):
+def test_an_invalid_page_token_is_not_sent(client_for, context, token):
     body = {"rows": [], "nextPageToken": token}
     client = client_for(lambda _: httpx.Response(200, json=body))
-    with pytest.raises(ProtocolError, match="nextPageToken is no page token"):
+    with pytest.raises(ProtocolError, match="nextPageToken is not a valid page token"):
         numbers(Reader(client, context).pages(LIST, TokenPages()))
 
 
-def test_numbered_pages_end_where_the_answer_says_so(client_for, context):
+def test_numbered_pages_end_where_the_response_says_so(client_for, context):
     def handle(request):
         page = int(request.url.params.get("page_number", 1))
         return httpx.Response(200, json={"rows": [{"n": page}], "has_more": page < 3})
@@ -227,7 +227,7 @@ def test_numbered_pages_end_where_the_answer_says_so(client_for, context):
     assert numbers(Reader(client_for(handle), context).pages(LIST, NumberedPages())) == [1, 2, 3]
 
 
-def test_pages_behind_the_last_row_end_with_a_short_page(client_for, context):
+def test_pages_by_last_row_end_with_a_short_page(client_for, context):
     def handle(request):
         after = int(request.url.params.get("after", 0))
         rows = [{"n": n} for n in range(after + 1, min(after + 3, 6))]
@@ -238,7 +238,7 @@ def test_pages_behind_the_last_row_end_with_a_short_page(client_for, context):
     assert numbers(Reader(client_for(handle), context).pages(call, pages)) == [1, 2, 3, 4, 5]
 
 
-def test_a_sorted_list_stops_behind_its_range(reader, service):
+def test_a_sorted_list_stops_after_its_range(reader, service):
     stop = StopAfter(TokenPages(), lambda row, _: row["n"] > 2)
     assert numbers(reader.pages(LIST, stop)) == [0, 1, 2, 3]
     assert service.total == 2
@@ -288,7 +288,7 @@ def test_a_fan_out_holds_no_more_than_its_window(client_for, context):
         assert settle(service, 99, 0.1) <= 5
 
 
-def test_answers_of_independent_calls_come_in_order(client_for, context):
+def test_responses_of_independent_requests_come_in_order(client_for, context):
     client = client_for(Service(1, delay=0.002), real_time=True)
     paths = [reply.call.path for reply in Reader(client, context).gather(lists(30))]
     assert paths == [f"/l{n}" for n in range(30)]
@@ -450,7 +450,7 @@ def test_a_repetition_that_waits_is_ended_by_closing(client_for, context):
     assert len(asked) == 1
 
 
-def test_a_closed_client_says_so(context):
+def test_a_closed_client_is_an_error(context):
     client = Client(Site("prod", "http://127.0.0.1:9"), transport=httpx.MockTransport(Service()))
     client.close()
     with pytest.raises(UnavailableError, match="closed"):

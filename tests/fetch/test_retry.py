@@ -41,7 +41,7 @@ def test_a_post_is_repeated_only_if_the_server_cannot_have_acted(outcome, repeat
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 412, 422])
-def test_other_answers_are_final(status):
+def test_other_statuses_are_not_retried(status):
     assert not may_retry(Call("GET"), status)
 
 
@@ -121,7 +121,7 @@ def test_no_attempt_begins_after_sixty_seconds(line_for, clock):
 
 
 @pytest.mark.parametrize("trouble", [0, 408, 500, 503])
-def test_a_post_that_may_have_acted_is_sent_once_and_says_so(line_for, trouble):
+def test_a_post_with_an_unknown_outcome_is_sent_once(line_for, trouble):
     handle, got = answers(trouble, 200)
     with pytest.raises(
         UnknownOutcomeError, match=r"^prod[.]sessions: POST http.*may or may not have acted"
@@ -137,7 +137,7 @@ def test_a_post_that_cannot_have_acted_is_repeated(line_for, trouble):
     assert len(got) == 2
 
 
-def test_a_refused_post_connection_is_no_unknown_outcome(line_for):
+def test_a_refused_connection_of_a_post_is_not_an_unknown_outcome(line_for):
     handle, _ = answers(*[-1] * 5)
     with pytest.raises(UnavailableError, match="refused"):
         line_for(handle).send(Call("POST", json={}))

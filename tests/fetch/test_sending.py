@@ -155,7 +155,7 @@ BEHIND_A_CHANGE = [
 
 
 @pytest.mark.parametrize(("method", "done", "seen", "state", "error"), BEHIND_A_CHANGE)
-def test_what_fails_behind_a_change_that_may_be_done_is_no_failed_write(
+def test_a_failure_after_a_possible_change_is_not_a_failed_write(
     client_for, context, method, done, seen, state, error
 ):
     def client():
@@ -167,7 +167,9 @@ def test_what_fails_behind_a_change_that_may_be_done_is_no_failed_write(
     (outcome,) = send(client(), context, [row(1)], job)
 
     assert (outcome.state.value, type(outcome.error)) == (state, error)
-    assert ("look before you repeat it" in str(outcome.error)) == (error is UnknownOutcomeError)
+    assert ("Check the outcome before you repeat it" in str(outcome.error)) == (
+        error is UnknownOutcomeError
+    )
     with pytest.raises(error):
         run_job(client(), context, lambda line: job(row(1), line))
 
@@ -177,7 +179,7 @@ def _next(answers):
     return answers.pop(0) if len(answers) > 1 else answers[0]
 
 
-def test_an_interrupt_leaves_what_is_not_sent_unsent_and_says_so(client_for, context):
+def test_an_interrupt_leaves_the_rest_unsent_and_reports_it(client_for, context):
     sink = Sink(delay=0.1)
     client = client_for(sink, real_time=True, concurrency=2)
     threading.Timer(0.15, lambda: setattr(context, "stop", True)).start()
@@ -188,7 +190,7 @@ def test_an_interrupt_leaves_what_is_not_sent_unsent_and_says_so(client_for, con
     assert set(states(outcomes).values()) == {"sent", "not sent"}
 
 
-def test_an_interrupt_is_seen_while_answers_come_one_upon_the_other(client_for, context):
+def test_an_interrupt_is_noticed_between_rapid_responses(client_for, context):
     def stopped_by_the_tenth(number):
         context.stop = context.stop or number == 10
         return httpx.Response(200, json={})
@@ -229,13 +231,13 @@ def operation(line_for, *answers):
     return finish_operation(line, started, lambda op: Call("GET", f"/{op['name']}"))
 
 
-def test_an_operation_that_is_done_is_not_asked_about(line_for, clock, context):
+def test_a_finished_operation_is_not_polled(line_for, clock, context):
     done = {"name": "operations/1", "done": True, "response": {"a": 1}}
     assert operation(line_for, done) == done
     assert len(context.requests) == 1
 
 
-def test_an_operation_is_asked_about_ever_more_seldom(line_for, clock):
+def test_an_operation_is_polled_at_growing_intervals(line_for, clock):
     waiting, done = {"name": "operations/1"}, {"name": "operations/1", "done": True}
     operation(line_for, *[waiting] * 9, done)
     assert clock.waits == [0.5, 0.75, 1.125, 1.688, 2.531, 3.797, 5, 5, 5]
@@ -243,7 +245,7 @@ def test_an_operation_is_asked_about_ever_more_seldom(line_for, clock):
 
 def test_an_operation_that_never_ends_has_an_unknown_outcome(line_for, clock):
     with pytest.raises(
-        UnknownOutcomeError, match=r"^prod[.]sessions: the operation operations/1 has not ended"
+        UnknownOutcomeError, match=r"^prod[.]sessions: the operation operations/1 did not finish"
     ):
         operation(line_for, {"name": "operations/1"})
     assert 120 <= sum(clock.waits) < 130
@@ -287,7 +289,7 @@ def test_an_operation_that_ended_in_an_error_leaves_no_doubt(line_for):
 @pytest.mark.parametrize(
     ("code", "kind"), [(3, RefusedError), (6, ConflictError), (8, ThrottledError)]
 )
-def test_an_operation_s_error_is_ours(line_for, code, kind):
+def test_the_error_of_an_operation_becomes_an_error_of_this_package(line_for, code, kind):
     failed = {"name": "o", "done": True, "error": {"code": code, "message": "It\x07broke"}}
     with pytest.raises(kind, match=r"ended in an error \(code \d\): It\\x07broke"):
         operation(line_for, failed)

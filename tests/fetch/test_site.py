@@ -43,7 +43,7 @@ def site(base_url, named=False, from_file=False, auth=KEY):
         ("http://other.net", False, False, False),
     ],
 )
-def test_the_credential_goes_to(base_url, named, from_file, sent):
+def test_the_credential_is_sent_to(base_url, named, from_file, sent):
     chosen = site(base_url, named, from_file)
     auth = chosen.credential_for(chosen.origin)
     assert (auth is KEY) is sent
@@ -96,7 +96,7 @@ def test_a_base_url_has_to_be_a_plain_url(url):
 )
 def test_a_call_cannot_choose_a_host_that_is_not_the_provider_s(client_for, origin):
     client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
-    with pytest.raises(ConfigurationError, match="nothing was"):
+    with pytest.raises(ConfigurationError, match="Nothing was"):
         client.url_of(Call("GET", "/a", origin=origin))
 
 
@@ -175,7 +175,7 @@ def test_an_upload_target_is_https_on_a_public_address(monkeypatch, url, address
     if allowed:
         assert check_target(url, chosen) == origin_of(url)
     else:
-        with pytest.raises(ConfigurationError, match="nothing was sent"):
+        with pytest.raises(ConfigurationError, match="Nothing was sent"):
             check_target(url, chosen)
 
 
@@ -194,9 +194,9 @@ def test_an_upload_target_is_https_on_a_public_address(monkeypatch, url, address
         f"https://{'a' * 64}.example/x",
     ],
 )
-def test_an_upload_target_that_is_no_url_gets_nothing(url):
+def test_nothing_is_sent_to_an_invalid_upload_url(url):
     with pytest.raises(
-        ConfigurationError, match=r"Source prod: the upload target.*othing was sent"
+        ConfigurationError, match=r"Source prod: the upload target.*Nothing was sent"
     ):
         check_target(url, site("https://example.com"))
 
@@ -205,7 +205,7 @@ def test_an_upload_target_may_be_the_loopback_of_an_emulator():
     check_target("http://127.0.0.1:5000/x", site("http://127.0.0.1:8787"))
 
 
-def test_an_upload_goes_without_the_credential(monkeypatch, line_for):
+def test_an_upload_is_sent_without_the_credential(monkeypatch, line_for):
     monkeypatch.setenv("THE_KEY", "s3cret")
     got = []
 

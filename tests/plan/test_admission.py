@@ -138,7 +138,7 @@ def test_a_value_is_admitted_as_its_column_stores_it(
 
 
 @pytest.mark.parametrize("op", [Op.LT, Op.LE, Op.GT, Op.GE, Op.NE])
-def test_without_the_collation_texts_are_compared_and_no_range_of_instants_is_one(op: Op) -> None:
+def test_without_the_collation_times_are_compared_as_text_and_no_range_is_pushed(op: Op) -> None:
     assert admit(T.TIME, op, "2026-01-01", collation=BINARY, literal=True) is UNFIT
 
 

@@ -39,7 +39,7 @@ def test_a_number_equals_many_texts_so_another_path_is_read_with_what_it_takes()
     assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
 
 
-def test_a_key_that_is_compared_without_case_is_no_key():
+def test_a_key_compared_without_case_is_not_a_key_lookup():
     scan = Binder(Plan(SESSIONS, GET, TERMS[1:2], fallbacks=(LIST,)), "prod.sessions").bind(
         ("ann",)
     )
@@ -47,14 +47,14 @@ def test_a_key_that_is_compared_without_case_is_no_key():
     assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
 
 
-def test_the_other_path_has_to_keep_the_order():
+def test_the_fallback_path_must_keep_the_order():
     plan = Plan(SESSIONS, GET, TERMS[:1], order=(Order("user_id"),), fallbacks=(LIST,))
 
-    with pytest.raises(InvalidValueError, match=r"session_id is text .*CAST"):
+    with pytest.raises(InvalidValueError, match=r"session_id is text, .*CAST"):
         Binder(plan, "prod.sessions").bind((7,))
 
 
-def test_without_another_path_a_key_that_is_none_is_an_error():
+def test_without_another_path_an_invalid_key_is_an_error():
     with pytest.raises(InvalidValueError, match=r"^prod\.sessions\.session_id is text"):
         Binder(Plan(SESSIONS, GET, TERMS[:1]), "prod.sessions").bind((7,))
 
@@ -78,7 +78,7 @@ def test_the_planner_keeps_the_other_paths():
         ("2026-01-01T01:00:00+02:00", "2026-01-01", True),
     ],
 )
-def test_nothing_is_asked_for_times_after_one_that_they_are_before(low, high, asked):
+def test_an_empty_time_range_sends_nothing(low, high, asked):
     terms = (Term("create_time", Op.GE, TIMESTAMP), Term("create_time", Op.LE, TIMESTAMP))
 
     assert (
@@ -86,7 +86,7 @@ def test_nothing_is_asked_for_times_after_one_that_they_are_before(low, high, as
     ) is asked
 
 
-def test_the_values_of_a_set_are_asked_for_in_one_order_in_every_process():
+def test_the_values_of_a_set_are_requested_in_the_same_order_in_every_process():
     scan = Binder(Plan(SESSIONS, LIST, (Term("user_id", Op.IN),)), "prod.sessions").bind(
         ({"b", "c", "a"},)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from sessions_vtab.spec.capability import (
     Capability,
     Connective,
     Filter,
+    HiddenRows,
 )
 from sessions_vtab.spec.predicate import TIMESTAMP, AnyOf, Compare, Field, Not, Op, Predicate, Slot
 from sessions_vtab.spec.scan import Order
@@ -138,7 +140,7 @@ def test_an_order_is_taken_whole_or_not_at_all(
         ((Order("create_time"), Order("user_id")), "list; read: name"),
     ],
 )
-def test_a_limit_is_no_hint_where_sqlite_sorts(order: tuple[Order, ...], words: str) -> None:
+def test_a_limit_is_not_used_where_sqlite_sorts(order: tuple[Order, ...], words: str) -> None:
     plan, _ = _plan(LIMIT, OFFSET, order=order)
 
     assert describe(plan) == words
@@ -188,6 +190,18 @@ def test_sqlite_checks_again_unless_the_answer_is_proved_exact(
     assert answer.uses[0].omit is omit
 
 
+@pytest.mark.parametrize("op", [Op.LIKE, Op.GLOB])
+@pytest.mark.parametrize("pattern", ["agent", "a%", "a%b", "a*", "%a"])
+def test_sqlite_always_checks_a_pattern_again(op: Op, pattern: str) -> None:
+    """Beside it stands a range made from its first letters, which may be left out."""
+    path = AccessPath("list", filters=(Filter("user_id", RANGE | {op}, exact=True),))
+    low = C("user_id", Op.GE, "A", collation="BINARY")
+
+    _, answer = _plan(C("user_id", op, pattern), low, capability=Capability((path,)))
+
+    assert [use.omit for use in answer.uses] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("constraints", "skips"),
     [
@@ -228,7 +242,7 @@ def test_a_constraint_keeps_the_index_sqlite_gave_it() -> None:
     assert [use.argument for use in answer.uses] == [None, 0, None]
 
 
-def test_a_set_is_asked_for_together() -> None:
+def test_a_set_is_looked_up_in_one_scan() -> None:
     _, answer = _plan(eq("user_id", set=True), eq("display_name", set=True))
 
     assert [use.as_set for use in answer.uses] == [True, False]
@@ -242,13 +256,15 @@ class TestWhatIsRefused:
             _plan(eq("user_id"), capability=keyed)
 
         assert str(caught.value) == (
-            "src.sessions can only be read with session_id given in WHERE. Take ids from a batch."
+            "src.sessions requires session_id in WHERE. Take ids from a batch."
         )
 
     def test_several_choices_of_keys_are_all_named(self) -> None:
         two = Capability((GET, AccessPath("batch", keys=("batch_id", "user_id"))))
 
-        with pytest.raises(MissingParameterError, match="session_id or batch_id and user_id given"):
+        with pytest.raises(
+            MissingParameterError, match="requires session_id or batch_id and user_id in WHERE"
+        ):
             _plan(capability=two)
 
     def test_a_key_that_is_known_later_only_rules_out_this_join_order(self) -> None:
@@ -262,14 +278,26 @@ class TestWhatIsRefused:
         with pytest.raises(UnsupportedError, match=r"src\.sessions\.page_size is a parameter"):
             _plan(C("page_size", op))
 
+    def test_a_parameter_does_not_take_one_value_after_another(self) -> None:
+        with pytest.raises(UnsupportedError, match=r"page_size is a parameter"):
+            _plan(eq("page_size", listed=True))
+
+    @pytest.mark.parametrize("column", ["page_size", "include_deleted"])
+    def test_only_the_columns_that_carry_plans_are_compared_by_is_not(self, column: str) -> None:
+        assert _plan(C("_push", Relation.IS_NOT, "plan-1")) is not None
+        with pytest.raises(UnsupportedError, match=f"{column} is a parameter"):
+            _plan(C(column, Relation.IS_NOT, 1))
+
     def test_a_parameter_is_given_once(self) -> None:
         with pytest.raises(UnsupportedError, match="page_size is given twice"):
             _plan(eq("page_size", 1), eq("page_size", 2))
 
     @pytest.mark.parametrize("op", [Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS])
     @pytest.mark.parametrize("literal", ["now", "2026-3-1", 5, b"2026-01-01"])
-    def test_a_literal_that_is_no_time(self, op: Any, literal: Any) -> None:
-        with pytest.raises(InvalidValueError, match=r"src\.sessions\.create_time .* no time"):
+    def test_a_literal_that_is_not_a_time(self, op: Any, literal: Any) -> None:
+        with pytest.raises(
+            InvalidValueError, match=r"src\.sessions\.create_time .* not a valid time"
+        ):
             _plan(C("create_time", op, literal))
 
     @pytest.mark.parametrize(
@@ -280,8 +308,44 @@ class TestWhatIsRefused:
             C("create_time", Op.EQ),
         ],
     )
-    def test_no_text_that_is_not_compared_as_a_time(self, constraint: Constraint) -> None:
+    def test_a_text_that_is_not_compared_as_a_time_is_accepted(
+        self, constraint: Constraint
+    ) -> None:
         assert _plan(constraint) is not None
+
+
+class TestRowsThatAreHidden:
+    """``session_number`` stands for the column that says so, ``include_deleted`` shows them."""
+
+    CAPABILITY = replace(CAPABILITY, hides=HiddenRows("session_number", "include_deleted"))
+
+    def _shows(self, *constraints: Constraint, unhiding: tuple[str, ...] = ()) -> bool:
+        offer = Offer(constraints, (), frozenset(("name",)))
+        planned = plan_scan(
+            offer, TABLE, self.CAPABILITY, pushed={}, where="src.sessions", unhiding=unhiding
+        )
+        assert planned is not None
+        return planned[0].constants == (("include_deleted", 1),)
+
+    @pytest.mark.parametrize(
+        ("constraint", "shows"),
+        [
+            (eq("session_number", 1), False),
+            (C("session_number", Op.GT, 0), False),
+            (C("session_number", Op.LIKE, "1"), True),
+            (C("session_number", Relation.IS_NOT, 0), True),
+            (eq("session_number", usable=False), True),
+            (C("user_id", Op.LIKE, "a%"), False),
+        ],
+    )
+    def test_are_shown_by_a_condition_on_their_column_that_no_filter_takes(
+        self, constraint: Constraint, shows: bool
+    ) -> None:
+        assert self._shows(constraint) is shows
+
+    def test_are_shown_where_the_statement_rewriter_says_so(self) -> None:
+        assert self._shows(eq("_push", "plan-1"), unhiding=("plan-1",))
+        assert not self._shows(eq("_push", "plan-1"), unhiding=("plan-2",))
 
 
 class TestWhatTheFrontDoorFound:
@@ -335,7 +399,7 @@ def test_a_key_lookup_costs_less_than_a_list_and_a_condition_less_than_none() ->
     assert costs == sorted(set(costs))
 
 
-def test_the_words_hold_no_value() -> None:
+def test_the_plan_text_contains_no_values() -> None:
     plan, _ = _plan(eq("user_id", "secret-user"), C("create_time", Op.GT, "2026-01-01"))
 
     assert "secret" not in describe(plan)

@@ -64,7 +64,7 @@ FOLDED = Compare(Field("exact"), Op.EQ, Slot(0), "NOCASE")
         (NOTHING, "NOTHING", "NOTHING"),
     ],
 )  # fmt: skip
-def test_what_a_path_takes_holds_for_every_row_that_is_wanted(
+def test_a_path_is_given_the_part_of_a_condition_that_it_can_filter(
     predicate: Predicate, plain: str, full: str
 ) -> None:
     assert words_of(project(predicate, PLAIN)) == plain

@@ -84,7 +84,7 @@ def test_every_function_is_documented_and_sqlite_takes_it(function: Function) ->
     assert f"{function.name}(" in function.example
 
 
-def test_a_table_is_extended_behind_its_own_columns() -> None:
+def test_a_table_is_extended_after_its_own_columns() -> None:
     extra, shy = Column("extra", T.TEXT, "d"), Column("shy", T.TEXT, "d")
 
     table = tables.PARTICIPANTS.extended(extra, hidden=(shy,))

@@ -39,15 +39,18 @@ def command(url, path, capsys) -> Callable[..., Done]:
     return run
 
 
-def test_it_says_what_it_will_cost_and_what_it_did(command, path):
+def test_it_reports_its_cost_before_and_its_result_after(command, path):
     first = command()
     second = command()
 
     assert (first.status, second.status) == (0, 0)
-    assert f"prod -> {path}: lists the sessions, then says" in first.err
-    assert f"{SESSIONS} sessions to read: at least {SESSIONS} requests more, after 1" in first.err
+    assert f"prod -> {path}: will list the sessions, then report" in first.err
+    assert (
+        f"{SESSIONS} sessions to read: at least {SESSIONS} requests more, in addition to 1"
+        in first.err
+    )
     assert f"sessions: {SESSIONS} rows\nevents: {EVENTS} rows\n{path}: " in first.out
-    assert f"sessions: {SESSIONS} rows, 0 new or changed, 0 gone" in second.out
+    assert f"sessions: {SESSIONS} rows, 0 new or changed, 0 deleted" in second.out
     assert f"{path}: 1 request, " in second.out
 
 
@@ -73,7 +76,7 @@ def test_on_a_terminal_it_asks(command, path, monkeypatch, answer, more, status)
 
     assert done.status == status
     assert path.exists() == (status == 0)
-    assert ("Go on?" in screen.getvalue()) == (not more)
+    assert ("Continue?" in screen.getvalue()) == (not more)
 
 
 def test_on_a_terminal_it_shows_how_far_it_is(command, monkeypatch):
@@ -98,13 +101,17 @@ def test_parquet_files_beside_it(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("--max-requests", "5"), 1, f"takes {SESSIONS} more requests at least, and may make 4"),
-        (("--where", "1; DROP TABLE x"), 1, "no SQL expression"),
+        (
+            ("--max-requests", "5"),
+            1,
+            f"needs at least {SESSIONS} more requests, but may make only 4",
+        ),
+        (("--where", "1; DROP TABLE x"), 1, "is not a valid SQL expression"),
         (("--tables", "event"), 1, "Did you mean events"),
-        (("--overlap", "-1"), 2, "no number of minutes"),
+        (("--overlap", "-1"), 2, "is not a valid number of minutes"),
     ],
 )
-def test_what_is_wrong_is_said(command, path, arguments, status, message):
+def test_errors_are_reported(command, path, arguments, status, message):
     done = command(*arguments)
 
     assert done.status == status

@@ -13,7 +13,7 @@ from sessions_vtab.errors import InvalidValueError, UnknownNameError
 from tests.snapshot.conftest import EVENTS, SESSIONS, copied, paths_of, rows, stock
 
 
-def test_it_says_where_it_is_from(take, path, emulator):
+def test_the_file_records_its_source(take, path, emulator):
     report = take(where="user_id <> 'bob2'", without=("state",), max_requests=5_000)
 
     columns = (
@@ -126,7 +126,7 @@ def test_a_column_that_tells_what_changed_can_be_left_out(take, db):
         ({"where": "create_time > 'yesterday'"}, InvalidValueError, "yesterday"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_sent(
+def test_impossible_options_are_refused_before_anything_is_sent(
     take, path, emulator, options, error, message
 ):
     with pytest.raises(error, match=message):

@@ -56,7 +56,7 @@ def test_events_of_a_changed_session_are_read_again(take, path, db, emulator):
     expect_the_source(path, db)
 
 
-def test_an_event_that_says_it_is_old_is_not_missed(take, path, db):
+def test_a_new_event_with_an_old_timestamp_is_not_missed(take, path, db):
     take()
     append(db, ABC[0], timestamp="2020-01-01 00:00:00")
 
@@ -185,7 +185,7 @@ def test_a_session_that_vanishes_meanwhile_is_gone_the_next_time(take, path, db)
     expect_the_source(path, db)
 
 
-def test_a_source_that_is_not_costly_is_copied_too(take, tmp_path, path):
+def test_a_local_source_is_copied_too(take, tmp_path, path):
     store = sessions_vtab.connect(f"local://{tmp_path / 'store.db'}")
     store.execute("INSERT INTO sessions(session_id, user_id) VALUES ('a', 'ann'), ('b', 'bob')")
     append(store, "a")

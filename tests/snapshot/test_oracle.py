@@ -62,7 +62,7 @@ def test_it_has_the_rows_of_the_source(taken):
         "SELECT text FROM events WHERE session_id = 'chat-0000' ORDER BY timestamp, name",
     ],
 )
-def test_as_a_source_it_answers_as_the_source_does(taken, query):
+def test_a_snapshot_as_a_source_returns_the_rows_of_its_source(taken, query):
     assert taken.copy.execute(query).fetchall() == taken.source.execute(query).fetchall()
 
 
@@ -83,7 +83,7 @@ def test_a_time_is_text_and_has_milliseconds_beside_it(taken):
     assert declared == "DATETIME"
 
 
-def test_rows_are_found_by_key_and_by_what_the_source_is_asked_by(taken):
+def test_rows_are_found_by_key_and_by_the_sources_filters(taken):
     def plan(where: str) -> str:
         return str(stock(taken.path, f"EXPLAIN QUERY PLAN SELECT * FROM {where}")[0][3])
 

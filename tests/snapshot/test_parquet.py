@@ -66,14 +66,14 @@ def test_files_that_cannot_be_written_leave_the_last_ones(take, path, folder, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(parquet, "_arrow", fail)
-    with pytest.raises(StoreError, match=r"No space left.*is whole"):
+    with pytest.raises(StoreError, match=r"No space left.*is complete"):
         write_parquet(path, folder)
 
     assert (folder / "sessions.parquet").read_bytes() == before
     assert [one.name for one in folder.iterdir()] == ["sessions.parquet"]
 
 
-def test_what_to_install_is_said(monkeypatch):
+def test_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
     with pytest.raises(MissingExtraError, match=r"sessions_vtab\[arrow\]"):

@@ -71,7 +71,7 @@ def test_it_costs_one_request_a_page_and_a_list_a_session(take, db, emulator):
 
 
 @posix
-def test_a_killed_snapshot_goes_on_and_ends_as_a_fresh_one(take, url, path, db, emulator):
+def test_a_killed_snapshot_resumes_and_equals_a_fresh_one(take, url, path, db, emulator):
     killed_after(60, url, path, emulator)
     assert not path.exists()
 
@@ -129,7 +129,9 @@ def test_a_failing_service_leaves_what_was_read(take, url, path, emulator):
 
 
 def test_a_budget_that_cannot_be_enough_is_not_spent(take, path, emulator):
-    with pytest.raises(BudgetError, match=rf"takes {SESSIONS} more requests.* may make 48"):
+    with pytest.raises(
+        BudgetError, match=rf"needs at least {SESSIONS} more requests, but may make only 48"
+    ):
         take(max_requests=50)
 
     assert emulator.control.log()["total"] == PAGES
@@ -148,14 +150,14 @@ def test_a_budget_that_ends_midway_keeps_what_it_paid_for(take, emulator):
     assert report.rows["sessions"] == SESSIONS
 
 
-def test_who_says_no_pays_for_the_list_only(take, path, emulator):
+def test_a_declined_snapshot_costs_only_the_list(take, path, emulator):
     asked = []
 
     def ask(estimate):
         asked.append((estimate.listing, estimate.sessions, estimate.requests))
         return estimate.listing
 
-    with pytest.raises(BudgetError, match="as it was"):
+    with pytest.raises(BudgetError, match="is unchanged"):
         take(confirm=ask)
 
     assert asked == [(True, 0, None), (False, SESSIONS, SESSIONS)]
@@ -184,7 +186,7 @@ def test_two_snapshots_do_not_write_one_file(take, path):
     assert refused
 
 
-def test_a_snapshot_of_another_source_is_replaced_only_if_told(take, path):
+def test_a_snapshot_of_another_source_is_replaced_only_with_full(take, path):
     take(tables=["sessions"])
     other = "local://:memory:"
 
@@ -195,7 +197,7 @@ def test_a_snapshot_of_another_source_is_replaced_only_if_told(take, path):
 
 
 @pytest.mark.parametrize("content", [b"some text of the user's", None])
-def test_a_file_that_is_no_snapshot_is_left_alone(take, path, content):
+def test_a_file_that_is_not_a_snapshot_is_left_unchanged(take, path, content):
     if content is None:
         store = sessions_vtab.connect(f"local://{path}")
         store.execute("INSERT INTO sessions(user_id) VALUES ('ann')")
@@ -204,7 +206,7 @@ def test_a_file_that_is_no_snapshot_is_left_alone(take, path, content):
         path.write_bytes(content)
     before = path.read_bytes()
 
-    with pytest.raises(StoreError, match="untouched"):
+    with pytest.raises(StoreError, match="left unchanged"):
         take(tables=["sessions"])
 
     assert path.read_bytes() == before
@@ -225,10 +227,10 @@ def test_a_store_is_not_replaced_by_its_own_copy(path):
 
 
 @pytest.mark.parametrize("name", ["nowhere/out.db", "file/out.db"])
-def test_a_folder_that_is_not_there_is_said(take, tmp_path, name):
+def test_a_missing_folder_is_reported(take, tmp_path, name):
     (tmp_path / "file").touch()
 
-    with pytest.raises(StoreError, match="folder that exists"):
+    with pytest.raises(StoreError, match="needs an existing, writable folder"):
         take(path=tmp_path / name)
 
 
@@ -241,7 +243,7 @@ def test_a_damaged_work_file_is_made_again(take, path):
     assert report.rows == {"sessions": SESSIONS}
 
 
-def test_a_full_disk_is_said_and_what_was_read_stays(take, path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_rows_read_are_kept(take, path, monkeypatch):
     take(tables=["sessions"])
     before = path.read_bytes()
     real = apsw.Connection
@@ -260,13 +262,13 @@ def test_a_full_disk_is_said_and_what_was_read_stays(take, path, monkeypatch):
     assert path.read_bytes() == before
 
 
-def test_an_unfinished_file_is_no_source(take, path):
+def test_an_unfinished_file_cannot_be_a_source(take, path):
     take(tables=["sessions"])
     connection = apsw.Connection(str(path))
     connection.execute("UPDATE _snapshot SET complete = 0")
     connection.close()
 
-    with pytest.raises(StoreError, match="not finished"):
+    with pytest.raises(StoreError, match="is an unfinished snapshot"):
         sessions_vtab.connect(f"local://{path}")
 
 
@@ -293,7 +295,7 @@ def test_what_another_program_left_beside_the_file_does_not_reach_the_next(take,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        with pytest.raises(BusyError, match="another program is using it"):
+        with pytest.raises(BusyError, match="another program is using this file"):
             take(tables=["sessions"])
         process.communicate("\n")
     assert path.with_name("out.db-wal").exists()

@@ -23,24 +23,30 @@ def test_an_expression_is_taken(text):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "reason"),
     [
-        "1) UNION SELECT name FROM events WHERE (1",
-        "1); DELETE FROM sessions; SELECT (1",
-        "1; DROP TABLE sessions",
-        "SELECT 1",
-        "with x as (select 1) select 1",
-        "user_id = ?",
-        "user_id = :user",
-        "(user_id = 'a'",
-        "user_id = 'a",
-        "",
-        "-- nothing",
+        ("1) UNION SELECT name FROM events WHERE (1", "the ) at character 2 ends the expression"),
+        ("1); DELETE FROM sessions; SELECT (1", "the ) at character 2 ends the expression"),
+        ("1; DROP TABLE sessions", "the ; at character 2 ends the expression"),
+        ("SELECT 1", "it begins with SELECT, so it is a statement"),
+        ("with x as (select 1) select 1", "it begins with WITH, so it is a statement"),
+        ("user_id = ?", "the parameter ? has no value; write the value itself"),
+        ("user_id = :user", "the parameter :user has no value; write the value itself"),
+        ("(user_id = 'a'", "a parenthesis is not closed"),
+        ("user_id = 'a", "the ' at character 11 opens a text that is not closed"),
+        ('user_id = "a', 'the " at character 11 opens a text that is not closed'),
+        ("user_id = \\", "the \\ at character 11 is not SQL"),
+        ("", "it is empty"),
+        ("-- nothing", "it is empty"),
     ],
 )
-def test_what_could_be_more_is_refused(text):
-    with pytest.raises(InvalidValueError, match="no SQL expression"):
+def test_text_that_is_more_than_an_expression_is_refused(text, reason):
+    with pytest.raises(InvalidValueError) as error:
         check_condition(text)
+
+    assert str(error.value).startswith(
+        f"The condition on sessions is not a valid SQL expression: {reason}. Give the text"
+    )
 
 
 def test_what_it_compares_with_is_not_shown():
@@ -54,6 +60,6 @@ def test_what_it_compares_with_is_not_shown():
 @pytest.mark.parametrize(
     "text", ["1 UNION SELECT 1", "1 ORDER BY 1", "1 /* open", "DELETE FROM sessions"]
 )
-def test_what_is_no_expression_is_refused_by_sqlite(take, text):
+def test_an_invalid_expression_is_refused_by_sqlite(take, text):
     with pytest.raises(InvalidValueError, match="cannot be used"):
         take(where=text)

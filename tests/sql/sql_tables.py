@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.schema.tables import EVENTS, SESSIONS, event_columns, session_columns
-from sessions_vtab.spec.capability import AccessPath, Capability
+from sessions_vtab.spec.capability import EQUALITY, AccessPath, Capability, Filter
 from sessions_vtab.sql.catalog import OurTable
 
 _CAPABILITY = Capability(
-    (AccessPath("get", keys=("session_id",), unique=True), AccessPath("list")),
+    (
+        AccessPath("get", keys=("session_id",), unique=True),
+        AccessPath("list", filters=(Filter("labels", EQUALITY, keyed=True, texts=True),)),
+    ),
 )
 _EVENTS = Capability((AccessPath("list", keys=("session_id",)),))
 

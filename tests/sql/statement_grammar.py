@@ -120,9 +120,10 @@ class Writer:
                 listed = ", ".join(self.atom() for _ in range(self.rng.randrange(1, 4)))
                 return f"{left} {no}IN ({listed})"
             case 6:
-                return f"{left} {no}LIKE {self.atom()}"
+                pattern = self.pick("'x'", "'nothing'", "'x%'", "'0_'", "'X%%'", "'%1'", "''")
+                return f"{left} {no}LIKE {pattern if self.chance(50) else self.atom()}"
             case 7:
-                pattern = self.pick("'x*'", "'*1'", "'?'")
+                pattern = self.pick("'x*'", "'*1'", "'?'", "'x'", "'0?'", "'[w-y]*'", "'nothing'")
                 return f"{left} {no}GLOB {pattern}"
             case 8:
                 return f"{left} {no}BETWEEN {self.atom()} AND {self.atom()}"
@@ -301,6 +302,8 @@ class Writer:
             text += f" {self.pick('UNION', 'UNION ALL', 'EXCEPT', 'INTERSECT')} {self.select(ctes, [], width)}"
         if self.chance(20):
             order = ", ".join(f"{place + 1} {self.pick('', 'DESC')}" for place in range(width))
+            if self.chance(25):
+                order += f", {self.rng.randrange(width) + 1} {self.pick('', 'DESC')}"
             text += f" ORDER BY {order}"
             if self.chance(60):
                 text += f" LIMIT {self.rng.randrange(1, 6)}"
@@ -316,8 +319,18 @@ class Writer:
             other = Source("o", COLUMNS)
             both = self.condition([target, other], [], 2)
             return f"UPDATE {table}{label} SET b = 'new' FROM ta AS o WHERE o.name = {target.label}.name AND {both}"
-        new = self.parameter("new")
-        return f"UPDATE {table}{label} SET b = {new} WHERE {self.condition([target], [], 3)}"
+        new = self.parameter("new") if self.chance(60) else self.of_itself(table, target)
+        where = self.condition([target], [], 3)
+        if self.chance(30):
+            where += f" AND {target.label}.name = {self.of_itself(table, target)}"
+        return f"UPDATE {table}{label} SET b = {new} WHERE {where}"
+
+    def of_itself(self, table: str, target: Source) -> str:
+        """A value from other rows of the table that is changed; of columns that stay as they are."""
+        inner = Source(self.label(), COLUMNS)
+        what = self.pick("max({0}.name)", "'k' || count(*)", "min({0}.a)").format(inner.label)
+        link = f"{inner.label}.n = {target.label}.n" if self.chance(60) else "1"
+        return f"(SELECT {what} FROM {table} {inner.label} WHERE {link})"
 
 
 def statement(seed: int) -> tuple[str, object]:

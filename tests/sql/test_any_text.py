@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sql_tables import TestCatalog
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.sql.front_door import rewrite
 from sessions_vtab.sql.lexer import split, tokenize
-from sessions_vtab.sql.stackql import translate
+from sessions_vtab.sql.stackql import Scope, Sources, translate
 
 _GOLDEN = [
     line
@@ -19,7 +20,11 @@ _GOLDEN = [
     for line in path.read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("--")
 ]
+_TWO_SOURCES = Sources({"a": Scope("p", "l", "1"), "b": Scope("p", "l", "2")}, "a")
 _STACKQL = [
+    "SELECT s.userId, e.* FROM google.aiplatform.sessions s JOIN google.aiplatform.events e USING (sessionsId) WHERE projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId IN ('1', '2', ?) ORDER BY userId",
+    "WITH w(userId) AS (SELECT name FROM google.aiplatform.sessions WHERE projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '2') SELECT * FROM w LEFT JOIN google.aiplatform.sessions s USING (userId), json_each(labels) WHERE s.projectsId = 'p' AND s.locationsId = 'l' AND s.reasoningEnginesId = '1'",
+    "INSERT INTO google.aiplatform.sessions (data__userId, projectsId, locationsId, reasoningEnginesId) VALUES ('a', 'p', 'l', '1'), (?, 'p', 'l', ?) RETURNING name",
     "SELECT name, s.* FROM google.aiplatform.sessions s WHERE projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId IN ('1')",
     "INSERT INTO google.aiplatform.sessions (data__userId, projectsId, locationsId, reasoningEnginesId) SELECT 'a', 'p', 'l', '1' RETURNING name",
     "UPDATE google.aiplatform.sessions SET data__labels = '{}' WHERE projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '1' AND sessionsId = 's' AND updateMask = 'labels' RETURNING name",
@@ -101,10 +106,9 @@ def test_broken_stackql_raises_nothing_else(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(500):
         text = _broken(rng, rng.choice(_STACKQL))
-        try:
-            translate(text)
-        except SessionsError:
-            continue
+        for sources in (Sources(), _TWO_SOURCES):
+            with suppress(SessionsError):
+                translate(text, sources)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -8,6 +8,7 @@ import pytest
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
+from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import apply
 
@@ -41,11 +42,11 @@ def _rewritten(text: str) -> str:
         ),
         (
             "SELECT * FROM k AS x JOIN act(x.id) a",
-            "SELECT * FROM (SELECT * FROM k LIMIT -1) AS x CROSS JOIN act(x.id) a",
+            "SELECT * FROM (SELECT * FROM k AS x LIMIT -1) AS x CROSS JOIN act(x.id) a",
         ),
         (
             "SELECT * FROM main.k x CROSS JOIN p.act(x.id)",
-            "SELECT * FROM (SELECT * FROM main.k LIMIT -1) AS x CROSS JOIN p.act(x.id)",
+            "SELECT * FROM (SELECT * FROM main.k x LIMIT -1) AS x CROSS JOIN p.act(x.id)",
         ),
         (
             "SELECT * FROM main.k INNER JOIN act(k.id)",
@@ -53,7 +54,7 @@ def _rewritten(text: str) -> str:
         ),
         (
             "SELECT * FROM k x NOT INDEXED, act(x.id)",
-            "SELECT * FROM (SELECT * FROM k NOT INDEXED LIMIT -1) AS x CROSS JOIN act(x.id)",
+            "SELECT * FROM (SELECT * FROM k x NOT INDEXED LIMIT -1) AS x CROSS JOIN act(x.id)",
         ),
         (
             "SELECT * FROM k INDEXED BY i, act(k.id)",
@@ -61,7 +62,7 @@ def _rewritten(text: str) -> str:
         ),
         (
             "SELECT * FROM (SELECT 1 AS id) q, act(q.id)",
-            "SELECT * FROM (SELECT * FROM (SELECT 1 AS id) LIMIT -1) AS q CROSS JOIN act(q.id)",
+            "SELECT * FROM (SELECT * FROM (SELECT 1 AS id) q LIMIT -1) AS q CROSS JOIN act(q.id)",
         ),
         (
             "SELECT * FROM (VALUES (1)), act(column1)",
@@ -69,7 +70,7 @@ def _rewritten(text: str) -> str:
         ),
         (
             "SELECT * FROM json_each(?) j, act(j.value)",
-            "SELECT * FROM (SELECT * FROM json_each(?) LIMIT -1) AS j CROSS JOIN act(j.value)",
+            "SELECT * FROM (SELECT * FROM json_each(?) j LIMIT -1) AS j CROSS JOIN act(j.value)",
         ),
         (
             "WITH c AS (SELECT 1 AS id) SELECT * FROM c, act(c.id)",
@@ -102,6 +103,88 @@ def test_the_accepted_shape_is_made_definite(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "SELECT 1 FROM k x, undelete_session(x.id) WHERE x.a = ? AND response > ?",
+            (
+                "SELECT 1 FROM (SELECT * FROM k x WHERE (x.a = ?1) LIMIT -1) AS x"
+                " CROSS JOIN undelete_session(x.id) WHERE TRUE AND (response > ?) IS TRUE"
+            ),
+        ),
+        (
+            "SELECT 1 FROM k, undelete_session(k.id) u WHERE shy OR EXISTS (SELECT 1 WHERE k.b)",
+            (
+                "SELECT 1 FROM (SELECT * FROM k WHERE (shy OR EXISTS (SELECT 1 WHERE k.b)) LIMIT -1)"
+                " AS k CROSS JOIN undelete_session(k.id) u WHERE TRUE"
+            ),
+        ),
+        (
+            "SELECT 1 FROM k, undelete_session(k.id) u WHERE k.shy = u.response",
+            (
+                "SELECT 1 FROM (SELECT *, shy FROM k LIMIT -1) AS k CROSS JOIN"
+                " undelete_session(k.id) u WHERE (k.shy = u.response) IS TRUE"
+            ),
+        ),
+        (
+            "SELECT k.Shy, u.* FROM main.k, undelete_session(shy) u ORDER BY k.shy",
+            (
+                "SELECT k.Shy, u.* FROM (SELECT *, shy FROM main.k LIMIT -1) AS k CROSS JOIN"
+                " undelete_session(shy) u ORDER BY k.shy"
+            ),
+        ),
+        (
+            "SELECT o.shy FROM (SELECT shy FROM k) o, undelete_session(o.shy)",
+            (
+                "SELECT o.shy FROM (SELECT * FROM (SELECT shy FROM k) o LIMIT -1) AS o CROSS JOIN"
+                " undelete_session(o.shy)"
+            ),
+        ),
+        (
+            "SELECT 1 FROM k, undelete_session(k.id) u WHERE (k.id, k.shy) IN (SELECT a, b FROM w)",
+            (
+                "SELECT 1 FROM (SELECT *, shy FROM k LIMIT -1) AS k CROSS JOIN undelete_session"
+                "(k.id) u WHERE ((k.id, k.shy) IN (SELECT a, b FROM w)) IS TRUE"
+            ),
+        ),
+        (
+            "SELECT CAST(1 AS shy) FROM k, undelete_session(k.id) u WHERE u.name IN (SELECT 1)",
+            (
+                "SELECT CAST(1 AS shy) FROM (SELECT * FROM k LIMIT -1) AS k CROSS JOIN"
+                " undelete_session(k.id) u WHERE (u.name IN (SELECT 1)) IS TRUE"
+            ),
+        ),
+    ],
+    ids=[
+        "moved",
+        "with a query",
+        "beside the function",
+        "used outside",
+        "a query",
+        "a row",
+        "a type",
+    ],
+)
+def test_conditions_move_into_the_item_and_its_hidden_columns_are_kept(
+    text: str, expected: str
+) -> None:
+    """The table ``k`` has one hidden column, ``shy``."""
+    tokens = tokenize(text)
+    pairs = partners(tokens)
+    names = frozenset(("undelete_session",))
+    effect = effect_of(
+        tokens,
+        classify(tokens),
+        pairs,
+        mentioned(tokens, pairs, names, lambda _, __: True),
+        numbers=number(tokens).numbers,
+        hidden=lambda _, name: {"shy"} if name == "k" else set(),
+    )
+
+    assert apply(text, effect.edits) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("SELECT * FROM k LEFT JOIN act(k.id)", "outer or natural join"),
@@ -109,7 +192,7 @@ def test_the_accepted_shape_is_made_definite(text: str, expected: str) -> None:
         ("SELECT * FROM k JOIN act(k.id) ON k.x", "ON or USING.*into WHERE"),
         ("SELECT * FROM k, j, act(k.id)", "one subquery"),
         ("SELECT * FROM act(1), k", "last in FROM"),
-        ("SELECT * FROM (a JOIN b), act(a.id)", "bracketed join"),
+        ("SELECT * FROM (a JOIN b), act(a.id)", "a join in parentheses"),
         ("SELECT * FROM act(1) LIMIT 1", "LIMIT"),
         ("SELECT DISTINCT 1 FROM act(1)", "DISTINCT"),
         ("SELECT max(id) FROM k, act(k.id)", "max"),
@@ -127,11 +210,11 @@ def test_the_accepted_shape_is_made_definite(text: str, expected: str) -> None:
         ("CREATE TRIGGER t AFTER INSERT ON x BEGIN SELECT * FROM act(1); END", "view or trigger"),
         ("EXPLAIN SELECT * FROM act(1)", "EXPLAIN.*http_requests"),
         ("EXPLAIN QUERY PLAN SELECT * FROM act(1)", "EXPLAIN"),
-        ("SELECT * FROM act(1), act(2)", "two functions"),
+        ("SELECT * FROM act(1), act(2)", "two side-effecting functions"),
         ("SELECT * FROM 'act'(1) LIMIT 1", "LIMIT"),
         ('SELECT * FROM "act"(1) LIMIT 1', "LIMIT"),
-        ("SELECT * FROM act WHERE session = 's'", "without brackets"),
-        ("SELECT * FROM k, act WHERE session = k.id", "without brackets"),
+        ("SELECT * FROM act WHERE session = 's'", "a call without parentheses"),
+        ("SELECT * FROM k, act WHERE session = k.id", "a call without parentheses"),
     ],
 )
 def test_every_other_shape_is_refused_with_the_remedy(text: str, message: str) -> None:
@@ -150,7 +233,7 @@ def test_every_other_shape_is_refused_with_the_remedy(text: str, message: str) -
         "SELECT k.act FROM k, j",
     ],
 )
-def test_a_mere_name_is_no_call(text: str) -> None:
+def test_a_mere_name_is_not_a_call(text: str) -> None:
     assert _effect(text) is None
 
 

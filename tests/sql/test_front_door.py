@@ -58,7 +58,7 @@ def _rewrite(text: str) -> Rewritten:
         ),
     ],
 )
-def test_the_text_is_the_users_with_arguments_behind_the_tables(text: str, expected: str) -> None:
+def test_the_text_is_the_users_with_arguments_after_the_tables(text: str, expected: str) -> None:
     assert _rewrite(text).text == expected
 
 
@@ -202,8 +202,8 @@ def test_an_effect_is_definite_even_in_the_plain_text() -> None:
     )
     assert rewritten.effect is not None
     assert rewritten.plain == (
-        "SELECT 1 FROM (SELECT * FROM sessions LIMIT -1) AS s CROSS JOIN"
-        " append_event(s.name, 'user') WHERE (s.labels->>'a' = ?1) IS TRUE"
+        "SELECT 1 FROM (SELECT * FROM sessions s WHERE (s.labels->>'a' = ?1) LIMIT -1) AS s"
+        " CROSS JOIN append_event(s.name, 'user') WHERE TRUE"
     )
     assert "json_array(?1)" in rewritten.text
 

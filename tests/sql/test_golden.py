@@ -24,6 +24,9 @@ from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.targets import creates_table
 
+_QUOTED = 200
+"""Characters of an error that a golden file holds: enough to tell the reasons apart."""
+
 
 def _pairs() -> list[tuple[str, str, list[str]]]:
     """Place, statement and facts of every pair."""
@@ -46,7 +49,7 @@ def _facts(text: str) -> list[str]:
     try:
         rewritten = rewrite(text, TestCatalog())
     except SessionsError as error:
-        return [f"{type(error).__name__}: {str(error)[:90]}"]
+        return [f"{type(error).__name__}: {str(error)[:_QUOTED]}"]
     found = [fact for one in _occurrences(text) for fact in _about(one)]
     assert rewritten.touched == bool(
         rewritten.plans

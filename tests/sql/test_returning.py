@@ -50,7 +50,7 @@ def _run(
 
 
 @pytest.mark.parametrize("items", _LISTS)
-def test_a_list_over_captured_rows_answers_as_sqlite_does(
+def test_a_list_over_captured_rows_returns_what_sqlite_does(
     connection: apsw.Connection, items: str
 ) -> None:
     values = tuple(range(7, 7 + items.count("?")))
@@ -137,5 +137,5 @@ def test_what_sqlite_refuses_is_refused(connection: apsw.Connection, items: str)
         "DELETE FROM t WHERE x.returning = 1",
     ],
 )
-def test_a_statement_without_the_clause_has_none(text: str) -> None:
+def test_a_statement_without_the_clause_is_left_alone(text: str) -> None:
     assert split_returning(text) is None

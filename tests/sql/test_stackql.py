@@ -15,7 +15,15 @@ from sessions_vtab.errors import (
     UnsupportedError,
 )
 from sessions_vtab.sql.front_door import rewrite
-from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, is_stackql, translate
+from sessions_vtab.sql.stackql import (
+    Answer,
+    Listing,
+    Query,
+    Scope,
+    Sources,
+    is_stackql,
+    translate,
+)
 
 _T = "google.aiplatform.sessions"
 _WHERE = "projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '1'"
@@ -146,7 +154,7 @@ def test_the_printed_select() -> None:
     assert query.scope == _SCOPE
 
 
-def test_the_printed_insert_answers_with_the_operation() -> None:
+def test_the_printed_insert_returns_the_operation() -> None:
     query = _query(INSERT)
     assert " ".join(query.sql.split()) == (
         "INSERT INTO sessions (user_id, expire_time, state, name, display_name, labels, ttl,"
@@ -247,7 +255,7 @@ def test_sqlite_takes_what_comes_out(text: str) -> None:
         ),
         (
             f"UPDATE {_T} SET data__displayName = ? WHERE {_WHERE} AND sessionsId = ?",
-            f"UPDATE sessions SET display_name = coalesce(nullif(?1, ''), display_name) WHERE {_OURS} AND session_id = ?2",
+            f"UPDATE sessions SET display_name = CASE ?1 WHEN '' THEN display_name ELSE ?1 END WHERE {_OURS} AND session_id = ?2",
         ),
         (
             f"UPDATE {_T} SET data__labels = '{{}}' WHERE {_WHERE} AND sessionsId = 's' AND updateMask = ''",
@@ -255,7 +263,7 @@ def test_sqlite_takes_what_comes_out(text: str) -> None:
         ),
     ],
 )
-def test_names_become_ours_and_come_back_as_headings(text: str, expected: str) -> None:
+def test_names_are_translated_and_restored_in_headings(text: str, expected: str) -> None:
     assert _sql(text) == expected
 
 
@@ -279,22 +287,17 @@ def test_unqualified_parameters_are_meant_for_every_resource() -> None:
 
 
 def test_the_scope_chooses_the_schema() -> None:
-    chosen = []
-
-    def schema_for(scope: Scope) -> str:
-        chosen.append(scope)
-        return "prod"
-
-    query = translate(f"SELECT userId FROM {_T} WHERE {_WHERE}", schema_for)
+    sources = Sources({"test": Scope("p", "l", "2"), "prod": _SCOPE}, default="test")
+    query = translate(f"SELECT userId FROM {_T} WHERE {_WHERE}", sources)
     assert isinstance(query, Query)
     assert query.sql == f'SELECT user_id AS "userId" FROM "prod".sessions WHERE {_OURS}'
-    exec_query = translate(EXEC, schema_for)
+    exec_query = translate(EXEC, sources)
     assert isinstance(exec_query, Query)
     assert 'FROM "prod".append_event(' in exec_query.sql
-    assert chosen == [_SCOPE, _SCOPE]
+    assert (query.scope, exec_query.scope) == (_SCOPE, _SCOPE)
 
 
-def test_await_answers_with_the_session() -> None:
+def test_await_returns_the_session() -> None:
     columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
     query = _query(
         f"INSERT /*+ AWAIT */ INTO {_T} {columns} VALUES (?, 'p', 'l', '1'), ('b', 'p', 'l', '1') RETURNING name, userId"
@@ -307,7 +310,7 @@ def test_await_answers_with_the_session() -> None:
     assert query.answer is Answer.ROWS
 
 
-def test_a_hint_without_blanks_is_none() -> None:
+def test_a_hint_without_blanks_is_ignored() -> None:
     columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
     text = f"INSERT /*+AWAIT*/ INTO {_T} {columns} VALUES ('a', 'p', 'l', '1') RETURNING name"
     assert _query(text).answer is Answer.OPERATION
@@ -387,7 +390,7 @@ def test_compact_is_compact_session(payload: str, arguments: str) -> None:
         ),
         ("EXEC google.aiplatform.sessions.nosuch @a='b'", UnknownNameError, "append_event"),
         (EXEC.replace("author", "auther"), UnknownNameError, "auther"),
-        (EXEC.replace('"user",', '"user"'), InvalidValueError, "no JSON"),
+        (EXEC.replace('"user",', '"user"'), InvalidValueError, "is not valid JSON"),
         (
             "EXEC google.aiplatform.sessions.append_event @projectsId 'p'",
             StatementError,
@@ -426,7 +429,11 @@ def test_compact_is_compact_session(payload: str, arguments: str) -> None:
         ("SHOW TABLES", UnsupportedError, "SHOW PROVIDERS"),
         ("SHOW PROVIDERS WHERE;", StatementError, "WHERE"),
         (f"SELECT 1 FROM ({EXEC.rstrip(';')} x", StatementError, "missing"),
-        (f"SELECT 1 FROM {_T} s, ({EXEC.rstrip(';')}) x", UnsupportedError, "stands alone"),
+        (
+            f"SELECT 1 FROM {_T} s, ({EXEC.rstrip(';')}) x",
+            UnsupportedError,
+            "must be alone in FROM",
+        ),
         (f"{_COMPACT} @@json='{{\"compaction\":1}}'", InvalidValueError, "compaction"),
         (
             f'{_COMPACT} @@json=\'{{"compaction":{{"summarization":"AUTO"}}}}\'',
@@ -518,6 +525,6 @@ def test_show_insert_gives_a_template_that_is_a_statement() -> None:
         "-- EXEC x",
     ],
 )
-def test_other_text_is_no_stackql(text: str) -> None:
+def test_other_text_is_not_stackql(text: str) -> None:
     assert not is_stackql(text)
     assert translate(text) is None

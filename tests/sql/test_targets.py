@@ -52,7 +52,7 @@ def test_the_target_is_what_a_statement_changes(
         ("DELETE FROM t", ""),
     ],
 )
-def test_what_a_statement_says_about_conflicts(text: str, action: str) -> None:
+def test_the_conflict_clause_of_a_statement(text: str, action: str) -> None:
     assert _conflict(text) == Conflict(action)
 
 

@@ -61,7 +61,7 @@ class TestUrls:
         [
             ("sessions+vertex://demo/us-central1/42?api_key=SECRET", "api_key"),
             ("sessions+vertex://ann:SECRET@demo/us-central1/42", "password"),
-            ("sessions+local:///x.db?writable=maybe", "writable is 1 or 0"),
+            ("sessions+local:///x.db?writable=maybe", "writable must be 1 or 0"),
             ("sessions://?statement_timeout=soon", "statement_timeout"),
             ("sessions://?nosuch=1", "no setting 'nosuch'"),
             ("sessions://host/path", r"sessions\+BACKEND"),
@@ -102,7 +102,7 @@ class TestSafety:
 
         assert emulator.control.log()["total"] == 0
 
-    def test_what_one_user_sent_is_no_others_business(self, engine) -> None:
+    def test_the_requests_of_one_user_are_hidden_from_the_next(self, engine) -> None:
         with engine.connect() as db:
             db.execute(sa.text("SELECT * FROM sessions")).all()
             assert db.execute(sa.text("SELECT count(*) FROM http_requests")).scalar() > 0
@@ -139,12 +139,12 @@ class TestReflection:
             assert seen.get_view_names() == ["recent"]
             assert isinstance(seen.get_columns("recent")[1]["type"], sa.DateTime)
 
-    def test_what_is_not_there_is_not_there(self, engine) -> None:
+    def test_objects_that_do_not_exist_are_not_reported(self, engine) -> None:
         assert not sa.inspect(engine).has_table("nosuch")
         with pytest.raises(sa.exc.NoSuchTableError):
             sa.Table("nosuch", sa.MetaData(), autoload_with=engine)
 
-    def test_looking_around_and_pings_send_nothing(self, engines, emulator) -> None:
+    def test_reflection_and_pings_send_nothing(self, engines, emulator) -> None:
         emulator.control.reset_log()
         engine = engines()
         with engine.connect() as db:
@@ -163,7 +163,7 @@ class TestReflection:
 
 
 class TestStatements:
-    def test_insert_answers_with_what_the_server_made(self, engine, sessions) -> None:
+    def test_insert_returns_what_the_server_generated(self, engine, sessions) -> None:
         with engine.begin() as db:
             row = db.execute(sa.insert(sessions).values(user_id="ann").returning(sessions)).one()
 
@@ -242,6 +242,50 @@ class TestStatements:
 
         assert found == [2, 0, 2]
 
+    def test_keys_of_labels_in_a_list_are_filtered_by_the_service(
+        self, engine, sessions, emulator
+    ) -> None:
+        _add(
+            engine,
+            sessions,
+            *(
+                {"session_id": f"s{n}", "user_id": "u", "labels": {"env": f"e{n}"}}
+                for n in range(3)
+            ),
+        )
+        at = sessions.c.labels["env"].as_string()
+        with engine.connect() as db:
+            emulator.control.reset_log()
+            found = db.execute(sa.select(sessions.c.session_id).where(at.in_(["e0", "e2", "x"])))
+            assert sorted(found.scalars()) == ["s0", "s2"]
+        assert all("labels.env" in one["query"]["filter"] for one in emulator.control.requests())
+
+    @pytest.mark.parametrize("url", [VERTEX, "sessions://"])
+    def test_a_key_as_text_finds_what_is_no_text(self, engines, url) -> None:
+        """``as_string()`` of a number is its digits, as in SQLAlchemy's own dialects."""
+        options = {"writable": "1"} | ({} if url == VERTEX else {"source": "local://:memory:"})
+        engine = engines(url, **options)
+        sessions = sa.Table("sessions", sa.MetaData(), autoload_with=engine)
+        states = ({"k": 3}, {"k": "3"}, {"k": 3.5}, {"k": True}, {"k": "x"}, {})
+        _add(
+            engine,
+            sessions,
+            *({"session_id": f"s{n}", "user_id": "u", "state": s} for n, s in enumerate(states)),
+        )
+        at = sessions.c.state["k"].as_string()
+        conditions = {
+            "equal": (at == "3", ["s0", "s1"]),
+            "in": (at.in_(["3", "3.5"]), ["s0", "s1", "s2"]),
+            "like": (at.like("3%"), ["s0", "s1", "s2"]),
+            "deeper": (sessions.c.state[("k",)].as_string() == "3", ["s0", "s1"]),
+            "other": (at != "3", ["s2", "s3", "s4"]),
+        }
+        with engine.connect() as db:
+            for name, (condition, expected) in conditions.items():
+                found = db.execute(sa.select(sessions.c.session_id).where(condition)).scalars()
+                assert sorted(found) == expected, name
+            assert db.execute(sa.select(at).where(sessions.c.session_id == "s0")).scalar() == "3"
+
     @pytest.mark.parametrize("zone", [False, True])
     def test_times_are_instants(self, engine, sessions, zone: bool) -> None:
         _add(engine, sessions, {"session_id": "abc", "user_id": "ann"})
@@ -282,6 +326,48 @@ class TestStatements:
             assert "sent: user_id" in str(plan.all())
 
 
+class TestOwnTables:
+    """A table in ``main`` is in one connection's memory: with a pool it would be lost."""
+
+    @pytest.mark.parametrize("url", [VERTEX, "sessions://?source=local://:memory:"])
+    @pytest.mark.parametrize("writable", ["0", "1"])
+    def test_on_a_pool_they_are_refused_with_the_reason(self, engines, url, writable) -> None:
+        engine = engines(url, writable=writable)
+        lookup = sa.Table("lookup", sa.MetaData(), sa.Column("id", sa.Integer))
+        with pytest.raises(sa.exc.NotSupportedError, match="memory of one connection"):
+            lookup.create(engine)
+        for text in ("CREATE TABLE t AS SELECT 1", "CREATE VIEW v AS SELECT 1"):
+            with (
+                engine.connect() as db,
+                pytest.raises(sa.exc.NotSupportedError, match="CREATE TEMP TABLE"),
+            ):
+                db.execute(sa.text(text))
+
+    def test_temporary_ones_are_fine(self, engine) -> None:
+        lookup = sa.Table("lookup", sa.MetaData(), sa.Column("id", sa.Integer), prefixes=["TEMP"])
+        with engine.connect() as db:
+            lookup.create(db)
+            db.execute(sa.text("CREATE INDEX temp.by_id ON lookup(id)"))
+            db.execute(sa.insert(lookup), [{"id": 1}, {"id": 2}])
+            assert db.execute(sa.select(sa.func.count()).select_from(lookup)).scalar() == 2
+
+    def test_an_engine_of_one_connection_has_them(self, emulator) -> None:
+        url = sa.make_url(VERTEX).update_query_dict({"base_url": emulator.url})
+        engine = sa.create_engine(url, poolclass=sa.pool.StaticPool)
+        lookup = sa.Table("lookup", sa.MetaData(), sa.Column("id", sa.Integer))
+        lookup.create(engine)
+        with engine.begin() as db:
+            db.execute(sa.insert(lookup), [{"id": 1}])
+        with engine.connect() as db:
+            assert db.execute(sa.select(lookup)).all() == [(1,)]
+        engine.dispose()
+
+    def test_pandas_is_told_too(self, engine) -> None:
+        pandas = pytest.importorskip("pandas")
+        with pytest.raises(sa.exc.NotSupportedError, match="memory of one connection"):
+            pandas.DataFrame({"id": [1]}).to_sql("lookup", engine)
+
+
 def test_pandas_reads_through_an_engine(engine, sessions) -> None:
     pandas = pytest.importorskip("pandas")
     _add(engine, sessions, {"session_id": "abc", "user_id": "ann"})
@@ -314,7 +400,7 @@ class _Nothing:
         return []
 
 
-def test_every_query_answers_as_the_oracle() -> None:
+def test_every_query_returns_the_rows_of_the_reference() -> None:
     engine = sa.create_engine("sessions+local:///:memory:?writable=1")
     with engine.connect() as db:
         driver = db.connection.dbapi_connection.driver

@@ -9,6 +9,8 @@ from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.schema.tables import SESSIONS
 from sessions_vtab.testing import conformance, hostile
 from sessions_vtab.testing.conformance import SHAPES, Shape, Suite, run_suite
+from sessions_vtab.testing.joined_patterns import joined_patterns
+from sessions_vtab.testing.oracle import Comparison
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -50,6 +52,39 @@ def test_a_time_column_compared_with_an_invalid_time_is_refused(suite: Suite) ->
 def test_there_are_at_least_200_shapes_with_unique_names() -> None:
     assert len({shape.name for shape in SHAPES}) == len(SHAPES) >= 200
     assert len({(shape.sql, shape.limit, str(shape.bindings)) for shape in SHAPES}) >= 500
+
+
+@pytest.mark.parametrize("suite", ["local"], indirect=True)
+def test_every_pattern_answers_as_the_oracle_in_every_join_on_every_side(suite: Suite) -> None:
+    asked = list(joined_patterns(share=1))
+
+    for sql in asked:
+        suite.compare(sql, (), Comparison.MULTISET)
+
+    assert sum(sql.count("SELECT ") for sql in asked) > 400
+
+
+_SESSIONS_AND_EVENTS = (
+    "SELECT s.name, e.name FROM {{sessions}} s {0} {{events}} e ON e.session_id = s.session_id"
+)
+
+
+@pytest.mark.parametrize("join", ["LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "AND e.author LIKE 'agent'",
+        "AND e.author LIKE 'a%t'",
+        "AND e.author LIKE 'a_ent'",
+        "AND e.author LIKE '100\\%%' ESCAPE '\\'",
+        "AND e.author GLOB 'a*t'",
+        "AND s.user_id LIKE 'a_n'",
+        "AND e.author LIKE 'nobody' WHERE e.name IS NULL",
+        "AND e.author NOT LIKE 'a%t' WHERE s.name IS NULL OR s.display_name LIKE 'p%n'",
+    ],
+)
+def test_a_pattern_in_on_of_an_outer_join_loses_no_row(suite: Suite, join: str, rest: str) -> None:
+    suite.compare(f"{_SESSIONS_AND_EVENTS.format(join)} {rest}", (), Comparison.MULTISET)
 
 
 def test_most_shapes_have_rows_to_lose(suite: Suite) -> None:

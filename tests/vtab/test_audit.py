@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -56,7 +57,7 @@ def _told(folder: Path, *names: str) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     "url", ["own=local://:memory:", "own=vertex://demo/us-central1/42?base_url=EMULATOR"]
 )
-def test_a_write_is_a_line_that_says_who_what_where_and_what_came_of_it(
+def test_a_write_is_a_line_with_user_action_place_and_outcome(
     url: str, audited, tmp_path: Path
 ) -> None:
     db = audited(url)
@@ -78,7 +79,7 @@ def test_a_write_is_a_line_that_says_who_what_where_and_what_came_of_it(
     assert "secret" not in (tmp_path / "audit.jsonl").read_text()
 
 
-def test_reads_and_what_is_rolled_back_before_sending_leave_no_line(audited, tmp_path) -> None:
+def test_reads_and_writes_rolled_back_before_sending_leave_no_line(audited, tmp_path) -> None:
     db = audited("own=vertex://demo/us-central1/42?base_url=EMULATOR")
     db.execute("BEGIN")
     db.execute(INSERT, ["abc", "ann"])
@@ -116,7 +117,7 @@ def test_the_file_is_for_its_owner_only_and_is_appended_to(audited, tmp_path: Pa
     assert len(_lines(tmp_path)) == 2
 
 
-def test_a_path_that_cannot_be_written_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_reported_before_anything_is_sent(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"audit file .* cannot be written"):
         connect("local://:memory:", audit=tmp_path / "nosuch" / "audit.jsonl")
 
@@ -177,22 +178,49 @@ def test_the_ids_of_guest_sessions_stay_out(
         assert "canarycana" not in text
 
 
-def test_when_the_disk_is_full_a_warning_holds_the_line_and_nothing_more_is_sent(
-    tmp_path: Path,
+@pytest.fixture
+def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An audit file that nothing can be appended to."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Audit, "_append", full)
+    return tmp_path / "full.jsonl"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such devices")
+@pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "device", "folder"])
+def test_only_a_regular_file_is_appended_to(tmp_path: Path, kind: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    paths = {"pipe": pipe, "link to a pipe": tmp_path / "link", "folder": tmp_path}
+    path = paths.get(kind, Path(os.devnull))
+    for _ in range(2):  # Also with a reader at the other end.
+        with pytest.raises(ConfigurationError, match=r"audit file .* (cannot|must) be"):
+            connect("own=local://:memory:", audit=path)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_if_the_disk_is_full_a_warning_contains_the_line_and_nothing_more_is_sent(
+    full_disk: Path,
 ) -> None:
-    audit = Audit("/dev/full")
+    audit = Audit(full_disk)
 
     with pytest.warns(RuntimeWarning, match='could not be written.*"key":"a"'):
         audit.add({"key": "a"})
-    with pytest.raises(StoreError, match="nothing more is sent"):
+    with pytest.raises(StoreError, match="this connection sends nothing more"):
         audit.require()
 
     audit.close()
 
 
-def test_writes_are_refused_once_the_audit_file_failed(emulator: Running) -> None:
+def test_writes_are_refused_once_the_audit_file_failed(emulator: Running, full_disk: Path) -> None:
     url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
-    with closing(connect(url, audit="/dev/full")) as db:
+    with closing(connect(url, audit=full_disk)) as db:
         with pytest.warns(RuntimeWarning, match="could not be written"):
             db.execute(INSERT, ["x1", "ann"])
         emulator.control.reset_log()
@@ -200,13 +228,13 @@ def test_writes_are_refused_once_the_audit_file_failed(emulator: Running) -> Non
             "INSERT INTO sessions(user_id) VALUES ('ann')",
             "SELECT * FROM append_event('x1', 'user', 'x')",
         ):
-            with pytest.raises(StoreError, match="nothing more is sent"):
+            with pytest.raises(StoreError, match="this connection sends nothing more"):
                 db.execute(statement).fetchall()
 
     assert emulator.control.log()["total"] == 0
 
 
-def test_a_full_disk_is_told_before_anything_is_sent(
+def test_a_full_disk_is_reported_before_anything_is_sent(
     audited, tmp_path: Path, emulator: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = audited("own=vertex://demo/us-central1/42?base_url=EMULATOR")
@@ -222,7 +250,7 @@ def test_a_full_disk_is_told_before_anything_is_sent(
 
     monkeypatch.setattr(os, "fstatvfs", full)
     for db in (remote, local):
-        with pytest.raises(StoreError, match=r"has no room for 1 more lines: nothing was sent"):
+        with pytest.raises(StoreError, match=r"has no room for 1 more line, so nothing was sent"):
             db.execute(INSERT, ["new", "ann"])
     with pytest.raises(StoreError, match="no room"):
         remote.execute("SELECT * FROM append_event('s1', 'user', 'x')").fetchall()
@@ -235,9 +263,9 @@ def test_a_full_disk_is_told_before_anything_is_sent(
 
 @pytest.mark.parametrize("action", ["always", "error"])
 def test_a_line_that_cannot_be_written_loses_no_outcome(
-    action: str, capsys: pytest.CaptureFixture[str]
+    action: str, capsys: pytest.CaptureFixture[str], full_disk: Path
 ) -> None:
-    with closing(connect(sources=[Source("mem", "memory")], audit="/dev/full")) as db:
+    with closing(connect(sources=[Source("mem", "memory")], audit=full_disk)) as db:
         with warnings.catch_warnings(record=action == "always") as caught:
             warnings.simplefilter(action)  # type: ignore[arg-type]
             db.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
@@ -269,7 +297,7 @@ def test_a_local_transaction_has_a_line_for_each_row_however_many(audited, tmp_p
         ("SAVEPOINT p; +; ROLLBACK TO p; COMMIT", ["sessions", "append_event"]),
     ],
 )
-def test_what_is_done_inside_a_local_transaction_is_told_when_it_is_final(
+def test_writes_of_a_local_transaction_are_recorded_when_they_are_final(
     script: str, left: list[str], audited, tmp_path: Path
 ) -> None:
     db = audited("own=local://:memory:")
@@ -307,7 +335,7 @@ def test_a_connection_of_the_users_own_is_audited_too(tmp_path: Path) -> None:
     assert _told(tmp_path, "source", "key", "outcome") == [("own", "sessions/a", "sent")]
 
 
-def test_the_user_is_the_systems_and_not_what_the_environment_says(
+def test_the_user_comes_from_the_system_and_not_from_the_environment(
     audited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
@@ -352,7 +380,7 @@ class TestWhatTheServiceSays:
             400,
         )
         assert line["message"].startswith(f"own.{asker}: {method} http://127.0.0.1")
-        assert line["message"].endswith("was answered with 400 Bad Request.")
+        assert line["message"].endswith("returned 400 Bad Request.")
         assert self.CANARY not in (tmp_path / "audit.jsonl").read_text()
 
 

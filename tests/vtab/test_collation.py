@@ -107,7 +107,7 @@ def test_what_loses_a_collation_in_any_sqlite_compares_texts(
         ("expire_time DESC NULLS FIRST, session_id", "abcd"),
     ],
 )
-def test_null_is_smaller_than_any_time_unless_told_otherwise(
+def test_null_is_smaller_than_any_time_unless_nulls_last_is_given(
     memory: Connection, order: str, ids: str
 ) -> None:
     memory.execute("INSERT INTO sessions(session_id) VALUES ('a'), ('b')")

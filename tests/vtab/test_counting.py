@@ -55,7 +55,7 @@ def test_another_column_of_the_first_page_leads_to_reading_on() -> None:
     assert rest.read == 0
 
 
-def test_a_row_behind_is_read_when_it_is_looked_at_after_all() -> None:
+def test_a_later_row_is_read_if_it_is_looked_at_after_all() -> None:
     rest = Rest(BEHIND)
 
     found = [row[0] for row in counted_rows(_page(), rest.pages()) if row[KIND] == 1]
@@ -67,5 +67,5 @@ def test_a_row_behind_is_read_when_it_is_looked_at_after_all() -> None:
 def test_a_list_that_became_shorter_meanwhile_is_an_error() -> None:
     rows = list(counted_rows(_page(), Rest(BEHIND[:1]).pages()))
 
-    with pytest.raises(TransientError, match="changed while it was read"):
+    with pytest.raises(TransientError, match="changed while it was being read"):
         rows[-1][0]

@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 import pytest
 
-from sessions_vtab import Connection, register
+from sessions_vtab import Connection, connect, register
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
@@ -16,6 +16,7 @@ from sessions_vtab.errors import (
     SessionsError,
     StatementError,
     UnknownNameError,
+    UnsupportedError,
 )
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.spec.backend import Arguments, Context
@@ -94,8 +95,30 @@ def test_a_function_is_called_for_each_row_beside_it(database: Connection, calls
     assert [one["after_number"] for one in calls.seen] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("condition", "count"),
+    [
+        ("session_number = 1", 1),
+        ("session_number > 0", 2),
+        ("session_number IN (0, 2, 7)", 2),
+        ("session_id = 's'", 0),
+        ("session_id IS NULL", 3),
+        ("name LIKE 'n%'", 3),
+        ("name BETWEEN 'n1' AND 'n2'", 2),
+        ("events = '[]' AND after_number IS TRUE", 0),
+    ],
+)
+def test_a_condition_on_what_a_function_returns_filters_its_rows(
+    database: Connection, calls: Calls, condition: str, count: int
+) -> None:
+    sql = f"SELECT count(*) FROM batch_sessions('b') WHERE {condition}"
+
+    assert database.execute(sql).get == count
+    assert calls.seen == [{"batch": "b"}]
+
+
 @pytest.mark.parametrize("name", ["batch_sessions", "mem.batch_sessions", "main.batch_sessions"])
-def test_a_function_is_in_its_sources_schema_and_the_default_needs_none(
+def test_a_function_is_in_its_sources_schema_and_the_default_needs_no_prefix(
     database: Connection, name: str
 ) -> None:
     assert database.execute(f"SELECT count(*) FROM {name}('b')").get == 3
@@ -110,17 +133,17 @@ def test_a_function_of_no_source_is_not_there(database: Connection) -> None:
     ("sql", "error", "says"),
     [
         ("SELECT * FROM batch_sessions", MissingParameterError,
-         r"mem\.batch_sessions needs batch: batch_sessions\(batch, after_number, events_limit\)"),
-        ("SELECT * FROM batch_sessions(NULL)", MissingParameterError, "needs batch"),
+         r"mem\.batch_sessions requires batch: batch_sessions\(batch, after_number, events_limit\)"),
+        ("SELECT * FROM batch_sessions(NULL)", MissingParameterError, "requires batch"),
         ("SELECT * FROM batch_sessions WHERE after_number = 1", MissingParameterError,
-         "needs batch"),
+         "requires batch"),
         ("SELECT * FROM batch_sessions('b') WHERE batch = 'c'", StatementError,
-         "give the parameter batch once"),
+         "give the parameter batch only once"),
         ("SELECT * FROM batch_sessions WHERE batch > 'a'", StatementError,
-         "give the parameter batch once"),
+         "give the parameter batch only once"),
         ("SELECT * FROM batch_sessions('b', 'one')", InvalidValueError,
-         r"mem\.batch_sessions: after_number takes an integer"),
-        ("SELECT * FROM truncate_session()", MissingParameterError, "needs session"),
+         r"mem\.batch_sessions: after_number must be an integer"),
+        ("SELECT * FROM truncate_session()", MissingParameterError, "requires session"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_is_refused_by_name_and_nothing_is_called(
@@ -133,9 +156,7 @@ def test_a_wrong_call_is_refused_by_name_and_nothing_is_called(
 
 
 class TestAnEffect:
-    def test_happens_once_and_answers_with_the_session(
-        self, database: Connection, calls: Calls
-    ) -> None:
+    def test_runs_once_and_returns_the_session(self, database: Connection, calls: Calls) -> None:
         rows = database.execute(
             "SELECT session_id, response FROM truncate_session('s1')"
         ).fetchall()
@@ -158,6 +179,97 @@ class TestAnEffect:
     ) -> None:
         with pytest.raises(StatementError):
             database.execute(sql).fetchall()
+
+        assert calls.seen == []
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "SELECT * FROM truncate_session('a') WHERE session = 'b'",
+            "SELECT * FROM truncate_session('a') WHERE 'b' <> +session",
+            "SELECT * FROM truncate_session('a') AS t WHERE t.session IS NOT NULL",
+            "SELECT * FROM mem.truncate_session('a') WHERE truncate_session.session LIKE 'a%'",
+            "SELECT 1 FROM truncate_session('a') t WHERE EXISTS (SELECT 1 WHERE t.session = 'b')",
+            "SELECT 1 FROM seeds k, truncate_session(k.n) WHERE k.n > 1 AND session = 2",
+        ],
+    )
+    @pytest.mark.parametrize("opened", [connect, register], ids=["connect", "register"])
+    def test_with_a_parameter_in_where_is_refused_before_it_happens(
+        self, calls: Calls, opened: Any, sql: str
+    ) -> None:
+        connection = apsw.Connection(":memory:") if opened is register else None
+        database = connection or connect(sources=[Source("mem", "memory")])
+        if connection is not None:
+            register(connection, sources=[Source("mem", "memory")])
+        database.execute("CREATE TABLE seeds(n); INSERT INTO seeds VALUES (1), (2)")
+
+        with pytest.raises(StatementError):
+            database.execute(sql).fetchall()
+        database.close()
+
+        assert calls.seen == []
+
+    @pytest.mark.parametrize(
+        ("sql", "called"),
+        [
+            (
+                "SELECT 1 FROM sessions s, truncate_session(s.session_id) WHERE s.deleted = 1",
+                ["b", "d"],
+            ),
+            (
+                (
+                    "SELECT 1 FROM sessions, truncate_session(sessions.session_id)"
+                    " WHERE deleted AND session_number < 4"
+                ),
+                ["b"],
+            ),
+            ("SELECT 1 FROM sessions s, truncate_session(s.session_number)", [1, 2, 3, 4]),
+            (
+                (
+                    "SELECT s.deleted, t.* FROM sessions AS s, truncate_session(s.session_id) AS t"
+                    " WHERE s.deleted = 0 OR t.session_id = 'b'"
+                ),
+                ["a", "b", "c", "d"],
+            ),
+            (
+                (
+                    "SELECT session_number FROM sessions, truncate_session(sessions.session_id)"
+                    " WHERE sessions.user_id = ? ORDER BY deleted"
+                ),
+                ["a", "b"],
+            ),
+        ],
+    )
+    def test_runs_over_a_table_with_hidden_columns(
+        self, database: Connection, calls: Calls, sql: str, called: list[Any]
+    ) -> None:
+        database.executemany(
+            "INSERT INTO sessions(name, session_id, user_id, deleted, session_number)"
+            " VALUES (?1, ?1, ?2, ?3, ?4)",
+            [("a", "ann", 0, 1), ("b", "ann", 1, 2), ("c", "bob", 0, 3), ("d", "bob", 1, 4)],
+        )
+
+        database.execute(sql, ("ann",) if "?" in sql else ()).fetchall()
+
+        assert sorted(one["session"] for one in calls.seen) == [str(one) for one in called]
+
+    def test_runs_over_the_row_ids_of_a_table_of_the_users_own(
+        self, database: Connection, calls: Calls
+    ) -> None:
+        database.execute("CREATE TABLE k(id); INSERT INTO k VALUES ('a'), ('b'), ('c')")
+
+        database.execute(
+            "SELECT 1 FROM k, truncate_session(k.id) WHERE k.rowid IN (1, 3)"
+        ).fetchall()
+
+        assert [one["session"] for one in calls.seen] == ["a", "c"]
+
+    def test_over_hidden_columns_is_refused_beside_a_star(
+        self, database: Connection, calls: Calls
+    ) -> None:
+        for star in ("*", "s.*"):
+            with pytest.raises(UnsupportedError, match=r"deleted is a hidden column"):
+                database.execute(f"SELECT {star} FROM sessions s, truncate_session(s.deleted)")
 
         assert calls.seen == []
 
@@ -187,6 +299,51 @@ class TestAnEffect:
         connection.close()
 
         assert len(calls.seen) == 1
+
+
+class TestOfAStoreInATransaction:
+    """A function of a transactional source acts inside the transaction that is open."""
+
+    APPEND = "SELECT event_id FROM append_event('s', 'user', 'x')"
+    WRITE = "UPDATE sessions SET display_name = 'x'"
+
+    @pytest.fixture
+    def store(self, local: Connection) -> Connection:
+        local.execute("INSERT INTO sessions(session_id, user_id) VALUES ('s', 'ann')")
+        return local
+
+    @pytest.mark.parametrize(
+        ("steps", "events"),
+        [
+            ((APPEND,), 1),
+            (("BEGIN", APPEND, "COMMIT"), 1),
+            (("BEGIN", APPEND, "ROLLBACK"), 0),
+            (("BEGIN", WRITE, APPEND, "ROLLBACK"), 0),
+            (("BEGIN", APPEND, WRITE, "ROLLBACK"), 0),
+            (("BEGIN IMMEDIATE", APPEND, APPEND, "ROLLBACK"), 0),
+            (("SAVEPOINT a", APPEND, "ROLLBACK TO a", "RELEASE a"), 0),
+            (("SAVEPOINT a", APPEND, "RELEASE a"), 1),
+            (("BEGIN", APPEND, "SAVEPOINT a", APPEND, "ROLLBACK TO a", "COMMIT"), 1),
+            (("BEGIN", "SAVEPOINT a", APPEND, "ROLLBACK TO a", APPEND, "COMMIT"), 1),
+            (("BEGIN", f"CREATE TEMP TABLE r AS {APPEND}", "ROLLBACK"), 0),
+            (("BEGIN", APPEND.replace("append", "loc.append"), "ROLLBACK"), 0),
+        ],
+    )
+    def test_goes_the_way_of_the_transaction(
+        self, store: Connection, steps: tuple[str, ...], events: int
+    ) -> None:
+        for step in steps:
+            store.execute(step).fetchall()
+
+        assert not store.in_transaction
+        assert store.execute("SELECT count(*) FROM events").get == events
+
+    def test_is_seen_before_commit(self, store: Connection) -> None:
+        store.execute("BEGIN")
+        store.execute(self.APPEND).fetchall()
+
+        assert store.execute("SELECT text FROM events").fetchall() == [("x",)]
+        store.execute("ROLLBACK")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)

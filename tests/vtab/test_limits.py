@@ -53,7 +53,7 @@ def test_a_statement_may_write(source: Source, rows: int, allowed: bool) -> None
 
 @pytest.mark.parametrize("source", ["mem", "loc"])
 @pytest.mark.parametrize("answer", [True, False])
-def test_a_person_is_asked_once_with_the_number_before_anything_is_written(
+def test_a_person_is_asked_once_with_the_number_of_rows_before_anything_is_written(
     answer: bool, source: str, opened: Callable[..., Connection]
 ) -> None:
     db = opened(mem="memory", loc="local")
@@ -74,8 +74,21 @@ def test_a_person_is_asked_once_with_the_number_before_anything_is_written(
     assert db.execute(f"SELECT count(*) FROM {source}.sessions").get == (1_500 if answer else 0)
 
 
+def test_in_a_transaction_where_nobody_can_be_asked_the_statement_is_undone(
+    memory: Connection,
+) -> None:
+    memory.budget.max_writes = 3
+    memory.execute("BEGIN; INSERT INTO sessions(session_id, name) VALUES ('first', 'first')")
+
+    with pytest.raises(BudgetError, match="max_writes"):
+        memory.execute(MANY.format(9))
+    memory.execute("COMMIT")
+
+    assert [one.values["name"] for one in memory.sources["mem"].backend.sent] == ["first"]
+
+
 @pytest.mark.parametrize(("answer", "left"), [(True, 10), (False, 1)])
-def test_in_a_transaction_a_no_undoes_the_statement_and_no_other(
+def test_in_a_transaction_the_answer_no_undoes_only_that_statement(
     answer: bool, left: int, memory: Connection
 ) -> None:
     asked: list[str] = []
@@ -95,7 +108,7 @@ def test_in_a_transaction_a_no_undoes_the_statement_and_no_other(
     assert len(memory.sources["mem"].backend.sent) == left
 
 
-def test_a_no_is_for_one_statement(memory: Connection) -> None:
+def test_the_answer_no_is_for_one_statement(memory: Connection) -> None:
     answers = iter((False, True))
     memory.budget.max_writes = 3
     memory.budget.confirm = lambda _: next(answers)
@@ -127,7 +140,7 @@ def prod(emulator: Running) -> Iterator[Connection]:
         yield db
 
 
-def test_a_bulk_write_that_stops_twice_goes_on_until_each_row_is_there_once(
+def test_a_bulk_write_that_stops_twice_resumes_until_each_row_exists_once(
     prod: Connection, emulator: Running
 ) -> None:
     """The recipe of ``sessions-vtab help transactions``, word for word."""
@@ -150,7 +163,7 @@ def test_a_bulk_write_that_stops_twice_goes_on_until_each_row_is_there_once(
     assert sorted(stored) == sorted(f"message {n}" for n in range(90))
 
 
-def test_a_row_says_which_of_its_statement_it_was(memory: Connection) -> None:
+def test_writes_numbers_the_rows_of_each_statement(memory: Connection) -> None:
     memory.execute("INSERT INTO sessions(name) VALUES ('c'), ('a'), ('b')")
     memory.executemany("INSERT INTO sessions(name) VALUES (?)", [("d",), ("e",)])
 

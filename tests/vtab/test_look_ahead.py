@@ -92,7 +92,7 @@ def test_a_read_without_a_single_key_is_left_alone(scan: Scan) -> None:
     assert LookAhead().asked(scan, [_Page(["k0"])]) == []
 
 
-def test_an_outer_row_that_does_not_hold_the_key_is_no_outer_side() -> None:
+def test_an_outer_row_without_the_key_is_not_an_outer_side() -> None:
     ahead, stranger = LookAhead(), _Page(["x0", "x1", "x2"])
 
     assert ahead.asked(_scan("k0"), [stranger]) == []

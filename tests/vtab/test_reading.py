@@ -44,7 +44,7 @@ class TestWhatIsAskedOfABackend:
         # The key of a WITHOUT ROWID table always counts as looked at.
         assert table.scans[0].columns - {"name"} == {"user_id", "labels"}
 
-    def test_nothing_where_no_row_can_match(self, filled: Connection) -> None:
+    def test_nothing_is_requested_if_no_row_can_match(self, filled: Connection) -> None:
         table = _table(filled)
         for condition in (
             "user_id = NULL",
@@ -79,7 +79,7 @@ class TestWhatIsAskedOfABackend:
         assert (table.scans[0].limit, table.scans[0].offset) == (8, 0)
 
     @pytest.mark.parametrize("limit", [-1, -7])
-    def test_a_negative_limit_is_none(self, filled: Connection, limit: int) -> None:
+    def test_a_negative_limit_means_no_limit(self, filled: Connection, limit: int) -> None:
         table = _table(filled)
 
         rows = filled.execute("SELECT name FROM sessions LIMIT ?", (limit,)).fetchall()
@@ -94,7 +94,7 @@ class TestWhatIsAskedOfABackend:
 
         assert [sorted(scan.given("user_id") or ()) for scan in table.scans] == [["u1", "u2"]]
 
-    def test_a_value_of_unknown_origin_that_is_no_text_narrows_no_text_column(
+    def test_a_value_of_unknown_origin_that_is_not_text_is_not_pushed_to_a_text_column(
         self, filled: Connection
     ) -> None:
         table = _table(filled)
@@ -228,7 +228,7 @@ class TestExplain:
         rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings).fetchall()
         return " / ".join(detail for *_, detail in rows)
 
-    def test_says_what_is_sent_and_what_is_checked_here(self, memory: Connection) -> None:
+    def test_shows_what_is_sent_and_what_is_checked_here(self, memory: Connection) -> None:
         words = self._words(
             memory,
             "SELECT user_id FROM sessions WHERE user_id = ? AND display_name GLOB 'a*'"

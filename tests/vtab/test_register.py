@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import apsw
 import pytest
 
-from sessions_vtab import register
+from sessions_vtab import connect, register
+from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.spec.source import Source
 
 SOURCES = [Source("mem", "memory"), Source("loc", "local", ":memory:")]
@@ -97,3 +99,67 @@ def test_collations_are_there_before_the_tables(connection: apsw.Connection) -> 
         "SELECT count(*) FROM sessions WHERE create_time = '2026-01-01T10:00:00+01:00'"
     )
     assert found.get == 1
+
+
+def _everything(connection: apsw.Connection) -> list[tuple[object, ...]]:
+    """Databases, and what is in their schemas."""
+    found = connection.execute("PRAGMA database_list").fetchall()
+    return [
+        (name, *connection.execute(f'SELECT name, sql FROM "{name}".sqlite_schema').fetchall())
+        for _, name, _ in found
+    ]
+
+
+def _works_after_a_schema_reload(connection: apsw.Connection) -> bool:
+    connection.execute("CREATE TABLE temp.reload(a); DROP TABLE temp.reload")
+    connection.execute("SELECT count(*) FROM sessions").fetchall()
+    return bool(connection.execute("SELECT count(*) FROM loc.sessions").get == 0)
+
+
+@pytest.mark.parametrize(
+    "again", [SOURCES, [Source("other", "memory")], [Source("loc", "local", ":memory:")]]
+)
+def test_a_second_call_is_refused_and_changes_nothing(
+    connection: apsw.Connection, again: list[Source]
+) -> None:
+    connection.execute("INSERT INTO sessions(name) VALUES ('a')")
+    before, logged = _everything(connection), connection.execute("SELECT * FROM writes").fetchall()
+    with pytest.raises(ConfigurationError, match="already has the tables of sources"):
+        register(connection, sources=again, default=again[0].name)
+    assert _everything(connection) == before
+    assert connection.execute("SELECT * FROM writes").fetchall() == logged
+    assert _works_after_a_schema_reload(connection)
+
+
+def test_a_connection_of_ours_has_its_sources_already() -> None:
+    with closing(connect("local://:memory:")) as db, pytest.raises(ConfigurationError):
+        register(db, sources=SOURCES, default="mem")
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        "ATTACH ':memory:' AS Loc",
+        ";".join(f"ATTACH ':memory:' AS x{n}" for n in range(9)),
+        "CREATE TEMP TABLE writes(mine)",
+    ],
+)
+def test_what_fails_half_way_is_taken_back(file: Path, prepare: str) -> None:
+    connection = apsw.Connection(str(file))
+    connection.execute(prepare)
+    before = _everything(connection)
+    try:
+        opened = register(connection, sources=SOURCES, default="mem")
+    except (ConfigurationError, apsw.Error):
+        assert _everything(connection) == before
+        connection.execute("CREATE TABLE temp.reload(a); DROP TABLE temp.reload")
+        assert connection.execute("SELECT * FROM events").get == "my event"
+        for name in [one for _, one, _ in connection.execute("PRAGMA database_list")]:
+            if name not in {"main", "temp"}:
+                connection.execute(f"DETACH {name}")
+        connection.execute("DROP TABLE IF EXISTS temp.writes")
+        opened = register(connection, sources=SOURCES, default="mem")
+    assert connection.execute("SELECT count(*) FROM loc.sessions").get == 0
+    connection.close()
+    for source in opened.values():
+        source.backend.close()

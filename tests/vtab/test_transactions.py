@@ -414,7 +414,7 @@ def test_a_transactional_source_ends_with_the_rows_of_native_tables(
 
 
 @pytest.mark.parametrize("seed", range(CHUNKS))
-def test_a_queued_source_ends_with_the_rows_of_native_tables_and_sends_no_other(
+def test_a_queued_source_ends_with_the_rows_of_native_tables_and_sends_nothing_else(
     memory: Connection, seed: int
 ) -> None:
     duel = _duel(memory, memory._host, like_local=False)

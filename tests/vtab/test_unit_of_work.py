@@ -140,7 +140,7 @@ class TestWhatIsSentAndWhen:
 
         assert _sent(memory) == [("insert", "a"), ("insert", "c")]
 
-    def test_an_update_sends_the_columns_that_change_and_no_other(self, memory: Connection) -> None:
+    def test_an_update_sends_only_the_columns_that_change(self, memory: Connection) -> None:
         memory.execute("INSERT INTO sessions(name, display_name, labels) VALUES ('a', 'x', '{}')")
 
         memory.execute("UPDATE sessions SET display_name = 'x', labels = '{\"env\": \"prod\"}'")
@@ -321,12 +321,12 @@ class TestReadingWhatIsQueued:
             "INSERT INTO sessions(name) SELECT name FROM sessions",
         ],
     )
-    def test_is_refused_and_says_what_to_do(self, memory: Connection, sql: str) -> None:
+    def test_is_refused_with_a_hint(self, memory: Connection, sql: str) -> None:
         memory.execute(
             "INSERT INTO events(name, session_id) VALUES ('e', 's')"
         ) if "FROM events" not in sql else None
 
-        with pytest.raises(QueuedWritesError, match="COMMIT first, or ask with RETURNING"):
+        with pytest.raises(QueuedWritesError, match="COMMIT first, or use RETURNING"):
             memory.execute(sql).fetchall()
 
         memory.execute("COMMIT")
@@ -416,7 +416,7 @@ class TestWhenCommitDoesNotEndIt:
         memory.execute("INSERT INTO sessions(name) VALUES ('new'), ('taken')")
 
         with pytest.raises(
-            WriteError, match=r"1 of 2 writes .*\(1 were sent\).* has a row taken already\. The"
+            WriteError, match=r"1 of 2 writes .*\(1 was sent\).* already has a row taken\. The"
         ):
             memory.execute("COMMIT")
 
@@ -431,7 +431,7 @@ class TestWhenCommitDoesNotEndIt:
     def test_the_only_row_fails_with_its_own_error(self, memory: Connection) -> None:
         memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
 
-        with pytest.raises(ConflictError, match="has a row taken already"):
+        with pytest.raises(ConflictError, match="already has a row taken"):
             memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
 
 
@@ -534,7 +534,7 @@ class TestSchemaChanges:
         "using",
         ["USING sessions_vtab(mem)", 'USING "Sessions_VTab"', "using sessions_vtab_function"],
     )
-    def test_a_virtual_table_of_ours_is_made_by_nobody_else(
+    def test_users_cannot_create_virtual_tables_of_this_package(
         self, memory: Connection, using: str
     ) -> None:
         with pytest.raises(UnsupportedError, match=r"not by CREATE VIRTUAL TABLE"):
@@ -566,11 +566,14 @@ class TestConflicts:
     @pytest.mark.parametrize(
         ("verb", "says"),
         [
-            ("OR FAIL", "OR FAIL would keep the rows before .* use INSERT, or INSERT OR IGNORE"),
-            ("OR ROLLBACK", "OR ROLLBACK would end the transaction .* ROLLBACK after an error"),
+            ("OR FAIL", "OR FAIL would keep the rows before .* Use INSERT, or INSERT OR IGNORE"),
+            (
+                "OR ROLLBACK",
+                "OR ROLLBACK would roll back at the first row .* ROLLBACK after an error",
+            ),
         ],
     )
-    def test_what_cannot_be_done_as_a_table_of_sqlite_does_it_is_refused(
+    def test_conflict_clauses_that_cannot_work_as_in_sqlite_are_refused(
         self, connection: Connection, verb: str, says: str
     ) -> None:
         connection.execute("CREATE TABLE native(x); BEGIN; INSERT INTO native VALUES (1)")
@@ -583,23 +586,23 @@ class TestConflicts:
         assert connection.execute("SELECT x FROM native").get == 1
 
     @pytest.mark.parametrize("verb", ["", "OR ABORT", "OR FAIL", "OR IGNORE", "OR ROLLBACK"])
-    def test_an_update_that_can_meet_no_conflict_does_it_in_every_way(
+    def test_an_update_without_possible_conflicts_accepts_every_conflict_clause(
         self, connection: Connection, verb: str
     ) -> None:
         connection.execute(f"UPDATE {verb} sessions SET display_name = 'x'")
 
         assert connection.execute("SELECT display_name FROM sessions").get == "x"
 
-    def test_a_key_does_not_change(self, connection: Connection) -> None:
-        with pytest.raises(UnsupportedError, match=r"sessions\.name cannot change"):
+    def test_a_key_cannot_be_changed(self, connection: Connection) -> None:
+        with pytest.raises(UnsupportedError, match=r"sessions\.name cannot be changed"):
             connection.execute("UPDATE sessions SET name = 'sessions/z'")
 
         assert _names(connection) == ["sessions/a"]
 
-    def test_a_column_that_is_fixed_at_creation_does_not_change(
+    def test_a_column_that_is_fixed_at_creation_cannot_be_changed(
         self, connection: Connection
     ) -> None:
-        with pytest.raises(UnsupportedError, match=r"sessions\.user_id cannot change"):
+        with pytest.raises(UnsupportedError, match=r"sessions\.user_id cannot be changed"):
             connection.execute("UPDATE sessions SET user_id = 'v', display_name = 'x'")
 
         assert connection.execute("SELECT user_id, display_name FROM sessions").get == ("u", None)
@@ -688,5 +691,5 @@ class TestABackendThatIsCutShort:
     ) -> None:
         self._cut(monkeypatch, memory, None)
 
-        with pytest.raises(UnknownOutcomeError, match=r"1 of 2 .* 1 have an unknown outcome"):
+        with pytest.raises(UnknownOutcomeError, match=r"1 of 2 .* 1 has an unknown outcome"):
             memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")

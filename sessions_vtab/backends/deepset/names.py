@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.backends.deepset.settings import Settings
+from sessions_vtab.backends.deepset.tables import ID_FORM
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.fetch import plain
 from sessions_vtab.spec.names import ids_of, resource_name
@@ -17,7 +18,7 @@ from sessions_vtab.spec.predicate import Value
 
 __all__ = ["Scope", "SessionRef", "session_file_name", "session_of_file", "workspace_file_name"]
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_UUID = re.compile(ID_FORM.pattern, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,10 @@ class Scope:
     def sessions(
         self, workspaces: Sequence[Value] | None, ids: Sequence[Value]
     ) -> list[SessionRef]:
-        """Returns upload sessions by id; InvalidValueError for an id that is not a UUID."""
+        """Returns upload sessions by id; a text that is not a UUID belongs to no session."""
         found = self.workspaces(workspaces)
-        known = dict.fromkeys(map(self._checked, ids))
+        texts = (str(one).lower() for one in ids)
+        known = dict.fromkeys(text for text in texts if _UUID.fullmatch(text))
         return [SessionRef(workspace, one) for workspace in found for one in known]
 
     def named(self, name: Value) -> SessionRef | None:
@@ -97,7 +99,7 @@ class Scope:
     def resolve(self, session: Value) -> SessionRef:
         """Returns the upload session that a function's argument names, by id or full name."""
         if not isinstance(session, str) or "/" not in session:
-            return self.sessions(None, (session,))[0]
+            return SessionRef(self._settings.workspace, self._checked(session))
         found = self.named(session)
         if found is None:
             raise InvalidValueError(
@@ -111,9 +113,8 @@ class Scope:
         text = str(session_id).lower()
         if not _UUID.fullmatch(text):
             raise InvalidValueError(
-                f"{self._where}: {plain(repr(session_id), 60)} is not a valid upload session"
-                " id; ids are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e. Nothing"
-                " was sent."
+                f"{self._where}: {plain(repr(session_id), 60)} is not a valid {ID_FORM.says}."
+                " Nothing was sent."
             )
         return text
 

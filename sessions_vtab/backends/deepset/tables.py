@@ -12,12 +12,13 @@ from sessions_vtab.schema.tables import (
     UPLOAD_SESSION_FILES,
     UPLOAD_SESSIONS,
 )
-from sessions_vtab.spec.capability import EQUALITY, AccessPath, Capability, Filter, Writes
+from sessions_vtab.spec.capability import EQUALITY, AccessPath, Capability, Filter, Form, Writes
 from sessions_vtab.spec.predicate import Op
 
 __all__ = [
     "FILES_CAPABILITY",
     "FILES_TABLE",
+    "ID_FORM",
     "PAGE_CAP",
     "SESSIONS_CAPABILITY",
     "SESSIONS_TABLE",
@@ -26,6 +27,13 @@ __all__ = [
 ]
 
 PAGE_CAP = 100
+
+ID_FORM = Form(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "upload session id; ids are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e",
+)
+"""What every id of an upload session looks like."""
+_IDS = MappingProxyType({"session_id": ID_FORM})
 
 _WORKSPACE = SCOPE_COLUMNS["workspace"]
 _PAGE_SIZE = UPLOAD_SESSION_COLUMNS["page_size"]
@@ -83,6 +91,7 @@ SESSIONS_CAPABILITY = Capability(
         ),
     ),
     rows=1_000,
+    forms=_IDS,
 )
 """Capability of ``upload_sessions``. The service generates ``session_id`` and ``name``."""
 
@@ -120,6 +129,7 @@ SESSION_FILES_CAPABILITY = Capability(
             }
         )
     ),
+    forms=_IDS,
 )
 """Capability of ``upload_session_files``; without a session, the files of all are listed."""
 

@@ -20,7 +20,7 @@ from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Ro
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, Write
+from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["EleanorBackend"]
 
@@ -81,13 +81,13 @@ class EleanorBackend(Backend):
         credential = self._site.credential_for(self._site.origin).describe()
         return f"EleanorAI {namespace} at {self._site.base_url} with {credential}"
 
-    def call_for(self, write: Write) -> Call | None:
-        """The call a write would make, for a dry run. Sends nothing.
+    def preview(self, write: Write) -> Sequence[Request]:
+        """See ``Backend.preview``.
 
         Raises:
             StatementError: what is wrong with a value, naming its column.
         """
-        return self._requests.of(write).call
+        return (self._lease.client.preview(self._requests.of(write).call),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""

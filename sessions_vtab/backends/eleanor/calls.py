@@ -33,7 +33,7 @@ class Calls:
         self._sessions = settings.fields["sessions"]
 
     def get_session(self, ref: SessionRef) -> Call:
-        """One session; a missing or deleted one is no row."""
+        """One session; a missing or deleted one gives no row."""
         return self._of("get", ref, missing=_NO_SESSION)
 
     def list_sessions(self, namespace: str, *, include_deleted: bool = False) -> Call:

@@ -38,12 +38,12 @@ class ParticipantRef:
 
 
 def parse_session(name: object) -> SessionRef | None:
-    """The session a full name stands for; None if it is no name of a session."""
+    """The session a full name stands for; None if it is not the name of a session."""
     ids = ids_of(name, _NAMESPACES, _SESSIONS)
     return None if ids is None else SessionRef(*ids)
 
 
 def parse_participant(name: object) -> ParticipantRef | None:
-    """The binding a full name stands for; None if it is no name of one."""
+    """The binding a full name stands for; None if it is not the name of a binding."""
     ids = ids_of(name, _NAMESPACES, _SESSIONS, _PARTICIPANTS)
     return None if ids is None else ParticipantRef(SessionRef(*ids[:2]), ids[2])

@@ -22,6 +22,7 @@ from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.predicate import Compare, Member, Op, Predicate, fields
 from sessions_vtab.spec.scan import Page, Scan
 from sessions_vtab.spec.values import accept
+from sessions_vtab.spec.write import Request
 
 __all__ = ["Finder", "Participants", "Sessions"]
 
@@ -92,17 +93,27 @@ class Finder:
     def first_calls(self, scan: Scan, *, deleted: bool = False) -> list[Call]:
         """The calls a scan begins with; none where it will raise."""
         try:
-            refs = self.wanted(scan)
-            if refs and not self._by_list(refs, deleted=deleted):
-                return [self._calls.get_session(ref) for ref in refs]
-            namespaces = (
-                self._settings.namespaces(scan.given)
-                if refs is None
-                else {ref.namespace for ref in refs}
-            )
-            return [self._list(one, deleted=deleted) for one in namespaces]
+            return self.opening(scan, deleted=deleted)
         except SessionsError:
             return []
+
+    def preview(self, scan: Scan, *, deleted: bool = False) -> list[Request] | None:
+        """What a scan begins with; None where a join will give its key."""
+        if any(scan.given(key) is None for key in scan.path.keys):
+            return None
+        return [self._client.preview(call) for call in self.opening(scan, deleted=deleted)]
+
+    def opening(self, scan: Scan, *, deleted: bool = False) -> list[Call]:
+        """The calls a scan begins with."""
+        refs = self.wanted(scan)
+        if refs and not self._by_list(refs, deleted=deleted):
+            return [self._calls.get_session(ref) for ref in refs]
+        namespaces = (
+            self._settings.namespaces(scan.given)
+            if refs is None
+            else dict.fromkeys(ref.namespace for ref in refs)
+        )
+        return [self._list(one, deleted=deleted) for one in namespaces]
 
     def _list(self, namespace: str, *, deleted: bool) -> Call:
         return self._calls.list_sessions(namespace, include_deleted=deleted)
@@ -169,6 +180,11 @@ class Sessions(Resource):
         deleted = self._shows_deleted(scan)
         return self._pages(scan, self._finder.reader(context), deleted=deleted)
 
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        known = self._finder.preview(scan, deleted=self._shows_deleted(scan))
+        return super().preview(scan) if known is None else known
+
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
         self._finder.reader(context).prefetch(
@@ -205,6 +221,11 @@ class Participants(Resource):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """See ``Resource.scan``."""
         return self._pages(scan, self._finder.reader(context))
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        known = self._finder.preview(scan)
+        return super().preview(scan) if known is None else known
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""

@@ -146,7 +146,7 @@ def site_of(settings: Settings) -> Site:
     """Where the source's requests go, and with which credential.
 
     Raises:
-        ConfigurationError: ``base_url`` is no URL.
+        ConfigurationError: ``base_url`` is not a valid URL.
         CredentialError: a named credential must not go there.
     """
     options = settings.options

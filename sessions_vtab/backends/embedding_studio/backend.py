@@ -13,10 +13,10 @@ from sessions_vtab.backends.embedding_studio.routines import Routines
 from sessions_vtab.backends.embedding_studio.sessions import Sessions
 from sessions_vtab.backends.embedding_studio.settings import site_of
 from sessions_vtab.backends.embedding_studio.writing import Writer
-from sessions_vtab.fetch import Call, Client, Lease, lease
+from sessions_vtab.fetch import Client, Lease, lease
 from sessions_vtab.spec.backend import Backend, Context, Resource, Routine
 from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Outcome, Write
+from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["EmbeddingStudioBackend"]
 
@@ -66,13 +66,13 @@ class EmbeddingStudioBackend(Backend):
         """See ``Backend.describe``."""
         return f"Embedding Studio at {self._site.base_url}, without a credential"
 
-    def call_for(self, write: Write) -> Call | None:
-        """Returns the call that a write would make, for a dry run, without sending it.
+    def preview(self, write: Write) -> Sequence[Request]:
+        """See ``Backend.preview``; events of one session are then sent together.
 
         Raises:
             StatementError: a value is not valid; the error names its column.
         """
-        return self._requests.of(write)
+        return (self._lease.client.preview(self._requests.of(write)),)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""

@@ -15,6 +15,7 @@ from sessions_vtab.fetch import Client, Reader
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.scan import Page, Scan
+from sessions_vtab.spec.write import Request
 
 __all__ = ["Events"]
 
@@ -43,6 +44,17 @@ class Events(Resource):
         Reader(self._client, context).prefetch(
             get_session(session_id) for scan in scans for session_id in _sessions(scan)
         )
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        if any(scan.given(key) is None for key in scan.path.keys if key != "batch_id"):
+            return super().preview(scan)  # A join will give it.
+        batch_id = _batch_of(scan)
+        if scan.path.name != "batch":
+            return [self._client.preview(get_session(one)) for one in _sessions(scan)]
+        if batch_id is None:
+            return super().preview(scan)
+        return [self._client.preview(list_batch(batch_id, 0, _PAGE, 0))]
 
     def _of_sessions(self, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
         make = RowMaker(self.table, event_fields, scan.columns)

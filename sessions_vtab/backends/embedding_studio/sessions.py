@@ -21,6 +21,7 @@ from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.predicate import Compare, Field, Member, Op, Predicate, Value
 from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.spec.write import Request
 
 __all__ = ["Numbers", "Sessions"]
 
@@ -92,13 +93,25 @@ class Sessions(Resource):
         calls = [call for scan in scans for call in self._first_calls(scan)]
         Reader(self._client, context).prefetch(calls)
 
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        if any(scan.given(key) is None for key in scan.path.keys):
+            return super().preview(scan)  # A join will give it.
+        return [self._client.preview(call) for call in self._opening(scan)]
+
+    def _opening(self, scan: Scan) -> list[Call]:
+        """The requests that a scan starts with."""
+        if scan.given("batch_id") is not None:
+            return list(self._lists(scan).values())
+        return list(map(get_session, _ids(scan)))
+
     def _first_calls(self, scan: Scan) -> list[Call]:
         try:
-            if scan.path.name == "batch":
-                return list(self._lists(scan).values())
-            return [] if scan.given("batch_id") else list(map(get_session, _ids(scan)))
+            if scan.path.name == "batch" or not scan.given("batch_id"):
+                return self._opening(scan)
         except SessionsError:
-            return []  # The scan itself reports the error.
+            pass  # The scan itself reports the error.
+        return []
 
     def _got(self, scan: Scan, reader: Reader) -> Generator[Page, None, None]:
         row = self._row(scan)

@@ -66,11 +66,13 @@ class LocalBackend(Backend):
         clock: Callable[[], int] = times.now,
         read_only: bool = False,
     ) -> None:
+        self.files = () if path == MEMORY else (path,)
         self._snapshot = None if path == MEMORY else snapshot_at(path, read_only=read_only)
         if self._snapshot is not None:
             self._open_snapshot(self._snapshot, path, source, clock)
             return
-        self._store = Store(path, source, clock, read_only=read_only)
+        # A store in memory is new, so there is nothing in it to protect.
+        self._store = Store(path, source, clock, read_only=read_only and path != MEMORY)
         self.transaction: StoreTransaction | None = StoreTransaction(self._store)
         self._tables = {
             name: LocalResource(relation, self._store) for name, relation in RELATIONS.items()

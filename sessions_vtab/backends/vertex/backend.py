@@ -36,6 +36,7 @@ class VertexBackend(Backend):
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
+        self.scope = settings.scope
         self._lease = Lease(client)
         self._site = client.site
         self._source = settings.source.name

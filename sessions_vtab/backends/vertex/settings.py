@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -96,6 +97,16 @@ class Settings:
         self._check_options()
         if self.engine is not None or not self.express:
             self._check()
+
+    @property
+    def scope(self) -> Mapping[str, str]:
+        """The values of the scope columns, as far as the source has them."""
+        values = {
+            "project": self.project,
+            "location": self.location,
+            "reasoning_engine": self.engine,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def version(self) -> str:

@@ -126,7 +126,7 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
                     *_SCOPES,
                     Filter("user_id", _MATCHING),
                     Filter("display_name", _MATCHING),
-                    Filter("labels", _MATCHING | _PRESENT, keyed=True),
+                    Filter("labels", _MATCHING | _PRESENT, keyed=True, texts=True),
                     Filter("create_time", RANGE),
                     Filter("update_time", RANGE),
                 ),

@@ -59,7 +59,7 @@ class Store:
         return session
 
     def check_name(self, namespace: str, name: str, own: Session | None = None) -> None:
-        """Refuse a name that is no name (400) or that another session has (409).
+        """Refuse a name that is not valid (400) or that another session has (409).
 
         A soft-deleted session keeps its name (contract, data model).
         """

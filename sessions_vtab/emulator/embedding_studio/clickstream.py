@@ -80,7 +80,7 @@ class Clickstream:
             self.state.improvements.append(row)
 
     def batch_sessions(self, batch_id: str, after_number: int, limit: int) -> list[Session]:
-        """Return the sessions of a batch, if there is one, after a number; limit 0 is none."""
+        """Return the sessions of a batch, if there is one, after a number; none for limit 0."""
         found = [
             session
             for session in self.state.sessions.values()

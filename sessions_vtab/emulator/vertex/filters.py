@@ -38,7 +38,7 @@ class Value:
     r"""The right side of a restriction.
 
     Attributes:
-        parts: The text, split at its wildcards `*`; `\*` is no wildcard.
+        parts: The text, split at its wildcards `*`; `\*` is not a wildcard.
         quote: `"`, `'` or, for a bare word, nothing.
     """
 
@@ -267,7 +267,7 @@ class _Parser:
         return Restriction(tuple(path), operator, self._value())
 
     def _name(self) -> str:
-        """Read a part of a member: a word that is no keyword, or (a map key) a string."""
+        """Read a part of a member: a word that is not a keyword, or (a map key) a string."""
         token = self.current
         if token.kind == "text" and token.text not in KEYWORDS:
             return self._take().text

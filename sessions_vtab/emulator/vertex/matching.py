@@ -200,7 +200,7 @@ def _every_event(tests: list[EventTest]) -> EventTest | None:
 
 
 def _bounds(node: Node) -> tuple[int | None, int | None] | None:
-    """Return a comparison as [first, last) in nanoseconds, None for what is no interval."""
+    """Return a comparison as [first, last) in nanoseconds, None if it is not an interval."""
     if not isinstance(node, Restriction) or node.operator in {"!=", ":"}:
         return None
     moment = _moment(node)

@@ -61,7 +61,7 @@ def decode(token: str, parameters: tuple[str, ...]) -> Position | None:
     """Return the position that a token names, None for no token.
 
     Raises:
-        ApiError: 400 INVALID_ARGUMENT: it is no token, or one of another list.
+        ApiError: 400 INVALID_ARGUMENT: it is not a page token, or it belongs to another list.
     """
     if not token:
         return None

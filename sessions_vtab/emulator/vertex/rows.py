@@ -62,7 +62,7 @@ class Rows(Generic[T]):
             size: The number of items wanted, at least 1.
             after: Start behind this position; the row itself need not exist any more.
             descending: Read from the end.
-            bounds: Only rows whose key is in [first, last), where None is no bound.
+            bounds: Only rows whose key is in [first, last), where None means unbounded.
             keep: Only items for which this is true.
         """
         low, high = self._window(after, descending, bounds)

@@ -27,7 +27,7 @@ def parse_time(text: str) -> int:
     """Return an RFC 3339 text as nanoseconds since 1970.
 
     Raises:
-        ValueError: It is none, has no zone, or lies outside the years 1 to 9999.
+        ValueError: It is not an RFC 3339 time, has no zone, or lies outside the years 1 to 9999.
     """
     match = _TIME.fullmatch(text)
     if not match:
@@ -98,7 +98,7 @@ def parse_bytes(text: str) -> str:
     """Return standard base64 of a text in standard or URL-safe base64, padded or not.
 
     Raises:
-        ValueError: It is no base64.
+        ValueError: It is not base64.
     """
     standard = text.translate(str.maketrans("-_", "+/")).rstrip("=")
     data = base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)

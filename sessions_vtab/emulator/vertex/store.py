@@ -209,7 +209,7 @@ class Store:
     With `known` (ids) only those engines and created ones exist. Without, an engine exists from
     its first use on if its id is a number that does not begin with `404`: such an id can always
     serve as a missing engine. A deleted engine stays deleted. Raises `ValueError` if an id of
-    `known` is no number.
+    `known` is not a number.
     """
 
     def __init__(self, known: tuple[str, ...] | None = None) -> None:

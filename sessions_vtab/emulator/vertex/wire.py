@@ -84,14 +84,14 @@ def parse_json(raw: bytes) -> Any:
     """Return the JSON value of a body, `{}` for an empty one.
 
     Raises:
-        ApiError: 400 INVALID_ARGUMENT: it is no JSON, or its text is no Unicode.
+        ApiError: 400 INVALID_ARGUMENT: it is not JSON, or its text is not valid Unicode.
     """
     if not raw.strip():
         return {}
     try:
         value = json.loads(raw, parse_constant=_refuse_constant)
         if b"\\u" in raw:
-            # An escaped lone surrogate is no text and could not be sent back.
+            # An escaped lone surrogate is not valid text and could not be sent back.
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise invalid(f"Invalid JSON payload received. {error}") from error

@@ -239,7 +239,7 @@ class WhyLabs:
         return None
 
     def reset(self, seed: int | None) -> None:
-        """Forget everything; a seed sets the ids. Data that nobody has the id of are no use."""
+        """Forget everything; a seed sets the ids. Data whose ids nobody has would be useless."""
         self._state = State()
         self._draws = Draws("whylabs", seed)
 

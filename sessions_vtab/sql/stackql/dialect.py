@@ -9,6 +9,7 @@ from enum import Enum
 
 from sessions_vtab.errors import StatementError, UnknownNameError
 from sessions_vtab.sql.lexer import Kind, Token, name_of, tokenize
+from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Resource
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Place",
     "Query",
     "Scope",
+    "alias_at",
     "cleaned",
     "hints_of",
     "is_exec",
@@ -56,13 +58,18 @@ class Query:
         answer: what its rows are.
         items: for ``Answer.OPERATION`` the RETURNING list, to be selected from a row of name, done
             (0 or 1), error, metadata and response (JSON); empty if nothing is returned.
-        scope: the engine it names.
+        scope: the engine it names first.
+        asks: numbers of the parameters whose values choose its sources; empty once those values
+            were given to ``translate``, or where there is one source to choose from.
+        numbering: parameters of the original statement, by which its bindings are counted.
     """
 
     sql: str
     answer: Answer = Answer.ROWS
     items: str = ""
     scope: Scope = Scope()
+    asks: frozenset[int] = frozenset()
+    numbering: Numbering | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,7 @@ def cleaned(text: str) -> str:
 
 
 def hints_of(text: str) -> frozenset[str]:
-    """Words of the hint behind the verb: ``/*+ AWAIT */``; ``/*+AWAIT*/`` is none in StackQL."""
+    """Words of the hint after the verb: ``/*+ AWAIT */``; StackQL ignores ``/*+AWAIT*/``."""
     match = re.match(r"\s*\w+\s+/\*(\+.*?)\*/", text, re.DOTALL)
     words = match[1].split() if match and match[1][-1:].isspace() else []
     return frozenset(word.upper() for word in words[1:] if words[0] == "+")
@@ -136,12 +143,14 @@ class Place:
         at: index of its first token.
         end: one behind the last token of its name.
         label: how its columns are qualified.
+        aliased: it is followed by an alias.
     """
 
     resource: Resource
     at: int
     end: int
     label: str
+    aliased: bool = False
 
 
 def places(tokens: Sequence[Token]) -> list[Place]:
@@ -155,7 +164,9 @@ def places(tokens: Sequence[Token]) -> list[Place]:
         if _is_place(tokens, index):
             parts = [name_of(tokens[index + step]) for step in (0, 2, 4)]
             resource = resource_of(parts)
-            found.append(Place(resource, index, index + 5, _label(tokens, index + 5, resource)))
+            alias = alias_at(tokens, index + 5)
+            label = resource.name if alias is None else alias
+            found.append(Place(resource, index, index + 5, label, alias is not None))
     return found
 
 
@@ -187,15 +198,16 @@ _NO_ALIAS = frozenset(
     (
         *("WHERE", "SET", "JOIN", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "NATURAL", "ON"),
         *("GROUP", "ORDER", "LIMIT", "HAVING", "UNION", "EXCEPT", "INTERSECT", "RETURNING"),
-        *("SELECT", "VALUES", "USING", "OUTER", "DEFAULT"),
+        *("SELECT", "VALUES", "USING", "OUTER", "DEFAULT", "INDEXED", "NOT", "WINDOW"),
     )
 )
 
 
-def _label(tokens: Sequence[Token], at: int, resource: Resource) -> str:
+def alias_at(tokens: Sequence[Token], at: int) -> str | None:
+    """The alias of an item of FROM whose name ends before a token; None if it has none."""
     if at < len(tokens) and tokens[at].upper == "AS":
         if at + 1 >= len(tokens):
             raise StatementError("syntax error: a name is missing after AS.")
         return name_of(tokens[at + 1])
     named = at < len(tokens) and tokens[at].kind in (Kind.WORD, Kind.QUOTED)
-    return name_of(tokens[at]) if named and tokens[at].upper not in _NO_ALIAS else resource.name
+    return name_of(tokens[at]) if named and tokens[at].upper not in _NO_ALIAS else None

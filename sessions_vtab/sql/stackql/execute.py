@@ -54,7 +54,7 @@ class _Call(NamedTuple):
 
 
 def execute(
-    tokens: Sequence[Token], hints: frozenset[str], schema_for: Callable[[Scope], str | None]
+    tokens: Sequence[Token], hints: frozenset[str], prefix: Callable[[Scope], str]
 ) -> Query:
     """EXEC google.aiplatform.sessions.append_event @a='..', .. @@json='{..}'.
 
@@ -64,17 +64,15 @@ def execute(
     Raises:
         UnknownNameError: a method or payload key that is not there.
         MissingParameterError: a required variable that is not given.
-        InvalidValueError: a payload that is no JSON object.
+        InvalidValueError: a payload that is not a JSON object.
     """
-    call = _call(tokens, schema_for)
+    call = _call(tokens, prefix)
     results = ", ".join(column.name for column in FUNCTIONS[call.function].results)
     shown = Answer.ROWS if "SHOWRESULTS" in hints else Answer.MESSAGE
     return Query(f"SELECT {results} FROM {call.text}", shown, scope=call.scope)
 
 
-def inlined(
-    text: str, tokens: Sequence[Token], schema_for: Callable[[Scope], str | None]
-) -> Query | None:
+def inlined(text: str, tokens: Sequence[Token], prefix: Callable[[Scope], str]) -> Query | None:
     """``SELECT .. FROM (EXEC ..) AS x``: the rows of the call; None where there is no such EXEC.
 
     Raises:
@@ -90,12 +88,12 @@ def inlined(
         raise StatementError("syntax error: a ) is missing after EXEC.")
     if at == 0 or tokens[at - 1].upper != "FROM" or places(tokens):
         raise UnsupportedError("(EXEC ..) must be alone in FROM: SELECT .. FROM (EXEC ..) AS x.")
-    call = _call(tokens[at + 1 : closing], schema_for)
+    call = _call(tokens[at + 1 : closing], prefix)
     edit = Edit(tokens[at].start, tokens[closing].end, call.text)
     return Query(apply(text, [edit]), scope=call.scope)
 
 
-def _call(tokens: Sequence[Token], schema_for: Callable[[Scope], str | None]) -> _Call:
+def _call(tokens: Sequence[Token], prefix: Callable[[Scope], str]) -> _Call:
     parts, at = _name(tokens)
     method = _method(parts)
     given, payload = _variables(tokens, at)
@@ -109,9 +107,7 @@ def _call(tokens: Sequence[Token], schema_for: Callable[[Scope], str | None]) ->
     function, read = _METHODS[method.name]
     arguments = ", ".join(_arguments(function, {"session": session, **read(payload)}))
     scope = Scope(*path[:3])
-    schema = schema_for(scope)
-    prefix = "" if schema is None else f'"{schema}".'
-    return _Call(function, f"{prefix}{function}({arguments})", scope)
+    return _Call(function, f"{prefix(scope)}{function}({arguments})", scope)
 
 
 def _name(tokens: Sequence[Token]) -> tuple[list[str], int]:

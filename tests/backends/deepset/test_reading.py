@@ -563,3 +563,80 @@ def test_a_fan_out_with_limit_requests_few_lists(deepset: Any) -> None:
     sent = [one["path"].rpartition("/")[2] for one in deepset.sent]
     # Reading starts with one list and doubles; how many were requested depends on timing.
     assert 3 <= sent.count("files") <= 8
+
+
+_ALIEN = ["latest", "", "x' --", "6F1C9D2E", None, 5]
+"""What data may have in place of an id."""
+
+
+@pytest.mark.parametrize("table", ["upload_sessions", "upload_session_files"])
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("t.session_id IN (SELECT id FROM wanted)", ["own"]),
+        ("t.session_id = (SELECT id FROM wanted WHERE id = 'latest')", []),
+        ("t.session_id = 'latest' OR t.session_id = '{own}'", ["own"]),
+        ("t.session_id = 'latest' OR t.session_id <> 'x'", ["own", "other"]),
+        ("t.session_id IN ('latest', '{own}')", ["own"]),
+        (
+            "NOT EXISTS (SELECT 1 FROM wanted w WHERE w.id = t.session_id AND w.id = 'latest')",
+            ["own", "other"],
+        ),
+        ("EXISTS (SELECT 1 FROM wanted w WHERE w.id = t.session_id)", ["own"]),
+        ("t.session_id || '' = 'latest'", []),
+    ],
+)
+def test_a_value_from_data_that_is_no_id_matches_no_row(
+    deepset: Any, table: str, where: str, expected: list[str]
+) -> None:
+    names = {"own": deepset.open(), "other": deepset.open()}
+    own = names["own"]
+    for session in names.values():
+        deepset.upload(session, "a.txt")
+    deepset("CREATE TEMP TABLE wanted(id)")
+    deepset.connection.executemany("INSERT INTO wanted VALUES (?)", [(one,) for one in _ALIEN])
+    deepset("INSERT INTO wanted VALUES (?)", own)
+    found = deepset(f"SELECT session_id FROM {table} t WHERE {where.format(own=own)}")
+    assert {one for (one,) in found} == {names[name] for name in expected}
+
+
+@pytest.mark.parametrize("table", ["upload_sessions", "upload_session_files"])
+def test_a_join_over_data_that_has_other_ids_is_answered(deepset: Any, table: str) -> None:
+    own = deepset.open()
+    deepset.upload(own, "a.txt")
+    deepset("CREATE TEMP TABLE wanted(id)")
+    deepset.connection.executemany("INSERT INTO wanted VALUES (?)", [(one,) for one in _ALIEN])
+    deepset("INSERT INTO wanted VALUES (?)", own)
+    joined = f"FROM wanted w LEFT JOIN {table} t ON t.session_id = w.id"
+    assert deepset(f"SELECT w.id, t.session_id {joined} WHERE t.session_id IS NOT NULL") == [
+        (own, own)
+    ]
+    assert len(deepset(f"SELECT * {joined} WHERE t.session_id IS NULL")) == len(_ALIEN)
+
+
+@pytest.mark.parametrize("value", [one for one in _ALIEN if one != 5])
+def test_a_bound_value_that_is_no_id_matches_no_row(deepset: Any, value: object) -> None:
+    assert deepset("SELECT session_id FROM upload_sessions WHERE session_id = ?", value) == []
+    assert deepset.sent == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM upload_sessions WHERE session_id = 'latest'",
+        "SELECT * FROM docs.upload_sessions AS u WHERE u.session_id = 'latest' AND status = 'OPEN'",
+        "SELECT name FROM upload_session_files f WHERE 1 AND f.session_id == 'latest'",
+        "SELECT (SELECT count(*) FROM upload_session_files WHERE session_id = 'latest')",
+        (
+            "SELECT u.name FROM upload_sessions u JOIN upload_session_files f USING (session_id)"
+            " WHERE f.session_id = 'latest'"
+        ),
+        "UPDATE upload_sessions SET status = 'CLOSED' WHERE session_id = 'latest' RETURNING name",
+    ],
+)
+def test_a_literal_that_is_no_id_is_an_error_before_anything_is_sent(
+    deepset: Any, text: str
+) -> None:
+    with pytest.raises(InvalidValueError, match="'latest' is not a valid upload session id"):
+        deepset(text)
+    assert deepset.sent == []

@@ -154,7 +154,7 @@ def test_files_arrive_with_their_metadata(deepset: Any) -> None:
         ("a", "x", "[]", "meta must be a JSON object"),
         ("a", "x", "nothing", "must be JSON"),
         ("a", "x", json.dumps({"k": "v" * 33_000}), "accepts at most 32766"),
-        ("a", None, None, "needs content"),
+        ("a", None, None, "requires content"),
         ("a", b"x" * (200 * 1024 * 1024 + 1), None, "200 MB per file"),
     ],
 )

@@ -90,8 +90,8 @@ def test_truncation_clears_turns_and_keeps_the_session(bound):
         ),
         ("integrate_session('nope')", NotFoundError, "session .*nope does not exist"),
         ("truncate_session('')", InvalidValueError, "cannot be part of a resource name"),
-        ("truncate_session(NULL)", MissingParameterError, "needs session"),
-        ("bind_participant('s')", MissingParameterError, "needs participant"),
+        ("truncate_session(NULL)", MissingParameterError, "requires session"),
+        ("bind_participant('s')", MissingParameterError, "requires participant"),
     ],
 )
 def test_invalid_calls_are_errors_that_say_why(bound, call, error, words):

@@ -86,7 +86,7 @@ def test_whether_the_namespace_is_there_is_asked_once(sql):
     "where", ["session_id = 's'", "description = 'd'", "session_id IN ('a','b')"]
 )
 def test_a_missing_namespace_is_an_error(source, where):
-    with pytest.raises(NotFoundError, match="There is not a valid namespace 'unknown'"):
+    with pytest.raises(NotFoundError, match="There is no namespace 'unknown'"):
         source("unknown")(f"SELECT * FROM sessions WHERE {where}")
 
 

@@ -124,7 +124,7 @@ def test_batch_sessions_reads_every_page(sql):
             "session 'nope' does not exist. Register it first",
         ),
         ("push_event('s', 'e1', 'o')", ConflictError, "already has an event 'e1'"),
-        ("push_event('s', 'e')", MissingParameterError, "needs object_id"),
+        ("push_event('s', 'e')", MissingParameterError, "requires object_id"),
         (
             "push_event('s', 'e', 'o', NULL, '2026-01-01 00:00:00.5')",
             InvalidValueError,
@@ -140,8 +140,8 @@ def test_batch_sessions_reads_every_page(sql):
             InvalidValueError,
             "events_limit must be 0 or a positive number",
         ),
-        ("batch_sessions()", MissingParameterError, "needs batch"),
-        ("release_batch(NULL)", MissingParameterError, "needs release_id"),
+        ("batch_sessions()", MissingParameterError, "requires batch"),
+        ("release_batch(NULL)", MissingParameterError, "requires release_id"),
     ],
 )
 def test_invalid_calls_are_errors_that_say_why(sql, call, error, words):

@@ -47,11 +47,11 @@ INSERT INTO sessions(session_id) VALUES ('a');
 WITH x AS (SELECT * FROM sessions WHERE NOT user_id = 'a') INSERT INTO native SELECT session_id FROM x;
 --> sessions: pushed user_id <> ?1 ['a']
 INSERT OR REPLACE INTO sessions(session_id) VALUES ('a');
---> UnsupportedError: sessions: REPLACE is not possible, because the service has no such call. Use UPDATE sessio
+--> UnsupportedError: sessions: REPLACE is not possible, because the service has no such operation. Use UPDATE sessions SET .. for existing rows, or INSERT OR IGNORE to skip them.
 REPLACE INTO sessions(session_id) VALUES ('a');
---> UnsupportedError: sessions: REPLACE is not possible, because the service has no such call. Use UPDATE sessio
+--> UnsupportedError: sessions: REPLACE is not possible, because the service has no such operation. Use UPDATE sessions SET .. for existing rows, or INSERT OR IGNORE to skip them.
 INSERT INTO sessions(session_id) VALUES ('a') ON CONFLICT (name) DO UPDATE SET display_name = 'x';
---> UnsupportedError: sessions: ON CONFLICT DO UPDATE is not possible, because the service has no such call. Use
+--> UnsupportedError: sessions: ON CONFLICT DO UPDATE is not possible, because the service has no such operation. Use UPDATE sessions SET .. for existing rows, or INSERT OR IGNORE to skip them.
 REPLACE INTO native SELECT session_id FROM sessions WHERE NOT user_id = 'a';
 --> sessions: pushed user_id <> ?1 ['a']
 
@@ -61,7 +61,7 @@ SELECT event_id FROM append_event('s', 'user', 'hello');
 SELECT e.event_id FROM sessions s, append_event(s.session_id, 'user', 'hello') e WHERE s.labels->>'env' = 'prod';
 --> s: pushed labels->>'env' = ?1 ['prod']
 SELECT e.event_id FROM sessions s LEFT JOIN append_event(s.session_id, 'user', 'hello') e;
---> UnsupportedError: append_event() acts once for each row of its arguments, which an outer or natural join doe
+--> UnsupportedError: append_event() has side effects and must run exactly once for each row of its arguments, which SQLite cannot guarantee with an outer or natural join. Put the rest into one subquery: FROM (SELECT ..) A
 SELECT e.event_id FROM (SELECT * FROM sessions WHERE NOT user_id = 'a' LIMIT 5) s, append_event(s.session_id, 'user', 'hello') e;
 --> sessions: pushed user_id <> ?1 ['a']
 --> sessions: limit 5

@@ -134,3 +134,11 @@ SELECT * FROM sessions s JOIN events e ON e.session_id = s.session_id WHERE uppe
 --> e: limit 5
 SELECT * FROM sessions NOT INDEXED WHERE NOT user_id = 'a';
 --> sessions: everything
+
+-- A key of WHERE may come from an item that could be NULL, if its own item could be, too.
+SELECT * FROM sessions s LEFT JOIN events e ON e.author = s.user_id LEFT JOIN sessions t ON t.user_id = s.user_id WHERE t.session_id = e.session_id;
+--> s: everything
+--> e: from t.session_id to session_id
+--> e: from s.user_id to author
+--> t: from e.session_id to session_id
+--> t: from s.user_id to user_id

@@ -93,7 +93,7 @@ SELECT * FROM native WHERE NOT x = 'a';
 SELECT * FROM sessions('a');
 --> UnsupportedError: sessions is a table and takes no arguments; use WHERE.
 SELECT * FROM sessions WHERE _push = 'a';
---> UnsupportedError: _push is used by the engine; leave it out.
+--> UnsupportedError: _push is reserved for internal use; leave it out.
 EXPLAIN QUERY PLAN SELECT * FROM sessions WHERE NOT user_id = 'a';
 --> sessions: pushed user_id <> ?1 ['a']
 EXPLAIN SELECT * FROM sessions WHERE NOT user_id = 'a';

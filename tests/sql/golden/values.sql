@@ -34,11 +34,11 @@ SELECT * FROM sessions WHERE user_id NOT IN (NULL, 'a');
 
 -- Times have to be times.
 SELECT * FROM sessions WHERE create_time > 'now';
---> InvalidValueError: prod.sessions.create_time takes a time such as '2026-01-01', '2026-01-01 09:00:00.123', '2
+--> InvalidValueError: prod.sessions.create_time must be a time such as '2026-01-01', '2026-01-01 09:00:00.123', '2026-01-01T10:00:00+01:00' or epoch seconds; 'now' is not a valid time.
 SELECT * FROM sessions WHERE create_time = '2026-3-1' OR user_id = 'a';
---> InvalidValueError: prod.sessions.create_time takes a time such as '2026-01-01', '2026-01-01 09:00:00.123', '2
+--> InvalidValueError: prod.sessions.create_time must be a time such as '2026-01-01', '2026-01-01 09:00:00.123', '2026-01-01T10:00:00+01:00' or epoch seconds; '2026-3-1' is not a valid time.
 SELECT * FROM events WHERE timestamp NOT IN ('2026-01-01', 'yesterday');
---> InvalidValueError: prod.events.timestamp takes a time such as '2026-01-01', '2026-01-01 09:00:00.123', '2026-
+--> InvalidValueError: prod.events.timestamp must be a time such as '2026-01-01', '2026-01-01 09:00:00.123', '2026-01-01T10:00:00+01:00' or epoch seconds; 'yesterday' is not a valid time.
 SELECT * FROM sessions WHERE create_time LIKE '2026-01%';
 --> sessions: offered create_time LIKE '2026-01%'
 SELECT * FROM sessions WHERE NOT create_time > '2026-01-01T10:00:00+02:00';
@@ -72,3 +72,15 @@ SELECT display_name AS user_id FROM sessions WHERE NOT user_id = 'a';
 --> sessions: pushed user_id <> ?1 ['a']
 SELECT * FROM sessions WHERE NOT ttl = 'a' OR update_mask = 'b';
 --> sessions: pushed ttl <> ?1 OR update_mask = ?2 ['a', 'b']
+
+-- CAST of a key to text is read through where every key is text by the contract: of labels.
+SELECT * FROM sessions WHERE CAST(json_extract(labels, '$."env"') AS VARCHAR) = 'prod';
+--> sessions: pushed labels->>'env' = ?1 ['prod']
+SELECT * FROM sessions WHERE CAST(labels->>'env' AS text) IN ('a', ?);
+--> sessions: pushed labels->>'env' IN (?1, ?2) ['a', ?1]
+SELECT * FROM sessions WHERE CAST(labels->>'env' AS integer) = 3;
+--> sessions: here CAST(labels->>'env' AS integer) = 3
+SELECT * FROM sessions WHERE CAST(state->>'step' AS text) = '3';
+--> sessions: here CAST(state->>'step' AS text) = '3'
+SELECT * FROM sessions WHERE CAST(user_id AS text) = 'ann';
+--> sessions: here CAST(user_id AS text) = 'ann'

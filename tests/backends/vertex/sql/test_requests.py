@@ -152,6 +152,7 @@ def test_an_in_of_users_is_one_filter(big):
 ORDERED = [
     ("ORDER BY create_time DESC LIMIT 10", {"orderBy": "create_time desc", "pageSize": "10"}),
     ("ORDER BY create_time LIMIT 10", {"orderBy": "create_time", "pageSize": "10"}),
+    ("ORDER BY create_time, create_time DESC LIMIT 9", {"orderBy": "create_time", "pageSize": "9"}),
     ("ORDER BY update_time DESC LIMIT 3", {"orderBy": "update_time desc", "pageSize": "3"}),
     ("ORDER BY create_time LIMIT 5 OFFSET 20", {"orderBy": "create_time", "pageSize": "25"}),
     ("LIMIT 7", {"pageSize": "7"}),
@@ -167,6 +168,27 @@ def test_a_limit_requests_one_page_of_that_size(big, tail, query):
     big.ask(f"SELECT session_id FROM sessions {tail}")
 
     assert big.queries() == [query]
+
+
+@pytest.mark.parametrize(
+    ("sql", "order"),
+    [
+        (
+            "SELECT rank() OVER (PARTITION BY create_time ORDER BY create_time DESC) FROM sessions",
+            "create_time",
+        ),
+        ("SELECT count(*) FROM sessions GROUP BY create_time, create_time", "create_time"),
+        ("SELECT DISTINCT update_time, update_time FROM sessions", "update_time"),
+        (
+            "SELECT 1 FROM sessions ORDER BY create_time DESC, create_time, update_time",
+            "create_time desc,update_time",
+        ),
+    ],
+)
+def test_a_column_that_is_named_twice_sorts_once(big, sql, order):
+    assert big.ask(f"SELECT count(*) FROM ({sql} LIMIT 3)") == [(3,)]
+
+    assert big.queries()[0]["orderBy"] == order
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,390 @@
+"""Whose column an identifier of a StackQL text is, and StackQL's names replaced by ours.
+
+A resource's columns have other names in our tables. So each identifier is looked up as SQLite does
+(https://sqlite.org/src/file/src/resolve.c): in the SELECT that holds it, then in those around it.
+Columns of derived tables, common table expressions, ``json_each`` and ordinary tables keep their
+names, whatever they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sessions_vtab.errors import StatementError
+from sessions_vtab.sql.headings import has_alias
+from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.shapes import Block, Span, blocks, commas, find
+from sessions_vtab.sql.splice import Edit
+from sessions_vtab.sql.stackql.dialect import Place, alias_at
+from sessions_vtab.sql.stackql.sources import Sources
+
+__all__ = ["Frame", "Item", "Names"]
+
+_NAMED = (Kind.WORD, Kind.QUOTED)
+_JOINS = frozenset(("JOIN", ","))
+_ITEM_ENDS = _JOINS | {
+    *("ON", "USING", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "NATURAL"),
+}
+_SELECT = frozenset(("SELECT",))
+_NO_COLUMN_AFTER = frozenset(("AS", "OVER", "WINDOW", "COLLATE"))
+_TARGET_CLAUSES = frozenset(("FROM", "WHERE", "SELECT", "VALUES"))
+_MERGES = frozenset(("NATURAL", "USING"))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of FROM.
+
+    Attributes:
+        span: its tokens, alias included, without ON and USING.
+        label: how its columns are qualified, in lower case; '' for a derived table without alias.
+        place: the resource it is; None for anything else.
+        name: of an ordinary table or function; '' for a derived table.
+    """
+
+    span: Span
+    label: str
+    place: Place | None = None
+    name: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """The names that a SELECT, or the UPDATE or DELETE itself, can use.
+
+    Attributes:
+        block: its tokens and clauses.
+        items: of FROM; of UPDATE and DELETE the target is the first.
+        aliases: names of its result columns in lower case, of every SELECT of its compound.
+        outer: the frame around it that it may refer to.
+    """
+
+    block: Block
+    items: list[Item] = field(default_factory=list)
+    aliases: frozenset[str] = frozenset()
+    outer: Frame | None = None
+
+    @property
+    def span(self) -> Span:
+        """Its tokens."""
+        return self.block.at, self.block.end
+
+    @property
+    def source(self) -> Span:
+        """The tokens of FROM; empty where there is none."""
+        return self.block.clauses.get("FROM", (self.block.at, self.block.at))
+
+    @property
+    def places(self) -> list[Place]:
+        """The resources among its items."""
+        return [item.place for item in self.items if item.place is not None]
+
+    def chain(self) -> Iterator[Frame]:
+        """This frame and those around it, from the inside."""
+        frame: Frame | None = self
+        while frame is not None:
+            yield frame
+            frame = frame.outer
+
+
+class Names:
+    """The frames of one statement.
+
+    Attributes:
+        frames: of every SELECT, in the order of the text.
+        statement: the frame of the UPDATE, DELETE or INSERT itself; None without a target.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[Token],
+        pairs: dict[int, int],
+        places: Sequence[Place],
+        sources: Sources,
+        target: Place | None,
+    ) -> None:
+        self._tokens, self._pairs, self._sources = tokens, pairs, sources
+        self._places = {place.at: place for place in places}
+        self._ctes: dict[str, int] = {}
+        self._columns: dict[str | int, frozenset[str] | None] = {}
+        self._lists: set[int] = set()
+        self._skipped: set[int] = set()
+        self._bare: dict[int, Frame] = {}
+        self.statement = None if target is None else self._of_statement(target)
+        self.frames: list[Frame] = []
+        self._collect()
+
+    # Frames.
+
+    def _collect(self) -> None:
+        found = blocks(self._tokens, self._pairs)
+        for block in found:
+            self._read_cte(block)
+            self.frames.append(self._frame(block))
+        for frame in self.frames:
+            frame.outer = self._outer(frame)
+            self._skip_aliases(frame)
+        for frame in self.frames:
+            frame.aliases = self._compound_aliases(frame)
+            self._order_terms(frame)
+
+    def _frame(self, block: Block, *before: Item) -> Frame:
+        frame = Frame(block, list(before))
+        frame.items += self._items(frame.source)
+        return frame
+
+    def _of_statement(self, target: Place) -> Frame:
+        start, end = target.end, len(self._tokens)
+        stops = [*find(self._tokens, (start, end), self._pairs, _TARGET_CLAUSES), end]
+        clauses = {}
+        if stops[0] < end and self._tokens[stops[0]].upper == "FROM":
+            clauses["FROM"] = (stops[0] + 1, stops[1])
+        block = Block(start, end, (end, end), clauses, distinct=False, compound=False)
+        return self._frame(block, Item((target.at, target.end), target.label.lower(), target))
+
+    def _items(self, source: Span) -> Iterator[Item]:
+        """The items of a FROM clause, from left to right."""
+        start, end = source
+        marks = [at for at in find(self._tokens, source, self._pairs, _JOINS) if at > start]
+        for at in [start, *(mark + 1 for mark in marks)]:
+            if at < end:
+                yield self._item((at, end))
+
+    def _item(self, span: Span) -> Item:
+        at, limit = span
+        stops = find(self._tokens, (at, limit), self._pairs, _ITEM_ENDS)
+        end = next(stops, limit)
+        place = self._places.get(at)
+        behind = at + 5 if place else self._behind_name(at)
+        alias = alias_at(self._tokens, behind) if behind < end else None
+        if alias is not None:
+            self._skipped.update(range(behind, end))
+        if place is not None:
+            return Item((at, end), place.label.lower(), place)
+        derived = self._tokens[at].text == "("
+        name = "" if derived else name_of(self._tokens[self._last_of_name(at)])
+        label = name if alias is None else alias
+        return Item((at, end), label.lower(), None, name)
+
+    def _last_of_name(self, at: int) -> int:
+        last = at
+        while last + 2 < len(self._tokens) and self._tokens[last + 1].text == ".":
+            last += 2
+        return last
+
+    def _behind_name(self, at: int) -> int:
+        """The token after a name with its arguments, or after a derived table."""
+        at = at if self._tokens[at].text == "(" else self._last_of_name(at) + 1
+        is_open = at < len(self._tokens) and self._tokens[at].text == "("
+        return self._pairs.get(at, at) + 1 if is_open else at
+
+    # Columns.
+
+    def columns(self, item: Item) -> frozenset[str] | None:
+        """Column names, in lower case, of an item that is not a resource; None if unknown."""
+        lowered = item.name.lower()
+        body = self._ctes.get(lowered) if lowered else item.span[0]
+        key = lowered if body is None else body
+        if key not in self._columns:
+            self._columns[key] = None  # Also the answer for a table that is defined by itself.
+            self._columns[key] = self._table(item.name) if body is None else self._behind(body)
+        return self._columns[key]
+
+    def _table(self, name: str) -> frozenset[str] | None:
+        found = self._sources.columns_of(name)
+        return None if found is None else frozenset(one.lower() for one in found)
+
+    def _behind(self, opening: int) -> frozenset[str] | None:
+        """The columns that a bracket stands for: those it lists, or of the SELECT in it."""
+        closing = self._pairs.get(opening, opening)
+        inside = range(opening + 1, closing)
+        if opening in self._lists:
+            return frozenset(name_of(self._tokens[at]).lower() for at in inside)
+        found = find(self._tokens, (opening + 1, closing), self._pairs, _SELECT)
+        at = next(found, None)
+        frame = next((one for one in self.frames if one.span[0] == at), None)
+        return None if frame is None else self.headings(frame)
+
+    def headings(self, frame: Frame) -> frozenset[str] | None:
+        """Names of the result columns of a SELECT in lower case; None if they are not known."""
+        found: set[str] = set()
+        for first, end in commas(self._tokens, frame.block.items, self._pairs):
+            last = self._tokens[end - 1]
+            if last.text == "*" and (end - first == 1 or self._tokens[end - 2].text == "."):
+                label = name_of(self._tokens[first]).lower() if end - first > 1 else None
+                behind = self._behind_star(frame, label)
+                if behind is None:
+                    return None
+                found |= behind
+            elif last.kind in (*_NAMED, Kind.STRING):
+                found.add(name_of(last).lower())
+        return frozenset(found)
+
+    def _behind_star(self, frame: Frame, label: str | None) -> frozenset[str] | None:
+        found: frozenset[str] = frozenset()
+        for item in frame.items:
+            if label not in (None, item.label):
+                continue
+            if item.place is not None:
+                theirs = frozenset(one.name.lower() for one in item.place.resource.columns)
+            else:
+                known = self.columns(item)
+                if known is None:
+                    return None
+                theirs = known
+            found |= theirs
+        return found
+
+    def _read_cte(self, block: Block) -> None:
+        """Notes a common table expression, if a SELECT is the body of one."""
+        at = block.at - 2
+        while self._text(at).upper() in {"MATERIALIZED", "NOT"}:
+            at -= 1
+        if self._text(block.at - 1) != "(" or self._text(at).upper() != "AS":
+            return
+        name, body = at - 1, block.at - 1
+        if self._text(name) == ")":
+            body = next((one for one, end in self._pairs.items() if end == name), -1)
+            if body < 0:
+                return  # SQLite will say what is wrong with the brackets.
+            self._lists.add(body)
+            self._skipped.update(range(body, name))
+            name = body - 1
+        if self._text(name - 1).upper() in {"WITH", "RECURSIVE", ","}:
+            self._skipped.add(name)
+            self._ctes[name_of(self._tokens[name]).lower()] = body
+
+    def _outer(self, frame: Frame) -> Frame | None:
+        """The frame that a subquery may refer to: not the one whose derived table it is."""
+        at = frame.span[0]
+        around = [one for one in self.frames if one.span[0] < at < one.span[1]]
+        parent = max(around, key=lambda one: one.span[0], default=None)
+        if parent is None:
+            parent = self._statement_around(at)
+        if parent is not None and self._is_derived(parent, at):
+            return None if parent is self.statement else self._outer(parent)
+        return parent
+
+    def _statement_around(self, at: int) -> Frame | None:
+        """The frame of UPDATE or DELETE, for what is in brackets within it."""
+        frame = self.statement
+        bracketed = any(opening < at < closing for opening, closing in self._pairs.items())
+        inside = frame is not None and frame.span[0] < at and bracketed
+        return frame if inside else None
+
+    def _is_derived(self, parent: Frame, at: int) -> bool:
+        return any(
+            item.span[0] < at < item.span[1] and self._text(item.span[0]) == "("
+            for item in parent.items
+        )
+
+    def _skip_aliases(self, frame: Frame) -> None:
+        for item in commas(self._tokens, frame.block.items, self._pairs):
+            if has_alias(self._tokens, item):
+                self._skipped.add(item[1] - 1)
+
+    def _compound_aliases(self, frame: Frame) -> frozenset[str]:
+        """Names by which ORDER BY knows the result columns."""
+        if not frame.block.compound:
+            return self.headings(frame) or frozenset()
+        around = self._bracket(frame.span[0])
+        found: frozenset[str] = frozenset()
+        for one in self.frames:
+            if one.block.compound:
+                same = self._bracket(one.span[0]) == around
+                found |= (self.headings(one) or frozenset()) if same else frozenset()
+        return found
+
+    def _bracket(self, at: int) -> int:
+        return max((one for one, end in self._pairs.items() if one < at < end), default=-1)
+
+    def _order_terms(self, frame: Frame) -> None:
+        """Terms of ORDER BY that are one name: an alias comes before a column there."""
+        for first, end in commas(
+            self._tokens, frame.block.clauses.get("ORDER", (0, 0)), self._pairs
+        ):
+            behind = self._text(first + 1).upper() if first + 1 < end else ""
+            if behind in {"", "ASC", "DESC", "NULLS", "COLLATE"}:
+                self._bare[first] = frame
+
+    # Identifiers.
+
+    @cached_property
+    def edits(self) -> list[Edit]:
+        """What writes our names for StackQL's, wherever they stand for a resource's column."""
+        return [edit for index in range(len(self._tokens)) for edit in self._edit(index)]
+
+    def _edit(self, index: int) -> Iterator[Edit]:
+        place = self.place_of(index)
+        if place is None:
+            return
+        token = self._tokens[index]
+        ours = place.resource.names[name_of(token).lower()]
+        ordering = self._bare.get(index)
+        if ordering is not None and ours in ordering.aliases:
+            yield Edit(token.start, token.end, f'"{place.label}"."{ours}"')
+        elif ours != token.text:
+            yield Edit(token.start, token.end, ours)
+
+    def place_of(self, index: int) -> Place | None:
+        """The resource whose column a token names; None for every other token."""
+        if not self._may_be_column(index):
+            return None
+        name = name_of(self._tokens[index]).lower()
+        frame = self.frame_at(index)
+        if frame is None:
+            return None
+        if self._text(index - 1) == ".":
+            return self.labelled(frame, name_of(self._tokens[index - 2]), name)
+        ordering = self._bare.get(index)
+        if ordering is not None and name in ordering.aliases:
+            return None
+        return self._unqualified(frame, name, index)
+
+    def _may_be_column(self, index: int) -> bool:
+        token = self._tokens[index]
+        if token.kind not in _NAMED or index in self._skipped or index == 0:
+            return False
+        called = self._text(index + 1) in {"(", "."}
+        return not called and self._tokens[index - 1].upper not in _NO_COLUMN_AFTER
+
+    def frame_at(self, index: int) -> Frame | None:
+        """The innermost frame that holds a token."""
+        inside = [one for one in self.frames if one.span[0] < index < one.span[1]]
+        frame = max(inside, key=lambda one: one.span[0], default=None)
+        if frame is not None:
+            return frame
+        own = self.statement
+        return own if own is not None and own.span[0] <= index else None
+
+    def labelled(self, frame: Frame, label: str, name: str) -> Place | None:
+        """The resource behind ``label.name``, seen from a frame."""
+        for one in frame.chain():
+            for item in one.items:
+                if item.label == label.lower():
+                    known = item.place is not None and name in item.place.resource.names
+                    return item.place if known else None
+        return None
+
+    def _unqualified(self, frame: Frame, name: str, index: int) -> Place | None:
+        for one in frame.chain():
+            mine = [place for place in one.places if name in place.resource.names]
+            others = [item for item in one.items if item.place is None]
+            theirs = any(name in (self.columns(item) or ()) for item in others)
+            if mine and theirs and not self._is_merged(one):
+                raise StatementError(f"ambiguous column name: {self._tokens[index].text}")
+            if mine:
+                return mine[0]
+            if theirs or any(self.columns(item) is None for item in others):
+                return None
+            if name in one.aliases and not one.source[0] <= index < one.source[1]:
+                return None
+        return None
+
+    def _is_merged(self, frame: Frame) -> bool:
+        return any(find(self._tokens, frame.source, self._pairs, _MERGES))
+
+    def _text(self, index: int) -> str:
+        return self._tokens[index].text if 0 <= index < len(self._tokens) else ""
