@@ -51,6 +51,7 @@ HOMES = {
     "fastapi": ("emulator",),
     "pydantic": ("fetch", "backends", "emulator", "config", "settings", "mcp"),
     "mcp": ("mcp",),
+    "mcp_types": ("mcp",),
     "anyio": ("mcp",),
     "hypothesis": ("testing",),
 }  # fmt: skip

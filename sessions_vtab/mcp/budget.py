@@ -53,9 +53,7 @@ def report(connection: Connection, sql: str, parameters: Parameters) -> str:
     return "\n".join(explain(connection, sql, _bindings(parameters)))
 
 
-def require_within(
-    connection: Connection, sql: str, parameters: Parameters, limits: CallLimits
-) -> None:
+def require_within(connection: Connection, sql: str, parameters: Parameters) -> None:
     """Refuses a query before it starts if its plan expects more requests than the budget has.
 
     A statement that cannot be planned passes: its own error says more.
@@ -63,14 +61,14 @@ def require_within(
     Raises:
         BudgetError: with the text of explain.
     """
-    expected = 0
+    expected, most = 0, connection.budget.max_requests
     with suppress(Error), translated():
         expected = expected_requests(examine(connection, sql, _bindings(parameters)))
-    if expected > limits.max_requests:
+    if most is not None and expected > most:
         raise BudgetError(
-            f"The statement needs at least {expected} requests, and a call may make"
-            f" {limits.max_requests} (max_requests). Nothing was sent. Narrow it with WHERE or"
-            f" LIMIT.\n{report(connection, sql, parameters)}"
+            f"The statement needs at least {expected} requests, and a call may make {most}"
+            " (max_requests). Nothing was sent. Narrow it with WHERE or LIMIT.\n"
+            f"{report(connection, sql, parameters)}"
         )
 
 

@@ -55,7 +55,11 @@ def bind(port: int) -> socket.socket:
 
 
 async def serve(server: MCPServer[Any], listener: socket.socket, token: str) -> None:
-    """Serves streamable HTTP at ``/mcp`` until the process is told to stop."""
+    """Serves streamable HTTP at ``/mcp`` until the process is told to stop.
+
+    A client that drops its connection cancels its call, if it speaks the protocol of 2026-07-28.
+    Before that, a dropped connection could be resumed: such a call ends at its time limit.
+    """
     await uvicorn.Server(_configuration(server, listener, token)).serve(sockets=[listener])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -42,14 +42,8 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
         SessionsError: the configuration cannot be used.
     """
-    limits = _limits(arguments)
-    writable = arguments.writable and not arguments.read_only
     try:
-        server = build(
-            partial(_connect, arguments, limits, read_only=True),
-            partial(_connect, arguments, limits, read_only=False) if writable else None,
-            limits,
-        )
+        server = build(arguments)
     except dbapi.Error as error:
         raise error.__cause__ or error from None
     if arguments.http is None:
@@ -59,23 +53,17 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def build(
-    connect_reader: Callable[[], dbapi.Connection],
-    connect_writer: Callable[[], dbapi.Connection] | None,
-    limits: CallLimits,
-) -> MCPServer[ServerState]:
-    """The server, with a first connection open.
-
-    Args:
-        connect_reader: opens a connection that only reads.
-        connect_writer: opens one that also writes; None for a server without the tool ``write``.
-        limits: of each call.
+def build(arguments: argparse.Namespace) -> MCPServer[ServerState]:
+    """The server that the arguments of the command describe, with a first connection open.
 
     Raises:
         dbapi.Error: a source cannot be opened.
     """
-    readers = ConnectionPool(connect_reader)
-    writers = None if connect_writer is None else ConnectionPool(connect_writer)
+    limits = _limits(arguments)
+    writable = arguments.writable and not arguments.read_only
+    connect = partial(_connect, arguments, limits)
+    readers = ConnectionPool(partial(connect, read_only=True))
+    writers = ConnectionPool(partial(connect, read_only=False)) if writable else None
     first = readers.first().driver
 
     @asynccontextmanager
@@ -138,8 +126,12 @@ def _connect(
         guarded=True,
         timeout=limits.timeout,
     )
-    connection.driver.budget.max_requests = limits.max_requests
-    connection.driver.budget.max_writes = arguments.max_writes
+    budget = connection.driver.budget
+    budget.max_writes = arguments.max_writes
+    budget.max_requests = limits.max_requests
+    if arguments.max_requests is None:  # A source may have set less than our default.
+        own = (opened.settings.max_requests for opened in connection.driver.sources.values())
+        budget.max_requests = min(limits.max_requests, *own)
     return connection
 
 

@@ -104,7 +104,7 @@ def read(
     """
     with _in_words(connection, call):
         _require_query(connection, call.sql)
-        _require_within(connection, call, limits)
+        _require_within(connection, call)
         return _executed(connection, call, max_rows, limits)
 
 
@@ -118,7 +118,7 @@ def written(
     """
     with _in_words(connection, call):
         _require_writing(connection, call.sql)
-        _require_within(connection, call, limits)
+        _require_within(connection, call)
         return _executed(connection, call, max_rows, limits)
 
 
@@ -216,9 +216,9 @@ def _only_one(connection: dbapi.Connection, sql: str) -> Any:
     return kinds[0]
 
 
-def _require_within(connection: dbapi.Connection, call: SqlCall, limits: CallLimits) -> None:
+def _require_within(connection: dbapi.Connection, call: SqlCall) -> None:
     with _timed(connection):
-        require_within(connection.driver, call.sql, call.bound(), limits)
+        require_within(connection.driver, call.sql, call.bound())
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import anyio
@@ -13,7 +12,8 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult
 
-from sessions_vtab import connect, dbapi
+from sessions_vtab import connect
+from sessions_vtab.cli.arguments import parse
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.mcp.budget import CallLimits
@@ -161,36 +161,35 @@ def source(emulator: Running) -> str:
     return source_of(emulator)
 
 
+def flags(limits: CallLimits) -> list[str]:
+    """The options that set limits, without those that are as usual."""
+    given = {
+        "--max-requests": (limits.max_requests, CallLimits().max_requests),
+        "--max-rows": (limits.max_rows, CallLimits().max_rows),
+        "--max-bytes": (limits.max_bytes, CallLimits().max_bytes),
+        "--statement-timeout": (limits.timeout, CallLimits().timeout),
+    }
+    return [
+        str(one) for name, (set_, usual) in given.items() if set_ != usual for one in (name, set_)
+    ]
+
+
 @pytest.fixture
 def serve(source: str) -> Callable[..., Any]:
     """Runs an async function with an SDK client of a server in this process."""
 
     def run(
         work: Callable[[Client], Awaitable[Any]],
-        *,
+        *arguments: str,
         at: str = source,
         limits: CallLimits | None = None,
-        writable: bool = False,
-        dry_run: bool = False,
         **options: Any,
     ) -> Any:
-        limits = limits or CallLimits()
-
-        def opened(read_only: bool) -> dbapi.Connection:
-            connection = dbapi.connect(
-                at,
-                read_only=read_only,
-                dry_run=dry_run,
-                autocommit=True,
-                guarded=True,
-                timeout=limits.timeout,
-            )
-            connection.driver.budget.max_requests = limits.max_requests
-            return connection
+        limited = () if limits is None else flags(limits)
+        server = build(parse(["mcp", "--source", at, *limited, *arguments]))
 
         async def main() -> Any:
-            writer = partial(opened, False) if writable else None
-            async with Client(build(partial(opened, True), writer, limits), **options) as client:
+            async with Client(server, **options) as client:
                 return await work(client)
 
         return anyio.run(main)
@@ -202,8 +201,10 @@ def serve(source: str) -> Callable[..., Any]:
 def call_tool(serve: Callable[..., Any]) -> Callable[..., CallToolResult]:
     """Calls one tool of a server in this process."""
 
-    def run(tool: str, options: dict[str, Any] | None = None, **arguments: Any) -> CallToolResult:
-        return serve(lambda client: client.call_tool(tool, arguments), **(options or {}))
+    def run(
+        tool: str, options: dict[str, Any] | None = None, *given: str, **arguments: Any
+    ) -> CallToolResult:
+        return serve(lambda client: client.call_tool(tool, arguments), *given, **(options or {}))
 
     return run
 

@@ -67,10 +67,11 @@ def test_what_fits_is_not_touched():
 def test_following_the_marks_gives_the_whole_value(call_tool, source, emulator):
     """As a model would: each cut value names the expression that selects the rest."""
     whole = "".join(f"{number} é;" for number in range(400))
-    options = {"limits": CallLimits(max_bytes=10_000), "writable": True}
+    options = {"limits": CallLimits(max_bytes=10_000)}
     call_tool(
         "write",
         options,
+        "--writable",
         sql="SELECT event_id FROM append_event('s5', 'long', :text)",
         parameters={"text": whole},
     )

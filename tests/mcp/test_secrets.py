@@ -38,7 +38,7 @@ def test_no_answer_has_the_secret(serve, secretive, emulator, sent):
         answers += [await client.read_resource(uri) for uri in uris]
         return "\n".join(answer.model_dump_json() for answer in answers)
 
-    told = serve(work, at=secretive, writable=True)
+    told = serve(work, "--writable", at=secretive)
 
     assert KEY in {one["headers"].get("x-goog-api-key") for one in emulator.control.requests()}
     assert "MY_KEY" in told  # Which credential is used is said, by its name.

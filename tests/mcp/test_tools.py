@@ -13,8 +13,9 @@ MANY = ", ".join(f"'{number}'" for number in range(300))
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT {} FROM c"
 
 
-def test_a_read_only_server_has_only_tools_that_read(serve):
-    listed = serve(lambda client: client.list_tools()).tools
+@pytest.mark.parametrize("arguments", [(), ("--writable", "--read-only")])
+def test_a_read_only_server_has_only_tools_that_read(serve, arguments):
+    listed = serve(lambda client: client.list_tools(), *arguments).tools
 
     assert [tool.name for tool in listed] == ["query", "explain", "describe", "sources"]
     assert all(tool.annotations.read_only_hint for tool in listed)
@@ -126,6 +127,25 @@ def test_what_only_the_rows_show_is_stopped_at_the_budget_with_the_text_of_expla
     assert "more than 4 requests (max_requests)" in done.content[0].text
     assert "1 per 100 sessions, then 1 or more per session" in done.content[0].text
     assert sent() <= 4
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ((), "a call may make 3 (max_requests)"),
+        (("--max-requests", "9"), "a call may make 9 (max_requests)"),
+    ],
+)
+def test_a_source_that_allows_less_than_usual_is_heard_unless_the_command_says_otherwise(
+    call_tool, source, given, words
+):
+    options = {"at": f"{source}&max_requests=3"}
+
+    done = call_tool(
+        "query", options, *given, sql=f"SELECT 1 FROM sessions WHERE session_id IN ({MANY})"
+    )
+
+    assert words in done.content[0].text
 
 
 def test_what_limit_ends_early_is_not_refused(call_tool, sent):

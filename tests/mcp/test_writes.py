@@ -27,10 +27,10 @@ class User:
 def write(serve):
     """Calls write of a writable server, with a user to ask or without one."""
 
-    def run(sql, user=None, *, mode="auto", parameters=None, **options):
+    def run(sql, user=None, *arguments, mode="auto", parameters=None, **options):
         return serve(
             lambda client: client.call_tool("write", {"sql": sql, "parameters": parameters}),
-            writable=True,
+            *("--writable", *arguments),
             mode=mode,
             elicitation_callback=user,
             **options,
@@ -40,7 +40,7 @@ def write(serve):
 
 
 def test_only_a_writable_server_has_the_tool_and_says_that_it_can_destroy(serve):
-    (tool,) = serve(lambda client: client.list_tools(), writable=True).tools[4:]
+    (tool,) = serve(lambda client: client.list_tools(), "--writable").tools[4:]
 
     assert tool.name == "write"
     assert (tool.annotations.read_only_hint, tool.annotations.destructive_hint) == (False, True)
@@ -131,7 +131,7 @@ def test_a_source_that_is_read_only_stays_so(write, source, sent):
 
 def test_query_stays_read_only_on_a_writable_server(call_tool, sent):
     done = call_tool(
-        "query", {"writable": True}, sql="SELECT * FROM append_event('s5', 'user', 'x')"
+        "query", None, "--writable", sql="SELECT * FROM append_event('s5', 'user', 'x')"
     )
 
     assert done.is_error
@@ -139,7 +139,7 @@ def test_query_stays_read_only_on_a_writable_server(call_tool, sent):
 
 
 def test_explain_shows_what_a_write_would_send(call_tool, sent):
-    done = call_tool("explain", {"writable": True}, sql="INSERT INTO sessions(user_id) VALUES (1)")
+    done = call_tool("explain", None, "--writable", sql="INSERT INTO sessions(user_id) VALUES (1)")
 
     assert "prod.sessions insert  POST" in done.content[0].text
     assert sent() == 0
@@ -160,7 +160,7 @@ def test_rows_that_fail_are_counted(write, emulator, sent):
 
 
 def test_a_dry_run_shows_what_would_be_sent(write, sent):
-    done = write(INSERT, dry_run=True, parameters={"user": "gil"})
+    done = write(INSERT, None, "--dry-run", parameters={"user": "gil"})
 
     assert not done.is_error, done.content
     assert sent() == 0
