@@ -300,12 +300,12 @@ _PAGES: Final = (
                 " select the rest."
             ),
             Prose(
-                "Security: the server only reads, unless it is started with --writable. Then the"
-                " tool write asks the user for confirmation before each statement; a client that"
-                " cannot ask has to do so itself before it calls the tool. What a model reads in"
-                " events was written by users, models and tools: it is data, but a model may"
-                " take it for instructions. Do not give one agent both this server with"
-                " --writable, or another way out, and events that strangers write."
+                "Security: the server only reads, unless it is started with --writable. The tool"
+                " write then asks the user to confirm each statement, if the client supports"
+                " elicitation; other clients should ask before they call the tool. What a model"
+                " reads in events was written by users, models and tools. It is data, but a"
+                " model may follow instructions in it. Do not give one agent events that"
+                " strangers write together with --writable or with tools that send data out."
             ),
         ),
     ),

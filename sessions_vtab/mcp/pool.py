@@ -54,17 +54,19 @@ class ConnectionPool:
         """
         if self._places is None:  # It belongs to an event loop.
             self._places = anyio.Semaphore(_MOST)
-        loan = _Loan(self._free, self._connect)
         async with self._places:
+            # The last one back is the first one out: its HTTP connections are still open.
+            loan = _Loan(self._free.pop() if self._free else None, self._connect)
             try:
                 return await anyio.to_thread.run_sync(loan.run, work, abandon_on_cancel=True)
             except anyio.get_cancelled_exc_class():
                 with anyio.CancelScope(shield=True):
-                    loan.cancelled = True
-                    while loan.running:
-                        loan.interrupt()
-                        await anyio.sleep(_AGAIN)
+                    await loan.stop()
                 raise
+            finally:
+                # Here, and not in the thread: an interrupt must not reach the next user of it.
+                if loan.connection is not None:
+                    self._free.append(loan.connection)
 
     def close(self) -> None:
         """Closes the free connections; none is in use once the server has stopped."""
@@ -77,44 +79,45 @@ class _Loan:
     """The use of one connection.
 
     Attributes:
-        cancelled: nobody waits for it any more.
-        running: its thread is at work.
+        connection: the free one; None until one is opened, and for one that could not be kept.
     """
 
     def __init__(
-        self, free: list[dbapi.Connection], connect: Callable[[], dbapi.Connection]
+        self, connection: dbapi.Connection | None, connect: Callable[[], dbapi.Connection]
     ) -> None:
-        self.cancelled = self.running = False
-        self._free = free
+        self.connection = connection
         self._connect = connect
-        self._connection: dbapi.Connection | None = None
+        self._cancelled = self._running = False
 
     def run(self, work: Callable[[dbapi.Connection], _T]) -> _T:
-        """Borrows a connection, calls the function, and gives the connection back."""
-        self.running = True
+        """Calls the function, in a thread, and removes what it left in the connection."""
+        # In this order, and in the other in ``stop``: so one of the two sees the other.
+        self._running = True
         try:
-            # The last one back is the first one out: its HTTP connections are still open.
-            self._connection = connection = self._free.pop() if self._free else self._connect()
+            if self._cancelled:
+                raise dbapi.OperationalError("The call was cancelled before it began.")
+            if self.connection is None:
+                self.connection = self._connect()
             try:
-                if self.cancelled:
-                    raise dbapi.OperationalError("The call was cancelled before it began.")
-                return work(connection)
+                return work(self.connection)
             finally:
-                self._give_back(connection)
+                self._clean(self.connection)
         finally:
-            self.running = False
+            self._running = False
 
-    def _give_back(self, connection: dbapi.Connection) -> None:
+    async def stop(self) -> None:
+        """Interrupts the statement until the thread has ended."""
+        self._cancelled = True
+        while self._running:
+            if self.connection is not None:
+                with suppress(dbapi.Error):
+                    self.connection.interrupt()
+            await anyio.sleep(_AGAIN)
+
+    def _clean(self, connection: dbapi.Connection) -> None:
         try:
             connection.rollback()
             connection.clear_logs()
         except dbapi.Error:
+            self.connection = None
             connection.close()
-        else:
-            self._free.append(connection)
-
-    def interrupt(self) -> None:
-        """Stops the statement; may be called from any thread, and more than once."""
-        if self._connection is not None:
-            with suppress(dbapi.Error):
-                self._connection.interrupt()

@@ -18,6 +18,7 @@ from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
 from sessions_vtab.mcp.budget import CallLimits, Parameters, fit, report, require_within
 from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.sql.lexer import Heading
 
 __all__ = [
     "QueryResult",
@@ -208,7 +209,7 @@ def _functions(connection: dbapi.Connection, sql: str) -> list[str]:
     return [f"{name}()" for name, function in known if function is not None and function.effect]
 
 
-def _only_one(connection: dbapi.Connection, sql: str) -> Any:
+def _only_one(connection: dbapi.Connection, sql: str) -> Heading:
     with translated():
         kinds = connection.driver.headings(sql)
     if len(kinds) != 1:
