@@ -23,6 +23,8 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 _VALUES: Final = 10
 """Values of the largest size that fit into a result."""
+_LONGEST: Final = 6
+"""Bytes of a character in JSON at most: ``\\u0001``."""
 _SHORTEST: Final = 100
 """Bytes to which a value is never cut, however many columns there are."""
 
@@ -123,19 +125,23 @@ def fit(
 def _shown(value: Any, column: str, widest: int) -> Any:
     """A value as JSON has it, cut if it is too long."""
     if isinstance(value, bytes):
-        value = base64.b64encode(value).decode("ascii")
+        # Three bytes are four characters of base64.
+        kept = len(value) if len(value) * 4 <= widest * 3 else widest // 4 * 3
+        return base64.b64encode(value[:kept]).decode("ascii") + _mark(value, kept, "bytes", column)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if not isinstance(value, str) or len(value) * 6 + 2 <= widest:
+    if not isinstance(value, str) or len(value) * _LONGEST <= widest:
         return value
     size = _size(value)
-    if size <= widest:
-        return value
-    kept = max(1, len(value) * widest // size)
-    return (
-        f"{value[:kept]}.. [cut: {kept} of {len(value)} characters; the rest:"
-        f" substr({column}, {kept + 1})]"
-    )
+    kept = len(value) if size <= widest else max(1, len(value) * widest // size)
+    return value[:kept] + _mark(value, kept, "characters", column)
+
+
+def _mark(value: str | bytes, kept: int, unit: str, column: str) -> str:
+    """What is written behind a value that was cut; SQLite's substr() counts in the same unit."""
+    if kept == len(value):
+        return ""
+    return f".. [cut: {kept} of {len(value)} {unit}; the rest: substr({column}, {kept + 1})]"
 
 
 def _size(value: Any) -> int:

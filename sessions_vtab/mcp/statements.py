@@ -15,6 +15,7 @@ from sessions_vtab import dbapi
 from sessions_vtab.cli.names import mentions, names_of
 from sessions_vtab.cli.session import described
 from sessions_vtab.dbapi.errors import translated
+from sessions_vtab.dbapi.types import bound
 from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
 from sessions_vtab.mcp.budget import CallLimits, Parameters, fit, report, require_within
 from sessions_vtab.schema.functions import FUNCTIONS
@@ -84,11 +85,19 @@ class SqlCall:
     parameters: Parameters = None
 
     def bound(self) -> Parameters:
-        """The parameters as SQLite takes them: arrays and objects become JSON text."""
+        """The parameters as SQLite takes them: arrays and objects become JSON text.
+
+        Raises:
+            dbapi.DataError: a value that SQLite has no type for.
+        """
         given = {} if self.parameters is None else self.parameters
+        scalars: Parameters
         if isinstance(given, Mapping):
-            return {name.lstrip(":@$"): _scalar(value) for name, value in given.items()}
-        return [_scalar(value) for value in given]
+            scalars = {name.lstrip(":@$"): _scalar(value) for name, value in given.items()}
+        else:
+            scalars = [_scalar(value) for value in given]
+        checked: Parameters = bound(scalars)
+        return checked
 
 
 def _scalar(value: Any) -> Any:
@@ -250,6 +259,10 @@ def _in_words(connection: dbapi.Connection, call: SqlCall) -> Iterator[None]:
         yield
     except (dbapi.Error, SessionsError) as error:
         _fail(connection, call, error)
+    except UnicodeEncodeError as error:  # JSON can hold what UTF-8, and so SQLite, cannot.
+        raise ToolError(
+            "The statement must be valid Unicode; half of a surrogate pair is not. Nothing was sent."
+        ) from error
 
 
 def _fail(connection: dbapi.Connection, call: SqlCall, error: Exception) -> NoReturn:

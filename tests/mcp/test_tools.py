@@ -104,6 +104,23 @@ def test_what_query_refuses_with_what_to_do_and_without_a_request(call_tool, sen
     assert sent() == 0
 
 
+@pytest.mark.parametrize(
+    ("sql", "parameters", "words"),
+    [
+        ("SELECT :x", {"x": 2**70}, "SQLite's integers have 64 bits"),
+        ("SELECT :x", {"x": "\ud800"}, "not valid Unicode"),
+        ("SELECT '\ud800'", None, "must be valid Unicode"),
+        ("SELECT ?", [1, 2], "bindings"),
+        ("SELECT 1 FROM sessions WHERE create_time > :t", {"t": "soon"}, "not a valid time"),
+    ],
+)
+def test_values_that_sqlite_does_not_take_are_refused_in_words(call_tool, sql, parameters, words):
+    done = call_tool("query", sql=sql, parameters=parameters)
+
+    assert done.is_error
+    assert words in done.content[0].text
+
+
 def test_a_plan_beyond_the_budget_is_refused_before_it_starts_with_the_text_of_explain(
     call_tool, sent
 ):
