@@ -261,7 +261,8 @@ def _in_words(connection: dbapi.Connection, call: SqlCall) -> Iterator[None]:
         _fail(connection, call, error)
     except UnicodeEncodeError as error:  # JSON can hold what UTF-8, and so SQLite, cannot.
         raise ToolError(
-            "The statement must be valid Unicode; half of a surrogate pair is not. Nothing was sent."
+            "The statement must be valid Unicode, without halves of surrogate pairs. Nothing was"
+            " sent."
         ) from error
 
 
