@@ -22,6 +22,7 @@ LAYERS = (
     ("schema",),
     ("spec",),
     ("sql", "plan", "fetch", "settings"),
+    ("rest",),
     ("backends", "vtab"),
     ("registry",),
     ("config",),
@@ -39,7 +40,7 @@ STARTED = ("emulator", "mcp")
 ALONE = ("emulator",)
 # The package's front and its entry point only open doors.
 OPENERS = ("__init__", "__main__")
-ENGINE = ("sql", "plan", "fetch", "vtab", "door", "cursor")
+ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
     "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",

@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, notes_of
 
 __all__ = ["main"]
 
@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"Error: {escaped(str(error))}", file=sys.stderr)
         return _USAGE
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(" ".join(("Interrupted.", *notes_of(error))), file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more at exit: https://docs.python.org/3/library/signal.html

@@ -109,8 +109,9 @@ _PAGES: Final = (
                     ("scopes", ("values allowed for a scope column in WHERE: scopes.project=a,b")),
                     ("cache_ttl", "seconds for which a response may be reused; default 0"),
                     ("rate_limit", "requests per minute: rate_limit.read, .write, .append"),
-                    ("timeout", "seconds to wait for a response; default 30"),
+                    ("timeout", "seconds for a whole response to arrive; default 30"),
                     ("concurrency", "maximum number of concurrent requests; default 16"),
+                    ("max_response_mb", "maximum size of one response in megabytes; default 64"),
                 ),
             ),
             Prose(
@@ -239,8 +240,8 @@ _PAGES: Final = (
             Prose(
                 "local and eleanor: DELETE hides a session (soft delete); undelete_session"
                 " restores it, and WHERE deleted = 1 shows it. local: deleting a hidden"
-                " session removes it and its events permanently. vertex: DELETE removes the"
-                " session and its events immediately and permanently. A DELETE without"
+                " or expired session removes it and its events permanently. vertex: DELETE"
+                " removes the session and its events immediately and permanently. A DELETE without"
                 " WHERE is limited by max_writes."
             ),
             Code(

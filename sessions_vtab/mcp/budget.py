@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sessions_vtab import Connection
-from sessions_vtab.cli.explain import Reading, examine, explain
+from sessions_vtab.cli.explain import examine, explain
+from sessions_vtab.cli.readings import Expected, expected
 from sessions_vtab.dbapi import Error
 from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.errors import BudgetError
 
-__all__ = ["CallLimits", "Parameters", "expected_requests", "fit", "report", "require_within"]
+__all__ = ["CallLimits", "Parameters", "fit", "report", "require_within"]
 
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 """Values of a statement's parameters, by name or in order."""
@@ -63,31 +64,15 @@ def require_within(connection: Connection, sql: str, parameters: Parameters) -> 
     Raises:
         BudgetError: with the text of explain.
     """
-    expected, most = 0, connection.budget.max_requests
+    most, planned = connection.budget.max_requests, Expected(0)
     with suppress(Error), translated():
-        expected = expected_requests(examine(connection, sql, _bindings(parameters)))
-    if most is not None and expected > most:
+        planned = expected(examine(connection, sql, _bindings(parameters)), sql)
+    if most is not None and planned.count > most:
         raise BudgetError(
-            f"The statement needs at least {expected} requests, and a call may make {most}"
+            f"The statement is expected to make {planned} requests, and a call may make {most}"
             " (max_requests). Nothing was sent. Narrow it with WHERE or LIMIT.\n"
             f"{report(connection, sql, parameters)}"
         )
-
-
-def expected_requests(readings: Iterable[Reading]) -> int:
-    """The requests that a plan is sure to make: those that are known before the first is sent.
-
-    What a LIMIT may end early is not counted, nor what depends on rows that are still to be read;
-    while the statement runs, ``max_requests`` itself stops those.
-    """
-    return sum(map(_sure, readings))
-
-
-def _sure(reading: Reading) -> int:
-    estimate = reading.estimate
-    if estimate is None or estimate.limited or estimate.each:
-        return 0
-    return 1 if estimate.lists else len(reading.requests)
 
 
 def _bindings(parameters: Parameters) -> Any:

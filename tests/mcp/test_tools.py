@@ -128,7 +128,7 @@ def test_a_plan_beyond_the_budget_is_refused_before_it_starts_with_the_text_of_e
 
     assert done.is_error
     text = done.content[0].text
-    assert "needs at least 300 requests, and a call may make 200 (max_requests)" in text
+    assert "expected to make 300 requests, and a call may make 200 (max_requests)" in text
     assert "Nothing was sent." in text
     assert "sent      session_id IN (?)" in text
     assert "--max-requests N" in text
@@ -144,6 +144,21 @@ def test_what_only_the_rows_show_is_stopped_at_the_budget_with_the_text_of_expla
     assert "more than 4 requests (max_requests)" in done.content[0].text
     assert "1 per 100 sessions, then 1 or more per session" in done.content[0].text
     assert sent() <= 4
+
+
+def test_what_was_read_before_shows_what_a_query_will_cost(serve, emulator, sent):
+    async def work(client):
+        return [
+            (await client.call_tool("query", {"sql": f"SELECT {what} FROM events"}), sent())
+            for what in ("count(*)", "author", "name")
+        ]
+
+    (first, spent), (second, then), (third, now) = serve(work, limits=CallLimits(max_requests=4))
+
+    assert "more than 4 requests" in first.content[0].text
+    assert "is expected to make about 7 requests" in second.content[0].text
+    assert "is expected to make about 7 requests" in third.content[0].text
+    assert 1 <= spent == then == now <= 4
 
 
 @pytest.mark.parametrize(
