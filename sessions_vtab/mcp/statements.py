@@ -259,11 +259,6 @@ def _in_words(connection: dbapi.Connection, call: SqlCall) -> Iterator[None]:
         yield
     except (dbapi.Error, SessionsError) as error:
         _fail(connection, call, error)
-    except UnicodeEncodeError as error:  # JSON can hold what UTF-8, and so SQLite, cannot.
-        raise ToolError(
-            "The statement must be valid Unicode, without halves of surrogate pairs. Nothing was"
-            " sent."
-        ) from error
 
 
 def _fail(connection: dbapi.Connection, call: SqlCall, error: Exception) -> NoReturn:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import closing
 
 import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.cli.explain import examine
 from sessions_vtab.cli.readings import expected
-from sessions_vtab.mcp.budget import CallLimits, fit
+from sessions_vtab.errors import BudgetError
+from sessions_vtab.mcp.budget import CallLimits, fit, require_within
 
 IDS = ", ".join(f"'{number}'" for number in range(50))
 SESSIONS = f"SELECT user_id FROM sessions WHERE session_id IN ({IDS})"
@@ -41,6 +43,23 @@ def prod(source):
 )
 def test_a_plan_is_expected_to_make_the_requests_that_are_known_before_the_first(prod, sql, count):
     assert expected(examine(prod, sql), sql).count == count
+
+
+def test_what_was_read_before_shows_what_a_query_will_cost(source, sent):
+    with closing(connect(source, read_only=True)) as connection:
+        connection.budget.max_requests = 6
+        sql = "SELECT author FROM events"
+        require_within(connection, sql, None)  # Nothing is known yet.
+        connection.budget.max_requests = 100
+        connection.execute(sql).fetchall()
+        spent = sent()
+        connection.budget.max_requests = 6
+
+        with pytest.raises(BudgetError, match="expected to make about 7 requests") as caught:
+            require_within(connection, sql, None)
+
+    assert "1 per 100 sessions, then 1 or more per session" in str(caught.value)
+    assert sent() == spent == 7
 
 
 def size(rows):

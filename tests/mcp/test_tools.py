@@ -109,7 +109,7 @@ def test_what_query_refuses_with_what_to_do_and_without_a_request(call_tool, sen
     [
         ("SELECT :x", {"x": 2**70}, "SQLite's integers have 64 bits"),
         ("SELECT :x", {"x": "\ud800"}, "not valid Unicode"),
-        ("SELECT '\ud800'", None, "must be valid Unicode"),
+        ("SELECT '\ud800'", None, "not valid Unicode"),
         ("SELECT ?", [1, 2], "bindings"),
         ("SELECT 1 FROM sessions WHERE create_time > :t", {"t": "soon"}, "not a valid time"),
     ],
@@ -130,7 +130,7 @@ def test_a_plan_beyond_the_budget_is_refused_before_it_starts_with_the_text_of_e
     text = done.content[0].text
     assert "expected to make 300 requests, and a call may make 200 (max_requests)" in text
     assert "Nothing was sent." in text
-    assert "sent      session_id IN (?)" in text
+    assert "sent      session_id IN (" in text
     assert "--max-requests N" in text
     assert sent() == 0
 
@@ -144,21 +144,6 @@ def test_what_only_the_rows_show_is_stopped_at_the_budget_with_the_text_of_expla
     assert "more than 4 requests (max_requests)" in done.content[0].text
     assert "1 per 100 sessions, then 1 or more per session" in done.content[0].text
     assert sent() <= 4
-
-
-def test_what_was_read_before_shows_what_a_query_will_cost(serve, emulator, sent):
-    async def work(client):
-        return [
-            (await client.call_tool("query", {"sql": f"SELECT {what} FROM events"}), sent())
-            for what in ("count(*)", "author", "name")
-        ]
-
-    (first, spent), (second, then), (third, now) = serve(work, limits=CallLimits(max_requests=4))
-
-    assert "more than 4 requests" in first.content[0].text
-    assert "is expected to make about 7 requests" in second.content[0].text
-    assert "is expected to make about 7 requests" in third.content[0].text
-    assert 1 <= spent == then == now <= 4
 
 
 @pytest.mark.parametrize(
@@ -259,7 +244,7 @@ def test_explain_says_what_is_sent_here_and_how_many_requests(call_tool, sent):
     )
 
     text = done.content[0].text
-    assert "sent      user_id = literal" in text
+    assert "sent      user_id = 'ann'" in text
     assert "display_name LIKE (the API supports only" in text
     assert "at most 200 (max_requests)" in text
     assert sent() == 0
