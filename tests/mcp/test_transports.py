@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
@@ -150,16 +150,24 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(source) -> Iterator[Server]:
+def server(source, tmp_path_factory) -> Iterator[Server]:
     arguments = ("mcp", "--http", "0", "--source", source, "--writable")
-    with subprocess.Popen(
-        [*COMMAND, *arguments, "--statement-timeout", "3600"], stderr=subprocess.PIPE, text=True
-    ) as process:
-        url = process.stderr.readline().removeprefix("MCP at ").strip()
-        token = process.stderr.readline().removeprefix("Authorization: Bearer ").strip()
-        yield Server(url, token)
-        process.terminate()
-        assert token not in process.stderr.read()
+    errors = tmp_path_factory.mktemp("mcp") / "stderr"  # A pipe that nobody reads gets full.
+    with (
+        errors.open("w") as stream,
+        subprocess.Popen(
+            [*COMMAND, *arguments, "--statement-timeout", "3600"], stderr=stream
+        ) as process,
+    ):
+        while len(lines := errors.read_text("utf-8").splitlines()) < 2:
+            with suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"The server ended with {process.wait(0.05)}: {lines}")
+        token = lines[1].removeprefix("Authorization: Bearer ")
+        try:
+            yield Server(lines[0].removeprefix("MCP at "), token)
+        finally:
+            process.terminate()
+    assert errors.read_text("utf-8").count(token) == 1
 
 
 @asynccontextmanager
