@@ -33,8 +33,8 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "deepset": "sessions_vtab.backends.deepset:DeepsetBackend",
     "whylabs": "sessions_vtab.backends.whylabs:WhylabsBackend",
     "eleanor": "sessions_vtab.backends.eleanor:EleanorBackend",
-    "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
     "embedding_studio": "sessions_vtab.backends.embedding_studio:EmbeddingStudioBackend",
+    "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
 }
 """Backend name to ``module:class``."""
 

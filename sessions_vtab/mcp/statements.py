@@ -110,7 +110,7 @@ def read(
     """The result of a query.
 
     Raises:
-        ToolError: it is no query, is expected to make too many requests, or failed.
+        ToolError: it is not a query, is expected to make too many requests, or failed.
     """
     with _in_words(connection, call):
         _require_query(connection, call.sql)
