@@ -11,7 +11,8 @@ from typing import Any, Final, NoReturn, Self, cast
 import apsw
 
 from sessions_vtab.door import Door, Script, Step
-from sessions_vtab.sql.parameters import distribute
+from sessions_vtab.spec.values import well_formed
+from sessions_vtab.sql.parameters import distribute, sound
 
 __all__ = ["Cursor"]
 
@@ -56,6 +57,7 @@ class Cursor(apsw.Cursor):
             apsw.Error: what SQLite itself refuses.
             Exception: what a function of the user's own, or a bug in a backend, raised: unchanged.
         """
+        statements, bindings = well_formed(statements), sound(bindings)
         self._reset(statements)
         options: dict[str, Any] = {
             "can_cache": can_cache,
@@ -94,6 +96,7 @@ class Cursor(apsw.Cursor):
 
         Writes are sent together at the end, concurrently, or not at all when one fails.
         """
+        statements, sequenceofbindings = well_formed(statements), map(sound, sequenceofbindings)
         self._reset(statements)
         try:
             self._execute_many(statements, sequenceofbindings, options)
@@ -223,7 +226,7 @@ class Cursor(apsw.Cursor):
             one, answer = step.statement, self._door.answer(step)
             texts += [self._door.admit(step, share, plain=plain), answer]
             values += share[: one.parameters]
-            if one.returning is not None and not self._door.dry_run:
+            if answer and one.returning is not None and not self._door.dry_run:
                 values += share[: one.returning.parameters]
         explains = any(one.heading.explain for one in script.statements)
         # EXPLAIN is answered from the statement cache, with the plan of another day.
@@ -243,7 +246,8 @@ class Cursor(apsw.Cursor):
         """Runs one statement to its end; returns its rows, or those of ``step.after``."""
         alone = Script((step,), plain=False, renames=False, stepwise=False)
         if not step.after:
-            self._run(alone, [share], options, plain=False)
+            with self._door.around(step):
+                self._run(alone, [share], options, plain=False)
             return super().fetchall()
         step, share = self._door.settled(step, share)
         text = self._door.admit(step, share)

@@ -16,6 +16,9 @@ __all__ = ["Calls"]
 # that does not exist has another text, and is an error.
 _NO_SESSION = (Answer(404, r"^Session\b.*\bnot found"),)
 
+# proto3 leaves an empty list out: an empty page is {}, or a token alone (contract, section 2).
+_BESIDE = frozenset(("nextPageToken",))
+
 
 _NO_ENGINE = (Answer(404, r"^The ReasoningEngine does not exist\.?$"),)
 
@@ -47,7 +50,9 @@ class Calls:
             token: page token, '' for the first page.
         """
         query = _listing(text, order, size, token)
-        return self._call("GET", engine, "sessions", query=query, items="sessions", listing=True)
+        return self._call(
+            "GET", engine, "sessions", query=query, items="sessions", listing=True, beside=_BESIDE
+        )
 
     def list_events(
         self, session: SessionRef, text: str = "", order: str = "", size: int = 100, token: str = ""
@@ -61,6 +66,7 @@ class Calls:
             query=_listing(text, order, size, token),
             items="sessionEvents",
             listing=True,
+            beside=_BESIDE,
             missing=_NO_SESSION,
         )
 
