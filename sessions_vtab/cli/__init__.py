@@ -2,9 +2,11 @@
 
 * `arguments`: what can be asked for
 * `commands`: run, query, explain, sources, snapshot, help, emulator
-* `shell`: the interactive shell, APSW's with commands of our own
+* `shell`: the interactive shell, APSW's with commands of our own; `settings`, `transfer`: its
+  commands for output and files; `habits`: what users of other shells type
 * `script`, `execution`, `progress`: statements out of a text, and running one
-* `formats`, `display`, `files`: rows as text, and where that text goes
+* `formats`, `tables`, `display`: rows as text
+* `files`, `pager`, `streams`: where that text goes
 * `names`, `report`: errors with "did you mean" and a caret
 * `explain`, `help`, `topics`: what a statement will do, and the reference
 
@@ -38,17 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from sessions_vtab.cli.arguments import parse  # noqa: PLC0415
     from sessions_vtab.cli.commands import dispatch  # noqa: PLC0415
+    from sessions_vtab.cli.streams import require_text, use_utf8  # noqa: PLC0415
 
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    use_utf8()
     try:
-        status = dispatch(parse(sys.argv[1:] if argv is None else list(argv)))
+        require_text(arguments)
+        status = dispatch(parse(arguments))
         sys.stdout.flush()
     except SessionsError as error:
         from sessions_vtab.cli.display import escaped  # noqa: PLC0415
 
         print(f"Error: {escaped(str(error))}", file=sys.stderr)
         return _USAGE
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        after = f" after {error}" if error.args else ""
+        print(f"Interrupted{after}.", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more at exit: https://docs.python.org/3/library/signal.html

@@ -42,6 +42,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _sources(arguments)
         case "snapshot":
             return _snapshot(arguments)
+        case "completion":
+            return _completion(arguments.shell)
         case _:
             return _version() if arguments.version else _shell(arguments)
 
@@ -75,21 +77,27 @@ def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[Se
     """A connection and a place to print to; files and texts that cannot be read are errors."""
     from sessions_vtab.cli.files import output  # noqa: PLC0415
     from sessions_vtab.cli.session import Session  # noqa: PLC0415
+    from sessions_vtab.cli.tables import Style  # noqa: PLC0415
 
+    style = Style(heading=arguments.heading)
     with _connected(arguments) as connection, output(arguments.output) as stream:
-        yield Session(connection, stream, form, _bindings(arguments), name)
+        yield Session(connection, stream, form, _bindings(arguments), name, style)
 
 
 def _query(arguments: argparse.Namespace) -> int:
     text = _text(arguments.sql)
     to_terminal = arguments.output is None and is_terminal(sys.stdout)
-    form = arguments.format or ("table" if to_terminal else "csv")
+    form = arguments.format or ("auto" if to_terminal else "csv")
+    returned = 0
 
     def work() -> None:
+        nonlocal returned
         with _session(arguments, form, "") as session:
             session.run(text)
+            returned = session.returned
 
-    return _reported(work)
+    status = _reported(work)
+    return _FAILED if arguments.fail_if_rows and returned else status
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -97,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
     name = "standard input" if arguments.file == "-" else arguments.file
 
     def work() -> None:
-        with _session(arguments, arguments.format, name) as session:
+        with _session(arguments, arguments.format or "table", name) as session:
             session.tour(text)
 
     return _reported(work)
@@ -220,10 +228,32 @@ def _version() -> int:
 
 
 def _shell(arguments: argparse.Namespace) -> int:
-    from sessions_vtab.cli.shell import interact  # noqa: PLC0415
+    from sessions_vtab.cli.shell import Start, interact  # noqa: PLC0415
 
+    start = Start(
+        mode=arguments.format,
+        heading=arguments.heading,
+        init=arguments.init,
+        commands=arguments.commands or (),
+        statements=arguments.statements,
+        bail=arguments.bail,
+        batch=arguments.batch,
+    )
     with _connected(arguments) as connection:
-        return interact(connection, read_only=arguments.read_only)
+        return interact(connection, start, read_only=arguments.read_only)
+
+
+def _completion(shell: str) -> int:
+    from sessions_vtab.cli.arguments import command_line  # noqa: PLC0415
+
+    try:
+        import shtab  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "Completion needs shtab: pip install 'sessions_vtab[completion]'"
+        ) from None
+    print(shtab.complete(command_line(), shell))
+    return _OK
 
 
 def _emulator(rest: list[str]) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from sessions_vtab.cli.display import counted, is_terminal, seconds
+from sessions_vtab.cli.display import counted, moves_cursor, seconds
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -24,6 +23,9 @@ _CLEAR: Final = "\r\x1b[K"
 _LONG: Final = 10.0
 """Seconds from which on a COMMIT is worth an estimate."""
 
+_TERMINAL: Final = threading.RLock()
+"""Held by whoever writes to the terminal while a line may be shown there."""
+
 
 @contextmanager
 def progress(
@@ -31,8 +33,9 @@ def progress(
 ) -> Iterator[Callable[[], None]]:
     """Shows progress on standard error inside the block, if that is a terminal.
 
-    A timer signal instead of a thread: the one that waits for the statement has nothing else to
-    do, and handlers run between its slices of waiting. Windows has no such signal, hence no line.
+    A thread writes the line. A timer signal would cut the writes of a statement whose rows are
+    printed on a slow terminal (``PYTHONUNBUFFERED=1`` loses the rest of a row without an error),
+    and exists neither on Windows nor outside the main thread.
 
     Args:
         requests: how many requests the running statement has made.
@@ -42,18 +45,15 @@ def progress(
     Yields:
         A function that ends it early: before rows are printed on the same terminal.
     """
-    if not (hasattr(signal, "SIGALRM") and is_terminal(sys.stderr)):
+    if not moves_cursor(sys.stderr):
         yield _nothing
         return
     line = _Line(requests, sending)
-    previous = signal.signal(signal.SIGALRM, line.show)
-    timer = signal.setitimer(signal.ITIMER_REAL, _FIRST, _EVERY)
+    line.start()
     try:
         yield line.end
     finally:
         line.end()
-        signal.signal(signal.SIGALRM, previous)
-        signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 def progress_of(connection: Connection) -> AbstractContextManager[Callable[[], None]]:
@@ -64,39 +64,42 @@ def progress_of(connection: Connection) -> AbstractContextManager[Callable[[], N
 @contextmanager
 def paused() -> Iterator[None]:
     """Inside the block no progress is written over a question; afterwards it goes on."""
-    if not hasattr(signal, "SIGALRM"):
-        yield
-        return
-    delay, interval = signal.setitimer(signal.ITIMER_REAL, 0)
-    try:
-        if interval and is_terminal(sys.stderr):
+    with _TERMINAL:
+        if moves_cursor(sys.stderr):
             print(_CLEAR, end="", file=sys.stderr, flush=True)
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, delay, interval)
 
 
 def _nothing() -> None:
     """Does nothing: the end function for a progress line that was never started."""
 
 
-class _Line:
-    """The line on the terminal."""
+class _Line(threading.Thread):
+    """The line on the terminal, written anew until it ends."""
 
     def __init__(self, requests: Callable[[], int], sending: Callable[[], Sending | None]) -> None:
+        super().__init__(name="sessions-vtab progress", daemon=True)
         self._requests = requests
         self._sending = sending
-        self._started = time.perf_counter()
-        self._shown = self._ended = False
+        self._began = time.perf_counter()
+        self._shown = False
+        self._ended = threading.Event()
 
-    def show(self, _signal: int, _frame: FrameType | None) -> None:
-        """Writes the line anew."""
-        if self._ended:
-            return
-        self._shown = True
-        elapsed = seconds(time.perf_counter() - self._started)
-        text = f"{_CLEAR}{self._work()}, {elapsed}{self._rest()} .."
-        print(text, end="", file=sys.stderr, flush=True)
+    def run(self) -> None:
+        """Waits, so that short statements show nothing, then writes some times a second."""
+        delay = _FIRST
+        while not self._ended.wait(delay):
+            self._show()
+            delay = _EVERY
+
+    def _show(self) -> None:
+        elapsed = seconds(time.perf_counter() - self._began)
+        with _TERMINAL:
+            if self._ended.is_set():
+                return
+            self._shown = True
+            text = f"{_CLEAR}{self._work()}, {elapsed}{self._rest()} .."
+            print(text, end="", file=sys.stderr, flush=True)
 
     def _work(self) -> str:
         sending = self._sending()
@@ -110,8 +113,10 @@ class _Line:
         return f", about {sending.left():.0f} s left" if sending is not None and long else ""
 
     def end(self) -> None:
-        """Takes the line away for good."""
-        self._ended = True
-        if self._shown:
-            print(_CLEAR, end="", file=sys.stderr, flush=True)
-        self._shown = False
+        """Removes the line; nothing is written once this returns. Later calls cost nothing."""
+        if self._ended.is_set():
+            return
+        with _TERMINAL:
+            self._ended.set()
+            if self._shown:
+                print(_CLEAR, end="", file=sys.stderr, flush=True)

@@ -11,15 +11,17 @@ import apsw
 
 from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
 from sessions_vtab.cli.execution import execute
-from sessions_vtab.cli.formats import FORMATS
+from sessions_vtab.cli.formats import AUTO, FORMATS, automatic
+from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import Statement, split
+from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.errors import BudgetError, SessionsError
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["Failed", "Session", "described"]
+__all__ = ["Failed", "Session", "described", "spent"]
 
 _HELP: Final = "sessions-vtab help"
 _MARGIN: Final = "   "
@@ -36,9 +38,13 @@ class Session:
     Args:
         connection: where they run.
         stream: where rows are printed.
-        form: a key of ``formats.FORMATS``.
+        form: a key of ``formats.FORMATS``, or ``auto``.
         bindings: values of parameters by name.
         name: what errors call the text: the file's name; empty if it came as an argument.
+        style: how rows are written.
+
+    Attributes:
+        returned: rows that the statements have returned so far.
     """
 
     def __init__(
@@ -48,13 +54,16 @@ class Session:
         form: str,
         bindings: Mapping[str, Any],
         name: str,
+        style: Style,
     ) -> None:
         self._connection = connection
         self._stream = stream
         self._form = form
         self._bindings = bindings
         self._name = name
+        self._style = style
         self._terminal = is_terminal(stream)
+        self.returned = 0
         self._before_rows: Callable[[], None] | None = None
 
     def run(self, text: str) -> None:
@@ -122,6 +131,7 @@ class Session:
         ):
             self._before_rows = end_progress if self._terminal else None
             yield execution.columns, execution.rows
+            self.returned += execution.returned
 
     @contextmanager
     def _guarded(self, statement: Statement, number: int) -> Iterator[None]:
@@ -134,7 +144,7 @@ class Session:
             raise Failed(f"Error{where if self._name else ''}: {text}") from error
         except KeyboardInterrupt:
             self._stream.flush()
-            raise
+            raise KeyboardInterrupt(*spent(self._connection)) from None
 
     def _end(self, text: str) -> None:
         """A transaction that is still open would be rolled back without a word."""
@@ -149,7 +159,12 @@ class Session:
     def _print(
         self, columns: Sequence[str], rows: Iterable[Sequence[Any]], margin: str = ""
     ) -> None:
-        for piece in FORMATS[self._form](columns, rows):
+        style = style_for(self._stream, self._style, len(margin))
+        if self._form == AUTO:
+            pieces = automatic(columns, rows, style, lambda _: None)
+        else:
+            pieces = FORMATS[self._form](columns, rows, style)
+        for piece in pieces:
             if self._before_rows is not None:
                 self._before_rows()
             self._write(margin + piece)
@@ -159,7 +174,24 @@ class Session:
 
 
 def _statements(text: str) -> Iterator[Statement]:
+    """The statements of a text.
+
+    Raises:
+        Failed: the text is a command of the shell.
+    """
+    command = shell_command(text)
+    if command is not None:
+        raise Failed(
+            f"Error: {escaped(text.strip().partition(chr(10))[0])} is not SQL. For commands of the"
+            f" shell: sessions-vtab '{escaped(command)}', or sessions-vtab < FILE"
+        )
     return (statement for statement in split(text) if statement.text)
+
+
+def spent(connection: Connection) -> tuple[str, ...]:
+    """What an interrupted statement has cost, for the message about it; empty if nothing."""
+    requests = connection.statement_requests
+    return (counted(requests, "request"),) if requests else ()
 
 
 def described(connection: Connection, error: Exception, sql: str, help_command: str) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sessions_vtab.cli.arguments import FORMAT_NAMES
 from sessions_vtab.cli.formats import FORMATS
+from sessions_vtab.cli.tables import Style
 
 COLUMNS = ("id", "user", "n")
 ROWS = [("s1", "ann", 3), ("s2", None, -1.5), ("s3", "", None), ("s4", b"\x00\xff", 12)]
@@ -24,8 +25,8 @@ EXPECTED = {
     "s4  x'00ff'    12\n",
     "csv": "id,user,n\ns1,ann,3\ns2,,-1.5\ns3,\"\",\ns4,x'00ff',12\n",
     "tsv": "id\tuser\tn\ns1\tann\t3\ns2\t\t-1.5\ns3\t\t\ns4\tx'00ff'\t12\n",
-    "json": '[{"id":"s1","user":"ann","n":3},{"id":"s2","user":null,"n":-1.5},'
-    '{"id":"s3","user":"","n":null},{"id":"s4","user":"AP8=","n":12}]\n',
+    "json": '[{"id":"s1","user":"ann","n":3},\n{"id":"s2","user":null,"n":-1.5},\n'
+    '{"id":"s3","user":"","n":null},\n{"id":"s4","user":"AP8=","n":12}]\n',
     "jsonl": '{"id":"s1","user":"ann","n":3}\n{"id":"s2","user":null,"n":-1.5}\n'
     '{"id":"s3","user":"","n":null}\n{"id":"s4","user":"AP8=","n":12}\n',
     "markdown": "| id | user | n |\n| --- | --- | --- |\n| s1 | ann | 3 |\n| s2 | NULL | -1.5 |\n"
@@ -34,7 +35,7 @@ EXPECTED = {
 
 
 def printed(form: str, columns, rows) -> str:
-    return "".join(FORMATS[form](columns, rows))
+    return "".join(FORMATS[form](columns, rows, Style()))
 
 
 def test_the_command_line_offers_all_formats():
@@ -124,7 +125,7 @@ def test_csv_can_be_read_back(rows):
 @pytest.mark.parametrize("form", FORMATS)
 def test_memory_does_not_grow_with_the_rows(form):
     tracemalloc.start()
-    for _ in FORMATS[form](("id", "text"), ((number, "x" * 100) for number in range(20_000))):
+    for _ in FORMATS[form](("id", "text"), ((number, "x" * 100) for number in range(20_000)), Style()):
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
