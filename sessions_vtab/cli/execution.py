@@ -22,6 +22,9 @@ __all__ = ["Execution", "execute", "prepare"]
 _STEPS: Final = 100_000
 """SQLite steps between two looks at Ctrl-C: some milliseconds."""
 
+_SERIES: Final = "generate_series"
+"""The sqlite3 shell has this table-valued function, SQLite as a library does not."""
+
 
 @dataclass(slots=True)
 class Execution:
@@ -77,6 +80,8 @@ def execute(
     before = connection.tally()
     started = time.perf_counter()
     try:
+        if _SERIES in sql.lower():
+            _offer_series(connection)
         _require_values(connection, sql, bindings or {})
         cursor.execute(sql, bindings or {})
         columns = _columns(cursor) or (described[-1] if described else ())
@@ -88,6 +93,15 @@ def execute(
         execution.requests = connection.statement_requests
     finally:
         cursor.close(force=True)
+
+
+def _offer_series(connection: Connection) -> None:
+    """Registers the function where a statement names it: few do, and the import is slow."""
+    known = connection.execute("SELECT 1 FROM pragma_module_list WHERE name = ?", (_SERIES,)).get
+    if not known:
+        from apsw.ext import generate_series_sqlite, make_virtual_module  # noqa: PLC0415
+
+        make_virtual_module(connection, _SERIES, generate_series_sqlite)
 
 
 def _require_values(connection: Connection, sql: str, bindings: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ A command's docstring is its help; see ``shell``.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import apsw
 
 from sessions_vtab.cli import help as reference
-from sessions_vtab.cli.display import counted, escaped, is_terminal
+from sessions_vtab.cli.display import counted, escaped, is_terminal, terminal_size
 from sessions_vtab.cli.formats import FORMATS
 from sessions_vtab.cli.habits import ELSEWHERE
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
@@ -27,7 +28,7 @@ from sessions_vtab.cli.settings import Settings
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.cli.transfer import import_rows, parse_import
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, UnknownNameError
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -50,6 +51,10 @@ _INDEXES: Final = """
 
 _LEAST: Final = 12
 """Columns of the terminal that a value of our own tables keeps."""
+
+
+_WIDE: Final = 110
+"""Columns of a terminal that a table with texts for people needs."""
 
 
 class Commands(Settings):
@@ -82,8 +87,25 @@ class Commands(Settings):
         """
         if len(cmd) != 1:
             raise self.Error(".inspect requires the name of a table, such as .inspect sessions")
-        columns, rows = inspect_table(self._connection, cmd[0])
-        self._box(columns, rows)
+        try:
+            columns, rows = inspect_table(self._connection, cmd[0])
+        except UnknownNameError:
+            own = self._own_table(cmd[0])
+            if own is None:
+                raise
+            self._line(own)
+            return
+        if is_terminal(self.stdout) and terminal_size().columns < _WIDE:
+            self._box(columns[:-1], [row[:-1] for row in rows])
+            self._line(f".help {cmd[0]} says what each column means.")
+        else:
+            self._box(columns, rows)
+
+    def _own_table(self, name: str) -> str | None:
+        """A table of the user's own as its CREATE statement; None if there is no such table."""
+        with contextlib.suppress(UnknownNameError):
+            return "\n".join(schema_text(self._connection, name))
+        return None
 
     def command_sources(self, cmd: Sequence[str]) -> None:
         """sources ?--check? ?NAME? [NAME...]: Lists the sources; --check tests each one"""

@@ -44,7 +44,7 @@ def require_text(argv: Sequence[str]) -> None:
         try:
             argument.encode()
         except UnicodeEncodeError:  # Such bytes arrive as lone surrogates (PEP 383).
-            shown = argument.encode("utf-8", "backslashreplace").decode()
+            shown = os.fsencode(argument).decode("utf-8", "backslashreplace")
             raise ConfigurationError(
                 f"Argument {number} ({shown[:80]}) is not valid {sys.getfilesystemencoding()} text."
             ) from None
