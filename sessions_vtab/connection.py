@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
@@ -15,6 +17,7 @@ from sessions_vtab.config import Configuration, SourceLike, load
 from sessions_vtab.cursor import Cursor
 from sessions_vtab.door import Door
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.progress import Progress, Watch, ipython_line
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.catalog import OurTable
@@ -22,8 +25,12 @@ from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
+from sessions_vtab.vtab.looking import Look
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
+
+if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
+    from sessions_vtab.sql.occurrences import Condition
 
 __all__ = ["Connection", "Tally", "connect", "register"]
 
@@ -57,7 +64,12 @@ class Connection(apsw.Connection):
     default: str
 
     def __init__(
-        self, configuration: Configuration, *, read_only: bool = False, dry_run: bool = False
+        self,
+        configuration: Configuration,
+        *,
+        read_only: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[Progress], object] | None = None,
     ) -> None:
         super().__init__(":memory:", flags=_FLAGS)
         self.default = configuration.default
@@ -73,6 +85,8 @@ class Connection(apsw.Connection):
             dry_run=dry_run,
             audit=self._audit,
         )
+        tell = progress or ipython_line()
+        self._host.watch = Watch(self.progress, tell) if tell else None
         self._door = Door(self._host)
         self.cursor_factory = partial(Cursor, door=self._door)
         try:
@@ -106,9 +120,28 @@ class Connection(apsw.Connection):
         return self.total_changes() - tally.changes - left_out
 
     @property
+    def expected_requests(self) -> int | None:
+        """About how many HTTP requests the running statement will make; None where unknown."""
+        return self._host.expected_requests()
+
+    @property
     def sending(self) -> Sending | None:
         """How far the writes of a COMMIT are, while another thread or a signal handler looks."""
         return self._host.sending
+
+    def progress(self, elapsed: float) -> Progress:
+        """How far the running statement is, while another thread or a callback looks.
+
+        Args:
+            elapsed: seconds since it began.
+        """
+        sending = self.sending
+        if sending is not None and sending.total > 1:
+            pace = time.perf_counter() - sending.started
+            return Progress(sending.answered, sending.total, "write", elapsed, pace)
+        done, total = self.statement_requests, self.expected_requests
+        known = total if total is not None and total > done else None
+        return Progress(done, known, "request", elapsed, elapsed)
 
     def target(self, statement: str) -> tuple[OurTable, str] | None:
         """The table that a statement writes to, with the action; None if it is not one of ours."""
@@ -148,17 +181,30 @@ class Connection(apsw.Connection):
         Raises:
             UnsupportedError: the statement is neither.
         """
+        return self.look(query, bindings).shown
+
+    def look(self, query: str, bindings: Any = None) -> Look:
+        """As ``preview``, with the reads behind the requests."""
         if not self._door.reads(query) and self._door.target(query) is None:
             raise UnsupportedError(
                 "Only a query, or a write to a sessions_vtab table, can be previewed."
             )
-        shown: list[tuple[str, Request]] = []
-        self._host.explaining = shown
-        try:
+        with self.looking() as look:
             self.execute(query, bindings).fetchall()
+        return look
+
+    @contextmanager
+    def looking(self) -> Iterator[Look]:
+        """Within the block statements are planned and started, and nothing is read or written."""
+        look = self._host.explaining = Look()
+        try:
+            yield look
         finally:
             self._host.explaining = None
-        return shown
+
+    def conditions(self, statement: str) -> Mapping[str, Sequence[Condition]]:
+        """The conditions of a statement that are about one of our tables each, by alias."""
+        return self._door.conditions(statement)
 
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""
@@ -177,6 +223,7 @@ def connect(
     read_only: bool = False,
     dry_run: bool = False,
     audit: str | os.PathLike[str] | None = None,
+    progress: Callable[[Progress], object] | None = None,
 ) -> Connection:
     """A connection to one or more sources.
 
@@ -190,6 +237,8 @@ def connect(
             reading only.
         dry_run: writes answer with the requests they would make, and make none.
         audit: a file that every write is noted in; otherwise the configuration file's ``audit``.
+        progress: told some times a second how far a statement is that waits for a service. Without
+            it, IPython and notebooks show a line.
 
     Raises:
         ConfigurationError: naming the setting that is wrong.
@@ -197,7 +246,7 @@ def connect(
     configuration = load(url, sources, default, config)
     if audit is not None:
         configuration = replace(configuration, audit=os.fspath(audit))
-    return Connection(configuration, read_only=read_only, dry_run=dry_run)
+    return Connection(configuration, read_only=read_only, dry_run=dry_run, progress=progress)
 
 
 def register(
@@ -251,7 +300,7 @@ def _open(settings: Iterable[Source], *, read_only: bool) -> dict[str, OpenSourc
     try:
         for one in settings:
             source = replace(one, read_only=True) if read_only else one
-            backend = registry.backend_class(source.backend).open(source)
+            backend = registry.opened(source)
             opened[source.name] = OpenSource(source, backend)
     except BaseException:
         _close(opened.values())

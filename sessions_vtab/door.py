@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
@@ -19,7 +19,7 @@ from sessions_vtab.errors import ReadOnlyError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.sql.attach import attached
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.sql.front_door import FrontDoor, Rewritten
+from sessions_vtab.sql.front_door import FrontDoor, Rewritten, conditions_of
 from sessions_vtab.sql.lexer import split, tokenize
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.returning import select_text
@@ -30,6 +30,9 @@ from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.definitions import require_definable
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
+
+if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
+    from sessions_vtab.sql.occurrences import Condition
 
 __all__ = ["Door", "Script", "Step"]
 
@@ -132,9 +135,16 @@ class Door:
         statements = self.read(text).statements
         return _target_of(statements[0]) if len(statements) == 1 else None
 
+    def conditions(self, text: str) -> Mapping[str, Sequence[Condition]]:
+        """The conditions that are about one of our tables each, by the table's alias."""
+        statements = self.read(text).statements
+        return conditions_of(statements[0].original, self._catalog) if len(statements) == 1 else {}
+
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""
         self.requests_before = self._host.requests
+        if self._host.watch is not None:
+            self._host.watch.begin()
 
     def admit(self, step: Step, values: Sequence[Any], *, plain: bool = False) -> str:
         """The text to execute for a statement; its plans are known to the tables from then on.

@@ -223,6 +223,7 @@ GENERIC: Final[Mapping[str, Callable[[Any, str], Any]]] = MappingProxyType(
         "rate_limit": _rates,
         "timeout": _positive_seconds,
         "concurrency": lambda value, what: _whole(value, what, 1, _MOST_CONCURRENT),
+        "max_response_mb": lambda value, what: _whole(value, what, 1),
     }
 )
 """Settings of every source: key to a function that checks and converts its value."""

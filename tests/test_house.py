@@ -18,10 +18,11 @@ PACKAGE = Path(sessions_vtab.__file__).parent
 # Each may import itself and what stands before it; members of one tuple not each other, but for
 # ``vtab``, which carries out what ``sql`` and ``plan`` think up.
 LAYERS = (
-    ("errors",),
+    ("errors", "progress"),
     ("schema",),
     ("spec",),
     ("sql", "plan", "fetch", "settings"),
+    ("rest",),
     ("backends", "vtab"),
     ("registry",),
     ("config",),
@@ -36,7 +37,7 @@ LAYERS = (
 ALONE = ("emulator",)
 # The package's front and its entry point only open doors.
 OPENERS = ("__init__", "__main__")
-ENGINE = ("sql", "plan", "fetch", "vtab", "door", "cursor")
+ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
     "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",

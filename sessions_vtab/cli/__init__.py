@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, notes_of
 
 __all__ = ["main"]
 
@@ -54,8 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Error: {escaped(str(error))}", file=sys.stderr)
         return _USAGE
     except KeyboardInterrupt as error:
-        after = f" after {error}" if error.args else ""
-        print(f"Interrupted{after}.", file=sys.stderr)
+        print(" ".join(("Interrupted.", *notes_of(error))), file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more at exit: https://docs.python.org/3/library/signal.html

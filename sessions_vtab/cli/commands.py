@@ -207,7 +207,7 @@ def _reference(arguments: argparse.Namespace) -> Reference:
     try:
         configured = config.load(sources=arguments.sources, config=arguments.config)
         for source in configured.sources.values():
-            backend = registry.backend_class(source.backend).open(source)
+            backend = registry.opened(source)
             sources.append(SourceHelp(source.name, backend, source.read_only))
     except SessionsError as error:
         print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)

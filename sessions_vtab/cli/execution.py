@@ -101,7 +101,7 @@ def _offer_series(connection: Connection) -> None:
     if not known:
         from apsw.ext import generate_series_sqlite, make_virtual_module  # noqa: PLC0415
 
-        make_virtual_module(connection, _SERIES, generate_series_sqlite)
+        make_virtual_module(connection, _SERIES, generate_series_sqlite)  # type: ignore[arg-type]
 
 
 def _require_values(connection: Connection, sql: str, bindings: Mapping[str, Any]) -> None:

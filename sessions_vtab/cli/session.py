@@ -21,7 +21,7 @@ from sessions_vtab.errors import BudgetError, SessionsError
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["Failed", "Session", "described", "spent"]
+__all__ = ["Failed", "Session", "described", "note_cost"]
 
 _HELP: Final = "sessions-vtab help"
 _MARGIN: Final = "   "
@@ -142,9 +142,10 @@ class Session:
             where = f" in {self._name}, line {statement.line}, statement {number}"
             text = described(self._connection, error, statement.text, _HELP)
             raise Failed(f"Error{where if self._name else ''}: {text}") from error
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             self._stream.flush()
-            raise KeyboardInterrupt(*spent(self._connection)) from None
+            note_cost(error, self._connection)
+            raise
 
     def _end(self, text: str) -> None:
         """A transaction that is still open would be rolled back without a word."""
@@ -188,10 +189,11 @@ def _statements(text: str) -> Iterator[Statement]:
     return (statement for statement in split(text) if statement.text)
 
 
-def spent(connection: Connection) -> tuple[str, ...]:
-    """What an interrupted statement has cost, for the message about it; empty if nothing."""
+def note_cost(error: KeyboardInterrupt, connection: Connection) -> None:
+    """Adds to an interrupt what the statement has cost, for the message about it."""
     requests = connection.statement_requests
-    return (counted(requests, "request"),) if requests else ()
+    if requests:
+        error.add_note(f"{counted(requests, 'request')} {'was' if requests == 1 else 'were'} made.")
 
 
 def described(connection: Connection, error: Exception, sql: str, help_command: str) -> str:

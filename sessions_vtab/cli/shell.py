@@ -33,9 +33,10 @@ from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
 from sessions_vtab.cli.names import names_of
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import split
-from sessions_vtab.cli.session import described, spent
+from sessions_vtab.cli.session import described, note_cost
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, notes_of
+from sessions_vtab.spec.folders import make_private
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["Shell", "Start", "interact"]
 
 _OK, _FAILED = 0, 1
-_PRIVATE: Final = 0o700
 _TABLES: Final = """
     SELECT name, type FROM main.sqlite_schema
     WHERE type IN ('table', 'view') AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'"""
@@ -116,7 +116,6 @@ class Shell(Commands):
         self._connection = connection
         self._read_only = read_only
         self._input_ended = False
-        self._spent: tuple[str, ...] = ()
         self._commands = sorted(
             name.removeprefix("command_").replace("_", "-")
             for name in dir(self)
@@ -182,8 +181,8 @@ class Shell(Commands):
                     self._emit(self._ending(self._rows(execution), end_progress))
         except (apsw.Error, SessionsError) as error:
             self._fail(described(self._connection, error, sql, ".help"), error)
-        except KeyboardInterrupt:
-            self._spent = spent(self._connection)
+        except KeyboardInterrupt as error:
+            note_cost(error, self._connection)
             raise
         self._account(execution, used)
         self._say_what_is_not_kept(self._kept_in_memory(sql) - kept)
@@ -237,10 +236,10 @@ class Shell(Commands):
     def handle_interrupt(self) -> None:
         """Ctrl-C: the statement ends, the shell goes on."""
         self._connection.interrupt()
-        cost, self._spent = self._spent, ()
         if not self.interactive:
-            raise KeyboardInterrupt(*cost)
-        self.write(self.stderr, f"Interrupted{''.join(f' after {one}' for one in cost)}.\n")
+            raise sys.exception() or KeyboardInterrupt
+        words = " ".join(("Interrupted.", *notes_of(sys.exception())))
+        self.write(self.stderr, f"{escaped(words)}\n")
 
     def get_line(self, prompt: str = "") -> str | None:
         """A line of input; a last statement without its semicolon gets one.
@@ -331,6 +330,6 @@ def _history_file() -> Path:
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home())
     history = base / "sessions-vtab" / "history"
     with contextlib.suppress(OSError):
-        history.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        make_private(history.parent)
         history.touch(mode=0o600)
     return history if history.exists() else Path(tempfile.mkdtemp()) / "history"

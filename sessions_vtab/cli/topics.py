@@ -86,8 +86,9 @@ _PAGES: Final = (
                     ("scopes", ("values allowed for a scope column in WHERE: scopes.project=a,b")),
                     ("cache_ttl", "seconds for which a response may be reused; default 0"),
                     ("rate_limit", "requests per minute: rate_limit.read, .write, .append"),
-                    ("timeout", "seconds to wait for a response; default 30"),
+                    ("timeout", "seconds for a whole response to arrive; default 30"),
                     ("concurrency", "maximum number of concurrent requests; default 16"),
+                    ("max_response_mb", "maximum size of one response in megabytes; default 64"),
                 ),
             ),
             Prose(

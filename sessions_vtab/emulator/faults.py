@@ -14,6 +14,8 @@ Kind = Literal[
     "drop_body",
     "truncate",
     "body",
+    "trickle",
+    "bomb",
     "wrong_types",
     "repeat_token",
     "empty_page",
@@ -62,6 +64,8 @@ class Fault(BaseModel):
     * `drop_body`: sends the header and `fraction` of the body, then closes the connection
     * `truncate`: a complete answer whose body is cut to `fraction`
     * `body`: the usual status with another `body` (JSON, or a text that is sent as it is)
+    * `trickle`: a complete answer whose body comes byte by byte, `seconds` before each
+    * `bomb`: the usual status with `size` blanks as the body, compressed
     * `wrong_types`: texts become numbers, everything else texts; of `fields` only, if given
     * `repeat_token`: answers with the page token that it was asked with; endless
     * `empty_page`: the last page carries a token, which leads to the page `empty`
@@ -90,6 +94,7 @@ class Fault(BaseModel):
     retry_after: str | int | None = None
     reset: bool = False
     fraction: float = Field(default=0.5, ge=0, lt=1)
+    size: int = Field(default=100_000_000, ge=0)
     fields: list[str] = Field(default_factory=list)
     token_field: str = "nextPageToken"  # noqa: S105 (a page token)
     token_parameter: str = "pageToken"  # noqa: S105

@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 
+from sessions_vtab.errors import StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
 from sessions_vtab.fetch.call import Call, Reply
@@ -33,6 +34,7 @@ class Flight:
 
     Attributes:
         key: what it is shared by.
+        call: what is asked.
         future: the answer to come.
         stop: ends its waiting between attempts.
         epoch: of the timed answers when it was sent; None for an answer that was there already.
@@ -41,6 +43,7 @@ class Flight:
     """
 
     key: Key
+    call: Call
     future: Future[Reply]
     epoch: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -64,7 +67,8 @@ class Scope:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._lock = threading.Lock()
+        # Reentrant: a request that is done calls back at once.
+        self._lock = threading.RLock()
         self._replies = ReplyCache()
         self._flights: dict[Key, Flight] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
@@ -97,7 +101,7 @@ class Scope:
             self._ahead[key] = None
             while len(self._ahead) > _MOST_AHEAD * self.client.site.concurrency:
                 passed, _ = self._ahead.popitem(last=False)
-                self._flights.pop(passed).abandon()
+                self._let_go(self._flights[passed], context)
 
     def finish(self, flight: Flight, context: Context) -> Reply:
         """Waits for an answer and keeps it for the statement.
@@ -108,23 +112,70 @@ class Scope:
         try:
             reply = readable(wait(flight.future, context, self.client))
             flight.log(context, reply.rows)
-        finally:
+        except StoppedError:
+            # Given up by the one who claimed it before: it was not to be repeated for nobody.
+            given_up = flight.stop.is_set()
             self.release(flight, context)
+            if not given_up or context.interrupted():
+                raise
+            return self.finish(self._again(flight, context), context)
+        except BaseException:
+            self.release(flight, context)
+            raise
         self._keep(flight, reply)
         return reply
 
+    def _again(self, flight: Flight, context: Context) -> Flight:
+        with self._lock:
+            self._forget(flight)
+        return self.start(flight.call, context)
+
     def release(self, flight: Flight, context: Context) -> None:
-        """Gives a claim back; the last one ends the request."""
+        """Gives a claim back.
+
+        Without a claim a request that has not been sent is cancelled. One that has been sent is
+        not repeated, but paid for: its response is kept for whoever asks for it next.
+        """
         with self._lock:
             flight.claims -= 1
+            if flight.claims <= 0:
+                self._let_go(flight, context)
+
+    def _let_go(self, flight: Flight, context: Context) -> None:
+        """Cancels a request that has not been sent; otherwise its response will be kept."""
+        flight.stop.set()
+        if flight.future.cancel():
+            self._forget(flight)
+            return
+        # Not the scope itself: a request under way must not keep it from ending.
+        scope = weakref.ref(self)
+
+        def arrived(future: Future[Reply]) -> None:
+            flight.log(context, None)
+            known = scope()
+            if known is not None:
+                known._arrived(flight, future)  # noqa: SLF001  # Its own.
+
+        flight.future.add_done_callback(arrived)
+
+    def _arrived(self, flight: Flight, future: Future[Reply]) -> None:
+        with self._lock:
             if flight.claims > 0:
                 return
-            self._flights.pop(flight.key, None)
-        flight.abandon()
-        flight.future.add_done_callback(lambda _: flight.log(context, None))
+            self._forget(flight)
+            if not future.cancelled() and future.exception() is None:
+                self._replies.put(flight.key, future.result())
+
+    def _forget(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+            self._ahead.pop(flight.key, None)
 
     def _keep(self, flight: Flight, reply: Reply) -> None:
         with self._lock:
+            flight.claims -= 1
+            if flight.claims <= 0:
+                self._forget(flight)
             self._replies.put(flight.key, reply)
         answers = self.client.answers
         if answers.ttl and flight.epoch is not None:
@@ -140,10 +191,10 @@ class Scope:
             return None
         future: Future[Reply] = Future()
         future.set_result(reply)
-        return Flight(key, future)
+        return Flight(key, reply.call, future)
 
     def _submit(self, call: Call, address: tuple[str, Auth], context: Context) -> Flight:
-        flight = Flight((address[0], ""), Future(), self.client.answers.epoch)
+        flight = Flight((address[0], ""), call, Future(), self.client.answers.epoch)
         flight.future = self.client.pool.submit(_send, self.client, call, address, context, flight)
         self._flights[flight.key] = flight
         return flight

@@ -74,6 +74,9 @@ class Table:
         hidden: further columns that can be named in WHERE and INSERT.
         key: the column SQLite takes as PRIMARY KEY (the table is WITHOUT ROWID).
         example: one statement that shows typical use.
+        filled: columns that are NULL in no row. SQLite asks for the smallest value of such a column
+            by an order; of another one
+            it reads every row (``minMaxQuery`` in select.c).
         columns: all of them, in the order of a row: visible, ``_push`` and ``_args``, hidden.
             Table-valued arguments are assigned to hidden columns from the left
             (https://sqlite.org/vtab.html#tabfunc2), so those two come first among the hidden.
@@ -86,6 +89,7 @@ class Table:
     hidden: tuple[Column, ...] = ()
     key: str = "name"
     example: str = ""
+    filled: frozenset[str] = frozenset()
     columns: tuple[Column, ...] = field(init=False, repr=False, compare=False)
     positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
@@ -99,6 +103,11 @@ class Table:
     def column(self, name: str) -> Column:
         """The column of that name; KeyError if there is none."""
         return self.columns[self.positions[name]]
+
+    @property
+    def never_null(self) -> frozenset[str]:
+        """Columns that are NULL in no row: SQLite itself answers whether one is."""
+        return self.filled | {self.key}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.snapshot.errors import translated
 from sessions_vtab.snapshot.lock import create_private
+from sessions_vtab.spec.folders import make_private
 
 __all__ = ["require_pyarrow", "write_parquet"]
 
@@ -59,7 +60,7 @@ def write_parquet(path: Path, folder: Path) -> list[Path]:
     require_pyarrow()
     written: dict[Path, Path] = {}
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         with translated(path), closing(_opened(path)) as connection:
             for table, columns in _tables(connection):
                 target = folder / f"{table}.parquet"

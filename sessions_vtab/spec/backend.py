@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.model import Table
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Function, Table
 from sessions_vtab.spec.capability import Capability
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
@@ -131,7 +132,9 @@ class Backend(ABC):
 
     Attributes:
         resources: the tables it has, by name.
-        routines: the functions it has, by name (a key of ``schema.functions.FUNCTIONS``).
+        routines: the functions it has, by name.
+        functions: their parameters, results and docs, by name; those that several backends share
+            are in ``schema.functions.FUNCTIONS``.
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
         scope: what its scope columns are where a statement does not say, by column.
         files: paths of files on this machine that hold its data.
@@ -148,6 +151,7 @@ class Backend(ABC):
 
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
+    functions: Mapping[str, Function] = FUNCTIONS
     transaction: Transaction | None = None
     scope: Mapping[str, str] = MappingProxyType({})
     files: Sequence[str] = ()
@@ -177,8 +181,16 @@ class Backend(ABC):
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:  # noqa: ARG002
         """Sends queued writes, concurrently, in order within one session, parents first.
 
+        Nothing is sent before the first outcome is asked for.
+
         Returns:
-            An outcome for each write, in any order; errors are outcomes, not exceptions.
+            An outcome for each write, in any order; errors are outcomes, not exceptions. The
+            engine asks on after an exception of its own, such as a KeyboardInterrupt: an iterator
+            that can go on then (``fetch.deliver``) sends nothing more and says what became of the
+            rest; where it cannot, as a generator, the rest counts as unknown.
+
+        Raises:
+            SessionsError: by the call itself: nothing will be sent.
         """
         msg = f"{self.name} does not support writes."
         raise UnsupportedError(msg)

@@ -139,7 +139,7 @@ def _splices(
     return [insert(tokens[item.at].end, arguments, rank=-2), *window]
 
 
-_AHEAD = 15
+_AHEAD = 63
 """Rows a window looks ahead: with the current one as many as a source has requests in flight."""
 
 

@@ -69,6 +69,8 @@ _STAR_TABLES: Final = {"s": "sessions", "e": "events"}
 
 _OPERATORS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.LIKE, Op.GLOB, Op.IN)
 _NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
+_HANDED_OVER: Final = frozenset(("sent", "stops"))
+"""Clauses of a plan with conditions that the backend gets: as a filter, or as where to stop."""
 _LITERALS: Final = {
     ColumnType.TEXT: "'a'",
     ColumnType.JSON: "'{}'",
@@ -228,8 +230,8 @@ class Suite:
             if not self._listable(name):
                 continue
             for column in resource.table.columns:
-                # SQLite itself answers whether a key is NULL.
-                ops = _OPERATORS if column.name == resource.table.key else (*_OPERATORS, *_NULLITY)
+                known = column.name in resource.table.never_null
+                ops = _OPERATORS if known else (*_OPERATORS, *_NULLITY)
                 for op in () if column.parameter else ops:
                     condition = _condition(column, op)
                     sql = f"SELECT * FROM {self._name(name)} WHERE {condition}"
@@ -321,7 +323,8 @@ class Suite:
         with self.recorded() as scans, suppress(RefusedError):
             self.connection.execute(probe.sql).fetchall()
         was_sent = any(
-            part.startswith("sent: ") and _mentions(part[6:], probe) for part in rest.split("; ")
+            word in _HANDED_OVER and _mentions(terms, probe)
+            for word, _, terms in (part.partition(": ") for part in rest.split("; "))
         )
         if was_sent != _declares(path, probe):
             verb = "is" if was_sent else "is not"

@@ -125,7 +125,9 @@ def test_csv_can_be_read_back(rows):
 @pytest.mark.parametrize("form", FORMATS)
 def test_memory_does_not_grow_with_the_rows(form):
     tracemalloc.start()
-    for _ in FORMATS[form](("id", "text"), ((number, "x" * 100) for number in range(20_000)), Style()):
+    for _ in FORMATS[form](
+        ("id", "text"), ((number, "x" * 100) for number in range(20_000)), Style()
+    ):
         pass
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

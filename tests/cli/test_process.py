@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from fnmatch import fnmatchcase
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sessions_vtab.cli import progress as progress_module
 from sessions_vtab.cli.progress import paused, progress
-from sessions_vtab.vtab.sending import Sending
+from sessions_vtab.progress import Progress
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -212,82 +212,71 @@ class Terminal:
         return True
 
 
-@posix
-def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(monkeypatch):
+@pytest.fixture
+def terminal(monkeypatch) -> Terminal:
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
-
-    with progress(lambda: 7):
-        deadline = time.monotonic() + 10
-        while "7 requests, " not in stream.written and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-    assert "7 requests, 0." in stream.written
-    assert stream.written.endswith("\r\x1b[K")
+    monkeypatch.setattr(progress_module, "FIRST", 0.01)
+    monkeypatch.setattr(progress_module, "EVERY", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
+    return stream
 
 
-@posix
-@pytest.mark.parametrize(
-    ("total", "answered", "elapsed", "told"),
-    [
-        (1_000, 50, 3.0, "50 of 1000 writes, 0.* s, about 57 s left .."),
-        (1_000, 900, 3.0, "900 of 1000 writes, 0.* s .."),
-        (1_000, 0, 30.0, "0 of 1000 writes, 0.* s .."),
-        (1, 0, 30.0, "7 requests, 0.* s .."),
-    ],
-)
-def test_a_long_commit_shows_its_progress_and_the_time_left(
-    monkeypatch, total, answered, elapsed, told
-):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
-    sending = Sending(total, answered, time.perf_counter() - elapsed)
-
-    with progress(lambda: 7, lambda: sending):
-        deadline = time.monotonic() + 10
-        while " .." not in stream.written and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-    assert fnmatchcase(stream.written, f"*{told}*")
+def seven_requests(elapsed: float) -> Progress:
+    return Progress(7, None, "request", elapsed, elapsed)
 
 
-@posix
-def test_progress_ends_when_rows_are_printed(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
-    with progress(lambda: 7) as end:
+
+def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(terminal):
+    with progress(seven_requests):
+        wait_for(lambda: "7 requests, " in terminal.written)
+
+    assert "\r\x1b[K7 requests, 0.0 s .." in terminal.written
+    assert terminal.written.endswith("\r\x1b[K")
+
+
+def test_progress_is_shown_outside_the_main_thread_too(terminal):
+    with ThreadPoolExecutor() as pool:
+        pool.submit(test_progress_is_shown_on_a_terminal_while_a_statement_takes_long, terminal)
+    assert "7 requests" in terminal.written
+
+
+def test_progress_ends_before_rows_are_printed(terminal):
+    with progress(seven_requests) as end:
         end()
         time.sleep(0.05)
 
-    assert stream.written == ""
+    assert terminal.written == ""
 
 
-@posix
-def test_progress_is_not_written_over_a_question(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
-    monkeypatch.setattr(progress_module, "_EVERY", 0.01)
-
-    with progress(lambda: 7):
+def test_progress_is_not_written_over_a_question(terminal):
+    with progress(seven_requests):
         with paused():
-            stream.write("Sure?")
+            terminal.write("Sure?")
             time.sleep(0.05)
-        asked = stream.written
-        deadline = time.monotonic() + 10
-        while stream.written == asked and time.monotonic() < deadline:
-            time.sleep(0.01)
+            asked = terminal.written
+        wait_for(lambda: terminal.written != asked)
 
     assert asked.endswith("Sure?")
-    assert "7 requests, 0." in stream.written.removeprefix(asked)
+    assert "7 requests, 0." in terminal.written.removeprefix(asked)
+
+
+def test_a_terminal_that_does_not_move_its_cursor_shows_no_progress(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+
+    with progress(seven_requests):
+        time.sleep(0.05)
+
+    assert terminal.written == ""
 
 
 def test_progress_is_not_shown_elsewhere(capsys):
-    with progress(lambda: 7):
+    with progress(seven_requests):
         pass
 
     assert capsys.readouterr().err == ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from sessions_vtab.errors import StoreError
+from sessions_vtab.spec.folders import make_private
 
 __all__ = ["MEMORY", "create_file", "default_path", "located", "network_file_system", "tilde"]
 
@@ -73,7 +74,7 @@ def create_file(path: Path) -> None:
         StoreError: the operating system does not allow it.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise StoreError(

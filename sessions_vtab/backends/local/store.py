@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from sessions_vtab.backends.local.errors import translate
 from sessions_vtab.backends.local.paths import MEMORY, create_file, network_file_system
 from sessions_vtab.backends.local.spool import OpenScan
 from sessions_vtab.backends.local.touched import TouchedSessions
-from sessions_vtab.errors import ReadOnlyError, StoreError
+from sessions_vtab.errors import ReadOnlyError, StoreError, UnsupportedError, inherited
 from sessions_vtab.spec import times
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.scan import Page
@@ -24,6 +25,9 @@ __all__ = ["Store"]
 
 _BUSY_SECONDS: Final = 5.0
 _SLICE: Final = 0.01
+_inherited: list[apsw.Connection] = []
+"""Connections of the process that this one was forked from; dropped, they would be closed."""
+
 _STEPS: Final = 50_000
 # Expired sessions are no longer visible; the first write of a connection removes them permanently.
 _SWEEP: Final = "DELETE FROM sessions WHERE expire_time <= ?"
@@ -78,6 +82,7 @@ class Store:
         self._scans: dict[int, OpenScan] = {}
         self._waiting_since = 0.0
         self._swept = False
+        self._process = os.getpid()
 
     # Opening.
 
@@ -88,10 +93,15 @@ class Store:
         Raises:
             StoreError: the file is damaged, belongs to another program, has a newer version, or
                 cannot be opened.
+            UnsupportedError: this process inherited it from another.
         """
         if self._connection is None:
             with self.translated():
                 self._connection = self._open()
+            self._process = os.getpid()
+        elif os.getpid() != self._process:
+            # https://sqlite.org/howtocorrupt.html, section 2.6
+            raise UnsupportedError(inherited(self.place))
         return self._connection
 
     def _open(self) -> apsw.Connection:
@@ -149,7 +159,14 @@ class Store:
             )
 
     def close(self) -> None:
-        """Closes the connection; open scans end, and an open transaction is rolled back."""
+        """Closes the connection; open scans end, and an open transaction is rolled back.
+
+        One that another process opened is only forgotten: closing it could remove the log that the
+        other one still needs.
+        """
+        if self._connection is not None and os.getpid() != self._process:
+            _inherited.append(self._connection)
+            self._connection = None
         if self._connection is not None:
             self._scans.clear()
             self.touched.clear()
