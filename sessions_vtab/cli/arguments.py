@@ -47,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _meant(word: str) -> str:
-    """What a word probably is that is no command."""
+    """What was probably meant by a word that is not a command."""
     suffix = Path(word).suffix.lower()
     if suffix in _STORES:
         return f" To open a local store: {_PROGRAM} local://{Path(word).absolute()}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import IO, Any, Final
 
 from sessions_vtab.spec.predicate import Op
@@ -120,7 +122,15 @@ def can_show(stream: IO[str], characters: str) -> bool:
 
 
 def terminal_size() -> os.terminal_size:
-    """Columns and lines of the terminal; 80 and 24 where it does not say."""
+    """Columns and lines of the terminal; 80 and 24 where it does not say.
+
+    The terminal is asked first: ``COLUMNS`` stays what it was when a window is resized.
+    """
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with suppress(AttributeError, ValueError, OSError):  # No stream, closed, not a terminal.
+            size = os.get_terminal_size(stream.fileno())  # type: ignore[union-attr]
+            if size.columns:
+                return size
     from shutil import get_terminal_size  # noqa: PLC0415  # Slow to import.
 
     return get_terminal_size()

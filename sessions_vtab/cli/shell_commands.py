@@ -180,7 +180,7 @@ class Commands(Settings):
                 )
 
     def _value(self, text: str) -> Any:
-        """An SQL expression's value; a text that is no expression stands for itself."""
+        """The value of an SQL expression; any other text stands for itself."""
         try:
             return self._connection.execute(f"SELECT ({text})").get
         except (apsw.Error, SessionsError):

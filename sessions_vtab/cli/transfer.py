@@ -127,7 +127,7 @@ def _columns(connection: Connection, wanted: Import) -> list[str]:
 
 @contextmanager
 def _records(wanted: Import) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """The records of a file with the lines they end on; empty lines are none."""
+    """The records of a file with the lines they end on, without empty lines."""
     path = Path(wanted.file).expanduser()
     by_name = "\t" if path.suffix.lower() in _TAB_FILES else ","
     try:

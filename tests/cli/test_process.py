@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import select
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,43 +108,10 @@ def test_ctrl_c_ends_a_query_with_130():
     assert (process.returncode, errors) == (130, b"Interrupted.\n")
 
 
-class Typist:
-    """A terminal with the shell in it."""
-
-    def __init__(self) -> None:
-        import pty  # noqa: PLC0415
-
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.environ["TERM"] = "dumb"
-            os.execv(sys.executable, COMMAND)
-
-    def reads_until(self, text: str) -> str:
-        seen, deadline = "", time.monotonic() + 20
-        while text not in seen:
-            ready, _, _ = select.select([self.terminal], [], [], 0.1)
-            if ready:
-                seen += os.read(self.terminal, 65536).decode(errors="replace")
-            assert time.monotonic() < deadline, seen
-        return seen.replace("\r\n", "\n")
-
-    def types(self, text: str) -> None:
-        os.write(self.terminal, text.encode())
-
-    def ends(self) -> int:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                os.read(self.terminal, 65536)
-            except OSError:
-                return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            assert time.monotonic() < deadline
-
-
 @posix
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell():
-    typist = Typist()
+def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell(sits_down):
+    typist = sits_down()
 
     banner = typist.reads_until("sessions> ")
     typist.types("SELECT user_id FROM sessions;\n")
@@ -166,12 +132,12 @@ def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell():
 
 @posix
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_person_confirms_a_large_write_and_the_shell_continues():
+def test_a_person_confirms_a_large_write_and_the_shell_continues(sits_down):
     many = (
         "INSERT INTO sessions(user_id) WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1"
         " FROM c LIMIT 9) SELECT x FROM c;\n"
     )
-    typist = Typist()
+    typist = sits_down()
     typist.reads_until("sessions> ")
     typist.types(".set max_writes 5\n")
     typist.types(many)
@@ -215,7 +181,8 @@ class Terminal:
 @pytest.fixture
 def terminal(monkeypatch) -> Terminal:
     stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
+    # Between a fixture and its test, pytest puts its own stream into ``sys`` again.
+    monkeypatch.setattr(progress_module, "sys", SimpleNamespace(stderr=stream))
     monkeypatch.setattr(progress_module, "FIRST", 0.01)
     monkeypatch.setattr(progress_module, "EVERY", 0.01)
     monkeypatch.setenv("TERM", "xterm")
