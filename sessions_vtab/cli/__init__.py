@@ -40,9 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from sessions_vtab.cli.arguments import parse  # noqa: PLC0415
     from sessions_vtab.cli.commands import dispatch  # noqa: PLC0415
-    from sessions_vtab.cli.streams import require_text, use_utf8  # noqa: PLC0415
+    from sessions_vtab.cli.streams import require_text, use_utf8, write_whole  # noqa: PLC0415
 
     arguments = sys.argv[1:] if argv is None else list(argv)
+    write_whole()
     use_utf8()
     try:
         require_text(arguments)

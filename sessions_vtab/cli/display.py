@@ -126,9 +126,9 @@ def terminal_size() -> os.terminal_size:
 
     The terminal is asked first: ``COLUMNS`` stays what it was when a window is resized.
     """
-    for stream in (sys.__stdout__, sys.__stderr__):
+    for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):  # No stream, closed, not a terminal.
-            size = os.get_terminal_size(stream.fileno())  # type: ignore[union-attr]
+            size = os.get_terminal_size(stream.fileno())
             if size.columns:
                 return size
     from shutil import get_terminal_size  # noqa: PLC0415  # Slow to import.

@@ -9,7 +9,22 @@ from collections.abc import Sequence
 
 from sessions_vtab.errors import ConfigurationError
 
-__all__ = ["require_text", "use_utf8"]
+__all__ = ["require_text", "use_utf8", "write_whole"]
+
+
+def write_whole() -> None:
+    """Makes standard output keep what a signal cuts off a write.
+
+    With PYTHONUNBUFFERED, Python's text layer stands on the bare file, whose ``write`` may take
+    less than it is given; a window that is resized while a slow terminal is full is enough
+    (https://docs.python.org/3/library/io.html#io.RawIOBase.write).
+    """
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
+        encoding, errors = stream.encoding, stream.errors
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(stream.detach()), encoding, errors, line_buffering=True
+        )
 
 
 def use_utf8() -> None:

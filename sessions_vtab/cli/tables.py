@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from math import inf
 from types import MappingProxyType
 from typing import IO, Any, Final, TypeAlias
 
@@ -137,12 +138,13 @@ class Sheet:
     def lines(self, frame: Frame) -> Iterator[str]:
         """The table, line by line."""
         widths = self._widths(frame)
+        limits = self._limits(frame, widths)
         yield from frame.rule(frame.top, widths)
         if self._style.heading:
-            yield self._line(frame, self._head, widths)
+            yield self._line(frame, self._head, widths, limits)
             yield from frame.rule(frame.middle, widths)
         for cells in chain(self._cells, map(self._texts, self._rest)):
-            yield self._line(frame, cells, widths)
+            yield self._line(frame, cells, widths, limits)
         yield from frame.rule(frame.bottom, widths)
 
     def _texts(self, row: Row) -> list[str]:
@@ -160,15 +162,28 @@ class Sheet:
         given = chain(self._style.widths, [0] * len(widest))
         return [abs(wanted) or room for wanted, room in zip(given, widest, strict=False)]
 
-    def _line(self, frame: Frame, cells: list[str], widths: list[int]) -> str:
-        padded = map(self._padded, cells, widths, self._numeric)
+    def _limits(self, frame: Frame, widths: Sequence[int]) -> list[float]:
+        """What each column may take at most: a value after the measured ones may be wider."""
+        style, spare = self._style, inf
+        if style.room is not None:
+            spare = max(style.room - sum(widths) - frame.overhead(len(widths)), 0)
+        given = chain(style.widths, [0] * len(widths))
+        return [
+            abs(wanted) or max(room + spare, style.least)
+            for wanted, room in zip(given, widths, strict=False)
+        ]
+
+    def _line(
+        self, frame: Frame, cells: list[str], widths: Sequence[int], limits: Sequence[float]
+    ) -> str:
+        padded = map(self._padded, cells, widths, limits, self._numeric)
         return (frame.left + frame.between.join(padded) + frame.right).rstrip() + "\n"
 
-    def _padded(self, cell: str, room: int, numeric: bool) -> str:
+    def _padded(self, cell: str, room: int, limit: float, numeric: bool) -> str:
         taken = width(cell)
-        if taken > room and (self._style.room is not None or self._style.widths):
+        if taken > limit:
             self.cut = True
-            cell = _shortened(cell, room, "…" if self._style.unicode else "...")
+            cell = _shortened(cell, int(limit), "…" if self._style.unicode else "...")
             taken = width(cell)
         blank = " " * (room - taken)
         return blank + cell if numeric else cell + blank

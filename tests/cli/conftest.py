@@ -80,9 +80,7 @@ class Typist:
     def __init__(
         self, *arguments: str, columns: int = 80, variables: dict[str, str | None] | None = None
     ) -> None:
-        import fcntl  # noqa: PLC0415
         import pty  # noqa: PLC0415
-        import termios  # noqa: PLC0415
 
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
@@ -92,7 +90,7 @@ class Typist:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            _resize(0, columns)
             os.execv(sys.executable, (sys.executable, "-m", "sessions_vtab", *arguments))
 
     def reads_until(self, text: str, *, seconds: float = 20) -> str:
@@ -109,6 +107,10 @@ class Typist:
         """Types without reading."""
         os.write(self.terminal, text.encode())
 
+    def resizes(self, columns: int) -> None:
+        """Changes the width of the window."""
+        _resize(self.terminal, columns)
+
     def asks(self, text: str) -> str:
         """Types a line and reads the answer, without the line and the prompt after it."""
         self.types(text + "\n")
@@ -124,6 +126,13 @@ class Typist:
             except OSError:
                 return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
             assert time.monotonic() < deadline
+
+
+def _resize(terminal: int, columns: int) -> None:
+    import fcntl  # noqa: PLC0415
+    import termios  # noqa: PLC0415
+
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
 
 @pytest.fixture
