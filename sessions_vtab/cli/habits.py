@@ -73,9 +73,10 @@ def shell_command(line: str) -> str | None:
     Args:
         line: a line as it was typed, also one that is a command of this shell.
     """
-    text = line.strip().rstrip(";").rstrip()
+    text = line.strip()
     if text.startswith("."):
         return text.partition("\n")[0]
+    text = text.rstrip(";").rstrip()
     for pattern, command in _LINES:
         match = pattern.fullmatch(text)
         if match:

@@ -166,7 +166,8 @@ class Sheet:
         """What each column may take at most: a value after the measured ones may be wider."""
         style, spare = self._style, inf
         if style.room is not None:
-            spare = max(style.room - sum(widths) - frame.overhead(len(widths)), 0)
+            spare = style.room - sum(widths) - frame.overhead(len(widths))
+            spare = spare if spare >= len(widths) else 0  # Less is what is over after cutting.
         given = chain(style.widths, [0] * len(widths))
         return [
             abs(wanted) or max(room + spare, style.least)

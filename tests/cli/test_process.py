@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from shutil import which
 from types import SimpleNamespace
 
 import pytest
 
 from sessions_vtab.cli import progress as progress_module
 from sessions_vtab.cli.progress import paused, progress
+from sessions_vtab.emulator.serve import running
+from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.progress import Progress
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
@@ -247,3 +252,104 @@ def test_progress_is_not_shown_elsewhere(capsys):
         pass
 
     assert capsys.readouterr().err == ""
+
+
+class TestText:
+    """Text in and out, whatever the locale says."""
+
+    @staticmethod
+    def done(*arguments: str, stdin: bytes = b"", **variables: str):
+        environment = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", **variables}
+        return subprocess.run(
+            [*COMMAND, *arguments], input=stdin, capture_output=True, env=environment, check=False
+        )
+
+    @pytest.mark.parametrize("arguments", [("query", "SELECT 'ЖЩЮ' AS v"), ("query", "-"), ()])
+    def test_a_redirected_stream_is_utf_8(self, arguments):
+        done = self.done(*arguments, stdin="SELECT 'ЖЩЮ' AS v".encode(), LC_ALL="C.UTF-8")
+
+        assert (done.returncode, done.stdout) == (0, "v\nЖЩЮ\n".encode())
+
+    @posix
+    def test_it_is_utf_8_in_a_latin_1_locale_too(self):
+        done = self.done("query", "-", stdin="SELECT 'ЖЩЮ' AS v".encode(), LC_ALL="C")
+
+        assert (done.returncode, done.stdout) == (0, "v\nЖЩЮ\n".encode())
+
+    @pytest.mark.parametrize(
+        ("arguments", "status", "error"),
+        [
+            (("query", "-"), 2, b"Error: - is not UTF-8 text.\n"),
+            (("run", "-"), 2, b"Error: - is not UTF-8 text.\n"),
+            ((), 1, b"Error: The input is not utf-8 text.\n"),
+        ],
+    )
+    @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+    def test_input_that_is_not_utf_8_is_one_clear_error(self, arguments, status, error, locale):
+        done = self.done(*arguments, stdin=b"SELECT '\xff';", LC_ALL=locale)
+
+        assert (done.returncode, done.stdout, done.stderr) == (status, b"", error)
+
+    @posix
+    @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+    def test_an_argument_that_is_not_text_is_one_clear_error(self, locale):
+        environment = {**os.environ, "LC_ALL": locale}
+        done = subprocess.run(
+            [*map(os.fsencode, COMMAND), b"query", b"SELECT '\xff'"],
+            capture_output=True,
+            env=environment,
+            check=False,
+        )
+
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert done.stderr.startswith(b"Error: Argument 2 (SELECT '\\xff') is not valid ")
+
+    def test_an_error_shows_what_its_stream_cannot(self):
+        done = self.done("query", "SELECT ЖЩЮ", PYTHONIOENCODING="ascii")
+
+        assert done.returncode == 1
+        assert rb"There is no column \u0416\u0429\u042e." in done.stderr
+
+
+@posix
+def test_ctrl_c_says_how_many_requests_were_made():
+    with running(Settings(seed=7, sessions=300, events=300, delay=0.3)) as emulator:
+        url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
+        with subprocess.Popen(
+            [*COMMAND, "--source", url, "query", "SELECT author FROM events"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            wait_for(lambda: len(emulator.control.requests()) > 1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert re.fullmatch(rb"Interrupted\. \d+ requests were made\.\n", errors), errors
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_commands_and_options(shell):
+    done = run("completion", shell)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("snapshot", "--fail-if-rows", "--source"):
+        assert word in done.stdout
+
+
+@posix
+@pytest.mark.skipif(not which("bash"), reason="there is no bash")
+def test_the_completion_of_bash_completes():
+    script = (
+        'eval "$(cat)"; COMP_WORDS=(sessions-vtab sna); COMP_CWORD=1;'
+        " _shtab_sessions_vtab; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        input=run("completion", "bash").stdout,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "snapshot\n"
