@@ -18,6 +18,7 @@ from typing import Final
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.scoping import scoped
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.verify import verify
 
@@ -32,8 +33,8 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "deepset": "sessions_vtab.backends.deepset:DeepsetBackend",
     "whylabs": "sessions_vtab.backends.whylabs:WhylabsBackend",
     "eleanor": "sessions_vtab.backends.eleanor:EleanorBackend",
-    "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
     "embedding_studio": "sessions_vtab.backends.embedding_studio:EmbeddingStudioBackend",
+    "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
 }
 """Backend name to ``module:class``."""
 
@@ -88,7 +89,9 @@ def backend_class(name: str) -> type[Backend]:
 
 
 def opened(source: Source) -> Backend:
-    """The backend of a source; a declaration of another package is verified first.
+    """The backend of a source, within its ``scopes``.
+
+    A declaration of another package is verified first.
 
     Raises:
         ConfigurationError: a setting is wrong, or the backend declares something that is not there.
@@ -97,7 +100,7 @@ def opened(source: Source) -> Backend:
     backend = kind.open(source)
     if source.backend not in BUILT_IN:
         verify(backend)  # Those of this package are verified by its tests.
-    return backend
+    return scoped(backend, source)
 
 
 def _entry_points() -> dict[str, str]:

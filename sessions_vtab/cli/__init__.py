@@ -1,9 +1,9 @@
 """The command line: ``sessions-vtab`` and ``python -m sessions_vtab``.
 
 * `arguments`: what can be asked for
-* `commands`: run, query, explain, sources, snapshot, help, emulator
-* `shell`: the interactive shell, APSW's with commands of our own; `settings`, `transfer`: its
-  commands for output and files; `habits`: what users of other shells type
+* `commands`: run, query, explain, sources, snapshot, mcp, help, completion, emulator
+* `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`,
+  `transfer`; `habits`: what users of other shells type
 * `script`, `execution`, `progress`: statements out of a text, and running one
 * `formats`, `tables`, `display`: rows as text
 * `files`, `pager`, `streams`: where that text goes
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from sessions_vtab.cli.streams import require_text, use_utf8, write_whole  # noqa: PLC0415
 
     arguments = sys.argv[1:] if argv is None else list(argv)
-    write_whole()
     use_utf8()
+    write_whole()
     try:
         require_text(arguments)
         status = dispatch(parse(arguments))

@@ -368,7 +368,9 @@ def _first(reading: Reading) -> str:
     shown = requests[:1] if reading.estimate is None or not reading.estimate.lists else requests[:2]
     words = ", then ".join(f"{one.method} {_short(one.url)}" for one in shown)
     if len(requests) > len(shown):
-        words += f" and {len(requests) - len(shown)} more"
+        # Lists are read one after the other as far as LIMIT needs them.
+        most = "at most " if reading.estimate is not None and reading.estimate.limited else ""
+        words += f" and {most}{len(requests) - len(shown)} more"
     if reading.parallel and target.source is not None:
         words += f", {target.source.concurrency} at a time"
     return words

@@ -50,7 +50,6 @@ ELSEWHERE: Final = {
     "use": _SOURCES,
     "clone": "To copy a source to a file: sessions-vtab snapshot FILE.db",
     "save": "To copy a source to a file: sessions-vtab snapshot FILE.db",
-    "backup": "To copy a source to a file: sessions-vtab snapshot FILE.db",
     "recover": "The tables are not stored here. To copy a source to a file: sessions-vtab snapshot"
     " FILE.db",
     "excel": "Spreadsheets open CSV: .mode csv, .once FILE.csv, then the statement.",

@@ -18,7 +18,6 @@ import apsw
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli.display import counted, escaped, is_terminal, terminal_size
 from sessions_vtab.cli.formats import FORMATS
-from sessions_vtab.cli.habits import ELSEWHERE
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.names import names_of
 from sessions_vtab.cli.pages import text as page_text
@@ -44,15 +43,15 @@ _LAST_REQUESTS: Final = """
     FROM main.http_requests
     WHERE statement = (SELECT max(statement) FROM main.http_requests) ORDER BY number"""
 _SIGNS: Final = ":@$"
+_VIRTUAL: Final = """
+    SELECT 1 FROM main.sqlite_schema
+    WHERE type = 'table' AND rootpage = 0 AND tbl_name LIKE ? LIMIT 1"""
 _INDEXES: Final = """
     SELECT name FROM (SELECT * FROM main.sqlite_schema UNION ALL SELECT * FROM sqlite_temp_schema)
     WHERE type = 'index' AND tbl_name LIKE ? ORDER BY name"""
 
-
 _LEAST: Final = 12
 """Columns of the terminal that a value of our own tables keeps."""
-
-
 _WIDE: Final = 110
 """Columns of a terminal that a table with texts for people needs."""
 
@@ -238,13 +237,21 @@ class Commands(Settings):
         self.command_exit(cmd)
 
     def command_dump(self, cmd: Sequence[str]) -> None:
-        """dump TABLE ..: Shows your own tables as SQL statements
+        """dump ?TABLE? [TABLE...]: Dumps tables of your own as SQL text
 
-        The sources' tables are not stored here; a snapshot is a file of them.
+        For the tables of sources use sessions-vtab snapshot FILE.
         """
-        if not cmd:
-            raise self.Error(f".dump requires names of your own tables. {ELSEWHERE['clone']}")
+        if any(self.db.execute(_VIRTUAL, (one,)).fetchall() for one in cmd or ["%"]):
+            self._connection.require_copyable("main", ".dump")
         super().command_dump(cmd)
+
+    def command_backup(self, cmd: Sequence[str]) -> None:
+        """backup ?DB? FILE: Copies an attached database of your own to FILE
+
+        For the tables of sources use sessions-vtab snapshot FILE.
+        """
+        self._connection.require_copyable(cmd[0] if len(cmd) > 1 else "main", ".backup")
+        super().command_backup(cmd)
 
     def _refuse(self) -> NoReturn:
         """Commands that would put another database in place of the sources."""

@@ -19,11 +19,10 @@ def write_whole() -> None:
     less than it is given; a window that is resized while a slow terminal is full is enough
     (https://docs.python.org/3/library/io.html#io.RawIOBase.write).
     """
-    stream = sys.stdout
-    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
-        encoding, errors = stream.encoding, stream.errors
-        sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(stream.detach()), encoding, errors, line_buffering=True
+    stream = _own("stdout")
+    if stream is not None and isinstance(stream.buffer, io.RawIOBase):
+        sys.stdout = open(  # noqa: SIM115  # The descriptor stays open, as the old one does.
+            stream.fileno(), "w", 1, encoding=stream.encoding, errors=stream.errors, closefd=False
         )
 
 
@@ -35,18 +34,26 @@ def use_utf8() -> None:
     the code page of the computer), unless PYTHONIOENCODING asks for something else.
     """
     asked = bool(os.environ.get("PYTHONIOENCODING"))
-    for stream, errors in (
-        (sys.stdin, "strict"),  # In a C locale Python lets every byte pass.
-        (sys.stdout, "strict"),
-        (sys.stderr, "backslashreplace"),
+    for name, errors in (
+        ("stdin", "strict"),  # In a C locale Python lets every byte pass.
+        ("stdout", "strict"),
+        ("stderr", "backslashreplace"),
     ):
-        if not isinstance(stream, io.TextIOWrapper):
+        stream = _own(name)
+        if stream is None:
             continue
         if stream.isatty():
-            if stream is not sys.stdin:
+            if name != "stdin":
                 stream.reconfigure(errors="backslashreplace")
         elif not asked:
             stream.reconfigure(encoding="utf-8", errors=errors)
+
+
+def _own(name: str) -> io.TextIOWrapper | None:
+    """A standard stream of the process; None for one that another program has put there."""
+    stream = getattr(sys, name)
+    own = stream is getattr(sys, f"__{name}__")
+    return stream if own and isinstance(stream, io.TextIOWrapper) else None
 
 
 def require_text(argv: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 Kind = Literal[
     "status",
     "delay",
+    "late",
     "drop",
     "drop_body",
     "truncate",
@@ -60,6 +61,8 @@ class Fault(BaseModel):
     * `status`: answers with `status`, `body` (default: an error in Google's form), `headers` and,
       if given, `Retry-After: {retry_after}`
     * `delay`: answers as usual after `seconds`
+    * `late`: answers as usual once `behind` other requests have been answered, after `seconds` at
+      the latest: answers arrive in another order than the requests
     * `drop`: closes the connection without an answer; `reset` resets it (RST) instead
     * `drop_body`: sends the header and `fraction` of the body, then closes the connection
     * `truncate`: a complete answer whose body is cut to `fraction`
@@ -73,7 +76,7 @@ class Fault(BaseModel):
       that find it not done), `{"never": true}`, `{"error": {"code": 13, "message": "..."}}`,
       `{"hidden_gets": 2}` (GETs that do not find the new session)
 
-    `seconds` delays any of them. With `act` the service first does what was asked, and `status`,
+    `seconds` delays any other. With `act` the service first does what was asked, and `status`,
     `drop` or the delay come after: the client cannot know what became of its write. Kinds that
     change the answer always act.
     """
@@ -88,6 +91,7 @@ class Fault(BaseModel):
     count: int | None = Field(default=1, ge=1)
     act: bool = False
     seconds: float = Field(default=0.0, ge=0)
+    behind: int = Field(default=1, ge=1)
     status: int = Field(default=503, ge=200, le=599)
     body: Any = None
     headers: dict[str, str] = Field(default_factory=dict)

@@ -39,6 +39,8 @@ class Front:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self._app = app
         self._emulator = emulator
+        self._answered = 0
+        self._late: list[tuple[int, asyncio.Event]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -89,6 +91,7 @@ class Front:
             await self._serve(scope, noting_receive, noting_send, entry)
         finally:
             log.end(entry)
+            self._note_answer()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
         emulator = self._emulator
@@ -121,7 +124,7 @@ class Front:
         else:
             await _drain(receive)
             answer = Answer(200, [], b"")
-        await asyncio.sleep(fault.seconds)
+        await (self._overtaken(fault) if fault.kind == "late" else asyncio.sleep(fault.seconds))
         if fault.kind == "trickle":
             await _trickle(send, answer, fault.seconds)
         elif fault.kind == "status":
@@ -133,6 +136,21 @@ class Front:
             await _disconnect(scope, receive, fault.reset)
         else:
             await _respond(send, tamper.altered(fault, answer, scope["query_string"].decode()))
+
+    async def _overtaken(self, fault: Fault) -> None:
+        """Wait until so many other requests have been answered, or time is up."""
+        passed = asyncio.Event()
+        self._late.append((self._answered + fault.behind, passed))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.seconds):
+                await passed.wait()
+
+    def _note_answer(self) -> None:
+        self._answered += 1
+        for goal, passed in self._late:
+            if goal <= self._answered:
+                passed.set()
+        self._late = [one for one in self._late if one[0] > self._answered]
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,8 +31,8 @@ What a backend writes, in this order:
    ``reader.get(call)``                      one answer
    ``reader.pages(call, paginator, limit=)`` a list; the next page is requested while one is read
    ``reader.gather(calls)``                  answers of many calls, in order, 16 under way
-   ``reader.fan_out(calls, paginator, ..)``  pages of many lists, 16 under way, ordered or not
-   ``reader.both_ends(asc, desc, ..)``       a long list from both ends until they meet
+   ``reader.fan_out(calls, paginator, ..)``  pages of many lists, in order, 16 under way
+   ``reader.both_ends(near, far, ..)``       a long list from both ends until they meet, in order
    ``reader.prefetch(calls)``                what a later scan of this statement will ask for
    ========================================  ======================================================
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch.redact import plain
+from sessions_vtab.spec.values import well_formed
 
 __all__ = ["READ", "WRITE", "Answer", "Call", "Form", "Item", "Reply", "message_of", "path"]
 
@@ -224,7 +225,7 @@ class Reply:
             loaded = json.loads(self.content)
             if _may_hold_surrogates(self.content) and _SURROGATE.search(self.content):
                 # A lone surrogate is not valid text, and SQLite would not accept it.
-                json.dumps(loaded, ensure_ascii=False).encode()
+                loaded = json.loads(well_formed(json.dumps(loaded, ensure_ascii=False)))
         except (ValueError, RecursionError, MemoryError) as error:
             msg = f"{self.what} is not JSON ({plain(str(error))}); {_UNUSED}"
             raise ProtocolError(msg) from None

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 from sessions_vtab.errors import StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
@@ -18,7 +19,7 @@ from sessions_vtab.fetch.problems import stopped
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
 
-__all__ = ["SLICE", "Flight", "Scope", "scope_of", "wait"]
+__all__ = ["SLICE", "Flight", "Scope", "scope_of"]
 
 SLICE = 0.05
 """Seconds between two looks at whether the user wants to stop."""
@@ -26,6 +27,10 @@ SLICE = 0.05
 _MOST_AHEAD = 3
 """Requests started ahead and not claimed yet, in multiples of those that can be in flight: enough
 that a thread always finds the next one waiting while the statement's own thread is busy."""
+
+
+_LAST_WAIT = 5.0
+"""Seconds that the end of a statement waits for a request that has been sent and is not wanted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +77,10 @@ class Scope:
         self._replies = ReplyCache()
         self._flights: dict[Key, Flight] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
+        self._given_up = 0
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._interrupted = False
+        self._closed = False
         # When the engine drops the statement, its remaining requests are cancelled.
         weakref.finalize(self, _drop, self._flights, self._replies)
 
@@ -110,7 +119,7 @@ class Scope:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            reply = readable(wait(flight.future, context, self.client))
+            reply = readable(self._wait(flight.future, context))
             flight.log(context, reply.rows)
         except StoppedError:
             # Given up by the one who claimed it before: it was not to be repeated for nobody.
@@ -160,7 +169,7 @@ class Scope:
 
     def _arrived(self, flight: Flight, future: Future[Reply]) -> None:
         with self._lock:
-            if flight.claims > 0:
+            if flight.claims > 0 or self._closed:
                 return
             self._forget(flight)
             if not future.cancelled() and future.exception() is None:
@@ -170,6 +179,52 @@ class Scope:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
             self._ahead.pop(flight.key, None)
+
+    def interrupted(self, context: Context) -> bool:
+        """Whether the user wants to stop; the end of the statement then waits for nothing."""
+        self._interrupted = self._interrupted or context.interrupted()
+        return self._interrupted
+
+    def close(self) -> None:
+        """Ends the statement: nothing is sent or arrives after it.
+
+        Requests that have not been sent are cancelled, those that have been are waited for, at most
+        5 seconds each, and not at all after an interrupt.
+        """
+        with self._lock:
+            self._closed = True
+            flights = list(self._flights.values())
+            self._flights.clear()
+            self._ahead.clear()
+        for flight in flights:
+            self._give_up(flight)
+        while self._given_up and not self._interrupted:
+            try:
+                self._ended.get(timeout=_LAST_WAIT)
+            except Empty:
+                break
+            self._given_up -= 1
+        self._replies.clear()
+
+    def _give_up(self, flight: Flight) -> None:
+        flight.abandon()
+        if not flight.future.done():
+            self._given_up += 1
+            # After the callback that logs it: callbacks are called in the order they were added.
+            flight.future.add_done_callback(lambda _: self._ended.put(None))
+
+    def _wait(self, future: Future[Reply], context: Context) -> Reply:
+        """The result of a future; looks every 50 ms whether the user wants to stop."""
+        while True:
+            try:
+                return future.result(SLICE)
+            except CancelledError:
+                raise stopped(self.client.site.source) from None
+            except FutureTimeout:
+                if future.done():
+                    return future.result()
+                if self.interrupted(context):
+                    raise stopped(self.client.site.source) from None
 
     def _keep(self, flight: Flight, reply: Reply) -> None:
         with self._lock:
@@ -206,20 +261,6 @@ def scope_of(client: Client, context: Context) -> Scope:
     if not isinstance(scope, Scope):
         scope = context.memory[client] = Scope(client)
     return scope
-
-
-def wait(future: Future[Reply], context: Context, client: Client) -> Reply:
-    """The result of a future; looks every 50 ms whether the user wants to stop."""
-    while True:
-        try:
-            return future.result(SLICE)
-        except CancelledError:
-            raise stopped(client.site.source) from None
-        except FutureTimeout:
-            if future.done():
-                return future.result()
-            if context.interrupted():
-                raise stopped(client.site.source) from None
 
 
 def _send(

@@ -80,6 +80,9 @@ class Resource(ABC):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """The pages of a read; the iterator is closed when no more rows are wanted.
 
+        The rows of an unchanged table come in the same order in every run, whatever ``limit`` and
+        the network do: tools page with LIMIT and OFFSET. ``fetch.Reader`` sees to that.
+
         Raises:
             SessionsError: naming source, table, call and remedy.
         """
@@ -109,7 +112,17 @@ class Transaction(Protocol):
     """
 
     def begin(self) -> None:
-        """Starts a write transaction unless one is open."""
+        """Starts a write transaction unless one is open; one that reads becomes it.
+
+        Raises:
+            BusyError: another connection has written since ``hold``, or holds the lock.
+        """
+
+    def hold(self) -> None:
+        """From here until ``let_go``, ``commit`` or ``rollback``, reads see one state."""
+
+    def let_go(self) -> None:
+        """Ends what ``hold`` began; nothing happens where a write transaction is open."""
 
     def savepoint(self, number: int) -> None:
         """Marks the present state."""

@@ -127,6 +127,8 @@ class FunctionTable:
             self._refuse_dry_run()
             self._host.logs.require_audit()
             self._join_transaction()
+        else:
+            self._host.holding.hold(self._source.backend.transaction)
         waiting = self._host.unit.waiting(self._source)
         if waiting:
             raise missed(f"{function.name}()", waiting[0], self._host.statements.current.number)

@@ -25,6 +25,7 @@ from sessions_vtab.spec.write import Outcome, OutcomeState
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.holding import Holding
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.looking import Look
@@ -108,6 +109,7 @@ class Host:
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
         access: the connection's authorizer; None where nothing is read-only.
+        holding: the stores that are being read.
     """
 
     def __init__(
@@ -146,9 +148,10 @@ class Host:
         self._answers: dict[int, str] = {}
         self.sets = True
         self.access: Access | None = None
+        self.holding = Holding(connection)
         self.unit = UnitOfWork(self)
         self.statements = StatementTracker(
-            connection, self.statement_began, self.unit.statement_ended
+            connection, self.statement_began, self.unit.statement_ended, self.holding.idle
         )
 
     @property

@@ -242,6 +242,7 @@ class SourceTable:
     def read(self, scan: Scan) -> Iterator[Page]:
         """The pages of a scan; whole rows where RETURNING will ask for them."""
         context = self._context()
+        self._host.holding.hold(self._participant.store)
         if not context.run.readonly and self._host.capturing(context.run.number):
             scan = replace(scan, columns=frozenset(self._table.names), shape=None)
         elif not context.run.readonly and self._participant.store is None:

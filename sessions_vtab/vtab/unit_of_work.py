@@ -95,11 +95,13 @@ class UnitOfWork:
     def begin(self, participant: Participant) -> None:
         """``xBegin``: the table joins the transaction."""
         if participant.joined is None:
-            participant.joined = next(self._clock)
+            joined = next(self._clock)
             self._host.logs.writes.trim()
             if participant.store is not None:
-                participant.store.begin()
-                participant.store.savepoint(participant.joined)
+                self._begin_store(participant.store)
+                participant.store.savepoint(joined)
+            # Not before: a table whose xBegin failed is not told how the transaction ends.
+            participant.joined = joined
 
     def savepoint(self, participant: Participant, level: int) -> None:
         """``xSavepoint``: marks the present state as this level."""
@@ -310,6 +312,12 @@ class UnitOfWork:
                 raise failure(failed, total)
 
     # Inside.
+
+    def _begin_store(self, store: Transaction) -> None:
+        if not self._host.connection.in_transaction:
+            # An open SELECT does not belong to this statement's transaction: its rows are kept.
+            store.let_go()
+        store.begin()
 
     def _explain(self, participant: Participant, write: Write) -> None:
         """Shows what a row would send, instead of writing it."""

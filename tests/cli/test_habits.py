@@ -186,8 +186,8 @@ def test_a_line_of_another_shell_works(typed, lines, shown):
     [
         (".clone copy.db", SNAPSHOT),
         (".save copy.db", SNAPSHOT),
-        (".backup copy.db", SNAPSHOT),
-        (".dump", "Error: .dump requires names of your own tables. To copy a source to a file"),
+        (".backup copy.db", "Write a copy with sessions-vtab snapshot FILE"),
+        (".dump", "Write a copy with sessions-vtab snapshot FILE"),
         (
             ".excel",
             "Error: Spreadsheets open CSV: .mode csv, .once FILE.csv, then the statement.\n",

@@ -113,7 +113,7 @@ class UploadSessionFiles(Resource):
                     yield call
 
         pages = SessionPages(grows="page_size" not in scan.parameters)
-        with closing(reader.fan_out(lists(), pages, ordered=False, limit=scan.limit)) as replies:
+        with closing(reader.fan_out(lists(), pages, limit=scan.limit)) as replies:
             for reply in replies:
                 rows += len(reply.items())
                 yield sessions[reply.call.path], reply
@@ -192,7 +192,7 @@ class Files(Resource):
             yield from self._counted(workspace, call, make, reader)
             return
         requests = (call for _, call in workspaces.values())
-        with closing(reader.fan_out(requests, pages, ordered=False, limit=scan.limit)) as replies:
+        with closing(reader.fan_out(requests, pages, limit=scan.limit)) as replies:
             for reply in replies:
                 workspace, _ = workspaces[reply.call.path]
                 yield make.page(reply.items(), File(reply.what, workspace))

@@ -171,7 +171,7 @@ class UploadSessions(Resource):
         statuses = scan.given("status")
         seen: set[SessionRef] = set()
         requests = (call for _, call in by_key.values())
-        with closing(reader.fan_out(requests, pages, ordered=False, limit=scan.limit)) as replies:
+        with closing(reader.fan_out(requests, pages, limit=scan.limit)) as replies:
             for reply in replies:
                 fresh = _fresh(_rows(reply, by_key[_key(reply.call)][0]), seen)
                 # SQLite would discard the other rows, but only after a request for each of them.

@@ -181,7 +181,7 @@ class _OfSessions(Resource):
     def _fan_out(
         self, wanted: Iterable[SessionRef], scan: Scan, query: _Query, reader: Reader
     ) -> Generator[Page, None, None]:
-        """Reads the lists concurrently; in the order of the sessions if not all will be read."""
+        """Reads the lists concurrently, and returns their rows in the order of the sessions."""
         sessions: dict[str, SessionRef] = {}
         rows = 0
 
@@ -193,9 +193,7 @@ class _OfSessions(Resource):
                 sessions[call.path] = ref
                 yield call
 
-        with closing(
-            reader.fan_out(calls(), query.pages, ordered=False, limit=scan.limit)
-        ) as replies:
+        with closing(reader.fan_out(calls(), query.pages, limit=scan.limit)) as replies:
             for reply in replies:
                 page = self._rows(reply, sessions[reply.call.path], scan)
                 rows += len(page)

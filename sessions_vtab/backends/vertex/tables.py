@@ -60,7 +60,13 @@ SESSIONS_TABLE = replace(
 EVENTS_TABLE = replace(
     EVENTS.extended(
         *event_columns(
-            "invocation_id", "actions", "error_code", "error_message", "event_metadata", "raw_event"
+            "invocation_id",
+            "actions",
+            "error_code",
+            "error_message",
+            "event_metadata",
+            "raw_event",
+            "sequence",
         ),
         hidden=event_columns(*SCOPE, *LISTING),
     ),

@@ -315,5 +315,7 @@ event_fields: Mapping[str, Getter] = {
     "error_message": _text("errorMessage"),
     "event_metadata": _object("eventMetadata"),
     "raw_event": _object("rawEvent"),
+    # Events have no number that grows; their list's order is one only while it is read.
+    "sequence": lambda batch: batch.same(None),
 }
 """Columns of ``events``."""

@@ -89,7 +89,7 @@ def test_the_previewed_request_is_the_first_one_sent(db, sql):
 EXPLAINED = {
     "SELECT s.user_id, count(*) FROM sessions s JOIN events e USING (session_id)"
     " WHERE s.labels->>'env' = 'prod' AND e.author = 'user' GROUP BY 1": [
-        'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time',
+        'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time desc',
         "  sent      labels->>'env' = 'prod'",
         "  here      nothing",
         "  requests  1 per 100 rows",
@@ -117,7 +117,7 @@ EXPLAINED = {
         "  here      update_time LIKE '%6' (the API supports only <, <=, >, >=)",
     ],
     "DELETE FROM sessions WHERE user_id = 'ann'": [
-        'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time',
+        'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time desc',
         "  sent      user_id = 'ann'",
     ],
 }
