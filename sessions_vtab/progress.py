@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 __all__ = ["EVERY", "FIRST", "Progress", "Watch", "ipython_line"]
@@ -87,8 +88,12 @@ class Watch:
 def ipython_line() -> Callable[[Progress], object] | None:
     """Writes progress on one line below the running cell; None outside IPython."""
     shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if shell is None:
-        return None
+    return None if shell is None else _line(shell)
+
+
+@cache
+def _line(shell: Any) -> Callable[[Progress], object]:
+    """The line of an IPython shell: one for all connections, removed after each cell."""
     shown = 0
 
     def tell(progress: Progress) -> None:

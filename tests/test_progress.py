@@ -68,11 +68,17 @@ class Events:
         self.registered[name] = function
 
 
+class Shell:
+    def __init__(self) -> None:
+        self.events = Events()
+
+
 def test_in_ipython_a_line_is_shown_and_removed_after_the_cell(monkeypatch, capsys):
-    shell = SimpleNamespace(events=Events())
+    shell = Shell()
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
 
     tell = ipython_line()
+    assert ipython_line() is tell
     tell(Progress(7, None, "request", 1.2, 1.2))
     shell.events.registered["post_run_cell"](None)
 

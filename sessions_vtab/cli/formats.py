@@ -19,7 +19,7 @@ from sessions_vtab.cli.display import literal
 from sessions_vtab.cli.tables import ASCII, BOX, COLUMN, PLAIN, Frame, Row, Sheet, Style
 from sessions_vtab.schema.declare import quoted
 
-__all__ = ["AUTO", "FORMATS", "SQLITE_MODES", "Format", "automatic", "distinct"]
+__all__ = ["AUTO", "FORMATS", "NOTES", "SQLITE_MODES", "Format", "automatic", "distinct"]
 
 
 Format: TypeAlias = Callable[[Sequence[str], Iterable[Row], Style], Iterator[str]]
@@ -216,6 +216,14 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     }
 )
 """Output formats by the name ``--format`` takes."""
+
+NOTES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "line": "A row is wider than the terminal, so each value has a line. {} box shows a table.",
+        "cut": "Values that end with … were cut to fit the terminal. {} line shows them whole.",
+    }
+)
+"""What ``automatic`` tells, in words that lack the way to ask for a format."""
 
 AUTO: Final = "auto"
 """Name of ``automatic`` where a format is asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import apsw
 
 from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
 from sessions_vtab.cli.execution import execute
-from sessions_vtab.cli.formats import AUTO, FORMATS, automatic
+from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import Statement, split
@@ -64,6 +65,7 @@ class Session:
         self._style = style
         self._terminal = is_terminal(stream)
         self.returned = 0
+        self._told: list[str] = []
         self._before_rows: Callable[[], None] | None = None
 
     def run(self, text: str) -> None:
@@ -82,6 +84,9 @@ class Session:
                 self._print(columns, rows)
                 printed = True
         self._end(text)
+        if self._terminal:
+            for what in dict.fromkeys(self._told):
+                print(NOTES[what].format("--format"), file=sys.stderr)
 
     def tour(self, text: str) -> None:
         """As ``run``, with the comments before each statement and a summary at the end.
@@ -162,7 +167,7 @@ class Session:
     ) -> None:
         style = style_for(self._stream, self._style, len(margin))
         if self._form == AUTO:
-            pieces = automatic(columns, rows, style, lambda _: None)
+            pieces = automatic(columns, rows, style, self._told.append)
         else:
             pieces = FORMATS[self._form](columns, rows, style)
         for piece in pieces:

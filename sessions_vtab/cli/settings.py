@@ -19,7 +19,7 @@ import apsw.shell
 
 from sessions_vtab.cli.display import escaped, is_terminal, moves_cursor
 from sessions_vtab.cli.files import output
-from sessions_vtab.cli.formats import AUTO, FORMATS, SQLITE_MODES, automatic
+from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
 from sessions_vtab.cli.pager import default_pager, show
 from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.spec.near import did_you_mean
@@ -28,10 +28,6 @@ __all__ = ["Settings"]
 
 _YES: Final = frozenset(("on", "yes", "true", "1"))
 _NO: Final = frozenset(("off", "no", "false", "0"))
-_NOTES: Final = {
-    "line": "A row is wider than the terminal, so each value has a line. .mode box shows a table.",
-    "cut": "Values that end with … were cut to fit the terminal. .mode line shows them whole.",
-}
 
 
 class Settings(apsw.shell.Shell):
@@ -81,7 +77,7 @@ class Settings(apsw.shell.Shell):
         """Explains once how rows are shown."""
         if self.interactive and what not in self._told and self.stdout is self._original_stdout:
             self._told.add(what)
-            self._note(_NOTES[what])
+            self._note(NOTES[what].format(".mode"))
 
     def _note(self, text: str) -> None:
         """Tells the user something that is not data: never into a file or a pipe."""
@@ -166,6 +162,21 @@ class Settings(apsw.shell.Shell):
     def _mode_name(self) -> str:
         """The mode by the name it has in this shell."""
         return next(name for name, form in SQLITE_MODES.items() if form == self._mode)
+
+    def _calculate_output_modes(self) -> None:
+        # What .help .mode lists; the base class would list its own modes.
+        self._output_modes = sorted(SQLITE_MODES)
+        self._output_modes_detail = [
+            f"{name}: {(FORMATS[form].__doc__ or '').partition(chr(10))[0]}"
+            for name, form in SQLITE_MODES.items()
+            if form != AUTO
+        ]
+
+    def command_header(self, cmd: Sequence[str]) -> None:
+        """header(s) ON|OFF: Names the columns in output (default ON)"""
+        self.header = self._boolean_command("header", cmd)
+
+    command_headers = command_header
 
     def command_nullvalue(self, cmd: Sequence[str]) -> None:
         """nullvalue ?STRING?: Writes STRING in place of NULL

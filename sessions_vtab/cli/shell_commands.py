@@ -194,7 +194,9 @@ class Commands(Settings):
         for (name,) in rows:
             self._line(str(name))
 
-    command_indices = command_indexes
+    def command_indices(self, cmd: Sequence[str]) -> None:
+        """indices ?TABLE?: Lists the indexes of your own tables, like .indexes"""
+        self.command_indexes(cmd)
 
     def command_fullschema(self, _cmd: Sequence[str]) -> None:
         """fullschema: Shows all tables as CREATE statements, like .schema"""
