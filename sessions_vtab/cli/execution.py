@@ -83,7 +83,8 @@ def execute(
         if _SERIES in sql.lower():
             _offer_series(connection)
         _require_values(connection, sql, bindings or {})
-        cursor.execute(sql, bindings or {})
+        with _readable():
+            cursor.execute(sql, bindings or {})
         columns = _columns(cursor) or (described[-1] if described else ())
         execution = Execution(columns, iter(()), started)
         execution.rows = _counting(cursor, execution)
@@ -126,9 +127,21 @@ def _columns(cursor: apsw.Cursor) -> tuple[str, ...]:
 
 
 def _counting(cursor: apsw.Cursor, execution: Execution) -> Iterator[tuple[Any, ...]]:
-    for row in cursor:
-        execution.returned += 1
-        yield row
+    with _readable():
+        for row in cursor:
+            execution.returned += 1
+            yield row
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """SQLite keeps any bytes as text; Python's texts cannot."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise InvalidValueError(
+            "The result contains text that is not valid UTF-8. Read it with CAST(column AS BLOB)."
+        ) from None
 
 
 def prepare(connection: apsw.Connection) -> None:

@@ -16,6 +16,7 @@ from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import Statement, split
+from sessions_vtab.cli.streams import unwritable
 from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.errors import BudgetError, SessionsError
 
@@ -147,6 +148,8 @@ class Session:
             where = f" in {self._name}, line {statement.line}, statement {number}"
             text = described(self._connection, error, statement.text, _HELP)
             raise Failed(f"Error{where if self._name else ''}: {text}") from error
+        except UnicodeEncodeError as error:
+            raise Failed(f"Error: {unwritable(error)}") from None
         except KeyboardInterrupt as error:
             self._stream.flush()
             note_cost(error, self._connection)

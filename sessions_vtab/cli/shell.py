@@ -35,6 +35,7 @@ from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import split
 from sessions_vtab.cli.session import described, note_cost
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
+from sessions_vtab.cli.streams import unwritable
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.spec.folders import make_private
 
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["Shell", "Start", "interact"]
 
 _OK, _FAILED = 0, 1
+_PRINTED: Final = (apsw.Error, SessionsError, apsw.shell.Shell.Error, OSError, UnicodeError)
+"""Errors that a user can do something about."""
+
 _TABLES: Final = """
     SELECT name, type FROM main.sqlite_schema
     WHERE type IN ('table', 'view') AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'"""
@@ -83,7 +87,7 @@ def interact(connection: Connection, start: Start, *, read_only: bool) -> int:
         status = end.code if isinstance(end.code, int) else _OK
     except BrokenPipeError:
         raise
-    except (apsw.Error, SessionsError, apsw.shell.Shell.Error, OSError, UnicodeDecodeError):
+    except _PRINTED:
         return _FAILED  # Input that is not a terminal ends at the first error, which was printed.
     else:
         status = _OK
@@ -221,15 +225,13 @@ class Shell(Commands):
         error = sys.exception()
         if isinstance(error, BrokenPipeError):
             raise error
-        mine = isinstance(
-            error,
-            apsw.Error | SessionsError | apsw.shell.Shell.Error | OSError | UnicodeDecodeError,
-        )
-        if mine and not getattr(error, "_handle_exception_saw_this", False):
+        if isinstance(error, _PRINTED) and not getattr(error, "_handle_exception_saw_this", False):
             mark_seen(error)
             text = str(error)
             if isinstance(error, UnicodeDecodeError):
                 text = f"The input is not {error.encoding} text."
+            elif isinstance(error, UnicodeEncodeError):
+                text = unwritable(error)
             self.write_error(f"Error: {escaped(text).rstrip()}\n")
         super().handle_exception()
 

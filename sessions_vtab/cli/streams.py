@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sessions_vtab.errors import ConfigurationError
 
-__all__ = ["require_text", "use_utf8", "write_whole"]
+__all__ = ["require_text", "unwritable", "use_utf8", "write_whole"]
 
 
 def write_whole() -> None:
@@ -54,6 +54,14 @@ def _own(name: str) -> io.TextIOWrapper | None:
     stream = getattr(sys, name)
     own = stream is getattr(sys, f"__{name}__")
     return stream if own and isinstance(stream, io.TextIOWrapper) else None
+
+
+def unwritable(error: UnicodeEncodeError) -> str:
+    """Why output could not be written, and what to do."""
+    return (
+        f"The output contains characters that {error.encoding} does not have. Unset"
+        " PYTHONIOENCODING, or set it to utf-8."
+    )
 
 
 def require_text(argv: Sequence[str]) -> None:

@@ -208,7 +208,7 @@ def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(terminal):
     with progress(seven_requests):
         wait_for(lambda: "7 requests, " in terminal.written)
 
-    assert "\r\x1b[K7 requests, 0.0 s .." in terminal.written
+    assert re.search(r"\r\x1b\[K7 requests, \d\.\d s \.\.", terminal.written)
     assert terminal.written.endswith("\r\x1b[K")
 
 
@@ -303,6 +303,22 @@ class TestText:
 
         assert (done.returncode, done.stdout) == (2, b"")
         assert done.stderr.startswith(b"Error: Argument 2 (SELECT '\\xff') is not valid ")
+
+    @pytest.mark.parametrize("arguments", [("query",), ("-cmd", ".print x")])
+    @pytest.mark.parametrize(
+        ("sql", "error"),
+        [
+            ("SELECT CAST(x'ff' AS TEXT)", b"The result contains text that is not valid UTF-8."),
+            ("VALUES ('a'), (CAST(x'ff' AS TEXT))", b"The result contains text that is not valid"),
+            ("SELECT char(1046)", b"The output contains characters that ascii does not have."),
+        ],
+    )
+    def test_a_value_that_cannot_be_read_or_written_is_one_clear_error(self, arguments, sql, error):
+        done = self.done(*arguments, sql, PYTHONIOENCODING="ascii")
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(b"Error: " + error)
+        assert done.stderr.count(b"\n") <= 2
 
     def test_an_error_shows_what_its_stream_cannot(self):
         done = self.done("query", "SELECT ЖЩЮ", PYTHONIOENCODING="ascii")
