@@ -87,9 +87,12 @@ class _Line(threading.Thread):
         with _TERMINAL:
             if self._ended.is_set():
                 return
+            try:
+                progress = self._look(time.perf_counter() - self._began)
+            except (RuntimeError, LookupError):
+                return  # The statement's thread has changed what is counted: the next look tells.
             self._shown = True
-            text = f"{_CLEAR}{self._look(time.perf_counter() - self._began)} .."
-            print(text, end="", file=sys.stderr, flush=True)
+            print(f"{_CLEAR}{progress} ..", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Removes the line; nothing is written once this returns. Later calls cost nothing."""

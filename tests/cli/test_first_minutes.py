@@ -208,6 +208,27 @@ def test_long_results_go_through_the_pager_and_short_ones_do_not(sits_down, tmp_
     assert "│   500 │" in without
 
 
+def test_a_pager_that_is_not_there_is_an_error_that_says_what_to_do(sits_down):
+    person = sits_down(MEMORY, variables={"TERM": "xterm", "PAGER": "no-such-pager"})
+    person.reads_until("sessions> ")
+
+    person.types("SELECT value FROM generate_series(1, 500);\n")
+    shown = person.reads_until("or use .pager off")
+
+    assert "The pager 'no-such-pager' cannot be run. Set PAGER, or use .pager off" in shown
+
+
+def test_query_fits_its_rows_to_the_terminal_too(sits_down, filled):
+    path = filled.with_name("s.db")
+    sits_down(f"local://{path}", "-init", str(filled), ".exit").ends()
+
+    shown = sits_down(
+        f"local://{path}", "query", "SELECT * FROM sessions LIMIT 1", columns=60
+    ).reads_until("shows a table.")
+
+    assert timeless(shown).strip("\n") == (RECORD + TOLD.replace(".mode", "--format")).strip("\n")
+
+
 @pytest.mark.parametrize(
     ("variables", "coloured"),
     [

@@ -212,6 +212,21 @@ def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(terminal):
     assert terminal.written.endswith("\r\x1b[K")
 
 
+def test_a_look_at_what_is_changing_is_made_again(terminal):
+    looks = []
+
+    def changing(elapsed: float) -> Progress:
+        looks.append(elapsed)
+        if len(looks) == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+        return seven_requests(elapsed)
+
+    with progress(changing):
+        wait_for(lambda: "7 requests, " in terminal.written)
+
+    assert "7 requests, " in terminal.written
+
+
 def test_progress_is_shown_outside_the_main_thread_too(terminal):
     with ThreadPoolExecutor() as pool:
         pool.submit(test_progress_is_shown_on_a_terminal_while_a_statement_takes_long, terminal)
@@ -329,7 +344,7 @@ class TestText:
 
 @posix
 def test_ctrl_c_says_how_many_requests_were_made():
-    with running(Settings(seed=7, sessions=300, events=300, delay=0.3)) as emulator:
+    with running(Settings(seed=7, sessions=60, events=60, delay=0.2)) as emulator:
         url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
         with subprocess.Popen(
             [*COMMAND, "--source", url, "query", "SELECT author FROM events"],
