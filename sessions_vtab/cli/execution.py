@@ -33,6 +33,7 @@ class Execution:
     Attributes:
         columns: names of the columns of its answer; empty for a statement that has none.
         rows: the rows, to be read once.
+        started: when, on the clock of ``time.perf_counter``; later by what the user took to read.
         returned: rows read so far.
         changed: rows changed, known at the end.
         requests: HTTP requests, known at the end.
@@ -89,7 +90,7 @@ def execute(
         execution = Execution(columns, iter(()), started)
         execution.rows = _counting(cursor, execution)
         yield execution
-        execution.elapsed = time.perf_counter() - started
+        execution.elapsed = time.perf_counter() - execution.started
         execution.changed = connection.changed_since(before)
         execution.requests = connection.statement_requests
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import IO, Final
@@ -34,13 +35,16 @@ def default_pager(stream: IO[str]) -> str | None:
     return "less -FRSX" if which("less") else None
 
 
-def show(pieces: Iterable[str], pager: str, write: Callable[[str], object]) -> None:
+def show(pieces: Iterable[str], pager: str, write: Callable[[str], object]) -> float:
     """Writes text, by a pager if it has more lines than the terminal.
 
     Args:
         pieces: the text; read no further once the user has left the pager.
         pager: a command of the system's shell.
         write: writes to the terminal.
+
+    Returns:
+        Seconds that the user went on reading when all was there.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, when the pager has ended.
@@ -52,13 +56,13 @@ def show(pieces: Iterable[str], pager: str, write: Callable[[str], object]) -> N
         first.append(piece)
         taken += sum(-(-max(width(line), 1) // columns) for line in piece.splitlines())
         if taken > lines - _ROOM_BELOW:
-            _pipe(first, remaining, pager)
-            return
+            return _pipe(first, remaining, pager)
     for piece in first:
         write(piece)
+    return 0.0
 
 
-def _pipe(first: Iterable[str], remaining: Iterable[str], pager: str) -> None:
+def _pipe(first: Iterable[str], remaining: Iterable[str], pager: str) -> float:
     # The user's own command, as in every program that obeys $PAGER.
     with subprocess.Popen(  # noqa: S602
         pager, shell=True, stdin=subprocess.PIPE, encoding="utf-8"
@@ -74,5 +78,7 @@ def _pipe(first: Iterable[str], remaining: Iterable[str], pager: str) -> None:
         finally:
             with suppress(BrokenPipeError):
                 stream.close()
+        written = time.perf_counter()
     if process.returncode == _NOT_RUN:
         raise OSError(f"The pager {pager!r} cannot be run. Set PAGER, or use .pager off.")
+    return time.perf_counter() - written

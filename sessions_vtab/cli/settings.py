@@ -47,6 +47,7 @@ class Settings(apsw.shell.Shell):
         self._files = ExitStack()
         self._once = False
         self._told: set[str] = set()
+        self._untold: list[str] = []
         self.header = True
         self.eqp = self.stats = False
         if os.environ.get("NO_COLOR") or not moves_cursor(self._original_stdout):
@@ -61,23 +62,30 @@ class Settings(apsw.shell.Shell):
             Style(self.header, self._null, self.separator, self._insert_into, widths=self.widths),
         )
         if self._mode == AUTO:
-            return automatic(columns, rows, style, self._tell)
+            return automatic(columns, rows, style, self._untold.append)
         return FORMATS[self._mode](columns, rows, style)
 
-    def _emit(self, pieces: Iterable[str]) -> None:
-        """Writes text to where output goes; what is long on a terminal, by the pager."""
+    def _emit(self, pieces: Iterable[str]) -> float:
+        """Writes text to where output goes; what is long on a terminal, by the pager.
+
+        Returns:
+            Seconds that the user went on reading when all was there.
+        """
         safe = map(escaped, pieces) if is_terminal(self.stdout) else pieces
         if self._pager is not None and self.stdout is self._original_stdout:
-            show(safe, self._pager, self.stdout.write)
-            return
+            return show(safe, self._pager, self.stdout.write)
         for piece in safe:
             self.write(self.stdout, piece)
+        return 0.0
 
-    def _tell(self, what: str) -> None:
-        """Explains once how rows are shown."""
-        if self.interactive and what not in self._told and self.stdout is self._original_stdout:
-            self._told.add(what)
-            self._note(NOTES[what].format(".mode"))
+    def _explain_rows(self) -> None:
+        """Says once, after the rows, how they are shown."""
+        to_terminal = self.interactive and self.stdout is self._original_stdout
+        for what in self._untold if to_terminal else ():
+            if what not in self._told:
+                self._told.add(what)
+                self._note(NOTES[what].format(".mode"))
+        self._untold.clear()
 
     def _note(self, text: str) -> None:
         """Tells the user something that is not data: never into a file or a pipe."""

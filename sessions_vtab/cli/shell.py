@@ -182,12 +182,14 @@ class Shell(Commands):
                 execute(self._connection, sql, bindings) as execution,
             ):
                 if execution.columns:
-                    self._emit(self._ending(self._rows(execution), end_progress))
+                    pieces = self._ending(self._rows(execution), end_progress)
+                    execution.started += self._emit(pieces)
         except (apsw.Error, SessionsError) as error:
             self._fail(described(self._connection, error, sql, ".help"), error)
         except KeyboardInterrupt as error:
             note_cost(error, self._connection)
             raise
+        self._explain_rows()
         self._account(execution, used)
         self._say_what_is_not_kept(self._kept_in_memory(sql) - kept)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import select
 import struct
 import sys
@@ -99,7 +100,8 @@ class Typist:
         while text.encode() not in seen:
             ready, _, _ = select.select([self.terminal], [], [], 0.1)
             if ready:
-                seen += os.read(self.terminal, 65536)
+                # Readline tells the terminal when pasting is possible.
+                seen = re.sub(rb"\x1b\[\?2004[hl]\r?", b"", seen + os.read(self.terminal, 65536))
             assert time.monotonic() < deadline, seen
         return seen.decode(errors="replace").replace("\r\n", "\n")
 

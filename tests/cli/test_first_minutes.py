@@ -59,10 +59,12 @@ def filled(tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_a_row_that_does_not_fit_is_shown_value_by_value_which_is_said_once(
-    sits_down, filled, columns
+    sits_down, filled, columns, term
 ):
-    person = sits_down("-init", str(filled), MEMORY, columns=columns)
+    variables = {"TERM": term, "PAGER": "cat", "NO_COLOR": "1"}
+    person = sits_down("-init", str(filled), MEMORY, columns=columns, variables=variables)
     person.reads_until("sessions> ")
 
     first = person.asks("SELECT * FROM sessions LIMIT 1;")
