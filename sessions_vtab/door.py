@@ -150,6 +150,8 @@ class Door:
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""
         self.requests_before = self._host.requests
+        if self._host.watch is not None:
+            self._host.watch.begin()
 
     def admit(self, step: Step, values: Sequence[Any], *, plain: bool = False) -> str:
         """The text to execute for a statement; its plans are known to the tables from then on.

@@ -18,7 +18,7 @@ PACKAGE = Path(sessions_vtab.__file__).parent
 # Each may import itself and what stands before it; members of one tuple not each other, but for
 # ``vtab``, which carries out what ``sql`` and ``plan`` think up.
 LAYERS = (
-    ("errors",),
+    ("errors", "progress"),
     ("schema",),
     ("spec",),
     ("sql", "plan", "fetch", "settings"),

@@ -338,16 +338,73 @@ _PAGES: Final = (
         "output",
         (
             Prose(
-                "query prints a table on a terminal and csv otherwise. --format accepts"
-                " table, json (one array per statement), jsonl, csv, tsv and markdown. -o"
-                " FILE writes a file that appears complete or not at all. NULL is null in"
-                ' JSON, NULL in tables and empty in csv (an empty text is ""). A blob is'
-                " printed as x'..', in JSON as base64. On a terminal, control characters in"
-                " data are escaped."
+                "On a terminal, query prints a table that fits it, with long values cut, or one"
+                " value a line where a row does not fit; elsewhere it prints csv. --format"
+                " accepts table, json (one array per statement), jsonl, csv, tsv, markdown,"
+                " box, grid, column, line, list, quote, insert and html; --json, --csv and so"
+                " on are the same. --noheader leaves out the names of columns. -o FILE writes"
+                " a file that appears complete or not at all. Files and pipes are UTF-8. NULL"
+                ' is null in JSON, NULL in tables and empty in csv (an empty text is ""). A'
+                " blob is printed as x'..', in JSON as base64. On a terminal, control"
+                " characters in data are escaped."
             ),
             Code(
                 'sessions-vtab query "SELECT * FROM sessions" --format jsonl -o sessions.jsonl\n'
                 'sessions-vtab query "SELECT * FROM events WHERE session_id = :id" -p id tour-1'
+            ),
+        ),
+    ),
+    Page(
+        "shell",
+        (
+            Prose(
+                "The shell understands what the sqlite3 shell does, and exit, help, show tables,"
+                " describe sessions, \\d and \\q of other shells. Long results go through"
+                " $PAGER, or less. Tables that you create are kept in memory until the shell"
+                " ends; ATTACH 'file.db' AS f and CREATE TABLE f.notes(..) keep them."
+            ),
+            Grid(
+                ("command", "what it does"),
+                (
+                    (".mode json", "sets how rows are written; .mode auto goes back"),
+                    (".once FILE", "sends the next result to a file, .output all that follow"),
+                    (".import FILE TABLE", "inserts the rows of a CSV file, --null '' for NULL"),
+                    (".parameter set :u 'ann'", "sets the parameter :u"),
+                    (".eqp on, .stats on", "shows what each query will send, and has sent"),
+                    (".set max_writes N", "sets a limit for each statement"),
+                    (".pager off", "prints long results without a pager"),
+                    (".help all", "lists all commands"),
+                ),
+            ),
+            Prose("The same without the shell, and completion for bash (or zsh):"),
+            Code(
+                "sessions-vtab 'select count(*) from sessions'\n"
+                "sessions-vtab -json local:///path/to/file.db 'select * from sessions'\n"
+                'eval "$(sessions-vtab completion bash)"'
+            ),
+        ),
+    ),
+    Page(
+        "schedule",
+        (
+            Prose(
+                "A snapshot that runs again reads only what has changed. A line of a crontab,"
+                " or a timer of systemd, keeps a copy up to date; --yes is for runs that"
+                " nobody watches."
+            ),
+            Code(
+                "0 * * * *  sessions-vtab --source prod=URL snapshot prod.db --yes\n"
+                "systemd-run --user --on-calendar=hourly sessions-vtab --source prod=URL"
+                " snapshot prod.db --yes"
+            ),
+            Prose(
+                "For alerts, query --fail-if-rows exits with 1 if there is a row, as it does"
+                " after an error:"
+            ),
+            Code(
+                'sessions-vtab query --fail-if-rows "SELECT session_id, error_code FROM events'
+                " WHERE error_code IS NOT NULL AND timestamp > datetime('now', '-1 hour')\""
+                " || echo alert"
             ),
         ),
     ),

@@ -145,11 +145,39 @@ def _no_table(name: str, _: str, _sql: str, names: Names) -> Problem:
     return Problem(f"There is no table {name}.", hint, table, topic, listed)
 
 
+# Functions of other databases, and what SQLite has.
+_INSTEAD: Final = {
+    "now": "datetime('now')",
+    "getdate": "datetime('now')",
+    "sysdate": "datetime('now')",
+    "curdate": "date('now')",
+    "current_date": "date('now')",
+    "date_trunc": "strftime(format, time)",
+    "to_char": "strftime(format, time)",
+    "date_format": "strftime(format, time)",
+    "from_unixtime": "datetime(seconds, 'unixepoch')",
+    "to_timestamp": "datetime(seconds, 'unixepoch')",
+    "len": "length(text)",
+    "char_length": "length(text)",
+    "nvl": "ifnull(value, other)",
+    "isnull": "ifnull(value, other)",
+    "string_agg": "group_concat(value, separator)",
+    "listagg": "group_concat(value, separator)",
+    "left": "substr(text, 1, length)",
+    "array_agg": "json_group_array(value)",
+    "json_value": "json ->> '$.key'",
+    "regexp_like": "LIKE or GLOB",
+    "rand": "random()",
+}
+
+
 def _no_function(name: str, _: str, _sql: str, _names: Names) -> Problem:
     if name in FUNCTIONS:
         hint = f"use SELECT .. FROM {name}(..)."
         return Problem(f"{name} is a table-valued function;", hint, name, name)
-    return Problem(f"There is no function {name}.", did_you_mean(name, FUNCTIONS).strip(), name)
+    instead = _INSTEAD.get(name.lower())
+    hint = f"Use {instead}." if instead else did_you_mean(name, FUNCTIONS).strip()
+    return Problem(f"There is no function {name}.", hint, name)
 
 
 def _ambiguous(name: str, _: str, sql: str, names: Names) -> Problem:
