@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from sessions_vtab.errors import ConfigurationError, CredentialError
-from sessions_vtab.schema.tables import SCOPE_COLUMNS
+from sessions_vtab.schema.tables import LIMITED
 from sessions_vtab.spec.near import did_you_mean
 
 __all__ = [
@@ -182,7 +182,7 @@ def _positive_seconds(value: Any, what: str) -> float:
 
 def _scopes(value: Any, what: str) -> Mapping[str, tuple[str, ...]]:
     """Values by scope column; an unknown column is an error, since it would leave one free."""
-    columns = _table(value, what, tuple(SCOPE_COLUMNS))
+    columns = _table(value, what, LIMITED)
     return MappingProxyType({key: _texts(held, f"{what}.{key}") for key, held in columns.items()})
 
 

@@ -118,6 +118,7 @@ class RestBackend(Backend):
         self.source = source
         self.settings = validated(source, self.options)
         self.scope = self._located()
+        self.limits = self.location
         self._lease = Lease(self._client())
         self._known: set[Hashable] = set()
         tables, functions = self.declare(), self.declare_functions()

@@ -16,6 +16,7 @@ __all__ = [
     "EVENT_PARTS",
     "FILES",
     "HTTP_REQUESTS",
+    "LIMITED",
     "PARTICIPANTS",
     "SCOPE_COLUMNS",
     "SESSIONS",
@@ -64,6 +65,9 @@ SCOPE_COLUMNS = _by_name(
     Column("namespace", _TEXT, "Namespace; default: the source's own."),
     Column("workspace", _TEXT, "Workspace; default: the source's own."),
 )
+
+LIMITED = (*SCOPE_COLUMNS, "app_name", "user_id")
+"""Columns whose values a source's ``scopes`` may limit; of the last two, where they are stored."""
 
 _LISTING = (
     Column(
@@ -115,6 +119,7 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
         "Set to 1 to include soft-deleted and expired rows.",
         parameter=True,
     ),
+    Column("app_name", _TEXT, "App: the agent that the session belongs to."),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
     Column("search_query", _TEXT, "The search query."),

@@ -7,7 +7,15 @@ it can do, and answers scans and writes. It never sees SQLite.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeAlias
 
@@ -150,6 +158,7 @@ class Backend(ABC):
             are in ``schema.functions.FUNCTIONS``.
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
         scope: what its scope columns are where a statement does not say, by column.
+        limits: columns besides the scope columns whose values the source's ``scopes`` may limit.
         files: paths of files on this machine that hold its data.
     """
 
@@ -167,6 +176,7 @@ class Backend(ABC):
     functions: Mapping[str, Function] = FUNCTIONS
     transaction: Transaction | None = None
     scope: Mapping[str, str] = MappingProxyType({})
+    limits: Collection[str] = ()
     files: Sequence[str] = ()
 
     @classmethod
@@ -181,6 +191,10 @@ class Backend(ABC):
     @abstractmethod
     def describe(self) -> str:
         """Where the data lives and whether a credential goes out, for the shell's banner."""
+
+    def notices(self) -> Sequence[str]:
+        """What makes the data look wrong, with a hint for each. Cheap: no request is made."""
+        return ()
 
     def apply(self, write: Write, context: Context) -> Outcome:  # noqa: ARG002  # For overriding.
         """Writes one row at once, inside ``transaction``. Only transactional backends.
