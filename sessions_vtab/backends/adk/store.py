@@ -43,8 +43,7 @@ _MEANINGS: Final[Mapping[type[apsw.Error], tuple[type[SessionsError], str]]] = {
     apsw.BusyError: (BusyError, "the agent, or another program, kept it locked for 5 seconds."),
     apsw.ReadOnlyError: (
         StoreError,
-        "the program that wrote it ended within a transaction, which a read-only source cannot"
-        " undo. Open the file once with ADK or sqlite3.",
+        "a transaction was left unfinished. Open the file once with ADK or sqlite3 to undo it.",
     ),
     apsw.NotADBError: (StoreError, "it is not an SQLite database. Use the file that ADK writes."),
     apsw.CantOpenError: (StoreError, "it cannot be opened. Check the permission to read it."),
