@@ -284,4 +284,5 @@ def _parts(stored: Mapping[str, str]) -> Relation:
             "event_name": ((*_IN_SESSION, "e.id"), event_ids),
             "session_name": (_IN_SESSION, session_ids),
         },
+        lookups=_BY_NAME,
     )
