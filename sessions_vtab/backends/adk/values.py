@@ -193,7 +193,7 @@ def _actions_of(stored: Any) -> Mapping[str, Any]:
     return {_snake(key): value for key, value in actions.items()}
 
 
-@lru_cache(64)
+@lru_cache(16)  # One statement may need the actions of an event several times.
 def _unpickled(blob: bytes) -> Mapping[str, Any]:
     try:
         value = data_of(blob)
