@@ -123,7 +123,7 @@ def test_a_limit_reads_no_more_than_it_says(path: Path) -> None:
         connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()
         made = []
         noted = made.append
-            store.connection.create_scalar_function("adk_text", lambda text: noted(text) or "x", 1)
+        store.connection.create_scalar_function("adk_text", lambda text: noted(text) or "x", 1)
         connection.execute("SELECT text FROM events LIMIT 3").fetchall()
 
     assert len(made) == 3
