@@ -162,7 +162,7 @@ class Cursor(apsw.Cursor):
             one, answer = step.statement, self._door.answer(step)
             texts += [self._door.admit(step, share, plain=plain), answer]
             values += share[: one.parameters]
-            if one.returning is not None and not self._door.dry_run:
+            if answer and one.returning is not None and not self._door.dry_run:
                 values += share[: one.returning.parameters]
         explains = any(one.heading.explain for one in script.statements)
         # EXPLAIN is answered from the statement cache, with the plan of another day.

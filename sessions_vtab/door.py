@@ -176,6 +176,11 @@ class Door:
         Raises:
             apsw.SQLError: the list names what the table does not have.
         """
+        text = self._answer(step)
+        # EXPLAIN writes nothing: the rows that were captured last are another statement's.
+        return "" if step.statement.heading.explain else text
+
+    def _answer(self, step: Step) -> str:
         one = step.statement
         if self._host.dry_run and one.table is not None:
             return f"SELECT * FROM {PREVIEW};"

@@ -16,9 +16,9 @@ from importlib import import_module
 from typing import Final
 
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
-from sessions_vtab.schema.tables import SCOPE_COLUMNS
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.scoping import scoped
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.verify import verify
 
@@ -33,9 +33,9 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "deepset": "sessions_vtab.backends.deepset:DeepsetBackend",
     "whylabs": "sessions_vtab.backends.whylabs:WhylabsBackend",
     "eleanor": "sessions_vtab.backends.eleanor:EleanorBackend",
+    "embedding_studio": "sessions_vtab.backends.embedding_studio:EmbeddingStudioBackend",
     "adk": "sessions_vtab.backends.adk:AdkBackend",
     "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
-    "embedding_studio": "sessions_vtab.backends.embedding_studio:EmbeddingStudioBackend",
 }
 """Backend name to ``module:class``."""
 
@@ -90,7 +90,9 @@ def backend_class(name: str) -> type[Backend]:
 
 
 def opened(source: Source) -> Backend:
-    """The backend of a source; a declaration of another package is verified first.
+    """The backend of a source, within its ``scopes``.
+
+    A declaration of another package is verified first.
 
     Raises:
         ConfigurationError: a setting is wrong, or the backend declares something that is not there.
@@ -99,20 +101,7 @@ def opened(source: Source) -> Backend:
     backend = kind.open(source)
     if source.backend not in BUILT_IN:
         verify(backend)  # Those of this package are verified by its tests.
-    _require_limits(source, backend)
-    return backend
-
-
-def _require_limits(source: Source, backend: Backend) -> None:
-    """Raises ConfigurationError for a scope that the backend would leave free."""
-    known = {*SCOPE_COLUMNS, *backend.limits}
-    for column in source.scopes:
-        if column not in known:
-            backend.close()
-            raise ConfigurationError(
-                f"Source {source.name}: the backend {backend.name} cannot limit {column}. Remove"
-                f" scopes.{column}."
-            )
+    return scoped(backend, source)
 
 
 def _entry_points() -> dict[str, str]:

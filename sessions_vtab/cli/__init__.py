@@ -1,7 +1,7 @@
 """The command line: ``sessions-vtab`` and ``python -m sessions_vtab``.
 
 * `arguments`: what can be asked for
-* `commands`: run, query, explain, sources, snapshot, help, emulator
+* `commands`: run, query, explain, sources, snapshot, mcp, help, emulator
 * `shell`: the interactive shell, APSW's with commands of our own
 * `script`, `execution`, `progress`: statements out of a text, and running one
 * `formats`, `display`, `files`: rows as text, and where that text goes

@@ -1,4 +1,4 @@
-"""What each command does: run, query, explain, sources, snapshot, help, and the shell."""
+"""What each command does: run, query, explain, sources, snapshot, mcp, help, and the shell."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _sources(arguments)
         case "snapshot":
             return _snapshot(arguments)
+        case "mcp":
+            return _mcp(arguments)
         case _:
             return _version() if arguments.version else _shell(arguments)
 
@@ -172,6 +174,18 @@ def _snapshot(arguments: argparse.Namespace) -> int:
     arguments.read_only = True
     with _connected(arguments) as connection:
         return take(arguments, connection)
+
+
+def _mcp(arguments: argparse.Namespace) -> int:
+    try:
+        from sessions_vtab.mcp import server  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sessions_vtab"):
+            raise
+        raise MissingExtraError(
+            f"The MCP server needs {error.name}: pip install 'sessions_vtab[mcp]'"
+        ) from None
+    return server.main(arguments)
 
 
 def _help(arguments: argparse.Namespace) -> int:

@@ -36,7 +36,6 @@ from sessions_vtab.rest.checking import check
 from sessions_vtab.rest.declaration import RestFunction, RestTable
 from sessions_vtab.rest.functions import routine_of
 from sessions_vtab.rest.reading import Found, RestResource
-from sessions_vtab.rest.templates import UNADDRESSABLE, Places, parse_name, places_of
 from sessions_vtab.rest.writing import Writer
 from sessions_vtab.schema.model import Function
 from sessions_vtab.schema.tables import SESSIONS
@@ -44,6 +43,7 @@ from sessions_vtab.spec.backend import Backend, Context, Routine
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.templates import UNADDRESSABLE, Places, parse_name, places_of
 from sessions_vtab.spec.write import Action, Outcome, Request, Write
 
 __all__ = ["RestBackend", "RestOptions"]
@@ -118,7 +118,6 @@ class RestBackend(Backend):
         self.source = source
         self.settings = validated(source, self.options)
         self.scope = self._located()
-        self.limits = self.location
         self._lease = Lease(self._client())
         self._known: set[Hashable] = set()
         tables, functions = self.declare(), self.declare_functions()
@@ -258,12 +257,6 @@ class RestBackend(Backend):
         where = f"Source {self.source.name}"
         if value in UNADDRESSABLE:
             raise InvalidValueError(f"{where}: {value!r} is not a valid {place}. {_NOTHING}")
-        scopes = self.source.scopes.get(place)
-        if scopes is not None and value not in (*scopes, self.scope.get(place)):
-            raise InvalidValueError(
-                f"{where}: {place} = {value!r:.80} is not allowed. The source's scopes allow only"
-                f" {', '.join(scopes)}. {_NOTHING}"
-            )
 
     def seen(self, places: Places) -> None:
         """Notes that the scope of some values exists."""

@@ -42,6 +42,7 @@ class Column:
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
         write_only: INSERT or UPDATE takes it; it is always NULL when read.
+        scope: it names what a row belongs to, such as a project; a source's ``scopes`` limits it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     or_text: bool = False
     fields: tuple[str, ...] = ()
     transient: bool = False
+    scope: bool = False
     write_only: bool = False
 
 
@@ -93,6 +95,7 @@ class Table:
     hidden: tuple[Column, ...] = ()
     key: str = "name"
     example: str = ""
+    templates: Mapping[str, str] = field(default_factory=dict, compare=False)
     filled: frozenset[str] = frozenset()
     columns: tuple[Column, ...] = field(init=False, repr=False, compare=False)
     positions: Mapping[str, int] = field(init=False, repr=False, compare=False)

@@ -16,7 +16,6 @@ __all__ = [
     "EVENT_PARTS",
     "FILES",
     "HTTP_REQUESTS",
-    "LIMITED",
     "PARTICIPANTS",
     "SCOPE_COLUMNS",
     "SESSIONS",
@@ -59,15 +58,12 @@ SESSIONS = Table(
 )
 
 SCOPE_COLUMNS = _by_name(
-    Column("project", _TEXT, "Cloud project; default: the source's own."),
-    Column("location", _TEXT, "Cloud region; default: the source's own."),
-    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own."),
-    Column("namespace", _TEXT, "Namespace; default: the source's own."),
-    Column("workspace", _TEXT, "Workspace; default: the source's own."),
+    Column("project", _TEXT, "Cloud project; default: the source's own.", scope=True),
+    Column("location", _TEXT, "Cloud region; default: the source's own.", scope=True),
+    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own.", scope=True),
+    Column("namespace", _TEXT, "Namespace; default: the source's own.", scope=True),
+    Column("workspace", _TEXT, "Workspace; default: the source's own.", scope=True),
 )
-
-LIMITED = (*SCOPE_COLUMNS, "app_name", "user_id")
-"""Columns whose values a source's ``scopes`` may limit; of the last two, where they are stored."""
 
 _LISTING = (
     Column(
@@ -119,7 +115,7 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
         "Set to 1 to include soft-deleted and expired rows.",
         parameter=True,
     ),
-    Column("app_name", _TEXT, "App: the agent that the session belongs to."),
+    Column("app_name", _TEXT, "App: the agent that the session belongs to.", scope=True),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
     Column("search_query", _TEXT, "The search query."),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import (
     Callable,
-    Collection,
     Iterable,
     Iterator,
     Mapping,
@@ -158,7 +157,6 @@ class Backend(ABC):
             are in ``schema.functions.FUNCTIONS``.
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
         scope: what its scope columns are where a statement does not say, by column.
-        limits: columns besides the scope columns whose values the source's ``scopes`` may limit.
         files: paths of files on this machine that hold its data.
     """
 
@@ -176,7 +174,6 @@ class Backend(ABC):
     functions: Mapping[str, Function] = FUNCTIONS
     transaction: Transaction | None = None
     scope: Mapping[str, str] = MappingProxyType({})
-    limits: Collection[str] = ()
     files: Sequence[str] = ()
 
     @classmethod

@@ -55,13 +55,11 @@ class AdkBackend(Backend):
         scopes: Mapping[str, tuple[str, ...]] | None = None,
         clock: Callable[[], int] = times.now,
     ) -> None:
-        self.limits = SCOPES
         limits = {key: values for key, values in (scopes or {}).items() if key in SCOPES}
         self.files = (path,)
         self._store = AdkStore(path, source, clock, zone, limits)
         self.resources = {
-            name: AdkResource(relation, self._store, limits)
-            for name, relation in relations(NEWEST).items()
+            name: AdkResource(relation, self._store) for name, relation in relations(NEWEST).items()
         }
         self.routines = {}
 

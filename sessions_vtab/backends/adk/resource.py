@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -12,7 +12,6 @@ from sessions_vtab.backends.adk.store import AdkStore
 from sessions_vtab.backends.adk.tables import ABSENT
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.tables import Relation
-from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.capability import Writes
 from sessions_vtab.spec.predicate import Value
@@ -32,25 +31,16 @@ class AdkResource(LocalResource):
     Args:
         relation: the columns of the table.
         store: the file.
-        scopes: the only values that a statement may ask a column for, by column.
     """
 
-    def __init__(
-        self, relation: Relation, store: AdkStore, scopes: Mapping[str, tuple[str, ...]]
-    ) -> None:
+    def __init__(self, relation: Relation, store: AdkStore) -> None:
         super().__init__(relation, store, _WRITES)
         absent = ABSENT.get(self.table.name, frozenset())
         self.capability = replace(self.capability, absent=absent)
         self._file = store
-        self._scopes = scopes
 
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
-        """Yields matching rows; if only some will probably be wanted, these first.
-
-        Raises:
-            InvalidValueError: the source's scopes do not allow an app or a user that is asked for.
-        """
-        self._require_allowed(scan)
+        """Yields matching rows; if only some will probably be wanted, these first."""
         # The layout of the file, which may have been replaced, determines the SQL.
         self._select = self._file.select(self.table.name)
         if scan.limit is None or scan.path.unique:
@@ -78,12 +68,3 @@ class AdkResource(LocalResource):
             return
         for page in self._file.pages(f"{text} LIMIT -1 OFFSET {scan.offset}", bindings, context):
             yield [row for row in page if row[place] not in handed]
-
-    def _require_allowed(self, scan: Scan) -> None:
-        for column, allowed in self._scopes.items():
-            for value in scan.given(column) or () if column in self.table.positions else ():
-                if value not in allowed:
-                    raise InvalidValueError(
-                        f"Source {self._file.source}: {column} = {value!r:.80} is not allowed."
-                        f" The source's scopes allow only {', '.join(allowed)}."
-                    )

@@ -44,6 +44,33 @@ _SEQUENCE: Final = replace(
 SCOPES: Final = ("app_name", "user_id")
 """Columns of ``sessions`` that a source's ``scopes`` may limit."""
 
+_SESSION: Final = "apps/{app_name}/users/{user_id}/sessions/{session_id}"
+_EVENT: Final = _SESSION + "/events/{event_id}"
+
+_SESSIONS: Final = replace(
+    SESSIONS,
+    visible=(
+        *(replace(one, scope=one.name in SCOPES) for one in SESSIONS.visible),
+        *session_columns("app_name"),
+    ),
+    templates={"name": _SESSION},
+)
+_EVENTS: Final = replace(
+    EVENTS.extended(
+        *event_columns(
+            "invocation_id",
+            "actions",
+            "error_code",
+            "error_message",
+            "event_metadata",
+            "raw_event",
+        ),
+        _SEQUENCE,
+    ),
+    templates={"name": _EVENT, "session_name": _SESSION},
+)
+_PARTS: Final = replace(EVENT_PARTS, templates={"event_name": _EVENT, "session_name": _SESSION})
+
 _BY_NAME: Final = (("get", ("name",)),)
 _IN_SESSION: Final = ("e.app_name", "e.user_id", "e.session_id")
 
@@ -200,7 +227,7 @@ def _sessions(layout: Layout) -> Relation:
         for table, columns in (("app_states", SCOPES[:1]), ("user_states", SCOPES))
     )
     return Relation(
-        SESSIONS.extended(*session_columns("app_name")),
+        _SESSIONS,
         "sessions s",
         {
             "name": session_name_of("s", "id"),
@@ -226,16 +253,8 @@ def _event_name() -> str:
 
 
 def _events(stored: Mapping[str, str]) -> Relation:
-    more = (
-        "invocation_id",
-        "actions",
-        "error_code",
-        "error_message",
-        "event_metadata",
-        "raw_event",
-    )
     return Relation(
-        EVENTS.extended(*event_columns(*more), _SEQUENCE),
+        _EVENTS,
         "events e",
         {
             **stored,
@@ -263,7 +282,7 @@ def _parts(stored: Mapping[str, str]) -> Relation:
         return "(coalesce(" + ", ".join(f"{part} -> '$.{path}'" for path in paths) + "))"
 
     return Relation(
-        EVENT_PARTS,
+        _PARTS,
         f"events e JOIN json_each({stored['content']}, '$.parts') p ON typeof(p.key) = 'integer'",
         {
             "name": f"({_event_name()} || '#' || p.key)",
