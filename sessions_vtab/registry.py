@@ -34,8 +34,8 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "whylabs": "sessions_vtab.backends.whylabs:WhylabsBackend",
     "eleanor": "sessions_vtab.backends.eleanor:EleanorBackend",
     "embedding_studio": "sessions_vtab.backends.embedding_studio:EmbeddingStudioBackend",
-    "adk": "sessions_vtab.backends.adk:AdkBackend",
     "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
+    "adk": "sessions_vtab.backends.adk:AdkBackend",
 }
 """Backend name to ``module:class``."""
 
