@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from collections.abc import Callable
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,14 +14,42 @@ from typing import Any
 import pytest
 
 import sessions_vtab
-from tests.backends.adk.files import NAMES, Written, compared, expected, session_name, utc, written
+from tests.backends.adk.files import (
+    DATA,
+    NAMES,
+    Written,
+    compared,
+    expected,
+    session_name,
+    utc,
+    written,
+)
 
 _JSON = {"content", "actions", "event_metadata", "raw_event"}
 
 
-@pytest.fixture(params=NAMES)
-def file(request: pytest.FixtureRequest, tmp_path: Path) -> Written:
-    return written(request.param, tmp_path)
+WRITER = os.environ.get("SESSIONS_VTAB_ADK_PYTHON")
+"""An interpreter that has google-adk: with it, files of that version are written and read too."""
+
+
+@pytest.fixture(scope="module")
+def now(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Writes a file with the installed version, once; returns its folder."""
+
+    @cache
+    def write(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        command = [str(WRITER), str(DATA / "write.py"), name.split("_")[1], str(folder / name)]
+        subprocess.run(command, check=True, env={**os.environ, "TZ": "America/New_York"})
+        return folder
+
+    return write
+
+
+@pytest.fixture(params=[*NAMES, *(["now_sqlite_ny", "now_db_ny"] if WRITER else [])])
+def file(request: pytest.FixtureRequest, tmp_path: Path, now: Callable[[str], Path]) -> Written:
+    name = request.param
+    return written(name, tmp_path, DATA if name in NAMES else now(name))
 
 
 def _rows(
