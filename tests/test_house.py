@@ -43,7 +43,7 @@ OPENERS = ("__init__", "__main__")
 ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
-    "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",
+    "apsw": ("vtab", "backends/local", "backends/adk", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",
              "snapshot", "testing"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),

@@ -181,6 +181,10 @@ class _ScopedBackend(Backend):
         """See ``Backend.describe``."""
         return self._inner.describe()
 
+    def notices(self) -> Sequence[str]:
+        """See ``Backend.notices``."""
+        return self._inner.notices()
+
     def apply(self, write: Write, context: Context) -> Outcome:
         """See ``Backend.apply``."""
         self._resources[write.table].require(write)
