@@ -21,15 +21,15 @@ LAYERS = (
     ("errors",),
     ("schema",),
     ("spec",),
-    ("sql", "plan", "fetch", "settings"),
+    ("sql", "plan", "fetch", "settings", "columnar"),
     ("backends", "vtab"),
     ("registry",),
     ("config",),
     ("door",),
     ("cursor",),
     ("connection",),
-    ("dbapi",),
-    ("sqlalchemy", "snapshot", "testing"),
+    ("dbapi", "scanning"),
+    ("sqlalchemy", "snapshot", "testing", "spark", "daft"),
     ("cli",),
 )
 # The emulator is an independent witness: it shares no code with what it judges.
@@ -40,7 +40,7 @@ ENGINE = ("sql", "plan", "fetch", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
     "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",
-             "snapshot", "testing"),
+             "snapshot", "testing", "scanning/statement"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
     "threading": ("fetch", "emulator", "cli", "dbapi"),
@@ -48,6 +48,9 @@ HOMES = {
     "fastapi": ("emulator",),
     "pydantic": ("fetch", "backends", "emulator", "config", "settings"),
     "hypothesis": ("testing",),
+    "pyarrow": ("columnar", "dbapi", "snapshot"),
+    "pyspark": ("spark",),
+    "daft": ("daft",),
 }  # fmt: skip
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -148,7 +151,10 @@ def _loaded(code: str) -> set[str]:
     return set(done.stdout.splitlines())
 
 
-HEAVY = {"sqlglot", "httpx", "pydantic", "fastapi", "google.auth", "uvicorn"}
+HEAVY = {
+    *("sqlglot", "httpx", "pydantic", "fastapi", "google.auth", "uvicorn"),
+    *("pyarrow", "pyspark", "daft"),
+}
 
 
 def test_importing_the_package_loads_nothing_else() -> None:

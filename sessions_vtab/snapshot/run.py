@@ -35,11 +35,11 @@ from sessions_vtab.snapshot.opening import Origin, open_work
 from sessions_vtab.snapshot.reading import Reading
 from sessions_vtab.snapshot.rows import Copying
 from sessions_vtab.snapshot.shape import plan_of
-from sessions_vtab.snapshot.where import check_condition
 from sessions_vtab.snapshot.work import Work
 from sessions_vtab.spec import times
 from sessions_vtab.spec.near import did_you_mean
 from sessions_vtab.spec.source import Source
+from sessions_vtab.sql.expression import check_condition
 from sessions_vtab.vtab.host import OpenSource
 
 __all__ = ["snapshot"]

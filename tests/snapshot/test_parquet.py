@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet as pq
 
+from sessions_vtab.columnar import Declared
 from sessions_vtab.errors import MissingExtraError, StoreError
 from sessions_vtab.snapshot import parquet
 from sessions_vtab.snapshot.parquet import write_parquet
@@ -65,7 +66,7 @@ def test_files_that_cannot_be_written_leave_the_last_ones(take, path, folder, mo
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parquet, "_arrow", fail)
+    monkeypatch.setattr(Declared, "batch", fail)
     with pytest.raises(StoreError, match=r"No space left.*is complete"):
         write_parquet(path, folder)
 

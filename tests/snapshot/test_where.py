@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.snapshot.where import check_condition
+from sessions_vtab.sql.expression import check_condition
 
 
 @pytest.mark.parametrize(
