@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
@@ -51,6 +51,7 @@ def read(  # The face of every engine.
     *,
     where: str | None = None,
     requests_per_minute: int | None = None,
+    limit: int | None = None,
     max_requests: int | None = None,
     unit: Unit = "ns",
 ) -> Any:
@@ -61,6 +62,7 @@ def read(  # The face of every engine.
         columns: names of columns; those of ``SELECT *`` unless given.
         where: further condition on the table, as SQL; rows for which it is true are returned.
         requests_per_minute: limit of the requests that this process makes for the source.
+        limit: most rows; lists are then read one after the other, not many at once.
         max_requests: most requests of this read; default 100 000.
         unit: as for ``schema_of``.
 
@@ -74,7 +76,7 @@ def read(  # The face of every engine.
     wanted = _columns(source, part.table, columns)
     given = [one for one in (part.where, where) if one]
     checked = [f"(\n{condition(source, part.table, one)}\n)" for one in given]
-    question = Question(tuple(one.name for one in wanted), part.selected)
+    question = Question(tuple(one.name for one in wanted), part.selected, limit=limit)
     found = pages(source, part.table, question, " AND ".join(checked), max_requests)
     return _reader(_declared(wanted, unit), found)
 
@@ -121,7 +123,7 @@ def scan(
 
 def pages(
     source: Source, table: str, question: Question, where: str = "", limit: int | None = None
-) -> Iterator[list[tuple[Any, ...]]]:
+) -> Generator[list[tuple[Any, ...]], None, None]:
     """The rows of a table as they arrive; with ``where``, by SQL.
 
     Args:
@@ -138,7 +140,7 @@ def pages(
     with opened(source) as backend, _context(source, table, limit) as context:
         resource = resource_of(source, backend, table)
         found = pages_of(resource, question, context, f"{source.name}.{table}")
-        with closing(found):  # type: ignore[type-var]
+        with closing(found):
             yield from found
 
 

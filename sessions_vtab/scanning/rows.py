@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -31,16 +31,18 @@ class Question:
         columns: names of the columns, in the order of the rows' values.
         conditions: rows that satisfy all of them are wanted.
         order: the order of the rows; empty for the table's own.
+        limit: most rows; None for all.
     """
 
     columns: tuple[str, ...]
     conditions: tuple[Condition, ...] = ()
     order: tuple[Order, ...] = ()
+    limit: int | None = None
 
 
 def pages_of(
     resource: Resource, question: Question, context: Context, where: str
-) -> Iterator[list[Values]]:
+) -> Generator[list[Values], None, None]:
     """The rows that satisfy the conditions, as they arrive; no page is empty.
 
     Args:
@@ -62,12 +64,17 @@ def pages_of(
     picked = _picker(table, question.columns)
     # A backend may end its rows behind the last column that it was asked for.
     width = 1 + max(table.positions[name] for name in _used(question))
+    left = question.limit
     with closing(_closable(resource.scan(found, context))) as pages:
         for page in pages:
             full = (row if len(row) >= width else _padded(row, width) for row in page)
-            rows = [picked(row) for row in full if wanted(row)]
+            rows = [picked(row) for row in full if wanted(row)][:left]
             if rows:
                 yield rows
+            if left is not None:
+                left -= len(rows)
+                if left <= 0:
+                    return
 
 
 def _bound(resource: Resource, question: Question, where: str) -> Scan | None:
@@ -83,7 +90,8 @@ def _bound(resource: Resource, question: Question, where: str) -> Scan | None:
     plan, answer = planned
     if question.order and not answer.ordered:
         raise UnsupportedError(_unordered(resource, question, where))
-    return Binder(plan, where).bind(_arguments(answer, question.conditions))
+    scan = Binder(plan, where).bind(_arguments(answer, question.conditions))
+    return None if scan is None or question.limit == 0 else replace(scan, limit=question.limit)
 
 
 def _constraint(table: Table, condition: Condition) -> Constraint:

@@ -83,6 +83,8 @@ def _text(source: Source, table: str, question: Question, where: str) -> str:
     if question.order:
         terms = (quoted(one.column) + " DESC" * one.descending for one in question.order)
         text += f" ORDER BY {', '.join(terms)}"
+    if question.limit is not None:
+        text += f" LIMIT {question.limit}"
     return text
 
 
