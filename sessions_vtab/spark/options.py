@@ -81,7 +81,7 @@ def parsed(given: Mapping[str, str], *, speculation: bool | None = None) -> Opti
     concurrency = _number(held, "concurrency", _CONCURRENCY, most=_MOST_CONCURRENT)
     sources = {one: replace(resolved(one), concurrency=concurrency) for one in _texts(held["url"])}
     return Options(
-        MappingProxyType(sources),
+        sources,
         held["path"],
         held.get("where", ""),
         held.get("sessionswhere"),

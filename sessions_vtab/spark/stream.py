@@ -77,7 +77,7 @@ class Stream:
 
 
 class _Changes:
-    """The sessions of one source that changed."""
+    """The sessions of one source that changed. Can be pickled."""
 
     def __init__(self, source: Source, options: Options) -> None:
         self._source = source
@@ -86,7 +86,9 @@ class _Changes:
             resources = backend.resources
             table = resource_of(source, backend, options.table).table
         self._parent = parent_of(table.name, table.positions, resources)
-        self._listed = resources[self._parent or table.name]
+        # Names alone: Spark pickles what reads a stream, which an open source cannot be.
+        listed = resources[self._parent or table.name].table
+        self._listed, self._key = listed.name, listed.key
         self._column = _changing(table.name, self._parent, resources)
         if not self._column:
             raise UnsupportedError(
@@ -96,12 +98,12 @@ class _Changes:
         self._order = (Order(self._column, descending=True),)
         self._where = ""
         if options.sessions_where is not None:
-            self._where = condition(source, self._listed.table.name, options.sessions_where)
+            self._where = condition(source, self._listed, options.sessions_where)
 
     def newest(self) -> str:
         """The time of the last change; '' if there are no sessions."""
         question = Question((self._column,), (), self._order, 1)
-        with closing(pages(self._source, self._listed.table.name, question)) as found:
+        with closing(pages(self._source, self._listed, question)) as found:
             return next((str(value) for page in found for (value,) in page if value), "")
 
     def between(self, low: str, high: str) -> Iterator[Part]:
@@ -117,9 +119,8 @@ class _Changes:
         yield from parts_of_names(self._source, self._options.table, names, self._options.size)
 
     def _names(self, span: Sequence[Condition]) -> Iterator[str]:
-        listed = self._listed.table
-        question = Question((listed.key,), tuple(span), self._order)
-        with closing(pages(self._source, listed.name, question, self._where)) as found:
+        question = Question((self._key,), tuple(span), self._order)
+        with closing(pages(self._source, self._listed, question, self._where)) as found:
             for page in found:
                 yield from (str(name) for (name,) in page)
 
