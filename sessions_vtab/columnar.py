@@ -26,6 +26,16 @@ _NANOSECONDS: Final = {"ns": 1, "us": 1_000}
 _MICROSECOND_TEXT: Final = 26
 """Characters of a canonical time up to its microseconds."""
 _TRUTHS: Final = frozenset((0, 1, None))
+_EXACT: Final = 2**53
+"""Integers up to this one are exact as a double."""
+_HELD: Final = {
+    ColumnType.TEXT: frozenset((str,)),
+    ColumnType.JSON: frozenset((str,)),
+    ColumnType.INTEGER: frozenset((int,)),
+    ColumnType.REAL: frozenset((int, float)),
+    ColumnType.BLOB: frozenset((str, bytes)),
+}
+"""Python types of the values, where Arrow would take others too, and change them."""
 
 
 def require_pyarrow() -> Any:
@@ -113,6 +123,10 @@ class Declared:
             return self._instants(values, made)
         if kind is ColumnType.BOOLEAN:
             return self._truths(values, made)
+        if not _HELD[kind].issuperset(set(map(type, values)) - {type(None)}):
+            raise TypeError
+        if kind is ColumnType.REAL and any(abs(one) > _EXACT for one in values if type(one) is int):
+            raise OverflowError
         return self._pyarrow.array(values, made)
 
     def _truths(self, values: Sequence[Any], made: Any) -> Any:
