@@ -9,16 +9,33 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import Final, TypeVar
 
-__all__ = ["PAGE", "cut", "duration", "lists_of", "makespan", "minutes", "pages_of", "requests"]
+__all__ = [
+    "APPENDS",
+    "PAGE",
+    "QUOTA",
+    "QUOTA_ROWS",
+    "Work",
+    "cut",
+    "duration",
+    "makespan",
+    "pages_of",
+    "requests_of",
+]
 
 T = TypeVar("T")
 
 PAGE: Final = 100
 """Rows of a page of most services."""
-_MINUTE, _HOUR, _DAY = 1.0, 60.0, 1_440.0
+QUOTA: Final = 600
+"""Read requests per minute, the example in texts: the general quota of Vertex AI."""
+APPENDS: Final = 300
+"""Appends per minute that Agent Engine documents."""
+_HOUR, _DAY = 60.0, 1_440.0
+_TENTHS_BELOW: Final = 10
 
 
 def cut(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -32,19 +49,36 @@ def pages_of(rows: int, page: int = PAGE) -> int:
     return max(1, ceil(rows / page))
 
 
-def lists_of(events: Iterable[int], page: int = PAGE) -> int:
-    """Requests to read the events of sessions, given how many each has."""
-    return sum(pages_of(count, page) for count in events)
+def requests_of(sessions: int, events: int, page: int = PAGE) -> int:
+    """Requests to read sessions and the events of each: the list, and one or more for each.
+
+    Args:
+        sessions: how many.
+        events: of each session.
+        page: rows of a page.
+    """
+    return pages_of(sessions, page) + sessions * pages_of(events, page)
 
 
-def requests(events: Sequence[int], page: int = PAGE) -> int:
-    """Requests to read sessions and all their events: the list, and one or more for each."""
-    return pages_of(len(events), page) + lists_of(events, page)
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How long a task takes that reads some sessions.
 
+    Attributes:
+        latency: seconds of a request.
+        in_flight: requests at the same time.
+        start: seconds that starting the task costs.
+    """
 
-def minutes(count: int, per_minute: int) -> float:
-    """How long requests take at a quota, whatever the number of machines."""
-    return count / per_minute
+    latency: float = 0.05
+    in_flight: int = 16
+    start: float = 0.2
+
+    def seconds(self, events: Sequence[int]) -> float:
+        """For sessions with so many events: the pages of one session follow one another."""
+        lists = [pages_of(count) for count in events]
+        rounds = max(ceil(sum(lists) / self.in_flight), max(lists, default=0))
+        return self.start + rounds * self.latency
 
 
 def makespan(costs: Iterable[float], slots: int) -> float:
@@ -55,12 +89,25 @@ def makespan(costs: Iterable[float], slots: int) -> float:
     return max(free)
 
 
-def duration(spent: float) -> str:
-    """Minutes in words: ``17 min``, ``2.8 h``, ``2.3 days``."""
-    if spent < _MINUTE:
-        return f"{spent * 60:.0f} s"
-    if spent < 2 * _HOUR:
-        return f"{spent:.0f} min"
-    if spent < 2 * _DAY:
-        return f"{spent / _HOUR:.1f} h".replace(".0 h", " h")
-    return f"{spent / _DAY:.1f} days"
+def duration(minutes: float) -> str:
+    """Minutes in words: ``12 s``, ``17 min``, ``2.8 h``, ``2.3 days``."""
+    if minutes < 1:
+        return f"{ceil(minutes * 60)} s"
+    if minutes < 2 * _HOUR:
+        return f"{minutes:.0f} min"
+    size, name = (_HOUR, "h") if minutes < 2 * _DAY else (_DAY, "days")
+    amount = minutes / size
+    return f"{amount:.1f} {name}" if amount < _TENTHS_BELOW else f"{amount:.0f} {name}"
+
+
+def _quota_row(sessions: int) -> tuple[str, str, str, str, str]:
+    changed = sessions // 100
+    every, stream = requests_of(sessions, PAGE), requests_of(changed, PAGE)
+    snapshot = pages_of(sessions) + changed
+    times = (duration(count / QUOTA) for count in (every, snapshot, stream))
+    return (f"{sessions:,}", f"{every:,}", *times)  # type: ignore[return-value]
+
+
+QUOTA_ROWS: Final = tuple(_quota_row(10**power) for power in (4, 5, 6))
+"""Sessions of 100 events, requests to read them, and times at ``QUOTA``: for all, and where 1 % of
+the sessions changed, for a snapshot (which lists all of them) and a stream (which does not)."""

@@ -12,8 +12,11 @@ import pyarrow as pa
 import pytest
 
 import sessions_vtab
+import sessions_vtab.spark
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.snapshot import snapshot
+from sessions_vtab.snapshot.parquet import write_parquet
 from tests.scanning.conftest import ordered, sql_rows
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
@@ -50,8 +53,6 @@ def db(url: str) -> Iterator[sessions_vtab.Connection]:
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
     pyspark_sql = pytest.importorskip("pyspark.sql")
-    from sessions_vtab.spark import register
-
     # Workers inherit them: which Python runs, and a credential in its usual place.
     os.environ |= {"PYSPARK_PYTHON": sys.executable, "DEEPSET_API_KEY": "api_key"}
     builder = pyspark_sql.SparkSession.builder.master("local[2]")
@@ -59,7 +60,7 @@ def spark() -> Iterator[Any]:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
-    yield register(session)
+    yield sessions_vtab.spark.register(session)
     session.stop()
     del os.environ["DEEPSET_API_KEY"]
 
@@ -157,9 +158,6 @@ def test_a_stream_merged_into_a_lake(spark, db, url, tmp_path):
 
 def test_a_snapshots_parquet_files_can_be_read(spark, db, tmp_path):
     """Spark reads no Parquet file with times in nanoseconds."""
-    from sessions_vtab.snapshot import snapshot
-    from sessions_vtab.snapshot.parquet import write_parquet
-
     report = snapshot(db, tmp_path / "out.db", tables=["sessions"])
     (path,) = write_parquet(Path(report.path), tmp_path)
 
@@ -169,21 +167,21 @@ def test_a_snapshots_parquet_files_can_be_read(spark, db, tmp_path):
 @pytest.mark.xfail(reason="Spark reuses pushed filters for other queries of a DataFrame")
 def test_pushed_filters_of_a_python_source_belong_to_one_query(spark):
     """The day this passes, filters may be pushed down; today they give wrong rows."""
-    from pyspark.sql.datasource import DataSource, DataSourceReader, GreaterThan
+    pyspark = pytest.importorskip("pyspark.sql.datasource")
 
-    class Reader(DataSourceReader):
+    class Reader(pyspark.DataSourceReader):
         low = -1
 
-        def pushFilters(self, filters):
+        def pushFilters(self, filters):  # noqa: N802  # Spark's name.
             for one in filters:
-                if isinstance(one, GreaterThan):
+                if isinstance(one, pyspark.GreaterThan):
                     self.low = one.value
             return filters  # Spark evaluates all of them again.
 
         def read(self, _):
             yield from ((a,) for a in range(10) if a > self.low)
 
-    class Ten(DataSource):
+    class Ten(pyspark.DataSource):
         def schema(self):
             return "a int"
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from types import ModuleType, SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
+import sessions_vtab.spark
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
 from tests.scanning.conftest import sql_rows
 from tests.spark.conftest import append
@@ -57,21 +59,16 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setitem(sys.modules, "pyspark.sql.streaming.datasource", None)
     for name in ours:
         monkeypatch.delitem(sys.modules, name, raising=False)
-    import sessions_vtab.spark.source as made
-
-    yield made
+    yield import_module("sessions_vtab.spark.source")
     for name in ours:
         sys.modules.pop(name, None)
-    import sessions_vtab.spark
-
     for name in ("source", "session"):
         vars(sessions_vtab.spark).pop(name, None)
 
 
 def test_a_batch_read(source, db, url, emulator):
-    options = {"url": url, "path": "events", "sessionspersession": ""}
-    options.pop("sessionspersession")
-    made = source.SessionsDataSource(options | {"sessionsperpartition": "4"})
+    options = {"url": url, "path": "events", "sessionsperpartition": "4"}
+    made = source.SessionsDataSource(options)
     emulator.control.reset_log()
 
     reader = made.reader(made.schema())
@@ -139,8 +136,7 @@ class _Session:
 
 @pytest.mark.parametrize(("conf", "speculation"), [({}, False), ({"speculation": "true"}, True)])
 def test_register_tells_the_source_whether_tasks_are_copied(source, conf, speculation):
-    from sessions_vtab.spark.session import register
-
+    register = import_module("sessions_vtab.spark.session").register
     session = _Session(**conf)
 
     assert register(session) is session
@@ -157,8 +153,7 @@ def test_register_tells_the_source_whether_tasks_are_copied(source, conf, specul
     ],
 )
 def test_without_java_the_error_says_what_to_install(source, monkeypatch, home, message):
-    from sessions_vtab.spark.session import register
-
+    register = import_module("sessions_vtab.spark.session").register
     nobody = SimpleNamespace(getActiveSession=lambda: None)
     monkeypatch.setattr(sys.modules["pyspark.sql"], "SparkSession", nobody, raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
