@@ -34,7 +34,7 @@ QUOTA: Final = 600
 """Read requests per minute, the example in texts: the general quota of Vertex AI."""
 APPENDS: Final = 300
 """Appends per minute that Agent Engine documents."""
-_HOUR, _DAY = 60.0, 1_440.0
+_MINUTE, _HOUR, _DAY = 1.0, 60.0, 1_440.0
 _TENTHS_BELOW: Final = 10
 
 
@@ -90,8 +90,8 @@ def makespan(costs: Iterable[float], slots: int) -> float:
 
 
 def duration(minutes: float) -> str:
-    """Minutes in words: ``12 s``, ``17 min``, ``2.8 h``, ``2.3 days``."""
-    if minutes < 1:
+    """Minutes in words: ``90 s``, ``17 min``, ``2.8 h``, ``2.3 days``."""
+    if minutes < 2 * _MINUTE:
         return f"{ceil(minutes * 60)} s"
     if minutes < 2 * _HOUR:
         return f"{minutes:.0f} min"

@@ -148,7 +148,7 @@ def test_a_stream_merged_into_a_lake(spark, db, url, tmp_path):
 
     for _ in range(2):
         writer.start().awaitTermination()
-        names = deltalake.DeltaTable(lake).to_pyarrow_table(["name"]).column(0).to_pylist()
+        names = deltalake.DeltaTable(lake).to_pyarrow_table(columns=["name"]).column(0).to_pylist()
         assert sorted(names) == [
             name for (name,) in db.execute("SELECT name FROM events ORDER BY 1")
         ]

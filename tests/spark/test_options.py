@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -137,10 +135,3 @@ def test_without_pyspark_the_error_says_what_to_install(monkeypatch):
         sessions_vtab.spark.SessionsDataSource  # noqa: B018
     with pytest.raises(AttributeError):
         sessions_vtab.spark.nosuch  # noqa: B018
-
-
-def test_the_help_and_the_document_name_every_option():
-    text = (Path(sessions_vtab.__file__).parent / "docs" / "scale.md").read_text("utf-8")
-
-    listed = re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE)
-    assert dict(listed) == OPTIONS
