@@ -47,7 +47,7 @@ def _resolved(source: str | Source) -> Source:
 
 
 def paced(source: Source, requests_per_minute: int | None) -> Source:
-    """The source with a limit of its read requests; as it is where there is none.
+    """The source with a limit of its read requests, or its own if that is lower.
 
     Raises:
         UnsupportedError: the limit is below one request per minute.
@@ -58,7 +58,8 @@ def paced(source: Source, requests_per_minute: int | None) -> Source:
         raise UnsupportedError(
             f"{source.name}: requests_per_minute must be at least 1, not {requests_per_minute}."
         )
-    return replace(source, rate_limit={**source.rate_limit, "read": requests_per_minute})
+    least = min(requests_per_minute, source.rate_limit.get("read", requests_per_minute))
+    return replace(source, rate_limit={**source.rate_limit, "read": least})
 
 
 @contextmanager

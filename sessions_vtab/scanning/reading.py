@@ -74,9 +74,9 @@ def read(  # The face of every engine.
     """
     source = paced(part.source, requests_per_minute)
     wanted = _columns(source, part.table, columns)
-    given = [one for one in (part.where, where) if one]
-    checked = [f"(\n{condition(source, part.table, one)}\n)" for one in given]
     question = Question(tuple(one.name for one in wanted), part.selected, limit=limit)
+    given = [one for one in (part.where, where) if one]
+    checked = [f"(\n{condition(source, part.table, one, question)}\n)" for one in given]
     found = pages(source, part.table, question, " AND ".join(checked), max_requests)
     return _reader(_declared(wanted, unit), found)
 

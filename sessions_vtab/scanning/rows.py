@@ -84,7 +84,9 @@ def _bound(resource: Resource, question: Question, where: str) -> Scan | None:
     try:
         planned = plan_scan(offer, resource.table, resource.capability, pushed={}, where=where)
     except MissingParameterError as error:
-        raise MissingParameterError(f"{error} In a scan, give the value in keys.") from None
+        raise MissingParameterError(
+            f"{error} In scan, give keys; in split, give sessions_where."
+        ) from None
     if planned is None:  # Not with conditions that all have their values.
         raise UnsupportedError(f"{where} cannot be read with these conditions.")
     plan, answer = planned

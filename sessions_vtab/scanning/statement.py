@@ -25,11 +25,18 @@ __all__ = ["condition", "selected"]
 _CHUNK: Final = 500
 
 
-def condition(source: Source, table: str, where: str) -> str:
+def condition(source: Source, table: str, where: str, question: Question | None = None) -> str:
     """A condition that SQLite accepts for the table; nothing is sent.
+
+    Args:
+        source: the source.
+        table: the table.
+        where: what would follow WHERE.
+        question: what else is asked, which may give a key that the table requires.
 
     Raises:
         InvalidValueError: it is not an expression, or names what the table does not have.
+        MissingParameterError: the table cannot be read with these conditions.
     """
     import apsw  # noqa: PLC0415  # A read without a condition loads no SQLite.
 
@@ -38,8 +45,10 @@ def condition(source: Source, table: str, where: str) -> str:
     checked = check_condition(where, table)
     with _connected(source) as connection:
         key = connection.sources[source.name].backend.resources[table].table.key
+        asked = question or Question((key,))
+        text = f"EXPLAIN {_text(source, table, asked, checked)}"
         try:
-            connection.execute(f"EXPLAIN {_text(source, table, Question((key,)), checked)}")
+            connection.execute(text, [_value(one) for one in asked.conditions]).fetchall()
         except apsw.SQLError as error:
             raise InvalidValueError(
                 f"{source.name}.{table}: the condition cannot be used: {error}."

@@ -151,6 +151,19 @@ def test_a_key_that_is_missing_is_named(emulator):
         scan(url, "sessions").read_all()
 
 
+def test_a_source_without_an_engine_is_read_by_the_engine_of_each_part(url, select):
+    wide = url.replace("/42?", "?")
+    parts = split(wide, "events", sessions_where="reasoning_engine = '42'", size=60)
+
+    plain = [row for part in parts for row in sql_rows(read(part).read_all())]
+    judged = [row for p in parts for row in sql_rows(read(p, where="author = 'user'").read_all())]
+
+    assert sorted(plain, key=repr) == select("SELECT * FROM events")
+    assert sorted(judged, key=repr) == select("SELECT * FROM events WHERE author = 'user'")
+    with pytest.raises(MissingParameterError, match=r"reasoning_engine.*sessions_where"):
+        split(wide, "events")
+
+
 def test_a_condition_on_sessions_needs_sessions(urls):
     with pytest.raises(UnsupportedError, match="does not belong to sessions"):
         split(urls["deepset"], "files", sessions_where="1")

@@ -68,6 +68,13 @@ def test_parts_read_by_one_process_share_its_limit(url):
         assert first is not second
 
 
+@pytest.mark.parametrize(("own", "given", "used"), [(60, 100, 60), (60, 10, 10), (60, None, 60)])
+def test_a_limit_never_raises_the_sources_own(url, own, given, used):
+    source = config.parse_source(f"{url}&rate_limit.read={own}")
+
+    assert paced(source, given).rate_limit["read"] == used
+
+
 @pytest.mark.usefixtures("_no_paced_backends")
 def test_a_limit_reaches_the_requests(url, emulator, counted):
     part = split(url, "events", size=3)[0]
