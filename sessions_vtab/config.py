@@ -46,6 +46,7 @@ from sessions_vtab.settings import (
     generic_settings,
     refuse_secrets,
 )
+from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.near import did_you_mean
 from sessions_vtab.spec.source import Source
 
@@ -54,8 +55,12 @@ __all__ = ["VARIABLE", "Configuration", "SourceLike", "default_file", "load", "p
 VARIABLE: Final = "SESSIONS_VTAB_CONFIG"
 """Environment variable that names the configuration file."""
 
-SourceLike: TypeAlias = "str | Source | Mapping[str, Any]"
-"""A source as text, as settings, or as a table of the file would have it."""
+SourceLike: TypeAlias = "str | Source | Mapping[str, Any] | type[Backend]"
+"""A source as text, as settings, as a table of the file would have it, or as a backend's class.
+
+In a mapping, ``backend`` may be a class, too, and ``transport`` an ``httpx.BaseTransport`` that its
+requests go to instead of the network.
+"""
 
 _MOST_SOURCES: Final = 120
 """SQLite attaches at most 125 databases (https://sqlite.org/limits.html); the user may want some.
@@ -381,7 +386,30 @@ def _named(name: str, source: SourceLike) -> Source:
         return replace(source, name=name)
     if isinstance(source, str):
         return replace(parse_source(source), name=name)
-    return _from_table(name, source, f"Source {name}")
+    where = f"Source {name}"
+    given = {"backend": source} if isinstance(source, type) else dict(source)
+    transport = given.pop("transport", None)
+    if isinstance(given.get("backend"), type):
+        made = _of_class(name, given, where)
+    else:
+        made = _from_table(name, given, where)
+    return replace(made, transport=transport)
+
+
+def _of_class(name: str, settings: dict[str, Any], where: str) -> Source:
+    """A source whose backend is given as a class, which needs no name that others know."""
+    backend, location = settings.pop("backend"), settings.pop("location", "")
+    made = _source(name, _name_of(backend), str(location), settings, where)
+    return replace(made, implementation=backend)
+
+
+def _name_of(backend: type) -> str:
+    """The name of a backend's class; raises ConfigurationError if it is not one."""
+    if not issubclass(backend, Backend) or not isinstance(getattr(backend, "name", None), str):
+        raise ConfigurationError(
+            f"{backend.__name__} must be a Backend class with a name: its name in URLs."
+        )
+    return backend.name
 
 
 def _source(

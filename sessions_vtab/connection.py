@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import apsw
 
@@ -20,10 +21,17 @@ from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.definitions import require_copyable
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
+from sessions_vtab.vtab.looking import Look
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
+
+if TYPE_CHECKING:  # The latter imports sqlglot, which many statements do not need.
+    from _typeshed import ReadableBuffer as Buffer
+
+    from sessions_vtab.sql.occurrences import Condition
 
 __all__ = ["Connection", "Tally", "connect", "register"]
 
@@ -106,6 +114,11 @@ class Connection(apsw.Connection):
         return self.total_changes() - tally.changes - left_out
 
     @property
+    def expected_requests(self) -> int | None:
+        """About how many HTTP requests the running statement will make; None where unknown."""
+        return self._host.expected_requests()
+
+    @property
     def sending(self) -> Sending | None:
         """How far the writes of a COMMIT are, while another thread or a signal handler looks."""
         return self._host.sending
@@ -143,22 +156,66 @@ class Connection(apsw.Connection):
 
         Returns:
             ``source.table`` and request, in the order SQLite reads the tables; then, for rows the
-            statement itself has, ``source.table insert`` and the request that writes one.
+            statement itself has, ``source.table insert`` and the request that writes one. With
+            LIMIT, at most these: lists behind the first are read only as far as rows are wanted.
 
         Raises:
             UnsupportedError: the statement is neither.
         """
+        return self.look(query, bindings).shown
+
+    def look(self, query: str, bindings: Any = None) -> Look:
+        """As ``preview``, with the reads behind the requests."""
         if not self._door.reads(query) and self._door.target(query) is None:
             raise UnsupportedError(
                 "Only a query, or a write to a sessions_vtab table, can be previewed."
             )
-        shown: list[tuple[str, Request]] = []
-        self._host.explaining = shown
+        with self.looking() as look:
+            for _ in self.execute(query, bindings):
+                pass  # Rows that come from no table of ours may be without end: none is kept.
+        return look
+
+    @contextmanager
+    def looking(self) -> Iterator[Look]:
+        """Within the block statements are planned and started, and nothing is read or written."""
+        look = self._host.explaining = Look()
         try:
-            self.execute(query, bindings).fetchall()
+            yield look
         finally:
             self._host.explaining = None
-        return shown
+
+    def conditions(self, statement: str) -> Mapping[str, Sequence[Condition]]:
+        """The conditions of a statement that are about one of our tables each, by alias."""
+        return self._door.conditions(statement)
+
+    def require_copyable(self, schema: str, what: str) -> None:
+        """Raises UnsupportedError if a copy of a schema's pages would have none of its rows.
+
+        Args:
+            schema: the schema that would be copied, or copied into.
+            what: the statement or command, for the error.
+        """
+        require_copyable(self._host, schema, what)
+
+    def backup(
+        self,
+        databasename: str,
+        sourceconnection: apsw.Connection | apsw.AsyncConnection,
+        sourcedatabasename: str,
+    ) -> apsw.Backup:
+        """Copies another database into a schema of the user's own; see ``apsw``."""
+        self.require_copyable(databasename, "backup()")
+        return super().backup(databasename, sourceconnection, sourcedatabasename)
+
+    def serialize(self, name: str) -> bytes:
+        """The pages of a schema of the user's own; see ``apsw``."""
+        self.require_copyable(name, "serialize()")
+        return super().serialize(name)
+
+    def deserialize(self, name: str, contents: Buffer) -> None:
+        """Replaces a schema of the user's own by pages; see ``apsw``."""
+        self.require_copyable(name, "deserialize()")
+        super().deserialize(name, contents)
 
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""
@@ -215,7 +272,8 @@ def register(
     and the default's tables are also in ``temp``, except those whose name ``main`` has taken.
     Of the configuration file, ``audit`` holds here too; views and ``init`` do not.
     Statements do not pass the front door: SELECT gives right rows with less pushdown, RETURNING
-    echoes what was sent, and functions with an effect are for statements of their own.
+    echoes what was sent, functions with an effect are for statements of their own, and BEGIN
+    IMMEDIATE locks a local store at its first write, not at once.
 
     Returns:
         The open sources by name; close their backends when the connection is closed.
@@ -251,7 +309,7 @@ def _open(settings: Iterable[Source], *, read_only: bool) -> dict[str, OpenSourc
     try:
         for one in settings:
             source = replace(one, read_only=True) if read_only else one
-            backend = registry.backend_class(source.backend).open(source)
+            backend = registry.opened(source)
             opened[source.name] = OpenSource(source, backend)
     except BaseException:
         _close(opened.values())

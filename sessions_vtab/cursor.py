@@ -10,7 +10,8 @@ from typing import Any, NoReturn, Self
 import apsw
 
 from sessions_vtab.door import Door, Script, Step
-from sessions_vtab.sql.parameters import distribute
+from sessions_vtab.spec.values import well_formed
+from sessions_vtab.sql.parameters import distribute, sound
 
 __all__ = ["Cursor"]
 
@@ -49,6 +50,7 @@ class Cursor(apsw.Cursor):
         """
         self._held = None
         self._door.begin()
+        statements, bindings = well_formed(statements), sound(bindings)
         options: dict[str, Any] = {
             "can_cache": can_cache,
             "prepare_flags": prepare_flags,
@@ -82,6 +84,7 @@ class Cursor(apsw.Cursor):
         """
         self._held = None
         self._door.begin()
+        statements, sequenceofbindings = well_formed(statements), map(sound, sequenceofbindings)
         script = self._door.read(statements)
         changes = all(one.heading.changes for one in script.statements)
         checked = _with_names(script, sequenceofbindings)
@@ -159,7 +162,7 @@ class Cursor(apsw.Cursor):
             one, answer = step.statement, self._door.answer(step)
             texts += [self._door.admit(step, share, plain=plain), answer]
             values += share[: one.parameters]
-            if one.returning is not None and not self._door.dry_run:
+            if answer and one.returning is not None and not self._door.dry_run:
                 values += share[: one.returning.parameters]
         explains = any(one.heading.explain for one in script.statements)
         # EXPLAIN is answered from the statement cache, with the plan of another day.
@@ -179,7 +182,8 @@ class Cursor(apsw.Cursor):
         """Runs one statement to its end; returns its rows, or those of ``step.after``."""
         alone = Script((step,), plain=False, renames=False, stepwise=False)
         if not step.after:
-            self._run(alone, [share], options, plain=False)
+            with self._door.around(step):
+                self._run(alone, [share], options, plain=False)
             return super().fetchall()
         step, share = self._door.settled(step, share)
         text = self._door.admit(step, share)

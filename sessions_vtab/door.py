@@ -8,10 +8,11 @@ that act run to their end. A text that none of this concerns is executed untouch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
@@ -19,7 +20,7 @@ from sessions_vtab.errors import ReadOnlyError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.sql.attach import attached
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.sql.front_door import FrontDoor, Rewritten
+from sessions_vtab.sql.front_door import FrontDoor, Rewritten, conditions_of
 from sessions_vtab.sql.lexer import split, tokenize
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.returning import select_text
@@ -28,12 +29,17 @@ from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.definitions import require_definable
+from sessions_vtab.vtab.holding import locked
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
+
+if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
+    from sessions_vtab.sql.occurrences import Condition
 
 __all__ = ["Door", "Script", "Step"]
 
 _RENAMES: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "ROLLBACK"))
+_LOCKING: Final = frozenset(("IMMEDIATE", "EXCLUSIVE"))
 _TEXTS: Final = 512
 _NO_VALUES: Final[Mapping[int, str]] = MappingProxyType({})
 _ENGINE: Final = frozenset(("project", "location", "reasoning_engine"))
@@ -132,6 +138,11 @@ class Door:
         statements = self.read(text).statements
         return _target_of(statements[0]) if len(statements) == 1 else None
 
+    def conditions(self, text: str) -> Mapping[str, Sequence[Condition]]:
+        """The conditions that are about one of our tables each, by the table's alias."""
+        statements = self.read(text).statements
+        return conditions_of(statements[0].original, self._catalog) if len(statements) == 1 else {}
+
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""
         self.requests_before = self._host.requests
@@ -155,12 +166,21 @@ class Door:
             self._host.returning.add(text)
         return text
 
+    def around(self, step: Step) -> AbstractContextManager[None]:
+        """What has to happen around a statement that runs by itself: see ``holding.locked``."""
+        return locked(self._host) if _locks(step) else nullcontext()
+
     def answer(self, step: Step) -> str:
         """The statement that evaluates a RETURNING list, prepared once before any row is sent.
 
         Raises:
             apsw.SQLError: the list names what the table does not have.
         """
+        text = self._answer(step)
+        # EXPLAIN writes nothing: the rows that were captured last are another statement's.
+        return "" if step.statement.heading.explain else text
+
+    def _answer(self, step: Step) -> str:
         one = step.statement
         if self._host.dry_run and one.table is not None:
             return f"SELECT * FROM {PREVIEW};"
@@ -267,8 +287,9 @@ class Door:
         one = step.statement
         shown = self._host.dry_run and one.table is not None
         more = one.times or one.effect or one.returning or one.heading.explain
+        copies = one.heading.verb == "VACUUM"  # It may copy tables that have no rows.
         translated = step.text is not one.original
-        return bool(one.touched or more or shown or translated)
+        return bool(one.touched or more or copies or shown or translated)
 
 
 def _target_of(one: Rewritten) -> tuple[OurTable, str] | None:
@@ -289,7 +310,17 @@ def _require_action(one: Rewritten) -> None:
 
 def _runs_to_its_end(step: Step) -> bool:
     one = step.statement
-    return (one.effect is not None and one.effect.item) or step.after == _DESPATCHED
+    acts = one.effect is not None and one.effect.item
+    return acts or step.after == _DESPATCHED or _locks(step)
+
+
+def _locks(step: Step) -> bool:
+    """Whether a statement is a BEGIN that takes the write lock at once."""
+    heading = step.statement.heading
+    if heading.verb != "BEGIN" or heading.explain:
+        return False
+    behind = tokenize(step.text)[heading.at + 1 :]
+    return bool(behind) and behind[0].upper in _LOCKING
 
 
 def _has_engines(source: OpenSource) -> bool:

@@ -60,6 +60,8 @@ __all__ = [
     "UnknownOutcomeError",
     "UnsupportedError",
     "WriteError",
+    "inherited",
+    "notes_of",
 ]
 
 
@@ -175,3 +177,16 @@ class WriteError(SessionsError):
 
 class UnknownOutcomeError(WriteError):
     """The service may or may not have acted; the message says how to find out."""
+
+
+def inherited(who: str) -> str:
+    """The message for what a forked process may not use: threads, sockets and locks of another."""
+    return (
+        f"{who}: the connection was opened in another process, before fork(). Open a new one in"
+        " this process. Nothing was read or written."
+    )
+
+
+def notes_of(error: BaseException | None) -> tuple[str, ...]:
+    """What was added to an exception on its way: how many writes were sent before a Ctrl-C."""
+    return tuple(getattr(error, "__notes__", ()))

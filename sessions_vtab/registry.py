@@ -5,7 +5,8 @@ A package of its own adds a backend with one line, an entry point::
     [project.entry-points."sessions_vtab.backends"]
     mybackend = "mypackage.backend:MyBackend"
 
-Entry points are searched only for names that are not built in, so they cannot replace one.
+or, in one process, calls ``register``. Entry points are searched only for names that are neither
+built in nor registered, so they cannot replace one.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from typing import Final
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.scoping import scoped
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.verify import verify
 
-__all__ = ["BUILT_IN", "GROUP", "backend_class", "names"]
+__all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "opened", "register"]
 
 GROUP: Final = "sessions_vtab.backends"
 """The entry-point group of backends that other packages add."""
@@ -30,13 +34,33 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "whylabs": "sessions_vtab.backends.whylabs:WhylabsBackend",
     "eleanor": "sessions_vtab.backends.eleanor:EleanorBackend",
     "embedding_studio": "sessions_vtab.backends.embedding_studio:EmbeddingStudioBackend",
+    "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
 }
 """Backend name to ``module:class``."""
 
 
+_registered: dict[str, type[Backend]] = {}
+
+
+def register(name: str, backend: type[Backend]) -> None:
+    """Makes a backend of this process known by a name, as an entry point does for all.
+
+    A name that was registered before gets the new class, as when a notebook's cell runs again.
+
+    Raises:
+        ConfigurationError: the class is not a ``Backend``, or the name is built in.
+    """
+    if not (isinstance(backend, type) and issubclass(backend, Backend)):
+        raise ConfigurationError(f"{backend!r:.80} is not a Backend class.")
+    if name in BUILT_IN:
+        raise ConfigurationError(f"The backend {name} is built in; choose another name.")
+    _registered[name] = backend
+
+
 def names() -> tuple[str, ...]:
     """Names of all backends, the built-in ones first."""
-    return (*BUILT_IN, *sorted(_entry_points().keys() - BUILT_IN.keys()))
+    others = _registered.keys() | _entry_points().keys()
+    return (*BUILT_IN, *sorted(others - BUILT_IN.keys()))
 
 
 def backend_class(name: str) -> type[Backend]:
@@ -48,6 +72,8 @@ def backend_class(name: str) -> type[Backend]:
         ConfigurationError: what is registered under the name cannot be loaded, or is not a
             Backend class.
     """
+    if name in _registered:
+        return _registered[name]
     reference = BUILT_IN.get(name) or _entry_points().get(name)
     if reference is None:
         known = names()
@@ -60,6 +86,21 @@ def backend_class(name: str) -> type[Backend]:
             f"The backend {name} is registered as {reference}, which is not a Backend class."
         )
     return loaded
+
+
+def opened(source: Source) -> Backend:
+    """The backend of a source, within its ``scopes``.
+
+    A declaration of another package is verified first.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or the backend declares something that is not there.
+    """
+    kind = source.implementation or backend_class(source.backend)
+    backend = kind.open(source)
+    if source.backend not in BUILT_IN:
+        verify(backend)  # Those of this package are verified by its tests.
+    return scoped(backend, source)
 
 
 def _entry_points() -> dict[str, str]:

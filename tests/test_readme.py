@@ -50,6 +50,7 @@ def test_the_matrix_is_what_the_backends_declare() -> None:
         "whylabs://?base_url=http://127.0.0.1:1",
         "eleanor://ns?base_url=http://127.0.0.1:1",
         "embedding_studio://?base_url=http://127.0.0.1:1",
+        "adk_api://app/user?base_url=http://127.0.0.1:1",
     ]
     parsed = map(config.parse_source, sources)
     backends = {one.name: registry.backend_class(one.backend).open(one) for one in parsed}

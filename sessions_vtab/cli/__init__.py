@@ -1,7 +1,7 @@
 """The command line: ``sessions-vtab`` and ``python -m sessions_vtab``.
 
 * `arguments`: what can be asked for
-* `commands`: run, query, explain, sources, snapshot, help, emulator
+* `commands`: run, query, explain, sources, snapshot, mcp, help, emulator
 * `shell`: the interactive shell, APSW's with commands of our own
 * `script`, `execution`, `progress`: statements out of a text, and running one
 * `formats`, `display`, `files`: rows as text, and where that text goes
@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, notes_of
 
 __all__ = ["main"]
 
@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"Error: {escaped(str(error))}", file=sys.stderr)
         return _USAGE
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(" ".join(("Interrupted.", *notes_of(error))), file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Python flushes stdout once more at exit: https://docs.python.org/3/library/signal.html

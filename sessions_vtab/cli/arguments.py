@@ -14,8 +14,10 @@ __all__ = ["FORMAT_NAMES", "parse"]
 FORMAT_NAMES: Final = ("table", "json", "jsonl", "csv", "tsv", "markdown")
 """What ``--format`` takes (a test holds it equal to ``formats.FORMATS``)."""
 
-_COMMANDS: Final = ("run", "query", "explain", "sources", "snapshot", "help", "emulator")
+_COMMANDS: Final = (*("run", "query", "explain", "sources", "snapshot", "mcp", "help", "emulator"),)
 _PROGRAM: Final = "sessions-vtab"
+_HIGHEST_PORT: Final = 65_535
+_NUMBER: Final = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
 _EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for a usage error."
 
 
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_snapshot(
         _command(commands, "snapshot", "copy a source to a file, or update an existing copy")
     )
+    _add_mcp(_command(commands, "mcp", "serve the sources to AI agents (Model Context Protocol)"))
     _add_help(_command(commands, "help", "show the reference: tables, functions and topics"))
     commands.add_parser("emulator", help=("serve all APIs on a loopback port, to try things out"))
     return parser
@@ -204,6 +207,39 @@ def _add_snapshot(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "--max-requests applies to the whole snapshot; default: 100000."
 
 
+def _add_mcp(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--http",
+        type=_port,
+        metavar="PORT",
+        help=(
+            "serve HTTP on this loopback port instead of standard input and output; 0 takes a"
+            " free one"
+        ),
+    )
+    add("--writable", action="store_true", help="also offer the tool write")
+    add(
+        "--max-rows",
+        type=_positive,
+        metavar="N",
+        help="maximum number of rows per call; default: 1000",
+    )
+    add(
+        "--max-bytes",
+        type=_positive,
+        metavar="N",
+        help="maximum size of the rows per call as JSON; default: 100000",
+    )
+    add(
+        "--statement-timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="time that a statement may take; default: 60",
+    )
+    parser.epilog = "--max-requests applies to each call; default: 200."
+
+
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", help="table, function or topic")
     parser.add_argument(
@@ -219,11 +255,29 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _positive(text: str) -> int:
+    if (count := _count(text)) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return count
+
+
+def _port(text: str) -> int:
+    if (port := _count(text)) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {_HIGHEST_PORT}")
+    return port
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def _minutes(text: str) -> float:
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII):
+    if not _NUMBER.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of minutes")
+    return float(text)
+
+
+def _seconds(text: str) -> float:
+    if not _NUMBER.fullmatch(text) or float(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of seconds")
     return float(text)

@@ -1,4 +1,4 @@
-"""What each command does: run, query, explain, sources, snapshot, help, and the shell."""
+"""What each command does: run, query, explain, sources, snapshot, mcp, help, and the shell."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _sources(arguments)
         case "snapshot":
             return _snapshot(arguments)
+        case "mcp":
+            return _mcp(arguments)
         case _:
             return _version() if arguments.version else _shell(arguments)
 
@@ -174,6 +176,18 @@ def _snapshot(arguments: argparse.Namespace) -> int:
         return take(arguments, connection)
 
 
+def _mcp(arguments: argparse.Namespace) -> int:
+    try:
+        from sessions_vtab.mcp import server  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sessions_vtab"):
+            raise
+        raise MissingExtraError(
+            f"The MCP server needs {error.name}: pip install 'sessions_vtab[mcp]'"
+        ) from None
+    return server.main(arguments)
+
+
 def _help(arguments: argparse.Namespace) -> int:
     from sessions_vtab.cli import help as reference  # noqa: PLC0415
     from sessions_vtab.cli import pages  # noqa: PLC0415
@@ -199,7 +213,7 @@ def _reference(arguments: argparse.Namespace) -> Reference:
     try:
         configured = config.load(sources=arguments.sources, config=arguments.config)
         for source in configured.sources.values():
-            backend = registry.backend_class(source.backend).open(source)
+            backend = registry.opened(source)
             sources.append(SourceHelp(source.name, backend, source.read_only))
     except SessionsError as error:
         print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)

@@ -10,27 +10,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.names import Mention, Names, mentions, names_of
+from sessions_vtab.cli.readings import Estimate, Expected, Reading, Step, Target, expected
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.plan.words import is_by_order, stopping_column
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import AccessPath
+from sessions_vtab.spec.predicate import BINARY, Compare, Member, Predicate, literal, words_of
+from sessions_vtab.spec.predicate import fields as fields_of
 from sessions_vtab.spec.scan import Order, Scan
 from sessions_vtab.spec.write import Request
+from sessions_vtab.vtab.looking import Look, Reached
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
     from sessions_vtab.spec.source import Source
+    from sessions_vtab.sql.occurrences import Condition
 
 __all__ = [
-    "Estimate",
-    "Reading",
-    "Step",
-    "Target",
     "Writing",
     "examine",
     "examine_write",
@@ -40,117 +41,16 @@ __all__ = [
 ]
 
 _SCAN: Final = re.compile(
-    r"(?:SCAN|SEARCH) (\S+) VIRTUAL TABLE INDEX \d+:(.*?)(?: LEFT-JOIN)?", re.DOTALL
+    r"(?:SCAN|SEARCH) (\S+)(?: EXISTS)? VIRTUAL TABLE INDEX \d+:(.*?)"
+    r"(?: (?:LEFT|FULL|RIGHT)-JOIN)?",
+    re.DOTALL,
 )
-_CLAUSE: Final = re.compile(r"; (?=(?:sent|here|order|read): |limit\b|skip\b|offset\b)")
+_CLAUSE: Final = re.compile(r"; (?=(?:sent|stops|here|order|read): |limit\b|skip\b|offset\b)")
+_VARIANT: Final = re.compile(r"; variant \d+$")
 _INTO: Final = re.compile(r"""\binto\s+[\w."`\[\]]+""", re.IGNORECASE)
 _INDENT: Final = 2
 _SEGMENTS: Final = 3
 """Last parts of a URL's path that are shown: what comes before is the same for a whole source."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How one table of a statement is read.
-
-    Attributes:
-        alias: what the statement calls it.
-        path: name of the way of reading.
-        clauses: the plan's clauses by their first word: sent, here, order, read, limit.
-        depth: how deep in the plan it is.
-    """
-
-    alias: str
-    path: str
-    clauses: Mapping[str, str]
-    depth: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The table a step reads, as far as it is known.
-
-    Attributes:
-        title: ``source.table``.
-        label: ``source.table alias``.
-        resource: what reads it.
-        path: how it is read.
-        source: the settings of its source.
-    """
-
-    title: str
-    label: str
-    resource: Resource | None = None
-    path: AccessPath | None = None
-    source: Source | None = None
-
-    @property
-    def costly(self) -> bool:
-        """Whether reading it costs requests, as far as is known."""
-        return self.resource is not None and self.resource.capability.costly
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """How many requests a step makes.
-
-    Attributes:
-        page: most rows of one answer; None where an answer is one row.
-        reads: how many reads there are, as far as the statement alone says.
-        each: what it is read once for: ``row of prod.sessions s``; '' if the reads are known.
-        lists: what is listed first, to be read one by one; '' for nothing.
-        limited: LIMIT may end it early.
-    """
-
-    page: int | None
-    reads: int = 1
-    each: str = ""
-    lists: str = ""
-    limited: bool = False
-
-    def count(self, rows: Sequence[int], listed: int = 0) -> int:
-        """Requests of reads that give so many rows each, behind a list of ``listed`` rows."""
-        first = self._pages(listed) if self.lists else 0
-        return first + sum(map(self._pages, rows))
-
-    def __str__(self) -> str:
-        """In words."""
-        if self.lists:
-            words = f"1 per {self.page} {self.lists}s, then 1 or more per {self.lists}"
-        elif self.each:
-            words = f"1{'' if self.page is None else ' or more'} per {self.each}"
-        elif self.page is None:
-            words = str(self.reads)
-        else:
-            many = f" in each of {self.reads} lists" if self.reads > 1 else ""
-            words = f"1 per {self.page} rows{many}"
-        return f"{words}, fewer with LIMIT" if self.limited and self.page else words
-
-    def _pages(self, rows: int) -> int:
-        return 1 if self.page is None else max(1, ceil(rows / self.page))
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One step with what it asks first.
-
-    Attributes:
-        step: the step.
-        target: its table.
-        requests: the first requests; with a place in braces for what a join will give.
-        estimate: of all its requests; None where there are none.
-    """
-
-    step: Step
-    target: Target
-    requests: tuple[Request, ...] = ()
-    estimate: Estimate | None = None
-
-    @property
-    def parallel(self) -> bool:
-        """Whether it sends more than one request at once."""
-        one = self.estimate
-        return one is not None and bool(one.each or one.lists or one.reads > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +91,15 @@ def explain(
         yield from _writing_lines(writing)
     costly = [one for one in readings if one.estimate is not None]
     words = [str(one.estimate) for one in costly]
+    total = expected(readings, sql)
     if writing is not None and writing.source is not None:
         words.append(writing.count)
+        total += Expected(len(writing.requests), exact=bool(writing.requests))
     if words:
         most = _most(connection, [*(one.target.source for one in costly), _source_of(writing)])
-        yield f"requests  {'; then '.join(words)}; at most {most} (max_requests)"
+        said, each = str(total), "; then ".join(words)
+        said = said if said == each else f"{said} ({each})"
+        yield f"requests  {said}; at most {most} (max_requests)"
     if not (readings or writing):
         yield "No table is read."
 
@@ -208,8 +112,9 @@ def examine(
     Raises:
         SessionsError, apsw.Error: the statement cannot be prepared, or lacks something required.
     """
-    rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings or {}, can_cache=False)
-    planned = [(int(str(row[0])), int(str(row[1])), str(row[3])) for row in rows]
+    with connection.looking() as look:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings or {}, can_cache=False)
+        planned = [(int(str(row[0])), int(str(row[1])), str(row[3])) for row in rows]
     names = names_of(connection)
     # What INSERT writes to is not read, and may have the name of what is.
     spoken = mentions(_INTO.sub(" ", sql, count=1), names)
@@ -218,10 +123,11 @@ def examine(
     tables |= {mention.alias.lower(): mention for mention in spoken}
     found = [(step, _target(step, tables, connection, names)) for step in steps(planned)]
     try:
-        reached = connection.preview(sql, bindings or {})
+        reached = connection.look(sql, bindings or {}).reached
     except UnsupportedError:  # It writes to a table of another owner.
         reached = []
-    return list(_readings(found, reached))
+    conditions = connection.conditions(sql)
+    return list(_readings(found, look, reached, conditions))
 
 
 def examine_write(
@@ -257,59 +163,129 @@ def parse_step(detail: str, depth: int = 0) -> Step:
     match = _SCAN.fullmatch(detail)
     if match is None:
         return Step(detail, "", {}, depth)
-    path, *clauses = _CLAUSE.split(match[2])
+    path, *clauses = _CLAUSE.split(_VARIANT.sub("", match[2]))
     split = (clause.partition(":") for clause in clauses)
-    return Step(match[1], path, {word: text.strip() for word, _, text in split}, depth)
+    clauses_by_word = {word: text.strip() for word, _, text in split}
+    return Step(match[1], path, clauses_by_word, depth, match[2])
 
 
 # Requests of each step.
 
 
 def _readings(
-    found: Sequence[tuple[Step, Target]], reached: Sequence[tuple[str, Request]]
+    found: Sequence[tuple[Step, Target]],
+    look: Look,
+    reached: Sequence[Reached],
+    conditions: Mapping[str, Sequence[Condition]],
 ) -> Iterator[Reading]:
-    waiting = _by_title(found, reached)
+    groups = _by_words([step for step, _ in found], reached)
     outer = ""
     for step, target in found:
-        reading = Reading(step, target)
+        known = groups[step.words].pop(0) if groups.get(step.words) else ()
+        reading = Reading(step, target, reached=known)
+        if target.path is not None:
+            reading = _said(reading, look, conditions.get(step.alias.lower(), ()))
         if target.costly and target.path is not None:
-            groups = waiting.get(target.title)
-            known = groups.pop(0) if groups else ()
-            reading = _asked(reading, known, outer)
+            reading = _asked(reading, outer)
         yield reading
         outer = target.label if target.path is not None else outer
 
 
-def _by_title(
-    found: Sequence[tuple[Step, Target]], reached: Sequence[tuple[str, Request]]
-) -> dict[str, list[tuple[Request, ...]]]:
-    """The requests of each table, one group for each step that was reached."""
-    titles = [target.title for _, target in found]
-    groups: dict[str, list[tuple[Request, ...]]] = {}
-    for title in dict.fromkeys(title for title, _ in reached):
-        own = tuple(request for other, request in reached if other == title)
-        # As many as there are steps: one each. Else the first step was reached, and asks for all.
-        alone = titles.count(title) == len(own)
-        groups[title] = [(request,) for request in own] if alone else [own]
+def _by_words(
+    found: Sequence[Step], reached: Sequence[Reached]
+) -> dict[str, list[tuple[Reached, ...]]]:
+    """The reads of each plan: one for each step where there are as many, else all for the first."""
+    groups: dict[str, list[tuple[Reached, ...]]] = {}
+    for words in dict.fromkeys(one.words for one in reached):
+        own = tuple(one for one in reached if one.words == words)
+        alone = sum(step.words == words for step in found) == len(own)
+        groups[words] = [(one,) for one in own] if alone else [own]
     return groups
 
 
-def _asked(reading: Reading, known: tuple[Request, ...], outer: str) -> Reading:
+def _asked(reading: Reading, outer: str) -> Reading:
     target, path = reading.target, reading.target.path
     if target.resource is None or path is None:
         return reading
+    known = [request for one in reading.reached for request in one.requests]
     requests = known or _template(reading.step, path, target.resource)
-    place = bool(requests) and "{" in requests[-1].url
     estimate = Estimate(
         page=None if path.unique else path.page_cap,
         reads=max(1, len(requests)),
         limited="limit" in reading.step.clauses,
     )
-    if known and len(known) > 1 and place and "{" not in known[0].url:
-        estimate = replace(estimate, reads=1, lists=_place(known[-1].url))
+    if path.fans_out:
+        estimate = replace(estimate, reads=1, lists=_place(requests[-1].url) if requests else "row")
     elif not known and (path.keys or "?" in reading.step.clauses.get("sent", "")):
         estimate = replace(estimate, each=f"row of {outer}" if outer else _each(path))
     return replace(reading, requests=tuple(requests), estimate=estimate)
+
+
+# What is sent, and what is not.
+
+
+def _said(reading: Reading, look: Look, conditions: Sequence[Condition]) -> Reading:
+    """With its conditions, and their values as far as the statement has them."""
+    step = reading.step
+    sent, stops = step.clauses.get("sent", ""), step.clauses.get("stops", "")
+    spoken = look.spoken.get(step.words, set())
+    if len(spoken) == 1:
+        sent, stops = next(iter(spoken))
+    if reading.reached:
+        terms = [_values_of(one.scan, met=stops != "") for one in reading.reached]
+        sent = " OR ".join(dict.fromkeys(text for text, _ in terms if text))
+        stops = " OR ".join(dict.fromkeys(text for _, text in terms if text))
+    here = _here(step, reading.target.path, conditions)
+    return replace(reading, sent=sent, stops=stops, here=tuple(here))
+
+
+def _values_of(scan: Scan, *, met: bool) -> tuple[str, str]:
+    """The conditions of a read that go out, and those that its order meets."""
+    columns = [name for term in scan.where.terms for name in _columns(term)]
+    stops = stopping_column(scan.path, columns, scan.order) if met else None
+    sent, order = [], []
+    for term in scan.where.terms:
+        names = set(_columns(term))
+        if not any(is_by_order(scan.path, name) for name in names):
+            sent.append(words_of(_plain(term)))
+        elif stops in names:
+            order.append(words_of(_plain(term)))
+    sent += [f"{name} = {literal(v)}" for name, v in scan.parameters.items() if name[0] != "_"]
+    return " AND ".join(sent), " AND ".join(order)
+
+
+def _plain(term: Predicate) -> Predicate:
+    """Without the collation that every time has."""
+    return replace(term, collation=BINARY) if isinstance(term, Compare | Member) else term
+
+
+def _columns(term: Predicate) -> list[str]:
+    return [one.column for one in fields_of(term)]
+
+
+def _here(
+    step: Step, path: AccessPath | None, conditions: Sequence[Condition]
+) -> Iterator[tuple[str, str]]:
+    """What SQLite checks, and why the source does not."""
+    offered = [one.text for one in conditions if one.role == "offered"]
+    for term in filter(None, step.clauses.get("here", "").split(", ")):
+        column = term.partition(" ")[0]
+        named = re.compile(rf"\b{re.escape(column)}\b", re.IGNORECASE)
+        text = next((text for text in offered if named.search(text)), term)
+        yield text, "" if path is None else _why(term, path)
+    for one in conditions:
+        if one.role in {"here", "narrowed"}:
+            yield one.text, "only SQLite can decide it"
+
+
+def _why(term: str, path: AccessPath) -> str:
+    column, _, operator = term.partition(" ")
+    declared = path.filter_for(column)
+    if declared is None:
+        return "the API has no such filter"
+    if declared.by_order and operator in declared.ops:
+        return "the rows come in another order"
+    return f"the API supports only {', '.join(sorted(declared.ops))}"
 
 
 def _template(step: Step, path: AccessPath, resource: Resource) -> Sequence[Request]:
@@ -358,8 +334,11 @@ def _lines(reading: Reading) -> Iterator[str]:
         yield margin + step.alias
         return
     yield f"{margin}{target.label}  {_first(reading)}"
-    yield f"{margin}  sent      {step.clauses.get('sent', 'nothing')}"
-    yield f"{margin}  here      {_here(step, target.path)}"
+    yield f"{margin}  sent      {reading.sent or 'nothing'}"
+    if reading.stops:
+        yield f"{margin}  by order  {reading.stops} (the API has no such filter; stops early)"
+    here = ", ".join(f"{text} ({why})" if why else text for text, why in reading.here)
+    yield f"{margin}  here      {here or 'nothing'}"
     for word in ("order", "read"):
         if word in step.clauses:
             yield f"{margin}  {word:<8}  {step.clauses[word]}"
@@ -389,7 +368,9 @@ def _first(reading: Reading) -> str:
     shown = requests[:1] if reading.estimate is None or not reading.estimate.lists else requests[:2]
     words = ", then ".join(f"{one.method} {_short(one.url)}" for one in shown)
     if len(requests) > len(shown):
-        words += f" and {len(requests) - len(shown)} more"
+        # Lists are read one after the other as far as LIMIT needs them.
+        most = "at most " if reading.estimate is not None and reading.estimate.limited else ""
+        words += f" and {most}{len(requests) - len(shown)} more"
     if reading.parallel and target.source is not None:
         words += f", {target.source.concurrency} at a time"
     return words
@@ -403,21 +384,6 @@ def _short(url: str) -> str:
     if parts.scheme and len(segments) > _SEGMENTS:
         path = "/".join(("..", *segments[-_SEGMENTS:]))
     return escaped(path + (f"?{unquote_plus(parts.query)}" if parts.query else ""))
-
-
-def _here(step: Step, path: AccessPath | None) -> str:
-    """What SQLite checks, and why the source does not."""
-    terms = [term for term in step.clauses.get("here", "").split(", ") if term]
-    if path is None or not terms:
-        return ", ".join(terms) or "nothing"
-    return ", ".join(f"{term} ({_why(term.partition(' ')[0], path)})" for term in terms)
-
-
-def _why(column: str, path: AccessPath) -> str:
-    declared = path.filter_for(column)
-    if declared is None:
-        return "the API has no such filter"
-    return f"the API supports only {', '.join(sorted(declared.ops))}"
 
 
 def _requests(reading: Reading) -> str:

@@ -27,7 +27,9 @@ _LONG: Final = 10.0
 
 @contextmanager
 def progress(
-    requests: Callable[[], int], sending: Callable[[], Sending | None] = lambda: None
+    requests: Callable[[], int],
+    sending: Callable[[], Sending | None] = lambda: None,
+    expected: Callable[[], int | None] = lambda: None,
 ) -> Iterator[Callable[[], None]]:
     """Shows progress on standard error inside the block, if that is a terminal.
 
@@ -38,6 +40,7 @@ def progress(
         requests: how many requests the running statement has made.
         sending: how far the transaction is that it sends, if it does: with an estimate if that
             will take long.
+        expected: how many requests it will make, where that is known.
 
     Yields:
         A function that ends it early: before rows are printed on the same terminal.
@@ -45,7 +48,7 @@ def progress(
     if not (hasattr(signal, "SIGALRM") and is_terminal(sys.stderr)):
         yield _nothing
         return
-    line = _Line(requests, sending)
+    line = _Line(requests, sending, expected)
     previous = signal.signal(signal.SIGALRM, line.show)
     timer = signal.setitimer(signal.ITIMER_REAL, _FIRST, _EVERY)
     try:
@@ -58,7 +61,11 @@ def progress(
 
 def progress_of(connection: Connection) -> AbstractContextManager[Callable[[], None]]:
     """``progress`` of what a connection executes inside the block."""
-    return progress(lambda: connection.statement_requests, lambda: connection.sending)
+    return progress(
+        lambda: connection.statement_requests,
+        lambda: connection.sending,
+        lambda: connection.expected_requests,
+    )
 
 
 @contextmanager
@@ -83,9 +90,15 @@ def _nothing() -> None:
 class _Line:
     """The line on the terminal."""
 
-    def __init__(self, requests: Callable[[], int], sending: Callable[[], Sending | None]) -> None:
+    def __init__(
+        self,
+        requests: Callable[[], int],
+        sending: Callable[[], Sending | None],
+        expected: Callable[[], int | None],
+    ) -> None:
         self._requests = requests
         self._sending = sending
+        self._expected = expected
         self._started = time.perf_counter()
         self._shown = self._ended = False
 
@@ -101,8 +114,14 @@ class _Line:
     def _work(self) -> str:
         sending = self._sending()
         if sending is None or sending.total == 1:
-            return counted(self._requests(), "request")
+            return self._reads()
         return f"{sending.answered} of {sending.total} writes"
+
+    def _reads(self) -> str:
+        requests, expected = self._requests(), self._expected()
+        if expected is None or expected <= requests:
+            return counted(requests, "request")
+        return f"{requests} of about {expected:,} requests".replace(",", " ")
 
     def _rest(self) -> str:
         sending = self._sending()

@@ -33,7 +33,8 @@ from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import split
 from sessions_vtab.cli.session import described
 from sessions_vtab.cli.sources import checked, listed, require
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, notes_of
+from sessions_vtab.spec.folders import make_private
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["Shell", "interact"]
 
 _OK, _FAILED = 0, 1
-_PRIVATE: Final = 0o700
+_VIRTUAL: Final = """SELECT 1 FROM main.sqlite_schema
+    WHERE type = 'table' AND rootpage = 0 AND tbl_name LIKE ? LIMIT 1"""
 _BUDGETS: Final = ("max_writes", "max_requests")
 _REQUESTS: Final = """
     SELECT method, url, status, attempt, round(elapsed_ms, 1) AS ms, rows, error
@@ -170,8 +172,9 @@ class Shell(apsw.shell.Shell):
         """Ctrl-C: the statement ends, the shell goes on."""
         self._connection.interrupt()
         if not self.interactive:
-            raise KeyboardInterrupt
-        self.write(self.stderr, "Interrupted.\n")
+            raise sys.exception() or KeyboardInterrupt
+        words = " ".join(("Interrupted.", *notes_of(sys.exception())))
+        self.write(self.stderr, f"{escaped(words)}\n")
 
     def get_line(self, prompt: str = "") -> str | None:
         """A line of input; a last statement without its semicolon gets one."""
@@ -191,6 +194,23 @@ class Shell(apsw.shell.Shell):
             super().process_command(command)
 
     # Commands
+
+    def command_dump(self, cmd: Sequence[str]) -> None:
+        """dump ?TABLE? [TABLE...]: Dumps tables of your own as SQL text
+
+        For the tables of sources use sessions-vtab snapshot FILE.
+        """
+        if any(self.db.execute(_VIRTUAL, (one,)).fetchall() for one in cmd or ["%"]):
+            self._connection.require_copyable("main", ".dump")
+        super().command_dump(cmd)
+
+    def command_backup(self, cmd: Sequence[str]) -> None:
+        """backup ?DB? FILE: Copies an attached database of your own to FILE
+
+        For the tables of sources use sessions-vtab snapshot FILE.
+        """
+        self._connection.require_copyable(cmd[0] if len(cmd) > 1 else "main", ".backup")
+        super().command_backup(cmd)
 
     def command_tables(self, cmd: Sequence[str]) -> None:
         """tables ?PATTERN?: Lists tables and functions of every source
@@ -399,6 +419,6 @@ def _history_file() -> Path:
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home())
     history = base / "sessions-vtab" / "history"
     with contextlib.suppress(OSError):
-        history.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        make_private(history.parent)
         history.touch(mode=0o600)
     return history if history.exists() else Path(tempfile.mkdtemp()) / "history"

@@ -10,7 +10,7 @@ from sessions_vtab.cli.pages import Code, Grid, Page, Prose
 from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 from sessions_vtab.spec.times import ACCEPTED
 
-__all__ = ["ADK", "RESUME", "TOPICS"]
+__all__ = ["ADK", "MCP_CLIENTS", "MCP_HTTP", "RESUME", "TOPICS"]
 
 RESUME: Final = """\
 CREATE TEMP TABLE todo AS SELECT *, NULL AS sent FROM mine ORDER BY id;
@@ -24,6 +24,29 @@ FROM writes AS w, (SELECT rowid AS id, row_number() OVER (ORDER BY rowid) AS row
 WHERE todo.rowid = t.id AND w.row = t.row AND w.outcome NOT IN ('failed', 'not sent')
   AND w.statement = (SELECT max(statement) FROM writes);"""
 """A bulk write that goes on where it stopped, in three statements; a test runs it."""
+
+MCP_CLIENTS: Final = """\
+{
+  "mcpServers": {
+    "sessions": {
+      "command": "sessions-vtab",
+      "args": ["mcp", "--source", "prod=vertex://PROJECT/LOCATION/ENGINE"]
+    }
+  }
+}"""
+"""The configuration of a client that starts the server; a test starts what it names."""
+
+MCP_HTTP: Final = """\
+{
+  "mcpServers": {
+    "sessions": {
+      "type": "http",
+      "url": "http://127.0.0.1:8808/mcp",
+      "headers": {"Authorization": "Bearer ${SESSIONS_VTAB_MCP_TOKEN}"}
+    }
+  }
+}"""
+"""The configuration of a client for a server that runs already."""
 
 ADK: Final = """\
 ATTACH 'adk_sessions.db' AS adk;
@@ -87,8 +110,9 @@ _PAGES: Final = (
                     ("scopes", ("values allowed for a scope column in WHERE: scopes.project=a,b")),
                     ("cache_ttl", "seconds for which a response may be reused; default 0"),
                     ("rate_limit", "requests per minute: rate_limit.read, .write, .append"),
-                    ("timeout", "seconds to wait for a response; default 30"),
+                    ("timeout", "seconds for a whole response to arrive; default 30"),
                     ("concurrency", "maximum number of concurrent requests; default 16"),
+                    ("max_response_mb", "maximum size of one response in megabytes; default 64"),
                 ),
             ),
             Prose(
@@ -217,8 +241,8 @@ _PAGES: Final = (
             Prose(
                 "local and eleanor: DELETE hides a session (soft delete); undelete_session"
                 " restores it, and WHERE deleted = 1 shows it. local: deleting a hidden"
-                " session removes it and its events permanently. vertex: DELETE removes the"
-                " session and its events immediately and permanently. A DELETE without"
+                " or expired session removes it and its events permanently. vertex: DELETE"
+                " removes the session and its events immediately and permanently. A DELETE without"
                 " WHERE is limited by max_writes."
             ),
             Code(
@@ -238,6 +262,53 @@ _PAGES: Final = (
                 " shell, .requests shows those of the last statement."
             ),
             Code("sessions-vtab explain \"SELECT * FROM sessions WHERE user_id = 'ann'\""),
+        ),
+    ),
+    Page(
+        "mcp",
+        (
+            Prose(
+                "mcp serves the sources to AI agents through the Model Context Protocol, on"
+                " standard input and output: pip install 'sessions_vtab[mcp]'. The tools are"
+                " query, explain, describe and sources; the resources are the schema, recipes and"
+                " 30 questions with SQL. Sources are given as for every command."
+            ),
+            Code(MCP_CLIENTS),
+            Prose(
+                "This block is for Claude Desktop (claude_desktop_config.json), Claude Code"
+                " (.mcp.json) and Gemini CLI (.gemini/settings.json). In VS Code"
+                " (.vscode/mcp.json), mcpServers is called servers. A client may start programs"
+                " without your PATH: give the full path of sessions-vtab if it is not found."
+            ),
+            Prose(
+                "--http PORT serves HTTP on the loopback address instead, at /mcp. Each request"
+                " must carry the token of the environment variable SESSIONS_VTAB_MCP_TOKEN; if"
+                " it is not set, a new token is printed at the start. Requests with the Host or"
+                " Origin of another place are refused."
+            ),
+            Code(MCP_HTTP),
+            Grid(
+                ("limit of a call", "meaning"),
+                (
+                    ("--max-requests", "HTTP requests; default 200"),
+                    ("--max-rows", "rows, whatever the call asks for; default 1000"),
+                    ("--max-bytes", "size of the rows as JSON; default 100000"),
+                    ("--statement-timeout", "seconds of a statement; default 60"),
+                ),
+            ),
+            Prose(
+                "A query whose plan expects more than max_requests is refused before it starts,"
+                " with the text of explain. A long value is cut with a mark that says how to"
+                " select the rest."
+            ),
+            Prose(
+                "Security: the server only reads, unless it is started with --writable. The tool"
+                " write then asks the user to confirm each statement, if the client supports"
+                " elicitation; other clients should ask before they call the tool. What a model"
+                " reads in events was written by users, models and tools. It is data, but a"
+                " model may follow instructions in it. Do not give one agent events that"
+                " strangers write together with --writable or with tools that send data out."
+            ),
         ),
     ),
     Page(

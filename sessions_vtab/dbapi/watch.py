@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -11,6 +12,7 @@ from typing import Final
 import apsw
 
 from sessions_vtab.dbapi.errors import ProgrammingError
+from sessions_vtab.errors import inherited
 
 __all__ = ["Clock", "Turn", "Watch"]
 
@@ -65,13 +67,19 @@ class Watch:
         self._looks_at = 0.0
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._process = os.getpid()
 
     def enter(self, clock: Clock) -> Clock | None:
         """A call begins that ``clock`` limits.
 
         Returns:
             The clock of the call around it, for ``leave``.
+
+        Raises:
+            ProgrammingError: this process inherited the connection, and not the thread.
         """
+        if os.getpid() != self._process:
+            raise ProgrammingError(inherited("This connection"))
         with self._changed:
             outer, self._running = self._running, clock
             if self._thread is None and not self._closed:
@@ -90,7 +98,9 @@ class Watch:
                 self._changed.notify()
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the thread. In a forked process there is none, and its lock may be held."""
+        if os.getpid() != self._process:
+            return
         with self._changed:
             self._closed = True
             self._changed.notify()

@@ -10,10 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 Kind = Literal[
     "status",
     "delay",
+    "late",
     "drop",
     "drop_body",
     "truncate",
     "body",
+    "trickle",
+    "bomb",
     "wrong_types",
     "repeat_token",
     "empty_page",
@@ -58,10 +61,14 @@ class Fault(BaseModel):
     * `status`: answers with `status`, `body` (default: an error in Google's form), `headers` and,
       if given, `Retry-After: {retry_after}`
     * `delay`: answers as usual after `seconds`
+    * `late`: answers as usual once `behind` other requests have been answered, after `seconds` at
+      the latest: answers arrive in another order than the requests
     * `drop`: closes the connection without an answer; `reset` resets it (RST) instead
     * `drop_body`: sends the header and `fraction` of the body, then closes the connection
     * `truncate`: a complete answer whose body is cut to `fraction`
     * `body`: the usual status with another `body` (JSON, or a text that is sent as it is)
+    * `trickle`: a complete answer whose body comes byte by byte, `seconds` before each
+    * `bomb`: the usual status with `size` blanks as the body, compressed
     * `wrong_types`: texts become numbers, everything else texts; of `fields` only, if given
     * `repeat_token`: answers with the page token that it was asked with; endless
     * `empty_page`: the last page carries a token, which leads to the page `empty`
@@ -69,7 +76,7 @@ class Fault(BaseModel):
       that find it not done), `{"never": true}`, `{"error": {"code": 13, "message": "..."}}`,
       `{"hidden_gets": 2}` (GETs that do not find the new session)
 
-    `seconds` delays any of them. With `act` the service first does what was asked, and `status`,
+    `seconds` delays any other. With `act` the service first does what was asked, and `status`,
     `drop` or the delay come after: the client cannot know what became of its write. Kinds that
     change the answer always act.
     """
@@ -84,12 +91,14 @@ class Fault(BaseModel):
     count: int | None = Field(default=1, ge=1)
     act: bool = False
     seconds: float = Field(default=0.0, ge=0)
+    behind: int = Field(default=1, ge=1)
     status: int = Field(default=503, ge=200, le=599)
     body: Any = None
     headers: dict[str, str] = Field(default_factory=dict)
     retry_after: str | int | None = None
     reset: bool = False
     fraction: float = Field(default=0.5, ge=0, lt=1)
+    size: int = Field(default=100_000_000, ge=0)
     fields: list[str] = Field(default_factory=list)
     token_field: str = "nextPageToken"  # noqa: S105 (a page token)
     token_parameter: str = "pageToken"  # noqa: S105

@@ -39,6 +39,8 @@ class Front:
     def __init__(self, app: ASGIApp, emulator: Emulator) -> None:
         self._app = app
         self._emulator = emulator
+        self._answered = 0
+        self._late: list[tuple[int, asyncio.Event]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
@@ -50,6 +52,9 @@ class Front:
         if not _is_loopback(headers.get(b"host", b"").decode("latin-1")):
             text = "The emulator accepts only the hosts 127.0.0.1, localhost and [::1]."
             await _respond(send, tamper.json_answer(_MISDIRECTED, {"error": text}))
+        elif not _is_same_site(headers):
+            text = "The emulator refuses requests that a web page of another site makes."
+            await _respond(send, tamper.json_answer(403, {"error": text}))
         elif not scope["path"].startswith(CONTROL):
             await self._logged(scope, receive, send)
         elif not self._has_token(headers.get(TOKEN_HEADER, b"")):
@@ -86,6 +91,7 @@ class Front:
             await self._serve(scope, noting_receive, noting_send, entry)
         finally:
             log.end(entry)
+            self._note_answer()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
         emulator = self._emulator
@@ -118,8 +124,10 @@ class Front:
         else:
             await _drain(receive)
             answer = Answer(200, [], b"")
-        await asyncio.sleep(fault.seconds)
-        if fault.kind == "status":
+        await (self._overtaken(fault) if fault.kind == "late" else asyncio.sleep(fault.seconds))
+        if fault.kind == "trickle":
+            await _trickle(send, answer, fault.seconds)
+        elif fault.kind == "status":
             await _respond(send, tamper.error_answer(fault))
         elif fault.kind == "drop":
             await _disconnect(scope, receive, fault.reset)
@@ -129,12 +137,42 @@ class Front:
         else:
             await _respond(send, tamper.altered(fault, answer, scope["query_string"].decode()))
 
+    async def _overtaken(self, fault: Fault) -> None:
+        """Wait until so many other requests have been answered, or time is up."""
+        passed = asyncio.Event()
+        self._late.append((self._answered + fault.behind, passed))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.seconds):
+                await passed.wait()
+
+    def _note_answer(self) -> None:
+        self._answered += 1
+        for goal, passed in self._late:
+            if goal <= self._answered:
+                passed.set()
+        self._late = [one for one in self._late if one[0] > self._answered]
+
 
 def _is_loopback(host: str) -> bool:
     name, colon, port = host.rpartition(":")
     if not colon or host.endswith("]"):
         name, port = host, ""
     return name.lower() in _LOOPBACK and (not port or port.isdigit())
+
+
+def _is_same_site(headers: dict[bytes, bytes]) -> bool:
+    """Say whether no web page made this request, or one on this machine.
+
+    A page of any site may make a browser POST a form or plain text here; the browser then names
+    the page's origin, or "null" where it hides it.
+    """
+    if headers.get(b"sec-fetch-site") == b"cross-site":
+        return False
+    origin = headers.get(b"origin")
+    if origin is None:
+        return True
+    scheme, found, host = origin.decode("latin-1").partition("://")
+    return bool(found) and scheme in {"http", "https"} and _is_loopback(host)
 
 
 def _decoded(query: bytes) -> str:
@@ -175,6 +213,18 @@ async def _respond(send: Send, answer: Answer, fraction: float | None = None) ->
     body = answer.body if fraction is None else tamper.cut(answer.body, fraction)
     message = {"type": "http.response.body", "body": body, "more_body": fraction is not None}
     await send(message)
+
+
+async def _trickle(send: Send, answer: Answer, seconds: float) -> None:
+    """Send the body byte by byte. A client that has gone ends it: sending to it does nothing."""
+    headers = [pair for pair in answer.headers if pair[0].lower() != b"content-length"]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    for place in range(len(answer.body)):
+        await asyncio.sleep(seconds)
+        part = answer.body[place : place + 1]
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _disconnect(scope: Scope, receive: Receive, reset: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -67,6 +68,8 @@ def altered(fault: Fault, answer: Answer, query: str) -> Answer:
         return answer._replace(body=cut(answer.body, fault.fraction))
     if fault.kind == "body":
         return answer._replace(body=encode(fault.body))
+    if fault.kind == "bomb":
+        return bomb(answer, fault.size)
     if fault.kind == "wrong_types":
         return _changed(answer, lambda value: wrong_types(value, set(fault.fields)))
     if fault.kind == "repeat_token":
@@ -76,6 +79,14 @@ def altered(fault: Fault, answer: Answer, query: str) -> Answer:
         name = fault.token_field
         return _changed(answer, lambda value: _with_token(value, name, EMPTY_PAGE_TOKEN, False))
     return answer
+
+
+def bomb(answer: Answer, size: int) -> Answer:
+    """Return an answer whose body is small on the wire, and blanks of this size to its reader."""
+    kept = [pair for pair in answer.headers if pair[0].lower() != b"content-encoding"]
+    return answer._replace(
+        headers=[*kept, (b"content-encoding", b"gzip")], body=gzip.compress(b" " * size, 1)
+    )
 
 
 def cut(body: bytes, fraction: float) -> bytes:

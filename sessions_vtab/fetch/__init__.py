@@ -21,7 +21,9 @@ What a backend writes, in this order:
    ``path`` percent-encodes every segment. ``missing`` says what "no such row" looks like: the reply
    comes back with ``missing`` set and no ``items()``; any other 404 raises. ``done`` says what
    "already done" looks like after a retry (a DELETE that is answered 404 the second time).
-   ``repeatable`` overrides law 7's rule by method. ``kind`` is the class of the rate limit.
+   ``repeatable`` overrides law 7's rule by method, ``asks`` says of a POST that it changes nothing:
+   two things, since what is repeated may still have acted. ``kind`` is the class of the rate limit.
+   ``beside`` says what a page without rows looks like if it lacks ``items``.
 
 3. **Reading**, in ``Resource.scan``: ``reader = Reader(client, context)``, then
 
@@ -29,8 +31,8 @@ What a backend writes, in this order:
    ``reader.get(call)``                      one answer
    ``reader.pages(call, paginator, limit=)`` a list; the next page is requested while one is read
    ``reader.gather(calls)``                  answers of many calls, in order, 16 under way
-   ``reader.fan_out(calls, paginator, ..)``  pages of many lists, 16 under way, ordered or not
-   ``reader.both_ends(asc, desc, ..)``       a long list from both ends until they meet
+   ``reader.fan_out(calls, paginator, ..)``  pages of many lists, in order, 16 under way
+   ``reader.both_ends(near, far, ..)``       a long list from both ends until they meet, in order
    ``reader.prefetch(calls)``                what a later scan of this statement will ask for
    ========================================  ======================================================
 
@@ -43,6 +45,7 @@ What a backend writes, in this order:
 4. **Writing**, in ``Backend.send``: ``deliver(client, writes, context, lane, perform)``, where
    ``lane(write)`` names the session (None: it depends on nothing) and ``perform(write, line)``
    calls ``line.send(call)`` and returns an ``Outcome``; errors become outcomes by themselves.
+   ``deliver_groups`` is for requests that carry several writes. Return its iterator as it is.
    In a routine: ``run_job(client, context, lambda line: line.send(call))``. In such a job:
    ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
 
@@ -95,7 +98,7 @@ from sessions_vtab.fetch.paging import (
 )
 from sessions_vtab.fetch.reader import Items, Reader
 from sessions_vtab.fetch.redact import plain, redact
-from sessions_vtab.fetch.sending import deliver, run_job
+from sessions_vtab.fetch.sending import deliver, deliver_groups, run_job
 from sessions_vtab.fetch.shared import Lease, lease
 from sessions_vtab.fetch.site import Origin, Site, is_loopback, origin_of
 
@@ -129,6 +132,7 @@ __all__ = [
     "StopAfter",
     "TokenPages",
     "deliver",
+    "deliver_groups",
     "finish_operation",
     "is_loopback",
     "lease",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import IO, TypeAlias
+from dataclasses import replace
+from typing import TypeAlias
 
 from sessions_vtab.fetch.call import Reply
 from sessions_vtab.fetch.clock import Clock
+from sessions_vtab.fetch.spool import Place, Spool
 
 __all__ = ["Key", "ReplyCache", "TimedCache", "fingerprint"]
 
@@ -25,14 +25,6 @@ _IN_MEMORY = 4 << 20
 not grow the process."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Spilled:
-    """Where in the temporary file an answer's body is."""
-
-    offset: int
-    length: int
-
-
 class ReplyCache:
     """Answers by URL, the first ones up to a cap: what is read again is read from the start.
 
@@ -45,8 +37,8 @@ class ReplyCache:
         self._cap = cap
         self._in_memory = in_memory
         self._size = 0
-        self._kept: dict[Key, tuple[Reply, _Spilled | None]] = {}
-        self._file: IO[bytes] | None = None
+        self._kept: dict[Key, tuple[Reply, Place | None]] = {}
+        self._spool = Spool()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -54,10 +46,9 @@ class ReplyCache:
     def get(self, key: Key) -> Reply | None:
         """The answer, or None."""
         reply, spilled = self._kept.get(key, (None, None))
-        if reply is None or spilled is None or self._file is None:
+        if reply is None or spilled is None:
             return reply
-        self._file.seek(spilled.offset)
-        return replace(reply, content=self._file.read(spilled.length))
+        return replace(reply, content=self._spool.get(spilled))
 
     def put(self, key: Key, reply: Reply) -> None:
         """Keeps an answer, without its parsed form, if there is room."""
@@ -67,9 +58,9 @@ class ReplyCache:
         if self._size + size <= self._in_memory:
             self._kept[key] = (replace(reply), None)
         else:
-            spilled = self._spill(reply.content)
+            spilled = self._spool.put(reply.content)
             if spilled is None:
-                return
+                return  # The disk has no room: it is asked for again.
             self._kept[key] = (replace(reply, content=b""), spilled)
         self._size += size
 
@@ -84,20 +75,7 @@ class ReplyCache:
         """Forgets everything."""
         self._kept.clear()
         self._size = 0
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _spill(self, content: bytes) -> _Spilled | None:
-        """None where there is no room on the disk: then the answer is not kept."""
-        try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="sessions-vtab-")  # noqa: SIM115
-            offset = self._file.seek(0, 2)
-            self._file.write(content)
-        except OSError:
-            return None
-        return _Spilled(offset, len(content))
+        self._spool.clear()
 
 
 class TimedCache:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch.redact import plain
+from sessions_vtab.spec.values import well_formed
 
 __all__ = ["READ", "WRITE", "Answer", "Call", "Form", "Item", "Reply", "message_of", "path"]
 
@@ -35,9 +36,8 @@ _MESSAGES = (
     "error",
 )
 
-_NO_CONTENT = 204
 _UNUSED = "the response was discarded. Does base_url point to the service itself?"
-_CHANGING = frozenset(("PUT", "PATCH", "DELETE"))
+_IDEMPOTENT = frozenset(("GET", "PUT", "PATCH", "DELETE"))
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
@@ -116,8 +116,13 @@ class Call:
         kind: class for rate limits: ``read``, ``write``, or one of the backend's own.
         items: JSON field that holds the rows of a page; '' if the body itself is the list.
         listing: the answer is a page of rows; then ``items`` counts.
-        repeatable: None: by method, GET, PUT, PATCH and DELETE are. True: sending it twice has the
+        beside: fields that a page without rows may consist of where the service leaves ``items``
+            out of it (proto3 does); None: a page always has the field.
+        asks: None: by method, GET does. True: it changes nothing. False: it is there to change
+            something, so that one without a complete answer has an unknown outcome.
+        repeatable: None: what asks, PUT, PATCH and DELETE are. True: sending it twice has the
             effect of sending it once. False: it is only sent again if the server cannot have acted.
+            It says nothing about whether the request changes something.
         missing: answers that mean "no such row": the reply comes back with ``missing`` set.
         done: answers that mean "already done" when an earlier attempt may have acted.
         origin: ``https://host`` instead of the site's own; must be a host of the provider.
@@ -137,6 +142,8 @@ class Call:
     kind: str = READ
     items: str = ""
     listing: bool = False
+    beside: frozenset[str] | None = None
+    asks: bool | None = None
     repeatable: bool | None = None
     missing: tuple[Answer, ...] = ()
     done: tuple[Answer, ...] = ()
@@ -151,17 +158,12 @@ class Call:
         """Whether it may be sent again although the server may have acted."""
         if self.repeatable is not None:
             return self.repeatable
-        return self.method in {"GET", "PUT", "PATCH", "DELETE"}
+        return not self.changes or self.method in _IDEMPOTENT
 
     @property
     def changes(self) -> bool:
-        """Whether the request changes something on the server; a repeatable POST only reads."""
-        return self.method in _CHANGING or not self.may_repeat
-
-    @property
-    def is_read(self) -> bool:
-        """Whether it changes nothing: its answer may be shared within a statement."""
-        return self.method == "GET" and not self.target
+        """Whether the request is there to change something on the server."""
+        return self.method != "GET" if self.asks is None else not self.asks
 
     def with_query(self, **parameters: str | int | None) -> Call:
         """This call with parameters set; those given here replace, None removes."""
@@ -223,8 +225,8 @@ class Reply:
             loaded = json.loads(self.content)
             if _may_hold_surrogates(self.content) and _SURROGATE.search(self.content):
                 # A lone surrogate is not valid text, and SQLite would not accept it.
-                json.dumps(loaded, ensure_ascii=False).encode()
-        except (ValueError, RecursionError) as error:
+                loaded = json.loads(well_formed(json.dumps(loaded, ensure_ascii=False)))
+        except (ValueError, RecursionError, MemoryError) as error:
             msg = f"{self.what} is not JSON ({plain(str(error))}); {_UNUSED}"
             raise ProtocolError(msg) from None
         return loaded
@@ -236,24 +238,46 @@ class Reply:
         return f"{where} response to {self.call.method} {self.url} ({self.status})"
 
     def object(self) -> dict[str, Any]:
-        """The body as a JSON object, ``{}`` if it is empty or missing; else ProtocolError."""
-        body = {} if self.missing or self.json is None else self.json
+        """The body as a JSON object; ``{}`` if it is missing, or a change was answered with none.
+
+        Raises:
+            ProtocolError: it is something else, or what was asked is answered with nothing.
+        """
+        if self.missing:
+            return {}
+        body = self.json
+        if body is None and self.call.changes:
+            return {}
         if not isinstance(body, dict):
             raise ProtocolError(f"{self.what} should be a JSON object.")
         return body
 
     def items(self) -> list[dict[str, Any]]:
-        """The rows of a page: the objects in the call's ``items`` field; ProtocolError if not."""
+        """The rows of a page: the objects in the call's ``items`` field.
+
+        Raises:
+            ProtocolError: there is no such field, although the call does not say that it may be
+                left out; or it is not a list of objects. A response of another kind is never
+                taken for an empty page.
+        """
         if self.missing:
             return []
-        field = self.call.items
-        if self.call.listing and self.json is None and self.status != _NO_CONTENT:
+        if self.json is None:
             raise ProtocolError(f"{self.what} is empty, but a page never is; {_UNUSED}")
-        rows = self.object().get(field, []) if field else (self.json or [])
+        field = self.call.items
+        rows = self._rows_in(self.object(), field) if field else self.json
         if not isinstance(rows, list) or not set(map(type, rows)) <= {dict}:
             where = f"field {field}" if field else "body"
             raise ProtocolError(f"{self.what}: the {where} should be a list of objects.")
         return rows
+
+    def _rows_in(self, body: Mapping[str, Any], field: str) -> Any:
+        if field in body:
+            return body[field]
+        beside = self.call.beside
+        if beside is not None and body.keys() <= beside:
+            return []
+        raise ProtocolError(f"{self.what} has no field {field}, but a page always has; {_UNUSED}")
 
     @property
     def rows(self) -> int | None:

@@ -7,17 +7,24 @@ sent and when it is sent again: ``exchange``.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import weakref
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 
-from sessions_vtab.errors import ConfigurationError, ProtocolError, UnavailableError
+from sessions_vtab.errors import (
+    ConfigurationError,
+    ProtocolError,
+    UnavailableError,
+    UnsupportedError,
+    inherited,
+)
 from sessions_vtab.fetch.auth import NO_AUTH, Auth
 from sessions_vtab.fetch.cache import TimedCache
 from sessions_vtab.fetch.call import Call, Reply
@@ -25,7 +32,7 @@ from sessions_vtab.fetch.clock import Clock
 from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Exchange, shut
 from sessions_vtab.fetch.limits import RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, stopped
-from sessions_vtab.fetch.redact import redact
+from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.routes import Routes, open_routes
 from sessions_vtab.fetch.site import Site, check_target, origin_of
 from sessions_vtab.spec.backend import Context
@@ -35,8 +42,43 @@ from sessions_vtab.spec.write import Request
 
 __all__ = ["Client", "Line", "readable", "record"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 # Contexts belong to the statement's thread; what they are told from pool threads goes one by one.
 _LEDGER = threading.Lock()
+
+
+def _renew() -> None:
+    """In a forked process: a thread that is not there any more may have held the lock."""
+    global _LEDGER  # noqa: PLW0603
+    _LEDGER = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+class _Pool(ThreadPoolExecutor):
+    """Threads that send; a job they cannot take is an error of this package.
+
+    Args:
+        site: whose requests they send.
+    """
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.concurrency, thread_name_prefix=f"sessions_vtab-{site.source}")
+        self._source = site.source
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As ``Executor.submit``; raises UnavailableError where the process ends meanwhile."""
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except RuntimeError as error:
+            raise UnavailableError(
+                f"{self._source}: no thread can send the request ({plain(str(error), 100)})."
+                " Nothing was sent. Use the connection before the process ends, and close it."
+            ) from error
 
 
 class Client:
@@ -58,6 +100,7 @@ class Client:
         self.site = site
         self.clock = clock or Clock()
         self.limiter = RateLimiter(dict(site.limits), dict(site.documented), self.clock)
+        self._process = os.getpid()
         self.answers = TimedCache(site.cache_ttl, self.clock)
         self.closing = threading.Event()
         self.timeout = httpx.Timeout(
@@ -74,12 +117,11 @@ class Client:
     @property
     def pool(self) -> ThreadPoolExecutor:
         """The threads that send; made when first used."""
+        self._check_process()
         with self._lock:
             self._check_open()
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(
-                    self.site.concurrency, thread_name_prefix=f"sessions_vtab-{self.site.source}"
-                )
+                self._pool = _Pool(self.site)
             return self._pool
 
     def transport_for(self, url: httpx.URL) -> httpx.BaseTransport:
@@ -90,12 +132,25 @@ class Client:
                 self._routes = open_routes(self.site.concurrency)
             return self._routes.transport_for(url)
 
+    def _check_process(self) -> None:
+        """Raises UnsupportedError in a forked process: the threads are those of the other one.
+
+        It comes before any lock, which a thread that was not copied may hold.
+        """
+        if os.getpid() != self._process:
+            raise UnsupportedError(inherited(self.site.source))
+
     def _check_open(self) -> None:
         if self.closing.is_set():
             raise UnavailableError(f"{self.site.source}: the connection is closed.")
 
     def close(self) -> None:
-        """Ends its threads and sockets, also those that wait for an answer. May be called twice."""
+        """Ends its threads and sockets, also those that wait for an answer. May be called twice.
+
+        In a forked process it does nothing: the sockets are those of the other one.
+        """
+        if os.getpid() != self._process:
+            return
         self.closing.set()
         with self._lock:
             pool, routes = self._pool, self._routes
@@ -119,7 +174,9 @@ class Client:
         Raises:
             ConfigurationError: the host does not belong to the source; nothing was sent.
             CredentialError: the credential may not go there.
+            UnsupportedError: this process inherited the connection.
         """
+        self._check_process()
         if call.target:
             check_target(call.target, self.site)
             return call.target, NO_AUTH
@@ -185,15 +242,13 @@ class Line:
             SessionsError: every other answer, and no answer.
         """
         exchange = Exchange(self, call, self.client.url_of(call))
-        if call.is_read:
+        if not call.changes:
             return readable(exchange.run())
-        if call.changes:
-            self.change, self.in_doubt = call, False
+        self.change, self.in_doubt = call, False
         try:
             return readable(exchange.run())
         finally:
-            if call.changes:
-                self.in_doubt = exchange.may_have_acted
+            self.in_doubt = exchange.may_have_acted
             self.client.answers.clear()
 
     def fetch(self, call: Call, address: tuple[str, Auth]) -> tuple[Reply, dict[str, Value] | None]:

@@ -9,12 +9,23 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import httpx
 
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.fetch.auth import Auth, asked
+from sessions_vtab.fetch.body import ENCODINGS, TooLongError, read_body
 from sessions_vtab.fetch.call import Call, Form, Reply
-from sessions_vtab.fetch.problems import may_have_acted, no_answer, refusal, too_long
+from sessions_vtab.fetch.deadline import within
+from sessions_vtab.fetch.problems import (
+    broken,
+    endless,
+    may_have_acted,
+    no_answer,
+    refusal,
+    too_long,
+    unsendable,
+)
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
 from sessions_vtab.spec.predicate import Value
 
@@ -26,10 +37,13 @@ __all__ = ["CONNECT_TIMEOUT", "Exchange", "shut"]
 CONNECT_TIMEOUT = 5.0
 """Seconds for a connection to be made."""
 
+_LEAST_SECONDS = 1.0
+"""For the last attempt, which may begin when the time of the whole exchange is nearly over."""
+
 _HEADERS = {
     "User-Agent": "sessions-vtab",
     "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": ENCODINGS,
 }
 _UNAUTHORIZED = 401
 _THROTTLED = 429
@@ -77,6 +91,7 @@ class Exchange:
         attempt, renewed = 1, False
         while True:
             self._line.admit(self._call.kind)
+            began = self._clock.now()
             outcome = self._attempt(attempt)
             if isinstance(outcome, Reply):
                 if outcome.status in _SUCCESS:
@@ -89,7 +104,7 @@ class Exchange:
                     self.__dict__.pop("_shown", None)
                     continue
                 if outcome.status == _THROTTLED:
-                    self._client.limiter.throttled(self._call.kind)
+                    self._client.limiter.throttled(self._call.kind, began)
             self._wait_or_raise(outcome, attempt)
             attempt += 1
 
@@ -97,57 +112,90 @@ class Exchange:
         return asked(self._line.where, lambda: self._auth.refresh(self._sent))
 
     def _attempt(self, attempt: int) -> Reply | _Lost:
-        started = time.perf_counter()
+        request, started = self._request(), time.perf_counter()
         response: httpx.Response | None = None
-        lost: _Lost | None = None
         try:
-            response = self._exchange()
-        except httpx.InvalidURL:
-            raise too_long(self._url, self._call, self._line.where) from None
+            with within(self._seconds()):
+                response = self._client.transport_for(request.url).handle_request(request)
+                body = self._read(response)
         except _NOT_SENT as error:
-            lost = _Lost(Failure.NOT_SENT, _words(error))
-        except (httpx.HTTPError, OSError, RuntimeError) as error:
-            if not isinstance(error, httpx.HTTPError) and not self._client.closing.is_set():
-                raise
-            lost = _Lost(Failure.LOST, _words(error))
-        elapsed = (time.perf_counter() - started) * 1000
-        self._used += elapsed / 1000
-        if lost or response is None:
-            lost = lost or _Lost(Failure.LOST, "no response")
-            self._note_lost(lost)
-            self._log(attempt, elapsed, error=lost.reason)
-            return lost
+            return self._lost(attempt, started, Failure.NOT_SENT, _words(error))
+        except TooLongError:
+            raise self._broken_off(response, attempt, started) from None
+        except (httpx.HTTPError, httpcore.TimeoutException, OSError) as error:
+            return self._lost(attempt, started, Failure.LOST, _words(error))
+        except Exception as error:
+            lost = self._lost(attempt, started, Failure.LOST, _words(error))
+            if self._client.closing.is_set():  # Its sockets were closed under the request.
+                return lost
+            raise broken(self._call, self._shown, self._line.where, error) from error
+        elapsed = self._spent(started)
         self._line.sent += 1
-        reply = self._reply(response, elapsed)
+        reply = self._reply(response, body, elapsed)
         self._log(attempt, elapsed, reply)
         return reply
 
-    def _note_lost(self, lost: _Lost) -> None:
-        if lost.failure is Failure.LOST:
+    def _seconds(self) -> float:
+        """How long an attempt may take; what is left of the whole exchange if that is less."""
+        timeout = self._client.site.timeout
+        left = max(RETRIES.deadline, timeout) - self._used
+        return min(timeout, max(left, _LEAST_SECONDS))
+
+    def _spent(self, started: float) -> float:
+        """Milliseconds since an attempt began; they count for the whole exchange."""
+        elapsed = time.perf_counter() - started
+        self._used += elapsed
+        return elapsed * 1000
+
+    def _lost(self, attempt: int, started: float, failure: Failure, reason: str) -> _Lost:
+        elapsed = self._spent(started)
+        if failure is Failure.LOST:
             self._line.sent += 1
             self.may_have_acted = True
+        self._log(attempt, elapsed, error=reason)
+        return _Lost(failure, reason)
 
-    def _exchange(self) -> httpx.Response:
+    def _broken_off(
+        self, response: httpx.Response | None, attempt: int, started: float
+    ) -> SessionsError:
+        """The error of an answer that is too long to be read; sent again, it would be so again."""
+        status = None if response is None else response.status_code
+        self._line.sent += 1
+        self.may_have_acted |= status in _SUCCESS or status in _MAY_HAVE_ACTED
+        self._log(attempt, self._spent(started), error="the response is too long", status=status)
+        return endless(self._call, self._shown, self._line.where, self._client.site.max_response)
+
+    def _request(self) -> httpx.Request:
+        """The request as it goes out.
+
+        Raises:
+            InvalidValueError: it cannot be written, for instance because its JSON is too deep.
+        """
         call, self._sent = self._call, asked(self._line.where, self._auth.headers)
-        request = httpx.Request(
-            call.method,
-            self._url,
-            headers={**_HEADERS, **call.headers, **self._sent},
-            json=call.json,
-            content=call.body,
-            **_multipart(call.form),
-            extensions={"trace": self._trace, "timeout": self._client.timeout},
-        )
+        try:
+            return httpx.Request(
+                call.method,
+                self._url,
+                headers={**_HEADERS, **call.headers, **self._sent},
+                json=call.json,
+                content=call.body,
+                **_multipart(call.form),
+                extensions={"trace": self._trace, "timeout": self._client.timeout},
+            )
+        except httpx.InvalidURL:
+            raise too_long(self._url, call, self._line.where) from None
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            raise unsendable(call, self._shown, self._line.where, error) from error
+
+    def _read(self, response: httpx.Response) -> bytes:
         # The transport itself, without httpx.Client: no cookies, no redirects, no netrc, and a
         # third less CPU a request.
-        response = self._client.transport_for(request.url).handle_request(request)
         try:
-            response.read()
+            return read_body(response, self._client.site.max_response)
         finally:
             if response.status_code >= _SERVER_ERROR:
                 self._leave(response)
             response.close()
-        return response
 
     def _leave(self, response: httpx.Response) -> None:
         """Ends the connection of a failed server: some close it without saying so.
@@ -163,13 +211,13 @@ class Exchange:
         if event == "connection.connect_tcp.complete":
             self._client.remember(info["return_value"])
 
-    def _reply(self, response: httpx.Response, elapsed: float) -> Reply:
+    def _reply(self, response: httpx.Response, body: bytes, elapsed: float) -> Reply:
         reply = Reply(
             self._call,
             self._shown,
             response.status_code,
             {name.lower(): value for name, value in response.headers.items()},
-            response.content,
+            body,
             elapsed_ms=elapsed,
             where=self._line.where,
         )
@@ -206,12 +254,17 @@ class Exchange:
         return no_answer(self._call, self._shown, outcome.reason, where, may_have_acted=acted)
 
     def _log(
-        self, attempt: int, elapsed: float, reply: Reply | None = None, error: str = ""
+        self,
+        attempt: int,
+        elapsed: float,
+        reply: Reply | None = None,
+        error: str = "",
+        status: int | None = None,
     ) -> None:
         row: dict[str, Value] = {
             "method": self._call.method,
             "url": self._shown,
-            "status": reply.status if reply else None,
+            "status": reply.status if reply else status,
             "attempt": attempt,
             "elapsed_ms": round(elapsed, 3),
             "bytes": len(reply.content) if reply else None,
@@ -244,7 +297,7 @@ def _words(error: Exception) -> str:
     match error:
         case httpx.ConnectTimeout():
             return f"no connection within {CONNECT_TIMEOUT:g} s"
-        case httpx.TimeoutException():
+        case httpx.TimeoutException() | httpcore.TimeoutException():
             return "no response in time (see the source's setting 'timeout')"
         case httpx.ConnectError():
             return "the connection was refused, or the host is unknown"

@@ -27,12 +27,16 @@ from sessions_vtab.fetch.site import Site
 
 __all__ = [
     "acted_unreadably",
+    "broken",
     "doubtful",
+    "endless",
     "may_have_acted",
     "no_answer",
     "refusal",
     "stopped",
     "too_long",
+    "unexpected",
+    "unsendable",
 ]
 
 _CLASSES: dict[int, type[SessionsError]] = {
@@ -45,6 +49,9 @@ _CLASSES: dict[int, type[SessionsError]] = {
     429: ThrottledError,
 }
 _SERVER_ERROR = 500
+_MEGABYTE = 1_000_000
+_LOOKED_AT = 4000
+"""Characters of what a service said that are looked at; 500 of them are shown."""
 _REDIRECT = range(300, 400)
 _NOT_FOUND = 404
 _UNAUTHORIZED = 401
@@ -154,6 +161,74 @@ def too_long(url: str, call: Call, where: str) -> InvalidValueError:
     )
 
 
+def unsendable(call: Call, url: str, where: str, error: Exception) -> InvalidValueError:
+    """The error for a call that cannot be written as a request.
+
+    Args:
+        call: what would be sent.
+        url: where to, redacted.
+        where: source and table that asked.
+        error: what writing it raised; its own text can repeat the value, and is left out.
+    """
+    return InvalidValueError(
+        f"{where}: {call.method} {url} cannot be written as a request ({type(error).__name__})."
+        " Is a JSON value nested too deeply? Nothing was sent."
+    )
+
+
+def endless(call: Call, url: str, where: str, most: int) -> ProtocolError:
+    """The error for an answer that has more bytes than the source allows.
+
+    Args:
+        call: what was sent.
+        url: where, redacted.
+        where: source and table that asked.
+        most: bytes an answer may have, without its compression.
+    """
+    return ProtocolError(
+        f"{where}: the response to {call.method} {url} has more than {most / _MEGABYTE:g} MB"
+        " (max_response_mb); the response was discarded. Read fewer rows per page with page_size,"
+        " or raise max_response_mb."
+    )
+
+
+def broken(call: Call, url: str, where: str, error: Exception) -> SessionsError:
+    """The error for a call that failed in a way no service causes, such as a lack of memory.
+
+    Args:
+        call: what was sent, at least in part.
+        url: where, redacted.
+        where: source and table that asked.
+        error: what the transport raised.
+    """
+    told = f"{where}: {call.method} {url} failed: {_named(error)}."
+    if call.changes and not call.may_repeat:
+        return UnknownOutcomeError(f"{told} {_IN_DOUBT}")
+    return UnavailableError(f"{told} Try again, and report it if it happens again.")
+
+
+def unexpected(error: BaseException, where: str) -> SessionsError:
+    """The error for an exception that no backend should let through.
+
+    Args:
+        error: what a job raised.
+        where: source and table it works for.
+    """
+    if isinstance(error, SessionsError):
+        return error
+    told = SessionsError(
+        f"{where}: unexpected error: {_named(error)}. Report it with the traceback."
+    )
+    told.__cause__ = error
+    return told
+
+
+def _named(error: BaseException) -> str:
+    """An exception of Python's by its class and the beginning of its text."""
+    said = plain(redact(str(error)), 200)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
     """The error for a success with an unreadable body; a write is known to have been accepted.
 
@@ -169,19 +244,14 @@ def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
 def doubtful(error: SessionsError, change: Call) -> SessionsError:
     """The error of a job that failed after a change that was accepted, or may have been.
 
-    A passing trouble with what may be repeated is told as it is: sending it again does no harm.
-
     Args:
         error: what went wrong, with the change or with what came after it.
         change: the last change that was sent.
     """
-    harmless = isinstance(error, TransientError) and change.may_repeat
-    if harmless or isinstance(error, UnknownOutcomeError | StoppedError):
+    if isinstance(error, UnknownOutcomeError):
         return error
-    advice = (
-        f" The service accepted the {change.method} request, or may have. Check the"
-        " outcome before you repeat it."
-    )
+    what = "It can be repeated" if change.may_repeat else "Check the outcome before you repeat it"
+    advice = f" The service accepted the {change.method} request, or may have. {what}."
     told = UnknownOutcomeError(f"{error}{advice}")
     told.brief = error.brief and f"{error.brief}{advice}"
     return told
@@ -214,9 +284,11 @@ def _said(reply: Reply, secrets: tuple[str, ...]) -> str:
     """What the service said, safe to show: its message, else the text of its page."""
     said = message_of(reply)
     if not said:
-        said = " ".join(_TAG.sub(" ", reply.content[:4000].decode("utf-8", "replace")).split())
-    # Before it is shortened: half a secret would not be recognised.
-    return plain(redact(said, secrets)).rstrip(".")
+        said = " ".join(
+            _TAG.sub(" ", reply.content[:_LOOKED_AT].decode("utf-8", "replace")).split()
+        )
+    # Before it is shortened to what is shown: little of a secret would not be recognised.
+    return plain(redact(said[:_LOOKED_AT], secrets)).rstrip(".")
 
 
 def _remedy(reply: Reply, site: Site, auth: Auth) -> str:

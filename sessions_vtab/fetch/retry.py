@@ -8,6 +8,7 @@ checked before anything is done). Waiting honours Retry-After, else it is expone
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
@@ -85,6 +86,8 @@ def retry_after(value: str | None, now: float) -> float | None:
     if value.strip().isascii() and value.strip().isdigit():
         return float(value)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
+        at = parsedate_to_datetime(value)
+        # An HTTP date is in GMT, also where it says "-0000", which stands for no zone elsewhere.
+        return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):  # The latter of a date at either end of the calendar.
         return None

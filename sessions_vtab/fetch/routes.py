@@ -9,6 +9,7 @@ from urllib import request as environment
 
 import httpx
 
+from sessions_vtab.fetch.deadline import TimedBackend
 from sessions_vtab.fetch.site import is_loopback
 
 __all__ = ["Routes", "open_routes"]
@@ -63,13 +64,21 @@ def open_routes(connections: int) -> Routes:
     found = environment.getproxies_environment()
     trust = _certificates()
     proxied = {
-        scheme: httpx.HTTPTransport(
-            trust, proxy=_proxy(found[scheme]), limits=limits, trust_env=False
+        scheme: _timed(
+            httpx.HTTPTransport(trust, proxy=_proxy(found[scheme]), limits=limits, trust_env=False)
         )
         for scheme in ("http", "https")
         if found.get(scheme)
     }
-    return Routes(httpx.HTTPTransport(trust, limits=limits, trust_env=False), proxied, found)
+    direct = _timed(httpx.HTTPTransport(trust, limits=limits, trust_env=False))
+    return Routes(direct, proxied, found)
+
+
+def _timed(transport: httpx.HTTPTransport) -> httpx.HTTPTransport:
+    """The transport with waits that end with the exchange; httpx has no parameter for that."""
+    pool = transport._pool  # noqa: SLF001  # test_slow.py fails where httpx has it no more.
+    pool._network_backend = TimedBackend(pool._network_backend)  # noqa: SLF001
+    return transport
 
 
 @functools.cache

@@ -17,9 +17,19 @@ from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.values import dump_json
 
-__all__ = ["Frame", "Getter", "RowMaker", "epoch_of", "flag_of", "json_of", "text_of", "time_of"]
+__all__ = [
+    "Frame",
+    "Getter",
+    "RowMaker",
+    "epoch_of",
+    "flag_of",
+    "json_of",
+    "number_of",
+    "text_of",
+    "time_of",
+]
 
-_SECOND: Final = 1_000_000_000
+_MICROS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +111,23 @@ def flag_of(field: str) -> Callable[[Item, Frame], int | None]:
     return get
 
 
+def number_of(field: str, *kinds: type[float]) -> Callable[[Item, Frame], int | float | None]:
+    """A number of one of the types that JSON has; NULL if it is absent or null."""
+
+    def get(item: Item, frame: Frame) -> int | float | None:
+        value = item.get(field)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise frame.wrong(field, "a whole number" if float not in kinds else "a number")
+        return value
+
+    return get
+
+
 def json_of(field: str, kind: type[Any] = dict) -> Callable[[Item, Frame], str | None]:
-    """A JSON object (or list) as minified text; NULL if it is absent or null."""
-    expected = "an object" if kind is dict else "a list"
+    """A JSON object (or list, or any value) as minified text; NULL if it is absent or null."""
+    expected = "an object" if kind is dict else "a list" if kind is list else "a JSON value"
 
     def get(item: Item, frame: Frame) -> str | None:
         value = item.get(field)
@@ -134,17 +158,23 @@ def time_of(field: str) -> Callable[[Item, Frame], str | None]:
     return get
 
 
-def epoch_of(field: str) -> Callable[[Item, Frame], str | None]:
-    """Whole seconds since 1970 as canonical text; NULL if it is absent or null."""
+def epoch_of(field: str, *, whole: bool = True) -> Callable[[Item, Frame], str | None]:
+    """Seconds since 1970 as canonical text; NULL if it is absent or null.
+
+    Args:
+        field: of an item.
+        whole: the API has whole seconds; else a fraction is allowed, of which six digits count.
+    """
+    expected = "whole seconds since 1970" if whole else "seconds since 1970"
 
     def get(item: Item, frame: Frame) -> str | None:
         value = item.get(field)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise frame.wrong(field, "whole seconds since 1970")
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            raise frame.wrong(field, expected)
         try:
-            return times.to_text(value * _SECOND)
+            return times.to_text(round(value * _MICROS) * 1_000)
         except (ValueError, OverflowError):
             raise frame.wrong(field, "a time between the years 1 and 9999") from None
 

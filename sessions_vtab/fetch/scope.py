@@ -8,7 +8,9 @@ from collections import OrderedDict
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
+from sessions_vtab.errors import StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
 from sessions_vtab.fetch.call import Call, Reply
@@ -17,7 +19,7 @@ from sessions_vtab.fetch.problems import stopped
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
 
-__all__ = ["SLICE", "Flight", "Scope", "scope_of", "wait"]
+__all__ = ["SLICE", "Flight", "Scope", "scope_of"]
 
 SLICE = 0.05
 """Seconds between two looks at whether the user wants to stop."""
@@ -27,12 +29,17 @@ _MOST_AHEAD = 3
 that a thread always finds the next one waiting while the statement's own thread is busy."""
 
 
+_LAST_WAIT = 5.0
+"""Seconds that the end of a statement waits for a request that has been sent and is not wanted."""
+
+
 @dataclass(slots=True, eq=False)
 class Flight:
     """A request that was started, or an answer that was there already.
 
     Attributes:
         key: what it is shared by.
+        call: what is asked.
         future: the answer to come.
         stop: ends its waiting between attempts.
         epoch: of the timed answers when it was sent; None for an answer that was there already.
@@ -41,6 +48,7 @@ class Flight:
     """
 
     key: Key
+    call: Call
     future: Future[Reply]
     epoch: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -64,10 +72,15 @@ class Scope:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._lock = threading.Lock()
+        # Reentrant: a request that is done calls back at once.
+        self._lock = threading.RLock()
         self._replies = ReplyCache()
         self._flights: dict[Key, Flight] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
+        self._given_up = 0
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._interrupted = False
+        self._closed = False
         # When the engine drops the statement, its remaining requests are cancelled.
         weakref.finalize(self, _drop, self._flights, self._replies)
 
@@ -97,7 +110,7 @@ class Scope:
             self._ahead[key] = None
             while len(self._ahead) > _MOST_AHEAD * self.client.site.concurrency:
                 passed, _ = self._ahead.popitem(last=False)
-                self._flights.pop(passed).abandon()
+                self._let_go(self._flights[passed], context)
 
     def finish(self, flight: Flight, context: Context) -> Reply:
         """Waits for an answer and keeps it for the statement.
@@ -106,25 +119,118 @@ class Scope:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            reply = readable(wait(flight.future, context, self.client))
+            reply = readable(self._wait(flight.future, context))
             flight.log(context, reply.rows)
-        finally:
+        except StoppedError:
+            # Given up by the one who claimed it before: it was not to be repeated for nobody.
+            given_up = flight.stop.is_set()
             self.release(flight, context)
+            if not given_up or context.interrupted():
+                raise
+            return self.finish(self._again(flight, context), context)
+        except BaseException:
+            self.release(flight, context)
+            raise
         self._keep(flight, reply)
         return reply
 
+    def _again(self, flight: Flight, context: Context) -> Flight:
+        with self._lock:
+            self._forget(flight)
+        return self.start(flight.call, context)
+
     def release(self, flight: Flight, context: Context) -> None:
-        """Gives a claim back; the last one ends the request."""
+        """Gives a claim back.
+
+        Without a claim a request that has not been sent is cancelled. One that has been sent is
+        not repeated, but paid for: its response is kept for whoever asks for it next.
+        """
         with self._lock:
             flight.claims -= 1
-            if flight.claims > 0:
+            if flight.claims <= 0:
+                self._let_go(flight, context)
+
+    def _let_go(self, flight: Flight, context: Context) -> None:
+        """Cancels a request that has not been sent; otherwise its response will be kept."""
+        flight.stop.set()
+        if flight.future.cancel():
+            self._forget(flight)
+            return
+        # Not the scope itself: a request under way must not keep it from ending.
+        scope = weakref.ref(self)
+
+        def arrived(future: Future[Reply]) -> None:
+            flight.log(context, None)
+            known = scope()
+            if known is not None:
+                known._arrived(flight, future)  # noqa: SLF001  # Its own.
+
+        flight.future.add_done_callback(arrived)
+
+    def _arrived(self, flight: Flight, future: Future[Reply]) -> None:
+        with self._lock:
+            if flight.claims > 0 or self._closed:
                 return
-            self._flights.pop(flight.key, None)
+            self._forget(flight)
+            if not future.cancelled() and future.exception() is None:
+                self._replies.put(flight.key, future.result())
+
+    def _forget(self, flight: Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+            self._ahead.pop(flight.key, None)
+
+    def interrupted(self, context: Context) -> bool:
+        """Whether the user wants to stop; the end of the statement then waits for nothing."""
+        self._interrupted = self._interrupted or context.interrupted()
+        return self._interrupted
+
+    def close(self) -> None:
+        """Ends the statement: nothing is sent or arrives after it.
+
+        Requests that have not been sent are cancelled, those that have been are waited for, at most
+        5 seconds each, and not at all after an interrupt.
+        """
+        with self._lock:
+            self._closed = True
+            flights = list(self._flights.values())
+            self._flights.clear()
+            self._ahead.clear()
+        for flight in flights:
+            self._give_up(flight)
+        while self._given_up and not self._interrupted:
+            try:
+                self._ended.get(timeout=_LAST_WAIT)
+            except Empty:
+                break
+            self._given_up -= 1
+        self._replies.clear()
+
+    def _give_up(self, flight: Flight) -> None:
         flight.abandon()
-        flight.future.add_done_callback(lambda _: flight.log(context, None))
+        if not flight.future.done():
+            self._given_up += 1
+            # After the callback that logs it: callbacks are called in the order they were added.
+            flight.future.add_done_callback(lambda _: self._ended.put(None))
+
+    def _wait(self, future: Future[Reply], context: Context) -> Reply:
+        """The result of a future; looks every 50 ms whether the user wants to stop."""
+        while True:
+            try:
+                return future.result(SLICE)
+            except CancelledError:
+                raise stopped(self.client.site.source) from None
+            except FutureTimeout:
+                if future.done():
+                    return future.result()
+                if self.interrupted(context):
+                    raise stopped(self.client.site.source) from None
 
     def _keep(self, flight: Flight, reply: Reply) -> None:
         with self._lock:
+            flight.claims -= 1
+            if flight.claims <= 0:
+                self._forget(flight)
             self._replies.put(flight.key, reply)
         answers = self.client.answers
         if answers.ttl and flight.epoch is not None:
@@ -140,10 +246,10 @@ class Scope:
             return None
         future: Future[Reply] = Future()
         future.set_result(reply)
-        return Flight(key, future)
+        return Flight(key, reply.call, future)
 
     def _submit(self, call: Call, address: tuple[str, Auth], context: Context) -> Flight:
-        flight = Flight((address[0], ""), Future(), self.client.answers.epoch)
+        flight = Flight((address[0], ""), call, Future(), self.client.answers.epoch)
         flight.future = self.client.pool.submit(_send, self.client, call, address, context, flight)
         self._flights[flight.key] = flight
         return flight
@@ -155,20 +261,6 @@ def scope_of(client: Client, context: Context) -> Scope:
     if not isinstance(scope, Scope):
         scope = context.memory[client] = Scope(client)
     return scope
-
-
-def wait(future: Future[Reply], context: Context, client: Client) -> Reply:
-    """The result of a future; looks every 50 ms whether the user wants to stop."""
-    while True:
-        try:
-            return future.result(SLICE)
-        except CancelledError:
-            raise stopped(client.site.source) from None
-        except FutureTimeout:
-            if future.done():
-                return future.result()
-            if context.interrupted():
-                raise stopped(client.site.source) from None
 
 
 def _send(

@@ -7,15 +7,16 @@ not sent. Of the lanes that can go on, the longest goes first, which keeps the p
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from sessions_vtab.errors import (
     ConflictError,
@@ -25,12 +26,12 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch.client import Client, Line
-from sessions_vtab.fetch.problems import doubtful, stopped
+from sessions_vtab.fetch.problems import doubtful, stopped, unexpected
 from sessions_vtab.fetch.scope import SLICE
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
-__all__ = ["deliver", "run_job"]
+__all__ = ["deliver", "deliver_groups", "run_job"]
 
 T = TypeVar("T")
 
@@ -53,29 +54,49 @@ def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
     stop = threading.Event()
     line = Line(client, context, stop)
     future = client.pool.submit(_told, job, line)
-    until = None
-    while True:
-        try:
-            return future.result(SLICE)
-        except TimeoutError:
-            if future.done():
-                return future.result()
-        if until is None and context.interrupted():
-            stop.set()
-            until = time.monotonic() + _GRACE
-        if until is not None and time.monotonic() > until:
-            future.cancel()
-            raise UnknownOutcomeError(
-                f"{line.where}: interrupted while a request was in progress; the service may"
-                " or may not have acted."
-            )
+    try:
+        while not context.interrupted():
+            try:
+                return future.result(SLICE)
+            except TimeoutError:
+                if future.done():
+                    return future.result()
+    except BaseException as error:
+        if not future.done():  # Else it is the job's own error.
+            error.add_note(_fate(future, stop, line))
+        raise
+    return _stopped(future, stop, line)
+
+
+def _stopped(future: Future[T], stop: threading.Event, line: Line) -> T:
+    """The result of a job that is told to stop, if it comes within the grace period."""
+    stop.set()
+    try:
+        return future.result(_GRACE)
+    except TimeoutError:
+        if future.cancel():
+            raise stopped(line.client.site.source) from None
+        raise UnknownOutcomeError(
+            f"{line.where}: interrupted while a request was in progress; the service may"
+            " or may not have acted."
+        ) from None
+
+
+def _fate(future: Future[T], stop: threading.Event, line: Line) -> str:
+    """What became of a job whose caller was interrupted by an exception."""
+    try:
+        _stopped(future, stop, line)
+    except SessionsError as error:
+        return str(error)
+    return f"{line.where}: the request was completed before the statement was stopped."
 
 
 def _told(job: Callable[[Line], T], line: Line) -> T:
     try:
         return job(line)
-    except SessionsError as error:
-        raise _as_known(error, line) from error.__cause__
+    except Exception as error:  # noqa: BLE001  # Told with the place, and with what was sent.
+        told = unexpected(error, line.where)
+        raise _as_known(told, line) from told.__cause__
 
 
 def _as_known(error: SessionsError, line: Line) -> SessionsError:
@@ -92,113 +113,226 @@ def deliver(
 ) -> Iterator[Outcome]:
     """Sends queued writes, an outcome for each.
 
+    The iterator may be asked on after an exception, such as a KeyboardInterrupt: then it sends
+    nothing more, waits for what is in flight, and has the outcomes of the rest. ``Backend.send``
+    should return it as it is: a generator around it ends with the first exception.
+
     Args:
         client: whose pool and connections.
         writes: in statement order.
         context: the statement.
         lane: what a write belongs to; those of one lane go in order. None: it depends on nothing.
-        perform: sends one write; a SessionsError becomes its outcome.
+        perform: sends one write; an error becomes its outcome.
     """
-    return _Delivery(client, context, perform).run(_lanes(writes, lane))
+
+    def alone(group: Sequence[Write], line: Line) -> list[Outcome]:
+        return [perform(group[0], line)]
+
+    return deliver_groups(client, [[write] for write in writes], context, lane, alone)
 
 
-def _lanes(writes: Iterable[Write], lane: Callable[[Write], Hashable]) -> list[deque[Write]]:
-    lanes: dict[Hashable, deque[Write]] = {}
-    for write in writes:
-        key = lane(write)
-        lanes.setdefault(("alone", write.number) if key is None else ("lane", key), deque()).append(
-            write
-        )
-    return list(lanes.values())
+def deliver_groups(
+    client: Client,
+    groups: Sequence[Sequence[Write]],
+    context: Context,
+    lane: Callable[[Write], Hashable],
+    perform: Callable[[Sequence[Write], Line], list[Outcome]],
+) -> Iterator[Outcome]:
+    """As ``deliver``, for writes of which several go out in one request.
+
+    Args:
+        client: whose pool and connections.
+        groups: the writes of each request, in statement order.
+        context: the statement.
+        lane: what the first write of a group belongs to.
+        perform: sends one group: an outcome for each of its writes; an error is the outcome of all.
+    """
+    return _Delivery(client, context, perform, groups, lane)
 
 
-class _Delivery:
-    """The state of one unit of work that is being sent."""
+_Group: TypeAlias = Sequence[Write]
+_Lane: TypeAlias = deque[_Group]
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A group of writes that was handed to the pool.
+
+    Attributes:
+        group: the writes.
+        lane: what comes after them.
+        begun: a thread has it, so that it may have been sent.
+        outcomes: what became of them; None as long as that is not known.
+    """
+
+    group: _Group
+    lane: _Lane
+    begun: bool = False
+    outcomes: list[Outcome] | None = None
+
+
+class _Delivery(Iterator[Outcome]):
+    """The state of one unit of work that is being sent.
+
+    A KeyboardInterrupt may come between any two steps. So what may be sent is noted before it can
+    be, and what is forgotten is forgotten last: an outcome may then be told twice, never wrongly.
+    """
 
     def __init__(
-        self, client: Client, context: Context, perform: Callable[[Write, Line], Outcome]
+        self,
+        client: Client,
+        context: Context,
+        perform: Callable[[_Group, Line], list[Outcome]],
+        groups: Sequence[_Group],
+        lane: Callable[[Write], Hashable],
     ) -> None:
+        self._stop = threading.Event()
         self._client = client
         self._context = context
         self._perform = perform
-        self._stop = threading.Event()
-        self._done: SimpleQueue[tuple[deque[Write], Future[Outcome]]] = SimpleQueue()
-        self._flying: dict[Future[Outcome], Write] = {}
-        self._ready: list[tuple[int, int, deque[Write]]] = []
-        self._until = 0.0
+        self._until = math.inf
+        self._done: SimpleQueue[_Flight] = SimpleQueue()
+        self._flying: set[_Flight] = set()
+        self._ready: list[tuple[int, int, _Lane]] = []
+        self._settled: deque[Outcome] = deque()
+        self._groups = groups
+        self._lane = lane
 
-    def run(self, lanes: list[deque[Write]]) -> Iterator[Outcome]:
-        for queue in lanes:
-            self._make_ready(queue)
+    def __next__(self) -> Outcome:
+        """The next outcome; waits for it."""
         try:
-            while self._ready or self._flying:
-                self._launch()
-                landed = self._next()
-                if landed is None:
-                    break
-                yield from self._land(*landed)
-            yield from self._give_up()
-        finally:
-            self._stop.set()
-            for future in self._flying:
-                future.cancel()
+            while not self._settled and (self._groups or self._ready or self._flying):
+                self._go_on()
+        except BaseException:
+            # It goes to the caller at once; asked on, this has the outcomes of the rest.
+            self._halt()
+            raise
+        if not self._settled:
+            raise StopIteration
+        return self._settled.popleft()
 
-    def _make_ready(self, queue: deque[Write]) -> None:
-        heapq.heappush(self._ready, (-len(queue), queue[0].number, queue))
+    def close(self) -> None:
+        """Nobody wants the outcomes: what was not sent stays so."""
+        self._stop.set()
+
+    __del__ = close
+
+    def _begin(self) -> None:
+        """Makes the lanes."""
+        lanes: dict[Hashable, _Lane] = {}
+        for group in self._groups:
+            try:
+                key = self._lane(group[0])
+            except Exception as error:  # noqa: BLE001  # It is the outcome of its own rows only.
+                where = self._client.where(group[0].table)
+                self._settle(group, OutcomeState.NOT_SENT, unexpected(error, where))
+                continue
+            own = ("alone", group[0].number) if key is None else ("lane", key)
+            lanes.setdefault(own, deque()).append(group)
+        for lane in lanes.values():
+            self._make_ready(lane)
+        self._groups = ()
+
+    def _make_ready(self, lane: _Lane) -> None:
+        heapq.heappush(self._ready, (-len(lane), lane[0][0].number, lane))
+
+    def _go_on(self) -> None:
+        """Sends what can be sent, and waits for the outcomes of one group."""
+        # Also where answers come so fast that there is nothing to wait for.
+        if not self._stop.is_set() and self._context.interrupted():
+            self._halt()
+        if self._stop.is_set():
+            self._drop_waiting()
+        else:
+            self._begin()
+            self._launch()
+        if not self._flying:
+            return
+        try:
+            self._land(self._done.get(timeout=SLICE))
+        except Empty:
+            for flight in [one for one in self._flying if one.outcomes is not None]:
+                self._land(flight)  # An exception came between its arrival and its landing.
+            if time.monotonic() > self._until:
+                self._give_up()
+
+    def _halt(self) -> None:
+        """Sends nothing more; a second time, what is in flight is not waited for either."""
+        self._until = -math.inf if self._stop.is_set() else time.monotonic() + _GRACE
+        self._stop.set()
 
     def _launch(self) -> None:
         while self._ready and len(self._flying) < self._client.site.concurrency:
-            _, _, queue = heapq.heappop(self._ready)
-            write = queue.popleft()
-            future = self._client.pool.submit(self._one, write)
-            self._flying[future] = write
-            future.add_done_callback(partial(self._landed, queue))
-
-    def _landed(self, queue: deque[Write], future: Future[Outcome]) -> None:
-        self._done.put((queue, future))
-
-    def _next(self) -> tuple[deque[Write], Future[Outcome]] | None:
-        """Waits for a completed write; None if the user stopped and the grace period has ended."""
-        while True:
-            # Also where answers come so fast that there is nothing to wait for.
-            if not self._stop.is_set() and self._context.interrupted():
-                self._stop.set()
-                self._until = time.monotonic() + _GRACE
+            lane = self._ready[0][2]
+            flight = _Flight(lane[0], lane)
+            self._flying.add(flight)
+            lane.popleft()
+            heapq.heappop(self._ready)
             try:
-                return self._done.get(timeout=SLICE)
-            except Empty:
-                if self._stop.is_set() and time.monotonic() > self._until:
-                    return None
+                future = self._client.pool.submit(self._one, flight)
+            except SessionsError as error:
+                flight.outcomes = _not_sent(flight.group, error)
+                self._done.put(flight)
+            else:
+                # Not only when it has been run: closing the client cancels what waits.
+                future.add_done_callback(partial(self._landed, flight))
 
-    def _land(self, queue: deque[Write], future: Future[Outcome]) -> Iterator[Outcome]:
-        self._flying.pop(future)
-        outcome = future.result()
-        yield outcome
-        if outcome.state not in _GOES_ON:
-            yield from _not_sent(queue, "an earlier row of the same session did not succeed")
-        elif queue:
-            self._make_ready(queue)
+    def _landed(self, flight: _Flight, _: Future[None]) -> None:
+        self._done.put(flight)
 
-    def _give_up(self) -> Iterator[Outcome]:
-        """Outcomes of what was left when the user stopped the statement."""
-        for future, write in list(self._flying.items()):
-            waited = future.cancel()
-            state = OutcomeState.NOT_SENT if waited else OutcomeState.UNKNOWN
-            yield Outcome(write, state, key=write.key, error=stopped(self._client.site.source))
-        for _, _, queue in self._ready:
-            yield from _not_sent(queue, "the statement was interrupted")
-        self._flying.clear()
+    def _land(self, flight: _Flight) -> None:
+        if flight not in self._flying:
+            return
+        outcomes = flight.outcomes
+        if outcomes is None:
+            outcomes = _not_sent(flight.group, stopped(self._client.site.source))
+        self._settled.extend(outcomes)
+        if not all(outcome.state in _GOES_ON for outcome in outcomes):
+            self._drop(flight.lane, "an earlier row of the same session did not succeed")
+        elif flight.lane:
+            self._make_ready(flight.lane)
+        self._flying.discard(flight)
 
-    def _one(self, write: Write) -> Outcome:
-        """One write in a pool thread; every error is its outcome."""
-        line = Line(self._client, self._context, self._stop, write.table)
+    def _drop_waiting(self) -> None:
+        """Everything that waits is not sent."""
+        for lane in (deque(self._groups), *(lane for _, _, lane in self._ready)):
+            self._drop(lane, "the statement was interrupted")
+        self._ready.clear()
+        self._groups = ()
+
+    def _drop(self, lane: _Lane, reason: str) -> None:
+        for group in lane:
+            self._settle(group, OutcomeState.NOT_SENT, SessionsError(f"Not sent: {reason}."))
+
+    def _give_up(self) -> None:
+        """What is still in flight when the grace period has ended."""
+        for flight in list(self._flying):
+            # One that has not begun finds that it is to stop before it sends anything.
+            state = OutcomeState.UNKNOWN if flight.begun else OutcomeState.NOT_SENT
+            self._settle(flight.group, state, stopped(self._client.site.source))
+            self._drop(flight.lane, "the statement was interrupted")
+            self._flying.discard(flight)
+
+    def _settle(self, group: _Group, state: OutcomeState, error: SessionsError) -> None:
+        self._settled.extend(Outcome(write, state, key=write.key, error=error) for write in group)
+
+    def _one(self, flight: _Flight) -> None:
+        """Sends one group in a pool thread; every error is its outcome."""
+        flight.begun = True
+        line = Line(self._client, self._context, self._stop, flight.group[0].table)
         started = time.perf_counter()
         try:
-            outcome = self._perform(write, line)
-        except SessionsError as error:
-            outcome = _failed(write, error, line)
+            line.check()
+            outcomes = self._perform(flight.group, line)
+        except BaseException as error:  # noqa: BLE001  # Nobody else would see it here.
+            told = unexpected(error, line.where)
+            outcomes = [_failed(write, told, line) for write in flight.group]
         elapsed = round((time.perf_counter() - started) * 1000, 3)
-        return replace(outcome, elapsed_ms=elapsed)
+        flight.outcomes = [replace(outcome, elapsed_ms=elapsed) for outcome in outcomes]
+
+
+def _not_sent(group: _Group, error: SessionsError) -> list[Outcome]:
+    return [Outcome(one, OutcomeState.NOT_SENT, key=one.key, error=error) for one in group]
 
 
 def _failed(write: Write, error: SessionsError, line: Line) -> Outcome:
@@ -213,9 +347,3 @@ def _failed(write: Write, error: SessionsError, line: Line) -> Outcome:
         state = OutcomeState.FAILED
     told = _as_known(error, line)
     return Outcome(write, state, key=write.key, error=told, http_status=status)
-
-
-def _not_sent(queue: Iterable[Write], reason: str) -> Iterator[Outcome]:
-    for write in queue:
-        error = SessionsError(f"Not sent: {reason}.")
-        yield Outcome(write, OutcomeState.NOT_SENT, key=write.key, error=error)

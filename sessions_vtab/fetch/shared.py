@@ -16,6 +16,16 @@ _uses: dict[Client, int] = {}
 _lock = threading.Lock()
 
 
+def _renew() -> None:
+    """In a forked process: a thread that is not there any more may have held the lock."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
 def lease(site: Site) -> Client:
     """The client of a site: the one that other connections use, else a new one.
 

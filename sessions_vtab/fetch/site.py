@@ -12,7 +12,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from sessions_vtab.errors import ConfigurationError, CredentialError, SessionsError
@@ -23,6 +23,8 @@ from sessions_vtab.spec.source import Source
 __all__ = ["Origin", "Site", "check_target", "is_loopback", "origin_of"]
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_NAT64 = IPv6Network("64:ff9b::/96")
+"""RFC 6052; a network's own prefix for it (RFC 8215, 64:ff9b:1::/48) is not global."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -85,11 +87,13 @@ class Site:
         provider: regular expressions, each for whole hosts that belong to the provider.
         entrusted: ``auth`` may also go to ``base_url`` if that is neither the provider's nor
             loopback: the source is from the user's own file and names the credential.
-        timeout: seconds to wait for an answer.
+        timeout: seconds to wait for an answer, from the first byte sent to the last one received.
         concurrency: requests in flight at once.
+        max_response: most bytes of one answer, decompressed.
         cache_ttl: seconds an answer may be reused across statements, 0 for never.
         limits: requests a minute by kind of call, in force from the start.
-        documented: the service's own limits a minute by kind; in force after its first 429.
+        documented: the service's quotas per minute by kind. They are a whole project's: no limit
+            for one process, but after a 429 such a kind is counted by the minute.
         meanings: refusals of this service that mean something more exact than their status.
         remedies: what to do about a status, added to the error's text.
         once_more: statuses that are rarely a passing trouble here: such a call is sent once more,
@@ -109,6 +113,7 @@ class Site:
     meanings: tuple[tuple[Answer, type[SessionsError]], ...] = ()
     remedies: tuple[tuple[int, str], ...] = ()
     once_more: tuple[int, ...] = ()
+    max_response: int = 64_000_000
 
     @classmethod
     def of(
@@ -152,6 +157,7 @@ class Site:
             tuple(sorted((documented or {}).items())),
             meanings,
             tuple(sorted((remedies or {}).items())),
+            max_response=source.max_response_mb * 1_000_000,
         )
         site._check_base(named=named)
         return site
@@ -252,4 +258,20 @@ def _addresses(origin: Origin, site: Site) -> list[str]:
 
 
 def _is_public(address: str) -> bool:
-    return ip_address(address.partition("%")[0]).is_global
+    """Whether data may go to an address: one host on the public internet, not behind a gateway.
+
+    An IPv6 address can stand for an IPv4 one, which is then what counts.
+    """
+    found = ip_address(address.partition("%")[0])
+    inner = _embedded(found) if isinstance(found, IPv6Address) else None
+    if inner is not None:
+        return _is_public(str(inner))
+    return found.is_global and not (found.is_multicast or found.is_reserved)
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 one leads to: mapped, 6to4, Teredo, or through a NAT64."""
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)

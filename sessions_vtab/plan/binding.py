@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
@@ -114,19 +113,6 @@ class Binder:
             offset=_number(arguments[plan.offset]) if plan.skips and plan.offset is not None else 0,
             shape=self._shape if whole else None,
         )
-
-    def lasting(self) -> Binder:
-        """Binds keys and literals alone.
-
-        The rest, which another run may ask otherwise, is left to SQLite, which checks it anyway.
-        """
-        keys = self.plan.path.keys
-        terms = tuple(
-            term if term.literal or term.column in keys else replace(term, op=Relation.OTHER)
-            for term in self.plan.terms
-        )
-        plan = replace(self.plan, terms=terms, pushed=None, limit=None, offset=None)
-        return Binder(plan, self._where)
 
 
 def _keys_of(plan: Plan) -> set[str]:

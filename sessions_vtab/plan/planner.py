@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
@@ -124,9 +124,15 @@ def _require_keys(offer: Offer, capability: Capability, where: str) -> None:
     """Raises if no path has all of its required keys in the offer, usable or not."""
     if any(all(_has(offer, key, usable=False) for key in path.keys) for path in capability.paths):
         return
-    choices = " or ".join(dict.fromkeys(" and ".join(path.keys) for path in capability.paths))
+    sets = list(dict.fromkeys(path.keys for path in capability.paths))
+    choices = " or ".join(_together(keys) for keys in sets) if sets[1:] else " and ".join(sets[0])
     msg = f"{where} requires {choices} in WHERE. {capability.remedy}".rstrip()
     raise MissingParameterError(msg)
+
+
+def _together(keys: Sequence[str]) -> str:
+    """Keys that are needed together, in brackets beside others."""
+    return f"({' and '.join(keys)})" if len(keys) > 1 else "".join(keys)
 
 
 @dataclass(slots=True)

@@ -5,15 +5,32 @@ Holds no values, so that one text stands for one plan whatever it is run with.
 
 from __future__ import annotations
 
-from sessions_vtab.plan.offer import Relation
+from collections.abc import Iterable, Iterator, Sequence
+
+from sessions_vtab.plan.offer import UNKNOWN, Relation, Unknown
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.schema.model import ARGUMENTS, PUSH
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Field, Op, words_of
+from sessions_vtab.spec.capability import AccessPath
+from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Field, Op, Value, literal, words_of
 from sessions_vtab.spec.scan import Order
 
-__all__ = ["describe"]
+__all__ = ["describe", "is_by_order", "spoken", "stopping_column"]
 
 _CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
+
+
+def spoken(plan: Plan, values: Sequence[Value | Unknown]) -> tuple[str, str]:
+    """What is sent, and what the order of reading meets, with the values that are known.
+
+    Args:
+        plan: the plan.
+        values: of its terms, in order.
+    """
+    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
+    pairs = list(zip(plan.terms, values, strict=False))
+    met = [_term(term, value) for term, value in pairs if term.column == stops]
+    sent = [_term(term, value) for term, value in pairs if not is_by_order(plan.path, term.column)]
+    return " AND ".join(sent + _sent_besides(plan)), " AND ".join(met)
 
 
 def describe(plan: Plan) -> str:
@@ -22,10 +39,12 @@ def describe(plan: Plan) -> str:
     Example:
         ``get; sent: session_id = ?; here: author LIKE; read: name, user_id``
     """
+    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
     clauses = (
         plan.path.name,
         _clause("sent", " AND ".join(_sent(plan))),
-        _clause("here", ", ".join(plan.here)),
+        _clause("stops", " AND ".join(_term(one) for one in plan.terms if one.column == stops)),
+        _clause("here", ", ".join([*plan.here, *_unmet(plan, stops)])),
         _clause("order", ", ".join(map(_order, plan.order))),
         "limit" if plan.limit is not None else "",
         ("skip" if plan.skips else "offset") if plan.offset is not None else "",
@@ -34,21 +53,56 @@ def describe(plan: Plan) -> str:
     return "; ".join(filter(None, clauses))
 
 
+def stopping_column(path: AccessPath, columns: Iterable[str], order: Sequence[Order]) -> str | None:
+    """The column whose range is met by reading in its order and stopping; None where none is.
+
+    Args:
+        path: the way of reading.
+        columns: what is compared.
+        order: what the rows have to be sorted by anyway.
+    """
+    compared = set(columns)
+    met = [one.column for one in path.filters if one.by_order and one.column in compared]
+    if order:
+        met = [column for column in met if column == order[0].column]
+    return met[0] if met else None
+
+
+def is_by_order(path: AccessPath, column: str) -> bool:
+    """Whether a condition on a column is never sent, since only the order can meet it."""
+    declared = path.filter_for(column)
+    return declared is not None and declared.by_order
+
+
+def _unmet(plan: Plan, stops: str | None) -> Iterator[str]:
+    """Conditions that the order would meet, if another column did not lead it."""
+    for term in plan.terms:
+        if is_by_order(plan.path, term.column) and term.column != stops:
+            yield f"{term.column} {term.op}"
+
+
 def _sent(plan: Plan) -> list[str]:
-    words = [_term(term) for term in plan.terms]
-    words += [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
+    words = [_term(term) for term in plan.terms if not is_by_order(plan.path, term.column)]
+    return words + _sent_besides(plan)
+
+
+def _sent_besides(plan: Plan) -> list[str]:
+    """Parameters, and what the statement rewriter found."""
+    words = [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
     words += [f"{name} = {value!r}" for name, value in plan.constants]
     if plan.pushed is not None:
         words.append(f"({words_of(plan.pushed.predicate)})")
     return words
 
 
-def _term(term: Term) -> str:
+def _term(term: Term, known: Value | Unknown = UNKNOWN) -> str:
     field = Field(term.column)
     if term.op in {Op.IS_NULL, Op.IS_NOT_NULL}:
         return f"{field} {term.op}"
     value = "literal" if term.literal else "?"
-    if term.op is Op.IN:
+    if known is not UNKNOWN:
+        value = literal(known)
+    elif term.op is Op.IN:
         value = "(?)"
     op = Relation.IS if term.op is Relation.IS else term.op
     return f"{field} {op} {value}{_collate(field, term.collation)}"

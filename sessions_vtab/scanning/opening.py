@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pickle import dumps
 
 from sessions_vtab import registry
 from sessions_vtab.config import load, parse_source
@@ -18,7 +17,7 @@ from sessions_vtab.spec.source import Source
 
 __all__ = ["columns_of", "opened", "paced", "resolved", "resource_of"]
 
-_paced: dict[tuple[int, bytes], Backend] = {}
+_paced: dict[tuple[int, str, int], Backend] = {}
 """Backends with a rate limit, by process and settings. See ``opened``."""
 
 
@@ -69,15 +68,14 @@ def opened(source: Source) -> Iterator[Backend]:
     A source with a rate limit stays open until the process ends: the limit counts the requests of
     all parts that the process reads, one after the other.
     """
-    backend_class = registry.backend_class(source.backend)
     if source.rate_limit:
-        key = (os.getpid(), dumps(source))
+        key = (os.getpid(), repr(source), id(source.transport))
         backend = _paced.get(key)
         if backend is None:
-            backend = _paced[key] = backend_class.open(source)
+            backend = _paced[key] = registry.opened(source)
         yield backend
         return
-    backend = backend_class.open(source)
+    backend = registry.opened(source)
     try:
         yield backend
     finally:

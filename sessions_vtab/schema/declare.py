@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from sessions_vtab.schema.model import Column, ColumnType, Function, Table
@@ -33,7 +34,7 @@ def sql_type(column: Column) -> str:
 
 def declare_table(table: Table) -> str:
     """The CREATE TABLE text for ``sqlite3_declare_vtab``."""
-    body = ", ".join(_definition(column, table.key) for column in table.columns)
+    body = ", ".join(_definition(column, table.never_null) for column in table.columns)
     return f"CREATE TABLE x({body}, PRIMARY KEY({quoted(table.key)})) WITHOUT ROWID"
 
 
@@ -49,13 +50,13 @@ def declare_function(function: Function) -> str:
     return f"CREATE TABLE x({', '.join(results + parameters)})"
 
 
-def _definition(column: Column, key: str = "") -> str:
+def _definition(column: Column, filled: Collection[str] = ()) -> str:
     """HIDDEN belongs to the type: what follows the constraints would be no part of it."""
     words = [quoted(column.name), sql_type(column)]
     if column.hidden:
         words.append("HIDDEN")
     if column.type is ColumnType.TIME:
         words.append("COLLATE TIMESTAMP")
-    if column.name == key:
+    if column.name in filled:
         words.append("NOT NULL")
     return " ".join(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sessions_vtab.schema.model import Column, ColumnType, Function
-from sessions_vtab.schema.tables import SESSIONS
+from sessions_vtab.schema.tables import CONTENT_FIELDS, SESSIONS
 
 __all__ = ["FUNCTIONS"]
 
@@ -52,7 +52,13 @@ _ALL = (
         (
             _SESSION,
             Column("author", _TEXT, "Author: 'user' or an agent's name."),
-            Column("content", _JSON, "JSON {role, parts}, or plain text.", or_text=True),
+            Column(
+                "content",
+                _JSON,
+                "JSON {role, parts}, or plain text.",
+                or_text=True,
+                fields=CONTENT_FIELDS,
+            ),
             Column("invocation_id", _TEXT, "Id of the invocation; default: 'e-' and a UUID."),
             Column("timestamp", _TIME, "Time of the event; default: now."),
             Column("actions", _JSON, "JSON object; actions.stateDelta is merged into the state."),

@@ -37,9 +37,12 @@ class Column:
         hidden: not part of ``SELECT *``; can be named in WHERE and INSERT.
         parameter: takes a value from ``WHERE name = value`` and echoes it; has none of its own.
         or_text: a JSON column that also takes plain text, on its way in: what does not start
-            with ``{``. The backend makes JSON of it.
+            with ``{``, white space aside. The backend makes JSON of it.
+        fields: fields of which a written JSON object must have at least one; empty for any.
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
+        write_only: INSERT or UPDATE takes it; it is always NULL when read.
+        scope: it names what a row belongs to, such as a project; a source's ``scopes`` limits it.
     """
 
     name: str
@@ -48,7 +51,10 @@ class Column:
     hidden: bool = False
     parameter: bool = False
     or_text: bool = False
+    fields: tuple[str, ...] = ()
     transient: bool = False
+    scope: bool = False
+    write_only: bool = False
 
 
 PUSH = Column(
@@ -74,6 +80,9 @@ class Table:
         hidden: further columns that can be named in WHERE and INSERT.
         key: the column SQLite takes as PRIMARY KEY (the table is WITHOUT ROWID).
         example: one statement that shows typical use.
+        filled: columns that are NULL in no row. SQLite asks for the smallest value of such a column
+            by an order; of another one
+            it reads every row (``minMaxQuery`` in select.c).
         columns: all of them, in the order of a row: visible, ``_push`` and ``_args``, hidden.
             Table-valued arguments are assigned to hidden columns from the left
             (https://sqlite.org/vtab.html#tabfunc2), so those two come first among the hidden.
@@ -86,6 +95,8 @@ class Table:
     hidden: tuple[Column, ...] = ()
     key: str = "name"
     example: str = ""
+    templates: Mapping[str, str] = field(default_factory=dict, compare=False)
+    filled: frozenset[str] = frozenset()
     columns: tuple[Column, ...] = field(init=False, repr=False, compare=False)
     positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
@@ -99,6 +110,11 @@ class Table:
     def column(self, name: str) -> Column:
         """The column of that name; KeyError if there is none."""
         return self.columns[self.positions[name]]
+
+    @property
+    def never_null(self) -> frozenset[str]:
+        """Columns that are NULL in no row: SQLite itself answers whether one is."""
+        return self.filled | {self.key}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sessions_vtab.schema.model import Column, ColumnType, Table
 
 __all__ = [
+    "CONTENT_FIELDS",
     "DRY_RUN",
     "EVENTS",
     "EVENT_COLUMNS",
@@ -57,11 +58,11 @@ SESSIONS = Table(
 )
 
 SCOPE_COLUMNS = _by_name(
-    Column("project", _TEXT, "Cloud project; default: the source's own."),
-    Column("location", _TEXT, "Cloud region; default: the source's own."),
-    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own."),
-    Column("namespace", _TEXT, "Namespace; default: the source's own."),
-    Column("workspace", _TEXT, "Workspace; default: the source's own."),
+    Column("project", _TEXT, "Cloud project; default: the source's own.", scope=True),
+    Column("location", _TEXT, "Cloud region; default: the source's own.", scope=True),
+    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own.", scope=True),
+    Column("namespace", _TEXT, "Namespace; default: the source's own.", scope=True),
+    Column("workspace", _TEXT, "Workspace; default: the source's own.", scope=True),
 )
 
 _LISTING = (
@@ -93,8 +94,14 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
         "ttl",
         _TEXT,
         "Time to live for INSERT or UPDATE: '172800s' or seconds; always NULL when read.",
+        write_only=True,
     ),
-    Column("update_mask", _TEXT, "Fields that an UPDATE sets, instead of those that changed."),
+    Column(
+        "update_mask",
+        _TEXT,
+        "Fields that an UPDATE sets, instead of those that changed.",
+        write_only=True,
+    ),
     Column("pkid", _TEXT, "The service's primary key."),
     Column("description", _TEXT, "Description of the session."),
     Column("enabled", _BOOLEAN, "1 if the session is enabled."),
@@ -102,7 +109,12 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
     Column("auto_created", _BOOLEAN, "1 if a chat request created it."),
     Column("deleted", _BOOLEAN, "1 if soft-deleted; such rows are returned only on request."),
     Column("settings", _JSON, "JSON object of settings."),
-    Column("include_deleted", _BOOLEAN, "Set to 1 to include soft-deleted rows.", parameter=True),
+    Column(
+        "include_deleted",
+        _BOOLEAN,
+        "Set to 1 to include soft-deleted and expired rows.",
+        parameter=True,
+    ),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
     Column("search_query", _TEXT, "The search query."),
@@ -125,6 +137,9 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
     ),
 )
 
+CONTENT_FIELDS = ("parts", "role")
+"""The fields of a Content (https://ai.google.dev/api/caching#Content)."""
+
 EVENTS = Table(
     "events",
     (
@@ -135,7 +150,11 @@ EVENTS = Table(
         Column("timestamp", _TIME, "Time of the event, by the clock of the client that wrote it."),
         Column("author", _TEXT, "Author: 'user' or an agent's name."),
         Column(
-            "content", _JSON, "JSON {role, parts}; INSERT also accepts plain text.", or_text=True
+            "content",
+            _JSON,
+            "JSON {role, parts}; INSERT also accepts plain text.",
+            or_text=True,
+            fields=CONTENT_FIELDS,
         ),
         Column("text", _TEXT, "The text parts of content, joined; NULL if there are none."),
     ),
@@ -152,6 +171,12 @@ EVENT_COLUMNS = SCOPE_COLUMNS | _by_name(
     Column("event_metadata", _JSON, "JSON object of metadata."),
     Column(
         "raw_event", _JSON, "JSON object: the event in the format of the framework that wrote it."
+    ),
+    Column(
+        "sequence",
+        _INTEGER,
+        "Place among the session's events in order of writing, from 1: sorts events of equal"
+        " time; NULL where the service does not tell.",
     ),
     Column("object_id", _TEXT, "Id of the object that was clicked."),
     Column("event_type", _TEXT, "Kind of event, such as 'click'."),

@@ -18,6 +18,7 @@ __all__ = [
     "create_indexes",
     "create_table",
     "delete_missing",
+    "renumber",
     "upsert",
 ]
 
@@ -45,7 +46,8 @@ CREATE TABLE _snapshot_tables (
     name    TEXT NOT NULL PRIMARY KEY,
     key     TEXT NOT NULL,
     columns TEXT NOT NULL,
-    rows    INTEGER
+    rows    INTEGER,
+    hidden  TEXT NOT NULL DEFAULT '[]'
 );
 -- The sessions whose rows were read: their version then, and whether it was old enough to trust.
 CREATE TABLE _snapshot_marks (
@@ -75,8 +77,11 @@ CREATE TEMP TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
 
 def create_table(shape: Shape) -> str:
     """The CREATE TABLE text of a table, with the index by which rows of a session are replaced."""
-    body = ", ".join(part for column in shape.columns for part in _definitions(column, shape.key))
-    text = f"CREATE TABLE {quoted(shape.table)} ({body});"
+    # Each definition has its own line: otherwise SQLAlchemy does not recognise generated columns,
+    # and would create the columns of a time twice.
+    parts = (part for column in shape.columns for part in _definitions(column, shape.key))
+    body = ",\n    ".join(parts)
+    text = f"CREATE TABLE {quoted(shape.table)} (\n    {body}\n);\n"
     if shape.parent:
         text += _index(shape, next(one for one in _indexes(shape) if one[0] == shape.link))
     return text
@@ -88,9 +93,13 @@ def create_indexes(shape: Shape) -> str:
 
 
 def upsert(shape: Shape) -> str:
-    """The statement that puts a row in; nothing changes if it is there as it is."""
+    """The statement that puts a row in; nothing changes if it is there as it is.
+
+    Its number is not compared: an event of an old time moves all that follow (``renumber``).
+    """
     names = [quoted(name) for name in shape.names]
-    others = [name for name in names if name != quoted(shape.key)]
+    kept = {quoted(shape.key), quoted(shape.numbered)}
+    others = [name for name in names if name not in kept]
     values = ", ".join("?" * len(names))
     text = f"INSERT INTO {quoted(shape.table)} ({', '.join(names)}) VALUES ({values})"
     text += f" ON CONFLICT ({quoted(shape.key)}) DO "
@@ -103,6 +112,15 @@ def upsert(shape: Shape) -> str:
         for name, value in zip(others, new, strict=True)
     )
     return f"{text}UPDATE SET {sets} WHERE {differs}"
+
+
+def renumber(shape: Shape) -> str:
+    """The statement that gives a row its number, ``?1``, by its key, ``?2``."""
+    number = quoted(shape.numbered)
+    return (
+        f"UPDATE {quoted(shape.table)} SET {number} = ?1"
+        f" WHERE {quoted(shape.key)} = ?2 AND {number} IS NOT ?1"
+    )
 
 
 def delete_missing(table: str, key: str) -> str:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from sessions_vtab.errors import BusyError, StoreError
 
-__all__ = ["create_private", "one_writer"]
+__all__ = ["create_private", "one_writer", "require_regular"]
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "named pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 
 
 @contextmanager
@@ -25,6 +35,7 @@ def one_writer(target: Path) -> Iterator[None]:
         StoreError: the folder cannot be written.
     """
     path = target.with_name(target.name + ".lock")
+    require_regular(path)
     connection = _locked(path, target)
     try:
         yield
@@ -93,3 +104,24 @@ def create_private(path: Path) -> None:
             f"{path} cannot be created or written ({error.strerror}). A snapshot needs an"
             " existing, writable folder. Use another file."
         ) from error
+
+
+def require_regular(path: Path) -> None:
+    """Allows a path to be written or replaced only where a regular file is, or nothing.
+
+    A device or a named pipe of that name, such as ``/dev/stdout``, belongs to another program.
+
+    Raises:
+        StoreError: it is something else, or cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise StoreError(f"{path} cannot be used ({error.strerror}). Use another file.") from error
+    if not stat.S_ISREG(mode):
+        kind = next((name for test, name in _KINDS if test(mode)), "special file")
+        raise StoreError(
+            f"{path} is a {kind}, not a regular file. It was left unchanged. Use another file."
+        )

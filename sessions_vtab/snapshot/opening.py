@@ -15,7 +15,7 @@ from sessions_vtab.backends.local.snapshots import APPLICATION_ID, VERSION
 from sessions_vtab.errors import ConfigurationError, StoreError
 from sessions_vtab.snapshot.ddl import OWN_TABLES, create_table
 from sessions_vtab.snapshot.errors import translated
-from sessions_vtab.snapshot.lock import create_private
+from sessions_vtab.snapshot.lock import create_private, require_regular
 from sessions_vtab.snapshot.model import Options
 from sessions_vtab.snapshot.shape import Plan
 from sessions_vtab.snapshot.work import Work, remove
@@ -50,6 +50,7 @@ def open_work(target: Path, origin: Origin, plan: Plan, options: Options, starte
         ConfigurationError: it is a snapshot of another source.
     """
     path = target.with_name(target.name + ".partial")
+    require_regular(path)
     last = _last_snapshot(target, origin, full=options.full)
     left = _continued(path, origin, plan, options)
     if left is not None:
@@ -195,10 +196,14 @@ def _begin(
             connection.execute(OWN_TABLES)
             for shape in plan.shapes:
                 connection.execute(create_table(shape))
+            hidden = {
+                shape.table: [column.name for column in shape.columns if column.hidden]
+                for shape in plan.shapes
+            }
             connection.executemany(
-                "INSERT INTO _snapshot_tables(name, key, columns) VALUES (?, ?, ?)",
+                "INSERT INTO _snapshot_tables(name, key, columns, hidden) VALUES (?, ?, ?, ?)",
                 [
-                    (name, key, json.dumps(columns))
+                    (name, key, json.dumps(columns), json.dumps(hidden[name]))
                     for name, (key, columns) in _described(plan).items()
                 ],
             )

@@ -21,7 +21,8 @@ from sessions_vtab.errors import MissingExtraError, StoreError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.snapshot.errors import translated
-from sessions_vtab.snapshot.lock import create_private
+from sessions_vtab.snapshot.lock import create_private, require_regular
+from sessions_vtab.spec.folders import make_private
 
 __all__ = ["require_pyarrow", "write_parquet"]
 
@@ -57,16 +58,19 @@ def write_parquet(path: Path, folder: Path) -> list[Path]:
 
     Raises:
         MissingExtraError: pyarrow is not installed.
-        StoreError: the folder cannot be written.
+        StoreError: the folder cannot be written, or one of the names is not a regular file.
     """
     require_pyarrow()
     written: dict[Path, Path] = {}
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         with translated(path), closing(_opened(path)) as connection:
             for table, columns in _tables(connection):
                 target = folder / f"{table}.parquet"
-                written[target] = target.with_name(target.name + ".partial")
+                partial = target.with_name(target.name + ".partial")
+                require_regular(target)
+                require_regular(partial)
+                written[target] = partial
                 _write(connection, table, columns, written[target])
         for target, partial in written.items():
             partial.replace(target)

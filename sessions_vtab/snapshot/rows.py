@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sessions_vtab.schema.declare import quoted
-from sessions_vtab.snapshot.ddl import delete_missing, upsert
+from sessions_vtab.snapshot.ddl import delete_missing, renumber, upsert
 from sessions_vtab.snapshot.model import Progress, ProgressCallback
 from sessions_vtab.snapshot.reading import Reading
 from sessions_vtab.snapshot.shape import Listing, Plan, Shape
@@ -57,14 +57,15 @@ class Copying:
     def copy_list(self, listing: Listing) -> None:
         """One list, whole or not at all; rows that it does not have any more are removed."""
         work, shape = self.work, listing.shape
+        numbering = _Numbering(shape)
         done = 0
         with work.transaction():
             work.execute("DELETE FROM temp.listed WHERE table_name = ?", (listing.table,))
             columns, where, order = listing.columns, listing.where, listing.order
             for chunk in self.reading.rows(listing.table, columns, where, order=order):
                 if shape is not None:
-                    width = len(shape.columns)
-                    self._put(shape, (row[:width] for row in chunk))
+                    width = len(shape.read)
+                    self._put(shape, numbering.rows(row[:width] for row in chunk))
                 work.executemany(
                     "INSERT OR REPLACE INTO temp.listed(table_name, key, version) VALUES (?, ?, ?)",
                     _keys(listing, chunk),
@@ -126,12 +127,14 @@ class Copying:
         keys = [key for key, _, _ in batch]
         read_before = [key for key, _, known in batch if known]
         where = f"{quoted(shape.link)} IN ({', '.join('?' * len(keys))})"
-        place = shape.names.index(shape.key)
+        place = shape.read.index(shape.key)
+        numbering = _Numbering(shape)
         count = 0
         with self.work.transaction():
             self.work.execute("DELETE FROM temp.seen")
-            for chunk in self.reading.rows(shape.table, shape.names, where, keys):
-                self._put(shape, chunk)
+            # In no order but the source's own, which is that of the list for each session.
+            for chunk in self.reading.rows(shape.table, shape.read, where, keys):
+                self._put(shape, numbering.rows(chunk))
                 if read_before:
                     names = ((row[place],) for row in chunk)
                     self.work.executemany("INSERT OR IGNORE INTO temp.seen VALUES (?)", names)
@@ -159,7 +162,11 @@ class Copying:
         )
 
     def _put(self, shape: Shape, rows: Iterable[Any]) -> None:
+        rows = list(rows)
         count = self.work.executemany(upsert(shape), rows)
+        if shape.numbered and (self.work.incremental or self.work.resumed):
+            number, key = shape.names.index(shape.numbered), shape.names.index(shape.key)
+            self.work.executemany(renumber(shape), ((row[number], row[key]) for row in rows))
         self.changed[shape.table] = self.changed.get(shape.table, 0) + count
 
     def _count_deleted(self, table: str, sql: str, bindings: tuple[Any, ...]) -> None:
@@ -170,6 +177,35 @@ class Copying:
 
     def _tell(self, table: str, done: int, total: int | None, rows: int) -> None:
         self.progress(Progress(table, done, total, rows, self.reading.spent))
+
+
+class _Numbering:
+    """Numbers the rows of each session where the source does not.
+
+    Args:
+        shape: whose rows these are; None if they are not kept.
+    """
+
+    def __init__(self, shape: Shape | None) -> None:
+        self._last: dict[str, int] = {}
+        self._place = self._link = -1
+        self._missing = False
+        if shape is not None and shape.numbered:
+            self._place = shape.names.index(shape.numbered)
+            self._link = shape.read.index(shape.link)
+            self._missing = shape.unread == shape.numbered
+
+    def rows(self, rows: Iterable[Any]) -> Iterable[Any]:
+        """The rows as they are kept."""
+        return rows if self._place < 0 else map(self._numbered, rows)
+
+    def _numbered(self, row: Any) -> Any:
+        at = self._place
+        given = None if self._missing else row[at]
+        if given is not None:
+            return row
+        number = self._last[row[self._link]] = self._last.get(row[self._link], 0) + 1
+        return (*row[:at], number, *row[at + (not self._missing) :])
 
 
 @dataclass(frozen=True, slots=True)

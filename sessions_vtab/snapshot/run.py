@@ -20,7 +20,7 @@ from sessions_vtab.errors import (
     InvalidValueError,
     UnknownNameError,
 )
-from sessions_vtab.snapshot.lock import one_writer
+from sessions_vtab.snapshot.lock import one_writer, require_regular
 from sessions_vtab.snapshot.model import (
     DEFAULT_BUDGET,
     DEFAULT_OVERLAP,
@@ -39,7 +39,7 @@ from sessions_vtab.snapshot.work import Work
 from sessions_vtab.spec import times
 from sessions_vtab.spec.near import did_you_mean
 from sessions_vtab.spec.source import Source
-from sessions_vtab.sql.expression import check_condition
+from sessions_vtab.sql.expression import check_condition, within
 from sessions_vtab.vtab.host import OpenSource
 
 __all__ = ["snapshot"]
@@ -70,7 +70,8 @@ def snapshot(  # noqa: PLR0913  # A face: each is an option of the command line 
         name: the source of the connection; its default source unless given.
         tables: names of tables; all of them unless given, but for what is made from others.
         where: condition on ``sessions`` (where there are none, on ``upload_sessions``), as SQL;
-            what belongs to sessions follows those that are selected.
+            what belongs to sessions follows those that are selected. Tables without a schema in
+            its subqueries are the source's own.
         without: columns that are left out, and not fetched.
         full: read everything, and replace the file whatever source it is a snapshot of.
         max_requests: most HTTP requests; ``DEFAULT_BUDGET`` unless given. What was read within it
@@ -85,7 +86,8 @@ def snapshot(  # noqa: PLR0913  # A face: each is an option of the command line 
         UnknownNameError: a source, table or column is not there.
         BudgetError: it takes more requests than it may make, or ``confirm`` said no.
         BusyError: another snapshot is being written to the file.
-        StoreError: the file is not a snapshot, cannot be written, or the disk is full.
+        StoreError: the file is not a snapshot or not a regular file, cannot be written, or the
+            disk is full.
         SessionsError: what the source raises. Running it again continues.
     """
     options = Options(
@@ -107,11 +109,15 @@ class _Snapshot:
     def __init__(
         self, connection: Connection, opened: OpenSource, path: Path, options: Options
     ) -> None:
+        require_regular(path.expanduser())  # Resolved, the name of a pipe would be a free one.
         self._target = path.expanduser().resolve()
         _refuse_itself(opened.settings, self._target)
         self._options = options
         self._opened = opened
-        self._plan = plan_of(opened.name, opened.backend.resources, options)
+        backend = opened.backend
+        named = {*backend.resources, *backend.routines}
+        condition = within(options.where or "", opened.name, named)
+        self._plan = plan_of(opened.name, backend.resources, options, condition)
         self._reading = Reading(connection, opened.name, options.max_requests)
         self._check_where()
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from sessions_vtab.errors import InvalidValueError, UnknownNameError
 from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.schema.tables import SCOPE_COLUMNS
+from sessions_vtab.schema.tables import EVENT_COLUMNS, SCOPE_COLUMNS
 from sessions_vtab.snapshot.model import Options
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import AccessPath, Capability
@@ -29,6 +29,8 @@ _OTHER_SESSIONS: Final = "upload_sessions"
 _DERIVED: Final = "event_parts"
 # Known only in the connection that opened the session, and they let anyone upload.
 _NEVER: Final = frozenset(("upload_url", "upload_fields"))
+_EVENTS: Final = "events"
+_SEQUENCE: Final = EVENT_COLUMNS["sequence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class Shape:
         by_parent: it is read by the keys of its parent's rows, not as one list.
         follows: the parent's column that changes whenever these rows do; "" for none.
         indexed: columns to make indexes on.
+        unread: a column that the source does not have; "" for none.
+        numbered: a column that numbers the rows of each parent from 1, in the order in which the
+            source has them, where it gives no number itself; "" for none.
     """
 
     table: str
@@ -52,6 +57,8 @@ class Shape:
     by_parent: bool = False
     follows: str = ""
     indexed: tuple[tuple[str, ...], ...] = ()
+    unread: str = ""
+    numbered: str = ""
 
     @property
     def link(self) -> str:
@@ -62,6 +69,11 @@ class Shape:
     def names(self) -> tuple[str, ...]:
         """Names of the columns."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """Names of the columns that are read from the source, in the order of ``names``."""
+        return tuple(name for name in self.names if name != self.unread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +121,16 @@ class Plan:
         return tuple(shape for shape in self.shapes if shape.by_parent)
 
 
-def plan_of(source: str, resources: Mapping[str, Resource], options: Options) -> Plan:
+def plan_of(
+    source: str, resources: Mapping[str, Resource], options: Options, condition: str
+) -> Plan:
     """The plan of a snapshot.
 
     Args:
         source: the source's name, for errors.
         resources: its tables.
-        options: ``where`` is taken as checked.
+        options: what is to be copied.
+        condition: ``where``, checked, with the names of the source's tables; "" for none.
 
     Raises:
         UnknownNameError: a table or column is not there.
@@ -123,7 +138,7 @@ def plan_of(source: str, resources: Mapping[str, Resource], options: Options) ->
             condition could be about.
     """
     chosen = _chosen(source, resources, options.tables)
-    _check_without(source, [one.table for one in chosen], options.without)
+    _check_without(source, chosen, options.without)
     shapes = tuple(_shape(one, resources, options.without) for one in chosen)
     parents = _parents_of(shapes, filtered=options.where is not None)
     filtered = _filtered(source, resources, options)
@@ -135,7 +150,7 @@ def plan_of(source: str, resources: Mapping[str, Resource], options: Options) ->
             resources[name],
             by_name.get(name),
             parents.get(name, ""),
-            options.where or "" if name == filtered else "",
+            condition if name == filtered else "",
         )
         for name in listed
     )
@@ -161,9 +176,9 @@ def _chosen(
     return [one for name, one in resources.items() if name in wanted]
 
 
-def _check_without(source: str, tables: Sequence[Table], without: Sequence[str]) -> None:
-    known = {column.name for table in tables for column in _copied(table)}
-    needed = {LINK, *(table.key for table in tables)}
+def _check_without(source: str, resources: Sequence[Resource], without: Sequence[str]) -> None:
+    known = {column.name for resource in resources for column in _columns(resource)}
+    needed = {LINK, *(resource.table.key for resource in resources)}
     for name in without:
         if name not in known:
             meant = did_you_mean(name, sorted(known))
@@ -176,16 +191,39 @@ def _check_without(source: str, tables: Sequence[Table], without: Sequence[str])
             )
 
 
-def _copied(table: Table) -> tuple[Column, ...]:
-    """The columns of ``SELECT *``, and the key."""
+def _copied(resource: Resource) -> tuple[Column, ...]:
+    """The columns of ``SELECT *``, the key, and of a store what it keeps besides."""
+    table = resource.table
     shown = tuple(column for column in table.visible if column.name not in _NEVER)
     key = table.column(table.key)
-    return shown if not key.hidden else (key, *shown)
+    more = () if resource.capability.costly else filter(_is_kept, table.hidden)
+    kept = (*shown, *(table.column(one.name) for one in more if one.name != key.name))
+    return kept if not key.hidden else (key, *kept)
+
+
+def _is_kept(column: Column) -> bool:
+    """Whether a hidden column has a value of its own: elsewhere each may cost a request."""
+    return not (
+        column.parameter or column.transient or column.write_only or column.name in SCOPE_COLUMNS
+    )
+
+
+def _columns(resource: Resource) -> tuple[Column, ...]:
+    """The columns of a copy: events are numbered, so that those of equal time keep their order."""
+    copied = _copied(resource)
+    return (*copied, _SEQUENCE) if _unread(resource.table) else copied
+
+
+def _unread(table: Table) -> str:
+    """The column that is not read from the source because it has none."""
+    has_sessions = table.name == _EVENTS and LINK in table.positions
+    lacks = has_sessions and _SEQUENCE.name not in table.positions
+    return _SEQUENCE.name if lacks else ""
 
 
 def _shape(resource: Resource, resources: Mapping[str, Resource], without: Sequence[str]) -> Shape:
     table, capability = resource.table, resource.capability
-    columns = tuple(column for column in _copied(table) if column.name not in without)
+    columns = tuple(column for column in _columns(resource) if column.name not in without)
     names = frozenset(column.name for column in columns)
     parent = parent_of(table.name, names, resources)
     return Shape(
@@ -196,6 +234,8 @@ def _shape(resource: Resource, resources: Mapping[str, Resource], without: Seque
         by_parent=read_by_parent(table.name, parent, resources),
         follows=followed_column(table.name, parent, resources),
         indexed=_indexed(columns, table.key, capability),
+        unread=_unread(table),
+        numbered=_SEQUENCE.name if table.name == _EVENTS and _SEQUENCE.name in names else "",
     )
 
 
@@ -220,7 +260,7 @@ def _filtered(source: str, resources: Mapping[str, Resource], options: Options) 
 
 def _listing(resource: Resource, shape: Shape | None, version: str, where: str) -> Listing:
     key = resource.table.key
-    names = list(shape.names if shape is not None else (key,))
+    names = list(shape.read if shape is not None else (key,))
     if version and version not in names:
         names.append(version)
     paths = resource.capability.paths
@@ -254,7 +294,9 @@ def _indexed(
     times = [column.name for column in columns if column.type is ColumnType.TIME]
     # Rows of one session are mostly wanted in the order of time.
     by_session = {LINK, "session_id"} if LINK in chosen or LINK in declared else set()
-    return tuple((name, times[0]) if name in by_session and times else (name,) for name in chosen)
+    numbers = [column.name for column in columns if column.name == _SEQUENCE.name]
+    in_order = (*times[:1], *numbers)
+    return tuple((name, *in_order) if name in by_session else (name,) for name in chosen)
 
 
 def _asked_by(path: AccessPath) -> Iterable[str]:

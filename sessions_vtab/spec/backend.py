@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.model import Table
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Function, Table
 from sessions_vtab.spec.capability import Capability
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
@@ -79,6 +80,9 @@ class Resource(ABC):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """The pages of a read; the iterator is closed when no more rows are wanted.
 
+        The rows of an unchanged table come in the same order in every run, whatever ``limit`` and
+        the network do: tools page with LIMIT and OFFSET. ``fetch.Reader`` sees to that.
+
         Raises:
             SessionsError: naming source, table, call and remedy.
         """
@@ -108,7 +112,17 @@ class Transaction(Protocol):
     """
 
     def begin(self) -> None:
-        """Starts a write transaction unless one is open."""
+        """Starts a write transaction unless one is open; one that reads becomes it.
+
+        Raises:
+            BusyError: another connection has written since ``hold``, or holds the lock.
+        """
+
+    def hold(self) -> None:
+        """From here until ``let_go``, ``commit`` or ``rollback``, reads see one state."""
+
+    def let_go(self) -> None:
+        """Ends what ``hold`` began; nothing happens where a write transaction is open."""
 
     def savepoint(self, number: int) -> None:
         """Marks the present state."""
@@ -131,7 +145,9 @@ class Backend(ABC):
 
     Attributes:
         resources: the tables it has, by name.
-        routines: the functions it has, by name (a key of ``schema.functions.FUNCTIONS``).
+        routines: the functions it has, by name.
+        functions: their parameters, results and docs, by name; those that several backends share
+            are in ``schema.functions.FUNCTIONS``.
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
         scope: what its scope columns are where a statement does not say, by column.
         files: paths of files on this machine that hold its data.
@@ -151,6 +167,7 @@ class Backend(ABC):
 
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
+    functions: Mapping[str, Function] = FUNCTIONS
     transaction: Transaction | None = None
     scope: Mapping[str, str] = MappingProxyType({})
     files: Sequence[str] = ()
@@ -180,8 +197,16 @@ class Backend(ABC):
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:  # noqa: ARG002
         """Sends queued writes, concurrently, in order within one session, parents first.
 
+        Nothing is sent before the first outcome is asked for.
+
         Returns:
-            An outcome for each write, in any order; errors are outcomes, not exceptions.
+            An outcome for each write, in any order; errors are outcomes, not exceptions. The
+            engine asks on after an exception of its own, such as a KeyboardInterrupt: an iterator
+            that can go on then (``fetch.deliver``) sends nothing more and says what became of the
+            rest; where it cannot, as a generator, the rest counts as unknown.
+
+        Raises:
+            SessionsError: by the call itself: nothing will be sent.
         """
         msg = f"{self.name} does not support writes."
         raise UnsupportedError(msg)

@@ -7,12 +7,12 @@ tests. What is not declared is done by SQLite: slower, and just as right.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Op
+from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Op, Value
 
 __all__ = [
     "EQUALITY",
@@ -23,6 +23,7 @@ __all__ = [
     "Filter",
     "Form",
     "HiddenRows",
+    "Within",
     "Writes",
 ]
 
@@ -50,6 +51,8 @@ class Filter:
         exact: the answer holds exactly the rows SQLite would keep (NULL, case, collation,
             affinity); false if it may hold more.
         collations: collating sequences under which that is true.
+        by_order: the source has no such filter: the rows are read in the order of the column, from
+            the wanted end, and the list is given up at the first row beyond.
     """
 
     column: str
@@ -58,6 +61,24 @@ class Filter:
     texts: bool = False
     exact: bool = False
     collations: frozenset[str] = frozenset((BINARY, TIMESTAMP))
+    by_order: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The list that holds what a read by key finds.
+
+    Attributes:
+        path: name of the path that reads the list; it returns the very rows that the keys find, and
+            with the same names.
+        keys: the columns that a key's value settles for that path; None for a value that the list
+            does not hold. Without it the other keys of the read have to do.
+        through: a read by key reads that list anyway, since no request finds a single row.
+    """
+
+    path: str
+    keys: Callable[[Value], Mapping[str, Value] | None] | None = None
+    through: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +100,7 @@ class AccessPath:
         rows_per_key: how many rows one value of each key is expected to give (an estimate for the
             planner); None for the usual share of all rows.
         fans_out: it makes a request for each session, which its filters make no fewer.
+        within: the list that is read instead when there are many keys; None where there is none.
     """
 
     name: str
@@ -94,6 +116,7 @@ class AccessPath:
     ascending: tuple[str, ...] = ()
     rows_per_key: int | None = None
     fans_out: bool = False
+    within: Within | None = None
 
     def filter_for(self, column: str, *, keyed: bool = False) -> Filter | None:
         """The declaration for a column (or its keys), or None."""

@@ -33,6 +33,7 @@ __all__ = [
     "Value",
     "fields",
     "known",
+    "literal",
     "words_of",
 ]
 
@@ -195,8 +196,13 @@ def words_of(predicate: Predicate) -> str:
             return "NOTHING"
 
 
+def literal(value: object) -> str:
+    """A value as SQL writes it."""
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+
 def _operand(operand: object) -> str:
-    return f"?{operand.index + 1}" if isinstance(operand, Slot) else repr(operand)
+    return f"?{operand.index + 1}" if isinstance(operand, Slot) else literal(operand)
 
 
 def _collation(collation: str) -> str:

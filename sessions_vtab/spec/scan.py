@@ -59,7 +59,7 @@ class Scan:
     Attributes:
         path: the declared way to read.
         where: conditions the path declared it takes. Rows that match must come; others may.
-        order: rows must come in this order; empty where any order will do.
+        order: rows must come in this order; empty for the table's own order.
         columns: names of the columns that will be looked at.
         parameters: values of parameter columns, by name. They are echoed by the engine.
         limit: how many rows will probably be read: a hint for page sizes, never a reason to stop.

@@ -27,10 +27,13 @@ class Source:
         scopes: values that scope columns may take in WHERE, by column; absent columns are free.
         cache_ttl: seconds an answer may be reused across statements; 0 for never.
         rate_limit: requests a minute, by class of request (``read``, ``write``, ``append``).
-        timeout: seconds to wait for an answer.
+        timeout: seconds to wait for an answer, from the first byte sent to the last one received.
         concurrency: requests in flight at once.
+        max_response_mb: most megabytes (of 1 000 000 bytes) of one answer, decompressed.
         from_file: it was read from the user's own configuration file. Only then may a credential
             it names go to a ``base_url`` that is neither the provider's own host nor loopback.
+        implementation: the backend's class, where a program gave that instead of a name.
+        transport: where requests go instead of the network, in tests; an ``httpx.BaseTransport``.
     """
 
     name: str
@@ -45,7 +48,10 @@ class Source:
     rate_limit: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     timeout: float = 30.0
     concurrency: int = 16
+    max_response_mb: int = 64
     from_file: bool = False
+    implementation: Any = field(default=None, repr=False, compare=False)
+    transport: Any = field(default=None, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Callable[[dict[str, Any]], Source], tuple[dict[str, Any]]]:
         """Read-only mappings cannot be pickled; a source has to be, to be read elsewhere."""

@@ -10,9 +10,14 @@ from sessions_vtab.schema.model import Column, ColumnType
 from sessions_vtab.spec import times
 from sessions_vtab.spec.predicate import Value
 
-__all__ = ["accept", "dump_json", "load_json", "minified"]
+__all__ = ["accept", "dump_json", "is_object", "load_json", "minified", "well_formed"]
 
 _MAX_INTEGER: Final = 2**63
+_AS_TEXT: Final = (
+    "To store it as the text of a message, write"
+    " json_object('parts', json_array(json_object('text', ..)))."
+)
+_BLANKS: Final = " \t\n\r"  # White space of JSON (RFC 8259, section 2).
 
 
 def accept(column: Column, value: Value, where: str) -> Value:
@@ -33,9 +38,9 @@ def accept(column: Column, value: Value, where: str) -> Value:
         case ColumnType.TIME:
             return times.canonical(value, where)
         case ColumnType.JSON:
-            if column.or_text and isinstance(value, str) and not value.startswith("{"):
+            if column.or_text and isinstance(value, str) and not is_object(value):
                 return value
-            return minified(value, where)
+            return _object_of(column, value, where) if column.fields else minified(value, where)
         case ColumnType.BOOLEAN:
             return _boolean(value, where)
         case ColumnType.INTEGER:
@@ -48,13 +53,33 @@ def accept(column: Column, value: Value, where: str) -> Value:
             return value if isinstance(value, bytes) else _text(value, where)
 
 
+def is_object(text: str) -> bool:
+    """Whether a text begins as a JSON object does."""
+    return text.lstrip(_BLANKS).startswith("{")
+
+
+def well_formed(text: str) -> str:
+    """The text itself, with U+FFFD in place of each half of a surrogate pair.
+
+    Half a pair is not a character: UTF-8 cannot encode it, so neither SQLite nor a service accepts
+    it. JSON can contain it as an escape, for instance if a model cut a text inside an emoji.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def minified(value: Value, where: str) -> str:
     """JSON text without blanks, keys in their order; raises InvalidValueError if it is not JSON."""
     return dump_json(load_json(value, where))
 
 
 def load_json(value: Value, where: str) -> Any:
-    """The JSON value a text holds (RFC 8259: no NaN, no infinity).
+    """The JSON value a text holds (RFC 8259: no NaN, no infinity), with ``well_formed`` texts.
 
     Raises:
         InvalidValueError: naming ``where``, and where in the text it stops being JSON.
@@ -64,16 +89,29 @@ def load_json(value: Value, where: str) -> Any:
         raise InvalidValueError(msg)
     try:
         loaded = json.loads(value, parse_constant=_refuse_constant)
-        dump_json(loaded).encode()  # Half a surrogate pair cannot be sent as text.
+        dumped = dump_json(loaded)
     except (ValueError, RecursionError) as error:
         msg = f"{where} must be JSON; {_shown(value)} is not valid JSON ({error})."
         raise InvalidValueError(msg) from None
-    return loaded
+    sound = well_formed(dumped)
+    return loaded if sound is dumped else json.loads(sound)
 
 
 def dump_json(value: Any) -> str:
     """Minified JSON text of a value."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _object_of(column: Column, value: Value, where: str) -> str:
+    """Minified JSON; raises InvalidValueError for an object without any of the column's fields."""
+    try:
+        loaded = load_json(value, where)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"{error} {_AS_TEXT}") from None
+    if isinstance(loaded, dict) and loaded.keys().isdisjoint(column.fields):
+        msg = f"{where} is a JSON object without {' or '.join(column.fields)}: {_shown(value)}."
+        raise InvalidValueError(f"{msg} Nothing was written. {_AS_TEXT}")
+    return dump_json(loaded)
 
 
 def _refuse_constant(name: str) -> NoReturn:

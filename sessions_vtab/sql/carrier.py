@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.sql.lexer import Kind, Token, tokenize
 from sessions_vtab.sql.names import Item
-from sessions_vtab.sql.occurrences import Lead, Occurrence
+from sessions_vtab.sql.occurrences import Join, Lead, Occurrence
 from sessions_vtab.sql.plans import Ahead, Link, Plan
 from sessions_vtab.sql.source import condition_of_change
 from sessions_vtab.sql.splice import Edit, apply, insert
@@ -34,7 +34,7 @@ def carry(
         The edits, the plans by their words, and the parameters whose values the plans need.
     """
     labels = _labels(occurrences)
-    named = {join.source.at for occurrence in occurrences for join in occurrence.joins}
+    named = {join.source.at for occurrence in occurrences for join in _costly_joins(occurrence)}
     feeding = named.intersection(labels)
     edits: list[Edit] = []
     plans: dict[str, Plan] = {}
@@ -63,7 +63,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
     atoms = () if predicate is None else occurrence.atoms
     links = tuple(
         Link(join.column, labels[join.source.at], join.source_column)
-        for join in occurrence.joins
+        for join in _costly_joins(occurrence)
         if join.source.at in labels
     )
     led = occurrence.lead is not None
@@ -91,6 +91,15 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
         hidden=occurrence.hidden,
     )
     return _Load(plan, tuple(values), frozenset(numbers))
+
+
+def _costly_joins(occurrence: Occurrence) -> list[Join]:
+    """The joins whose next keys are worth reading ahead: both tables cost requests."""
+    return [join for join in occurrence.joins if _is_costly(occurrence.item, join.source)]
+
+
+def _is_costly(*items: Item) -> bool:
+    return all(one.ours is not None and one.ours.capability.costly for one in items)
 
 
 def _localised(text: str, values: list[str]) -> str:
@@ -139,7 +148,7 @@ def _splices(
     return [insert(tokens[item.at].end, arguments, rank=-2), *window]
 
 
-_AHEAD = 15
+_AHEAD = 63
 """Rows a window looks ahead: with the current one as many as a source has requests in flight."""
 
 

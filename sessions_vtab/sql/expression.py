@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.sql.lexer import Kind, tokenize
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.sql.lexer import Kind, Token, name_of, tokenize
+from sessions_vtab.sql.splice import apply, insert
 
-__all__ = ["check_condition"]
+__all__ = ["check_condition", "within"]
 
 # After the opening parenthesis, they would be a scalar subquery, which is hardly what was meant.
 _STATEMENTS: Final = frozenset(("SELECT", "VALUES", "WITH"))
 _QUOTES: Final = frozenset("'\"`[")
+_FROM: Final = frozenset(("FROM", "JOIN"))
+# After these, a comma does not lead to another item of FROM.
+_AFTER_FROM: Final = frozenset(
+    ("WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT")
+)
+_BODIES: Final = (["("], ["MATERIALIZED", "("], ["NOT", "MATERIALIZED", "("])
+"""How the body of a common table expression begins, after AS."""
 
 
 def check_condition(text: str, table: str = "sessions") -> str:
@@ -50,6 +60,70 @@ def check_condition(text: str, table: str = "sessions") -> str:
     if depth or not tokens:
         raise _refused(table, "a parenthesis is not closed" if depth else "it is empty")
     return text
+
+
+def within(text: str, source: str, tables: Collection[str]) -> str:
+    """The condition with the source's name before each of its tables that has no schema.
+
+    SQLite would take the default source's table of that name.
+
+    Args:
+        text: the condition.
+        source: the source's name.
+        tables: names of its tables and functions.
+    """
+    tokens = tokenize(text)
+    known = {name.lower() for name in tables} - set(_common_names(tokens))
+    return apply(
+        text,
+        [
+            insert(token.start, f"{quoted(source)}.")
+            for token in _tables(tokens)
+            if name_of(token).lower() in known
+        ],
+    )
+
+
+def _tables(tokens: Sequence[Token]) -> Iterator[Token]:
+    """The tokens that name a table without a schema: items of FROM, and names after IN."""
+    enclosing: list[bool] = []
+    in_from = item = False
+    for place, token in enumerate(tokens):
+        after = tokens[place + 1].upper if place + 1 < len(tokens) else ""
+        if token.text == "(":
+            enclosing.append(in_from)
+            in_from = item = item and after not in _STATEMENTS
+        elif token.text == ")":
+            in_from, item = bool(enclosing) and enclosing.pop(), False
+        elif token.text == ",":
+            item = in_from
+        elif token.upper in _FROM and token.kind is Kind.WORD:
+            # IS DISTINCT FROM compares.
+            in_from = item = place == 0 or tokens[place - 1].upper != "DISTINCT"
+        elif token.upper == "IN" and token.kind is Kind.WORD:
+            item = after != "("
+        elif token.upper in _AFTER_FROM and token.kind is Kind.WORD:
+            in_from = item = False
+        else:
+            if item and token.kind in {Kind.WORD, Kind.QUOTED} and after != ".":
+                yield token
+            item = False
+
+
+def _common_names(tokens: Sequence[Token]) -> Iterator[str]:
+    """Names of common table expressions, which hide tables: ``name AS (``, ``name(..) AS (``."""
+    opened: list[int] = []
+    before_bracket = -1
+    for place, token in enumerate(tokens):
+        if token.text == "(":
+            opened.append(place)
+        elif token.text == ")" and opened:
+            before_bracket = opened.pop() - 1
+        elif token.upper == "AS" and place > 0:
+            name = before_bracket if tokens[place - 1].text == ")" else place - 1
+            following = [one.upper for one in tokens[place + 1 : place + 4]]
+            if any(following[: len(form)] == form for form in _BODIES):
+                yield name_of(tokens[name]).lower()
 
 
 def _refused(table: str, reason: str) -> InvalidValueError:

@@ -8,6 +8,7 @@ has to be spliced both are the very object that came in.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -32,8 +33,9 @@ from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_tab
 
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.conditions import TimeOperand
+    from sessions_vtab.sql.occurrences import Condition
 
-__all__ = ["FrontDoor", "Rewritten", "rewrite"]
+__all__ = ["FrontDoor", "Rewritten", "conditions_of", "rewrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,25 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
     if not acts and not ours:
         return Rewritten(text, text, text, heading, numbering, numbering.count)
     return _Door(text, tokens, heading, numbering, catalog).rewritten(acts=acts, ours=ours)
+
+
+def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Condition]]:
+    """The conditions of a statement that are about one of our tables each.
+
+    Returns:
+        Them by alias, in lower case, as written; none for an alias that is used twice.
+    """
+    from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
+
+    tokens = tokenize(text)
+    numbering, pairs = number(tokens), partners(tokens)
+    occurrences, _ = analyse(text, tokens, classify(tokens), numbering, pairs, catalog)
+    aliases = Counter(one.alias.lower() for one in occurrences)
+    return {
+        one.alias.lower(): tuple(one.conditions)
+        for one in occurrences
+        if aliases[one.alias.lower()] == 1
+    }
 
 
 @dataclass(slots=True)

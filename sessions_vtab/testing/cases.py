@@ -114,7 +114,7 @@ class _Maker:
         for column in self._columns:
             for op in Op:
                 # SQLite itself answers whether a key is NULL.
-                if op not in _NULLITY or column.name != self._known.table.key:
+                if op not in _NULLITY or column.name not in self._known.table.never_null:
                     yield Field(column.name), column, op
             if column.type is ColumnType.JSON:
                 for key in json_keys(self._known.values(column.name)):

@@ -24,6 +24,10 @@ repository uses it from pytest like this::
         for table, path in suite.paths():
             suite.check_path(table, path)         # cases made from the declarations: ``generated``
 
+    def test_rows_come_in_one_order(suite):
+        for table, path in suite.paths():
+            suite.check_order(table, path)        # in pages, with ties, numbered: ``ordering``
+
 The shapes are about ``sessions`` and ``events``; ``check_path`` is about every table and every way
 to read it. A table that cannot be listed is read by keys that the test gives, and so is a path
 that needs a parameter::
@@ -57,6 +61,7 @@ from sessions_vtab.testing.generated import Checker, Look, failed, paths_of
 from sessions_vtab.testing.hostile import NATIVE_TABLES
 from sessions_vtab.testing.known import Keys, Known, read_known
 from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
+from sessions_vtab.testing.ordering import check_order
 from sessions_vtab.testing.shapes import SHAPES, Shape
 
 __all__ = ["SHAPES", "NotApplicable", "Probe", "Shape", "Suite", "run_suite"]
@@ -69,6 +74,8 @@ _STAR_TABLES: Final = {"s": "sessions", "e": "events"}
 
 _OPERATORS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.LIKE, Op.GLOB, Op.IN)
 _NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
+_HANDED_OVER: Final = frozenset(("sent", "stops"))
+"""Clauses of a plan with conditions that the backend gets: as a filter, or as where to stop."""
 _LITERALS: Final = {
     ColumnType.TEXT: "'a'",
     ColumnType.JSON: "'{}'",
@@ -228,8 +235,8 @@ class Suite:
             if not self._listable(name):
                 continue
             for column in resource.table.columns:
-                # SQLite itself answers whether a key is NULL.
-                ops = _OPERATORS if column.name == resource.table.key else (*_OPERATORS, *_NULLITY)
+                known = column.name in resource.table.never_null
+                ops = _OPERATORS if known else (*_OPERATORS, *_NULLITY)
                 for op in () if column.parameter else ops:
                     condition = _condition(column, op)
                     sql = f"SELECT * FROM {self._name(name)} WHERE {condition}"
@@ -258,12 +265,30 @@ class Suite:
         """
         known = self.known[table]
         paths = known.resource.capability.paths
-        (place,) = (number for number, one in enumerate(paths) if one.name == path)
+        place = self._place(table, path)
         checker = Checker(self, known, paths[place], look)
         failures = checker.run(self._parameters.get(table, {}), most, place)
         if failures:
             raise AssertionError(failed(f"{self.source}.{table} by {path}", failures))
         return checker.made
+
+    def check_order(self, table: str, path: str, disturb: Callable[[], None] = lambda: None) -> int:
+        """Checks that the rows of one access path come in one order: see ``ordering``.
+
+        Args:
+            table: name of the table.
+            path: name of the path.
+            disturb: called before each statement, to change which answers are late.
+
+        Returns:
+            How many rows the path has.
+
+        Raises:
+            AssertionError: two statements have the rows in different orders.
+        """
+        known = self.known[table]
+        way = known.resource.capability.paths[self._place(table, path)]
+        return check_order(self.connection, self.source, known, way, disturb)
 
     def plans(self, text: str, bindings: Any = None) -> list[str]:
         """The words of every scan of ours in a statement's plan."""
@@ -321,7 +346,8 @@ class Suite:
         with self.recorded() as scans, suppress(RefusedError):
             self.connection.execute(probe.sql).fetchall()
         was_sent = any(
-            part.startswith("sent: ") and _mentions(part[6:], probe) for part in rest.split("; ")
+            word in _HANDED_OVER and _mentions(terms, probe)
+            for word, _, terms in (part.partition(": ") for part in rest.split("; "))
         )
         if was_sent != _declares(path, probe):
             verb = "is" if was_sent else "is not"
@@ -352,6 +378,12 @@ class Suite:
     def _listable(self, name: str, keyed: frozenset[str] = frozenset()) -> bool:
         paths = self.resources[name].capability.paths
         return any(keyed.issuperset(path.keys) for path in paths)
+
+    def _place(self, table: str, path: str) -> int:
+        """The place of a path among those of its table."""
+        paths = self.known[table].resource.capability.paths
+        (place,) = (number for number, one in enumerate(paths) if one.name == path)
+        return place
 
     def _name(self, table: str) -> str:
         return f"{quoted(self.source)}.{quoted(table)}"
@@ -384,6 +416,7 @@ def run_suite(
                 failures.append(f"{shape}: {error}")
     checks: list[Callable[[], int]] = [suite.check_operators]
     checks += [partial(suite.check_path, *one, most=most) for one in suite.paths()]
+    checks += [partial(suite.check_order, *one) for one in suite.paths()]
     for check in checks:
         try:
             check()

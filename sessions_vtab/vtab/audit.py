@@ -18,7 +18,12 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
-from sessions_vtab.errors import ConfigurationError, StoreError
+from sessions_vtab.errors import (
+    ConfigurationError,
+    StoreError,
+    UnsupportedError,
+    inherited,
+)
 from sessions_vtab.spec import times
 
 __all__ = ["Audit"]
@@ -57,7 +62,8 @@ class Audit:
                 f"The audit file {self._path} must be a regular file, not a device or a pipe."
             )
         # SQL numbers statements by connection, of which a process may have several.
-        about = {"process": os.getpid(), "connection": next(_connections)}
+        self._process = os.getpid()
+        about = {"process": self._process, "connection": next(_connections)}
         self._about = {"user": _user(), **about}
         self._broken: OSError | None = None
         self._measured = hasattr(os, "fstatvfs")
@@ -82,7 +88,10 @@ class Audit:
 
         Raises:
             StoreError: an earlier line could not be appended, or the disk has no room for these.
+            UnsupportedError: this process inherited the connection, whose lines name another.
         """
+        if os.getpid() != self._process:
+            raise UnsupportedError(inherited(f"The audit file {self._path}"))
         if self._broken is not None:
             raise StoreError(
                 f"The audit file {self._path} cannot be written ({self._broken.strerror}), so"

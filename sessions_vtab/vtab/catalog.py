@@ -10,7 +10,6 @@ import apsw
 
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.vtab.function import FUNCTION_MODULE
 from sessions_vtab.vtab.host import Host
@@ -34,7 +33,7 @@ class ConnectionCatalog:
         backends = [source.backend for source in host.sources.values()]
         self.table_names = frozenset(name for one in backends for name in one.resources)
         self.effect_names = frozenset(
-            name for one in backends for name in one.routines if FUNCTIONS[name].effect
+            name for one in backends for name in one.routines if one.functions[name].effect
         )
 
     def clear(self) -> None:

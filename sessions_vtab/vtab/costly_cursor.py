@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Counted, Page, Row, Scan
 from sessions_vtab.spec.values import dump_json
 from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.vtab.buying import Buyer
 from sessions_vtab.vtab.counting import counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, echoed
-from sessions_vtab.vtab.look_ahead import LookAhead, Window
-from sessions_vtab.vtab.memo import Memo, Recording
+from sessions_vtab.vtab.look_ahead import LookAhead, Window, certain
+from sessions_vtab.vtab.memo import Memo
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["CostlyCursor"]
-
-_FANS: Final = 2
-"""After this many filtered fan-outs the whole table is read once instead."""
 
 
 class CostlyCursor(ScanCursor):
@@ -38,13 +36,14 @@ class CostlyCursor(ScanCursor):
 
     __slots__ = (
         "_ahead",
-        "_fans",
+        "_buyer",
         "_memo",
         "_page",
         "_passing",
         "_passing_next",
         "_peekable",
         "_place",
+        "_scan",
         "_values",
         "front",
     )
@@ -52,8 +51,9 @@ class CostlyCursor(ScanCursor):
     def __init__(self, table: SourceTable) -> None:
         super().__init__(table)
         self._memo = Memo()
+        self._scan: Scan | None = None
         self._ahead = LookAhead()
-        self._fans: Counter[str] = Counter()
+        self._buyer = Buyer(table)
         self.front: FrontPlan | None = None
         self.row: Row = ()
         self._values: Sequence[Any] = ()
@@ -68,6 +68,26 @@ class CostlyCursor(ScanCursor):
         super().Close()
         self._table.closed(self)
         self._memo.close()
+        self._buyer.close()
+
+    @property
+    def expected(self) -> int | None:
+        """About how many requests it will make, as far as lists are as long as they were."""
+        scan = self._scan
+        if scan is None:
+            return 0
+        if not scan.path.keys:
+            return self._table.pages_of(scan)
+        link = self._table.exact_link(scan, self.front, None)
+        known = scan.path.within is None and link is not None and not link.limited
+        return link.outer.wanted_rows if known and link is not None else None
+
+    @property
+    def wanted_rows(self) -> int | None:
+        """How many rows its list had, if all of them are wanted."""
+        if self._scan is None or (self.front is not None and self.front.residual):
+            return None
+        return self._table.sizes.counts(self._scan)[1]
 
     def position(self, column: str) -> int:
         """Index of a column in a row."""
@@ -95,6 +115,7 @@ class CostlyCursor(ScanCursor):
 
     def _start(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterator[Row]:
         """The rows of a scan, as they are known or coming."""
+        self._scan = scan
         if plan.told:
             self._hear(plan, arguments)
         self._passing_next = None
@@ -131,22 +152,23 @@ class CostlyCursor(ScanCursor):
     def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterable[Page]:
         key = (words, *map(_hashable, self._telling(plan, arguments)))
         known = self._memo.get(key)
-        if known is None and plan.path.fans_out:
-            self._fans[words] += 1
-            whole = self._whole(words, arguments) if self._fans[words] > _FANS else None
-            if whole is not None:
-                scan, key = whole, (words, whole.where, *whole.parameters.items())
-                known = self._memo.get(key)
         window = self._window()
-        self._table.look_ahead(self._ahead, scan, self, window, known=known is not None)
         if known is None:
-            known = Recording(self._table.read(scan))
-            self._memo.put(key, known, lookup=plan.path.unique)
+            offered = self._buyer.offer(
+                scan,
+                words,
+                beside=self._ahead.has_started(scan),
+                foreseen=lambda: certain(scan, self._table.exact_link(scan, self.front, window)),
+            )
+            if offered.pages is not None:
+                return offered.pages
+            known = self._table.recorded(scan)
+            offered.rents(known)
+            self._memo.put(key, known, lookup=bool(scan.where.terms))
+            self._table.look_ahead(self._ahead, scan, self, window, known=False, most=offered.most)
+            return known
+        self._table.look_ahead(self._ahead, scan, self, window, known=True, most=inf)
         return known
-
-    def _whole(self, words: str, arguments: Sequence[Any]) -> Scan | None:
-        """The scan without join values: read once, instead of a fan-out for each joined row."""
-        return self._table.plans[words].lasting().bind(arguments)
 
     def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
         """The arguments that identify a read, without the look-ahead keys."""

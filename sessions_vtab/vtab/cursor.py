@@ -54,7 +54,7 @@ class ScanCursor:
         binder = table.plans[words]
         scan = binder.bind(arguments)
         waiting = None if scan is None else table.waiting(scan)
-        if table.explained(scan):
+        if table.explained(words, scan):
             scan = None
         self._stop()
         try:

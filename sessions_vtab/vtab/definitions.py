@@ -1,4 +1,4 @@
-"""What may not be created or dropped, refused before SQLite runs the statement.
+"""What may not be created, dropped or copied, refused before SQLite runs the statement.
 
 From inside ``xCreate`` and ``xDestroy`` APSW hands an error to ``sys.unraisablehook``, and the
 caller gets an SQLError without the reason.
@@ -8,25 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.lexer import Heading, Token, name_of, tokenize
 from sessions_vtab.vtab.function import FUNCTION_MODULE
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.table import MODULE, foreign_create
 
-__all__ = ["require_definable"]
+__all__ = ["require_copyable", "require_definable"]
+
+
+def require_copyable(host: Host, schema: str, what: str) -> None:
+    """Raises UnsupportedError for a page-by-page copy of a schema that has tables of sources.
+
+    The copy would have no rows: only definitions, which no other program can even drop.
+
+    Args:
+        host: of the connection.
+        schema: the schema that would be copied, or copied into.
+        what: the statement or command.
+    """
+    if schema.lower() in {"main", *(name.lower() for name in host.sources)}:
+        raise UnsupportedError(
+            f"{what} copies the definitions of virtual tables, not the rows of their sources."
+            " Nothing was written. Write a copy with sessions-vtab snapshot FILE; for one table:"
+            " ATTACH 'FILE' AS copy; CREATE TABLE copy.sessions AS SELECT * FROM sessions."
+        )
 
 
 def require_definable(host: Host, text: str, heading: Heading) -> None:
-    """Checks a CREATE or DROP of the user's.
+    """Checks a CREATE, DROP or VACUUM INTO of the user's.
 
     Raises:
-        UnsupportedError: it would make a virtual table of our modules.
+        UnsupportedError: it would make a virtual table of our modules, or copy them.
         QueuedWritesError: it would drop a table that has rows waiting to be sent.
     """
-    if heading.explain or heading.verb not in {"CREATE", "DROP"}:
+    if heading.explain or heading.verb not in {"CREATE", "DROP", "VACUUM"}:
         return
     tokens = tokenize(text)[heading.at + 1 :]
     words = [token.upper for token in tokens]
+    if heading.verb == "VACUUM" and "INTO" in words[:2]:
+        schema = name_of(tokens[0]) if words[0] != "INTO" else "main"
+        require_copyable(host, schema, "VACUUM INTO")
     if heading.verb == "CREATE" and words[:2] == ["VIRTUAL", "TABLE"] and "USING" in words:
         module = [name_of(token) for token in tokens[words.index("USING") + 1 :][:1]]
         if module and module[0].lower() in {MODULE, FUNCTION_MODULE}:

@@ -16,7 +16,6 @@ from sessions_vtab.errors import (
     UnsupportedError,
 )
 from sessions_vtab.schema.declare import declare_function, quoted
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.schema.model import Function
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
@@ -58,11 +57,11 @@ class FunctionModule:
     ) -> tuple[str, FunctionTable]:
         """Connects a function that exists."""
         (source_name,) = arguments
-        function = FUNCTIONS[name]
+        source = self._host.sources[source_name]
+        function = source.backend.functions[name]
         if function.effect:
             # Not in views and triggers, which would run it unseen.
             connection.vtab_config(apsw.SQLITE_VTAB_DIRECTONLY)
-        source = self._host.sources[source_name]
         return declare_function(function), FunctionTable(self._host, source, function, schema)
 
 
@@ -128,6 +127,8 @@ class FunctionTable:
             self._refuse_dry_run()
             self._host.logs.require_audit()
             self._join_transaction()
+        else:
+            self._host.holding.hold(self._source.backend.transaction)
         waiting = self._host.unit.waiting(self._source)
         if waiting:
             raise missed(f"{function.name}()", waiting[0], self._host.statements.current.number)

@@ -13,18 +13,21 @@ from typing import Any
 import apsw
 
 from sessions_vtab.errors import BudgetError, ReadOnlyError
+from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, OutcomeState, Request
+from sessions_vtab.spec.write import Outcome, OutcomeState
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.holding import Holding
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
+from sessions_vtab.vtab.looking import Look
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.statements import Statement, StatementTracker
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
@@ -93,7 +96,8 @@ class Host:
         cursors: open cursors over costly tables, in the order they were opened.
         budget: limits the user set for this connection.
         dry_run: writes are shown and not sent.
-        explaining: set while reads are shown and not made: table and request of each.
+        explaining: set while reads are shown and not made.
+        sizes: pages of the lists that were read to their ends, by source and table.
         previewed: what they would have sent, as rows of ``dry_run``.
         requests: HTTP requests made so far.
         skipped: rows that OR IGNORE left out because they existed, by the statement's number.
@@ -103,6 +107,7 @@ class Host:
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
         access: the connection's authorizer; None where nothing is read-only.
+        holding: the stores that are being read.
     """
 
     def __init__(
@@ -119,7 +124,8 @@ class Host:
         self.read_only = read_only
         self.dry_run = dry_run
         self.previewed: list[Row] = []
-        self.explaining: list[tuple[str, Request]] | None = None
+        self.explaining: Look | None = None
+        self.sizes: dict[tuple[str, str], Sizes] = {}
         self.logs = Logs(audit)
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, FrontPlan] = {}
@@ -139,9 +145,10 @@ class Host:
         self._answers: dict[int, str] = {}
         self.sets = True
         self.access: Access | None = None
+        self.holding = Holding(connection)
         self.unit = UnitOfWork(self)
         self.statements = StatementTracker(
-            connection, self.statement_began, self.unit.statement_ended
+            connection, self.statement_began, self.unit.statement_ended, self.holding.idle
         )
 
     @property
@@ -162,6 +169,12 @@ class Host:
         if statement.text in self.returning:
             self._captured, self._answers = {}, {}
             self._captured_of = statement.number
+
+    def expected_requests(self) -> int | None:
+        """About how many requests the open cursors will make in all; None where unknown."""
+        counts = [cursor.expected for cursor in self.cursors]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
 
     def capturing(self, statement: int) -> bool:
         """Whether the rows of this statement are wanted by a RETURNING list."""

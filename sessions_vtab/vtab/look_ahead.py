@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import inf
 from typing import Final, Protocol
 
 from sessions_vtab.spec.predicate import AllOf, Compare, Field, Op, Predicate, Value
 from sessions_vtab.spec.scan import Row, Scan
 
-__all__ = ["ExactLink", "LookAhead", "Outer", "Window", "key_of"]
+__all__ = ["ExactLink", "LookAhead", "Outer", "Window", "certain", "key_of"]
 
 _LEARNT: Final = (0, 2, 8, 16)
 _EXACT: Final = (32,)
@@ -34,6 +35,14 @@ class Outer(Protocol):
     """An open cursor with rows in memory."""
 
     row: Row
+
+    @property
+    def expected(self) -> int | None:
+        """About how many requests it will make; None where unknown."""
+
+    @property
+    def wanted_rows(self) -> int | None:
+        """How many rows it will give, if all of them are wanted; None where unknown."""
 
     def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
         """Values of a column in the wanted rows after the current one, as far as known.
@@ -53,6 +62,8 @@ class Window:
 
     def __init__(self, keys: Sequence[Value]) -> None:
         self.row: Row = tuple(keys[:1])
+        self.expected: int | None = None
+        self.wanted_rows: int | None = None
         self._coming = keys[1:]
 
     def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:  # noqa: ARG002
@@ -75,6 +86,16 @@ class ExactLink:
     limited: bool
 
 
+def certain(scan: Scan, exact: ExactLink | None) -> int:
+    """How many further keys are certain to be asked for, as far as anyone can see."""
+    key = key_of(scan)
+    if key is None or exact is None or exact.limited:
+        return 0
+    # Not beyond what is there: the present key is not kept waiting for it.
+    coming = exact.outer.upcoming(exact.column, further=False)
+    return len({one for one in coming if one is not None and one != key[1]})
+
+
 def key_of(scan: Scan) -> tuple[str, Value] | None:
     """The column and value of a read by a single key; None for any other read."""
     if len(scan.path.keys) != 1:
@@ -93,8 +114,17 @@ class LookAhead:
         self._started: set[Value] = set()
         self._link: tuple[Outer, int] | None = None
 
+    def has_started(self, scan: Scan) -> bool:
+        """Whether a read was started ahead."""
+        key = key_of(scan)
+        return key is not None and key[1] in self._started
+
     def asked(
-        self, scan: Scan, others: Sequence[Outer], exact: ExactLink | None = None
+        self,
+        scan: Scan,
+        others: Sequence[Outer],
+        exact: ExactLink | None = None,
+        most: float = inf,
     ) -> list[Scan]:
         """Takes note of a read and returns the reads that should be started now, if any.
 
@@ -102,6 +132,7 @@ class LookAhead:
             scan: the read that SQLite asks for.
             others: the other open cursors of the connection.
             exact: where the key comes from, if that is known.
+            most: how many reads may be started: what will be answered from a list is not.
         """
         key = key_of(scan)
         if key is None:
@@ -115,7 +146,8 @@ class LookAhead:
             self._link = _find(others, value)
         self._learn(value, len(steps) - 1)
         self._foresee(value, further=exact is not None and not exact.limited)
-        return [_with_key(scan, column, one) for one in self._to_start(steps[self._step])]
+        window = int(min(steps[self._step], max(most, 0.0)))
+        return [_with_key(scan, column, one) for one in self._to_start(window)]
 
     def _learn(self, value: Value, top: int) -> None:
         """Increases the look-ahead if the key was the predicted one, and reduces it otherwise."""

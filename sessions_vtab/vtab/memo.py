@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import IO, Final, TypeAlias
 
 from sessions_vtab.spec.scan import Page, Row
@@ -18,6 +18,8 @@ from sessions_vtab.spec.scan import Page, Row
 __all__ = ["Memo", "Recording"]
 
 _KEYS: Final = 1_000
+_BYTES_OF_KEYS: Final = 4 * 1024 * 1024
+_TEXTS: Final = (str, bytes)
 _PAGES_IN_MEMORY: Final = 32
 _BYTES_IN_MEMORY: Final = 16 * 1024 * 1024
 
@@ -29,10 +31,22 @@ class Recording:
 
     The first pages are kept as they are; later ones packed, in a temporary file beyond some
     megabytes. Not compressed: that would cost more than all other work on a page.
+
+    Args:
+        pages: of the read.
+        counted: called with the number of pages and rows when they have come to their end.
+
+    Attributes:
+        ended: all pages came.
     """
 
-    def __init__(self, pages: Iterator[Page]) -> None:
+    def __init__(
+        self, pages: Iterator[Page], counted: Callable[[int, int], None] | None = None
+    ) -> None:
         self._rest = pages
+        self._counted = counted
+        self._rows = self._last = 0
+        self.ended = False
         self._pages: list[Rows | tuple[int, int]] = []
         self._spool: IO[bytes] | None = None
 
@@ -47,6 +61,23 @@ class Recording:
             yield rows
             place += 1
 
+    def __len__(self) -> int:
+        """How many pages came."""
+        return len(self._pages)
+
+    def page(self, number: int) -> Rows:
+        """A page that came."""
+        return self._load(self._pages[number])
+
+    def requests(self, page_cap: int | None) -> int:
+        """About how many requests it took: behind a full page the next one is under way."""
+        ahead = page_cap is not None and not self.ended and self._last >= page_cap
+        return max(len(self._pages), 1) + ahead
+
+    def size(self) -> int:
+        """About how many bytes the pages in memory take."""
+        return sum(_size(rows) for rows in self._pages if isinstance(rows, list))
+
     def close(self) -> None:
         """Stops what is still coming and forgets what came."""
         close = getattr(self._rest, "close", None)
@@ -58,8 +89,14 @@ class Recording:
     def _advance(self) -> Rows | None:
         page = next(self._rest, None)
         if page is None:
+            self.ended = True
+            if self._counted is not None:
+                self._counted(len(self._pages), self._rows)
+                self._counted = None
             return None
         rows = page if isinstance(page, list) else list(page)
+        self._rows += len(rows)
+        self._last = len(rows)
         self._pages.append(self._keep(rows))
         return rows
 
@@ -85,11 +122,18 @@ class Recording:
 
 
 class Memo:
-    """Recordings by what was asked: the last 1 000 key lookups, and every other read."""
+    """Recordings by what was asked: the last reads by a condition, and every other read.
+
+    A join reads a list for each row of its other side: such lookups are bounded by count and by
+    bytes together. A response that is wanted again after that is still known by its URL.
+    """
 
     def __init__(self) -> None:
         self._lookups: OrderedDict[Hashable, Recording] = OrderedDict()
         self._reads: dict[Hashable, Recording] = {}
+        self._sizes: dict[Hashable, int] = {}
+        self._size = 0
+        self._last: Hashable = None
 
     def get(self, key: Hashable) -> Recording | None:
         """The recording of an earlier read, or None."""
@@ -99,13 +143,19 @@ class Memo:
         return self._reads.get(key)
 
     def put(self, key: Hashable, recording: Recording, *, lookup: bool) -> None:
-        """Keeps a recording; the oldest lookup goes when there are too many."""
+        """Keeps a recording; the oldest lookups go when there are too many, or too large."""
         if not lookup:
             self._reads[key] = recording
             return
+        self._weigh(self._last)
         self._lookups[key] = recording
-        if len(self._lookups) > _KEYS:
-            self._lookups.popitem(last=False)[1].close()
+        self._last = key
+        while len(self._lookups) > 1 and (
+            len(self._lookups) > _KEYS or self._size > _BYTES_OF_KEYS
+        ):
+            oldest, dropped = self._lookups.popitem(last=False)
+            self._size -= self._sizes.pop(oldest, 0)
+            dropped.close()
 
     def close(self) -> None:
         """Stops every read and forgets what came."""
@@ -113,3 +163,20 @@ class Memo:
             recording.close()
         self._lookups.clear()
         self._reads.clear()
+        self._sizes.clear()
+        self._size = 0
+
+    def _weigh(self, key: Hashable) -> None:
+        """Counts the bytes of a read, once it has been used."""
+        recording = self._lookups.get(key)
+        if recording is not None:
+            self._size += (size := recording.size()) - self._sizes.get(key, 0)
+            self._sizes[key] = size
+
+
+def _size(rows: Rows) -> int:
+    """About how many bytes rows take: their texts, and 16 for each place."""
+    return sum(
+        16 * len(row) + sum([len(value) + 49 for value in row if isinstance(value, _TEXTS)])
+        for row in rows
+    )

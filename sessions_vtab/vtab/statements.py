@@ -67,6 +67,7 @@ class StatementTracker:
     Args:
         on_begin: called with each statement that may write.
         on_end: called with each statement that ended and whether it succeeded, if it wrote rows.
+        on_idle: called when a statement ended and no other is running.
     """
 
     def __init__(
@@ -74,9 +75,11 @@ class StatementTracker:
         connection: apsw.Connection,
         on_begin: Callable[[Statement], None],
         on_end: Callable[[Statement, bool], None],
+        on_idle: Callable[[], None],
     ) -> None:
         self._on_begin = on_begin
         self._on_end = on_end
+        self._on_idle = on_idle
         self._active: dict[int, Statement] = {}
         self._outside = Statement(0)
         self._count = 0
@@ -113,6 +116,8 @@ class StatementTracker:
     @contextmanager
     def unnumbered(self) -> Iterator[None]:
         """Statements of our own within the block are neither counted nor followed."""
+        # Preparing them says nothing of the statement that ended last.
+        self._ended_idle, self._prepared = None, False
         self._quiet += 1
         try:
             yield
@@ -179,3 +184,5 @@ class StatementTracker:
             statement.forget()
         if statement.written:
             self._on_end(statement, changed - statement.nested >= statement.written)
+        if not self._active:
+            self._on_idle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from sessions_vtab.errors import (
     UnsupportedError,
 )
 from sessions_vtab.plan.binding import Binder
+from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
@@ -33,6 +35,8 @@ from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource, StatementContext
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
+from sessions_vtab.vtab.looking import Reached
+from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.old_rows import OldRows
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.unit_of_work import Participant
@@ -96,7 +100,8 @@ class SourceModule:
         connection.vtab_config(apsw.SQLITE_VTAB_CONSTRAINT_SUPPORT, 1)
         plans = self._plans.setdefault((source_name, name), {})
         participant = self._host.unit.participant(schema, name, source)
-        table = SourceTable(self._host, source, resource, plans, participant)
+        sizes = self._host.sizes.setdefault((source_name, name), Sizes())
+        table = SourceTable(self._host, source, resource, plans, participant, sizes)
         return declare_table(resource.table), table
 
 
@@ -107,6 +112,7 @@ class SourceTable:
         resource: what reads it.
         plans: every plan that SQLite may still hold in a prepared statement, by its words. They
             are as many as there are shapes of scans, so none is ever dropped.
+        sizes: pages of the lists that were read to their ends.
         positions: index of each column in a row.
         key: index of the key column.
         title: ``source.table``, for errors.
@@ -119,9 +125,11 @@ class SourceTable:
         resource: Resource,
         plans: dict[str, Binder],
         participant: Participant,
+        sizes: Sizes,
     ) -> None:
         self.resource = resource
         self.plans = plans
+        self.sizes = sizes
         self.positions: Mapping[str, int] = resource.table.positions
         self.key = self.positions[resource.table.key]
         self._host = host
@@ -157,7 +165,10 @@ class SourceTable:
         if planned is None:
             return False
         plan, answer = planned
-        give_answer(info, answer, self._remember(plan))
+        words = self._remember(plan)
+        give_answer(info, answer, words)
+        if self._host.explaining is not None:
+            self._host.explaining.planned(words, plan, offer, answer)
         return True
 
     def Open(self) -> ScanCursor:
@@ -202,17 +213,18 @@ class SourceTable:
         window: Window | None,
         *,
         known: bool,
+        most: float,
     ) -> None:
         """Starts the reads that will be asked for soon.
 
         Behind the one that is asked for now, unless its rows are known: it is waited for first.
         """
         others = [one for one in self._host.cursors if one is not cursor]
-        scans = ahead.asked(scan, others, self._exact_link(scan, cursor.front, window))
+        scans = ahead.asked(scan, others, self.exact_link(scan, cursor.front, window), most)
         if scans:
             self.resource.prefetch(scans if known else [scan, *scans], self._context())
 
-    def _exact_link(
+    def exact_link(
         self, scan: Scan, plan: FrontPlan | None, window: Window | None
     ) -> ExactLink | None:
         """Where the key of a read comes from, as far as the front door has said."""
@@ -230,6 +242,7 @@ class SourceTable:
     def read(self, scan: Scan) -> Iterator[Page]:
         """The pages of a scan; whole rows where RETURNING will ask for them."""
         context = self._context()
+        self._host.holding.hold(self._participant.store)
         if not context.run.readonly and self._host.capturing(context.run.number):
             scan = replace(scan, columns=frozenset(self._table.names), shape=None)
         elif not context.run.readonly and self._participant.store is None:
@@ -237,17 +250,27 @@ class SourceTable:
             scan = replace(scan, columns=scan.columns.union(self._identity), shape=None)
         return self.resource.scan(scan, context)
 
+    def recorded(self, scan: Scan) -> Recording:
+        """The pages of a scan, which are counted and remembered."""
+        return Recording(self.read(scan), partial(self.sizes.learn, scan))
+
+    def pages_of(self, scan: Scan) -> int | None:
+        """How many pages a list had when it was last read to its end; None: it never was."""
+        return self.sizes.of(scan)
+
     def blame(self, error: BaseException) -> None:
         """Notes on an unexpected exception of a read that it is the backend's."""
         blame(error, self._source.backend.name, self.title)
 
-    def explained(self, scan: Scan | None) -> bool:
+    def explained(self, words: str, scan: Scan | None) -> bool:
         """In an explanation: shows what a read would send; then nothing is to be read."""
-        shown = self._host.explaining
-        if shown is None:
+        look = self._host.explaining
+        if look is None:
             return False
         if scan is not None:
-            shown += [(self.title, request) for request in self.resource.preview(scan)]
+            requests = tuple(self.resource.preview(scan))
+            look.shown += [(self.title, request) for request in requests]
+            look.reached.append(Reached(words, scan, requests, *self.sizes.counts(scan)))
         return True
 
     def waiting(self, scan: Scan) -> Waiting | None:

@@ -18,12 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from sessions_vtab.errors import (
-    QueuedWritesError,
-    SessionsError,
-    UnknownOutcomeError,
-    WriteError,
-)
+from sessions_vtab.errors import QueuedWritesError
 from sessions_vtab.spec.backend import Transaction
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
@@ -31,7 +26,7 @@ from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
-from sessions_vtab.vtab.sending import Sending
+from sessions_vtab.vtab.sending import Sending, counts, drain, failure
 from sessions_vtab.vtab.statements import Statement
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.waiting import Identity
@@ -100,11 +95,13 @@ class UnitOfWork:
     def begin(self, participant: Participant) -> None:
         """``xBegin``: the table joins the transaction."""
         if participant.joined is None:
-            participant.joined = next(self._clock)
+            joined = next(self._clock)
             self._host.logs.writes.trim()
             if participant.store is not None:
-                participant.store.begin()
-                participant.store.savepoint(participant.joined)
+                self._begin_store(participant.store)
+                participant.store.savepoint(joined)
+            # Not before: a table whose xBegin failed is not told how the transaction ends.
+            participant.joined = joined
 
     def savepoint(self, participant: Participant, level: int) -> None:
         """``xSavepoint``: marks the present state as this level."""
@@ -299,25 +296,35 @@ class UnitOfWork:
         total = len(rows)
         self._host.logs.require_audit(total)
         failed: list[Outcome] = []
+        interrupted: BaseException | None = None
         for name, group in groupby(rows, key=lambda pair: pair[0].source):
             writes = [write for _, write in group]
-            if failed:
+            if failed or interrupted:
                 unsent = (Outcome(write, OutcomeState.NOT_SENT) for write in writes)
-                failed += self._note(name, unsent)
+                self._note(name, unsent, failed)
             else:
-                failed = self._send(name, writes)
-        if failed:
-            with as_sqlite_says():
-                raise _failure(failed, total)
+                interrupted = self._send(name, writes, failed)
+        with as_sqlite_says():
+            if interrupted is not None:
+                interrupted.add_note(counts(failed, total))
+                raise interrupted
+            if failed:
+                raise failure(failed, total)
 
     # Inside.
+
+    def _begin_store(self, store: Transaction) -> None:
+        if not self._host.connection.in_transaction:
+            # An open SELECT does not belong to this statement's transaction: its rows are kept.
+            store.let_go()
+        store.begin()
 
     def _explain(self, participant: Participant, write: Write) -> None:
         """Shows what a row would send, instead of writing it."""
         shown, source = self._host.explaining, participant.source
         title = f"{source.name}.{write.table} {write.action.value}"
         if shown is not None:
-            shown += [(title, request) for request in source.backend.preview(write)]
+            shown.shown += [(title, request) for request in source.backend.preview(write)]
 
     def _apply(self, participant: Participant, write: Write) -> None:
         backend = participant.source.backend
@@ -406,38 +413,45 @@ class UnitOfWork:
                 about = (name, write.table, write.action.value)
                 self._host.previewed.append((*about, request.method, request.url, request.body))
 
-    def _send(self, name: str, writes: list[Write]) -> list[Outcome]:
+    def _send(self, name: str, writes: list[Write], failed: list[Outcome]) -> BaseException | None:
+        """Sends the writes of one source.
+
+        Args:
+            name: the source.
+            writes: in statement order.
+            failed: gets the outcomes of those that did not succeed.
+
+        Returns:
+            An exception that came meanwhile, such as a KeyboardInterrupt.
+        """
         source = self._host.sources[name]
         self._sent_statements.update(write.statement for write in writes)
-        context = self._host.context(source, writes[0].table)
         silent = {write.number: write for write in writes}
         self._host.sending = sending = Sending(len(writes))
 
-        def answered() -> Iterator[Outcome]:
-            for outcome in source.backend.send(writes, context):
-                silent.pop(outcome.write.number, None)
+        def settle(outcome: Outcome) -> None:
+            number = outcome.write.number
+            if number in silent:  # After an exception an outcome may be told twice.
+                self._note(name, (outcome,), failed)
                 sending.answered += 1
-                yield outcome
+                del silent[number]
 
-        failed: list[Outcome] = []
         try:
+            context = self._host.context(source, writes[0].table)
             with _blaming(source, writes[0].table):
-                failed = self._note(name, answered())
+                return drain(source.backend, writes, context, settle)
         finally:
             self._host.sending = None
-            # Ended by an error or by the user, nobody knows what became of the rest.
+            # Of these nobody has said what became of them.
             unknown = (Outcome(write, OutcomeState.UNKNOWN) for write in silent.values())
-            failed += self._note(name, unknown)
-        return failed
+            self._note(name, unknown, failed)
 
-    def _note(self, name: str, outcomes: Iterable[Outcome]) -> list[Outcome]:
-        failed = []
+    def _note(self, name: str, outcomes: Iterable[Outcome], failed: list[Outcome]) -> None:
         for outcome in outcomes:
             self._host.logs.wrote(name, outcome)
             self._host.answered(outcome)
             if outcome.state not in {OutcomeState.SENT, OutcomeState.SKIPPED}:
                 failed.append(outcome)
-        return failed
 
 
 @contextmanager
@@ -453,21 +467,3 @@ def _blaming(source: OpenSource, table: str) -> Iterator[None]:
 def _forget(marks: dict[int, int], level: int) -> None:
     for one in [one for one in marks if one >= level]:
         del marks[one]
-
-
-def _failure(failed: list[Outcome], total: int) -> SessionsError:
-    """The error of a flush: the only row's own error, or one that counts."""
-    first = next((one for one in failed if one.error is not None), failed[0])
-    lost = first.state is OutcomeState.UNKNOWN and not isinstance(first.error, UnknownOutcomeError)
-    if total == 1 and first.error is not None and not lost:
-        return first.error
-    unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
-    sent = total - len(failed)
-    counts = f"{sent} {'was' if sent == 1 else 'were'} sent"
-    if unknown:
-        counts += f", {unknown} {'has' if unknown == 1 else 'have'} an unknown outcome"
-    msg = (
-        f"{len(failed)} of {total} writes did not succeed ({counts})."
-        f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
-    )
-    return UnknownOutcomeError(msg) if unknown else WriteError(msg)

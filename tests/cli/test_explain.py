@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.cli.explain import Estimate, Step, parse_step, steps
+from sessions_vtab.cli.explain import parse_step, steps
+from sessions_vtab.cli.readings import Estimate, Step
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,14 @@ from sessions_vtab.cli.explain import Estimate, Step, parse_step, steps
                     "read": "name, user_id",
                 },
             ),
+        ),
+        (
+            "SCAN e EXISTS VIRTUAL TABLE INDEX 0:list; sent: session_id = ?; stops: create_time > ?",
+            Step("e", "list", {"sent": "session_id = ?", "stops": "create_time > ?"}),
+        ),
+        (
+            "SCAN e VIRTUAL TABLE INDEX 0:list; read: all; variant 2 LEFT-JOIN",
+            Step("e", "list", {"read": "all"}),
         ),
         (
             "SEARCH events VIRTUAL TABLE INDEX 0:fan-out; sent: labels->>'a; b' = ?; read: all",
@@ -61,6 +70,7 @@ def test_steps_are_indented_as_sqlite_nests_them():
             Estimate(100, lists="session"),
             "1 per 100 sessions, then 1 or more per session",
         ),
+        (Estimate(None, lists="session"), "1, then 1 or more per session"),
     ],
 )
 def test_an_estimate_in_words(estimate, words):

@@ -229,6 +229,29 @@ def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(monkeypatc
 
 @posix
 @pytest.mark.parametrize(
+    ("made", "expected", "told"),
+    [
+        (285, 1_212, "285 of about 1 212 requests, 0."),
+        (285, None, "285 requests, 0."),
+        # It was longer than it was thought to be.
+        (1_300, 1_212, "1300 requests, 0."),
+    ],
+)
+def test_progress_says_of_how_many_where_that_is_known(monkeypatch, made, expected, told):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
+
+    with progress(lambda: made, expected=lambda: expected):
+        deadline = time.monotonic() + 10
+        while told not in stream.written and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    assert told in stream.written
+
+
+@posix
+@pytest.mark.parametrize(
     ("total", "answered", "elapsed", "told"),
     [
         (1_000, 50, 3.0, "50 of 1000 writes, 0.* s, about 57 s left .."),

@@ -3,7 +3,9 @@ from __future__ import annotations
 import io
 import stat
 import sys
+from contextlib import closing
 
+import apsw
 import pytest
 
 import sessions_vtab
@@ -204,6 +206,36 @@ class TestCommands:
 
         assert err.startswith("Error: The sources of a running shell cannot be changed")
         assert "1 row" in out
+
+    @pytest.mark.parametrize(
+        "command", ["dump", "dump sess%", "dump mine sessions", "backup {}", "backup other {}"]
+    )
+    def test_a_copy_that_would_have_no_rows_names_the_snapshot(self, shell, tmp_path, command):
+        path = tmp_path / "copy.db"
+        out, err = shell("CREATE TABLE mine(x);", f".{command.format(path)}")
+
+        assert "Write a copy with sessions-vtab snapshot FILE" in err
+        assert "CREATE VIRTUAL TABLE" not in out
+        assert not path.exists()
+
+    def test_the_users_own_tables_are_copied(self, tmp_path):
+        path = tmp_path / "copy.db"
+        lines = (
+            "CREATE TABLE mine(x);",
+            "INSERT INTO mine VALUES (7);",
+            ".dump mine",
+            "ATTACH ':memory:' AS attached;",
+            "CREATE TABLE attached.t AS SELECT * FROM mine;",
+            f".backup attached {path}",
+        )
+        out, err = io.StringIO(), io.StringIO()
+        # Not ``with connect()``, which is a transaction.
+        with closing(sessions_vtab.connect("local://:memory:")) as own:
+            Shell(own, stdin=io.StringIO("\n".join(lines)), stdout=out, stderr=err).cmdloop("")
+
+        assert "INSERT INTO mine VALUES(7);" in out.getvalue()
+        assert err.getvalue() == ""
+        assert apsw.Connection(str(path)).execute("SELECT x FROM t").get == 7
 
     @pytest.mark.parametrize("command", [".quit", ".exit"])
     def test_quit_ends_the_shell(self, shell, command):

@@ -245,7 +245,8 @@ def _gets_it(show: Shown) -> Shown:
     """By id, unless a list is read because deleted rows or several rows may be wanted."""
 
     def shown(scan: Scan, field: Field, op: Op, value: Value) -> str | None:
-        listed = any(one.column == "deleted" for one in fields(scan.where))
+        listed = scan.parameters.get("include_deleted") == 1
+        listed = listed or any(one.column == "deleted" for one in fields(scan.where))
         several = len(scan.given(field.column) or ()) > 3
         return None if listed or several else show(scan, field, op, value)
 

@@ -213,3 +213,29 @@ def test_the_control_api_responds_while_requests_hang(own) -> None:
     assert own.control.requests()[0]["ended"] is None
     thread.join()
     assert own.control.requests()[0]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1.evil.example"}, 403),
+        ({"origin": "file://127.0.0.1"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"origin": "http://localhost:3000", "sec-fetch-site": "cross-site"}, 403),
+        ({"origin": "http://localhost:3000", "sec-fetch-site": "same-site"}, 200),
+        ({"origin": "http://127.0.0.1:8787"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({}, 200),
+    ],
+)
+def test_a_page_of_another_site_can_make_no_browser_write_here(api, headers, status) -> None:
+    """A browser sends a POST of plain text without asking first, wherever the page is from."""
+    body = '{"userId": "ann"}'
+    headers = {"content-type": "text/plain", **headers}
+    answer = api.client.post(f"{api.base}/sessions", content=body, headers=headers)
+    assert answer.status_code == status
+    assert len(api.client.get(f"{api.base}/sessions").json().get("sessions", [])) == (
+        1 if status == 200 else 0
+    )

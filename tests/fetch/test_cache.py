@@ -32,7 +32,7 @@ def test_responses_are_returned_unchanged_from_memory_and_from_the_file(cache):
     for name in "abcdefgh":
         cache.put(key(name), reply(name * 8))
     assert [cache.get(key(name)).json for name in "abcdefgh"] == [name * 8 for name in "abcdefgh"]
-    assert cache._file is not None
+    assert cache._spool._file is not None
 
 
 def test_beyond_the_cap_the_first_ones_stay(cache):
@@ -68,7 +68,7 @@ def test_the_file_is_removed_with_the_statement(client_for, context):
     replies = scope._replies
     replies._in_memory = 0
     replies.put(key("a"), reply("a"))
-    held = replies._file
+    held = replies._spool._file
     assert not held.closed
     del scope
     context.memory.clear()

@@ -98,7 +98,7 @@ def test_close_leaves_no_thread_and_no_socket(server, context):
     _, url = server
     before = open_files()
     client = Client(Site("prod", url))
-    list(Reader(client, context).fan_out(lists(40), TokenPages(), ordered=False))
+    list(Reader(client, context).fan_out(lists(40), TokenPages()))
     assert len(ours()) == 16
     assert open_files() > before
     client.close()

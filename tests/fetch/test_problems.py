@@ -17,7 +17,7 @@ from sessions_vtab.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Answer, Call
+from sessions_vtab.fetch import Answer, Call, Reader, run_job
 
 SAID = {"error": {"code": 1, "message": "Because so.", "status": "X"}}
 
@@ -199,3 +199,61 @@ def test_rows_of_the_wrong_type_are_an_error_that_names_the_url(line_for, body):
     )
     with pytest.raises(ProtocolError, match=r"http://127\.0\.0\.1:9/a"):
         reply.items()
+
+
+DEEP: list[object] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize("body", [DEEP, {"a": float("nan")}, {"a": "\ud83d"}, {"a": object()}])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_body_that_cannot_be_written_is_an_error_of_the_statement(
+    client_for, context, method, body
+):
+    sent = []
+    client = client_for(sent.append)
+    with pytest.raises(InvalidValueError, match=r"^prod\.sessions: .*/a cannot be .*Nothing was"):
+        run_job(client, context, lambda line: line.send(Call(method, "/a", json=body)))
+    assert sent == []
+
+
+FOREIGN = [MemoryError(), RecursionError(), OverflowError("too large"), KeyError("x")]
+
+
+@pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [("GET", UnavailableError), ("PUT", UnknownOutcomeError), ("POST", UnknownOutcomeError)],
+)
+def test_an_exception_of_python_in_an_exchange_has_a_place_and_a_cause(
+    client_for, context, method, kind, error
+):
+    def fail(_):
+        raise error
+
+    client = client_for(fail)
+    says = rf"^prod\.sessions: {method} http.*/a failed: {type(error).__name__}"
+    with pytest.raises(kind, match=says):
+        run_job(client, context, lambda line: line.send(Call(method, "/a")))
+    if method == "GET":
+        with pytest.raises(kind, match=says) as raised:
+            Reader(client, context).get(Call("GET", "/a"))
+        assert raised.value.__cause__ is error
+    assert [row["status"] for row in context.requests] == [None] * len(context.requests)
+
+
+def test_an_answer_that_is_too_deep_is_no_answer(client_for, context):
+    body = b"[" * 100_000 + b"]" * 100_000
+    headers = {"content-type": "application/json"}
+    client = client_for(lambda _: httpx.Response(200, content=body, headers=headers))
+    with pytest.raises(ProtocolError, match=r"^prod\.sessions: the response to GET"):
+        Reader(client, context).get(Call("GET", "/a"))
+
+
+def test_a_pool_that_takes_no_more_work_says_so(client_for, context):
+    """At the end of the process, for instance, when a generator is closed late."""
+    client = client_for(lambda _: httpx.Response(200, json={}))
+    client.pool.shutdown()
+    with pytest.raises(UnavailableError, match=r"^prod: no thread can send .*Nothing was sent"):
+        Reader(client, context).get(Call("GET", "/a"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -33,6 +34,60 @@ def test_what_looks_like_a_credential_is_cut(text):
 
 def test_known_secrets_are_cut_wherever_they_stand():
     assert redact(f"/v0/sessions/{CANARY}/x", [CANARY, ""]) == "/v0/sessions/[cut]/x"
+
+
+ODD = "k\u00e9y+/=%2F canary&3f9c1e77"
+ENCODED = "".join(f"%{byte:02x}" for byte in ODD.encode())
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        (CANARY, quote(CANARY).replace("-", "%2D")),
+        (CANARY, "".join(f"%{ord(character):02X}" for character in CANARY)),
+        (CANARY, CANARY.replace("-", "%252d")),
+        (CANARY, CANARY.replace("n", "%6e").replace("f", "%25256F".replace("6F", "66"))),
+        (ODD, ODD),
+        (ODD, quote(ODD, safe="")),
+        (ODD, quote(quote(ODD, safe=""), safe="")),
+        (ODD, ENCODED),
+        ("%00" + CANARY, quote("%00" + CANARY)),
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "GET https://h/v0/{}/x?y=%20", "no such id '{}'"])
+def test_a_secret_is_found_percent_encoded(secret, text, around):
+    assert redact(around.format(text), [secret]) == around.format("[cut]")
+
+
+LONG = "sk-" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize("form", [LONG, quote(LONG).replace("-", "%2D")])
+def test_a_secret_is_found_where_the_text_is_cut_off(form):
+    """Services repeat what they were sent, and shorten it; so do we with a long text."""
+    for kept in range(14, len(form)):
+        for end in ("", "...", "\u2026", "... is no key"):
+            assert redact(f"bad key {form[:kept]}{end}", [LONG]) == f"bad key [cut]{end}"
+        assert redact(f"{form[-kept:]} is no key", [LONG]) == "[cut] is no key"
+
+
+def test_what_only_begins_like_a_secret_stays():
+    text = "session-1 is not session-3f9c1e77; sk-01234 is no key"
+    assert redact(text, ["session-canary", LONG]) == text
+
+
+def test_the_message_of_a_service_is_cut_before_it_is_shortened(line_for, monkeypatch):
+    """Its secret lies across the border of what is looked at; tags make what is shown shorter."""
+    monkeypatch.setenv("THE_KEY", LONG)
+    page = "<p>" * 1322 + "the key is " + LONG
+    line = line_for(
+        lambda _: httpx.Response(400, text=page),
+        auth=ApiKey("x-api-key", Secret(variable="THE_KEY")),
+    )
+    with pytest.raises(SessionsError) as raised:
+        line.send(Call("GET", "/a"))
+    assert "the key is [cut]" in str(raised.value)
+    assert LONG[:12] not in str(raised.value)
 
 
 def test_harmless_text_stays():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import httpx
 import pytest
 
@@ -174,3 +176,19 @@ def test_a_used_up_budget_stops_before_sending(line_for, context):
     with pytest.raises(BudgetError):
         line_for(handle).send(Call("GET"))
     assert len(got) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("9" * 400, math.inf),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 251702387139.0),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
+        ("Tue, 14 Nov 2023 22:13:30 -0000", 10.0),
+        ("Tue, 14 Nov 2023 22:13:30 GMT", 10.0),
+        ("\u0663", None),
+        ("-5", None),
+    ],
+)
+def test_a_retry_after_without_sense_is_no_error(header, seconds):
+    assert retry_after(header, 1_700_000_000.0) == seconds

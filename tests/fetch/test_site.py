@@ -229,3 +229,47 @@ def test_redirects_are_not_followed(line_for):
     with pytest.raises(RefusedError, match="Redirects are not followed"):
         line_for(handle, auth=NO_AUTH).send(Call("GET", "/a"))
     assert len(got) == 1
+
+
+ADDRESSES = {
+    "93.184.216.34": True,
+    "2606:4700::1111": True,
+    "10.0.0.1": False,
+    "127.0.0.1": False,
+    "169.254.169.254": False,
+    "100.64.0.1": False,
+    "0.0.0.0": False,
+    "224.0.0.1": False,
+    "239.1.1.1": False,
+    "240.0.0.1": False,
+    "255.255.255.255": False,
+    "::1": False,
+    "::": False,
+    "fe80::1%eth0": False,
+    "fc00::1": False,
+    "ff02::1": False,
+    "ff0e::1": False,
+    "::ffff:10.0.0.1": False,
+    "::ffff:93.184.216.34": True,
+    "64:ff9b::a00:1": False,
+    "64:ff9b::a9fe:a9fe": False,
+    "64:ff9b::5db8:d822": True,
+    "64:ff9b:1::5db8:d822": False,
+    "2002:a00:1::1": False,
+    "2002:7f00:1::1": False,
+    "2002:e000:1::1": False,
+    "2001:0:5ef5:79fb:0:0:f5ff:fffe": False,
+}
+
+
+@pytest.mark.parametrize(("address", "public"), ADDRESSES.items())
+def test_an_upload_goes_only_to_a_host_on_the_public_internet(monkeypatch, address, public):
+    """An IPv6 address can lead to a private IPv4 one, through a gateway."""
+    found = [(0, 0, 0, "", (address, 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    site = Site("prod", "https://api.example.com")
+    if public:
+        assert check_target("https://bucket.example.net/x", site).host == "bucket.example.net"
+    else:
+        with pytest.raises(ConfigurationError, match="is a private address"):
+            check_target("https://bucket.example.net/x", site)

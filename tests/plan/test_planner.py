@@ -263,7 +263,8 @@ class TestWhatIsRefused:
         two = Capability((GET, AccessPath("batch", keys=("batch_id", "user_id"))))
 
         with pytest.raises(
-            MissingParameterError, match="requires session_id or batch_id and user_id in WHERE"
+            MissingParameterError,
+            match="requires session_id or \\(batch_id and user_id\\) in WHERE",
         ):
             _plan(capability=two)
 

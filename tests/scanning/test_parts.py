@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
 from sessions_vtab import config
-from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.scanning import read, split
+from sessions_vtab.errors import InvalidValueError, UnsupportedError
+from sessions_vtab.scanning import read, scan, split
 from sessions_vtab.scanning.opening import opened, paced
 from sessions_vtab.scanning.splitting import parts_of_names
 
@@ -66,6 +67,19 @@ def test_parts_read_by_one_process_share_its_limit(url):
         assert first is second
     with opened(source) as first, opened(source) as second:
         assert first is not second
+
+
+def test_scopes_hold_for_parts_as_they_do_in_sql(url):
+    source = config.parse_source(f"{url}&scopes.reasoning_engine=42")
+    part = split(source, "events", size=2)[0]
+    other = replace(part, parent=part.parent.replace("/42/", "/43/"))
+
+    assert read(part).read_all().num_rows > 0
+    for where in (None, "author = 'user'"):
+        with pytest.raises(InvalidValueError, match="scopes allow only"):
+            read(other, where=where).read_all()
+    with pytest.raises(InvalidValueError, match="scopes allow only"):
+        scan(source, "events", keys={"reasoning_engine": "43", "session_id": "x"}).read_all()
 
 
 @pytest.mark.parametrize(("own", "given", "used"), [(60, 100, 60), (60, 10, 10), (60, None, 60)])

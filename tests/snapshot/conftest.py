@@ -78,7 +78,10 @@ def stock(path: Path, sql: str) -> list[list[Any]]:
 
 
 def rows(connection: sessions_vtab.Connection, table: str) -> list[tuple[Any, ...]]:
-    return connection.execute(f"SELECT * FROM {table} ORDER BY name").fetchall()
+    """The rows without ``sequence``, which only a copy has."""
+    cursor = connection.execute(f"SELECT * FROM {table} ORDER BY name")
+    kept = [at for at, column in enumerate(cursor.description) if column[0] != "sequence"]
+    return [tuple(row[at] for at in kept) for row in cursor]
 
 
 def copied(path: Path, table: str) -> list[tuple[Any, ...]]:

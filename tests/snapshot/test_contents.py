@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -134,3 +137,66 @@ def test_impossible_options_are_refused_before_anything_is_sent(
 
     assert emulator.control.log()["total"] == 0
     assert list(Path(path.parent).iterdir()) == []
+
+
+def test_a_store_s_hidden_columns_come_along_and_stay_hidden(take, tmp_path, path):
+    store = sessions_vtab.connect(f"local://{tmp_path / 'store.db'}")
+    store.execute(
+        "INSERT INTO sessions(session_id, description, settings, search_query, search_results, ttl)"
+        " VALUES ('a', 'what it is', '{\"a\":1}', 'shoes', '[{\"object_id\":\"o\"}]', '100000s')"
+    )
+    hidden = "description, settings, enabled, search_query, search_results, is_irrelevant, batch_id"
+
+    take(source=f"local://{tmp_path / 'store.db'}", tables=["sessions"])
+
+    names = {name for (name,) in stock(path, "SELECT name FROM pragma_table_xinfo('sessions')")}
+    assert names >= set(hidden.split(", "))
+    assert names.isdisjoint({"ttl", "include_deleted", "_push", "_args"})
+    with closing(sessions_vtab.connect(f"local://{path}")) as copy:
+        for columns in ("*", hidden):
+            query = f"SELECT {columns} FROM sessions"
+            assert copy.execute(query).fetchall() == store.execute(query).fetchall()
+    store.close()
+
+
+def test_a_remote_source_s_hidden_columns_are_not_read(take, path):
+    take(tables=["sessions"])
+
+    names = {name for (name,) in stock(path, "SELECT name FROM pragma_table_xinfo('sessions')")}
+    assert names.isdisjoint({"ttl", "filter", "page_size", "next_page_token", "update_mask"})
+
+
+_REFLECT = """
+import sys
+from sqlalchemy import MetaData, create_engine
+source, target = (create_engine(f"sqlite:///{path}") for path in sys.argv[1:])
+tables = MetaData()
+tables.reflect(source)
+tables.create_all(target)
+with source.connect() as old, target.begin() as new:
+    for table in tables.sorted_tables:
+        plain = [column for column in table.columns if column.computed is None]
+        rows = [row._asdict() for row in old.execute(table.select().with_only_columns(*plain))]
+        if rows:
+            new.execute(table.insert(), rows)
+        print(table.name, len(rows))
+"""
+
+
+def test_its_tables_can_be_created_elsewhere_by_sqlalchemy(take, path, tmp_path):
+    report = take()
+
+    done = subprocess.run(
+        [sys.executable, "-c", _REFLECT, str(path), str(tmp_path / "other.db")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr == ""
+    copied = dict(line.split() for line in done.stdout.splitlines())
+    assert (int(copied["sessions"]), int(copied["events"])) == tuple(
+        report.rows[name] for name in ("sessions", "events")
+    )
+    short = "SELECT max(timestamp_ms) FROM events"
+    assert stock(tmp_path / "other.db", short) == stock(path, short)

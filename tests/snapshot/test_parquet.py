@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,3 +118,16 @@ def test_the_error_names_what_to_install(monkeypatch):
 
     with pytest.raises(MissingExtraError, match=r"sessions_vtab\[arrow\]"):
         parquet.require_pyarrow()
+
+
+@pytest.mark.parametrize("name", ["events.parquet", "sessions.parquet.partial"])
+def test_what_is_no_regular_file_is_left_alone(take, path, folder, name):
+    take()
+    folder.mkdir()
+    os.mkfifo(folder / name)
+
+    with pytest.raises(StoreError, match=f"{name} is a named pipe, not a regular file"):
+        write_parquet(path, folder)
+
+    assert [one.name for one in folder.iterdir()] == [name]
+    assert (folder / name).is_fifo()

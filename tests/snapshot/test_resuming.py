@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import time
@@ -304,3 +306,55 @@ def test_what_another_program_left_beside_the_file_does_not_reach_the_next(take,
     assert report.resumed
     assert copied(path, "sessions") == rows(db, "sessions")
     assert stock(path, "PRAGMA integrity_check") == [["ok"]]
+
+
+def _pipe(path):
+    os.mkfifo(path)
+
+
+def _socket(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+@pytest.mark.parametrize("ending", ["", ".partial", ".lock"])
+@pytest.mark.parametrize(
+    ("make", "kind"), [(_pipe, "named pipe"), (_socket, "socket"), (Path.mkdir, "folder")]
+)
+def test_what_is_no_regular_file_is_left_alone(
+    take, tmp_path, monkeypatch, emulator, make, kind, ending
+):
+    monkeypatch.chdir(tmp_path)  # The path of a socket has to be short.
+    place = Path(f"out.db{ending}")
+    make(place)
+    before = place.stat()
+
+    with pytest.raises(StoreError, match=f"out.db{ending} is a {kind}, not a regular file"):
+        take(path="out.db")
+
+    assert (place.stat().st_ino, place.stat().st_mode) == (before.st_ino, before.st_mode)
+    assert paths_of(emulator) == []
+    assert not Path("out.db.partial").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="has no such name")
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/null"])
+def test_a_device_is_left_alone(url, name):
+    done = subprocess.run(
+        [sys.executable, "-m", "sessions_vtab", "snapshot", name, "--source", url],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "not a regular file. It was left unchanged." in done.stderr
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_link_to_a_pipe_is_one(take, tmp_path):
+    _pipe(tmp_path / "pipe")
+    (tmp_path / "out.db").symlink_to(tmp_path / "pipe")
+
+    with pytest.raises(StoreError, match="named pipe"):
+        take()

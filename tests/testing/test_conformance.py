@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 
 import pytest
 
@@ -128,6 +129,23 @@ class TestTheSuiteFindsABackendThat:
         monkeypatch.setattr(resource, "scan", unordered)
         with pytest.raises(AssertionError, match="order"):
             suite.check(_shape("partly-ordered-02"))
+
+    def test_has_its_rows_in_another_order_each_time(
+        self, suite: Suite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        resource = suite.resources["sessions"]
+        plain, turns = resource.scan, count()
+
+        def turned(scan, context):
+            rows = [row for page in plain(scan, context) for row in page]
+            at = next(turns) % max(1, len(rows))
+            yield rows[at:] + rows[:at]
+
+        path = next(one.name for one in resource.capability.paths if not one.keys)
+        assert suite.check_order("sessions", path) > 10
+        monkeypatch.setattr(resource, "scan", turned)
+        with pytest.raises(AssertionError, match=r"in pages of .*: .* rows missing, .* twice"):
+            suite.check_order("sessions", path)
 
     def test_is_sent_operators_that_it_did_not_declare(
         self, suite: Suite, monkeypatch: pytest.MonkeyPatch

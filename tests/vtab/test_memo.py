@@ -91,6 +91,31 @@ def test_a_lookup_that_is_used_again_is_not_the_oldest() -> None:
     assert memo.get(1) is None
 
 
+def test_lookups_are_bounded_by_their_bytes_too() -> None:
+    memo = Memo()
+    text = "x" * 100_000
+    for key in range(200):
+        recording = Recording(iter([[(key, text + str(key))]]))
+        memo.put(key, recording, lookup=True)
+        list(recording)
+
+    kept = [key for key in range(200) if memo.get(key) is not None]
+
+    assert kept == list(range(200 - len(kept), 200))
+    assert 30 <= len(kept) <= 45
+
+
+def test_the_last_lookup_is_kept_however_large_it_is() -> None:
+    memo = Memo()
+    for key in range(2):
+        recording = Recording(iter([[("x" * 50_000_000,)]]))
+        memo.put(key, recording, lookup=True)
+        list(recording)
+
+    assert memo.get(0) is None
+    assert memo.get(1) is not None
+
+
 def test_a_list_is_never_forgotten_while_the_statement_runs() -> None:
     memo = Memo()
     memo.put("list", _recording(1)[1], lookup=False)

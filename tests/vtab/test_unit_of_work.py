@@ -619,6 +619,16 @@ class TestLimits:
         memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
         assert len(_sent(memory)) == 2
 
+    def test_nobody_to_ask_inside_a_transaction_is_no_permission(self, memory: Connection) -> None:
+        memory.budget.max_writes = 2
+        memory.execute("BEGIN; INSERT INTO sessions(name) VALUES ('z')")
+
+        with pytest.raises(BudgetError, match=r"more than 2 rows of mem\.sessions \(max_writes\)"):
+            memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b'), ('c')")
+
+        memory.execute("COMMIT")
+        assert len(_sent(memory)) == 1
+
     def test_max_requests_ends_a_read(self, memory: Connection) -> None:
         memory.executemany("INSERT INTO sessions(name) VALUES (?)", [(f"{n}",) for n in range(20)])
         memory.budget.max_requests = 2

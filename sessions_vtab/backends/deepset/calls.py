@@ -21,11 +21,27 @@ __all__ = [
     "list_session_files",
     "list_sessions",
     "post_file",
+    "total_of",
 ]
 
 # "There's no session with the ID '..' in the workspace .." (contract, section 2). The text for a
 # missing workspace differs, and is an error.
 _NO_SESSION = (Answer(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),)
+
+
+_RETRY = "The response was discarded. Try again."
+
+
+def total_of(reply: Reply) -> int:
+    """The total number of rows of a list.
+
+    Raises:
+        ProtocolError: it does not say.
+    """
+    total = reply.object().get("total")
+    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+        raise ProtocolError(f"{reply.what}: total should be a number.")
+    return total
 
 
 def list_sessions(workspace: str, size: int, *, expired: bool) -> Call:
@@ -113,6 +129,8 @@ class SessionPages:
 
     def following(self, reply: Reply) -> Call | None:
         """Returns the next numbered page, or the first page in full size."""
+        first = int(reply.call.parameter("page_number") or 1) - 1
+        _check(reply, first * int(reply.call.parameter("limit") or PAGE_CAP))
         call = NumberedPages().following(reply)
         if call is None or not self.grows or reply.call.parameter("limit") == PAGE_CAP:
             return call
@@ -131,17 +149,45 @@ class FilePages:
 
     def following(self, reply: Reply) -> Call | None:
         """Returns the page that starts after the last row."""
-        rows, more = reply.items(), reply.object().get("has_more", False)
-        if not isinstance(more, bool):
-            raise ProtocolError(f"{reply.what}: has_more should be true or false.")
-        if not (more and rows):
+        call, rows = reply.call, reply.items()
+        # How many rows lie before a cursor is not known: at least one.
+        if not _check(reply, None if call.parameter("after_file_id") else 0):
             return None
         last = rows[-1]
         if not (isinstance(last.get("created_at"), str) and isinstance(last.get("file_id"), str)):
             raise ProtocolError(f"{reply.what}: the last row lacks created_at or file_id.")
-        return reply.call.with_query(
+        if last["file_id"] == call.parameter("after_file_id"):
+            raise ProtocolError(f"{reply.what}: the page ends where it should begin. {_RETRY}")
+        return call.with_query(
             limit=self.size, after_value=last["created_at"], after_file_id=last["file_id"]
         )
+
+
+def _check(reply: Reply, before: int | None) -> bool:
+    """Whether another page follows; the three things that a page says of that have to agree.
+
+    Args:
+        reply: the page.
+        before: rows of the list on the pages before it; None if that is not known.
+
+    Raises:
+        ProtocolError: they do not, so that rows would be missing, or pages would never end.
+    """
+    rows, more, total = len(reply.items()), reply.object().get("has_more"), total_of(reply)
+    if not isinstance(more, bool):
+        raise ProtocolError(f"{reply.what}: has_more should be true or false.")
+    if more and not rows:
+        raise ProtocolError(f"{reply.what} has no rows, but says that more follow. {_RETRY}")
+    if before is not None and not rows and total > before:
+        raise ProtocolError(
+            f"{reply.what} has no rows, but its total is {total} and only {before} rows came"
+            f" before it. {_RETRY}"
+        )
+    if before is not None and more and before + rows >= total:
+        raise ProtocolError(
+            f"{reply.what} says that more rows follow, but has the last of {total}. {_RETRY}"
+        )
+    return more
 
 
 def _of(workspace: str, what: str) -> str:

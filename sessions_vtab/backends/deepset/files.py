@@ -8,7 +8,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from sessions_vtab.backends.deepset import calls
-from sessions_vtab.backends.deepset.calls import FilePages, SessionPages
+from sessions_vtab.backends.deepset.calls import FilePages, SessionPages, total_of
 from sessions_vtab.backends.deepset.conditions import filter_text, first_size, name_part
 from sessions_vtab.backends.deepset.names import Scope, SessionRef, session_of_file
 from sessions_vtab.backends.deepset.settings import Settings
@@ -25,7 +25,6 @@ from sessions_vtab.backends.deepset.wire import (
     file_fields,
     id_in,
     session_file_fields,
-    total_of,
 )
 from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Call, Client, Reader, Reply
@@ -114,7 +113,7 @@ class UploadSessionFiles(Resource):
                     yield call
 
         pages = SessionPages(grows="page_size" not in scan.parameters)
-        with closing(reader.fan_out(lists(), pages, ordered=False, limit=scan.limit)) as replies:
+        with closing(reader.fan_out(lists(), pages, limit=scan.limit)) as replies:
             for reply in replies:
                 rows += len(reply.items())
                 yield sessions[reply.call.path], reply
@@ -193,7 +192,7 @@ class Files(Resource):
             yield from self._counted(workspace, call, make, reader)
             return
         requests = (call for _, call in workspaces.values())
-        with closing(reader.fan_out(requests, pages, ordered=False, limit=scan.limit)) as replies:
+        with closing(reader.fan_out(requests, pages, limit=scan.limit)) as replies:
             for reply in replies:
                 workspace, _ = workspaces[reply.call.path]
                 yield make.page(reply.items(), File(reply.what, workspace))
@@ -221,8 +220,8 @@ class Files(Resource):
         rows = make.page(first.items(), File(first.what, workspace))
         known = tuple(workspace if name == "workspace" else None for name in self.table.names)
         behind = [(known, max(0, total_of(first) - len(rows)))]
-        yield Counted(rows, behind, frozenset((self.table.positions["workspace"],)))
         following = FilePages().following(first)
+        yield Counted(rows, behind, frozenset((self.table.positions["workspace"],)))
         if following is not None:
             with closing(reader.pages(following, FilePages())) as replies:
                 for reply in replies:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sessions_vtab.backends.deepset import calls
-from sessions_vtab.backends.deepset.calls import SessionPages
+from sessions_vtab.backends.deepset.calls import SessionPages, total_of
 from sessions_vtab.backends.deepset.conditions import first_size
 from sessions_vtab.backends.deepset.names import Scope, SessionRef
 from sessions_vtab.backends.deepset.settings import Settings
@@ -20,7 +20,6 @@ from sessions_vtab.backends.deepset.wire import (
     Target,
     id_in,
     session_fields,
-    total_of,
 )
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.fetch import Call, Client, Item, Reader, Reply
@@ -148,7 +147,7 @@ class UploadSessions(Resource):
             for reply in replies:
                 if not reply.missing:
                     ref, _ = by_path[reply.call.path]
-                    yield [({}, Session(reply.what, ref, reply.object()))]
+                    yield [({}, Session(reply.what, ref, _detail(reply)))]
 
     # Lists
 
@@ -172,7 +171,7 @@ class UploadSessions(Resource):
         statuses = scan.given("status")
         seen: set[SessionRef] = set()
         requests = (call for _, call in by_key.values())
-        with closing(reader.fan_out(requests, pages, ordered=False, limit=scan.limit)) as replies:
+        with closing(reader.fan_out(requests, pages, limit=scan.limit)) as replies:
             for reply in replies:
                 fresh = _fresh(_rows(reply, by_key[_key(reply.call)][0]), seen)
                 # SQLite would discard the other rows, but only after a request for each of them.
@@ -192,15 +191,15 @@ class UploadSessions(Resource):
         seen: set[SessionRef] = set()
         rows: list[Row] = []
         behind: list[tuple[Row, int]] = []
+        rest = [(one, SessionPages().following(reply)) for one, reply in replies]
         for one, reply in replies:
             rows += [make(*pair) for pair in _fresh(_rows(reply, one), seen)]
             behind.append((self._known(one), max(0, total_of(reply) - len(reply.items()))))
         yield Counted(rows, behind, frozenset(self.table.positions[name] for name in _COUNTED))
-        for one, reply in replies:
-            following = SessionPages().following(reply)
+        for one, following in rest:
             if following is not None:
-                with closing(reader.pages(following, SessionPages())) as rest:
-                    for page in rest:
+                with closing(reader.pages(following, SessionPages())) as pages:
+                    for page in pages:
                         yield [make(*pair) for pair in _fresh(_rows(page, one), seen)]
 
     def _known(self, one: _List) -> Row:
@@ -238,7 +237,15 @@ class UploadSessions(Resource):
         requests = (calls.get_session(session.ref) for _, session in sessions)
         with closing(reader.gather(requests)) as replies:
             for (item, session), reply in zip(sessions, replies, strict=False):
-                yield [make(item, replace(session, detail=reply.object()))]
+                yield [make(item, replace(session, detail=_detail(reply)))]
+
+
+def _detail(reply: Reply) -> dict[str, Any]:
+    """The counters of a session; an answer that names none is not a session's."""
+    body = reply.object()
+    if not reply.missing:
+        id_in(body, "session_id", Frame(reply.what))
+    return body
 
 
 def _call(one: _List, size: int) -> Call:

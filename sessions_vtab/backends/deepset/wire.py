@@ -11,7 +11,7 @@ from sessions_vtab.backends.deepset.names import (
     session_file_name,
     workspace_file_name,
 )
-from sessions_vtab.fetch import Item, Reply
+from sessions_vtab.fetch import Item
 from sessions_vtab.fetch.rows import Frame, Getter, json_of, text_of, time_of
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.values import dump_json
@@ -28,7 +28,6 @@ __all__ = [
     "session_fields",
     "session_file_fields",
     "target_of",
-    "total_of",
 ]
 
 LISTED = frozenset(("status", "write_mode", "create_time", "is_expired", "created_by"))
@@ -88,14 +87,6 @@ def id_in(item: Item, name: str, frame: Frame) -> str:
     if not isinstance(value, str) or not value:
         raise frame.wrong(name, "text")
     return value
-
-
-def total_of(reply: Reply) -> int:
-    """The total number of rows of a list."""
-    total = reply.object().get("total")
-    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-        raise Frame(reply.what).wrong("total", "a number")
-    return total
 
 
 def target_of(body: Mapping[str, Any], frame: Frame) -> Target:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from sessions_vtab.backends.embedding_studio.batches import Batches
@@ -26,7 +25,7 @@ from sessions_vtab.errors import (
     StatementError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Client, Line, Reply, deliver, plain
+from sessions_vtab.fetch import Client, Line, Reply, deliver_groups, plain
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.values import dump_json
@@ -62,7 +61,8 @@ class Writer:
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""
-        return _Unit(self, writes).run(self._client, context)
+        groups = _groups(writes, self.lane)
+        return deliver_groups(self._client, groups, context, self.lane, self._perform)
 
     def lane(self, write: Write) -> Hashable:
         """Returns the session of a write; writes with the same session are sent in order."""
@@ -71,7 +71,12 @@ class Writer:
         except StatementError:
             return None  # Building the request reports the error.
 
-    def one(self, write: Write, line: Line) -> Outcome:
+    def _perform(self, group: Sequence[Write], line: Line) -> list[Outcome]:
+        if group[0].table == "events":
+            return self._events(group, line)
+        return [self._one(write, line) for write in group]
+
+    def _one(self, write: Write, line: Line) -> Outcome:
         """Sends a row of ``sessions``."""
         if write.action is Action.INSERT:
             return self._register(write, line)
@@ -80,7 +85,7 @@ class Writer:
         found = self._look(session_id, line) if write.returning else None
         return self._outcome(write, session_id, reply, found)
 
-    def events(self, members: Sequence[Write], line: Line) -> list[Outcome]:
+    def _events(self, members: Sequence[Write], line: Line) -> list[Outcome]:
         """Sends events of one session in one call; sends nothing if one of them already exists."""
         session_id = self._requests.session_of(members[0])
         batch_id = next(
@@ -116,7 +121,11 @@ class Writer:
         session_id = body["session_id"]
         reply = line.send(register_session(body))
         found = self._look(session_id, line)
-        self._compare(session_id, body, found.object())
+        try:
+            self._compare(session_id, body, found.object())
+        except RefusedError:
+            line.in_doubt = False  # What is registered is known, and it is not this row.
+            raise
         return self._outcome(write, session_id, reply, found)
 
     def _compare(self, session_id: str, body: dict[str, Any], kept: dict[str, Any]) -> None:
@@ -166,40 +175,13 @@ class Writer:
         return Outcome(member, OutcomeState.SENT, row, key, http_status=status)
 
 
-class _Unit:
-    """Writes to send; the events of a session are grouped into one call, under its first row."""
-
-    def __init__(self, writer: Writer, writes: Sequence[Write]) -> None:
-        self._writer = writer
-        self._members: dict[int, list[Write]] = {}
-        self._outcomes: dict[int, list[Outcome]] = {}
-        self._leaders: list[Write] = []
-        leading: dict[Hashable, Write] = {}
-        for write in sorted(writes, key=_rank):
-            lane = writer.lane(write) if write.table == "events" else None
-            leader = write if lane is None else leading.setdefault(lane, write)
-            if leader is write:
-                self._leaders.append(write)
-            self._members.setdefault(leader.number, []).append(write)
-
-    def run(self, client: Client, context: Context) -> Iterator[Outcome]:
-        """Sends everything and yields one outcome per row."""
-        lane = self._writer.lane
-        for outcome in deliver(client, self._leaders, context, lane, self._perform):
-            members = self._members[outcome.write.number]
-            done = self._outcomes.get(outcome.write.number)
-            if done is None:
-                done = [replace(outcome, write=one, key=outcome.key) for one in members]
-            for one in done:
-                yield replace(one, elapsed_ms=outcome.elapsed_ms)
-
-    def _perform(self, leader: Write, line: Line) -> Outcome:
-        if leader.table != "events":
-            return self._writer.one(leader, line)
-        outcomes = self._writer.events(self._members[leader.number], line)
-        self._outcomes[leader.number] = outcomes
-        failed = next((one for one in outcomes if one.error is not None), None)
-        return replace(failed or outcomes[0], write=leader)
+def _groups(writes: Sequence[Write], lane: Callable[[Write], Hashable]) -> list[list[Write]]:
+    """The writes of each call: the events of a session go in one, in the place of the first."""
+    groups: dict[Hashable, list[Write]] = {}
+    for write in sorted(writes, key=_rank):
+        session = lane(write) if write.table == "events" else None
+        groups.setdefault(write.number if session is None else ("of", session), []).append(write)
+    return list(groups.values())
 
 
 def _rank(write: Write) -> int:

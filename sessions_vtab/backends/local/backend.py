@@ -27,7 +27,7 @@ from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedE
 from sessions_vtab.spec import times
 from sessions_vtab.spec.backend import Backend, Context
 from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+from sessions_vtab.spec.write import Action, Outcome, Write
 
 __all__ = ["LocalBackend"]
 
@@ -44,6 +44,8 @@ _APPLY: Final[Mapping[tuple[str, Action], _Apply]] = {
     ("upload_sessions", Action.UPDATE): uploads.update,
     ("upload_sessions", Action.DELETE): uploads.delete,
 }
+_COUNT: Final = """SELECT count(*) FROM sessions
+    WHERE deleted = 0 AND (expire_time IS NULL OR expire_time > ?)"""
 
 
 class LocalBackend(Backend):
@@ -57,6 +59,17 @@ class LocalBackend(Backend):
     """
 
     name: ClassVar[str] = "local"
+
+    about: ClassVar[str] = (
+        "The store is one SQLite file, in WAL mode, for any number of processes. A session"
+        " expires when its expire_time has passed; it is then hidden with its events."
+        " include_deleted = 1, or a condition on expire_time, shows it, DELETE removes it with"
+        " its events, and an UPDATE of expire_time brings it back. Whoever opens the store for"
+        " writing removes the sessions that expired more than a day ago. What is removed is"
+        " overwritten in the file. To erase all that a user has: DELETE FROM sessions WHERE"
+        " user_id = '..' AND include_deleted = 1, twice, since the first one hides the sessions"
+        " that are still alive."
+    )
 
     def __init__(
         self,
@@ -130,7 +143,7 @@ class LocalBackend(Backend):
         if self._snapshot is not None:
             return f"{tilde(path)}, {self._snapshot.about}"
         try:
-            (count,) = self._store.row("SELECT count(*) FROM sessions WHERE deleted = 0")
+            (count,) = self._store.row(_COUNT, (self._store.now(),))
         except SessionsError as error:
             return f"cannot be used: {error}"
         return f"{tilde(path)}, {count} session{'' if count == 1 else 's'}"
@@ -170,9 +183,8 @@ class LocalBackend(Backend):
         if (
             outcome.row is not None
             or not write.returning
-            or outcome.state is OutcomeState.SKIPPED
             or write.action is Action.DELETE
-            or outcome.key is None
+            or outcome.key is None  # It was skipped.
         ):
             return outcome
         return replace(outcome, row=self._tables[write.table].row("name", outcome.key))

@@ -6,31 +6,22 @@ import json
 from typing import Any, Final
 
 from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.spec.values import is_object
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 __all__ = ["read_content", "require_object"]
 
 
-def read_content(value: str, author: str, where: str) -> tuple[str, str | None]:
+def read_content(value: str, author: str) -> tuple[str, str | None]:
     """Returns the content as it is stored, and its text.
 
     Args:
-        value: a JSON object if it starts with ``{``, otherwise plain text, stored as one text part.
+        value: minified JSON of an object, or plain text, which is stored as one text part.
         author: author of the event, which determines the role of plain text.
-        where: ``source.table.column``, for errors.
-
-    Raises:
-        InvalidValueError: the value starts with ``{`` but is not valid JSON.
     """
-    if value.startswith("{"):
-        try:
-            return value, _text_of(json.loads(value))
-        except ValueError as error:
-            raise InvalidValueError(
-                f"{where} must be JSON or plain text; {value!r:.60} starts with '{{' but is"
-                f" not valid JSON ({error}). Nothing was written."
-            ) from None
+    if is_object(value):
+        return value, _text_of(json.loads(value))
     role = "user" if author == "user" else "model"
     return f'{{"role":"{role}","parts":[{{"text":{_encode(value)}}}]}}', value
 

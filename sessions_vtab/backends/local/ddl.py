@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "parts_of"]
 
 APPLICATION_ID: Final = 0x5E551045
 """``PRAGMA application_id`` of a store: identifies the file (https://sqlite.org/fileformat2.html)."""
@@ -149,5 +149,99 @@ CREATE VIEW files AS
     WHERE ingestion_status = 'FINISHED' AND content IS NOT NULL;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)
+# A part is an object with one field that determines its kind, in either spelling, and modifiers.
+_MODIFIERS: Final = (
+    "'thought', 'thoughtSignature', 'thought_signature', 'videoMetadata', 'video_metadata',"
+    " 'mediaResolution', 'media_resolution', 'speechMetadata', 'speech_metadata',"
+    " 'audioTranscription', 'audio_transcription', 'mediaProcessing', 'media_processing',"
+    " 'partMetadata', 'part_metadata'"
+)
+_SPELLINGS: Final = {
+    "function_call": "functionCall",
+    "function_response": "functionResponse",
+    "inline_data": "inlineData",
+    "file_data": "fileData",
+    "executable_code": "executableCode",
+    "code_execution_result": "codeExecutionResult",
+    "tool_call": "toolCall",
+    "tool_response": "toolResponse",
+}
+_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in _SPELLINGS.items())
+_CALLS: Final = ("functionCall", "function_call", "functionResponse", "function_response")
+
+
+def _of_call(field: str) -> str:
+    paths = ", ".join(f"o.object ->> '$.{call}.{field}'" for call in _CALLS)
+    # Most parts are text: looking for the letters costs less than eight paths.
+    return f"""iif(instr(o.object, '"function'), coalesce({paths}), NULL)"""
+
+
+def parts_of(row: str, key: str, table: str = "") -> str:
+    """A SELECT of the rows that ``parts`` has for the given events (used in version 2).
+
+    Args:
+        row: name or alias of the event in SQL.
+        key: column of its row number.
+        table: the FROM clause with the events; empty in a trigger, which has one row.
+    """
+    source = f"{table}, " if table else ""
+    return f"""SELECT o.event AS event, o.number AS number, o.session_id AS session_id,
+    (SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each(o.object) f
+        WHERE f.type <> 'null' AND f.key NOT IN ({_MODIFIERS}) LIMIT 1) AS kind,
+    {_of_call("name")} AS function_name,
+    {_of_call("id")} AS call_id
+    FROM (SELECT {row}.{key} AS event, {row}.session_id AS session_id, j.key AS number,
+            iif(j.type = 'object', j.value, '{{}}') AS object
+        FROM {source}json_each(
+            iif(json_valid({row}.content), {row}.content, 'null'), '$.parts') j
+        WHERE typeof(j.key) = 'integer') o"""
+
+
+# The columns by which parts of events are found; their texts and arguments stay in the content.
+# Triggers write them, so that they are right whichever program writes the events.
+_VERSION_2: Final = f"""
+CREATE TABLE parts (
+    event         INTEGER NOT NULL,
+    number        INTEGER NOT NULL,
+    session_id    TEXT NOT NULL,
+    kind          TEXT,
+    function_name TEXT,
+    call_id       TEXT,
+    PRIMARY KEY (event, number)
+) WITHOUT ROWID;
+INSERT INTO parts {parts_of("e", "id", "events e")};
+CREATE INDEX parts_by_call ON parts(call_id, session_id) WHERE call_id IS NOT NULL;
+CREATE TRIGGER parts_of_new_event AFTER INSERT ON events WHEN new.content IS NOT NULL BEGIN
+    INSERT INTO parts {parts_of("new", "id")};
+END;
+CREATE TRIGGER parts_of_changed_event AFTER UPDATE OF id, session_id, content ON events BEGIN
+    DELETE FROM parts WHERE event = old.id;
+    INSERT INTO parts {parts_of("new", "id")};
+END;
+CREATE TRIGGER parts_of_removed_event AFTER DELETE ON events BEGIN
+    DELETE FROM parts WHERE event = old.id;
+END;
+"""
+
+# The order in which a session's events were written, even if their times are equal. The triggers of
+# version 2 stay: a new column does not rebuild the table, and they ignore its UPDATE. Another
+# program need not know the column: a trigger numbers its events.
+_VERSION_3: Final = """
+ALTER TABLE sessions ADD COLUMN last_sequence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE events ADD COLUMN sequence INTEGER;
+UPDATE events SET sequence = numbered.number
+    FROM (SELECT id, row_number() OVER (PARTITION BY session_id ORDER BY id) AS number FROM events)
+        AS numbered
+    WHERE numbered.id = events.id;
+UPDATE sessions SET last_sequence =
+    (SELECT count(*) FROM events WHERE events.session_id = sessions.session_id);
+CREATE TRIGGER sequence_of_new_event AFTER INSERT ON events WHEN new.sequence IS NULL BEGIN
+    UPDATE sessions SET last_sequence = last_sequence + 1 WHERE session_id = new.session_id;
+    UPDATE events SET sequence =
+        (SELECT last_sequence FROM sessions WHERE session_id = new.session_id)
+        WHERE id = new.id;
+END;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """SQL scripts; their count is the schema version (``PRAGMA user_version``) of new stores."""

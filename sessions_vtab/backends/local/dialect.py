@@ -106,14 +106,15 @@ class Select:
         return f"{columns} FROM {self._relation.source} WHERE {expression} = ?2"
 
     def _alive(self, scan: Scan) -> str:
-        """Returns the condition that hides expired rows, and deleted ones unless wanted."""
+        """Returns the condition that hides expired and deleted rows unless they are asked for."""
         relation = self._relation
-        if relation.alive_or_deleted and (
-            scan.parameters.get("include_deleted") == 1
-            or any(field.column == "deleted" for field in fields(scan.where))
-        ):
-            return relation.alive_or_deleted
-        return relation.alive
+        if not relation.unless:
+            return relation.alive
+        if scan.parameters.get("include_deleted") == 1:
+            return ""
+        asked = frozenset(one.column for one in fields(scan.where))
+        shown = asked & frozenset().union(*relation.unless)
+        return relation.unless.get(shown, relation.alive)
 
     def _columns(self, wanted: frozenset[str], *, whole: bool) -> str:
         """Returns the select list. Unless ``whole``, rows end after the last wanted column."""
@@ -262,6 +263,7 @@ class _Condition:
 
     def _collated(self, field: Field, collation: str) -> str:
         text = self._field(field)
+        # The column's own collation is left out: with COLLATE, SQLite uses no partial index.
         return text if collation in {"BINARY", TIMESTAMP} else f"{text} COLLATE {collation}"
 
     def _field(self, field: Field) -> str:

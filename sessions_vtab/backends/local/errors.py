@@ -14,12 +14,17 @@ from sessions_vtab.errors import (
     StoreError,
 )
 
-__all__ = ["is_taken", "translate"]
+__all__ = ["is_taken", "stale", "translate"]
 
 _BUSY: Final = (
     "another process or connection is writing to it and did not finish within 5 seconds."
     " Nothing was written. Try again, or find out what holds a transaction"
     " open."
+)
+_STALE: Final = (
+    "another process or connection has written to it, or is writing, since this transaction read"
+    " it. Nothing was written. ROLLBACK, then repeat the transaction; one that begins with BEGIN"
+    " IMMEDIATE waits for the others instead."
 )
 _FULL: Final = "the disk is full. The transaction was rolled back; free some space and repeat it."
 _NO_DATABASE: Final = "it is not an SQLite database. Use another file: local:///path/to/sessions.db"
@@ -66,6 +71,16 @@ _TAKEN: Final = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQU
 def is_taken(error: apsw.ConstraintError) -> bool:
     """Whether the error means that a key already exists; false if another constraint failed."""
     return getattr(error, "extendedresult", 0) in _TAKEN
+
+
+def stale(error: apsw.BusyError, place: str) -> BusyError:
+    """Returns the error for a transaction that has read and can no longer write.
+
+    Args:
+        error: what APSW raised.
+        place: the source and its file.
+    """
+    return BusyError(f"{place}: {_STALE} ({error})")
 
 
 def translate(error: apsw.Error, place: str) -> Exception:

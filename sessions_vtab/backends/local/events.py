@@ -22,12 +22,15 @@ from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
 __all__ = ["append", "insert"]
 
-_SESSION: Final = """SELECT name, expire_time, last_event FROM sessions
+_SESSION: Final = """SELECT name, expire_time, last_event, last_sequence, update_time FROM sessions
     WHERE session_id = ? AND deleted = 0"""
 _INSERT: Final = """
 INSERT INTO events(name, session_id, event_id, timestamp, author, content, text, invocation_id,
-    actions, error_code, error_message, event_metadata, raw_event)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    actions, error_code, error_message, event_metadata, raw_event, sequence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+_LAST_SEQUENCE: Final = 2**53 - 1
+"""Largest sequence that can be given: there is always a next one, and JSON keeps it exact."""
 
 
 def insert(store: Store, write: Write) -> Outcome:
@@ -67,8 +70,11 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
     actions = get("actions")
     delta = delta_of(actions, f"{where}.actions") if actions is not None else None
     now = store.now()
+    timestamp = get("timestamp") or now
+    session = _session(store, session_id, now)
+    sequence = _sequence(values, session, where)
     body = (
-        get("timestamp") or now,
+        timestamp,
         author,
         content,
         text,
@@ -78,16 +84,25 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
         get("error_message"),
         get("event_metadata"),
         get("raw_event"),
+        sequence,
     )
-    session = _session(store, session_id, now)
+    number = session.last_event
     if event_id is None:
         number = _numbered(store, session, session_id, body)
         event_id = str(number)
-        session = session._replace(last_event=number, update_time=now)
     else:
         _given(store, session, session_id, event_id, body)
-        session = session._replace(update_time=now)
-    store.touched.put(session_id, session)
+    # The time of an old event does not make its session newer: an import keeps session times.
+    updated = max(session.update_time, min(timestamp, now))
+    store.touched.put(
+        session_id,
+        session._replace(
+            last_event=number,
+            last_sequence=max(session.last_sequence, sequence),
+            update_time=updated,
+            written=False,
+        ),
+    )
     if delta:
         merge_delta(store, session_id, delta)
     name = f"{session.name}/events/{quoted(event_id)}"
@@ -127,6 +142,7 @@ def _numbered(store: Store, session: Touched, session_id: str, body: Row) -> int
 
 
 def _given(store: Store, session: Touched, session_id: str, event_id: str, body: Row) -> None:
+    """Writes the event under its own id."""
     name = f"{session.name}/events/{quoted(event_id)}"
     try:
         store.run(_INSERT, (name, session_id, event_id, *body))
@@ -167,18 +183,28 @@ def _address(values: Mapping[str, Any], where: str) -> tuple[str, str | None]:
             f"{where}: event_id {event_id!r:.60} does not match the last part of name"
             f" {name!r:.120}. Give only one of them. Nothing was written."
         )
-    if parent or not ("session_id" in values or "session_name" in values):
-        session_id = session_of({**values, "session_of_name": parent or None}, where)
-    else:
-        session_id = session_of(values, where)
+    session_id = session_of({**values, "session_of_name": parent or None}, where)
     return session_id, check_id(named, f"{where}.name")
+
+
+def _sequence(values: Mapping[str, Any], session: Touched, where: str) -> int:
+    """Returns the number that the statement gives, as a copy does; otherwise the next one."""
+    given = values.get("sequence")
+    if given is None:
+        return session.last_sequence + 1
+    if not (isinstance(given, int) and 0 < given <= _LAST_SEQUENCE):
+        raise InvalidValueError(
+            f"{where}.sequence must be a whole number from 1 to {_LAST_SEQUENCE}, not"
+            f" {given!r:.40}. Nothing was written. Leave it out to get the next one."
+        )
+    return given
 
 
 def _content(values: Mapping[str, Any], author: str, where: str) -> tuple[Value, Value]:
     content = values.get("content")
     text: Value = None
     if content is not None:
-        content, text = read_content(content, author, f"{where}.content")
+        content, text = read_content(content, author)
     given = values.get("text")
     if given is not None and given != text:
         raise InvalidValueError(

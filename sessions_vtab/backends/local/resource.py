@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from sessions_vtab.backends.local.dialect import COLLATIONS, Select
@@ -24,9 +26,10 @@ from sessions_vtab.spec.scan import Page, Row, Scan
 
 __all__ = ["LocalResource"]
 
-# Estimated rows of a full read, which make the planner start with the smaller table.
+# Estimated rows of a full read and of one session, which make the planner start with the smaller
+# table, and follow a session to its events rather than each event to its session.
 _ROWS: Final = {"sessions": 10_000, "events": 100_000, "event_parts": 200_000}
-_OF_EVENTS: Final = frozenset(("events", "event_parts"))
+_PER_SESSION: Final = {"events": 10, "event_parts": 20}
 
 
 class LocalResource(Resource):
@@ -46,7 +49,7 @@ class LocalResource(Resource):
 
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """Yields matching rows: one by a lookup, or many in growing pages (``Store.pages``)."""
-        text, bindings = self._select.statement(scan, self._store.now)
+        text, bindings = self._select.statement(scan, partial(self._store.now_of, context))
         if scan.path.unique and _compares(scan):
             return iter((self._store.looked_up(text, bindings, context),))
         return self._store.pages(text, bindings, context)
@@ -75,13 +78,19 @@ def _capability(relation: Relation, writes: Writes) -> Capability:
         for name, keys in relation.lookups
     )
     return Capability(
-        (*lookups, listing),
+        (*lookups, *_of_session(relation, listing), listing),
         writes,
         rows=_ROWS.get(table.name, 1_000),
         costly=False,
-        follows="update_time" if table.name in _OF_EVENTS else "",
-        hides=HiddenRows("deleted", "include_deleted") if relation.alive_or_deleted else None,
+        hides=HiddenRows("deleted", "include_deleted") if relation.unless else None,
     )
+
+
+def _of_session(relation: Relation, listing: AccessPath) -> Iterator[AccessPath]:
+    """The same list for one session: what it is expected to have is much less than a share."""
+    rows = _PER_SESSION.get(relation.table.name)
+    for key in ("session_id", *relation.same_as) if rows else ():
+        yield replace(listing, name=f"list by {key}", keys=(key,), rows_per_key=rows)
 
 
 def _filters(table: Table) -> tuple[Filter, ...]:

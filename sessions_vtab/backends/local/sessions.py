@@ -13,7 +13,7 @@ from sessions_vtab.backends.local.errors import is_taken
 from sessions_vtab.backends.local.improvement import register
 from sessions_vtab.backends.local.lookup import literal
 from sessions_vtab.backends.local.names import given_id, session_name
-from sessions_vtab.backends.local.state import split
+from sessions_vtab.backends.local.state import require_shared, split
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.errors import (
     ConflictError,
@@ -77,7 +77,7 @@ def update(store: Store, write: Write) -> Outcome:
 
     Raises:
         InvalidValueError: a value is not valid for its column.
-        UnsupportedError: a column cannot be changed.
+        UnsupportedError: a column cannot be changed, or a shared key cannot be removed.
         NotFoundError: the session no longer exists.
         ConflictError: the session is deleted, and the statement does not restore it.
     """
@@ -100,6 +100,7 @@ def update(store: Store, write: Write) -> Outcome:
     if values.get("ttl") is not None or "expire_time" in values:
         changes["expire_time"] = expiry(values, store.instant(), where)
     if "state" in values:
+        require_shared(store, values["state"], fixed[1], where)
         changes["state"] = split(store, values["state"], fixed[1])
     changes["update_time"] = store.now()
     assignments = ", ".join(f"{column} = ?" for column in changes)
@@ -108,10 +109,14 @@ def update(store: Store, write: Write) -> Outcome:
 
 
 def delete(store: Store, write: Write) -> Outcome:
-    """DELETE of one session: hides it, or permanently removes it if it is already hidden."""
-    row = store.row("SELECT deleted FROM sessions WHERE name = ?", (write.key,))
+    """DELETE of one session: hides it, or permanently removes it if it is deleted or expired."""
+    row = store.row(
+        "SELECT deleted OR coalesce(expire_time <= ?, 0) FROM sessions WHERE name = ?",
+        (store.now(), write.key),
+    )
     if row == (1,):
         store.run("DELETE FROM sessions WHERE name = ?", (write.key,))
+        store.erased = True
     elif row is not None:
         store.run(
             "UPDATE sessions SET deleted = 1, update_time = ? WHERE name = ?",
@@ -172,13 +177,13 @@ def _create(
 
 
 def _gone(store: Store, session_id: str) -> bool:
-    """Removes an expired session with that id, which is no longer visible."""
-    return bool(
-        store.run(
-            "DELETE FROM sessions WHERE session_id = ? AND expire_time <= ? RETURNING 1",
-            (session_id, store.now()),
-        )
+    """Removes an expired session with that id, since a new one takes its place."""
+    gone = store.run(
+        "DELETE FROM sessions WHERE session_id = ? AND expire_time <= ? RETURNING 1",
+        (session_id, store.now()),
     )
+    store.erased = store.erased or bool(gone)
+    return bool(gone)
 
 
 def _refuse_existing(store: Store, session_id: str) -> NoReturn:

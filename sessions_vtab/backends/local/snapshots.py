@@ -7,15 +7,15 @@ row about the whole snapshot, ``_snapshot_tables`` one row per table.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
-from sessions_vtab.backends.local.tables import RELATIONS, Relation
+from sessions_vtab.backends.local.tables import Relation, derived_parts
 from sessions_vtab.errors import StoreError
 from sessions_vtab.schema import tables as schema
 from sessions_vtab.schema.declare import quoted
@@ -109,13 +109,19 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
             " again to complete it."
         )
     source, backend, finished, _ = about
-    listed = connection.execute("SELECT name, key, columns FROM _snapshot_tables ORDER BY rowid")
+    known = {row[1] for row in connection.execute("PRAGMA table_info(_snapshot_tables)")}
+    shy = "hidden" if "hidden" in known else "'[]'"  # Older snapshots have no hidden columns.
+    listed = connection.execute(
+        f"SELECT name, key, columns, {shy} FROM _snapshot_tables ORDER BY rowid"
+    )
     relations = {
-        str(name): _relation(str(name), str(key), json.loads(str(described)))
-        for name, key, described in listed
+        str(name): _relation(
+            str(name), str(key), json.loads(str(described)), json.loads(str(hidden))
+        )
+        for name, key, described, hidden in listed
     }
     if "event_parts" not in relations and "content" in _columns_of(relations.get("events")):
-        relations["event_parts"] = _parts()
+        relations["event_parts"] = derived_parts()
     return Snapshot(f"snapshot of {source} ({backend}), {finished} UTC", relations)
 
 
@@ -123,11 +129,14 @@ def _columns_of(relation: Relation | None) -> Iterable[str]:
     return relation.table.names if relation is not None else ()
 
 
-def _relation(name: str, key: str, columns: Mapping[str, str]) -> Relation:
+def _relation(
+    name: str, key: str, columns: Mapping[str, str], hidden_there: Collection[str]
+) -> Relation:
     described = [_column(name, column, ColumnType(kind)) for column, kind in columns.items()]
     core = next((table for table in _CORE if table.name == name), None)
-    # A key that is hidden in the source is hidden here too.
+    # What is hidden in the source is hidden here too.
     hidden = {column.name for column in core.hidden} & {key} if core else set()
+    hidden |= set(hidden_there)
     table = Table(
         name,
         tuple(one for one in described if one.name not in hidden),
@@ -141,7 +150,7 @@ def _relation(name: str, key: str, columns: Mapping[str, str]) -> Relation:
         f"{quoted(name)} r",
         {one.name: f"r.{quoted(one.name)}" for one in described},
         "r",
-        tie="r.rowid",
+        tie="r.sequence" if "sequence" in columns else "r.rowid",
         lookups=(("get", (key,)),),
     )
 
@@ -155,12 +164,3 @@ def _column(table: str, name: str, kind: ColumnType) -> Column:
     if name in known:
         return replace(known[name], type=kind, hidden=False, parameter=False)
     return Column(name, kind, "Copied from the source.")
-
-
-def _parts() -> Relation:
-    """``event_parts``, read from ``events.content`` as in a store; events are numbered by rowid."""
-    stored = RELATIONS["event_parts"]
-    nothing: dict[str, Any] = {}
-    return replace(
-        stored, source=stored.source.replace("e.id", "e.rowid"), alive="", same_as=nothing
-    )

@@ -37,7 +37,7 @@ class OpenScan:
 
     def settle(self) -> None:
         """Fetches all remaining rows, so that writes cannot change them."""
-        if self._settled:
+        if self._settled:  # Else each row of a long transaction would copy what is left.
             return
         self._settled = True
         head = self.page(_IN_MEMORY)

@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessions_vtab.backends.local.store import Store
-from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.errors import InvalidValueError, UnsupportedError
 from sessions_vtab.spec.values import dump_json, load_json
 
-__all__ = ["delta_of", "merge_delta", "split"]
+__all__ = ["delta_of", "merge_delta", "require_shared", "split"]
 
 _APP = """INSERT INTO app_state(id, state) VALUES (1, ?) ON CONFLICT DO UPDATE
     SET state = excluded.state"""
 _USER = """INSERT INTO user_states(user_id, state) VALUES (?, ?) ON CONFLICT DO UPDATE
     SET state = excluded.state"""
+
+_SHARED_STATES = """SELECT state FROM app_state
+    UNION ALL SELECT state FROM user_states WHERE user_id = ?"""
 
 
 def split(store: Store, state: Any, user_id: str | None) -> Any:
@@ -34,6 +37,29 @@ def split(store: Store, state: Any, user_id: str | None) -> Any:
         return state
     own = _shared(store, load_json(state, "state"), user_id)
     return dump_json(own)
+
+
+def require_shared(store: Store, state: Any, user_id: str | None, where: str) -> None:
+    """Raises UnsupportedError if a session's new state lacks a key that it shares with others.
+
+    Args:
+        store: where they are stored.
+        state: a JSON object, minified, or None.
+        user_id: whose session it is.
+        where: ``source.table``, for the error.
+    """
+    shared = {
+        key
+        for (known,) in store.run(_SHARED_STATES, (user_id,))
+        for key in load_json(known, "state")
+    }
+    missing = sorted(shared - (load_json(state, "state").keys() if state else set()))
+    if missing:
+        raise UnsupportedError(
+            f"{where}.state lacks {', '.join(missing):.200}. UPDATE cannot remove keys that are"
+            " shared with other sessions. Nothing was written. Keep them with json_set(state,"
+            " '$.key', ..) or json_remove(state, '$.key'), or set them to null."
+        )
 
 
 def merge_delta(store: Store, session_id: str, delta: Mapping[str, Any]) -> None:

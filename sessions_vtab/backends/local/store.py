@@ -1,7 +1,8 @@
-"""The store's connection, opened, checked and migrated on first use; and its one transaction."""
+"""The store's connection, opened on first use; its scans, and its one transaction."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
-from sessions_vtab.backends.local.errors import translate
-from sessions_vtab.backends.local.paths import MEMORY, create_file, network_file_system
+from sessions_vtab.backends.local.errors import stale, translate
+from sessions_vtab.backends.local.opening import Opening
+from sessions_vtab.backends.local.paths import MEMORY, identity
 from sessions_vtab.backends.local.spool import OpenScan
 from sessions_vtab.backends.local.touched import TouchedSessions
-from sessions_vtab.errors import ReadOnlyError, StoreError
+from sessions_vtab.errors import ReadOnlyError, StoreError, UnsupportedError, inherited
 from sessions_vtab.spec import times
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.scan import Page
@@ -24,10 +26,17 @@ __all__ = ["Store"]
 
 _BUSY_SECONDS: Final = 5.0
 _SLICE: Final = 0.01
+_inherited: list[apsw.Connection] = []
+"""Connections of the process that this one was forked from; dropped, they would be closed."""
+
 _STEPS: Final = 50_000
-# Expired sessions are no longer visible; the first write of a connection removes them permanently.
-_SWEEP: Final = "DELETE FROM sessions WHERE expire_time <= ?"
-_CACHE_KIB: Final = 32_768
+# Expired sessions can still be read and restored for a day.
+_KEPT: Final = 86_400 * 1_000_000_000
+_OVERDUE: Final = "SELECT 1 FROM sessions WHERE expire_time <= ? LIMIT 1"
+_PURGE: Final = "DELETE FROM sessions WHERE expire_time <= ?"
+# A statement that needs the write lock and changes nothing: BEGIN IMMEDIATE is not possible inside
+# a transaction.
+_LOCK: Final = "DELETE FROM batches WHERE 0"
 _FIRST_PAGE: Final = 8
 _LAST_PAGE: Final = 128
 
@@ -49,6 +58,7 @@ class Store:
         began: whether a write transaction was begun, and not yet committed or rolled back here.
         touched: sessions that events were appended to, with their pending changes.
         transaction_lost: whether SQLite itself rolled back the open transaction, as on a full disk.
+        erased: whether rows were permanently removed, but may still be in the write-ahead log.
     """
 
     def __init__(
@@ -68,16 +78,21 @@ class Store:
         self.began = False
         self.touched = TouchedSessions()
         self.transaction_lost = False
+        self.erased = False
         self._clock = clock
         self._second = ""
         self._second_of = -1
-        self._migrations = migrations
-        self._application = application
+        self._statement, self._statement_began = -1, ""
+        self._file = path if path == MEMORY else str(Path(path).absolute())
+        self._opening = Opening(self._file, self.place, read_only, migrations, application)
         self._connection: apsw.Connection | None = None
         self._context: Context | None = None
         self._scans: dict[int, OpenScan] = {}
         self._waiting_since = 0.0
-        self._swept = False
+        self._identity: tuple[int, int] | None = None
+        self._held = False
+        self._overdue = ""
+        self._process = os.getpid()
 
     # Opening.
 
@@ -88,74 +103,60 @@ class Store:
         Raises:
             StoreError: the file is damaged, belongs to another program, has a newer version, or
                 cannot be opened.
+            UnsupportedError: this process inherited it from another.
         """
         if self._connection is None:
             with self.translated():
                 self._connection = self._open()
+            self._process = os.getpid()
+        elif os.getpid() != self._process:
+            # https://sqlite.org/howtocorrupt.html, section 2.6
+            raise UnsupportedError(inherited(self.place))
         return self._connection
 
     def _open(self) -> apsw.Connection:
-        connection = self._connect()
+        opening = self._opening
+        connection = opening.connect()
         try:
+            self._identity = identity(self._file)
             connection.set_busy_handler(self._wait)
             connection.set_progress_handler(self._interrupted, _STEPS)
-            _configure(connection)
-            newest = len(self._migrations)
-            version = _identify(connection, self.place, newest, self._application)
+            opening.prepare(connection)
             if not self.read_only:
-                self._prepare(connection, version)
-            else:
-                self._require_version(version)
+                self._purge(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _connect(self) -> apsw.Connection:
-        if self.path == MEMORY:
-            return apsw.Connection(MEMORY)
-        path = Path(self.path).absolute()
-        kind = network_file_system(path)
-        if kind:
-            raise StoreError(
-                f"{self.place} is on a network file system ({kind}), where SQLite cannot lock"
-                " it safely. Use a file on a local disk: local:///path/to/sessions.db"
-            )
-        if self.read_only:
-            if not path.exists():
-                raise StoreError(
-                    f"{self.place} does not exist, and a read-only source does not create it."
-                )
-            return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        create_file(path)
-        return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-
-    def _prepare(self, connection: apsw.Connection, version: int) -> None:
-        mode = connection.pragma("journal_mode", "wal")
-        if self.path != MEMORY and mode != "wal":
-            raise StoreError(
-                f"{self.place}: its file system has no shared memory, so several processes"
-                " could not use the store. Use a file on a local disk:"
-                " local:///path/to/sessions.db"
-            )
-        if version < len(self._migrations):
-            _migrate(connection, self.place, self._migrations)
-
-    def _require_version(self, version: int) -> None:
-        if version < len(self._migrations):
-            raise StoreError(
-                f"{self.place} has schema version {version}, but this program reads version"
-                f" {len(self._migrations)}. Open it once without read_only to upgrade it."
-            )
+    def _purge(self, connection: apsw.Connection) -> None:
+        """Removes long expired sessions, or leaves that to the first write if the file is busy."""
+        overdue = times.to_text(self._clock() - _KEPT)
+        if connection.execute(_OVERDUE, (overdue,)).get is None:
+            return
+        with self._without_waiting(connection):
+            try:
+                connection.execute(f"BEGIN IMMEDIATE; {_PURGE}; COMMIT", (overdue,))
+            except apsw.BusyError:
+                self._overdue = overdue
+                return
+        self._overwrite(connection)
 
     def close(self) -> None:
-        """Closes the connection; open scans end, and an open transaction is rolled back."""
+        """Closes the connection; open scans end, and an open transaction is rolled back.
+
+        One that another process opened is only forgotten: closing it could remove the log that the
+        other one still needs.
+        """
+        if self._connection is not None and os.getpid() != self._process:
+            _inherited.append(self._connection)
+            self._connection = None
         if self._connection is not None:
             self._scans.clear()
             self.touched.clear()
             self._connection.close(True)  # This also closes its cursors.
             self._connection = None
-            self.began = self.transaction_lost = False
+            self.began = self.transaction_lost = self.erased = self._held = False
 
     # Using.
 
@@ -169,6 +170,13 @@ class Store:
             self._second = times.to_text(instant)[: -len("123456")]
             self._second_of = second
         return f"{self._second}{nanos // 1000:06d}"
+
+    def now_of(self, context: Context) -> str:
+        """Returns the current time of a statement, which is the same for all its reads."""
+        statement = context.statement
+        if statement != self._statement:
+            self._statement, self._statement_began = statement, self.now()
+        return self._statement_began
 
     def instant(self) -> int:
         """The current time in nanoseconds since 1970."""
@@ -238,11 +246,13 @@ class Store:
     # The transaction.
 
     def begin(self) -> None:
-        """Starts a write transaction unless one is open.
+        """Starts a write transaction unless one is open; one that only reads becomes it.
 
         Raises:
             ReadOnlyError: the source is read-only.
-            BusyError: another process kept the lock for 5 seconds.
+            BusyError: another process kept the lock for 5 seconds, or has written since the
+                transaction began to read.
+            StoreError: the file was deleted or replaced.
         """
         if self.began:
             return
@@ -251,11 +261,57 @@ class Store:
         with self.translated():
             self.settle()
             connection = self.connection
-            connection.execute("BEGIN IMMEDIATE")
+            if self._held:
+                self._upgrade(connection)
+            else:
+                self.require_file()
+                connection.execute("BEGIN IMMEDIATE")
             self.began = True
-            if not self._swept:
-                connection.execute(_SWEEP, (self.now(),))
-                self._swept = True
+            if self._overdue:
+                connection.execute(_PURGE, (self._overdue,))
+                self._overdue, self.erased = "", True
+
+    def _upgrade(self, connection: apsw.Connection) -> None:
+        """Takes the write lock inside the read transaction, if what was read is still the case."""
+        try:
+            connection.execute(_LOCK)
+        except apsw.BusyError as error:
+            raise stale(error, self.place) from error
+        self._held = False
+
+    def hold(self) -> None:
+        """From here until ``let_go`` or the end of a write transaction, reads see one state.
+
+        Raises:
+            StoreError: the file was deleted or replaced.
+        """
+        if self.began or self._held or self.path == MEMORY:
+            return
+        try:
+            connection = self.connection
+            self.require_file()
+            connection.execute("BEGIN")
+        except apsw.Error as error:
+            raise self.failure(error) from error
+        self._held = True
+
+    def let_go(self) -> None:
+        """Ends what ``hold`` began; open scans keep their rows."""
+        if self._held:
+            self._held = False
+            if self.connection.in_transaction:
+                self.connection.execute("COMMIT")
+
+    def require_file(self) -> None:
+        """Raises StoreError if the path no longer names the file that is open.
+
+        The same question as SQLITE_FCNTL_HAS_MOVED, which APSW answers only through a pointer.
+        """
+        if self.path != MEMORY and identity(self._file) != self._identity:
+            raise StoreError(
+                f"{self.place} was deleted or replaced while it was open. Nothing was written."
+                " Restore the file, or connect again to use the one that is there now."
+            )
 
     def settle(self) -> None:
         """Protects open scans from the following write."""
@@ -292,6 +348,7 @@ class Store:
             return
         if word == "COMMIT":
             self.require_transaction()
+            self.require_file()
         with self.translated():
             if not self.transaction_lost:
                 if word == "ROLLBACK":
@@ -301,8 +358,31 @@ class Store:
                 self.connection.execute(word)
         self.touched.clear()
         self.began = self.transaction_lost = False
+        if self.erased:
+            self._overwrite(self.connection)
+
+    def _overwrite(self, connection: apsw.Connection) -> None:
+        """Empties the write-ahead log, which may have what was erased; later, while it is read.
+
+        ``secure_delete`` overwrites a row in its page; older copies of the page are in the log.
+        """
+        with self._without_waiting(connection):
+            try:
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").get
+            except apsw.LockedError:
+                busy = 1
+        self.erased = bool(busy)
 
     # Waiting.
+
+    @contextmanager
+    def _without_waiting(self, connection: apsw.Connection) -> Iterator[None]:
+        """A block that fails at once where another process is in the way."""
+        connection.set_busy_handler(None)
+        try:
+            yield
+        finally:
+            connection.set_busy_handler(self._wait)
 
     def _interrupted(self) -> bool:
         return self._context is not None and self._context.interrupted()
@@ -316,52 +396,3 @@ class Store:
             return False
         time.sleep(_SLICE)
         return True
-
-
-def _configure(connection: apsw.Connection) -> None:
-    connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
-    connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
-    connection.pragma("foreign_keys", True)
-    connection.pragma("cache_size", -_CACHE_KIB)
-    connection.pragma("trusted_schema", False)
-    # The store may contain personal data, so deleted content is overwritten.
-    connection.pragma("secure_delete", True)
-
-
-def _identify(
-    connection: apsw.Connection, place: str, newest: int, expected: int = APPLICATION_ID
-) -> int:
-    """Returns the schema version; StoreError if the file is neither empty nor a known store."""
-    # One statement sees one state of the file, although another process may be creating the store.
-    application, version, tables = connection.execute(
-        "SELECT (SELECT application_id FROM pragma_application_id),"
-        " (SELECT user_version FROM pragma_user_version), count(*) FROM sqlite_schema"
-    ).get
-    empty = not (application or version or tables)
-    if application != expected and not empty:
-        raise StoreError(
-            f"{place} belongs to another program and was left unchanged. Use another file:"
-            " local:///path/to/sessions.db"
-        )
-    if version > newest:
-        raise StoreError(
-            f"{place} has schema version {version}, but this program supports only {newest}."
-            " Upgrade sessions_vtab, or use another file."
-        )
-    return int(version)
-
-
-def _migrate(connection: apsw.Connection, place: str, migrations: Sequence[str]) -> None:
-    """Migrates the file to the newest version in one transaction; a second process waits."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = _identify(connection, place, len(migrations))
-        for script in migrations[version:]:
-            connection.execute(script)
-        connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", len(migrations))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from sessions_vtab.backends.local.ddl import parts_of
 from sessions_vtab.backends.local.names import event_name, id_of
 from sessions_vtab.schema.model import Column, Table
 from sessions_vtab.schema.tables import (
@@ -20,7 +21,7 @@ from sessions_vtab.schema.tables import (
     session_columns,
 )
 
-__all__ = ["NOW", "RELATIONS", "Relation", "real_columns"]
+__all__ = ["NOW", "RELATIONS", "Relation", "derived_parts", "real_columns"]
 
 NOW: Final = "?1"
 """The parameter for the current time as canonical text; it is always the first one."""
@@ -37,7 +38,7 @@ class Relation:
             more than a name is in parentheses.
         alias: alias of the table in ``source`` that has the other columns.
         alive: condition that hides rows of expired and deleted sessions; "" if none can exist.
-        alive_or_deleted: the same for a scan that includes deleted rows.
+        unless: the same for a scan that asks for such rows, by the columns of its conditions.
         tie: column that sorts rows with the same time in the order in which they were written.
         same_as: column that identifies the same parent by id, with the function that reads the id
             from the name. A search by name then becomes a search by id, which has an index.
@@ -51,7 +52,7 @@ class Relation:
     expressions: Mapping[str, str]
     alias: str
     alive: str = ""
-    alive_or_deleted: str = ""
+    unless: Mapping[frozenset[str], str] = field(default_factory=dict)
     tie: str = ""
     same_as: Mapping[str, tuple[str, Callable[[str], str | None]]] = field(default_factory=dict)
     lookups: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -84,6 +85,8 @@ _STATE: Final = """(nullif('{' || concat_ws(',',
 _BY_NAME: Final = ("get", ("name",))
 _BY_ID: Final = ("get by id", ("session_id",))
 
+_NOT_EXPIRED: Final = f"(s.expire_time IS NULL OR s.expire_time > {NOW})"
+
 _SESSIONS: Final = Relation(
     SESSIONS.extended(
         hidden=session_columns(
@@ -107,16 +110,23 @@ _SESSIONS: Final = Relation(
     "sessions s",
     {"state": _STATE, "ttl": _NOTHING},
     "s",
-    alive=f"s.deleted = 0 AND (s.expire_time IS NULL OR s.expire_time > {NOW})",
-    alive_or_deleted=f"(s.expire_time IS NULL OR s.expire_time > {NOW})",
+    alive=f"s.deleted = 0 AND {_NOT_EXPIRED}",
+    unless={
+        frozenset(("deleted",)): f"(s.deleted = 1 OR {_NOT_EXPIRED})",
+        frozenset(("expire_time",)): "s.deleted = 0",
+        frozenset(("deleted", "expire_time")): "",
+    },
     lookups=(_BY_NAME, _BY_ID),
 )
 
 
 def _of_living_session(alias: str) -> str:
-    """Written so that SQLite uses the index ``sessions_mortal``, which is nearly always empty."""
+    """Written so that SQLite uses the index ``sessions_mortal``, which is nearly always empty.
+
+    Otherwise it takes the unique index of the ids, and looks up the session of every row.
+    """
     return (
-        "NOT EXISTS (SELECT 1 FROM sessions m WHERE m.session_id = "
+        "NOT EXISTS (SELECT 1 FROM sessions m INDEXED BY sessions_mortal WHERE m.session_id = "
         f"{alias}.session_id AND (m.deleted = 1 OR m.expire_time IS NOT NULL)"
         f" AND (m.deleted = 1 OR m.expire_time <= {NOW}))"
     )
@@ -131,6 +141,7 @@ _EVENTS: Final = Relation(
             "error_message",
             "event_metadata",
             "raw_event",
+            "sequence",
         )
     ),
     "events e",
@@ -143,60 +154,36 @@ _EVENTS: Final = Relation(
     composed=event_name,
 )
 
-# A part is an object with one field that determines its kind, in either spelling, and modifiers.
-_MODIFIERS: Final = (
-    "'thought', 'thoughtSignature', 'thought_signature', 'videoMetadata', 'video_metadata',"
-    " 'mediaResolution', 'media_resolution', 'speechMetadata', 'speech_metadata',"
-    " 'audioTranscription', 'audio_transcription', 'mediaProcessing', 'media_processing',"
-    " 'partMetadata', 'part_metadata'"
-)
-_SPELLINGS: Final = {
-    "function_call": "functionCall",
-    "function_response": "functionResponse",
-    "inline_data": "inlineData",
-    "file_data": "fileData",
-    "executable_code": "executableCode",
-    "code_execution_result": "codeExecutionResult",
-    "tool_call": "toolCall",
-    "tool_response": "toolResponse",
-}
-_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in _SPELLINGS.items())
-_KIND: Final = f"""(SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each(p.object) f
-    WHERE f.type <> 'null' AND f.key NOT IN ({_MODIFIERS}) LIMIT 1)"""
-_PARTS: Final = """events e JOIN (
-    SELECT e.id AS event, j.key AS number, iif(j.type = 'object', j.value, '{}') AS object
-    FROM events e, json_each(e.content, '$.parts') j WHERE typeof(j.key) = 'integer'
-) p ON p.event = e.id"""
 
+def _part(arrow: str, *fields: str) -> str:
+    """A field of a part of the event's content, in either spelling."""
+    paths = (f"e.content {arrow} ('$.parts[' || p.number || '].{field}')" for field in fields)
+    return f"(coalesce({', '.join(paths)}, NULL))"
 
-def _either(arrow: str, *paths: str) -> str:
-    return f"(coalesce({', '.join(f'p.object {arrow} {path!r}' for path in paths)}))"
-
-
-_CALL, _CALL_SNAKE = "$.functionCall", "$.function_call"
-_ANSWER, _ANSWER_SNAKE = "$.functionResponse", "$.function_response"
-_ALL_FOUR: Final = (_CALL, _CALL_SNAKE, _ANSWER, _ANSWER_SNAKE)
 
 _EVENT_PARTS: Final = Relation(
     EVENT_PARTS,
-    _PARTS,
+    "events e JOIN parts p ON p.event = e.id AND p.session_id = e.session_id",
     {
         "event_name": "e.name",
         "session_name": "e.session_name",
-        "session_id": "e.session_id",
         "part": "p.number",
-        "kind": _KIND,
-        "text": "(p.object ->> '$.text')",
-        "function_name": _either("->>", *(f"{path}.name" for path in _ALL_FOUR)),
-        "call_id": _either("->>", *(f"{path}.id" for path in _ALL_FOUR)),
-        "args": _either("->", f"{_CALL}.args", f"{_CALL_SNAKE}.args"),
-        "response": _either("->", f"{_ANSWER}.response", f"{_ANSWER_SNAKE}.response"),
+        "text": _part("->>", "text"),
+        "args": _part("->", "functionCall.args", "function_call.args"),
+        "response": _part("->", "functionResponse.response", "function_response.response"),
         "name": "(e.name || '#' || p.number)",
     },
     "p",
     alive=_of_living_session("e"),
     same_as={"session_name": ("session_id", _session_id)},
 )
+
+
+def derived_parts() -> Relation:
+    """``event_parts`` of a file that has events alone, such as a snapshot."""
+    source = f"events e JOIN ({parts_of('d', 'rowid', 'events d')}) p ON p.event = e.rowid"
+    return replace(_EVENT_PARTS, source=source, alive="", same_as={})
+
 
 _STATUS: Final = (
     f"(CASE WHEN u.status = 'OPEN' AND u.expire_time <= {NOW} THEN 'EXPIRED' ELSE u.status END)"
@@ -236,7 +223,7 @@ _PARTICIPANTS: Final = Relation(
     {"session_name": "s.name"},
     "p",
     lookups=(_BY_NAME, ("get by id", ("session_id", "participant"))),
-    alive=f"s.deleted = 0 AND (s.expire_time IS NULL OR s.expire_time > {NOW})",
+    alive=f"s.deleted = 0 AND {_NOT_EXPIRED}",
     same_as={"session_name": ("session_id", _session_id)},
 )
 

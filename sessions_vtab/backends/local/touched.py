@@ -1,8 +1,8 @@
 """Pending changes to the rows of sessions that events were appended to.
 
-Each event updates its session's ``update_time`` and ``last_event``. Instead of one UPDATE per
-event, the newest values are kept here until something reads or changes sessions, or the transaction
-ends. Savepoints apply to these values as they do to written rows.
+Each event updates its session's ``update_time``, ``last_event`` and ``last_sequence``. Instead of
+one UPDATE per event, the newest values are kept here until something reads or changes sessions, or
+the transaction ends. Savepoints apply to these values as they do to written rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 
 __all__ = ["Touched", "TouchedSessions"]
 
-_UPDATE: Final = "UPDATE sessions SET update_time = ?, last_event = ? WHERE session_id = ?"
+_UPDATE: Final = """UPDATE sessions SET update_time = ?, last_event = ?, last_sequence = ?
+    WHERE session_id = ?"""
 
 # No more sessions than this are kept between two events.
 _MOST: Final = 10_000
@@ -25,13 +26,17 @@ class Touched(NamedTuple):
         name: name of the session.
         expire_time: when the session expires; None for never.
         last_event: the largest number that one of its events was given as its id.
-        update_time: when the last event was appended, if that has not been written yet.
+        last_sequence: the largest ``sequence`` that one of its events was given; 0 for none.
+        update_time: when the session was last changed.
+        written: whether its row has all of this.
     """
 
     name: str
     expire_time: str | None
     last_event: int
-    update_time: str | None = None
+    last_sequence: int
+    update_time: str
+    written: bool = True
 
 
 class TouchedSessions:
@@ -58,9 +63,9 @@ class TouchedSessions:
             run: function that executes a statement with its bindings.
         """
         for session_id, one in list(self._known.items()):
-            if one.update_time is not None:
-                run(_UPDATE, (one.update_time, one.last_event, session_id))
-                self.put(session_id, one._replace(update_time=None))
+            if not one.written:
+                run(_UPDATE, (one.update_time, one.last_event, one.last_sequence, session_id))
+                self.put(session_id, one._replace(written=True))
         if self.full():
             self.forget()
 

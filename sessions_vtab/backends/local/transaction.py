@@ -24,6 +24,14 @@ class StoreTransaction:
         """Starts a write transaction unless one is open; see ``Store.begin``."""
         self._store.begin()
 
+    def hold(self) -> None:
+        """Begins to read one state of the store; see ``Store.hold``."""
+        self._store.hold()
+
+    def let_go(self) -> None:
+        """Ends what ``hold`` began."""
+        self._store.let_go()
+
     def savepoint(self, number: int) -> None:
         """Sets a savepoint for the current state; begins a transaction if none is open."""
         self._store.begin()

@@ -86,6 +86,7 @@ def update(store: Store, write: Write) -> Outcome:
 def delete(store: Store, write: Write) -> Outcome:
     """DELETE permanently removes an upload session with its files, including the ingested ones."""
     store.run("DELETE FROM upload_sessions WHERE name = ?", (write.key,))
+    store.erased = True
     return Outcome(write, OutcomeState.SENT, key=write.key)
 
 

@@ -64,6 +64,7 @@ WRITES: Final[Mapping[str, Writes]] = {
                 "error_message",
                 "event_metadata",
                 "raw_event",
+                "sequence",
             ]
         ),
         required=("author",),

@@ -9,7 +9,7 @@ from typing import Any
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.spec import times
 from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import dump_json, load_json
+from sessions_vtab.spec.values import dump_json, is_object, load_json
 
 __all__ = [
     "content_of",
@@ -110,7 +110,7 @@ def content_of(value: Value, author: str, where: str) -> dict[str, Any]:
         InvalidValueError: it begins with ``{`` but is not a JSON object.
     """
     text = value if isinstance(value, str) else str(value)
-    if text.lstrip().startswith("{"):
+    if is_object(text):
         loaded: dict[str, Any] = load_json(text, where)
         return loaded
     return {"role": "user" if author == "user" else "model", "parts": [{"text": text}]}

@@ -16,6 +16,9 @@ __all__ = ["Calls"]
 # that does not exist has another text, and is an error.
 _NO_SESSION = (Answer(404, r"^Session\b.*\bnot found"),)
 
+# proto3 leaves an empty list out: an empty page is {}, or a token alone (contract, section 2).
+_BESIDE = frozenset(("nextPageToken",))
+
 
 class Calls:
     """Builds the calls of one source.
@@ -44,7 +47,9 @@ class Calls:
             token: page token, '' for the first page.
         """
         query = _listing(text, order, size, token)
-        return self._call("GET", engine, "sessions", query=query, items="sessions", listing=True)
+        return self._call(
+            "GET", engine, "sessions", query=query, items="sessions", listing=True, beside=_BESIDE
+        )
 
     def list_events(
         self, session: SessionRef, text: str = "", order: str = "", size: int = 100, token: str = ""
@@ -58,6 +63,7 @@ class Calls:
             query=_listing(text, order, size, token),
             items="sessionEvents",
             listing=True,
+            beside=_BESIDE,
             missing=_NO_SESSION,
         )
 

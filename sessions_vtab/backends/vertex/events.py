@@ -33,6 +33,7 @@ from sessions_vtab.errors import SessionsError
 from sessions_vtab.fetch import Call, Client, Item, Items, Reader, Reply, TokenPages
 from sessions_vtab.schema.model import Table
 from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Page, Row, Scan
 from sessions_vtab.spec.write import Request
 
@@ -180,7 +181,7 @@ class _OfSessions(Resource):
     def _fan_out(
         self, wanted: Iterable[SessionRef], scan: Scan, query: _Query, reader: Reader
     ) -> Generator[Page, None, None]:
-        """Reads the lists concurrently; in the order of the sessions if not all will be read."""
+        """Reads the lists concurrently, and returns their rows in the order of the sessions."""
         sessions: dict[str, SessionRef] = {}
         rows = 0
 
@@ -192,9 +193,7 @@ class _OfSessions(Resource):
                 sessions[call.path] = ref
                 yield call
 
-        with closing(
-            reader.fan_out(calls(), query.pages, ordered=False, limit=scan.limit)
-        ) as replies:
+        with closing(reader.fan_out(calls(), query.pages, limit=scan.limit)) as replies:
             for reply in replies:
                 page = self._rows(reply, sessions[reply.call.path], scan)
                 rows += len(page)
@@ -245,10 +244,7 @@ class Events(_OfSessions):
         self.capability = events_capability(engine=settings.engine is not None)
 
     def _page(self, items: Items, frame: Frame, scan: Scan) -> list[Row]:
-        names = scan.given("name")
-        if names is not None:
-            ids = {event.event_id for name in names if (event := parse_event(name))}
-            items = [item for item in items if last_segment(item, frame) in ids]
+        items = _named(items, scan.given("name"), frame)
         return RowMaker(self.table, event_fields, scan.columns).page(items, frame)
 
 
@@ -263,5 +259,14 @@ class EventParts(_OfSessions):
         super().__init__(settings, client, calls, sessions)
         self.capability = parts_capability(engine=settings.engine is not None)
 
-    def _page(self, items: Items, frame: Frame, scan: Scan) -> list[Row]:  # noqa: ARG002
+    def _page(self, items: Items, frame: Frame, scan: Scan) -> list[Row]:
+        items = _named(items, scan.given("event_name"), frame)
         return [row for item in items for row in part_rows(item, frame, self.table)]
+
+
+def _named(items: Items, names: Sequence[Value] | None, frame: Frame) -> Items:
+    """The events of these names; all unless names are given."""
+    if names is None:
+        return items
+    ids = {event.event_id for name in names if (event := parse_event(name))}
+    return [item for item in items if last_segment(item, frame) in ids]

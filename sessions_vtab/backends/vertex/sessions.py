@@ -40,14 +40,17 @@ from sessions_vtab.fetch import Call, Client, Item, Paginator, Reader, Reply, St
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.capability import Capability
 from sessions_vtab.spec.predicate import Member, Predicate, fields
-from sessions_vtab.spec.scan import Order, Page, Scan
+from sessions_vtab.spec.scan import Order, Page, Row, Scan
 from sessions_vtab.spec.write import Request
 
 __all__ = ["Sessions"]
 
 _BAD_REQUEST = 400
-_ANY_END = "create_time"
-"""The order for reading a list from both ends; its key must never change."""
+_NEWEST_FIRST, _OLDEST_FIRST = "create_time desc", "create_time"
+"""The order of a list if the statement asks for none, and its opposite for reading it from both
+ends; the key must never change. The service's own order is said to be the first one, but this is
+not guaranteed. Since it is requested by name, LIMIT, filters and the length of a list cannot change
+it."""
 
 _GETS_A_PAGE = 4
 """Cost of one list page, in GETs: pages come one after another, GETs run in parallel."""
@@ -67,7 +70,7 @@ class _Plan:
 
     Attributes:
         lists: the lists to read.
-        order: the order in which every list is sorted.
+        order: the order in which every list is sorted; empty if SQLite does not rely on one.
         pages: the paginator, which also decides where a list may stop.
         features: undocumented grammar used in the filters.
         ends: whether the only list may be read from both ends at the same time.
@@ -115,7 +118,7 @@ class Sessions(Resource):
             calls = [self._calls.get_session(place_of(self._settings))]
         elif self._picks(wanted := self._wanted(scan)):
             engines = dict.fromkeys(ref.engine for ref in wanted)
-            calls = [self._calls.list_sessions(engine) for engine in engines]
+            calls = [self.newest(engine) for engine in engines]
         else:
             calls = [self._calls.get_session(ref) for ref in wanted]
         return previewed(self._client, calls)
@@ -128,7 +131,7 @@ class Sessions(Resource):
 
     def newest(self, engine: Engine) -> Call:
         """The first page of ``newest_first``."""
-        return self._calls.list_sessions(engine, order="create_time desc")
+        return self._calls.list_sessions(engine, order=_NEWEST_FIRST)
 
     def newest_first(self, engine: Engine, reader: Reader) -> Generator[SessionRef, None, None]:
         """Every session of an engine."""
@@ -169,21 +172,26 @@ class Sessions(Resource):
     def _picked(
         self, wanted: Sequence[SessionRef], scan: Scan, reader: Reader
     ) -> Generator[Page, None, None]:
-        """Reads the whole list and keeps the wanted sessions, which is cheaper than many GETs."""
+        """Reads the whole list and keeps the wanted sessions, which is cheaper than many GETs.
+
+        The rows have the order of the GETs, so that the order does not depend on what a connection
+        has learnt about the length of a list.
+        """
         make = RowMaker(self.table, session_fields, scan.columns)
-        ids: dict[Engine, set[str]] = {}
-        for ref in wanted:
-            ids.setdefault(ref.engine, set()).add(ref.session_id)
-        for engine, keys in ids.items():
-            call = self._calls.list_sessions(engine)
-            with closing(reader.pages(call, TokenPages())) as replies:
+        found: dict[SessionRef, Row] = {}
+        missing = set(wanted)
+        for engine in dict.fromkeys(ref.engine for ref in wanted):
+            with closing(reader.pages(self.newest(engine), TokenPages())) as replies:
                 for reply in replies:
                     frame = Frame.of(reply, engine)
-                    yield [
-                        make(item, frame)
-                        for item in reply.items()
-                        if last_segment(item, frame) in keys
-                    ]
+                    for item in reply.items():
+                        ref = SessionRef(engine, last_segment(item, frame))
+                        if ref in missing:
+                            found[ref] = make(item, frame)
+                            missing.discard(ref)
+                    if all(ref.engine != engine for ref in missing):
+                        break
+        yield [found[ref] for ref in dict.fromkeys(wanted) if ref in found]
 
     def _first_calls(self, scan: Scan) -> Iterator[Call]:
         try:
@@ -243,7 +251,8 @@ class Sessions(Resource):
         texts = [with_users(listing.filter, text, allowed) for text in texts]
         free = not (order or chooses_pages(scan) or scan.limit)
         ends = free and len(engines) == len(set(texts)) == 1
-        sent_order = order_text(order) or listing.order or (_ANY_END if ends else "")
+        own = "" if chooses_pages(scan) else _NEWEST_FIRST
+        sent_order = order_text(order) or listing.order or own
         size = listing.first_size(scan.limit)
         lists = tuple(
             _List(
@@ -287,9 +296,7 @@ class Sessions(Resource):
                 (one.call.path, one.call.parameter("filter")): one.engine for one in plan.lists
             }
             calls = (one.call for one in plan.lists)
-            with closing(
-                reader.fan_out(calls, plan.pages, ordered=False, limit=scan.limit)
-            ) as replies:
+            with closing(reader.fan_out(calls, plan.pages, limit=scan.limit)) as replies:
                 for reply in replies:
                     engine = engines[reply.call.path, reply.call.parameter("filter")]
                     yield make.page(reply.items(), Frame.of(reply, engine))
@@ -312,10 +319,10 @@ class Sessions(Resource):
         with closing(
             reader.both_ends(
                 one.call,
-                one.call.with_query(orderBy=f"{_ANY_END} desc"),
+                one.call.with_query(orderBy=_OLDEST_FIRST),
                 plan.pages,
-                position=lambda item, reply: instant_of(
-                    item, TIME_FIELDS[_ANY_END], Frame.of(reply, one.engine)
+                position=lambda item, reply: (
+                    -instant_of(item, TIME_FIELDS["create_time"], Frame.of(reply, one.engine))
                 ),
                 identity=lambda item: item.get("name"),
             )

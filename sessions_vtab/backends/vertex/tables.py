@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from sessions_vtab.backends.vertex.filters import Feature
+from sessions_vtab.backends.vertex.names import parse_event, parse_session
 from sessions_vtab.schema.tables import (
     EVENT_PARTS,
     EVENTS,
@@ -20,9 +23,10 @@ from sessions_vtab.spec.capability import (
     Capability,
     Connective,
     Filter,
+    Within,
     Writes,
 )
-from sessions_vtab.spec.predicate import Op
+from sessions_vtab.spec.predicate import Op, Value
 
 __all__ = [
     "EVENTS_TABLE",
@@ -47,14 +51,26 @@ _EVENTS_OF_A_SESSION = 20
 LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
 """List parameters that a statement can give."""
 
-SESSIONS_TABLE = SESSIONS.extended(
-    *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
-)
-EVENTS_TABLE = EVENTS.extended(
-    *event_columns(
-        "invocation_id", "actions", "error_code", "error_message", "event_metadata", "raw_event"
+SESSIONS_TABLE = replace(
+    SESSIONS.extended(
+        *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
     ),
-    hidden=event_columns(*SCOPE, *LISTING),
+    filled=frozenset(("create_time", "update_time")),
+)
+EVENTS_TABLE = replace(
+    EVENTS.extended(
+        *event_columns(
+            "invocation_id",
+            "actions",
+            "error_code",
+            "error_message",
+            "event_metadata",
+            "raw_event",
+            "sequence",
+        ),
+        hidden=event_columns(*SCOPE, *LISTING),
+    ),
+    filled=frozenset(("timestamp",)),
 )
 PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
 
@@ -105,6 +121,22 @@ _INSERT_EVENT = frozenset(
 )
 
 
+def engine_of(name: Value) -> Mapping[str, Value] | None:
+    """The scope of the engine that a session's name is in, in the name's own spelling."""
+    found = parse_session(name)
+    if found is None:
+        return None
+    engine = found.engine
+    values = zip(SCOPE, (engine.project, engine.location, engine.engine), strict=True)
+    return {column: value for column, value in values if value is not None}
+
+
+def session_of(name: Value) -> Mapping[str, Value] | None:
+    """The name of the session that an event's name is in."""
+    found = parse_event(name)
+    return None if found is None else {"session_name": found.session.name}
+
+
 def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capability:
     """Returns the capability of ``sessions``.
 
@@ -117,8 +149,23 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
     one = "GET {engine}/sessions/{id}"
     return Capability(
         paths=(
-            AccessPath("get by name", ("name",), unique=True, cost=50, call=one),
-            AccessPath("get", ("session_id", *scope), _ONE_SCOPE, unique=True, cost=50, call=one),
+            AccessPath(
+                "get by name",
+                ("name",),
+                unique=True,
+                cost=50,
+                call=one,
+                within=Within("list", engine_of),
+            ),
+            AccessPath(
+                "get",
+                ("session_id", *scope),
+                _ONE_SCOPE,
+                unique=True,
+                cost=50,
+                call=one,
+                within=Within("list"),
+            ),
             AccessPath(
                 "list",
                 scope,
@@ -127,8 +174,8 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
                     Filter("user_id", _MATCHING),
                     Filter("display_name", _MATCHING),
                     Filter("labels", _MATCHING | _PRESENT, keyed=True, texts=True),
-                    Filter("create_time", RANGE),
-                    Filter("update_time", RANGE),
+                    Filter("create_time", RANGE, by_order=True),
+                    Filter("update_time", RANGE, by_order=True),
                 ),
                 orders=("create_time", "update_time"),
                 connectives=frozenset(c for c, f in connectives.items() if f not in refused),
@@ -198,7 +245,12 @@ def _event_paths(
     scope = () if engine else ("reasoning_engine",)
     call = "GET {engine}/sessions/{id}/events"
 
-    def listed(word: str, keys: tuple[str, ...], filters: tuple[Filter, ...]) -> AccessPath:
+    def listed(
+        word: str,
+        keys: tuple[str, ...],
+        filters: tuple[Filter, ...],
+        within: Within | None = None,
+    ) -> AccessPath:
         return AccessPath(
             word,
             keys,
@@ -208,10 +260,12 @@ def _event_paths(
             cost=100,
             call=call,
             rows_per_key=_EVENTS_OF_A_SESSION,
+            within=within,
         )
 
+    of_its_session = Within("list by session name", session_of, through=True)
     return (
-        listed("list by event", (name,), extra),
+        listed("list by event", (name,), extra, of_its_session),
         listed("list by session name", ("session_name",), extra),
         listed("list", ("session_id", *scope), (*_SCOPES, *extra)),
         AccessPath(

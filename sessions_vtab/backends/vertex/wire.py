@@ -19,6 +19,7 @@ from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import Item, Reply
 from sessions_vtab.schema.model import Table
 from sessions_vtab.spec import times
+from sessions_vtab.spec.content import part_columns, text_of
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 
@@ -31,7 +32,6 @@ __all__ = [
     "part_rows",
     "session_fields",
     "session_ref",
-    "text_of",
     "time_text",
 ]
 
@@ -191,19 +191,6 @@ def time_text(value: Any) -> str | None:
     return f"{day} {clock}.{digits}"
 
 
-def text_of(content: Any) -> str | None:
-    """The text parts of a content, except thoughts, joined; None if there are none."""
-    parts = content.get("parts") if isinstance(content, dict) else None
-    if not isinstance(parts, list):
-        return None
-    texts = [
-        part["text"]
-        for part in parts
-        if isinstance(part, dict) and isinstance(part.get("text"), str) and not part.get("thought")
-    ]
-    return "".join(texts) if texts else None
-
-
 def session_ref(item: Item, frame: Frame) -> SessionRef:
     """The session that an item describes."""
     return SessionRef(frame.engine, last_segment(item, frame))
@@ -228,47 +215,9 @@ def part_rows(item: Item, frame: Frame, table: Table) -> Iterator[Row]:
             "project": frame.engine.project,
             "location": frame.engine.location,
             "reasoning_engine": frame.engine.engine,
-            **_part(part),
+            **part_columns(part),
         }
         yield tuple(values.get(name) for name in table.names)
-
-
-# The kind of a part is the one of these fields that it has (contract: exactly one of them).
-_KINDS = (
-    "text",
-    "functionCall",
-    "functionResponse",
-    "inlineData",
-    "fileData",
-    "executableCode",
-    "codeExecutionResult",
-)
-
-
-def _part(part: Mapping[str, Any]) -> dict[str, Value]:
-    kind = next((kind for kind in _KINDS if kind in part), None)
-    if kind is None:
-        return {}
-    data = part[kind]
-    if kind == "text":
-        return {"kind": kind, "text": data if isinstance(data, str) else None}
-    if not isinstance(data, dict):
-        return {"kind": kind}
-    return {
-        "kind": kind,
-        "function_name": _plain_text(data.get("name")) if kind.startswith("function") else None,
-        "call_id": _plain_text(data.get("id")),
-        "args": _dumped(data.get("args")),
-        "response": _dumped(data.get("response")),
-    }
-
-
-def _plain_text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _dumped(value: Any) -> str | None:
-    return None if value is None else encode(value)
 
 
 _NULLABLE_TEXT = {str, type(None)}
@@ -284,10 +233,12 @@ def _text(field: str) -> Getter:
     return column
 
 
-def _time(field: str) -> Getter:
+def _time(field: str, *, always: bool = False) -> Getter:
+    """A time; ``always``: one that the service never leaves out (``Table.filled``)."""
+
     def value_of(value: Any, frame: Frame) -> Value:
         text = None if value is None else time_text(value)
-        if text is None and value is not None:
+        if text is None and (always or value is not None):
             raise frame.wrong(field, "an RFC 3339 time")
         return text
 
@@ -342,8 +293,8 @@ session_fields: Mapping[str, Getter] = {
     "display_name": _text("displayName"),
     "labels": _object("labels"),
     "state": _object("sessionState"),
-    "create_time": _time("createTime"),
-    "update_time": _time("updateTime"),
+    "create_time": _time("createTime", always=True),
+    "update_time": _time("updateTime", always=True),
     "expire_time": _time("expireTime"),
 }
 """Columns of ``sessions``."""
@@ -354,7 +305,7 @@ event_fields: Mapping[str, Getter] = {
     "session_name": lambda batch: batch.same(batch.frame.session.name),
     "session_id": lambda batch: batch.same(batch.frame.session_id),
     "event_id": lambda batch: batch.ids,
-    "timestamp": _time("timestamp"),
+    "timestamp": _time("timestamp", always=True),
     "author": _text("author"),
     "content": _object("content"),
     "text": lambda batch: [text_of(item.get("content")) for item in batch.items],
@@ -364,5 +315,7 @@ event_fields: Mapping[str, Getter] = {
     "error_message": _text("errorMessage"),
     "event_metadata": _object("eventMetadata"),
     "raw_event": _object("rawEvent"),
+    # Events have no number that grows; their list's order is one only while it is read.
+    "sequence": lambda batch: batch.same(None),
 }
 """Columns of ``events``."""

@@ -172,7 +172,7 @@ def _variable(tokens: Sequence[Token], at: int) -> tuple[str, str]:
 def _object(text: str, what: str) -> dict[str, Any]:
     try:
         payload = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidValueError(f"EXEC: {what} is not valid JSON ({error}).") from None
     if not isinstance(payload, dict):
         raise InvalidValueError(f"EXEC: {what} must be a JSON object.")

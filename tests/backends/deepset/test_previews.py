@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from sessions_vtab.cli.explain import explain
+
 ONE = "11111111-1111-4111-8111-111111111111"
 LIST = "/upload_sessions?limit=100&page_number=1&is_expired="
 
@@ -43,3 +45,12 @@ def test_a_preview_shows_the_first_requests_and_sends_nothing(
     base = f"{deepset.server.url}/api/v1/workspaces/ws"
     assert shown == [("GET", base + request) for request in requests]
     assert deepset.sent == []
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"), [("", " and 1 more"), (" LIMIT 5", " and at most 1 more")]
+)
+def test_of_lists_that_limit_may_not_need_it_says_at_most(deepset, tail, words):
+    (line, *_) = explain(deepset.connection, f"SELECT session_id FROM upload_sessions{tail}")
+
+    assert f"is_expired=false{words}," in line

@@ -14,7 +14,7 @@ from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
     SessionsError,
-    UnavailableError,
+    UnknownOutcomeError,
 )
 
 OPEN = (
@@ -287,7 +287,7 @@ def test_an_upload_is_sent_without_the_key_and_reports_a_failing_store(deepset: 
     session_id = deepset.open()
     deepset.server.control.fault("status", path="uploads", status=500, retry_after=0, count=None)
 
-    with pytest.raises(UnavailableError, match=r"POST http.*500"):
+    with pytest.raises(UnknownOutcomeError, match=r"POST http.*500.*It can be repeated"):
         deepset(UPLOAD, session_id, "a.txt", "x", None)
 
     assert all("authorization" not in one["headers"] for one in deepset.sent)

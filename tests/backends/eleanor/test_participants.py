@@ -103,9 +103,9 @@ def test_an_insert_binds(bound, columns, values):
     ("columns", "values", "error", "words"),
     [
         ("participant", "'ann'", MissingParameterError, "session_id .or session_name. is required"),
-        ("session_id", "'s'", MissingParameterError, "requires participant"),
+        ("session_id", "'s'", MissingParameterError, "participant is required"),
         ("session_name, participant", "'s', 'ann'", InvalidValueError, "not a valid session name"),
-        ("name, participant", "'x', 'ann'", InvalidValueError, "not a valid binding name"),
+        ("name, participant", "'x', 'ann'", InvalidValueError, "not a valid participant name"),
         (
             "name, participant",
             "'namespaces/demo/sessions/t/participants/ann', 'bob'",

@@ -35,10 +35,16 @@ class Clock:
 
 
 class Context:
-    """A statement that is never interrupted."""
+    """Statements that are never interrupted: another one whenever its number is read."""
 
-    statement = 1
     stop = False
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    @property
+    def statement(self) -> int:
+        return next(self._numbers)
 
     def interrupted(self) -> bool:
         return self.stop

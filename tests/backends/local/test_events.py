@@ -12,6 +12,7 @@ from sessions_vtab.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from sessions_vtab.spec import times
 from sessions_vtab.spec.predicate import Compare, Field, Op
 from sessions_vtab.spec.write import OutcomeState
 
@@ -38,6 +39,7 @@ def test_append_returns_the_whole_row(local):
         "content": '{"role":"user","parts":[{"text":"Where is my order?"}]}',
         "text": "Where is my order?",
         "invocation_id": row["invocation_id"],
+        "sequence": 1,
     }
     assert row["timestamp"].startswith("2026-01-01 09:00:00.")
     assert re.fullmatch(r"e-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", row["invocation_id"])
@@ -55,6 +57,7 @@ def test_every_column_is_kept(local):
         "error_message": "no",
         "event_metadata": '{"partial":false}',
         "raw_event": '{"id":"x"}',
+        "sequence": 7,
     }
     row = local.append(author="agent", **given)
     assert {name: row[name] for name in given} == given
@@ -75,6 +78,24 @@ def test_ids_count_up_within_a_session(local):
     ]
 
 
+def test_sequences_count_up_from_the_largest_that_was_given(local):
+    local.create("a")
+    local.create("b")
+    given = [None, 5, 3, None, 2**53 - 1, None]
+    rows = [local.append("a", event_id=f"e{at}", sequence=one) for at, one in enumerate(given)]
+    assert [row["sequence"] for row in rows] == [1, 5, 3, 6, 2**53 - 1, 2**53]
+    assert sorted(local.values("events", "sequence")) == [1, 3, 5, 6, 2**53 - 1, 2**53]
+    assert local.append("b")["sequence"] == 1
+
+
+@pytest.mark.parametrize("given", [0, -1, 2**53, 2**63 - 1])
+def test_a_sequence_that_cannot_be_is_refused(local, given):
+    local.create()
+    with pytest.raises(InvalidValueError, match=f"sequence must be a whole number .*not {given}"):
+        local.append(sequence=given)
+    assert local.rows("events") == []
+
+
 def test_numbers_that_were_given_as_ids_are_skipped(local):
     local.create()
     for taken in ("1", "2", "4"):
@@ -82,10 +103,27 @@ def test_numbers_that_were_given_as_ids_are_skipped(local):
     assert [local.append()["event_id"] for _ in range(3)] == ["3", "5", "6"]
 
 
-def test_an_append_updates_its_session(local):
-    before = local.create()
-    local.append(timestamp="2020-01-01")
-    assert local.one("sessions")["update_time"] > before["update_time"]
+@pytest.mark.parametrize(
+    ("timestamps", "updated"),
+    [
+        ((None,), "now"),
+        (("2019-06-01",), "2019-06-01 00:00:00.000000"),
+        (("2020-01-01", "2019-06-01"), "2020-01-01 00:00:00.000000"),
+        (("2018-01-01",), "2019-01-01 00:00:00.000000"),
+        (("2020-01-01", None), "now"),
+        (("2100-01-01",), "now"),
+    ],
+)
+def test_an_append_raises_the_update_time_of_its_session_to_its_own_time(
+    local, timestamps, updated
+):
+    created = local.create("old", create_time="2019-01-01", update_time="2019-01-01")
+    before = times.to_text(local.clock())
+    for timestamp in timestamps:
+        local.append("old", **({} if timestamp is None else {"timestamp": timestamp}))
+    after = local.one("sessions")["update_time"]
+    assert created["update_time"] <= after
+    assert before < after < "2030" if updated == "now" else after == updated
 
 
 def test_the_updated_session_shows_within_the_transaction(local):
@@ -190,7 +228,8 @@ def test_events_are_append_only(local, action):
         ('{"parts":null}', None),
         ('{"parts":{"text":"x"}}', None),
         ('{"parts":["x",1,null,{"text":1}]}', None),
-        ("{}", None),
+        (' \n\t{"parts":[{"text":"a"}]}', "a"),
+        ('{"role":"user"}', None),
     ],
 )
 def test_text_is_what_the_sdk_calls_text(local, given, text):
@@ -199,7 +238,7 @@ def test_text_is_what_the_sdk_calls_text(local, given, text):
     assert local.values("events", "text") == [text]
 
 
-@pytest.mark.parametrize("text", ["hello", "", "[1]", "ümläut 日本 😀", 'say "hi"', " {x}", "null"])
+@pytest.mark.parametrize("text", ["hello", "", "[1]", "ümläut 日本 😀", 'say "hi"', " x{}", "null"])
 @pytest.mark.parametrize(("author", "role"), [("user", "user"), ("agent", "model")])
 def test_plain_text_becomes_one_part(local, text, author, role):
     local.create()
@@ -334,7 +373,9 @@ def test_the_kind_of_a_part(local, part, kind):
     assert local.values("event_parts", "kind") == [kind]
 
 
-@pytest.mark.parametrize("given", ["{}", '{"parts":null}', '{"parts":{"text":"x"}}', None])
+@pytest.mark.parametrize(
+    "given", ['{"role":"user"}', '{"parts":null}', '{"parts":{"text":"x"}}', None]
+)
 def test_content_without_parts_has_no_rows(local, given):
     local.create()
     local.append(**({} if given is None else {"content": given}))

@@ -209,7 +209,6 @@ def test_an_expired_session_is_gone_with_everything_in_it(local):
     local.clock.forward(61)
     for table in ("sessions", "events", "event_parts", "participants"):
         assert local.rows(table) == [], table
-    assert local.rows("sessions", include_deleted=1) == []
     assert local.rows("sessions", equals("name", "sessions/s"), path="get") == []
     with pytest.raises(NotFoundError, match="session 's' has expired"):
         local.append()
@@ -222,21 +221,6 @@ def test_the_id_of_an_expired_session_is_free_again(local):
     local.create(user_id="new")
     assert local.values("sessions", "user_id") == ["new"]
     assert local.rows("events") == []
-
-
-def test_the_first_write_of_a_connection_permanently_removes_expired_sessions(open_store):
-    store = open_store()
-    store.create("gone", ttl="60s")
-    store.append("gone", content="secret")
-    store.create("kept", ttl="600s")
-    store.close()
-    later = open_store(clock=store.clock)
-    later.clock.forward(61)
-    later.rows("sessions")
-    assert later.sql("SELECT count(*) FROM sessions") == [(2,)]
-    later.create("new")
-    assert later.sql("SELECT session_id FROM sessions ORDER BY 1") == [("kept",), ("new",)]
-    assert later.sql("SELECT * FROM events") == []
 
 
 def test_an_update_can_set_extend_and_end_the_expiry(local):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.errors import InvalidValueError, UnsupportedError
 
 
 def actions(delta, spelling="stateDelta"):
@@ -75,9 +75,29 @@ def test_shared_keys_outlive_their_session(local):
 def test_update_replaces_own_keys_and_merges_shared_ones(local):
     local.create("a", user_id="ann", state='{"app:x":1,"app:y":1,"k":1,"l":1}')
     local.create("b")
-    local.update("sessions", "sessions/a", state='{"app:x":2,"k":2}')
+    local.update("sessions", "sessions/a", state='{"app:x":2,"app:y":1,"k":2}')
     assert local.state("a") == {"app:x": 2, "app:y": 1, "k": 2}
     assert local.state("b") == {"app:x": 2, "app:y": 1}
+
+
+@pytest.mark.parametrize(
+    ("state", "lacking"),
+    [
+        ('{"user:y":2,"k":3}', "app:x"),
+        ('{"app:x":1,"k":3}', "user:y"),
+        ('{"k":3}', "app:x, user:y"),
+        ("{}", "app:x, user:y"),
+        (None, "app:x, user:y"),
+    ],
+)
+def test_update_cannot_remove_a_shared_key_and_says_so(local, state, lacking):
+    shown = {"app:x": 1, "user:y": 2, "k": 3}
+    local.create("a", user_id="ann", state=json.dumps(shown))
+    with pytest.raises(UnsupportedError, match=f"state lacks {lacking}. UPDATE cannot remove"):
+        local.update("sessions", "sessions/a", state=state)
+    assert local.state("a") == shown
+    local.update("sessions", "sessions/a", state='{"app:x":null,"user:y":null}')
+    assert local.state("a") == {"app:x": None, "user:y": None}
 
 
 def test_an_empty_state_differs_from_null(local):

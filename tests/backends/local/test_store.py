@@ -209,6 +209,31 @@ def test_an_older_store_is_brought_up_to_date_and_keeps_its_rows(open_store, pat
     newer.close()
 
 
+def test_events_of_an_older_store_are_numbered_in_the_order_they_were_written(open_store, path):
+    """By ``sequence``, which older stores do not have."""
+    old = Store(str(path), "local", times.now, migrations=MIGRATIONS[:1])
+    old.run("INSERT INTO sessions(session_id, name, create_time, update_time)"
+            " VALUES ('a', 'sessions/a', '2026', '2026'), ('b', 'sessions/b', '2026', '2026')")  # fmt: skip
+    for event in ("a/1", "b/1", "a/2", "a/own", "b/2"):
+        session, _, number = event.partition("/")
+        old.run("INSERT INTO events(name, session_id, event_id, timestamp, author)"
+                f" VALUES ('sessions/{session}/events/{number}', '{session}', '{number}', '2026', 'u')")  # fmt: skip
+    old.close()
+
+    store = open_store()
+    new = store.append("a", content="new")
+
+    numbered = store.rows("events", columns=("session_id", "sequence", "event_id"))
+    assert sorted(numbered) == [
+        ("a", 1, "1"),
+        ("a", 2, "2"),
+        ("a", 3, "own"),
+        ("a", 4, new["event_id"]),
+        ("b", 1, "1"),
+        ("b", 2, "2"),
+    ]
+
+
 def test_a_migration_that_fails_leaves_the_store_as_it_was(open_store, path):
     store = open_store()
     store.create("a")
@@ -225,8 +250,10 @@ def test_a_newer_store_is_refused_and_left_unchanged(open_store, path):
     newer.run("SELECT 1")
     newer.close()
     before = path.read_bytes()
+    known = len(MIGRATIONS)
     with pytest.raises(
-        StoreError, match=r"schema version 2, but this program supports only 1\. Upgrade"
+        StoreError,
+        match=rf"schema version {known + 1}, but this program supports only {known}\. Upgrade",
     ):
         open_store().rows("sessions")
     assert path.read_bytes() == before
@@ -417,7 +444,7 @@ def test_network_file_systems_are_detected(path, kind):
 
 def test_a_store_on_a_network_file_system_is_refused(monkeypatch, open_store, path):
     monkeypatch.setattr(
-        "sessions_vtab.backends.local.store.network_file_system", lambda _path: "nfs4"
+        "sessions_vtab.backends.local.opening.network_file_system", lambda _path: "nfs4"
     )
     with pytest.raises(StoreError, match=r"network file system \(nfs4\)"):
         open_store().rows("sessions")

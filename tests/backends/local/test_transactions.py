@@ -84,7 +84,7 @@ def test_appended_events_belong_to_their_savepoint(local, back):
     transaction.release(1)
     row = local.append()
     transaction.commit()
-    assert row["event_id"] == ("2" if back else "3")
+    assert (row["event_id"], row["sequence"]) == (("2", 2) if back else ("3", 3))
     assert local.one("sessions")["update_time"] > before
     assert local.append()["event_id"] == ("3" if back else "4")
 
@@ -106,9 +106,11 @@ def test_a_rollback_to_a_savepoint_includes_pending_changes(local, read):
     transaction.rollback_to(2)
     updated = local.one("sessions")["update_time"]
     assert first["timestamp"] == updated
-    assert local.append()["event_id"] == "2"
+    second = local.append()
+    assert (second["event_id"], second["sequence"]) == ("2", 2)
     transaction.rollback_to(1)
-    assert local.append()["event_id"] == "1"
+    first = local.append()
+    assert (first["event_id"], first["sequence"]) == ("1", 1)
     transaction.commit()
 
 
@@ -134,7 +136,8 @@ def test_events_of_more_sessions_than_are_kept_in_memory(local, monkeypatch):
             local.append(f"{number}")
     local.commit()
     assert sorted(local.values("events", "event_id")) == ["1"] * 10 + ["2"] * 10 + ["3"] * 10
-    assert local.sql("SELECT DISTINCT last_event FROM sessions") == [(3,)]
+    assert local.sql("SELECT DISTINCT last_event, last_sequence FROM sessions") == [(3, 3)]
+    assert set(local.values("events", "sequence")) == {1, 2, 3}
 
 
 def test_closing_undoes_an_open_transaction(open_store):
@@ -308,7 +311,9 @@ def test_a_second_writer_waits_and_then_fails_with_an_error(open_store, monkeypa
     assert ids(one) == ["a", "b", "c"]
 
 
-def test_a_wait_for_a_lock_ends_when_the_statement_is_interrupted(open_store):
+def test_a_wait_for_a_lock_ends_when_the_statement_is_interrupted(open_store, monkeypatch):
+    # Longer than the test's own timeout: only the interrupt can end the wait.
+    monkeypatch.setattr("sessions_vtab.backends.local.store._BUSY_SECONDS", 10_000.0)
     one, two = open_store(), open_store()
     one.create("a")
     ids(two)

@@ -17,11 +17,11 @@ from sessions_vtab.backends.vertex.wire import (
     event_fields,
     part_rows,
     session_fields,
-    text_of,
     time_text,
 )
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.spec import times
+from sessions_vtab.spec.content import text_of
 
 FRAME = Frame(
     Engine("demo", "us-central1", "42"), "The answer of GET http://h/x (200)", "s1", "tok"
@@ -29,13 +29,18 @@ FRAME = Frame(
 NUMBER = "projects/123/locations/us-central1/reasoningEngines/42/sessions"
 
 
+MIDNIGHT = "2026-01-01T00:00:00Z"
+
+
 def session(columns=None, **item):
-    row = RowMaker(SESSIONS_TABLE, session_fields, columns)({"name": f"{NUMBER}/s1", **item}, FRAME)
+    filled = {"createTime": MIDNIGHT, "updateTime": MIDNIGHT, "name": f"{NUMBER}/s1"}
+    row = RowMaker(SESSIONS_TABLE, session_fields, columns)(filled | item, FRAME)
     return dict(zip(SESSIONS_TABLE.names, row, strict=True))
 
 
 def event(**item):
-    row = RowMaker(EVENTS_TABLE, event_fields)({"name": f"{NUMBER}/s1/events/9", **item}, FRAME)
+    filled = {"timestamp": MIDNIGHT, "name": f"{NUMBER}/s1/events/9"}
+    row = RowMaker(EVENTS_TABLE, event_fields)(filled | item, FRAME)
     return dict(zip(EVENTS_TABLE.names, row, strict=True))
 
 
@@ -95,13 +100,23 @@ def test_a_session_s_row():
     assert row["state"] == '{"b":1,"a":[null,1.5]}'
     assert row["create_time"] == "2026-01-02 03:04:05.000000"
     assert row["next_page_token"] == "tok"
-    for absent in ("display_name", "update_time", "ttl", "filter", "_push", "_args"):
+    for absent in ("display_name", "expire_time", "ttl", "filter", "_push", "_args"):
         assert row[absent] is None
 
 
 def test_only_used_columns_are_built_and_checked():
     row = session(columns={"user_id"}, userId="ann", labels=5, createTime="never")
     assert {name for name, value in row.items() if value is not None} == {"user_id"}
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [(session, "createTime"), (session, "updateTime"), (event, "timestamp")],
+)
+def test_a_time_that_every_row_has_is_never_missing(make, field):
+    """SQLite is told that these columns are never NULL, and answers min() by that."""
+    with pytest.raises(ProtocolError, match=f"the field {field} should be"):
+        make(**{field: None})
 
 
 @pytest.mark.parametrize("empty", [None, {}, ""])

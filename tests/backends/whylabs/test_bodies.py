@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sessions_vtab.backends.whylabs.bodies import (
+from sessions_vtab.backends.whylabs import (
     dataset_body,
     links_body,
     milliseconds,

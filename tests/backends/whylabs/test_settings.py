@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from sessions_vtab.backends.whylabs.settings import Settings, may_ask, site_of
+from sessions_vtab.backends.whylabs import WhylabsBackend
 from sessions_vtab.errors import ConfigurationError, CredentialError
 from sessions_vtab.spec.source import Source
 
 BASE = "https://songbird.example"
 
 
-def _settings(location: str = "", *, from_file: bool = False, **options: Any) -> Settings:
-    return Settings(Source("guest", "whylabs", location, options, from_file=from_file))
+def _opened(location: str = "", *, from_file: bool = False, **options: Any) -> WhylabsBackend:
+    return WhylabsBackend.open(Source("guest", "whylabs", location, options, from_file=from_file))
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +23,14 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_base_url_is_required_since_the_platform_has_ended() -> None:
     with pytest.raises(ConfigurationError, match=r"base_url is required.*have been shut down"):
-        _settings()
+        _opened()
 
 
 def test_the_endpoint_of_whylogs_is_a_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHYLABS_API_ENDPOINT", BASE)
 
-    assert site_of(_settings()).base_url == BASE
-    assert site_of(_settings(base_url="http://127.0.0.1:1/")).base_url == "http://127.0.0.1:1"
+    assert _opened().site.base_url == BASE
+    assert _opened(base_url="http://127.0.0.1:1/").site.base_url == "http://127.0.0.1:1"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_endpoint_of_whylogs_is_a_base_url(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_an_error_names_the_setting(location: str, options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
-        site_of(_settings(location, **options))
+        _opened(location, **options)
 
 
 @pytest.mark.parametrize(
@@ -62,22 +62,22 @@ def test_the_key_is_sent_only_to_allowed_hosts(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], from_file: bool, asks: bool
 ) -> None:
     monkeypatch.setenv("WHYLABS_API_KEY", "k")
-    settings = _settings(from_file=from_file, **options)
+    backend = _opened(from_file=from_file, **options)
 
-    assert may_ask(settings, site_of(settings)) is asks
+    assert backend.reads_back() is asks
 
 
 def test_without_a_key_nothing_is_asked_that_needs_one() -> None:
-    settings = _settings(base_url="http://127.0.0.1:1")
+    backend = _opened(base_url="http://127.0.0.1:1")
 
-    assert not may_ask(settings, site_of(settings))
+    assert not backend.reads_back()
     with pytest.raises(CredentialError, match=r"\$WHYLABS_API_KEY is empty or not set"):
-        site_of(settings).auth.headers()
+        backend.site.auth.headers()
 
 
 def test_a_named_key_does_not_go_over_plain_http() -> None:
     with pytest.raises(CredentialError, match="plain http"):
-        site_of(_settings(base_url="http://s.example", api_key_env="K", from_file=True))
+        _opened(base_url="http://s.example", api_key_env="K", from_file=True)
 
 
 @pytest.mark.parametrize(("key", "told"), [("k", "with X-API-Key from"), ("", "as a guest")])

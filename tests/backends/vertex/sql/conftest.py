@@ -107,7 +107,7 @@ def _event(number: int) -> dict[str, Any]:
         "id": str(1000 + number),
         "author": "user",
         "invocationId": f"e-{number}",
-        "timestamp": f"2026-01-02T00:00:{number:02d}Z",
+        "timestamp": f"2026-01-02T00:{number // 60:02d}:{number % 60:02d}Z",
         "content": {"role": "user", "parts": [{"text": str(number)}]},
         "actions": {},
         "eventMetadata": {},

@@ -89,16 +89,16 @@ def test_the_previewed_request_is_the_first_one_sent(db, sql):
 EXPLAINED = {
     "SELECT s.user_id, count(*) FROM sessions s JOIN events e USING (session_id)"
     " WHERE s.labels->>'env' = 'prod' AND e.author = 'user' GROUP BY 1": [
-        'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time',
-        "  sent      (labels->>'env' = ?1)",
+        'prod.sessions s  GET ../reasoningEngines/42/sessions?pageSize=100&filter=labels.env="prod"&orderBy=create_time desc',
+        "  sent      labels->>'env' = 'prod'",
         "  here      nothing",
         "  requests  1 per 100 rows",
         "prod.events e  GET ../sessions/{session}/events?pageSize=100, 16 at a time",
         "  sent      session_id = ?",
-        "  here      author = (the API has no such filter)",
+        "  here      e.author = 'user' (the API has no such filter)",
         "  requests  1 or more per row of prod.sessions s",
         (
-            "requests  1 per 100 rows; then 1 or more per row of prod.sessions s;"
+            "requests  at least 1 (1 per 100 rows; then 1 or more per row of prod.sessions s);"
             " at most 10000 (max_requests)"
         ),
     ],
@@ -114,11 +114,11 @@ EXPLAINED = {
         "  requests  3",
     ],
     "SELECT * FROM sessions WHERE update_time LIKE '%6'": [
-        "  here      update_time LIKE (the API supports only <, <=, >, >=)",
+        "  here      update_time LIKE '%6' (the API supports only <, <=, >, >=)",
     ],
     "DELETE FROM sessions WHERE user_id = 'ann'": [
-        'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time',
-        "  sent      user_id = literal",
+        'prod.sessions  GET ../reasoningEngines/42/sessions?pageSize=100&filter=user_id="ann"&orderBy=create_time desc',
+        "  sent      user_id = 'ann'",
     ],
 }
 

@@ -1,0 +1,237 @@
+"""The REST server of Google's Agent Development Kit (``adk api_server``).
+
+``adk_api://APP/USER?base_url=http://127.0.0.1:8000``: sessions of a user, their events and parts,
+and ``run_agent``, which sends a message to the agent. Facts: google-adk 2.13.0, seen on a running
+server; the routes are in its ``cli/api_server.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
+from sessions_vtab.fetch import Answer, Item, Line, Reply
+from sessions_vtab.fetch.rows import Frame, Getter, epoch_of
+from sessions_vtab.fetch.rows import text_of as field_of
+from sessions_vtab.rest import (
+    Delete,
+    Get,
+    Insert,
+    List,
+    Operation,
+    RestBackend,
+    RestFrame,
+    RestFunction,
+    RestTable,
+    Update,
+    Writer,
+    name_of,
+)
+from sessions_vtab.schema.model import Column, ColumnType, Function
+from sessions_vtab.schema.tables import EVENT_PARTS, EVENTS, SESSIONS, event_columns
+from sessions_vtab.spec.backend import Arguments
+from sessions_vtab.spec.content import part_columns, parts_of, text_of
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.values import dump_json, load_json
+from sessions_vtab.spec.write import Outcome, Write
+
+__all__ = ["AdkApiBackend"]
+
+_SESSION = "apps/{app_name}/users/{user_id}/sessions/{session_id}"
+_ALL = "/apps/{app_name}/users/{user_id}/sessions"
+_EVENT = f"{_SESSION}/events/{{event_id}}"
+
+# A route that does not exist answers "Not Found".
+_GONE = (Answer(404, r"^Session not found", "detail"),)
+_APP = Column("app_name", ColumnType.TEXT, "App; default: the source's own, or every app.")
+
+_get = Get(f"GET /{_SESSION}", missing=_GONE)
+_event_id = field_of("id", required=True)
+_list = List(f"GET {_ALL}", each={"app_name": Operation("GET /list-apps")})
+
+
+def _text(item: Item, _: Frame) -> str | None:
+    return text_of(item.get("content"))
+
+
+_EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
+    "event_id": "id",
+    "timestamp": epoch_of("timestamp", whole=False),
+    "author": "author",
+    "content": "content",
+    "text": _text,
+    "invocation_id": "invocationId",
+    "actions": "actions",
+    "error_code": "errorCode",
+    "error_message": "errorMessage",
+}
+
+
+class _Sessions(Writer):
+    """Rows of ``sessions``: the API merges a state, so an UPDATE cannot remove keys."""
+
+    def perform(self, write: Write, line: Line) -> Outcome:
+        """See ``Writer.perform``."""
+        if "state" in write.values:
+            self._refuse_lost_keys(write, line)
+        return super().perform(write, line)
+
+    def _refuse_lost_keys(self, write: Write, line: Line) -> None:
+        found = None if write.key is None else self.look(self.places(write), line)
+        before = found.item.get("state") if found is not None else None
+        given = load_json(write.values["state"] or "{}", f"{self.where}.state")
+        lost = (before or {}).keys() - given.keys()
+        if lost:
+            raise InvalidValueError(
+                f"{self.where}.state: the API adds and changes keys, but cannot remove"
+                f" {', '.join(sorted(lost))}. Keep these keys, or set them to null. Nothing was"
+                " sent."
+            )
+
+
+def _events(item: Item, frame: RestFrame) -> list[Item]:
+    """The events of a session; the server never leaves the list out."""
+    events = item.get("events")
+    if not isinstance(events, list) or not all(isinstance(one, dict) for one in events):
+        raise frame.wrong("events", "a list of objects")
+    return events
+
+
+def _parts(item: Item, frame: RestFrame) -> Iterator[Item]:
+    """The parts of all events of a session, each with the id of its event and its number."""
+    for event in _events(item, frame):
+        event_id = _event_id(event, frame)
+        for number, part in enumerate(parts_of(event.get("content"))):
+            yield {"id": event_id, "part": number, **part_columns(part)}
+
+
+def _event_name(item: Item, frame: RestFrame) -> str:
+    return name_of(_EVENT, {**frame.places, "event_id": str(_event_id(item, frame))})
+
+
+def _of_part(name: str) -> Any:
+    return lambda item, _: item.get(name)
+
+
+def _message(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """The body of /run; the message is plain text, or a Content as JSON."""
+    text = str(given["message"])
+    content = load_json(text, f"{where}: message") if text.lstrip().startswith("{") else None
+    return {
+        "appName": given["app_name"],
+        "userId": given["user_id"],
+        "sessionId": given["session_id"],
+        "newMessage": content or {"role": "user", "parts": [{"text": text}]},
+    }
+
+
+def _made_events(reply: Reply, given: Arguments) -> Iterable[Row]:
+    places = {one: str(given[one]) for one in ("app_name", "user_id", "session_id")}
+    frame = RestFrame(reply.what, places)
+    for item in reply.items():
+        stamp = epoch_of("timestamp", whole=False)(item, frame)
+        author, content = item.get("author"), item.get("content")
+        name, text = _event_name(item, frame), text_of(content)
+        yield name, _event_id(item, frame), stamp, author, text, dump_json(item)
+
+
+class AdkApiBackend(RestBackend):
+    """Sessions of one app and user, or of those that statements name."""
+
+    name = "adk_api"
+    title = "ADK server"
+    about = (
+        "The server lists the sessions of one user of one app: give user_id in WHERE or in the"
+        " source's URL (adk_api://APP/USER). Its lists have no events, so each session's events"
+        " are one request. Events are made by running an agent: run_agent(session, message)."
+        " UPDATE of state adds and changes keys; it cannot remove them."
+    )
+    location = ("app_name", "user_id")
+    writers = {"sessions": _Sessions}  # noqa: RUF012
+    meanings = ((Answer(409), ConflictError), (_GONE[0], NotFoundError))
+    gone = "The session does not exist. Create it with INSERT INTO sessions(session_id)."
+    tables = (
+        RestTable(
+            SESSIONS.extended(_APP),
+            _SESSION,
+            {
+                "session_id": "id",
+                "user_id": "userId",
+                "app_name": "appName",
+                "state": "state",
+                "update_time": epoch_of("lastUpdateTime", whole=False),
+            },
+            get=_get,
+            list=_list,
+            insert=Insert(
+                f"POST {_ALL}",
+                body={"session_id": "sessionId", "state": "state"},
+            ),
+            update=Update(f"PATCH /{_SESSION}", body={"state": "stateDelta"}),
+            delete=Delete(f"DELETE /{_SESSION}"),
+            remedy="The API lists the sessions of one user. Add WHERE user_id = '..', or put the"
+            " user into the source's URL (adk_api://APP/USER).",
+            rows=1_000,
+        ),
+        RestTable(
+            EVENTS.extended(
+                *event_columns("invocation_id", "actions", "error_code", "error_message"),
+                hidden=(_APP,),
+            ),
+            _EVENT,
+            _EVENT_FIELDS,
+            parent="sessions",
+            inside=_events,
+            listed=False,
+            remedies={
+                "insert": "The API cannot append events. They are made by running an agent:"
+                " SELECT * FROM run_agent('session', 'message')."
+            },
+            follows="update_time",
+        ),
+        RestTable(
+            EVENT_PARTS.extended(hidden=(_APP,)),
+            f"{_EVENT}#{{part}}",
+            {
+                "event_id": _of_part("id"),
+                "event_name": _event_name,
+                "part": _of_part("part"),
+                **{
+                    one: _of_part(one)
+                    for one in ("kind", "text", "function_name", "call_id", "args", "response")
+                },
+            },
+            parent="sessions",
+            inside=_parts,
+            under={"event_name": _EVENT},
+            listed=False,
+            remedies={"insert": "Parts are read from the content of events."},
+            follows="update_time",
+        ),
+    )
+    functions_declared = (
+        RestFunction(
+            Function(
+                "run_agent",
+                (
+                    Column("session", ColumnType.TEXT, "Id or full name of the session."),
+                    Column("message", ColumnType.TEXT, "Message of the user: text, or a Content."),
+                ),
+                (
+                    Column("event_name", ColumnType.TEXT, "Full resource name of the event."),
+                    Column("event_id", ColumnType.TEXT, "Id of the event."),
+                    Column("timestamp", ColumnType.TIME, "Time of the event."),
+                    Column("author", ColumnType.TEXT, "The agent."),
+                    Column("text", ColumnType.TEXT, "The text parts of the event's content."),
+                    Column("response", ColumnType.JSON, "The event as JSON."),
+                ),
+                "Runs the agent on a message; one row for each event that it made.",
+                ("session", "message"),
+                example="SELECT author, text FROM run_agent('s1', 'Where is my order?')",
+            ),
+            Operation("POST /run", body=_message, missing=_GONE),
+            _made_events,
+        ),
+    )

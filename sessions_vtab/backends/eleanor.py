@@ -1,0 +1,408 @@
+"""EleanorAI: activity sessions and who takes part in them.
+
+Documented: ten operations; ``namespace``, ``activity_session`` and ``participant`` as path
+parameters; ``include_deleted``; a ``status`` in every response; 400, 403, 404, 409, 410 and 500 as
+error statuses; a session's name, description, enabled, managed, auto_created, deleted, create_ts.
+Assumed: every path and method, the names and types of fields in bodies, that a response holds the
+session, and that a bearer key is the credential if there is one. The settings ``api_prefix``,
+``routes`` and ``fields`` correct all of it without code::
+
+    [sources.x]
+    backend = "eleanor"
+    location = "NAMESPACE"
+    base_url = "https://eleanor.example"
+    api_key_env = "ELEANOR_KEY"
+    [sources.x.routes]
+    undelete = "POST /sessions/{namespace}/{session}/undelete"
+    [sources.x.fields]
+    session_id = "name"
+
+No operation reads or appends turns. Facts: contract of EleanorAI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Self
+
+from pydantic import Field, model_validator
+
+from sessions_vtab.errors import (
+    ConflictError,
+    InvalidValueError,
+    NotFoundError,
+    RefusedError,
+)
+from sessions_vtab.fetch import Answer, Call, Item, Line, Reader, Reply, run_job
+from sessions_vtab.fetch.rows import Frame, json_of, text_of
+from sessions_vtab.rest import (
+    Change,
+    Delete,
+    Found,
+    Get,
+    Insert,
+    List,
+    Operation,
+    Places,
+    RestBackend,
+    RestFrame,
+    RestFunction,
+    RestOptions,
+    RestTable,
+    Update,
+    Writer,
+    check_names,
+    check_routes,
+    name_of,
+    response_of,
+)
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
+from sessions_vtab.spec.backend import Arguments, Context, Routine
+from sessions_vtab.spec.capability import HiddenRows
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.values import load_json
+from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+
+__all__ = ["EleanorBackend"]
+
+_SESSION: Final = "namespaces/{namespace}/sessions/{session_id}"
+_ONE: Final = "/sessions/{namespace}/{session}"
+_BOUND: Final = f"{_ONE}/participants/{{participant}}"
+
+ROUTES: Final[Mapping[str, str]] = {
+    "create": "POST /sessions/{namespace}",
+    "list": "GET /sessions/{namespace}",
+    "get": f"GET {_ONE}",
+    "update": f"PUT {_ONE}",
+    "delete": f"DELETE {_ONE}",
+    "undelete": f"POST {_ONE}/undelete",
+    "truncate": f"POST {_ONE}/truncate",
+    "integrate": f"POST {_ONE}/integrate",
+    "bind": f"PUT {_BOUND}",
+    "unbind": f"DELETE {_BOUND}",
+}
+"""Operation to method and path below ``api_prefix``: all assumed."""
+
+_FLAGS: Final = ("enabled", "managed", "auto_created", "deleted")
+FIELDS: Final[Mapping[str, str]] = {
+    "session": "session",
+    "sessions": "sessions",
+    "task_id": "task_id",
+    "session_id": "name",
+    **{one: one for one in ("pkid", "description", *_FLAGS, "settings")},
+    "create_time": "create_ts",
+    "participants": "participants",
+    "participant": "name",
+    "participant_type": "participant_type",
+}
+"""Column to field of a body; ``session`` and ``sessions`` are where a response holds them."""
+
+_OBJECTS: Final = ("settings", "labels", "state")
+
+_OPTIONAL: Final = ("user_id", "display_name", "labels", "state", "update_time", "expire_time")
+"""Columns that are NULL unless ``fields`` says where they are."""
+
+# The shape of an error body is assumed: a status with a message, or a detail. FastAPI's own
+# "Not Found" means that there is no such route.
+_GONE: Final = (
+    Answer(404, r".", "status.message"),
+    Answer(404, r"^(?!Not Found$).", "detail"),
+    Answer(410),
+)
+_IN_THAT_STATE: Final = (Answer(400),)
+_BAD_REQUEST, _NOT_FOUND = 400, 404
+_NOTHING: Final = "Nothing was sent."
+
+
+class Options(RestOptions):
+    """Settings of a source.
+
+    Attributes:
+        routes: method and path by operation.
+        fields: field of a body by column.
+    """
+
+    base_url: str
+    api_prefix: str = "/api/v1"
+    routes: dict[str, str] = Field(default_factory=dict)
+    fields: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known_routes_and_fields(self) -> Self:
+        check_routes(self.routes, ROUTES)
+        check_names("fields", self.fields, (*FIELDS, *_OPTIONAL))
+        for column, field in self.fields.items():
+            if not field.strip() and column not in {"session", "sessions"}:
+                raise ValueError(f"fields.{column} must be the name of a field")
+        return self
+
+
+class _Sessions(Writer):
+    """Rows of ``sessions``: ``deleted`` and the name change by operations of their own."""
+
+    backend: EleanorBackend
+
+    def change(self, write: Write) -> Change:
+        """See ``Writer.change``."""
+        if write.action is not Action.UPDATE:
+            return super().change(write)
+        places, values = self.places(write), write.values
+        if "deleted" in values:
+            return self._flagged(values, places)
+        for column in ("session_id", "enabled"):
+            if column in values and values[column] in {None, ""}:
+                raise InvalidValueError(f"{self.where}.{column} cannot be empty. {_NOTHING}")
+        operation = self.operation(Action.UPDATE)
+        if "session_id" in values:
+            # Repeated after a renaming, the old name is gone.
+            operation = replace(operation, done=_GONE)
+        call = operation.call(places, json=self.backend.body_of(values, self.where))
+        return Change(
+            call, {**places, "session_id": str(values.get("session_id", places["session_id"]))}
+        )
+
+    def _flagged(self, values: Mapping[str, Value], places: Places) -> Change:
+        if len(values) > 1:
+            raise InvalidValueError(
+                f"{self.where}: deleted cannot be combined with other columns; set it in a"
+                f" separate UPDATE. {_NOTHING}"
+            )
+        name = "undelete" if values["deleted"] == 0 else "delete"
+        return Change(self.backend.operations[name].call(places), places)
+
+    def outcome(self, write: Write, reply: Reply, places: Places, line: Line) -> Outcome:
+        """See ``Writer.outcome``. A deleted session can no longer be read."""
+        if write.values.get("deleted") == 1 and self.resource.find(reply, places) is None:
+            return Outcome(write, OutcomeState.SENT, key=write.key, http_status=reply.status)
+        return super().outcome(write, reply, places, line)
+
+
+class _Participants(Writer):
+    """Rows of ``participants``: 400 does not say whether a participant was already bound."""
+
+    def send(self, call: Call, places: Places, line: Line) -> Reply:
+        """See ``Writer.send``; raises ConflictError if the participant was bound before."""
+        try:
+            return line.send(call)
+        except RefusedError as error:
+            if call.method == "DELETE" or error.status != _BAD_REQUEST:
+                raise
+            found = self.look(places, line)
+            if found is None or self.among(found, places) is None:
+                raise
+            raise ConflictError(
+                f"{self.where}: {places['participant']!r:.80} is already bound to"
+                f" {name_of(_SESSION, places)}."
+            ) from error
+
+    def among(self, found: Found, places: Places) -> Found | None:
+        """The participant of that name or pkid."""
+        named = self.resource.decoder.columns["participant"]
+        for one in self.resource.inside(found):
+            known = (get(one.item, one.frame) for get in (named, text_of("pkid")))
+            if places["participant"] in known:
+                return one
+        return None
+
+
+class EleanorBackend(RestBackend):
+    """Sessions and participants of one namespace, or of those that statements name."""
+
+    name = "eleanor"
+    title = "EleanorAI"
+    about = (
+        "EleanorAI documents its session operations, their parameters and its error statuses,"
+        " but not their paths, methods and body fields. Those are assumed; correct"
+        " them with the source's settings api_prefix, routes and fields"
+        " (routes.undelete = 'POST /sessions/{namespace}/{session}/undelete',"
+        " fields.session_id = 'name'). Turns can be neither read nor appended."
+        " DELETE hides a session: deleted = 1 or include_deleted = 1 shows it, and"
+        " its name stays taken."
+    )
+    location = ("namespace",)
+    options = Options
+    settings: Options
+    writers = {"sessions": _Sessions, "participants": _Participants}  # noqa: RUF012
+    meanings = ((Answer(410), NotFoundError),)
+    statuses = {  # noqa: RUF012  # Declared once, never changed.
+        403: "The session is disabled or managed by the system, the participant belongs to another"
+        " namespace, or the credential lacks permission.",
+        404: "If it should exist, the server may use another route. Correct api_prefix or routes"
+        " in the source's settings.",
+        405: "The server expects another method for this operation. Correct routes in the"
+        " source's settings.",
+        409: "The name is already taken, perhaps by a deleted session. Check with SELECT .. WHERE"
+        " include_deleted = 1.",
+        410: "The session is deleted. Restore it with SELECT * FROM undelete_session('..').",
+        422: "The server may use another name for the field. In that case, correct fields in the"
+        " source's settings.",
+    }
+
+    def declare(self) -> Sequence[RestTable]:
+        """See ``RestBackend.declare``."""
+        fields = self._fields = {**FIELDS, **self.settings.fields}
+        item = fields["session"]
+        self.operations = {
+            name: Operation(
+                self._route(name), item=item, asks=False, repeatable=repeatable, done=done
+            )
+            for name, repeatable, done in (
+                ("delete", True, _GONE),
+                ("undelete", True, _IN_THAT_STATE),
+                # Repeated, it could clear turns that came in between.
+                ("truncate", None, ()),
+                ("integrate", None, ()),
+                ("bind", True, _IN_THAT_STATE),
+                ("unbind", True, _IN_THAT_STATE),
+            )
+        }
+        own = ("namespace", "pkid", "description", *_FLAGS, "settings")
+        columns = (*_COLUMNS, *_OPTIONAL)
+        settable = ("description", "enabled", "settings")
+        sessions = RestTable(
+            SESSIONS.extended(*session_columns(*own), hidden=session_columns("include_deleted")),
+            _SESSION,
+            {
+                one: json_of(field) if one in _OBJECTS else field
+                for one, field in fields.items()
+                if one in columns
+            },
+            get=Get(self._route("get"), item=item, missing=_GONE),
+            list=List(
+                self._route("list"), items=fields["sessions"], hidden=("include_deleted", "true")
+            ),
+            insert=Insert(
+                self._route("create"),
+                body=self.body_of,
+                item=item,
+                columns=("session_id", *settable),
+                required=("session_id",),
+            ),
+            update=Update(
+                self._route("update"),
+                repeatable=True,
+                item=item,
+                columns=("session_id", *settable, "deleted"),
+            ),
+            delete=_deletion(self.operations["delete"]),
+            hides=HiddenRows("deleted", "include_deleted"),
+            remedies={
+                "name": "It is derived from session_id; UPDATE session_id to rename a session.",
+                "deleted": "A session cannot be inserted as deleted.",
+                "user_id": "To bind a user, INSERT INTO participants(session_id, participant).",
+            },
+            remedy="The source has no namespace. Add WHERE namespace = '..', or put it into the"
+            " source's URL (eleanor://NAMESPACE?base_url=..).",
+            rows=1_000,
+        )
+        return sessions, self._participants()
+
+    def _participants(self) -> RestTable:
+        fields, bind = self._fields, self.operations["bind"]
+        return RestTable(
+            PARTICIPANTS.extended(hidden=(SCOPE_COLUMNS["namespace"],)),
+            f"{_SESSION}/participants/{{participant}}",
+            {
+                "participant": fields["participant"],
+                "participant_type": fields["participant_type"],
+            },
+            insert=Insert(bind.route, repeatable=True, done=bind.done, required=("participant",)),
+            delete=_deletion(self.operations["unbind"]),
+            parent="sessions",
+            inside=self._bound,
+            remedies={
+                "update": "DELETE the binding and INSERT another one.",
+                "participant_type": "It is the type of the user or agent and cannot be set.",
+            },
+            rows=2_000,
+        )
+
+    def _route(self, name: str) -> str:
+        """An operation's route; its placeholders are columns."""
+        route = self.settings.routes.get(name, ROUTES[name])
+        return route.replace("{session}", "{session_id}")
+
+    def _bound(self, item: Item, frame: RestFrame) -> Iterable[Item]:
+        listed = item.get(self._fields["participants"]) or []
+        if not isinstance(listed, list):
+            raise frame.wrong(self._fields["participants"], "a list")
+        # Whether a participant is an object or just its name is not documented.
+        name = self._fields["participant"]
+        return [one if isinstance(one, dict) else {name: one} for one in listed]
+
+    def body_of(self, values: Mapping[str, Value], where: str) -> dict[str, Any]:
+        """The body of a row that is written: the columns that are given."""
+        body: dict[str, Any] = {}
+        if "session_id" in values:
+            body["session_id"] = str(values["session_id"])
+        if "description" in values:
+            body["description"] = values["description"]
+        if "enabled" in values:
+            body["enabled"] = bool(values["enabled"])
+        if "settings" in values:
+            settings = {} if values["settings"] is None else load_json(values["settings"], where)
+            if not isinstance(settings, dict):
+                raise InvalidValueError(f"{where}.settings must be a JSON object. {_NOTHING}")
+            body["settings"] = settings
+        return {self._fields[column]: value for column, value in body.items()}
+
+    def missed(self, table: RestTable, places: Places, reply: Reply, reader: Reader) -> None:
+        """See ``RestBackend.missed``. A missing namespace looks the same: its list tells."""
+        if reply.status == _NOT_FOUND and not self.is_known(places) and table.list is not None:
+            reader.get(table.list.call(places, items=table.list.items, listing=True))
+        self.seen(places)
+
+    # Functions
+
+    def declare_functions(self) -> Sequence[RestFunction]:
+        """See ``RestBackend.declare_functions``."""
+        verbs = {
+            "undelete_session": "undelete",
+            "truncate_session": "truncate",
+            "integrate_session": "integrate",
+            "bind_participant": "bind",
+            "unbind_participant": "unbind",
+        }
+        return [RestFunction(FUNCTIONS[name], self.operations[one]) for name, one in verbs.items()]
+
+    def routine(self, declared: RestFunction) -> Routine:
+        """See ``RestBackend.routine``."""
+        if declared.function.name == "integrate_session":
+            return self._integrate
+        return super().routine(declared)
+
+    def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:
+        """See ``RestBackend.act``."""
+        if function == "bind_participant":
+            return self.writing["participants"].send(call, places, line)
+        return super().act(function, call, places, line)
+
+    def _integrate(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        """Reads the session first, because the response contains only the id of the task."""
+        places = self.resolve(arguments["session"])
+        call = self.operations["integrate"].call(places)
+
+        def job(line: Line) -> Row:
+            found = self.writing["sessions"].look(places, line)
+            if found is None:
+                raise NotFoundError(
+                    f"{self.source.name}.integrate_session: session {name_of(_SESSION, places)}"
+                    f" does not exist or is deleted. {_NOTHING}"
+                )
+            core, reply = self.core(found), line.send(call)
+            task = text_of(self._fields["task_id"])(reply.object(), Frame(reply.what))
+            return (*core, task, response_of(reply))
+
+        yield run_job(self.client, context, job)
+
+
+_COLUMNS: Final = ("session_id", "pkid", "description", *_FLAGS, "settings", "create_time")
+
+
+def _deletion(operation: Operation) -> Delete:
+    return Delete(
+        operation.route, repeatable=operation.repeatable, done=operation.done, item=operation.item
+    )

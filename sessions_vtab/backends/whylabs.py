@@ -1,0 +1,363 @@
+"""WhyLabs: guest sessions, and the uploads of their profiles.
+
+The id of a guest session opens it to anyone, so it is cut from logs and errors like a credential.
+WhyLabs' hosted platform has been shut down; ``base_url`` names a server that still has
+``/v0/sessions``. Facts: contract of WhyLabs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sessions_vtab.errors import InvalidValueError, NotFoundError, ProtocolError
+from sessions_vtab.fetch import Answer, Item, Reply
+from sessions_vtab.fetch.rows import Frame
+from sessions_vtab.rest import (
+    Body,
+    Get,
+    Insert,
+    Operation,
+    RestBackend,
+    RestFrame,
+    RestFunction,
+    RestOptions,
+    RestTable,
+    response_of,
+)
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.tables import SESSIONS, session_columns
+from sessions_vtab.spec import times
+from sessions_vtab.spec.backend import Arguments
+from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.values import load_json
+
+__all__ = [
+    "WhylabsBackend",
+    "dataset_body",
+    "links_body",
+    "milliseconds",
+    "reference_body",
+    "references_body",
+]
+
+_MS, _DAY = 1_000_000, 86_400_000
+_JOINT = 3
+"""Profiles that a joint link shows; further ones are left out (contract, section 4)."""
+
+_FIELDS = ("alias", "dataset_timestamp", "region")
+
+# Whole numbers of 9 to 11 digits are seconds wherever SQL takes a time, and would be milliseconds
+# here: nobody means the years 1970 to 1973.
+_AMBIGUOUS = range(10**8, 10**11)
+
+# From arguments to bodies, checked before anything is sent. Optional fields are left out, never
+# null: the vendor's own client refuses a null.
+
+
+def milliseconds(value: Any, where: str) -> int:
+    """A time in JSON as milliseconds since 1970: a time's text, or that number itself.
+
+    Raises:
+        InvalidValueError: it is neither, or a number that might be meant as seconds.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) in _AMBIGUOUS:
+            raise InvalidValueError(
+                f"{where}: {value} could mean seconds or milliseconds since 1970. Write a"
+                " time such as '2026-01-01 09:00:00'. Nothing was sent."
+            )
+        return value
+    return times.require(value if isinstance(value, str) else None, where) // _MS
+
+
+def _wrong(where: str, why: str) -> InvalidValueError:
+    return InvalidValueError(f"{where} {why}. Nothing was sent.")
+
+
+def _array(value: Value, where: str) -> list[Any]:
+    given = load_json(value, where)
+    if not isinstance(given, list):
+        raise _wrong(where, "must be a JSON array")
+    return given
+
+
+def _text(value: Any, where: str, *, empty: bool = False) -> str:
+    if not isinstance(value, str) or not (value or empty):
+        raise _wrong(where, "must be text")
+    return value
+
+
+def reference_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """LogReferenceRequest; ``{}`` if nothing is given."""
+    body: dict[str, Any] = {
+        name: given[name] for name in ("alias", "region") if given.get(name) is not None
+    }
+    stamp = given.get("dataset_timestamp")
+    if stamp is not None:
+        body["datasetTimestamp"] = times.require(stamp, f"{where}: dataset_timestamp") // _MS
+    return body
+
+
+def dataset_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """LogAsyncRequest; tags as an object, or in the API's own form."""
+    what = f"{where}: segment_tags"
+    tags = load_json(given["segment_tags"], what)
+    if isinstance(tags, dict):
+        tags = [{"key": key, "value": value} for key, value in tags.items()]
+    if not isinstance(tags, list) or not all(map(_is_tag, tags)):
+        raise _wrong(
+            what,
+            "must be a JSON object with text values, or an array of {key, value}"
+            " objects; neither keys nor values may be empty",
+        )
+    return {**reference_body(given, where), "segmentTags": tags}
+
+
+def _is_tag(tag: Any) -> bool:
+    """The vendor's client demands a text of at least one character for both."""
+    if not isinstance(tag, dict) or tag.keys() != {"key", "value"}:
+        return False
+    return all(isinstance(text, str) and text for text in tag.values())
+
+
+def references_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """BatchLogReferenceRequest."""
+    what = f"{where}: reference_list"
+    listed = _array(given["reference_list"], what)
+    if not listed:
+        raise _wrong(what, "needs at least one reference")
+    return {"references": [_reference(one, f"{what}[{at}]") for at, one in enumerate(listed)]}
+
+
+def _reference(one: Any, where: str) -> dict[str, Any]:
+    if not isinstance(one, dict):
+        raise _wrong(where, "must be a JSON object")
+    for name in one:
+        if name not in _FIELDS:
+            near = did_you_mean(name, _FIELDS)
+            raise _wrong(where, f"has no field {name!r:.60}.{near} Fields: {', '.join(_FIELDS)}")
+    body: dict[str, Any] = {
+        name: _text(one[name], f"{where}.{name}", empty=name == "alias")
+        for name in ("alias", "region")
+        if one.get(name) is not None
+    }
+    stamp = one.get("dataset_timestamp")
+    if stamp is not None:
+        body["datasetTimestamp"] = milliseconds(stamp, f"{where}.dataset_timestamp")
+    return body
+
+
+def links_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """GetProfileObservatoryLinkRequest."""
+    in_times, in_ids = f"{where}: batch_profile_timestamps", f"{where}: reference_profile_ids"
+    stamps = _array(given.get("batch_profile_timestamps", "[]"), in_times)
+    ids = _array(given.get("reference_profile_ids", "[]"), in_ids)
+    if not (stamps or ids):
+        raise _wrong(
+            where, "needs at least one of batch_profile_timestamps and reference_profile_ids"
+        )
+    return {
+        "batchProfileTimestamps": [
+            milliseconds(one, f"{in_times}[{at}]") for at, one in enumerate(stamps)
+        ],
+        "referenceProfileIds": [_text(one, f"{in_ids}[{at}]") for at, one in enumerate(ids)],
+    }
+
+
+# From responses to rows.
+
+
+def _required(item: Item, name: str, frame: Frame) -> str:
+    value = item.get(name)
+    if not isinstance(value, str):
+        raise frame.wrong(name, "text")
+    return value
+
+
+def _upload_time(item: Item, frame: Frame) -> str | None:
+    """``uploadTimestamp``, which is optional: milliseconds as canonical text."""
+    value = item.get("uploadTimestamp")
+    if value is None:
+        return None
+    try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return times.to_text(value * _MS)
+    except (ValueError, OverflowError):
+        pass
+    raise ProtocolError(f"{frame.what}: the field uploadTimestamp should be milliseconds.")
+
+
+def _place(item: Item, frame: Frame) -> tuple[Value, ...]:
+    names = ("id", "alias", "modelId", "uploadUrl", "observatoryUrl")
+    return (*(_required(item, name, frame) for name in names), _upload_time(item, frame))
+
+
+def _claim_rows(reply: Reply, given: Arguments) -> Iterable[Row]:
+    yield given["session_id"], str(given["org"]), 1, response_of(reply)
+
+
+def _dataset_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
+    item, frame = reply.object(), Frame(reply.what)
+    ids = (_required(item, name, frame) for name in ("id", "uploadUrl", "observatoryUrl"))
+    upload_time = _upload_time(item, frame)
+    yield *ids, _required(item, "datasetId", frame), upload_time, response_of(reply)
+
+
+def _reference_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
+    yield *_place(reply.object(), Frame(reply.what)), response_of(reply)
+
+
+def _references_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
+    item, frame = reply.object(), Frame(reply.what)
+    given, count = item.get("references"), len(reply.call.json["references"])
+    if not isinstance(given, list) or len(given) != count:
+        raise frame.wrong("references", f"a list of {count}")
+    if not all(isinstance(one, dict) for one in given):
+        raise frame.wrong("references", "a list of objects")
+    joint, response = _required(item, "observatoryUrl", frame), response_of(reply)
+    return [(*_place(one, frame), joint, response) for one in given]
+
+
+def _link_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
+    """References first, then times. A link names a day, and so does its row."""
+    item, frame, sent = reply.object(), Frame(reply.what), reply.call.json
+    days = [str(stamp - stamp % _DAY) for stamp in sent["batchProfileTimestamps"]]
+    profiles, links = [*sent["referenceProfileIds"], *days], item.get("individualObservatoryUrls")
+    texts = isinstance(links, list) and all(isinstance(link, str) for link in links)
+    if not isinstance(links, list) or not texts or len(links) != len(profiles):
+        raise frame.wrong("individualObservatoryUrls", f"a list of {len(profiles)} strings")
+    joint, response = _required(item, "observatoryUrl", frame), response_of(reply)
+    pairs = enumerate(zip(profiles, links, strict=True))
+    return [(profile, link, joint, int(at < _JOINT), response) for at, (profile, link) in pairs]
+
+
+# "Resource session with ID .. not found." A server without these routes answers 404 without a
+# body (contract, section 1), which is another thing.
+_GONE = (Answer(404, r"^ResourceNotFound$", "type"),)
+_ONE = "/v0/sessions/{session_id}"
+
+
+def _created(item: Item, frame: RestFrame) -> Item:
+    """The service answers with the id alone, in another field than a session has it."""
+    return {"sessionId": _required(item, "id", frame)}
+
+
+def _guest(name: str, route: str, body: Body, rows: Any, *, asks: bool = False) -> RestFunction:
+    """A function of a guest: it is sent without the key."""
+    operation = Operation(
+        route, body=body, missing=_GONE, anonymous=True, asks=asks, secret=("session_id",)
+    )
+    return RestFunction(FUNCTIONS[name], operation, rows)
+
+
+class Options(RestOptions):
+    """Settings of a source.
+
+    Attributes:
+        org_id: the organisation that ``claim_guest_session`` hands sessions to.
+    """
+
+    org_id: str | None = None
+
+
+class WhylabsBackend(RestBackend):
+    """Guest sessions of one server."""
+
+    name = "whylabs"
+    title = "WhyLabs sessions"
+    secret_ids = True
+    options = Options
+    base_url_variable = "WHYLABS_API_ENDPOINT"
+    no_default = "WhyLabs' own hosts have been shut down, so there is no default."
+    hosts = (r"(?:api|songbird\.development)\.whylabsapp\.com",)
+    key_header = "X-API-Key"
+    key_variables = ("WHYLABS_API_KEY",)
+    meanings = ((Answer(410), NotFoundError),)
+    statuses = {  # noqa: RUF012  # Declared once, never changed.
+        403: "The key is unknown, has expired, or belongs to another organisation. Session routes"
+        " may also refuse ordinary keys.",
+        404: "This server has no session routes. WhyLabs' hosted platform has been shut down, and"
+        " the open-source server (whylabs-oss) was published without them. Set base_url to a server"
+        " that still has /v0/sessions, or to the emulator (sessions-vtab emulator).",
+        429: "The limit applies per key, or per address for requests without a key. It recovers"
+        " slowly.",
+    }
+    gone = (
+        "The guest session does not exist, has expired, or was claimed. Open another one with"
+        " INSERT INTO sessions(user_id) VALUES ('..') RETURNING session_id."
+    )
+    tables = (
+        RestTable(
+            SESSIONS.extended(*session_columns("org_id", "model_id")),
+            "sessions/{session_id}",
+            {
+                "session_id": "sessionId",
+                # The service makes up a user of its own: never the one that was sent.
+                "user_id": "userId",
+                "org_id": "orgId",
+                "model_id": "modelId",
+            },
+            get=Get(f"GET {_ONE}", item="session", missing=_GONE, secret=("session_id",)),
+            insert=Insert(
+                "POST /v0/sessions",
+                body=lambda row, _: {"userId": str(row["user_id"])},
+                anonymous=True,
+                columns=("user_id",),
+                required=("user_id",),
+                answer=_created,
+                partial=True,
+            ),
+            remedies={
+                "update": "A guest session cannot be changed.",
+                "delete": "The API cannot delete guest sessions. They expire by themselves;"
+                " claim_guest_session('session-..', 'org-..') ends one at once.",
+            },
+            remedy="The API cannot list guest sessions. Keep the id returned by INSERT INTO"
+            " sessions(user_id) VALUES ('..') RETURNING session_id, and add WHERE"
+            " session_id = '..'.",
+            rows=1,
+        ),
+    )
+    functions_declared = (
+        RestFunction(
+            FUNCTIONS["claim_guest_session"],
+            Operation(
+                f"POST {_ONE}/claim",
+                query={"org_id": "{org}"},
+                headers={"Content-Type": "application/json"},
+                missing=_GONE,
+                secret=("session_id",),
+            ),
+            _claim_rows,
+            defaults={"org": "org_id"},
+        ),
+        _guest("create_dataset_profile_upload", f"POST {_ONE}/upload", dataset_body, _dataset_rows),
+        _guest(
+            "create_reference_profile_upload",
+            f"POST {_ONE}/reference",
+            reference_body,
+            _reference_rows,
+        ),
+        _guest(
+            "batch_create_reference_profile_upload",
+            f"POST {_ONE}/references",
+            references_body,
+            _references_rows,
+        ),
+        _guest(
+            "session_profile_observatory_link",
+            "POST /v0/sessions/observatory-link/{session_id}",
+            links_body,
+            _link_rows,
+            asks=True,
+        ),
+    )
+
+    def describe(self) -> str:
+        """See ``Backend.describe``."""
+        if not self.has_key:
+            return f"{self.title} at {self.site.base_url} as a guest, without a key"
+        return f"{super().describe()} where one is needed"

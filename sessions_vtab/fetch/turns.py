@@ -1,0 +1,303 @@
+"""Pages that may arrive in any order, and are handed out in the list's order.
+
+Requests run side by side as far as they can; a page that arrives before its turn waits on a
+``Shelf``. So the network decides how long a statement takes, never in which order its rows come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Hashable, Iterator
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sessions_vtab.fetch.call import Call, Reply
+from sessions_vtab.fetch.chain import Chain
+from sessions_vtab.fetch.paging import Paginator
+from sessions_vtab.fetch.shelf import Shelf, Shelved
+
+if TYPE_CHECKING:
+    from sessions_vtab.fetch.reader import Reader
+
+__all__ = ["BothEnds", "Items", "SideBySide"]
+
+Items: TypeAlias = list[dict[str, Any]]
+"""The rows of a page as JSON objects."""
+
+_BOTH_ENDS_AFTER = 3
+"""Pages read from one end before the other is tried: short lists need no second one."""
+
+
+@dataclass(slots=True, eq=False)
+class _List:
+    """One of many lists: its pages that have arrived, and what ended it early."""
+
+    chain: Chain
+    pages: deque[Shelved] = field(default_factory=deque)
+    error: Exception | None = None
+
+
+class SideBySide:
+    """Reads many lists at once and hands them out one after the other.
+
+    Args:
+        reader: whose requests these are.
+        calls: for the first page of each list, taken as lists are started.
+        pages: how each goes on.
+        most: requests under way at once.
+    """
+
+    def __init__(self, reader: Reader, calls: Iterator[Call], pages: Paginator, most: int) -> None:
+        self._reader = reader
+        self._calls = calls
+        self._pages = pages
+        self._most = most
+        self._lists: deque[_List] = deque()
+        self._arrived: SimpleQueue[_List] = SimpleQueue()
+        self._shelf = Shelf()
+        self._under_way = 0
+        self._handed_out = 0
+        self._all_started = False
+        self._error: Exception | None = None
+
+    def run(self) -> Generator[Reply, None, None]:
+        """The pages; closing it ends what is under way."""
+        try:
+            self._start()
+            while self._lists:
+                yield from self._head()
+                self._lists.popleft()
+                self._start()
+            if self._error is not None:
+                raise self._error
+        finally:
+            for one in self._lists:
+                one.chain.close()
+            self._shelf.close()
+
+    def _head(self) -> Generator[Reply, None, None]:
+        """The pages of the first list. Pages of others are taken in between, as they arrive."""
+        head = self._lists[0]
+        while True:
+            while not self._arrived.empty():
+                self._take(self._arrived.get())
+            self._start()
+            if head.pages:
+                self._handed_out += 1
+                yield self._shelf.take(head.pages.popleft())
+            elif head.error is not None:
+                raise head.error
+            elif head.chain.ended:
+                return
+            else:
+                self._go_on(head)  # It may have paused for want of room.
+                self._take(self._reader.first_of(self._arrived))
+
+    def _start(self) -> None:
+        """Starts lists while requests and room are free."""
+        while self._may_start():
+            try:
+                call = next(self._calls, None)
+            except Exception as error:  # noqa: BLE001 (as in _take)
+                self._error, call = error, None
+            if call is None:
+                self._all_started = True
+                return
+            one = _List(Chain(self._reader, call, self._pages, 0))
+            self._lists.append(one)
+            self._watch(one)
+
+    def _may_start(self) -> bool:
+        """Whether to start one more list.
+
+        Nothing limits how far ahead it may be but room; only at first, when the statement may stop
+        after a row, the lists ahead grow with the pages that were wanted.
+        """
+        ahead = self._most * (1 + self._handed_out)
+        return (
+            self._under_way < self._most
+            and len(self._lists) < ahead
+            and not (self._all_started or self._shelf.full)
+        )
+
+    def _take(self, one: _List) -> None:
+        """Keeps a page that has arrived; an error waits for its turn as pages do."""
+        self._under_way -= 1
+        try:
+            one.pages.append(self._shelf.put(next(one.chain)))
+            if one is self._lists[0] or not self._shelf.full:
+                self._go_on(one)
+        except Exception as error:  # noqa: BLE001 (raised when the lists before it are read)
+            one.error = error
+            self._all_started = True
+
+    def _go_on(self, one: _List) -> None:
+        if one.chain.flight is None and not one.chain.ended:
+            one.chain.resume()
+            self._watch(one)
+
+    def _watch(self, one: _List) -> None:
+        if one.chain.flight is not None:
+            self._under_way += 1
+            one.chain.flight.future.add_done_callback(lambda _: self._arrived.put(one))
+
+
+class _End:
+    """One end of a list that is read from both.
+
+    Attributes:
+        chain: its pages, each requested by ``resume`` only.
+        reached: position of the last row read; None before the first.
+        span: how far the last page went.
+        straight: each page began where the one before had ended, or beyond.
+        count: pages read.
+    """
+
+    def __init__(self, chain: Chain, position: Callable[[dict[str, Any], Reply], int]) -> None:
+        self.chain = chain
+        self.reached: int | None = None
+        self.span = 0
+        self.straight = True
+        self.count = 0
+        self._position = position
+
+    def read(self, sign: int) -> Reply:
+        """The next page; waits for it.
+
+        Args:
+            sign: 1 if positions grow along this end's pages, -1 if they fall.
+        """
+        reply = next(self.chain)
+        self.count += 1
+        items = reply.items()
+        if items:
+            first, last = (self._position(items[at], reply) for at in (0, -1))
+            before = first if self.reached is None else self.reached
+            self.straight = self.straight and sign * before <= sign * first <= sign * last
+            self.reached, self.span = last, abs(last - first)
+        return reply
+
+
+class BothEnds:
+    """Reads one list from its two ends at the same time and hands it out in order.
+
+    The pages from the far end wait until the near end has come to them. Both ends go in step: a
+    page of each is requested together, and whether they have met is checked when both are there. So
+    which rows come from which end does not depend on the network, and no request is under way when
+    the ends have met. Rows of equal position in the far half come in the reverse of the far end's
+    order, which is the list's own if the service's descending order mirrors its ascending one.
+
+    Args:
+        reader: whose requests these are.
+        pages: how either end goes on.
+        position: of a row in the order: a number that grows along the near end's pages.
+        identity: of a row, by which those seen from both ends are recognised.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        pages: Paginator,
+        position: Callable[[dict[str, Any], Reply], int],
+        identity: Callable[[dict[str, Any]], Hashable],
+    ) -> None:
+        self._reader = reader
+        self._pages = pages
+        self._position = position
+        self._identity = identity
+        self._shelf = Shelf()
+        self._waiting: list[Shelved] = []
+        self._far: _End | None = None
+        self._tied: tuple[int | None, set[Hashable]] = (None, set())
+
+    def run(self, call: Call, opposite: Call) -> Generator[tuple[Reply, Items], None, None]:
+        """The pages; closing it ends what is under way."""
+        near = self._open(call)
+        try:
+            while not near.chain.ended:
+                reply = near.read(1)
+                self._note_ties(reply)
+                met = self._read_far(near)
+                if not met:
+                    self._request(near, opposite)
+                yield reply, reply.items()
+                if met:
+                    yield from self._other_half()
+                    return
+        finally:
+            near.chain.close()
+            if self._far is not None:
+                self._far.chain.close()
+            self._shelf.close()
+
+    def _open(self, call: Call) -> _End:
+        return _End(Chain(self._reader, call, self._pages, 0), self._position)
+
+    def _read_far(self, near: _End) -> bool:
+        """Keeps the far end's page that was requested, if any: whether the ends have met.
+
+        They have when the near end has come *beyond* the last row of the far one: rows of equal
+        position may come in any order, so touching is not enough. A far end that has come to the
+        other side has everything.
+        """
+        far = self._far
+        if far is None:
+            return False
+        if far.chain.flight is not None:
+            self._waiting.append(self._shelf.put(far.read(-1)))
+        if near.chain.ended or near.reached is None or far.reached is None:
+            return False
+        if not (near.straight and far.straight):
+            return False  # The service does not sort as it says: the near end reads everything.
+        return far.chain.ended or near.reached > far.reached
+
+    def _request(self, near: _End, opposite: Call) -> None:
+        """Requests the next page of the near end, and of the far one unless the near one suffices.
+
+        The near end suffices where what is left is less than a page by the last pages' measure.
+        """
+        if near.chain.ended:
+            return
+        near.chain.resume()
+        far = self._far
+        if far is None:
+            if near.count >= _BOTH_ENDS_AFTER:
+                self._far = self._open(opposite)
+        elif near.straight and far.straight and not self._shelf.full:
+            gap = (far.reached or 0) - (near.reached or 0)
+            if 2 * gap > near.span + far.span:
+                far.chain.resume()
+
+    def _note_ties(self, reply: Reply) -> None:
+        """Notes the near end's last rows of equal position: only they may come twice."""
+        items = reply.items()
+        if not items:
+            return
+        last = self._position(items[-1], reply)
+        tied, seen = self._tied
+        if tied != last:
+            seen = set()
+        for item in reversed(items):
+            if self._position(item, reply) != last:
+                break
+            seen.add(self._identity(item))
+        self._tied = last, seen
+
+    def _other_half(self) -> Generator[tuple[Reply, Items], None, None]:
+        """The rows of the far end that the near one has not had, in the near one's order."""
+        bound, seen = self._tied
+        while self._waiting:
+            reply = self._shelf.take(self._waiting.pop())
+            items = reply.items()[::-1]
+            if bound is not None and items:
+                beyond = self._position(items[-1], reply) > bound
+                items = [item for item in items if self._is_fresh(item, reply, bound, seen)]
+                bound = None if beyond else bound
+            yield reply, items
+
+    def _is_fresh(
+        self, item: dict[str, Any], reply: Reply, bound: int, seen: set[Hashable]
+    ) -> bool:
+        position = self._position(item, reply)
+        return position > bound or (position == bound and self._identity(item) not in seen)

@@ -1,0 +1,107 @@
+"""Rent or buy: when a table that is read by key again and again is read as a whole list instead.
+
+A read by key is *rented*: it costs a request, and the next key costs another. The list that holds
+the rows of all keys is *bought* once, and then answers every key. Renting until it has cost as much
+as the list and buying then never costs more than twice the better of the two, whatever the data
+(the ski rental problem: Karlin et al., *Competitive snoopy caching*, 1988).
+
+The unit is one page of a list. Pure functions: nothing here knows how a list is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["ALONE", "BESIDE", "Account", "allowance", "believed", "buys"]
+
+ALONE: Final = 1.0
+"""Cost of a request that the statement waits for: as much as a page."""
+
+BESIDE: Final = 0.25
+"""Cost of a request for one row that is under way beside others: pages come one after another."""
+
+_GUESS: Final = 3
+"""Pages that a list of unknown length is believed to have at first. A higher guess would cost more
+where the list is short; a lower one would buy where a handful of keys are wanted."""
+
+_GUESS_OF_A_SET: Final = 16
+"""The same where all keys are known at once: nothing suggests that more will come."""
+
+_SPARE: Final = 2
+"""Reads by key beyond the pages of a short list: a few keys do not justify reading a list."""
+
+_HANDFUL: Final = 5
+
+
+def allowance(pages: int) -> float:
+    """What may be spent on renting before a list of so many pages is bought.
+
+    Twice the better way and three requests is the bound. A list of more than three pages is read
+    from both ends, which takes up to two requests more than it has pages: those are saved here.
+    """
+    return min(pages + _SPARE, max(pages - 1, _HANDFUL))
+
+
+def believed(known: int | None, bought: int, guess: int = _GUESS) -> int:
+    """How many pages a list is believed to have.
+
+    Args:
+        known: what an earlier read has counted; None if there was none.
+        bought: pages that were read by now, without reaching the end.
+        guess: pages of a list that nothing is known of.
+    """
+    if known is not None and bought <= known:
+        return known
+    return max(guess, bought + 1)
+
+
+def buys(spent: float, coming: float, pages: int) -> bool:
+    """Whether the next page of the list is read instead of a key.
+
+    Args:
+        spent: what the keys have cost so far.
+        coming: what the keys will cost that are certain to be asked for; at least the present one.
+        pages: how long the list is believed to be. Where it is not known, this grows with each
+            page that is read (``believed``), so that keys and pages alternate, and neither a list
+            much shorter nor one much longer than it was thought to be costs more than the bound.
+    """
+    return spent + coming > allowance(pages)
+
+
+@dataclass(slots=True)
+class Account:
+    """What an occurrence of a table has spent on keys.
+
+    Attributes:
+        spent: on reads so far.
+        dearest: what the dearest single read has cost: a filter does not make a fan-out cheaper.
+    """
+
+    spent: float = 0.0
+    dearest: float = 0.0
+
+    def pay(self, cost: float) -> None:
+        """Takes note of a read."""
+        self.spent += cost
+        self.dearest = max(self.dearest, cost)
+
+    def buys(self, known: int | None, bought: int, cost: float, coming: float = 0.0) -> bool:
+        """Whether the next page of a list is read now, before another key.
+
+        Args:
+            known: pages of the list, None if nobody knows.
+            bought: pages of it that were read.
+            cost: least that the present key, or set of keys, costs.
+            coming: what further keys cost that are certain to be asked for.
+        """
+        if cost > ALONE and not self.spent:
+            # A set: there is no doubt about what it costs.
+            return cost + coming > believed(known, bought, _GUESS_OF_A_SET)
+        pages = believed(known, bought)
+        dearest = self.dearest if self.dearest > ALONE else 0.0
+        return buys(self.spent, max(cost, dearest) + coming, pages)
+
+    def left(self, known: int | None, bought: int) -> float:
+        """What may still be spent on keys before a page is bought."""
+        return max(allowance(believed(known, bought)) - self.spent, 0.0)

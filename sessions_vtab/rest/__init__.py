@@ -1,0 +1,54 @@
+"""The REST engine: a service is declared, and everything else follows.
+
+``declaration`` is what an author writes: operations, tables, functions. ``templates`` has the
+placeholders of names and routes; ``access`` derives what a table can do; ``decoding`` makes rows of
+items; ``reading`` decides the requests of a scan, ``writing`` those of a write, ``functions`` those
+of a call; ``corrections`` checks routes from the configuration; ``backend`` ties all to a source.
+"""
+
+from __future__ import annotations
+
+from sessions_vtab.rest.backend import RestBackend, RestOptions
+from sessions_vtab.rest.corrections import check_names, check_routes
+from sessions_vtab.rest.declaration import (
+    Body,
+    Delete,
+    Get,
+    Insert,
+    List,
+    Operation,
+    RestFrame,
+    RestFunction,
+    RestTable,
+    Update,
+)
+from sessions_vtab.rest.functions import response_of, routine_of
+from sessions_vtab.rest.reading import Found, RestResource
+from sessions_vtab.rest.writing import Change, Writer
+from sessions_vtab.spec.templates import Places, name_of, parse_name
+
+__all__ = [
+    "Body",
+    "Change",
+    "Delete",
+    "Found",
+    "Get",
+    "Insert",
+    "List",
+    "Operation",
+    "Places",
+    "RestBackend",
+    "RestFrame",
+    "RestFunction",
+    "RestOptions",
+    "RestResource",
+    "RestTable",
+    "Update",
+    "Writer",
+    "check_names",
+    "check_routes",
+    "name_of",
+    "parse_name",
+    "response_of",
+    "routine_of",
+]

@@ -1,0 +1,206 @@
+"""What a declared table can do: ways to read it and writes, as the planner wants to know them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from sessions_vtab.rest.declaration import Delete, Insert, RestTable, Update
+from sessions_vtab.spec.capability import (
+    EQUALITY,
+    RANGE,
+    AccessPath,
+    Capability,
+    Filter,
+    Within,
+    Writes,
+)
+from sessions_vtab.spec.predicate import Op, Value
+from sessions_vtab.spec.templates import name_of, parse_name, places_of
+
+__all__ = ["capability_of", "named_by", "noun", "parent_column"]
+
+_ONE = frozenset((Op.EQ,))
+_ANY = EQUALITY | RANGE | {Op.NE, Op.IS_NULL, Op.IS_NOT_NULL}
+"""Every operator: a condition on the column of hidden rows decides whether they are asked for."""
+
+_GET_COST, _LIST_COST, _FAN_OUT_COST = 50, 100, 10_000
+
+
+def parent_column(parent: str) -> str:
+    """The column that holds the name of a row's parent: ``session_name`` for ``sessions``."""
+    return f"{parent.removesuffix('s')}_name"
+
+
+def noun(table: RestTable) -> str:
+    """What one row of a table is called in messages: ``upload session`` for ``upload_sessions``."""
+    return table.table.name.removesuffix("s").replace("_", " ")
+
+
+def named_by(table: RestTable, owner: RestTable) -> dict[str, str]:
+    """Columns beside ``name`` whose value says which row of the parent it is, with templates."""
+    return {parent_column(table.parent): owner.name, **table.under} if table.parent else {}
+
+
+def capability_of(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Capability:
+    """The capability that follows from a declaration.
+
+    Args:
+        table: the table.
+        owner: the table whose operations read it: its parent, or itself.
+        given: placeholders that the source's location gives.
+    """
+    paths = (*_gets(table, owner, given), *_lists(table, owner, given))
+    return Capability(
+        paths,
+        _writes(table),
+        rows=table.rows,
+        remedy=table.remedy or owner.remedy,
+        follows=table.follows,
+        hides=table.hides,
+    )
+
+
+def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iterator[AccessPath]:
+    if owner.get is None:
+        return
+    call, many = owner.get.route, bool(table.parent)
+    rows = table.per_parent if many else None
+    shown = _shown(table)
+    yield AccessPath(
+        "get by name",
+        ("name",),
+        shown,
+        unique=True,
+        cost=_GET_COST,
+        call=call,
+        within=_within(table, owner, table.name),
+    )
+    for column, template in named_by(table, owner).items():
+        yield AccessPath(
+            _path_name(column),
+            (column,),
+            cost=_GET_COST,
+            call=call,
+            rows_per_key=rows,
+            within=None if template == owner.name else _within(table, owner, template),
+        )
+    places = owner.get.places
+    keys = tuple(place for place in reversed(places) if place not in given)
+    # Several values of a scope are several requests, whose rows do not overlap; but one row is
+    # unique only within one scope.
+    ops = EQUALITY if many else _ONE
+    scope = tuple(
+        Filter(one, ops, exact=True)
+        for one in places
+        if one != keys[0] and one in table.table.positions
+    )
+    if not all(key in table.table.positions for key in keys):
+        return
+    yield AccessPath(
+        "get",
+        keys,
+        (*scope, *shown),
+        unique=not many,
+        cost=_GET_COST,
+        call=call,
+        rows_per_key=rows,
+        within=None if many or not _serves(owner) else Within("list"),
+    )
+
+
+def _within(table: RestTable, owner: RestTable, template: str) -> Within | None:
+    """What holds the row of a name: all rows of its parent, which come together; or the list."""
+    if table.parent:
+        column = parent_column(table.parent)
+
+        def parent(name: Value) -> Mapping[str, Value] | None:
+            found = parse_name(template, name)
+            return None if found is None else {column: name_of(owner.name, found)}
+
+        return Within(_path_name(column), parent, through=True)
+    return Within("list", _listed_in(owner, template)) if _serves(owner) else None
+
+
+def _listed_in(owner: RestTable, template: str) -> Callable[[Value], Mapping[str, Value] | None]:
+    def scope(name: Value) -> Mapping[str, Value] | None:
+        found = parse_name(template, name)
+        places = owner.list.places if owner.list is not None else ()
+        return None if found is None else {place: found[place] for place in places}
+
+    return scope
+
+
+def _serves(owner: RestTable) -> bool:
+    """Whether a list has the very rows that a GET returns."""
+    return owner.list is not None and owner.list.whole
+
+
+def _path_name(column: str) -> str:
+    return f"get by {column.replace('_', ' ')}"
+
+
+def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iterator[AccessPath]:
+    if owner.list is None:
+        return
+    spec, places = owner.list, owner.list.places
+    keys = tuple(one for one in places if one not in given and one not in spec.each)
+    if not all(key in table.table.positions for key in keys):
+        return
+    fans_out = bool(table.parent) and not table.listed
+    filters = (Filter(column, _ONE, exact=spec.exact) for column in spec.filters)
+    yield AccessPath(
+        "fan-out" if fans_out else "list",
+        keys,
+        (
+            *(Filter(one, EQUALITY, exact=True) for one in places if one in table.table.positions),
+            *(() if table.parent else filters),
+            *_shown(table),
+        ),
+        page_cap=spec.cap,
+        cost=_FAN_OUT_COST if fans_out else _LIST_COST,
+        call=owner.get.route if fans_out and owner.get else spec.route,
+        fans_out=fans_out,
+    )
+
+
+def _shown(table: RestTable) -> tuple[Filter, ...]:
+    return () if table.hides is None else (Filter(table.hides.column, _ANY),)
+
+
+def _writes(table: RestTable) -> Writes:
+    operations = {"insert": table.insert, "update": table.update, "delete": table.delete}
+    return Writes(
+        _insert_columns(table),
+        _required(table),
+        frozenset(_columns(table.update)),
+        delete=table.delete is not None,
+        remedies=table.remedies,
+        calls={action: one.route for action, one in operations.items() if one is not None},
+    )
+
+
+def _required(table: RestTable) -> tuple[str, ...]:
+    """Required columns; those of the name are left to the writer, as ``name`` may give them."""
+    insert, own = table.insert, places_of(table.name)
+    return () if insert is None else tuple(one for one in insert.required if one not in own)
+
+
+def _insert_columns(table: RestTable) -> frozenset[str]:
+    """The columns of the body, and those that say which row it is, unless the service does."""
+    insert = table.insert
+    if insert is None:
+        return frozenset()
+    body = frozenset(_columns(insert))
+    if not body.intersection(places_of(table.name)) and not insert.places:
+        return body
+    columns = {"name", *places_of(table.name), *insert.places, *body}
+    if table.parent:
+        columns.add(parent_column(table.parent))
+    return frozenset(columns).intersection(table.table.names)
+
+
+def _columns(operation: Insert | Update | Delete | None) -> tuple[str, ...]:
+    if not isinstance(operation, Insert | Update):
+        return ()
+    body = tuple(operation.body) if isinstance(operation.body, Mapping) else ()
+    return (*operation.columns, *body)

@@ -1,0 +1,333 @@
+"""``RestBackend``: a declared service, opened for one source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import ClassVar, Final, Self
+
+from sessions_vtab.errors import (
+    ConfigurationError,
+    InvalidValueError,
+    MissingParameterError,
+    SessionsError,
+)
+from sessions_vtab.fetch import (
+    NO_AUTH,
+    Answer,
+    ApiKey,
+    Auth,
+    Bearer,
+    Call,
+    Client,
+    Lease,
+    Line,
+    NoAuth,
+    Reader,
+    Reply,
+    Secret,
+    Site,
+    deliver,
+    lease,
+)
+from sessions_vtab.fetch.options import KeyOptions, validated, with_prefix
+from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.rest.checking import check
+from sessions_vtab.rest.declaration import RestFunction, RestTable
+from sessions_vtab.rest.functions import routine_of
+from sessions_vtab.rest.reading import Found, RestResource
+from sessions_vtab.rest.writing import Writer
+from sessions_vtab.schema.model import Function
+from sessions_vtab.schema.tables import SESSIONS
+from sessions_vtab.spec.backend import Backend, Context, Routine
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.templates import UNADDRESSABLE, Places, parse_name, places_of
+from sessions_vtab.spec.write import Action, Outcome, Request, Write
+
+__all__ = ["RestBackend", "RestOptions"]
+
+_NOTHING: Final = "Nothing was sent."
+
+
+class RestOptions(KeyOptions):
+    """Settings that every REST source has.
+
+    Attributes:
+        base_url: where the service is.
+        api_prefix: the API's own path below it.
+    """
+
+    base_url: str | None = None
+    api_prefix: str = ""
+
+
+class RestBackend(Backend):
+    """A service that is declared: a subclass names its tables, functions and settings.
+
+    What the service does differently is overridden: ``declare`` (tables that depend on settings),
+    ``writers``, ``routine``, ``act``, ``missed``.
+
+    Args:
+        source: the configured source.
+
+    Attributes:
+        source: the configured source.
+        settings: its validated options.
+        scope: values of placeholders that its location gives.
+    """
+
+    title: ClassVar[str]
+    """The service's name for people."""
+
+    tables: ClassVar[tuple[RestTable, ...]] = ()
+    functions_declared: ClassVar[tuple[RestFunction, ...]] = ()
+    writers: ClassVar[Mapping[str, type[Writer]]] = {}
+    """Tables whose rows are written differently, and how."""
+
+    location: ClassVar[tuple[str, ...]] = ()
+    """Placeholders that the location of a source's URL gives, in order: ``name://A/B?..``."""
+
+    options: ClassVar[type[RestOptions]] = RestOptions
+    base_url_variable: ClassVar[str] = ""
+    """Environment variable that ``base_url`` may come from."""
+
+    no_default: ClassVar[str] = ""
+    """Why ``base_url`` has no default, as a sentence."""
+
+    hosts: ClassVar[tuple[str, ...]] = ()
+    """Regular expressions for whole names of the provider's own hosts."""
+
+    key_header: ClassVar[str] = ""
+    """Header that the API key is sent in; '' for ``Authorization: Bearer``."""
+
+    key_variables: ClassVar[tuple[str, ...]] = ()
+    """Environment variables that the key may come from, the first that is set."""
+
+    statuses: ClassVar[Mapping[int, str]] = {}
+    """What to do about a status, added to the error's text."""
+
+    meanings: ClassVar[tuple[tuple[Answer, type[SessionsError]], ...]] = ()
+    """Refusals that mean something more exact than their status."""
+
+    gone: ClassVar[str] = ""
+    """What to say where the session of a function is missing."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.settings = validated(source, self.options)
+        self.scope = self._located()
+        self._lease = Lease(self._client())
+        self._known: set[Hashable] = set()
+        tables, functions = self.declare(), self.declare_functions()
+        check(self.name, tables, functions, self.location)
+        specs = {one.table.name: one for one in tables}
+        made = {
+            name: RestResource(one, specs[one.parent] if one.parent else one, self)
+            for name, one in specs.items()
+        }
+        self.resources: Mapping[str, RestResource] = made
+        self.writing = {name: self.writers.get(name, Writer)(one) for name, one in made.items()}
+        declared = {one.function.name: one for one in functions}
+        self.functions: Mapping[str, Function] = {n: one.function for n, one in declared.items()}
+        self.routines: Mapping[str, Routine] = {
+            name: self.routine(one) for name, one in declared.items()
+        }
+        self._main = next(iter(made.values()))
+        self._core = RowMaker(SESSIONS, self._main.decoder.columns)
+
+    @classmethod
+    def open(cls, source: Source) -> Self:
+        """See ``Backend.open``."""
+        return cls(source)
+
+    @property
+    def client(self) -> Client:
+        """Sends; raises UnsupportedError when the source is closed."""
+        return self._lease.client
+
+    @property
+    def site(self) -> Site:
+        """Where requests go."""
+        return self._lease.site
+
+    def declare(self) -> Sequence[RestTable]:
+        """The tables of this source, the one that functions are about first."""
+        return self.tables
+
+    def declare_functions(self) -> Sequence[RestFunction]:
+        """The functions of this source."""
+        return self.functions_declared
+
+    # Settings
+
+    def _located(self) -> dict[str, str]:
+        given = self.source.location.split("/") if self.source.location else []
+        form = f"{self.name}://{'/'.join(one.upper() for one in self.location)}?base_url=.."
+        if len(given) > len(self.location):
+            what = "" if self.location else f"{self.name} has no location. "
+            raise ConfigurationError(f"Source {self.source.name}: {what}Write the URL as {form}")
+        for place, value in zip(self.location, given, strict=False):
+            if value in UNADDRESSABLE:
+                raise ConfigurationError(
+                    f"Source {self.source.name}: {value!r} is not a valid {place}. Write the URL"
+                    f" as {form}"
+                )
+        return dict(zip(self.location, given, strict=False))
+
+    def _client(self) -> Client:
+        site = self._site()
+        transport = self.source.transport
+        return lease(site) if transport is None else Client(site, transport=transport)
+
+    def _site(self) -> Site:
+        """Where requests go, and with which credential.
+
+        Raises:
+            ConfigurationError: ``base_url`` is missing, or is not a URL.
+            CredentialError: a named credential must not go there.
+        """
+        base_url = self.settings.base_url or os.environ.get(self.base_url_variable)
+        if not base_url:
+            variable = f", or set {self.base_url_variable}" if self.base_url_variable else ""
+            raise ConfigurationError(
+                f"Source {self.source.name}: base_url is required. Write the URL as"
+                f" {self.name}://?base_url=https://..{variable}. {self.no_default}".rstrip()
+            )
+        return Site.of(
+            self.source,
+            with_prefix(base_url, self.settings.api_prefix),
+            self._credential(),
+            provider=self.hosts,
+            named=self.settings.secret is not None,
+            meanings=self.meanings,
+            remedies=self.statuses,
+        )
+
+    def _credential(self) -> Auth:
+        secret = self.settings.secret
+        if secret is None:
+            if not self.key_variables:
+                return NO_AUTH
+            found = (name for name in self.key_variables if os.environ.get(name))
+            secret = Secret(variable=next(found, self.key_variables[0]))
+        return ApiKey(self.key_header, secret) if self.key_header else Bearer(secret)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a key is named, or is in its usual place."""
+        usual = any(os.environ.get(name) for name in self.key_variables)
+        return self.settings.secret is not None or usual
+
+    def reads_back(self) -> bool:
+        """Whether a request that needs the key has a chance."""
+        if not (self.key_variables or self.key_header):
+            return True
+        credential = self.site.credential_for(self.site.origin)
+        return self.has_key and not isinstance(credential, NoAuth)
+
+    def describe(self) -> str:
+        """See ``Backend.describe``."""
+        place = "/".join(self.scope.get(one, f"(any {one})") for one in self.location)
+        who = f"{self.title} {place}".rstrip()
+        credential = self.site.credential_for(self.site.origin).describe()
+        return f"{who} at {self.site.base_url} with {credential}"
+
+    # Scopes
+
+    def default_place(self, place: str) -> str:
+        """What the location gives for a placeholder; raises MissingParameterError if nothing."""
+        if place not in self.scope:
+            form = "/".join(one.upper() for one in self.location)
+            raise MissingParameterError(
+                f"Source {self.source.name} has no {place}. Add {place} = '..' to the statement,"
+                f" or put it into the source's URL ({self.name}://{form}?base_url=..)."
+            )
+        return self.scope[place]
+
+    def allowed(self, places: dict[str, str]) -> dict[str, str]:
+        """The same values; raises InvalidValueError if one must not be asked for."""
+        for place in self.location:
+            if place in places:
+                self._require_allowed(place, places[place])
+        return places
+
+    def _require_allowed(self, place: str, value: str) -> None:
+        where = f"Source {self.source.name}"
+        if value in UNADDRESSABLE:
+            raise InvalidValueError(f"{where}: {value!r} is not a valid {place}. {_NOTHING}")
+
+    def seen(self, places: Places) -> None:
+        """Notes that the scope of some values exists."""
+        self._known.add(self._scope_of(places))
+
+    def missed(self, table: RestTable, places: Places, reply: Reply, reader: Reader) -> None:
+        """Called for a row that a GET did not find; raises if more than the row is missing."""
+
+    def is_known(self, places: Places) -> bool:
+        """Whether the scope of some values was seen before."""
+        return self._scope_of(places) in self._known
+
+    def _scope_of(self, places: Places) -> Hashable:
+        return tuple(places.get(one) for one in self.location)
+
+    # Writing
+
+    def preview(self, write: Write) -> Sequence[Request]:
+        """See ``Backend.preview``."""
+        return (self.client.preview(self.writing[write.table].change(write).call),)
+
+    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
+        """See ``Backend.send``. Parents are created before what belongs to them."""
+        parents = {one.spec.parent for one in self.resources.values()}
+
+        def creates_parent(write: Write) -> bool:
+            return write.table in parents and write.action is Action.INSERT
+
+        def perform(write: Write, line: Line) -> Outcome:
+            return self.writing[write.table].perform(write, line)
+
+        ordered = sorted(writes, key=lambda write: not creates_parent(write))
+        renaming = any(map(self._renames, writes))
+
+        def queue_key(write: Write) -> Hashable:
+            # Later rows may use either name.
+            return "renaming" if renaming else self.writing[write.table].queue_key(write)
+
+        return deliver(self.client, ordered, context, queue_key, perform)
+
+    def _renames(self, write: Write) -> bool:
+        own = places_of(self.resources[write.table].spec.name)
+        return write.action is Action.UPDATE and not write.values.keys().isdisjoint(own)
+
+    # Functions
+
+    def routine(self, declared: RestFunction) -> Routine:
+        """The implementation of a declared function."""
+        return routine_of(declared, self)
+
+    def resolve(self, session: Value) -> dict[str, str]:
+        """The row that a function's argument names: by full name, else by id."""
+        template = self._main.spec.name
+        found = parse_name(template, session)
+        if found is None:
+            *scope, own = places_of(template)
+            found = {**{one: self.default_place(one) for one in scope}, own: str(session)}
+        return self.allowed(found)
+
+    def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:  # noqa: ARG002
+        """Sends the call of a function; ``places`` name the row that it is about."""
+        return line.send(call)
+
+    def core_of(self, reply: Reply, places: Places, line: Line) -> Row:
+        """The core columns of the row that a function was about, as it is then."""
+        return self.core(self.writing[self._main.table.name].after(reply, places, line))
+
+    def core(self, found: Found) -> Row:
+        """The core columns of a row that was found."""
+        return self._core(found.item, found.frame)[: len(SESSIONS.visible)]
+
+    def close(self) -> None:
+        """See ``Backend.close``."""
+        self._lease.close()

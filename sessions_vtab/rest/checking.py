@@ -1,0 +1,149 @@
+"""Checks a REST declaration before anything is made of it: names, placeholders, parents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sessions_vtab.errors import ConfigurationError
+from sessions_vtab.rest.declaration import Insert, Operation, RestFunction, RestTable, Update
+from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.templates import places_of
+
+__all__ = ["check"]
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def check(
+    backend: str,
+    tables: Sequence[RestTable],
+    functions: Sequence[RestFunction],
+    location: Sequence[str],
+) -> None:
+    """Raises ConfigurationError with the first mistake in a declaration.
+
+    Args:
+        backend: its name, for the error.
+        tables: as ``RestBackend.declare`` gives them.
+        functions: as ``RestBackend.declare_functions`` gives them.
+        location: placeholders that the source's location gives.
+    """
+    for problem in _problems(tables, functions, location):
+        raise ConfigurationError(f"The backend {backend}: {problem}")
+
+
+def _problems(
+    tables: Sequence[RestTable], functions: Sequence[RestFunction], location: Sequence[str]
+) -> Iterator[str]:
+    if not tables:
+        yield "it declares no tables."
+        return
+    by_name = {one.table.name: one for one in tables}
+    if len(by_name) < len(tables):
+        yield "two of its tables have the same name."
+    for table in tables:
+        yield from (f"{table.table.name}: {one}" for one in _of_table(table, by_name))
+    names = [name for one in tables for name in places_of(one.name)]
+    yield from (f"location: {one}" for one in _unknown(location, names, "placeholder"))
+    own = places_of(tables[0].name)
+    for function in functions:
+        name = function.function.name
+        yield from (f"{name}(): {one}" for one in _of_function(function, own))
+
+
+def _of_table(table: RestTable, by_name: Mapping[str, RestTable]) -> Iterator[str]:
+    if "name" not in table.table.positions:
+        yield "a REST table needs the column name, which holds the resource name."
+    owner = by_name.get(table.parent) if table.parent else table
+    if owner is None:
+        near = did_you_mean(table.parent, by_name)
+        yield f"parent: there is no table {table.parent}.{near}"
+        return
+    yield from _of_fields(table, owner)
+    yield from _of_reading(table, owner)
+    yield from _of_writes(table)
+
+
+def _of_fields(table: RestTable, owner: RestTable) -> Iterator[str]:
+    own = places_of(table.name)
+    if not own:
+        yield f"name: {table.name!r} has no placeholder, so every row would have the same name."
+    known = (*table.table.names, *own)
+    yield from (f"fields: {one}" for one in _unknown(table.fields, known, "column"))
+    given = places_of(owner.name) if table.parent else ()
+    for place in own:
+        if not (place in given or place in table.fields or place in table.table.positions):
+            near = did_you_mean(place, table.table.names)
+            yield f"name: the placeholder {place} is neither a column nor in fields.{near}"
+    for place in places_of(owner.name):
+        if place not in own:
+            yield f"name: it must contain the placeholder {place} of its parent's name."
+
+
+def _of_reading(table: RestTable, owner: RestTable) -> Iterator[str]:
+    if owner.get is None and owner.list is None:
+        yield "it has neither get nor list, so it cannot be read."
+    if table.parent and not table.inside:
+        yield f"inside: name the field of {table.parent} that holds its rows."
+    if table.parent and (table.get is not None or table.list is not None):
+        yield f"its rows come with {table.parent}, so it cannot have get or list."
+    known = places_of(owner.name)
+    for what, operation in (("get", owner.get), ("list", owner.list)):
+        if operation is not None and not table.parent:
+            yield from _of_operation(what, operation, known)
+    listed = owner.list
+    if listed is not None and not table.parent:
+        yield from (
+            f"list: filters: {one}" for one in _unknown(listed.filters, table.table.names, "column")
+        )
+        yield from (f"list: each: {one}" for one in _unknown(listed.each, known, "placeholder"))
+        if bool(listed.size) != (listed.cap is not None):
+            yield "list: size and cap go together: the parameter, and its largest value."
+
+
+def _of_writes(table: RestTable) -> Iterator[str]:
+    known = (*table.table.names, *places_of(table.name))
+    for what, operation in (
+        ("insert", table.insert),
+        ("update", table.update),
+        ("delete", table.delete),
+    ):
+        if operation is None:
+            continue
+        yield from _of_operation(what, operation, known)
+        columns: list[str] = []
+        if isinstance(operation.body, Mapping):
+            columns += operation.body
+        if isinstance(operation, Insert | Update):
+            columns += operation.columns
+        if isinstance(operation, Insert):
+            columns += operation.required
+        yield from (f"{what}: {one}" for one in _unknown(columns, known, "column"))
+
+
+def _of_operation(what: str, operation: Operation, known: Iterable[str]) -> Iterator[str]:
+    if operation.method not in _METHODS or " /" not in operation.route:
+        route = operation.route
+        yield f"{what}: {route!r:.60} is not a method and a path, such as 'GET /v1/things'."
+    yield from (f"{what}: {one}" for one in _unknown(operation.places, known, "placeholder"))
+
+
+def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:
+    function = declared.function
+    parameters = [column.name for column in function.parameters]
+    if "session" not in parameters:
+        yield "it needs the parameter session, which names the row that it is about."
+    yield from _of_operation("operation", declared.operation, (*parameters, *own))
+    yield from (f"defaults: {one}" for one in _unknown(declared.defaults, parameters, "parameter"))
+    if function.effect != declared.operation.changes:
+        does = "changes something" if function.effect else "changes nothing"
+        yield f"operation: the function {does} (effect), so asks must be {not function.effect}."
+    if declared.rows is None and function.results[-1].name != "response":
+        yield "without rows, its results must be a session's core columns and response."
+
+
+def _unknown(names: Iterable[str], known: Iterable[str], what: str) -> Iterator[str]:
+    every = tuple(known)
+    for name in names:
+        if name not in every:
+            yield f"there is no {what} {name}.{did_you_mean(name, every)}"

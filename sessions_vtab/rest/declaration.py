@@ -1,0 +1,288 @@
+"""What an author declares of a REST service: its operations, tables and functions, as data.
+
+The engine makes everything else of it: the ways to read and write a table, the requests of a scan
+(which a preview shows and a look-ahead starts early), outcomes of writes, calls of functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from sessions_vtab.fetch import READ, WRITE, Answer, Call, Item, Paginator, Reply, SinglePage, path
+from sessions_vtab.fetch.rows import Frame, Getter
+from sessions_vtab.schema.model import Function, Table
+from sessions_vtab.spec.backend import Arguments
+from sessions_vtab.spec.capability import HiddenRows
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.templates import PLACEHOLDER, Places, places_of
+
+__all__ = [
+    "Body",
+    "Delete",
+    "Get",
+    "Insert",
+    "List",
+    "Operation",
+    "RestFrame",
+    "RestFunction",
+    "RestTable",
+    "Update",
+]
+
+Body: TypeAlias = Callable[[Mapping[str, Value], str], Any] | Mapping[str, str]
+"""The JSON body: the field of each column, or a function of the values and of where they come from
+(``source.table``, for errors)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestFrame(Frame):
+    """What the items of one response have in common.
+
+    Attributes:
+        places: values of the placeholders of the request.
+    """
+
+    places: Places = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the API.
+
+    Attributes:
+        route: method and path, with placeholders: ``GET /v0/sessions/{session_id}``. A path may
+            end with ``/`` or with a custom method: ``/sessions/{session_id}:append``.
+        query: template of each query parameter that is always sent.
+        body: the JSON body, if there is one.
+        headers: headers that the service wants beside the usual ones; never a credential.
+        item: field of the response that holds the object; '' if the response is the object.
+        missing: responses that mean "no such row".
+        done: responses that mean "already done" when an earlier attempt may have acted.
+        asks: True: it changes nothing, whatever its method is. False: it changes something, so
+            that one without a complete response has an unknown outcome. None: by method, GET asks.
+            A ``Get`` or ``List`` asks, an ``Insert``, ``Update`` or ``Delete`` does not.
+        repeatable: whether sending it twice has the effect of sending it once; None: by method. It
+            says nothing about whether it changes something.
+        anonymous: it is sent without the credential.
+        secret: placeholders whose values are cut from logs and errors.
+    """
+
+    route: str
+    _: KW_ONLY
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    item: str = ""
+    missing: tuple[Answer, ...] = ()
+    done: tuple[Answer, ...] = ()
+    asks: bool | None = None
+    repeatable: bool | None = None
+    anonymous: bool = False
+    secret: tuple[str, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.route.partition(" ")[0]
+
+    @property
+    def changes(self) -> bool:
+        """Whether the operation is there to change something on the server."""
+        return self.method != "GET" if self.asks is None else not self.asks
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the placeholders of the path."""
+        return places_of(self.route)
+
+    def call(self, places: Mapping[str, Any], **more: Any) -> Call:
+        """The request for some values; nothing is sent.
+
+        Args:
+            places: values of the placeholders in path and query.
+            more: further fields of the ``Call``; ``query`` is added to the operation's own.
+
+        Raises:
+            InvalidValueError: a value cannot be part of a path.
+        """
+        query = tuple((name, _filled(text, places)) for name, text in self.query.items())
+        given = {
+            "kind": WRITE if self.changes else READ,
+            "asks": not self.changes,
+            "repeatable": self.repeatable,
+            "missing": self.missing,
+            "done": self.done,
+            "headers": self.headers,
+            "anonymous": self.anonymous,
+            "secrets": self._secrets(places),
+            **more,
+            "query": (*query, *more.get("query", ())),
+        }
+        return Call(self.method, self._path(places), **given)
+
+    def _path(self, places: Mapping[str, Any]) -> str:
+        route, colon, verb = self.route.partition(" ")[2].partition(":")
+        slash = "/" if route.endswith("/") else ""
+        segments = (_filled(segment, places) for segment in route.strip("/").split("/"))
+        return path(*segments, verb=f"{slash}{colon}{verb}")
+
+    def _secrets(self, places: Mapping[str, Any]) -> tuple[str, ...]:
+        """Each secret value as it stands in URLs, and as it stands in texts."""
+        values = [str(places[name]) for name in self.secret]
+        return tuple(text for value in values for text in (quote(value, safe=""), value))
+
+    def object_in(self, reply: Reply) -> Item | None:
+        """The object in a response; None if it holds none."""
+        found = reply.object().get(self.item) if self.item else reply.object()
+        return found if isinstance(found, dict) and found else None
+
+
+def _filled(text: str, places: Mapping[str, Any]) -> str:
+    return PLACEHOLDER.sub(lambda place: str(places[place[1]]), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Get(Operation):
+    """Reads one row, by the columns its path names."""
+
+    _: KW_ONLY
+    asks: bool | None = True
+
+
+@dataclass(frozen=True, slots=True)
+class List(Operation):
+    """Reads all rows, or those of the scope its path names.
+
+    Attributes:
+        items: field that holds the rows; '' if the body is the list.
+        pages: how the list goes on.
+        size: query parameter for the number of rows of a page; '' if there is none.
+        cap: most rows of a page; None where rows do not come in pages.
+        filters: query parameter by column; each takes one value, for ``=``.
+        whole: its items have every field that ``get`` returns, so that it can stand for many GETs.
+        exact: the filtered list holds exactly the rows that SQLite would keep.
+        each: operation that lists the values a placeholder can have, by placeholder; its response
+            is a list of texts. Used where neither the source nor the statement names one.
+        hidden: query parameter and value that make the list include hidden rows.
+    """
+
+    _: KW_ONLY
+    asks: bool | None = True
+    items: str = ""
+    pages: Paginator = field(default_factory=SinglePage)
+    size: str = ""
+    cap: int | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = True
+    exact: bool = False
+    each: Mapping[str, Operation] = field(default_factory=dict)
+    hidden: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Insert(Operation):
+    """Creates a row.
+
+    Attributes:
+        columns: columns that an INSERT takes, beside those of a body that is a mapping.
+        required: of these, columns that must not be NULL.
+        answer: makes an item of the response, where that has another form than an item.
+        partial: the response lacks columns of the row, which RETURNING then reads.
+    """
+
+    _: KW_ONLY
+    asks: bool | None = False
+    columns: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    answer: Callable[[Item, RestFrame], Item] | None = None
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Operation):
+    """Changes a row.
+
+    Attributes:
+        columns: columns that an UPDATE takes, beside those of a body that is a mapping.
+    """
+
+    _: KW_ONLY
+    asks: bool | None = False
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delete(Operation):
+    """Removes a row."""
+
+    _: KW_ONLY
+    asks: bool | None = False
+
+
+@dataclass(frozen=True)
+class RestTable:
+    """One table of a service.
+
+    Attributes:
+        table: its columns.
+        name: template of the resource name in column ``name``.
+        fields: by column, the field of an item that it is, or a function that makes it. A column
+            that is a placeholder needs no entry where items do not hold it.
+        get: reads one row, or the row of ``parent`` that these rows are in.
+        list: reads all rows, or all rows of ``parent``.
+        insert: creates a row; None where the API cannot.
+        update: changes a row; None where the API cannot.
+        delete: removes a row; None where the API cannot.
+        parent: table whose rows these belong to, such as a session's participants.
+        inside: field of a parent's item that holds these rows, or a function that finds them.
+        under: further columns that hold the name of something in a row of the parent, and the
+            template of that name: the event of a part, for example.
+        listed: the parent's list has these rows, too; else each is read by its own request.
+        hides: rows that are left out unless a statement asks for them.
+        remedies: what to do instead, by action or column, where something cannot be written.
+        remedy: what to do where a key is missing.
+        rows: how many rows there are, as an estimate for the planner.
+        per_parent: how many rows one row of the parent has, likewise.
+        follows: see ``Capability.follows``.
+    """
+
+    table: Table
+    name: str
+    fields: Mapping[str, str | Getter[RestFrame]] = field(default_factory=dict)
+    get: Get | None = None
+    list: List | None = None
+    insert: Insert | None = None
+    update: Update | None = None
+    delete: Delete | None = None
+    parent: str = ""
+    inside: str | Callable[[Item, RestFrame], Iterable[Item]] = ""
+    under: Mapping[str, str] = field(default_factory=dict)
+    listed: bool = True
+    hides: HiddenRows | None = None
+    remedies: Mapping[str, str] = field(default_factory=dict)
+    remedy: str = ""
+    rows: int = 10_000
+    per_parent: int = 20
+    follows: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestFunction:
+    """A function: one call about one session, and the rows that its response gives.
+
+    Attributes:
+        function: its parameters, results and docs.
+        operation: what is called; placeholders are parameters, and those of the session's name.
+        rows: makes rows of the response and the arguments; None for the session's core columns
+            followed by ``response``.
+        defaults: settings of the source that stand in for a missing argument, by parameter.
+    """
+
+    function: Function
+    operation: Operation
+    rows: Callable[[Reply, Arguments], Iterable[Row]] | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,92 @@
+"""Declared functions: a call about one session, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sessions_vtab.errors import MissingParameterError, NotFoundError
+from sessions_vtab.fetch import Call, Line, Reply, message_of, plain, redact, run_job
+from sessions_vtab.rest.declaration import Body, RestFunction
+from sessions_vtab.spec.backend import Arguments, Context, Routine
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.templates import Places
+from sessions_vtab.spec.values import dump_json
+
+if TYPE_CHECKING:
+    from sessions_vtab.rest.backend import RestBackend
+
+__all__ = ["response_of", "routine_of"]
+
+
+def response_of(reply: Reply) -> str | None:
+    """The body as JSON, without secrets; None if it is empty."""
+    return None if reply.json is None else redact(dump_json(reply.json), reply.call.secrets)
+
+
+def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
+    """The implementation of a declared function."""
+    name = declared.function.name
+
+    def routine(arguments: Arguments, context: Context) -> Iterable[Row]:
+        given = {**_defaults(declared, backend), **arguments}
+        places = backend.resolve(given["session"])
+        call = _call(declared, backend, given, places)
+
+        def job(line: Line) -> list[Row]:
+            reply = backend.act(name, call, {**_placed(declared, given), **places}, line)
+            if reply.missing:
+                raise _gone(reply, name, backend)
+            if declared.rows is not None:
+                return list(declared.rows(reply, {**given, **places}))
+            return [(*backend.core_of(reply, places, line), dump_json(reply.object()))]
+
+        return run_job(backend.client, context, job)
+
+    return routine
+
+
+def _placed(declared: RestFunction, given: Arguments) -> Places:
+    """The arguments that are placeholders of the route."""
+    return {name: str(given[name]) for name in declared.operation.places if name in given}
+
+
+def _defaults(declared: RestFunction, backend: RestBackend) -> Arguments:
+    settings = {
+        parameter: getattr(backend.settings, setting)
+        for parameter, setting in declared.defaults.items()
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _call(declared: RestFunction, backend: RestBackend, given: Arguments, places: Places) -> Call:
+    """The request of a function; raises MissingParameterError naming a default that is not set."""
+    where = f"{backend.source.name}.{declared.function.name}"
+    for parameter, setting in declared.defaults.items():
+        if parameter not in given:
+            names = ", ".join(column.name for column in declared.function.parameters)
+            raise MissingParameterError(
+                f"{where} requires {parameter}: call {declared.function.name}({names}), or set"
+                f" {setting} in the source's settings. Nothing was sent."
+            )
+    operation, values = declared.operation, {**given, **places}
+    body = None if operation.body is None else _body(operation.body, values, where)
+    return operation.call(values, json=body)
+
+
+def _body(body: Body, values: Mapping[str, Value], where: str) -> Any:
+    if callable(body):
+        return body(values, where)
+    return {field: values[name] for name, field in body.items() if name in values}
+
+
+def _gone(reply: Reply, function: str, backend: RestBackend) -> NotFoundError:
+    words = message_of(reply) or "no message"
+    said = plain(backend.client.shown(words, reply.call)).rstrip(".")
+    error = NotFoundError(
+        f"{backend.source.name}.{function}: {reply.call.method} {reply.url} returned"
+        f" {reply.status} Not Found: {said}. {backend.gone}".rstrip()
+    )
+    error.status = reply.status
+    return error

@@ -1,0 +1,389 @@
+"""Reading a declared table: which requests a scan makes, and the rows of their responses.
+
+``Reading.of`` decides, without sending anything, which requests a scan begins with. ``scan``,
+``preview`` (explain, dry run) and ``prefetch`` (key look-ahead) all follow from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from sessions_vtab.errors import ProtocolError, SessionsError
+from sessions_vtab.fetch import Call, Item, Reader, Reply, SinglePage
+from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.rest.access import capability_of, named_by
+from sessions_vtab.rest.declaration import List, Operation, RestFrame, RestTable
+from sessions_vtab.rest.decoding import Decoder, items_inside
+from sessions_vtab.schema.model import Table
+from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.predicate import Compare, Member, Op, Predicate, fields
+from sessions_vtab.spec.scan import Page, Scan
+from sessions_vtab.spec.templates import UNADDRESSABLE, Places, parse_name, places_of
+from sessions_vtab.spec.values import accept
+from sessions_vtab.spec.write import Request
+
+if TYPE_CHECKING:
+    from sessions_vtab.rest.backend import RestBackend
+
+__all__ = ["Found", "RestResource"]
+
+_GETS_PER_LIST: Final = 4
+"""A list of one page costs as much as this many GETs, because GETs run in parallel."""
+
+_ENCODED_PLACEHOLDER: Final = re.compile(r"%7B(\w+)%7D", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item as it came, and what its response says of it."""
+
+    item: Item
+    frame: RestFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request of a read, and the values of the placeholders it was made of."""
+
+    call: Call
+    places: Places
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The requests that a read begins with.
+
+    Attributes:
+        asked: the requests, in the order their rows are returned.
+        lists: they are lists; else each reads one item.
+        wanted: keys whose items are picked from the lists; None where all items count.
+    """
+
+    asked: tuple[_Asked, ...]
+    lists: bool
+    wanted: frozenset[tuple[str, ...]] | None = None
+
+
+Spread = Callable[[str, Operation], Iterable[str]]
+"""The values that a placeholder can have, from the operation that lists them."""
+
+
+class RestResource(Resource):
+    """A declared table of one source.
+
+    Args:
+        spec: the declaration.
+        owner: the declaration whose operations read it: that of its parent, or ``spec``.
+        backend: the source it belongs to.
+    """
+
+    def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
+        self.spec = spec
+        self.owner = owner
+        self.table = _described(spec, owner, backend.location)
+        self.backend = backend
+        self.capability = capability_of(spec, owner, backend.scope)
+        self.where = f"{backend.source.name}.{spec.table.name}"
+        self.items = Decoder(owner, owner)
+        self.decoder = Decoder(spec, owner)
+        self.row = RowMaker(self.table, self.decoder.columns)
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """See ``Resource.scan``."""
+        make = RowMaker(self.table, self.decoder.columns, scan.columns)
+        with closing(self._found(scan, Reader(self.backend.client, context))) as pages:
+            for page in pages:
+                yield [make(one.item, one.frame) for one in self._rows(page)]
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        if any(scan.given(key) is None for key in scan.path.keys):
+            return super().preview(scan)  # A join will give it.
+        reading = self._reading(scan, _unknown)
+        calls = [one.call for one in reading.asked]
+        if scan.path.fans_out and self.owner.get is not None:
+            calls.append(self.owner.get.call(_any_place(self.owner.get, self.backend.scope)))
+        return [_readable(self.backend.client.preview(call)) for call in calls]
+
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+        """See ``Resource.prefetch``."""
+        Reader(self.backend.client, context).prefetch(
+            one.call for scan in scans for one in self._first(scan)
+        )
+
+    def _first(self, scan: Scan) -> Sequence[_Asked]:
+        if self.owner.list is not None and self._unlisted(self.owner.list, scan):
+            return ()  # What a placeholder can be has to be asked for first.
+        try:
+            return self._reading(scan, _unknown).asked
+        except SessionsError:
+            return ()  # The scan itself raises it.
+
+    # Which requests
+
+    def _reading(self, scan: Scan, spread: Spread) -> _Reading:
+        """The requests of a scan; the one place that decides them."""
+        keys = self._keys(scan)
+        if keys is None:
+            return _Reading(tuple(self._lists(scan, spread)), lists=True)
+        if self._by_list(keys, scan):
+            scoped = self._scopes_of(keys)
+            asked = tuple(_Asked(self._list_call(one, scan), one) for one in scoped)
+            wanted = frozenset(tuple(one[place] for place in self._own()) for one in keys)
+            return _Reading(asked, lists=True, wanted=wanted)
+        addressable = (one for one in keys if UNADDRESSABLE.isdisjoint(one.values()))
+        return _Reading(tuple(map(self._get, addressable)), lists=False)
+
+    def _keys(self, scan: Scan) -> list[dict[str, str]] | None:
+        """The values of the name's placeholders that the path's keys give; None to read lists."""
+        if self.owner.get is None or scan.path.name in {"list", "fan-out"}:
+            return None
+        templates = {"name": self.spec.name, **named_by(self.spec, self.owner)}
+        for key in scan.path.keys:
+            if key in templates and scan.given(key) is not None:
+                parsed = (parse_name(templates[key], value) for value in scan.given(key) or ())
+                return self._distinct(one for one in parsed if one is not None)
+        return self._distinct(self._products(self._own(), scan, _unknown))
+
+    def _distinct(self, found: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+        """Each item's values once, without those of a row inside it; all of them allowed."""
+        own = self._own()
+        kept = {tuple(one[place] for place in own): one for one in found}
+        return [self.backend.allowed({p: one[p] for p in own}) for one in kept.values()]
+
+    def _own(self) -> tuple[str, ...]:
+        return places_of(self.owner.name)
+
+    def _products(
+        self, places: Sequence[str], scan: Scan, spread: Spread
+    ) -> Iterator[dict[str, str]]:
+        """Every combination of the values that some placeholders have in a scan."""
+        values = [self._values(place, scan, spread) for place in places]
+        return (dict(zip(places, one, strict=True)) for one in product(*values))
+
+    def _values(self, place: str, scan: Scan, spread: Spread) -> list[str]:
+        given = scan.given(place)
+        if given is not None:
+            return [str(value) for value in given]
+        spec = self.owner.list
+        if spec is not None and place in spec.each and place not in self.backend.scope:
+            return list(spread(place, spec.each[place]))
+        return [self.backend.default_place(place)]
+
+    def _lists(self, scan: Scan, spread: Spread) -> Iterator[_Asked]:
+        spec = self._list()
+        for places in self._products(spec.places, scan, spread):
+            allowed = self.backend.allowed(places)
+            yield _Asked(self._list_call(allowed, scan), allowed)
+
+    def _list(self) -> List:
+        if self.owner.list is None:
+            raise AssertionError(f"{self.where} has no list")  # No path reads one.
+        return self.owner.list
+
+    def _list_call(self, places: Places, scan: Scan) -> Call:
+        """The first page of a list."""
+        spec = self._list()
+        query: list[tuple[str, str | int]] = []
+        if spec.size and spec.cap:
+            query.append((spec.size, min(scan.limit or spec.cap, spec.cap)))
+        if not self.spec.parent and self._keys(scan) is None:
+            for column, name in spec.filters.items():
+                query += ((name, str(value)) for value in scan.given(column) or ())
+        if spec.hidden is not None and self._shows_hidden(scan):
+            query.append(spec.hidden)
+        return spec.call(places, query=query, items=spec.items, listing=True)
+
+    def _get(self, places: Places) -> _Asked:
+        if self.owner.get is None:
+            raise AssertionError(f"{self.where} has no get")  # No path has keys then.
+        return _Asked(self.owner.get.call(places), places)
+
+    def _by_list(self, keys: Sequence[Places], scan: Scan) -> bool:
+        """Whether lists serve some keys better than a GET for each.
+
+        They do for many keys where a list is one page, and for what no GET can read: hidden rows,
+        and ids that cannot be a segment of a path.
+        """
+        spec = self.owner.list
+        if spec is None or not keys or (self.spec.parent and not self.spec.listed):
+            return False
+        if self._shows_hidden(scan):
+            return True
+        if any(not UNADDRESSABLE.isdisjoint(one.values()) for one in keys):
+            return True
+        many = len(keys) >= _GETS_PER_LIST * len(self._scopes_of(keys))
+        return many and spec.whole and isinstance(spec.pages, SinglePage)
+
+    def _scopes_of(self, keys: Sequence[Places]) -> list[dict[str, str]]:
+        """The placeholders of the lists that hold some keys."""
+        places = self._list().places
+        scopes = {tuple(one[place] for place in places) for one in keys}
+        return [dict(zip(places, one, strict=True)) for one in sorted(scopes)]
+
+    def _unlisted(self, spec: List, scan: Scan) -> bool:
+        return self._keys(scan) is None and any(
+            scan.given(place) is None and place not in self.backend.scope for place in spec.each
+        )
+
+    # Their responses
+
+    def _found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+        """The items of a scan as they arrive, in the order they were asked for."""
+        reading = self._reading(scan, lambda _, each: _texts(reader.get(each.call({}))))
+        pages = self._listed(reading, scan, reader) if reading.lists else self._got(reading, reader)
+        hidden = self._shows_hidden(scan)
+        with closing(pages):
+            for page in pages:
+                yield [one for one in page if hidden or not self._is_hidden(one)]
+
+    def _listed(
+        self, reading: _Reading, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        places = {one.call.path: one.places for one in reading.asked}
+        calls = (one.call for one in reading.asked)
+        # Which of the rows of a list are wanted is not known, so LIMIT says nothing about pages.
+        limit = None if reading.wanted is not None or scan.path.fans_out else scan.limit
+        lists = reader.fan_out(calls, self._list().pages, limit=limit)
+        with closing(lists) as replies:
+            pages = (self._page(reply, places[reply.call.path], reading) for reply in replies)
+            if scan.path.fans_out:
+                yield from self._each(pages, reader)
+            else:
+                yield from pages
+
+    def _page(self, reply: Reply, places: Places, reading: _Reading) -> list[Found]:
+        frame = RestFrame(reply.what, places)
+        self.backend.seen(places)
+        found = [Found(item, frame) for item in reply.items()]
+        if reading.wanted is None:
+            return found
+        return [one for one in found if self._key(one) in reading.wanted]
+
+    def _key(self, found: Found) -> tuple[str, ...]:
+        places = self.items.places(found.item, found.frame)
+        return tuple(places[place] for place in self._own())
+
+    def _each(
+        self, pages: Iterable[list[Found]], reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        """The items of a list, each read by its own request, since the list lacks these rows."""
+        asked: dict[str, _Asked] = {}
+
+        def calls() -> Iterator[Call]:
+            for page in pages:
+                for one in page:
+                    wanted = self._get(self.items.places(one.item, one.frame))
+                    asked[wanted.call.path] = wanted
+                    yield wanted.call
+
+        with closing(reader.gather(calls())) as replies:
+            for reply in replies:
+                places = asked.pop(reply.call.path).places
+                # An item that is gone by now has no rows.
+                yield [] if reply.missing else [self.one(reply, places)]
+
+    def _got(self, reading: _Reading, reader: Reader) -> Generator[list[Found], None, None]:
+        places = {one.call.path: one.places for one in reading.asked}
+        with closing(reader.gather(one.call for one in reading.asked)) as replies:
+            for reply in replies:
+                asked = places[reply.call.path]
+                if reply.missing:
+                    self.backend.missed(self.owner, asked, reply, reader)
+                else:
+                    self.backend.seen(asked)
+                    yield [self.one(reply, asked)]
+
+    def one(self, reply: Reply, places: Places) -> Found:
+        """The item in a response; ProtocolError if there is none, or one without its id."""
+        get = self.owner.get
+        item = None if get is None else get.object_in(reply)
+        frame = RestFrame(reply.what, places)
+        if item is None:
+            raise frame.wrong(get.item if get and get.item else "body", "an object")
+        self.items.places(item, frame)
+        return Found(item, frame)
+
+    def find(self, reply: Reply, places: Places) -> Found | None:
+        """The item in a response; None if it holds none, or one without its id."""
+        get = self.owner.get
+        item = None if get is None or reply.missing else get.object_in(reply)
+        if item is None:
+            return None
+        found = Found(item, RestFrame(reply.what, places))
+        return found if self.items.names(item) else None
+
+    def _rows(self, page: Iterable[Found]) -> Iterator[Found]:
+        """The items of this table: those found, or those inside them."""
+        if not self.spec.parent:
+            return iter(page)
+        return (inner for one in page for inner in self.inside(one))
+
+    def inside(self, found: Found) -> Iterator[Found]:
+        """The items of this table's rows inside an item of its parent."""
+        frame = replace(found.frame, places=self.items.places(found.item, found.frame))
+        return (Found(item, frame) for item in items_inside(self.spec, found.item, found.frame))
+
+    # Hidden rows
+
+    def _is_hidden(self, found: Found) -> bool:
+        hides = self.owner.hides
+        return hides is not None and self.items.columns[hides.column](found.item, found.frame) == 1
+
+    def _shows_hidden(self, scan: Scan) -> bool:
+        """Whether a parameter asks for hidden rows, or a condition that they can meet."""
+        hides = self.spec.hides
+        if hides is None:
+            return False
+        asked = scan.parameters.get(hides.parameter)
+        column = self.table.column(hides.parameter)
+        if asked is not None and accept(column, asked, f"{self.where}.{hides.parameter}") == 1:
+            return True
+        return any(_admits(term, hides.column) for term in scan.where.terms)
+
+
+def _described(spec: RestTable, owner: RestTable, location: Sequence[str]) -> Table:
+    """The table with what the declaration says of its columns: scopes, and names in columns."""
+    columns = tuple(replace(one, scope=one.name in location) for one in spec.table.visible)
+    hidden = tuple(replace(one, scope=one.name in location) for one in spec.table.hidden)
+    templates = {"name": spec.name, **named_by(spec, owner)}
+    return replace(spec.table, visible=columns, hidden=hidden, templates=templates)
+
+
+def _admits(term: Predicate, column: str) -> bool:
+    """Whether a condition is about a flag and can be true where it is 1."""
+    if all(field.column != column for field in fields(term)):
+        return False
+    match term:
+        case Compare(_, Op.EQ, operand):
+            return operand == 1
+        case Member(_, operands, False):
+            return 1 in operands
+        case _:
+            return True
+
+
+def _texts(reply: Reply) -> list[str]:
+    """A response that is a list of texts."""
+    if not isinstance(reply.json, list) or not all(isinstance(one, str) for one in reply.json):
+        raise ProtocolError(f"{reply.what} should be a list of texts.")
+    return reply.json
+
+
+def _unknown(place: str, _: Operation) -> list[str]:
+    """Stands in the URL of a preview for values that have to be asked for first."""
+    return [f"{{{place}}}"]
+
+
+def _any_place(operation: Operation, given: Places) -> dict[str, str]:
+    return {place: given.get(place, f"{{{place}}}") for place in operation.places}
+
+
+def _readable(request: Request) -> Request:
+    """A preview in which placeholders are not percent-encoded."""
+    return replace(request, url=_ENCODED_PLACEHOLDER.sub(r"{\1}", request.url))

@@ -1,0 +1,308 @@
+"""Writing a declared table: the request of each row, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sessions_vtab.errors import (
+    InvalidValueError,
+    MissingParameterError,
+    ProtocolError,
+    SessionsError,
+    StatementError,
+    UnknownOutcomeError,
+    UnsupportedError,
+)
+from sessions_vtab.fetch import Call, Line, Reply
+from sessions_vtab.rest.access import noun, parent_column
+from sessions_vtab.rest.declaration import Body, Operation, RestFrame, RestTable
+from sessions_vtab.rest.reading import Found, RestResource
+from sessions_vtab.schema.model import ColumnType, Table
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.templates import Places, name_of, parse_name, places_of, shape
+from sessions_vtab.spec.values import load_json
+from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+
+__all__ = ["Change", "Writer"]
+
+_NOTHING = "Nothing was sent."
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A write as it is sent.
+
+    Attributes:
+        call: the request.
+        places: values of the placeholders of the row's name, as it is afterwards; without those
+            that the service makes.
+    """
+
+    call: Call
+    places: Places
+
+
+class Writer:
+    """Writes rows of one declared table. A backend overrides what its service does differently.
+
+    Args:
+        resource: the table as it is read.
+    """
+
+    def __init__(self, resource: RestResource) -> None:
+        self.resource = resource
+        self.backend = resource.backend
+        self.spec = resource.spec
+        self.where = resource.where
+        self._own = places_of(resource.spec.name)
+        parent = resource.spec.parent
+        self._parent_column = parent_column(parent) if parent else ""
+
+    # Which request
+
+    def change(self, write: Write) -> Change:
+        """The request of a write; nothing is sent.
+
+        Raises:
+            StatementError: what is wrong with a value, naming its column.
+        """
+        operation, places = self.operation(write.action), self.places(write)
+        values = {**write.values, **places} if write.action is Action.INSERT else write.values
+        body = None if operation.body is None else self.encode(operation.body, values)
+        return Change(operation.call({**values, **places}, json=body), places)
+
+    def operation(self, action: Action) -> Operation:
+        """What an action calls; raises UnsupportedError if the API has no such operation."""
+        operations: Mapping[Action, Operation | None] = {
+            Action.INSERT: self.spec.insert,
+            Action.UPDATE: self.spec.update,
+            Action.DELETE: self.spec.delete,
+        }
+        found = operations[action]
+        if found is None:
+            raise UnsupportedError(f"{self.where}: the API cannot {action.value} rows. {_NOTHING}")
+        return found
+
+    def encode(self, body: Body, values: Mapping[str, Value]) -> Any:
+        """The JSON body of some values; a column that is not given is left out."""
+        if not isinstance(body, Mapping):
+            return body(values, self.where)
+        table = self.spec.table
+        return {
+            field: _encoded(table, column, values[column], f"{self.where}.{column}")
+            for column, field in body.items()
+            if column in values
+        }
+
+    def places(self, write: Write) -> dict[str, str]:
+        """The values of the name's placeholders that a write gives, with the source's own."""
+        if write.action is not Action.INSERT:
+            return self.named(write.key, self.spec)
+        values = write.values
+        if values.get("name") is not None:
+            found = self.named(values["name"], self.spec)
+        elif values.get(self._parent_column) is not None:
+            found = self.named(values[self._parent_column], self.resource.owner)
+        else:
+            found = {}
+        self._agree(values, found)
+        given = {one: str(values[one]) for one in self._own if values.get(one) is not None}
+        found = {**found, **given}
+        defaults = [one for one in self._own if one not in found and one in self.backend.location]
+        found |= {one: self.backend.default_place(one) for one in defaults}
+        self._require(found)
+        return self.backend.allowed(found)
+
+    def _require(self, found: Places) -> None:
+        insert = self.spec.insert
+        needed = () if insert is None else (*insert.places, *insert.required)
+        for one in self._own:
+            if one in found and not found[one]:
+                raise InvalidValueError(f"{self.where}: {one} is empty. {_NOTHING}")
+            if one in needed and one not in found:
+                inner = self._parent_column and one in places_of(self.resource.owner.name)
+                instead = f" (or {self._parent_column})" if inner else ""
+                raise MissingParameterError(f"{self.where}: {one}{instead} is required. {_NOTHING}")
+
+    def named(self, name: Value, table: RestTable) -> dict[str, str]:
+        """The values in the name of a table's row; raises InvalidValueError for another form."""
+        found = parse_name(table.name, name)
+        if found is None:
+            raise InvalidValueError(
+                f"{self.where}: {name!r:.120} is not a valid {noun(table)} name"
+                f" ({shape(table.name)}). {_NOTHING}"
+            )
+        return self.backend.allowed(found)
+
+    def _agree(self, values: Mapping[str, Value], named: Places) -> None:
+        """Raises if a value contradicts the same part of the resource name."""
+        said = dict(named)
+        owner = self.resource.owner.name
+        if self._parent_column and named:
+            said[self._parent_column] = name_of(owner, named)
+        for column, value in said.items():
+            if values.get(column) is not None and str(values[column]) != value:
+                raise InvalidValueError(
+                    f"{self.where}: {column} = {values[column]!r:.80} contradicts the name. Give"
+                    f" only one of them. {_NOTHING}"
+                )
+
+    def queue_key(self, write: Write) -> Hashable:
+        """The row of the parent that a write is about: its writes are sent in order.
+
+        None for what depends on nothing: a row whose id the service makes, and a row that is
+        refused, since making its request says why.
+        """
+        try:
+            places = self.places(write)
+        except StatementError:
+            return None
+        owner = places_of(self.resource.owner.name)
+        key = tuple(places.get(one) for one in owner)
+        return None if None in key else key
+
+    # What became of it
+
+    def perform(self, write: Write, line: Line) -> Outcome:
+        """Sends a write; errors are raised."""
+        change = self.change(write)
+        try:
+            reply = self.send(change.call, change.places, line)
+        except UnknownOutcomeError as unknown:
+            if write.action is not Action.INSERT or not self._can_look(change.places):
+                raise
+            return self.answered(write, self._settled(write, change, line, unknown))
+        if write.action is Action.DELETE:
+            return Outcome(write, OutcomeState.SENT, key=write.key, http_status=reply.status)
+        return self.outcome(write, reply, change.places, line)
+
+    def send(self, call: Call, places: Places, line: Line) -> Reply:  # noqa: ARG002
+        """Sends the request of a write; ``places`` name its row."""
+        return line.send(call)
+
+    def outcome(self, write: Write, reply: Reply, places: Places, line: Line) -> Outcome:
+        """The outcome of an accepted write; the row is read again only where that is needed."""
+        if not places.keys() >= set(self._own):
+            return self._created(write, reply, places, line)
+        if not write.returning:
+            key = name_of(self.spec.name, places)
+            return Outcome(write, OutcomeState.SENT, key=key, http_status=reply.status)
+        found = self.after(reply, places, line)
+        if self.spec.parent:
+            found = self._inside(found, places)
+        return self.answered(write, found, reply.status)
+
+    def _created(self, write: Write, reply: Reply, places: Places, line: Line) -> Outcome:
+        """The outcome where the service makes the id, so that only its response names the row."""
+        try:
+            found = self._answer(reply, places)
+        except ProtocolError as error:
+            what = noun(self.spec)
+            article = "An" if what[0] in "aeiou" else "A"
+            raise UnknownOutcomeError(f"{error} {article} {what} may have been created.") from None
+        insert = self.spec.insert
+        if write.returning and insert is not None and insert.partial:
+            found = self._completed(found, line)
+        return self.answered(write, found, reply.status)
+
+    def _answer(self, reply: Reply, places: Places) -> Found:
+        insert = self.spec.insert
+        if insert is None or insert.answer is None:
+            return self.resource.one(reply, places)
+        frame = RestFrame(reply.what, places)
+        found = Found(insert.answer(reply.object(), frame), frame)
+        self.resource.items.places(found.item, found.frame)  # It has to say which one it is.
+        return found
+
+    def _completed(self, found: Found, line: Line) -> Found:
+        """A new row with the columns its response lacks, where they can be read."""
+        if not self.backend.reads_back():
+            return found
+        try:
+            places = self.resource.items.places(found.item, found.frame)
+            return self.look(places, line) or found
+        except SessionsError:
+            return found  # It exists all the same.
+
+    def answered(self, write: Write, found: Found, status: int | None = None) -> Outcome:
+        """The outcome with a row as the service has it."""
+        row = self.resource.row(found.item, found.frame)
+        key = None
+        if not self.backend.secret_ids:  # Such a name is for the caller, not for a log.
+            key = name_of(self.spec.name, self.resource.decoder.places(found.item, found.frame))
+        return Outcome(write, OutcomeState.SENT, row, key, http_status=status)
+
+    def _inside(self, found: Found, places: Places) -> Found:
+        one = self.among(found, places)
+        if one is None:
+            owner = name_of(self.resource.owner.name, places)
+            raise UnknownOutcomeError(
+                f"{self.where}: the service accepted {places[self._own[-1]]!r:.80}, but does not"
+                f" list it in {owner}."
+            )
+        return one
+
+    def among(self, found: Found, places: Places) -> Found | None:
+        """The row with some values, among those inside an item of the parent."""
+        every = self.resource.inside(found)
+        matches = (one for one in every if self._is(one, places))
+        return next(matches, None)
+
+    def _is(self, found: Found, places: Places) -> bool:
+        named = self.resource.decoder.places(found.item, found.frame)
+        return all(named[one] == places[one] for one in self._own)
+
+    # Looking for what a lost response left behind
+
+    def _can_look(self, places: Places) -> bool:
+        get = self.spec.get
+        return get is not None and not self.spec.parent and set(get.places) <= places.keys()
+
+    def _settled(
+        self, write: Write, change: Change, line: Line, unknown: UnknownOutcomeError
+    ) -> Found:
+        """The row of a create whose response was lost.
+
+        Looks whether it is there. If not, the request is sent once more: the id is the user's own,
+        so no second row can come of it.
+        """
+        found = self.look(change.places, line)
+        if found is None:
+            return self.after(line.send(change.call), change.places, line)
+        row = self.resource.row(found.item, found.frame)
+        at = self.spec.table.positions
+        if any(row[at[column]] != value for column, value in write.values.items()):
+            name = name_of(self.spec.name, change.places)
+            raise UnknownOutcomeError(f"{unknown} {name} exists, but differs from the row.")
+        return found
+
+    def look(self, places: Places, line: Line) -> Found | None:
+        """The row (or its parent's) as it is now; None if it is missing or hidden."""
+        get = self.resource.owner.get
+        if get is None:
+            return None
+        reply = line.send(get.call(places))
+        return None if reply.missing else self.resource.one(reply, places)
+
+    def after(self, reply: Reply, places: Places, line: Line) -> Found:
+        """The row (or its parent's) in a response; read again where the response holds none."""
+        found = None if reply.already else self.resource.find(reply, places)
+        found = found or self.look(places, line)
+        if found is None:
+            name = name_of(self.resource.owner.name, places)
+            raise UnknownOutcomeError(
+                f"{line.where}: {reply.call.method} {reply.url} was accepted, but {name} cannot be"
+                " read. Try again later."
+            )
+        return found
+
+
+def _encoded(table: Table, column: str, value: Value, where: str) -> Any:
+    if value is None:
+        return None
+    kind = table.column(column).type
+    if kind is ColumnType.JSON:
+        return load_json(value, where)
+    return bool(value) if kind is ColumnType.BOOLEAN else value

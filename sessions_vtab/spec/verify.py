@@ -1,0 +1,133 @@
+"""Checks what a backend declares, so that a mistake is an error when a source is opened.
+
+Every name in a declaration must be a column, every declared write must have its method, and names
+must be unique; otherwise a typing error in a filter would show as a condition that is never sent,
+or as a ``KeyError`` in the middle of a statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from sessions_vtab.errors import ConfigurationError
+from sessions_vtab.schema.model import ColumnType, Function, Table
+from sessions_vtab.spec.backend import Backend, Resource
+from sessions_vtab.spec.capability import AccessPath, Capability
+from sessions_vtab.spec.near import did_you_mean
+
+__all__ = ["problems", "verify"]
+
+_IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
+_ACTIONS: Final = ("insert", "update", "delete")
+
+
+def verify(backend: Backend) -> None:
+    """Raises ConfigurationError with the first mistake in a backend's declaration."""
+    for problem in problems(backend):
+        raise ConfigurationError(f"The backend {backend.name}: {problem}")
+
+
+def problems(backend: Backend) -> Iterator[str]:
+    """Every mistake in what a backend declares, each naming table and name."""
+    if not backend.resources:
+        yield "it declares no tables."
+    for name, resource in backend.resources.items():
+        yield from (f"{name}: {problem}" for problem in _of_resource(name, resource, backend))
+    for name in backend.routines:
+        if name not in backend.functions:
+            near = did_you_mean(name, backend.functions)
+            yield f"the function {name} has no declaration in functions.{near}"
+        else:
+            yield from (f"{name}(): {one}" for one in _of_function(backend.functions[name]))
+
+
+def _of_resource(name: str, resource: Resource, backend: Backend) -> Iterator[str]:
+    table = getattr(resource, "table", None)
+    capability = getattr(resource, "capability", None)
+    if not isinstance(table, Table) or not isinstance(capability, Capability):
+        yield "a resource needs the attributes table (a Table) and capability (a Capability)."
+        return
+    if table.name != name:
+        yield f"it is registered as {name}, but its table is named {table.name}."
+    yield from _of_table(table)
+    yield from _of_paths(table, capability.paths)
+    yield from _of_writes(table, capability, backend)
+    if capability.hides is not None:
+        hides = (capability.hides.column, capability.hides.parameter)
+        yield from _unknown("hides", hides, table)
+    yield from _of_follows(capability, backend)
+
+
+def _of_table(table: Table) -> Iterator[str]:
+    counted = Counter(column.name for column in table.columns)
+    for name, count in counted.items():
+        if count > 1:
+            yield f"the column {name} is declared {count} times."
+        if not _IDENTIFIER.fullmatch(name):
+            yield f"the column {name!r} is not a valid name: use a-z, 0-9 and _."
+    yield from _unknown("key", [table.key], table)
+
+
+def _of_paths(table: Table, paths: Iterable[AccessPath]) -> Iterator[str]:
+    counted = Counter(path.name for path in paths)
+    if not counted:
+        yield "it has no access path, so it cannot be read."
+    for name, count in counted.items():
+        if count > 1:
+            yield f"{count} access paths are named {name!r}; names must be unique."
+    for path in paths:
+        where = f"path {path.name!r}"
+        yield from _unknown(f"{where}: keys", path.keys, table)
+        yield from _unknown(f"{where}: filters", [one.column for one in path.filters], table)
+        yield from _unknown(f"{where}: orders", (*path.orders, *path.ascending), table)
+        for one in path.filters:
+            keyed = one.keyed and one.column in table.positions
+            if keyed and table.column(one.column).type is not ColumnType.JSON:
+                yield f"{where}: a keyed filter needs a JSON column, and {one.column} is not one."
+        if path.page_cap is not None and path.page_cap < 1:
+            yield f"{where}: page_cap must be at least 1, not {path.page_cap}."
+
+
+def _of_writes(table: Table, capability: Capability, backend: Backend) -> Iterator[str]:
+    writes = capability.writes
+    yield from _unknown("writes.insert", sorted(writes.insert), table)
+    yield from _unknown("writes.update", sorted(writes.update), table)
+    for name in writes.required:
+        if name not in writes.insert:
+            near = did_you_mean(name, writes.insert)
+            yield f"writes.required names {name}, which writes.insert does not have.{near}"
+    for name in writes.remedies:
+        if name not in table.positions and name not in _ACTIONS:
+            near = did_you_mean(name, (*table.names, *_ACTIONS))
+            yield f"writes.remedies: {name} is neither a column nor an action.{near}"
+    written = writes.insert or writes.update or writes.delete
+    method = "send" if backend.transaction is None else "apply"
+    if written and getattr(type(backend), method) is getattr(Backend, method):
+        yield f"it declares writes, but {type(backend).__name__} has no method {method}()."
+
+
+def _of_follows(capability: Capability, backend: Backend) -> Iterator[str]:
+    sessions = backend.resources.get("sessions")
+    if capability.follows and sessions is not None:
+        yield from _unknown("follows", [capability.follows], sessions.table)
+
+
+def _of_function(function: Function) -> Iterator[str]:
+    parameters = [column.name for column in function.parameters]
+    results = [column.name for column in function.results]
+    for name, count in Counter((*parameters, *results)).items():
+        if count > 1:
+            yield f"the name {name} is used for {count} parameters or results."
+    for name in function.required:
+        if name not in parameters:
+            near = did_you_mean(name, parameters)
+            yield f"required names {name}, which is not a parameter.{near}"
+
+
+def _unknown(where: str, names: Iterable[str], table: Table) -> Iterator[str]:
+    for name in names:
+        if name not in table.positions:
+            yield f"{where}: there is no column {name}.{did_you_mean(name, table.names)}"

@@ -1,0 +1,64 @@
+"""What a statement would do, collected while SQLite plans and starts it without any request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sessions_vtab.plan.offer import UNKNOWN, Answer, Offer, Unknown
+from sessions_vtab.plan.plan import Plan
+from sessions_vtab.plan.words import spoken
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.scan import Scan
+from sessions_vtab.spec.write import Request
+
+__all__ = ["Look", "Reached"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A read that the statement begins with.
+
+    Attributes:
+        words: of its plan.
+        scan: with its values.
+        requests: what it would send first.
+        pages: how many pages the list had when it was last read to its end; None: unknown.
+        rows: how many rows that were.
+    """
+
+    words: str
+    scan: Scan
+    requests: tuple[Request, ...]
+    pages: int | None = None
+    rows: int | None = None
+
+
+@dataclass(slots=True)
+class Look:
+    """What was found out about a statement.
+
+    Attributes:
+        shown: ``source.table`` and request, in the order SQLite reads the tables; then, for rows
+            that the statement itself has, ``source.table insert`` and the request of each.
+        reached: the reads behind the former.
+        spoken: what a plan sends, and what its order meets, with the values that stand in the
+            statement, by its words; two occurrences with the same words may have different values.
+    """
+
+    shown: list[tuple[str, Request]] = field(default_factory=list)
+    reached: list[Reached] = field(default_factory=list)
+    spoken: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+
+    def planned(self, words: str, plan: Plan, offer: Offer, answer: Answer) -> None:
+        """Takes note of a plan with its literals."""
+        taken: Sequence[tuple[int, Value | Unknown]] = sorted(
+            (
+                (use.argument, one.literal)
+                for use, one in zip(answer.uses, offer.constraints, strict=True)
+                if use.argument is not None and one.column
+            ),
+            key=lambda pair: pair[0],
+        )
+        values = tuple(UNKNOWN if value is None else value for _, value in taken)
+        self.spoken.setdefault(words, set()).add(spoken(plan, values))

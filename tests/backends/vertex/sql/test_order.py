@@ -1,0 +1,109 @@
+"""Long lists come in one order, whichever answers are late: paged, sorted with ties, numbered."""
+
+from __future__ import annotations
+
+from itertools import cycle, pairwise
+
+import pytest
+
+from sessions_vtab.testing.ordering import same_order
+
+LONGEST = "3347007484198323797"
+"""The session with the most events: 5 pages."""
+
+LATE = cycle(("", "desc", "pageToken=.*[A-Mn-z]=*$", "pageToken=.*[a-mN-Z]=*$"))
+"""Which requests are overtaken by another: by their decoded query."""
+
+
+@pytest.fixture
+def late(big):
+    """Asks the big source while other answers are late in each statement."""
+
+    def ask(sql):
+        big.control.clear_faults()
+        big.control.fault("late", query=next(LATE), behind=1, seconds=0.01, count=None)
+        return [row[0] for row in big.ask(sql)]
+
+    yield ask
+    big.control.clear_faults()
+
+
+@pytest.mark.parametrize(
+    ("tail", "pages"),
+    [
+        ("", 5),
+        ("ORDER BY user_id", 3),
+        ("WHERE display_name LIKE '%e%'", 4),
+        ("WHERE user_id IN ('ann', 'bob') OR display_name = 'x'", 2),
+        ("WHERE create_time > '2020-01-01'", 3),
+    ],
+)
+def test_sessions_in_pages_are_the_table(late, tail, pages):
+    whole = late(f"SELECT session_id FROM sessions {tail}")
+    size = -(-len(whole) // pages)
+
+    paged = [
+        one
+        for at in range(0, len(whole) + 1, size)
+        for one in late(f"SELECT session_id FROM sessions {tail} LIMIT {size} OFFSET {at}")
+    ]
+
+    same_order(tail, whole, paged)
+
+
+def test_sessions_come_newest_first_however_they_are_asked_for(late):
+    newest = late("SELECT session_id FROM sessions ORDER BY create_time DESC")
+
+    assert late("SELECT session_id FROM sessions") == newest
+    assert late("SELECT session_id FROM sessions LIMIT 250") == newest[:250]
+    assert late("SELECT group_concat(session_id) FROM sessions") == [",".join(newest)]
+    assert late("SELECT session_id FROM (SELECT session_id, row_number() OVER () AS n"
+                " FROM sessions) ORDER BY n") == newest  # fmt: skip
+
+
+def test_keys_come_in_one_order_also_when_the_length_of_the_list_is_known(open_):
+    first, later = open_(), open_()
+    keys = [one for at in range(20) for one in (f"ann-{at}", f"bob-{at}")]
+    first.fill(20)
+    first.fill(20, user="bob")
+    later.ask("SELECT session_id FROM sessions")
+    sql = f"SELECT session_id FROM sessions WHERE session_id IN ({','.join('?' * len(keys))})"
+
+    by_gets = first.ask(sql, keys)
+    assert first.total == len(keys)
+    by_list = later.ask(sql, keys)
+
+    assert later.total == 1
+    assert by_list == by_gets
+
+
+def test_events_of_a_session_come_in_its_order(late):
+    sql = f"SELECT name FROM events WHERE session_id = '{LONGEST}'"
+    in_time = late(f"{sql} ORDER BY timestamp")
+
+    for _ in range(3):
+        assert late(sql) == in_time
+
+
+def test_events_of_equal_time_come_in_the_order_they_were_appended(open_):
+    db = open_()
+    (session,) = db.fill(1)
+    rows = [(session, f"2026-01-01 00:00:{n // 8 % 60:02}", f"m{n:03}") for n in range(480)]
+    db.connection.budget.max_writes = 1_000
+    db.connection.executemany(
+        "INSERT INTO events(session_id, author, timestamp, content) VALUES (?, 'user', ?, ?)", rows
+    )
+
+    found = db.ask("SELECT text FROM events WHERE session_id = ?", (session,))
+
+    assert [text for (text,) in found] == [text for *_, text in rows]
+
+
+def test_events_of_many_sessions_come_session_by_session_newest_first(late, big):
+    sessions = [one.rpartition("/events/")[0] for one in late("SELECT name FROM events")]
+
+    newest = [row[0] for row in big.ask("SELECT name FROM sessions")]
+    some = set(sessions)
+    assert len(some) > 1000
+    assert list(dict.fromkeys(sessions)) == [one for one in newest if one in some]
+    assert sum(a != b for a, b in pairwise(sessions)) == len(some) - 1

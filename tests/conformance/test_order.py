@@ -1,0 +1,50 @@
+"""Every access path of every backend has its rows in one order, whichever answers are late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from itertools import cycle
+
+import pytest
+
+from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.testing.conformance import Suite
+from tests.conformance.stages import KEYS, NOW, STAGES
+
+CASES = [(name, *path) for name, stage in STAGES.items() for path in stage.paths]
+
+LATE = cycle(("[02468]", "[13579]", "[abcdefABCDEF]$", ""))
+"""Which requests are overtaken by two others: those with such a character in their path or token."""
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Running]:
+    with running(Settings(seed=7, sessions=12, events=40, clock=lambda: NOW)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def suite_of(emulator: Running) -> Iterator[Callable[[str], Suite]]:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        for name, key in KEYS.items():
+            patch.setenv(name, key)
+        yield cache(lambda name: stack.enter_context(STAGES[name].suite(emulator)))
+
+
+def _disturb(control: Control) -> None:
+    control.clear_faults()
+    control.fault("late", path=f"{next(LATE)}[^/]*(/[a-z]+)?$", behind=2, seconds=0.004, count=None)
+
+
+@pytest.mark.parametrize(("name", "table", "path"), CASES)
+def test_rows_come_in_one_order(
+    suite_of: Callable[[str], Suite], emulator: Running, name: str, table: str, path: str
+) -> None:
+    rows = suite_of(name).check_order(table, path, lambda: _disturb(emulator.control))
+
+    emulator.control.clear_faults()
+    assert rows > 3

@@ -1,0 +1,102 @@
+"""What a declared operation says of its requests: whether they change something, and are repeated."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+import pytest
+
+from sessions_vtab import connect
+from sessions_vtab.errors import ProtocolError
+from sessions_vtab.rest import Delete, Get, Insert, List, Operation, RestBackend, RestTable, Update
+from sessions_vtab.schema.model import Column, ColumnType, Table
+
+
+@pytest.mark.parametrize(
+    ("operation", "changes", "may_repeat"),
+    [
+        (Operation("GET /x"), False, True),
+        (Operation("POST /x"), True, False),
+        (Operation("PUT /x"), True, True),
+        (Operation("POST /x", asks=True), False, True),
+        (Operation("POST /x", repeatable=True), True, True),
+        (Operation("PUT /x", repeatable=False), True, False),
+        (Operation("GET /x", asks=False, repeatable=False), True, False),
+        (Get("POST /x"), False, True),
+        (List("POST /x"), False, True),
+        (Insert("POST /x"), True, False),
+        (Insert("PUT /x"), True, True),
+        (Update("GET /x"), True, True),
+        (Delete("POST /x"), True, False),
+        (Delete("DELETE /x"), True, True),
+    ],
+    ids=repr,
+)
+def test_whether_it_changes_something_and_whether_it_is_repeated(
+    operation: Operation, changes: bool, may_repeat: bool
+) -> None:
+    call = operation.call({})
+
+    assert (call.changes, call.may_repeat) == (changes, may_repeat)
+    assert call.kind == ("write" if changes else "read")
+
+
+THINGS = Table(
+    "things",
+    (Column("name", ColumnType.TEXT, "Name."), Column("id", ColumnType.TEXT, "Id.")),
+    "One row per thing.",
+)
+PARTS = Table(
+    "parts",
+    (
+        Column("name", ColumnType.TEXT, "Name."),
+        Column("thing_name", ColumnType.TEXT, "Name of the thing."),
+        Column("part", ColumnType.TEXT, "Id of a part."),
+    ),
+    "One row per part.",
+)
+
+
+class Things(RestBackend):
+    """Things whose parts are read one by one."""
+
+    name = "things"
+    title = "Things"
+    tables = (
+        RestTable(
+            THINGS,
+            "things/{id}",
+            {"id": "id"},
+            get=Get("GET /things/{id}", item="thing"),
+            list=List("GET /things", items="things"),
+        ),
+        RestTable(
+            PARTS,
+            "things/{id}/parts/{part}",
+            {"part": "id"},
+            parent="things",
+            inside="parts",
+            listed=False,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "body", ["", "null", "{}", '{"thing": null}', '{"thing": {}}', '{"thing": {"name": "x"}}']
+)
+def test_a_response_without_the_item_is_not_a_missing_row(body: str) -> None:
+    """Where a list is read and then each of its items, one of them would have no rows."""
+
+    def server(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/things":
+            return httpx.Response(200, json={"things": [{"id": "1"}]})
+        return httpx.Response(200, text=body, headers={"content-type": "application/json"})
+
+    source = {
+        "backend": Things,
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(server),
+    }
+    with connect(sources={"t": source}, config=os.devnull) as db, pytest.raises(ProtocolError):
+        db.execute("SELECT * FROM parts").fetchall()
