@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
@@ -14,7 +14,13 @@ from sessions_vtab.scanning.rows import Question
 from sessions_vtab.scanning.statement import condition
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.parents import LINK, parent_of, read_by_parent, time_order
+from sessions_vtab.spec.parents import (
+    LINK,
+    SESSION_TABLES,
+    parent_of,
+    read_by_parent,
+    time_order,
+)
 from sessions_vtab.spec.scan import Order
 from sessions_vtab.spec.source import Source
 
@@ -59,8 +65,8 @@ def split(
     parent = parent_of(table, resource.table.positions, resources)
     where = ""
     if sessions_where is not None:
+        _refuse_stranger(settings, table, parent)
         where = condition(settings, parent or table, sessions_where)
-        _refuse_stranger(settings, table, parent, resources)
     if not (read_by_parent(table, parent, resources) and resource.capability.costly):
         return [Part(settings, table, where=_whole(settings, parent, where))]
     names = _names(settings, resources[parent], where)
@@ -95,12 +101,9 @@ def _whole(source: Source, parent: str, where: str) -> str:
     return f"{LINK} IN ({inner})"
 
 
-def _refuse_stranger(
-    source: Source, table: str, parent: str, resources: Mapping[str, Resource]
-) -> None:
+def _refuse_stranger(source: Source, table: str, parent: str) -> None:
     """Raises unless the table has sessions, or its rows belong to some."""
-    parents = {parent_of(name, one.table.positions, resources) for name, one in resources.items()}
-    if not parent and table not in {*parents, "sessions", "upload_sessions"}:
+    if not parent and table not in SESSION_TABLES:
         raise UnsupportedError(
             f"{source.name}.{table} does not belong to sessions, so a condition on sessions"
             " cannot select its rows. Use where."

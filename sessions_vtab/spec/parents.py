@@ -12,13 +12,17 @@ from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import Capability
 
-__all__ = ["LINK", "followed_column", "parent_of", "read_by_parent", "time_order"]
+__all__ = ["LINK", "SESSION_TABLES", "followed_column", "parent_of", "read_by_parent", "time_order"]
 
 LINK: Final = "session_name"
 """The column that names the parent's row."""
 
 _SESSIONS: Final = "sessions"
 _PARENTS: Final = {"upload_session_files": "upload_sessions"}
+
+SESSION_TABLES: Final = frozenset((_SESSIONS, *_PARENTS.values()))
+"""Tables whose rows are sessions."""
+
 # A list of everything is better than reading by keys unless it costs as much as so many of them.
 _WORTH: Final = 10
 
