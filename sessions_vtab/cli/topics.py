@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
+from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 from sessions_vtab.spec.times import ACCEPTED
 
 __all__ = ["ADK", "MCP_CLIENTS", "MCP_HTTP", "RESUME", "TOPICS"]
@@ -356,6 +357,79 @@ _PAGES: Final = (
                 " event as ADK wrote it. With --source local and --source adk=..:"
             ),
             Code(ADK),
+        ),
+    ),
+    Page(
+        "scale",
+        (
+            Prose(
+                "Reading is limited by the requests per minute that a service allows, not by this"
+                f" machine. At {QUOTA} requests per minute, the general quota of Vertex AI for a"
+                " project and region, sessions of 100 events take:"
+            ),
+            Grid(
+                ("sessions", "requests", "all of them", "1 % changed"),
+                tuple(
+                    (
+                        f"{sessions} sessions",
+                        f"{requests} requests",
+                        every,
+                        f"next snapshot, if 1 % changed: {changed}; stream: {stream}",
+                    )
+                    for sessions, requests, every, changed, stream in QUOTA_ROWS
+                ),
+            ),
+            Prose(
+                "These times hold for any number of machines. Before it starts, snapshot reports"
+                " how long it will take. Run it regularly: it then reads only what changed. For"
+                " questions over many events, query its Parquet files with DuckDB, which is about"
+                " a hundred times faster than the local store:"
+            ),
+            Code(
+                "sessions-vtab --source 'prod=vertex://PROJECT/LOCATION/ENGINE' snapshot out.db"
+                " --parquet lake\n"
+                "duckdb -c \"SELECT author, count(*) FROM 'lake/events.parquet' GROUP BY 1\""
+            ),
+            Prose(
+                "Spark (extra spark, Java 17) and Daft (extra daft) read many projects, regions or"
+                " engines at the same time, and are for what comes after reading:"
+            ),
+            Code(
+                "from sessions_vtab.spark import register\n"
+                'register(spark).read.format("sessions").option("url", "vertex://..").load("events")'
+                "\n\n"
+                "from sessions_vtab.daft import read_sessions\n"
+                'read_sessions("vertex://..", "events", where="author = \'user\'")'
+            ),
+            Prose(
+                "For other engines, sessions_vtab.scanning has schema_of, split and read: parts"
+                " that can be pickled, as Arrow batches of the declared schema."
+            ),
+            Grid(
+                ("", "what each cannot do"),
+                (
+                    ("snapshot", "shows no single instant; is one process, so one quota"),
+                    ("Parquet", "has times in microseconds, and is as old as the snapshot"),
+                    (
+                        "Spark",
+                        (
+                            "has no filter pushdown, because Spark 4.3 would return wrong rows: use"
+                            " the options where and sessionsWhere; does not write; a stream repeats"
+                            " rows, so MERGE them by name; deleted rows stay until an anti-join"
+                        ),
+                    ),
+                    ("Daft", "pushes down columns, LIMIT and equality with an id; does not write"),
+                    (
+                        "all",
+                        (
+                            "do not read one project and region faster than its quota allows; bulk"
+                            f" appends are limited to {APPENDS} per minute there, so use INSERT"
+                            " INTO events SELECT .. on one machine"
+                        ),
+                    ),
+                ),
+            ),
+            Prose("Options, measurements and a recipe for a lake: sessions_vtab/docs/scale.md."),
         ),
     ),
     Page(

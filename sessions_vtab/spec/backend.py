@@ -169,6 +169,9 @@ class Backend(ABC):
     secret_ids: ClassVar[bool] = False
     """Whoever knows a session's id may use it: ids are kept out of the audit file."""
 
+    reads_per_minute: ClassVar[int | None] = None
+    """Read requests per minute that the service documents, for estimates; None if it does not."""
+
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
     functions: Mapping[str, Function] = FUNCTIONS

@@ -155,6 +155,7 @@ class _ScopedBackend(Backend):
         self.name = inner.name  # type: ignore[misc]  # As the backend that it stands for.
         self.about = inner.about  # type: ignore[misc]
         self.secret_ids = inner.secret_ids  # type: ignore[misc]
+        self.reads_per_minute = inner.reads_per_minute  # type: ignore[misc]
         self.scope: Mapping[str, str] = inner.scope
         self.files: Sequence[str] = inner.files
         self.functions: Mapping[str, Function] = inner.functions
