@@ -165,6 +165,13 @@ class Call:
         """Whether the request is there to change something on the server."""
         return self.method != "GET" if self.asks is None else not self.asks
 
+    @property
+    def bare(self) -> bool:
+        """Whether it is a GET without a body."""
+        return (
+            self.method == "GET" and self.json is None and self.form is None and self.body is None
+        )
+
     def with_query(self, **parameters: str | int | None) -> Call:
         """This call with parameters set; those given here replace, None removes."""
         kept = [(name, value) for name, value in self.query if name not in parameters]

@@ -13,9 +13,10 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlencode
 
+import httpcore
 import httpx
 
 from sessions_vtab.errors import (
@@ -33,7 +34,7 @@ from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Exchange, shut
 from sessions_vtab.fetch.limits import RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.redact import plain, redact
-from sessions_vtab.fetch.routes import Routes, open_routes
+from sessions_vtab.fetch.routes import Routes, Shortcut, open_routes
 from sessions_vtab.fetch.site import Site, check_target, origin_of
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
@@ -129,8 +130,13 @@ class Client:
         with self._lock:
             self._check_open()
             if self._routes is None:
-                self._routes = open_routes(self.site.concurrency)
+                self._routes = open_routes(self._remember)
             return self._routes.transport_for(url)
+
+    def shortcut(self, url: str) -> Shortcut | None:
+        """The way of a GET in plain letters; None where there is none, or no connection yet."""
+        routes = self._routes
+        return None if routes is None else routes.shortcut(url)
 
     def _check_process(self) -> None:
         """Raises UnsupportedError in a forked process: the threads are those of the other one.
@@ -155,18 +161,23 @@ class Client:
         with self._lock:
             pool, routes = self._pool, self._routes
             self._pool = self._routes = None
-        for connected in list(self._sockets):
+            sockets = list(self._sockets)
+        for connected in sockets:
             shut(connected)
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
         if routes is not None:
             routes.close()
 
-    def remember(self, stream: Any) -> None:
+    def _remember(self, stream: httpcore.NetworkStream) -> None:
         """Notes a new connection, so that ``close`` can end it while a thread waits on it."""
         connected = stream.get_extra_info("socket")
-        if isinstance(connected, socket.socket):
+        if not isinstance(connected, socket.socket):
+            return
+        with self._lock:
             self._sockets.add(connected)
+        if self.closing.is_set():  # ``close`` may have come between.
+            shut(connected)
 
     def url_of(self, call: Call) -> tuple[str, Auth]:
         """The URL of a call and the credential that may go there.
