@@ -16,7 +16,7 @@ from sessions_vtab.fetch.connections import KEEP_ALIVE, Connections
 from sessions_vtab.fetch.deadline import TimedBackend
 from sessions_vtab.fetch.site import is_loopback
 
-__all__ = ["Routes", "Shortcut", "open_routes"]
+__all__ = ["Routes", "Shortcut", "is_plain", "open_routes"]
 
 _LONGEST: Final = 65_536
 """Characters of a URL; httpx refuses longer ones."""
@@ -28,6 +28,11 @@ _PLAIN: Final = re.compile(
     re.ASCII,
 ).fullmatch
 _MOST_ORIGINS: Final = 64
+
+
+def is_plain(url: str, start: int) -> bool:
+    """Whether what follows the host of a URL, from ``start`` on, is sent as it is written."""
+    return len(url) <= _LONGEST and _PLAIN(url, start) is not None and "/." not in url
 
 
 class Shortcut(NamedTuple):
@@ -78,8 +83,7 @@ class Routes:
         done once for each origin.
         """
         end = url.find("/", url.find("://") + 3)
-        target = url[end:]
-        if end < 0 or len(url) > _LONGEST or "/." in target or not _PLAIN(target):
+        if end < 0 or not is_plain(url, end):
             return None
         transport, origin = self._known.get(url[:end]) or self._note(url[:end])
         if not isinstance(transport, Connections):
@@ -87,7 +91,10 @@ class Routes:
         return Shortcut(
             transport,
             httpcore.URL(
-                scheme=origin.raw_scheme, host=origin.raw_host, port=origin.port, target=target
+                scheme=origin.raw_scheme,
+                host=origin.raw_host,
+                port=origin.port,
+                target=url[end:],
             ),
             origin.netloc,
         )

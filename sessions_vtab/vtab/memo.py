@@ -7,6 +7,7 @@ one run of a statement, which makes it the right owner of what was read.
 
 from __future__ import annotations
 
+import marshal
 import pickle
 import tempfile
 from collections import OrderedDict
@@ -105,7 +106,7 @@ class Recording:
             return rows
         if self._spool is None:
             self._spool = tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY)  # noqa: SIM115
-        data = pickle.dumps(rows)
+        data = _packed(rows)
         place = self._spool.seek(0, 2)
         self._spool.write(data)
         return place, len(data)
@@ -117,8 +118,24 @@ class Recording:
             msg = "the recording is closed"
             raise LookupError(msg)
         self._spool.seek(kept[0])
-        rows: Rows = pickle.loads(self._spool.read(kept[1]))  # noqa: S301
-        return rows
+        return _unpacked(self._spool.read(kept[1]))
+
+
+def _packed(rows: Rows) -> bytes:
+    """A page as bytes: by ``marshal``, at half the cost of ``pickle``, if it is plain rows."""
+    if type(rows) is list:
+        try:
+            return b"m" + marshal.dumps(rows)
+        except ValueError:  # A row or a value of a class of its own.
+            pass
+    return b"p" + pickle.dumps(rows)
+
+
+def _unpacked(data: bytes) -> Rows:
+    # Both read only what this process has written into a file that nobody else can open.
+    load = marshal.loads if data[:1] == b"m" else pickle.loads
+    rows: Rows = load(data[1:])
+    return rows
 
 
 class Memo:
