@@ -8,8 +8,6 @@ one run of a statement, which makes it the right owner of what was read.
 from __future__ import annotations
 
 import marshal
-import pickle
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import IO, Final, TypeAlias
@@ -105,6 +103,8 @@ class Recording:
         if len(self._pages) < _PAGES_IN_MEMORY:
             return rows
         if self._spool is None:
+            import tempfile  # noqa: PLC0415  # Only for long lists.
+
             self._spool = tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY)  # noqa: SIM115
         data = _packed(rows)
         place = self._spool.seek(0, 2)
@@ -128,13 +128,19 @@ def _packed(rows: Rows) -> bytes:
             return b"m" + marshal.dumps(rows)
         except ValueError:  # A row or a value of a class of its own.
             pass
+    import pickle  # noqa: PLC0415  # Only for these.
+
     return b"p" + pickle.dumps(rows)
 
 
 def _unpacked(data: bytes) -> Rows:
     # Both read only what this process has written into a file that nobody else can open.
-    load = marshal.loads if data[:1] == b"m" else pickle.loads
-    rows: Rows = load(data[1:])
+    if data[:1] == b"m":
+        plain: Rows = marshal.loads(data[1:])  # noqa: S302
+        return plain
+    import pickle  # noqa: PLC0415  # As above.
+
+    rows: Rows = pickle.loads(data[1:])  # noqa: S301
     return rows
 
 

@@ -11,16 +11,18 @@ a busy machine slows both. Ratios of one run can be compared; seconds cannot. ``
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 
 import httpx
@@ -133,11 +135,13 @@ def _sequential_join(url: str) -> None:
             client.get(f"/sessions/{name}/events").raise_for_status()
 
 
-def _pages(client: httpx.Client, query: dict[str, str]) -> Iterator[dict[str, str]]:
+def _pages(
+    client: httpx.Client, query: dict[str, str], path: str = "/sessions"
+) -> Iterator[dict[str, str]]:
     token = ""
     while True:
-        answer = client.get("/sessions", params={**query, "pageToken": token}).json()
-        yield from answer.get("sessions", [])
+        answer = client.get(path, params={**query, "pageToken": token}).json()
+        yield from answer.get("sessions", answer.get("sessionEvents", []))
         token = answer.get("nextPageToken", "")
         if not token:
             return
@@ -169,9 +173,7 @@ def _scan(one: Emulator, sessions: int) -> None:
     one.control.reset(empty=True)
     _fill(one, sessions, 0, "many")
     with httpx.Client(base_url=f"{one.url}/v1beta1/{_ENGINE}", trust_env=False) as client:
-        plain = _Cpu(lambda: sum(1 for _ in _pages(client, {})))
-        chain, pages = one.time(plain.run)
-        plain.run()
+        chain, pages = one.time(lambda: sum(1 for _ in _pages(client, {})))
     db = one.connect()
     scan = "SELECT * FROM sessions"
     elapsed, requests = one.time(lambda: sum(1 for _ in db.execute(scan)))
@@ -218,7 +220,9 @@ def _rivals(db: sessions_vtab.Connection, client: httpx.Client) -> Iterator[_Riv
 
     def events() -> None:
         for item in _pages(client, {"pageSize": "100"}):
-            client.get(f"/sessions/{item['name'].rsplit('/', 1)[1]}/events").json()
+            session = item["name"].rsplit("/", 1)[1]
+            for _ in _pages(client, {"pageSize": "100"}, f"/sessions/{session}/events"):
+                pass
 
     found = str(db.execute("SELECT session_id FROM sessions LIMIT 1").fetchall()[0][0])
     three = "SELECT session_id, user_id, create_time FROM sessions"
@@ -231,56 +235,44 @@ def _rivals(db: sessions_vtab.Connection, client: httpx.Client) -> Iterator[_Riv
 
 
 def _compare(rival: _Rival, rounds: int) -> None:
-    ours, bare = _Cpu(rival.ours), _Cpu(rival.bare)
-    for one in (ours, bare):
-        one.run(rival.times)
-        one.seconds.clear()
-    for _ in range(rounds):
-        ours.run(rival.times)
-        bare.run(rival.times)
-    _report_cpu(rival.title, rival.aim, ours.seconds, bare.seconds)
+    """Prints the ratio of the medians, and of the rounds that were disturbed least."""
+    both = _cpu_seconds(rival.ours, rival.times), _cpu_seconds(rival.bare, rival.times)
+    next(both[0]), next(both[1])  # The first time is for imports and connections.
+    seconds = [(next(both[0]), next(both[1])) for _ in range(rounds)]
+    ours, bare = zip(*seconds, strict=True)
+    median, least = (of(ours) / of(bare) for of in (statistics.median, min))
+    print(f"CPU: {rival.title:27} {median:5.2f} x bare (least: {least:.2f}); aim {rival.aim:.2f}")
 
 
 def _start_up(rounds: int) -> None:
-    """CPU time of a process that does as good as nothing."""
-    ours, bare = (
-        _Cpu(lambda arguments=arguments: _run_python(arguments), resource.RUSAGE_CHILDREN)
-        for arguments in (
-            ("-m", "sessions_vtab", "query", "--source", "local://:memory:", "select 1"),
-            ("-m", "apsw", ":memory:", "select 1"),
-        )
-    )
-    for _ in range(rounds):
-        ours.run()
-        bare.run()
-    _report_cpu('query "select 1"', 1.5, ours.seconds, bare.seconds)
+    """CPU time of a process that does as good as nothing, both from compiled files."""
+    ours = ("-m", "sessions_vtab", "query", "--source", "local://:memory:", "select 1")
+    bare = ("-m", "apsw", ":memory:", "select 1")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+        def start(arguments: Sequence[str]) -> Callable[[], object]:
+            command = [sys.executable, *arguments]
+            return lambda: subprocess.run(
+                command, check=True, stdout=subprocess.DEVNULL, env=environment
+            )
+
+        _compare(_Rival('query "select 1"', 1.5, 1, start(ours), start(bare)), rounds)
 
 
-def _run_python(arguments: Sequence[str]) -> None:
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-
-
-@dataclass
-class _Cpu:
-    """CPU seconds for each run of some work: of this process, or of those it has waited for."""
-
-    work: Callable[[], object]
-    who: int = resource.RUSAGE_SELF
-    seconds: list[float] = field(default_factory=list)
-
-    def run(self, times: int = 1) -> None:
-        before = resource.getrusage(self.who)
+def _cpu_seconds(work: Callable[[], object], times: int) -> Iterator[float]:
+    """CPU seconds of this process and of those it has waited for, for each round of some work."""
+    while True:
+        before = _cpu_now()
         for _ in range(times):
-            self.work()
-        after = resource.getrusage(self.who)
-        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        self.seconds.append(spent)
+            work()
+        yield _cpu_now() - before
 
 
-def _report_cpu(title: str, aim: float, ours: Sequence[float], bare: Sequence[float]) -> None:
-    """The ratio of the medians; of the least ones, which other processes have disturbed least."""
-    median, least = (of(ours) / of(bare) for of in (statistics.median, min))
-    print(f"CPU: {title:27} {median:5.2f} x bare (least: {least:.2f}); aim {aim:.2f}")
+def _cpu_now() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def _memory(one: Emulator) -> None:
