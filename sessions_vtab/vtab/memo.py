@@ -10,6 +10,8 @@ from __future__ import annotations
 import marshal
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
+from itertools import chain
+from sys import getsizeof
 from typing import IO, Final, TypeAlias
 
 from sessions_vtab.spec.scan import Page, Row
@@ -18,7 +20,6 @@ __all__ = ["Memo", "Recording"]
 
 _KEYS: Final = 1_000
 _BYTES_OF_KEYS: Final = 4 * 1024 * 1024
-_TEXTS: Final = (str, bytes)
 _PAGES_IN_MEMORY: Final = 32
 _BYTES_IN_MEMORY: Final = 16 * 1024 * 1024
 
@@ -198,8 +199,5 @@ class Memo:
 
 
 def _size(rows: Rows) -> int:
-    """About how many bytes rows take: their texts, and 16 for each place."""
-    return sum(
-        16 * len(row) + sum([len(value) + 49 for value in row if isinstance(value, _TEXTS)])
-        for row in rows
-    )
+    """About how many bytes rows take, as if no two values were the same object."""
+    return sum(map(getsizeof, chain(rows, chain.from_iterable(rows))))
