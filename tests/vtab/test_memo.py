@@ -138,7 +138,7 @@ def test_closing_the_memo_stops_every_read() -> None:
     assert memo.get(0) is None
 
 
-class _Named(tuple):
+class _Named(tuple):  # noqa: SLOT001  # A tuple takes no slots.
     """A row of a class of its own."""
 
 
