@@ -197,7 +197,7 @@ def proxies(monkeypatch):
     ],
 )
 def test_the_environment_s_proxies_are_used_except_for_loopback(proxies, url, proxied):
-    with closing(open_routes(2)) as routes:
+    with closing(open_routes()) as routes:
         chosen = routes.transport_for(httpx.URL(url))
         assert (chosen in routes._proxied.values()) is proxied
 

@@ -30,6 +30,8 @@ def slow(emulator: Running) -> Iterator[Connection]:
     """A source that answers after 0.6 seconds, which is filled already."""
     with closing(connect(f"prod=vertex://demo/us-central1/42?base_url={emulator.url}")) as db:
         db.execute("INSERT OR IGNORE INTO sessions(session_id, user_id) VALUES ('s', 'ann')")
+        # The first join of a process imports sqlglot, which can take longer than ``stop_soon``.
+        db.execute("SELECT 1 FROM sessions s JOIN events e USING (session_id) LIMIT 0").fetchall()
         emulator.control.delay(0.6)
         yield db
         emulator.control.delay(0)
