@@ -106,8 +106,7 @@ def test_batch_sessions_has_the_core_columns(sql):
 
 
 def test_batch_sessions_reads_every_page(sql):
-    for number in range(105):
-        sql.add(f"s{number}")
+    sql.fill(105)
     batch = sql.release()
     assert sql("SELECT count(*) FROM batch_sessions(?)", batch) == [(105,)]
     assert [query["after_number"] for _, _, query, _ in sql.sent()] == ["0", "100"]
