@@ -1,8 +1,5 @@
 """The shipped suite over real sockets: vertex returns the oracle's rows, in both filter modes.
 
-``SESSIONS_VTAB_CONFORMANCE=full`` asks all shapes in both; otherwise, where only the documented
-filters are taken, every second one: what is left is what `test_generated` asks of each path.
-
 The rows are the suite's own hostile ones, as far as the API can hold them, and lie in the emulator
 before the first request: times that no client could set are among them.
 """
@@ -10,7 +7,6 @@ before the first request: times that no client could set are among them.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,9 +22,6 @@ from sessions_vtab.testing.conformance import SHAPES, Probe, Shape, Suite
 
 _SESSIONS = 41
 _EXACT = 2**53
-
-_STRICT = SHAPES if os.environ.get("SESSIONS_VTAB_CONFORMANCE") == "full" else SHAPES[::2]
-_ASKED = [("lenient", shape) for shape in SHAPES] + [("strict", shape) for shape in _STRICT]
 
 
 @pytest.fixture(scope="module", params=["lenient", "strict"])
@@ -54,7 +47,7 @@ def suite(emulator: Any, control: Control) -> Iterator[Suite]:
     connection.close()
 
 
-@pytest.mark.parametrize(("emulator", "shape"), _ASKED, indirect=["emulator"], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shape: Shape) -> None:
     suite.check(shape)
 
