@@ -129,6 +129,12 @@ _PAGES: Final = (
                 " a value in WHERE or INSERT. The help page of a table lists its columns:"
             ),
             Code("sessions-vtab help sessions\nsessions-vtab help events"),
+            Prose(
+                "SQLite also looks up a hidden column where a name can mean several tables. Where"
+                " a table of yours has a column of the same name, write the table in front of it,"
+                " and ON a.description = b.description instead of USING (description) in or after"
+                " a RIGHT or FULL JOIN; otherwise the reference is ambiguous."
+            ),
         ),
     ),
     Page(

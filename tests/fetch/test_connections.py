@@ -142,7 +142,8 @@ def test_the_timeout_of_the_source_is_used(server, context, monkeypatch):
     monkeypatch.setattr(client.clock, "wait", lambda *_: False)
     with closing(client), pytest.raises(UnavailableError, match="no response in time"):
         Reader(client, context).get(lists(1, "hang")[0])
-    assert len(server[0].paths) == 5
+    # Not what the server saw: on a busy machine the time is up before it reads a request.
+    assert [row["status"] for row in context.requests] == [None] * 5
 
 
 def test_a_refused_connection_is_an_error_with_a_hint(context, monkeypatch):
