@@ -118,9 +118,17 @@ class Cursor(apsw.Cursor):
         else:
             self._execute_each(statements, sequenceofbindings, options)
 
-    def __iter__(self) -> Self:
-        """Itself."""
-        return self
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """The remaining rows."""
+        return self if self._held is not None else self._remaining()
+
+    def _remaining(self) -> Iterator[Any]:
+        """The rows that SQLite has yet to give, without a Python call for each."""
+        try:
+            # A row is never None, so this ends where the rows do.
+            yield from iter(super().__next__, None)
+        except (apsw.AuthError, apsw.SQLError) as error:  # Of a later statement of the text.
+            self._explain(error)
 
     def __next__(self) -> Any:
         """The next row."""
@@ -139,12 +147,8 @@ class Cursor(apsw.Cursor):
 
     def fetchall(self) -> list[Any]:
         """The remaining rows."""
-        if self._held is not None:
-            return list(self)
-        try:
-            return super().fetchall()
-        except (apsw.AuthError, apsw.SQLError) as error:
-            self._explain(error)
+        # Not super().fetchall(), which would call our own __next__ for each row.
+        return list(self)
 
     @property
     def get(self) -> Any:

@@ -24,7 +24,7 @@ from sessions_vtab.sql.front_door import FrontDoor, Rewritten, conditions_of
 from sessions_vtab.sql.lexer import split, tokenize
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.returning import select_text
-from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, Sources, is_stackql, translate
+from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, Sources, is_stackql
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
@@ -258,6 +258,8 @@ class Door:
 
     def _step(self, text: str, values: Mapping[int, str] = _NO_VALUES) -> Step:
         """One statement of StackQL."""
+        from sessions_vtab.sql.stackql.translate import translate  # noqa: PLC0415  # Only here.
+
         match translate(text, self._sources(), values):
             case Listing() as listing:
                 return Step(text, self._front.rewrite(_listing(listing)))

@@ -36,6 +36,7 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "eleanor": "sessions_vtab.backends.eleanor:EleanorBackend",
     "embedding_studio": "sessions_vtab.backends.embedding_studio:EmbeddingStudioBackend",
     "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
+    "adk": "sessions_vtab.backends.adk:AdkBackend",
 }
 """Backend name to ``module:class``."""
 

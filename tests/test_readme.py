@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import os
 import re
 import shlex
@@ -55,6 +56,7 @@ def test_the_matrix_is_what_the_backends_declare() -> None:
         "eleanor://ns?base_url=http://127.0.0.1:1",
         "embedding_studio://?base_url=http://127.0.0.1:1",
         "adk_api://app/user?base_url=http://127.0.0.1:1",
+        "adk://sessions.db",
     ]
     parsed = map(config.parse_source, sources)
     backends = {one.name: registry.backend_class(one.backend).open(one) for one in parsed}
@@ -298,13 +300,34 @@ def test_every_url_of_the_table_is_a_source(tmp_path: Path) -> None:
 
 
 def test_the_recipe_of_the_help_copies_a_file_that_adk_wrote(
-    connection: sessions_vtab.Connection, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(Path(__file__).parent / "data")
+    app = "app_name = 'trip_planner'"
 
-    rows = list(connection.execute(ADK))
+    with sessions_vtab.connect(
+        sources=["local://:memory:", "adk=adk://adk_sessions.db"], default="local"
+    ) as db:
+        db.execute(ADK).fetchall()
+        copied = db.execute(
+            "SELECT user_id, e.author, e.timestamp, e.text, e.actions, e.raw_event"
+            " FROM sessions JOIN events AS e USING (session_id) ORDER BY timestamp, e.sequence"
+        ).fetchall()
+        original = db.execute(
+            "SELECT user_id, e.author, e.timestamp, e.text, e.actions, e.raw_event"
+            " FROM adk.sessions AS s JOIN adk.events AS e ON e.session_name = s.name"
+            f" WHERE {app} ORDER BY timestamp, e.sequence"
+        ).fetchall()
+        columns = "user_id, create_time, state"
+        states, wanted = (
+            {row[:-1]: json.loads(row[-1]) for row in db.execute(f"SELECT {query}")}
+            for query in (
+                f"session_id, {columns} FROM sessions",
+                f"user_id || ':' || session_id, {columns} FROM adk.sessions WHERE {app}",
+            )
+        )
 
-    assert rows[:3] == [("alice", 11), ("bob@example.com", 5), ("carol", 7)]
-    assert rows[3:] == [("book_flight", 1), ("get_weather", 1), ("search_flights", 1)]
-    kept = "SELECT count(*), sum(json_valid(raw_event)), min(timestamp) FROM events"
-    assert list(connection.execute(kept)) == [(23, 23, "2026-01-05 09:00:01.250000")]
+    assert len(copied) == 23
+    assert copied == original
+    assert len(states) == 6
+    assert states == wanted

@@ -104,6 +104,9 @@ def explain(
         yield f"requests  {said}; at most {most} (max_requests)"
     if not (readings or writing):
         yield "No table is read."
+    for name in dict.fromkeys(one.target.source.name for one in readings if one.target.source):
+        for notice in connection.sources[name].backend.notices():
+            yield f"note      {name}: {notice}"
 
 
 def examine(

@@ -231,9 +231,20 @@ def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> 
 
 def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
     capability = resource.capability
-    rows = (*_writes(capability.writes, source.read_only), *_reads(resource))
+    rows = (
+        *_absent(resource),
+        *_writes(capability.writes, source.read_only),
+        *_reads(resource),
+    )
     yield Heading(f"In the source {source.name}")
     yield Grid(("what", "how"), rows)
+
+
+def _absent(resource: Resource) -> Iterator[tuple[str, str]]:
+    """The columns that the source has nothing for, in the order of the table."""
+    absent = resource.capability.absent
+    if absent:
+        yield "always NULL", ", ".join(name for name in resource.table.names if name in absent)
 
 
 def _writes(writes: Writes, read_only: bool) -> Iterator[tuple[str, str]]:

@@ -40,15 +40,15 @@ def require(connection: Connection, names: Sequence[str]) -> list[str]:
 
 
 def listed(connection: Connection, names: Sequence[str], *, read_only: bool) -> Iterator[str]:
-    """A line for each source. Sends nothing."""
-    lines = source_lines(connection, read_only=read_only)
-    for name, line in zip(connection.sources, lines, strict=True):
-        if name in names:
-            yield line
+    """A line for each source, and what makes its data look wrong. Sends nothing."""
+    return source_lines(connection, read_only=read_only, names=names)
 
 
 def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """One cheap call to each source: a line that says how it went, and whether it failed."""
+    """One cheap call to each source: a line that says how it went, and whether it failed.
+
+    Further lines say what makes the source's data look wrong.
+    """
     for name in names:
         table = _readable(connection.sources[name].backend)
         if table is None:
@@ -62,6 +62,8 @@ def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str,
         else:
             spent = footer(None, 0, connection.statement_requests, time.perf_counter() - started)
             yield f"{name}: ok, {table} can be read, {spent}", False
+            for notice in connection.sources[name].backend.notices():
+                yield f"{name}: {notice}", False
             yield from _listed_choices(connection, name)
 
 

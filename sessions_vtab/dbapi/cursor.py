@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 import apsw
 
-from sessions_vtab.dbapi.arrow import BATCH, arrow_table, record_batches
-from sessions_vtab.dbapi.description import Column, Described, described
+from sessions_vtab.dbapi.arrow import (
+    BATCH,
+    Schema,
+    arrow_table,
+    declared_batches,
+    record_batches,
+)
+from sessions_vtab.dbapi.description import Column, Described, described, is_whole_table
 from sessions_vtab.dbapi.errors import (
     NotSupportedError,
     OperationalError,
@@ -108,35 +114,54 @@ class Cursor:
         """The remaining rows."""
         return self._fetch(None)
 
-    def arrow(self) -> Any:
+    def arrow(self, schema: Schema | None = None) -> Any:
         """The remaining rows as a ``pyarrow.Table``; see ``dbapi.arrow`` for its types.
+
+        Args:
+            schema: ``declared`` for the types that the columns of tables are declared with, with
+                times in nanoseconds: the same for every read. ``values`` for the types that the
+                values need. By default ``declared`` for a whole table, as ``SELECT *`` returns it,
+                and ``values`` for any other result.
 
         Raises:
             InterfaceError: pyarrow is not installed.
-            DataError: a column holds values of several types.
+            DataError: a column holds values of several types, or a value that its declared type
+                cannot hold; or it is an expression, and ``declared`` was asked for.
         """
         self._results()
         with translated():
+            if self._by_declaration(schema):
+                return declared_batches(self.description or (), self._take).read_all()
             return arrow_table(self.description or (), self._take)
 
     fetch_arrow_table = arrow
     """What ADBC calls it."""
 
-    def fetch_record_batches(self, size: int = BATCH) -> Any:
+    def fetch_record_batches(self, size: int = BATCH, schema: Schema | None = None) -> Any:
         """The remaining rows as a ``pyarrow.RecordBatchReader``, read as they are asked for.
 
-        The first batch decides the types. The cursor must stay open until the last is read.
+        The cursor must stay open until the last is read.
 
         Args:
             size: rows of a batch; the last has fewer.
+            schema: as for ``arrow``; where the values decide, those of the first batch do.
 
         Raises:
             InterfaceError: pyarrow is not installed.
-            DataError: a column holds values of several types; also later, from the reader.
+            DataError: as for ``arrow``; also later, from the reader.
         """
         self._results()
         with translated():
+            if self._by_declaration(schema):
+                return declared_batches(self.description or (), self._take, size)
             return record_batches(self.description or (), self._take, size)
+
+    def _by_declaration(self, schema: Schema | None) -> bool:
+        if schema is None:
+            return is_whole_table(self._columns.last, self.connection.driver.sources)
+        if schema not in {"declared", "values"}:
+            raise ProgrammingError(f"schema must be 'declared' or 'values', not {schema!r:.40}.")
+        return schema == "declared"
 
     def close(self) -> None:
         """Ends the statement; the cursor cannot be used again. May be called twice."""

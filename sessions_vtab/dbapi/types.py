@@ -52,6 +52,11 @@ class TypeCode(str):
         made._value = kind.value
         return made
 
+    @property
+    def kind(self) -> ColumnType:
+        """What the column holds."""
+        return ColumnType(self._value)
+
     def __getnewargs__(self) -> tuple[Any, ...]:
         """What copies and pickles are made of."""
         return (ColumnType(self._value),)

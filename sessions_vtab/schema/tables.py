@@ -116,6 +116,7 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
         "Set to 1 to include soft-deleted and expired rows.",
         parameter=True,
     ),
+    Column("app_name", _TEXT, "App: the agent that the session belongs to.", scope=True),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
     Column("search_query", _TEXT, "The search query."),

@@ -204,6 +204,7 @@ class Capability:
         enumerates: the scope column whose possible values are the rows of this table, so that a
             source can be configured by it; empty for a table of data. A snapshot copies such a
             table only if it is named.
+        absent: columns that the source has nothing for: they are always NULL.
     """
 
     paths: tuple[AccessPath, ...]
@@ -215,3 +216,4 @@ class Capability:
     hides: HiddenRows | None = None
     forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))
     enumerates: str = ""
+    absent: frozenset[str] = frozenset()

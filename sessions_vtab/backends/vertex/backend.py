@@ -36,6 +36,10 @@ class VertexBackend(Backend):
     name: ClassVar[str] = "vertex"
     urls: ClassVar[tuple[str, ...]] = URLS
 
+    # Agent Engine documents no number for reads of sessions; this is Vertex AI's general one, for
+    # each project and region: https://docs.cloud.google.com/vertex-ai/docs/quotas.
+    reads_per_minute: ClassVar[int | None] = 600
+
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
         self.scope = settings.scope
