@@ -73,7 +73,7 @@ def test_plain_data_is_what_python_reads(value: Any, protocol: int) -> None:
         (int, None),
         ({(1, 2): 3, 4: 5, None: 6}, {"<class 'tuple'>": 3, "4": 5, "None": 6}),
     ],
-    ids=str,
+    ids=["model", "enum", "sets", "ordered", "time", "decimal", "bytes", "call", "class", "keys"],
 )
 def test_objects_are_their_data(value: Any, data: Any) -> None:
     assert data_of(pickle.dumps(value)) == data
