@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.spec.backend import Backend
 
 if TYPE_CHECKING:
@@ -59,6 +58,11 @@ class Names:
                 if name.lower() == table.lower():
                     return columns
         return None
+
+    @property
+    def function_names(self) -> frozenset[str]:
+        """The functions that any source has."""
+        return frozenset(name for names in self.functions.values() for name in names)
 
     def reachable(self, schema: str | None) -> tuple[str, ...]:
         """Tables and functions that can be named with a prefix, or without one."""
@@ -158,7 +162,7 @@ def _columns_of(backend: Backend) -> dict[str, tuple[str, ...]]:
         for name, resource in backend.resources.items()
     }
     for name in backend.routines:
-        columns[name] = tuple(column.name for column in FUNCTIONS[name].results)
+        columns[name] = tuple(column.name for column in backend.functions[name].results)
     return columns
 
 

@@ -9,7 +9,6 @@ from typing import Final
 
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.names import Names, mentions
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.spec.near import did_you_mean, nearest
 
 __all__ = ["Problem", "problem", "render"]
@@ -86,11 +85,12 @@ def _no_table(name: str, _: str, _sql: str, names: Names) -> Problem:
     return Problem(f"There is no table {name}.{meant}", table, "sources" if schema else "tables")
 
 
-def _no_function(name: str, _: str, _sql: str, _names: Names) -> Problem:
-    if name in FUNCTIONS:
+def _no_function(name: str, _: str, _sql: str, names: Names) -> Problem:
+    known = names.function_names
+    if name.lower() in known:
         message = f"{name} is a table-valued function; use SELECT .. FROM {name}(..)."
         return Problem(message, name, name)
-    return Problem(f"There is no function {name}.{did_you_mean(name, FUNCTIONS)}", name)
+    return Problem(f"There is no function {name}.{did_you_mean(name, sorted(known))}", name)
 
 
 def _ambiguous(name: str, _: str, sql: str, names: Names) -> Problem:
