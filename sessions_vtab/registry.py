@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
@@ -55,6 +56,7 @@ def register(name: str, backend: type[Backend]) -> None:
     if name in BUILT_IN:
         raise ConfigurationError(f"The backend {name} is built in; choose another name.")
     _registered[name] = backend
+    _add_dialect(name)
 
 
 def names() -> tuple[str, ...]:
@@ -101,6 +103,14 @@ def opened(source: Source) -> Backend:
     if source.backend not in BUILT_IN:
         verify(backend)  # Those of this package are verified by its tests.
     return scoped(backend, source)
+
+
+def _add_dialect(name: str) -> None:
+    """Makes ``sessions+NAME://`` a URL of SQLAlchemy, which knows dialects by their full names."""
+    if find_spec("sqlalchemy") is not None:
+        from sqlalchemy.dialects import registry as dialects  # noqa: PLC0415  # An extra, and slow.
+
+        dialects.register(f"sessions.{name}", "sessions_vtab.sqlalchemy", "SessionsDialect")
 
 
 def _entry_points() -> dict[str, str]:

@@ -1,12 +1,13 @@
 """The command line: ``sessions-vtab`` and ``python -m sessions_vtab``.
 
 * `arguments`: what can be asked for
-* `commands`: run, query, explain, sources, snapshot, mcp, help, emulator
+* `commands`: run, query, explain, sources, snapshot, mcp, help, new-backend, emulator
 * `shell`: the interactive shell, APSW's with commands of our own
 * `script`, `execution`, `progress`: statements out of a text, and running one
 * `formats`, `display`, `files`: rows as text, and where that text goes
 * `names`, `report`: errors with "did you mean" and a caret
-* `explain`, `help`, `topics`: what a statement will do, and the reference
+* `explain`, `help`, `topics`, `guide`: what a statement will do, and the reference
+* `skeleton`: the package of a new backend
 
 Start-up is most of what ``query "select 1"`` takes, so modules are imported when they are needed.
 """

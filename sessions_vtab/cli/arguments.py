@@ -14,7 +14,9 @@ __all__ = ["FORMAT_NAMES", "parse"]
 FORMAT_NAMES: Final = ("table", "json", "jsonl", "csv", "tsv", "markdown")
 """What ``--format`` takes (a test holds it equal to ``formats.FORMATS``)."""
 
-_COMMANDS: Final = (*("run", "query", "explain", "sources", "snapshot", "mcp", "help", "emulator"),)
+_COMMANDS: Final = (
+    *("run", "query", "explain", "sources", "snapshot", "mcp", "help", "new-backend", "emulator"),
+)
 _PROGRAM: Final = "sessions-vtab"
 _HIGHEST_PORT: Final = 65_535
 _NUMBER: Final = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
@@ -71,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_mcp(_command(commands, "mcp", "serve the sources to AI agents (Model Context Protocol)"))
     _add_help(_command(commands, "help", "show the reference: tables, functions and topics"))
+    _add_new_backend(
+        commands.add_parser(
+            "new-backend",
+            help="write the package of a new backend, with its test",
+            description="Writes the package of a new backend, with its test.",
+            epilog="How a backend is written: sessions-vtab help backends",
+            allow_abbrev=False,
+        )
+    )
     commands.add_parser("emulator", help=("serve all APIs on a loopback port, to try things out"))
     return parser
 
@@ -247,6 +258,12 @@ def _add_help(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=("print Markdown; without a topic, print the whole reference"),
     )
+
+
+def _add_new_backend(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("name", metavar="NAME", help="name of the backend in URLs: NAME://..")
+    add("folder", metavar="FOLDER", nargs="?", default="", help="new folder; default: NAME")
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What each command does: run, query, explain, sources, snapshot, mcp, help, and the shell."""
+"""What each command does: run, query, explain, sources, snapshot, mcp, help, new-backend, shell."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _snapshot(arguments)
         case "mcp":
             return _mcp(arguments)
+        case "new-backend":
+            return _new_backend(arguments)
         case _:
             return _version() if arguments.version else _shell(arguments)
 
@@ -174,6 +176,15 @@ def _snapshot(arguments: argparse.Namespace) -> int:
     arguments.read_only = True
     with _connected(arguments) as connection:
         return take(arguments, connection)
+
+
+def _new_backend(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.skeleton import write  # noqa: PLC0415
+
+    written = write(arguments.name, arguments.folder)
+    print("\n".join(escaped(str(path)) for path in written))
+    print(f"Next: python -m pytest {escaped(str(written[0].parent))}")
+    return _OK
 
 
 def _mcp(arguments: argparse.Namespace) -> int:
