@@ -58,7 +58,7 @@ class Cursor(apsw.Cursor):
         }
         try:
             self._execute(statements, bindings, options)
-        except apsw.AuthError as error:
+        except (apsw.AuthError, apsw.SQLError) as error:
             self._explain(error)
         return self
 
@@ -85,6 +85,13 @@ class Cursor(apsw.Cursor):
         self._held = None
         self._door.begin()
         statements, sequenceofbindings = well_formed(statements), map(sound, sequenceofbindings)
+        try:
+            self._execute_many(statements, sequenceofbindings, options)
+        except apsw.SQLError as error:
+            self._explain(error)
+        return self
+
+    def _execute_many(self, statements: str, sequenceofbindings: Any, options: Any) -> None:
         script = self._door.read(statements)
         changes = all(one.heading.changes for one in script.statements)
         checked = _with_names(script, sequenceofbindings)
@@ -95,7 +102,6 @@ class Cursor(apsw.Cursor):
                 super().executemany(statements, checked, **options)
         else:
             self._execute_each(statements, sequenceofbindings, options)
-        return self
 
     def __iter__(self) -> Self:
         """Itself."""
@@ -106,7 +112,7 @@ class Cursor(apsw.Cursor):
         if self._held is None:
             try:
                 return super().__next__()
-            except apsw.AuthError as error:  # Of a later statement of the text.
+            except (apsw.AuthError, apsw.SQLError) as error:  # Of a later statement of the text.
                 self._explain(error)
         if not self._held:
             raise StopIteration
@@ -128,12 +134,13 @@ class Cursor(apsw.Cursor):
         rows = [row[0] if len(row) == 1 else row for row in self]
         return None if not rows else rows[0] if len(rows) == 1 else rows
 
-    def _explain(self, error: apsw.AuthError) -> NoReturn:
-        """Raises what was not authorised as the error it means, if that is known."""
-        refusal = self._door.refusal()
-        if refusal is None:
+    def _explain(self, error: apsw.AuthError | apsw.SQLError) -> NoReturn:
+        """Raises what was not authorised or not found as the error it means, if it is known."""
+        authorised = not isinstance(error, apsw.AuthError)
+        meant = self._door.unopened(error) if authorised else self._door.refusal()
+        if meant is None:
             raise error
-        raise refusal from error
+        raise meant from error
 
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
         """Executes a script as one text, so that the rows of all its statements are returned."""

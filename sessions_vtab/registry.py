@@ -11,6 +11,7 @@ built in nor registered, so they cannot replace one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from typing import Final
 
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from sessions_vtab.spec.backend import Backend
+from sessions_vtab.spec.checked import CHECKED, with_checked_rows
 from sessions_vtab.spec.near import did_you_mean
 from sessions_vtab.spec.scoping import scoped
 from sessions_vtab.spec.source import Source
@@ -97,11 +99,23 @@ def opened(source: Source) -> Backend:
 
     Raises:
         ConfigurationError: a setting is wrong, or the backend declares something that is not there.
+        MissingExtraError: it needs a package that is not installed.
     """
+    try:
+        return _opened(source)
+    except (ConfigurationError, MissingExtraError, UnknownNameError) as error:
+        if source.name in str(error).partition(":")[0]:
+            raise
+        raise type(error)(f"Source {source.name}: {error}") from error
+
+
+def _opened(source: Source) -> Backend:
     kind = source.implementation or backend_class(source.backend)
     backend = kind.open(source)
     if source.backend not in BUILT_IN:
         verify(backend)  # Those of this package are verified by its tests.
+    if os.environ.get(CHECKED, "0") not in {"", "0"}:
+        backend = with_checked_rows(backend)
     return scoped(backend, source)
 
 

@@ -222,12 +222,17 @@ def _reference(arguments: argparse.Namespace) -> Reference:
 
     sources = []
     try:
-        configured = config.load(sources=arguments.sources, config=arguments.config)
-        for source in configured.sources.values():
-            backend = registry.opened(source)
-            sources.append(SourceHelp(source.name, backend, source.read_only))
+        configured = config.load(sources=arguments.sources, config=arguments.config).sources
     except SessionsError as error:
+        configured = {}
         print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)
+    for source in configured.values():
+        try:
+            backend = registry.opened(source)
+        except SessionsError as error:
+            print(f"{source.name} is not shown: {escaped(str(error))}", file=sys.stderr)
+        else:
+            sources.append(SourceHelp(source.name, backend, source.read_only))
     return Reference(sources, complete=arguments.markdown)
 
 

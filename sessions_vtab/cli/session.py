@@ -15,6 +15,7 @@ from sessions_vtab.cli.formats import FORMATS
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import Statement, split
 from sessions_vtab.errors import BudgetError, SessionsError
+from sessions_vtab.vtab.blame import blamed
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -127,7 +128,9 @@ class Session:
     def _guarded(self, statement: Statement, number: int) -> Iterator[None]:
         try:
             yield
-        except (apsw.Error, SessionsError) as error:
+        except Exception as error:
+            if not can_describe(error):
+                raise
             self._stream.flush()
             where = f" in {self._name}, line {statement.line}, statement {number}"
             text = described(self._connection, error, statement.text, _HELP)
@@ -162,6 +165,11 @@ def _statements(text: str) -> Iterator[Statement]:
     return (statement for statement in split(text) if statement.text)
 
 
+def can_describe(error: Exception) -> bool:
+    """Whether an error says what is wrong: ours, SQLite's, and bugs of a known backend."""
+    return isinstance(error, apsw.Error | SessionsError) or blamed(error) is not None
+
+
 def described(connection: Connection, error: Exception, sql: str, help_command: str) -> str:
     """An error of a statement in words, with "did you mean" and its place where these are known.
 
@@ -174,6 +182,9 @@ def described(connection: Connection, error: Exception, sql: str, help_command: 
     from sessions_vtab.cli.names import names_of  # noqa: PLC0415  # Only errors need these.
     from sessions_vtab.cli.report import Problem, problem, render  # noqa: PLC0415
 
+    bug = blamed(error)
+    if bug is not None:
+        return render(Problem(bug), sql, -1, help_command)
     message = str(error) or type(error).__name__
     if isinstance(error, BudgetError):
         message += _raising(message, help_command)

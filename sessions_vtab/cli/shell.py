@@ -31,7 +31,7 @@ from sessions_vtab.cli.names import names_of
 from sessions_vtab.cli.pages import text as page_text
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import split
-from sessions_vtab.cli.session import described
+from sessions_vtab.cli.session import can_describe, described
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.spec.folders import make_private
@@ -129,7 +129,9 @@ class Shell(apsw.shell.Shell):
             ):
                 if execution.columns:
                     self._show(execution, end_progress)
-        except (apsw.Error, SessionsError) as error:
+        except Exception as error:
+            if not can_describe(error):
+                raise
             self._fail(described(self._connection, error, sql, ".help"), error)
         if self.interactive:
             self.write(self.stdout, execution.footer + "\n")
@@ -261,7 +263,9 @@ class Shell(apsw.shell.Shell):
         try:
             for line in explain(self._connection, sql.rstrip("; "), self.bindings):
                 self._line(line)
-        except (apsw.Error, SessionsError) as error:
+        except Exception as error:
+            if not can_describe(error):
+                raise
             self._fail(described(self._connection, error, sql, ".help"), error)
 
     def command_requests(self, cmd: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ def require(connection: Connection, names: Sequence[str]) -> list[str]:
     Raises:
         UnknownNameError: there is no such source.
     """
-    known = list(connection.sources)
+    known = [*connection.sources, *connection.failed]
     for name in names:
         if name not in known:
             meant = did_you_mean(name, known)
@@ -43,11 +43,17 @@ def listed(connection: Connection, names: Sequence[str], *, read_only: bool) -> 
     for name, line in zip(connection.sources, lines, strict=True):
         if name in names:
             yield line
+    for name, error in connection.failed.items():
+        if name in names:
+            yield f"  {name}  cannot be used: {error}"
 
 
 def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """One cheap call to each source: a line that says how it went, and whether it failed."""
     for name in names:
+        if name in connection.failed:
+            yield f"{name}: {connection.failed[name]}", True
+            continue
         table = _readable(connection.sources[name].backend)
         if table is None:
             yield f"{name}: not checked, because its tables can only be read by key", False
