@@ -244,7 +244,7 @@ def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> 
 
 def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
     capability = resource.capability
-    rows = (*_writes(capability.writes, source.read_only), *_reads(resource))
+    rows = (*_writes(capability.writes, source.read_only), *_absent(resource), *_reads(resource))
     yield Heading(f"In the source {source.name}")
     yield Grid(("what", "how"), rows)
 
@@ -260,6 +260,13 @@ def _writes(writes: Writes, read_only: bool) -> Iterator[tuple[str, str]]:
     )
     yield "UPDATE", _names(writes.update) if writes.update else _refused(writes, "update")
     yield "DELETE", "yes" if writes.delete else _refused(writes, "delete")
+
+
+def _absent(resource: Resource) -> Iterator[tuple[str, str]]:
+    """The columns that the service has nothing for, in the order of the table."""
+    absent = [one for one in resource.table.names if one in resource.capability.absent]
+    if absent:
+        yield "always NULL", ", ".join(absent)
 
 
 def _names(columns: frozenset[str]) -> str:

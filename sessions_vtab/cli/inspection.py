@@ -152,6 +152,8 @@ def _sent(column: Column, resource: Resource) -> Iterator[str]:
 
 def _written(column: Column, resource: Resource) -> Iterator[str]:
     writes = resource.capability.writes
+    if column.name in resource.capability.absent:
+        yield "always NULL"
     if column.name in writes.insert:
         yield "INSERT (required)" if column.name in writes.required else "INSERT"
     if column.name in writes.update:

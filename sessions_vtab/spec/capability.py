@@ -198,6 +198,7 @@ class Capability:
         hides: rows that a read leaves out unless it is asked for them; None where there are none.
         forms: what the values of a column look like, by column: a literal of another form in
             ``column = literal`` is an error. A scan may be given such values, and finds no row.
+        absent: columns that are always NULL, because the service has nothing that they could hold.
     """
 
     paths: tuple[AccessPath, ...]
@@ -208,3 +209,4 @@ class Capability:
     follows: str = ""
     hides: HiddenRows | None = None
     forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))
+    absent: frozenset[str] = frozenset()

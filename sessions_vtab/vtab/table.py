@@ -450,7 +450,9 @@ class SourceTable:
 
     def _refuse(self, column: str, action: str) -> None:
         require_action(self.title, self._writes, action, column)
-        if action == "update":
+        if column in self.resource.capability.absent:
+            what = f"{self.title}.{column} is always NULL, because the service has no field for it"
+        elif action == "update":
             what = f"{self.title}.{column} cannot be changed after creation"
         else:
             what = f"{self.title}.{column} cannot be given on INSERT, because the source sets it"
