@@ -181,10 +181,17 @@ class Suite:
             AssertionError: some answers differ, or fewer than 10 shapes apply, which prove nothing:
                 the tables are empty of paths, or no keys were given.
         """
-        shapes, failures = self.shapes(), []
+        failures = list(self.wrong_shapes())
+        if failures:
+            raise AssertionError(failed(f"{self.source}: query shapes", failures))
+        return len(self.shapes())
+
+    def wrong_shapes(self) -> Iterator[str]:
+        """What ``check_shapes`` finds, in words: a text for each shape that is wrong."""
+        shapes = self.shapes()
         if len(shapes) < _FEWEST:
             reasons = dict.fromkeys(filter(None, map(self.applies, SHAPES)))
-            raise AssertionError(
+            yield (
                 f"{self.source}: only {len(shapes)} of at least {_FEWEST} query shapes apply"
                 f" ({'; '.join(reasons)}). Give keys for tables that cannot be listed."
             )
@@ -192,10 +199,7 @@ class Suite:
             try:
                 self.check(shape)
             except AssertionError as error:
-                failures.append(f"{shape}: {error}")
-        if failures:
-            raise AssertionError(failed(f"{self.source}: query shapes", failures))
-        return len(shapes)
+                yield f"{shape}: {error}"
 
     def check(self, shape: Shape) -> None:
         """Compares the two answers.
@@ -444,8 +448,8 @@ def run_suite(
         most: as for ``Suite.check_path``.
     """
     suite = Suite(connection, source, keys=keys, parameters=parameters)
-    failures = []
-    checks: list[Callable[[], int]] = [suite.check_shapes, suite.check_operators]
+    failures = list(suite.wrong_shapes())
+    checks: list[Callable[[], int]] = [suite.check_operators]
     checks += [partial(suite.check_path, *one, most=most) for one in suite.paths()]
     checks += [partial(suite.check_order, *one) for one in suite.paths()]
     for check in checks:
