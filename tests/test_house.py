@@ -18,19 +18,19 @@ PACKAGE = Path(sessions_vtab.__file__).parent
 # Each may import itself and what stands before it; members of one tuple not each other, but for
 # ``vtab``, which carries out what ``sql`` and ``plan`` think up.
 LAYERS = (
-    ("errors",),
+    ("errors", "progress"),
     ("schema",),
     ("spec",),
-    ("sql", "plan", "fetch", "settings"),
+    ("sql", "plan", "fetch", "settings", "columnar"),
     ("rest",),
     ("backends", "vtab"),
     ("registry",),
     ("config",),
-    ("door",),
+    ("door", "hints", "notebook"),
     ("cursor",),
     ("connection",),
-    ("dbapi",),
-    ("sqlalchemy", "snapshot", "testing"),
+    ("dbapi", "scanning"),
+    ("sqlalchemy", "snapshot", "testing", "spark", "daft", "harlequin"),
     ("cli",),
     ("mcp",),
 )
@@ -43,8 +43,8 @@ OPENERS = ("__init__", "__main__")
 ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
-    "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",
-             "snapshot", "testing"),
+    "apsw": ("vtab", "backends/local", "backends/adk", "connection", "door", "cursor", "hints", "cli", "dbapi",
+             "sqlalchemy", "snapshot", "testing", "scanning/statement"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
     "threading": ("fetch", "emulator", "cli", "dbapi"),
@@ -55,6 +55,9 @@ HOMES = {
     "mcp_types": ("mcp",),
     "anyio": ("mcp",),
     "hypothesis": ("testing",),
+    "pyarrow": ("columnar", "dbapi", "snapshot"),
+    "pyspark": ("spark",),
+    "daft": ("daft",),
 }  # fmt: skip
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
@@ -157,7 +160,10 @@ def _loaded(code: str) -> set[str]:
     return set(done.stdout.splitlines())
 
 
-HEAVY = {"sqlglot", "httpx", "pydantic", "fastapi", "google.auth", "uvicorn", "mcp"}
+HEAVY = {
+    *("sqlglot", "httpx", "pydantic", "fastapi", "google.auth", "uvicorn", "mcp"),
+    *("pyarrow", "pyspark", "daft"),
+}
 
 
 def test_importing_the_package_loads_nothing_else() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sessions_vtab.cli.names import Names, mentions
+from sessions_vtab.hints import Names, mentions
 
 __all__ = ["Candidates", "candidates", "matching"]
 

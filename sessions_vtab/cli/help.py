@@ -9,6 +9,7 @@ from typing import Final
 
 from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
+from sessions_vtab.cli.services import ALIASES, service_pages
 from sessions_vtab.cli.topics import TOPICS
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.schema import tables
@@ -31,6 +32,7 @@ _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyTyp
             (tables.UPLOAD_SESSION_FILES, {}),
             (tables.FILES, {}),
             (tables.PARTICIPANTS, {}),
+            (tables.REASONING_ENGINES, {}),
             (tables.HTTP_REQUESTS, {}),
             (tables.WRITES, {}),
             (tables.DRY_RUN, {}),
@@ -83,7 +85,12 @@ def topics(reference: Reference) -> list[str]:
     own = (name for s in reference.sources for name in s.backend.resources)
     names = (source.name for source in reference.sources)
     functions = _known_functions(reference)
-    return list(dict.fromkeys((*_TABLES, *own, *functions, *TOPICS, *names)))
+    return list(dict.fromkeys((*_TABLES, *own, *functions, *_topics(), *names)))
+
+
+def _topics() -> dict[str, Page]:
+    """Pages by topic, in the order of the reference."""
+    return {one.title: one for one in (*TOPICS.values(), *service_pages())}
 
 
 def page(topic: str, reference: Reference) -> Page:
@@ -103,8 +110,11 @@ def page(topic: str, reference: Reference) -> Page:
     if wanted in functions:
         return _function_page(functions[wanted], reference)
     known = _known_tables(reference)
-    if wanted in TOPICS and wanted not in known:
-        return TOPICS[wanted]
+    topic_page = _topics().get(ALIASES.get(wanted, wanted))
+    if topic_page and wanted not in known:
+        named = [one for one in reference.sources if one.name.lower() == wanted]
+        configured = [block for one in named for block in _source_page(one).blocks]
+        return replace(topic_page, blocks=(*topic_page.blocks, *configured))
     if wanted in known:
         return _table_page(*known[wanted], reference)
     for source in reference.sources:
@@ -139,7 +149,7 @@ def index(reference: Reference) -> Page:
                 tuple((one.name, one.doc) for one in _known_functions(reference).values()),
             ),
             Heading("Topics"),
-            Prose(", ".join(TOPICS)),
+            Prose(", ".join(_topics())),
         ),
     )
 
@@ -244,9 +254,20 @@ def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> 
 
 def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
     capability = resource.capability
-    rows = (*_writes(capability.writes, source.read_only), *_absent(resource), *_reads(resource))
+    rows = (
+        *_writes(capability.writes, source.read_only),
+        *_absent(resource),
+        *_reads(resource),
+    )
     yield Heading(f"In the source {source.name}")
     yield Grid(("what", "how"), rows)
+
+
+def _absent(resource: Resource) -> Iterator[tuple[str, str]]:
+    """The columns that the source has nothing for, in the order of the table."""
+    absent = resource.capability.absent
+    if absent:
+        yield "always NULL", ", ".join(name for name in resource.table.names if name in absent)
 
 
 def _writes(writes: Writes, read_only: bool) -> Iterator[tuple[str, str]]:
@@ -260,13 +281,6 @@ def _writes(writes: Writes, read_only: bool) -> Iterator[tuple[str, str]]:
     )
     yield "UPDATE", _names(writes.update) if writes.update else _refused(writes, "update")
     yield "DELETE", "yes" if writes.delete else _refused(writes, "delete")
-
-
-def _absent(resource: Resource) -> Iterator[tuple[str, str]]:
-    """The columns that the service has nothing for, in the order of the table."""
-    absent = [one for one in resource.table.names if one in resource.capability.absent]
-    if absent:
-        yield "always NULL", ", ".join(absent)
 
 
 def _names(columns: frozenset[str]) -> str:

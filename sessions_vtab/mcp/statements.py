@@ -12,11 +12,11 @@ from mcp.server.mcpserver.exceptions import ToolError
 from typing_extensions import TypedDict
 
 from sessions_vtab import dbapi
-from sessions_vtab.cli.names import mentions, names_of
 from sessions_vtab.cli.session import described
 from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.dbapi.types import bound
 from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
+from sessions_vtab.hints import mentions, names_of
 from sessions_vtab.mcp.budget import CallLimits, Parameters, fit, report, require_within
 from sessions_vtab.sql.lexer import Heading
 

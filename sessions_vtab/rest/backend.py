@@ -114,6 +114,10 @@ class RestBackend(Backend):
     gone: ClassVar[str] = ""
     """What to say where the session of a function is missing."""
 
+    def __init_subclass__(cls) -> None:
+        """The forms of a URL are said once, beside the settings that a URL gives."""
+        cls.urls = cls.options.urls
+
     def __init__(self, source: Source) -> None:
         self.source = source
         self.settings = validated(source, self.options)

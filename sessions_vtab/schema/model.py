@@ -119,7 +119,7 @@ class Table:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all columns, in the order of a row."""
-        return tuple(column.name for column in self.columns)
+        return tuple(self.positions)
 
     def extended(self, *extra: Column, hidden: tuple[Column, ...] = ()) -> Table:
         """This table with further columns behind its own visible and hidden ones."""

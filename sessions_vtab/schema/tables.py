@@ -17,6 +17,7 @@ __all__ = [
     "FILES",
     "HTTP_REQUESTS",
     "PARTICIPANTS",
+    "REASONING_ENGINES",
     "SCOPE_COLUMNS",
     "SESSIONS",
     "SESSION_COLUMNS",
@@ -115,6 +116,7 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
         "Set to 1 to include soft-deleted and expired rows.",
         parameter=True,
     ),
+    Column("app_name", _TEXT, "App: the agent that the session belongs to.", scope=True),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
     Column("search_query", _TEXT, "The search query."),
@@ -288,6 +290,19 @@ PARTICIPANTS = Table(
     ),
     "One row per participant of a session. INSERT binds, DELETE unbinds.",
     example="SELECT participant FROM participants WHERE session_id = 'tour-1'",
+)
+
+REASONING_ENGINES = Table(
+    "reasoning_engines",
+    (
+        Column("name", _TEXT, "Full resource name."),
+        Column("reasoning_engine", _TEXT, "Id of the engine: ENGINE in a source's URL."),
+        Column("display_name", _TEXT, "Display name for people."),
+        Column("create_time", _TIME, "When it was created."),
+        Column("update_time", _TIME, "Time of the last change, by the server's clock."),
+    ),
+    "One row per agent engine of a project and location; engines hold the sessions.",
+    example="SELECT reasoning_engine, display_name FROM reasoning_engines",
 )
 
 HTTP_REQUESTS = Table(

@@ -155,6 +155,7 @@ class _ScopedBackend(Backend):
         self.name = inner.name  # type: ignore[misc]  # As the backend that it stands for.
         self.about = inner.about  # type: ignore[misc]
         self.secret_ids = inner.secret_ids  # type: ignore[misc]
+        self.reads_per_minute = inner.reads_per_minute  # type: ignore[misc]
         self.scope: Mapping[str, str] = inner.scope
         self.files: Sequence[str] = inner.files
         self.functions: Mapping[str, Function] = inner.functions
@@ -180,6 +181,10 @@ class _ScopedBackend(Backend):
     def describe(self) -> str:
         """See ``Backend.describe``."""
         return self._inner.describe()
+
+    def notices(self) -> Sequence[str]:
+        """See ``Backend.notices``."""
+        return self._inner.notices()
 
     def apply(self, write: Write, context: Context) -> Outcome:
         """See ``Backend.apply``."""

@@ -11,9 +11,8 @@ from sessions_vtab.cli import pages
 from sessions_vtab.cli.completion import candidates
 from sessions_vtab.cli.help import Reference, SourceHelp
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
-from sessions_vtab.cli.names import names_of
-from sessions_vtab.cli.report import problem
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.hints import names_of, problem
 from sessions_vtab.mcp.schema import overview
 from sessions_vtab.mcp.schema import schema_text as schema_for_prompts
 
@@ -57,7 +56,10 @@ def test_help_lists_it(about):
 
 
 def test_help_shows_columns_that_only_the_source_has(about):
-    assert "app_name  text  desk  App;" in pages.text(reference.page("sessions", about))
+    shared = " ".join(pages.text(reference.page("sessions", about)).split())
+    assert "app_name text desk App: the agent" in shared
+    only = " ".join(pages.text(reference.page("events", about)).split())
+    assert "app_name text desk, hidden App; default" in only
     own = pages.text(reference.page("desk.events", about))
     assert "app_name" in own
     assert "long_running_tool_ids" not in own

@@ -11,6 +11,7 @@ from sessions_vtab.backends.vertex.names import parse_event, parse_session
 from sessions_vtab.schema.tables import (
     EVENT_PARTS,
     EVENTS,
+    REASONING_ENGINES,
     SCOPE_COLUMNS,
     SESSIONS,
     event_columns,
@@ -29,12 +30,17 @@ from sessions_vtab.spec.capability import (
 from sessions_vtab.spec.predicate import Op, Value
 
 __all__ = [
+    "APPENDS",
+    "ENGINES_CAPABILITY",
+    "ENGINES_TABLE",
     "EVENTS_TABLE",
     "LISTING",
     "PAGE_CAP",
     "PARTS_TABLE",
+    "PLACE",
     "SCOPE",
     "SESSIONS_TABLE",
+    "WRITES",
     "events_capability",
     "parts_capability",
     "sessions_capability",
@@ -43,7 +49,14 @@ __all__ = [
 PAGE_CAP = 100
 """The maximum number of rows per page (contract, section 5)."""
 
-SCOPE = ("project", "location", "reasoning_engine")
+# https://docs.cloud.google.com/agent-builder/quotas; for each project and region.
+WRITES, APPENDS = 100, 300
+"""Sessions that may be written in a minute, and events that may be appended."""
+
+PLACE = ("project", "location")
+"""Where engines are."""
+
+SCOPE = (*PLACE, "reasoning_engine")
 
 _EVENTS_OF_A_SESSION = 20
 """An estimate that makes SQLite read sessions before their events, not look them up afterwards."""
@@ -72,6 +85,7 @@ EVENTS_TABLE = replace(
     ),
     filled=frozenset(("timestamp",)),
 )
+ENGINES_TABLE = REASONING_ENGINES.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in PLACE))
 PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
 
 _REMEDY = (
@@ -84,6 +98,7 @@ _WRITTEN = "update_time"
 
 _ONE_SCOPE = tuple(Filter(name, frozenset((Op.EQ,)), exact=True) for name in SCOPE)
 _SCOPES = tuple(Filter(name, EQUALITY, exact=True) for name in SCOPE)
+_ONE_PLACE, _PLACES = _ONE_SCOPE[: len(PLACE)], _SCOPES[: len(PLACE)]
 _MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
 _PRESENT = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
 
@@ -203,6 +218,7 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
                     "delete": "DELETE {engine}/sessions/{session}",
                 }
             ),
+            per_minute=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), WRITES)),
         ),
         remedy=_REMEDY,
     )
@@ -221,6 +237,7 @@ def events_capability(*, engine: bool) -> Capability:
             }
         ),
         calls=MappingProxyType({"insert": "POST {engine}/sessions/{session}:appendEvent"}),
+        per_minute=MappingProxyType({"insert": APPENDS}),
     )
     return Capability(
         _event_paths("name", engine=engine, extra=(time,), orders=("timestamp",)),
@@ -236,6 +253,27 @@ def parts_capability(*, engine: bool) -> Capability:
     return Capability(
         _event_paths("event_name", engine=engine), rows=200_000, remedy=_REMEDY, follows=_WRITTEN
     )
+
+
+_DEPLOYED = "Engines are deployed and deleted with Google's own tools."
+
+ENGINES_CAPABILITY = Capability(
+    paths=(
+        AccessPath("get by name", ("name",), unique=True, cost=50, call="GET {engine}"),
+        AccessPath(
+            "get", ("reasoning_engine",), _ONE_PLACE, unique=True, cost=50, call="GET {engine}"
+        ),
+        AccessPath(
+            "list", (), _PLACES, page_cap=PAGE_CAP, cost=100, call="GET {location}/reasoningEngines"
+        ),
+    ),
+    writes=Writes(
+        remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _DEPLOYED))
+    ),
+    rows=20,
+    enumerates="reasoning_engine",
+)
+"""The capability of ``reasoning_engines``."""
 
 
 def _event_paths(
