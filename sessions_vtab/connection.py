@@ -16,13 +16,15 @@ from sessions_vtab import registry
 from sessions_vtab.config import Configuration, SourceLike, load
 from sessions_vtab.cursor import Cursor
 from sessions_vtab.door import Door
-from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 from sessions_vtab.progress import Progress, Watch, ipython_line
+from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.blame import blame, blamed
 from sessions_vtab.vtab.definitions import require_copyable
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
@@ -60,11 +62,14 @@ class Connection(apsw.Connection):
     Attributes:
         sources: the open sources by name.
         default: name of the source whose tables need no prefix.
+        failed: why each source that could not be opened could not be, by name. A statement that
+            names one of its tables raises that error. The default source is never among them.
         budget: limits of each statement of this connection.
     """
 
     sources: Mapping[str, OpenSource]
     default: str
+    failed: dict[str, SessionsError]
 
     def __init__(
         self,
@@ -78,7 +83,13 @@ class Connection(apsw.Connection):
         self.default = configuration.default
         writes = not (read_only or dry_run)
         self._audit = _audit(configuration.audit) if writes else None
-        self.sources = _open(configuration.sources.values(), read_only=read_only)
+        self.failed = {}
+        self.sources = _open(
+            configuration.sources.values(),
+            read_only=read_only,
+            required=self.default,
+            failed=self.failed,
+        )
         self._host = install(
             self,
             self.sources,
@@ -90,7 +101,7 @@ class Connection(apsw.Connection):
         )
         tell = progress or ipython_line()
         self._host.watch = Watch(self.progress, tell) if tell else None
-        self._door = Door(self._host)
+        self._door = Door(self._host, self.failed)
         self.cursor_factory = partial(Cursor, door=self._door)
         try:
             start(self, configuration.views, configuration.init, configuration.file)
@@ -280,6 +291,9 @@ def connect(
         progress: told some times a second how far a statement is that waits for a service. Without
             it, IPython and notebooks show a line.
 
+    Where one of several sources cannot be opened, and it is not the default, the others work: see
+    ``Connection.failed``.
+
     Raises:
         ConfigurationError: naming the setting that is wrong.
     """
@@ -335,18 +349,46 @@ def _audit(path: str | None) -> Audit | None:
     return None if path is None else Audit(path)
 
 
-def _open(settings: Iterable[Source], *, read_only: bool) -> dict[str, OpenSource]:
-    """The sources in use; on a read-only connection a store's file is not made or changed."""
+def _open(
+    settings: Iterable[Source],
+    *,
+    read_only: bool,
+    required: str = "",
+    failed: dict[str, SessionsError] | None = None,
+) -> dict[str, OpenSource]:
+    """The sources in use; on a read-only connection a store's file is not made or changed.
+
+    Args:
+        settings: of the sources.
+        read_only: see ``Source.read_only``.
+        required: name of the source that has to be opened.
+        failed: gets the errors of the others; None: all have to be opened.
+    """
     opened: dict[str, OpenSource] = {}
     try:
         for one in settings:
             source = replace(one, read_only=True) if read_only else one
-            backend = registry.opened(source)
-            opened[source.name] = OpenSource(source, backend)
+            try:
+                opened[source.name] = OpenSource(source, _opened(source))
+            except SessionsError as error:
+                if failed is None or source.name == required:
+                    raise
+                failed[source.name] = error
     except BaseException:
         _close(opened.values())
         raise
     return opened
+
+
+def _opened(source: Source) -> Backend:
+    """The backend of a source; what it did not mean to raise is a configuration that cannot be."""
+    try:
+        return registry.opened(source)
+    except SessionsError:
+        raise
+    except Exception as error:
+        blame(error, source.backend, f"{source.name}: open")
+        raise ConfigurationError(f"Source {source.name}: {blamed(error)}") from error
 
 
 def _close(sources: Iterable[OpenSource]) -> None:

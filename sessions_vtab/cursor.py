@@ -184,12 +184,14 @@ class Cursor(apsw.Cursor):
     def _explain(self, error: apsw.Error) -> NoReturn:
         """Raises an error of SQLite with what it means, as far as that is known."""
         if isinstance(error, apsw.SQLError):
-            self._add_hints(error)
+            meant = self._door.unopened(error)
+            if meant is None:
+                self._add_hints(error)
+        else:
+            meant = self._door.refusal()
+        if meant is None:
             raise error
-        refusal = self._door.refusal()
-        if refusal is None:
-            raise error
-        raise refusal from error
+        raise meant from error
 
     def _add_hints(self, error: apsw.SQLError) -> None:
         """Puts what was probably meant into the text of an error; ``sqlite_message`` keeps it."""

@@ -7,6 +7,7 @@ that act run to their end. A text that none of this concerns is executed untouch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from sessions_vtab.errors import ReadOnlyError
+from sessions_vtab.errors import ReadOnlyError, SessionsError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.sql.attach import attached
 from sessions_vtab.sql.catalog import OurTable
@@ -43,6 +44,7 @@ _LOCKING: Final = frozenset(("IMMEDIATE", "EXCLUSIVE"))
 _TEXTS: Final = 512
 _NO_VALUES: Final[Mapping[int, str]] = MappingProxyType({})
 _ENGINE: Final = frozenset(("project", "location", "reasoning_engine"))
+_NOT_THERE: Final = re.compile(r"no such table: (\w+)\..*|unknown database (\w+)", re.DOTALL)
 _DESPATCHED: Final = "SELECT 'The operation was despatched successfully' AS message"
 
 
@@ -95,12 +97,17 @@ class Script:
 class Door:
     """Reads the texts of one connection, and remembers them.
 
+    Args:
+        host: the connection's state.
+        failed: errors of the sources that could not be opened, by name.
+
     Attributes:
         requests_before: HTTP requests of the connection before the text that is executed.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, failed: Mapping[str, SessionsError]) -> None:
         self._host = host
+        self._failed = {name.lower(): error for name, error in failed.items()}
         self._catalog = ConnectionCatalog(host)
         self._front = FrontDoor(self._catalog)
         self.read = lru_cache(maxsize=_TEXTS)(self._read)
@@ -146,6 +153,12 @@ class Door:
         """The conditions that are about one of our tables each, by the table's alias."""
         statements = self.read(text).statements
         return conditions_of(statements[0].original, self._catalog) if len(statements) == 1 else {}
+
+    def unopened(self, error: apsw.Error) -> SessionsError | None:
+        """Why a source could not be opened, where SQLite does not find a table in it."""
+        match = _NOT_THERE.fullmatch(str(error))
+        found = None if match is None else self._failed.get((match[1] or match[2]).lower())
+        return None if found is None else type(found)(str(found))
 
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""

@@ -18,7 +18,6 @@ from harlequin.options import TextOption
 
 from sessions_vtab import dbapi
 from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.schema.model import Column, ColumnType
 from sessions_vtab.vtab.host import OpenSource
 
@@ -143,7 +142,7 @@ def _source_item(name: str, source: OpenSource) -> CatalogItem:
         for table, resource in source.backend.resources.items()
     ]
     children += [
-        _item(f"{schema}.{quoted(one)}", one, "f", _columns(FUNCTIONS[one].results))
+        _item(f"{schema}.{quoted(one)}", one, "f", _columns(source.backend.functions[one].results))
         for one in source.backend.routines
     ]
     return _item(schema, name, source.backend.name[:3], children)

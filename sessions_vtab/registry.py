@@ -11,12 +11,15 @@ built in nor registered, so they cannot replace one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final
 
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from sessions_vtab.spec.backend import Backend
+from sessions_vtab.spec.checked import CHECKED, with_checked_rows
 from sessions_vtab.spec.install import install_command, packages_of
 from sessions_vtab.spec.near import did_you_mean
 from sessions_vtab.spec.scoping import scoped
@@ -57,6 +60,7 @@ def register(name: str, backend: type[Backend]) -> None:
     if name in BUILT_IN:
         raise ConfigurationError(f"The backend {name} is built in; choose another name.")
     _registered[name] = backend
+    _add_dialect(name)
 
 
 def names() -> tuple[str, ...]:
@@ -102,12 +106,32 @@ def opened(source: Source) -> Backend:
 
     Raises:
         ConfigurationError: a setting is wrong, or the backend declares something that is not there.
+        MissingExtraError: it needs a package that is not installed.
     """
+    try:
+        return _opened(source)
+    except (ConfigurationError, MissingExtraError, UnknownNameError) as error:
+        if source.name in str(error).partition(":")[0]:
+            raise
+        raise type(error)(f"Source {source.name}: {error}") from error
+
+
+def _opened(source: Source) -> Backend:
     kind = source.implementation or backend_class(source.backend)
     backend = kind.open(source)
     if source.backend not in BUILT_IN:
         verify(backend)  # Those of this package are verified by its tests.
+    if os.environ.get(CHECKED, "0") not in {"", "0"}:
+        backend = with_checked_rows(backend)
     return scoped(backend, source)
+
+
+def _add_dialect(name: str) -> None:
+    """Makes ``sessions+NAME://`` a URL of SQLAlchemy, which knows dialects by their full names."""
+    if find_spec("sqlalchemy") is not None:
+        from sqlalchemy.dialects import registry as dialects  # noqa: PLC0415  # An extra, and slow.
+
+        dialects.register(f"sessions.{name}", "sessions_vtab.sqlalchemy", "SessionsDialect")
 
 
 def _entry_points() -> dict[str, str]:

@@ -1,14 +1,16 @@
 """The command line: ``sessions-vtab`` and ``python -m sessions_vtab``.
 
 * `arguments`: what can be asked for
-* `commands`: run, query, explain, sources, snapshot, mcp, help, completion, emulator
+* `commands`: run, query, explain, sources, snapshot, mcp, help, completion,
+  new-backend, emulator
 * `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`,
   `transfer`; `habits`: what users of other shells type
 * `script`, `execution`, `progress`: statements out of a text, and running one
 * `formats`, `tables`, `display`: rows as text
 * `files`, `pager`, `streams`: where that text goes
 * `report`: errors with a mark below their place
-* `explain`, `help`, `topics`: what a statement will do, and the reference
+* `explain`, `help`, `topics`, `guide`: what a statement will do, and the reference
+* `skeleton`: the package of a new backend
 
 Start-up is most of what ``query "select 1"`` takes, so modules are imported when they are needed.
 """

@@ -25,7 +25,7 @@ MODE_NAMES: Final = {**{name: name for name in FORMAT_NAMES}, "table": "grid", "
 
 _COMMANDS: Final = (
     *("run", "query", "explain", "sources", "init", "snapshot", "mcp", "help", "completion"),
-    "emulator",
+    *("new-backend", "emulator"),
 )
 _SHELLS: Final = ("bash", "zsh")
 _FILES: Final = {"bash": "_shtab_compgen_files", "zsh": "_files"}
@@ -153,6 +153,15 @@ def command_line() -> argparse.ArgumentParser:
     )
     _add_mcp(_command(commands, "mcp", "serve the sources to AI agents (Model Context Protocol)"))
     _add_help(_command(commands, "help", "show the reference: tables, functions and topics"))
+    _add_new_backend(
+        commands.add_parser(
+            "new-backend",
+            help="write the package of a new backend, with its test",
+            description="Writes the package of a new backend, with its test.",
+            epilog="How a backend is written: sessions-vtab help backends",
+            allow_abbrev=False,
+        )
+    )
     _add_completion(_command(commands, "completion", "print a script for completion by the shell"))
     commands.add_parser("emulator", help=("serve all APIs on a loopback port, to try things out"))
     return parser
@@ -412,6 +421,12 @@ def _add_help(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=("print Markdown; without a topic, print the whole reference"),
     )
+
+
+def _add_new_backend(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("name", metavar="NAME", help="name of the backend in URLs: NAME://..")
+    add("folder", metavar="FOLDER", nargs="?", default="", help="new folder; default: NAME")
 
 
 def _count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What each command does: run, query, explain, sources, snapshot, mcp, help, and the shell."""
+"""What each command does: run, query, explain, sources, snapshot, mcp, help, new-backend, shell."""
 
 from __future__ import annotations
 
@@ -174,6 +174,15 @@ def _snapshot(arguments: argparse.Namespace) -> int:
         return take(arguments, connection)
 
 
+def _new_backend(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.skeleton import write  # noqa: PLC0415
+
+    written = write(arguments.name, arguments.folder)
+    print("\n".join(escaped(str(path)) for path in written))
+    print(f"Next: python -m pytest {escaped(str(written[0].parent))}")
+    return _OK
+
+
 def _mcp(arguments: argparse.Namespace) -> int:
     try:
         from sessions_vtab.mcp import server  # noqa: PLC0415
@@ -210,12 +219,17 @@ def _reference(arguments: argparse.Namespace) -> Reference:
 
     sources = []
     try:
-        configured = config.load(sources=arguments.sources, config=arguments.config)
-        for source in configured.sources.values():
-            backend = registry.opened(source)
-            sources.append(SourceHelp(source.name, backend, source.read_only))
+        configured = config.load(sources=arguments.sources, config=arguments.config).sources
     except SessionsError as error:
+        configured = {}
         print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)
+    for source in configured.values():
+        try:
+            backend = registry.opened(source)
+        except SessionsError as error:
+            print(f"{source.name} is not shown: {escaped(str(error))}", file=sys.stderr)
+        else:
+            sources.append(SourceHelp(source.name, backend, source.read_only))
     return Reference(sources, help_command(), arguments.markdown)
 
 
@@ -285,4 +299,5 @@ _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "snapshot": _snapshot,
     "mcp": _mcp,
     "completion": lambda arguments: _completion(arguments.shell),
+    "new-backend": _new_backend,
 }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessions_vtab.hints import Names, mentions
-from sessions_vtab.schema.functions import FUNCTIONS
 
 __all__ = ["Candidates", "candidates", "matching"]
 
@@ -42,11 +41,11 @@ def candidates(names: Names, line: str, begin: int) -> Candidates:
     if prefix:
         return _behind_dot(names, line, prefix[1])
     if _EXPECTS_TABLE.search(before):
-        return Candidates(_called((*names.reachable(None), *names.functions)), only=True)
+        return Candidates(_called(names, (*names.reachable(None), *names.functions)), only=True)
     columns = [column for mention in mentions(line, names) for column in mention.columns]
     if columns:
         return Candidates(tuple(dict.fromkeys(columns)))
-    return Candidates(_called(names.reachable(None)))
+    return Candidates(_called(names, names.reachable(None)))
 
 
 def _behind_dot(names: Names, line: str, prefix: str) -> Candidates:
@@ -54,15 +53,16 @@ def _behind_dot(names: Names, line: str, prefix: str) -> Candidates:
     for mention in mentions(line, names):
         if mention.alias.lower() == prefix.lower():
             return Candidates(mention.columns, only=True)
-    tables = _called(names.reachable(prefix))
+    tables = _called(names, names.reachable(prefix))
     columns = names.columns(None, prefix) or ()
     return Candidates(tables or columns, only=True)
 
 
-def _called(words: Iterable[str]) -> tuple[str, ...]:
+def _called(names: Names, words: Iterable[str]) -> tuple[str, ...]:
     """Functions with the bracket that follows them."""
+    functions = names.function_names
     return tuple(
-        f"{word}(" if word.rpartition(".")[2] in FUNCTIONS else word
+        f"{word}(" if word.rpartition(".")[2] in functions else word
         for word in dict.fromkeys(words)
     )
 

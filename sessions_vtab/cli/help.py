@@ -84,7 +84,8 @@ def topics(reference: Reference) -> list[str]:
     """Everything help can be asked about."""
     own = (name for s in reference.sources for name in s.backend.resources)
     names = (source.name for source in reference.sources)
-    return list(dict.fromkeys((*_TABLES, *own, *FUNCTIONS, *_topics(), *names)))
+    functions = _known_functions(reference)
+    return list(dict.fromkeys((*_TABLES, *own, *functions, *_topics(), *names)))
 
 
 def _topics() -> dict[str, Page]:
@@ -95,12 +96,19 @@ def _topics() -> dict[str, Page]:
 def page(topic: str, reference: Reference) -> Page:
     """The page of a table, function, topic or source, in any case, with or without prefix.
 
+    With a source before it, a table or function is shown as that source has it.
+
     Raises:
         UnknownNameError: there is none; the message suggests a near one.
     """
-    wanted = topic.rpartition(".")[2].lower()
-    if wanted in FUNCTIONS:
-        return _function_page(FUNCTIONS[wanted], reference)
+    prefix, _, wanted = topic.lower().rpartition(".")
+    own = [source for source in reference.sources if source.name.lower() == prefix]
+    if own and wanted in own[0].backend.resources:
+        table = own[0].backend.resources[wanted].table
+        return _table_page(table, (), replace(reference, sources=own))
+    functions = _known_functions(replace(reference, sources=own or reference.sources))
+    if wanted in functions:
+        return _function_page(functions[wanted], reference)
     known = _known_tables(reference)
     topic_page = _topics().get(ALIASES.get(wanted, wanted))
     if topic_page and wanted not in known:
@@ -136,7 +144,10 @@ def index(reference: Reference) -> Page:
             Heading("Tables"),
             Grid(("table", "a row"), tuple((name, t.doc) for name, (t, _) in known.items())),
             Heading("Functions"),
-            Grid(("function", "what it does"), tuple((f.name, f.doc) for f in FUNCTIONS.values())),
+            Grid(
+                ("function", "what it does"),
+                tuple((one.name, one.doc) for one in _known_functions(reference).values()),
+            ),
             Heading("Topics"),
             Prose(", ".join(_topics())),
         ),
@@ -153,8 +164,20 @@ def _known_tables(reference: Reference) -> dict[str, tuple[Table, tuple[Column, 
     known = dict(_TABLES)
     for source in reference.sources:
         for name, resource in source.backend.resources.items():
-            known.setdefault(name, (resource.table, ()))
+            table, further = known.get(name, (resource.table, ()))
+            present = {column.name for column in (*table.columns, *further)}
+            more = (one for one in resource.table.columns if one.name not in present)
+            known[name] = (table, (*further, *more))
     return known
+
+
+def _known_functions(reference: Reference) -> dict[str, Function]:
+    """The shared functions as the configured sources have them, and the sources' own."""
+    own: dict[str, Function] = {}
+    for source in reference.sources:
+        for name in source.backend.routines:
+            own.setdefault(name, source.backend.functions[name])
+    return {**FUNCTIONS, **own}
 
 
 # Tables
@@ -232,8 +255,8 @@ def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> 
 def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
     capability = resource.capability
     rows = (
-        *_absent(resource),
         *_writes(capability.writes, source.read_only),
+        *_absent(resource),
         *_reads(resource),
     )
     yield Heading(f"In the source {source.name}")

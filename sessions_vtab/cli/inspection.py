@@ -10,8 +10,7 @@ from sessions_vtab.cli.display import operators
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.hints import Names, names_of
 from sessions_vtab.schema.declare import quoted, sql_type
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.model import Column
+from sessions_vtab.schema.model import Column, Function
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.near import did_you_mean
 
@@ -70,7 +69,7 @@ def _creates(connection: Connection) -> Iterator[tuple[str, str]]:
             columns = [c for c in resource.table.columns if not c.name.startswith("_")]
             yield f"{source}.{name}", _create("TABLE", source, name, columns)
         for name in opened.backend.routines:
-            function = FUNCTIONS[name]
+            function = opened.backend.functions[name]
             columns = [*function.parameters, *function.results]
             yield f"{source}.{name}", _create("FUNCTION", source, name, columns)
     yield from _own_creates(connection)
@@ -97,22 +96,34 @@ def inspect_table(
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The columns of a source's table with what its capability declares, as a heading and rows.
 
+    Of a function: its parameters, then its results.
+
     Args:
-        connection: where the table is.
+        connection: where the table or function is.
         table: its name; with a source before it, or in the default source.
 
     Raises:
-        UnknownNameError: there is no such table.
+        UnknownNameError: there is no such table or function.
     """
     schema, _, name = table.rpartition(".")
     opened = connection.sources.get(schema or connection.default)
     resource = None if opened is None else opened.backend.resources.get(name.lower())
+    if opened is not None and name.lower() in opened.backend.routines:
+        return _HEAD, list(_inspected_function(opened.backend.functions[name.lower()]))
     if resource is None:
         names = names_of(connection)
         known = [*names.reachable(schema or None), *names.tables]
         raise UnknownNameError(f"There is no table {table}.{did_you_mean(table, known)}")
     columns = (c for c in resource.table.columns if not c.name.startswith("_"))
     return _HEAD, [_inspected(column, resource) for column in columns]
+
+
+def _inspected_function(function: Function) -> Iterator[tuple[str, ...]]:
+    for column in function.parameters:
+        required = " (required)" if column.name in function.required else ""
+        yield column.name, column.type.value, f"argument{required}", "", column.doc
+    for column in function.results:
+        yield column.name, column.type.value, "", "", column.doc
 
 
 def _inspected(column: Column, resource: Resource) -> tuple[str, ...]:
@@ -141,6 +152,8 @@ def _sent(column: Column, resource: Resource) -> Iterator[str]:
 
 def _written(column: Column, resource: Resource) -> Iterator[str]:
     writes = resource.capability.writes
+    if column.name in resource.capability.absent:
+        yield "always NULL"
     if column.name in writes.insert:
         yield "INSERT (required)" if column.name in writes.required else "INSERT"
     if column.name in writes.update:

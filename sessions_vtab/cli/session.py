@@ -20,6 +20,7 @@ from sessions_vtab.cli.script import Statement, split
 from sessions_vtab.cli.streams import unwritable
 from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.errors import BudgetError, SessionsError
+from sessions_vtab.vtab.blame import blamed
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -143,7 +144,9 @@ class Session:
     def _guarded(self, statement: Statement, number: int) -> Iterator[None]:
         try:
             yield
-        except (apsw.Error, SessionsError) as error:
+        except Exception as error:
+            if not can_describe(error):
+                raise
             self._stream.flush()
             where = f" in {self._name}, line {statement.line}, statement {number}"
             text = described(self._connection, error, statement.text, help_command())
@@ -197,6 +200,11 @@ def _statements(text: str) -> Iterator[Statement]:
     return (statement for statement in split(text) if statement.text)
 
 
+def can_describe(error: Exception) -> bool:
+    """Whether an error says what is wrong: ours, SQLite's, and bugs of a known backend."""
+    return isinstance(error, apsw.Error | SessionsError) or blamed(error) is not None
+
+
 def note_cost(error: KeyboardInterrupt, connection: Connection) -> None:
     """Adds to an interrupt what the statement has cost, for the message about it."""
     requests = connection.statement_requests
@@ -216,6 +224,9 @@ def described(connection: Connection, error: Exception, sql: str, help_command: 
     from sessions_vtab.cli.report import render  # noqa: PLC0415  # Only errors need these.
     from sessions_vtab.hints import Problem, names_of, problem  # noqa: PLC0415
 
+    bug = blamed(error)
+    if bug is not None:
+        return render(Problem(bug), sql, -1, help_command)
     # Without the hints for interfaces that have no other place for them.
     message = str(getattr(error, "sqlite_message", error)) or type(error).__name__
     if isinstance(error, BudgetError):

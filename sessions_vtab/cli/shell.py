@@ -32,7 +32,7 @@ from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import split
-from sessions_vtab.cli.session import described, note_cost
+from sessions_vtab.cli.session import can_describe, described, note_cost
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.streams import unwritable
 from sessions_vtab.errors import SessionsError, notes_of
@@ -184,7 +184,9 @@ class Shell(Commands):
                 if execution.columns:
                     pieces = self._ending(self._rows(execution), end_progress)
                     execution.started += self._emit(pieces)
-        except (apsw.Error, SessionsError) as error:
+        except Exception as error:
+            if not can_describe(error):
+                raise
             self._fail(described(self._connection, error, sql, ".help"), error)
         except KeyboardInterrupt as error:
             note_cost(error, self._connection)

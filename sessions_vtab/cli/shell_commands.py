@@ -21,7 +21,7 @@ from sessions_vtab.cli.formats import FORMATS
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.pages import text as page_text
 from sessions_vtab.cli.progress import progress_of
-from sessions_vtab.cli.session import described
+from sessions_vtab.cli.session import can_describe, described
 from sessions_vtab.cli.settings import Settings
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.cli.tables import Style, style_for
@@ -128,7 +128,9 @@ class Commands(Settings):
         try:
             for line in explain(self._connection, sql.rstrip("; "), self.bindings):
                 self._line(line)
-        except (apsw.Error, SessionsError) as error:
+        except Exception as error:
+            if not can_describe(error):
+                raise
             self._fail(described(self._connection, error, sql, ".help"), error)
 
     def command_requests(self, cmd: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ def require(connection: Connection, names: Sequence[str]) -> list[str]:
     Raises:
         UnknownNameError: there is no such source.
     """
-    known = list(connection.sources)
+    known = [*connection.sources, *connection.failed]
     for name in names:
         if name not in known:
             meant = did_you_mean(name, known)
@@ -41,7 +41,10 @@ def require(connection: Connection, names: Sequence[str]) -> list[str]:
 
 def listed(connection: Connection, names: Sequence[str], *, read_only: bool) -> Iterator[str]:
     """A line for each source, and what makes its data look wrong. Sends nothing."""
-    return source_lines(connection, read_only=read_only, names=names)
+    yield from source_lines(connection, read_only=read_only, names=names)
+    for name, error in connection.failed.items():
+        if name in names:
+            yield f"  {name}  cannot be used: {error}"
 
 
 def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
@@ -50,6 +53,9 @@ def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str,
     Further lines say what makes the source's data look wrong.
     """
     for name in names:
+        if name in connection.failed:
+            yield f"{name}: {connection.failed[name]}", True
+            continue
         table = _readable(connection.sources[name].backend)
         if table is None:
             yield f"{name}: not checked, because its tables can only be read by key", False

@@ -134,10 +134,9 @@ def raise_translated(error: Exception, more: str = "") -> NoReturn:
         error: what was raised. Its notes become part of the message.
         more: a sentence to add.
     """
-    meaning, backend = meaning_of(error), blamed(error)
-    if backend is not None:
-        words = f"A bug in {backend}: {type(error).__name__}: {error}"
-        raise InternalError(" ".join(filter(None, (f"{words}.", more)))) from error
+    meaning, bug = meaning_of(error), blamed(error)
+    if bug is not None:
+        raise InternalError(" ".join(filter(None, (bug, more)))) from error
     if isinstance(error, UnicodeDecodeError) and _is_from_sqlite(error):
         raise DataError(f"A text in the database is not valid UTF-8 ({error}).") from error
     if meaning is None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import apsw
 
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.spec.backend import Backend
 
 if TYPE_CHECKING:
@@ -61,6 +60,11 @@ class Names:
                 if name.lower() == table.lower():
                     return columns
         return None
+
+    @property
+    def function_names(self) -> frozenset[str]:
+        """The functions that any source has."""
+        return frozenset(name for names in self.functions.values() for name in names)
 
     def reachable(self, schema: str | None) -> tuple[str, ...]:
         """Tables and functions that can be named with a prefix, or without one."""
@@ -172,7 +176,7 @@ def _columns_of(backend: Backend) -> dict[str, tuple[str, ...]]:
         for name, resource in backend.resources.items()
     }
     for name in backend.routines:
-        columns[name] = tuple(column.name for column in FUNCTIONS[name].results)
+        columns[name] = tuple(column.name for column in backend.functions[name].results)
     return columns
 
 

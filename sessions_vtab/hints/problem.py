@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessions_vtab.hints.names import Mention, Names, mentions
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.spec.near import did_you_mean, nearest
 
 __all__ = ["Problem", "explained", "line_at", "place_of", "problem"]
@@ -136,7 +135,8 @@ def _no_table(name: str, _: str, _sql: str, names: Names) -> Problem:
     match = nearest(table if schema else name, known)
     prefix = f"{schema}." if schema and match else ""
     hint = f"Did you mean {prefix}{match}?" if match else ""
-    tables = [one for one in known if one.rpartition(".")[2] not in FUNCTIONS]
+    functions = names.function_names
+    tables = [one for one in known if one.rpartition(".")[2] not in functions]
     listed = f"All tables: {', '.join(tables)}" if tables else ""
     if schema and not known:
         near = did_you_mean(schema, names.tables)
@@ -171,12 +171,13 @@ _INSTEAD: Final = {
 }
 
 
-def _no_function(name: str, _: str, _sql: str, _names: Names) -> Problem:
-    if name in FUNCTIONS:
+def _no_function(name: str, _: str, _sql: str, names: Names) -> Problem:
+    known = names.function_names
+    if name.lower() in known:
         hint = f"use SELECT .. FROM {name}(..)."
         return Problem(f"{name} is a table-valued function;", hint, name, name)
     instead = _INSTEAD.get(name.lower())
-    hint = f"Use {instead}." if instead else did_you_mean(name, FUNCTIONS).strip()
+    hint = f"Use {instead}." if instead else did_you_mean(name, sorted(known)).strip()
     return Problem(f"There is no function {name}.", hint, name)
 
 

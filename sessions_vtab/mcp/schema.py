@@ -8,7 +8,6 @@ from typing import Final
 from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.help import Reference, SourceHelp, page
 from sessions_vtab.cli.pages import markdown
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.schema.model import Column, Function
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import AccessPath
@@ -48,7 +47,7 @@ def _listed(source: OpenSource, default: bool) -> Iterator[str]:
     for name, resource in backend.resources.items():
         yield f"  {name}: {resource.table.doc}"
     for name in backend.routines:
-        yield f"  {_signature(FUNCTIONS[name])}: {FUNCTIONS[name].doc}"
+        yield f"  {_signature(backend.functions[name])}: {backend.functions[name].doc}"
 
 
 def schema_text(sources: Mapping[str, OpenSource], default: str) -> str:
@@ -57,7 +56,7 @@ def schema_text(sources: Mapping[str, OpenSource], default: str) -> str:
     for name, source in sources.items():
         texts.append(f"-- Source {name}{' (default)' if name == default else ''}.")
         texts += [_table(name, resource) for resource in source.backend.resources.values()]
-        functions = [FUNCTIONS[routine] for routine in source.backend.routines]
+        functions = [source.backend.functions[name] for name in source.backend.routines]
         texts += [f"-- Function {_signature(one)}: {one.doc}" for one in functions]
     return "\n".join(texts) + "\n"
 

@@ -18,7 +18,6 @@ from sessions_vtab.dbapi.types import bound
 from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
 from sessions_vtab.hints import mentions, names_of
 from sessions_vtab.mcp.budget import CallLimits, Parameters, fit, report, require_within
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.sql.lexer import Heading
 
 __all__ = [
@@ -213,9 +212,15 @@ def _require_writing(connection: dbapi.Connection, sql: str) -> str:
 
 def _functions(connection: dbapi.Connection, sql: str) -> list[str]:
     """The functions with side effects that a statement names."""
-    named = (one.name for one in mentions(sql, names_of(connection.driver)))
-    known = ((name, FUNCTIONS.get(name.rpartition(".")[2].lower())) for name in named)
-    return [f"{name}()" for name, function in known if function is not None and function.effect]
+    driver = connection.driver
+    found = []
+    for one in mentions(sql, names_of(driver)):
+        schema, _, name = one.name.rpartition(".")
+        source = driver.sources.get(schema or driver.default)
+        backend = None if source is None else source.backend
+        if backend is not None and name.lower() in backend.routines:
+            found += [f"{one.name}()"] if backend.functions[name.lower()].effect else []
+    return found
 
 
 def _only_one(connection: dbapi.Connection, sql: str) -> Heading:

@@ -57,6 +57,19 @@ def capability_of(table: RestTable, owner: RestTable, given: Mapping[str, str]) 
         remedy=table.remedy or owner.remedy,
         follows=table.follows,
         hides=table.hides,
+        absent=_absent(table),
+    )
+
+
+def _absent(table: RestTable) -> frozenset[str]:
+    """The columns that neither a field nor a placeholder fills, and that no write takes."""
+    parent = {parent_column(table.parent)} if table.parent else set()
+    filled = {"name", *parent, *table.fields, *places_of(table.name)}
+    filled |= {*_insert_columns(table), *_columns(table.update)}
+    return frozenset(
+        column.name
+        for column in table.table.columns
+        if not (column.parameter or column.write_only or column.name in filled)
     )
 
 

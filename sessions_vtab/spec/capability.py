@@ -204,7 +204,7 @@ class Capability:
         enumerates: the scope column whose possible values are the rows of this table, so that a
             source can be configured by it; empty for a table of data. A snapshot copies such a
             table only if it is named.
-        absent: columns that the source has nothing for: they are always NULL.
+        absent: columns that are always NULL, because the service has nothing that they could hold.
     """
 
     paths: tuple[AccessPath, ...]

@@ -58,7 +58,9 @@ def _of_resource(name: str, resource: Resource, backend: Backend) -> Iterator[st
     if capability.hides is not None:
         hides = (capability.hides.column, capability.hides.parameter)
         yield from _unknown("hides", hides, table)
-    yield from _unknown("absent", capability.absent, table)
+    yield from _unknown("absent", sorted(capability.absent), table)
+    for one in sorted(capability.absent & (capability.writes.insert | capability.writes.update)):
+        yield f"absent: {one} is written, so it is not always NULL."
     yield from _of_follows(capability, backend)
 
 

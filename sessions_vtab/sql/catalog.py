@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sessions_vtab.schema.model import Table
+from sessions_vtab.schema.model import Function, Table
 from sessions_vtab.spec.capability import Capability
 
 __all__ = ["Catalog", "OurTable"]
@@ -53,5 +53,5 @@ class Catalog(Protocol):
             name: the table's name.
         """
 
-    def is_effect(self, schema: str | None, name: str) -> bool:
-        """Whether it is a function of ours that acts."""
+    def effect(self, schema: str | None, name: str) -> Function | None:
+        """Our function of that name, if it acts; None for anything else."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Function
 from sessions_vtab.sql.lexer import Kind, Token, name_of
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import Block, Span, commas, conjuncts
@@ -39,6 +39,7 @@ class Call:
         pairs: matching brackets.
         block: the SELECT it is in.
         at: index of the function's name.
+        function: its parameters and results.
         item: tokens of the item; None where the function is alone.
         join: tokens between the item and the function.
     """
@@ -47,6 +48,7 @@ class Call:
     pairs: dict[int, int]
     block: Block
     at: int
+    function: Function
     item: Span | None = None
     join: Span | None = None
 
@@ -55,8 +57,7 @@ class Call:
 
         In a subquery only with the function's name before them: alone they may be its own columns.
         """
-        function = FUNCTIONS.get(name_of(self.tokens[self.at]).lower())
-        parameters = {one.name for one in function.parameters} if function else set()
+        parameters = {one.name for one in self.function.parameters}
         for index in range(*self._where):
             name = name_of(self.tokens[index])
             clear = self._qualifier(index) is not None or not self._in_subquery(index)
@@ -122,10 +123,7 @@ class Call:
 
     def _is_about_own(self, term: Span) -> bool:
         """Whether a condition mentions the function's columns, or may do so."""
-        function = FUNCTIONS.get(name_of(self.tokens[self.at]).lower())
-        if function is None:
-            return True
-        own = {one.name for one in (*function.results, *function.parameters)}
+        own = {one.name for one in (*self.function.results, *self.function.parameters)}
         return any(
             self._may_be_own(index)
             and (self._qualifier(index) is not None or name_of(self.tokens[index]).lower() in own)

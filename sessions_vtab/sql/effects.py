@@ -15,16 +15,18 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.schema.model import Function
 from sessions_vtab.sql.effect_call import Call, HiddenColumns
 from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
 from sessions_vtab.sql.shapes import Block, Span, blocks, find
 from sessions_vtab.sql.splice import Edit
 from sessions_vtab.sql.targets import creates_table
 
-__all__ = ["Effect", "IsEffect", "effect_of", "mentioned"]
+__all__ = ["Effect", "EffectOf", "effect_of", "mentioned"]
 
-IsEffect: TypeAlias = Callable[[str | None, str], bool]
-"""Whether ``schema.name`` is a function that acts. The schema is None where none is written."""
+EffectOf: TypeAlias = Callable[[str | None, str], Function | None]
+"""The function ``schema.name``, if it acts; None for anything else. The schema is None where none
+is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,15 @@ _ACCEPTED = "SELECT .. FROM {f}(..), or SELECT .. FROM <one item>, {f}(..)"
 
 
 def mentioned(
-    tokens: Sequence[Token], pairs: dict[int, int], names: frozenset[str], is_effect: IsEffect
-) -> list[int]:
-    """Indexes of the tokens that call side-effecting functions or use them as tables.
+    tokens: Sequence[Token], pairs: dict[int, int], names: frozenset[str], effect: EffectOf
+) -> list[tuple[int, Function]]:
+    """The side-effecting functions that are called or used as tables, with their tokens' indexes.
 
     Args:
         tokens: of the statement.
         pairs: matching brackets.
         names: of all such functions, in lower case.
-        is_effect: decides with the schema.
+        effect: the function of a name with its schema.
     """
     candidates = [
         index
@@ -74,11 +76,12 @@ def mentioned(
         return []
     hidden = _cte_names(tokens)
     spans = [block.clauses.get("FROM", (0, 0)) for block in blocks(tokens, pairs)]
-    found = []
+    found: list[tuple[int, Function]] = []
     for index in candidates:
         name, schema = name_of(tokens[index]), _schema(tokens, index)
         if _stands_for_table(tokens, index, spans) and (schema or name.lower() not in hidden):
-            found += [index] if is_effect(schema, name) else []
+            function = effect(schema, name)
+            found += [] if function is None else [(index, function)]
     return found
 
 
@@ -124,7 +127,7 @@ def effect_of(
     tokens: Sequence[Token],
     heading: Heading,
     pairs: dict[int, int],
-    found: Sequence[int],
+    found: Sequence[tuple[int, Function]],
     *,
     numbers: Mapping[int, int] = MappingProxyType({}),
     hidden: HiddenColumns = lambda _, __: frozenset(),
@@ -142,7 +145,7 @@ def effect_of(
     Raises:
         UnsupportedError: any other shape; the message says what to write instead.
     """
-    at = found[0]
+    at, function = found[0]
     name = name_of(tokens[at])
     if len(found) > 1:
         raise _refused(name, "two side-effecting functions in one statement", _SPLIT)
@@ -152,7 +155,7 @@ def effect_of(
         )
     block = _block_of(tokens, heading, pairs, at)
     _check_block(tokens, block, pairs, name)
-    call = _call(tokens, block, pairs, at)
+    call = _call(tokens, block, pairs, at, function)
     for column in call.parameters_in_where():
         raise _refused_parameter(name, column, item=call.item is not None)
     return Effect(_schema(tokens, at), name, at, call.item is not None, call.edits(numbers, hidden))
@@ -222,7 +225,9 @@ def _check_block(tokens: Sequence[Token], block: Block, pairs: dict[int, int], n
             raise _refused(name, f"{tokens[index].text}()", _KEEP)
 
 
-def _call(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int) -> Call:
+def _call(
+    tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int, function: Function
+) -> Call:
     name = name_of(tokens[at])
     span = block.clauses["FROM"]
     if at + 1 not in pairs:
@@ -235,7 +240,7 @@ def _call(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int)
         raise _refused(name, "a join with ON or USING", "Move the condition into WHERE")
     first = at - (2 if _schema(tokens, at) is not None else 0)
     if not joins:
-        return Call(tokens, pairs, block, at)
+        return Call(tokens, pairs, block, at, function)
     if joins[-1] != first - 1:
         raise _refused(name, "a call before other tables", "Put it last in FROM")
     if words not in ([","], ["JOIN"], ["CROSS", "JOIN"], ["INNER", "JOIN"]):
@@ -244,4 +249,4 @@ def _call(tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int)
     opening = tokens[item[0]]
     if opening.text == "(" and tokens[item[0] + 1].upper not in _SUBQUERY:
         raise _refused(name, "a join in parentheses", _SUBSELECT)
-    return Call(tokens, pairs, block, at, item, (joins[0], joins[-1] + 1))
+    return Call(tokens, pairs, block, at, function, item, (joins[0], joins[-1] + 1))

@@ -220,7 +220,7 @@ class _Door:
 
     def _effect(self) -> Effect | None:
         known = self.catalog
-        found = mentioned(self.tokens, self.pairs, known.effect_names, known.is_effect)
+        found = mentioned(self.tokens, self.pairs, known.effect_names, known.effect)
         if not found:
             return None
         return effect_of(

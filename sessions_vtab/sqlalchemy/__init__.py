@@ -25,8 +25,15 @@ RETURNING. The forms of a URL: ``url``.
 
 from __future__ import annotations
 
+from sqlalchemy.dialects import registry as dialects
+
+from sessions_vtab import registry
 from sessions_vtab.sqlalchemy.dialect import SessionsDialect
 from sessions_vtab.sqlalchemy.types import DateTime, JsonOrText
 from sessions_vtab.sqlalchemy.url import engine_url
 
 __all__ = ["DateTime", "JsonOrText", "SessionsDialect", "engine_url"]
+
+# Those of other packages, too: SQLAlchemy itself finds only what is an entry point of its own.
+for _name in registry.names():
+    dialects.register(f"sessions.{_name}", __name__, SessionsDialect.__name__)

@@ -68,6 +68,7 @@ def cases_for(
         (0.5, maker.ordered(declared=True)),
         (0.5, maker.ordered(declared=False)),
         (1.0, maker.paired(declared, others)),
+        (1.0, maker.limited(declared, others)),
     )
     for share, cases in kinds:
         yield from _spread(list(cases), None if most is None else ceil(share * most), start)
@@ -209,6 +210,22 @@ class _Maker:
                 both = self._condition(some[0], _Kind.TYPICAL), self._condition(some[1], kind)
                 yield self._case(*both)
                 yield self._case(*both, form=Form.OR)
+
+    def limited(self, declared: Sequence[_Probe], others: Sequence[_Probe]) -> Iterator[Case]:
+        """LIMIT and OFFSET with declared conditions, exact or not, alone and with one that is not.
+
+        A backend that counts rows before SQLite has checked them returns too few.
+        """
+        rest = self._some_of(others)
+        # LIMIT may end the read before the last value of a set is asked for, which is right.
+        single = [probe for probe in declared if probe[2] not in _SETS]
+        for number, mine in enumerate(self._some_of(single)):
+            one = self._condition(mine, _Kind.TYPICAL)
+            yield replace(self._case(one), limit=(2, 0))
+            yield replace(self._case(one, form=Form.NOT), limit=(3, 1))
+            if rest:
+                other = self._condition(rest[number % len(rest)], _Kind.TYPICAL)
+                yield replace(self._case(one, other), limit=(2, 1))
 
     # Inside
 

@@ -28,9 +28,10 @@ repository uses it from pytest like this::
         for table, path in suite.paths():
             suite.check_order(table, path)        # in pages, with ties, numbered: ``ordering``
 
-The shapes are about ``sessions`` and ``events``; ``check_path`` is about every table and every way
-to read it. A table that cannot be listed is read by keys that the test gives, and so is a path
-that needs a parameter::
+The shapes are about ``sessions`` and ``events``; ``check_shapes`` also makes some for every other
+table, and fails where fewer than 10 apply. ``check_path`` is about every table and every way to
+read it. A table that cannot be listed is read by keys that the test gives, and so is a path that
+needs a parameter::
 
     Suite(connection, "mybackend", keys={"sessions": {"session_id": ["a", "b", ..]}})
 
@@ -62,11 +63,14 @@ from sessions_vtab.testing.hostile import NATIVE_TABLES
 from sessions_vtab.testing.known import Keys, Known, read_known
 from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
 from sessions_vtab.testing.ordering import check_order
+from sessions_vtab.testing.own_shapes import own_shapes
 from sessions_vtab.testing.shapes import SHAPES, Shape
 
 __all__ = ["SHAPES", "NotApplicable", "Probe", "Shape", "Suite", "run_suite"]
 
-_TABLE: Final = re.compile(r"\{(sessions|events)\}")
+_TABLE: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+_FEWEST: Final = 10
+"""Fewer shapes than these prove nothing."""
 _STAR: Final = re.compile(r"\{(\w)\.\*\}")
 _WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
 _NATIVE: Final = re.compile(r"CREATE TEMP TABLE (\w+)")
@@ -159,6 +163,43 @@ class Suite:
             if name not in self.resources[table].table.positions:
                 return f"no column {column}"
         return None
+
+    def shapes(self) -> list[Shape]:
+        """The shapes that apply, and those of every other table that can be listed."""
+        own = (
+            shape
+            for name, known in self.known.items()
+            if name not in _STAR_TABLES.values() and self._listable(name)
+            for shape in own_shapes(known)
+        )
+        return [*(shape for shape in SHAPES if self.applies(shape) is None), *own]
+
+    def check_shapes(self) -> int:
+        """Checks all of ``shapes``; returns how many there are.
+
+        Raises:
+            AssertionError: some answers differ, or fewer than 10 shapes apply, which prove nothing:
+                the tables are empty of paths, or no keys were given.
+        """
+        failures = list(self.wrong_shapes())
+        if failures:
+            raise AssertionError(failed(f"{self.source}: query shapes", failures))
+        return len(self.shapes())
+
+    def wrong_shapes(self) -> Iterator[str]:
+        """What ``check_shapes`` finds, in words: a text for each shape that is wrong."""
+        shapes = self.shapes()
+        if len(shapes) < _FEWEST:
+            reasons = dict.fromkeys(filter(None, map(self.applies, SHAPES)))
+            yield (
+                f"{self.source}: only {len(shapes)} of at least {_FEWEST} query shapes apply"
+                f" ({'; '.join(reasons)}). Give keys for tables that cannot be listed."
+            )
+        for shape in shapes:
+            try:
+                self.check(shape)
+            except AssertionError as error:
+                yield f"{shape}: {error}"
 
     def check(self, shape: Shape) -> None:
         """Compares the two answers.
@@ -397,7 +438,7 @@ def run_suite(
     *,
     most: int | None = None,
 ) -> list[str]:
-    """Runs every shape that applies, the operators and every path; returns what failed, in words.
+    """Runs the shapes of every table, the operators and every path; returns what failed, in words.
 
     Args:
         connection: as for ``Suite``, like the others.
@@ -407,13 +448,7 @@ def run_suite(
         most: as for ``Suite.check_path``.
     """
     suite = Suite(connection, source, keys=keys, parameters=parameters)
-    failures = []
-    for shape in SHAPES:
-        if suite.applies(shape) is None:
-            try:
-                suite.check(shape)
-            except AssertionError as error:
-                failures.append(f"{shape}: {error}")
+    failures = list(suite.wrong_shapes())
     checks: list[Callable[[], int]] = [suite.check_operators]
     checks += [partial(suite.check_path, *one, most=most) for one in suite.paths()]
     checks += [partial(suite.check_order, *one) for one in suite.paths()]

@@ -10,6 +10,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.model import ARGUMENTS, PUSH, Column, Table
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import AccessPath
+from sessions_vtab.spec.checked import wrong_row
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.testing.oracle import Oracle
@@ -107,7 +108,15 @@ def read_known(
                 known.by_parameter[column, value] = rows
             _merge(found, _keyed(known, rows), f"{resource.table.name} by {column} = {value!r}")
     known.rows = [row[1:] for row in found.values()] if keys else known.rows
+    for row in known.every():
+        _require_types(resource.table, row)
     return known
+
+
+def _require_types(table: Table, row: Row) -> None:
+    wrong = wrong_row(table, row)
+    if wrong is not None:
+        raise AssertionError(wrong)
 
 
 def _keyed(known: Known, rows: Iterable[Row]) -> Iterator[Row]:

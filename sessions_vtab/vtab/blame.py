@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import apsw
 
 from sessions_vtab.errors import SessionsError
 
-__all__ = ["blame", "blamed"]
+__all__ = ["blame", "blamed", "blaming"]
 
 _MARK: Final = "sessions_vtab_backend"
 
@@ -19,16 +21,38 @@ def blame(error: BaseException, backend: str, where: str) -> None:
     Args:
         error: what came out of the backend. Errors of this package and of SQLite are meant.
         backend: its name.
-        where: ``source.table`` or ``source.function``.
+        where: ``source.table`` and the way it is read, or ``source.function()``.
     """
     expected = isinstance(error, SessionsError | apsw.Error) or not isinstance(error, Exception)
     if not expected and blamed(error) is None:
-        words = f"the backend {backend}, reading or writing {where}"
+        what = f"{type(error).__name__} {error}".rstrip()
+        words = f"{what} in {where}{_line(error)}. This is a bug in the backend {backend}."
         setattr(error, _MARK, words)
-        error.add_note(f"This is a bug in {words}.")
+        error.add_note(words)
+
+
+@contextmanager
+def blaming(backend: str, where: str) -> Iterator[None]:
+    """As ``blame``, for what comes out of the block."""
+    try:
+        yield
+    except Exception as error:
+        blame(error, backend, where)
+        raise
 
 
 def blamed(error: BaseException) -> str | None:
-    """Whose bug an exception is, in words; None if it came out of no backend."""
+    """What an exception is and whose bug, as sentences; None if it came out of no backend."""
     words = getattr(error, _MARK, None)
     return words if isinstance(words, str) else None
+
+
+def _line(error: BaseException) -> str:
+    """The line that raised it: ``(tickets.py, line 12)``."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    name = trace.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
+    return f" ({name}, line {trace.tb_lineno})"

@@ -10,6 +10,7 @@ import apsw
 
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.schema.declare import quoted
+from sessions_vtab.schema.model import Function
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.vtab.function import FUNCTION_MODULE
 from sessions_vtab.vtab.host import Host
@@ -49,10 +50,13 @@ class ConnectionCatalog:
         resource = source.backend.resources[name.lower()]
         return OurTable(resource.table, resource.capability, source.name)
 
-    def is_effect(self, schema: str | None, name: str) -> bool:
-        """Whether it is a function of ours that acts."""
-        module, _ = self._look_up(schema, name)
-        return module == FUNCTION_MODULE and name.lower() in self.effect_names
+    def effect(self, schema: str | None, name: str) -> Function | None:
+        """Our function of that name, as its source has it, if it acts."""
+        module, source_name = self._look_up(schema, name)
+        if module != FUNCTION_MODULE:
+            return None
+        function = self._host.sources[source_name].backend.functions[name.lower()]
+        return function if function.effect else None
 
     def require_home(self, schema: str | None, name: str) -> None:
         """Raises UnknownNameError for a name without schema that only another source has.

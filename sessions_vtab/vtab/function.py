@@ -219,7 +219,7 @@ class FunctionTable:
         name = self._function.name
         tokens = tokenize(statement.text)
         pairs = partners(tokens)
-        found = mentioned(tokens, pairs, frozenset((name,)), lambda _, __: True)
+        found = mentioned(tokens, pairs, frozenset((name,)), lambda _, __: self._function)
         effect = effect_of(tokens, classify(tokens), pairs, found) if found else None
         if effect is None or effect.item:
             msg = (

@@ -30,7 +30,7 @@ from sessions_vtab.spec.write import Action
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.best_index import give_answer, read_offer
-from sessions_vtab.vtab.blame import blame
+from sessions_vtab.vtab.blame import blame, blaming
 from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource, StatementContext
@@ -222,7 +222,8 @@ class SourceTable:
         others = [one for one in self._host.cursors if one is not cursor]
         scans = ahead.asked(scan, others, self.exact_link(scan, cursor.front, window), most)
         if scans:
-            self.resource.prefetch(scans if known else [scan, *scans], self._context())
+            with blaming(self._source.backend.name, self.title):
+                self.resource.prefetch(scans if known else [scan, *scans], self._context())
 
     def exact_link(
         self, scan: Scan, plan: FrontPlan | None, window: Window | None
@@ -268,7 +269,8 @@ class SourceTable:
         if look is None:
             return False
         if scan is not None:
-            requests = tuple(self.resource.preview(scan))
+            with blaming(self._source.backend.name, self.title):
+                requests = tuple(self.resource.preview(scan))
             look.shown += [(self.title, request) for request in requests]
             look.reached.append(Reached(words, scan, requests, *self.sizes.counts(scan)))
         return True
@@ -448,7 +450,9 @@ class SourceTable:
 
     def _refuse(self, column: str, action: str) -> None:
         require_action(self.title, self._writes, action, column)
-        if action == "update":
+        if column in self.resource.capability.absent:
+            what = f"{self.title}.{column} is always NULL, because the service has no field for it"
+        elif action == "update":
             what = f"{self.title}.{column} cannot be changed after creation"
         else:
             what = f"{self.title}.{column} cannot be given on INSERT, because the source sets it"

@@ -12,8 +12,8 @@ transaction, and its savepoints. Rolling back to a moment voids what has a large
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ from sessions_vtab.spec.backend import Transaction
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
-from sessions_vtab.vtab.blame import blame
+from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
 from sessions_vtab.vtab.sending import Sending, counts, drain, failure
@@ -324,7 +324,8 @@ class UnitOfWork:
         shown, source = self._host.explaining, participant.source
         title = f"{source.name}.{write.table} {write.action.value}"
         if shown is not None:
-            shown.shown += [(title, request) for request in source.backend.preview(write)]
+            with blaming(source.backend.name, title):
+                shown.shown += [(title, request) for request in source.backend.preview(write)]
 
     def _apply(self, participant: Participant, write: Write) -> None:
         backend = participant.source.backend
@@ -411,7 +412,10 @@ class UnitOfWork:
         """What would have been sent, instead of sending it."""
         for name, write in writes:
             self._host.logs.wrote(name, Outcome(write, OutcomeState.NOT_SENT))
-            for request in self._host.sources[name].backend.preview(write):
+            source = self._host.sources[name]
+            with _blaming(source, write.table):
+                requests = list(source.backend.preview(write))
+            for request in requests:
                 about = (name, write.table, write.action.value)
                 self._host.previewed.append((*about, request.method, request.url, request.body))
 
@@ -456,14 +460,9 @@ class UnitOfWork:
                 failed.append(outcome)
 
 
-@contextmanager
-def _blaming(source: OpenSource, table: str) -> Iterator[None]:
+def _blaming(source: OpenSource, table: str) -> AbstractContextManager[None]:
     """Says of an exception that a backend did not mean to raise whose it is."""
-    try:
-        yield
-    except Exception as error:
-        blame(error, source.backend.name, f"{source.name}.{table}")
-        raise
+    return blaming(source.backend.name, f"{source.name}.{table}")
 
 
 def _forget(marks: dict[int, int], level: int) -> None:

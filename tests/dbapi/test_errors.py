@@ -176,7 +176,9 @@ class TestWhatOthersRaise:
             backend.apply = _raising(error)
         else:
             backend.routines = {**backend.routines, name: _raising(error)}
-        with pytest.raises(dbapi.InternalError, match="A bug in the backend local") as caught:
+        with pytest.raises(
+            dbapi.InternalError, match="This is a bug in the backend local"
+        ) as caught:
             db.execute(text, {"user": "ann"} if ":" in text else ()).fetchall()
         assert caught.value.__cause__ is error
         assert type(error).__name__ in str(caught.value)

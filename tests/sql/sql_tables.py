@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Function
 from sessions_vtab.schema.tables import EVENTS, SESSIONS, event_columns, session_columns
 from sessions_vtab.spec.capability import EQUALITY, AccessPath, Capability, Filter
 from sessions_vtab.sql.catalog import OurTable
@@ -46,6 +47,6 @@ class TestCatalog:
         known = schema is None or schema.lower() in self.schemas
         return self.tables.get(name.lower()) if known else None
 
-    def is_effect(self, schema: str | None, name: str) -> bool:
+    def effect(self, schema: str | None, name: str) -> Function | None:
         known = schema is None or schema.lower() in self.schemas
-        return known and name.lower() in self.effect_names
+        return FUNCTIONS[name.lower()] if known and name.lower() in self.effect_names else None

@@ -50,8 +50,8 @@ class Catalog:
     def resolve(self, schema: str | None, name: str) -> OurTable | None:
         return self.tables.get(name.lower()) if schema in (None, "main") else None
 
-    def is_effect(self, schema: str | None, name: str) -> bool:
-        return False
+    def effect(self, schema: str | None, name: str) -> None:
+        return None
 
 
 class Module:

@@ -6,6 +6,8 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.schema.model import Column, ColumnType, Function
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.parameters import number
@@ -13,12 +15,18 @@ from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import apply
 
 _NAMES = frozenset(("act",))
+_ACT = Function(
+    "act",
+    (Column("session", ColumnType.TEXT, "Id."), Column("who", ColumnType.TEXT, "Who.")),
+    (Column("event", ColumnType.TEXT, "Id."), Column("author", ColumnType.TEXT, "Who.")),
+    "Acts.",
+)
 
 
 def _effect(text: str) -> Effect | None:
     tokens = tokenize(text)
     pairs = partners(tokens)
-    found = mentioned(tokens, pairs, _NAMES, lambda schema, _: schema != "other")
+    found = mentioned(tokens, pairs, _NAMES, lambda schema, _: None if schema == "other" else _ACT)
     return effect_of(tokens, classify(tokens), pairs, found) if found else None
 
 
@@ -176,7 +184,7 @@ def test_conditions_move_into_the_item_and_its_hidden_columns_are_kept(
         tokens,
         classify(tokens),
         pairs,
-        mentioned(tokens, pairs, names, lambda _, __: True),
+        mentioned(tokens, pairs, names, lambda _, name: FUNCTIONS[name]),
         numbers=number(tokens).numbers,
         hidden=lambda _, name: {"shy"} if name == "k" else set(),
     )

@@ -248,12 +248,13 @@ def test_statements_are_remembered_until_names_change() -> None:
 def test_sqlglot_is_imported_only_where_something_may_be_pushed() -> None:
     script = (
         "import sys\n"
+        "from sessions_vtab.schema.functions import FUNCTIONS\n"
         "from sessions_vtab.sql.front_door import rewrite\n"
         "class Names:\n"
         "    table_names = frozenset(('sessions',))\n"
         "    effect_names = frozenset(('append_event',))\n"
         "    def resolve(self, schema, name): return None\n"
-        "    def is_effect(self, schema, name): return True\n"
+        "    def effect(self, schema, name): return FUNCTIONS[name]\n"
         "rewrite('SELECT a FROM native WHERE NOT a = ?', Names())\n"
         "rewrite(\"SELECT * FROM append_event('s', 'user')\", Names())\n"
         "rewrite('SELECT * FROM sessions', Names())\n"

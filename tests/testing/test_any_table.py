@@ -1,0 +1,110 @@
+"""The kit serves tables of any name, and fails where it can prove nothing."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from sessions_vtab import Connection, connect
+from sessions_vtab.rest import Get, List, RestBackend, RestTable
+from sessions_vtab.schema.model import Column, ColumnType, Table
+from sessions_vtab.testing.conformance import Suite, run_suite
+
+TICKETS = Table(
+    "tickets",
+    (
+        Column("name", ColumnType.TEXT, "Name."),
+        Column("id", ColumnType.TEXT, "Id."),
+        Column("owner", ColumnType.TEXT, "Who."),
+        Column("votes", ColumnType.INTEGER, "How many."),
+    ),
+    "One row per ticket.",
+)
+ITEMS = [
+    {"id": f"t{number:02d}", "owner": ("ann", "Ann", None)[number % 3], "votes": number % 4}
+    for number in range(12)
+]
+
+
+class Tickets(RestBackend):
+    name = "tickets"
+    title = "Tickets"
+    tables = (
+        RestTable(
+            TICKETS,
+            "tickets/{id}",
+            {name: name for name in ("id", "owner", "votes")},
+            get=Get("GET /tickets/{id}"),
+            list=List("GET /tickets", items="tickets", filters={"owner": "owner"}),
+        ),
+    )
+
+
+def _server(*, cut: bool = False, ignoring_case: bool = False) -> httpx.MockTransport:
+    def serve(request: httpx.Request) -> httpx.Response:
+        key = request.url.path.removeprefix("/tickets").strip("/")
+        if key:
+            found = [one for one in ITEMS if one["id"] == key]
+            return httpx.Response(200, json=found[0]) if found else httpx.Response(404)
+        owner = request.url.params.get("owner")
+        rows = [one for one in ITEMS if owner is None or _same(one["owner"], owner, ignoring_case)]
+        return httpx.Response(200, json={"tickets": rows[:-1] if cut and owner else rows})
+
+    return httpx.MockTransport(serve)
+
+
+def _same(mine: str | None, asked: str, ignoring_case: bool) -> bool:
+    return mine == asked or (ignoring_case and (mine or "").lower() == asked.lower())
+
+
+def _connected(transport: httpx.MockTransport, backend: type[RestBackend] = Tickets) -> Connection:
+    source = {"backend": backend, "base_url": "http://127.0.0.1:1", "transport": transport}
+    return connect(sources={"t": source}, config=os.devnull)
+
+
+@pytest.fixture
+def listed() -> type[RestBackend]:
+    """Without GET, so that unknown ids are no errors."""
+    (table,) = Tickets.tables
+    return type("Listed", (Tickets,), {"tables": (replace(table, get=None),)})
+
+
+def test_a_table_of_any_name_is_asked(listed) -> None:
+    with closing(_connected(_server(), listed)) as db:
+        suite = Suite(db, "t")
+        assert suite.check_shapes() >= 18
+        suite.close()
+        assert run_suite(db, "t", most=5) == []
+
+
+def test_a_filter_that_ignores_case_is_right_unless_it_is_declared_exact(listed) -> None:
+    with closing(_connected(_server(ignoring_case=True), listed)) as db:
+        assert run_suite(db, "t", most=5) == []
+    (table,) = listed.tables
+    exact = replace(table, list=replace(table.list, exact=True))
+    wrong = type("Exact", (Tickets,), {"tables": (exact,)})
+    with closing(_connected(_server(ignoring_case=True), wrong)) as db:
+        assert any("owner" in failure for failure in run_suite(db, "t", most=5))
+
+
+def test_a_filter_that_loses_a_row_is_found_by_the_shapes(listed) -> None:
+    with closing(_connected(_server(cut=True), listed)) as db:
+        suite = Suite(db, "t")
+        with pytest.raises(AssertionError, match=r"(?s)2 cases.*tickets-multiset-05: .*missing"):
+            suite.check_shapes()
+        suite.close()
+
+
+def test_too_few_shapes_are_a_failure(listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(_connected(_server(), listed)) as db:
+        suite = Suite(db, "t")
+        monkeypatch.setattr(suite, "_listable", lambda *_: False)
+        with pytest.raises(
+            AssertionError, match=r"t: only 1 of at least 10 query shapes apply \(no table"
+        ):
+            suite.check_shapes()
+        suite.close()
