@@ -86,6 +86,7 @@ class Typist:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "dumb"
+            os.environ["PAGER"] = ""  # A pager would take what is typed for its own commands.
             for name, value in (variables or {}).items():
                 if value is None:
                     os.environ.pop(name, None)
