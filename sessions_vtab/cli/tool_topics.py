@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
+from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 
 __all__ = ["ADK", "MCP_CLIENTS", "MCP_HTTP", "TOOLS"]
 
