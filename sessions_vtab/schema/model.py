@@ -42,6 +42,7 @@ class Column:
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
         write_only: INSERT or UPDATE takes it; it is always NULL when read.
+        derived: read from other columns of the row: it costs no request, and cannot be written.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Column:
     fields: tuple[str, ...] = ()
     transient: bool = False
     write_only: bool = False
+    derived: bool = False
 
 
 PUSH = Column(

@@ -11,9 +11,12 @@ from sessions_vtab.backends.vertex.names import parse_event, parse_session
 from sessions_vtab.schema.tables import (
     EVENT_PARTS,
     EVENTS,
+    FACT_COLUMNS,
+    FACT_REMEDY,
     SCOPE_COLUMNS,
     SESSIONS,
     event_columns,
+    fact_columns,
     session_columns,
 )
 from sessions_vtab.spec.capability import (
@@ -68,11 +71,15 @@ EVENTS_TABLE = replace(
             "raw_event",
             "sequence",
         ),
-        hidden=event_columns(*SCOPE, *LISTING),
+        *fact_columns(),
+        hidden=(*event_columns(*SCOPE, *LISTING), *fact_columns(hidden=True)),
     ),
     filled=frozenset(("timestamp",)),
 )
-PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
+PARTS_TABLE = replace(
+    EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE)),
+    filled=frozenset(("timestamp",)),
+)
 
 _REMEDY = (
     "The source has no engine. Add WHERE reasoning_engine = '..', or put it into the source's"
@@ -86,6 +93,8 @@ _ONE_SCOPE = tuple(Filter(name, frozenset((Op.EQ,)), exact=True) for name in SCO
 _SCOPES = tuple(Filter(name, EQUALITY, exact=True) for name in SCOPE)
 _MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
 _PRESENT = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
+
+_EVENT_TIME = Filter("timestamp", RANGE | {Op.EQ})
 
 _INSERT_SESSION = frozenset(
     (
@@ -210,7 +219,6 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
 
 def events_capability(*, engine: bool) -> Capability:
     """Returns the capability of ``events``."""
-    time = Filter("timestamp", RANGE | {Op.EQ})
     writes = Writes(
         _INSERT_EVENT,
         ("author",),
@@ -218,12 +226,13 @@ def events_capability(*, engine: bool) -> Capability:
             {
                 "update": "Events cannot be changed: append another one.",
                 "delete": "Single events cannot be deleted; delete their session.",
+                **dict.fromkeys(FACT_COLUMNS, FACT_REMEDY),
             }
         ),
         calls=MappingProxyType({"insert": "POST {engine}/sessions/{session}:appendEvent"}),
     )
     return Capability(
-        _event_paths("name", engine=engine, extra=(time,), orders=("timestamp",)),
+        _event_paths("name", engine=engine, extra=(_EVENT_TIME,), orders=("timestamp",)),
         writes,
         rows=100_000,
         remedy=_REMEDY,
@@ -234,7 +243,11 @@ def events_capability(*, engine: bool) -> Capability:
 def parts_capability(*, engine: bool) -> Capability:
     """Returns the capability of ``event_parts``, which is built from ``events``."""
     return Capability(
-        _event_paths("event_name", engine=engine), rows=200_000, remedy=_REMEDY, follows=_WRITTEN
+        _event_paths("event_name", engine=engine, extra=(_EVENT_TIME,)),
+        rows=200_000,
+        remedy=_REMEDY,
+        follows=_WRITTEN,
+        made_from="events",
     )
 
 
