@@ -15,7 +15,7 @@ from sessions_vtab.snapshot import snapshot
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conversations import write  # Found by the line above.
+from conversations import copy, send  # Found by the line above.
 
 
 @pytest.fixture(scope="session")
@@ -26,16 +26,16 @@ def emulator() -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def vertex(emulator: Running) -> Iterator[Connection]:
+    send(emulator.url)
     connection = connect(f"prod=vertex://demo/us-central1/42?base_url={emulator.url}")
-    write(connection)
     yield connection
     connection.close()
 
 
 @pytest.fixture(scope="session")
-def local() -> Iterator[Connection]:
+def local(vertex: Connection) -> Iterator[Connection]:
     connection = connect("prod=local://:memory:")
-    write(connection)
+    copy(vertex, connection)
     yield connection
     connection.close()
 

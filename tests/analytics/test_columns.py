@@ -20,9 +20,9 @@ FULL = "WHERE session_id = 'full'"
     [
         (
             "SELECT branch, count(*) FROM events GROUP BY branch",
-            [(None, 25), ("desk.refunds", 8)],
+            [(None, 32), ("desk.refunds", 8)],
         ),
-        ("SELECT text FROM events WHERE partial = 1", [("Let",), ("Let",)]),
+        ("SELECT text FROM events WHERE partial = 1", [("I w",), ("I w",)]),
         (f"SELECT transfer_to FROM events {FULL} AND transfer_to NOTNULL", [("refunds",)]),
         (
             f"SELECT author, text FROM events {FULL} AND escalate",
@@ -39,18 +39,25 @@ FULL = "WHERE session_id = 'full'"
                 " AND partial IS NULL ORDER BY timestamp"
             ),
             [
-                ("gemini-2.5-flash", "STOP", 120, 39, 100, 30, None),
-                ("gemini-2.5-flash", "STOP", 200, 12, None, None, None),
+                ("gemini-2.5-flash", "STOP", 120, 39, 100, 30, 159),
+                (None, None, 200, 12, None, None, 212),
             ],
         ),
         (f"SELECT rewind_before FROM events {FULL} AND rewind_before NOTNULL", [("e-3",)]),
+        (
+            (
+                "SELECT compaction ->> '$.compactedContent.parts[0].text' FROM events"
+                f" {FULL} AND compaction NOTNULL"
+            ),
+            [("summary",)],
+        ),
         (
             (
                 "SELECT part, kind, mime_type, file_uri, size FROM event_parts"
                 f" {FULL} AND mime_type NOTNULL ORDER BY part"
             ),
             [
-                (1, "inlineData", "image/png", None, 8),
+                (1, "inlineData", "image/png", None, 400),
                 (2, "fileData", "application/pdf", "gs://b/x.pdf", None),
             ],
         ),

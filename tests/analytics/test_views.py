@@ -39,6 +39,7 @@ ROWS: list[tuple[str, list[tuple[Any, ...]]]] = [
             ("e-2", "2026-01-05 09:00:04.000000", 3000, 500, 8, "photo", 1, 1, None, None),
             ("e-3", "2026-01-05 09:00:08.000000", 500, 500, 2, "never mind", 0, 0, None, None),
             ("e-4", "2026-01-05 09:00:09.000000", 0, None, 1, None, 0, 0, None, None),
+            ("e-5", "2026-01-05 09:00:10.000000", 0, None, 1, None, 0, 0, None, None),
         ],
     ),
     (
@@ -62,14 +63,15 @@ ROWS: list[tuple[str, list[tuple[Any, ...]]]] = [
             ("bobs", "bob@example.com", 2, "gemini-2.5-flash", 320, 100, 51, 30),
             ("empty", "carol", 0, None, None, None, None, None),
             ("full", "alice", 2, "gemini-2.5-flash", 320, 100, 51, 30),
-            ("short", "alice", 0, None, None, None, None, None),
+            ("ooo", "alice", 0, None, None, None, None, None),
+            ("ties", "carol", 0, None, None, None, None, None),
         ],
     ),
     (
         "SELECT DISTINCT invocation_id FROM live_events WHERE session_id = 'full' ORDER BY 1",
-        [("e-1",), ("e-2",)],
+        [("e-1",), ("e-2",), ("e-5",)],
     ),
-    ("SELECT count(*) FROM live_events", [(27,)]),
+    ("SELECT count(*) FROM live_events", [(34,)]),
 ]
 
 
@@ -112,7 +114,7 @@ ONE = "GET sessions/full"
             (
                 view,
                 ["GET sessions"]
-                + [f"GET sessions/{one}/events" for one in ("bobs", "empty", "full", "short")],
+                + [f"GET sessions/{one}/events" for one in ("bobs", "empty", "full", "ooo", "ties")],
             )
             for view in ("turns", "tool_calls", "usage_by_session", "live_events")
         ),
@@ -230,7 +232,7 @@ def test_what_could_not_be_registered_leaves_no_view(tmp_path: Path) -> None:
 def test_what_waits_to_be_sent_is_missing_from_no_view(vertex: Connection) -> None:
     vertex.execute("BEGIN")
     vertex.execute(
-        "INSERT INTO events(session_id, author, content) VALUES ('short', 'user', 'wait')"
+        "INSERT INTO events(session_id, author, content) VALUES ('ties', 'user', 'wait')"
     )
     for view in ("turns", "tool_calls", "usage_by_session", "live_events"):
         with pytest.raises(QueuedWritesError, match="COMMIT"):
