@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from sessions_vtab.cli import questions
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
 from sessions_vtab.spec.times import ACCEPTED
 
@@ -295,5 +296,7 @@ _PAGES: Final = (
     ),
 )
 
-TOPICS: Final[Mapping[str, Page]] = MappingProxyType({page.title: page for page in _PAGES})
+TOPICS: Final[Mapping[str, Page]] = MappingProxyType(
+    {page.title: page for page in (*_PAGES, *questions.PAGES)}
+)
 """Pages by topic, in the order of the reference."""

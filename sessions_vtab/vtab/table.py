@@ -291,7 +291,7 @@ class SourceTable:
         return waiting
 
     def _require_sent(self, table: str) -> None:
-        """Raises QueuedWritesError if rows of a table wait to be sent; "" is no table."""
+        """Raises QueuedWritesError if rows of a table wait to be sent; "" for none."""
         entries = self._host.unit.waiting(self._source, table) if table else ()
         if entries:
             raise missed(self.title, entries[0], self._host.statements.current.number)

@@ -114,7 +114,9 @@ ONE = "GET sessions/full"
             (
                 view,
                 ["GET sessions"]
-                + [f"GET sessions/{one}/events" for one in ("bobs", "empty", "full", "ooo", "ties")],
+                + [
+                    f"GET sessions/{one}/events" for one in ("bobs", "empty", "full", "ooo", "ties")
+                ],
             )
             for view in ("turns", "tool_calls", "usage_by_session", "live_events")
         ),
