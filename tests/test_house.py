@@ -31,6 +31,7 @@ LAYERS = (
     ("connection",),
     ("dbapi",),
     ("sqlalchemy", "snapshot", "testing"),
+    ("report",),
     ("cli",),
 )
 # The emulator is an independent witness: it shares no code with what it judges.
@@ -41,7 +42,7 @@ ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
     "apsw": ("vtab", "backends/local", "connection", "door", "cursor", "cli", "dbapi", "sqlalchemy",
-             "snapshot", "testing"),
+             "snapshot", "report", "testing"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
     "threading": ("fetch", "emulator", "cli", "dbapi"),

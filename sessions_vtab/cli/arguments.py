@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
+from sessions_vtab.cli import reporting
 from sessions_vtab.spec.near import did_you_mean
 
 __all__ = ["FORMAT_NAMES", "parse"]
@@ -14,7 +15,7 @@ __all__ = ["FORMAT_NAMES", "parse"]
 FORMAT_NAMES: Final = ("table", "json", "jsonl", "csv", "tsv", "markdown")
 """What ``--format`` takes (a test holds it equal to ``formats.FORMATS``)."""
 
-_COMMANDS: Final = ("run", "query", "explain", "sources", "snapshot", "help", "emulator")
+_COMMANDS: Final = ("run", "query", "explain", "sources", "snapshot", "report", "help", "emulator")
 _PROGRAM: Final = "sessions-vtab"
 _EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for a usage error."
 
@@ -66,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_sources(_command(commands, "sources", "list the sources"))
     _add_snapshot(
         _command(commands, "snapshot", "copy a source to a file, or update an existing copy")
+    )
+    reporting.add_arguments(
+        _command(commands, "report", "write a report on agents' conversations as an HTML file")
     )
     _add_help(_command(commands, "help", "show the reference: tables, functions and topics"))
     commands.add_parser("emulator", help=("serve all APIs on a loopback port, to try things out"))

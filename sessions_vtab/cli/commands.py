@@ -42,6 +42,8 @@ def dispatch(arguments: argparse.Namespace) -> int:
             return _sources(arguments)
         case "snapshot":
             return _snapshot(arguments)
+        case "report":
+            return _report(arguments)
         case _:
             return _version() if arguments.version else _shell(arguments)
 
@@ -172,6 +174,14 @@ def _snapshot(arguments: argparse.Namespace) -> int:
     arguments.read_only = True
     with _connected(arguments) as connection:
         return take(arguments, connection)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.reporting import write  # noqa: PLC0415
+
+    arguments.read_only = True
+    with _connected(arguments) as connection:
+        return write(arguments, connection)
 
 
 def _help(arguments: argparse.Namespace) -> int:

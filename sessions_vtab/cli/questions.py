@@ -166,7 +166,7 @@ def _page_of_questions() -> Page:
         Heading("From a conversation to an eval set of ADK"),
         Code(f"{EVAL_SET};"),
         Prose(
-            "app_name is the name of your agent's folder. Save the text as production.evalset.json, in"
+            "app_name is your agent's folder. Save the text as production.evalset.json, in"
             " Python: pathlib.Path('production.evalset.json').write_text(connection.execute(sql,"
             " {'session': 's1'}).fetchall()[0][0])"
         ),
