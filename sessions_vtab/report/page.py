@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from importlib.resources import files
 from typing import Any, Final
 
@@ -80,9 +81,9 @@ def _body(facts: Facts) -> Iterator[str]:
         f"{limits} Read {moment(facts.made)} UTC with {count(facts.requests)} requests.</p>"
     )
     yield _tiles(facts)
-    days = [(day or "", value) for day, value in reversed(facts.answers["turns_per_day"].rows)]
+    chart = bar_chart(_days(facts.answers["turns_per_day"]), "Turns per day")
     yield '<div class="grid">'
-    yield _section(facts, "turns_per_day", bar_chart(days, "Turns per day"))
+    yield _section(facts, "turns_per_day", chart)
     yield _section(facts, "tokens", _table(facts.answers["tokens"]))
     yield '</div><div class="grid">'
     yield _section(facts, "tools", _table(facts.answers["tools"]))
@@ -92,6 +93,19 @@ def _body(facts: Facts) -> Iterator[str]:
     yield _section(facts, "handovers", _table(facts.answers["handovers"]))
     yield "</div>"
     yield _section(facts, "look_at", _turns(facts))
+
+
+def _days(answer: Answer) -> list[tuple[str, int]]:
+    """Turns by day, in order; also days without any, where they are not too many to show."""
+    counts = {str(day): int(turns) for day, turns in reversed(answer.rows) if day}
+    if not counts:
+        return []
+    first, last = (date.fromisoformat(day) for day in (min(counts), max(counts)))
+    span = (last - first).days + 1
+    if span > answer.number.most:
+        return list(counts.items())
+    days = (str(first + timedelta(days=number)) for number in range(span))
+    return [(day, counts.get(day, 0)) for day in days]
 
 
 def _only(facts: Facts, key: str) -> tuple[Any, ...]:
@@ -192,7 +206,8 @@ def _turns(facts: Facts) -> str:
     parts = ['<p class="note">Errors first, then the longest.</p>']
     for place, row in enumerate(answer.rows):
         _, session, user, turn, started, asked, duration, events, errors = row
-        bad = f', <span class="bad">{count(errors)} errors</span>' if errors else ""
+        noun = "error" if errors == 1 else "errors"
+        bad = f', <span class="bad">{count(errors)} {noun}</span>' if errors else ""
         about = (
             f"<small>{moment(started)}, user {said(user)}, session {said(session)}, turn"
             f" {said(turn)}, {milliseconds(duration)}, {count(events)} events{bad}</small>"

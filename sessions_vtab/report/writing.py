@@ -9,7 +9,7 @@ from typing import Any, Final
 __all__ = ["bar_chart", "count", "milliseconds", "moment", "safe", "said"]
 
 _LONGEST: Final = 500
-_SECOND: Final = 1_000
+_UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 # Control characters are not text. Marks of direction can reorder what stands around them; <bdi>
 # keeps them to themselves, and nothing is lost without them.
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -45,7 +45,10 @@ def milliseconds(value: float | None) -> str:
     """A duration in the unit that fits."""
     if value is None:
         return _NONE
-    return f"{value:.0f} ms" if value < _SECOND else f"{value / _SECOND:,.1f} s"
+    for size, unit in _UNITS:
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f} ms"
 
 
 def moment(value: Any) -> str:
@@ -83,10 +86,8 @@ def bar_chart(rows: list[tuple[str, int]], unit: str) -> str:
                 f"{safe(label)}</text>"
             )
     description = f"{unit}, from {safe(rows[0][0])} to {safe(rows[-1][0])}"
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{description}">'
-        f"{''.join(parts)}</svg>"
-    )
+    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{description}"'
+    return f'<div class="wide"><svg {box}>{"".join(parts)}</svg></div>'
 
 
 def _line(share: float, top: int) -> str:
