@@ -12,7 +12,7 @@ from typing import Any
 
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
 from sessions_vtab.fetch import Answer, Item, Line, Reply
-from sessions_vtab.fetch.rows import Frame, Getter, epoch_of
+from sessions_vtab.fetch.rows import Frame, Getter, epoch_of, number_of
 from sessions_vtab.fetch.rows import text_of as field_of
 from sessions_vtab.rest import (
     Delete,
@@ -48,6 +48,9 @@ _EVENT = f"{_SESSION}/events/{{event_id}}"
 _GONE = (Answer(404, r"^Session not found", "detail"),)
 _APP = Column("app_name", ColumnType.TEXT, "App; default: the source's own, or every app.")
 
+# The list is whole and in the order of writing. No field of an event has such a name.
+_PLACE = "#"
+
 _get = Get(f"GET /{_SESSION}", missing=_GONE)
 _event_id = field_of("id", required=True)
 _list = List(f"GET {_ALL}", each={"app_name": Operation("GET /list-apps")})
@@ -72,6 +75,7 @@ _EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
     "actions": "actions",
     "error_code": "errorCode",
     "error_message": "errorMessage",
+    "sequence": number_of(_PLACE, int),
     **{name: _fact(read) for name, read in FACTS.items()},
 }
 
@@ -103,7 +107,7 @@ def _events(item: Item, frame: RestFrame) -> list[Item]:
     events = item.get("events")
     if not isinstance(events, list) or not all(isinstance(one, dict) for one in events):
         raise frame.wrong("events", "a list of objects")
-    return events
+    return [{**event, _PLACE: number} for number, event in enumerate(events, 1)]
 
 
 def _parts(item: Item, frame: RestFrame) -> Iterator[Item]:
@@ -189,7 +193,9 @@ class AdkApiBackend(RestBackend):
         ),
         RestTable(
             EVENTS.extended(
-                *event_columns("invocation_id", "actions", "error_code", "error_message"),
+                *event_columns(
+                    "invocation_id", "actions", "error_code", "error_message", "sequence"
+                ),
                 *fact_columns(),
                 hidden=(_APP, *fact_columns(hidden=True)),
             ),
