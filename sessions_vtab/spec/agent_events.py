@@ -9,14 +9,15 @@ The sums of tokens are those of ADK (``telemetry/_token_usage.py`` of google-adk
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.values import dump_json, well_formed
 
-__all__ = ["FACTS", "Documents"]
+__all__ = ["FACTS", "Documents", "Fact"]
 
 
 class Documents(NamedTuple):
@@ -65,8 +66,25 @@ def _first(*paths: str) -> Callable[[Documents], Any]:
     return lambda documents: next(found(documents), None)
 
 
-Fact: TypeAlias = Callable[[Documents], Value]
-"""Reads one column."""
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Reads one column.
+
+    Attributes:
+        read: the value in an event's documents.
+        documents: those that it looks at.
+    """
+
+    read: Callable[[Documents], Value]
+    documents: frozenset[str]
+
+    def __call__(self, documents: Documents) -> Value:
+        """The value; None if the documents do not say."""
+        return self.read(documents)
+
+
+def _fact(read: Callable[[Documents], Value], paths: Iterable[str]) -> Fact:
+    return Fact(read, frozenset(path.partition("/")[0] for path in paths))
 
 
 def _text(*paths: str) -> Fact:
@@ -76,12 +94,12 @@ def _text(*paths: str) -> Fact:
         value = find(documents)
         return well_formed(value) if isinstance(value, str) else None
 
-    return read
+    return _fact(read, paths)
 
 
 def _flag(*paths: str) -> Fact:
     find = _first(*paths)
-    return lambda documents: 1 if find(documents) is True else None
+    return _fact(lambda documents: 1 if find(documents) is True else None, paths)
 
 
 def _json(kind: type[Any], *paths: str) -> Fact:
@@ -96,14 +114,15 @@ def _json(kind: type[Any], *paths: str) -> Fact:
         except ValueError:  # NaN, which is not JSON.
             return None
 
-    return read
+    return _fact(read, paths)
 
 
-_usage: Final = _first(
+_USAGE: Final = (
     "raw_event/usageMetadata",
     "event_metadata/customMetadata/_usage_metadata",
     "event_metadata/usageMetadata",
 )
+_usage: Final = _first(*_USAGE)
 
 
 def _tokens(*fields: str) -> Fact:
@@ -116,7 +135,7 @@ def _tokens(*fields: str) -> Fact:
         present = [count for count in counts if count is not None]
         return sum(present) if present else None
 
-    return read
+    return _fact(read, _USAGE)
 
 
 def _count(value: Any) -> int | None:

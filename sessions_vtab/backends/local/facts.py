@@ -29,13 +29,15 @@ def add_function(connection: apsw.Connection) -> None:
 def expressions(alias: str) -> dict[str, str]:
     """The SQL of each column, for the events with an alias.
 
-    Most events of most programs have none of the documents; asking that first costs no call.
+    Most events have few of the documents; asking for those that matter first costs no call.
     """
     documents = ", ".join(f"{alias}.{name}" for name in DOCUMENTS)
-    return {
-        name: f"(iif(coalesce({documents}) IS NULL, NULL, {_FUNCTION}('{name}', {documents})))"
-        for name in FACTS
-    }
+    found = {}
+    for name, fact in FACTS.items():
+        looked_at = [f"{alias}.{one} IS NULL" for one in DOCUMENTS if one in fact.documents]
+        absent = " AND ".join(looked_at)
+        found[name] = f"(iif({absent}, NULL, {_FUNCTION}('{name}', {documents})))"
+    return found
 
 
 def facts_of(columns: Iterable[Column], row: Mapping[str, Value]) -> tuple[Value, ...]:
