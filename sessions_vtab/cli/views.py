@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
-from sessions_vtab.schema.tables import EVENTS
 from sessions_vtab.schema.views import VIEWS, View
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.views import views_of
@@ -34,14 +33,10 @@ def view_page(name: str, backends: Mapping[str, Backend]) -> Page:
     passed = f"{_PUSHED}; so are those on user_id." if user else f"{_PUSHED}."
     blocks: list[Block] = [Prose(view.doc), Prose(passed), Heading("Columns")]
     if view.like:
-        blocks.append(Prose(f"Those of {view.like} in the same source."))
-    columns = view.columns or EVENTS.visible
-    blocks.append(
-        Grid(
-            ("column", "type", "meaning"),
-            tuple((column.name, column.type.value, column.doc) for column in columns),
-        )
-    )
+        blocks.append(Prose(f"Those of {view.like} in the same source; see its page."))
+    else:
+        rows = tuple((column.name, column.type.value, column.doc) for column in view.columns)
+        blocks.append(Grid(("column", "type", "meaning"), rows))
     holders = [one for one, backend in backends.items() if name in _names(backend)]
     if holders:
         blocks.append(Prose(f"In: {', '.join(holders)}."))
