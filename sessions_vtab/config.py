@@ -156,8 +156,8 @@ def parse_source(text: str) -> Source:
     head, separator, rest = text.strip().partition("://")
     if not separator:
         raise ConfigurationError(
-            f"A source is written as {_FORM}, for a file local:///path/to/sessions.db. The"
-            " given text has no '://' in it."
+            f"A source is written as {_FORM}. The given text has no '://' in it. Forms:"
+            f" {', '.join(registry.url_forms())}."
         )
     name, equals, backend = head.rpartition("=")
     location, _, query = rest.partition("?")

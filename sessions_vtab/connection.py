@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from sessions_vtab.config import Configuration, SourceLike, load
 from sessions_vtab.cursor import Cursor
 from sessions_vtab.door import Door
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.progress import Progress, Watch, ipython_line
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.catalog import OurTable
@@ -65,7 +67,12 @@ class Connection(apsw.Connection):
     default: str
 
     def __init__(
-        self, configuration: Configuration, *, read_only: bool = False, dry_run: bool = False
+        self,
+        configuration: Configuration,
+        *,
+        read_only: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[Progress], object] | None = None,
     ) -> None:
         super().__init__(":memory:", flags=_FLAGS)
         self.default = configuration.default
@@ -81,6 +88,8 @@ class Connection(apsw.Connection):
             dry_run=dry_run,
             audit=self._audit,
         )
+        tell = progress or ipython_line()
+        self._host.watch = Watch(self.progress, tell) if tell else None
         self._door = Door(self._host)
         self.cursor_factory = partial(Cursor, door=self._door)
         try:
@@ -122,6 +131,20 @@ class Connection(apsw.Connection):
     def sending(self) -> Sending | None:
         """How far the writes of a COMMIT are, while another thread or a signal handler looks."""
         return self._host.sending
+
+    def progress(self, elapsed: float) -> Progress:
+        """How far the running statement is, while another thread or a callback looks.
+
+        Args:
+            elapsed: seconds since it began.
+        """
+        sending = self.sending
+        if sending is not None and sending.total > 1:
+            pace = time.perf_counter() - sending.started
+            return Progress(sending.answered, sending.total, "write", elapsed, pace)
+        done, total = self.statement_requests, self.expected_requests
+        known = total if total is not None and total > done else None
+        return Progress(done, known, "request", elapsed, elapsed)
 
     def target(self, statement: str) -> tuple[OurTable, str] | None:
         """The table that a statement writes to, with the action; None if it is not one of ours."""
@@ -171,7 +194,8 @@ class Connection(apsw.Connection):
                 "Only a query, or a write to a sessions_vtab table, can be previewed."
             )
         with self.looking() as look:
-            self.execute(query, bindings).fetchall()
+            for _ in self.execute(query, bindings):
+                pass  # Rows that come from no table of ours may be without end: none is kept.
         return look
 
     @contextmanager
@@ -216,6 +240,12 @@ class Connection(apsw.Connection):
         self.require_copyable(name, "deserialize()")
         super().deserialize(name, contents)
 
+    def __repr__(self) -> str:
+        """The sources by name, with their backends; the default comes first."""
+        names = sorted(self.sources, key=lambda name: name != self.default)
+        shown = ", ".join(f"{name} ({self.sources[name].backend.name})" for name in names)
+        return f"<sessions_vtab.Connection {shown}>"
+
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""
         super().close(force)
@@ -233,6 +263,7 @@ def connect(
     read_only: bool = False,
     dry_run: bool = False,
     audit: str | os.PathLike[str] | None = None,
+    progress: Callable[[Progress], object] | None = None,
 ) -> Connection:
     """A connection to one or more sources.
 
@@ -246,6 +277,8 @@ def connect(
             reading only.
         dry_run: writes answer with the requests they would make, and make none.
         audit: a file that every write is noted in; otherwise the configuration file's ``audit``.
+        progress: told some times a second how far a statement is that waits for a service. Without
+            it, IPython and notebooks show a line.
 
     Raises:
         ConfigurationError: naming the setting that is wrong.
@@ -253,7 +286,7 @@ def connect(
     configuration = load(url, sources, default, config)
     if audit is not None:
         configuration = replace(configuration, audit=os.fspath(audit))
-    return Connection(configuration, read_only=read_only, dry_run=dry_run)
+    return Connection(configuration, read_only=read_only, dry_run=dry_run, progress=progress)
 
 
 def register(

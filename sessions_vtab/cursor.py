@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn, Self
+from contextlib import contextmanager, suppress
+from itertools import islice
+from typing import Any, Final, NoReturn, Self, cast
 
 import apsw
 
@@ -15,11 +16,19 @@ from sessions_vtab.sql.parameters import distribute, sound
 
 __all__ = ["Cursor"]
 
+_SHOWN: Final = 60
+"""Characters of a statement that a cursor shows of itself."""
+
 
 class Cursor(apsw.Cursor):
     """An ``apsw.Cursor`` that rewrites statements before it executes them."""
 
+    # Rows to hand out; None if there are none but SQLite's own.
     _held: deque[Any] | None = None
+    # Whether SQLite has more rows after those that are held.
+    _more = False
+    _text = ""
+    _columns: tuple[str, ...] = ()
 
     def __init__(self, connection: apsw.Connection, door: Door) -> None:
         super().__init__(connection)
@@ -48,9 +57,8 @@ class Cursor(apsw.Cursor):
             apsw.Error: what SQLite itself refuses.
             Exception: what a function of the user's own, or a bug in a backend, raised: unchanged.
         """
-        self._held = None
-        self._door.begin()
         statements, bindings = well_formed(statements), sound(bindings)
+        self._reset(statements)
         options: dict[str, Any] = {
             "can_cache": can_cache,
             "prepare_flags": prepare_flags,
@@ -58,9 +66,15 @@ class Cursor(apsw.Cursor):
         }
         try:
             self._execute(statements, bindings, options)
-        except apsw.AuthError as error:
+        except (apsw.AuthError, apsw.SQLError) as error:
             self._explain(error)
         return self
+
+    def _reset(self, statements: str) -> None:
+        """A text is about to be executed: what is left of the last one is forgotten."""
+        self._held, self._more = None, False
+        self._text, self._columns = statements, ()
+        self._door.begin()
 
     def _execute(self, statements: str, bindings: Any, options: dict[str, Any]) -> None:
         script = self._door.read(statements)
@@ -82,9 +96,17 @@ class Cursor(apsw.Cursor):
 
         Writes are sent together at the end, concurrently, or not at all when one fails.
         """
-        self._held = None
-        self._door.begin()
         statements, sequenceofbindings = well_formed(statements), map(sound, sequenceofbindings)
+        self._reset(statements)
+        try:
+            self._execute_many(statements, sequenceofbindings, options)
+        except apsw.SQLError as error:
+            self._explain(error)
+        return self
+
+    def _execute_many(
+        self, statements: str, sequenceofbindings: Any, options: dict[str, Any]
+    ) -> None:
         script = self._door.read(statements)
         changes = all(one.heading.changes for one in script.statements)
         checked = _with_names(script, sequenceofbindings)
@@ -95,22 +117,29 @@ class Cursor(apsw.Cursor):
                 super().executemany(statements, checked, **options)
         else:
             self._execute_each(statements, sequenceofbindings, options)
-        return self
 
-    def __iter__(self) -> Self:
-        """Itself."""
-        return self
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """The remaining rows."""
+        return self if self._held is not None else self._remaining()
+
+    def _remaining(self) -> Iterator[Any]:
+        """The rows that SQLite has yet to give, without a Python call for each."""
+        try:
+            # A row is never None, so this ends where the rows do.
+            yield from iter(super().__next__, None)
+        except (apsw.AuthError, apsw.SQLError) as error:  # Of a later statement of the text.
+            self._explain(error)
 
     def __next__(self) -> Any:
         """The next row."""
-        if self._held is None:
-            try:
-                return super().__next__()
-            except apsw.AuthError as error:  # Of a later statement of the text.
-                self._explain(error)
-        if not self._held:
+        if self._held:
+            return self._held.popleft()
+        if self._held is not None and not self._more:
             raise StopIteration
-        return self._held.popleft()
+        try:
+            return super().__next__()
+        except (apsw.AuthError, apsw.SQLError) as error:  # Of a later statement of the text.
+            self._explain(error)
 
     def fetchone(self) -> Any:
         """The next row, or None."""
@@ -118,7 +147,8 @@ class Cursor(apsw.Cursor):
 
     def fetchall(self) -> list[Any]:
         """The remaining rows."""
-        return super().fetchall() if self._held is None else list(self)
+        # Not super().fetchall(), which would call our own __next__ for each row.
+        return list(self)
 
     @property
     def get(self) -> Any:
@@ -128,12 +158,50 @@ class Cursor(apsw.Cursor):
         rows = [row[0] if len(row) == 1 else row for row in self]
         return None if not rows else rows[0] if len(rows) == 1 else rows
 
-    def _explain(self, error: apsw.AuthError) -> NoReturn:
-        """Raises what was not authorised as the error it means, if that is known."""
+    def __repr__(self) -> str:
+        """The statement, in one line."""
+        text = " ".join(self._text.split())
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+        return f"<sessions_vtab.Cursor {shown!r}>"
+
+    def _repr_html_(self) -> str | None:
+        """The first rows for a notebook, which can still be fetched; None if there are none.
+
+        APSW knows the columns of a statement only until its last row.
+        """
+        from sessions_vtab.notebook import SHOWN, html_table  # noqa: PLC0415
+
+        with suppress(apsw.Error):
+            self._columns = self._columns or tuple(name for name, *_ in self.get_description())
+        if not self._columns:
+            return None
+        # The iterator itself: while it runs, ``_held`` must be what is left of before.
+        read = list(islice(self, SHOWN + 1))
+        self._more = self._more or self._held is None
+        self._held = deque(read) + (self._held or deque())
+        return html_table(self._columns, read)
+
+    def _explain(self, error: apsw.Error) -> NoReturn:
+        """Raises an error of SQLite with what it means, as far as that is known."""
+        if isinstance(error, apsw.SQLError):
+            self._add_hints(error)
+            raise error
         refusal = self._door.refusal()
         if refusal is None:
             raise error
         raise refusal from error
+
+    def _add_hints(self, error: apsw.SQLError) -> None:
+        """Puts what was probably meant into the text of an error; ``sqlite_message`` keeps it."""
+        from sessions_vtab.hints import Connected, explained, names_of  # noqa: PLC0415
+
+        message, offset = str(error), getattr(error, "error_offset", -1)
+        if hasattr(error, "sqlite_message"):
+            return
+        with suppress(apsw.Error), self._door.unnumbered():
+            names = names_of(cast("Connected", self.connection))
+            error.args = (explained(message, self._text, offset, names),)
+            setattr(error, "sqlite_message", message)  # noqa: B010  # APSW's class is not typed so.
 
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
         """Executes a script as one text, so that the rows of all its statements are returned."""
@@ -162,7 +230,7 @@ class Cursor(apsw.Cursor):
             one, answer = step.statement, self._door.answer(step)
             texts += [self._door.admit(step, share, plain=plain), answer]
             values += share[: one.parameters]
-            if one.returning is not None and not self._door.dry_run:
+            if answer and one.returning is not None and not self._door.dry_run:
                 values += share[: one.returning.parameters]
         explains = any(one.heading.explain for one in script.statements)
         # EXPLAIN is answered from the statement cache, with the plan of another day.

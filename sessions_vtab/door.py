@@ -24,7 +24,7 @@ from sessions_vtab.sql.front_door import FrontDoor, Rewritten, conditions_of
 from sessions_vtab.sql.lexer import split, tokenize
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.returning import select_text
-from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, Sources, is_stackql, translate
+from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, Sources, is_stackql
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
@@ -124,6 +124,10 @@ class Door:
         """How many statements have begun on the connection."""
         return self._host.statements.count
 
+    def unnumbered(self) -> AbstractContextManager[None]:
+        """Statements of our own within the block are not counted."""
+        return self._host.statements.unnumbered()
+
     def reads(self, text: str) -> bool:
         """Whether a text is one query."""
         statements = self.read(text).statements
@@ -146,6 +150,8 @@ class Door:
     def begin(self) -> None:
         """A text is executed: its requests are counted from here."""
         self.requests_before = self._host.requests
+        if self._host.watch is not None:
+            self._host.watch.begin()
 
     def admit(self, step: Step, values: Sequence[Any], *, plain: bool = False) -> str:
         """The text to execute for a statement; its plans are known to the tables from then on.
@@ -176,6 +182,11 @@ class Door:
         Raises:
             apsw.SQLError: the list names what the table does not have.
         """
+        text = self._answer(step)
+        # EXPLAIN writes nothing: the rows that were captured last are another statement's.
+        return "" if step.statement.heading.explain else text
+
+    def _answer(self, step: Step) -> str:
         one = step.statement
         if self._host.dry_run and one.table is not None:
             return f"SELECT * FROM {PREVIEW};"
@@ -247,6 +258,8 @@ class Door:
 
     def _step(self, text: str, values: Mapping[int, str] = _NO_VALUES) -> Step:
         """One statement of StackQL."""
+        from sessions_vtab.sql.stackql.translate import translate  # noqa: PLC0415  # Only here.
+
         match translate(text, self._sources(), values):
             case Listing() as listing:
                 return Step(text, self._front.rewrite(_listing(listing)))

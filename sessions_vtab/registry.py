@@ -17,11 +17,13 @@ from typing import Final
 
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from sessions_vtab.spec.backend import Backend
+from sessions_vtab.spec.install import install_command, packages_of
 from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.scoping import scoped
 from sessions_vtab.spec.source import Source
 from sessions_vtab.spec.verify import verify
 
-__all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "opened", "register"]
+__all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "opened", "register", "url_forms"]
 
 GROUP: Final = "sessions_vtab.backends"
 """The entry-point group of backends that other packages add."""
@@ -32,8 +34,9 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "deepset": "sessions_vtab.backends.deepset:DeepsetBackend",
     "whylabs": "sessions_vtab.backends.whylabs:WhylabsBackend",
     "eleanor": "sessions_vtab.backends.eleanor:EleanorBackend",
-    "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
     "embedding_studio": "sessions_vtab.backends.embedding_studio:EmbeddingStudioBackend",
+    "adk_api": "sessions_vtab.backends.adk_api:AdkApiBackend",
+    "adk": "sessions_vtab.backends.adk:AdkBackend",
 }
 """Backend name to ``module:class``."""
 
@@ -87,8 +90,15 @@ def backend_class(name: str) -> type[Backend]:
     return loaded
 
 
+def url_forms() -> tuple[str, ...]:
+    """The usual form of a URL of each built-in backend, for errors."""
+    return tuple(url for name in BUILT_IN for url in backend_class(name).urls[:1])
+
+
 def opened(source: Source) -> Backend:
-    """The backend of a source; a declaration of another package is verified first.
+    """The backend of a source, within its ``scopes``.
+
+    A declaration of another package is verified first.
 
     Raises:
         ConfigurationError: a setting is wrong, or the backend declares something that is not there.
@@ -97,7 +107,7 @@ def opened(source: Source) -> Backend:
     backend = kind.open(source)
     if source.backend not in BUILT_IN:
         verify(backend)  # Those of this package are verified by its tests.
-    return backend
+    return scoped(backend, source)
 
 
 def _entry_points() -> dict[str, str]:
@@ -123,7 +133,7 @@ def _missing(name: str, module: str, absent: str) -> ConfigurationError:
     """The backend's own module is absent, or a package that the module imports."""
     if module == absent or module.startswith(f"{absent}."):
         return ConfigurationError(f"The backend {name} is not part of this installation.")
-    install = f"'sessions_vtab[{name}]'" if name in BUILT_IN else absent
+    packages = packages_of(name) if name in BUILT_IN else (absent,)
     return MissingExtraError(
-        f"The backend {name} needs the package {absent}: pip install {install}"
+        f"The backend {name} needs the package {absent}. Run: {install_command(*packages)}"
     )

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from sessions_vtab.errors import ConfigurationError, CredentialError
-from sessions_vtab.schema.tables import SCOPE_COLUMNS
 from sessions_vtab.spec.near import did_you_mean
 
 __all__ = [
@@ -181,9 +180,10 @@ def _positive_seconds(value: Any, what: str) -> float:
 
 
 def _scopes(value: Any, what: str) -> Mapping[str, tuple[str, ...]]:
-    """Values by scope column; an unknown column is an error, since it would leave one free."""
-    columns = _table(value, what, tuple(SCOPE_COLUMNS))
-    return MappingProxyType({key: _texts(held, f"{what}.{key}") for key, held in columns.items()})
+    """Values by scope column; that the backend has such columns is checked when it is opened."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{what} must be a table: {what.rpartition(' ')[2]}.project=..")
+    return MappingProxyType({key: _texts(held, f"{what}.{key}") for key, held in value.items()})
 
 
 def _rates(value: Any, what: str) -> Mapping[str, int]:

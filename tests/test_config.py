@@ -106,7 +106,6 @@ class TestUrl:
             ("rate_limit=5", "rate_limit must be a table: rate_limit.read=.."),
             ("rate_limit.reads=5", "'reads' is not a valid key. Did you mean read?"),
             ("rate_limit.read=0", "rate_limit.read must be a whole number of at least 1"),
-            ("scopes.projct=a", "'projct' is not a valid key. Did you mean project?"),
             ("scopes.project=a,,b", "scopes.project must be an array of texts"),
             ("base_url", "settings are written as key=value"),
             ("base_url=", "base_url has no value"),

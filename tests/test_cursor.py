@@ -46,6 +46,24 @@ def db(request: pytest.FixtureRequest, connect: Any) -> sessions_vtab.Connection
 # RETURNING.
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO sessions(user_id) VALUES (:u) RETURNING user_id, upper(:u)",
+        "UPDATE sessions SET display_name = :u RETURNING session_id, :u",
+        "DELETE FROM sessions WHERE user_id <> :u RETURNING session_id, :u",
+    ],
+)
+def test_explaining_a_statement_does_not_return_the_rows_that_it_returned_before(
+    db: sessions_vtab.Connection, statement: str
+) -> None:
+    plan = f"EXPLAIN QUERY PLAN {statement}"
+    before = db.execute(plan, {"u": "cy"}).fetchall()
+
+    assert db.execute(statement, {"u": "cy"}).fetchall()
+    assert db.execute(plan, {"u": "cy"}).fetchall() == before
+
+
 def test_insert_returning_returns_what_the_server_generated(db: sessions_vtab.Connection) -> None:
     name, user = db.execute(
         "INSERT INTO sessions(user_id) VALUES ('cy') RETURNING name, upper(user_id)"

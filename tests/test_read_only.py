@@ -188,10 +188,11 @@ def test_a_store_that_does_not_exist_is_not_created(
     assert not (tmp_path / "data").exists()
 
 
-def test_the_error_says_what_is_read_only(store: Path) -> None:
+def test_the_error_says_what_is_read_only(store: Path, other: Path) -> None:
     with closing(connect(f"own=local://{store}", read_only=True)) as db:
+        db.execute(f"ATTACH '{other}' AS y")
         with pytest.raises(ReadOnlyError, match=r"copy.db for writing.*connection is read-only"):
-            db.execute("VACUUM INTO 'copy.db'")
+            db.execute("VACUUM y INTO 'copy.db'")
         with pytest.raises(ReadOnlyError, match="PRAGMA writable_schema is not possible"):
             db.execute("SELECT 1; PRAGMA writable_schema = 1").fetchall()
 
@@ -205,10 +206,11 @@ def test_a_source_that_is_read_only_is_so_on_a_connection_that_is_not(
         db.execute(f"ATTACH '{store.parent}/../data/store.db' AS x")
         with pytest.raises(apsw.ReadOnlyError):
             db.execute("DELETE FROM x.sessions")
+        db.execute(f"ATTACH '{other}' AS y")
         with pytest.raises(ReadOnlyError, match="belongs to a source that is read-only"):
-            db.execute(f"VACUUM INTO '{store}'")
+            db.execute(f"VACUUM y INTO '{store}'")
         assert _state(store.parent) == before
-        db.execute(f"ATTACH '{other}' AS y; INSERT INTO y.notes VALUES ('new')")
+        db.execute("INSERT INTO y.notes VALUES ('new')")
         db.execute("INSERT INTO free.sessions(user_id) VALUES ('ann')")
         assert db.execute("SELECT count(*) FROM y.notes").get == 2
 

@@ -102,6 +102,6 @@ def test_a_missing_dependency_is_an_error_that_names_what_to_install(tmp_path, m
         registry.backend_class("vertex")
 
     assert str(caught.value) == (
-        "The backend vertex needs the package package_that_is_not_there:"
-        " pip install 'sessions_vtab[vertex]'"
+        "The backend vertex needs the package package_that_is_not_there."
+        f" Run: {sys.executable} -m pip install 'google-auth>=2.35' 'requests>=2.32'"
     )

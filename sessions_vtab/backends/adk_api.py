@@ -8,7 +8,7 @@ server; the routes are in its ``cli/api_server.py``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
 from sessions_vtab.fetch import Answer, Item, Line, Reply
@@ -23,6 +23,7 @@ from sessions_vtab.rest import (
     RestBackend,
     RestFrame,
     RestFunction,
+    RestOptions,
     RestTable,
     Update,
     Writer,
@@ -153,6 +154,12 @@ def _made_events(reply: Reply, given: Arguments) -> Iterable[Row]:
         yield name, _event_id(item, frame), stamp, author, text, dump_json(item)
 
 
+class Options(RestOptions):
+    """Settings of a source."""
+
+    urls: ClassVar[tuple[str, ...]] = ("adk_api://APP/USER?base_url=http://127.0.0.1:8000",)
+
+
 class AdkApiBackend(RestBackend):
     """Sessions of one app and user, or of those that statements name."""
 
@@ -164,6 +171,7 @@ class AdkApiBackend(RestBackend):
         " are one request. Events are made by running an agent: run_agent(session, message)."
         " UPDATE of state adds and changes keys; it cannot remove them."
     )
+    options = Options
     location = ("app_name", "user_id")
     writers = {"sessions": _Sessions}  # noqa: RUF012
     meanings = ((Answer(409), ConflictError), (_GONE[0], NotFoundError))

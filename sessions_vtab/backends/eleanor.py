@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -125,6 +125,7 @@ class Options(RestOptions):
         fields: field of a body by column.
     """
 
+    urls: ClassVar[tuple[str, ...]] = ("eleanor://NAMESPACE?base_url=https://HOST",)
     base_url: str
     api_prefix: str = "/api/v1"
     routes: dict[str, str] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ WhyLabs' hosted platform has been shut down; ``base_url`` names a server that st
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from sessions_vtab.errors import InvalidValueError, NotFoundError, ProtocolError
 from sessions_vtab.fetch import Answer, Item, Reply
@@ -260,6 +260,7 @@ class Options(RestOptions):
         org_id: the organisation that ``claim_guest_session`` hands sessions to.
     """
 
+    urls: ClassVar[tuple[str, ...]] = ("whylabs://?base_url=https://HOST",)
     org_id: str | None = None
 
 

@@ -1,11 +1,13 @@
 """The command line: ``sessions-vtab`` and ``python -m sessions_vtab``.
 
 * `arguments`: what can be asked for
-* `commands`: run, query, explain, sources, snapshot, help, emulator
-* `shell`: the interactive shell, APSW's with commands of our own
+* `commands`: run, query, explain, sources, snapshot, mcp, help, completion, emulator
+* `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`,
+  `transfer`; `habits`: what users of other shells type
 * `script`, `execution`, `progress`: statements out of a text, and running one
-* `formats`, `display`, `files`: rows as text, and where that text goes
-* `names`, `report`: errors with "did you mean" and a caret
+* `formats`, `tables`, `display`: rows as text
+* `files`, `pager`, `streams`: where that text goes
+* `report`: errors with a mark below their place
 * `explain`, `help`, `topics`: what a statement will do, and the reference
 
 Start-up is most of what ``query "select 1"`` takes, so modules are imported when they are needed.
@@ -38,9 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from sessions_vtab.cli.arguments import parse  # noqa: PLC0415
     from sessions_vtab.cli.commands import dispatch  # noqa: PLC0415
+    from sessions_vtab.cli.streams import require_text, use_utf8, write_whole  # noqa: PLC0415
 
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    use_utf8()
+    write_whole()
     try:
-        status = dispatch(parse(sys.argv[1:] if argv is None else list(argv)))
+        require_text(arguments)
+        status = dispatch(parse(arguments))
         sys.stdout.flush()
     except SessionsError as error:
         from sessions_vtab.cli.display import escaped  # noqa: PLC0415

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from sessions_vtab.cli import reporting
+from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.spec.near import did_you_mean
 
-__all__ = ["FORMAT_NAMES", "parse"]
+__all__ = ["FORMAT_NAMES", "MODE_NAMES", "command_line", "parse"]
 
-FORMAT_NAMES: Final = ("table", "json", "jsonl", "csv", "tsv", "markdown")
+FORMAT_NAMES: Final = (
+    *("table", "json", "jsonl", "csv", "tsv", "markdown", "box", "grid", "column", "line", "list"),
+    *("quote", "insert", "html"),
+)
 """What ``--format`` takes (a test holds it equal to ``formats.FORMATS``)."""
 
-_COMMANDS: Final = ("run", "query", "explain", "sources", "snapshot", "report", "help", "emulator")
+MODE_NAMES: Final = {**{name: name for name in FORMAT_NAMES}, "table": "grid", "tabs": "tsv"}
+"""Options such as ``-box``, as in the sqlite3 shell (a test: as in ``formats.SQLITE_MODES``)."""
+
+_COMMANDS: Final = (
+    *("run", "query", "explain", "sources", "init", "snapshot", "report", "mcp", "help"),
+    *("completion", "emulator"),
+)
+_SHELLS: Final = ("bash", "zsh")
+_FILES: Final = {"bash": "_shtab_compgen_files", "zsh": "_files"}
+"""How shtab is told that an argument is a file."""
+
+_URL: Final = re.compile(r"(?:\w[\w-]*=)?[a-z]\w*:/\S*")
+_COMMAND: Final = re.compile(r"\.[a-z]\w*|\\.*")
+_STORES: Final = frozenset((".db", ".sqlite", ".sqlite3"))
 _PROGRAM: Final = "sessions-vtab"
+_HIGHEST_PORT: Final = 65_535
+_NUMBER: Final = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
 _EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for a usage error."
 
 
@@ -25,8 +46,25 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         match = re.search(r"invalid choice: '(.*?)'", message)
-        meant = did_you_mean(match[1], (*_COMMANDS, *FORMAT_NAMES)) if match else ""
+        meant = _meant(match[1]) if match else ""
         super().error(message + (f".{meant}" if meant else ""))
+
+
+def _meant(word: str) -> str:
+    """What was probably meant by a word that is not a command."""
+    suffix = Path(word).suffix.lower()
+    if suffix in _STORES:
+        return f" To open a local store: {_PROGRAM} local://{Path(word).absolute()}"
+    if suffix == ".sql":
+        return f" To run a file: {_PROGRAM} run {word}"
+    return did_you_mean(word, (*_COMMANDS, *FORMAT_NAMES))
+
+
+class _Reader(_Parser):
+    """Reads the options before the first word; what is wrong with them, another parser says."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -40,12 +78,56 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     if argv[:1] == ["emulator"]:
         return argparse.Namespace(command="emulator", rest=list(argv[1:]))
-    parsed = _parser().parse_args(argv)
+    argv, statements = _in_our_words(list(argv))
+    parsed = command_line().parse_args(argv)
     parsed.sources = (parsed.sources or []) + (getattr(parsed, "more_sources", None) or [])
+    parsed.statements = statements
     return parsed
 
 
-def _parser() -> argparse.ArgumentParser:
+def _in_our_words(argv: list[str]) -> tuple[list[str], list[str]]:
+    """A command line as the sqlite3 shell takes it, ``[OPTIONS] [URL] [SQL..]``, in our form.
+
+    Returns:
+        Arguments for ``command_line``, and statements and commands that a shell is to run.
+    """
+    reader = _Reader(add_help=False, allow_abbrev=False)
+    _add_common(reader, "sources", None)
+    _add_shell(reader)
+    reader.add_argument("words", nargs=argparse.REMAINDER)
+    while True:
+        try:
+            known, _ = reader.parse_known_args(argv)
+        except ValueError:
+            return argv, []
+        place = len(argv) - len(known.words)
+        word = known.words[0] if known.words else ""
+        if word not in _COMMANDS and _URL.fullmatch(word):
+            argv = [*argv[:place], "--source", word, *argv[place + 1 :]]
+        elif word not in _COMMANDS and _is_statement(word):
+            return _statements(argv, place, known)
+        else:
+            return argv, []
+
+
+def _is_statement(word: str) -> bool:
+    """Whether a word is SQL or a command of the shell: no name of a command looks like that."""
+    return word.rstrip().endswith(";") or " " in word.strip() or bool(_COMMAND.fullmatch(word))
+
+
+def _statements(
+    argv: list[str], place: int, known: argparse.Namespace
+) -> tuple[list[str], list[str]]:
+    """SQL alone is a query; with commands of the shell among it, all of it is the shell's."""
+    after = next((n for n, word in enumerate(argv[place:]) if word.startswith("-")), len(argv))
+    words, options = argv[place:][:after], argv[place:][after:]
+    if known.commands or known.init or any(map(shell_command, words)):
+        return [*argv[:place], *options], words
+    return [*argv[:place], "query", ";\n".join(words), *options], []
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     parser = _Parser(
         prog=_PROGRAM,
         description=(
@@ -57,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     _add_common(parser, "sources", None)
+    _add_shell(parser)
     # With prog given, argparse does not format a usage line (and import shutil) to make it up.
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", parser_class=_Parser, prog=_PROGRAM
@@ -65,13 +148,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_query(_command(commands, "query", "run statements and print their results"))
     _add_explain(_command(commands, "explain", "show what a SELECT would send, without sending it"))
     _add_sources(_command(commands, "sources", "list the sources"))
+    _command(commands, "init", "ask for a source and write it to the configuration file")
     _add_snapshot(
         _command(commands, "snapshot", "copy a source to a file, or update an existing copy")
     )
     reporting.add_arguments(
         _command(commands, "report", "write a report on agents' conversations as an HTML file")
     )
+    _add_mcp(_command(commands, "mcp", "serve the sources to AI agents (Model Context Protocol)"))
     _add_help(_command(commands, "help", "show the reference: tables, functions and topics"))
+    _add_completion(_command(commands, "completion", "print a script for completion by the shell"))
     commands.add_parser("emulator", help=("serve all APIs on a loopback port, to try things out"))
     return parser
 
@@ -104,7 +190,7 @@ def _add_common(parser: argparse.ArgumentParser, sources: str, default: str | No
     )
     add("--config", metavar="FILE", default=default, help="configuration file")
     flag = argparse.SUPPRESS if default else False
-    add("--read-only", action="store_true", default=flag, help="refuse all writes")
+    add("--read-only", "-readonly", action="store_true", default=flag, help="refuse all writes")
     add(
         "--dry-run",
         action="store_true",
@@ -128,14 +214,95 @@ def _add_common(parser: argparse.ArgumentParser, sources: str, default: str | No
     )
 
 
+def _add_shell(parser: argparse.ArgumentParser) -> None:
+    """Options of the shell, by the names that the sqlite3 shell has for them."""
+    group = parser.add_argument_group(
+        "shell", "As in the sqlite3 shell. With SQL in place of COMMAND, that is run."
+    )
+    _add_modes(group, None)
+    add = group.add_argument
+    add("-init", "--init", metavar="FILE", help="run FILE first")
+    add(
+        *("-cmd", "--cmd"),
+        dest="commands",
+        action="append",
+        metavar="COMMAND",
+        help="run COMMAND before reading input; can be repeated",
+    )
+    add("-bail", "--bail", action="store_true", help="stop after the first error")
+    add("-batch", "--batch", action="store_true", help="read input without prompts")
+    add("-echo", dest="commands", action="append_const", const=".echo on", help=argparse.SUPPRESS)
+    for name in ("nullvalue", "separator"):
+        add(
+            *(f"-{name}", f"--{name}"),
+            dest="commands",
+            action="append",
+            type=_Setting(name),
+            metavar="TEXT",
+            help=argparse.SUPPRESS,
+        )
+
+
+class _Setting:
+    """The command of the shell that sets something to an option's value."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, value: str) -> str:
+        return f".{self._name} {shlex.quote(value)}"
+
+
+def _add_modes(parser: Any, default: str | None) -> None:
+    """``-box``, ``-csv`` and the like; ``-header`` and ``-noheader``."""
+    for name, form in MODE_NAMES.items():
+        parser.add_argument(
+            *(f"-{name}", f"--{name}"),
+            dest="format",
+            action="store_const",
+            const=form,
+            default=default,
+            help="output format: also -csv, -json, -markdown, .."
+            if name == "box"
+            else argparse.SUPPRESS,
+        )
+    heading = argparse.SUPPRESS if default else True
+    parser.add_argument(
+        *("-header", "--header"),
+        dest="heading",
+        action="store_true",
+        default=heading,
+        help=argparse.SUPPRESS,
+    )
+    parser.add_argument(
+        *("-noheader", "--noheader"),
+        dest="heading",
+        action="store_false",
+        default=heading,
+        help="leave out the names of columns",
+    )
+
+
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE.sql", help="SQL file, or - for standard input")
+    parser.add_argument(
+        "file", metavar="FILE.sql", help="SQL file, or - for standard input"
+    ).complete = _FILES  # type: ignore[attr-defined]
     _add_output(parser, "table")
 
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sql", metavar="SQL", help="SQL statements, or - for standard input")
+    parser.add_argument(
+        "--fail-if-rows",
+        action="store_true",
+        help="exit with 1 if there is a row, for alerts",
+    )
     _add_output(parser, None)
+
+
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=_SHELLS, help=f"{' or '.join(_SHELLS)}")
+    parser.epilog = f'For bash: eval "$({_PROGRAM} completion bash)"'
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
@@ -144,14 +311,15 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser, default: str | None) -> None:
-    note = "" if default else "; default: table on a terminal, csv otherwise"
+    note = "" if default else "; default: box or line on a terminal, csv otherwise"
     parser.add_argument(
         "--format",
         choices=FORMAT_NAMES,
-        default=default,
-        help=f"output format: {', '.join(FORMAT_NAMES)}{note}",
+        default=argparse.SUPPRESS,
+        help=f"output format: {', '.join(FORMAT_NAMES)}{note}; also as --json, --csv, ..",
         metavar="FORMAT",
     )
+    _add_modes(parser, argparse.SUPPRESS)
     parser.add_argument(
         "-o",
         "--output",
@@ -208,6 +376,39 @@ def _add_snapshot(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "--max-requests applies to the whole snapshot; default: 100000."
 
 
+def _add_mcp(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--http",
+        type=_port,
+        metavar="PORT",
+        help=(
+            "serve HTTP on this loopback port instead of standard input and output; 0 takes a"
+            " free one"
+        ),
+    )
+    add("--writable", action="store_true", help="also offer the tool write")
+    add(
+        "--max-rows",
+        type=_positive,
+        metavar="N",
+        help="maximum number of rows per call; default: 1000",
+    )
+    add(
+        "--max-bytes",
+        type=_positive,
+        metavar="N",
+        help="maximum size of the rows per call as JSON; default: 100000",
+    )
+    add(
+        "--statement-timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="time that a statement may take; default: 60",
+    )
+    parser.epilog = "--max-requests applies to each call; default: 200."
+
+
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", help="table, function or topic")
     parser.add_argument(
@@ -223,11 +424,29 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _positive(text: str) -> int:
+    if (count := _count(text)) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return count
+
+
+def _port(text: str) -> int:
+    if (port := _count(text)) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {_HIGHEST_PORT}")
+    return port
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def _minutes(text: str) -> float:
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text, re.ASCII):
+    if not _NUMBER.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of minutes")
+    return float(text)
+
+
+def _seconds(text: str) -> float:
+    if not _NUMBER.fullmatch(text) or float(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid number of seconds")
     return float(text)

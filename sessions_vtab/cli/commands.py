@@ -1,4 +1,4 @@
-"""What each command does: run, query, explain, sources, snapshot, help, and the shell."""
+"""What each command does: run, query, snapshot, report, mcp, help and others, and the shell."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from sessions_vtab.cli.display import escaped, is_terminal
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
+from sessions_vtab.spec.install import install_command, packages_of
 
 if TYPE_CHECKING:
     from sessions_vtab.cli.help import Reference
@@ -27,25 +28,16 @@ def dispatch(arguments: argparse.Namespace) -> int:
     Raises:
         SessionsError: the configuration cannot be used, or something the command names is absent.
     """
-    match arguments.command:
-        case "emulator":
-            return _emulator(arguments.rest)
-        case "help":
-            return _help(arguments)
-        case "query":
-            return _query(arguments)
-        case "run":
-            return _run(arguments)
-        case "explain":
-            return _explain(arguments)
-        case "sources":
-            return _sources(arguments)
-        case "snapshot":
-            return _snapshot(arguments)
-        case "report":
-            return _report(arguments)
-        case _:
-            return _version() if arguments.version else _shell(arguments)
+    run = _COMMANDS.get(arguments.command)
+    if run is not None:
+        return run(arguments)
+    return _version() if arguments.version else _shell(arguments)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.setup import initialise  # noqa: PLC0415
+
+    return initialise(arguments.config)
 
 
 @contextmanager
@@ -77,21 +69,27 @@ def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[Se
     """A connection and a place to print to; files and texts that cannot be read are errors."""
     from sessions_vtab.cli.files import output  # noqa: PLC0415
     from sessions_vtab.cli.session import Session  # noqa: PLC0415
+    from sessions_vtab.cli.tables import Style  # noqa: PLC0415
 
+    style = Style(heading=arguments.heading)
     with _connected(arguments) as connection, output(arguments.output) as stream:
-        yield Session(connection, stream, form, _bindings(arguments), name)
+        yield Session(connection, stream, form, _bindings(arguments), name, style)
 
 
 def _query(arguments: argparse.Namespace) -> int:
     text = _text(arguments.sql)
     to_terminal = arguments.output is None and is_terminal(sys.stdout)
-    form = arguments.format or ("table" if to_terminal else "csv")
+    form = arguments.format or ("auto" if to_terminal else "csv")
+    returned = 0
 
     def work() -> None:
+        nonlocal returned
         with _session(arguments, form, "") as session:
             session.run(text)
+            returned = session.returned
 
-    return _reported(work)
+    status = _reported(work)
+    return _FAILED if arguments.fail_if_rows and returned else status
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -99,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> int:
     name = "standard input" if arguments.file == "-" else arguments.file
 
     def work() -> None:
-        with _session(arguments, arguments.format, name) as session:
+        with _session(arguments, arguments.format or "table", name) as session:
             session.tour(text)
 
     return _reported(work)
@@ -184,6 +182,18 @@ def _report(arguments: argparse.Namespace) -> int:
         return write(arguments, connection)
 
 
+def _mcp(arguments: argparse.Namespace) -> int:
+    try:
+        from sessions_vtab.mcp import server  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sessions_vtab"):
+            raise
+        raise MissingExtraError(
+            f"The MCP server needs {error.name}: pip install 'sessions_vtab[mcp]'"
+        ) from None
+    return server.main(arguments)
+
+
 def _help(arguments: argparse.Namespace) -> int:
     from sessions_vtab.cli import help as reference  # noqa: PLC0415
     from sessions_vtab.cli import pages  # noqa: PLC0415
@@ -203,6 +213,7 @@ def _reference(arguments: argparse.Namespace) -> Reference:
     """The reference for the configured sources; help is also there when they are wrong."""
     from sessions_vtab import config, registry  # noqa: PLC0415
     from sessions_vtab.cli.help import Reference, SourceHelp  # noqa: PLC0415
+    from sessions_vtab.cli.program import help_command  # noqa: PLC0415
     from sessions_vtab.errors import SessionsError  # noqa: PLC0415
 
     sources = []
@@ -213,7 +224,7 @@ def _reference(arguments: argparse.Namespace) -> Reference:
             sources.append(SourceHelp(source.name, backend, source.read_only))
     except SessionsError as error:
         print(f"The configured sources are not shown: {escaped(str(error))}", file=sys.stderr)
-    return Reference(sources, complete=arguments.markdown)
+    return Reference(sources, help_command(), arguments.markdown)
 
 
 def _width(stream: IO[str]) -> int:
@@ -230,10 +241,32 @@ def _version() -> int:
 
 
 def _shell(arguments: argparse.Namespace) -> int:
-    from sessions_vtab.cli.shell import interact  # noqa: PLC0415
+    from sessions_vtab.cli.shell import Start, interact  # noqa: PLC0415
 
+    start = Start(
+        mode=arguments.format,
+        heading=arguments.heading,
+        init=arguments.init,
+        commands=arguments.commands or (),
+        statements=arguments.statements,
+        bail=arguments.bail,
+        batch=arguments.batch,
+    )
     with _connected(arguments) as connection:
-        return interact(connection, read_only=arguments.read_only)
+        return interact(connection, start, read_only=arguments.read_only)
+
+
+def _completion(shell: str) -> int:
+    from sessions_vtab.cli.arguments import command_line  # noqa: PLC0415
+
+    try:
+        import shtab  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            "Completion needs shtab: pip install 'sessions_vtab[completion]'"
+        ) from None
+    print(shtab.complete(command_line(), shell))
+    return _OK
 
 
 def _emulator(rest: list[str]) -> int:
@@ -243,7 +276,22 @@ def _emulator(rest: list[str]) -> int:
         if (error.name or "").startswith("sessions_vtab"):
             raise
         raise MissingExtraError(
-            f"The emulator needs {error.name}: pip install 'sessions_vtab[emulator]'"
+            f"The emulator needs {error.name}. Run: {install_command(*packages_of('emulator'))}"
         ) from None
     status: Any = serve.main(rest)
     return int(status or _OK)
+
+
+_COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "emulator": lambda arguments: _emulator(arguments.rest),
+    "help": _help,
+    "query": _query,
+    "run": _run,
+    "explain": _explain,
+    "sources": _sources,
+    "init": _init,
+    "snapshot": _snapshot,
+    "report": _report,
+    "mcp": _mcp,
+    "completion": lambda arguments: _completion(arguments.shell),
+}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sessions_vtab.cli.names import Names, mentions
+from sessions_vtab.hints import Names, mentions
 from sessions_vtab.schema.functions import FUNCTIONS
 
 __all__ = ["Candidates", "candidates", "matching"]

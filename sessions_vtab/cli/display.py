@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import IO, Any, Final
 
 from sessions_vtab.spec.predicate import Op
 
 __all__ = [
+    "can_show",
     "counted",
     "escaped",
+    "escaped_row",
     "footer",
     "is_terminal",
     "literal",
+    "moves_cursor",
     "operators",
     "seconds",
+    "terminal_size",
     "width",
 ]
 
@@ -36,6 +43,11 @@ def escaped(text: str) -> str:
 def _written_out(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\u{code:04x}" if code > _TWO_BYTES else f"\\x{code:02x}"
+
+
+def escaped_row(row: Sequence[Any]) -> tuple[Any, ...]:
+    """A row whose texts are safe to show on a terminal."""
+    return tuple(escaped(value) if isinstance(value, str) else value for value in row)
 
 
 def literal(value: Any) -> str:
@@ -93,3 +105,32 @@ def operators(ops: Collection[Op]) -> str:
 def is_terminal(stream: IO[str]) -> bool:
     """Whether a stream is read by a person at a terminal."""
     return stream.isatty()
+
+
+def moves_cursor(stream: IO[str]) -> bool:
+    """Whether a stream is a terminal that obeys escape sequences: none does with TERM=dumb."""
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def can_show(stream: IO[str], characters: str) -> bool:
+    """Whether the encoding of a stream has these characters."""
+    try:
+        characters.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def terminal_size() -> os.terminal_size:
+    """Columns and lines of the terminal; 80 and 24 where it does not say.
+
+    The terminal is asked first: ``COLUMNS`` stays what it was when a window is resized.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):  # No stream, closed, not a terminal.
+            size = os.get_terminal_size(stream.fileno())
+            if size.columns:
+                return size
+    from shutil import get_terminal_size  # noqa: PLC0415  # Slow to import.
+
+    return get_terminal_size()

@@ -22,6 +22,9 @@ __all__ = ["Execution", "execute", "prepare"]
 _STEPS: Final = 100_000
 """SQLite steps between two looks at Ctrl-C: some milliseconds."""
 
+_SERIES: Final = "generate_series"
+"""The sqlite3 shell has this table-valued function, SQLite as a library does not."""
+
 
 @dataclass(slots=True)
 class Execution:
@@ -30,6 +33,7 @@ class Execution:
     Attributes:
         columns: names of the columns of its answer; empty for a statement that has none.
         rows: the rows, to be read once.
+        started: when, on the clock of ``time.perf_counter``; later by what the user took to read.
         returned: rows read so far.
         changed: rows changed, known at the end.
         requests: HTTP requests, known at the end.
@@ -77,17 +81,29 @@ def execute(
     before = connection.tally()
     started = time.perf_counter()
     try:
+        if _SERIES in sql.lower():
+            _offer_series(connection)
         _require_values(connection, sql, bindings or {})
-        cursor.execute(sql, bindings or {})
+        with _readable():
+            cursor.execute(sql, bindings or {})
         columns = _columns(cursor) or (described[-1] if described else ())
         execution = Execution(columns, iter(()), started)
         execution.rows = _counting(cursor, execution)
         yield execution
-        execution.elapsed = time.perf_counter() - started
+        execution.elapsed = time.perf_counter() - execution.started
         execution.changed = connection.changed_since(before)
         execution.requests = connection.statement_requests
     finally:
         cursor.close(force=True)
+
+
+def _offer_series(connection: Connection) -> None:
+    """Registers the function where a statement names it: few do, and the import is slow."""
+    known = connection.execute("SELECT 1 FROM pragma_module_list WHERE name = ?", (_SERIES,)).get
+    if not known:
+        from apsw.ext import generate_series_sqlite, make_virtual_module  # noqa: PLC0415
+
+        make_virtual_module(connection, _SERIES, generate_series_sqlite)  # type: ignore[arg-type]
 
 
 def _require_values(connection: Connection, sql: str, bindings: Mapping[str, Any]) -> None:
@@ -112,9 +128,21 @@ def _columns(cursor: apsw.Cursor) -> tuple[str, ...]:
 
 
 def _counting(cursor: apsw.Cursor, execution: Execution) -> Iterator[tuple[Any, ...]]:
-    for row in cursor:
-        execution.returned += 1
-        yield row
+    with _readable():
+        for row in cursor:
+            execution.returned += 1
+            yield row
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """SQLite keeps any bytes as text; Python's texts cannot."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise InvalidValueError(
+            "The result contains text that is not valid UTF-8. Read it with CAST(column AS BLOB)."
+        ) from None
 
 
 def prepare(connection: apsw.Connection) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 from sessions_vtab.cli.display import escaped
-from sessions_vtab.cli.names import Mention, Names, mentions, names_of
 from sessions_vtab.cli.readings import Estimate, Expected, Reading, Step, Target, expected
 from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.hints import Mention, Names, mentions, names_of
 from sessions_vtab.plan.words import is_by_order, stopping_column
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import AccessPath
@@ -62,12 +62,14 @@ class Writing:
         call: the declared call for one row.
         requests: those of rows that the statement itself has; empty where it finds them by reading.
         source: the settings of a source that requests go to; None for a store on this machine.
+        per_minute: rows that the service's quota lets it write in a minute; 0 if none is known.
     """
 
     title: str
     call: str
     requests: tuple[Request, ...]
     source: Source | None
+    per_minute: int = 0
 
     @property
     def count(self) -> str:
@@ -102,6 +104,9 @@ def explain(
         yield f"requests  {said}; at most {most} (max_requests)"
     if not (readings or writing):
         yield "No table is read."
+    for name in dict.fromkeys(one.target.source.name for one in readings if one.target.source):
+        for notice in connection.sources[name].backend.notices():
+            yield f"note      {name}: {notice}"
 
 
 def examine(
@@ -147,7 +152,9 @@ def examine_write(
     requests = tuple(request for other, request in shown if other == title)
     costly = table.capability.costly
     source = connection.sources[table.source].settings if costly else None
-    return Writing(title, table.capability.writes.calls.get(action, ""), requests, source)
+    writes = table.capability.writes
+    quota = writes.per_minute.get(action, 0)
+    return Writing(title, writes.calls.get(action, ""), requests, source, quota)
 
 
 def steps(planned: list[tuple[int, int, str]]) -> Iterator[Step]:
@@ -356,7 +363,8 @@ def _writing_lines(writing: Writing) -> Iterator[str]:
     if len(writing.requests) != 1:
         words += f", {writing.source.concurrency} at a time"
     yield f"{writing.title}  {words}"
-    yield f"  requests  {writing.count}"
+    quota = f", at most {writing.per_minute} per minute" if writing.per_minute else ""
+    yield f"  requests  {writing.count}{quota}"
 
 
 def _first(reading: Reading) -> str:

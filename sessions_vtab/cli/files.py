@@ -50,7 +50,10 @@ def _is_regular(path: str) -> bool:
 def _replacing(target: Path) -> Iterator[IO[str]]:
     import tempfile  # noqa: PLC0415  # Slow to import, and only files need it.
 
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:  # It names a file that nobody has asked for.
+        raise OSError(error.errno, error.strerror, str(target)) from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             yield file

@@ -1,7 +1,7 @@
-"""Rows as text: table, json, jsonl, csv, tsv, markdown. Rows stream through; none is dropped.
+"""Rows as text in every output format. Rows stream through; none is dropped.
 
 Blobs are ``x'..'`` as in SQL, in JSON base64. NULL is null in JSON, ``NULL`` in tables and
-nothing in csv, where an empty text is ``""``; tsv writes both as nothing.
+nothing in csv, where an empty text is ``""``; tsv and list write both as nothing.
 """
 
 from __future__ import annotations
@@ -10,66 +10,130 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 from math import inf
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from sessions_vtab.cli.display import literal, width
+from sessions_vtab.cli.display import literal
+from sessions_vtab.cli.tables import ASCII, BOX, COLUMN, PLAIN, Frame, Row, Sheet, Style
+from sessions_vtab.schema.declare import quoted
 
-__all__ = ["FORMATS", "Format", "table"]
+__all__ = ["AUTO", "FORMATS", "NOTES", "SQLITE_MODES", "Format", "automatic", "distinct"]
 
-Row: TypeAlias = Sequence[Any]
-Format: TypeAlias = Callable[[Sequence[str], Iterable[Row]], Iterator[str]]
+
+Format: TypeAlias = Callable[[Sequence[str], Iterable[Row], Style], Iterator[str]]
 """Column names and rows to pieces of text, each made of whole lines."""
 
-_SAMPLE: Final = 1_000
-"""Rows that decide how wide a table's columns are; later ones may stand out."""
-
 _QUOTED: Final = re.compile(r'[",\r\n]|^\s|\s$|^$')
-_TABLE_BREAKS: Final = MappingProxyType({ord("\n"): "\\n", ord("\t"): "\\t"})
 _TSV: Final = MappingProxyType(
     {ord("\\"): "\\\\", ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 )
 _MARKDOWN: Final = MappingProxyType(
     {ord("\\"): "\\\\", ord("|"): "\\|", ord("<"): "&lt;", ord("\n"): "<br>", ord("\r"): None}
 )
+_LINE_NAMES: Final = 5
+"""Least width of the names in ``line``, as in the sqlite3 shell."""
 
 
-def table(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """Aligned columns, two blanks apart, numbers to the right; one line a row."""
-    remaining = iter(rows)
-    sample = list(islice(remaining, _SAMPLE))
-    numeric = [_is_numeric(row[index] for row in sample) for index in range(len(columns))]
-    head = _cells(columns)
-    sampled = [_cells(row) for row in sample]
-    widths = [max(map(width, cells)) for cells in zip(head, *sampled, strict=True)]
-    yield _aligned(head, widths, numeric)
-    for cells in chain(sampled, map(_cells, remaining)):
-        yield _aligned(cells, widths, numeric)
+def automatic(
+    columns: Sequence[str], rows: Iterable[Row], style: Style, tell: Callable[[str], None]
+) -> Iterator[str]:
+    """A table if a row fits on a line of the terminal, else one value a line.
+
+    Args:
+        columns: their names.
+        rows: the rows.
+        style: its ``room`` is the width to fit into.
+        tell: is told at the end what was not shown as a whole table: ``line`` for one value a
+            line, ``cut`` for values that were cut.
+    """
+    sheet = Sheet(columns, rows, style)
+    frame = BOX if style.unicode else ASCII
+    if not sheet.fits(frame):
+        yield from line(columns, sheet.rows, style)
+        if sheet.sample:
+            tell("line")
+        return
+    yield from sheet.lines(frame)
+    if sheet.cut:
+        tell("cut")
 
 
-def _is_numeric(values: Iterable[Any]) -> bool:
-    present = [value for value in values if value is not None]
-    return bool(present) and all(isinstance(value, int | float) for value in present)
+def _framed(frame: Frame, otherwise: Frame, doc: str) -> Format:
+    def lay_out(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
+        return Sheet(columns, rows, style).lines(frame if style.unicode else otherwise)
+
+    lay_out.__doc__ = doc
+    return lay_out
 
 
-def _cells(row: Row) -> list[str]:
-    return [literal(value).translate(_TABLE_BREAKS) for value in row]
+def line(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """One value per line, ``column = value``, with an empty line between rows."""
+    names = [name.rjust(max(_LINE_NAMES, *map(len, columns))) for name in columns]
+    separator = ""
+    for row in rows:
+        values = zip(names, row, strict=True)
+        yield separator + "".join(f"{name} = {style.text(value)}\n" for name, value in values)
+        separator = "\n"
 
 
-def _aligned(cells: list[str], widths: list[int], numeric: list[bool]) -> str:
-    padded = [
-        " " * (room - width(cell)) + cell if right else cell + " " * (room - width(cell))
-        for cell, room, right in zip(cells, widths, numeric, strict=True)
-    ]
-    return "  ".join(padded).rstrip() + "\n"
+def list_(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """Values as they are with a separator between them."""
+    for row in _with_heading(columns, rows, style):
+        yield style.separator.join(map(_nothing_for_null(style), row)) + "\n"
 
 
-def csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+def quote(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """Values as SQL literals with commas between them."""
+    for row in _with_heading(columns, rows, style):
+        yield ",".join(map(_sql, row)) + "\n"
+
+
+def insert(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """An INSERT statement for each row."""
+    names = f"({','.join(map(quoted, columns))})" if style.heading else ""
+    for row in rows:
+        yield f"INSERT INTO {quoted(style.table)}{names} VALUES({','.join(map(_sql, row))});\n"
+
+
+def _sql(value: Any) -> str:
+    import apsw  # noqa: PLC0415
+
+    return str(apsw.format_sql_value(value))
+
+
+def html(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """The rows of an HTML table, without the element around them, as the sqlite3 shell has it."""
+    if style.heading:
+        yield _html_row("TH", columns, style)
+    for row in rows:
+        yield _html_row("TD", row, style)
+
+
+def _html_row(tag: str, row: Row, style: Style) -> str:
+    from html import escape  # noqa: PLC0415
+
+    text = _nothing_for_null(style)
+    cells = (f"<{tag}>{escape(text(value))}</{tag}>\n" for value in row)
+    return f"<TR>{''.join(cells)}</TR>\n"
+
+
+def _with_heading(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[Row]:
+    return chain([columns], rows) if style.heading else iter(rows)
+
+
+def _nothing_for_null(style: Style) -> Callable[[Any], str]:
+    """Values to texts in formats where NULL is nothing unless the style has a text for it."""
+    null = style.null or ""
+    return lambda value: null if value is None else literal(value)
+
+
+def csv(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
     """Comma-separated values with a heading (RFC 4180, lines end with a newline)."""
-    for row in chain([columns], rows):
-        cells = ["" if value is None else _quoted(literal(value)) for value in row]
+    null = style.null or ""
+    for row in _with_heading(columns, rows, style):
+        cells = [null if value is None else _quoted(literal(value)) for value in row]
         # Most readers do not take an empty line for a record.
         yield (",".join(cells) or '""') + "\n"
 
@@ -78,24 +142,25 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
-def tsv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+def tsv(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
     r"""Tab-separated values with a heading; tab, newline and backslash are ``\t \n \\``."""
-    for row in chain([columns], rows):
-        yield "\t".join("" if v is None else literal(v).translate(_TSV) for v in row) + "\n"
+    text = _nothing_for_null(style)
+    for row in _with_heading(columns, rows, style):
+        yield "\t".join(text(value).translate(_TSV) for value in row) + "\n"
 
 
-def json_array(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """One JSON array of objects, on one line."""
+def json_array(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """One JSON array of objects, one a line."""
     separator = "["
-    for line in jsonl(columns, rows):
-        yield separator + line.rstrip("\n")
-        separator = ","
+    for member in jsonl(columns, rows, style):
+        yield separator + member.rstrip("\n")
+        separator = ",\n"
     yield "[]\n" if separator == "[" else "]\n"
 
 
-def jsonl(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+def jsonl(columns: Sequence[str], rows: Iterable[Row], _style: Style) -> Iterator[str]:
     """One JSON object a line."""
-    keys = [json.dumps(name, ensure_ascii=False) for name in _distinct(columns)]
+    keys = [json.dumps(name, ensure_ascii=False) for name in distinct(columns)]
     for row in rows:
         yield "{" + ",".join(map(_member, keys, row)) + "}\n"
 
@@ -108,7 +173,7 @@ def _member(key: str, value: Any) -> str:
     return f"{key}:{json.dumps(value, ensure_ascii=False)}"
 
 
-def _distinct(columns: Sequence[str]) -> list[str]:
+def distinct(columns: Sequence[str]) -> list[str]:
     """Names made different as SQLite does: a second ``id`` is ``id:1``."""
     names: list[str] = []
     for name in columns:
@@ -120,25 +185,57 @@ def _distinct(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def markdown(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
-    """A table of GitHub's Markdown."""
-    yield _markdown_row(columns)
+def markdown(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
+    """A table of GitHub's Markdown, which requires a heading."""
+    yield _markdown_row(columns, style)
     yield "|" + " --- |" * len(columns) + "\n"
-    yield from map(_markdown_row, rows)
+    for row in rows:
+        yield _markdown_row(row, style)
 
 
-def _markdown_row(row: Row) -> str:
-    return "| " + " | ".join(literal(value).translate(_MARKDOWN) for value in row) + " |\n"
+def _markdown_row(row: Row, style: Style) -> str:
+    return "| " + " | ".join(style.text(value).translate(_MARKDOWN) for value in row) + " |\n"
 
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
-        "table": table,
+        "table": _framed(PLAIN, PLAIN, "Aligned columns, two blanks apart, numbers to the right."),
         "json": json_array,
         "jsonl": jsonl,
         "csv": csv,
         "tsv": tsv,
         "markdown": markdown,
+        "box": _framed(BOX, ASCII, "A table with lines around it."),
+        "grid": _framed(ASCII, ASCII, "A table with lines of - and | around it."),
+        "column": _framed(COLUMN, COLUMN, "Aligned columns with a line below the heading."),
+        "line": line,
+        "list": list_,
+        "quote": quote,
+        "insert": insert,
+        "html": html,
     }
 )
 """Output formats by the name ``--format`` takes."""
+
+NOTES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "line": "A row is wider than the terminal, so each value has a line. {} box shows a table.",
+        "cut": "Values that end with … were cut to fit the terminal. {} line shows them whole.",
+    }
+)
+"""What ``automatic`` tells, in words that lack the way to ask for a format."""
+
+AUTO: Final = "auto"
+"""Name of ``automatic`` where a format is asked for."""
+
+SQLITE_MODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        AUTO: AUTO,
+        **{name: name for name in FORMATS},
+        "table": "grid",
+        "tabs": "tsv",
+        "columns": "column",
+        "lines": "line",
+    }
+)
+"""Formats by the name that the sqlite3 shell has for them, in ``.mode`` and ``-box``."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
 from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
+from sessions_vtab.cli.services import ALIASES, service_pages
 from sessions_vtab.cli.topics import TOPICS
 from sessions_vtab.cli.views import VIEW_NAMES, view_page
 from sessions_vtab.errors import UnknownNameError
@@ -33,6 +34,7 @@ _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyTyp
             (tables.UPLOAD_SESSION_FILES, {}),
             (tables.FILES, {}),
             (tables.PARTICIPANTS, {}),
+            (tables.REASONING_ENGINES, {}),
             (tables.HTTP_REQUESTS, {}),
             (tables.WRITES, {}),
             (tables.DRY_RUN, {}),
@@ -84,7 +86,12 @@ def topics(reference: Reference) -> list[str]:
     """Everything help can be asked about."""
     own = (name for s in reference.sources for name in s.backend.resources)
     names = (source.name for source in reference.sources)
-    return list(dict.fromkeys((*_TABLES, *own, *VIEW_NAMES, *FUNCTIONS, *TOPICS, *names)))
+    return list(dict.fromkeys((*_TABLES, *own, *VIEW_NAMES, *FUNCTIONS, *_topics(), *names)))
+
+
+def _topics() -> dict[str, Page]:
+    """Pages by topic, in the order of the reference."""
+    return {one.title: one for one in (*TOPICS.values(), *service_pages())}
 
 
 def page(topic: str, reference: Reference) -> Page:
@@ -97,8 +104,11 @@ def page(topic: str, reference: Reference) -> Page:
     if wanted in FUNCTIONS:
         return _function_page(FUNCTIONS[wanted], reference)
     known = _known_tables(reference)
-    if wanted in TOPICS and wanted not in known:
-        return TOPICS[wanted]
+    topic_page = _topics().get(ALIASES.get(wanted, wanted))
+    if topic_page and wanted not in known:
+        named = [one for one in reference.sources if one.name.lower() == wanted]
+        configured = [block for one in named for block in _source_page(one).blocks]
+        return replace(topic_page, blocks=(*topic_page.blocks, *configured))
     if wanted in known:
         return _table_page(*known[wanted], reference)
     if wanted in VIEW_NAMES:
@@ -136,7 +146,7 @@ def index(reference: Reference) -> Page:
             Heading("Functions"),
             Grid(("function", "what it does"), tuple((f.name, f.doc) for f in FUNCTIONS.values())),
             Heading("Topics"),
-            Prose(", ".join(TOPICS)),
+            Prose(", ".join(_topics())),
         ),
     )
 
@@ -230,9 +240,20 @@ def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> 
 
 def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
     capability = resource.capability
-    rows = (*_writes(capability.writes, source.read_only), *_reads(resource))
+    rows = (
+        *_absent(resource),
+        *_writes(capability.writes, source.read_only),
+        *_reads(resource),
+    )
     yield Heading(f"In the source {source.name}")
     yield Grid(("what", "how"), rows)
+
+
+def _absent(resource: Resource) -> Iterator[tuple[str, str]]:
+    """The columns that the source has nothing for, in the order of the table."""
+    absent = resource.capability.absent
+    if absent:
+        yield "always NULL", ", ".join(name for name in resource.table.names if name in absent)
 
 
 def _writes(writes: Writes, read_only: bool) -> Iterator[tuple[str, str]]:

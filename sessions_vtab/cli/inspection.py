@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.cli.display import operators
-from sessions_vtab.cli.names import Names, names_of
 from sessions_vtab.errors import UnknownNameError
+from sessions_vtab.hints import Names, names_of
 from sessions_vtab.schema.declare import quoted, sql_type
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.schema.model import Column

@@ -2,135 +2,103 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from sessions_vtab.cli.display import counted, is_terminal, seconds
+from sessions_vtab.cli.display import moves_cursor
+from sessions_vtab.progress import EVERY, FIRST, Progress
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
-    from sessions_vtab.vtab.sending import Sending
 
 __all__ = ["paused", "progress", "progress_of"]
 
-_FIRST: Final = 1.0
-_EVERY: Final = 0.2
 _CLEAR: Final = "\r\x1b[K"
-_LONG: Final = 10.0
-"""Seconds from which on a COMMIT is worth an estimate."""
+
+_TERMINAL: Final = threading.RLock()
+"""Held by whoever writes to the terminal while a line may be shown there."""
 
 
 @contextmanager
-def progress(
-    requests: Callable[[], int],
-    sending: Callable[[], Sending | None] = lambda: None,
-    expected: Callable[[], int | None] = lambda: None,
-) -> Iterator[Callable[[], None]]:
+def progress(look: Callable[[float], Progress]) -> Iterator[Callable[[], None]]:
     """Shows progress on standard error inside the block, if that is a terminal.
 
-    A timer signal instead of a thread: the one that waits for the statement has nothing else to
-    do, and handlers run between its slices of waiting. Windows has no such signal, hence no line.
+    A thread writes the line. A timer signal would cut the writes of a statement whose rows are
+    printed on a slow terminal (``PYTHONUNBUFFERED=1`` loses the rest of a row without an error),
+    and exists neither on Windows nor outside the main thread.
 
     Args:
-        requests: how many requests the running statement has made.
-        sending: how far the transaction is that it sends, if it does: with an estimate if that
-            will take long.
-        expected: how many requests it will make, where that is known.
+        look: how far the statement is; it is given the seconds since the block began.
 
     Yields:
         A function that ends it early: before rows are printed on the same terminal.
     """
-    if not (hasattr(signal, "SIGALRM") and is_terminal(sys.stderr)):
+    if not moves_cursor(sys.stderr):
         yield _nothing
         return
-    line = _Line(requests, sending, expected)
-    previous = signal.signal(signal.SIGALRM, line.show)
-    timer = signal.setitimer(signal.ITIMER_REAL, _FIRST, _EVERY)
+    line = _Line(look)
+    line.start()
     try:
         yield line.end
     finally:
         line.end()
-        signal.signal(signal.SIGALRM, previous)
-        signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
 def progress_of(connection: Connection) -> AbstractContextManager[Callable[[], None]]:
     """``progress`` of what a connection executes inside the block."""
-    return progress(
-        lambda: connection.statement_requests,
-        lambda: connection.sending,
-        lambda: connection.expected_requests,
-    )
+    return progress(connection.progress)
 
 
 @contextmanager
 def paused() -> Iterator[None]:
     """Inside the block no progress is written over a question; afterwards it goes on."""
-    if not hasattr(signal, "SIGALRM"):
-        yield
-        return
-    delay, interval = signal.setitimer(signal.ITIMER_REAL, 0)
-    try:
-        if interval and is_terminal(sys.stderr):
+    with _TERMINAL:
+        if moves_cursor(sys.stderr):
             print(_CLEAR, end="", file=sys.stderr, flush=True)
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, delay, interval)
 
 
 def _nothing() -> None:
     """Does nothing: the end function for a progress line that was never started."""
 
 
-class _Line:
-    """The line on the terminal."""
+class _Line(threading.Thread):
+    """The line on the terminal, written anew until it ends."""
 
-    def __init__(
-        self,
-        requests: Callable[[], int],
-        sending: Callable[[], Sending | None],
-        expected: Callable[[], int | None],
-    ) -> None:
-        self._requests = requests
-        self._sending = sending
-        self._expected = expected
-        self._started = time.perf_counter()
-        self._shown = self._ended = False
+    def __init__(self, look: Callable[[float], Progress]) -> None:
+        super().__init__(name="sessions-vtab progress", daemon=True)
+        self._look = look
+        self._began = time.perf_counter()
+        self._shown = False
+        self._ended = threading.Event()
 
-    def show(self, _signal: int, _frame: FrameType | None) -> None:
-        """Writes the line anew."""
-        if self._ended:
-            return
-        self._shown = True
-        elapsed = seconds(time.perf_counter() - self._started)
-        text = f"{_CLEAR}{self._work()}, {elapsed}{self._rest()} .."
-        print(text, end="", file=sys.stderr, flush=True)
+    def run(self) -> None:
+        """Waits, so that short statements show nothing, then writes some times a second."""
+        delay = FIRST
+        while not self._ended.wait(delay):
+            self._show()
+            delay = EVERY
 
-    def _work(self) -> str:
-        sending = self._sending()
-        if sending is None or sending.total == 1:
-            return self._reads()
-        return f"{sending.answered} of {sending.total} writes"
-
-    def _reads(self) -> str:
-        requests, expected = self._requests(), self._expected()
-        if expected is None or expected <= requests:
-            return counted(requests, "request")
-        return f"{requests} of about {expected:,} requests".replace(",", " ")
-
-    def _rest(self) -> str:
-        sending = self._sending()
-        long = sending is not None and (sending.estimate() or 0.0) > _LONG
-        return f", about {sending.left():.0f} s left" if sending is not None and long else ""
+    def _show(self) -> None:
+        with _TERMINAL:
+            if self._ended.is_set():
+                return
+            try:
+                progress = self._look(time.perf_counter() - self._began)
+            except (RuntimeError, LookupError):
+                return  # The statement's thread has changed what is counted: the next look tells.
+            self._shown = True
+            print(f"{_CLEAR}{progress} ..", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Takes the line away for good."""
-        self._ended = True
-        if self._shown:
-            print(_CLEAR, end="", file=sys.stderr, flush=True)
-        self._shown = False
+        """Removes the line; nothing is written once this returns. Later calls cost nothing."""
+        if self._ended.is_set():
+            return
+        with _TERMINAL:
+            self._ended.set()
+            if self._shown:
+                print(_CLEAR, end="", file=sys.stderr, flush=True)

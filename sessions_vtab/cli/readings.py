@@ -186,8 +186,8 @@ def _expected_of_reads(reading: Reading, *, early: bool) -> tuple[Expected, int 
     path = reading.target.path
     if path is None or not reading.reached:
         return Expected(0, exact=False), None
-    if path.unique:
-        return Expected(len(reading.requests)), None
+    if path.unique:  # LIMIT may end it at the first key.
+        return (Expected(1, exact=False) if early else Expected(len(reading.requests))), None
     if path.fans_out:
         known = [one.pages for one in reading.reached]
         if early or None in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,17 +12,20 @@ import apsw
 
 from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
 from sessions_vtab.cli.execution import execute
-from sessions_vtab.cli.formats import FORMATS
+from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
+from sessions_vtab.cli.habits import shell_command
+from sessions_vtab.cli.program import help_command
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.script import Statement, split
+from sessions_vtab.cli.streams import unwritable
+from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.errors import BudgetError, SessionsError
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["Failed", "Session", "described"]
+__all__ = ["Failed", "Session", "described", "note_cost"]
 
-_HELP: Final = "sessions-vtab help"
 _MARGIN: Final = "   "
 _BLANK_BETWEEN: Final = frozenset(("table", "csv", "tsv", "markdown"))
 
@@ -36,9 +40,13 @@ class Session:
     Args:
         connection: where they run.
         stream: where rows are printed.
-        form: a key of ``formats.FORMATS``.
+        form: a key of ``formats.FORMATS``, or ``auto``.
         bindings: values of parameters by name.
         name: what errors call the text: the file's name; empty if it came as an argument.
+        style: how rows are written.
+
+    Attributes:
+        returned: rows that the statements have returned so far.
     """
 
     def __init__(
@@ -48,13 +56,17 @@ class Session:
         form: str,
         bindings: Mapping[str, Any],
         name: str,
+        style: Style,
     ) -> None:
         self._connection = connection
         self._stream = stream
         self._form = form
         self._bindings = bindings
         self._name = name
+        self._style = style
         self._terminal = is_terminal(stream)
+        self.returned = 0
+        self._told: list[str] = []
         self._before_rows: Callable[[], None] | None = None
 
     def run(self, text: str) -> None:
@@ -73,6 +85,9 @@ class Session:
                 self._print(columns, rows)
                 printed = True
         self._end(text)
+        if self._terminal:
+            for what in dict.fromkeys(self._told):
+                print(NOTES[what].format("--format"), file=sys.stderr)
 
     def tour(self, text: str) -> None:
         """As ``run``, with the comments before each statement and a summary at the end.
@@ -122,6 +137,7 @@ class Session:
         ):
             self._before_rows = end_progress if self._terminal else None
             yield execution.columns, execution.rows
+            self.returned += execution.returned
 
     @contextmanager
     def _guarded(self, statement: Statement, number: int) -> Iterator[None]:
@@ -130,10 +146,13 @@ class Session:
         except (apsw.Error, SessionsError) as error:
             self._stream.flush()
             where = f" in {self._name}, line {statement.line}, statement {number}"
-            text = described(self._connection, error, statement.text, _HELP)
+            text = described(self._connection, error, statement.text, help_command())
             raise Failed(f"Error{where if self._name else ''}: {text}") from error
-        except KeyboardInterrupt:
+        except UnicodeEncodeError as error:
+            raise Failed(f"Error: {unwritable(error)}") from None
+        except KeyboardInterrupt as error:
             self._stream.flush()
+            note_cost(error, self._connection)
             raise
 
     def _end(self, text: str) -> None:
@@ -149,7 +168,12 @@ class Session:
     def _print(
         self, columns: Sequence[str], rows: Iterable[Sequence[Any]], margin: str = ""
     ) -> None:
-        for piece in FORMATS[self._form](columns, rows):
+        style = style_for(self._stream, self._style, len(margin))
+        if self._form == AUTO:
+            pieces = automatic(columns, rows, style, self._told.append)
+        else:
+            pieces = FORMATS[self._form](columns, rows, style)
+        for piece in pieces:
             if self._before_rows is not None:
                 self._before_rows()
             self._write(margin + piece)
@@ -159,7 +183,25 @@ class Session:
 
 
 def _statements(text: str) -> Iterator[Statement]:
+    """The statements of a text.
+
+    Raises:
+        Failed: the text is a command of the shell.
+    """
+    command = shell_command(text)
+    if command is not None:
+        raise Failed(
+            f"Error: {escaped(text.strip().partition(chr(10))[0])} is not SQL. For commands of the"
+            f" shell: sessions-vtab '{escaped(command)}', or sessions-vtab < FILE"
+        )
     return (statement for statement in split(text) if statement.text)
+
+
+def note_cost(error: KeyboardInterrupt, connection: Connection) -> None:
+    """Adds to an interrupt what the statement has cost, for the message about it."""
+    requests = connection.statement_requests
+    if requests:
+        error.add_note(f"{counted(requests, 'request')} {'was' if requests == 1 else 'were'} made.")
 
 
 def described(connection: Connection, error: Exception, sql: str, help_command: str) -> str:
@@ -171,10 +213,11 @@ def described(connection: Connection, error: Exception, sql: str, help_command: 
         sql: the statement.
         help_command: how help is asked for.
     """
-    from sessions_vtab.cli.names import names_of  # noqa: PLC0415  # Only errors need these.
-    from sessions_vtab.cli.report import Problem, problem, render  # noqa: PLC0415
+    from sessions_vtab.cli.report import render  # noqa: PLC0415  # Only errors need these.
+    from sessions_vtab.hints import Problem, names_of, problem  # noqa: PLC0415
 
-    message = str(error) or type(error).__name__
+    # Without the hints for interfaces that have no other place for them.
+    message = str(getattr(error, "sqlite_message", error)) or type(error).__name__
     if isinstance(error, BudgetError):
         message += _raising(message, help_command)
     if isinstance(error, SessionsError):

@@ -21,6 +21,8 @@ __all__ = ["Screen", "take"]
 _OK, _FAILED = 0, 1
 _CLEAR: Final = "\r\x1b[K"
 _EVERY: Final = 0.2
+_EXAMPLE: Final = 10_000
+"""Sessions, where it is not known yet how many there are."""
 
 
 def take(arguments: argparse.Namespace, connection: Connection) -> int:
@@ -87,7 +89,8 @@ class Screen:
     def confirm(self, estimate: Estimate) -> bool:
         """Says what comes next and what it costs; asks before what costs most."""
         self.clear()
-        print(escaped(self._announcement(estimate)), file=sys.stderr)
+        said = f"{self._announcement(estimate)}{_time_needed(estimate)}"
+        print(escaped(said), file=sys.stderr)
         if estimate.listing or not self._ask:
             return True
         print("Continue? [Y/n] ", end="", file=sys.stderr, flush=True)
@@ -132,6 +135,20 @@ class Screen:
         if self._terminal and self._shown:
             print(_CLEAR, end="", file=sys.stderr, flush=True)
         self._shown = 0.0
+
+
+def _time_needed(estimate: Estimate) -> str:
+    """A sentence on how long it takes at the requests per minute that are allowed."""
+    from sessions_vtab.scanning.estimate import duration, requests_of  # noqa: PLC0415
+
+    if estimate.per_minute is None:
+        return ""
+    whose = "documented quota of the service" if estimate.documented else "source's rate_limit"
+    at = f"{estimate.per_minute} requests per minute ({whose})"
+    if estimate.requests is None:
+        least = duration(requests_of(_EXAMPLE, 1) / estimate.per_minute)
+        return f" At {at}, {_EXAMPLE} sessions take at least {least}."
+    return f" At {at}, that takes at least {duration(estimate.requests / estimate.per_minute)}."
 
 
 def _line(progress: Progress) -> str:

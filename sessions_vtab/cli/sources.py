@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
@@ -18,7 +18,9 @@ from sessions_vtab.spec.near import did_you_mean
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["checked", "listed", "require"]
+__all__ = ["checked", "choices", "listed", "require"]
+
+_MOST: Final = 100
 
 
 def require(connection: Connection, names: Sequence[str]) -> list[str]:
@@ -38,15 +40,15 @@ def require(connection: Connection, names: Sequence[str]) -> list[str]:
 
 
 def listed(connection: Connection, names: Sequence[str], *, read_only: bool) -> Iterator[str]:
-    """A line for each source. Sends nothing."""
-    lines = source_lines(connection, read_only=read_only)
-    for name, line in zip(connection.sources, lines, strict=True):
-        if name in names:
-            yield line
+    """A line for each source, and what makes its data look wrong. Sends nothing."""
+    return source_lines(connection, read_only=read_only, names=names)
 
 
 def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str, bool]]:
-    """One cheap call to each source: a line that says how it went, and whether it failed."""
+    """One cheap call to each source: a line that says how it went, and whether it failed.
+
+    Further lines say what makes the source's data look wrong.
+    """
     for name in names:
         table = _readable(connection.sources[name].backend)
         if table is None:
@@ -60,6 +62,31 @@ def checked(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str,
         else:
             spent = footer(None, 0, connection.statement_requests, time.perf_counter() - started)
             yield f"{name}: ok, {table} can be read, {spent}", False
+            for notice in connection.sources[name].backend.notices():
+                yield f"{name}: {notice}", False
+            yield from _listed_choices(connection, name)
+
+
+def choices(connection: Connection, name: str) -> Iterator[tuple[str, str]]:
+    """What a source can still be narrowed to, such as engines: value and display name of each."""
+    for table, resource in connection.sources[name].backend.resources.items():
+        column = resource.capability.enumerates
+        if column:
+            shown = "display_name" if "display_name" in resource.table.positions else "NULL"
+            rows = connection.execute(
+                f"SELECT {column}, {shown} FROM {quoted(name)}.{quoted(table)} LIMIT {_MOST}"
+            )
+            yield from ((str(value), str(title or "")) for value, title in rows)
+
+
+def _listed_choices(connection: Connection, name: str) -> Iterator[tuple[str, bool]]:
+    """A line for each engine, or the like, of a source that does not name one."""
+    backend = connection.sources[name].backend
+    columns = {one.capability.enumerates for one in backend.resources.values()} - {""}
+    if columns <= backend.scope.keys():
+        return
+    for value, title in choices(connection, name):
+        yield f"  {', '.join(columns)} {value}  {title}".rstrip(), False
 
 
 def _readable(backend: Backend) -> str | None:

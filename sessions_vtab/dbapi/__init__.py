@@ -12,8 +12,8 @@
 A transaction begins with the first INSERT, UPDATE or DELETE and ends with ``commit()``, which sends
 what is queued for remote sources, or ``rollback()``, which sends nothing. Functions that act, such
 as ``append_event(..)``, act at once, inside a transaction too. Times come as the UTC text that the
-tables hold; ``datetime`` values are taken as parameters. A connection is used by one thread at a
-time; ``interrupt()`` may be called from any.
+tables hold, with ``connect(.., datetimes=True)`` as ``datetime``; both are taken as parameters. A
+connection is used by one thread at a time; ``interrupt()`` may be called from any.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ one of its texts is not a time or Arrow cannot hold it. Values of several types 
 an error that names it, never a silent conversion.
 
 In batches the first one decides; a later value that its type cannot hold is an error as well.
+
+With the declared schema no value decides anything: see ``columnar``. It needs columns of tables,
+since an expression has no declaration.
 """
 
 from __future__ import annotations
@@ -18,17 +21,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from sessions_vtab.columnar import Declared, require_pyarrow
 from sessions_vtab.dbapi.errors import translated
-from sessions_vtab.errors import InvalidValueError, MissingExtraError
+from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.spec import times
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.description import Column
 
-__all__ = ["BATCH", "arrow_table", "record_batches"]
+__all__ = ["BATCH", "Schema", "arrow_table", "declared_batches", "record_batches"]
+
+Schema: TypeAlias = Literal["declared", "values"]
+"""What decides the types of the columns."""
 
 Fetch: TypeAlias = Callable[[int], Sequence[tuple[Any, ...]]]
 """Gives the next rows, as many as asked for; fewer at the end."""
@@ -38,6 +45,7 @@ BATCH: Final = 10_000
 _EXACT: Final = 2**53
 """Integers up to this one are exact as a double."""
 _MICROSECONDS: Final = 1_000
+_HINT: Final = "Use schema='values' to let the values decide."
 
 
 def arrow_table(columns: Sequence[Column], fetch: Fetch) -> Any:
@@ -51,7 +59,7 @@ def arrow_table(columns: Sequence[Column], fetch: Fetch) -> Any:
         MissingExtraError: pyarrow is not installed.
         InvalidValueError: a column holds values of several types.
     """
-    pyarrow = _pyarrow()
+    pyarrow = require_pyarrow()
     batches = list(_batches(pyarrow, columns, fetch, BATCH))
     arrays = [
         _joined(pyarrow, column, [batch[place] for batch in batches])
@@ -72,7 +80,7 @@ def record_batches(columns: Sequence[Column], fetch: Fetch, size: int) -> Any:
         MissingExtraError: pyarrow is not installed.
         InvalidValueError: as for ``arrow_table``; for later batches the reader raises DataError.
     """
-    pyarrow = _pyarrow()
+    pyarrow = require_pyarrow()
     batches = _batches(pyarrow, columns, fetch, size)
     first = list(islice(batches, 1))
     kinds = [
@@ -85,6 +93,35 @@ def record_batches(columns: Sequence[Column], fetch: Fetch, size: int) -> Any:
     return pyarrow.RecordBatchReader.from_batches(schema, made)
 
 
+def declared_batches(columns: Sequence[Column], fetch: Fetch, size: int = BATCH) -> Any:
+    """As ``record_batches``, with the types that the columns are declared with.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        InvalidValueError: a column is not one of a table; for a value that its column's type cannot
+            hold, the reader raises DataError.
+    """
+    made = Declared([_declaration(column) for column in columns], hint=_HINT)
+    reader = require_pyarrow().RecordBatchReader
+    return reader.from_batches(made.schema, _declared(made, fetch, size))
+
+
+def _declaration(column: Column) -> tuple[str, ColumnType]:
+    name, code = column[:2]
+    if code is None:
+        raise InvalidValueError(
+            f"The column {name} is an expression, so it has no declared type. Use"
+            " schema='values', or select columns of tables."
+        )
+    return name, code.kind
+
+
+def _declared(made: Declared, fetch: Fetch, size: int) -> Iterator[Any]:
+    with translated():
+        while rows := fetch(size):
+            yield made.batch(rows)
+
+
 def _fitting(
     pyarrow: Any, columns: Sequence[Column], batches: Iterable[list[Any]], schema: Any
 ) -> Iterator[Any]:
@@ -95,15 +132,6 @@ def _fitting(
                 _fitted(pyarrow, *one) for one in zip(columns, batch, schema.types, strict=True)
             ]
             yield pyarrow.record_batch(arrays, schema=schema)
-
-
-def _pyarrow() -> Any:
-    try:
-        return import_module("pyarrow")
-    except ImportError:
-        raise MissingExtraError(
-            "Arrow needs pyarrow: pip install 'sessions_vtab[arrow]'."
-        ) from None
 
 
 def _batches(

@@ -32,6 +32,7 @@ class Connection:
         turn: held while a thread uses the connection.
         timeout: seconds a statement may take; time between the calls that fetch its rows does not
             count. None for ever.
+        datetimes: whether times are fetched as ``datetime`` in UTC; otherwise as text.
         max_rows: rows a statement may give before it is an error; None for any number.
     """
 
@@ -54,6 +55,7 @@ class Connection:
         autocommit: bool = False,
         timeout: float | None = None,
         max_rows: int | None = None,
+        datetimes: bool = False,
         guard: Guard | None = None,
     ) -> None:
         self.driver = driver
@@ -62,6 +64,7 @@ class Connection:
             guard.before, driver.authorizer = driver.authorizer, guard
         self.timeout = timeout
         self.max_rows = max_rows
+        self.datetimes = datetimes
         self._autocommit = autocommit
         self._closed = False
         self.turn = Turn()
@@ -182,6 +185,13 @@ class Connection:
         if self.driver.in_transaction:
             self.driver.execute(how)
 
+    def __repr__(self) -> str:
+        """What it is connected to, or that it is closed."""
+        shown = (
+            "closed" if self._closed else repr(self.driver)[len("<sessions_vtab.Connection ") : -1]
+        )
+        return f"<sessions_vtab.dbapi.Connection {shown}>"
+
     def __enter__(self) -> Self:
         """Itself."""
         self.require_open()
@@ -214,6 +224,7 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
     pooled: bool = False,
     timeout: float | None = None,
     max_rows: int | None = None,
+    datetimes: bool = False,
 ) -> Connection:
     """A connection to one or more sources.
 
@@ -234,6 +245,8 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
             rows. Not a commit: what it has sent could not be taken back.
         max_rows: rows a statement may give; one more is an OperationalError, nothing is cut off
             silently.
+        datetimes: fetch the values of time columns as ``datetime`` in UTC, with six digits of the
+            second. Otherwise, and for expressions such as ``max(create_time)``, they are text.
 
     Raises:
         InterfaceError: naming the setting that is wrong.
@@ -254,5 +267,6 @@ def connect(  # noqa: PLR0913  # Each is a setting of its own.
         autocommit=autocommit,
         timeout=timeout,
         max_rows=max_rows,
+        datetimes=datetimes,
         guard=Guard(pooled=pooled) if guarded else None,
     )

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 import apsw
 
-from sessions_vtab.dbapi.arrow import BATCH, arrow_table, record_batches
-from sessions_vtab.dbapi.description import Column, Described, described
+from sessions_vtab.dbapi.arrow import (
+    BATCH,
+    Schema,
+    arrow_table,
+    declared_batches,
+    record_batches,
+)
+from sessions_vtab.dbapi.description import Column, Described, described, is_whole_table
 from sessions_vtab.dbapi.errors import (
     NotSupportedError,
     OperationalError,
@@ -18,7 +24,8 @@ from sessions_vtab.dbapi.errors import (
     raise_translated,
     translated,
 )
-from sessions_vtab.dbapi.types import bound
+from sessions_vtab.dbapi.types import bound, with_datetimes
+from sessions_vtab.notebook import SHOWN, html_table
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.connection import Connection
@@ -57,6 +64,7 @@ class Cursor:
         self._clock: Clock | None = None
         self._stopped = False
         self._joined = self._changing = False
+        self._ahead: list[tuple[Any, ...]] = []
         self._columns = _Columns()
         self._inner: apsw.Cursor | None = None
         self._renew()
@@ -95,46 +103,65 @@ class Cursor:
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """The next row, None behind the last."""
-        rows = self._take(1)
+        rows = self._fetch(1)
         return rows[0] if rows else None
 
     def fetchmany(self, size: int | None = None) -> list[tuple[Any, ...]]:
         """The next rows, ``arraysize`` of them unless told otherwise; fewer at the end."""
-        return self._take(self.arraysize if size is None else size)
+        return self._fetch(self.arraysize if size is None else size)
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """The remaining rows."""
-        return self._take(None)
+        return self._fetch(None)
 
-    def arrow(self) -> Any:
+    def arrow(self, schema: Schema | None = None) -> Any:
         """The remaining rows as a ``pyarrow.Table``; see ``dbapi.arrow`` for its types.
+
+        Args:
+            schema: ``declared`` for the types that the columns of tables are declared with, with
+                times in nanoseconds: the same for every read. ``values`` for the types that the
+                values need. By default ``declared`` for a whole table, as ``SELECT *`` returns it,
+                and ``values`` for any other result.
 
         Raises:
             InterfaceError: pyarrow is not installed.
-            DataError: a column holds values of several types.
+            DataError: a column holds values of several types, or a value that its declared type
+                cannot hold; or it is an expression, and ``declared`` was asked for.
         """
         self._results()
         with translated():
-            return arrow_table(self.description or (), self.fetchmany)
+            if self._by_declaration(schema):
+                return declared_batches(self.description or (), self._take).read_all()
+            return arrow_table(self.description or (), self._take)
 
     fetch_arrow_table = arrow
     """What ADBC calls it."""
 
-    def fetch_record_batches(self, size: int = BATCH) -> Any:
+    def fetch_record_batches(self, size: int = BATCH, schema: Schema | None = None) -> Any:
         """The remaining rows as a ``pyarrow.RecordBatchReader``, read as they are asked for.
 
-        The first batch decides the types. The cursor must stay open until the last is read.
+        The cursor must stay open until the last is read.
 
         Args:
             size: rows of a batch; the last has fewer.
+            schema: as for ``arrow``; where the values decide, those of the first batch do.
 
         Raises:
             InterfaceError: pyarrow is not installed.
-            DataError: a column holds values of several types; also later, from the reader.
+            DataError: as for ``arrow``; also later, from the reader.
         """
         self._results()
         with translated():
-            return record_batches(self.description or (), self.fetchmany, size)
+            if self._by_declaration(schema):
+                return declared_batches(self.description or (), self._take, size)
+            return record_batches(self.description or (), self._take, size)
+
+    def _by_declaration(self, schema: Schema | None) -> bool:
+        if schema is None:
+            return is_whole_table(self._columns.last, self.connection.driver.sources)
+        if schema not in {"declared", "values"}:
+            raise ProgrammingError(f"schema must be 'declared' or 'values', not {schema!r:.40}.")
+        return schema == "declared"
 
     def close(self) -> None:
         """Ends the statement; the cursor cannot be used again. May be called twice."""
@@ -142,7 +169,7 @@ class Cursor:
             inner, self._inner = self._inner, None
             if inner is not None:
                 inner.close(force=True)
-            self.description = None
+            self.description, self._ahead = None, []
 
     def stop(self) -> None:
         """Ends a half-read statement: it was interrupted together with another."""
@@ -177,6 +204,17 @@ class Cursor:
             raise StopIteration
         return row
 
+    def __repr__(self) -> str:
+        """Whose cursor it is."""
+        return f"<cursor of {self.connection!r}>"
+
+    def _repr_html_(self) -> str | None:
+        """The first rows for a notebook, which can still be fetched; None without a result."""
+        if self._inner is None or self.description is None:
+            return None
+        self._ahead = self._take(SHOWN + 1) + self._ahead
+        return html_table([column[0] for column in self.description], self._ahead)
+
     def __enter__(self) -> Self:
         """Itself."""
         return self
@@ -192,7 +230,7 @@ class Cursor:
         inner = self._usable()
         _require_text(operation)
         self.description, self.rowcount, self._given, self._stopped = None, -1, 0, False
-        self.lastrowid, self._columns.last = None, ()
+        self.lastrowid, self._columns.last, self._ahead = None, (), []
         with translated():
             headings = self.connection.driver.headings(operation)
             if len(headings) > 1:
@@ -245,7 +283,19 @@ class Cursor:
             raise
         apsw.Cursor(driver).execute(f"RELEASE {_SAVEPOINT}")
 
+    def _fetch(self, most: int | None) -> list[tuple[Any, ...]]:
+        """The next rows, with times as the connection gives them."""
+        rows = self._take(most)
+        return with_datetimes(rows, self.description or ()) if self.connection.datetimes else rows
+
     def _take(self, most: int | None) -> list[tuple[Any, ...]]:
+        """The next rows as SQLite gives them; first those that a notebook has shown."""
+        rows = self._ahead if most is None else self._ahead[:most]
+        self._ahead = self._ahead[len(rows) :]
+        wanted = None if most is None else most - len(rows)
+        return rows + self._read(wanted) if wanted != 0 or not rows else rows
+
+    def _read(self, most: int | None) -> list[tuple[Any, ...]]:
         """The next rows: as many as there are, or as are wanted."""
         with self.connection.turn:
             inner, limit = self._results(), self.connection.max_rows
@@ -311,7 +361,7 @@ class Cursor:
             self._inner.close(force=True)
         self._inner = self.connection.driver.cursor()
         self._inner.exec_trace = self._columns
-        self.description = None
+        self.description, self._ahead = None, []
 
     def _usable(self) -> apsw.Cursor:
         self.connection.require_open()

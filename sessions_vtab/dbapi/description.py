@@ -10,7 +10,7 @@ from sessions_vtab.schema.model import ColumnType, Table
 from sessions_vtab.vtab.host import OpenSource
 from sessions_vtab.vtab.rows import captured_name
 
-__all__ = ["Column", "Described", "described"]
+__all__ = ["Column", "Described", "described", "is_whole_table"]
 
 Column: TypeAlias = tuple[str, TypeCode | None, None, None, None, None, None]
 """Name and type code; the other five are not known."""
@@ -29,6 +29,17 @@ def described(
         sources: the connection's, whose tables say more than SQLite's declared types.
     """
     return tuple(_column(one, sources) for one in columns)
+
+
+def is_whole_table(columns: Sequence[Described], sources: Mapping[str, OpenSource]) -> bool:
+    """Whether a result has exactly the columns of ``SELECT *`` of one of the sources' tables."""
+    origins = {(schema, table) for _, _, schema, table, _ in columns}
+    if len(origins) != 1:
+        return False
+    ((schema, name),) = origins
+    ours = None if name is None else _table(schema or "", name, sources)
+    visible = [column.name for column in ours.visible] if ours is not None else None
+    return visible == [origin for *_, origin in columns]
 
 
 def _column(column: Described, sources: Mapping[str, OpenSource]) -> Column:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sessions_vtab.dbapi.errors import DataError, ProgrammingError
 from sessions_vtab.schema.model import ColumnType
+from sessions_vtab.spec import times
 
 __all__ = [
     "BINARY",
@@ -31,6 +32,7 @@ __all__ = [
     "TypeObject",
     "bound",
     "type_code",
+    "with_datetimes",
 ]
 
 
@@ -49,6 +51,11 @@ class TypeCode(str):
         made = super().__new__(cls, _WRITTEN.get(kind, kind.value))
         made._value = kind.value
         return made
+
+    @property
+    def kind(self) -> ColumnType:
+        """What the column holds."""
+        return ColumnType(self._value)
 
     def __getnewargs__(self) -> tuple[Any, ...]:
         """What copies and pickles are made of."""
@@ -142,6 +149,30 @@ def type_code(column: ColumnType | None, declared: str | None) -> TypeCode | Non
         return TypeCode(column)
     upper = (declared or "").upper()
     return next((TypeCode(kind) for word, kind in _DECLARED if word in upper), None)
+
+
+def with_datetimes(
+    rows: Sequence[tuple[Any, ...]], columns: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Rows in which the values of time columns are ``datetime`` in UTC; other texts stay.
+
+    Args:
+        rows: as fetched.
+        columns: the description of the result.
+    """
+    places = {place for place, column in enumerate(columns) if column[1] == DATETIME}
+    if not places:
+        return list(rows)
+    return [
+        tuple(_datetime(value) if place in places else value for place, value in enumerate(row))
+        for row in rows
+    ]
+
+
+def _datetime(value: Any) -> Any:
+    instant = times.parse(value) if isinstance(value, str) else None
+    # Digits after the sixth are cut off, which ``fromisoformat`` does.
+    return value if instant is None else datetime.fromisoformat(f"{times.to_text(instant)}+00:00")
 
 
 def bound(parameters: Any) -> Any:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sessions_vtab.errors import CredentialError, MissingExtraError, SessionsError, UnavailableError
+from sessions_vtab.spec.install import install_command
 
 __all__ = ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Google", "NoAuth", "Secret", "asked"]
 
 T = TypeVar("T")
 
+_TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  # The variable's name.
 _CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
@@ -58,10 +60,12 @@ class Secret:
     Attributes:
         variable: name of the environment variable, '' for none.
         file: path of the file, '' for none; its first line counts.
+        hint: what to do if it is not there, in sentences.
     """
 
     variable: str = ""
     file: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
         return f"${self.variable}" if self.variable else self.file
@@ -70,7 +74,10 @@ class Secret:
         """The secret itself; raises CredentialError naming the place."""
         value = self._read()
         if not value:
-            raise CredentialError(f"The credential in {self} is empty or not set.")
+            missing = self.variable and self.variable not in os.environ
+            state = "The environment variable is not set." if missing else "It is empty."
+            words = f"There is no credential in {self}. {state}"
+            raise CredentialError(f"{words} {self.hint}".rstrip())
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise CredentialError(
                 f"The credential in {self} contains whitespace or characters that are not"
@@ -236,9 +243,18 @@ class Google:
             ) from None
         except GoogleAuthError as error:
             raise CredentialError(
-                f"Google refused to renew the login ({type(error).__name__}). Run 'gcloud"
-                " auth application-default login' again."
+                f"Google refused to renew the login ({type(error).__name__}). {_log_in()} again."
             ) from None
+
+
+def _log_in() -> str:
+    """How to log in with Google, also for those who do not have its command yet."""
+    from shutil import which  # noqa: PLC0415  # Only errors need it.
+
+    command = "run 'gcloud auth application-default login'"
+    if which("gcloud"):
+        return command.capitalize()
+    return f"Install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install) and {command}"
 
 
 def _application_default() -> Any:
@@ -247,16 +263,15 @@ def _application_default() -> Any:
         from google.auth.exceptions import DefaultCredentialsError  # noqa: PLC0415
     except ImportError:
         raise MissingExtraError(
-            "Google credentials require the extra 'vertex': pip install"
-            " 'sessions_vtab[vertex]'. Otherwise, set GOOGLE_OAUTH_ACCESS_TOKEN, or"
-            " give an API key with api_key_env."
+            "Google credentials require two packages. Run:"
+            f" {install_command('google-auth', 'requests')}. Otherwise, set {_TOKEN}, or give an"
+            " API key with api_key_env."
         ) from None
     try:
         credentials, _ = google.auth.default(scopes=[_CLOUD_SCOPE])
     except DefaultCredentialsError:
         raise CredentialError(
-            "No Google application-default credentials were found. Run 'gcloud auth"
-            " application-default login', set GOOGLE_OAUTH_ACCESS_TOKEN, or give an API"
-            " key with api_key_env."
+            f"No Google application-default credentials were found. {_log_in()}, set"
+            f" {_TOKEN}, or give an API key with api_key_env."
         ) from None
     return credentials

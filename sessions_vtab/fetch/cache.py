@@ -56,7 +56,7 @@ class ReplyCache:
         if key in self._kept or self._size + size > self._cap:
             return
         if self._size + size <= self._in_memory:
-            self._kept[key] = (replace(reply), None)
+            self._kept[key] = (reply.unread(), None)
         else:
             spilled = self._spool.put(reply.content)
             if spilled is None:

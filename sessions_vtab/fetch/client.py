@@ -8,14 +8,16 @@ sent and when it is sent again: ``exchange``.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 from urllib.parse import urlencode
 
+import httpcore
 import httpx
 
 from sessions_vtab.errors import (
@@ -33,7 +35,7 @@ from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Exchange, shut
 from sessions_vtab.fetch.limits import RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.redact import plain, redact
-from sessions_vtab.fetch.routes import Routes, open_routes
+from sessions_vtab.fetch.routes import Routes, Shortcut, is_plain, open_routes
 from sessions_vtab.fetch.site import Site, check_target, origin_of
 from sessions_vtab.spec.backend import Context
 from sessions_vtab.spec.predicate import Value
@@ -44,6 +46,11 @@ __all__ = ["Client", "Line", "readable", "record"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_PLAIN_VALUE = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
+
+_MOST_BASES = 64
+"""Beginnings of URLs whose host and credential are remembered."""
 
 # Contexts belong to the statement's thread; what they are told from pool threads goes one by one.
 _LEDGER = threading.Lock()
@@ -107,6 +114,7 @@ class Client:
             site.timeout, connect=min(CONNECT_TIMEOUT, site.timeout), pool=None
         ).as_dict()
         self._routes = None if transport is None else Routes(transport, {})
+        self._bases: dict[str, Auth] = {}
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
@@ -129,8 +137,13 @@ class Client:
         with self._lock:
             self._check_open()
             if self._routes is None:
-                self._routes = open_routes(self.site.concurrency)
+                self._routes = open_routes(self._remember)
             return self._routes.transport_for(url)
+
+    def shortcut(self, url: str) -> Shortcut | None:
+        """The way of a GET in plain letters; None where there is none, or no connection yet."""
+        routes = self._routes
+        return None if routes is None else routes.shortcut(url)
 
     def _check_process(self) -> None:
         """Raises UnsupportedError in a forked process: the threads are those of the other one.
@@ -155,18 +168,23 @@ class Client:
         with self._lock:
             pool, routes = self._pool, self._routes
             self._pool = self._routes = None
-        for connected in list(self._sockets):
+            sockets = list(self._sockets)
+        for connected in sockets:
             shut(connected)
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
         if routes is not None:
             routes.close()
 
-    def remember(self, stream: Any) -> None:
+    def _remember(self, stream: httpcore.NetworkStream) -> None:
         """Notes a new connection, so that ``close`` can end it while a thread waits on it."""
         connected = stream.get_extra_info("socket")
-        if isinstance(connected, socket.socket):
+        if not isinstance(connected, socket.socket):
+            return
+        with self._lock:
             self._sockets.add(connected)
+        if self.closing.is_set():  # ``close`` may have come between.
+            shut(connected)
 
     def url_of(self, call: Call) -> tuple[str, Auth]:
         """The URL of a call and the credential that may go there.
@@ -181,8 +199,12 @@ class Client:
             check_target(call.target, self.site)
             return call.target, NO_AUTH
         base = call.origin or self.site.base_url
-        query = urlencode([(name, value) for name, value in call.query if value is not None])
+        query = _encoded(call.query)
         url = f"{base}{call.path}{'?' if query else ''}{query}"
+        known = self._bases.get(base)
+        if known is not None and is_plain(url, len(base)):
+            # In plain letters nothing can have moved the host of a base that was checked.
+            return url, NO_AUTH if call.anonymous else known
         # Checked once more on the finished text: nothing in it may have moved the host.
         origin = origin_of(url)
         if origin != (origin_of(call.origin) if call.origin else self.site.origin):
@@ -190,7 +212,12 @@ class Client:
                 f"{self.site.source}: a path changed the host of the URL. Nothing was sent."
             )
         self.site.check_origin(origin)
-        return url, NO_AUTH if call.anonymous else self.site.credential_for(origin)
+        if call.anonymous:
+            return url, NO_AUTH
+        auth = self.site.credential_for(origin)
+        if len(self._bases) < _MOST_BASES:
+            self._bases[base] = auth
+        return url, auth
 
     def preview(self, call: Call) -> Request:
         """The request that a call would be, without secrets and without sending it.
@@ -309,3 +336,17 @@ def readable(reply: Reply) -> Reply:
         except ProtocolError as error:
             raise acted_unreadably(reply, error) from None
     return reply
+
+
+def _encoded(query: Sequence[tuple[str, str | int | None]]) -> str:
+    """As ``urlencode``, which takes its time for what needs no encoding."""
+    parts = []
+    for name, value in query:
+        if value is None:
+            continue
+        text = str(value)
+        if _PLAIN_VALUE(text) and _PLAIN_VALUE(name):
+            parts.append(f"{name}={text}")
+        else:
+            parts.append(urlencode([(name, text)]))
+    return "&".join(parts)

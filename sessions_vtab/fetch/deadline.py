@@ -10,9 +10,9 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpcore
 
@@ -47,15 +47,21 @@ def _left(timeout: float | None, error: type[Exception]) -> float | None:
     return left if timeout is None else min(timeout, left)
 
 
+_Opened: TypeAlias = Callable[[httpcore.NetworkStream], None]
+
+
 class TimedBackend(httpcore.NetworkBackend):
     """Connections whose every wait ends with the time of the thread that waits.
 
     Args:
         inner: makes them.
+        opened: told of each new connection before anything is sent over it, and once more when it
+            speaks TLS, which replaces its socket.
     """
 
-    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+    def __init__(self, inner: httpcore.NetworkBackend, opened: _Opened) -> None:
         self._inner = inner
+        self._opened = opened
 
     def connect_tcp(
         self,
@@ -67,9 +73,8 @@ class TimedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """A connection to a host."""
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _TimedStream(
-            self._inner.connect_tcp(host, port, left, local_address, socket_options)
-        )
+        inner = self._inner.connect_tcp(host, port, left, local_address, socket_options)
+        return _TimedStream(inner, self._opened)
 
     def sleep(self, seconds: float) -> None:
         """Waits."""
@@ -77,8 +82,10 @@ class TimedBackend(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, opened: _Opened) -> None:
         self._inner = inner
+        self._opened = opened
+        opened(self)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
@@ -96,7 +103,7 @@ class _TimedStream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, left))
+        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, left), self._opened)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

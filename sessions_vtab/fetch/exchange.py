@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -112,11 +112,11 @@ class Exchange:
         return asked(self._line.where, lambda: self._auth.refresh(self._sent))
 
     def _attempt(self, attempt: int) -> Reply | _Lost:
-        request, started = self._request(), time.perf_counter()
+        ask, started = self._prepared(), time.perf_counter()
         response: httpx.Response | None = None
         try:
             with within(self._seconds()):
-                response = self._client.transport_for(request.url).handle_request(request)
+                response = ask()
                 body = self._read(response)
         except _NOT_SENT as error:
             return self._lost(attempt, started, Failure.NOT_SENT, _words(error))
@@ -165,31 +165,39 @@ class Exchange:
         self._log(attempt, self._spent(started), error="the response is too long", status=status)
         return endless(self._call, self._shown, self._line.where, self._client.site.max_response)
 
-    def _request(self) -> httpx.Request:
-        """The request as it goes out.
+    def _prepared(self) -> Callable[[], httpx.Response]:
+        """What sends the request.
+
+        By a transport, without httpx.Client: no cookies, no redirects, no netrc, and less CPU time.
 
         Raises:
             InvalidValueError: it cannot be written, for instance because its JSON is too deep.
         """
         call, self._sent = self._call, asked(self._line.where, self._auth.headers)
+        headers = {**_HEADERS, **call.headers, **self._sent}
+        extensions = {"timeout": self._client.timeout}
         try:
-            return httpx.Request(
+            if call.bare:
+                way = self._client.shortcut(self._url)
+                if way is not None:
+                    named = [(b"Host", way.host), *map(_encoded, headers.items())]
+                    return partial(way.connections.get, way.url, named, extensions)
+            request = httpx.Request(
                 call.method,
                 self._url,
-                headers={**_HEADERS, **call.headers, **self._sent},
+                headers=headers,
                 json=call.json,
                 content=call.body,
                 **_multipart(call.form),
-                extensions={"trace": self._trace, "timeout": self._client.timeout},
+                extensions=extensions,
             )
         except httpx.InvalidURL:
             raise too_long(self._url, call, self._line.where) from None
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
             raise unsendable(call, self._shown, self._line.where, error) from error
+        return lambda: self._client.transport_for(request.url).handle_request(request)
 
     def _read(self, response: httpx.Response) -> bytes:
-        # The transport itself, without httpx.Client: no cookies, no redirects, no netrc, and a
-        # third less CPU a request.
         try:
             return read_body(response, self._client.site.max_response)
         finally:
@@ -206,10 +214,6 @@ class Exchange:
         connected = None if stream is None else stream.get_extra_info("socket")
         if isinstance(connected, socket.socket):
             shut(connected)
-
-    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        if event == "connection.connect_tcp.complete":
-            self._client.remember(info["return_value"])
 
     def _reply(self, response: httpx.Response, body: bytes, elapsed: float) -> Reply:
         reply = Reply(
@@ -309,6 +313,11 @@ def _words(error: Exception) -> str:
             return "the connection was closed before the response was complete"
         case _:
             return f"the request failed ({type(error).__name__})"
+
+
+def _encoded(header: tuple[str, str]) -> tuple[bytes, bytes]:
+    name, value = header
+    return name.encode("ascii"), value.encode("ascii")
 
 
 def _multipart(form: Form | None) -> dict[str, Any]:

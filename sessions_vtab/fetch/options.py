@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -15,7 +15,13 @@ __all__ = ["KeyOptions", "Options", "validated", "with_prefix"]
 
 
 class Options(BaseModel):
-    """Base of the settings of a backend; an unknown one is an error."""
+    """Base of the settings of a backend; an unknown one is an error.
+
+    Attributes:
+        urls: the forms of a source's URL, for errors; the first is the usual one.
+    """
+
+    urls: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,7 +71,8 @@ def validated(source: Source, model: type[O]) -> O:
     if first["type"] == "extra_forbidden":
         reason = f"there is no such setting.{did_you_mean(key, known)}"
     elif first["type"] == "missing":
-        reason = "this setting is required"
+        form = f". Write the URL as {model.urls[0]}" if model.urls else ""
+        reason = f"this setting is required{form}"
     end = "" if reason.endswith((".", "?")) else "."
     raise ConfigurationError(
         f"Source {source.name}: {f'{key}: ' if key else ''}{reason}{end}"

@@ -9,7 +9,7 @@ closing one ends what it has started.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -60,6 +60,8 @@ class Reader:
 
     def gather(self, calls: Iterable[Call]) -> Generator[Reply, None, None]:
         """Answers of independent calls in their order, a bounded number of them under way."""
+        if isinstance(calls, Sequence) and len(calls) == 1:
+            return (self.get(call) for call in calls)
         return self.fan_out(calls, SinglePage())
 
     def fan_out(

@@ -27,6 +27,10 @@ _NAMED = re.compile(
     r"|api-key)|x-api-key|api[_-]?key|access_token|refresh_token|client_secret|oauth_token|key|sig"
     r"|signature|password|awsaccesskeyid|policy)=)[^&\s\"'#]+"
 )
+_HINTS = ("sig", "key", "token", "secret", "password", "credential", "policy")
+"""One of these is in whatever ``_NAMED`` finds, in small letters. Looking for them costs a tenth of
+its search."""
+_OF_A_PAGE = "pagetoken="
 _HEADER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{4,}")
 _USER = re.compile(r"(?i)\b(https?://)[^/@\s]+@")
 
@@ -45,7 +49,10 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     lowered = text.lower()
     if "bearer" in lowered or "basic" in lowered:
         text = _HEADER.sub(rf"\1{CUT}", text)
-    return _NAMED.sub(rf"\1{CUT}", text)
+    hinted = lowered.replace(_OF_A_PAGE, "")
+    if any(hint in hinted for hint in _HINTS):
+        text = _NAMED.sub(rf"\1{CUT}", text)
+    return text
 
 
 def _without(text: str, secret: str) -> str:

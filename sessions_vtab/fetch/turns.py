@@ -171,7 +171,8 @@ class _End:
         reply = next(self.chain)
         self.count += 1
         items = reply.items()
-        if items:
+        # A near end that has come to its own end has everything: nothing is compared with it.
+        if items and not (sign > 0 and self.chain.ended):
             first, last = (self._position(items[at], reply) for at in (0, -1))
             before = first if self.reached is None else self.reached
             self.straight = self.straight and sign * before <= sign * first <= sign * last
@@ -217,7 +218,8 @@ class BothEnds:
         try:
             while not near.chain.ended:
                 reply = near.read(1)
-                self._note_ties(reply)
+                if not near.chain.ended:
+                    self._note_ties(reply)
                 met = self._read_far(near)
                 if not met:
                     self._request(near, opposite)

@@ -24,8 +24,8 @@ from sessions_vtab.rest.declaration import (
 )
 from sessions_vtab.rest.functions import response_of, routine_of
 from sessions_vtab.rest.reading import Found, RestResource
-from sessions_vtab.rest.templates import Places, name_of, parse_name
 from sessions_vtab.rest.writing import Change, Writer
+from sessions_vtab.spec.templates import Places, name_of, parse_name
 
 __all__ = [
     "Body",

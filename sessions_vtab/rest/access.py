@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from sessions_vtab.rest.declaration import Delete, Insert, RestTable, Update
-from sessions_vtab.rest.templates import name_of, parse_name, places_of
 from sessions_vtab.spec.capability import (
     EQUALITY,
     RANGE,
@@ -16,6 +15,7 @@ from sessions_vtab.spec.capability import (
     Writes,
 )
 from sessions_vtab.spec.predicate import Op, Value
+from sessions_vtab.spec.templates import name_of, parse_name, places_of
 
 __all__ = ["capability_of", "named_by", "noun", "parent_column"]
 

@@ -36,7 +36,6 @@ from sessions_vtab.rest.checking import check
 from sessions_vtab.rest.declaration import RestFunction, RestTable
 from sessions_vtab.rest.functions import routine_of
 from sessions_vtab.rest.reading import Found, RestResource
-from sessions_vtab.rest.templates import UNADDRESSABLE, Places, parse_name, places_of
 from sessions_vtab.rest.writing import Writer
 from sessions_vtab.schema.model import Function
 from sessions_vtab.schema.tables import SESSIONS
@@ -44,6 +43,7 @@ from sessions_vtab.spec.backend import Backend, Context, Routine
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.templates import UNADDRESSABLE, Places, parse_name, places_of
 from sessions_vtab.spec.write import Action, Outcome, Request, Write
 
 __all__ = ["RestBackend", "RestOptions"]
@@ -113,6 +113,10 @@ class RestBackend(Backend):
 
     gone: ClassVar[str] = ""
     """What to say where the session of a function is missing."""
+
+    def __init_subclass__(cls) -> None:
+        """The forms of a URL are said once, beside the settings that a URL gives."""
+        cls.urls = cls.options.urls
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -257,12 +261,6 @@ class RestBackend(Backend):
         where = f"Source {self.source.name}"
         if value in UNADDRESSABLE:
             raise InvalidValueError(f"{where}: {value!r} is not a valid {place}. {_NOTHING}")
-        scopes = self.source.scopes.get(place)
-        if scopes is not None and value not in (*scopes, self.scope.get(place)):
-            raise InvalidValueError(
-                f"{where}: {place} = {value!r:.80} is not allowed. The source's scopes allow only"
-                f" {', '.join(scopes)}. {_NOTHING}"
-            )
 
     def seen(self, places: Places) -> None:
         """Notes that the scope of some values exists."""

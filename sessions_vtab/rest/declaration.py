@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 from sessions_vtab.fetch import READ, WRITE, Answer, Call, Item, Paginator, Reply, SinglePage, path
 from sessions_vtab.fetch.rows import Frame, Getter
-from sessions_vtab.rest.templates import PLACEHOLDER, Places, places_of
 from sessions_vtab.schema.model import Function, Table
 from sessions_vtab.spec.backend import Arguments
 from sessions_vtab.spec.capability import HiddenRows
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.templates import PLACEHOLDER, Places, places_of
 
 __all__ = [
     "Body",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sessions_vtab.errors import MissingParameterError, NotFoundError
 from sessions_vtab.fetch import Call, Line, Reply, message_of, plain, redact, run_job
 from sessions_vtab.rest.declaration import Body, RestFunction
-from sessions_vtab.rest.templates import Places
 from sessions_vtab.spec.backend import Arguments, Context, Routine
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
+from sessions_vtab.spec.templates import Places
 from sessions_vtab.spec.values import dump_json
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.rest.access import capability_of, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestFrame, RestTable
 from sessions_vtab.rest.decoding import Decoder, items_inside
-from sessions_vtab.rest.templates import UNADDRESSABLE, Places, parse_name, places_of
+from sessions_vtab.schema.model import Table
 from sessions_vtab.spec.backend import Context, Resource
 from sessions_vtab.spec.predicate import Compare, Member, Op, Predicate, fields
 from sessions_vtab.spec.scan import Page, Scan
+from sessions_vtab.spec.templates import UNADDRESSABLE, Places, parse_name, places_of
 from sessions_vtab.spec.values import accept
 from sessions_vtab.spec.write import Request
 
@@ -84,7 +85,7 @@ class RestResource(Resource):
     def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
         self.spec = spec
         self.owner = owner
-        self.table = spec.table
+        self.table = _described(spec, owner, backend.location)
         self.backend = backend
         self.capability = capability_of(spec, owner, backend.scope)
         self.where = f"{backend.source.name}.{spec.table.name}"
@@ -344,6 +345,14 @@ class RestResource(Resource):
         if asked is not None and accept(column, asked, f"{self.where}.{hides.parameter}") == 1:
             return True
         return any(_admits(term, hides.column) for term in scan.where.terms)
+
+
+def _described(spec: RestTable, owner: RestTable, location: Sequence[str]) -> Table:
+    """The table with what the declaration says of its columns: scopes, and names in columns."""
+    columns = tuple(replace(one, scope=one.name in location) for one in spec.table.visible)
+    hidden = tuple(replace(one, scope=one.name in location) for one in spec.table.hidden)
+    templates = {"name": spec.name, **named_by(spec, owner)}
+    return replace(spec.table, visible=columns, hidden=hidden, templates=templates)
 
 
 def _admits(term: Predicate, column: str) -> bool:

@@ -19,9 +19,9 @@ from sessions_vtab.fetch import Call, Line, Reply
 from sessions_vtab.rest.access import noun, parent_column
 from sessions_vtab.rest.declaration import Body, Operation, RestFrame, RestTable
 from sessions_vtab.rest.reading import Found, RestResource
-from sessions_vtab.rest.templates import Places, name_of, parse_name, places_of, shape
 from sessions_vtab.schema.model import ColumnType, Table
 from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.templates import Places, name_of, parse_name, places_of, shape
 from sessions_vtab.spec.values import load_json
 from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 

@@ -42,6 +42,7 @@ class Column:
         transient: it tells how the row was read, such as its page: another read of the same row
             may have another value.
         write_only: INSERT or UPDATE takes it; it is always NULL when read.
+        scope: it names what a row belongs to, such as a project; a source's ``scopes`` limits it.
         derived: read from other columns of the row: it costs no request, and cannot be written.
     """
 
@@ -53,6 +54,7 @@ class Column:
     or_text: bool = False
     fields: tuple[str, ...] = ()
     transient: bool = False
+    scope: bool = False
     write_only: bool = False
     derived: bool = False
 
@@ -95,6 +97,7 @@ class Table:
     hidden: tuple[Column, ...] = ()
     key: str = "name"
     example: str = ""
+    templates: Mapping[str, str] = field(default_factory=dict, compare=False)
     filled: frozenset[str] = frozenset()
     columns: tuple[Column, ...] = field(init=False, repr=False, compare=False)
     positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
@@ -118,7 +121,7 @@ class Table:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all columns, in the order of a row."""
-        return tuple(column.name for column in self.columns)
+        return tuple(self.positions)
 
     def extended(self, *extra: Column, hidden: tuple[Column, ...] = ()) -> Table:
         """This table with further columns behind its own visible and hidden ones."""

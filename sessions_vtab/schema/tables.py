@@ -19,6 +19,7 @@ __all__ = [
     "FILES",
     "HTTP_REQUESTS",
     "PARTICIPANTS",
+    "REASONING_ENGINES",
     "SCOPE_COLUMNS",
     "SESSIONS",
     "SESSION_COLUMNS",
@@ -61,11 +62,11 @@ SESSIONS = Table(
 )
 
 SCOPE_COLUMNS = _by_name(
-    Column("project", _TEXT, "Cloud project; default: the source's own."),
-    Column("location", _TEXT, "Cloud region; default: the source's own."),
-    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own."),
-    Column("namespace", _TEXT, "Namespace; default: the source's own."),
-    Column("workspace", _TEXT, "Workspace; default: the source's own."),
+    Column("project", _TEXT, "Cloud project; default: the source's own.", scope=True),
+    Column("location", _TEXT, "Cloud region; default: the source's own.", scope=True),
+    Column("reasoning_engine", _TEXT, "Agent engine id; default: the source's own.", scope=True),
+    Column("namespace", _TEXT, "Namespace; default: the source's own.", scope=True),
+    Column("workspace", _TEXT, "Workspace; default: the source's own.", scope=True),
 )
 
 _LISTING = (
@@ -118,6 +119,7 @@ SESSION_COLUMNS = SCOPE_COLUMNS | _by_name(
         "Set to 1 to include soft-deleted and expired rows.",
         parameter=True,
     ),
+    Column("app_name", _TEXT, "App: the agent that the session belongs to.", scope=True),
     Column("org_id", _TEXT, "Organisation that owns the session's data."),
     Column("model_id", _TEXT, "Model the session's profiles belong to."),
     Column("search_query", _TEXT, "The search query."),
@@ -386,6 +388,19 @@ PARTICIPANTS = Table(
     ),
     "One row per participant of a session. INSERT binds, DELETE unbinds.",
     example="SELECT participant FROM participants WHERE session_id = 'tour-1'",
+)
+
+REASONING_ENGINES = Table(
+    "reasoning_engines",
+    (
+        Column("name", _TEXT, "Full resource name."),
+        Column("reasoning_engine", _TEXT, "Id of the engine: ENGINE in a source's URL."),
+        Column("display_name", _TEXT, "Display name for people."),
+        Column("create_time", _TIME, "When it was created."),
+        Column("update_time", _TIME, "Time of the last change, by the server's clock."),
+    ),
+    "One row per agent engine of a project and location; engines hold the sessions.",
+    example="SELECT reasoning_engine, display_name FROM reasoning_engines",
 )
 
 HTTP_REQUESTS = Table(

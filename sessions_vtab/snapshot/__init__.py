@@ -1,7 +1,7 @@
 """Copies of a source as plain tables in one SQLite file, or as Parquet files.
 
 * `model`: what a caller gives and gets
-* `shape`: which tables and columns are copied, and how each is read; `where`: the condition
+* `shape`: which tables and columns are copied, and how each is read
 * `reading`: statements on the source, within the snapshot's budget
 * `ddl`, `opening`, `work`, `rows`, `lock`: the file that is written, beside the one readers see
 * `run`: one snapshot from start to end

@@ -56,6 +56,8 @@ class Estimate:
         requests: how many it will take at least; None if nothing is known of that.
         spent: requests made so far.
         limit: most that may be made in all.
+        per_minute: requests per minute that are allowed; None if that is not known.
+        documented: ``per_minute`` is the service's quota, not a setting of the source.
     """
 
     listing: bool
@@ -63,6 +65,8 @@ class Estimate:
     requests: int | None
     spent: int
     limit: int
+    per_minute: int | None = None
+    documented: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,13 @@
-"""A snapshot's tables as Parquet files: times as timestamps in UTC, JSON as text."""
+"""A snapshot's tables as Parquet files: times as timestamps in UTC, JSON as text.
+
+The schema is the declared one, so files of all snapshots of a source can be read together. Where a
+service gives nine digits of a second, the last three are in the snapshot only.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from importlib import import_module
 from itertools import islice
@@ -12,18 +16,18 @@ from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.columnar import Declared
 from sessions_vtab.errors import MissingExtraError, StoreError
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.snapshot.errors import translated
 from sessions_vtab.snapshot.lock import create_private, require_regular
 from sessions_vtab.spec.folders import make_private
+from sessions_vtab.spec.install import install_command, packages_of
 
 __all__ = ["require_pyarrow", "write_parquet"]
 
 _ROWS_A_GROUP: Final = 20_000
-# Microseconds: where a service gives nine digits, the last three are not in the Parquet file.
-_MICROSECONDS: Final = 26
 
 
 def require_pyarrow() -> Any:
@@ -36,7 +40,7 @@ def require_pyarrow() -> Any:
         return import_module("pyarrow")
     except ModuleNotFoundError:
         raise MissingExtraError(
-            "Parquet needs pyarrow: pip install 'sessions_vtab[arrow]'"
+            f"Parquet needs pyarrow. Run: {install_command(*packages_of('arrow'))}"
         ) from None
 
 
@@ -98,49 +102,24 @@ def _write(
     connection: apsw.Connection, table: str, columns: dict[str, ColumnType], partial: Path
 ) -> None:
     parquet = import_module("pyarrow.parquet")
-    schema = _schema(columns)
+    declared = _declared(columns)
     selected = ", ".join(_selected(name, kind) for name, kind in columns.items())
     cursor = connection.execute(f"SELECT {selected} FROM {quoted(table)}")
     partial.unlink(missing_ok=True)
     create_private(partial)
-    with parquet.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with parquet.ParquetWriter(partial, declared.schema, compression="zstd") as writer:
         while rows := list(islice(cursor, _ROWS_A_GROUP)):
-            writer.write_table(_arrow(rows, schema))
+            writer.write_batch(declared.batch(rows))
 
 
-def _schema(columns: dict[str, ColumnType]) -> Any:
-    pyarrow = require_pyarrow()
-    types = {
-        ColumnType.INTEGER: pyarrow.int64(),
-        ColumnType.REAL: pyarrow.float64(),
-        ColumnType.BOOLEAN: pyarrow.bool_(),
-        ColumnType.TIME: pyarrow.timestamp("us", tz="UTC"),
-        ColumnType.BLOB: pyarrow.binary(),
-    }
-    return pyarrow.schema(
-        [(name, types.get(kind, pyarrow.string())) for name, kind in columns.items()]
-    )
+def _declared(columns: dict[str, ColumnType]) -> Declared:
+    """Makes the batches of a table, in the same schema in every snapshot.
+
+    Times have microseconds, as in the files of earlier versions: Spark does not read Parquet files
+    with nanoseconds, and pyarrow does not read files of both kinds together.
+    """
+    return Declared(columns.items(), unit="us")
 
 
 def _selected(name: str, kind: ColumnType) -> str:
-    match kind:
-        case ColumnType.TIME:
-            return f"substr({quoted(name)}, 1, {_MICROSECONDS})"
-        case ColumnType.BLOB:
-            return f"CAST({quoted(name)} AS BLOB)"
-        case _:
-            return quoted(name)
-
-
-def _arrow(rows: Sequence[tuple[Any, ...]], schema: Any) -> Any:
-    pyarrow = require_pyarrow()
-    arrays = []
-    for column, values in zip(schema, zip(*rows, strict=True), strict=True):
-        if pyarrow.types.is_timestamp(column.type):
-            naive = pyarrow.array(values, pyarrow.string()).cast(pyarrow.timestamp("us"))
-            arrays.append(naive.cast(column.type))
-        elif pyarrow.types.is_boolean(column.type):
-            arrays.append(pyarrow.array(values, pyarrow.int64()).cast(column.type))
-        else:
-            arrays.append(pyarrow.array(values, column.type))
-    return pyarrow.Table.from_arrays(arrays, schema=schema)
+    return f"CAST({quoted(name)} AS BLOB)" if kind is ColumnType.BLOB else quoted(name)

@@ -35,11 +35,11 @@ from sessions_vtab.snapshot.opening import Origin, open_work
 from sessions_vtab.snapshot.reading import Reading
 from sessions_vtab.snapshot.rows import Copying
 from sessions_vtab.snapshot.shape import plan_of
-from sessions_vtab.snapshot.where import check_condition, within
 from sessions_vtab.snapshot.work import Work
 from sessions_vtab.spec import times
 from sessions_vtab.spec.near import did_you_mean
 from sessions_vtab.spec.source import Source
+from sessions_vtab.sql.expression import check_condition, within
 from sessions_vtab.vtab.host import OpenSource
 
 __all__ = ["snapshot"]
@@ -187,7 +187,8 @@ class _Snapshot:
             elif listing.page_cap is not None:
                 pages += max(1, ceil(known[listing.table] / listing.page_cap))
         sessions = sum(known.get(listing.table, 0) for listing in self._plan.listings)
-        return Estimate(True, sessions, pages, self._reading.spent, self._options.max_requests)
+        limit = self._options.max_requests
+        return Estimate(True, sessions, pages, self._reading.spent, limit, *self._pace())
 
     def _rows(self, copying: Copying) -> Estimate:
         pending = [copying.pending(shape) for shape in self._plan.by_parent]
@@ -197,7 +198,16 @@ class _Snapshot:
             if self._opened.backend.resources[shape.table].capability.costly
         )
         limit = self._options.max_requests
-        return Estimate(False, max(pending, default=0), costly, self._reading.spent, limit)
+        read = max(pending, default=0)
+        return Estimate(False, read, costly, self._reading.spent, limit, *self._pace())
+
+    def _pace(self) -> tuple[int | None, bool]:
+        """Requests per minute that are allowed, and whether the service documents them."""
+        documented = self._opened.backend.reads_per_minute
+        chosen = self._opened.settings.rate_limit.get("read")
+        if chosen is None or (documented is not None and documented <= chosen):
+            return documented, True
+        return chosen, False
 
     def _check_where(self) -> None:
         """Has SQLite read the condition before anything is sent."""
@@ -207,7 +217,7 @@ class _Snapshot:
                     self._reading.explain(listing.table, listing.where)
                 except apsw.SQLError as error:
                     raise InvalidValueError(
-                        f"The condition on {listing.table} cannot be used: {error}."
+                        f"The condition on {listing.table} cannot be used: {error}"
                     ) from error
 
 

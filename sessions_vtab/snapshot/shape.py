@@ -13,21 +13,24 @@ from sessions_vtab.snapshot.model import Options
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.capability import AccessPath, Capability
 from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.parents import (
+    LINK,
+    followed_column,
+    parent_of,
+    read_by_parent,
+    time_order,
+)
 
 __all__ = ["Listing", "Plan", "Shape", "plan_of"]
 
-_LINK: Final = "session_name"
 _SESSIONS: Final = "sessions"
 _OTHER_SESSIONS: Final = "upload_sessions"
-_PARENTS: Final = {"upload_session_files": _OTHER_SESSIONS}
 # Made from a column of ``events``: a snapshot that has that column has them already.
 _DERIVED: Final = "event_parts"
 # Known only in the connection that opened the session, and they let anyone upload.
 _NEVER: Final = frozenset(("upload_url", "upload_fields"))
 _EVENTS: Final = "events"
 _SEQUENCE: Final = EVENT_COLUMNS["sequence"]
-# A list of everything is better than reading by keys unless it costs as much as so many of them.
-_WORTH: Final = 10
 # What people group and filter by in the tools that open a snapshot.
 _FACETS: Final = {"events": ("author", "invocation_id", "error_code", "model_version")}
 
@@ -64,7 +67,7 @@ class Shape:
     @property
     def link(self) -> str:
         """The column that names the parent's row."""
-        return _LINK
+        return LINK
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,7 +168,11 @@ def _chosen(
 ) -> list[Resource]:
     if wanted is None:
         derived = {_DERIVED} if "events" in resources else set()
-        return [one for name, one in resources.items() if name not in derived]
+        return [
+            one
+            for name, one in resources.items()
+            if name not in derived and not one.capability.enumerates
+        ]
     for name in wanted:
         if name not in resources:
             meant = did_you_mean(name, resources)
@@ -179,7 +186,7 @@ def _chosen(
 
 def _check_without(source: str, resources: Sequence[Resource], without: Sequence[str]) -> None:
     known = {column.name for resource in resources for column in _columns(resource)}
-    needed = {_LINK, *(resource.table.key for resource in resources)}
+    needed = {LINK, *(resource.table.key for resource in resources)}
     for name in without:
         if name not in known:
             meant = did_you_mean(name, sorted(known))
@@ -219,7 +226,7 @@ def _columns(resource: Resource) -> tuple[Column, ...]:
 
 def _unread(table: Table) -> str:
     """The column that is not read from the source because it has none."""
-    has_sessions = table.name == _EVENTS and _LINK in table.positions
+    has_sessions = table.name == _EVENTS and LINK in table.positions
     lacks = has_sessions and _SEQUENCE.name not in table.positions
     return _SEQUENCE.name if lacks else ""
 
@@ -228,18 +235,14 @@ def _shape(resource: Resource, resources: Mapping[str, Resource], without: Seque
     table, capability = resource.table, resource.capability
     columns = tuple(column for column in _columns(resource) if column.name not in without)
     names = frozenset(column.name for column in columns)
-    parent = _PARENTS.get(table.name, _SESSIONS) if _LINK in names else ""
-    if parent not in resources or parent == table.name:
-        parent = ""
-    followed = bool(parent) and capability.follows in resources[parent].table.positions
-    follows = capability.follows if followed else ""
+    parent = parent_of(table.name, names, resources)
     return Shape(
         table.name,
         table.key,
         columns,
         parent,
-        by_parent=bool(parent) and (followed or not _has_cheap_list(capability)),
-        follows=follows,
+        by_parent=read_by_parent(table.name, parent, resources),
+        follows=followed_column(table.name, parent, resources),
         indexed=_with_facets(table.name, columns, _indexed(columns, table.key, capability)),
         unread=_unread(table),
         numbered=_SEQUENCE.name if table.name == _EVENTS and _SEQUENCE.name in names else "",
@@ -250,13 +253,6 @@ def _referring(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
     """The shapes, those with a foreign key whose parent's rows are copied."""
     tables = {shape.table for shape in shapes}
     return tuple(replace(shape, refers=shape.parent in tables) for shape in shapes)
-
-
-def _has_cheap_list(capability: Capability) -> bool:
-    """Whether one list gives all rows, without a request for each key behind it."""
-    keyed = [path.cost for path in capability.paths if path.keys]
-    lists = [path.cost for path in capability.paths if not path.keys]
-    return bool(lists) and min(lists) <= _WORTH * min(keyed, default=min(lists))
 
 
 def _parents_of(shapes: Sequence[Shape], *, filtered: bool) -> dict[str, str]:
@@ -293,17 +289,8 @@ def _listing(resource: Resource, shape: Shape | None, version: str, where: str) 
         names.index(version) if version else None,
         where,
         min(caps) if caps and resource.capability.costly else None,
-        _order(resource),
+        time_order(resource),
     )
-
-
-def _order(resource: Resource) -> str:
-    """A time column to sort a list by, so that it is read as one chain of pages."""
-    for path in resource.capability.paths:
-        for name in () if path.unique else path.orders:
-            if resource.table.column(name).type is ColumnType.TIME:
-                return name
-    return ""
 
 
 def _indexed(
@@ -322,7 +309,7 @@ def _indexed(
     ]
     times = [column.name for column in columns if column.type is ColumnType.TIME]
     # Rows of one session are mostly wanted in the order of time.
-    by_session = {_LINK, "session_id"} if _LINK in chosen or _LINK in declared else set()
+    by_session = {LINK, "session_id"} if LINK in chosen or LINK in declared else set()
     numbers = [column.name for column in columns if column.name == _SEQUENCE.name]
     in_order = (*times[:1], *numbers)
     return tuple((name, *in_order) if name in by_session else (name,) for name in chosen)
@@ -345,4 +332,4 @@ def _asked_by(path: AccessPath) -> Iterable[str]:
 
 
 def _is_id(name: str) -> bool:
-    return name.endswith("_id") or name == _LINK
+    return name.endswith("_id") or name == LINK

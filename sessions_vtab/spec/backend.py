@@ -7,7 +7,14 @@ it can do, and answers scans and writes. It never sees SQLite.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeAlias
 
@@ -156,11 +163,17 @@ class Backend(ABC):
     name: ClassVar[str]
     """The backend's name in source URLs."""
 
+    urls: ClassVar[tuple[str, ...]] = ()
+    """The forms of a source's URL, for errors and the help; the first is the usual one."""
+
     about: ClassVar[str] = ""
     """What a user should know of the service before the first statement, for the help."""
 
     secret_ids: ClassVar[bool] = False
     """Whoever knows a session's id may use it: ids are kept out of the audit file."""
+
+    reads_per_minute: ClassVar[int | None] = None
+    """Read requests per minute that the service documents, for estimates; None if it does not."""
 
     resources: Mapping[str, Resource]
     routines: Mapping[str, Routine]
@@ -181,6 +194,10 @@ class Backend(ABC):
     @abstractmethod
     def describe(self) -> str:
         """Where the data lives and whether a credential goes out, for the shell's banner."""
+
+    def notices(self) -> Sequence[str]:
+        """What makes the data look wrong, with a hint for each. Cheap: no request is made."""
+        return ()
 
     def apply(self, write: Write, context: Context) -> Outcome:  # noqa: ARG002  # For overriding.
         """Writes one row at once, inside ``transaction``. Only transactional backends.

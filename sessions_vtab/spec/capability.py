@@ -137,6 +137,8 @@ class Writes:
         delete: rows can be deleted.
         remedies: what to do instead, by action (``delete``) or column name, for error messages.
         calls: the call that each action is, as ``AccessPath.call`` has it, for people.
+        per_minute: how many rows the service's documented quota lets each action write in a minute;
+            only for estimates of the time.
     """
 
     insert: frozenset[str] = frozenset()
@@ -145,6 +147,7 @@ class Writes:
     delete: bool = False
     remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     calls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    per_minute: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def remedy(self, action: str, column: str = "") -> str:
         """What to do instead of an action, or of giving a column a value; '' if nothing is said."""
@@ -200,6 +203,10 @@ class Capability:
             missing here too. Empty for rows of their own.
         forms: what the values of a column look like, by column: a literal of another form in
             ``column = literal`` is an error. A scan may be given such values, and finds no row.
+        enumerates: the scope column whose possible values are the rows of this table, so that a
+            source can be configured by it; empty for a table of data. A snapshot copies such a
+            table only if it is named.
+        absent: columns that the source has nothing for: they are always NULL.
     """
 
     paths: tuple[AccessPath, ...]
@@ -211,3 +218,5 @@ class Capability:
     hides: HiddenRows | None = None
     made_from: str = ""
     forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))
+    enumerates: str = ""
+    absent: frozenset[str] = frozenset()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -52,3 +52,22 @@ class Source:
     from_file: bool = False
     implementation: Any = field(default=None, repr=False, compare=False)
     transport: Any = field(default=None, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], Source], tuple[dict[str, Any]]]:
+        """Read-only mappings cannot be pickled; a source has to be, to be read elsewhere."""
+        return _restored, ({one.name: _plain(getattr(self, one.name)) for one in fields(self)},)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(held) for key, held in value.items()}
+    return value
+
+
+def _restored(settings: dict[str, Any]) -> Source:
+    return Source(**{key: _sealed(value) for key, value in settings.items()})
+
+
+def _sealed(value: Any) -> Any:
+    """Read-only again, as ``config`` hands settings over."""
+    return MappingProxyType(value) if isinstance(value, dict) else value

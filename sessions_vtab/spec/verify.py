@@ -58,6 +58,7 @@ def _of_resource(name: str, resource: Resource, backend: Backend) -> Iterator[st
     if capability.hides is not None:
         hides = (capability.hides.column, capability.hides.parameter)
         yield from _unknown("hides", hides, table)
+    yield from _unknown("absent", capability.absent, table)
     yield from _of_follows(capability, backend)
 
 

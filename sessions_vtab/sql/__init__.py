@@ -6,7 +6,8 @@ Each module imports only those before it. From tokens alone: ``lexer`` (SQLite's
 plans are: ``catalog``, ``plans``, ``names``. With sqlglot, imported only when a statement names one
 of our tables: ``masked`` (text that it can read), ``conditions``, ``occurrences``, ``source``,
 ``pushing``, ``leads``, ``analysis``, ``carrier``. All of it for one statement, remembered:
-``front_door``. Another dialect: ``stackql``.
+``front_door``. Another dialect: ``stackql``. A condition alone, without a statement:
+``expression``.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ styles of quoted identifiers, ``1_000``, ``0x1F``, blobs, ``?``, ``?3``, ``:a``,
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -52,32 +53,44 @@ class Token(NamedTuple):
     upper: str
 
 
-_PATTERN = re.compile(
-    r"""
-    (?:[ \t\n\f\r\ufeff]|--[^\n]*+|/\*(?:.*?\*/|.*\Z))*+
-    (?: (?P<WORD>(?![xX]')[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*+)
-    | (?P<OPERATOR>[(),;+*/%&~]|==?|->?>?|\|\|?|<[=><]?|>[=>]?|!=|\.(?![0-9]))
-    | (?P<STRING>'[^']*+(?:''[^']*+)*+')
-    | (?P<PARAMETER>\?[0-9]*+
-        |[$@:\#](?:[A-Za-z0-9_$\x80-\U0010ffff]|::)++(?:\([^)\s]*\))?)
-    | (?P<NUMBER>(?:0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*
-        |(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*)
-         (?:[eE][+-]?[0-9]+(?:_[0-9]+)*)?)(?![A-Za-z0-9_$\x80-\U0010ffff]))
-    | (?P<QUOTED>"[^"]*+(?:""[^"]*+)*+"|`[^`]*+(?:``[^`]*+)*+`|\[[^]]*+\])
-    | (?P<BLOB>[xX]'(?:[0-9a-fA-F]{2})*+')
-    | (?P<ILLEGAL>[xX]?['"`\[].*\Z|[0-9.][A-Za-z0-9_$.\x80-\U0010ffff]*|.)
-    | \Z)""",
-    re.VERBOSE | re.DOTALL,
-)
-_KINDS = (Kind.WORD, *(Kind[name] for name in list(_PATTERN.groupindex)))
-_WORD = _PATTERN.groupindex["WORD"]
+# Beyond ASCII every character may be in a name. Written as what may not: a set with the last of all
+# characters in it takes 2 ms to compile, which the whole pattern would do six times at each start.
+_IN_NAME = r"[^\x00-\#%-/:-@\[-^`{-\x7f]"
+_BEGINS_NAME = r"[^\x00-@\[-^`{-\x7f]"
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str]:
+    """A token and the blanks and comments in front of it; its group is its kind."""
+    return re.compile(
+        rf"""
+        (?:[ \t\n\f\r\ufeff]|--[^\n]*+|/\*(?:.*?\*/|.*\Z))*+
+        (?: (?P<WORD>(?![xX]'){_BEGINS_NAME}{_IN_NAME}*+)
+        | (?P<OPERATOR>[(),;+*/%&~]|==?|->?>?|\|\|?|<[=><]?|>[=>]?|!=|\.(?![0-9]))
+        | (?P<STRING>'[^']*+(?:''[^']*+)*+')
+        | (?P<PARAMETER>\?[0-9]*+|[$@:\#](?:{_IN_NAME}|::)++(?:\([^)\s]*\))?)
+        | (?P<NUMBER>(?:0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*
+            |(?:[0-9]+(?:_[0-9]+)*(?:\.(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*)
+             (?:[eE][+-]?[0-9]+(?:_[0-9]+)*)?)(?!{_IN_NAME}))
+        | (?P<QUOTED>"[^"]*+(?:""[^"]*+)*+"|`[^`]*+(?:``[^`]*+)*+`|\[[^]]*+\])
+        | (?P<BLOB>[xX]'(?:[0-9a-fA-F]{{2}})*+')
+        | (?P<ILLEGAL>[xX]?['"`\[].*\Z|[0-9.](?:{_IN_NAME}|\.)*|.)
+        | \Z)""",
+        re.VERBOSE | re.DOTALL,
+    )
+
+
+@functools.cache
+def _kinds() -> tuple[Kind, ...]:
+    """The kind of each group."""
+    return (Kind.WORD, *(Kind[name] for name in _pattern().groupindex))
 
 
 def tokenize(text: str) -> list[Token]:
     """The tokens of a text, without blanks and comments. Never fails: see ``Kind.ILLEGAL``."""
     tokens = []
-    make, kinds, word = tuple.__new__, _KINDS, _WORD
-    for match in _PATTERN.finditer(text):
+    make, kinds, word = tuple.__new__, _kinds(), _pattern().groupindex["WORD"]
+    for match in _pattern().finditer(text):
         group = match.lastindex
         if group is None:
             break

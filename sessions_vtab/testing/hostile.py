@@ -17,6 +17,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.predicate import Value
 
 __all__ = [
+    "KINDS",
     "NATIVE_TABLES",
     "ODD_KEYS",
     "TEXTS",
@@ -74,6 +75,22 @@ TEXTS: Final[tuple[str | None, ...]] = (
     "z" * 3000,
 )
 """Texts of ``display_name``, each with a trap of its own."""
+
+KINDS: Final = (
+    "plain",
+    " ",
+    "O'Brien",
+    'say "hi"',
+    "a\x00b",
+    "\U0001f600 smile",
+    "\u202eabc",
+    "01",
+    "2026-01-01 09:00:00",
+    "100%",
+    "back\\slash",
+    "line\nbreak",
+)
+"""One of these texts for each kind of trap, where every text costs requests of its own."""
 
 TIMES: Final = (
     "0001-01-01 00:00:00.000000",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf, prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -37,13 +38,13 @@ class _Rental(NamedTuple):
         recording: its pages.
         each: what one of them costs.
         page_cap: most rows of one.
-        accounts: of the lists that would have saved it.
+        accounts: finds those of the lists that would have saved it.
     """
 
     recording: Recording
     each: float
     page_cap: int | None
-    accounts: tuple[Account, ...]
+    accounts: Callable[[], Sequence[Account]]
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class _Asked:
         """Pays for the last read, now that it is known how far it was read."""
         if self.rental is not None:
             recording, each, page_cap, accounts = self.rental
-            for account in accounts:
+            for account in accounts():
                 account.pay(each * recording.requests(page_cap))
             self.rental = None
 
@@ -99,7 +100,7 @@ class Offered:
     pages: Iterator[Page] | None = None
     most: float = inf
     _asked: _Asked | None = None
-    _costs: tuple[float, int | None, tuple[Account, ...]] = (ALONE, None, ())
+    _costs: tuple[float, int | None, Callable[[], Sequence[Account]]] = (ALONE, None, tuple)
 
     def rents(self, recording: Recording) -> None:
         """Takes note that it is read by key."""
@@ -142,9 +143,14 @@ class Buyer:
             return _ANYHOW
         asked.settle()
         asked.narrow(scan)
+        each, further = _costs(scan, beside=beside)
+        cap = None if scan.path.unique else scan.path.page_cap
+        if asked.times == 1 and not self._bought and _is_one(scan) and not foreseen():
+            # A single key buys nothing. Its lists are looked for when there is a second one.
+            late = partial(self._accounts, scan, asked)
+            return Offered(None, inf, asked, (each, cap, late))
         lists = self._holders(scan, asked)
         accounts = tuple(asked.account(_key(holder)) for holder in lists)
-        each, further = _costs(scan, beside=beside)
         most = inf
         for place, holder in enumerate(lists):
             bought = self._known(holder)
@@ -156,8 +162,7 @@ class Buyer:
                 return Offered(bought.find(_rest(scan, holder.scan)))
             left = accounts[place].left(self._table.pages_of(holder.scan), _pages(bought))
             most = min(most, (left - each) / further)
-        cap = None if scan.path.unique else scan.path.page_cap
-        return Offered(None, most, asked, (each, cap, accounts))
+        return Offered(None, most, asked, (each, cap, lambda: accounts))
 
     def close(self) -> None:
         """Gives up what is still being read."""
@@ -169,6 +174,9 @@ class Buyer:
         found = holders(scan, asked.lasting, self._table.resource.capability)
         # A single read does not need the whole list as rows, although it reads through it.
         return [one for one in found if asked.times > 1 or not one.through]
+
+    def _accounts(self, scan: Scan, asked: _Asked) -> Sequence[Account]:
+        return [asked.account(_key(holder)) for holder in self._holders(scan, asked)]
 
     def _known(self, holder: Holder) -> Purchase | None:
         """The list, if it can answer as it is."""
@@ -236,6 +244,11 @@ def _keys(scan: Scan) -> int:
     if not scan.path.unique:
         return 1
     return prod(len(scan.given(key) or ()) for key in scan.path.keys)
+
+
+def _is_one(scan: Scan) -> bool:
+    """Whether a read is for a single row, by its key."""
+    return scan.path.unique and _keys(scan) == 1
 
 
 def _rest(scan: Scan, held: Scan) -> list[Predicate]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from math import inf
+from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.plan.plan import Plan
@@ -42,7 +43,7 @@ class CostlyCursor(ScanCursor):
         "_passing",
         "_passing_next",
         "_peekable",
-        "_place",
+        "_rest",
         "_scan",
         "_values",
         "front",
@@ -60,7 +61,7 @@ class CostlyCursor(ScanCursor):
         self._page: Page = ()
         self._passing: Collection[int] | None = None
         self._passing_next: Collection[int] | None = None
-        self._place = 0
+        self._rest: Iterator[Row] = iter(())
         self._peekable = _Pages(())
 
     def Close(self) -> None:
@@ -103,7 +104,8 @@ class CostlyCursor(ScanCursor):
         rows = _rows_of(self._page)
         if self._passing is None:
             self._passing = self._table.rows_that_pass(rows, self.front, self._values)
-        coming = range(self._place + 1, len(rows))
+        # The iterator of a list knows how many of its rows are still to come.
+        coming = range(len(rows) - length_hint(self._rest), len(rows))
         yield from (rows[place][column] for place in coming if place in self._passing)
         if not (further and rows):
             return
@@ -146,18 +148,19 @@ class CostlyCursor(ScanCursor):
                 if not (yield from counted_rows(page, pages)):
                     return
                 continue
-            for self._place, row in enumerate(page):
-                yield row
+            self._rest = rest = iter(page)
+            yield from rest
 
     def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterable[Page]:
         key = (words, *map(_hashable, self._telling(plan, arguments)))
         known = self._memo.get(key)
         window = self._window()
         if known is None:
+            beside = self._ahead.has_started(scan)
             offered = self._buyer.offer(
                 scan,
                 words,
-                beside=self._ahead.has_started(scan),
+                beside=beside,
                 foreseen=lambda: certain(scan, self._table.exact_link(scan, self.front, window)),
             )
             if offered.pages is not None:
@@ -165,7 +168,7 @@ class CostlyCursor(ScanCursor):
             known = self._table.recorded(scan)
             offered.rents(known)
             self._memo.put(key, known, lookup=bool(scan.where.terms))
-            self._table.look_ahead(self._ahead, scan, self, window, known=False, most=offered.most)
+            self._table.look_ahead(self._ahead, scan, self, window, known=beside, most=offered.most)
             return known
         self._table.look_ahead(self._ahead, scan, self, window, known=True, most=inf)
         return known

@@ -14,6 +14,7 @@ import apsw
 
 from sessions_vtab.errors import BudgetError, ReadOnlyError
 from sessions_vtab.plan.lists import Sizes
+from sessions_vtab.progress import Watch
 from sessions_vtab.schema.declare import quoted
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
@@ -102,6 +103,7 @@ class Host:
         requests: HTTP requests made so far.
         skipped: rows that OR IGNORE left out because they existed, by the statement's number.
         sending: how far the unit of work is that is being sent; None while none is.
+        watch: called while a statement waits; None if nobody wants to know.
         accepted: texts of statements whose use of an effect function the front door settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
@@ -138,6 +140,7 @@ class Host:
         self.requests = 0
         self.skipped: Counter[int] = Counter()
         self.sending: Sending | None = None
+        self.watch: Watch | None = None
         self.returning = RecentTexts()
         self.accepted = RecentTexts()
         self._captured: dict[int, Row] = {}
@@ -296,7 +299,9 @@ class StatementContext:
         return not self.run.readonly or self.run.text in self.host.accepted
 
     def interrupted(self) -> bool:
-        """Whether ``Connection.interrupt`` was called."""
+        """Whether ``Connection.interrupt`` was called. Asked often by the statement's thread."""
+        if self.host.watch is not None:
+            self.host.watch()
         return self.host.connection.is_interrupted
 
     def spend(self, requests: int = 1) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from sessions_vtab.errors import BudgetError
@@ -41,6 +42,7 @@ class Excess:
         table: name of its table.
         action: what would happen to the rows.
         limit: rows it may write.
+        per_minute: rows that the service's quota lets it write in a minute; 0 if none is known.
     """
 
     statement: Statement
@@ -48,6 +50,7 @@ class Excess:
     table: str
     action: Action
     limit: int
+    per_minute: int = 0
 
     def question(self, *, ended: bool) -> str:
         """The question that asks the user to allow the statement.
@@ -60,7 +63,17 @@ class Excess:
             rows = f"{_spaced(self.statement.written)} rows to {self.source} (max_writes {limit})"
         else:
             rows = f"more than {limit} rows to {self.source}.{self.table} (max_writes)"
-        return f"This statement would write {rows}. Send them?"
+        return f"This statement would write {rows}.{self._time(ended=ended)} Send them?"
+
+    def _time(self, *, ended: bool) -> str:
+        """How long that takes at least, where the service limits it."""
+        if not self.per_minute:
+            return ""
+        least = ceil((self.statement.written if ended else self.limit) / self.per_minute)
+        about = "about" if ended else "more than"
+        unit = "minute" if least == 1 else "minutes"
+        quota = f"At the service's quota of {self.per_minute} per minute"
+        return f" {quota}, it takes {about} {least} {unit}."
 
     def refusal(self) -> BudgetError:
         """The error when nobody allows it."""

@@ -29,6 +29,8 @@ _EXACT: Final = (32,)
 not the statement's own thread has got to it."""
 _LIMITED: Final = (1, 2, 4, 8, 8, 16)
 _WINDOW: Final = 32
+_ENOUGH: Final = 24
+"""Keys foreseen with which no others are looked for: that is done for each eighth key only."""
 
 
 class Outer(Protocol):
@@ -159,6 +161,10 @@ class LookAhead:
 
     def _foresee(self, value: Value, *, further: bool) -> None:
         """Predicts the next distinct keys from the upcoming rows of the outer cursor."""
+        if further and self._foreseen[:1] == [value] and len(self._foreseen) > _ENOUGH:
+            # As foreseen, and all of them are wanted.
+            self._started.discard(self._foreseen.pop(0))
+            return
         coming: Iterator[Value] = iter(())
         if self._link is not None:
             outer, place = self._link

@@ -345,7 +345,9 @@ class UnitOfWork:
         limit = limit_of(budget.max_writes, source.settings.max_writes, stored=stored)
         if limit is None or statement.written < limit or statement.unlimited:
             return
-        excess = Excess(statement, source.name, write.table, write.action, limit)
+        writes = source.backend.resources[write.table].capability.writes
+        quota = writes.per_minute.get(write.action.value, 0)
+        excess = Excess(statement, source.name, write.table, write.action, limit, quota)
         if budget.confirm is None:
             raise excess.refusal()
         if not self._host.connection.in_transaction:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Final
@@ -86,6 +84,9 @@ class WriteQueue:
         return rows
 
     def _spill(self, write: Write) -> int:
+        import pickle  # noqa: PLC0415  # As the next, only for large queues.
+        import tempfile  # noqa: PLC0415
+
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  # Lives as long as its rows.
         place = self._file.seek(0, 2)
@@ -98,6 +99,8 @@ class WriteQueue:
         if self._file is None:
             msg = f"no spill file holds the write at {place}"
             raise LookupError(msg)
+        import pickle  # noqa: PLC0415  # As above.
+
         self._file.seek(place)
         loaded: Write = pickle.load(self._file)  # noqa: S301  # Our own, unnamed file.
         return loaded

@@ -11,8 +11,8 @@ from sessions_vtab.cli import pages
 from sessions_vtab.cli.completion import candidates
 from sessions_vtab.cli.help import Reference, SourceHelp, index, page
 from sessions_vtab.cli.inspection import inspect_table, schema_text
-from sessions_vtab.cli.names import names_of
 from sessions_vtab.cli.questions import QUESTIONS
+from sessions_vtab.hints import names_of
 from sessions_vtab.schema.tables import FACT_COLUMNS
 from sessions_vtab.schema.views import VIEWS, View
 

@@ -10,9 +10,9 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect, register
-from sessions_vtab.cli.names import names_of
 from sessions_vtab.emulator.serve import Running
 from sessions_vtab.errors import QueuedWritesError
+from sessions_vtab.hints import names_of
 
 ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
 NAME = f"'{ENGINE}/sessions/full'"

@@ -123,7 +123,7 @@ def _services() -> list[str]:
         name
         for name, where in registry.BUILT_IN.items()
         # The emulator has no ADK server; adk_api shows its requests in its own tests.
-        if where.startswith("sessions_vtab.backends.") and name not in {"local", "adk_api"}
+        if where.startswith("sessions_vtab.backends.") and name not in {"local", "adk", "adk_api"}
     ]
 
 

@@ -1,22 +1,28 @@
 """vertex over the emulator in a process of its own, 50 ms added to each answer.
 
-    python tests/benchmarks/bench_vertex.py [--sessions 10000] [--memory]
+    python tests/benchmarks/bench_vertex.py [--sessions 10000] [--memory] [--cpu] [--rounds 9]
 
 Prints each shape's time as a ratio to its ideal (round trips of 50 ms, 16 under way) and to the same
-work done one request after another with httpx. Ratios of one run can be compared; seconds cannot.
+work done one request after another with httpx. Then, without a delay, the CPU time of this process
+as a ratio to a bare loop of httpx and json that sends the same requests; the two take turns, so that
+a busy machine slows both. Ratios of one run can be compared; seconds cannot. ``--cpu``: only that.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import resource
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 
 import httpx
@@ -76,14 +82,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sessions", type=int, default=10_000)
     parser.add_argument("--memory", action="store_true", help="also stream 200 000 events")
+    parser.add_argument("--cpu", action="store_true", help="only the CPU time")
+    parser.add_argument("--rounds", type=int, default=9, help="of the CPU time")
     options = parser.parse_args()
     with emulator() as one:
-        _join(one)
-        _rescans(one)
-        _appends(one)
-        _scan(one, options.sessions)
+        if not options.cpu:
+            _join(one)
+            _rescans(one)
+            _appends(one)
+            _scan(one, options.sessions)
+        _cpu(one, options.rounds)
+        _start_up(options.rounds)
         if options.memory:
             _memory(one)
+            _memory_of_a_join(one)
 
 
 def _fill(one: Emulator, sessions: int, events: int, user: str) -> None:
@@ -123,11 +135,13 @@ def _sequential_join(url: str) -> None:
             client.get(f"/sessions/{name}/events").raise_for_status()
 
 
-def _pages(client: httpx.Client, query: dict[str, str]) -> Iterator[dict[str, str]]:
+def _pages(
+    client: httpx.Client, query: dict[str, str], path: str = "/sessions"
+) -> Iterator[dict[str, str]]:
     token = ""
     while True:
-        answer = client.get("/sessions", params={**query, "pageToken": token}).json()
-        yield from answer.get("sessions", [])
+        answer = client.get(path, params={**query, "pageToken": token}).json()
+        yield from answer.get("sessions", answer.get("sessionEvents", []))
         token = answer.get("nextPageToken", "")
         if not token:
             return
@@ -159,34 +173,106 @@ def _scan(one: Emulator, sessions: int) -> None:
     one.control.reset(empty=True)
     _fill(one, sessions, 0, "many")
     with httpx.Client(base_url=f"{one.url}/v1beta1/{_ENGINE}", trust_env=False) as client:
-        plain = _Cpu(lambda: sum(1 for _ in _pages(client, {})))
-        chain, pages = one.time(plain.run)
-        plain.run()
+        chain, pages = one.time(lambda: sum(1 for _ in _pages(client, {})))
     db = one.connect()
-    scan = _Cpu(lambda: sum(1 for _ in db.execute("SELECT * FROM sessions")))
-    elapsed, requests = one.time(scan.run)
-    _report(f"full scan of {sessions} sessions", elapsed, pages * _DELAY / 2, chain, requests)
-    scan.run()
+    scan = "SELECT * FROM sessions"
+    elapsed, requests = one.time(lambda: sum(1 for _ in db.execute(scan)))
     db.close()
-    places = ("with 50 ms to wait", "without")
-    for place, ours, theirs in zip(places, scan.seconds, plain.seconds, strict=True):
-        print(
-            f"{'':32} CPU of a page of 100 {place}: {ours / pages * 1000:.2f} ms,"
-            f" {ours / theirs:.2f} x httpx and json alone"
-        )
+    _report(f"full scan of {sessions} sessions", elapsed, pages * _DELAY / 2, chain, requests)
 
 
-@dataclass
-class _Cpu:
-    """CPU seconds of this process for each run of some work."""
+@dataclass(frozen=True)
+class _Rival:
+    """Work in two forms, of which the CPU time is compared.
 
-    work: Callable[[], object]
-    seconds: list[float] = field(default_factory=list)
+    Attributes:
+        title: what it is.
+        aim: the ratio it should not exceed.
+        times: how often it is done in a round.
+        ours: as a statement of this package.
+        bare: the same requests with httpx and json alone.
+    """
 
-    def run(self) -> None:
-        before = time.process_time()
-        self.work()
-        self.seconds.append(time.process_time() - before)
+    title: str
+    aim: float
+    times: int
+    ours: Callable[[], object]
+    bare: Callable[[], object]
+
+
+def _cpu(one: Emulator, rounds: int) -> None:
+    """CPU time against the same requests with httpx and json alone, on the seeded data."""
+    one.control.reset(seed=7)
+    db = one.connect()
+    with httpx.Client(base_url=f"{one.url}/v1beta1/{_ENGINE}", trust_env=False) as client:
+        for rival in _rivals(db, client):
+            _compare(rival, rounds)
+    db.close()
+
+
+def _rivals(db: sessions_vtab.Connection, client: httpx.Client) -> Iterator[_Rival]:
+    def run(sql: str, *bindings: str) -> Callable[[], object]:
+        return lambda: db.execute(sql, bindings).fetchall()
+
+    def pages() -> None:
+        for _ in _pages(client, {"pageSize": "100"}):
+            pass
+
+    def events() -> None:
+        for item in _pages(client, {"pageSize": "100"}):
+            session = item["name"].rsplit("/", 1)[1]
+            for _ in _pages(client, {"pageSize": "100"}, f"/sessions/{session}/events"):
+                pass
+
+    found = str(db.execute("SELECT session_id FROM sessions LIMIT 1").fetchall()[0][0])
+    three = "SELECT session_id, user_id, create_time FROM sessions"
+    join = "SELECT count(*) FROM sessions s JOIN events e ON e.session_id = s.session_id"
+    point = run("SELECT * FROM sessions WHERE session_id = ?", found)
+    yield _Rival("scan, all columns", 1.9, 20, run("SELECT * FROM sessions"), pages)
+    yield _Rival("scan, 3 columns", 1.4, 20, run(three), pages)
+    yield _Rival("join, each session's events", 1.4, 1, run(join), events)
+    yield _Rival("point lookup", 1.3, 200, point, lambda: client.get(f"/sessions/{found}").json())
+
+
+def _compare(rival: _Rival, rounds: int) -> None:
+    """Prints the ratio of the medians, and of the rounds that were disturbed least."""
+    both = _cpu_seconds(rival.ours, rival.times), _cpu_seconds(rival.bare, rival.times)
+    next(both[0]), next(both[1])  # The first time is for imports and connections.
+    seconds = [(next(both[0]), next(both[1])) for _ in range(rounds)]
+    ours, bare = zip(*seconds, strict=True)
+    median, least = (of(ours) / of(bare) for of in (statistics.median, min))
+    print(f"CPU: {rival.title:27} {median:5.2f} x bare (least: {least:.2f}); aim {rival.aim:.2f}")
+
+
+def _start_up(rounds: int) -> None:
+    """CPU time of a process that does as good as nothing, both from compiled files."""
+    ours = ("-m", "sessions_vtab", "query", "--source", "local://:memory:", "select 1")
+    bare = ("-m", "apsw", ":memory:", "select 1")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+        def start(arguments: Sequence[str]) -> Callable[[], object]:
+            command = [sys.executable, *arguments]
+            return lambda: subprocess.run(
+                command, check=True, stdout=subprocess.DEVNULL, env=environment
+            )
+
+        _compare(_Rival('query "select 1"', 1.5, 1, start(ours), start(bare)), rounds)
+
+
+def _cpu_seconds(work: Callable[[], object], times: int) -> Iterator[float]:
+    """CPU seconds of this process and of those it has waited for, for each round of some work."""
+    while True:
+        before = _cpu_now()
+        for _ in range(times):
+            work()
+        yield _cpu_now() - before
+
+
+def _cpu_now() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def _memory(one: Emulator) -> None:
@@ -200,6 +286,19 @@ def _memory(one: Emulator) -> None:
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     db.close()
     print(f"{f'stream of {read} events':32} {grown:.1f} MiB more at the peak")
+
+
+def _memory_of_a_join(one: Emulator) -> None:
+    one.control.reset(empty=True)
+    _fill(one, 2_000, 20, "joiner")
+    db = one.connect()
+    join = "SELECT e.text FROM sessions s JOIN events e ON e.session_id = s.session_id"
+    tracemalloc.start()
+    read = sum(1 for _ in db.execute(join))
+    peak = tracemalloc.get_traced_memory()[1] / 1024**2
+    tracemalloc.stop()
+    db.close()
+    print(f"{f'join with {read} events':32} {peak:.1f} MiB of Python objects at the peak")
 
 
 def _report(title: str, elapsed: float, ideal: float, naive: float | None, requests: int) -> None:

@@ -376,4 +376,7 @@ class TestEmulator:
         done = cli("emulator")
 
         assert done.status == 2
-        assert f"The emulator needs {package}: pip install 'sessions_vtab[emulator]'" in done.err
+        assert (
+            f"The emulator needs {package}. Run: {sys.executable} -m pip install 'fastapi"
+            in done.err
+        )

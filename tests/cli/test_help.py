@@ -8,6 +8,7 @@ from sessions_vtab import connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference, SourceHelp
+from sessions_vtab.cli.services import service_pages
 from sessions_vtab.cli.topics import TOPICS
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.schema import tables
@@ -155,8 +156,9 @@ def test_an_unknown_topic_is_an_error_with_a_suggestion():
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_prose_and_tables_fit_the_terminal(width):
+    services = [page.title for page in service_pages()]
     for page in reference.all_pages(Reference()):
-        if page.title in FUNCTIONS or page.title in TOPICS:
+        if page.title in {*FUNCTIONS, *TOPICS, *services}:
             continue  # These show code, which is not wrapped.
         lines = pages.text(page, width).splitlines()
         assert max(len(line) for line in lines if not line.startswith("  SELECT")) <= max(width, 80)

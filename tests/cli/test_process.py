@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-import select
+import re
 import signal
 import subprocess
 import sys
 import time
-from fnmatch import fnmatchcase
+from concurrent.futures import ThreadPoolExecutor
+from shutil import which
+from types import SimpleNamespace
 
 import pytest
 
 from sessions_vtab.cli import progress as progress_module
 from sessions_vtab.cli.progress import paused, progress
-from sessions_vtab.vtab.sending import Sending
+from sessions_vtab.emulator.serve import running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.progress import Progress
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -109,43 +113,10 @@ def test_ctrl_c_ends_a_query_with_130():
     assert (process.returncode, errors) == (130, b"Interrupted.\n")
 
 
-class Typist:
-    """A terminal with the shell in it."""
-
-    def __init__(self) -> None:
-        import pty  # noqa: PLC0415
-
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.environ["TERM"] = "dumb"
-            os.execv(sys.executable, COMMAND)
-
-    def reads_until(self, text: str) -> str:
-        seen, deadline = "", time.monotonic() + 20
-        while text not in seen:
-            ready, _, _ = select.select([self.terminal], [], [], 0.1)
-            if ready:
-                seen += os.read(self.terminal, 65536).decode(errors="replace")
-            assert time.monotonic() < deadline, seen
-        return seen.replace("\r\n", "\n")
-
-    def types(self, text: str) -> None:
-        os.write(self.terminal, text.encode())
-
-    def ends(self) -> int:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                os.read(self.terminal, 65536)
-            except OSError:
-                return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-            assert time.monotonic() < deadline
-
-
 @posix
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell():
-    typist = Typist()
+def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell(sits_down):
+    typist = sits_down()
 
     banner = typist.reads_until("sessions> ")
     typist.types("SELECT user_id FROM sessions;\n")
@@ -166,12 +137,12 @@ def test_a_person_meets_banner_footer_and_an_interrupt_that_leaves_the_shell():
 
 @posix
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_person_confirms_a_large_write_and_the_shell_continues():
+def test_a_person_confirms_a_large_write_and_the_shell_continues(sits_down):
     many = (
         "INSERT INTO sessions(user_id) WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1"
         " FROM c LIMIT 9) SELECT x FROM c;\n"
     )
-    typist = Typist()
+    typist = sits_down()
     typist.reads_until("sessions> ")
     typist.types(".set max_writes 5\n")
     typist.types(many)
@@ -212,105 +183,204 @@ class Terminal:
         return True
 
 
-@posix
-def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(monkeypatch):
+@pytest.fixture
+def terminal(monkeypatch) -> Terminal:
     stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
-
-    with progress(lambda: 7):
-        deadline = time.monotonic() + 10
-        while "7 requests, " not in stream.written and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-    assert "7 requests, 0." in stream.written
-    assert stream.written.endswith("\r\x1b[K")
+    # Between a fixture and its test, pytest puts its own stream into ``sys`` again.
+    monkeypatch.setattr(progress_module, "sys", SimpleNamespace(stderr=stream))
+    monkeypatch.setattr(progress_module, "FIRST", 0.01)
+    monkeypatch.setattr(progress_module, "EVERY", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
+    return stream
 
 
-@posix
-@pytest.mark.parametrize(
-    ("made", "expected", "told"),
-    [
-        (285, 1_212, "285 of about 1 212 requests, 0."),
-        (285, None, "285 requests, 0."),
-        # It was longer than it was thought to be.
-        (1_300, 1_212, "1300 requests, 0."),
-    ],
-)
-def test_progress_says_of_how_many_where_that_is_known(monkeypatch, made, expected, told):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
-
-    with progress(lambda: made, expected=lambda: expected):
-        deadline = time.monotonic() + 10
-        while told not in stream.written and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-    assert told in stream.written
+def seven_requests(elapsed: float) -> Progress:
+    return Progress(7, None, "request", elapsed, elapsed)
 
 
-@posix
-@pytest.mark.parametrize(
-    ("total", "answered", "elapsed", "told"),
-    [
-        (1_000, 50, 3.0, "50 of 1000 writes, 0.* s, about 57 s left .."),
-        (1_000, 900, 3.0, "900 of 1000 writes, 0.* s .."),
-        (1_000, 0, 30.0, "0 of 1000 writes, 0.* s .."),
-        (1, 0, 30.0, "7 requests, 0.* s .."),
-    ],
-)
-def test_a_long_commit_shows_its_progress_and_the_time_left(
-    monkeypatch, total, answered, elapsed, told
-):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
-    sending = Sending(total, answered, time.perf_counter() - elapsed)
-
-    with progress(lambda: 7, lambda: sending):
-        deadline = time.monotonic() + 10
-        while " .." not in stream.written and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-    assert fnmatchcase(stream.written, f"*{told}*")
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 10
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
-@posix
-def test_progress_ends_when_rows_are_printed(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
+def test_progress_is_shown_on_a_terminal_while_a_statement_takes_long(terminal):
+    with progress(seven_requests):
+        wait_for(lambda: "7 requests, " in terminal.written)
 
-    with progress(lambda: 7) as end:
+    assert re.search(r"\r\x1b\[K7 requests, \d\.\d s \.\.", terminal.written)
+    assert terminal.written.endswith("\r\x1b[K")
+
+
+def test_a_look_at_what_is_changing_is_made_again(terminal):
+    looks = []
+
+    def changing(elapsed: float) -> Progress:
+        looks.append(elapsed)
+        if len(looks) == 1:
+            raise RuntimeError("dictionary changed size during iteration")
+        return seven_requests(elapsed)
+
+    with progress(changing):
+        wait_for(lambda: "7 requests, " in terminal.written)
+
+    assert "7 requests, " in terminal.written
+
+
+def test_progress_is_shown_outside_the_main_thread_too(terminal):
+    with ThreadPoolExecutor() as pool:
+        pool.submit(test_progress_is_shown_on_a_terminal_while_a_statement_takes_long, terminal)
+    assert "7 requests" in terminal.written
+
+
+def test_progress_ends_before_rows_are_printed(terminal):
+    with progress(seven_requests) as end:
         end()
         time.sleep(0.05)
 
-    assert stream.written == ""
+    assert terminal.written == ""
 
 
-@posix
-def test_progress_is_not_written_over_a_question(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(progress_module, "_FIRST", 0.01)
-    monkeypatch.setattr(progress_module, "_EVERY", 0.01)
-
-    with progress(lambda: 7):
+def test_progress_is_not_written_over_a_question(terminal):
+    with progress(seven_requests):
         with paused():
-            stream.write("Sure?")
+            terminal.write("Sure?")
             time.sleep(0.05)
-        asked = stream.written
-        deadline = time.monotonic() + 10
-        while stream.written == asked and time.monotonic() < deadline:
-            time.sleep(0.01)
+            asked = terminal.written
+        wait_for(lambda: terminal.written != asked)
 
     assert asked.endswith("Sure?")
-    assert "7 requests, 0." in stream.written.removeprefix(asked)
+    assert "7 requests, 0." in terminal.written.removeprefix(asked)
+
+
+def test_a_terminal_that_does_not_move_its_cursor_shows_no_progress(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+
+    with progress(seven_requests):
+        time.sleep(0.05)
+
+    assert terminal.written == ""
 
 
 def test_progress_is_not_shown_elsewhere(capsys):
-    with progress(lambda: 7):
+    with progress(seven_requests):
         pass
 
     assert capsys.readouterr().err == ""
+
+
+class TestText:
+    """Text in and out, whatever the locale says."""
+
+    @staticmethod
+    def done(*arguments: str, stdin: bytes = b"", **variables: str):
+        environment = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", **variables}
+        return subprocess.run(
+            [*COMMAND, *arguments], input=stdin, capture_output=True, env=environment, check=False
+        )
+
+    @pytest.mark.parametrize("arguments", [("query", "SELECT 'ЖЩЮ' AS v"), ("query", "-"), ()])
+    def test_a_redirected_stream_is_utf_8(self, arguments):
+        done = self.done(*arguments, stdin="SELECT 'ЖЩЮ' AS v".encode(), LC_ALL="C.UTF-8")
+
+        assert (done.returncode, done.stdout) == (0, "v\nЖЩЮ\n".encode())
+
+    @posix
+    def test_it_is_utf_8_in_a_latin_1_locale_too(self):
+        done = self.done("query", "-", stdin="SELECT 'ЖЩЮ' AS v".encode(), LC_ALL="C")
+
+        assert (done.returncode, done.stdout) == (0, "v\nЖЩЮ\n".encode())
+
+    @pytest.mark.parametrize(
+        ("arguments", "status", "error"),
+        [
+            (("query", "-"), 2, b"Error: - is not UTF-8 text.\n"),
+            (("run", "-"), 2, b"Error: - is not UTF-8 text.\n"),
+            ((), 1, b"Error: The input is not utf-8 text.\n"),
+        ],
+    )
+    @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+    def test_input_that_is_not_utf_8_is_one_clear_error(self, arguments, status, error, locale):
+        done = self.done(*arguments, stdin=b"SELECT '\xff';", LC_ALL=locale)
+
+        assert (done.returncode, done.stdout, done.stderr) == (status, b"", error)
+
+    @posix
+    @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+    def test_an_argument_that_is_not_text_is_one_clear_error(self, locale):
+        environment = {**os.environ, "LC_ALL": locale}
+        done = subprocess.run(
+            [*map(os.fsencode, COMMAND), b"query", b"SELECT '\xff'"],
+            capture_output=True,
+            env=environment,
+            check=False,
+        )
+
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert done.stderr.startswith(b"Error: Argument 2 (SELECT '\\xff') is not valid ")
+
+    @pytest.mark.parametrize("arguments", [("query",), ("-cmd", ".print x")])
+    @pytest.mark.parametrize(
+        ("sql", "error"),
+        [
+            ("SELECT CAST(x'ff' AS TEXT)", b"The result contains text that is not valid UTF-8."),
+            ("VALUES ('a'), (CAST(x'ff' AS TEXT))", b"The result contains text that is not valid"),
+            ("SELECT char(1046)", b"The output contains characters that ascii does not have."),
+        ],
+    )
+    def test_a_value_that_cannot_be_read_or_written_is_one_clear_error(self, arguments, sql, error):
+        done = self.done(*arguments, sql, PYTHONIOENCODING="ascii")
+
+        assert done.returncode == 1
+        assert done.stderr.startswith(b"Error: " + error)
+        assert done.stderr.count(b"\n") <= 2
+
+    def test_an_error_shows_what_its_stream_cannot(self):
+        done = self.done("query", "SELECT ЖЩЮ", PYTHONIOENCODING="ascii")
+
+        assert done.returncode == 1
+        assert rb"There is no column \u0416\u0429\u042e." in done.stderr
+
+
+@posix
+def test_ctrl_c_says_how_many_requests_were_made():
+    with running(Settings(seed=7, sessions=60, events=60, delay=0.2)) as emulator:
+        url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
+        with subprocess.Popen(
+            [*COMMAND, "--source", url, "query", "SELECT author FROM events"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            wait_for(lambda: len(emulator.control.requests()) > 1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert re.fullmatch(rb"Interrupted\. \d+ requests were made\.\n", errors), errors
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_commands_and_options(shell):
+    done = run("completion", shell)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("snapshot", "--fail-if-rows", "--source"):
+        assert word in done.stdout
+
+
+@posix
+@pytest.mark.skipif(not which("bash"), reason="there is no bash")
+def test_the_completion_of_bash_completes():
+    script = (
+        'eval "$(cat)"; COMP_WORDS=(sessions-vtab sna); COMP_CWORD=1;'
+        " _shtab_sessions_vtab; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        input=run("completion", "bash").stdout,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "snapshot\n"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.cli.names import Mention, mentions
-from sessions_vtab.cli.report import problem, render
+from sessions_vtab.cli.report import render
+from sessions_vtab.hints import Mention, mentions, problem
 
 
 class TestMentions:
@@ -70,7 +70,19 @@ class TestProblem:
             (
                 'no such column: "ann" - should this be a string literal in single-quotes?',
                 'SELECT * FROM sessions WHERE user_id = "ann"',
-                "sessions has no column ann.",
+                "sessions has no column ann. Text must be in single quotes: 'ann'.",
+                "sessions",
+            ),
+            (
+                "no such column: ann",
+                "SELECT * FROM sessions WHERE user_id = ann",
+                "sessions has no column ann. Text must be in single quotes: 'ann'.",
+                "sessions",
+            ),
+            (
+                "no such column: ann",
+                "SELECT * FROM sessions WHERE user_id IN (1, ann)",
+                "sessions has no column ann. Text must be in single quotes: 'ann'.",
                 "sessions",
             ),
             ("no such column: x", "SELECT x", "There is no column x.", ""),

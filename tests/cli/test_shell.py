@@ -50,7 +50,8 @@ class TestStatements:
 
         assert out.splitlines()[:-1] == [
             "╭───┬──────╮",
-            "│ a │  b   │",
+            "│ a │ b    │",
+            "├───┼──────┤",
             "│ 1 │ NULL │",
             "╰───┴──────╯",
         ]
@@ -72,7 +73,7 @@ class TestStatements:
     def test_a_statement_may_take_several_lines(self, shell):
         out, _ = shell(".mode list", "SELECT", "'a;'", "AS x;")
 
-        assert out.splitlines()[-2].endswith(" a;")
+        assert out.splitlines()[-2] == "a;"
 
     def test_an_error_suggests_a_name_and_the_shell_continues(self, shell):
         out, err = shell("SELECT sesion_id FROM sessions;", ".print still here")
@@ -105,8 +106,7 @@ class TestStatements:
     def test_json_modes_know_the_first_and_the_last_row(self, shell):
         out, _ = shell(".mode json", "VALUES (1), (2);")
 
-        assert out.splitlines()[0].startswith("[{")
-        assert out.splitlines()[1].endswith("}]")
+        assert out.splitlines()[:2] == ['[{"column1":1},', '{"column1":2}]']
 
     def test_a_key_press_stops_the_statement_not_the_shell(self, shell, connection):
         def press():
@@ -122,7 +122,7 @@ class TestStatements:
 
 class TestCommands:
     def test_tables_lists_those_of_every_source(self, shell):
-        out, _ = shell("CREATE TABLE notes(id);", ".tables")
+        out, _ = shell("CREATE TEMP TABLE notes(id);", ".tables")
 
         lines = out.splitlines()[1:]
         assert lines[0] == "local (default)"
@@ -144,7 +144,7 @@ class TestCommands:
         assert '"ttl" TEXT HIDDEN' in out
 
     def test_schema_shows_the_users_own_tables(self, shell):
-        out, _ = shell("CREATE TABLE notes(id);", ".schema notes")
+        out, _ = shell("CREATE TEMP TABLE notes(id);", ".schema notes")
 
         assert out.splitlines()[1:] == ["CREATE TABLE notes(id);"]
 

@@ -94,7 +94,7 @@ def _looking_into(control: Control) -> Callable[[Probe, bool], None]:
         control.reset_log()
         filters = [str(entry["query"].get("filter", "")) for entry in log]
         narrowed = any(filters) or any("orderBy" in entry["query"] for entry in log)
-        whole = any(entry["path"].endswith("/sessions") for entry in log)
+        whole = any(entry["path"].endswith(("/sessions", "/reasoningEngines")) for entry in log)
         if not was_sent and probe.op is not Op.IN:  # SQLite may request these value by value.
             assert not any(probe.column in text for text in filters), probe
             assert whole, probe

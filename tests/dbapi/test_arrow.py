@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from sessions_vtab import dbapi
+from sessions_vtab.columnar import declared_type
 
 INSERT = "INSERT INTO sessions(session_id, user_id, create_time, labels) VALUES (?, ?, ?, ?)"
 
@@ -185,6 +186,86 @@ class TestArrow:
         table = db.execute(f"{numbers} SELECT x FROM c").arrow()
 
         assert table.column(0).to_pylist() == list(range(25_000))
+
+
+class TestDeclared:
+    """The types that columns are declared with: no value decides anything."""
+
+    @pytest.fixture(autouse=True)
+    def _arrow(self) -> None:
+        pytest.importorskip("pyarrow")
+
+    @pytest.fixture
+    def filled(self, db):
+        """25 sessions of which two have nanoseconds."""
+        for number in range(25):
+            fine = "789" if number in {12, 20} else ""
+            time = f"2026-01-01 10:00:00.123456{fine}"
+            db.execute(INSERT, [f"s{number:02d}", "ann", time, None])
+        return db
+
+    @pytest.mark.parametrize("sql", ["SELECT * FROM sessions", "SELECT * FROM events"])
+    @pytest.mark.parametrize("schema", [None, "declared"])
+    def test_a_whole_table_has_one_schema_whatever_its_values(
+        self, db, filled, sql, schema
+    ) -> None:
+        every = db.execute(sql).arrow(schema)
+        none = db.execute(f"{sql} WHERE session_id = 'nosuch'").arrow(schema)
+        batches = db.execute(sql).fetch_record_batches(3, schema)
+
+        assert every.schema == none.schema == batches.schema
+        assert batches.read_all() == every
+        times = [str(one.type) for one in every.schema if one.name in {"create_time", "timestamp"}]
+        assert times == ["timestamp[ns, tz=UTC]"]
+
+    def test_every_source_column_has_its_declared_type(self, filled) -> None:
+        table = filled.driver.sources["local"].backend.resources["sessions"].table
+        found = filled.execute("SELECT * FROM sessions").arrow().schema
+
+        assert [(one.name, one.type) for one in found] == [
+            (column.name, declared_type(column.type)) for column in table.visible
+        ]
+
+    def test_nanoseconds_after_microseconds_do_not_stop_a_read_in_batches(self, filled) -> None:
+        sql = "SELECT session_id, create_time FROM sessions ORDER BY session_id"
+
+        with pytest.raises(dbapi.DataError, match="started with"):
+            filled.execute(sql).fetch_record_batches(5).read_all()
+
+        reader = filled.execute(sql).fetch_record_batches(5, schema="declared")
+        assert reader.read_all().num_rows == 25
+
+    def test_other_results_take_the_types_of_their_values(self, filled) -> None:
+        """Unless they are asked for: the columns of a join, and of the user's own tables."""
+        join = "SELECT s.*, t.a FROM sessions AS s, t"
+        filled.execute("CREATE TEMP TABLE t(a DATETIME)")
+        filled.execute("INSERT INTO t VALUES ('2026-01-01')")
+
+        assert str(filled.execute(join).arrow().schema.field("a").type) == "timestamp[us, tz=UTC]"
+        declared = filled.execute(join).arrow(schema="declared").schema
+        assert str(declared.field("a").type) == "timestamp[ns, tz=UTC]"
+        values = filled.execute("SELECT * FROM sessions").arrow(schema="values").schema
+        assert str(values.field("expire_time").type) == "timestamp[us, tz=UTC]"
+
+    @pytest.mark.parametrize(
+        ("sql", "error", "message"),
+        [
+            ("SELECT count(*) AS n FROM sessions", dbapi.DataError, "column n is an expression"),
+            ("SELECT a FROM t", dbapi.DataError, "declared as .*cannot hold 'soon'.*values"),
+        ],
+    )
+    def test_what_has_no_declaration_or_contradicts_it_is_an_error(
+        self, db, sql, error, message
+    ) -> None:
+        db.execute("CREATE TEMP TABLE t(a DATETIME)")
+        db.execute("INSERT INTO t VALUES ('soon')")
+
+        with pytest.raises(error, match=message):
+            db.execute(sql).arrow(schema="declared")
+
+    def test_another_word_is_refused(self, db) -> None:
+        with pytest.raises(dbapi.ProgrammingError, match="'declared' or 'values'"):
+            db.execute("SELECT * FROM sessions").arrow(schema="first")
 
 
 def test_pandas_reads_a_query(db) -> None:

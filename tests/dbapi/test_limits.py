@@ -6,7 +6,9 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
+import apsw
 import pytest
 
 from sessions_vtab import dbapi
@@ -22,6 +24,14 @@ def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+class Now:
+    """The clock of the time limits, which stands still unless it is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: self.seconds))
 
 
 class TestTimeout:
@@ -62,20 +72,36 @@ class TestTimeout:
         with pytest.raises(dbapi.OperationalError, match="timeout"):
             sum(map(len, iter(lambda: cursor.fetchmany(100), [])))
 
-    def test_the_time_between_the_calls_does_not_count(self, open_) -> None:
-        db = open_(timeout=0.1)
-        cursor = db.execute(f"{COUNTING} LIMIT 3) SELECT x FROM c")
+    def test_the_time_between_the_calls_does_not_count(self, open_, monkeypatch) -> None:
+        now = Now(monkeypatch)
+        cursor = open_(timeout=10).execute(f"{COUNTING} LIMIT 3) SELECT x FROM c")
 
         cursor.fetchone()
-        time.sleep(0.3)
+        now.seconds += 30
 
         assert cursor.fetchall() == [(2,), (3,)]
 
+    def test_what_the_calls_before_have_taken_is_gone(self, monkeypatch) -> None:
+        now = Now(monkeypatch)
+        clock = watch.Clock(watch.Watch(apsw.Connection("")), 10)
+
+        for _ in range(2):
+            with clock:
+                now.seconds += 3
+            now.seconds += 30
+
+        with clock:
+            assert clock.left() == 4
+
     @pytest.mark.parametrize("kept", [True, False])
-    def test_a_half_read_cursor_does_not_end_another_statement(self, open_, kept: bool) -> None:
+    def test_a_half_read_cursor_does_not_end_another_statement(
+        self, open_, monkeypatch, kept: bool
+    ) -> None:
+        now = Now(monkeypatch)
         db = open_(timeout=0.1)
         cursor = db.execute("VALUES (1), (2)")
         cursor.fetchone()
+        now.seconds += 30
         if not kept:
             del cursor
         db.timeout = None

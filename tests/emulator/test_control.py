@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from sessions_vtab.emulator import front
 from sessions_vtab.emulator.client import Control, ControlError
 
 
@@ -121,15 +124,20 @@ def test_the_high_water_mark_of_concurrency(own) -> None:
     assert own.control.log()["max_in_flight"] == 1
 
 
-def test_latency_is_added_to_api_requests_only(start) -> None:
+def test_latency_is_added_to_api_requests_only(start, monkeypatch) -> None:
+    waits = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
     api = start(delay=0.6)
-    begun = time.monotonic()
     api.ids()
-    assert time.monotonic() - begun >= 0.6
-    begun = time.monotonic()
+    api.control.delay(0.3)
+    api.ids()
     api.control.delay(0)
     api.ids()
-    assert time.monotonic() - begun < 0.6
+    assert waits == [0.6, 0.3]
 
 
 def test_reset_and_reseed(own) -> None:

@@ -25,7 +25,7 @@ def threads() -> set[threading.Thread]:
 
 def test_it_stops_without_a_trace() -> None:
     before = threads()
-    with running() as emulator, httpx.Client(trust_env=False) as client:
+    with running() as emulator, httpx.Client(trust_env=False, verify=False) as client:
         address = httpx.URL(emulator.url)
         assert address.host == "127.0.0.1"
         assert client.get(f"{emulator.url}/v1/x").status_code == 404
@@ -46,7 +46,7 @@ def test_requests_under_way_are_cut_off_at_the_end() -> None:
 
         def ask() -> None:
             try:
-                httpx.get(f"{emulator.url}/v1/x", timeout=30, trust_env=False)
+                httpx.get(f"{emulator.url}/v1/x", timeout=30, trust_env=False, verify=False)
             except httpx.TransportError as error:
                 failures.append(error)
 
@@ -79,8 +79,10 @@ def test_the_state_survives_in_the_data_file(tmp_path, start) -> None:
     settings = Settings(data=path)
     with running(settings) as emulator:
         url = f"{emulator.url}/v1/projects/p/locations/l/reasoningEngines/1/sessions"
-        httpx.post(url, params={"sessionId": "s-1"}, json={"userId": "u"}, trust_env=False)
-        first = httpx.get(f"{url}/s-1", trust_env=False).json()
+        httpx.post(
+            url, params={"sessionId": "s-1"}, json={"userId": "u"}, trust_env=False, verify=False
+        )
+        first = httpx.get(f"{url}/s-1", trust_env=False, verify=False).json()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert set(json.loads(path.read_text())) == {
         "vertex",
@@ -91,7 +93,7 @@ def test_the_state_survives_in_the_data_file(tmp_path, start) -> None:
     }
     with running(settings) as emulator:
         url = f"{emulator.url}/v1/projects/p/locations/l/reasoningEngines/1/sessions"
-        assert httpx.get(f"{url}/s-1", trust_env=False).json() == first
+        assert httpx.get(f"{url}/s-1", trust_env=False, verify=False).json() == first
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -100,7 +102,9 @@ def test_a_data_file_wins_over_the_seed(tmp_path) -> None:
     settings = Settings(data=path, seed=1, sessions=3, events=5)
     with running(settings) as emulator:
         url = f"{emulator.url}/v1/projects/demo/locations/us-central1/reasoningEngines/42/sessions"
-        httpx.post(url, params={"sessionId": "mine"}, json={"userId": "u"}, trust_env=False)
+        httpx.post(
+            url, params={"sessionId": "mine"}, json={"userId": "u"}, trust_env=False, verify=False
+        )
     with running(settings) as emulator:
         assert "vertex (4 sessions, 5 events)" in emulator.control.summary()
 
@@ -132,10 +136,13 @@ def test_the_command(tmp_path, stop: signal.Signals) -> None:
         assert match, line
         assert re.fullmatch(r"control token: [0-9a-f]{32}\n", process.stdout.readline())
         engine = f"{match[1]}/v1/projects/demo/locations/us-central1/reasoningEngines/42"
-        assert httpx.get(f"{engine}/sessions/chat-0000", trust_env=False).status_code == 200
-        refused = httpx.get(f"{engine}/sessions?filter=user_id:*", trust_env=False)
+        assert (
+            httpx.get(f"{engine}/sessions/chat-0000", trust_env=False, verify=False).status_code
+            == 200
+        )
+        refused = httpx.get(f"{engine}/sessions?filter=user_id:*", trust_env=False, verify=False)
         assert refused.status_code == 400
-        missing = httpx.get(f"{engine[:-2]}43/sessions/a", trust_env=False).json()
+        missing = httpx.get(f"{engine[:-2]}43/sessions/a", trust_env=False, verify=False).json()
         assert missing["error"]["message"] == "The ReasoningEngine does not exist."
     finally:
         process.send_signal(stop)

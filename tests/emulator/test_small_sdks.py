@@ -299,6 +299,8 @@ print(json.dumps(second.individual_viewing_urls))
 
 def test_whylogs_guest_session_uploads(base_url, tmp_path):
     pytest.importorskip("whylogs")
+    if not hasattr(pytest.importorskip("numpy"), "unicode_"):
+        pytest.skip("whylogs 1.6 uses names that NumPy 2 has removed")
     environment = {
         **os.environ,
         "WHYLABS_API_ENDPOINT": base_url,

@@ -186,7 +186,7 @@ FINDS = [
 def filled(server, request):
     """Put the rows into an engine that all cases of this module share."""
     base = f"{server.url}/v1/projects/p/locations/l/reasoningEngines/77/sessions"
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=False) as client:
         for session_id, row in ROWS.items():
             body = {"userId": row["user"], **{k: v for k, v in row.items() if k != "user"}}
             assert client.post(base, params={"sessionId": session_id}, json=body).is_success
@@ -286,7 +286,7 @@ EVENT_FINDS = [
 @pytest.fixture(scope="module")
 def session_with_events(server):
     base = f"{server.url}/v1/projects/p/locations/l/reasoningEngines/78/sessions"
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=False) as client:
         client.post(base, params={"sessionId": "e"}, json={"userId": "u"})
         for number, moment in enumerate(EVENT_TIMES):
             body = {"author": str(number), "invocationId": "i", "timestamp": moment}

@@ -75,9 +75,9 @@ def test_filters_are_parsed_or_refused(text: str) -> None:
 def base(server):
     base = f"{server.url}/v1/projects/p/locations/l/reasoningEngines/79/sessions"
     httpx.post(
-        base, params={"sessionId": "s"}, json={"userId": "u"}, trust_env=False
+        base, params={"sessionId": "s"}, json={"userId": "u"}, trust_env=False, verify=False
     ).raise_for_status()
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=False) as client:
         yield client, base
 
 

@@ -64,7 +64,7 @@ def test_a_secret_is_the_first_line_of_a_file(tmp_path):
     ("value", "reason"),
     [
         (None, "not set"),
-        ("", "not set"),
+        ("", "is empty"),
         ("a b", "whitespace"),
         ("a\nb", "whitespace"),
         ("ä", "whitespace"),
@@ -193,5 +193,5 @@ def test_without_the_extra_the_error_names_what_to_install(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtraError, match=r"pip install 'sessions_vtab\[vertex\]'"):
+    with pytest.raises(MissingExtraError, match=r"-m pip install google-auth requests"):
         Google().headers()

@@ -142,7 +142,8 @@ def test_the_timeout_of_the_source_is_used(server, context, monkeypatch):
     monkeypatch.setattr(client.clock, "wait", lambda *_: False)
     with closing(client), pytest.raises(UnavailableError, match="no response in time"):
         Reader(client, context).get(lists(1, "hang")[0])
-    assert len(server[0].paths) == 5
+    # Not what the server saw: on a busy machine the time is up before it reads a request.
+    assert [row["status"] for row in context.requests] == [None] * 5
 
 
 def test_a_refused_connection_is_an_error_with_a_hint(context, monkeypatch):
@@ -197,7 +198,7 @@ def proxies(monkeypatch):
     ],
 )
 def test_the_environment_s_proxies_are_used_except_for_loopback(proxies, url, proxied):
-    with closing(open_routes(2)) as routes:
+    with closing(open_routes()) as routes:
         chosen = routes.transport_for(httpx.URL(url))
         assert (chosen in routes._proxied.values()) is proxied
 

@@ -32,6 +32,26 @@ def test_what_looks_like_a_credential_is_cut(text):
     assert CANARY not in redact(text)
 
 
+NAMES = [
+    *("X-Amz-Signature", "x-amz-credential", "X-Amz-Security-Token", "x-goog-signature"),
+    *("x-goog-credential", "X-Goog-Api-Key", "x-api-key", "api_key", "api-key", "apikey"),
+    *("access_token", "refresh_token", "client_secret", "oauth_token", "key", "sig"),
+    *("signature", "password", "AWSAccessKeyId", "Policy"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("around", ["https://h/a?{}", "https://h/a?pageToken=x&{}&pageToken=y"])
+def test_every_name_of_a_credential_is_known(name, around):
+    """Also by the shorter words that are looked for first."""
+    for spelled in (name, name.upper(), name.lower()):
+        assert redact(around.format(f"{spelled}={CANARY}")) == around.format(f"{spelled}=[cut]")
+
+
+def test_a_page_token_is_shown():
+    assert redact("https://h/a?pageToken=abc") == "https://h/a?pageToken=abc"
+
+
 def test_known_secrets_are_cut_wherever_they_stand():
     assert redact(f"/v0/sessions/{CANARY}/x", [CANARY, ""]) == "/v0/sessions/[cut]/x"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -110,8 +111,28 @@ def test_a_call_can_choose_another_host_of_the_provider(client_for):
 @pytest.mark.parametrize("moved", [".evil.net/", "@evil.net/", ":8080/", "evil"])
 def test_a_path_cannot_move_the_host(client_for, moved):
     client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
-    with pytest.raises(ConfigurationError):
-        client.url_of(Call("GET", moved))
+    for _ in range(2):  # Before and after the host is known to be right.
+        with pytest.raises(ConfigurationError):
+            client.url_of(Call("GET", moved))
+        client.url_of(Call("GET", "/a"))
+
+
+def test_a_url_is_the_same_when_its_host_is_known(client_for):
+    client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
+    odd = (("filter", 'a="é" AND b'), ("none", None), ("size", 5), ("a b", ""))
+    calls = [
+        Call("GET", "/v1/a%2Fb"),
+        Call("GET", "/v1/a", odd),
+        Call("GET", "/v1/a", anonymous=True),
+        Call("GET", "/v1/a", origin="https://eu.example.com"),
+        Call("GET", "/v1/a", origin="https://eu.example.com", anonymous=True),
+    ]
+    first, second = ([client.url_of(call) for call in calls] for _ in range(2))
+    assert first == second
+    assert [auth is KEY for _, auth in first] == [True, True, False, True, False]
+    assert first[1][0] == "https://example.com/v1/a?" + urlencode(
+        [(name, value) for name, value in odd if value is not None]
+    )
 
 
 @pytest.mark.parametrize("segment", ["", ".", ".."])

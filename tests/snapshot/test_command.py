@@ -54,6 +54,38 @@ def test_it_reports_its_cost_before_and_its_result_after(command, path):
     assert f"{path}: 1 request, " in second.out
 
 
+def test_it_says_how_long_it_takes_at_the_documented_quota(command):
+    first = command()
+    second = command()
+
+    quota = "At 600 requests per minute (documented quota of the service)"
+    assert f"{quota}, 10000 sessions take at least 17 min." in first.err
+    assert f"{quota}, that takes at least 2 s." in first.err  # 16 requests.
+    assert f"{quota}, that takes at least 1 s." in second.err  # One list.
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("read=100", "At 100 requests per minute (source's rate_limit), 10000 sessions take"),
+        ("read=100000", "At 600 requests per minute (documented quota"),
+        ("write=1", "At 600 requests per minute (documented quota"),
+    ],
+)
+def test_the_smaller_of_quota_and_rate_limit_counts(url, path, capsys, limit, said):
+    source = f"{url}&rate_limit.{limit}"
+
+    main(["snapshot", "--source", source, str(path), "--max-requests", "1"])
+
+    assert said in capsys.readouterr().err
+
+
+def test_where_nothing_is_documented_nothing_is_said(emulator, path, capsys):
+    main(["snapshot", "--source", f"eleanor://demo?base_url={emulator.url}", str(path)])
+
+    assert "per minute" not in capsys.readouterr().err
+
+
 def test_options_reach_the_snapshot(command, path):
     done = command(
         "--tables", "sessions, events", "--where", "user_id='émile'", "--without", "text"

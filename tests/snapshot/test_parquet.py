@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import dataset
 from pyarrow import parquet as pq
 
+import sessions_vtab
+from sessions_vtab.columnar import Declared
 from sessions_vtab.errors import MissingExtraError, StoreError
-from sessions_vtab.snapshot import parquet
+from sessions_vtab.snapshot import parquet, snapshot
 from sessions_vtab.snapshot.parquet import write_parquet
 from tests.snapshot.conftest import stock
+
+LAST_YEAR = Path(__file__).parents[1] / "data" / "parquet"
 
 
 @pytest.fixture
@@ -49,6 +54,40 @@ def test_times_are_timestamps_in_utc_and_json_is_text(take, path, folder):
     assert first == datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+@pytest.mark.parametrize("table", ["sessions", "events"])
+def test_last_years_file_can_be_read_beside_todays(take, path, folder, table):
+    """The files in ``tests/data`` were written when this test was; their schema stays for ever.
+
+    A version may add columns behind them, and no other.
+    """
+    take()
+    write_parquet(path, folder)
+    before, now = LAST_YEAR / f"{table}.parquet", folder / f"{table}.parquet"
+
+    last, today = pq.read_schema(before), pq.read_schema(now)
+    both = dataset.dataset([now, before]).to_table()
+
+    assert [(one.name, one.type) for one in today][: len(last)] == [
+        (one.name, one.type) for one in last
+    ]
+    assert both.schema.equals(today)
+    assert both.num_rows == pq.read_metadata(before).num_rows + pq.read_metadata(now).num_rows
+
+
+def test_a_snapshot_without_rows_or_with_nanoseconds_has_the_same_schema(path, folder, tmp_path):
+    schemas = []
+    for number, times in enumerate([[], ["2026-01-01 10:00:00.123456789"], ["9999-12-31"]]):
+        store = sessions_vtab.connect(f"local://{tmp_path / f'{number}.db'}")
+        for time in times:
+            store.execute("INSERT INTO sessions(user_id, expire_time) VALUES ('ann', ?)", (time,))
+        report = snapshot(store, path.with_name(f"out{number}.db"), tables=["sessions"])
+        (written,) = write_parquet(report.path, folder / str(number))
+        schemas.append(pq.read_schema(written).remove_metadata())
+        store.close()
+
+    assert schemas[0] == schemas[1] == schemas[2]
+
+
 def test_booleans_are_booleans(take, path, folder, emulator):
     take(source=f"eleanor://demo?base_url={emulator.url}")
     write_parquet(path, folder)
@@ -66,7 +105,7 @@ def test_files_that_cannot_be_written_leave_the_last_ones(take, path, folder, mo
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(parquet, "_arrow", fail)
+    monkeypatch.setattr(Declared, "batch", fail)
     with pytest.raises(StoreError, match=r"No space left.*is complete"):
         write_parquet(path, folder)
 

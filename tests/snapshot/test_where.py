@@ -9,7 +9,7 @@ import pytest
 from sessions_vtab import connect
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.snapshot import snapshot
-from sessions_vtab.snapshot.where import check_condition, within
+from sessions_vtab.sql.expression import check_condition, within
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Random statements: our tables with plans answer as native tables do.
 
 The virtual table believes every plan, so one wrong push loses a row. DIFFERENTIAL=100000 runs that
-many statements in place of the 6 000 that CI runs.
+many statements in place of the 2 000 that CI runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from statement_grammar import rows, statement
 from strict_table import Pair
 
-_COUNT = int(os.environ.get("DIFFERENTIAL", "6000"))
+_COUNT = int(os.environ.get("DIFFERENTIAL", "2000"))
 _START = int(os.environ.get("DIFFERENTIAL_START", "0"))
 _CHUNK = 500
 _ROWS = {"ta": rows(1, 12), "tb": rows(2, 9)}

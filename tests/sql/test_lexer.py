@@ -132,3 +132,17 @@ def test_a_statement_knows_where_it_starts() -> None:
 def test_the_kind_of_a_statement_is_its_verb(text: str, verb: str, explain: str) -> None:
     heading = classify(tokenize(text))
     assert (heading.verb, heading.explain) == (verb, explain)
+
+
+def test_every_character_beyond_ascii_and_no_other_sign_may_be_in_a_name() -> None:
+    """As SQLite's own tokenizer has it: its table of identifier characters ends at 0x7f."""
+    inside = {chr(code) for code in range(0x180) if len(tokenize(f"a{chr(code)}b")) == 1}
+    first = {
+        chr(code) for code in range(0x180) if _kinds(f"{chr(code)}b") == [(_W, f"{chr(code)}b")]
+    }
+    letters = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+    beyond = {chr(code) for code in range(0x80, 0x180)}
+
+    assert inside == letters | set("0123456789$") | beyond
+    assert first == letters | beyond
+    assert len(tokenize("a\U0010ffff\ufeffb")) == 1

@@ -22,8 +22,8 @@ from sessions_vtab.sql.stackql import (
     Scope,
     Sources,
     is_stackql,
-    translate,
 )
+from sessions_vtab.sql.stackql.translate import translate
 
 _T = "google.aiplatform.sessions"
 _WHERE = "projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '1'"

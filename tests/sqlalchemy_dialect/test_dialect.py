@@ -121,7 +121,7 @@ class TestReflection:
     def test_tables_types_keys_and_comments_are_our_own_declarations(self, engine) -> None:
         seen = sa.inspect(engine)
 
-        assert seen.get_table_names() == ["sessions", "events", "event_parts"]
+        assert seen.get_table_names() == ["sessions", "events", "event_parts", "reasoning_engines"]
         assert seen.get_table_names("vertex") == seen.get_table_names()
         assert seen.get_pk_constraint("sessions")["constrained_columns"] == ["name"]
         columns = {column["name"]: column for column in seen.get_columns("sessions")}

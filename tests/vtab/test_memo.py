@@ -136,3 +136,16 @@ def test_closing_the_memo_stops_every_read() -> None:
 
     assert all(source.closed for source, _ in pairs)
     assert memo.get(0) is None
+
+
+class _Named(tuple):  # noqa: SLOT001  # A tuple takes no slots.
+    """A row of a class of its own."""
+
+
+def test_rows_of_any_class_and_value_come_back_from_the_file() -> None:
+    rows = [(None, -1, 2**62, 0.1, "é\U0001f600\0", b"\xff"), (), _Named(("a", 1))]
+    recording = Recording(iter([rows] * 40))
+
+    assert list(recording) == list(recording) == [rows] * 40
+    assert [type(row) for row in recording.page(39)] == [tuple, tuple, _Named]
+    recording.close()

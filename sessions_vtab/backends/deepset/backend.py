@@ -9,7 +9,7 @@ from sessions_vtab.backends.deepset import calls
 from sessions_vtab.backends.deepset.files import Files, UploadSessionFiles
 from sessions_vtab.backends.deepset.names import Scope
 from sessions_vtab.backends.deepset.sessions import UploadSessions
-from sessions_vtab.backends.deepset.settings import Settings, site_of
+from sessions_vtab.backends.deepset.settings import URLS, Settings, site_of
 from sessions_vtab.backends.deepset.uploads import (
     post_all,
     stored_name,
@@ -36,6 +36,7 @@ class DeepsetBackend(Backend):
     """
 
     name: ClassVar[str] = "deepset"
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from typing import ClassVar, Final
 
 from sessions_vtab.errors import ConfigurationError, InvalidValueError
 from sessions_vtab.fetch import Auth, Bearer, Secret, Site, path
 from sessions_vtab.fetch.options import KeyOptions, validated
 from sessions_vtab.spec.source import Source
 
-__all__ = ["Settings", "site_of"]
+__all__ = ["URLS", "Settings", "site_of"]
 
 _PROVIDER = (r"api\.(?:cloud|us)\.deepset\.ai",)
 _BASE_URL = "https://api.cloud.deepset.ai"
@@ -47,8 +48,14 @@ _REMEDIES = {
 }
 
 
+URLS: Final = ("deepset://WORKSPACE",)
+"""The forms of a source's URL."""
+
+
 class _Options(KeyOptions):
     """The backend's own settings, as written in a URL or in TOML."""
+
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     base_url: str = _BASE_URL
     workspace: str | None = None

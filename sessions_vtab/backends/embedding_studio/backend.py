@@ -11,7 +11,7 @@ from sessions_vtab.backends.embedding_studio.pushing import Pusher
 from sessions_vtab.backends.embedding_studio.requests import Requests
 from sessions_vtab.backends.embedding_studio.routines import Routines
 from sessions_vtab.backends.embedding_studio.sessions import Sessions
-from sessions_vtab.backends.embedding_studio.settings import site_of
+from sessions_vtab.backends.embedding_studio.settings import URLS, site_of
 from sessions_vtab.backends.embedding_studio.writing import Writer
 from sessions_vtab.fetch import Client, Lease, lease
 from sessions_vtab.spec.backend import Backend, Context, Resource, Routine
@@ -29,6 +29,7 @@ class EmbeddingStudioBackend(Backend):
     """
 
     name: ClassVar[str] = "embedding_studio"
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     about: ClassVar[str] = (
         "Embedding Studio can list sessions only by batch: give session_id, or a batch_id"

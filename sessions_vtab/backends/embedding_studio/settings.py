@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar, Final
 
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.fetch import Site
 from sessions_vtab.fetch.options import Options, validated, with_prefix
 from sessions_vtab.spec.source import Source
 
-__all__ = ["site_of"]
+__all__ = ["URLS", "site_of"]
 
 _IN_FRONT = (
     "Embedding Studio needs no credential, and its sources have none. The request was refused"
@@ -31,8 +32,14 @@ _REMEDIES = {
 }
 
 
+URLS: Final = ("embedding_studio://?base_url=https://HOST",)
+"""The forms of a source's URL."""
+
+
 class _Options(Options):
     """The backend's own settings; the service uses no credential."""
+
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     base_url: str
     api_prefix: str = "/api/v1"

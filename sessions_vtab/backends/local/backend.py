@@ -59,6 +59,7 @@ class LocalBackend(Backend):
     """
 
     name: ClassVar[str] = "local"
+    urls: ClassVar[tuple[str, ...]] = ("local:///path/to/sessions.db", "local://:memory:")
 
     about: ClassVar[str] = (
         "The store is one SQLite file, in WAL mode, for any number of processes. A session"

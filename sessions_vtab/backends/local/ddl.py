@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "MODIFIERS", "SPELLINGS", "parts_of"]
+__all__ = [
+    "APPLICATION_ID",
+    "MIGRATIONS",
+    "MODIFIERS",
+    "SPELLINGS",
+    "kind_of",
+    "of_call",
+    "parts_of",
+]
 
 APPLICATION_ID: Final = 0x5E551045
 """``PRAGMA application_id`` of a store: identifies the file (https://sqlite.org/fileformat2.html)."""
@@ -174,10 +182,21 @@ _CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in SP
 _CALLS: Final = ("functionCall", "function_call", "functionResponse", "function_response")
 
 
-def _of_call(field: str) -> str:
-    paths = ", ".join(f"o.object ->> '$.{call}.{field}'" for call in _CALLS)
+def kind_of(part: str) -> str:
+    """SQL of the kind of a part: the name of its field, as the API spells it.
+
+    Args:
+        part: SQL of the part, a JSON object.
+    """
+    return f"""(SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each({part}) f
+        WHERE f.type <> 'null' AND f.key NOT IN ({MODIFIERS}) LIMIT 1)"""
+
+
+def of_call(part: str, field: str) -> str:
+    """SQL of a text in a part's call or response, in either spelling: ``name``, ``id``."""
+    paths = ", ".join(f"{part} ->> '$.{call}.{field}'" for call in _CALLS)
     # Most parts are text: looking for the letters costs less than eight paths.
-    return f"""iif(instr(o.object, '"function'), coalesce({paths}), NULL)"""
+    return f"""iif(instr({part}, '"function'), coalesce({paths}), NULL)"""
 
 
 def parts_of(row: str, key: str, table: str = "") -> str:
@@ -190,10 +209,9 @@ def parts_of(row: str, key: str, table: str = "") -> str:
     """
     source = f"{table}, " if table else ""
     return f"""SELECT o.event AS event, o.number AS number, o.session_id AS session_id,
-    (SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each(o.object) f
-        WHERE f.type <> 'null' AND f.key NOT IN ({MODIFIERS}) LIMIT 1) AS kind,
-    {_of_call("name")} AS function_name,
-    {_of_call("id")} AS call_id
+    {kind_of("o.object")} AS kind,
+    {of_call("o.object", "name")} AS function_name,
+    {of_call("o.object", "id")} AS call_id
     FROM (SELECT {row}.{key} AS event, {row}.session_id AS session_id, j.key AS number,
             iif(j.type = 'object', j.value, '{{}}') AS object
         FROM {source}json_each(

@@ -248,9 +248,24 @@ class _Condition:
         same = self._relation.same_as.get(field.column)
         if same is None or collation != "BINARY":
             return None
-        column, read = same
-        ids = {read(value) for value in values if isinstance(value, str)} - {None}
-        return self._in(self._relation.expression(column), tuple(ids), negated=False)
+        columns, read = same
+        found = (read(value) for value in values if isinstance(value, str))
+        ids = dict.fromkeys(one for one in found if one is not None)
+        if isinstance(columns, tuple):
+            return self._among(columns, tuple(ids))
+        return self._in(self._relation.expression(columns), tuple(ids), negated=False)
+
+    def _among(self, columns: Sequence[str], keys: Sequence[str]) -> str:
+        """Columns that together have one of some keys, each a JSON array; one binding holds all."""
+        places = range(len(columns))
+        if len(keys) == 1:
+            key = self.bound(keys[0])
+            return "(" + " AND ".join(f"{columns[n]} = {key} ->> {n}" for n in places) + ")"
+        if not keys:
+            return "0"
+        listed = ", ".join(f"j.value ->> {n}" for n in places)
+        source = f"json_each({self.bound('[' + ','.join(keys) + ']')}) j"
+        return f"({', '.join(columns)}) IN (SELECT {listed} FROM {source})"
 
     def _in(self, left: str, values: Sequence[Value], *, negated: bool) -> str:
         word = "NOT IN" if negated else "IN"

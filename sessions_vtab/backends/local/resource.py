@@ -89,7 +89,9 @@ def _capability(relation: Relation, writes: Writes) -> Capability:
 def _of_session(relation: Relation, listing: AccessPath) -> Iterator[AccessPath]:
     """The same list for one session: what it is expected to have is much less than a share."""
     rows = _PER_SESSION.get(relation.table.name)
-    for key in ("session_id", *relation.same_as) if rows else ():
+    unique = [keys for _, keys in relation.lookups]
+    keys = (key for key in ("session_id", *relation.same_as) if (key,) not in unique)
+    for key in keys if rows else ():
         yield replace(listing, name=f"list by {key}", keys=(key,), rows_per_key=rows)
 
 

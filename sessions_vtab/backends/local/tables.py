@@ -42,8 +42,9 @@ class Relation:
         alive: condition that hides rows of expired and deleted sessions; "" if none can exist.
         unless: the same for a scan that asks for such rows, by the columns of its conditions.
         tie: column that sorts rows with the same time in the order in which they were written.
-        same_as: column that identifies the same parent by id, with the function that reads the id
-            from the name. A search by name then becomes a search by id, which has an index.
+        same_as: columns that identify the same row or parent by ids, with the function that reads
+            the ids from the name: the id itself for one column, a JSON array of ids for a tuple of
+            columns. A search by name then becomes a search by id, which has an index.
         lookups: paths that find at most one row, and the columns that identify it.
         composed: composes the row's name from the columns of the second lookup, if only the name
             has an index.
@@ -56,7 +57,9 @@ class Relation:
     alive: str = ""
     unless: Mapping[frozenset[str], str] = field(default_factory=dict)
     tie: str = ""
-    same_as: Mapping[str, tuple[str, Callable[[str], str | None]]] = field(default_factory=dict)
+    same_as: Mapping[str, tuple[str | tuple[str, ...], Callable[[str], str | None]]] = field(
+        default_factory=dict
+    )
     lookups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     composed: Callable[..., str] | None = None
 

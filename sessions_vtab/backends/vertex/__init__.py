@@ -2,8 +2,8 @@
 
 Modules: ``settings`` (a source's URL), ``names`` (resource names), ``tables`` (the tables and
 their capabilities), ``filters`` (conditions as filter text), ``calls`` (requests), ``wire``
-(responses to rows), ``sessions`` and ``events`` (reading), ``bodies``, ``requests`` and
-``writing`` (writing).
+(responses to rows), ``sessions``, ``events`` and ``engines`` (reading), ``bodies``, ``requests``
+and ``writing`` (writing).
 """
 
 from __future__ import annotations

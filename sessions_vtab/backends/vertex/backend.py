@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 from sessions_vtab.backends.vertex.calls import Calls
+from sessions_vtab.backends.vertex.engines import ReasoningEngines
 from sessions_vtab.backends.vertex.events import EventParts, Events
 from sessions_vtab.backends.vertex.names import EventRef
 from sessions_vtab.backends.vertex.requests import Requests
 from sessions_vtab.backends.vertex.sessions import Sessions
-from sessions_vtab.backends.vertex.settings import Settings, site_of
+from sessions_vtab.backends.vertex.settings import URLS, Settings, site_of
 from sessions_vtab.backends.vertex.wire import Frame, last_segment
 from sessions_vtab.backends.vertex.writing import Writer
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
@@ -33,6 +34,11 @@ class VertexBackend(Backend):
     """
 
     name: ClassVar[str] = "vertex"
+    urls: ClassVar[tuple[str, ...]] = URLS
+
+    # Agent Engine documents no number for reads of sessions; this is Vertex AI's general one, for
+    # each project and region: https://docs.cloud.google.com/vertex-ai/docs/quotas.
+    reads_per_minute: ClassVar[int | None] = 600
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
@@ -48,6 +54,7 @@ class VertexBackend(Backend):
             "sessions": sessions,
             "events": Events(settings, client, self._calls, sessions),
             "event_parts": EventParts(settings, client, self._calls, sessions),
+            **self._engines(settings, client),
         }
         self.routines: Mapping[str, Routine] = {
             "append_event": self._append_event,
@@ -59,6 +66,12 @@ class VertexBackend(Backend):
         """See ``Backend.open``."""
         settings = Settings(source)
         return cls(settings, lease(site_of(settings)))
+
+    def _engines(self, settings: Settings, client: Client) -> dict[str, Resource]:
+        """The table of engines, which an API key without a project cannot list (contract, 1)."""
+        if settings.express:
+            return {}
+        return {"reasoning_engines": ReasoningEngines(settings, client, self._calls)}
 
     def describe(self) -> str:
         """See ``Backend.describe``."""

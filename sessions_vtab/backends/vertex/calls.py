@@ -20,6 +20,9 @@ _NO_SESSION = (Answer(404, r"^Session\b.*\bnot found"),)
 _BESIDE = frozenset(("nextPageToken",))
 
 
+_NO_ENGINE = (Answer(404, r"^The ReasoningEngine does not exist\.?$"),)
+
+
 class Calls:
     """Builds the calls of one source.
 
@@ -65,6 +68,21 @@ class Calls:
             listing=True,
             beside=_BESIDE,
             missing=_NO_SESSION,
+        )
+
+    def get_engine(self, engine: Engine) -> Call:
+        """Gets one engine; a missing engine gives no row."""
+        return self._call("GET", engine, missing=_NO_ENGINE)
+
+    def list_engines(self, place: Engine, size: int = 100) -> Call:
+        """A page of the engines of a project and location; the id of ``place`` is not used."""
+        return Call(
+            "GET",
+            path(self._settings.version, *place.segments[:-1]),
+            origin=self._settings.origin(place.location),
+            query=(("pageSize", size),),
+            items="reasoningEngines",
+            listing=True,
         )
 
     def create_session(

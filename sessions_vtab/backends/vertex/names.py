@@ -19,6 +19,7 @@ __all__ = [
     "host_of",
     "is_operation",
     "is_session_id",
+    "parse_engine",
     "parse_event",
     "parse_session",
 ]
@@ -112,6 +113,11 @@ def is_session_id(text: str) -> bool:
 def is_operation(name: object) -> bool:
     """Whether a text is a valid operation name, so that it may become part of a request."""
     return isinstance(name, str) and ".." not in name and _OPERATION.fullmatch(name) is not None
+
+
+def parse_engine(name: object) -> Engine | None:
+    """Returns the engine of a full name; None if it is not a valid engine name."""
+    return _parse_engine(name) if isinstance(name, str) else None
 
 
 def parse_session(name: object) -> SessionRef | None:

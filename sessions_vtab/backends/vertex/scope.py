@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from sessions_vtab.backends.vertex.names import Engine, SessionRef, is_session_id, parse_session
+from sessions_vtab.backends.vertex.names import (
+    Engine,
+    SessionRef,
+    is_session_id,
+    parse_engine,
+    parse_session,
+)
 from sessions_vtab.backends.vertex.settings import Settings
-from sessions_vtab.backends.vertex.tables import LISTING, PAGE_CAP, SCOPE
+from sessions_vtab.backends.vertex.tables import LISTING, PAGE_CAP, PLACE, SCOPE
 from sessions_vtab.errors import InvalidValueError, MissingParameterError
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Scan
@@ -97,6 +103,39 @@ class Scope:
             for project, location, engine in product(*choices)
         ]
 
+    def places(self, given: Callable[[str], tuple[Value, ...] | None]) -> list[Engine]:
+        """Returns the projects and locations that a scan of engines refers to.
+
+        Args:
+            given: as for ``engines``.
+
+        Returns:
+            Engines whose ids mean nothing.
+
+        Raises:
+            InvalidValueError: see ``engines``.
+        """
+        defaults = {"project": self._settings.project, "location": self._settings.location}
+        choices = [self._choices(name, defaults[name], given(name)) for name in PLACE]
+        return [
+            self._allowed(Engine(project, location, "0"), PLACE)
+            for project, location in product(*choices)
+        ]
+
+    def engine(self, name: Value) -> Engine | None:
+        """Returns the engine of a full name; None if no engine of a project can have it.
+
+        Raises:
+            InvalidValueError: the source's ``scopes`` do not allow its project or location.
+        """
+        found = parse_engine(name)
+        return None if found is None or found.project is None else self._allowed(found, PLACE)
+
+    def shows(self, engine: str) -> bool:
+        """Whether the source's ``scopes`` let a statement see an engine of this id."""
+        allowed = self._settings.source.scopes.get("reasoning_engine")
+        return allowed is None or engine in (*allowed, self._settings.engine)
+
     def session(self, name: Value) -> SessionRef | None:
         """Returns the session of a full name, None if no session can have it.
 
@@ -159,13 +198,15 @@ class Scope:
             )
         return (default,)
 
-    def _allowed(self, engine: Engine) -> Engine:
+    def _allowed(self, engine: Engine, columns: Sequence[str] = SCOPE) -> Engine:
         engine.check(self._where)
         parts = zip(SCOPE, (engine.project, engine.location, engine.engine), strict=True)
         for column, value in parts:
             allowed = self._settings.source.scopes.get(column)
             own = (self._settings.project, self._settings.location, self._settings.engine)
-            if allowed is not None and value not in (*allowed, own[SCOPE.index(column)]):
+            if column not in columns or allowed is None:
+                continue
+            if value not in (*allowed, own[SCOPE.index(column)]):
                 raise InvalidValueError(
                     f"{self._where}: {column} = {value!r:.80} is not allowed. The source's"
                     f" scopes allow only {', '.join(allowed)}. Nothing was sent."

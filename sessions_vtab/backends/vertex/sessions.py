@@ -162,7 +162,8 @@ class Sessions(Resource):
     ) -> Generator[Page, None, None]:
         make = RowMaker(self.table, session_fields, scan.columns)
         by_path = {(call := self._calls.get_session(ref)).path: (ref, call) for ref in wanted}
-        with closing(reader.gather(call for _, call in by_path.values())) as replies:
+        calls = [call for _, call in by_path.values()]
+        with closing(reader.gather(calls)) as replies:
             for reply in replies:
                 if not reply.missing:
                     ref, _ = by_path[reply.call.path]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 from pydantic import model_validator
 
 from sessions_vtab.backends.vertex.names import PROVIDER_HOSTS, Engine, host_of
+from sessions_vtab.backends.vertex.tables import APPENDS, WRITES
 from sessions_vtab.errors import (
     ConfigurationError,
     ConflictError,
@@ -30,7 +31,7 @@ from sessions_vtab.fetch import (
 from sessions_vtab.fetch.options import Options, validated
 from sessions_vtab.spec.source import Source
 
-__all__ = ["APPEND", "Settings", "site_of"]
+__all__ = ["APPEND", "URLS", "Settings", "site_of"]
 
 APPEND = "append"
 """Kind of the calls that append events, which have a separate quota."""
@@ -38,8 +39,6 @@ APPEND = "append"
 _API_KEY = "x-goog-api-key"
 _TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  # The variable's name.
 
-# https://docs.cloud.google.com/agent-builder/quotas; per minute, for each project and region.
-_DOCUMENTED = {"write": 100, APPEND: 300}
 
 _MEANINGS = (
     (Answer(400, r"already exists"), ConflictError),
@@ -54,8 +53,27 @@ _REMEDIES = {
 }
 
 
+URLS: Final = (
+    "vertex://PROJECT/LOCATION/ENGINE",
+    "vertex://PROJECT/LOCATION",
+    "vertex:///ENGINE?api_key_env=NAME",
+)
+"""The forms of a source's URL."""
+
+_EXPRESS: Final = (
+    "A source without a project and a location uses an API key. Put the key there, or name another"
+    f" variable with api_key_env, or write {URLS[0]} to use your Google login."
+)
+_FORMS: Final = (
+    f"Write the URL as {URLS[0]}; as {URLS[1]}, where the table reasoning_engines lists the engines"
+    f" and WHERE names one; or as {URLS[2]}, with an API key."
+)
+
+
 class _Options(Options):
     """The backend's own settings, as written in a URL or in TOML."""
+
+    urls: ClassVar[tuple[str, ...]] = URLS
 
     base_url: str | None = None
     api_version: Literal["v1", "v1beta1"] = "v1beta1"
@@ -162,7 +180,7 @@ def site_of(settings: Settings) -> Site:
         named or _usual_credential(settings),
         provider=PROVIDER_HOSTS,
         named=named is not None,
-        documented=_DOCUMENTED,
+        documented={"write": WRITES, APPEND: APPENDS},
         meanings=_MEANINGS,
         remedies=_REMEDIES,
     )
@@ -182,18 +200,21 @@ def _scope(source: Source, options: _Options) -> tuple[str | None, str | None, s
             return project, location, options.reasoning_engine
         case [location] if options.project:
             return options.project, location, options.reasoning_engine
-        case [engine]:
+        case [engine] if engine.isdigit() or source.location.startswith("/"):
             return None, None, engine
+        case [alone]:
+            raise ConfigurationError(
+                f"Source {source.name}: {alone!r:.60} alone is not enough. For a project, add the"
+                f" location and the engine. {_FORMS}"
+            )
         case []:
             project_id = options.project or os.environ.get("GOOGLE_CLOUD_PROJECT")
             region = options.location or os.environ.get("GOOGLE_CLOUD_LOCATION")
             if project_id and region:
                 return project_id, region, options.reasoning_engine
     raise ConfigurationError(
-        f"Source {source.name}: write vertex://PROJECT/LOCATION/ENGINE,"
-        " vertex://PROJECT/LOCATION (and give reasoning_engine in WHERE) or"
-        " vertex:///ENGINE?api_key_env=NAME, or set GOOGLE_CLOUD_PROJECT and"
-        " GOOGLE_CLOUD_LOCATION."
+        f"Source {source.name}: the location in the URL is incomplete, or has too many parts."
+        f" {_FORMS} Or set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION."
     )
 
 
@@ -212,7 +233,7 @@ def _usual_credential(settings: Settings) -> Auth:
     if base and _is_local(base):
         return NO_AUTH
     if settings.express:
-        return ApiKey(_API_KEY, Secret(variable="GOOGLE_API_KEY"))
+        return ApiKey(_API_KEY, Secret(variable="GOOGLE_API_KEY", hint=_EXPRESS))
     if os.environ.get(_TOKEN):
         return Bearer(Secret(variable=_TOKEN))
     return Google()

@@ -13,6 +13,7 @@ from sessions_vtab.schema.tables import (
     EVENTS,
     FACT_COLUMNS,
     FACT_REMEDY,
+    REASONING_ENGINES,
     SCOPE_COLUMNS,
     SESSIONS,
     event_columns,
@@ -32,12 +33,17 @@ from sessions_vtab.spec.capability import (
 from sessions_vtab.spec.predicate import Op, Value
 
 __all__ = [
+    "APPENDS",
+    "ENGINES_CAPABILITY",
+    "ENGINES_TABLE",
     "EVENTS_TABLE",
     "LISTING",
     "PAGE_CAP",
     "PARTS_TABLE",
+    "PLACE",
     "SCOPE",
     "SESSIONS_TABLE",
+    "WRITES",
     "events_capability",
     "parts_capability",
     "sessions_capability",
@@ -46,7 +52,14 @@ __all__ = [
 PAGE_CAP = 100
 """The maximum number of rows per page (contract, section 5)."""
 
-SCOPE = ("project", "location", "reasoning_engine")
+# https://docs.cloud.google.com/agent-builder/quotas; for each project and region.
+WRITES, APPENDS = 100, 300
+"""Sessions that may be written in a minute, and events that may be appended."""
+
+PLACE = ("project", "location")
+"""Where engines are."""
+
+SCOPE = (*PLACE, "reasoning_engine")
 
 _EVENTS_OF_A_SESSION = 20
 """An estimate that makes SQLite read sessions before their events, not look them up afterwards."""
@@ -76,6 +89,7 @@ EVENTS_TABLE = replace(
     ),
     filled=frozenset(("timestamp",)),
 )
+ENGINES_TABLE = REASONING_ENGINES.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in PLACE))
 PARTS_TABLE = replace(
     EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE)),
     filled=frozenset(("timestamp",)),
@@ -91,6 +105,7 @@ _WRITTEN = "update_time"
 
 _ONE_SCOPE = tuple(Filter(name, frozenset((Op.EQ,)), exact=True) for name in SCOPE)
 _SCOPES = tuple(Filter(name, EQUALITY, exact=True) for name in SCOPE)
+_ONE_PLACE, _PLACES = _ONE_SCOPE[: len(PLACE)], _SCOPES[: len(PLACE)]
 _MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
 _PRESENT = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
 
@@ -212,6 +227,7 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
                     "delete": "DELETE {engine}/sessions/{session}",
                 }
             ),
+            per_minute=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), WRITES)),
         ),
         remedy=_REMEDY,
     )
@@ -230,6 +246,7 @@ def events_capability(*, engine: bool) -> Capability:
             }
         ),
         calls=MappingProxyType({"insert": "POST {engine}/sessions/{session}:appendEvent"}),
+        per_minute=MappingProxyType({"insert": APPENDS}),
     )
     return Capability(
         _event_paths("name", engine=engine, extra=(_EVENT_TIME,), orders=("timestamp",)),
@@ -249,6 +266,27 @@ def parts_capability(*, engine: bool) -> Capability:
         follows=_WRITTEN,
         made_from="events",
     )
+
+
+_DEPLOYED = "Engines are deployed and deleted with Google's own tools."
+
+ENGINES_CAPABILITY = Capability(
+    paths=(
+        AccessPath("get by name", ("name",), unique=True, cost=50, call="GET {engine}"),
+        AccessPath(
+            "get", ("reasoning_engine",), _ONE_PLACE, unique=True, cost=50, call="GET {engine}"
+        ),
+        AccessPath(
+            "list", (), _PLACES, page_cap=PAGE_CAP, cost=100, call="GET {location}/reasoningEngines"
+        ),
+    ),
+    writes=Writes(
+        remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _DEPLOYED))
+    ),
+    rows=20,
+    enumerates="reasoning_engine",
+)
+"""The capability of ``reasoning_engines``."""
 
 
 def _event_paths(

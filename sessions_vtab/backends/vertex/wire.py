@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
-from sessions_vtab.backends.vertex.encoder import make_encoder
+from sessions_vtab.backends.vertex.encoder import encode_all
 from sessions_vtab.backends.vertex.names import Engine, EventRef, SessionRef
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import Item, Reply
@@ -27,6 +28,7 @@ from sessions_vtab.spec.scan import Row
 __all__ = [
     "Frame",
     "RowMaker",
+    "engine_fields",
     "event_fields",
     "instant_of",
     "last_segment",
@@ -36,11 +38,8 @@ __all__ = [
     "time_text",
 ]
 
-encode = make_encoder()
-
-_USUAL_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
-_MICROSECONDS = re.compile(_USUAL_TIME, re.ASCII).fullmatch
-_ONLY_MICROSECONDS = re.compile(rf"(?:{_USUAL_TIME}\n)*{_USUAL_TIME}", re.ASCII).fullmatch
+_MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 # RFC 3339 in UTC as the service writes it (contract: 0, 3, 6 or 9 fractional digits).
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{3}|\d{6}|\d{9}))?Z", re.ASCII)
@@ -228,6 +227,7 @@ _OF_EVENT = ("timestamp", "author", "invocation_id")
 """Columns of ``event_parts`` that are those of the event."""
 
 _NULLABLE_TEXT = {str, type(None)}
+_NULLABLE_OBJECT = {dict, type(None)}
 
 
 def _text(field: str) -> Getter:
@@ -263,26 +263,31 @@ def _all_microseconds(values: Sequence[Any]) -> list[str] | None:
         joined = "\n".join(values)
     except TypeError:
         return None
-    if not _ONLY_MICROSECONDS(joined):
+    if not (values and joined.isascii()):
         return None
-    texts = joined.replace("T", " ").replace("Z", "").split("\n")
-    return texts if len(texts) == len(values) else None  # A value may have contained a line break.
+    if joined.encode().translate(_AS_ZEROS) != _usual(len(values)):
+        return None
+    return joined.replace("T", " ").replace("Z", "").split("\n")
+
+
+@lru_cache(maxsize=128)
+def _usual(count: int) -> bytes:
+    """As many times in the usual form, one per line, with every digit a zero."""
+    return b"\n".join([b"0000-00-00T00:00:00.000000Z"] * count)
 
 
 def _object(field: str) -> Getter:
-    def value_of(value: Any, frame: Frame) -> Value:
-        if not isinstance(value, dict):
-            raise frame.wrong(field, "an object")
-        try:
-            return encode(value)
-        except ValueError:
-            raise frame.wrong(field, "JSON without infinite numbers") from None
-
     # The service adds {} if nothing was sent, so {} is read as NULL, like an absent field.
-    return lambda batch: [
-        None if (value := item.get(field)) is None or value == {} else value_of(value, batch.frame)
-        for item in batch.items
-    ]
+    def column(batch: Batch) -> Sequence[Value]:
+        values = [item.get(field) for item in batch.items]
+        if not set(map(type, values)) <= _NULLABLE_OBJECT:
+            raise batch.frame.wrong(field, "an object")
+        try:
+            return encode_all([value or None for value in values])
+        except ValueError:
+            raise batch.frame.wrong(field, "JSON without infinite numbers") from None
+
+    return column
 
 
 def _fact(read: Fact) -> Getter:
@@ -315,6 +320,17 @@ session_fields: Mapping[str, Getter] = {
     "expire_time": _time("expireTime"),
 }
 """Columns of ``sessions``."""
+
+engine_fields: Mapping[str, Getter] = {
+    "name": lambda batch: batch.named("/".join((*batch.frame.engine.segments[:-1], ""))),
+    "reasoning_engine": lambda batch: batch.ids,
+    "display_name": _text("displayName"),
+    "create_time": _time("createTime"),
+    "update_time": _time("updateTime"),
+    "project": _SCOPE["project"],
+    "location": _SCOPE["location"],
+}
+"""Columns of ``reasoning_engines``."""
 
 event_fields: Mapping[str, Getter] = {
     **_SCOPE,

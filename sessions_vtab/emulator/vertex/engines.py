@@ -65,7 +65,7 @@ def list_page(context: Context, call: Call) -> bytes:
     """Answer with a page of the engines of a location, oldest first."""
     size = pages.page_size(call.query)
     parameters = ("engines", call.project, call.location)
-    engines = context.store.under(call.project, call.location)
+    engines = context.store.under(call.project, call.location, context.now())
     rows = Rows((engine.create_time, int(engine.key.engine), engine) for engine in engines)
     after = pages.decode(pages.page_token(call.query), parameters)
     found, more = rows.page(size, after=after)

@@ -239,8 +239,10 @@ class Store:
         del self.engines[engine.key]
         self.deleted.add(engine.key)
 
-    def under(self, project: str, location: str) -> Iterator[Engine]:
-        """Yield the engines of a project and location, oldest first."""
+    def under(self, project: str, location: str, now: int) -> Iterator[Engine]:
+        """Yield the engines of a project and location, oldest first, also those of `known`."""
+        for engine_id in self.known or ():
+            self.find(EngineKey(project, location, engine_id), now)
         for key, engine in self.engines.items():
             if key[:2] == (project, location):
                 yield engine

@@ -56,7 +56,7 @@ class Eleanor:
 
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         headers = {"X-Emulator-Token": self.server.token}
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, verify=False) as client:
             answer = client.request(method, self.server.url + path, json=body, headers=headers)
         answer.raise_for_status()
         result: dict[str, Any] = answer.json()

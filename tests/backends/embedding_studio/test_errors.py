@@ -13,7 +13,7 @@ from sessions_vtab.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from sessions_vtab.testing.hostile import TEXTS
+from sessions_vtab.testing.hostile import KINDS
 
 BY_ID = "SELECT session_id FROM sessions WHERE session_id = 's'"
 
@@ -116,10 +116,8 @@ def test_a_missing_route_is_not_reported_as_a_missing_session(sql):
 
 # Hostile values
 
-NAMES = [text for text in TEXTS if text is not None]
 
-
-@pytest.mark.parametrize("text", [*NAMES, "sessions/x", "../..", "a&limit=0"])
+@pytest.mark.parametrize("text", ["", *KINDS, "z" * 3000, "sessions/x", "../..", "a&limit=0"])
 def test_any_text_survives_a_round_trip(sql, text):
     insert = (
         "INSERT INTO sessions(session_id, search_query, search_results, search_meta, user_id) VALUES"
@@ -138,7 +136,7 @@ def test_any_text_survives_a_round_trip(sql, text):
     assert sql("SELECT session_id FROM mark_session_irrelevant(?)", of) == [(text,)]
 
 
-@pytest.mark.parametrize("text", [*NAMES, "b&limit=0"])
+@pytest.mark.parametrize("text", ["", *KINDS, "b&limit=0"])
 def test_any_text_can_be_a_batch_or_release_id(sql, text):
     assert sql("SELECT * FROM sessions WHERE batch_id = ?", text) == []
     assert sql("SELECT * FROM batch_sessions(?)", text) == []

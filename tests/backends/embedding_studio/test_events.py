@@ -134,8 +134,7 @@ def test_a_batch_without_the_session_is_an_error(sql, events, seen):
 
 
 def test_a_long_batch_is_searched_page_by_page(sql):
-    for number in range(101):
-        sql.add(f"x{number}")
+    sql.fill(101)
     sql.add("s", events=130)
     batch = sql.release()
     assert sql(f"{COUNT} AND batch_id = ?", batch) == [(130,)]

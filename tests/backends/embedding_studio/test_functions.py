@@ -105,9 +105,19 @@ def test_batch_sessions_has_the_core_columns(sql):
     assert rows == [("sessions/s", "ann", batch, "q")]
 
 
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [("session_id = 's'", 1), ("session_id IN ('t', 'nope')", 1), ("user_id IS NULL", 2)],
+)
+def test_what_batch_sessions_returns_can_be_compared(sql, where, count):
+    sql.add("s")
+    sql.add("t")
+    batch = sql.release()
+    assert sql(f"SELECT count(*) FROM batch_sessions(?) WHERE {where}", batch) == [(count,)]
+
+
 def test_batch_sessions_reads_every_page(sql):
-    for number in range(105):
-        sql.add(f"s{number}")
+    sql.fill(105)
     batch = sql.release()
     assert sql("SELECT count(*) FROM batch_sessions(?)", batch) == [(105,)]
     assert [query["after_number"] for _, _, query, _ in sql.sent()] == ["0", "100"]

@@ -94,6 +94,7 @@ def test_expired_sessions_do_not_count_as_open(local):
         opened(local, f"u{number}", expires_in_seconds=60)
     local.clock.forward(61)
     opened(local, "eleventh")
+    assert sorted(local.values("upload_sessions", "is_expired")) == [0, *[1] * 10]
 
 
 def test_an_upload_session_expires(local):

@@ -62,6 +62,7 @@ def test_project_and_location_have_defaults_in_the_environment(make_settings, mo
     [
         ("", {}, "vertex://PROJECT/LOCATION/ENGINE"),
         ("a/b/c/d", {}, "vertex://PROJECT/LOCATION/ENGINE"),
+        ("my-project", {}, "'my-project' alone is not enough.*vertex://PROJECT/LOCATION/ENGINE"),
         ("p/evil.example/42", {}, "'evil.example' is not a valid location"),
         ("p/us-central1/../42", {}, "vertex://"),
         ("P/us-central1/42", {}, "'P' is not a valid project"),
@@ -295,3 +296,17 @@ def test_settings_show_no_secrets(make_settings, monkeypatch):
     settings = make_settings("p/us-central1/42", token_env="MINE")
     assert isinstance(settings, Settings)
     assert "canary-1" not in repr(site_of(settings))
+
+
+@pytest.mark.parametrize(("value", "state"), [(None, "is not set"), ("", "is empty")])
+def test_an_api_key_that_is_not_there_names_the_url_that_needs_none(monkeypatch, value, state):
+    monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("GOOGLE_API_KEY", value)
+    site = site_of(Settings(Source("prod", "vertex", "/42")))
+
+    with pytest.raises(CredentialError) as caught:
+        site.credential_for(site.origin).headers()
+
+    for part in (state, "api_key_env", "vertex://PROJECT/LOCATION/ENGINE"):
+        assert part in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_vtab.backends.vertex.encoder import make_encoder
+from sessions_vtab.backends.vertex.encoder import encode_all, make_encoder
 from sessions_vtab.backends.vertex.names import Engine
 from sessions_vtab.backends.vertex.tables import EVENTS_TABLE, PARTS_TABLE, SESSIONS_TABLE
 from sessions_vtab.backends.vertex.wire import (
@@ -217,3 +217,75 @@ def test_parts_of_the_wrong_type_are_an_error(content):
     item = {"name": f"{NUMBER}/s1/events/9", "timestamp": MIDNIGHT, "content": content}
     with pytest.raises(ProtocolError, match=r"content\.parts"):
         list(part_rows(item, FRAME, PARTS_TABLE))
+
+
+def one_by_one(values):
+    encode = make_encoder()
+    return [None if value is None else encode(value) for value in values]
+
+
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+NUMBERS = [
+    *(0, -0.0, 1.0, 0.1, 1e-4, 1e-5, 1.5e-7, 0.00001234, 1e15, 1e16, 1e17, 1.5e300, 5e-324),
+    *(123456789012345680.0, 1e21, 1e22, 2**63, 10**40, -(10**20), 3.141592653589793),
+]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [None],
+        [None, None],
+        [{"a": number} for number in NUMBERS],
+        [
+            {"a": text}
+            for text in ("\0", '","', ',"\0",', "null", "e-1", "NaN", "é\u2028\x7f\x1f\n\b/")
+        ],
+        [{"\0": "\0"}, None],
+        [{"a": "\0"}, {"a": ["\0", "\0"]}],
+        [nested(300), {"a": 1}],
+    ],
+    ids=lambda values: repr(values)[:30],
+)
+def test_a_column_of_json_is_as_each_value_alone(values):
+    assert encode_all(values) == one_by_one(values)
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.dictionaries(
+            st.text(),
+            st.recursive(
+                st.none()
+                | st.booleans()
+                | st.integers()
+                | st.floats(allow_nan=False, allow_infinity=False)
+                | st.text(),
+                lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+                max_leaves=5,
+            ),
+            max_size=3,
+        ),
+        max_size=6,
+    )
+)
+def test_any_column_of_json_is_as_each_value_alone(values):
+    assert encode_all(values) == one_by_one(values)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_a_column_with_an_infinite_number_is_refused(number):
+    with pytest.raises(ValueError, match="JSON"):
+        encode_all([{"a": 1}, {"a": [number]}])
+
+
+def test_a_page_without_items_has_no_rows():
+    assert RowMaker(SESSIONS_TABLE, session_fields).page([], FRAME) == []

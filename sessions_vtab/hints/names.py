@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
+
+import apsw
 
 from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.spec.backend import Backend
 from sessions_vtab.spec.views import views_of
 
 if TYPE_CHECKING:
-    from sessions_vtab.connection import Connection
+    from sessions_vtab.vtab.host import OpenSource
 
 _T = TypeVar("_T")
 
-__all__ = ["Mention", "Names", "mentions", "names_of"]
+__all__ = ["Connected", "Mention", "Names", "mentions", "names_of"]
 
 _SKIPPED: Final = r"--[^\n]* | /\*.*?(?:\*/|\Z) | '(?:[^']|'')*(?:'|\Z)"
 _WORD: Final = re.compile(
@@ -141,8 +143,20 @@ def _alias(following: list[tuple[str | None, str]]) -> str | None:
     return words[0]
 
 
-def names_of(connection: Connection) -> Names:
-    """What a ``sessions_vtab`` connection knows: its sources, and the user's own tables."""
+class Connected(Protocol):
+    """A ``sessions_vtab`` connection, as far as its names are concerned; also APSW's."""
+
+    @property
+    def sources(self) -> Mapping[str, OpenSource]:
+        """The open sources by name."""
+
+    @property
+    def default(self) -> str:
+        """Name of the source whose tables need no prefix."""
+
+
+def names_of(connection: Connected) -> Names:
+    """What a connection knows: its sources, and the user's own tables."""
     sources = connection.sources
     tables: dict[str, Mapping[str, tuple[str, ...]]] = {
         name: _columns_of(opened.backend) for name, opened in sources.items()
@@ -165,13 +179,18 @@ def _columns_of(backend: Backend) -> dict[str, tuple[str, ...]]:
     return columns
 
 
-def _own(connection: Connection) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _own(connection: Connected) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Tables and views in ``main`` and ``temp`` with their columns."""
-    listed = connection.execute(
-        "SELECT m.name, c.name FROM (SELECT name FROM main.sqlite_schema WHERE type <> 'index'"
-        " UNION SELECT name FROM sqlite_temp_schema WHERE type <> 'index') AS m"
-        " JOIN pragma_table_xinfo(m.name) AS c"
-    ).fetchall()
+    # A cursor of APSW's own: the requests of the statement that failed stay counted.
+    listed = (
+        apsw.Cursor(cast("apsw.Connection", connection))
+        .execute(
+            "SELECT m.name, c.name FROM (SELECT name FROM main.sqlite_schema WHERE type <> 'index'"
+            " UNION SELECT name FROM sqlite_temp_schema WHERE type <> 'index') AS m"
+            " JOIN pragma_table_xinfo(m.name) AS c"
+        )
+        .fetchall()
+    )
     grouped: dict[str, list[str]] = {}
     for table, column in listed:
         grouped.setdefault(str(table), []).append(str(column))

@@ -1,0 +1,260 @@
+"""Scalar functions of the file's connection: what ADK stores, as the values of the columns.
+
+They return NULL for what they cannot read: an exception would end the whole read of a table for the
+sake of one row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, tzinfo
+from functools import lru_cache, partial, wraps
+from typing import Any, Final, ParamSpec, TypeAlias
+
+from sessions_vtab.backends.adk.clocks import epoch, moment
+from sessions_vtab.backends.adk.names import encoded
+from sessions_vtab.backends.adk.pickled import Unreadable, data_of
+from sessions_vtab.spec import times
+from sessions_vtab.spec.content import text_of
+from sessions_vtab.spec.values import dump_json, well_formed
+
+__all__ = ["METADATA", "functions"]
+
+_P = ParamSpec("_P")
+_Function: TypeAlias = Callable[..., Any]
+
+METADATA: Final = (
+    "partial",
+    "turn_complete",
+    "interrupted",
+    "branch",
+    "custom_metadata",
+    "long_running_tool_ids",
+    "grounding_metadata",
+    "input_transcription",
+    "output_transcription",
+)
+"""Fields of an event that are in ``event_metadata``, as on Vertex."""
+
+_MODELS: Final = frozenset(("grounding_metadata", "input_transcription", "output_transcription"))
+"""Of these, the ones whose keys are the API's and not the agent's."""
+_FLAGS: Final = frozenset(("partial", "turn_complete", "interrupted"))
+_DOCUMENTS: Final = frozenset(
+    (
+        "content",
+        "usage_metadata",
+        "custom_metadata",
+        "grounding_metadata",
+        "citation_metadata",
+        "input_transcription",
+        "output_transcription",
+        "long_running_tool_ids",
+    )
+)
+_OTHERS: Final = {"transfer_to_agent": "transferAgent"}
+"""Fields of the actions that Vertex AI calls differently."""
+_OWN_KEYS: Final = frozenset(("args", "response", "partMetadata"))
+"""Fields of a part that hold what the agent's tools made: their keys are left as they are."""
+_KEYED_MODELS: Final = frozenset(("requested_auth_configs", "requested_tool_confirmations"))
+_DEEPEST: Final = 400
+_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def functions(zone: tzinfo) -> Mapping[str, tuple[_Function, int]]:
+    """The functions by name, each with its number of arguments; -1 for any number.
+
+    Args:
+        zone: of times of events that have no offset.
+    """
+    return {
+        "adk_encoded": (encoded, 1),
+        "adk_utc": (_time, 1),
+        "adk_local": (partial(_time, zone=zone), 1),
+        "adk_sound": (_sound, 1),
+        "adk_state": (_state, 3),
+        "adk_content": (_content, 1),
+        "adk_text": (_text, 1),
+        "adk_actions": (_actions, 1),
+        "adk_metadata": (_metadata, 1),
+        "adk_event": (partial(_event, zone=zone), -1),
+    }
+
+
+def _lenient(function: Callable[_P, str | None]) -> Callable[_P, str | None]:
+    """The same function, which returns None for what cannot be read."""
+
+    @wraps(function)
+    def made(*args: _P.args, **kwargs: _P.kwargs) -> str | None:
+        try:
+            return function(*args, **kwargs)
+        except (ValueError, RecursionError, Unreadable):
+            return None
+
+    return made
+
+
+def _time(value: Any, zone: tzinfo = UTC) -> str | None:
+    instant = moment(value, zone)
+    return None if instant is None else times.to_text(instant)
+
+
+@_lenient
+def _sound(text: Any) -> str | None:
+    """A JSON document with whole characters and finite numbers, which SQLite can read."""
+    loaded = _loaded(text)
+    return None if loaded is None else _dumped(_finite(loaded))
+
+
+@_lenient
+def _state(session: Any, app: Any, user: Any) -> str | None:
+    """As ``_merge_state`` of ADK: keys of the app and of the user are added with a prefix."""
+    merged = dict(_object(session))
+    merged |= {f"app:{key}": value for key, value in _object(app).items()}
+    merged |= {f"user:{key}": value for key, value in _object(user).items()}
+    return _dumped(merged)
+
+
+@_lenient
+def _content(text: Any) -> str | None:
+    """A Content with the API's names of fields."""
+    value = _object(text)
+    return _dumped(_renamed(value)) if value else None
+
+
+@_lenient
+def _text(text: Any) -> str | None:
+    found = text_of(_loaded(text))
+    return None if found is None else well_formed(found)
+
+
+@_lenient
+def _actions(stored: Any) -> str | None:
+    """Actions with Vertex AI's names of fields, without empty ones; None if none is left."""
+    kept = {}
+    for key, value in _actions_of(stored).items():
+        if value is None or value is False or value in ({}, ""):
+            continue
+        if key in _KEYED_MODELS and isinstance(value, dict):
+            value = {one: _renamed(model) for one, model in value.items()}  # noqa: PLW2901
+        elif key == "compaction":
+            value = _renamed(value)  # noqa: PLW2901
+        kept[_OTHERS.get(key) or _camel(key)] = value
+    return _dumped(kept) if kept else None
+
+
+@_lenient
+def _metadata(text: Any) -> str | None:
+    return _metadata_of(_object(text))
+
+
+@_lenient
+def _event(*pairs: Any, zone: tzinfo) -> str | None:
+    """An event of schema 0, given as names and values of columns, as schema 1 stores it."""
+    event = dict(_fields(pairs, zone))
+    return _dumped(event)
+
+
+def _fields(pairs: tuple[Any, ...], zone: tzinfo) -> Iterator[tuple[str, Any]]:
+    for name, stored in zip(pairs[::2], pairs[1::2], strict=True):
+        value = _field(name, stored, zone)
+        if value is not None and value != []:
+            yield name, value
+
+
+def _field(name: str, stored: Any, zone: tzinfo) -> Any:
+    if stored is None:
+        return None
+    if name == "actions":
+        return {key: one for key, one in _actions_of(stored).items() if one is not None} or None
+    if name == "timestamp":
+        instant = moment(stored, zone)
+        return None if instant is None else epoch(instant)
+    if name in _DOCUMENTS:
+        return _readable(stored)
+    return bool(stored) if name in _FLAGS else stored
+
+
+def _metadata_of(event: Mapping[str, Any]) -> str | None:
+    kept = {}
+    for name in METADATA:
+        value = event.get(name, event.get(_camel(name)))
+        if value is not None and value != []:
+            kept[_camel(name)] = _renamed(value) if name in _MODELS else value
+    return _dumped(kept) if kept else None
+
+
+def _actions_of(stored: Any) -> Mapping[str, Any]:
+    """The stored actions: JSON (schema 1, adk-go) or a pickle (schema 0)."""
+    if isinstance(stored, bytes) and stored[:1] not in {b"{", b"n"}:
+        return _unpickled(stored)
+    actions = _object(stored)
+    return {_snake(key): value for key, value in actions.items()}
+
+
+@lru_cache(16)  # One statement may need the actions of an event several times.
+def _unpickled(blob: bytes) -> Mapping[str, Any]:
+    try:
+        value = data_of(blob)
+    except Unreadable:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _loaded(text: Any) -> Any:
+    """The JSON value of a stored text; None if there is none. ValueError if it is not JSON."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return json.loads(text) if isinstance(text, str) else None
+
+
+def _readable(text: Any) -> Any:
+    try:
+        return _loaded(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(text: Any) -> dict[str, Any]:
+    value = _readable(text)
+    return value if isinstance(value, dict) else {}
+
+
+def _dumped(value: Any) -> str:
+    """Minified JSON text; a number that JSON does not have is null."""
+    try:
+        text = dump_json(value)
+    except ValueError:
+        text = dump_json(_finite(value))
+    return well_formed(text)
+
+
+def _finite(value: Any, depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError("too deep for SQLite")
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if isinstance(value, dict):
+        return {key: _finite(one, depth + 1) for key, one in value.items()}
+    return [_finite(one, depth + 1) for one in value] if isinstance(value, list) else value
+
+
+def _renamed(value: Any) -> Any:
+    """A model of the API with its names of fields, and without those that are null."""
+    if isinstance(value, dict):
+        named = ((_camel(key), one) for key, one in value.items() if one is not None)
+        return {key: one if key in _OWN_KEYS else _renamed(one) for key, one in named}
+    return [_renamed(one) for one in value] if isinstance(value, list) else value
+
+
+@lru_cache(1_000)
+def _camel(key: str) -> str:
+    head, *rest = key.split("_")
+    return head + "".join(map(str.capitalize, rest))
+
+
+@lru_cache(1_000)
+def _snake(key: str) -> str:
+    """The field's name in Python; adk-go and adk-js write StateDelta and stateDelta."""
+    return key if "_" in key else _CAPITAL.sub("_", key).lower()

@@ -1,0 +1,228 @@
+"""SQLite's message as a problem: what was probably meant, where, and what there is instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sessions_vtab.hints.names import Mention, Names, mentions
+from sessions_vtab.schema.functions import FUNCTIONS
+from sessions_vtab.spec.near import did_you_mean, nearest
+
+__all__ = ["Problem", "explained", "line_at", "place_of", "problem"]
+
+_AROUND: Final = 40
+_COMPARED: Final = (r"[=<>]", r"\b(?:LIKE|GLOB|IS|NOT)")
+_LISTED: Final = (r"[(,]", r"\b(?:AND|BETWEEN)")
+_WORDS: Final = re.findall(
+    r"\w+",
+    "SELECT FROM WHERE GROUP ORDER HAVING LIMIT INSERT INTO VALUES UPDATE DELETE RETURNING CREATE"
+    " JOIN UNION BEGIN COMMIT ROLLBACK EXPLAIN ATTACH PRAGMA",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error in words.
+
+    Attributes:
+        what: what is wrong, in a sentence.
+        hint: what was probably meant; empty if that is not known.
+        word: the part of the statement it is about, if it is about one.
+        topic: topic of the help that lists what there is.
+        known: what there is, in a sentence, for readers who cannot ask for help; may be empty.
+    """
+
+    what: str
+    hint: str = ""
+    word: str = ""
+    topic: str = ""
+    known: str = ""
+
+    @property
+    def message(self) -> str:
+        """What is wrong and what was probably meant."""
+        return f"{self.what} {self.hint}" if self.hint else self.what
+
+
+def problem(message: str, sql: str, names: Names) -> Problem:
+    """What SQLite's message means for a statement, as far as names are concerned.
+
+    Args:
+        message: SQLite's message.
+        sql: the statement.
+        names: what the connection knows.
+    """
+    for pattern, describe in _PATTERNS:
+        match = pattern.fullmatch(message)
+        if match:
+            return describe(match[1], match[match.re.groups], sql, names)
+    return Problem(message)
+
+
+def explained(message: str, sql: str, offset: int, names: Names) -> str:
+    """The text of an exception: SQLite's message, then the place, and what to write instead.
+
+    SQLite's own words come first and alone in their line: tools look for them.
+
+    Args:
+        message: SQLite's message.
+        sql: the statement, or several.
+        offset: SQLite's place in it, in bytes of UTF-8; -1 if it named none.
+        names: what the connection knows.
+    """
+    found = problem(message, sql, names)
+    lines = [message]
+    # Without a word, only SQLite knows the place, and it counts in the text that it was given.
+    place = place_of(found.word, sql, offset) if found.word else None
+    if place is not None:
+        before, after = line_at(sql, place)
+        lines += ["  " + before + after, "  " + " " * len(before) + "^"]
+    return "\n".join((*lines, *filter(None, (found.hint, found.known))))
+
+
+def _no_column(name: str, _: str, sql: str, names: Names) -> Problem:
+    prefix, _dot, column = name.rpartition(".")
+    column = column.strip('"')
+    alias = prefix.rpartition(".")[2].lower()
+    spoken = mentions(sql, names)
+    tables = [m for m in spoken if m.alias.lower() == alias] or ([] if alias else spoken)
+    columns = dict.fromkeys(column for table in tables for column in table.columns)
+    near = did_you_mean(column, columns).strip()
+    text = "" if prefix else _as_text(name, column, sql, surely=not near)
+    if not tables:
+        return Problem(f"There is no column {name}.", text, name)
+    where = " and ".join(dict.fromkeys(table.name for table in tables))
+    verb = "has" if len(tables) == 1 else "have"
+    what = f"{where} {verb} no column {column}."
+    hint = f"{near} {text}".strip()
+    return Problem(what, hint, column, tables[0].name, _all_columns(tables))
+
+
+def _as_text(name: str, word: str, sql: str, *, surely: bool) -> str:
+    """A hint for a word that is compared like a text, or in the wrong quotes.
+
+    Args:
+        name: the word in SQLite's message.
+        word: the same without quotes.
+        sql: the statement.
+        surely: no column has a name like it, so a value in a list is meant, too.
+    """
+    before = _COMPARED + _LISTED if surely else _COMPARED
+    found = rf"(?:{'|'.join(before)})\s*{re.escape(word)}(?!\w|\s*\()"
+    if '"' in name or re.search(found, sql, re.IGNORECASE):
+        return f"Text must be in single quotes: '{word}'."
+    return ""
+
+
+def _all_columns(tables: Iterable[Mention]) -> str:
+    listed = {table.name: ", ".join(table.columns) for table in tables}
+    return "All columns of " + "; of ".join(f"{name}: {text}" for name, text in listed.items())
+
+
+def _table_has_no_column(table: str, column: str, _sql: str, names: Names) -> Problem:
+    schema, _, name = table.rpartition(".")
+    known = names.columns(schema or None, name) or ()
+    hint = did_you_mean(column, known).strip()
+    listed = f"All columns of {table}: {', '.join(known)}" if known else ""
+    return Problem(f"{table} has no column {column}.", hint, column, table, listed)
+
+
+def _no_table(name: str, _: str, _sql: str, names: Names) -> Problem:
+    schema, _dot, table = name.rpartition(".")
+    known = names.reachable(schema or None)
+    match = nearest(table if schema else name, known)
+    prefix = f"{schema}." if schema and match else ""
+    hint = f"Did you mean {prefix}{match}?" if match else ""
+    tables = [one for one in known if one.rpartition(".")[2] not in FUNCTIONS]
+    listed = f"All tables: {', '.join(tables)}" if tables else ""
+    if schema and not known:
+        near = did_you_mean(schema, names.tables)
+        hint = f"{near} Sources: {', '.join(names.functions)}.".strip()
+    topic = "sources" if schema else "tables"
+    return Problem(f"There is no table {name}.", hint, table, topic, listed)
+
+
+# Functions of other databases, and what SQLite has.
+_INSTEAD: Final = {
+    "now": "datetime('now')",
+    "getdate": "datetime('now')",
+    "sysdate": "datetime('now')",
+    "curdate": "date('now')",
+    "current_date": "date('now')",
+    "date_trunc": "strftime(format, time)",
+    "to_char": "strftime(format, time)",
+    "date_format": "strftime(format, time)",
+    "from_unixtime": "datetime(seconds, 'unixepoch')",
+    "to_timestamp": "datetime(seconds, 'unixepoch')",
+    "len": "length(text)",
+    "char_length": "length(text)",
+    "nvl": "ifnull(value, other)",
+    "isnull": "ifnull(value, other)",
+    "string_agg": "group_concat(value, separator)",
+    "listagg": "group_concat(value, separator)",
+    "left": "substr(text, 1, length)",
+    "array_agg": "json_group_array(value)",
+    "json_value": "json ->> '$.key'",
+    "regexp_like": "LIKE or GLOB",
+    "rand": "random()",
+}
+
+
+def _no_function(name: str, _: str, _sql: str, _names: Names) -> Problem:
+    if name in FUNCTIONS:
+        hint = f"use SELECT .. FROM {name}(..)."
+        return Problem(f"{name} is a table-valued function;", hint, name, name)
+    instead = _INSTEAD.get(name.lower())
+    hint = f"Use {instead}." if instead else did_you_mean(name, FUNCTIONS).strip()
+    return Problem(f"There is no function {name}.", hint, name)
+
+
+def _ambiguous(name: str, _: str, sql: str, names: Names) -> Problem:
+    holders = [m.alias for m in mentions(sql, names) if name in m.columns]
+    hint = f"Write {' or '.join(f'{alias}.{name}' for alias in holders)}." if holders else ""
+    return Problem(f"More than one table has a column {name}.", hint, name)
+
+
+def _syntax(word: str, _: str, _sql: str, _names: Names) -> Problem:
+    hint = did_you_mean(word, _WORDS).strip() if word.upper() not in _WORDS else ""
+    return Problem(f"Syntax error near {word!r}.", hint, word)
+
+
+_Describe = Callable[[str, str, str, Names], Problem]
+_PATTERNS: Final[tuple[tuple[re.Pattern[str], _Describe], ...]] = (
+    (re.compile(r"no such column: (.+?)(?: - should this be.*)?"), _no_column),
+    (re.compile(r"table (\S+) has no column named (.+)"), _table_has_no_column),
+    (re.compile(r"no such table: (.+)"), _no_table),
+    (re.compile(r"no such function: (.+)"), _no_function),
+    (re.compile(r"ambiguous column name: (.+)"), _ambiguous),
+    (re.compile(r'near "(.+)": syntax error', re.DOTALL), _syntax),
+)
+
+
+def place_of(word: str, sql: str, offset: int) -> int | None:
+    """Index of the character that a problem is at; None if it is not known.
+
+    Args:
+        word: what the problem is about; empty if it is not about a word.
+        sql: the statement as the user wrote it.
+        offset: SQLite's place in the statement that it was given, in bytes of UTF-8; -1 for none.
+    """
+    start = len(sql.encode()[:offset].decode(errors="ignore")) if offset >= 0 else None
+    if not word:
+        return start
+    if start is not None and sql[start : start + len(word)].lower() == word.lower():
+        return start
+    match = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", sql, re.IGNORECASE)
+    return match.start() if match else start
+
+
+def line_at(sql: str, place: int) -> tuple[str, str]:
+    """The line around a place, at most 80 characters of it, cut in two at the place."""
+    start = max(sql.rfind("\n", 0, place) + 1, place - _AROUND)
+    end = sql.find("\n", place)
+    stop = min(len(sql) if end < 0 else end, place + _AROUND)
+    before = sql[start:place].replace("\t", " ").lstrip()
+    return before, sql[place:stop].replace("\t", " ")

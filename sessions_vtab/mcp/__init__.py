@@ -1,0 +1,19 @@
+"""The MCP server: agents query sessions through the Model Context Protocol.
+
+``sessions-vtab mcp`` serves standard input and output, or streamable HTTP on the loopback address.
+
+* `server`: the server with its tools, resources and prompts, and how it is started
+* `tools`: query, explain, describe, sources and, on a writable server, write
+* `statements`: one statement on one connection, with its errors in words
+* `pool`: connections and the threads their statements run in; cancellation
+* `budget`: what one call may cost, and how large its result may be
+* `schema`: the tables and functions as text for a prompt
+* `recipes`: SQL and prompts for what is asked most often
+* `http`: the HTTP transport, its token and the hosts it serves
+
+It needs the extra ``mcp``: the official Python SDK (https://py.sdk.modelcontextprotocol.io/).
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,29 @@
+"""Tables as Arrow batches, in parts that other engines read: what Spark, Daft, Ray or Dask need.
+
+::
+
+    from sessions_vtab import scanning
+
+    schema = scanning.schema_of("vertex://my-project/us-central1/42", "events")
+    parts = scanning.split("vertex://my-project/us-central1/42", "events")
+    for part in parts:  # each can be pickled, and read on another machine
+        reader = scanning.read(part, ["session_id", "timestamp", "text"])
+
+Reading is bound by the service's quota, not by the machine: see ``docs/scale.md``.
+
+* `opening`: sources, tables and columns by name
+* `model`: parts and the conditions they hold; `context`: the requests of one read
+* `rows`: a read without SQLite; `statement`: a read whose condition is SQL, by a connection
+* `split`, `read`: the functions; `estimate`: requests and time, for people and plans
+
+Where there is no condition in SQL, no SQLite is involved, and none is loaded. The schema is the
+declared one (``columnar``), also for a read without rows.
+"""
+
+from __future__ import annotations
+
+from sessions_vtab.scanning.model import Part
+from sessions_vtab.scanning.reading import read, scan, schema_of
+from sessions_vtab.scanning.splitting import split
+
+__all__ = ["Part", "read", "scan", "schema_of", "split"]

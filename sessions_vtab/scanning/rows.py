@@ -1,0 +1,143 @@
+"""A read without SQLite: planner, binder and backend, and the conditions judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from sessions_vtab.errors import MissingParameterError, UnsupportedError
+from sessions_vtab.plan.binding import Argument, Binder
+from sessions_vtab.plan.offer import Answer, Constraint, Offer
+from sessions_vtab.plan.planner import plan_scan
+from sessions_vtab.scanning.model import Condition, judge
+from sessions_vtab.schema.model import ColumnType, Table
+from sessions_vtab.spec.backend import Context, Resource
+from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Op
+from sessions_vtab.spec.scan import Order, Row, Scan
+
+__all__ = ["Question", "pages_of"]
+
+Values: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is read of a table.
+
+    Attributes:
+        columns: names of the columns, in the order of the rows' values.
+        conditions: rows that satisfy all of them are wanted.
+        order: the order of the rows; empty for the table's own.
+        limit: most rows; None for all.
+    """
+
+    columns: tuple[str, ...]
+    conditions: tuple[Condition, ...] = ()
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+
+
+def pages_of(
+    resource: Resource, question: Question, context: Context, where: str
+) -> Generator[list[Values], None, None]:
+    """The rows that satisfy the conditions, as they arrive; no page is empty.
+
+    Args:
+        resource: the table.
+        question: what is read.
+        context: of this read.
+        where: ``source.table``, for errors.
+
+    Raises:
+        MissingParameterError: the table cannot be read without a key.
+        UnsupportedError: the table cannot be read in that order.
+        SessionsError: what the source raises.
+    """
+    found = _bound(resource, question, where)
+    if found is None:
+        return
+    table = resource.table
+    wanted = judge(table, question.conditions)
+    picked = _picker(table, question.columns)
+    # A backend may end its rows behind the last column that it was asked for.
+    width = 1 + max(table.positions[name] for name in _used(question))
+    left = question.limit
+    with closing(_closable(resource.scan(found, context))) as pages:
+        for page in pages:
+            full = (row if len(row) >= width else _padded(row, width) for row in page)
+            rows = [picked(row) for row in full if wanted(row)][:left]
+            if rows:
+                yield rows
+            if left is not None:
+                left -= len(rows)
+                if left <= 0:
+                    return
+
+
+def _bound(resource: Resource, question: Question, where: str) -> Scan | None:
+    """The scan that answers the question; None if no row can."""
+    constraints = tuple(_constraint(resource.table, one) for one in question.conditions)
+    offer = Offer(constraints, question.order, frozenset(_used(question)))
+    try:
+        planned = plan_scan(offer, resource.table, resource.capability, pushed={}, where=where)
+    except MissingParameterError as error:
+        raise MissingParameterError(
+            f"{error} In scan, give keys; in split, give sessions_where."
+        ) from None
+    if planned is None:  # Not with conditions that all have their values.
+        raise UnsupportedError(f"{where} cannot be read with these conditions.")
+    plan, answer = planned
+    if question.order and not answer.ordered:
+        raise UnsupportedError(_unordered(resource, question, where))
+    scan = Binder(plan, where).bind(_arguments(answer, question.conditions))
+    return None if scan is None or question.limit == 0 else replace(scan, limit=question.limit)
+
+
+def _constraint(table: Table, condition: Condition) -> Constraint:
+    time = table.column(condition.column).type is ColumnType.TIME
+    collation = TIMESTAMP if time else BINARY
+    if condition.op is not Op.IN:
+        return Constraint(condition.column, condition.op, collation=collation)
+    several = len(condition.values) != 1
+    return Constraint(condition.column, Op.EQ, collation=collation, set=several, listed=several)
+
+
+def _arguments(answer: Answer, conditions: Sequence[Condition]) -> list[Argument]:
+    """The values that the plan wants, in its order."""
+    placed: dict[int, Argument] = {}
+    for use, condition in zip(answer.uses, conditions, strict=True):
+        if use.argument is not None:
+            placed[use.argument] = condition.values if use.as_set else condition.values[0]
+    return [placed[place] for place in range(len(placed))]
+
+
+def _used(question: Question) -> tuple[str, ...]:
+    return (*question.columns, *(one.column for one in question.conditions))
+
+
+def _picker(table: Table, columns: Sequence[str]) -> Any:
+    """Makes the values of the wanted columns from a row."""
+    places = [table.positions[name] for name in columns]
+    if len(places) == 1:
+        (place,) = places
+        return lambda row: (row[place],)
+    return itemgetter(*places)
+
+
+def _padded(row: Row, width: int) -> Row:
+    return (*row, *[None] * (width - len(row)))
+
+
+def _closable(pages: Any) -> Any:
+    """An iterator with ``close``: backends may give any iterator."""
+    return pages if hasattr(pages, "close") else (page for page in pages)
+
+
+def _unordered(resource: Resource, question: Question, where: str) -> str:
+    sorts = dict.fromkeys(name for path in resource.capability.paths for name in path.orders)
+    asked = ", ".join(one.column for one in question.order)
+    able = f"It can be ordered by {', '.join(sorts)}." if sorts else "It has no order to choose."
+    return f"{where} cannot be read in the order of {asked} with these keys. {able}"

@@ -1,0 +1,110 @@
+"""A table in parts: each has the rows of some sessions, so no row is in two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from sessions_vtab.errors import InvalidValueError, UnsupportedError
+from sessions_vtab.scanning.estimate import cut
+from sessions_vtab.scanning.model import Part
+from sessions_vtab.scanning.opening import opened, resolved, resource_of
+from sessions_vtab.scanning.reading import pages
+from sessions_vtab.scanning.rows import Question
+from sessions_vtab.scanning.statement import condition
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.spec.backend import Resource
+from sessions_vtab.spec.parents import (
+    LINK,
+    SESSION_TABLES,
+    parent_of,
+    read_by_parent,
+    time_order,
+)
+from sessions_vtab.spec.scan import Order
+from sessions_vtab.spec.source import Source
+
+__all__ = ["DEFAULT_SIZE", "parts_of_names", "split"]
+
+DEFAULT_SIZE: Final = 100
+"""Sessions of a part. A task of an engine costs about 0.2 s, a session's list 0.05 s."""
+
+
+def split(
+    source: str | Source,
+    table: str,
+    *,
+    sessions_where: str | None = None,
+    size: int = DEFAULT_SIZE,
+) -> list[Part]:
+    """The parts of a table; together they have every row of it, once.
+
+    A table whose rows are read session by session is cut into parts of so many sessions, which
+    takes one list of the sessions. Any other table is one part, which takes no request.
+
+    Args:
+        source: a URL, the name of a source in the configuration file, or settings.
+        table: name of the table.
+        sessions_where: condition on the sessions whose rows are wanted, as SQL.
+        size: most sessions of a part.
+
+    Returns:
+        The parts in the order of the list of sessions; none if there are no sessions.
+
+    Raises:
+        InvalidValueError: the condition is not valid, or ``size`` is below 1.
+        UnsupportedError: the condition is on sessions that the table does not belong to.
+        SessionsError: what the source raises.
+    """
+    if size < 1:
+        raise InvalidValueError(f"size must be at least 1 session, not {size}.")
+    settings = resolved(source)
+    with opened(settings) as backend:
+        resource = resource_of(settings, backend, table)
+        resources = backend.resources
+    parent = parent_of(table, resource.table.positions, resources)
+    where = ""
+    if sessions_where is not None:
+        _refuse_stranger(settings, table, parent)
+        where = condition(settings, parent or table, sessions_where)
+    if not (read_by_parent(table, parent, resources) and resource.capability.costly):
+        return [Part(settings, table, where=_whole(settings, parent, where))]
+    names = _names(settings, resources[parent], where)
+    return list(parts_of_names(settings, table, names, size))
+
+
+def parts_of_names(source: Source, table: str, names: Iterable[str], size: int) -> Iterator[Part]:
+    """Parts of the rows of some sessions, each with sessions of one engine."""
+    by_parent: dict[str, list[str]] = {}
+    for name in names:
+        parent, slash, last = name.rpartition("/")
+        by_parent.setdefault(parent + slash, []).append(last)
+    for parent, ids in by_parent.items():
+        for some in cut(ids, size):
+            yield Part(source, table, LINK, parent, tuple(some))
+
+
+def _names(source: Source, parent: Resource, where: str) -> Iterator[str]:
+    """Names of the sessions, in the order of a time where the list has one: the fewest pages."""
+    order = time_order(parent)
+    question = Question((parent.table.key,), (), (Order(order),) if order else ())
+    for page in pages(source, parent.table.name, question, where):
+        for (name,) in page:
+            yield str(name)
+
+
+def _whole(source: Source, parent: str, where: str) -> str:
+    """The condition on sessions as one on the table, which is read in one piece."""
+    if not (parent and where):
+        return where
+    inner = f"SELECT name FROM {quoted(source.name)}.{quoted(parent)} WHERE (\n{where}\n)"
+    return f"{LINK} IN ({inner})"
+
+
+def _refuse_stranger(source: Source, table: str, parent: str) -> None:
+    """Raises unless the table has sessions, or its rows belong to some."""
+    if not parent and table not in SESSION_TABLES:
+        raise UnsupportedError(
+            f"{source.name}.{table} does not belong to sessions, so a condition on sessions"
+            " cannot select its rows. Use where."
+        )

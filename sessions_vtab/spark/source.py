@@ -1,0 +1,135 @@
+"""The classes that Spark calls: https://spark.apache.org/docs/latest/api/python/tutorial/sql/python_data_source.html."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, ClassVar
+
+from sessions_vtab.errors import ConfigurationError, MissingExtraError
+from sessions_vtab.spark.options import Options, parsed
+from sessions_vtab.spark.reading import Work, batches, common_schema, parts, works
+from sessions_vtab.spark.stream import Stream
+
+try:
+    from pyspark.sql.datasource import (
+        DataSource,
+        DataSourceReader,
+        DataSourceStreamReader,
+        InputPartition,
+    )
+except ImportError:
+    raise MissingExtraError(
+        "The Spark data source needs pyspark 4.0 or later: pip install 'sessions_vtab[spark]'."
+    ) from None
+try:
+    from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
+except ImportError:  # pyspark before 4.2, which ends such a stream without asking.
+    SupportsTriggerAvailableNow = object
+
+__all__ = ["SessionsDataSource"]
+
+
+class SessionsDataSource(DataSource):
+    """``spark.read.format("sessions")`` and ``spark.readStream.format("sessions")``.
+
+    Register it with ``sessions_vtab.spark.register``. Options: ``sessions_vtab.spark.OPTIONS``.
+
+    Attributes:
+        speculation: whether Spark starts copies of slow tasks; None where that is not known.
+    """
+
+    speculation: ClassVar[bool | None] = None
+
+    def __init__(self, options: MutableMapping[str, str]) -> None:
+        super().__init__(options)
+        self._options = parsed(dict(options), speculation=self.speculation)
+
+    @classmethod
+    def name(cls) -> str:
+        """The name of the format."""
+        return "sessions"
+
+    def schema(self) -> Any:
+        """The declared schema, as Spark has it."""
+        from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415  # Slow to import.
+
+        return from_arrow_schema(common_schema(self._options))
+
+    def reader(self, schema: Any) -> DataSourceReader:
+        """What a batch read needs."""
+        self._refuse_other(schema)
+        return _Reader(self._options)
+
+    def streamReader(self, schema: Any) -> DataSourceStreamReader:  # noqa: N802  # Spark's name.
+        """What a stream needs."""
+        self._refuse_other(schema)
+        return _StreamReader(self._options)
+
+    def _refuse_other(self, schema: Any) -> None:
+        if schema != self.schema():
+            raise ConfigurationError(
+                "The schema of the sessions data source is declared by its tables. Remove"
+                " .schema(..), and choose columns with the option columns."
+            )
+
+
+class _Partition(InputPartition):
+    """What one task reads."""
+
+    def __init__(self, work: Work | None) -> None:
+        super().__init__(None)
+        self.work = work
+
+
+class _Reader(DataSourceReader):
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def partitions(self) -> Sequence[InputPartition]:
+        """One for each part; Spark asks once a DataFrame, whatever the number of actions."""
+        found = works(self._options, parts(self._options))
+        # Without any, Spark would ask for the rows of a partition None.
+        return [_Partition(work) for work in found] or [_Partition(None)]
+
+    def read(self, partition: InputPartition) -> Iterator[Any]:
+        """The rows of a partition; runs on an executor."""
+        return _rows(partition)
+
+
+class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._stream = Stream(options)
+        self._target: dict[str, str] | None = None
+
+    def initialOffset(self) -> dict[str, str]:  # noqa: N802  # Spark's names, here and below.
+        """The offset before everything."""
+        return self._stream.initial()
+
+    def latestOffset(  # noqa: N802
+        self,
+        start: Mapping[str, str] | None = None,
+        limit: Any = None,  # noqa: ARG002
+    ) -> dict[str, str]:
+        """The offset of now; before pyspark 4.2 it is asked without arguments."""
+        return self._target or self._stream.latest(start or {})
+
+    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802
+        """Ends the stream at what there is now."""
+        self._target = self._stream.latest({})
+
+    def partitions(
+        self, start: Mapping[str, str], end: Mapping[str, str]
+    ) -> Sequence[InputPartition]:
+        """The parts of what changed between two offsets."""
+        found = works(self._options, self._stream.parts(start, end))
+        return [_Partition(work) for work in found]
+
+    def read(self, partition: InputPartition) -> Iterator[Any]:
+        """The rows of a partition; runs on an executor."""
+        return _rows(partition)
+
+
+def _rows(partition: InputPartition) -> Iterator[Any]:
+    work = getattr(partition, "work", None)
+    return iter(()) if work is None else batches(work)

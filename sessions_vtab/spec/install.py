@@ -1,0 +1,43 @@
+"""The command that installs an optional dependency into the environment that is running."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+__all__ = ["install_command", "packages_of"]
+
+_PROJECT = "sessions_vtab"
+
+
+def install_command(*packages: str) -> str:
+    """A command that works where this text is printed, whatever is on the path.
+
+    It names this Python and the packages themselves: the project's own name with an extra would be
+    looked for in a package index, which need not have it.
+    """
+    from importlib.util import find_spec  # noqa: PLC0415  # Only errors need it.
+
+    python = shlex.quote(sys.executable or "python3")
+    # Environments made by uv have no pip.
+    tool = f"{python} -m pip install" if find_spec("pip") else f"uv pip install --python {python}"
+    return " ".join((tool, *map(shlex.quote, packages)))
+
+
+def packages_of(extra: str) -> tuple[str, ...]:
+    """The packages of one of this project's extras, with their versions, from its metadata.
+
+    Returns:
+        Requirements such as ``google-auth>=2.35``; ``sessions_vtab[EXTRA]`` where the metadata is
+        not there.
+    """
+    from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415
+
+    try:
+        listed = requires(_PROJECT) or []
+    except PackageNotFoundError:
+        listed = []
+    parts = (requirement.partition(";") for requirement in listed)
+    wanted = (f"extra == '{extra}'", f'extra == "{extra}"')
+    found = tuple(name.strip() for name, _, marker in parts if marker.strip() in wanted)
+    return found or (f"{_PROJECT}[{extra}]",)

@@ -1,0 +1,165 @@
+"""What was probably meant is in the exception's text, whatever the interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import apsw
+import pytest
+
+import sessions_vtab
+from sessions_vtab import dbapi
+
+LINES = [
+    "no such column: usr_id",
+    "  SELECT usr_id FROM events",
+    "         ^",
+]
+WRONG = "SELECT usr_id FROM events"
+
+
+def _connect(sql: str) -> None:
+    with sessions_vtab.connect("local://:memory:") as db:
+        db.execute(sql)
+
+
+def _later_statement(sql: str) -> None:
+    with sessions_vtab.connect("local://:memory:") as db:
+        db.execute(f"SELECT 1;\n{sql}").fetchall()
+
+
+def _each_row(sql: str) -> None:
+    with sessions_vtab.connect("local://:memory:") as db:
+        list(db.execute(f"SELECT 1;\n{sql}"))
+
+
+def _many(sql: str) -> None:
+    with sessions_vtab.connect("local://:memory:") as db:
+        db.executemany(sql, [()])
+
+
+def _dbapi(sql: str) -> None:
+    with dbapi.connect("local://:memory:") as db:
+        db.execute(sql)
+
+
+def _guarded(sql: str) -> None:
+    with dbapi.connect("local://:memory:", guarded=True, read_only=True) as db:
+        db.execute(sql)
+
+
+def _sqlalchemy(sql: str) -> None:
+    sa = pytest.importorskip("sqlalchemy")
+    engine = sa.create_engine("sessions+local:///:memory:")
+    with engine.connect() as db:
+        db.execute(sa.text(sql))
+
+
+INTERFACES = [_connect, _later_statement, _each_row, _many, _dbapi, _guarded, _sqlalchemy]
+
+
+@pytest.mark.parametrize("run", INTERFACES)
+def test_every_interface_says_where_and_what_there_is(run: Callable[[str], None]) -> None:
+    with pytest.raises(Exception, match="no such column") as caught:
+        run(WRONG)
+
+    text = str(caught.value)
+    assert "\n".join(LINES) in text
+    assert "All columns of events: name, session_name, session_id" in text
+
+
+@pytest.fixture
+def db() -> Iterator[sessions_vtab.Connection]:
+    with sessions_vtab.connect("local://:memory:") as connection:
+        yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "message", "hint"),
+    [
+        ("SELECT sesion_id FROM sessions", "no such column: sesion_id", "Did you mean session_id?"),
+        (
+            "SELECT 1 FROM sessions WHERE user_id = ann",
+            "no such column: ann",
+            "Text must be in single quotes: 'ann'.",
+        ),
+        (
+            "SELECT 1 FROM sessions WHERE user_id IN ('bob', ann)",
+            "no such column: ann",
+            "Text must be in single quotes: 'ann'.",
+        ),
+        # As near to a column as to a value: both.
+        (
+            "SELECT 1 FROM sessions WHERE display_name = user",
+            "no such column: user",
+            "Did you mean user_id? Text must be in single quotes: 'user'.",
+        ),
+        ("SELECT max(usr_id) FROM sessions", "no such column: usr_id", "Did you mean user_id?"),
+        ("DELETE FROM sesions", "no such table: sesions", "Did you mean sessions?"),
+        ("SELECT * FROM prd.sessions", "no such table: prd.sessions", "Sources: local."),
+        (
+            "INSERT INTO sessions(usr_id) VALUES (1)",
+            "table sessions has no column named usr_id",
+            "Did you mean user_id?",
+        ),
+        ("UPDATE sessions SET usr_id = 1", "no such column: usr_id", "Did you mean user_id?"),
+        ("SELCT 1", 'near "SELCT": syntax error', "Did you mean SELECT?"),
+        (
+            "SELECT session_id FROM sessions AS s, events AS e",
+            "ambiguous column name: session_id",
+            "Write s.session_id or e.session_id.",
+        ),
+        # A statement with splices: the place is that of the text as it was written.
+        (
+            "SELECT usr_id FROM sessions WHERE labels->>'env' = 'prod' AND NOT user_id = ?",
+            "no such column: usr_id",
+            "Did you mean user_id?",
+        ),
+    ],
+)
+def test_sqlites_own_words_come_first_then_the_place_then_the_hint(
+    db: sessions_vtab.Connection, sql: str, message: str, hint: str
+) -> None:
+    with pytest.raises(apsw.SQLError) as caught:
+        db.execute(sql, (1,) * sql.count("?"))
+
+    first, line, mark, *rest = str(caught.value).splitlines()
+    assert first == message
+    assert hint in rest
+    wrong = line[mark.index("^") :]
+    assert message.replace('": syntax error', "").endswith(wrong.split()[0].strip(',()"'))
+
+
+def test_other_errors_of_sqlite_are_left_as_they_are(db: sessions_vtab.Connection) -> None:
+    with pytest.raises(apsw.SQLError) as caught:
+        db.execute("SELECT count(count(*)) FROM sessions")
+
+    assert str(caught.value) == "misuse of aggregate function count()"
+
+
+def test_own_tables_are_known(db: sessions_vtab.Connection) -> None:
+    db.execute("CREATE TEMP TABLE notes(body)")
+
+    with pytest.raises(apsw.SQLError, match="All columns of notes: body"):
+        db.execute("SELECT bdy FROM notes")
+
+
+def test_a_hint_sends_nothing_and_counts_as_no_statement() -> None:
+    with sessions_vtab.connect("vertex://p/us-central1/1?base_url=http://127.0.0.1:1") as db:
+        db.execute("SELECT 1").fetchall()
+        before = db.tally().statements
+        with pytest.raises(apsw.SQLError, match="Did you mean"):
+            db.execute("SELECT usr_id FROM sessions")
+
+        assert db.tally().statements == before
+        assert db.execute("SELECT count(*) FROM http_requests").get == 0
+
+
+def test_the_message_itself_is_kept(db: sessions_vtab.Connection) -> None:
+    with pytest.raises(apsw.SQLError) as caught:
+        db.execute(WRONG)
+
+    error: Any = caught.value
+    assert error.sqlite_message == LINES[0]

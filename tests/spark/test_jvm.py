@@ -1,0 +1,198 @@
+"""One Spark session: what only the real one can show. A step of its own in ``.ci/run``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import sessions_vtab
+import sessions_vtab.spark
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.snapshot import snapshot
+from sessions_vtab.snapshot.parquet import write_parquet
+from tests.scanning.conftest import ordered, sql_rows
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+
+SESSIONS, EVENTS = 20, 120
+_CONF = {
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.driver.memory": "1g",
+    # A Python worker may take long to start on a loaded machine.
+    "spark.python.authenticate.socketTimeout": "120s",
+}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Running]:
+    with running(Settings(seed=7, sessions=SESSIONS, events=EVENTS)) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def url(emulator: Running) -> str:
+    return f"prod=vertex://demo/us-central1/42?base_url={emulator.url}"
+
+
+@pytest.fixture(scope="module")
+def db(url: str) -> Iterator[sessions_vtab.Connection]:
+    connection = sessions_vtab.connect(url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    pyspark_sql = pytest.importorskip("pyspark.sql")
+    # Workers inherit them: which Python runs, and a credential in its usual place.
+    os.environ |= {"PYSPARK_PYTHON": sys.executable, "DEEPSET_API_KEY": "api_key"}
+    builder = pyspark_sql.SparkSession.builder.master("local[2]")
+    for name, value in _CONF.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    yield sessions_vtab.spark.register(session)
+    session.stop()
+    del os.environ["DEEPSET_API_KEY"]
+
+
+def cut(rows: list[tuple[Any, ...]], table: pa.Schema) -> list[tuple[Any, ...]]:
+    """SQL's rows with times in microseconds, as Spark has them."""
+    times = {place for place, one in enumerate(table) if pa.types.is_timestamp(one.type)}
+    return ordered(
+        [
+            tuple(v[:26] if place in times and v else v for place, v in enumerate(row))
+            for row in rows
+        ]
+    )
+
+
+def frame(spark: Any, url: str, table: str, **options: str) -> Any:
+    reader = spark.read.format("sessions").option("url", url)
+    for name, value in options.items():
+        reader = reader.option(name, value)
+    return reader.load(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "size", "requests"),
+    [("sessions", "100", 1), ("events", "7", 1 + SESSIONS), ("event_parts", "100", 1 + SESSIONS)],
+)
+def test_its_rows_are_those_of_select(spark, db, url, emulator, table, size, requests):
+    emulator.control.reset_log()
+
+    found = frame(spark, url, table, sessionsPerPartition=size).toArrow()
+
+    assert emulator.control.log()["total"] == requests
+    assert sql_rows(found) == cut(db.execute(f"SELECT * FROM {table}").fetchall(), found.schema)
+
+
+def test_upload_sessions(spark, emulator):
+    other = f"vault=deepset://demo?base_url={emulator.url}"
+    found = frame(spark, other, "upload_sessions").toArrow()
+
+    with sessions_vtab.connect(other) as deepset:
+        wanted = deepset.execute("SELECT * FROM upload_sessions").fetchall()
+    deepset.close()
+    assert sql_rows(found) == cut(wanted, found.schema) != []
+
+
+def test_two_queries_on_one_view_are_right(spark, db, url):
+    frame(spark, url, "events").createOrReplaceTempView("v")
+
+    some = spark.sql("SELECT count(*) FROM v WHERE author = 'user'").first()[0]
+    every = spark.sql("SELECT count(*) FROM v").first()[0]
+
+    assert some == db.execute("SELECT count(*) FROM events WHERE author = 'user'").get
+    assert every == EVENTS
+
+
+def test_conditions_are_options_and_mistakes_are_errors(spark, db, url):
+    found = frame(spark, url, "events", where="length(text) > 9", columns="name")
+
+    assert found.count() == db.execute("SELECT count(*) FROM events WHERE length(text) > 9").get
+    with pytest.raises(Exception, match="Did you mean where"):
+        frame(spark, url, "events", wher="1")
+
+
+def test_a_stream_merged_into_a_lake(spark, db, url, tmp_path):
+    """The recipe of the document: MERGE by name in foreachBatch, with delta-rs."""
+    deltalake = pytest.importorskip("deltalake")
+    lake = str(tmp_path / "lake")
+
+    def merge(batch: Any, _: int) -> None:
+        rows = batch.toArrow()
+        if not deltalake.DeltaTable.is_deltatable(lake):
+            deltalake.write_deltalake(lake, rows)
+            return
+        (
+            deltalake.DeltaTable(lake)
+            .merge(rows, "new.name = old.name", source_alias="new", target_alias="old")
+            .when_matched_update_all()
+            .when_not_matched_insert_all()
+            .execute()
+        )
+
+    stream = spark.readStream.format("sessions").option("url", url).load("events")
+    writer = stream.writeStream.foreachBatch(merge).trigger(availableNow=True)
+    writer = writer.option("checkpointLocation", str(tmp_path / "checkpoint"))
+
+    for _ in range(2):
+        writer.start().awaitTermination()
+        names = deltalake.DeltaTable(lake).to_pyarrow_table(columns=["name"]).column(0).to_pylist()
+        assert sorted(names) == [
+            name for (name,) in db.execute("SELECT name FROM events ORDER BY 1")
+        ]
+        session = db.execute("SELECT session_id FROM sessions LIMIT 1").get
+        db.execute("INSERT INTO events(session_id, author) VALUES (?, 'user')", (session,))
+
+
+def test_a_snapshots_parquet_files_can_be_read(spark, db, tmp_path):
+    """Spark reads no Parquet file with times in nanoseconds."""
+    report = snapshot(db, tmp_path / "out.db", tables=["sessions"])
+    (path,) = write_parquet(Path(report.path), tmp_path)
+
+    assert spark.read.parquet(str(path)).count() == SESSIONS
+
+
+@pytest.mark.xfail(reason="Spark reuses pushed filters for other queries of a DataFrame")
+def test_pushed_filters_of_a_python_source_belong_to_one_query(spark):
+    """The day this passes, filters may be pushed down; today they give wrong rows."""
+    pyspark = pytest.importorskip("pyspark.sql.datasource")
+
+    class Reader(pyspark.DataSourceReader):
+        low = -1
+
+        def pushFilters(self, filters):  # noqa: N802  # Spark's name.
+            for one in filters:
+                if isinstance(one, pyspark.GreaterThan):
+                    self.low = one.value
+            return filters  # Spark evaluates all of them again.
+
+        def read(self, _):
+            yield from ((a,) for a in range(10) if a > self.low)
+
+    class Ten(pyspark.DataSource):
+        def schema(self):
+            return "a int"
+
+        def reader(self, _):
+            return Reader()
+
+    spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
+    try:
+        spark.dataSource.register(Ten)
+        ten = spark.read.format("Ten").load()
+        assert ten.where("a > 7").count() == 2
+        assert ten.count() == 10
+    finally:
+        spark.conf.set("spark.sql.python.filterPushdown.enabled", "false")
