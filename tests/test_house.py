@@ -31,6 +31,7 @@ LAYERS = (
     ("connection",),
     ("dbapi", "scanning"),
     ("sqlalchemy", "snapshot", "testing", "spark", "daft", "harlequin"),
+    ("report",),
     ("cli",),
     ("mcp",),
 )
@@ -44,7 +45,7 @@ ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
     "apsw": ("vtab", "backends/local", "backends/adk", "connection", "door", "cursor", "hints", "cli", "dbapi",
-             "sqlalchemy", "snapshot", "testing", "scanning/statement"),
+             "sqlalchemy", "snapshot", "report", "testing", "scanning/statement"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
     "threading": ("fetch", "emulator", "cli", "dbapi"),

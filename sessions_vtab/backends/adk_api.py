@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
 from sessions_vtab.fetch import Answer, Item, Line, Reply
-from sessions_vtab.fetch.rows import Frame, Getter, epoch_of
+from sessions_vtab.fetch.rows import Frame, Getter, epoch_of, number_of
 from sessions_vtab.fetch.rows import text_of as field_of
 from sessions_vtab.rest import (
     Delete,
@@ -30,7 +30,8 @@ from sessions_vtab.rest import (
     name_of,
 )
 from sessions_vtab.schema.model import Column, ColumnType, Function
-from sessions_vtab.schema.tables import EVENT_PARTS, EVENTS, SESSIONS, event_columns
+from sessions_vtab.schema.tables import EVENT_PARTS, EVENTS, SESSIONS, event_columns, fact_columns
+from sessions_vtab.spec.agent_events import FACTS, Documents, Fact
 from sessions_vtab.spec.backend import Arguments
 from sessions_vtab.spec.content import part_columns, parts_of, text_of
 from sessions_vtab.spec.predicate import Value
@@ -48,6 +49,9 @@ _EVENT = f"{_SESSION}/events/{{event_id}}"
 _GONE = (Answer(404, r"^Session not found", "detail"),)
 _APP = Column("app_name", ColumnType.TEXT, "App; default: the source's own, or every app.")
 
+# The list is whole and in the order of writing. No field of an event has such a name.
+_PLACE = "#"
+
 _get = Get(f"GET /{_SESSION}", missing=_GONE)
 _event_id = field_of("id", required=True)
 _list = List(f"GET {_ALL}", each={"app_name": Operation("GET /list-apps")})
@@ -55,6 +59,11 @@ _list = List(f"GET {_ALL}", each={"app_name": Operation("GET /list-apps")})
 
 def _text(item: Item, _: Frame) -> str | None:
     return text_of(item.get("content"))
+
+
+def _fact(read: Fact) -> Getter[RestFrame]:
+    """The event is the raw event: the server returns what the framework has."""
+    return lambda item, _: read(Documents(None, None, item))
 
 
 _EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
@@ -67,6 +76,8 @@ _EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
     "actions": "actions",
     "error_code": "errorCode",
     "error_message": "errorMessage",
+    "sequence": number_of(_PLACE, int),
+    **{name: _fact(read) for name, read in FACTS.items()},
 }
 
 
@@ -97,15 +108,20 @@ def _events(item: Item, frame: RestFrame) -> list[Item]:
     events = item.get("events")
     if not isinstance(events, list) or not all(isinstance(one, dict) for one in events):
         raise frame.wrong("events", "a list of objects")
-    return events
+    return [{**event, _PLACE: number} for number, event in enumerate(events, 1)]
 
 
 def _parts(item: Item, frame: RestFrame) -> Iterator[Item]:
-    """The parts of all events of a session, each with the id of its event and its number."""
+    """The parts of all events of a session, each with its number and what is the event's."""
     for event in _events(item, frame):
-        event_id = _event_id(event, frame)
+        of_event = {
+            "id": _event_id(event, frame),
+            "timestamp": epoch_of("timestamp", whole=False)(event, frame),
+            "author": field_of("author")(event, frame),
+            "invocation_id": field_of("invocationId")(event, frame),
+        }
         for number, part in enumerate(parts_of(event.get("content"))):
-            yield {"id": event_id, "part": number, **part_columns(part)}
+            yield {**of_event, "part": number, **part_columns(part)}
 
 
 def _event_name(item: Item, frame: RestFrame) -> str:
@@ -185,8 +201,11 @@ class AdkApiBackend(RestBackend):
         ),
         RestTable(
             EVENTS.extended(
-                *event_columns("invocation_id", "actions", "error_code", "error_message"),
-                hidden=(_APP,),
+                *event_columns(
+                    "invocation_id", "actions", "error_code", "error_message", "sequence"
+                ),
+                *fact_columns(),
+                hidden=(_APP, *fact_columns(hidden=True)),
             ),
             _EVENT,
             _EVENT_FIELDS,
@@ -205,10 +224,10 @@ class AdkApiBackend(RestBackend):
             {
                 "event_id": _of_part("id"),
                 "event_name": _event_name,
-                "part": _of_part("part"),
                 **{
-                    one: _of_part(one)
-                    for one in ("kind", "text", "function_name", "call_id", "args", "response")
+                    column.name: _of_part(column.name)
+                    for column in EVENT_PARTS.visible
+                    if column.name not in ("event_name", "session_name", "session_id")
                 },
             },
             parent="sessions",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from sessions_vtab.cli import reporting
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.spec.near import did_you_mean
 
@@ -24,8 +25,8 @@ MODE_NAMES: Final = {**{name: name for name in FORMAT_NAMES}, "table": "grid", "
 """Options such as ``-box``, as in the sqlite3 shell (a test: as in ``formats.SQLITE_MODES``)."""
 
 _COMMANDS: Final = (
-    *("run", "query", "explain", "sources", "init", "snapshot", "mcp", "help", "completion"),
-    *("new-backend", "emulator"),
+    *("run", "query", "explain", "sources", "init", "snapshot", "report", "mcp", "help"),
+    *("completion", "new-backend", "emulator"),
 )
 _SHELLS: Final = ("bash", "zsh")
 _FILES: Final = {"bash": "_shtab_compgen_files", "zsh": "_files"}
@@ -150,6 +151,9 @@ def command_line() -> argparse.ArgumentParser:
     _command(commands, "init", "ask for a source and write it to the configuration file")
     _add_snapshot(
         _command(commands, "snapshot", "copy a source to a file, or update an existing copy")
+    )
+    reporting.add_arguments(
+        _command(commands, "report", "write a report on agents' conversations as an HTML file")
     )
     _add_mcp(_command(commands, "mcp", "serve the sources to AI agents (Model Context Protocol)"))
     _add_help(_command(commands, "help", "show the reference: tables, functions and topics"))

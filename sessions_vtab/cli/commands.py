@@ -1,4 +1,4 @@
-"""What each command does: run, query, explain, sources, snapshot, mcp, help, new-backend, shell."""
+"""What each command does: run, query, snapshot, report, mcp, help and others, and the shell."""
 
 from __future__ import annotations
 
@@ -183,6 +183,14 @@ def _new_backend(arguments: argparse.Namespace) -> int:
     return _OK
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.reporting import write  # noqa: PLC0415
+
+    arguments.read_only = True
+    with _connected(arguments) as connection:
+        return write(arguments, connection)
+
+
 def _mcp(arguments: argparse.Namespace) -> int:
     try:
         from sessions_vtab.mcp import server  # noqa: PLC0415
@@ -297,6 +305,7 @@ _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "sources": _sources,
     "init": _init,
     "snapshot": _snapshot,
+    "report": _report,
     "mcp": _mcp,
     "completion": lambda arguments: _completion(arguments.shell),
     "new-backend": _new_backend,

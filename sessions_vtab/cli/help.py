@@ -11,6 +11,7 @@ from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
 from sessions_vtab.cli.services import ALIASES, service_pages
 from sessions_vtab.cli.topics import TOPICS
+from sessions_vtab.cli.views import VIEW_NAMES, view_page
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.schema import tables
 from sessions_vtab.schema.functions import FUNCTIONS
@@ -18,6 +19,7 @@ from sessions_vtab.schema.model import Column, ColumnType, Function, Table
 from sessions_vtab.spec.backend import Backend, Resource
 from sessions_vtab.spec.capability import AccessPath, Filter, Writes
 from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.views import views_of
 
 __all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "topics"]
 
@@ -85,7 +87,7 @@ def topics(reference: Reference) -> list[str]:
     own = (name for s in reference.sources for name in s.backend.resources)
     names = (source.name for source in reference.sources)
     functions = _known_functions(reference)
-    return list(dict.fromkeys((*_TABLES, *own, *functions, *_topics(), *names)))
+    return list(dict.fromkeys((*_TABLES, *own, *VIEW_NAMES, *functions, *_topics(), *names)))
 
 
 def _topics() -> dict[str, Page]:
@@ -117,6 +119,8 @@ def page(topic: str, reference: Reference) -> Page:
         return replace(topic_page, blocks=(*topic_page.blocks, *configured))
     if wanted in known:
         return _table_page(*known[wanted], reference)
+    if wanted in VIEW_NAMES:
+        return view_page(wanted, {source.name: source.backend for source in reference.sources})
     for source in reference.sources:
         if source.name.lower() == wanted:
             return _source_page(source)
@@ -131,7 +135,9 @@ def _source_page(source: SourceHelp) -> Page:
     shown = (("backend", backend.name), ("tables", ", ".join(backend.resources)))
     functions = ("functions", ", ".join(backend.routines) or "none")
     about = (Prose(backend.about),) if backend.about else ()
-    return Page(source.name, (*about, Grid(("what", "which"), (*shown, functions))))
+    names = ", ".join(view.name for view in views_of(backend))
+    views = (("views", names),) if names else ()
+    return Page(source.name, (*about, Grid(("what", "which"), (*shown, *views, functions))))
 
 
 def index(reference: Reference) -> Page:
@@ -143,6 +149,8 @@ def index(reference: Reference) -> Page:
             Prose(f"For details of one of these: {reference.command} NAME"),
             Heading("Tables"),
             Grid(("table", "a row"), tuple((name, t.doc) for name, (t, _) in known.items())),
+            Heading("Views"),
+            Grid(("view", "a row"), tuple((name, view.doc) for name, view in VIEW_NAMES.items())),
             Heading("Functions"),
             Grid(
                 ("function", "what it does"),
@@ -225,6 +233,7 @@ def _noted(column: Column, required: bool) -> str:
         for note, holds in (
             ("required", required),
             ("hidden", column.hidden),
+            ("not filtered by an API", column.derived),
             ("parameter", column.parameter),
         )
         if holds

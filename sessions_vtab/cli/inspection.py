@@ -13,6 +13,7 @@ from sessions_vtab.schema.declare import quoted, sql_type
 from sessions_vtab.schema.model import Column, Function
 from sessions_vtab.spec.backend import Resource
 from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.spec.views import views_of
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -68,6 +69,8 @@ def _creates(connection: Connection) -> Iterator[tuple[str, str]]:
         for name, resource in opened.backend.resources.items():
             columns = [c for c in resource.table.columns if not c.name.startswith("_")]
             yield f"{source}.{name}", _create("TABLE", source, name, columns)
+        for view in views_of(opened.backend):
+            yield f"{source}.{view.name}", f"{view.create(source)};"
         for name in opened.backend.routines:
             function = opened.backend.functions[name]
             columns = [*function.parameters, *function.results]
@@ -81,14 +84,17 @@ def _create(kind: str, source: str, name: str, columns: Iterable[Column]) -> str
 
 
 def _own_creates(connection: Connection) -> Iterator[tuple[str, str]]:
-    """What the user created: our own entries say CREATE VIRTUAL TABLE .. USING sessions_vtab."""
+    """What the user created: our own tables say CREATE VIRTUAL TABLE .. USING sessions_vtab."""
     rows = connection.execute(
-        "SELECT name, sql FROM main.sqlite_schema WHERE sql NOT LIKE 'CREATE VIRTUAL TABLE%'"
-        " UNION ALL SELECT name, sql FROM sqlite_temp_schema"
+        "SELECT name, sql, type = 'view' FROM main.sqlite_schema"
+        " WHERE sql NOT LIKE 'CREATE VIRTUAL TABLE%'"
+        " UNION ALL SELECT name, sql, 0 FROM sqlite_temp_schema"
         " WHERE sql NOT LIKE 'CREATE VIRTUAL TABLE%'"
     ).fetchall()
-    for name, sql in rows:
-        yield str(name), f"{sql};"
+    ours = {view.name for view in views_of(connection.sources[connection.default].backend)}
+    for name, sql, is_view in rows:
+        if not (is_view and name in ours):
+            yield str(name), f"{sql};"
 
 
 def inspect_table(
@@ -110,6 +116,10 @@ def inspect_table(
     resource = None if opened is None else opened.backend.resources.get(name.lower())
     if opened is not None and name.lower() in opened.backend.routines:
         return _HEAD, list(_inspected_function(opened.backend.functions[name.lower()]))
+    if resource is None and opened is not None:
+        view = next((one for one in views_of(opened.backend) if one.name == name.lower()), None)
+        if view is not None:
+            return _HEAD, [(c.name, c.type.value, "", "", c.doc) for c in view.columns]
     if resource is None:
         names = names_of(connection)
         known = [*names.reachable(schema or None), *names.tables]

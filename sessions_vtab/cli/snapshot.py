@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
     from sessions_vtab.snapshot import Estimate, Progress, Report
 
-__all__ = ["take"]
+__all__ = ["Screen", "take"]
 
 _OK, _FAILED = 0, 1
 _CLEAR: Final = "\r\x1b[K"
@@ -36,7 +36,7 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
     from sessions_vtab.snapshot import snapshot  # noqa: PLC0415
     from sessions_vtab.snapshot.parquet import require_pyarrow, write_parquet  # noqa: PLC0415
 
-    screen = _Screen(connection.default, arguments.file, ask=not arguments.yes)
+    screen = Screen(connection.default, arguments.file, ask=not arguments.yes)
     try:
         if arguments.parquet is not None:
             require_pyarrow()
@@ -70,7 +70,7 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
     return _OK
 
 
-class _Screen:
+class Screen:
     """What a person sees on standard error meanwhile.
 
     Args:

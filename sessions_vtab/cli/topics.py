@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from sessions_vtab.cli import questions
 from sessions_vtab.cli.guide import document
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
 from sessions_vtab.cli.tool_topics import ADK, MCP_CLIENTS, MCP_HTTP, TOOLS
@@ -257,6 +258,6 @@ _PAGES: Final = (
 )
 
 TOPICS: Final[Mapping[str, Page]] = MappingProxyType(
-    {page.title: page for page in (*_PAGES, document("backends"))}
+    {page.title: page for page in (*_PAGES, *questions.PAGES, document("backends"))}
 )
 """Pages by topic, in the order of the reference."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 import apsw
 
 from sessions_vtab.spec.backend import Backend
+from sessions_vtab.spec.views import views_of
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import OpenSource
@@ -175,6 +176,8 @@ def _columns_of(backend: Backend) -> dict[str, tuple[str, ...]]:
         name: tuple(c for c in resource.table.names if not c.startswith("_"))
         for name, resource in backend.resources.items()
     }
+    for view in views_of(backend):
+        columns[view.name] = tuple(column.name for column in view.columns)
     for name in backend.routines:
         columns[name] = tuple(column.name for column in backend.functions[name].results)
     return columns

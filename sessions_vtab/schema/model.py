@@ -43,6 +43,7 @@ class Column:
             may have another value.
         write_only: INSERT or UPDATE takes it; it is always NULL when read.
         scope: it names what a row belongs to, such as a project; a source's ``scopes`` limits it.
+        derived: read from other columns of the row: it costs no request, and cannot be written.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Column:
     transient: bool = False
     scope: bool = False
     write_only: bool = False
+    derived: bool = False
 
 
 PUSH = Column(

@@ -14,6 +14,8 @@ __all__ = [
     "EVENTS",
     "EVENT_COLUMNS",
     "EVENT_PARTS",
+    "FACT_COLUMNS",
+    "FACT_REMEDY",
     "FILES",
     "HTTP_REQUESTS",
     "PARTICIPANTS",
@@ -26,6 +28,7 @@ __all__ = [
     "UPLOAD_SESSION_FILES",
     "WRITES",
     "event_columns",
+    "fact_columns",
     "session_columns",
 ]
 
@@ -164,26 +167,98 @@ EVENTS = Table(
     example="SELECT author, text FROM events WHERE session_id = 'tour-1' ORDER BY timestamp",
 )
 
-EVENT_COLUMNS = SCOPE_COLUMNS | _by_name(
-    *_LISTING,
-    Column("invocation_id", _TEXT, "Id shared by the events of one invocation of the agent."),
-    Column("actions", _JSON, "JSON object; actions.stateDelta is merged into the session's state."),
-    Column("error_code", _TEXT, "Code of the error that ended the turn."),
-    Column("error_message", _TEXT, "Message of that error."),
-    Column("event_metadata", _JSON, "JSON object of metadata."),
-    Column(
-        "raw_event", _JSON, "JSON object: the event in the format of the framework that wrote it."
+
+def _fact(name: str, kind: ColumnType, doc: str, *, hidden: bool = False) -> Column:
+    return Column(name, kind, doc, hidden=hidden, derived=True)
+
+
+FACT_COLUMNS = _by_name(
+    _fact("branch", _TEXT, "Path of the agents that led to this one; NULL for the root."),
+    _fact("partial", _BOOLEAN, "1 for a chunk of a streamed answer; otherwise NULL."),
+    _fact("transfer_to", _TEXT, "Agent that the conversation is handed over to."),
+    _fact("escalate", _BOOLEAN, "1 if the agent hands back to the one above; otherwise NULL."),
+    _fact(
+        "long_running_tool_ids",
+        _JSON,
+        "JSON array of the call_ids that wait for an answer from outside.",
     ),
-    Column(
-        "sequence",
+    _fact("model_version", _TEXT, "Model that answered. OpenTelemetry: gen_ai.response.model."),
+    _fact(
+        "finish_reason",
+        _TEXT,
+        "Why the model stopped. OpenTelemetry: gen_ai.response.finish_reasons.",
+    ),
+    _fact(
+        "input_tokens",
         _INTEGER,
-        "Place among the session's events in order of writing, from 1: sorts events of equal"
-        " time; NULL where the service does not tell.",
+        "Tokens of the prompt, with those of tools; NULL if unknown. Sums should have WHERE partial"
+        " IS NULL: a chunk repeats the counts. OpenTelemetry: gen_ai.usage.input_tokens.",
     ),
-    Column("object_id", _TEXT, "Id of the object that was clicked."),
-    Column("event_type", _TEXT, "Kind of event, such as 'click'."),
-    Column("meta", _JSON, "JSON object: metadata of the event."),
-    Column("batch_id", _TEXT, "Improvement batch of its session.", parameter=True),
+    _fact(
+        "output_tokens",
+        _INTEGER,
+        "Tokens of the answer, with those of thoughts; NULL if unknown. OpenTelemetry:"
+        " gen_ai.usage.output_tokens.",
+    ),
+    _fact(
+        "cached_tokens",
+        _INTEGER,
+        "Part of input_tokens that was cached. OpenTelemetry:"
+        " gen_ai.usage.cache_read.input_tokens.",
+    ),
+    _fact(
+        "reasoning_tokens",
+        _INTEGER,
+        "Part of output_tokens that are thoughts. OpenTelemetry:"
+        " gen_ai.usage.reasoning.output_tokens.",
+    ),
+    _fact(
+        "total_tokens", _INTEGER, "Total by the model's own count; not always the sum.", hidden=True
+    ),
+    _fact(
+        "rewind_before",
+        _TEXT,
+        "The event takes back everything since this invocation; view live_events leaves that out.",
+        hidden=True,
+    ),
+    _fact("compaction", _JSON, "JSON object: a summary of earlier events.", hidden=True),
+)
+"""What is read from actions, event_metadata and raw_event by ``spec.agent_events``."""
+
+FACT_REMEDY = (
+    "It is read from event_metadata, actions and raw_event. Put it there: branch and partial into"
+    " event_metadata, transferAgent and escalate into actions, the model's usage into raw_event."
+)
+"""Why an INSERT cannot give such a column, and what to write instead."""
+
+EVENT_COLUMNS = (
+    SCOPE_COLUMNS
+    | _by_name(
+        *_LISTING,
+        Column("invocation_id", _TEXT, "Id shared by the events of one invocation of the agent."),
+        Column(
+            "actions", _JSON, "JSON object; actions.stateDelta is merged into the session's state."
+        ),
+        Column("error_code", _TEXT, "Code of the error that ended the turn."),
+        Column("error_message", _TEXT, "Message of that error."),
+        Column("event_metadata", _JSON, "JSON object of metadata."),
+        Column(
+            "raw_event",
+            _JSON,
+            "JSON object: the event in the format of the framework that wrote it.",
+        ),
+        Column(
+            "sequence",
+            _INTEGER,
+            "Place among the session's events in order of writing, from 1: sorts events of equal"
+            " time; NULL where the service does not tell.",
+        ),
+        Column("object_id", _TEXT, "Id of the object that was clicked."),
+        Column("event_type", _TEXT, "Kind of event, such as 'click'."),
+        Column("meta", _JSON, "JSON object: metadata of the event."),
+        Column("batch_id", _TEXT, "Improvement batch of its session.", parameter=True),
+    )
+    | FACT_COLUMNS
 )
 
 EVENT_PARTS = Table(
@@ -191,21 +266,44 @@ EVENT_PARTS = Table(
     (
         Column("event_name", _TEXT, "Full resource name of the event."),
         Column("session_name", _TEXT, "Full resource name of its session."),
+        Column("session_id", _TEXT, "Id of its session."),
+        Column("timestamp", _TIME, "Time of the event."),
+        Column("author", _TEXT, "Author of the event."),
+        Column("invocation_id", _TEXT, "Invocation that the event belongs to."),
         Column("part", _INTEGER, "Number of the part within content, from 0."),
         Column(
             "kind", _TEXT, "The part's field: text, functionCall, functionResponse, inlineData, .."
         ),
         Column("text", _TEXT, "Text of a text part."),
-        Column("function_name", _TEXT, "Function of a call or response."),
-        Column("call_id", _TEXT, "Id that joins a call with its response."),
-        Column("args", _JSON, "JSON arguments of a call."),
-        Column("response", _JSON, "JSON body of a response."),
+        Column("thought", _BOOLEAN, "1 for a thought of the model; otherwise NULL."),
+        Column(
+            "function_name",
+            _TEXT,
+            "Function of a call or response. OpenTelemetry: gen_ai.tool.name.",
+        ),
+        Column(
+            "call_id",
+            _TEXT,
+            "Id that joins a call with its response. OpenTelemetry: gen_ai.tool.call.id.",
+        ),
+        Column(
+            "args",
+            _JSON,
+            "JSON arguments of a call, or {language, code} of executable code. OpenTelemetry:"
+            " gen_ai.tool.call.arguments.",
+        ),
+        Column(
+            "response",
+            _JSON,
+            "JSON body of a response, or {outcome, output} of executed code. OpenTelemetry:"
+            " gen_ai.tool.call.result.",
+        ),
+        Column("mime_type", _TEXT, "Media type of a file or of inline data."),
+        Column("file_uri", _TEXT, "Address of a file."),
+        Column("size", _INTEGER, "Size of inline data in bytes."),
     ),
     "One row per part of an event's content: tool calls without parsing JSON.",
-    hidden=(
-        Column("name", _TEXT, "Key of the row: the event's name, '#' and the part's number."),
-        Column("session_id", _TEXT, "Id of its session."),
-    ),
+    hidden=(Column("name", _TEXT, "Key of the row: the event's name, '#' and the part's number."),),
     example="SELECT function_name, args->>'city' FROM event_parts WHERE kind = 'functionCall'",
 )
 
@@ -374,3 +472,12 @@ def session_columns(*names: str) -> tuple[Column, ...]:
 def event_columns(*names: str) -> tuple[Column, ...]:
     """Columns that a backend adds to ``events``; KeyError for one that is not documented here."""
     return tuple(EVENT_COLUMNS[name] for name in names)
+
+
+def fact_columns(*, hidden: bool = False) -> tuple[Column, ...]:
+    """The columns of ``events`` that are read from the writers' documents.
+
+    Args:
+        hidden: those that are not part of ``SELECT *``, instead of the others.
+    """
+    return tuple(column for column in FACT_COLUMNS.values() if column.hidden == hidden)

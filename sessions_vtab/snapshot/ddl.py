@@ -79,7 +79,10 @@ def create_table(shape: Shape) -> str:
     """The CREATE TABLE text of a table, with the index by which rows of a session are replaced."""
     # Each definition has its own line: otherwise SQLAlchemy does not recognise generated columns,
     # and would create the columns of a time twice.
-    parts = (part for column in shape.columns for part in _definitions(column, shape.key))
+    parts = [part for column in shape.columns for part in _definitions(column, shape.key)]
+    if shape.refers:
+        parent = f'{quoted(shape.parent)} ("name")'
+        parts.append(f"FOREIGN KEY ({quoted(shape.link)}) REFERENCES {parent}")
     body = ",\n    ".join(parts)
     text = f"CREATE TABLE {quoted(shape.table)} (\n    {body}\n);\n"
     if shape.parent:

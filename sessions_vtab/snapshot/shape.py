@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sessions_vtab.errors import InvalidValueError, UnknownNameError
@@ -31,6 +31,8 @@ _DERIVED: Final = "event_parts"
 _NEVER: Final = frozenset(("upload_url", "upload_fields"))
 _EVENTS: Final = "events"
 _SEQUENCE: Final = EVENT_COLUMNS["sequence"]
+# What people group and filter by in the tools that open a snapshot.
+_FACETS: Final = {"events": ("author", "invocation_id", "error_code", "model_version")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Shape:
         follows: the parent's column that changes whenever these rows do; "" for none.
         indexed: columns to make indexes on.
         unread: a column that the source does not have; "" for none.
+        refers: its rows have a foreign key to those of the parent, which are copied too.
         numbered: a column that numbers the rows of each parent from 1, in the order in which the
             source has them, where it gives no number itself; "" for none.
     """
@@ -59,6 +62,7 @@ class Shape:
     indexed: tuple[tuple[str, ...], ...] = ()
     unread: str = ""
     numbered: str = ""
+    refers: bool = False
 
     @property
     def link(self) -> str:
@@ -139,7 +143,7 @@ def plan_of(
     """
     chosen = _chosen(source, resources, options.tables)
     _check_without(source, chosen, options.without)
-    shapes = tuple(_shape(one, resources, options.without) for one in chosen)
+    shapes = _referring([_shape(one, resources, options.without) for one in chosen])
     parents = _parents_of(shapes, filtered=options.where is not None)
     filtered = _filtered(source, resources, options)
     listed = [name for name in resources if name in parents]
@@ -200,13 +204,15 @@ def _copied(resource: Resource) -> tuple[Column, ...]:
     table = resource.table
     shown = tuple(column for column in table.visible if column.name not in _NEVER)
     key = table.column(table.key)
-    more = () if resource.capability.costly else filter(_is_kept, table.hidden)
+    # Of an API's, each may cost a request, but for those that are read from others.
+    costly = resource.capability.costly
+    more = (one for one in table.hidden if one.derived or (not costly and _is_kept(one)))
     kept = (*shown, *(table.column(one.name) for one in more if one.name != key.name))
     return kept if not key.hidden else (key, *kept)
 
 
 def _is_kept(column: Column) -> bool:
-    """Whether a hidden column has a value of its own: elsewhere each may cost a request."""
+    """Whether a hidden column has a value of its own."""
     return not (
         column.parameter or column.transient or column.write_only or column.name in SCOPE_COLUMNS
     )
@@ -237,10 +243,16 @@ def _shape(resource: Resource, resources: Mapping[str, Resource], without: Seque
         parent,
         by_parent=read_by_parent(table.name, parent, resources),
         follows=followed_column(table.name, parent, resources),
-        indexed=_indexed(columns, table.key, capability),
+        indexed=_with_facets(table.name, columns, _indexed(columns, table.key, capability)),
         unread=_unread(table),
         numbered=_SEQUENCE.name if table.name == _EVENTS and _SEQUENCE.name in names else "",
     )
+
+
+def _referring(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+    """The shapes, those with a foreign key whose parent's rows are copied."""
+    tables = {shape.table for shape in shapes}
+    return tuple(replace(shape, refers=shape.parent in tables) for shape in shapes)
 
 
 def _parents_of(shapes: Sequence[Shape], *, filtered: bool) -> dict[str, str]:
@@ -301,6 +313,15 @@ def _indexed(
     numbers = [column.name for column in columns if column.name == _SEQUENCE.name]
     in_order = (*times[:1], *numbers)
     return tuple((name, *in_order) if name in by_session else (name,) for name in chosen)
+
+
+def _with_facets(
+    table: str, columns: Sequence[Column], indexed: tuple[tuple[str, ...], ...]
+) -> tuple[tuple[str, ...], ...]:
+    """With indexes on facets that have none."""
+    there = {one[0] for one in indexed}
+    facets = frozenset(_FACETS.get(table, ())) - there
+    return (*indexed, *((column.name,) for column in columns if column.name in facets))
 
 
 def _asked_by(path: AccessPath) -> Iterable[str]:

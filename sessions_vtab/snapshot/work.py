@@ -18,6 +18,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes
 from sessions_vtab.snapshot.errors import translated
 from sessions_vtab.snapshot.shape import Plan
+from sessions_vtab.snapshot.views import create_views
 
 __all__ = ["Work", "remove"]
 
@@ -101,6 +102,8 @@ class Work:
                 self.execute(
                     "UPDATE _snapshot_tables SET rows = ? WHERE name = ?", (count, shape.table)
                 )
+            with translated(self.path):
+                self.connection.execute(create_views(plan))
             self.execute(
                 "UPDATE _snapshot SET finished = ?, complete = 1, row_counts = ?,"
                 " requests = requests + ?",

@@ -199,6 +199,8 @@ class Capability:
             of them does. Where it stayed the same, a copy of them is still right. Empty where
             nothing promises that.
         hides: rows that a read leaves out unless it is asked for them; None where there are none.
+        made_from: the table whose rows these are read from: what waits to be sent to it would be
+            missing here too. Empty for rows of their own.
         forms: what the values of a column look like, by column: a literal of another form in
             ``column = literal`` is an error. A scan may be given such values, and finds no row.
         enumerates: the scope column whose possible values are the rows of this table, so that a
@@ -214,6 +216,7 @@ class Capability:
     remedy: str = ""
     follows: str = ""
     hides: HiddenRows | None = None
+    made_from: str = ""
     forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))
     enumerates: str = ""
     absent: frozenset[str] = frozenset()

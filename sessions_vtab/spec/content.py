@@ -6,7 +6,7 @@ the Agent Development Kit share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from sessions_vtab.spec.predicate import Value
@@ -50,16 +50,11 @@ def part_columns(part: Mapping[str, Any]) -> dict[str, Value]:
         return {}
     data = part[kind]
     if kind == "text":
-        return {"kind": kind, "text": data if isinstance(data, str) else None}
+        said = data if isinstance(data, str) else None
+        return {"kind": kind, "text": said, "thought": 1 if part.get("thought") is True else None}
     if not isinstance(data, dict):
         return {"kind": kind}
-    return {
-        "kind": kind,
-        "function_name": _text(data.get("name")) if kind.startswith("function") else None,
-        "call_id": _text(data.get("id")),
-        "args": _json(data.get("args")),
-        "response": _json(data.get("response")),
-    }
+    return {"kind": kind, **_READERS[kind](data)}
 
 
 def _text(value: Any) -> str | None:
@@ -68,3 +63,33 @@ def _text(value: Any) -> str | None:
 
 def _json(value: Any) -> str | None:
     return None if value is None else dump_json(value)
+
+
+def _call(data: Mapping[str, Any]) -> dict[str, Value]:
+    """A call or a response; the API leaves out what a part does not have."""
+    return {
+        "function_name": _text(data.get("name")),
+        "call_id": _text(data.get("id")),
+        "args": _json(data.get("args")),
+        "response": _json(data.get("response")),
+    }
+
+
+def _file(data: Mapping[str, Any]) -> dict[str, Value]:
+    encoded = data.get("data")
+    return {
+        "mime_type": _text(data.get("mimeType")),
+        "file_uri": _text(data.get("fileUri")),
+        # Base64 and base64url alike: 4 characters are 3 bytes, without the padding.
+        "size": len(encoded.rstrip("=")) * 3 // 4 if isinstance(encoded, str) else None,
+    }
+
+
+_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Value]]]] = {
+    "functionCall": _call,
+    "functionResponse": _call,
+    "inlineData": _file,
+    "fileData": _file,
+    "executableCode": lambda data: {"args": _json(data)},
+    "codeExecutionResult": lambda data: {"response": _json(data)},
+}

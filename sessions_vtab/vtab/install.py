@@ -13,6 +13,7 @@ from sessions_vtab.schema.declare import quoted
 from sessions_vtab.schema.tables import DRY_RUN
 from sessions_vtab.spec import times
 from sessions_vtab.spec.source import Source
+from sessions_vtab.spec.views import views_of
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
@@ -70,12 +71,14 @@ def install(
     connection.create_collation("TIMESTAMP", times.compare)
     names = _create_modules(connection, host, sources)
     host.installing = True
-    before = _schemas(connection)
+    before, views = _schemas(connection), _temporary_views(connection)
     try:
         _create_all(connection, sources, default, home)
         _create(connection, home, host.sources[LOGS])
     except BaseException:
         _undo(connection, host, names, _schemas(connection) - before)
+        for view in _temporary_views(connection) - views:
+            connection.execute(f"DROP VIEW temp.{quoted(view)}")
         raise
     finally:
         host.installing = False
@@ -109,6 +112,11 @@ def _require_room(connection: apsw.Connection, sources: Mapping[str, OpenSource]
 def _schemas(connection: apsw.Connection) -> set[str]:
     rows = connection.execute("PRAGMA database_list")
     return {str(name) for _, name, _ in rows}
+
+
+def _temporary_views(connection: apsw.Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM temp.sqlite_schema WHERE type = 'view'")
+    return {str(name) for (name,) in rows}
 
 
 def _create_modules(
@@ -217,6 +225,10 @@ def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> Non
                 f"CREATE VIRTUAL TABLE {quoted(schema)}.{quoted(name)}"
                 f" USING {module}({source.name})"
             )
+    for view in views_of(source.backend):
+        if view.name not in present:
+            # In temp, a table of the user's file may have the name of one of ours.
+            connection.execute(view.create(schema, source.name if schema == "temp" else ""))
 
 
 def _present(connection: apsw.Connection) -> set[str]:

@@ -285,11 +285,18 @@ class SourceTable:
             return None
         entries = self._host.unit.waiting(self._source, self._table.name)
         if not entries:
+            self._require_sent(self.resource.capability.made_from)
             return None
         waiting = Waiting(self._identity, self._identity_places, tuple(entries))
         if self._host.statements.current.readonly or not waiting.spares(scan):
             raise missed(self.title, entries[0], self._host.statements.current.number)
         return waiting
+
+    def _require_sent(self, table: str) -> None:
+        """Raises QueuedWritesError if rows of a table wait to be sent; "" for none."""
+        entries = self._host.unit.waiting(self._source, table) if table else ()
+        if entries:
+            raise missed(self.title, entries[0], self._host.statements.current.number)
 
     def watched(
         self, rows: Iterator[Row], scan: Scan | None, waiting: Waiting | None = None

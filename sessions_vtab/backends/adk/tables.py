@@ -281,6 +281,14 @@ def _parts(stored: Mapping[str, str]) -> Relation:
     def of(*paths: str) -> str:
         return "(coalesce(" + ", ".join(f"{part} -> '$.{path}'" for path in paths) + "))"
 
+    def of_file(*paths: str, form: str = "{}") -> str:
+        texts = (
+            f"iif(json_type({part}, '$.{path}') = 'text', nullif({part} ->> '$.{path}', ''), NULL)"
+            for path in paths
+        )
+        found = form.format(f"coalesce({', '.join(texts)}, NULL)")
+        return f"(iif({kind_of(part)} IN ('inlineData', 'fileData'), {found}, NULL))"
+
     return Relation(
         _PARTS,
         f"events e JOIN json_each({stored['content']}, '$.parts') p ON typeof(p.key) = 'integer'",
@@ -289,13 +297,29 @@ def _parts(stored: Mapping[str, str]) -> Relation:
             "event_name": _event_name(),
             "session_name": session_name_of("e", "session_id"),
             "session_id": "e.session_id",
+            **{name: stored[name] for name in ("timestamp", "author", "invocation_id")},
             "part": "p.key",
             "kind": kind_of(part),
             "text": f"({part} ->> '$.text')",
+            "thought": f"(iif(json_type({part}, '$.thought') = 'true', 1, NULL))",
             "function_name": of_call(part, "name"),
             "call_id": of_call(part, "id"),
-            "args": of("functionCall.args", "function_call.args"),
-            "response": of("functionResponse.response", "function_response.response"),
+            "args": of(
+                *("functionCall.args", "function_call.args", "executableCode", "executable_code")
+            ),
+            "response": of(
+                *("functionResponse.response", "function_response.response"),
+                *("codeExecutionResult", "code_execution_result"),
+            ),
+            "mime_type": of_file(
+                *("inlineData.mimeType", "inline_data.mime_type"),
+                *("fileData.mimeType", "file_data.mime_type"),
+            ),
+            "file_uri": of_file("fileData.fileUri", "file_data.file_uri"),
+            # 4 characters of base64 or base64url are 3 bytes, without the padding.
+            "size": of_file(
+                "inlineData.data", "inline_data.data", form="length(rtrim({}, '=')) * 3 / 4"
+            ),
         },
         "e",
         same_as={

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "kind_of", "of_call", "parts_of"]
+__all__ = [
+    "APPLICATION_ID",
+    "MIGRATIONS",
+    "MODIFIERS",
+    "SPELLINGS",
+    "kind_of",
+    "of_call",
+    "parts_of",
+]
 
 APPLICATION_ID: Final = 0x5E551045
 """``PRAGMA application_id`` of a store: identifies the file (https://sqlite.org/fileformat2.html)."""
@@ -150,13 +158,15 @@ CREATE VIEW files AS
 """
 
 # A part is an object with one field that determines its kind, in either spelling, and modifiers.
-_MODIFIERS: Final = (
+MODIFIERS: Final = (
     "'thought', 'thoughtSignature', 'thought_signature', 'videoMetadata', 'video_metadata',"
     " 'mediaResolution', 'media_resolution', 'speechMetadata', 'speech_metadata',"
     " 'audioTranscription', 'audio_transcription', 'mediaProcessing', 'media_processing',"
     " 'partMetadata', 'part_metadata'"
 )
-_SPELLINGS: Final = {
+"""Fields of a part that are not its kind, as a list of SQL."""
+
+SPELLINGS: Final = {
     "function_call": "functionCall",
     "function_response": "functionResponse",
     "inline_data": "inlineData",
@@ -166,7 +176,9 @@ _SPELLINGS: Final = {
     "tool_call": "toolCall",
     "tool_response": "toolResponse",
 }
-_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in _SPELLINGS.items())
+"""Kinds of parts that have two spellings."""
+
+_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in SPELLINGS.items())
 _CALLS: Final = ("functionCall", "function_call", "functionResponse", "function_response")
 
 
@@ -177,7 +189,7 @@ def kind_of(part: str) -> str:
         part: SQL of the part, a JSON object.
     """
     return f"""(SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each({part}) f
-        WHERE f.type <> 'null' AND f.key NOT IN ({_MODIFIERS}) LIMIT 1)"""
+        WHERE f.type <> 'null' AND f.key NOT IN ({MODIFIERS}) LIMIT 1)"""
 
 
 def of_call(part: str, field: str) -> str:

@@ -10,17 +10,20 @@ import apsw
 
 from sessions_vtab.backends.local.content import read_content, require_object
 from sessions_vtab.backends.local.errors import is_taken
+from sessions_vtab.backends.local.facts import facts_of
 from sessions_vtab.backends.local.lookup import refuse_session, session_of
 from sessions_vtab.backends.local.names import check_id, last_segment, quoted
 from sessions_vtab.backends.local.state import delta_of, merge_delta
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.backends.local.tables import EVENT_NAMES
 from sessions_vtab.backends.local.touched import Touched
 from sessions_vtab.errors import ConflictError, InvalidValueError, MissingParameterError
+from sessions_vtab.schema.tables import fact_columns
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
 from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
-__all__ = ["append", "insert"]
+__all__ = ["append", "insert", "whole"]
 
 _SESSION: Final = """SELECT name, expire_time, last_event, last_sequence, update_time FROM sessions
     WHERE session_id = ? AND deleted = 0"""
@@ -47,11 +50,19 @@ def insert(store: Store, write: Write) -> Outcome:
         if write.ignore and _exists(store, write.values):
             return Outcome(write, OutcomeState.SKIPPED)
         raise
-    return Outcome(write, OutcomeState.SENT, row, str(row[0]))
+    name = str(row[0])
+    return Outcome(write, OutcomeState.SENT, whole(row) if write.returning else row, name)
+
+
+def whole(row: Row) -> Row:
+    """The row with the columns that are read from others, and the two of the front door."""
+    stored = dict(zip(EVENT_NAMES, row, strict=True))
+    shown, hidden = facts_of(fact_columns(), stored), facts_of(fact_columns(hidden=True), stored)
+    return (*row, *shown, None, None, *hidden)
 
 
 def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
-    """Appends one event, merges its state changes, and returns the row as stored.
+    """Appends one event, merges its state changes, and returns the row as stored (EVENT_NAMES).
 
     Args:
         store: the store, inside its write transaction.
@@ -106,7 +117,7 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
     if delta:
         merge_delta(store, session_id, delta)
     name = f"{session.name}/events/{quoted(event_id)}"
-    return (name, session.name, session_id, event_id, *body, None, None)
+    return (name, session.name, session_id, event_id, *body)
 
 
 def _session(store: Store, session_id: str, now: str) -> Touched:

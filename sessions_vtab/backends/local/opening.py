@@ -10,6 +10,7 @@ from typing import Final
 import apsw
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
+from sessions_vtab.backends.local.facts import add_function
 from sessions_vtab.backends.local.paths import (
     MEMORY,
     create_file,
@@ -133,6 +134,7 @@ class Opening:
 
 
 def _configure(connection: apsw.Connection) -> None:
+    add_function(connection)
     connection.config(apsw.SQLITE_DBCONFIG_DQS_DML, 0)
     connection.config(apsw.SQLITE_DBCONFIG_DQS_DDL, 0)
     connection.pragma("foreign_keys", True)

@@ -92,7 +92,7 @@ class _Verbs:
             values["event_id"] = values.pop("name")
         row = events.append(store, values, f"{store.source}.append_event")
         name, session_name, _, event_id, *_ = row
-        return [(name, event_id, session_name, response(self._events.table, row))]
+        return [(name, event_id, session_name, response(self._events.table, events.whole(row)))]
 
     def undelete(self, store: Store, arguments: Arguments) -> list[Row]:
         """Restores a soft-deleted session."""

@@ -7,7 +7,7 @@ row about the whole snapshot, ``_snapshot_tables`` one row per table.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -120,12 +120,13 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
         )
         for name, key, described, hidden in listed
     }
-    if "event_parts" not in relations and "content" in _columns_of(relations.get("events")):
-        relations["event_parts"] = derived_parts()
+    stored = _columns_of(relations.get("events"))
+    if "event_parts" not in relations and "content" in stored:
+        relations["event_parts"] = derived_parts(stored)
     return Snapshot(f"snapshot of {source} ({backend}), {finished} UTC", relations)
 
 
-def _columns_of(relation: Relation | None) -> Iterable[str]:
+def _columns_of(relation: Relation | None) -> Collection[str]:
     return relation.table.names if relation is not None else ()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sessions_vtab.backends.local.ddl import parts_of
+from sessions_vtab.backends.local.facts import expressions
 from sessions_vtab.backends.local.names import event_name, id_of
 from sessions_vtab.schema.model import Column, Table
 from sessions_vtab.schema.tables import (
@@ -18,10 +19,11 @@ from sessions_vtab.schema.tables import (
     UPLOAD_SESSION_FILES,
     UPLOAD_SESSIONS,
     event_columns,
+    fact_columns,
     session_columns,
 )
 
-__all__ = ["NOW", "RELATIONS", "Relation", "derived_parts", "real_columns"]
+__all__ = ["EVENT_NAMES", "NOW", "RELATIONS", "Relation", "derived_parts", "real_columns"]
 
 NOW: Final = "?1"
 """The parameter for the current time as canonical text; it is always the first one."""
@@ -145,10 +147,12 @@ _EVENTS: Final = Relation(
             "event_metadata",
             "raw_event",
             "sequence",
-        )
+        ),
+        *fact_columns(),
+        hidden=fact_columns(hidden=True),
     ),
     "events e",
-    {},
+    expressions("e"),
     "e",
     alive=_of_living_session("e"),
     tie="e.id",
@@ -157,12 +161,37 @@ _EVENTS: Final = Relation(
     composed=event_name,
 )
 
+EVENT_NAMES: Final = tuple(column.name for column in _EVENTS.table.visible if not column.derived)
+"""The columns of ``events`` that are stored, in the order of a row."""
+
 
 def _part(arrow: str, *fields: str) -> str:
     """A field of a part of the event's content, in either spelling."""
-    paths = (f"e.content {arrow} ('$.parts[' || p.number || '].{field}')" for field in fields)
+    paths = (f"e.content {arrow} {_place(field)}" for field in fields)
     return f"(coalesce({', '.join(paths)}, NULL))"
 
+
+def _place(field: str) -> str:
+    return f"('$.parts[' || p.number || '].{field}')"
+
+
+def _file_part(*fields: str, form: str = "{}") -> str:
+    """A text of a part with a file or data, if it is not empty.
+
+    Args:
+        fields: where it may be.
+        form: an expression of it.
+    """
+    texts = (
+        f"iif(json_type(e.content, {_place(field)}) = 'text',"
+        f" nullif(e.content ->> {_place(field)}, ''), NULL)"
+        for field in fields
+    )
+    found = form.format(f"coalesce({', '.join(texts)}, NULL)")
+    return f"(iif(p.kind IN ('inlineData', 'fileData'), {found}, NULL))"
+
+
+_OF_EVENT: Final = ("timestamp", "author", "invocation_id")
 
 _EVENT_PARTS: Final = Relation(
     EVENT_PARTS,
@@ -171,9 +200,30 @@ _EVENT_PARTS: Final = Relation(
         "event_name": "e.name",
         "session_name": "e.session_name",
         "part": "p.number",
+        **{name: f"e.{name}" for name in _OF_EVENT},
         "text": _part("->>", "text"),
-        "args": _part("->", "functionCall.args", "function_call.args"),
-        "response": _part("->", "functionResponse.response", "function_response.response"),
+        "thought": f"(iif(json_type(e.content, {_place('thought')}) = 'true', 1, NULL))",
+        "args": _part(
+            "->", "functionCall.args", "function_call.args", "executableCode", "executable_code"
+        ),
+        "response": _part(
+            "->",
+            "functionResponse.response",
+            "function_response.response",
+            "codeExecutionResult",
+            "code_execution_result",
+        ),
+        "mime_type": _file_part(
+            "inlineData.mimeType",
+            "inline_data.mime_type",
+            "fileData.mimeType",
+            "file_data.mime_type",
+        ),
+        "file_uri": _file_part("fileData.fileUri", "file_data.file_uri"),
+        # 4 characters of base64 or base64url are 3 bytes, without the padding.
+        "size": _file_part(
+            "inlineData.data", "inline_data.data", form="length(rtrim({}, '=')) * 3 / 4"
+        ),
         "name": "(e.name || '#' || p.number)",
     },
     "p",
@@ -182,10 +232,21 @@ _EVENT_PARTS: Final = Relation(
 )
 
 
-def derived_parts() -> Relation:
-    """``event_parts`` of a file that has events alone, such as a snapshot."""
+def derived_parts(stored: Collection[str]) -> Relation:
+    """``event_parts`` of a file that has events alone, such as a snapshot.
+
+    Args:
+        stored: the columns that its events have; others may have been left out.
+    """
     source = f"events e JOIN ({parts_of('d', 'rowid', 'events d')}) p ON p.event = e.rowid"
-    return replace(_EVENT_PARTS, source=source, alive="", same_as={})
+    missing = {name: _NOTHING for name in _OF_EVENT if name not in stored}
+    return replace(
+        _EVENT_PARTS,
+        source=source,
+        expressions={**_EVENT_PARTS.expressions, **missing},
+        alive="",
+        same_as={},
+    )
 
 
 _STATUS: Final = (

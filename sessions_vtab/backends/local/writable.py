@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from sessions_vtab.schema.tables import FACT_COLUMNS, FACT_REMEDY
 from sessions_vtab.spec.capability import Writes
 
 __all__ = ["WRITES"]
@@ -75,6 +76,7 @@ WRITES: Final[Mapping[str, Writes]] = {
                     "Events are append-only; they are removed with their session"
                     " (DELETE FROM sessions, twice)."
                 ),
+                **dict.fromkeys(FACT_COLUMNS, FACT_REMEDY),
             }
         ),
     ),

@@ -11,10 +11,13 @@ from sessions_vtab.backends.vertex.names import parse_event, parse_session
 from sessions_vtab.schema.tables import (
     EVENT_PARTS,
     EVENTS,
+    FACT_COLUMNS,
+    FACT_REMEDY,
     REASONING_ENGINES,
     SCOPE_COLUMNS,
     SESSIONS,
     event_columns,
+    fact_columns,
     session_columns,
 )
 from sessions_vtab.spec.capability import (
@@ -81,12 +84,16 @@ EVENTS_TABLE = replace(
             "raw_event",
             "sequence",
         ),
-        hidden=event_columns(*SCOPE, *LISTING),
+        *fact_columns(),
+        hidden=(*event_columns(*SCOPE, *LISTING), *fact_columns(hidden=True)),
     ),
     filled=frozenset(("timestamp",)),
 )
 ENGINES_TABLE = REASONING_ENGINES.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in PLACE))
-PARTS_TABLE = EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE))
+PARTS_TABLE = replace(
+    EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE)),
+    filled=frozenset(("timestamp",)),
+)
 
 _REMEDY = (
     "The source has no engine. Add WHERE reasoning_engine = '..', or put it into the source's"
@@ -101,6 +108,8 @@ _SCOPES = tuple(Filter(name, EQUALITY, exact=True) for name in SCOPE)
 _ONE_PLACE, _PLACES = _ONE_SCOPE[: len(PLACE)], _SCOPES[: len(PLACE)]
 _MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
 _PRESENT = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
+
+_EVENT_TIME = Filter("timestamp", RANGE | {Op.EQ})
 
 _INSERT_SESSION = frozenset(
     (
@@ -226,7 +235,6 @@ def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capabil
 
 def events_capability(*, engine: bool) -> Capability:
     """Returns the capability of ``events``."""
-    time = Filter("timestamp", RANGE | {Op.EQ})
     writes = Writes(
         _INSERT_EVENT,
         ("author",),
@@ -234,13 +242,14 @@ def events_capability(*, engine: bool) -> Capability:
             {
                 "update": "Events cannot be changed: append another one.",
                 "delete": "Single events cannot be deleted; delete their session.",
+                **dict.fromkeys(FACT_COLUMNS, FACT_REMEDY),
             }
         ),
         calls=MappingProxyType({"insert": "POST {engine}/sessions/{session}:appendEvent"}),
         per_minute=MappingProxyType({"insert": APPENDS}),
     )
     return Capability(
-        _event_paths("name", engine=engine, extra=(time,), orders=("timestamp",)),
+        _event_paths("name", engine=engine, extra=(_EVENT_TIME,), orders=("timestamp",)),
         writes,
         rows=100_000,
         remedy=_REMEDY,
@@ -251,7 +260,11 @@ def events_capability(*, engine: bool) -> Capability:
 def parts_capability(*, engine: bool) -> Capability:
     """Returns the capability of ``event_parts``, which is built from ``events``."""
     return Capability(
-        _event_paths("event_name", engine=engine), rows=200_000, remedy=_REMEDY, follows=_WRITTEN
+        _event_paths("event_name", engine=engine, extra=(_EVENT_TIME,)),
+        rows=200_000,
+        remedy=_REMEDY,
+        follows=_WRITTEN,
+        made_from="events",
     )
 
 

@@ -20,6 +20,7 @@ from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import Item, Reply
 from sessions_vtab.schema.model import Table
 from sessions_vtab.spec import times
+from sessions_vtab.spec.agent_events import FACTS, Documents, Fact
 from sessions_vtab.spec.content import part_columns, text_of
 from sessions_vtab.spec.predicate import Value
 from sessions_vtab.spec.scan import Row
@@ -202,6 +203,8 @@ def part_rows(item: Item, frame: Frame, table: Table) -> Iterator[Row]:
     if not isinstance(parts, list):
         raise frame.wrong("content.parts", "a list")
     event = EventRef(frame.session, last_segment(item, frame)).name
+    batch = Batch((item,), frame)
+    of_event = {name: event_fields[name](batch)[0] for name in _OF_EVENT} if parts else {}
     for number, part in enumerate(parts):
         if not isinstance(part, dict):
             raise frame.wrong(f"content.parts[{number}]", "an object")
@@ -214,10 +217,14 @@ def part_rows(item: Item, frame: Frame, table: Table) -> Iterator[Row]:
             "project": frame.engine.project,
             "location": frame.engine.location,
             "reasoning_engine": frame.engine.engine,
+            **of_event,
             **part_columns(part),
         }
         yield tuple(values.get(name) for name in table.names)
 
+
+_OF_EVENT = ("timestamp", "author", "invocation_id")
+"""Columns of ``event_parts`` that are those of the event."""
 
 _NULLABLE_TEXT = {str, type(None)}
 _NULLABLE_OBJECT = {dict, type(None)}
@@ -283,6 +290,16 @@ def _object(field: str) -> Getter:
     return column
 
 
+def _fact(read: Fact) -> Getter:
+    def column(batch: Batch) -> Sequence[Value]:
+        return [
+            read(Documents(item.get("actions"), item.get("eventMetadata"), item.get("rawEvent")))
+            for item in batch.items
+        ]
+
+    return column
+
+
 _SCOPE: dict[str, Getter] = {
     "project": lambda batch: batch.same(batch.frame.engine.project),
     "location": lambda batch: batch.same(batch.frame.engine.location),
@@ -333,5 +350,6 @@ event_fields: Mapping[str, Getter] = {
     "raw_event": _object("rawEvent"),
     # Events have no number that grows; their list's order is one only while it is read.
     "sequence": lambda batch: batch.same(None),
+    **{name: _fact(read) for name, read in FACTS.items()},
 }
 """Columns of ``events``."""

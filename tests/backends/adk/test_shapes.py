@@ -127,12 +127,12 @@ def test_an_odd_document_does_not_end_the_read(path: Path, document: str, text: 
     with _opened(path) as connection:
         rows = connection.execute("SELECT * FROM events ORDER BY sequence").fetchall()
         texts = connection.execute("SELECT text FROM events ORDER BY sequence").fetchall()
-        parts = connection.execute("SELECT * FROM event_parts").fetchall()
+        parts = connection.execute("SELECT text, * FROM event_parts").fetchall()
         raw = connection.execute("SELECT raw_event FROM events").fetchall()
 
     assert len(rows) == 2
     assert texts == [(text,), ("plain",)]
-    assert parts[-1][4] == "plain"
+    assert parts[-1][0] == "plain"
     assert all(one is None or json.loads(one) is not None for (one,) in raw)
     assert "NaN" not in str(raw)
 

@@ -174,6 +174,84 @@ def test_a_session_without_a_list_of_events_is_an_error(table: str, events: Any)
         connection.execute(f"SELECT * FROM desk.{table} WHERE session_id = 's1'").fetchall()
 
 
+SPOKEN = {
+    "id": "s1",
+    "userId": "ann",
+    "appName": "desk",
+    "events": [
+        {
+            "id": "a",
+            "author": "user",
+            "timestamp": 1767603601.25,
+            "invocationId": "e-1",
+            "content": {"role": "user", "parts": [{"text": "Where is it?"}]},
+        },
+        {
+            "id": "b",
+            "author": "desk",
+            "timestamp": 1767603602.0,
+            "invocationId": "e-1",
+            "branch": "root.desk",
+            "modelVersion": "m",
+            "longRunningToolIds": ["c1"],
+            "usageMetadata": {"promptTokenCount": 7, "thoughtsTokenCount": 2},
+            "content": {"parts": [{"functionCall": {"id": "c1", "name": "look", "args": {}}}]},
+        },
+        {
+            "id": "c",
+            "author": "desk",
+            "timestamp": 1767603602.5,
+            "invocationId": "e-1",
+            "actions": {"transferToAgent": "other", "escalate": True},
+            "content": {"parts": [{"functionResponse": {"id": "c1", "name": "look"}}]},
+        },
+        {
+            "id": "d",
+            "author": "user",
+            "timestamp": 1767603603.0,
+            "invocationId": "e-2",
+            "actions": {"rewindBeforeInvocationId": "e-1"},
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        (
+            (
+                "SELECT sequence, branch, model_version, input_tokens, output_tokens, transfer_to,"
+                " escalate, long_running_tool_ids FROM events WHERE session_id = 's1'"
+            ),
+            [
+                (1, None, None, None, None, None, None, None),
+                (2, "root.desk", "m", 7, 2, None, None, '["c1"]'),
+                (3, None, None, None, None, "other", 1, None),
+                (4, None, None, None, None, None, None, None),
+            ],
+        ),
+        (
+            "SELECT author, invocation_id, kind FROM event_parts WHERE session_id = 's1'",
+            [
+                ("user", "e-1", "text"),
+                ("desk", "e-1", "functionCall"),
+                ("desk", "e-1", "functionResponse"),
+            ],
+        ),
+        ("SELECT tool, latency_ms FROM tool_calls WHERE session_id = 's1'", [("look", 500)]),
+        ("SELECT first_answer_ms FROM turns WHERE session_id = 's1'", [(750,), (None,)]),
+        ("SELECT input_tokens FROM usage_by_session WHERE session_id = 's1'", [(7,)]),
+        ("SELECT count(*) FROM live_events WHERE session_id = 's1'", [(0,)]),
+    ],
+    ids=str,
+)
+def test_what_agents_did_is_in_columns_and_views(sql: str, rows: list[tuple[Any, ...]]) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=SPOKEN))
+    with closing(_connected(transport, "http://127.0.0.1:1")) as connection:
+        assert connection.execute(sql).fetchall() == rows
+
+
 def test_an_update_shows_its_request_without_sending_it(replayed: Connection) -> None:
     shown = replayed.preview("INSERT INTO sessions(session_id, state) VALUES ('x', '{\"a\":1}')")
 

@@ -188,7 +188,13 @@ def test_parts_are_rows_by_kind():
             {"somethingNew": 1},
         ]
     }
-    item = {"name": f"{NUMBER}/s1/events/9", "content": content}
+    item = {
+        "name": f"{NUMBER}/s1/events/9",
+        "timestamp": MIDNIGHT,
+        "author": "desk",
+        "invocationId": "e-1",
+        "content": content,
+    }
     rows = [
         dict(zip(PARTS_TABLE.names, row, strict=True))
         for row in part_rows(item, FRAME, PARTS_TABLE)
@@ -200,12 +206,17 @@ def test_parts_are_rows_by_kind():
     assert rows[2]["response"] == '{"ok":true}'
     assert {row["call_id"] for row in rows[1:3]} == {"c1"}
     assert rows[0]["name"] == rows[0]["event_name"] + "#0"
+    of_event = ("timestamp", "author", "invocation_id")
+    assert {tuple(row[name] for name in of_event) for row in rows} == {
+        ("2026-01-01 00:00:00.000000", "desk", "e-1")
+    }
 
 
 @pytest.mark.parametrize("content", [{"parts": 5}, {"parts": [5]}])
 def test_parts_of_the_wrong_type_are_an_error(content):
+    item = {"name": f"{NUMBER}/s1/events/9", "timestamp": MIDNIGHT, "content": content}
     with pytest.raises(ProtocolError, match=r"content\.parts"):
-        list(part_rows({"name": f"{NUMBER}/s1/events/9", "content": content}, FRAME, PARTS_TABLE))
+        list(part_rows(item, FRAME, PARTS_TABLE))
 
 
 def one_by_one(values):

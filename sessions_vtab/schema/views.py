@@ -1,0 +1,283 @@
+"""Views over agents' sessions and events: turns, tool calls, usage, and what was not taken back.
+
+One text serves the tables of a source and those of a snapshot. A snapshot is opened by other
+programs, so it has only what SQLite 3.31 (2020) knows: one ``->`` (3.38) makes the whole file
+"malformed" for an older library, and ``unixepoch(.., 'subsec')`` (3.42) is NULL there, silently.
+
+Every aggregate is grouped by ``session_name`` and ``session_id``, so that SQLite can pass a
+condition on them to the tables. A window function in a view would prevent that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sessions_vtab.schema.declare import quoted
+from sessions_vtab.schema.model import Column, ColumnType
+
+__all__ = ["VIEWS", "View", "views_for"]
+
+_TEXT, _INTEGER = ColumnType.TEXT, ColumnType.INTEGER
+_TIME, _JSON = ColumnType.TIME, ColumnType.JSON
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view that every source has whose tables have the columns.
+
+    Attributes:
+        name: as written in SQL.
+        doc: what a row is.
+        columns: its columns, in order; empty for those of the table ``like``.
+        select: its SELECT; tables are in braces, so that a schema can be put before them.
+        needs: the columns it reads, by table.
+        like: the table whose visible columns it has, in ``{columns}``; "" for none.
+        example: one statement that shows typical use.
+    """
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    select: str
+    needs: Mapping[str, frozenset[str]]
+    like: str = ""
+    example: str = ""
+
+    def create(self, schema: str, shown: Sequence[str] = (), source: str = "") -> str:
+        """The CREATE VIEW statement.
+
+        Args:
+            schema: where the view is made.
+            shown: the visible columns of the table ``like``.
+            source: schema of the tables, where it is not the view's.
+        """
+        of = f"{quoted(source)}." if source else ""
+        tables = {table: f"{of}{quoted(table)}" for table in self.needs}
+        columns = ", ".join(_REPLACED.get(name, f"e.{quoted(name)}") for name in shown)
+        select = self.select.format(**tables, columns=columns)
+        return f"CREATE VIEW IF NOT EXISTS {quoted(schema)}.{quoted(self.name)} AS\n{select}"
+
+
+def views_for(tables: Mapping[str, Collection[str]]) -> tuple[View, ...]:
+    """The views that can be made over tables, given as names with all their columns."""
+    return tuple(
+        view
+        for view in VIEWS
+        if all(name in tables and used <= set(tables[name]) for name, used in view.needs.items())
+    )
+
+
+# Conditions on these two must reach the sessions: SQLite passes ``=`` on to the other side of a
+# join, but not IN.
+_REPLACED: Final = {"session_name": "d.session_name", "session_id": "d.session_id"}
+
+
+def _column(name: str, kind: ColumnType, doc: str) -> Column:
+    return Column(name, kind, doc)
+
+
+_SESSION: Final = (
+    _column("session_name", _TEXT, "Full resource name of the session."),
+    _column("session_id", _TEXT, "Id of the session."),
+)
+
+# julianday() counts milliseconds.
+_BETWEEN: Final = "CAST(round(({later} - {earlier}) * 86400000) AS INTEGER)"
+
+
+def _elapsed(earlier: str, later: str) -> str:
+    """Milliseconds between two moments in days."""
+    return _BETWEEN.format(earlier=earlier, later=later)
+
+
+_MOMENT: Final = "min(julianday(timestamp)) FILTER (WHERE {})"
+
+_TURNS: Final = View(
+    "turns",
+    "One row per turn: what a user asked, and everything until the agents were done.",
+    (
+        *_SESSION,
+        _column("invocation_id", _TEXT, "Id that the events of the turn share."),
+        _column("started", _TIME, "Time of its first event."),
+        _column("duration_ms", _INTEGER, "Milliseconds from its first event to its last."),
+        _column(
+            "first_answer_ms",
+            _INTEGER,
+            "Milliseconds from the user's message to the first event of an agent.",
+        ),
+        _column("events", _INTEGER, "Number of its events, without chunks."),
+        _column("asked", _TEXT, "Text of the user."),
+        _column("errors", _INTEGER, "Number of events with an error."),
+        _column("transfers", _INTEGER, "Number of times an agent handed over to another."),
+        _column("input_tokens", _INTEGER, "Tokens of all prompts; NULL if unknown."),
+        _column("output_tokens", _INTEGER, "Tokens of all answers; NULL if unknown."),
+    ),
+    f"""\
+SELECT session_name, session_id, invocation_id, min(timestamp) AS started,
+  {_elapsed("min(julianday(timestamp))", "max(julianday(timestamp))")} AS duration_ms,
+  {_elapsed(_MOMENT.format("author = 'user'"), _MOMENT.format("author <> 'user'"))}
+    AS first_answer_ms,
+  count(*) AS events, max(text) FILTER (WHERE author = 'user') AS asked,
+  count(error_code) AS errors, count(transfer_to) AS transfers,
+  sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
+FROM {{events}} WHERE partial IS NULL AND invocation_id IS NOT NULL
+GROUP BY session_name, session_id, invocation_id""",
+    {
+        "events": frozenset(
+            (
+                "session_name",
+                "session_id",
+                "invocation_id",
+                "timestamp",
+                "author",
+                "text",
+                "error_code",
+                "transfer_to",
+                "input_tokens",
+                "output_tokens",
+                "partial",
+            )
+        )
+    },
+    example="SELECT asked, duration_ms FROM turns WHERE errors > 0 ORDER BY duration_ms DESC",
+)
+
+_TOOL_CALLS: Final = View(
+    "tool_calls",
+    "One row per call of a tool, with its answer.",
+    (
+        *_SESSION,
+        _column("invocation_id", _TEXT, "Turn that the call is part of."),
+        _column("agent", _TEXT, "Agent that called."),
+        _column("tool", _TEXT, "Name of the tool."),
+        _column("call_id", _TEXT, "Id that joins a call with its answer."),
+        _column("called", _TIME, "Time of the call."),
+        _column("answered", _TIME, "Time of the first answer; NULL if there is none."),
+        _column("latency_ms", _INTEGER, "Milliseconds from the call to the first answer."),
+        _column("answers", _INTEGER, "Number of answers."),
+        _column("error", _TEXT, "Field error of the answer."),
+        _column("args", _JSON, "JSON arguments of the call."),
+        _column("response", _JSON, "JSON body of the answer."),
+    ),
+    f"""\
+SELECT session_name, session_id, min(invocation_id) AS invocation_id,
+  min(author) FILTER (WHERE kind = 'functionCall') AS agent, min(function_name) AS tool, call_id,
+  min(timestamp) FILTER (WHERE kind = 'functionCall') AS called,
+  min(timestamp) FILTER (WHERE kind = 'functionResponse') AS answered,
+  {_elapsed(_MOMENT.format("kind = 'functionCall'"), _MOMENT.format("kind = 'functionResponse'"))}
+    AS latency_ms,
+  count(*) FILTER (WHERE kind = 'functionResponse') AS answers,
+  max(json_extract(response, '$.error')) AS error, max(args) AS args, max(response) AS response
+FROM {{event_parts}} WHERE kind IN ('functionCall', 'functionResponse')
+GROUP BY session_name, session_id, coalesce(call_id, event_name || '#' || part)
+HAVING count(CASE kind WHEN 'functionCall' THEN 1 END) > 0""",
+    {
+        "event_parts": frozenset(
+            (
+                "event_name",
+                "session_name",
+                "session_id",
+                "timestamp",
+                "author",
+                "invocation_id",
+                "part",
+                "kind",
+                "function_name",
+                "call_id",
+                "args",
+                "response",
+            )
+        )
+    },
+    example="SELECT tool, count(*), count(error) AS failed FROM tool_calls GROUP BY tool",
+)
+
+_USAGE: Final = View(
+    "usage_by_session",
+    "One row per session: the tokens that its models have used.",
+    (
+        *_SESSION,
+        _column("user_id", _TEXT, "User of the session."),
+        _column("model_calls", _INTEGER, "Number of answers with known usage."),
+        _column("models", _TEXT, "The models, separated by commas."),
+        _column("input_tokens", _INTEGER, "Tokens of all prompts; NULL if unknown."),
+        _column("cached_tokens", _INTEGER, "Part of them that was cached."),
+        _column("output_tokens", _INTEGER, "Tokens of all answers; NULL if unknown."),
+        _column("reasoning_tokens", _INTEGER, "Part of them that are thoughts."),
+    ),
+    """\
+SELECT s.name AS session_name, s.session_id, s.user_id, count(e.input_tokens) AS model_calls,
+  group_concat(DISTINCT e.model_version) AS models, sum(e.input_tokens) AS input_tokens,
+  sum(e.cached_tokens) AS cached_tokens, sum(e.output_tokens) AS output_tokens,
+  sum(e.reasoning_tokens) AS reasoning_tokens
+FROM {sessions} s LEFT JOIN {events} e ON e.session_name = s.name AND e.partial IS NULL
+GROUP BY s.name, s.session_id, s.user_id""",
+    {
+        "sessions": frozenset(("name", "session_id", "user_id")),
+        "events": frozenset(
+            (
+                "session_name",
+                "partial",
+                "model_version",
+                "input_tokens",
+                "cached_tokens",
+                "output_tokens",
+                "reasoning_tokens",
+            )
+        ),
+    },
+    example="SELECT user_id, sum(input_tokens) FROM usage_by_session GROUP BY user_id",
+)
+
+# The place of an event in its session, as text that sorts: ADK's order is time, then order of
+# writing, which not every service tells.
+_PLACE: Final = "{0}.timestamp || printf('#%016d', coalesce({0}.sequence, 0))"
+
+_LIVE: Final = View(
+    "live_events",
+    "One row per event that is still part of its conversation: without those that a rewind took"
+    " back, and without the rewinds.",
+    (),
+    # As _apply_rewinds of google-adk 2.13.0: from the end, a rewind takes back everything from the
+    # first event of its invocation; a rewind in what is taken back counts no more. DISTINCT makes
+    # SQLite find what is taken back once for each session, and still pass conditions on.
+    f"""\
+SELECT {{columns}} FROM (
+  SELECT DISTINCT s.name AS session_name, s.session_id, (
+    SELECT json_group_array(json_array(first, last)) FROM (
+      WITH RECURSIVE rewinds(last, first) AS (
+        SELECT {_PLACE.format("r")}, (SELECT min({_PLACE.format("f")}) FROM {{events}} f
+            WHERE f.session_name = s.name AND f.invocation_id = r.rewind_before)
+        FROM {{events}} r WHERE r.session_name = s.name AND r.rewind_before IS NOT NULL),
+      active(last, first) AS (
+        SELECT max(last), first FROM rewinds WHERE first < last
+        UNION ALL
+        SELECT r.last, r.first FROM active a JOIN rewinds r ON r.last =
+          (SELECT max(w.last) FROM rewinds w WHERE w.first < w.last AND w.last < a.first))
+      SELECT first, last FROM active WHERE last IS NOT NULL)) AS taken_back
+  FROM {{sessions}} s) d
+JOIN {{events}} e ON e.session_name = d.session_name
+WHERE e.rewind_before IS NULL AND NOT EXISTS (SELECT 1 FROM json_each(d.taken_back) t
+  WHERE {_PLACE.format("e")}
+    BETWEEN json_extract(t.value, '$[0]') AND json_extract(t.value, '$[1]'))""",
+    {
+        "sessions": frozenset(("name", "session_id")),
+        "events": frozenset(
+            (
+                "session_name",
+                "session_id",
+                "timestamp",
+                "sequence",
+                "invocation_id",
+                "rewind_before",
+            )
+        ),
+    },
+    like="events",
+    example="SELECT author, text FROM live_events WHERE session_id = 's1' ORDER BY timestamp",
+)
+
+VIEWS: Final = (_TURNS, _TOOL_CALLS, _USAGE, _LIVE)
+"""All views, in the order in which help shows them."""

@@ -1,0 +1,179 @@
+"""What an agent's event says about itself, whichever program wrote it.
+
+ADK's versions for Python, Java, JavaScript and Go, and Vertex AI put the same facts into different
+fields, some in camelCase and some in snake_case. One definition reads them all from the three
+documents that every source of agent events has: actions, metadata, and the writer's own event.
+The sums of tokens are those of ADK (``telemetry/_token_usage.py`` of google-adk 2.13.0).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from sessions_vtab.spec.predicate import Value
+from sessions_vtab.spec.values import dump_json, well_formed
+
+__all__ = ["FACTS", "Documents", "Fact"]
+
+
+class Documents(NamedTuple):
+    """The JSON values of an event that its facts are read from; None for one that is absent.
+
+    Attributes:
+        actions: such as a change of state, or a transfer to another agent.
+        event_metadata: such as the branch and custom metadata.
+        raw_event: the event in the format of the framework that wrote it.
+    """
+
+    actions: Any
+    event_metadata: Any
+    raw_event: Any
+
+
+_Path: TypeAlias = tuple[int, tuple[tuple[str, str], ...]]
+"""A document's place, and each key on the way in camelCase and in snake_case."""
+
+_MAX_EXACT: Final = 2**53
+
+
+def _path(text: str) -> _Path:
+    document, *keys = text.split("/")
+    snake = [re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", key) for key in keys]
+    return Documents._fields.index(document), tuple(zip(keys, snake, strict=True))
+
+
+def _at(documents: Documents, path: _Path) -> Any:
+    place, keys = path
+    value: Any = documents[place]
+    for camel, snake in keys:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(camel) if value.get(camel) is not None else value.get(snake)
+    return value
+
+
+def _first(*paths: str) -> Callable[[Documents], Any]:
+    """The first value that says something: not null, false, zero or empty."""
+    parsed = tuple(map(_path, paths))
+
+    def found(documents: Documents) -> Iterator[Any]:
+        return (value for path in parsed if (value := _at(documents, path)))
+
+    return lambda documents: next(found(documents), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Reads one column.
+
+    Attributes:
+        read: the value in an event's documents.
+        documents: those that it looks at.
+    """
+
+    read: Callable[[Documents], Value]
+    documents: frozenset[str]
+
+    def __call__(self, documents: Documents) -> Value:
+        """The value; None if the documents do not say."""
+        return self.read(documents)
+
+
+def _fact(read: Callable[[Documents], Value], paths: Iterable[str]) -> Fact:
+    return Fact(read, frozenset(path.partition("/")[0] for path in paths))
+
+
+def _text(*paths: str) -> Fact:
+    find = _first(*paths)
+
+    def read(documents: Documents) -> Value:
+        value = find(documents)
+        return well_formed(value) if isinstance(value, str) else None
+
+    return _fact(read, paths)
+
+
+def _flag(*paths: str) -> Fact:
+    find = _first(*paths)
+    return _fact(lambda documents: 1 if find(documents) is True else None, paths)
+
+
+def _json(kind: type[Any], *paths: str) -> Fact:
+    find = _first(*paths)
+
+    def read(documents: Documents) -> Value:
+        value = find(documents)
+        if not isinstance(value, kind):
+            return None
+        try:
+            return well_formed(dump_json(value))
+        except ValueError:  # NaN, which is not JSON.
+            return None
+
+    return _fact(read, paths)
+
+
+_USAGE: Final = (
+    "raw_event/usageMetadata",
+    "event_metadata/customMetadata/_usage_metadata",
+    "event_metadata/usageMetadata",
+)
+_usage: Final = _first(*_USAGE)
+
+
+def _tokens(*fields: str) -> Fact:
+    """The sum of counts; None if all of them are missing."""
+    paths = tuple(_path(f"actions/{field}")[1] for field in fields)
+
+    def read(documents: Documents) -> Value:
+        usage = Documents(_usage(documents), None, None)
+        counts = [_count(_at(usage, (0, keys))) for keys in paths]
+        present = [count for count in counts if count is not None]
+        return sum(present) if present else None
+
+    return _fact(read, _USAGE)
+
+
+def _count(value: Any) -> int | None:
+    """A whole number; a protobuf Struct, which Vertex AI keeps events in, has only floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if abs(value) < _MAX_EXACT and value == int(value) else None
+
+
+FACTS: Final[Mapping[str, Fact]] = MappingProxyType(
+    {
+        "branch": _text("event_metadata/branch", "raw_event/branch"),
+        "partial": _flag("event_metadata/partial", "raw_event/partial"),
+        "transfer_to": _text(
+            "actions/transferAgent",
+            "actions/transferToAgent",
+            "raw_event/actions/transferToAgent",
+        ),
+        "escalate": _flag("actions/escalate", "raw_event/actions/escalate"),
+        "long_running_tool_ids": _json(
+            list, "event_metadata/longRunningToolIds", "raw_event/longRunningToolIds"
+        ),
+        "model_version": _text("raw_event/modelVersion"),
+        "finish_reason": _text("raw_event/finishReason"),
+        "input_tokens": _tokens("promptTokenCount", "toolUsePromptTokenCount"),
+        "output_tokens": _tokens("candidatesTokenCount", "thoughtsTokenCount"),
+        "cached_tokens": _tokens("cachedContentTokenCount"),
+        "reasoning_tokens": _tokens("thoughtsTokenCount"),
+        "total_tokens": _tokens("totalTokenCount"),
+        "rewind_before": _text(
+            "raw_event/actions/rewindBeforeInvocationId", "actions/rewindBeforeInvocationId"
+        ),
+        "compaction": _json(
+            dict,
+            "raw_event/actions/compaction",
+            "actions/compaction",
+            "event_metadata/customMetadata/_compaction",
+        ),
+    }
+)
+"""How each column of ``schema.tables.FACT_COLUMNS`` is read."""

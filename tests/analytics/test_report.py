@@ -1,0 +1,251 @@
+"""The report: its numbers, its form, and what it must never do with what users said."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from sessions_vtab import Connection, connect
+from sessions_vtab.cli import main
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.errors import BudgetError, InvalidValueError, UnsupportedError
+from sessions_vtab.report import report
+from sessions_vtab.report.numbers import NUMBERS
+
+VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """The elements of a page: each must be closed in order, and none may be active."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.rows: list[list[str]] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in {"td", "th"}:
+            self.rows[-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+        if self.open[-1:] and {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts)
+
+    def tile(self, title: str) -> str:
+        return self.texts[self.texts.index(title) + 1].replace("\u202f", "")
+
+
+@pytest.fixture(scope="module")
+def seed_7() -> Iterator[Connection]:
+    with running(Settings(seed=7, sessions=120, events=1_500)) as emulator:
+        url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}"
+        with closing(connect(url)) as connection:
+            yield connection
+
+
+def test_the_numbers_of_seed_7_are_those_of_plain_sql_on_a_plain_copy(seed_7: Connection) -> None:
+    page = Page(report(seed_7).html)
+    plain = sqlite3.connect(":memory:")
+    plain.execute("CREATE TABLE sessions(name, user_id)")
+    plain.executemany(
+        "INSERT INTO sessions VALUES (?, ?)", seed_7.execute("SELECT name, user_id FROM sessions")
+    )
+    plain.execute("CREATE TABLE events(session, turn, author, at, error, raw, metadata)")
+    plain.executemany(
+        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+        seed_7.execute(
+            "SELECT session_name, invocation_id, author, timestamp, error_code, raw_event,"
+            " event_metadata FROM events"
+        ),
+    )
+
+    def one(sql: str) -> str:
+        return str(plain.execute(sql).fetchone()[0])
+
+    whole = "events WHERE coalesce(json_extract(metadata, '$.partial'), 0) = 0"
+    turn = f"SELECT DISTINCT session, turn FROM {whole} AND turn IS NOT NULL"
+    usage = "json_extract(raw, '$.usageMetadata.promptTokenCount')"
+    assert page.tile("Sessions") == one("SELECT count(*) FROM sessions")
+    assert f"{one('SELECT count(DISTINCT user_id) FROM sessions')} users" in page.texts
+    assert page.tile("Turns") == one(f"SELECT count(*) FROM ({turn})")
+    assert page.tile("Errors") == one(f"SELECT count(error) FROM {whole}")
+    assert page.tile("Tokens in") == one(f"SELECT coalesce(sum({usage}), '\u2013') FROM {whole}")
+
+
+def test_the_conversations_are_counted(vertex: Connection) -> None:
+    made = report(vertex)
+    page = Page(made.html)
+
+    assert (made.sessions, made.events, made.requests) == (5, 40, 6)
+    assert [page.tile(title) for title in ("Sessions", "Turns", "Errors", "Tokens in")] == [
+        "5",
+        "12",
+        "2",
+        "640",
+    ]
+    assert page.tile("First answer, p95") == "1.5 s"
+    assert page.tile("Tokens out") == "102"
+    tables = [[one.replace("\u202f", " ") for one in row] for row in page.rows]
+    assert ["lookup", "4", "2", "50.0 %", "0", "282 ms", "400 ms"] in tables
+    assert ["RESOURCE_EXHAUSTED", "refunds", "2", "2"] in tables
+    assert ["desk", "refunds", "2", "0"] in tables
+    assert "A human takes over. 😀" in page.texts
+
+
+def test_every_number_is_a_select_that_gives_it(copied: Connection, vertex: Connection) -> None:
+    shown = Page(report(vertex, sql=True).html)
+    blocks = [text for text in shown.texts if text.lstrip().startswith(("SELECT", "WITH"))]
+
+    assert blocks == [
+        NUMBERS[key].sql
+        for key in (
+            "sessions",
+            "turns",
+            "errors",
+            "first_answer",
+            "turns_per_day",
+            "tokens",
+            "tools",
+            "error_codes",
+            "handovers",
+            "look_at",
+        )
+    ]
+    for sql in blocks:
+        assert copied.execute(sql).fetchall()
+
+
+EVIL = [
+    "<script>alert(1)</script>",
+    "\"'><img src=x onerror=alert(1)>",
+    "</style></title></body><iframe src='http://evil.example'>",
+    "\u202ereversed \u05d0\u05d1 \u2066\x00\x1b[31m",
+    "&lt;b&gt; &amp; &#60;",
+    "x" * 1_000_000,
+]
+
+
+@pytest.fixture
+def hostile() -> Iterator[Connection]:
+    """Every text that a service has may be anything."""
+    with closing(connect("evil=local://:memory:")) as connection:
+        connection.execute(
+            "INSERT INTO sessions(session_id, user_id) VALUES ('s', ?)", ("<script>user",)
+        )
+        for number, text in enumerate(EVIL):
+            call = {"functionCall": {"name": text, "args": {text[:50]: text}}}
+            connection.execute(
+                "INSERT INTO events(session_id, author, invocation_id, content, error_code,"
+                " error_message, actions, raw_event) VALUES ('s', ?1, ?2,"
+                " json_object('parts', json_array(json_object('text', ?3), json(?4))), ?3, ?3,"
+                " json_object('transferAgent', ?3), json_object('modelVersion', ?3,"
+                " 'usageMetadata', json_object('promptTokenCount', 1)))",
+                (text if number % 2 else "user", f"t{text[:9]}", text, json.dumps(call)),
+            )
+        yield connection
+
+
+def test_hostile_texts_are_inert_and_short(hostile: Connection) -> None:
+    html = report(hostile, sql=True).html
+    page = Page(html)
+
+    tags = {tag for tag, _ in page.seen}
+    attributes = {name for _, given in page.seen for name in given}
+    assert not tags & {"script", "img", "iframe", "link", "object", "form", "a", "base", "embed"}
+    assert not {name for name in attributes if name.startswith("on")}
+    assert not attributes & {"src", "href", "style", "action"}
+    assert "<script>alert(1)</script>" in page.text
+    assert EVIL[4] in page.text
+    assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", html)
+    assert len(html) < 200_000
+    assert "url(" not in html
+    assert "default-src 'none'" in html
+
+
+def test_without_texts_nothing_that_was_said_is_in_it(vertex: Connection) -> None:
+    html = report(vertex, texts=False).html
+
+    for said in ("Refund my order", "Let me look", "photo", "429 quota", '"order"'):
+        assert said in report(vertex).html.replace("&quot;", '"')
+        assert said not in html
+    assert "Without texts." in html
+    assert "RESOURCE_EXHAUSTED" in html
+
+
+def test_since_and_user_narrow_what_is_read(vertex: Connection, emulator: Running) -> None:
+    emulator.control.reset_log()
+    one = report(vertex, users=["bob@example.com"])
+    requests = emulator.control.requests()
+    later = Page(report(vertex, since="2026-01-05 09:00:08").html)
+
+    assert (one.sessions, one.events, len(requests)) == (1, 17, 2)
+    assert "Only users bob@example.com." in one.html
+    assert later.tile("Turns") == "7"  # e-3, e-4, e-5 twice, and the one out of order.
+    with pytest.raises(InvalidValueError, match="since"):
+        report(vertex, since="yesterday")
+
+
+def test_a_source_without_agents_and_a_refusal_make_no_report(vertex: Connection) -> None:
+    clicks = connect("clicks=embedding_studio://?base_url=http://127.0.0.1:9")
+    with closing(clicks), pytest.raises(UnsupportedError, match="no events of agents"):
+        report(clicks)
+    with pytest.raises(BudgetError):
+        report(vertex, confirm=lambda _: False)
+    with pytest.raises(BudgetError):
+        report(vertex, max_requests=3)
+
+
+def test_an_empty_source_has_a_report(opened: Callable[..., Connection]) -> None:
+    page = Page(report(opened(own="local")).html)
+
+    assert page.tile("Sessions") == page.tile("Turns") == "0"
+
+
+def test_a_snapshot_has_the_report_of_its_source(copied: Connection, vertex: Connection) -> None:
+    def tables(connection: Connection) -> list[list[str]]:
+        return Page(report(connection).html).rows
+
+    assert tables(copied) == tables(vertex)
+
+
+def test_the_command_writes_a_private_file_and_says_what_it_cost(
+    emulator: Running, vertex: Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "out.html"
+    url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}"
+
+    status = main(["report", "--source", url, "-o", str(file), "--without-text"])
+
+    assert status == 0
+    assert "5 sessions, 40 events, 6 requests." in capsys.readouterr().err
+    assert file.stat().st_mode & 0o077 == 0
+    Page(file.read_text("utf-8"))
+    assert main(["report", "--source", url, "-o", str(file), "--since", "yesterday"]) == 1
+    assert "since" in capsys.readouterr().err
+    assert "Agent conversations" in file.read_text("utf-8")
