@@ -30,6 +30,7 @@ def service_pages() -> tuple[Page, ...]:
         Page("whylabs", tuple(_whylabs())),
         Page("embedding_studio", tuple(_embedding_studio())),
         Page("eleanor", tuple(_eleanor())),
+        Page("adk_api", tuple(_adk_api())),
         Page("auth", tuple(_auth())),
         Page("notebooks", tuple(_notebooks())),
     )
@@ -132,6 +133,16 @@ def _eleanor() -> tuple[Block, ...]:
             ' "SELECT session_id, description, enabled FROM sessions"',
         ),
         Prose("If the service asks for a key, add &api_key_env=NAME: NAME is a variable with it."),
+    )
+
+
+def _adk_api() -> tuple[Block, ...]:
+    return (
+        Prose(
+            "The server of Google's Agent Development Kit, started with adk api_server. It needs no"
+            " credential. The topic adk is about the files that such a server writes."
+        ),
+        *_forms("adk_api"),
     )
 
 

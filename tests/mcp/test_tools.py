@@ -289,5 +289,5 @@ def test_sources(call_tool, emulator):
         "default": True,
         "read_only": True,
         "where": f"Vertex AI Agent Engine demo/us-central1/42 at {emulator.url} with no credential",
-        "tables": ["sessions", "events", "event_parts"],
+        "tables": ["sessions", "events", "event_parts", "reasoning_engines"],
     }
