@@ -153,9 +153,12 @@ def _part(event: str, number: int, part: dict[str, Any]) -> tuple[Any, ...]:
     (kind,) = (one for one in part if one != "thought")
     call = part[kind] if kind.startswith("function") else {}
     spelled = kind.split("_")[0] + "".join(map(str.title, kind.split("_")[1:]))
+    # Code that was run is the arguments of a call, and its outcome the response.
+    args = part[kind] if kind == "executable_code" else call.get("args")
+    response = part[kind] if kind == "code_execution_result" else call.get("response")
     return (
         *(event, number, spelled, part.get("text")),
-        *(call.get("name"), call.get("id"), call.get("args"), call.get("response")),
+        *(call.get("name"), call.get("id"), args, response),
     )
 
 
