@@ -144,6 +144,8 @@ class Session:
     def _guarded(self, statement: Statement, number: int) -> Iterator[None]:
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise Failed(f"Error: {unwritable(error)}") from None
         except Exception as error:
             if not can_describe(error):
                 raise
@@ -151,8 +153,6 @@ class Session:
             where = f" in {self._name}, line {statement.line}, statement {number}"
             text = described(self._connection, error, statement.text, help_command())
             raise Failed(f"Error{where if self._name else ''}: {text}") from error
-        except UnicodeEncodeError as error:
-            raise Failed(f"Error: {unwritable(error)}") from None
         except KeyboardInterrupt as error:
             self._stream.flush()
             note_cost(error, self._connection)

@@ -35,5 +35,7 @@ from sessions_vtab.sqlalchemy.url import engine_url
 __all__ = ["DateTime", "JsonOrText", "SessionsDialect", "engine_url"]
 
 # Those of other packages, too: SQLAlchemy itself finds only what is an entry point of its own.
+# A backend that has registered a dialect of its own keeps it.
 for _name in registry.names():
-    dialects.register(f"sessions.{_name}", __name__, SessionsDialect.__name__)
+    if f"sessions.{_name}" not in dialects.impls:
+        dialects.register(f"sessions.{_name}", __name__, SessionsDialect.__name__)

@@ -62,7 +62,7 @@ def test_help_shows_columns_that_only_the_source_has(about):
     assert "app_name text desk, hidden App; default" in only
     own = pages.text(reference.page("desk.events", about))
     assert "app_name" in own
-    assert "long_running_tool_ids" not in own
+    assert "next_page_token" not in own
 
 
 def test_help_on_the_source_says_what_to_know_of_the_service(about):

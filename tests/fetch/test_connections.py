@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import sys
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -74,8 +75,21 @@ def serving():
         server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def _others(monkeypatch):
+    """Threads of connections that tests before left open do not count."""
+    monkeypatch.setattr(sys.modules[__name__], "BEFORE", set(threading.enumerate()))
+
+
+BEFORE: set[threading.Thread] = set()
+
+
 def ours():
-    return [t for t in threading.enumerate() if t.name.startswith("sessions_vtab-")]
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread not in BEFORE and thread.name.startswith("sessions_vtab-")
+    ]
 
 
 def open_files():

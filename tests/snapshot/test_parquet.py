@@ -116,7 +116,7 @@ def test_files_that_cannot_be_written_leave_the_last_ones(take, path, folder, mo
 def test_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
 
-    with pytest.raises(MissingExtraError, match=r"sessions_vtab\[arrow\]"):
+    with pytest.raises(MissingExtraError, match=r"-m pip install 'pyarrow"):
         parquet.require_pyarrow()
 
 

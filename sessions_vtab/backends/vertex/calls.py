@@ -83,6 +83,7 @@ class Calls:
             query=(("pageSize", size),),
             items="reasoningEngines",
             listing=True,
+            beside=_BESIDE,
         )
 
     def create_session(

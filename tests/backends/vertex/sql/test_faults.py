@@ -132,7 +132,11 @@ REFUSED = {
         "invalid-7",
         r"400 .*The request was sent with x-goog-api-key from \$THE_TOKEN\. If",
     ),
-    "a variable that is not set": ("token_env", "", r"The credential in \$THE_TOKEN is empty"),
+    "a variable that is not set": (
+        "token_env",
+        "",
+        r"There is no credential in \$THE_TOKEN. It is empty",
+    ),
 }
 
 
