@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.spec.content import text_of
 from sessions_vtab.spec.values import is_object
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
@@ -21,7 +22,7 @@ def read_content(value: str, author: str) -> tuple[str, str | None]:
         author: author of the event, which determines the role of plain text.
     """
     if is_object(value):
-        return value, _text_of(json.loads(value))
+        return value, text_of(json.loads(value))
     role = "user" if author == "user" else "model"
     return f'{{"role":"{role}","parts":[{{"text":{_encode(value)}}}]}}', value
 
@@ -33,16 +34,3 @@ def require_object(value: str, where: str) -> str:
             f"{where} must be a JSON object, not {value!r:.60}. Nothing was written."
         )
     return value
-
-
-def _text_of(content: Any) -> str | None:
-    """The text parts except thoughts, joined as in the SDK's ``.text``; None if there are none."""
-    parts = content.get("parts")
-    if not isinstance(parts, list):
-        return None
-    texts = [
-        part["text"]
-        for part in parts
-        if isinstance(part, dict) and isinstance(part.get("text"), str) and not part.get("thought")
-    ]
-    return "".join(texts) if texts else None
