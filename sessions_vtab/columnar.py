@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.errors import InvalidValueError, MissingExtraError
-from sessions_vtab.schema.model import ColumnType
-from sessions_vtab.spec import times
 
 __all__ = ["Declared", "Unit", "declared_type", "require_pyarrow"]
 

@@ -38,6 +38,9 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeAlias
 
 from sessions_vtab import registry
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, UnknownNameError
 from sessions_vtab.settings import (
     GENERIC,
@@ -46,9 +49,6 @@ from sessions_vtab.settings import (
     generic_settings,
     refuse_secrets,
 )
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.source import Source
 
 __all__ = ["VARIABLE", "Configuration", "SourceLike", "default_file", "load", "parse_source"]
 

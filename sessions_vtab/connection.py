@@ -14,13 +14,13 @@ import apsw
 
 from sessions_vtab import registry
 from sessions_vtab.config import Configuration, SourceLike, load
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.write import Request
 from sessions_vtab.cursor import Cursor
 from sessions_vtab.door import Door
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 from sessions_vtab.progress import Progress, Watch, ipython_line
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Request
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import Heading
 from sessions_vtab.vtab.audit import Audit

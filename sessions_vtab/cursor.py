@@ -10,8 +10,8 @@ from typing import Any, Final, NoReturn, Self, cast
 
 import apsw
 
+from sessions_vtab.contract.values import well_formed
 from sessions_vtab.door import Door, Script, Step
-from sessions_vtab.spec.values import well_formed
 from sessions_vtab.sql.parameters import distribute, sound
 
 __all__ = ["Cursor"]

@@ -17,12 +17,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import MissingExtraError
 from sessions_vtab.scanning import Part, schema_of, split
 from sessions_vtab.scanning.model import equal_to
 from sessions_vtab.scanning.opening import resolved
 from sessions_vtab.scanning.reading import read
-from sessions_vtab.spec.source import Source
 
 try:
     from daft.expressions.visitor import PredicateVisitor

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import ReadOnlyError, SessionsError
-from sessions_vtab.schema.declare import quoted
 from sessions_vtab.sql.attach import attached
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten, conditions_of

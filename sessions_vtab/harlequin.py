@@ -17,8 +17,8 @@ from harlequin.exception import HarlequinConnectionError, HarlequinQueryError
 from harlequin.options import TextOption
 
 from sessions_vtab import dbapi
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.model import Column, ColumnType
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.vtab.host import OpenSource
 
 __all__ = ["SessionsAdapter"]

@@ -17,14 +17,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
 
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.checked import CHECKED, with_checked_rows
+from sessions_vtab.contract.install import install_command, packages_of
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.scoping import scoped
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.verify import verify
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.checked import CHECKED, with_checked_rows
-from sessions_vtab.spec.install import install_command, packages_of
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.scoping import scoped
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.verify import verify
 
 __all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "opened", "register", "url_forms"]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
+from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.errors import ConfigurationError, CredentialError
-from sessions_vtab.spec.near import did_you_mean
 
 __all__ = [
     "GENERIC",

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from sessions_vtab import Connection, connect, registry
-from sessions_vtab.spec.source import Source
+from sessions_vtab.contract.source import Source
 
 # The same examples in every run: a red build is a change's fault. HYPOTHESIS_PROFILE=long looks
 # further, at other examples each time.

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from sessions_vtab.columnar import Declared, declared_type
+from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.schema.model import ColumnType
 
 _MIDNIGHT = 1_767_225_600_000_000_000
 

@@ -10,8 +10,8 @@ import pytest
 
 from sessions_vtab import config
 from sessions_vtab.config import default_file, load, parse_source
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, UnknownNameError
-from sessions_vtab.spec.source import Source
 
 CANARY = "hunter2-canary"
 

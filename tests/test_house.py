@@ -19,8 +19,7 @@ PACKAGE = Path(sessions_vtab.__file__).parent
 # ``vtab``, which carries out what ``sql`` and ``plan`` think up.
 LAYERS = (
     ("errors", "progress"),
-    ("schema",),
-    ("spec",),
+    ("contract",),
     ("sql", "plan", "fetch", "settings", "columnar"),
     ("rest",),
     ("backends", "vtab"),

@@ -6,8 +6,8 @@ from importlib import metadata
 import pytest
 
 from sessions_vtab import registry
+from sessions_vtab.contract.backend import Backend
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
-from sessions_vtab.spec.backend import Backend
 
 
 @pytest.fixture

@@ -10,6 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+from sessions_vtab.contract.agent_events import FACTS, Documents, Fact
+from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.content import part_columns, parts_of, text_of
+from sessions_vtab.contract.model import Column, ColumnType, Function
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.tables import EVENT_PARTS, EVENTS, SESSIONS, event_columns, fact_columns
+from sessions_vtab.contract.values import dump_json, load_json
+from sessions_vtab.contract.write import Outcome, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
 from sessions_vtab.fetch import Answer, Item, Line, Reply
 from sessions_vtab.fetch.rows import Frame, Getter, epoch_of, number_of
@@ -29,15 +38,6 @@ from sessions_vtab.rest import (
     Writer,
     name_of,
 )
-from sessions_vtab.schema.model import Column, ColumnType, Function
-from sessions_vtab.schema.tables import EVENT_PARTS, EVENTS, SESSIONS, event_columns, fact_columns
-from sessions_vtab.spec.agent_events import FACTS, Documents, Fact
-from sessions_vtab.spec.backend import Arguments
-from sessions_vtab.spec.content import part_columns, parts_of, text_of
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import dump_json, load_json
-from sessions_vtab.spec.write import Outcome, Write
 
 __all__ = ["AdkApiBackend"]
 

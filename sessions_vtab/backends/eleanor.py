@@ -28,6 +28,14 @@ from typing import Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
+from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.capability import HiddenRows
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
+from sessions_vtab.contract.values import load_json
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
@@ -57,14 +65,6 @@ from sessions_vtab.rest import (
     name_of,
     response_of,
 )
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
-from sessions_vtab.spec.backend import Arguments, Context, Routine
-from sessions_vtab.spec.capability import HiddenRows
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import load_json
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
 __all__ = ["EleanorBackend"]
 

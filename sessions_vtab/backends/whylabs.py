@@ -10,6 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.tables import SESSIONS, session_columns
+from sessions_vtab.contract.values import load_json
 from sessions_vtab.errors import InvalidValueError, NotFoundError, ProtocolError
 from sessions_vtab.fetch import Answer, Item, Reply
 from sessions_vtab.fetch.rows import Frame
@@ -25,14 +33,6 @@ from sessions_vtab.rest import (
     RestTable,
     response_of,
 )
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.tables import SESSIONS, session_columns
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Arguments
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import load_json
 
 __all__ = [
     "WhylabsBackend",

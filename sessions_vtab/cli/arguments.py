@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from sessions_vtab.cli import reporting
 from sessions_vtab.cli.habits import shell_command
-from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.contract.near import did_you_mean
 
 __all__ = ["FORMAT_NAMES", "MODE_NAMES", "command_line", "parse"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from sessions_vtab.spec.backend import Backend
+from sessions_vtab.contract.backend import Backend
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from sessions_vtab.cli.display import escaped, is_terminal
+from sessions_vtab.contract.install import install_command, packages_of
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
-from sessions_vtab.spec.install import install_command, packages_of
 
 if TYPE_CHECKING:
     from sessions_vtab.cli.help import Reference

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import IO, Any, Final
 
-from sessions_vtab.spec.predicate import Op
+from sessions_vtab.contract.predicate import Op
 
 __all__ = [
     "can_show",

@@ -15,20 +15,20 @@ from urllib.parse import unquote_plus, urlsplit
 
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.readings import Estimate, Expected, Reading, Step, Target, expected
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.predicate import BINARY, Compare, Member, Predicate, literal, words_of
+from sessions_vtab.contract.predicate import fields as fields_of
+from sessions_vtab.contract.scan import Order, Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import Mention, Names, mentions, names_of
 from sessions_vtab.plan.words import is_by_order, stopping_column
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import BINARY, Compare, Member, Predicate, literal, words_of
-from sessions_vtab.spec.predicate import fields as fields_of
-from sessions_vtab.spec.scan import Order, Scan
-from sessions_vtab.spec.write import Request
 from sessions_vtab.vtab.looking import Look, Reached
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
-    from sessions_vtab.spec.source import Source
+    from sessions_vtab.contract.source import Source
     from sessions_vtab.sql.occurrences import Condition
 
 __all__ = [

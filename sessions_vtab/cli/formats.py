@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from sessions_vtab.cli.display import literal
 from sessions_vtab.cli.tables import ASCII, BOX, COLUMN, PLAIN, Frame, Row, Sheet, Style
-from sessions_vtab.schema.declare import quoted
+from sessions_vtab.contract.declare import quoted
 
 __all__ = ["AUTO", "FORMATS", "NOTES", "SQLITE_MODES", "Format", "automatic", "distinct"]
 

@@ -12,14 +12,14 @@ from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
 from sessions_vtab.cli.services import ALIASES, service_pages
 from sessions_vtab.cli.topics import TOPICS
 from sessions_vtab.cli.views import VIEW_NAMES, view_page
+from sessions_vtab.contract import tables
+from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.capability import AccessPath, Filter, Writes
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Column, ColumnType, Function, Table
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import UnknownNameError
-from sessions_vtab.schema import tables
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.model import Column, ColumnType, Function, Table
-from sessions_vtab.spec.backend import Backend, Resource
-from sessions_vtab.spec.capability import AccessPath, Filter, Writes
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.views import views_of
 
 __all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "topics"]
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.cli.display import operators
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.declare import quoted, sql_type
+from sessions_vtab.contract.model import Column, Function
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.hints import Names, names_of
-from sessions_vtab.schema.declare import quoted, sql_type
-from sessions_vtab.schema.model import Column, Function
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.views import views_of
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

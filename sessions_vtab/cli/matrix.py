@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sessions_vtab.schema.model import ColumnType, Table
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.capability import AccessPath, Capability, Writes
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.capability import AccessPath, Capability, Writes
+from sessions_vtab.contract.model import ColumnType, Table
 
 __all__ = ["matrix"]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.write import Request
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.write import Request
 from sessions_vtab.vtab.looking import Reached
 
 if TYPE_CHECKING:
-    from sessions_vtab.spec.source import Source
+    from sessions_vtab.contract.source import Source
 
 __all__ = ["Estimate", "Expected", "Reading", "Step", "Target", "expected"]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sessions_vtab.cli.pages import Block, Code, Heading, Page, Prose
 from sessions_vtab.cli.program import program
-from sessions_vtab.spec.install import install_command, packages_of
+from sessions_vtab.contract.install import install_command, packages_of
 
 __all__ = ["ALIASES", "service_pages"]
 

@@ -22,7 +22,7 @@ from sessions_vtab.cli.files import output
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
 from sessions_vtab.cli.pager import default_pager, show
 from sessions_vtab.cli.tables import Style, style_for
-from sessions_vtab.spec.near import did_you_mean
+from sessions_vtab.contract.near import did_you_mean
 
 __all__ = ["Settings"]
 

@@ -22,8 +22,8 @@ from sessions_vtab.cli.files import output
 from sessions_vtab.cli.program import program
 from sessions_vtab.cli.sources import choices
 from sessions_vtab.connection import connect
+from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.errors import ConfigurationError, SessionsError
-from sessions_vtab.spec.near import did_you_mean
 
 __all__ = ["initialise"]
 

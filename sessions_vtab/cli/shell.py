@@ -35,9 +35,9 @@ from sessions_vtab.cli.script import split
 from sessions_vtab.cli.session import can_describe, described, note_cost
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.streams import unwritable
+from sessions_vtab.contract.folders import make_private
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
-from sessions_vtab.spec.folders import make_private
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

@@ -59,7 +59,7 @@ from __future__ import annotations
 from sessions_vtab.errors import ConflictError
 from sessions_vtab.fetch import Answer, TokenPages
 from sessions_vtab.rest import Delete, Get, Insert, List, RestBackend, RestTable, Update
-from sessions_vtab.schema.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column, ColumnType, Table
 
 __all__ = ["@Class@"]
 

@@ -10,10 +10,10 @@ import apsw
 
 from sessions_vtab.cli.banner import source_lines
 from sessions_vtab.cli.display import footer
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.errors import SessionsError, UnknownNameError
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.near import did_you_mean
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

@@ -10,7 +10,7 @@ from sessions_vtab.cli import questions
 from sessions_vtab.cli.guide import document
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
 from sessions_vtab.cli.tool_topics import ADK, MCP_CLIENTS, MCP_HTTP, TOOLS
-from sessions_vtab.spec.times import ACCEPTED
+from sessions_vtab.contract.times import ACCEPTED
 
 __all__ = ["ADK", "IDLE", "MCP_CLIENTS", "MCP_HTTP", "RESUME", "TOPICS"]
 

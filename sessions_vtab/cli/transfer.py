@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.cli.formats import distinct
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.schema.declare import quoted
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
-from sessions_vtab.schema.views import VIEWS, View
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.views import views_of
+from sessions_vtab.contract.agent_views import VIEWS, View
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.views import views_of
 
 __all__ = ["VIEW_NAMES", "view_page"]
 

@@ -24,10 +24,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from sessions_vtab.columnar import Declared, require_pyarrow
+from sessions_vtab.contract import times
+from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.schema.model import ColumnType
-from sessions_vtab.spec import times
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.description import Column

@@ -12,12 +12,12 @@ import apsw
 
 from sessions_vtab import connection as engine
 from sessions_vtab.config import SourceLike
+from sessions_vtab.contract.source import Source
 from sessions_vtab.dbapi import errors
 from sessions_vtab.dbapi.cursor import Cursor
 from sessions_vtab.dbapi.errors import ProgrammingError, translated
 from sessions_vtab.dbapi.guard import Guard
 from sessions_vtab.dbapi.watch import Clock, Turn, Watch
-from sessions_vtab.spec.source import Source
 
 __all__ = ["Connection", "connect"]
 

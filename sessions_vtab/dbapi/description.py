@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from sessions_vtab.contract.model import ColumnType, Table
 from sessions_vtab.dbapi.types import TypeCode, type_code
-from sessions_vtab.schema.model import ColumnType, Table
 from sessions_vtab.vtab.host import OpenSource
 from sessions_vtab.vtab.rows import captured_name
 

@@ -11,9 +11,9 @@ from numbers import Integral, Rational, Real
 from typing import Any, Final, Self
 from uuid import UUID
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.dbapi.errors import DataError, ProgrammingError
-from sessions_vtab.schema.model import ColumnType
-from sessions_vtab.spec import times
 
 __all__ = [
     "BINARY",

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from sessions_vtab.contract.install import install_command
 from sessions_vtab.errors import CredentialError, MissingExtraError, SessionsError, UnavailableError
-from sessions_vtab.spec.install import install_command
 
 __all__ = ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Google", "NoAuth", "Secret", "asked"]
 

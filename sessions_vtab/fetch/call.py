@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from pydantic_core import from_json
 
+from sessions_vtab.contract.values import well_formed
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch.redact import plain
-from sessions_vtab.spec.values import well_formed
 
 __all__ = ["READ", "WRITE", "Answer", "Call", "Form", "Item", "Reply", "message_of", "path"]
 

@@ -20,6 +20,10 @@ from urllib.parse import urlencode
 import httpcore
 import httpx
 
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import (
     ConfigurationError,
     ProtocolError,
@@ -37,10 +41,6 @@ from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.routes import Routes, Shortcut, is_plain, open_routes
 from sessions_vtab.fetch.site import Site, check_target, origin_of
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Request
 
 __all__ = ["Client", "Line", "readable", "record"]
 

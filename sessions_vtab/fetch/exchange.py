@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import httpx
 
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.body import ENCODINGS, TooLongError, read_body
@@ -27,7 +28,6 @@ from sessions_vtab.fetch.problems import (
     unsendable,
 )
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
-from sessions_vtab.spec.predicate import Value
 
 if TYPE_CHECKING:
     from sessions_vtab.fetch.client import Line

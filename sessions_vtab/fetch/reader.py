@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, S
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from sessions_vtab.contract.backend import Context
 from sessions_vtab.fetch.call import Call, Reply
 from sessions_vtab.fetch.chain import Chain
 from sessions_vtab.fetch.client import Client
@@ -20,7 +21,6 @@ from sessions_vtab.fetch.paging import Paginator, SinglePage
 from sessions_vtab.fetch.problems import stopped
 from sessions_vtab.fetch.scope import SLICE, Flight, scope_of
 from sessions_vtab.fetch.turns import BothEnds, Items, SideBySide
-from sessions_vtab.spec.backend import Context
 
 __all__ = ["Items", "Reader"]
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch.call import Item
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import dump_json
 
 __all__ = [
     "Frame",

@@ -10,14 +10,14 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
 from sessions_vtab.fetch.call import Call, Reply
 from sessions_vtab.fetch.client import Client, Line, readable, record
 from sessions_vtab.fetch.problems import stopped
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.predicate import Value
 
 __all__ = ["SLICE", "Flight", "Scope", "scope_of"]
 

@@ -18,6 +18,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeAlias, TypeVar
 
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
     RefusedError,
@@ -28,8 +30,6 @@ from sessions_vtab.errors import (
 from sessions_vtab.fetch.client import Client, Line
 from sessions_vtab.fetch.problems import doubtful, stopped, unexpected
 from sessions_vtab.fetch.scope import SLICE
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
 __all__ = ["deliver", "deliver_groups", "run_job"]
 

@@ -15,10 +15,10 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, SessionsError
 from sessions_vtab.fetch.auth import NO_AUTH, Auth, NoAuth
 from sessions_vtab.fetch.call import Answer
-from sessions_vtab.spec.source import Source
 
 __all__ = ["Origin", "Site", "check_target", "is_loopback", "origin_of"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import apsw
 
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.views import views_of
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.views import views_of
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import OpenSource

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from sessions_vtab.contract.near import did_you_mean, nearest
 from sessions_vtab.hints.names import Mention, Names, mentions
-from sessions_vtab.spec.near import did_you_mean, nearest
 
 __all__ = ["Problem", "explained", "line_at", "place_of", "problem"]
 

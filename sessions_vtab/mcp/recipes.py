@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sessions_vtab.spec.backend import Resource
+from sessions_vtab.contract.backend import Resource
 
 __all__ = ["RECIPES", "Recipe", "failed_today", "investigate", "recipes_text"]
 

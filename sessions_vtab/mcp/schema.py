@@ -8,9 +8,9 @@ from typing import Final
 from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.help import Reference, SourceHelp, page
 from sessions_vtab.cli.pages import markdown
-from sessions_vtab.schema.model import Column, Function
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.capability import AccessPath
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.model import Column, Function
 from sessions_vtab.vtab.host import OpenSource
 
 __all__ = ["describe", "overview", "schema_text"]

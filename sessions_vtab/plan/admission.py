@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from sessions_vtab.schema.model import ColumnType
-from sessions_vtab.spec import times
-from sessions_vtab.spec.capability import RANGE
-from sessions_vtab.spec.predicate import TIMESTAMP, Op, Value
+from sessions_vtab.contract import times
+from sessions_vtab.contract.capability import RANGE
+from sessions_vtab.contract.model import ColumnType
+from sessions_vtab.contract.predicate import TIMESTAMP, Op, Value
 
 __all__ = ["UNFIT", "Unfit", "admit", "certain", "takes_any_text"]
 

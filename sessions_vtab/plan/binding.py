@@ -7,13 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
-from sessions_vtab.errors import InvalidValueError, UnsupportedError
-from sessions_vtab.plan.admission import UNFIT, Unfit, admit, takes_any_text
-from sessions_vtab.plan.offer import Relation
-from sessions_vtab.plan.plan import Plan, Term
-from sessions_vtab.schema.model import ColumnType, Table
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.predicate import (
     EVERYTHING,
     NOTHING,
     TIMESTAMP,
@@ -29,7 +25,11 @@ from sessions_vtab.spec.predicate import (
     Slot,
     Value,
 )
-from sessions_vtab.spec.scan import Scan
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.errors import InvalidValueError, UnsupportedError
+from sessions_vtab.plan.admission import UNFIT, Unfit, admit, takes_any_text
+from sessions_vtab.plan.offer import Relation
+from sessions_vtab.plan.plan import Plan, Term
 
 __all__ = ["Binder"]
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil, prod
 
-from sessions_vtab.plan.offer import Hint, Relation
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.predicate import (
     AllOf,
     AnyOf,
     Compare,
@@ -21,6 +20,7 @@ from sessions_vtab.spec.predicate import (
     Op,
     Predicate,
 )
+from sessions_vtab.plan.offer import Hint, Relation
 
 __all__ = ["VALUES_OF_A_SET", "cost_of", "share_of_operators", "share_of_predicate"]
 

@@ -12,9 +12,9 @@ from math import ceil
 from types import MappingProxyType
 from typing import Final
 
-from sessions_vtab.schema.model import ARGUMENTS, PUSH
-from sessions_vtab.spec.capability import AccessPath, Capability, Within
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.capability import AccessPath, Capability, Within
+from sessions_vtab.contract.model import ARGUMENTS, PUSH
+from sessions_vtab.contract.predicate import (
     AllOf,
     Compare,
     Field,
@@ -23,8 +23,8 @@ from sessions_vtab.spec.predicate import (
     Op,
     Predicate,
 )
-from sessions_vtab.spec.predicate import fields as fields_of
-from sessions_vtab.spec.scan import Scan
+from sessions_vtab.contract.predicate import fields as fields_of
+from sessions_vtab.contract.scan import Scan
 
 __all__ = ["Holder", "Sizes", "holders", "may_be_held", "pages_of", "size_key"]
 

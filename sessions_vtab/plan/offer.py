@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from sessions_vtab.spec.predicate import BINARY, Op, Value
-from sessions_vtab.spec.scan import Order
+from sessions_vtab.contract.predicate import BINARY, Op, Value
+from sessions_vtab.contract.scan import Order
 
 __all__ = ["UNKNOWN", "Answer", "Constraint", "Hint", "Offer", "Relation", "Unknown", "Use"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import BINARY, Op, Predicate, Value
+from sessions_vtab.contract.scan import Order
 from sessions_vtab.plan.offer import Relation
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import BINARY, Op, Predicate, Value
-from sessions_vtab.spec.scan import Order
 
 __all__ = ["Plan", "Pushed", "Term"]
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.capability import RANGE, AccessPath, Capability
+from sessions_vtab.contract.model import ARGUMENTS, PUSH, ColumnType, Table
+from sessions_vtab.contract.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.plan.admission import certain
 from sessions_vtab.plan.estimate import (
@@ -16,10 +20,6 @@ from sessions_vtab.plan.estimate import (
 from sessions_vtab.plan.offer import UNKNOWN, Answer, Constraint, Hint, Offer, Relation, Use
 from sessions_vtab.plan.plan import Plan, Pushed, Term
 from sessions_vtab.plan.pushdown import project
-from sessions_vtab.schema.model import ARGUMENTS, PUSH, ColumnType, Table
-from sessions_vtab.spec import times
-from sessions_vtab.spec.capability import RANGE, AccessPath, Capability
-from sessions_vtab.spec.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 
 __all__ = ["plan_scan"]
 

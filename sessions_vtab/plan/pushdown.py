@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sessions_vtab.spec.capability import AccessPath, Connective
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.capability import AccessPath, Connective
+from sessions_vtab.contract.predicate import (
     EVERYTHING,
     AllOf,
     AnyOf,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.model import ARGUMENTS, PUSH
+from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Field, Op, Value, literal, words_of
+from sessions_vtab.contract.scan import Order
 from sessions_vtab.plan.offer import UNKNOWN, Relation, Unknown
 from sessions_vtab.plan.plan import Plan, Term
-from sessions_vtab.schema.model import ARGUMENTS, PUSH
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Field, Op, Value, literal, words_of
-from sessions_vtab.spec.scan import Order
 
 __all__ = ["describe", "is_by_order", "spoken", "stopping_column"]
 

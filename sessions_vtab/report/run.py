@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.report.numbers import NUMBERS, ask, conversation
 from sessions_vtab.report.page import Facts, page
 from sessions_vtab.snapshot import Estimate, Progress, snapshot
-from sessions_vtab.spec import times
-from sessions_vtab.spec.views import views_of
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -59,7 +59,7 @@ def report(  # A face: each is an option of the command line too.
     Args:
         connection: with the source as its default.
         texts: with what users and agents said; a report is often passed on.
-        since: only events from this time on, in a form of ``spec.times``.
+        since: only events from this time on, in a form of ``contract.times``.
         users: only sessions of these; all unless given.
         sql: with the SELECT of every number.
         max_requests: most HTTP requests; ``snapshot.DEFAULT_BUDGET`` unless given.

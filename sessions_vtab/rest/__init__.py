@@ -8,6 +8,7 @@ of a call; ``corrections`` checks routes from the configuration; ``backend`` tie
 
 from __future__ import annotations
 
+from sessions_vtab.contract.templates import Places, name_of, parse_name
 from sessions_vtab.rest.backend import RestBackend, RestOptions
 from sessions_vtab.rest.corrections import check_names, check_routes
 from sessions_vtab.rest.declaration import (
@@ -25,7 +26,6 @@ from sessions_vtab.rest.declaration import (
 from sessions_vtab.rest.functions import response_of, routine_of
 from sessions_vtab.rest.reading import Found, RestResource
 from sessions_vtab.rest.writing import Change, Writer
-from sessions_vtab.spec.templates import Places, name_of, parse_name
 
 __all__ = [
     "Body",

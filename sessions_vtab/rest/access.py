@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from sessions_vtab.rest.declaration import Delete, Insert, RestTable, Update
-from sessions_vtab.spec.capability import (
+from sessions_vtab.contract.capability import (
     EQUALITY,
     RANGE,
     AccessPath,
@@ -14,8 +13,9 @@ from sessions_vtab.spec.capability import (
     Within,
     Writes,
 )
-from sessions_vtab.spec.predicate import Op, Value
-from sessions_vtab.spec.templates import name_of, parse_name, places_of
+from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab.contract.templates import name_of, parse_name, places_of
+from sessions_vtab.rest.declaration import Delete, Insert, RestTable, Update
 
 __all__ = ["capability_of", "named_by", "noun", "parent_column"]
 

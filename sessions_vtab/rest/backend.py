@@ -6,6 +6,14 @@ import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final, Self
 
+from sessions_vtab.contract.backend import Backend, Context, Routine
+from sessions_vtab.contract.model import Function
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.tables import SESSIONS
+from sessions_vtab.contract.templates import UNADDRESSABLE, Places, parse_name, places_of
+from sessions_vtab.contract.write import Action, Outcome, Request, Write
 from sessions_vtab.errors import (
     ConfigurationError,
     InvalidValueError,
@@ -37,14 +45,6 @@ from sessions_vtab.rest.declaration import RestFunction, RestTable
 from sessions_vtab.rest.functions import routine_of
 from sessions_vtab.rest.reading import Found, RestResource
 from sessions_vtab.rest.writing import Writer
-from sessions_vtab.schema.model import Function
-from sessions_vtab.schema.tables import SESSIONS
-from sessions_vtab.spec.backend import Backend, Context, Routine
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.templates import UNADDRESSABLE, Places, parse_name, places_of
-from sessions_vtab.spec.write import Action, Outcome, Request, Write
 
 __all__ = ["RestBackend", "RestOptions"]
 

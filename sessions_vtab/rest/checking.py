@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.templates import places_of
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.rest.declaration import Insert, Operation, RestFunction, RestTable, Update
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.templates import places_of
 
 __all__ = ["check"]
 

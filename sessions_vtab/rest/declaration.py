@@ -11,14 +11,14 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.capability import HiddenRows
+from sessions_vtab.contract.model import Function, Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.templates import PLACEHOLDER, Places, places_of
 from sessions_vtab.fetch import READ, WRITE, Answer, Call, Item, Paginator, Reply, SinglePage, path
 from sessions_vtab.fetch.rows import Frame, Getter
-from sessions_vtab.schema.model import Function, Table
-from sessions_vtab.spec.backend import Arguments
-from sessions_vtab.spec.capability import HiddenRows
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.templates import PLACEHOLDER, Places, places_of
 
 __all__ = [
     "Body",

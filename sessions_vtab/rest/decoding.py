@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from sessions_vtab.contract.model import ColumnType
+from sessions_vtab.contract.templates import name_of, places_of
 from sessions_vtab.fetch import Item
 from sessions_vtab.fetch.rows import Frame, Getter, flag_of, json_of, number_of, text_of, time_of
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import RestFrame, RestTable
-from sessions_vtab.schema.model import ColumnType
-from sessions_vtab.spec.templates import name_of, places_of
 
 __all__ = ["Decoder"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.templates import Places
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import MissingParameterError, NotFoundError
 from sessions_vtab.fetch import Call, Line, Reply, message_of, plain, redact, run_job
 from sessions_vtab.rest.declaration import Body, RestFunction
-from sessions_vtab.spec.backend import Arguments, Context, Routine
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.templates import Places
-from sessions_vtab.spec.values import dump_json
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend

@@ -13,19 +13,19 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Compare, Member, Op, Predicate, fields
+from sessions_vtab.contract.scan import Page, Scan
+from sessions_vtab.contract.templates import UNADDRESSABLE, Places, parse_name, places_of
+from sessions_vtab.contract.values import accept
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import ProtocolError, SessionsError
 from sessions_vtab.fetch import Call, Item, Reader, Reply, SinglePage
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.rest.access import capability_of, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestFrame, RestTable
 from sessions_vtab.rest.decoding import Decoder, items_inside
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.predicate import Compare, Member, Op, Predicate, fields
-from sessions_vtab.spec.scan import Page, Scan
-from sessions_vtab.spec.templates import UNADDRESSABLE, Places, parse_name, places_of
-from sessions_vtab.spec.values import accept
-from sessions_vtab.spec.write import Request
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend

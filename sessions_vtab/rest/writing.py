@@ -6,6 +6,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.templates import Places, name_of, parse_name, places_of, shape
+from sessions_vtab.contract.values import load_json
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
@@ -19,11 +24,6 @@ from sessions_vtab.fetch import Call, Line, Reply
 from sessions_vtab.rest.access import noun, parent_column
 from sessions_vtab.rest.declaration import Body, Operation, RestFrame, RestTable
 from sessions_vtab.rest.reading import Found, RestResource
-from sessions_vtab.schema.model import ColumnType, Table
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.templates import Places, name_of, parse_name, places_of, shape
-from sessions_vtab.spec.values import load_json
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
 __all__ = ["Change", "Writer"]
 

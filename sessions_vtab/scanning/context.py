@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Final
 
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import BudgetError
-from sessions_vtab.spec.predicate import Value
 
 __all__ = ["DEFAULT_BUDGET", "ScanContext"]
 
@@ -15,7 +15,7 @@ DEFAULT_BUDGET: Final = 100_000
 
 
 class ScanContext:
-    """A ``spec.backend.Context`` for one read of one table.
+    """A ``contract.backend.Context`` for one read of one table.
 
     Args:
         source: the source's name, for errors.

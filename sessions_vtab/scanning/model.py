@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sessions_vtab.schema.model import ColumnType, Table
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import Op, Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.source import Source
+from sessions_vtab.contract import times
+from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.source import Source
 
 __all__ = ["Condition", "Part", "equal_to", "judge"]
 

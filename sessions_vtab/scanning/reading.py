@@ -7,16 +7,16 @@ from contextlib import closing, contextmanager
 from typing import Any, Final
 
 from sessions_vtab.columnar import Declared, Unit, require_pyarrow
+from sessions_vtab.contract.model import Column
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Order
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.scanning.context import ScanContext
 from sessions_vtab.scanning.model import Part, equal_to
 from sessions_vtab.scanning.opening import columns_of, opened, paced, resolved, resource_of
 from sessions_vtab.scanning.rows import Question, pages_of
 from sessions_vtab.scanning.statement import condition, selected
-from sessions_vtab.schema.model import Column
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Order
-from sessions_vtab.spec.source import Source
 
 __all__ = ["pages", "read", "scan", "schema_of"]
 

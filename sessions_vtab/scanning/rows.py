@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Op
+from sessions_vtab.contract.scan import Order, Row, Scan
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
 from sessions_vtab.plan.binding import Argument, Binder
 from sessions_vtab.plan.offer import Answer, Constraint, Offer
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.scanning.model import Condition, judge
-from sessions_vtab.schema.model import ColumnType, Table
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Op
-from sessions_vtab.spec.scan import Order, Row, Scan
 
 __all__ = ["Question", "pages_of"]
 

@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.parents import (
+    LINK,
+    SESSION_TABLES,
+    parent_of,
+    read_by_parent,
+    time_order,
+)
+from sessions_vtab.contract.scan import Order
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
 from sessions_vtab.scanning.estimate import cut
 from sessions_vtab.scanning.model import Part
@@ -12,17 +23,6 @@ from sessions_vtab.scanning.opening import opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import Question
 from sessions_vtab.scanning.statement import condition
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.parents import (
-    LINK,
-    SESSION_TABLES,
-    parent_of,
-    read_by_parent,
-    time_order,
-)
-from sessions_vtab.spec.scan import Order
-from sessions_vtab.spec.source import Source
 
 __all__ = ["DEFAULT_SIZE", "parts_of_names", "split"]
 

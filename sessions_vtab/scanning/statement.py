@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.predicate import Op
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.scanning.context import DEFAULT_BUDGET
 from sessions_vtab.scanning.model import Condition
 from sessions_vtab.scanning.rows import Question
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.predicate import Op
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.values import dump_json
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

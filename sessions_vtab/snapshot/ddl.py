@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sessions_vtab.schema.declare import quoted, sql_type
-from sessions_vtab.schema.model import Column, ColumnType
+from sessions_vtab.contract.declare import quoted, sql_type
+from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.snapshot.shape import Shape
 
 __all__ = [

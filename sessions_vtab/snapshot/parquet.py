@@ -17,13 +17,13 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.columnar import Declared
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.folders import make_private
+from sessions_vtab.contract.install import install_command, packages_of
+from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.errors import MissingExtraError, StoreError
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.model import ColumnType
 from sessions_vtab.snapshot.errors import translated
 from sessions_vtab.snapshot.lock import create_private, require_regular
-from sessions_vtab.spec.folders import make_private
-from sessions_vtab.spec.install import install_command, packages_of
 
 __all__ = ["require_pyarrow", "write_parquet"]
 

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any, Final
 
 from sessions_vtab.connection import Connection
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import BudgetError
-from sessions_vtab.schema.declare import quoted
 
 __all__ = ["Reading"]
 

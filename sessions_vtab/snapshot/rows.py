@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sessions_vtab.schema.declare import quoted
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.snapshot.ddl import delete_missing, renumber, upsert
 from sessions_vtab.snapshot.model import Progress, ProgressCallback
 from sessions_vtab.snapshot.reading import Reading

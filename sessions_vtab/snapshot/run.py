@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 import apsw
 
 from sessions_vtab.connection import Connection, connect
+from sessions_vtab.contract import times
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     BudgetError,
     ConfigurationError,
@@ -36,9 +39,6 @@ from sessions_vtab.snapshot.reading import Reading
 from sessions_vtab.snapshot.rows import Copying
 from sessions_vtab.snapshot.shape import plan_of
 from sessions_vtab.snapshot.work import Work
-from sessions_vtab.spec import times
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.source import Source
 from sessions_vtab.sql.expression import check_condition, within
 from sessions_vtab.vtab.host import OpenSource
 

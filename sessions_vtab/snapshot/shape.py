@@ -6,20 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sessions_vtab.errors import InvalidValueError, UnknownNameError
-from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.schema.tables import EVENT_COLUMNS, SCOPE_COLUMNS
-from sessions_vtab.snapshot.model import Options
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.capability import AccessPath, Capability
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.parents import (
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.capability import AccessPath, Capability
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.parents import (
     LINK,
     followed_column,
     parent_of,
     read_by_parent,
     time_order,
 )
+from sessions_vtab.contract.tables import EVENT_COLUMNS, SCOPE_COLUMNS
+from sessions_vtab.errors import InvalidValueError, UnknownNameError
+from sessions_vtab.snapshot.model import Options
 
 __all__ = ["Listing", "Plan", "Shape", "plan_of"]
 

@@ -1,6 +1,6 @@
 """The views of a snapshot: the parts of events, and those that every source of agents has.
 
-Only what SQLite 3.31 knows; see ``schema.views``.
+Only what SQLite 3.31 knows; see ``contract.agent_views``.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from sessions_vtab.backends.local.ddl import MODIFIERS, SPELLINGS
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.tables import EVENT_PARTS
-from sessions_vtab.schema.views import VIEWS, views_for
+from sessions_vtab.contract.agent_views import VIEWS, views_for
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.tables import EVENT_PARTS
 from sessions_vtab.snapshot.shape import Plan
 
 __all__ = ["create_views"]

@@ -13,8 +13,8 @@ from typing import Any
 
 import apsw
 
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import BusyError, SessionsError, StoreError
-from sessions_vtab.schema.declare import quoted
 from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes
 from sessions_vtab.snapshot.errors import translated
 from sessions_vtab.snapshot.shape import Plan

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.scanning.opening import resolved
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.source import Source
 
 __all__ = ["OPTIONS", "Options", "parsed"]
 

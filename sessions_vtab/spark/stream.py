@@ -12,6 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.parents import followed_column, parent_of
+from sessions_vtab.contract.predicate import Op
+from sessions_vtab.contract.scan import Order
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.scanning.model import Condition, Part
 from sessions_vtab.scanning.opening import opened, resource_of
@@ -20,12 +26,6 @@ from sessions_vtab.scanning.rows import Question
 from sessions_vtab.scanning.splitting import parts_of_names
 from sessions_vtab.scanning.statement import condition
 from sessions_vtab.spark.options import Options
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.parents import followed_column, parent_of
-from sessions_vtab.spec.predicate import Op
-from sessions_vtab.spec.scan import Order
-from sessions_vtab.spec.source import Source
 
 __all__ = ["Stream"]
 

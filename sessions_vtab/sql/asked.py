@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from sessions_vtab.contract.model import Column
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.model import Column
 from sessions_vtab.sql.conditions import Reader, resolve
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.source import terms

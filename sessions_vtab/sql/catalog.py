@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sessions_vtab.schema.model import Function, Table
-from sessions_vtab.spec.capability import Capability
+from sessions_vtab.contract.capability import Capability
+from sessions_vtab.contract.model import Function, Table
 
 __all__ = ["Catalog", "OurTable"]
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from sessions_vtab.schema.model import Column, ColumnType
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import (
     BINARY,
     TIMESTAMP,
     AllOf,

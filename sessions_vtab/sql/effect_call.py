@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.model import Function
 from sessions_vtab.sql.lexer import Kind, Token, name_of
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import Block, Span, commas, conjuncts

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
+from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.model import Function
 from sessions_vtab.sql.effect_call import Call, HiddenColumns
 from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
 from sessions_vtab.sql.shapes import Block, Span, blocks, find

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.schema.declare import quoted
 from sessions_vtab.sql.lexer import Kind, Token, name_of, tokenize
 from sessions_vtab.sql.splice import apply, insert
 

@@ -15,8 +15,8 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sessions_vtab.contract import times
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.spec import times
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
 from sessions_vtab.sql.forms import require_form

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sessions_vtab.schema.model import ColumnType
+from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.lexer import Kind, Token, name_of
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from sessions_vtab.spec.predicate import fields
+from sessions_vtab.contract.predicate import fields
 from sessions_vtab.sql.conditions import resolve
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.occurrences import Lead, Occurrence

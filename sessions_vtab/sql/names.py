@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sessions_vtab.schema.model import Column
+from sessions_vtab.contract.model import Column
 from sessions_vtab.sql.catalog import OurTable
 
 __all__ = ["Item", "Resolved", "Scope"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from sessions_vtab.spec.predicate import Predicate
+from sessions_vtab.contract.predicate import Predicate
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.conditions import Atom
 from sessions_vtab.sql.names import Item

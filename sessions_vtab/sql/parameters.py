@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from sessions_vtab.contract.values import well_formed
 from sessions_vtab.errors import MissingParameterError, StatementError
-from sessions_vtab.spec.values import well_formed
 from sessions_vtab.sql.lexer import Kind, Token
 from sessions_vtab.sql.splice import Edit
 

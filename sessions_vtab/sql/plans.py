@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.predicate import (
     AllOf,
     AnyOf,
     Compare,

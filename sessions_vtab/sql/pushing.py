@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sqlglot import exp
 
-from sessions_vtab.spec.predicate import AllOf, Predicate
+from sessions_vtab.contract.predicate import AllOf, Predicate
 from sessions_vtab.sql.conditions import Atom, Reader, TimeOperand, resolve
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.occurrences import Condition, Join, Occurrence, Role

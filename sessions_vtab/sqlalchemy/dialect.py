@@ -15,7 +15,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.engine.url import URL
 
 from sessions_vtab import dbapi
-from sessions_vtab.spec.values import dump_json
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.sqlalchemy.compiler import SessionsCompiler
 from sessions_vtab.sqlalchemy.reflection import HOME, Reflection
 from sessions_vtab.sqlalchemy.types import DateTime

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import reflection
 
-from sessions_vtab.schema.model import Column, Table
-from sessions_vtab.spec.backend import Resource
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.sqlalchemy.types import type_for, type_of_code
 
 __all__ = ["HOME", "Reflection"]

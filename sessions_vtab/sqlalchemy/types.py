@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine.interfaces import Dialect
 
-from sessions_vtab.schema.model import Column, ColumnType
+from sessions_vtab.contract.model import Column, ColumnType
 
 __all__ = ["DateTime", "JsonOrText", "type_for", "type_of_code"]
 

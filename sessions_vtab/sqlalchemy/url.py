@@ -27,9 +27,9 @@ from sqlalchemy.engine.url import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from sessions_vtab.config import parse_source
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.source import Source
 
 __all__ = ["MEMORY", "connect_arguments", "engine_url", "sources_of"]
 

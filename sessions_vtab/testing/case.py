@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.capability import EQUALITY, AccessPath
-from sessions_vtab.spec.predicate import Field, Op, Value
-from sessions_vtab.spec.scan import Order
+from sessions_vtab.contract.capability import EQUALITY, AccessPath
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.predicate import Field, Op, Value
+from sessions_vtab.contract.scan import Order
 
 __all__ = ["Case", "Condition", "Form"]
 

@@ -15,10 +15,10 @@ from itertools import cycle
 from math import ceil
 from typing import Final, TypeAlias
 
-from sessions_vtab.schema.model import Column, ColumnType
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import Field, Op, Value
-from sessions_vtab.spec.scan import Order
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import Field, Op, Value
+from sessions_vtab.contract.scan import Order
 from sessions_vtab.testing.case import Case, Condition, Form
 from sessions_vtab.testing.known import Known
 from sessions_vtab.testing.samples import (

@@ -50,13 +50,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import Op
+from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.errors import RefusedError
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.model import Column, ColumnType
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import Op
-from sessions_vtab.spec.scan import Page, Scan
 from sessions_vtab.testing.declared import undeclared
 from sessions_vtab.testing.generated import Checker, Look, failed, paths_of
 from sessions_vtab.testing.hostile import NATIVE_TABLES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sessions_vtab.contract.capability import EQUALITY
+from sessions_vtab.contract.predicate import AllOf, Compare, Member, Op, Predicate, words_of
+from sessions_vtab.contract.scan import Scan
 from sessions_vtab.plan.pushdown import project
-from sessions_vtab.spec.capability import EQUALITY
-from sessions_vtab.spec.predicate import AllOf, Compare, Member, Op, Predicate, words_of
-from sessions_vtab.spec.scan import Scan
 
 __all__ = ["undeclared"]
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import (
     TIMESTAMP,
     AllOf,
     AnyOf,
@@ -23,7 +23,7 @@ from sessions_vtab.spec.predicate import (
     Predicate,
     Value,
 )
-from sessions_vtab.spec.values import dump_json
+from sessions_vtab.contract.values import dump_json
 
 __all__ = ["evaluate"]
 

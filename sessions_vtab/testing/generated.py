@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.predicate import Field, Op, Value, fields
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.tables import SCOPE_COLUMNS
 from sessions_vtab.errors import InvalidValueError, RefusedError
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.tables import SCOPE_COLUMNS
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import Field, Op, Value, fields
-from sessions_vtab.spec.scan import Scan
 from sessions_vtab.testing.case import Case, Condition, Form
 from sessions_vtab.testing.cases import cases_for, sorts
 from sessions_vtab.testing.declared import undeclared

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from hypothesis import strategies as st
 
-from sessions_vtab.spec.predicate import Value
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.hostile import TEXTS
 from sessions_vtab.testing.oracle import Comparison

@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import count, cycle
 from typing import Any, Final, TypeAlias
 
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.predicate import Value
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.predicate import Value
 
 __all__ = [
     "KINDS",

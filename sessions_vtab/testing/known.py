@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.model import ARGUMENTS, PUSH, Column, Table
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.checked import wrong_row
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.checked import wrong_row
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
 from sessions_vtab.testing.oracle import Oracle
 
 __all__ = ["Keys", "Known", "read_known"]

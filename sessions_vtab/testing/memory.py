@@ -10,11 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import ClassVar, Final, Self
 
-from sessions_vtab.errors import ConflictError, NotFoundError, SessionsError
-from sessions_vtab.schema.model import ColumnType, Table
-from sessions_vtab.schema.tables import EVENTS, SESSIONS, event_columns, session_columns
-from sessions_vtab.spec.backend import Backend, Context, Resource, Routine
-from sessions_vtab.spec.capability import (
+from sessions_vtab.contract.backend import Backend, Context, Resource, Routine
+from sessions_vtab.contract.capability import (
     EQUALITY,
     RANGE,
     AccessPath,
@@ -23,10 +20,13 @@ from sessions_vtab.spec.capability import (
     Filter,
     Writes,
 )
-from sessions_vtab.spec.predicate import Op, Value
-from sessions_vtab.spec.scan import Page, Row, Scan
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
+from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
+from sessions_vtab.errors import ConflictError, NotFoundError, SessionsError
 from sessions_vtab.testing.evaluate import evaluate
 
 __all__ = ["MEMORY_EVENTS", "MEMORY_SESSIONS", "MemoryBackend", "MemoryResource"]

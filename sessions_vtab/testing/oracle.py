@@ -14,9 +14,9 @@ from typing import Any, Final, TypeAlias
 
 import apsw
 
-from sessions_vtab.schema.declare import declare_table, quoted
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec import times
+from sessions_vtab.contract import times
+from sessions_vtab.contract.declare import declare_table, quoted
+from sessions_vtab.contract.model import Table
 
 __all__ = ["Answer", "Comparison", "Oracle", "difference"]
 

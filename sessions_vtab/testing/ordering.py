@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from typing import Any, Final
 
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import Value
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.testing.known import Known
 
 __all__ = ["check_order", "same_order"]

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, count, islice
 from typing import Final
 
-from sessions_vtab.schema.model import Column, ColumnType
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import Op, Value
+from sessions_vtab.contract import times
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import Op, Value
 
 __all__ = ["awkward", "hostile_values", "json_keys", "pattern", "typical", "unknown_values"]
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from sessions_vtab.spec.capability import EQUALITY
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.capability import EQUALITY
+from sessions_vtab.contract.predicate import (
     AllOf,
     Compare,
     Field,
@@ -18,7 +18,7 @@ from sessions_vtab.spec.predicate import (
     Value,
     known,
 )
-from sessions_vtab.spec.scan import Scan
+from sessions_vtab.contract.scan import Scan
 from sessions_vtab.testing.generated import Asked
 
 __all__ = ["Shown", "Traffic"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sessions_vtab.contract.capability import Writes
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.spec.capability import Writes
 
 __all__ = ["require_action"]
 

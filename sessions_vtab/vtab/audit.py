@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
+from sessions_vtab.contract import times
 from sessions_vtab.errors import (
     ConfigurationError,
     StoreError,
     UnsupportedError,
     inherited,
 )
-from sessions_vtab.spec import times
 
 __all__ = ["Audit"]
 

@@ -10,10 +10,10 @@ from typing import Final
 
 import apsw
 
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import BINARY, Op, Value
+from sessions_vtab.contract.scan import Order
 from sessions_vtab.plan.offer import UNKNOWN, Answer, Constraint, Hint, Offer, Relation, Unknown
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec.predicate import BINARY, Op, Value
-from sessions_vtab.spec.scan import Order
 
 __all__ = ["give_answer", "read_offer"]
 

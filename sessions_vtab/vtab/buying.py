@@ -13,10 +13,10 @@ from functools import partial
 from math import inf, prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from sessions_vtab.contract.predicate import Predicate
+from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.plan.lists import Holder, holders, may_be_held, size_key
 from sessions_vtab.plan.rent import ALONE, BESIDE, Account
-from sessions_vtab.spec.predicate import Predicate
-from sessions_vtab.spec.scan import Page, Scan
 from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.purchase import Purchase
 

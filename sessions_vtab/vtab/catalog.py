@@ -8,9 +8,9 @@ from typing import Final
 
 import apsw
 
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnknownNameError
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.model import Function
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.vtab.function import FUNCTION_MODULE
 from sessions_vtab.vtab.host import Host

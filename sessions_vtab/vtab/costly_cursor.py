@@ -8,10 +8,10 @@ from math import inf
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Counted, Page, Row, Scan
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.plan.plan import Plan
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Counted, Page, Row, Scan
-from sessions_vtab.spec.values import dump_json
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.buying import Buyer
 from sessions_vtab.vtab.counting import counted_rows

@@ -11,9 +11,9 @@ from collections.abc import Generator, Iterator
 from itertools import chain
 from typing import Any, SupportsIndex, overload
 
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Counted, Page, Row
 from sessions_vtab.errors import TransientError
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Counted, Page, Row
 
 __all__ = ["counted_rows"]
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.errors import StoppedError
 from sessions_vtab.plan.plan import Plan
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Page, Row, Scan
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.table import SourceTable

@@ -7,6 +7,13 @@ from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.declare import declare_function, quoted
+from sessions_vtab.contract.model import Function
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.values import accept
+from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
@@ -15,13 +22,6 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
     UnsupportedError,
 )
-from sessions_vtab.schema.declare import declare_function, quoted
-from sessions_vtab.schema.model import Function
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import accept
-from sessions_vtab.spec.write import OutcomeState
 from sessions_vtab.sql.effects import effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.shapes import partners

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.backend import Transaction
+from sessions_vtab.contract.backend import Transaction
+from sessions_vtab.contract.declare import quoted
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource

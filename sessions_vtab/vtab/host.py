@@ -12,16 +12,16 @@ from typing import Any
 
 import apsw
 
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.predicate import EVERYTHING, Predicate, Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.errors import BudgetError, ReadOnlyError
 from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.progress import Watch
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.predicate import EVERYTHING, Predicate, Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, OutcomeState
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
@@ -276,7 +276,7 @@ def _as_many(sql: str, values: Sequence[Value]) -> Sequence[Value]:
 
 @dataclass(slots=True)
 class StatementContext:
-    """The running statement, as a backend sees it (``spec.backend.Context``)."""
+    """The running statement, as a backend sees it (``contract.backend.Context``)."""
 
     host: Host
     source: OpenSource

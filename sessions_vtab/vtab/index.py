@@ -12,10 +12,18 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sessions_vtab.schema.model import Column, ColumnType
-from sessions_vtab.spec import times
-from sessions_vtab.spec.capability import RANGE
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Compare, Member, Op, Predicate, Value
+from sessions_vtab.contract import times
+from sessions_vtab.contract.capability import RANGE
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import (
+    BINARY,
+    TIMESTAMP,
+    Compare,
+    Member,
+    Op,
+    Predicate,
+    Value,
+)
 
 __all__ = ["Equality", "Times", "chunks", "is_equality", "is_range", "operands"]
 

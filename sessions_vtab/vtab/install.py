@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import apsw
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.tables import DRY_RUN
+from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import ConfigurationError
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.tables import DRY_RUN
-from sessions_vtab.spec import times
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.views import views_of
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import BudgetError
-from sessions_vtab.spec.write import Action
 from sessions_vtab.vtab.statements import Statement
 
 __all__ = ["DEFAULT", "Excess", "limit_of"]

@@ -8,15 +8,15 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, ClassVar, Final, Self
 
-from sessions_vtab.schema.model import Table
-from sessions_vtab.schema.tables import HTTP_REQUESTS, WRITES
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Backend, Context, Resource, Routine
-from sessions_vtab.spec.capability import AccessPath, Capability
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Page, Row, Scan
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Outcome, OutcomeState
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Backend, Context, Resource, Routine
+from sessions_vtab.contract.capability import AccessPath, Capability
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.tables import HTTP_REQUESTS, WRITES
+from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.vtab.audit import Audit
 
 __all__ = ["Log", "Logs", "LogsBackend", "failure", "without_values"]

@@ -18,8 +18,8 @@ from itertools import islice
 from math import inf
 from typing import Final, Protocol
 
-from sessions_vtab.spec.predicate import AllOf, Compare, Field, Op, Predicate, Value
-from sessions_vtab.spec.scan import Row, Scan
+from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Predicate, Value
+from sessions_vtab.contract.scan import Row, Scan
 
 __all__ = ["ExactLink", "LookAhead", "Outer", "Window", "certain", "key_of"]
 

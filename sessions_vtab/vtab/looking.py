@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.plan.offer import UNKNOWN, Answer, Offer, Unknown
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.words import spoken
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["Look", "Reached"]
 

@@ -14,7 +14,7 @@ from itertools import chain
 from sys import getsizeof
 from typing import IO, Final, TypeAlias
 
-from sessions_vtab.spec.scan import Page, Row
+from sessions_vtab.contract.scan import Page, Row
 
 __all__ = ["Memo", "Recording"]
 

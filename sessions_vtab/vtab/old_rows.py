@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
 
 __all__ = ["OldRows"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Compare, Predicate
+from sessions_vtab.contract.scan import Row
 from sessions_vtab.plan.lists import pages_of
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import Compare, Predicate
-from sessions_vtab.spec.scan import Row
 from sessions_vtab.vtab.index import Equality, Times, chunks, is_equality, is_range, operands
 from sessions_vtab.vtab.memo import Recording
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.schema.declare import declare_rows
-from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
+from sessions_vtab.contract.declare import declare_rows
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
 
 __all__ = ["OPERATIONS", "OPERATIONS_TABLE", "PREVIEW", "RowsModule", "captured_name", "page_name"]
 

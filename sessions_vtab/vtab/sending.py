@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sessions_vtab.contract.backend import Backend, Context
+from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import SessionsError, UnknownOutcomeError, WriteError
-from sessions_vtab.spec.backend import Backend, Context
-from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
 __all__ = ["Sending", "counts", "drain", "failure"]
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import apsw
 
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import ConfigurationError, SessionsError
-from sessions_vtab.schema.declare import quoted
 from sessions_vtab.sql.lexer import split
 
 __all__ = ["start"]

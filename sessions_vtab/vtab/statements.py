@@ -15,7 +15,7 @@ from typing import Any
 
 import apsw
 
-from sessions_vtab.spec.backend import Transaction
+from sessions_vtab.contract.backend import Transaction
 
 __all__ = ["Statement", "StatementTracker"]
 

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.declare import declare_table, quoted
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.contract.values import accept
+from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import (
     MissingParameterError,
     QueuedWritesError,
@@ -20,13 +27,6 @@ from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
-from sessions_vtab.schema.declare import declare_table, quoted
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Page, Row, Scan
-from sessions_vtab.spec.values import accept
-from sessions_vtab.spec.write import Action
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.best_index import give_answer, read_offer
@@ -43,7 +43,7 @@ from sessions_vtab.vtab.unit_of_work import Participant
 from sessions_vtab.vtab.waiting import Identity, Waiting, changed, created, identity_columns, missed
 
 if TYPE_CHECKING:
-    from sessions_vtab.spec.capability import Writes
+    from sessions_vtab.contract.capability import Writes
 
 __all__ = ["MODULE", "SourceModule", "SourceTable", "foreign_create"]
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from sessions_vtab.contract.backend import Transaction
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import QueuedWritesError
-from sessions_vtab.spec.backend import Transaction
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values

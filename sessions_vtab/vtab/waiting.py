@@ -11,10 +11,10 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from sessions_vtab.contract.capability import Capability
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row, Scan
 from sessions_vtab.errors import QueuedWritesError
-from sessions_vtab.spec.capability import Capability
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row, Scan
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.write_queue import QueuedWrite

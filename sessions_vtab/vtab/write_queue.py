@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Final
 
-from sessions_vtab.spec.write import Write
+from sessions_vtab.contract.write import Write
 from sessions_vtab.vtab.waiting import Identity
 
 __all__ = ["QueuedWrite", "WriteQueue"]

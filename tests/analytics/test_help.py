@@ -12,9 +12,9 @@ from sessions_vtab.cli.completion import candidates
 from sessions_vtab.cli.help import Reference, SourceHelp, index, page
 from sessions_vtab.cli.inspection import inspect_table, schema_text
 from sessions_vtab.cli.questions import QUESTIONS
+from sessions_vtab.contract.agent_views import VIEWS, View
+from sessions_vtab.contract.tables import FACT_COLUMNS
 from sessions_vtab.hints import names_of
-from sessions_vtab.schema.tables import FACT_COLUMNS
-from sessions_vtab.schema.views import VIEWS, View
 
 NAMES = [view.name for view in VIEWS]
 

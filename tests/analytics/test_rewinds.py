@@ -8,7 +8,7 @@ from typing import NamedTuple
 import apsw
 import pytest
 
-from sessions_vtab.schema.views import VIEWS
+from sessions_vtab.contract.agent_views import VIEWS
 
 HISTORIES = 600
 

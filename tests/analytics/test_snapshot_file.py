@@ -14,7 +14,7 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.schema.tables import EVENT_PARTS
+from sessions_vtab.contract.tables import EVENT_PARTS
 from sessions_vtab.snapshot import snapshot
 
 VIEWS = ("event_parts", "live_events", "tool_calls", "turns", "usage_by_session")

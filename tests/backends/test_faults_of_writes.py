@@ -17,11 +17,11 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import SessionsError, UnknownOutcomeError
 from sessions_vtab.fetch import Clock
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.spec.source import Source
 
 TIMEOUT = 0.08
 

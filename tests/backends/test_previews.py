@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from sessions_vtab import Connection, connect, registry
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.source import Source
 
 _URLS = {
     "vertex": "src=vertex://demo/us-central1/42?",

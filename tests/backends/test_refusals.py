@@ -14,9 +14,9 @@ from contextlib import closing
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import SessionsError, UnknownOutcomeError
-from sessions_vtab.spec.source import Source
 
 ID = "6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e"
 GUEST = "session-cAnAry1"

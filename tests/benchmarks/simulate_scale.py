@@ -20,6 +20,7 @@ from dataclasses import replace
 from math import ceil
 
 from sessions_vtab import scanning
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.scanning.estimate import (
     APPENDS,
@@ -34,7 +35,6 @@ from sessions_vtab.scanning.estimate import (
     requests_of,
 )
 from sessions_vtab.scanning.splitting import DEFAULT_SIZE
-from sessions_vtab.spec.source import Source
 
 _SESSIONS = 100_000
 _EXECUTORS = (1, 2, 4, 8, 100)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sessions_vtab.cli.display import counted, escaped, footer, literal, operators, seconds, width
-from sessions_vtab.spec.predicate import Op
+from sessions_vtab.contract.predicate import Op
 
 
 @pytest.mark.parametrize(

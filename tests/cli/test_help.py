@@ -10,12 +10,12 @@ from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference, SourceHelp
 from sessions_vtab.cli.services import service_pages
 from sessions_vtab.cli.topics import TOPICS
+from sessions_vtab.contract import tables
+from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter, Writes
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Table
 from sessions_vtab.errors import UnknownNameError
-from sessions_vtab.schema import tables
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec.backend import Backend, Resource
-from sessions_vtab.spec.capability import EQUALITY, AccessPath, Capability, Filter, Writes
 
 SCHEMA = [value for value in vars(tables).values() if isinstance(value, Table)]
 FURTHER = {

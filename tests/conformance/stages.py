@@ -13,11 +13,11 @@ from uuid import UUID
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.backends.deepset.wire import DETAILED, LISTED
+from sessions_vtab.contract.predicate import Field, Member, Op, Value, fields, known
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running
 from sessions_vtab.registry import backend_class
-from sessions_vtab.spec.predicate import Field, Member, Op, Value, fields, known
-from sessions_vtab.spec.scan import Scan
-from sessions_vtab.spec.source import Source
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.generated import paths_of

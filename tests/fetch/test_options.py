@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.fetch.options import KeyOptions, validated, with_prefix
-from sessions_vtab.spec.source import Source
 
 
 class Model(KeyOptions):

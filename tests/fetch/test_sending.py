@@ -9,6 +9,7 @@ import time
 import httpx
 import pytest
 
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     BudgetError,
     ConflictError,
@@ -20,7 +21,6 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch import Answer, Call, Line, deliver, finish_operation, run_job
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
 
 def row(number, lane=None, ignore=False):

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     ConfigurationError,
     CredentialError,
@@ -16,7 +17,6 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import NO_AUTH, ApiKey, Call, NoAuth, Secret, Site, path
 from sessions_vtab.fetch.site import check_target, is_loopback, origin_of
-from sessions_vtab.spec.source import Source
 
 KEY = ApiKey("x-api-key", Secret(variable="THE_KEY"))
 PROVIDER = (r"(?:[a-z0-9-]+\.)?example\.com",)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.declare import sql_type
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Compare, Field, Op, Value
 from sessions_vtab.plan.admission import UNFIT, admit, certain
-from sessions_vtab.schema.declare import sql_type
-from sessions_vtab.schema.model import Column, ColumnType
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Compare, Field, Op, Value
 from sessions_vtab.testing.evaluate import evaluate
 
 T = ColumnType

@@ -4,12 +4,8 @@ from typing import Any
 
 import pytest
 
-from sessions_vtab.plan.binding import Binder
-from sessions_vtab.plan.offer import Relation
-from sessions_vtab.plan.plan import Plan, Pushed, Term
-from sessions_vtab.schema.tables import SESSIONS
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.predicate import (
     TIMESTAMP,
     AllOf,
     AnyOf,
@@ -23,6 +19,10 @@ from sessions_vtab.spec.predicate import (
     Slot,
     words_of,
 )
+from sessions_vtab.contract.tables import SESSIONS
+from sessions_vtab.plan.binding import Binder
+from sessions_vtab.plan.offer import Relation
+from sessions_vtab.plan.plan import Plan, Pushed, Term
 
 PATH = AccessPath("list", offset=True)
 USER, LABEL = Field("user_id"), Field("labels", "env")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from sessions_vtab.contract.capability import EQUALITY, RANGE, AccessPath, Capability, Filter
+from sessions_vtab.contract.predicate import TIMESTAMP, Op, words_of
+from sessions_vtab.contract.scan import Order
+from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.plan.binding import Binder
 from sessions_vtab.plan.offer import Constraint, Offer
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.plan.planner import plan_scan
-from sessions_vtab.schema.tables import SESSIONS
-from sessions_vtab.spec.capability import EQUALITY, RANGE, AccessPath, Capability, Filter
-from sessions_vtab.spec.predicate import TIMESTAMP, Op, words_of
-from sessions_vtab.spec.scan import Order
 
 GET = AccessPath("get", ("session_id",), unique=True, cost=50)
 LIST = AccessPath(

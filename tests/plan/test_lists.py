@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from sessions_vtab.contract.capability import (
+    RANGE,
+    AccessPath,
+    Capability,
+    Filter,
+    HiddenRows,
+    Within,
+)
+from sessions_vtab.contract.predicate import AllOf, Compare, Field, Member, Op, Predicate, words_of
+from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.plan.lists import Sizes, holders, may_be_held, pages_of
-from sessions_vtab.spec.capability import RANGE, AccessPath, Capability, Filter, HiddenRows, Within
-from sessions_vtab.spec.predicate import AllOf, Compare, Field, Member, Op, Predicate, words_of
-from sessions_vtab.spec.scan import Order, Scan
 
 LIST = AccessPath(
     "list",

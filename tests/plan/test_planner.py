@@ -7,12 +7,7 @@ from typing import Any
 
 import pytest
 
-from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.plan.offer import Constraint, Hint, Offer, Relation
-from sessions_vtab.plan.planner import plan_scan
-from sessions_vtab.plan.words import describe
-from sessions_vtab.schema.tables import SESSIONS, session_columns
-from sessions_vtab.spec.capability import (
+from sessions_vtab.contract.capability import (
     EQUALITY,
     RANGE,
     AccessPath,
@@ -21,8 +16,22 @@ from sessions_vtab.spec.capability import (
     Filter,
     HiddenRows,
 )
-from sessions_vtab.spec.predicate import TIMESTAMP, AnyOf, Compare, Field, Not, Op, Predicate, Slot
-from sessions_vtab.spec.scan import Order
+from sessions_vtab.contract.predicate import (
+    TIMESTAMP,
+    AnyOf,
+    Compare,
+    Field,
+    Not,
+    Op,
+    Predicate,
+    Slot,
+)
+from sessions_vtab.contract.scan import Order
+from sessions_vtab.contract.tables import SESSIONS, session_columns
+from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
+from sessions_vtab.plan.offer import Constraint, Hint, Offer, Relation
+from sessions_vtab.plan.planner import plan_scan
+from sessions_vtab.plan.words import describe
 
 TABLE = SESSIONS.extended(hidden=session_columns("page_size", "include_deleted", "session_number"))
 GET = AccessPath("get", keys=("session_id",), unique=True, cost=10.0)

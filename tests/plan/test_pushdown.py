@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.plan.pushdown import exactly, project
-from sessions_vtab.spec.capability import AccessPath, Connective, Filter
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.capability import AccessPath, Connective, Filter
+from sessions_vtab.contract.predicate import (
     NOTHING,
     AllOf,
     AnyOf,
@@ -18,6 +17,7 @@ from sessions_vtab.spec.predicate import (
     Slot,
     words_of,
 )
+from sessions_vtab.plan.pushdown import exactly, project
 
 FILTERS = (
     Filter("exact", frozenset((Op.EQ, Op.NOT_IN, Op.IS_NULL)), exact=True),

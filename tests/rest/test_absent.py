@@ -14,8 +14,8 @@ from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference, SourceHelp
 from sessions_vtab.cli.inspection import inspect_table
+from sessions_vtab.contract.verify import problems, verify
 from sessions_vtab.errors import ConfigurationError, UnsupportedError
-from sessions_vtab.spec.verify import problems, verify
 
 URL = "base_url=http://127.0.0.1:1"
 SOURCES = {

@@ -11,6 +11,12 @@ import httpx
 import pytest
 
 from sessions_vtab import connect
+from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.capability import AccessPath, Capability, Filter, Writes
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.predicate import Op
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, ProtocolError
 from sessions_vtab.rest import (
     Delete,
@@ -23,12 +29,6 @@ from sessions_vtab.rest import (
     RestTable,
     Update,
 )
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.spec.backend import Backend, Resource
-from sessions_vtab.spec.capability import AccessPath, Capability, Filter, Writes
-from sessions_vtab.spec.predicate import Op
-from sessions_vtab.spec.source import Source
 
 T = ColumnType
 TICKETS = Table(

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from sessions_vtab import connect
+from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.rest import Delete, Get, Insert, List, Operation, RestBackend, RestTable, Update
-from sessions_vtab.schema.model import Column, ColumnType, Table
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 import sessions_vtab
+from sessions_vtab.contract import times
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.scanning import opening
-from sessions_vtab.spec import times
 
 SESSIONS, EVENTS = 110, 700
 _LOCATIONS = {"vertex": "demo/us-central1/42", "deepset": "demo", "eleanor": "demo"}

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
-from sessions_vtab.spec.source import Source
 
 KEY = "api_seed-000-key"
 BASE = "/api/v1/workspaces/docs/upload_sessions"

@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 import sessions_vtab
+from sessions_vtab.contract.source import Source
 from sessions_vtab.snapshot import snapshot
-from sessions_vtab.spec.source import Source
 from tests.snapshot.conftest import stock
 
 ADD = "INSERT INTO {}events(session_id, author, timestamp, content) VALUES ('long', 'user', ?, ?)"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.model import Function
-from sessions_vtab.schema.tables import EVENTS, SESSIONS, event_columns, session_columns
-from sessions_vtab.spec.capability import EQUALITY, AccessPath, Capability, Filter
+from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Function
+from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
 from sessions_vtab.sql.catalog import OurTable
 
 _CAPABILITY = Capability(

@@ -14,10 +14,10 @@ from typing import Any
 
 import apsw
 
-from sessions_vtab.schema.declare import declare_table
-from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.spec.capability import AccessPath, Capability
-from sessions_vtab.spec.predicate import words_of
+from sessions_vtab.contract.capability import AccessPath, Capability
+from sessions_vtab.contract.declare import declare_table
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.predicate import words_of
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten
 from sessions_vtab.sql.plans import Plan

@@ -5,9 +5,9 @@ from typing import Any
 import apsw
 import pytest
 
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Column, ColumnType, Function
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.model import Column, ColumnType, Function
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.parameters import number

@@ -7,8 +7,8 @@ import apsw
 import pytest
 from sql_tables import TestCatalog
 
+from sessions_vtab.contract.predicate import AnyOf, Compare, Field, Op, Slot
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, SessionsError
-from sessions_vtab.spec.predicate import AnyOf, Compare, Field, Op, Slot
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten, rewrite
 from sessions_vtab.sql.plans import Link
 
@@ -248,7 +248,7 @@ def test_statements_are_remembered_until_names_change() -> None:
 def test_sqlglot_is_imported_only_where_something_may_be_pushed() -> None:
     script = (
         "import sys\n"
-        "from sessions_vtab.schema.functions import FUNCTIONS\n"
+        "from sessions_vtab.contract.functions import FUNCTIONS\n"
         "from sessions_vtab.sql.front_door import rewrite\n"
         "class Names:\n"
         "    table_names = frozenset(('sessions',))\n"

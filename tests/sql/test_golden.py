@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from sql_tables import TestCatalog
 
+from sessions_vtab.contract.predicate import words_of
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.spec.predicate import words_of
 from sessions_vtab.sql.analysis import analyse
 from sessions_vtab.sql.carrier import carry
 from sessions_vtab.sql.conditions import TimeOperand

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
-from sessions_vtab.schema.model import Column, ColumnType, Table
 from sessions_vtab.testing.conformance import Suite, run_suite
 
 TICKETS = Table(

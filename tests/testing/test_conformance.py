@@ -6,8 +6,8 @@ from itertools import count
 import pytest
 
 from sessions_vtab import Connection
+from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.schema.tables import SESSIONS
 from sessions_vtab.testing import conformance, hostile
 from sessions_vtab.testing.conformance import SHAPES, Shape, Suite, run_suite
 from sessions_vtab.testing.joined_patterns import joined_patterns

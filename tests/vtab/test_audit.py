@@ -14,9 +14,9 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect, register
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError, StoreError
-from sessions_vtab.spec.source import Source
 from sessions_vtab.testing.memory import MemoryBackend
 from sessions_vtab.vtab.audit import Audit
 

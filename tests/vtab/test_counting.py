@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from sessions_vtab.contract.scan import Counted, Page, Row
 from sessions_vtab.errors import TransientError
-from sessions_vtab.spec.scan import Counted, Page, Row
 from sessions_vtab.vtab.counting import counted_rows
 
 KIND = 1

@@ -8,6 +8,10 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect, register
+from sessions_vtab.contract.backend import Arguments, Context
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
@@ -18,10 +22,6 @@ from sessions_vtab.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.spec.backend import Arguments, Context
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.source import Source
 from sessions_vtab.testing.memory import MemoryBackend
 from sessions_vtab.vtab.host import RecentTexts
 

@@ -11,9 +11,9 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.cli.script import split
 from sessions_vtab.cli.topics import RESUME
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import BudgetError, WriteError
-from sessions_vtab.spec.source import Source
 
 MANY = """
     WITH RECURSIVE c(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM c LIMIT {0})

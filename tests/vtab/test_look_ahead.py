@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import AllOf, Compare, Field, Op, Value
-from sessions_vtab.spec.scan import Row, Scan
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Value
+from sessions_vtab.contract.scan import Row, Scan
 from sessions_vtab.vtab.look_ahead import LookAhead, key_of
 
 _BY_SESSION = AccessPath("list", keys=("session_id",))

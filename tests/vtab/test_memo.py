@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sessions_vtab.spec.scan import Page
+from sessions_vtab.contract.scan import Page
 from sessions_vtab.vtab.memo import Memo, Recording
 
 

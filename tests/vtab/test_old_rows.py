@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection
-from sessions_vtab.schema.tables import SESSIONS
+from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.vtab.old_rows import OldRows
 
 _LAST = "(SELECT max(t.session_id) FROM sessions t WHERE t.user_id = sessions.user_id)"

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import TIMESTAMP, Compare, Field, Member, Op, Predicate
-from sessions_vtab.spec.scan import Page, Row
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.predicate import TIMESTAMP, Compare, Field, Member, Op, Predicate
+from sessions_vtab.contract.scan import Page, Row
 from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.purchase import Purchase
 

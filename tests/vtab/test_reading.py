@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.scan import Page, Scan
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.testing.memory import MemoryResource
 
 

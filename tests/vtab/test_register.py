@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from sessions_vtab import connect, register
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError
-from sessions_vtab.spec.source import Source
 
 SOURCES = [Source("mem", "memory"), Source("loc", "local", ":memory:")]
 

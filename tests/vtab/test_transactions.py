@@ -22,8 +22,8 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, register
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import QueuedWritesError, SessionsError
-from sessions_vtab.spec.source import Source
 
 PROGRAMS = int(os.environ.get("TRANSACTIONS", "10"))
 TRANSACTIONS = 50

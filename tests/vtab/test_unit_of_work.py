@@ -9,6 +9,8 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import (
     BudgetError,
     ConflictError,
@@ -19,8 +21,6 @@ from sessions_vtab.errors import (
     UnsupportedError,
     WriteError,
 )
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Action
 
 
 def _sent(connection: Connection, source: str = "mem") -> list[tuple[str, Any]]:

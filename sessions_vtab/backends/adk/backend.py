@@ -12,10 +12,10 @@ from sessions_vtab.backends.adk.resource import AdkResource
 from sessions_vtab.backends.adk.store import AdkStore
 from sessions_vtab.backends.adk.tables import NEWEST, SCOPES, relations
 from sessions_vtab.backends.local.paths import located, tilde
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, SessionsError
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Backend
-from sessions_vtab.spec.source import Source
 
 __all__ = ["AdkBackend"]
 

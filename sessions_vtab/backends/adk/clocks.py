@@ -11,8 +11,8 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
+from sessions_vtab.contract import times
 from sessions_vtab.errors import ConfigurationError
-from sessions_vtab.spec import times
 
 __all__ = ["epoch", "moment", "shift_of", "zone_of"]
 

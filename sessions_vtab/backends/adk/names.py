@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from sessions_vtab.spec.values import dump_json
+from sessions_vtab.contract.values import dump_json
 
 __all__ = ["encoded", "event_ids", "part_ids", "session_ids", "session_name_of"]
 

@@ -12,10 +12,10 @@ from sessions_vtab.backends.adk.store import AdkStore
 from sessions_vtab.backends.adk.tables import ABSENT
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.tables import Relation
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.capability import Writes
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Page, Scan
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.capability import Writes
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Scan
 
 __all__ = ["AdkResource"]
 

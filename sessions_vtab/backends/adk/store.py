@@ -21,9 +21,9 @@ from sessions_vtab.backends.local.dialect import Select
 from sessions_vtab.backends.local.paths import identity
 from sessions_vtab.backends.local.spool import OpenScan
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.scan import Page
 from sessions_vtab.errors import BusyError, ConfigurationError, SessionsError, StoreError
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.scan import Page
 
 __all__ = ["AdkStore"]
 

@@ -20,7 +20,8 @@ from sessions_vtab.backends.adk.names import (
 from sessions_vtab.backends.adk.values import METADATA
 from sessions_vtab.backends.local.ddl import kind_of, of_call
 from sessions_vtab.backends.local.tables import Relation
-from sessions_vtab.schema.tables import (
+from sessions_vtab.contract.predicate import literal
+from sessions_vtab.contract.tables import (
     EVENT_COLUMNS,
     EVENT_PARTS,
     EVENTS,
@@ -28,7 +29,6 @@ from sessions_vtab.schema.tables import (
     event_columns,
     session_columns,
 )
-from sessions_vtab.spec.predicate import literal
 
 __all__ = ["ABSENT", "NEWEST", "SCOPES", "Layout", "relations"]
 

@@ -16,9 +16,9 @@ from typing import Any, Final, ParamSpec, TypeAlias
 from sessions_vtab.backends.adk.clocks import epoch, moment
 from sessions_vtab.backends.adk.names import encoded
 from sessions_vtab.backends.adk.pickled import Unreadable, data_of
-from sessions_vtab.spec import times
-from sessions_vtab.spec.content import text_of
-from sessions_vtab.spec.values import dump_json, well_formed
+from sessions_vtab.contract import times
+from sessions_vtab.contract.content import text_of
+from sessions_vtab.contract.values import dump_json, well_formed
 
 __all__ = ["METADATA", "functions"]
 

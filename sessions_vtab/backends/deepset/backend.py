@@ -18,11 +18,11 @@ from sessions_vtab.backends.deepset.uploads import (
 )
 from sessions_vtab.backends.deepset.wire import Target
 from sessions_vtab.backends.deepset.writing import Writer
+from sessions_vtab.contract.backend import Arguments, Backend, Context, Resource, Routine
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.write import Outcome, Request, Write
 from sessions_vtab.fetch import Client, Lease, lease, run_job
-from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["DeepsetBackend"]
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from sessions_vtab.backends.deepset.tables import PAGE_CAP
+from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Predicate, Value
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.spec.predicate import AllOf, Compare, Field, Op, Predicate, Value
 
 __all__ = ["filter_text", "first_size", "name_part"]
 

@@ -26,12 +26,12 @@ from sessions_vtab.backends.deepset.wire import (
     id_in,
     session_file_fields,
 )
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.scan import Counted, Page, Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Call, Client, Reader, Reply
 from sessions_vtab.fetch.rows import Frame, RowMaker
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.scan import Counted, Page, Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["Files", "UploadSessionFiles"]
 

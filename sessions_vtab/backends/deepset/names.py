@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from sessions_vtab.backends.deepset.settings import Settings
 from sessions_vtab.backends.deepset.tables import ID_FORM
+from sessions_vtab.contract.names import ids_of, resource_name
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.fetch import plain
-from sessions_vtab.spec.names import ids_of, resource_name
-from sessions_vtab.spec.predicate import Value
 
 __all__ = ["Scope", "SessionRef", "session_file_name", "session_of_file", "workspace_file_name"]
 

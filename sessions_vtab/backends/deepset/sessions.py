@@ -21,13 +21,13 @@ from sessions_vtab.backends.deepset.wire import (
     id_in,
     session_fields,
 )
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Counted, Page, Row, Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.fetch import Call, Client, Item, Reader, Reply
 from sessions_vtab.fetch.rows import Frame, RowMaker
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Counted, Page, Row, Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["UploadSessions"]
 

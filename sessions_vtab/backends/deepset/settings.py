@@ -6,10 +6,10 @@ import os
 import re
 from typing import ClassVar, Final
 
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, InvalidValueError
 from sessions_vtab.fetch import Auth, Bearer, Secret, Site, path
 from sessions_vtab.fetch.options import KeyOptions, validated
-from sessions_vtab.spec.source import Source
 
 __all__ = ["URLS", "Settings", "site_of"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from sessions_vtab.schema.tables import (
+from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter, Form, Writes
+from sessions_vtab.contract.predicate import Op
+from sessions_vtab.contract.tables import (
     FILES,
     SCOPE_COLUMNS,
     SESSION_COLUMNS,
@@ -12,8 +14,6 @@ from sessions_vtab.schema.tables import (
     UPLOAD_SESSION_FILES,
     UPLOAD_SESSIONS,
 )
-from sessions_vtab.spec.capability import EQUALITY, AccessPath, Capability, Filter, Form, Writes
-from sessions_vtab.spec.predicate import Op
 
 __all__ = [
     "FILES_CAPABILITY",

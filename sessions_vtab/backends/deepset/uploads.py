@@ -9,10 +9,10 @@ from urllib.parse import quote
 from sessions_vtab.backends.deepset import calls
 from sessions_vtab.backends.deepset.names import SessionRef
 from sessions_vtab.backends.deepset.wire import Target
+from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.values import load_json
 from sessions_vtab.errors import ForbiddenError, InvalidValueError, MissingParameterError
 from sessions_vtab.fetch import Call, Line
-from sessions_vtab.spec.backend import Arguments
-from sessions_vtab.spec.values import load_json
 
 __all__ = ["META_SUFFIX", "post_all", "stored_name", "target_for", "upload_calls"]
 

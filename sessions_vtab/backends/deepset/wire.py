@@ -11,10 +11,10 @@ from sessions_vtab.backends.deepset.names import (
     session_file_name,
     workspace_file_name,
 )
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.fetch import Item
 from sessions_vtab.fetch.rows import Frame, Getter, json_of, text_of, time_of
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import dump_json
 
 __all__ = [
     "DETAILED",

@@ -17,12 +17,12 @@ from sessions_vtab.backends.deepset.wire import (
     session_fields,
     target_of,
 )
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import InvalidValueError, ProtocolError, UnknownOutcomeError
 from sessions_vtab.fetch import Call, Client, Item, Line, Reply, deliver
 from sessions_vtab.fetch.rows import Frame, RowMaker
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
 __all__ = ["Writer"]
 

@@ -13,10 +13,10 @@ from sessions_vtab.backends.embedding_studio.routines import Routines
 from sessions_vtab.backends.embedding_studio.sessions import Sessions
 from sessions_vtab.backends.embedding_studio.settings import URLS, site_of
 from sessions_vtab.backends.embedding_studio.writing import Writer
+from sessions_vtab.contract.backend import Backend, Context, Resource, Routine
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.write import Outcome, Request, Write
 from sessions_vtab.fetch import Client, Lease, lease
-from sessions_vtab.spec.backend import Backend, Context, Resource, Routine
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["EmbeddingStudioBackend"]
 

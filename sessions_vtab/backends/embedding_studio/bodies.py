@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import load_json
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import load_json
 
 __all__ = ["differing", "event_body", "session_body"]
 

@@ -11,11 +11,11 @@ from sessions_vtab.backends.embedding_studio.calls import get_session, list_batc
 from sessions_vtab.backends.embedding_studio.names import parse_event, parse_session
 from sessions_vtab.backends.embedding_studio.tables import EVENTS_CAPABILITY, EVENTS_TABLE
 from sessions_vtab.backends.embedding_studio.wire import EventFrame, event_fields
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.scan import Page, Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.fetch import Client, Reader
 from sessions_vtab.fetch.rows import RowMaker
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.scan import Page, Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["Events"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sessions_vtab.spec.names import ids_of, resource_name
-from sessions_vtab.spec.predicate import Value
+from sessions_vtab.contract.names import ids_of, resource_name
+from sessions_vtab.contract.predicate import Value
 
 __all__ = ["event_name", "parse_event", "parse_session", "session_id_of", "session_name"]
 

@@ -13,10 +13,10 @@ from sessions_vtab.backends.embedding_studio.calls import (
     register_session,
 )
 from sessions_vtab.backends.embedding_studio.names import parse_event, parse_session
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.write import Action, Write
 from sessions_vtab.errors import InvalidValueError, MissingParameterError
 from sessions_vtab.fetch import Call
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.write import Action, Write
 
 __all__ = ["Requests"]
 

@@ -17,13 +17,13 @@ from sessions_vtab.backends.embedding_studio.pushing import Pushed, Pusher
 from sessions_vtab.backends.embedding_studio.requests import Requests
 from sessions_vtab.backends.embedding_studio.tables import SESSIONS_TABLE
 from sessions_vtab.backends.embedding_studio.wire import SessionFrame, session_fields
+from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import InvalidValueError, NotFoundError
 from sessions_vtab.fetch import Call, Client, Line, Reader, Reply, run_job
 from sessions_vtab.fetch.rows import Frame, RowMaker, epoch_of, text_of
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.spec.backend import Arguments, Context, Routine
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import dump_json
 
 __all__ = ["Routines"]
 

@@ -15,13 +15,13 @@ from sessions_vtab.backends.embedding_studio.calls import get_session, list_batc
 from sessions_vtab.backends.embedding_studio.names import parse_session
 from sessions_vtab.backends.embedding_studio.tables import SESSIONS_CAPABILITY, SESSIONS_TABLE
 from sessions_vtab.backends.embedding_studio.wire import SessionFrame, session_fields
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.predicate import Compare, Field, Member, Op, Predicate, Value
+from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Call, Client, Reader, Reply
 from sessions_vtab.fetch.rows import RowMaker
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.predicate import Compare, Field, Member, Op, Predicate, Value
-from sessions_vtab.spec.scan import Page, Row, Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["Numbers", "Sessions"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Final
 
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.fetch import Site
 from sessions_vtab.fetch.options import Options, validated, with_prefix
-from sessions_vtab.spec.source import Source
 
 __all__ = ["URLS", "site_of"]
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from sessions_vtab.schema.tables import EVENTS, SESSIONS, event_columns, session_columns
-from sessions_vtab.spec.capability import EQUALITY, RANGE, AccessPath, Capability, Filter, Writes
+from sessions_vtab.contract.capability import (
+    EQUALITY,
+    RANGE,
+    AccessPath,
+    Capability,
+    Filter,
+    Writes,
+)
+from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
 
 __all__ = ["EVENTS_CAPABILITY", "EVENTS_TABLE", "SESSIONS_CAPABILITY", "SESSIONS_TABLE"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sessions_vtab.backends.embedding_studio.batches import Batches, Place
 from sessions_vtab.backends.embedding_studio.names import event_name, session_name
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.fetch import Item, Reply
 from sessions_vtab.fetch.rows import Frame, Getter, epoch_of, flag_of, json_of, text_of
-from sessions_vtab.spec.predicate import Value
 
 __all__ = ["EventFrame", "SessionFrame", "event_fields", "session_fields", "session_id_in"]
 

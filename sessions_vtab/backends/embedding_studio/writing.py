@@ -18,6 +18,9 @@ from sessions_vtab.backends.embedding_studio.wire import (
     event_fields,
     session_fields,
 )
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
     RefusedError,
@@ -27,9 +30,6 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import Client, Line, Reply, deliver_groups, plain
 from sessions_vtab.fetch.rows import RowMaker
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
 __all__ = ["Writer"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import dump_json
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.values import dump_json
 
 __all__ = ["response"]
 

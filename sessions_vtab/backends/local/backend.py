@@ -23,11 +23,11 @@ from sessions_vtab.backends.local.snapshots import (
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.backends.local.transaction import StoreTransaction
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Backend, Context
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.write import Action, Outcome, Write
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Backend, Context
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Action, Outcome, Write
 
 __all__ = ["LocalBackend"]
 

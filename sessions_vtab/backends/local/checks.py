@@ -8,9 +8,9 @@ from typing import Any, Final
 from unicodedata import category
 
 from sessions_vtab.backends.local.content import require_object
+from sessions_vtab.contract import times
+from sessions_vtab.contract.values import load_json
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.spec import times
-from sessions_vtab.spec.values import load_json
 
 __all__ = ["check_session", "expiry"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from sessions_vtab.contract.content import text_of
+from sessions_vtab.contract.values import is_object
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.spec.content import text_of
-from sessions_vtab.spec.values import is_object
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 

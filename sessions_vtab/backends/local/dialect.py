@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple, assert_never
 import apsw
 
 from sessions_vtab.backends.local.tables import NOW, Relation
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import (
     TIMESTAMP,
     AllOf,
     AnyOf,
@@ -27,7 +27,7 @@ from sessions_vtab.spec.predicate import (
     fields,
     known,
 )
-from sessions_vtab.spec.scan import Order, Scan
+from sessions_vtab.contract.scan import Order, Scan
 
 __all__ = ["COLLATIONS", "Select"]
 

@@ -17,11 +17,11 @@ from sessions_vtab.backends.local.state import delta_of, merge_delta
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import EVENT_NAMES
 from sessions_vtab.backends.local.touched import Touched
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.tables import fact_columns
+from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, MissingParameterError
-from sessions_vtab.schema.tables import fact_columns
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
 __all__ = ["append", "insert", "whole"]
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.schema.model import Column
-from sessions_vtab.spec.agent_events import FACTS, Documents
-from sessions_vtab.spec.predicate import Value
+from sessions_vtab.contract.agent_events import FACTS, Documents
+from sessions_vtab.contract.model import Column
+from sessions_vtab.contract.predicate import Value
 
 __all__ = ["DOCUMENTS", "add_function", "expressions", "facts_of"]
 

@@ -11,11 +11,11 @@ from uuid import uuid4
 from sessions_vtab.backends.local.lookup import require_session
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
+from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import InvalidValueError, NotFoundError
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.spec.backend import Arguments
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import dump_json
 
 __all__ = ["batch_query", "mark_irrelevant", "register", "release", "schedule"]
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from sessions_vtab.contract.folders import make_private
 from sessions_vtab.errors import StoreError
-from sessions_vtab.spec.folders import make_private
 
 __all__ = [
     "MEMORY",

@@ -11,9 +11,8 @@ from sessions_vtab.backends.local.dialect import COLLATIONS, Select
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import Relation, real_columns
 from sessions_vtab.backends.local.writable import WRITES
-from sessions_vtab.schema.model import ColumnType, Table
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.capability import (
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.capability import (
     AccessPath,
     Capability,
     Connective,
@@ -21,8 +20,9 @@ from sessions_vtab.spec.capability import (
     HiddenRows,
     Writes,
 )
-from sessions_vtab.spec.predicate import Compare, Op
-from sessions_vtab.spec.scan import Page, Row, Scan
+from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.predicate import Compare, Op
+from sessions_vtab.contract.scan import Page, Row, Scan
 
 __all__ = ["LocalResource"]
 

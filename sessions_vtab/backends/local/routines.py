@@ -11,10 +11,10 @@ from sessions_vtab.backends.local.answers import response
 from sessions_vtab.backends.local.lookup import require_session, session_id_of
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.errors import ConflictError
-from sessions_vtab.schema.tables import SESSIONS
-from sessions_vtab.spec.backend import Arguments, Context, Routine
-from sessions_vtab.spec.scan import Row
 
 __all__ = ["routines"]
 

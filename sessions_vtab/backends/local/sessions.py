@@ -15,13 +15,13 @@ from sessions_vtab.backends.local.lookup import literal
 from sessions_vtab.backends.local.names import given_id, session_name
 from sessions_vtab.backends.local.state import require_shared, split
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
     UnsupportedError,
 )
-from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
 __all__ = ["delete", "insert", "undelete", "update"]
 

@@ -16,11 +16,11 @@ from typing import Final
 import apsw
 
 from sessions_vtab.backends.local.tables import Relation, derived_parts
+from sessions_vtab.contract import tables as schema
+from sessions_vtab.contract.capability import Writes
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.errors import StoreError
-from sessions_vtab.schema import tables as schema
-from sessions_vtab.schema.declare import quoted
-from sessions_vtab.schema.model import Column, ColumnType, Table
-from sessions_vtab.spec.capability import Writes
 
 __all__ = ["APPLICATION_ID", "VERSION", "WRITES", "Snapshot", "snapshot_at"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import IO, Final
 
-from sessions_vtab.spec.scan import Row
+from sessions_vtab.contract.scan import Row
 
 __all__ = ["OpenScan"]
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
-from sessions_vtab.spec.values import dump_json, load_json
 
 __all__ = ["delta_of", "merge_delta", "require_shared", "split"]
 

@@ -17,10 +17,10 @@ from sessions_vtab.backends.local.opening import Opening
 from sessions_vtab.backends.local.paths import MEMORY, identity
 from sessions_vtab.backends.local.spool import OpenScan
 from sessions_vtab.backends.local.touched import TouchedSessions
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.scan import Page
 from sessions_vtab.errors import ReadOnlyError, StoreError, UnsupportedError, inherited
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.scan import Page
 
 __all__ = ["Store"]
 

@@ -9,8 +9,8 @@ from typing import Final
 from sessions_vtab.backends.local.ddl import parts_of
 from sessions_vtab.backends.local.facts import expressions
 from sessions_vtab.backends.local.names import event_name, id_of
-from sessions_vtab.schema.model import Column, Table
-from sessions_vtab.schema.tables import (
+from sessions_vtab.contract.model import Column, Table
+from sessions_vtab.contract.tables import (
     EVENT_PARTS,
     EVENTS,
     PARTICIPANTS,

@@ -10,7 +10,7 @@ __all__ = ["StoreTransaction"]
 
 
 class StoreTransaction:
-    """``spec.backend.Transaction`` of one store.
+    """``contract.backend.Transaction`` of one store.
 
     Args:
         store: the store of the transaction.

@@ -15,17 +15,17 @@ from sessions_vtab.backends.local.content import require_object
 from sessions_vtab.backends.local.lookup import literal, session_id_of
 from sessions_vtab.backends.local.names import given_id, last_segment, upload_session_name
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
     UnsupportedError,
 )
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Arguments
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, OutcomeState, Write
 
 __all__ = ["close", "delete", "insert", "update", "upload"]
 

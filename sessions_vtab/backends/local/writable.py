@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from sessions_vtab.schema.tables import FACT_COLUMNS, FACT_REMEDY
-from sessions_vtab.spec.capability import Writes
+from sessions_vtab.contract.capability import Writes
+from sessions_vtab.contract.tables import FACT_COLUMNS, FACT_REMEDY
 
 __all__ = ["WRITES"]
 

@@ -14,13 +14,13 @@ from sessions_vtab.backends.vertex.sessions import Sessions
 from sessions_vtab.backends.vertex.settings import URLS, Settings, site_of
 from sessions_vtab.backends.vertex.wire import Frame, last_segment
 from sessions_vtab.backends.vertex.writing import Writer
+from sessions_vtab.contract.backend import Arguments, Backend, Context, Resource, Routine
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Outcome, Request, Write
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.fetch import Call, Client, Item, Lease, Line, lease, run_job
-from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine
-from sessions_vtab.spec.scan import Row
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["VertexBackend"]
 

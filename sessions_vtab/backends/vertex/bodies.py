@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import dump_json, is_object, load_json
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import dump_json, is_object, load_json
 
 __all__ = [
     "content_of",

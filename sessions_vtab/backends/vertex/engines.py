@@ -12,11 +12,11 @@ from sessions_vtab.backends.vertex.scope import Scope
 from sessions_vtab.backends.vertex.settings import Settings
 from sessions_vtab.backends.vertex.tables import ENGINES_CAPABILITY, ENGINES_TABLE
 from sessions_vtab.backends.vertex.wire import Frame, RowMaker, engine_fields, last_segment
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.scan import Page, Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Call, Client, Reader, TokenPages
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.scan import Page, Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["ReasoningEngines"]
 

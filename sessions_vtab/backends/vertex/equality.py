@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sessions_vtab.contract import times
 from sessions_vtab.fetch import Item
-from sessions_vtab.spec import times
 
 __all__ = ["is_event"]
 

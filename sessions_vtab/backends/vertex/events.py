@@ -29,13 +29,13 @@ from sessions_vtab.backends.vertex.wire import (
     last_segment,
     part_rows,
 )
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.fetch import Call, Client, Item, Items, Reader, Reply, TokenPages
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Page, Row, Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["EventParts", "Events"]
 

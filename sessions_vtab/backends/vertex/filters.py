@@ -19,8 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import (
     TIMESTAMP,
     AllOf,
     AnyOf,

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from sessions_vtab.backends.vertex.wire import Frame, RowMaker, instant_of
+from sessions_vtab.contract.scan import Order, Row
 from sessions_vtab.fetch import Item
-from sessions_vtab.spec.scan import Order, Row
 
 __all__ = ["TIME_FIELDS", "merged_pages", "order_text"]
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from sessions_vtab.backends.vertex.names import Engine, SessionRef
 from sessions_vtab.backends.vertex.settings import Settings
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.fetch import Call, Client
-from sessions_vtab.spec.scan import Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["lacks_key", "place_of", "previewed"]
 

@@ -12,11 +12,11 @@ from sessions_vtab.backends.vertex.names import Engine, SessionRef
 from sessions_vtab.backends.vertex.scope import Scope
 from sessions_vtab.backends.vertex.settings import Settings
 from sessions_vtab.backends.vertex.tables import SCOPE
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.write import Action, Write
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.fetch import Call
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.write import Action, Write
 
 __all__ = ["Request", "Requests"]
 

@@ -15,9 +15,9 @@ from sessions_vtab.backends.vertex.names import (
 )
 from sessions_vtab.backends.vertex.settings import Settings
 from sessions_vtab.backends.vertex.tables import LISTING, PAGE_CAP, PLACE, SCOPE
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import InvalidValueError, MissingParameterError
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Scan
 
 __all__ = ["Listing", "Scope", "chooses_pages"]
 

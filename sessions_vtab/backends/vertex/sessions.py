@@ -35,13 +35,13 @@ from sessions_vtab.backends.vertex.wire import (
     last_segment,
     session_fields,
 )
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.capability import Capability
+from sessions_vtab.contract.predicate import Member, Predicate, fields
+from sessions_vtab.contract.scan import Order, Page, Row, Scan
+from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import RefusedError, SessionsError
 from sessions_vtab.fetch import Call, Client, Item, Paginator, Reader, Reply, StopAfter, TokenPages
-from sessions_vtab.spec.backend import Context, Resource
-from sessions_vtab.spec.capability import Capability
-from sessions_vtab.spec.predicate import Member, Predicate, fields
-from sessions_vtab.spec.scan import Order, Page, Row, Scan
-from sessions_vtab.spec.write import Request
 
 __all__ = ["Sessions"]
 

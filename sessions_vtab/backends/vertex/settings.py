@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from sessions_vtab.backends.vertex.names import PROVIDER_HOSTS, Engine, host_of
 from sessions_vtab.backends.vertex.tables import APPENDS, WRITES
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     ConfigurationError,
     ConflictError,
@@ -29,7 +30,6 @@ from sessions_vtab.fetch import (
     origin_of,
 )
 from sessions_vtab.fetch.options import Options, validated
-from sessions_vtab.spec.source import Source
 
 __all__ = ["APPEND", "URLS", "Settings", "site_of"]
 

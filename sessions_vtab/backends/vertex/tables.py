@@ -8,7 +8,18 @@ from types import MappingProxyType
 
 from sessions_vtab.backends.vertex.filters import Feature
 from sessions_vtab.backends.vertex.names import parse_event, parse_session
-from sessions_vtab.schema.tables import (
+from sessions_vtab.contract.capability import (
+    EQUALITY,
+    RANGE,
+    AccessPath,
+    Capability,
+    Connective,
+    Filter,
+    Within,
+    Writes,
+)
+from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab.contract.tables import (
     EVENT_PARTS,
     EVENTS,
     FACT_COLUMNS,
@@ -20,17 +31,6 @@ from sessions_vtab.schema.tables import (
     fact_columns,
     session_columns,
 )
-from sessions_vtab.spec.capability import (
-    EQUALITY,
-    RANGE,
-    AccessPath,
-    Capability,
-    Connective,
-    Filter,
-    Within,
-    Writes,
-)
-from sessions_vtab.spec.predicate import Op, Value
 
 __all__ = [
     "APPENDS",

@@ -16,14 +16,14 @@ from typing import Any, TypeAlias
 
 from sessions_vtab.backends.vertex.encoder import encode_all
 from sessions_vtab.backends.vertex.names import Engine, EventRef, SessionRef
+from sessions_vtab.contract import times
+from sessions_vtab.contract.agent_events import FACTS, Documents, Fact
+from sessions_vtab.contract.content import part_columns, text_of
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch import Item, Reply
-from sessions_vtab.schema.model import Table
-from sessions_vtab.spec import times
-from sessions_vtab.spec.agent_events import FACTS, Documents, Fact
-from sessions_vtab.spec.content import part_columns, text_of
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
 
 __all__ = [
     "Frame",

@@ -22,6 +22,11 @@ from sessions_vtab.backends.vertex.wire import (
     last_segment,
     session_fields,
 )
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
     RefusedError,
@@ -39,11 +44,6 @@ from sessions_vtab.fetch import (
     finish_operation,
     plain,
 )
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Context
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Action, Outcome, OutcomeState, Write
 
 __all__ = ["Writer"]
 

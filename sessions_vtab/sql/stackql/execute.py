@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
@@ -13,7 +14,6 @@ from sessions_vtab.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from sessions_vtab.schema.functions import FUNCTIONS
 from sessions_vtab.sql.lexer import Kind, Token, name_of
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import Edit, apply

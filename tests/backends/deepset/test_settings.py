@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from sessions_vtab.backends.deepset.settings import Settings, site_of
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, InvalidValueError
 from sessions_vtab.fetch import NoAuth, origin_of
-from sessions_vtab.spec.source import Source
 
 
 def _site(location: str = "ws", *, from_file: bool = False, **options: Any) -> Any:

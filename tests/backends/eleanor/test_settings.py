@@ -8,8 +8,8 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.backends.eleanor import EleanorBackend
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError
-from sessions_vtab.spec.source import Source
 
 BASE = "http://127.0.0.1:1"
 

@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import Compare, Field, Op
+from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
@@ -12,9 +15,6 @@ from sessions_vtab.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import Compare, Field, Op
-from sessions_vtab.spec.write import OutcomeState
 
 
 def equals(column, value):

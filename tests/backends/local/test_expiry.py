@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.spec.predicate import Compare, Field, Null, Op
+from sessions_vtab.contract.predicate import Compare, Field, Null, Op
 
 DAY = 86_400
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sessions_vtab.contract.predicate import Compare, Field, Op
 from sessions_vtab.errors import InvalidValueError, NotFoundError
-from sessions_vtab.spec.predicate import Compare, Field, Op
 
 
 def search(local, session_id, **values):

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
+from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
     MissingParameterError,
     NotFoundError,
 )
-from sessions_vtab.spec.write import OutcomeState
 
 
 def bound(local):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import (
     NOTHING,
     AllOf,
     AnyOf,

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
+from sessions_vtab.contract.predicate import Compare, Field, Op
+from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
     UnsupportedError,
 )
-from sessions_vtab.spec.predicate import Compare, Field, Op
-from sessions_vtab.spec.write import OutcomeState
 
 
 def equals(column, value):

@@ -22,15 +22,15 @@ from sessions_vtab.backends.local.paths import (
     network_file_system,
 )
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.contract import times
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     BusyError,
     ConfigurationError,
     SessionsError,
     StoreError,
 )
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.spec import times
-from sessions_vtab.spec.source import Source
 
 ROOT = pytest.mark.skipif(
     not hasattr(os, "geteuid"), reason="permissions are not those of POSIX here"
@@ -359,7 +359,7 @@ _AS_NOBODY = """
 import os, sys
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.errors import StoreError
-from sessions_vtab.spec import times
+from sessions_vtab.contract import times
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

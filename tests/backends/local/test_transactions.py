@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from sessions_vtab.contract.predicate import Compare, Field, Op
 from sessions_vtab.errors import (
     BusyError,
     ConflictError,
@@ -14,7 +15,6 @@ from sessions_vtab.errors import (
     ReadOnlyError,
     StoreError,
 )
-from sessions_vtab.spec.predicate import Compare, Field, Op
 
 
 def ids(local, **options):

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
+from sessions_vtab.contract.predicate import Compare, Field, Op
+from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
     UnsupportedError,
 )
-from sessions_vtab.spec.predicate import Compare, Field, Op
-from sessions_vtab.spec.write import OutcomeState
 
 
 def opened(local, session_id="u", **values):

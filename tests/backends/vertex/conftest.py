@@ -8,14 +8,14 @@ import pytest
 
 from sessions_vtab.backends.vertex import VertexBackend
 from sessions_vtab.backends.vertex.settings import Settings, site_of
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import AllOf
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.write import Action, Write
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings as EmulatorSettings
 from sessions_vtab.fetch import Client, Clock
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import AllOf
-from sessions_vtab.spec.scan import Scan
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.write import Action, Write
 from tests.fakes import FakeContext
 
 LOCATION = "demo/us-central1/42"

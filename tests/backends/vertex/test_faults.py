@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sessions_vtab.contract.predicate import Compare, Field, Op
 from sessions_vtab.errors import (
     BudgetError,
     CredentialError,
@@ -17,7 +18,6 @@ from sessions_vtab.errors import (
     UnavailableError,
 )
 from sessions_vtab.fetch.scope import scope_of
-from sessions_vtab.spec.predicate import Compare, Field, Op
 
 TABLES = [("sessions", "list", 320), ("events", "fan out over sessions", 3000)]
 

@@ -19,9 +19,8 @@ from sessions_vtab.backends.vertex.filters import (
     timestamp_filter,
     with_users,
 )
-from sessions_vtab.emulator.vertex.matching import session_filter
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import (
     BINARY,
     NOTHING,
     TIMESTAMP,
@@ -34,6 +33,7 @@ from sessions_vtab.spec.predicate import (
     Null,
     Op,
 )
+from sessions_vtab.emulator.vertex.matching import session_filter
 
 ALL = frozenset(Feature)
 USER, NAME = Field("user_id"), Field("display_name")

@@ -7,15 +7,15 @@ from contextlib import closing
 
 import pytest
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import TIMESTAMP, AnyOf, Compare, Field, Member, Not, Null, Op
+from sessions_vtab.contract.scan import Order
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
     NotFoundError,
     RefusedError,
 )
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import TIMESTAMP, AnyOf, Compare, Field, Member, Not, Null, Op
-from sessions_vtab.spec.scan import Order
 
 USER, ENV = Field("user_id"), Field("labels", "env")
 

@@ -18,8 +18,8 @@ from sessions_vtab.backends.vertex.names import (
     parse_session,
 )
 from sessions_vtab.backends.vertex.settings import Settings, site_of
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, UnsupportedError
-from sessions_vtab.spec.source import Source
 
 
 @pytest.fixture(autouse=True)

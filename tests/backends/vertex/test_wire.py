@@ -19,9 +19,9 @@ from sessions_vtab.backends.vertex.wire import (
     session_fields,
     time_text,
 )
+from sessions_vtab.contract import times
+from sessions_vtab.contract.content import text_of
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.spec import times
-from sessions_vtab.spec.content import text_of
 
 FRAME = Frame(
     Engine("demo", "us-central1", "42"), "The answer of GET http://h/x (200)", "s1", "tok"

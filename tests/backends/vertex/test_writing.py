@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from sessions_vtab.contract.predicate import Compare, Field, Op
+from sessions_vtab.contract.write import OutcomeState
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
@@ -16,8 +18,6 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
     UnsupportedError,
 )
-from sessions_vtab.spec.predicate import Compare, Field, Op
-from sessions_vtab.spec.write import OutcomeState
 
 SENT, FAILED, UNKNOWN, NOT_SENT = (
     OutcomeState.SENT,

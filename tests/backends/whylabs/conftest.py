@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
-from sessions_vtab.spec.source import Source
 
 KEY = "canarycana." + "w" * 53
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from sessions_vtab.backends.whylabs import WhylabsBackend
+from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError
-from sessions_vtab.spec.source import Source
 
 BASE = "https://songbird.example"
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import accept, dump_json, load_json
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.schema.model import Column, ColumnType
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import accept, dump_json, load_json
 
 T = ColumnType
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sessions_vtab.schema.model import Column, ColumnType, Function
-from sessions_vtab.schema.tables import CONTENT_FIELDS, SESSIONS
+from sessions_vtab.contract.model import Column, ColumnType, Function
+from sessions_vtab.contract.tables import CONTENT_FIELDS, SESSIONS
 
 __all__ = ["FUNCTIONS"]
 

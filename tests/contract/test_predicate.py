@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import (
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.predicate import (
     EVERYTHING,
     NOTHING,
     AllOf,
@@ -19,7 +19,7 @@ from sessions_vtab.spec.predicate import (
     fields,
     known,
 )
-from sessions_vtab.spec.scan import Scan
+from sessions_vtab.contract.scan import Scan
 
 A, B = Field("a"), Field("b")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sessions_vtab.schema.model import Column
-from sessions_vtab.schema.views import View, views_for
-from sessions_vtab.spec.backend import Backend
+from sessions_vtab.contract.agent_views import View, views_for
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.model import Column
 
 __all__ = ["SourceView", "views_of"]
 

@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
-from sessions_vtab.spec.capability import AccessPath
-from sessions_vtab.spec.predicate import EVERYTHING, AllOf, Compare, Field, Member, Op, Value, known
+from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.predicate import (
+    EVERYTHING,
+    AllOf,
+    Compare,
+    Field,
+    Member,
+    Op,
+    Value,
+    known,
+)
 
 __all__ = ["Counted", "Order", "Page", "Row", "Scan"]
 

@@ -6,7 +6,7 @@ meaning and one piece of documentation wherever it appears.
 
 from __future__ import annotations
 
-from sessions_vtab.schema.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column, ColumnType, Table
 
 __all__ = [
     "CONTENT_FIELDS",
@@ -223,7 +223,7 @@ FACT_COLUMNS = _by_name(
     ),
     _fact("compaction", _JSON, "JSON object: a summary of earlier events.", hidden=True),
 )
-"""What is read from actions, event_metadata and raw_event by ``spec.agent_events``."""
+"""What is read from actions, event_metadata and raw_event by ``contract.agent_events``."""
 
 FACT_REMEDY = (
     "It is read from event_metadata, actions and raw_event. Put it there: branch and partial into"

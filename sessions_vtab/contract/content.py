@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import dump_json
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import dump_json
 
 __all__ = ["part_columns", "parts_of", "text_of"]
 

@@ -11,7 +11,7 @@ __all__ = ["ARGUMENTS", "PUSH", "Column", "ColumnType", "Function", "Table"]
 
 
 class ColumnType(Enum):
-    """What a column holds. How each is declared in SQL: ``schema.declare``."""
+    """What a column holds. How each is declared in SQL: ``contract.declare``."""
 
     TEXT = "text"
     INTEGER = "integer"

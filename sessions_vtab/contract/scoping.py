@@ -11,15 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
+from sessions_vtab.contract.backend import (
+    Arguments,
+    Backend,
+    Context,
+    Resource,
+    Routine,
+    Transaction,
+)
+from sessions_vtab.contract.model import Function, Table
+from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.templates import parse_name
+from sessions_vtab.contract.write import Outcome, OutcomeState, Request, Write
 from sessions_vtab.errors import ConfigurationError, InvalidValueError, SessionsError
-from sessions_vtab.schema.model import Function, Table
-from sessions_vtab.spec.backend import Arguments, Backend, Context, Resource, Routine, Transaction
-from sessions_vtab.spec.near import did_you_mean
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Page, Row, Scan
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.templates import parse_name
-from sessions_vtab.spec.write import Outcome, OutcomeState, Request, Write
 
 __all__ = ["scoped"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
+from sessions_vtab.contract import times
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.schema.model import Column, ColumnType
-from sessions_vtab.spec import times
-from sessions_vtab.spec.predicate import Value
 
 __all__ = ["accept", "dump_json", "is_object", "load_json", "minified", "well_formed"]
 

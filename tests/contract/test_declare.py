@@ -3,11 +3,10 @@ from __future__ import annotations
 import apsw
 import pytest
 
-from sessions_vtab.schema import tables
-from sessions_vtab.schema.declare import declare_function, declare_table, quoted
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.model import Column, ColumnType, Function, Table
-from sessions_vtab.spec import times
+from sessions_vtab.contract import tables, times
+from sessions_vtab.contract.declare import declare_function, declare_table, quoted
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Column, ColumnType, Function, Table
 
 TABLES = [one for one in vars(tables).values() if isinstance(one, Table)]
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sessions_vtab.spec.install import install_command, packages_of
+from sessions_vtab.contract.install import install_command, packages_of
 
 
 def test_it_names_this_python_and_quotes_the_packages() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Row
 
 __all__ = ["Action", "Outcome", "OutcomeState", "Request", "Write"]
 

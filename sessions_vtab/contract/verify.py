@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from sessions_vtab.contract.backend import Backend, Resource
+from sessions_vtab.contract.capability import AccessPath, Capability
+from sessions_vtab.contract.model import ColumnType, Function, Table
+from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.errors import ConfigurationError
-from sessions_vtab.schema.model import ColumnType, Function, Table
-from sessions_vtab.spec.backend import Backend, Resource
-from sessions_vtab.spec.capability import AccessPath, Capability
-from sessions_vtab.spec.near import did_you_mean
 
 __all__ = ["problems", "verify"]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.spec.templates import name_of, parse_name, places_of, shape
+from sessions_vtab.contract.templates import name_of, parse_name, places_of, shape
 
 EVENT = "apps/{app}/sessions/{session_id}/events/{event_id}#{part}"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_vtab.spec.names import ids_of, resource_name
+from sessions_vtab.contract.names import ids_of, resource_name
 
 IDS = st.text(st.characters(exclude_categories=["Cs"]))
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from sessions_vtab.schema.model import ColumnType
-from sessions_vtab.spec.backend import Resource
-from sessions_vtab.spec.capability import Capability
+from sessions_vtab.contract.backend import Resource
+from sessions_vtab.contract.capability import Capability
+from sessions_vtab.contract.model import ColumnType
 
 __all__ = ["LINK", "SESSION_TABLES", "followed_column", "parent_of", "read_by_parent", "time_order"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sessions_vtab.schema.tables import FACT_COLUMNS
-from sessions_vtab.spec.agent_events import FACTS, Documents
+from sessions_vtab.contract.agent_events import FACTS, Documents
+from sessions_vtab.contract.tables import FACT_COLUMNS
 
 USAGE = {"promptTokenCount": 120, "candidatesTokenCount": 9, "thoughtsTokenCount": 30}
 SNAKE_USAGE = {"prompt_token_count": 120, "candidates_token_count": 9, "thoughts_token_count": 30}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from sessions_vtab.spec.predicate import BINARY, TIMESTAMP, Op, Value
+from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Op, Value
 
 __all__ = [
     "EQUALITY",

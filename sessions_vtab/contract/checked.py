@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-from sessions_vtab.schema.model import ColumnType, Table
-from sessions_vtab.spec import times
-from sessions_vtab.spec.backend import Backend, Context
-from sessions_vtab.spec.scan import Page, Scan
+from sessions_vtab.contract import times
+from sessions_vtab.contract.backend import Backend, Context
+from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.contract.scan import Page, Scan
 
 __all__ = ["CHECKED", "with_checked_rows", "wrong_row"]
 

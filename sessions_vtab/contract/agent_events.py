@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.values import dump_json, well_formed
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.values import dump_json, well_formed
 
 __all__ = ["FACTS", "Documents", "Fact"]
 
@@ -176,4 +176,4 @@ FACTS: Final[Mapping[str, Fact]] = MappingProxyType(
         ),
     }
 )
-"""How each column of ``schema.tables.FACT_COLUMNS`` is read."""
+"""How each column of ``contract.tables.FACT_COLUMNS`` is read."""

@@ -18,15 +18,15 @@ from collections.abc import (
 from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeAlias
 
+from sessions_vtab.contract.capability import Capability
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Function, Table
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Outcome, Request, Write
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.schema.functions import FUNCTIONS
-from sessions_vtab.schema.model import Function, Table
-from sessions_vtab.spec.capability import Capability
-from sessions_vtab.spec.predicate import Value
-from sessions_vtab.spec.scan import Page, Row, Scan
-from sessions_vtab.spec.source import Source
-from sessions_vtab.spec.values import dump_json
-from sessions_vtab.spec.write import Outcome, Request, Write
 
 __all__ = ["Arguments", "Backend", "Context", "Resource", "Routine", "Transaction"]
 
@@ -154,7 +154,7 @@ class Backend(ABC):
         resources: the tables it has, by name.
         routines: the functions it has, by name.
         functions: their parameters, results and docs, by name; those that several backends share
-            are in ``schema.functions.FUNCTIONS``.
+            are in ``contract.functions.FUNCTIONS``.
         transaction: its store's transaction; None if writes are queued and sent at COMMIT.
         scope: what its scope columns are where a statement does not say, by column.
         files: paths of files on this machine that hold its data.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from sessions_vtab.schema.model import Column, ColumnType, Function, Table
+from sessions_vtab.contract.model import Column, ColumnType, Function, Table
 
 __all__ = ["declare_function", "declare_rows", "declare_table", "quoted", "sql_type"]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sessions_vtab.contract import times
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.spec import times
 
 NINE = "2026-01-01 09:00:00.000000"
 
