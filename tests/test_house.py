@@ -29,7 +29,7 @@ LAYERS = (
     ("cursor",),
     ("connection",),
     ("dbapi", "scanning"),
-    ("sqlalchemy", "snapshot", "testing", "spark", "daft", "harlequin"),
+    ("sqlalchemy", "snapshot", "testing", "spark", "daft", "harlequin", "extension"),
     ("report",),
     ("cli",),
     ("mcp",),
@@ -44,10 +44,10 @@ ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "door", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
     "apsw": ("vtab", "backends/local", "backends/adk", "connection", "door", "cursor", "hints", "cli", "dbapi",
-             "sqlalchemy", "snapshot", "report", "testing", "scanning/statement"),
+             "sqlalchemy", "snapshot", "report", "testing", "scanning/statement", "extension"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
-    "threading": ("fetch", "emulator", "cli", "dbapi"),
+    "threading": ("fetch", "emulator", "cli", "dbapi", "extension"),
     "concurrent": ("fetch", "emulator"),
     "fastapi": ("emulator",),
     "pydantic": ("fetch", "backends", "emulator", "config", "settings", "mcp"),
