@@ -10,6 +10,21 @@
             ...
 
 Importing the package loads nothing else; ``connect`` and ``register`` load SQLite.
+
+From what knows nothing of the rest to what uses it all:
+
+* `errors`, `progress`: the error tree, and how far a statement is
+* `contract`: what a backend declares and implements
+* `sql`, `plan`, `fetch`: a statement's text, the plan of a scan, and how pages arrive
+* `rest`, `backends`, `registry`: the engine of declared services, the services and stores, by name
+* `vtab`: virtual tables, as SQLite calls them
+* `settings`, `config`: what a source is configured with
+* `door`, `cursor`, `connection`, `hints`: executing a statement, and explaining its errors
+* the interfaces: `cli`, `dbapi`, `sqlalchemy`, `notebook`, `harlequin`, `mcp`; copies and reports:
+  `snapshot`, `report`; bulk reading: `columnar`, `scanning`, `spark`, `daft`
+* `emulator`: the APIs on this machine; `testing`: the test kit for backends
+
+``docs/architecture.md`` follows a SELECT, an INSERT and a COMMIT through them.
 """
 
 from __future__ import annotations

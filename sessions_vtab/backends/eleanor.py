@@ -17,7 +17,7 @@ session, and that a bearer key is the credential if there is one. The settings `
     [sources.x.fields]
     session_id = "name"
 
-No operation reads or appends turns. Facts: contract of EleanorAI.
+No operation reads or appends turns. Facts: ``docs/contracts/eleanor.md``.
 """
 
 from __future__ import annotations

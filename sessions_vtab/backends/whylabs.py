@@ -2,7 +2,7 @@
 
 The id of a guest session opens it to anyone, so it is cut from logs and errors like a credential.
 WhyLabs' hosted platform has been shut down; ``base_url`` names a server that still has
-``/v0/sessions``. Facts: contract of WhyLabs.
+``/v0/sessions``. Facts: ``docs/contracts/whylabs.md``.
 """
 
 from __future__ import annotations

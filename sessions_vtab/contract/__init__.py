@@ -5,6 +5,13 @@ values), ``capability`` (what a table of a backend can do, declared), ``scan`` (
 (one changed row), ``backend`` (the classes to implement). ``tables`` and ``functions`` declare what
 several backends share; ``times`` and ``values`` say how instants, JSON and booleans look in SQL;
 ``verify`` checks a backend's declarations when it is connected.
+
+What helps with it: ``source`` (a configured source), ``scoping`` (the values that ``scopes``
+allows), ``parents`` (which table's rows another's belong to), ``names`` and ``templates`` (resource
+names), ``content`` and ``agent_events`` (what an event says), ``views`` and ``agent_views`` (views
+over a source's tables), ``declare`` (a table as CREATE TABLE), ``checked`` (rows compared with
+their columns), ``near`` (the name that was meant), ``folders`` and ``install`` (private folders,
+and the command that installs an extra).
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""A report on agents' conversations: one HTML file without scripts and without network."""
+"""A report on agents' conversations: one HTML file without scripts and without network.
+
+* `run`: a private copy of the source is read, and asked
+* `numbers`: every number as a SELECT
+* `page`, `writing`: the answers as HTML, and values in it
+"""
 
 from __future__ import annotations
 

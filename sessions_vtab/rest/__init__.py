@@ -1,9 +1,10 @@
 """The REST engine: a service is declared, and everything else follows.
 
-``declaration`` is what an author writes: operations, tables, functions. ``templates`` has the
-placeholders of names and routes; ``access`` derives what a table can do; ``decoding`` makes rows of
-items; ``reading`` decides the requests of a scan, ``writing`` those of a write, ``functions`` those
-of a call; ``corrections`` checks routes from the configuration; ``backend`` ties all to a source.
+``declaration`` is what an author writes: operations, tables, functions. ``access`` derives what a
+table can do; ``decoding`` makes rows of items; ``reading`` decides the requests of a scan,
+``writing`` those of a write, ``functions`` those of a call. ``checking`` finds mistakes in a
+declaration when it is opened, ``corrections`` those in routes from the configuration; ``backend``
+opens a declared service for one source.
 """
 
 from __future__ import annotations

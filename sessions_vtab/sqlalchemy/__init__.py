@@ -20,7 +20,10 @@ Hidden columns are not reflected. They are named where they are used::
     Table("sessions", MetaData(), Column("ttl", Text), autoload_with=engine)   # for INSERT
 
 Works with SQLAlchemy 2.0 and 2.1; with 1.4 for reading and for INSERT, UPDATE and DELETE without
-RETURNING. The forms of a URL: ``url``.
+RETURNING.
+
+* `url`: the forms of an engine's URL; `dialect`, `compiler`, `types`, `reflection`: the dialect
+* `superset`: what Apache Superset has to know besides
 """
 
 from __future__ import annotations

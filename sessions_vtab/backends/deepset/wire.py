@@ -152,7 +152,7 @@ session_file_fields: Mapping[str, Getter[SessionFile]] = {
     "file_name": lambda item, frame: id_in(item, "name", frame),
     "ingestion_status": text_of("ingestion_status"),
 }
-"""Columns of ``upload_session_files``; the contract confirms only these two fields."""
+"""Columns of ``upload_session_files``; the contract, section 2, confirms only these two fields."""
 
 file_fields: Mapping[str, Getter[File]] = {
     "name": lambda item, frame: workspace_file_name(frame.workspace, id_in(item, "file_id", frame)),

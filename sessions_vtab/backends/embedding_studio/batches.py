@@ -1,6 +1,6 @@
 """The batches that a connection has seen, and reading all events, which only a batch shows.
 
-A session's batch and number never change (contract, "Batches and numbering"), so they can be
+A session's batch and number never change (contract, section 3), so they can be
 remembered.
 """
 

@@ -22,7 +22,7 @@ _TEXTS: Final = ("search_query", "user_id")
 _RESULT: Final = frozenset(("object_id", "rank", "meta"))
 _SORT: Final = frozenset(("field", "order", "force_not_payload"))
 
-# Forms of payload_filter.query that the service stores (contract, "payload_filter is lossy"): one
+# Forms of payload_filter.query that the service stores (contract, section 6): one
 # of these alone, an object that only names a field, or the four parts of a boolean query.
 _TEXT, _LIST = ("match", "match_phrase", "wildcard"), ("terms", "all", "any")
 _FORMS: Final = frozenset((*_TEXT, *_LIST, "term"))

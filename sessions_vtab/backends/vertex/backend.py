@@ -68,7 +68,7 @@ class VertexBackend(Backend):
         return cls(settings, lease(site_of(settings)))
 
     def _engines(self, settings: Settings, client: Client) -> dict[str, Resource]:
-        """The table of engines, which an API key without a project cannot list (contract, 1)."""
+        """Table of engines; an API key without a project cannot list them (contract, section 1)."""
         if settings.express:
             return {}
         return {"reasoning_engines": ReasoningEngines(settings, client, self._calls)}

@@ -41,7 +41,7 @@ __all__ = [
 _MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
 _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
-# RFC 3339 in UTC as the service writes it (contract: 0, 3, 6 or 9 fractional digits).
+# RFC 3339 in UTC as the service writes it (contract, section 2): 0, 3, 6 or 9 fractional digits.
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.(\d{3}|\d{6}|\d{9}))?Z", re.ASCII)
 _MICROS = 6
 _ID = "[A-Za-z0-9_-]{1,128}"

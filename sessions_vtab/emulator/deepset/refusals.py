@@ -1,6 +1,6 @@
 """The error answers of deepset Cloud.
 
-The contract (section 6) knows four body shapes and promises none of them for a given status, so
+The contract, section 6, knows four body shapes and promises none of them for a given status, so
 the emulator uses them all: a client has to read any of them.
 """
 

@@ -14,7 +14,7 @@ Status = Literal["OPEN", "CLOSED", "EXPIRED"]
 IngestionStatus = Literal["PENDING", "FAILED", "FINISHED"]
 
 INGESTION_DELAY = timedelta(milliseconds=200)
-"""Time from closing a session to its files being counted; the contract (9) says under a second."""
+"""Time from closing a session to its files being counted; under a second (contract, section 9)."""
 
 META_SUFFIX = ".meta.json"
 META_LIMIT = 32_766

@@ -1,7 +1,7 @@
 """EleanorAI: activity sessions and their participants.
 
 No server of Eleanor's can be run, and its wire format is not published: this follows the PROPOSED
-mapping of the Eleanor contract in full. What that leaves open, so that a user can start without
+mapping of the contract (section 7) in full. What that leaves open, so that a user can start without
 set-up and every error can still be met:
 
 * any namespace exists, and any participant of it from its first mention on, except those whose

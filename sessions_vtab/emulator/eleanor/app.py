@@ -1,4 +1,4 @@
-"""The ten operations of the Eleanor sessions API, at the paths that the contract proposes."""
+"""The ten operations of the Eleanor sessions API, at the paths of the contract, section 7."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class SessionRoutes:
     async def integrate(self, namespace: str, activity_session: str) -> dict[str, Any]:
         """Start the memory integration of a session's agents: 403 if it is disabled.
 
-        The task is done at once; no route asks for it (contract, API layer).
+        The task is done at once; no route asks for it (contract, section 2).
         """
         session = self._store.live(namespace, activity_session)
         if not session.enabled:

@@ -1,4 +1,4 @@
-"""The request bodies of the Eleanor sessions API, and what it keeps (contract, data model)."""
+"""The request bodies of the Eleanor sessions API, and what it keeps (contract, section 4)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class UpdateSession(BaseModel):
 class Binding(BaseModel):
     """Row of activity_session_participant: what a session keeps for one participant.
 
-    The contract names the columns; their types are our choice.
+    The contract (section 4) names the columns; their types are our choice.
     """
 
     chat_turns: list[Any] = []

@@ -1,4 +1,4 @@
-"""The `status` in every Eleanor body, and the error map (contract, API layer)."""
+"""The `status` in every Eleanor body, and the error map (contract, section 2)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 
 AGENTS = ("agent", "assistant")
 MAX_NAME = 255
-"""Our choice: RESOURCE_NAME_LEN is not known (contract, data model)."""
+"""Our choice: RESOURCE_NAME_LEN is not known (contract, section 4)."""
 
 
 class Store:
@@ -61,7 +61,7 @@ class Store:
     def check_name(self, namespace: str, name: str, own: Session | None = None) -> None:
         """Refuse a name that is not valid (400) or that another session has (409).
 
-        A soft-deleted session keeps its name (contract, data model).
+        A soft-deleted session keeps its name (contract, section 4).
         """
         if not 1 <= len(name) <= MAX_NAME:
             raise fault("INVALID_INPUT", f"A name must have 1 to {MAX_NAME} characters.")

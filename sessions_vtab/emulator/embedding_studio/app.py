@@ -79,7 +79,7 @@ class _Crash(PlainTextResponse):
 
 
 def crash(reason: str) -> NoReturn:
-    """End a request as an unhandled exception of the service does (contract, errors)."""
+    """End a request as an unhandled exception of the service does (contract, section 5)."""
     raise Refusal(_Crash(reason))
 
 

@@ -1,4 +1,4 @@
-"""What the requests do to sessions, events and batches (contract, endpoints and batches)."""
+"""What the requests do to sessions, events and batches (contract, sections 2 and 3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sessions_vtab.emulator.settings import Settings
 
 BACK, AHEAD = 43_200, 300
-"""Seconds before and after now that a timestamp may lie (contract, timestamps)."""
+"""Seconds before and after now that a timestamp may lie (contract, section 4)."""
 
 EVENTS_SHOWN = 100
 """Events that the session route returns, without saying that there are more."""

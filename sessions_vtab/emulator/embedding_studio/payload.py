@@ -1,4 +1,4 @@
-"""The payload filter, which comes back changed (contract, "payload_filter is lossy").
+"""The payload filter, which comes back changed (contract, section 6).
 
 A query is read as the first form that fits, and what that form does not know is lost.
 """

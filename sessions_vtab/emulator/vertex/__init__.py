@@ -1,4 +1,4 @@
-"""Vertex AI Agent Engine Sessions over REST, written from `contracts/vertex.md` alone.
+"""Vertex AI Agent Engine Sessions over REST, written from `docs/contracts/vertex.md` alone.
 
 From the outside in: `routes` turns a request into a `call` and picks the handler; `engines`,
 `sessions`, `events` and `operations` hold the handlers; `wire` (with `schema` and `scalars`) reads

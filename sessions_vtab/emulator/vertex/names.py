@@ -1,4 +1,4 @@
-"""Resource names: projects and their numbers, engine and session ids (Vertex contract, 1 and 3)."""
+"""Resource names: projects with their numbers, engines, sessions (contract, sections 1 and 3)."""
 
 from __future__ import annotations
 
