@@ -21,8 +21,8 @@ From what knows nothing of the rest to what uses it all:
 * `settings`, `config`: what a source is configured with
 * `door`, `cursor`, `connection`, `hints`: executing a statement, and explaining its errors
 * the interfaces: `cli`, `dbapi`, `sqlalchemy`, `notebook`, `harlequin`, `mcp`, and `extension`, for
-  any SQLite; copies and reports: `snapshot`, `report`; bulk reading: `columnar`, `scanning`, `spark`,
-  `daft`
+  any SQLite; copies and reports: `snapshot`, `report`
+* bulk reading: `columnar`, `scanning`, `spark`, `daft`
 * `emulator`: the APIs on this machine; `testing`: the test kit for backends
 
 ``docs/architecture.md`` follows a SELECT, an INSERT and a COMMIT through them.
