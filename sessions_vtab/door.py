@@ -210,9 +210,7 @@ class Door:
         rows = captured_name(one.table.source, one.table.table.name)
         text = select_text(one.returning, quoted(rows))
         if text not in self._prepared:
-            with self._host.statements.unnumbered():
-                nulls = (None,) * one.returning.parameters
-                apsw.Cursor(self._host.connection).execute(f"EXPLAIN {text}", nulls).fetchall()
+            self._host.statements.run(f"EXPLAIN {text}", (None,) * one.returning.parameters)
             self._prepared.add(text)
         return text + ";"
 
@@ -251,12 +249,10 @@ class Door:
         parts = attached(step.text, tokenize(step.text))
         if parts is None or step.statement.heading.explain:
             return step, share
-        with self._host.statements.unnumbered():
-            asked = apsw.Cursor(self._host.connection).execute(
-                f"SELECT CAST(({parts.file}) AS text), CAST(({parts.schema}) AS text)",
-                share[: parts.parameters],
-            )
-            ((file, schema),) = asked.fetchall()
+        ((file, schema),) = self._host.statements.run(
+            f"SELECT CAST(({parts.file}) AS text), CAST(({parts.schema}) AS text)",
+            share[: parts.parameters],
+        )
         name = access.attachable(str(file or ""))
         text = f"ATTACH {_literal(name)} AS {_literal(str(schema or ''))}"
         return Step(text, self._front.rewrite(text)), ()
@@ -292,9 +288,7 @@ class Door:
 
     def _columns_of(self, table: str) -> tuple[str, ...] | None:
         """Names of the columns of a table; None if there is none."""
-        with self._host.statements.unnumbered():
-            cursor = apsw.Cursor(self._host.connection)
-            found = cursor.execute("SELECT name FROM pragma_table_xinfo(?)", (table,)).fetchall()
+        found = self._host.statements.run("SELECT name FROM pragma_table_xinfo(?)", (table,))
         return tuple(str(name) for (name,) in found) or None
 
     def _check_home(self, one: Rewritten) -> None:

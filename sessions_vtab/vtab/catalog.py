@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-import apsw
-
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnknownNameError
@@ -85,20 +83,18 @@ class ConnectionCatalog:
 
     def _schemas(self) -> dict[str, Mapping[str, tuple[str, str]]]:
         if self._found is None:
-            with self._host.statements.unnumbered():
-                self._found = self._read()
+            self._found = self._read()
         return self._found
 
     def _read(self) -> dict[str, Mapping[str, tuple[str, str]]]:
-        cursor = apsw.Cursor(self._host.connection)
-        listed = cursor.execute("PRAGMA database_list").fetchall()
+        listed = self._host.statements.run("PRAGMA database_list")
         attached = [str(name) for _, name, _ in listed]
         names = ["temp", "main", *(one for one in attached if one not in {"temp", "main"})]
-        return {name.lower(): self._objects(cursor, name) for name in names}
+        return {name.lower(): self._objects(name) for name in names}
 
-    def _objects(self, cursor: apsw.Cursor, schema: str) -> Mapping[str, tuple[str, str]]:
+    def _objects(self, schema: str) -> Mapping[str, tuple[str, str]]:
         """Every table and view of a schema: with its module and source if it is ours."""
-        rows = cursor.execute(
+        rows = self._host.statements.run(
             f"SELECT lower(name), sql FROM {quoted(schema)}.sqlite_schema"
             " WHERE type IN ('table', 'view')"
         )

@@ -144,15 +144,13 @@ class FunctionTable:
         A function is called by a SELECT, for which SQLite does not call ``xBegin``: without this,
         ROLLBACK would only undo the call if a write to a table of the store came before it.
         """
-        backend, connection = self._source.backend, self._host.connection
-        if backend.transaction is None or not connection.in_transaction:
+        backend = self._source.backend
+        if backend.transaction is None or not self._host.connection.in_transaction:
             return
         resources = backend.resources.items()
         table = next((name for name, one in resources if one.capability.writes.delete), None)
         if table is not None:
-            sql = f"DELETE FROM {quoted(self._schema)}.{quoted(table)} WHERE 0"
-            with self._host.statements.unnumbered():
-                apsw.Cursor(connection).execute(sql)
+            self._host.statements.run(f"DELETE FROM {quoted(self._schema)}.{quoted(table)} WHERE 0")
 
     def _refuse_dry_run(self) -> None:
         if self._host.dry_run:

@@ -20,6 +20,7 @@ from sessions_vtab.contract.declare import quoted
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource
+    from sessions_vtab.vtab.hosting import HostConnection
 
 __all__ = ["Holding", "locked"]
 
@@ -31,7 +32,7 @@ class Holding:
         connection: the connection that reads them.
     """
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: HostConnection) -> None:
         self._connection = weakref.ref(connection)
         self._stores: list[Transaction] = []
 
@@ -61,15 +62,14 @@ def locked(host: Host) -> Iterator[None]:
         BusyError: another connection writes to a store. No transaction is open then.
     """
     yield
-    connection = host.connection
     try:
-        with host.statements.unnumbered():
-            for source, table in _writable(host):
-                name = f"{quoted(source.name)}.{quoted(table)}"
-                apsw.Cursor(connection).execute(f"DELETE FROM {name} WHERE 0")
+        for source, table in _writable(host):
+            name = f"{quoted(source.name)}.{quoted(table)}"
+            host.statements.run(f"DELETE FROM {name} WHERE 0")
     except BaseException:
         with suppress(apsw.Error):
-            apsw.Cursor(connection).execute("ROLLBACK")
+            host.statements.run("ROLLBACK")
+        host.holding.idle()
         raise
 
 

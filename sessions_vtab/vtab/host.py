@@ -26,11 +26,12 @@ from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.holding import Holding
+from sessions_vtab.vtab.hosting import HostConnection, Statements
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.looking import Look
 from sessions_vtab.vtab.sending import Sending
-from sessions_vtab.vtab.statements import Statement, StatementTracker
+from sessions_vtab.vtab.statements import Statement
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
 
 __all__ = ["Budget", "Host", "OpenSource", "RecentTexts", "StatementContext"]
@@ -110,11 +111,13 @@ class Host:
         sets: IN may be taken as a set (see ``install.sets_work``).
         access: the connection's authorizer; None where nothing is read-only.
         holding: the stores that are being read.
+        statements: the statements that run on the connection.
     """
 
     def __init__(
         self,
-        connection: apsw.Connection,
+        connection: HostConnection,
+        statements: Statements,
         sources: Mapping[str, OpenSource],
         *,
         read_only: bool = False,
@@ -150,12 +153,11 @@ class Host:
         self.access: Access | None = None
         self.holding = Holding(connection)
         self.unit = UnitOfWork(self)
-        self.statements = StatementTracker(
-            connection, self.statement_began, self.unit.statement_ended, self.holding.idle
-        )
+        self.statements = statements
+        statements.follow(self.statement_began, self.unit.statement_ended, self.holding.idle)
 
     @property
-    def connection(self) -> apsw.Connection:
+    def connection(self) -> HostConnection:
         """The connection; it outlives every callback that asks for it."""
         connection = self._connection()
         if connection is None:
@@ -240,9 +242,8 @@ class Host:
         sql = f"SELECT rowid FROM {quoted(table)} AS {quoted(plan.alias)} WHERE {where}"
         before, self.page = self.page, rows
         try:
-            with self.statements.unnumbered():
-                found = apsw.Cursor(self.connection).execute(sql, _as_many(sql, values))
-                return {int(str(place)) for (place,) in found}
+            found = self.statements.run(sql, _as_many(sql, values))
+            return {int(place) for (place,) in found}
         except Exception:  # noqa: BLE001  # Also of the user's own functions.
             # It is only a forecast: what fails here fails, or does not, when SQLite checks.
             return range(len(rows))

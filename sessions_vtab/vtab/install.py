@@ -27,6 +27,7 @@ from sessions_vtab.vtab.rows import (
     captured_name,
     page_name,
 )
+from sessions_vtab.vtab.statements import StatementTracker
 from sessions_vtab.vtab.table import MODULE, SourceModule
 
 __all__ = ["LOGS", "install", "sets_work"]
@@ -64,7 +65,8 @@ def install(
         apsw.Error: SQLite refuses; what was begun is taken back.
     """
     _require_room(connection, sources)
-    host = Host(connection, sources, read_only=read_only, dry_run=dry_run, audit=audit)
+    tracker = StatementTracker(connection)
+    host = Host(connection, tracker, sources, read_only=read_only, dry_run=dry_run, audit=audit)
     logs = LogsBackend(host.logs)
     host.sources[LOGS] = OpenSource(Source(LOGS, logs.name), logs)
     host.sets = sets_work(connection)
@@ -76,13 +78,14 @@ def install(
         _create_all(connection, sources, default, home)
         _create(connection, home, host.sources[LOGS])
     except BaseException:
-        _undo(connection, host, names, _schemas(connection) - before)
+        _undo(connection, names, _schemas(connection) - before)
+        tracker.stop()
         for view in _temporary_views(connection) - views:
             connection.execute(f"DROP VIEW temp.{quoted(view)}")
         raise
     finally:
         host.installing = False
-    host.statements.restart()
+    tracker.restart()
     _restrict(connection, host)
     _INSTALLED.add(connection)
     return host
@@ -141,9 +144,7 @@ def _create_modules(
     return [*modules, *rows]
 
 
-def _undo(
-    connection: apsw.Connection, host: Host, modules: Sequence[str], schemas: Collection[str]
-) -> None:
+def _undo(connection: apsw.Connection, modules: Sequence[str], schemas: Collection[str]) -> None:
     """Leaves a connection as it was before what failed."""
     made = connection.execute(
         "SELECT name FROM temp.sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING '"
@@ -155,7 +156,6 @@ def _undo(
         connection.execute(f"DETACH {quoted(name)}")
     for name in modules:
         connection.create_module(name, None)
-    host.statements.stop(connection)
 
 
 def _restrict(connection: apsw.Connection, host: Host) -> None:

@@ -8,7 +8,8 @@ https://sqlite.org/c3ref/trace_v2.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import apsw
 
 from sessions_vtab.contract.backend import Transaction
+from sessions_vtab.contract.predicate import Value
 
 __all__ = ["Statement", "StatementTracker"]
 
@@ -62,24 +64,10 @@ class Statement:
 
 
 class StatementTracker:
-    """Follows the statements of a connection through its trace.
+    """``hosting.Statements`` of an APSW connection, told by its trace."""
 
-    Args:
-        on_begin: called with each statement that may write.
-        on_end: called with each statement that ended and whether it succeeded, if it wrote rows.
-        on_idle: called when a statement ended and no other is running.
-    """
-
-    def __init__(
-        self,
-        connection: apsw.Connection,
-        on_begin: Callable[[Statement], None],
-        on_end: Callable[[Statement, bool], None],
-        on_idle: Callable[[], None],
-    ) -> None:
-        self._on_begin = on_begin
-        self._on_end = on_end
-        self._on_idle = on_idle
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = weakref.ref(connection)
         self._active: dict[int, Statement] = {}
         self._outside = Statement(0)
         self._count = 0
@@ -87,8 +75,26 @@ class StatementTracker:
         self._ended_idle: tuple[int, Statement] | None = None
         self._prepared = False
         self.last = self._outside
+
+    def follow(
+        self,
+        on_begin: Callable[[Statement], None],
+        on_end: Callable[[Statement, bool], None],
+        on_idle: Callable[[], None],
+    ) -> None:
+        """See ``hosting.Statements``."""
+        self._on_begin, self._on_end, self._on_idle = on_begin, on_end, on_idle
         mask = apsw.SQLITE_TRACE_STMT | apsw.SQLITE_TRACE_PROFILE
-        connection.trace_v2(mask, self._traced, id=self)
+        self.connection.trace_v2(mask, self._traced, id=self)
+
+    @property
+    def connection(self) -> apsw.Connection:
+        """The connection; it outlives every callback that asks for it."""
+        connection = self._connection()
+        if connection is None:
+            msg = "the connection is gone"
+            raise apsw.ConnectionClosedError(msg)
+        return connection
 
     @property
     def current(self) -> Statement:
@@ -124,9 +130,15 @@ class StatementTracker:
         finally:
             self._quiet -= 1
 
-    def stop(self, connection: apsw.Connection) -> None:
+    def run(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """See ``hosting.Statements``."""
+        with self.unnumbered():
+            # Not connection.execute(), which may pass the statement rewriter.
+            return apsw.Cursor(self.connection).execute(sql, values).fetchall()
+
+    def stop(self) -> None:
         """Follows the statements of the connection no more."""
-        connection.trace_v2(0, None, id=self)
+        self.connection.trace_v2(0, None, id=self)
 
     def restart(self) -> None:
         """Counts from 1 again: the statements so far were our own."""
