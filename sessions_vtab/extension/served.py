@@ -87,8 +87,7 @@ class _Statements:
     The extension delivers every ``xRollbackTo``, so nothing has to be undone when one fails.
     """
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self) -> None:
         self.current = Statement(0)
         self.count = 0
 
@@ -98,6 +97,12 @@ class _Statements:
 
     def preparing(self) -> None:
         return
+
+    def follow(self, *_: object) -> None:
+        return
+
+    def run(self, sql: str, values: Any = ()) -> Any:
+        raise SessionsError(f"not here: {sql}")
 
     def restart(self) -> None:
         return
