@@ -8,7 +8,7 @@ unit of work are the same.
 """
 
 # mypy: ignore-errors
-# ruff: noqa: C901, E501, F401, F821, I001, N802, PLR0913, PLR0917, S302
+# ruff: noqa: C901, E501, F401, I001, PLR0913, PLR0917, S302
 # The prototype: it is taken apart into modules with a subject each.
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the tables ask of APSW, answered with what the extension said."""
 
 # mypy: ignore-errors
-# ruff: noqa: C901, E501, F401, F821, I001, N802, PLR0913, PLR0917, S302
+# ruff: noqa: ARG002, F401, F821, I001, N802
 # The prototype: it is taken apart into modules with a subject each.
 
 from __future__ import annotations
