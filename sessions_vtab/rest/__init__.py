@@ -10,7 +10,7 @@ opens a declared service for one source.
 from __future__ import annotations
 
 from sessions_vtab.contract.templates import Places, name_of, parse_name
-from sessions_vtab.rest.backend import RestBackend, RestOptions
+from sessions_vtab.rest.backend import OpenOptions, RestBackend, RestOptions
 from sessions_vtab.rest.corrections import check_names, check_routes
 from sessions_vtab.rest.declaration import (
     Body,
@@ -25,10 +25,11 @@ from sessions_vtab.rest.declaration import (
     Update,
 )
 from sessions_vtab.rest.functions import response_of, routine_of
-from sessions_vtab.rest.reading import Found, RestResource
+from sessions_vtab.rest.reading import Asked, Found, Reading, RestResource, Spread
 from sessions_vtab.rest.writing import Change, Writer
 
 __all__ = [
+    "Asked",
     "Body",
     "Change",
     "Delete",
@@ -36,14 +37,17 @@ __all__ = [
     "Get",
     "Insert",
     "List",
+    "OpenOptions",
     "Operation",
     "Places",
+    "Reading",
     "RestBackend",
     "RestFrame",
     "RestFunction",
     "RestOptions",
     "RestResource",
     "RestTable",
+    "Spread",
     "Update",
     "Writer",
     "check_names",

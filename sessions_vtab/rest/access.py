@@ -57,6 +57,7 @@ def capability_of(table: RestTable, owner: RestTable, given: Mapping[str, str]) 
         remedy=table.remedy or owner.remedy,
         follows=table.follows,
         hides=table.hides,
+        forms=table.forms,
         absent=_absent(table),
     )
 
@@ -74,30 +75,36 @@ def _absent(table: RestTable) -> frozenset[str]:
 
 
 def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iterator[AccessPath]:
-    if owner.get is None:
+    operation = table.list if table.sublist else owner.get
+    if operation is None:
         return
-    call, many = owner.get.route, bool(table.parent)
+    call, many, verb = operation.route, bool(table.parent), _verb(table)
     rows = table.per_parent if many else None
-    shown = _shown(table)
+    shown = (*_shown(table), *operation.takes)
+    cap = table.list.cap if table.list is not None and table.sublist else None
+    cost = _LIST_COST if table.sublist else _GET_COST
     yield AccessPath(
-        "get by name",
+        f"{verb} by name",
         ("name",),
         shown,
         unique=True,
-        cost=_GET_COST,
+        page_cap=cap,
+        cost=cost,
         call=call,
         within=_within(table, owner, table.name),
     )
     for column, template in named_by(table, owner).items():
         yield AccessPath(
-            _path_name(column),
+            _path_name(verb, column),
             (column,),
-            cost=_GET_COST,
+            operation.takes,
+            page_cap=cap,
+            cost=cost,
             call=call,
             rows_per_key=rows,
             within=None if template == owner.name else _within(table, owner, template),
         )
-    places = owner.get.places
+    places = operation.places
     keys = tuple(place for place in reversed(places) if place not in given)
     # Several values of a scope are several requests, whose rows do not overlap; but one row is
     # unique only within one scope.
@@ -110,11 +117,12 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
     if not all(key in table.table.positions for key in keys):
         return
     yield AccessPath(
-        "get",
+        verb,
         keys,
         (*scope, *shown),
         unique=not many,
-        cost=_GET_COST,
+        page_cap=cap,
+        cost=cost,
         call=call,
         rows_per_key=rows,
         within=None if many or not _serves(owner) else Within("list"),
@@ -130,7 +138,7 @@ def _within(table: RestTable, owner: RestTable, template: str) -> Within | None:
             found = parse_name(template, name)
             return None if found is None else {column: name_of(owner.name, found)}
 
-        return Within(_path_name(column), parent, through=True)
+        return Within(_path_name(_verb(table), column), parent, through=True)
     return Within("list", _listed_in(owner, template)) if _serves(owner) else None
 
 
@@ -148,8 +156,12 @@ def _serves(owner: RestTable) -> bool:
     return owner.list is not None and owner.list.whole
 
 
-def _path_name(column: str) -> str:
-    return f"get by {column.replace('_', ' ')}"
+def _verb(table: RestTable) -> str:
+    return "list" if table.sublist else "get"
+
+
+def _path_name(verb: str, column: str) -> str:
+    return f"{verb} by {column.replace('_', ' ')}"
 
 
 def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iterator[AccessPath]:
@@ -159,21 +171,34 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
     keys = tuple(one for one in places if one not in given and one not in spec.each)
     if not all(key in table.table.positions for key in keys):
         return
-    fans_out = bool(table.parent) and not table.listed
+    fans_out = bool(table.parent) and not (table.listed and table.inside)
+    own = places_of(owner.name)
     filters = (Filter(column, _ONE, exact=spec.exact) for column in spec.filters)
+    taken = (*filters, *spec.takes) if not table.parent else ()
     yield AccessPath(
         "fan-out" if fans_out else "list",
         keys,
         (
-            *(Filter(one, EQUALITY, exact=True) for one in places if one in table.table.positions),
-            *(() if table.parent else filters),
+            *(
+                Filter(one, EQUALITY, exact=one in own)
+                for one in places
+                if one in table.table.positions
+            ),
+            *(table.list.takes if table.list is not None and table.sublist else taken),
             *_shown(table),
         ),
         page_cap=spec.cap,
         cost=_FAN_OUT_COST if fans_out else _LIST_COST,
-        call=owner.get.route if fans_out and owner.get else spec.route,
+        call=_fan_out(table, owner) if fans_out else spec.route,
         fans_out=fans_out,
     )
+
+
+def _fan_out(table: RestTable, owner: RestTable) -> str:
+    """The calls of a fan-out, for people."""
+    if table.list is not None and owner.list is not None:
+        return f"{owner.list.route}, then {table.list.route}"
+    return owner.get.route if owner.get is not None else ""
 
 
 def _shown(table: RestTable) -> tuple[Filter, ...]:

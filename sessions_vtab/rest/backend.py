@@ -38,7 +38,7 @@ from sessions_vtab.fetch import (
     deliver,
     lease,
 )
-from sessions_vtab.fetch.options import KeyOptions, validated, with_prefix
+from sessions_vtab.fetch.options import KeyOptions, Options, validated, with_prefix
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.rest.checking import check
 from sessions_vtab.rest.declaration import RestFunction, RestTable
@@ -51,8 +51,8 @@ __all__ = ["RestBackend", "RestOptions"]
 _NOTHING: Final = "Nothing was sent."
 
 
-class RestOptions(KeyOptions):
-    """Settings that every REST source has.
+class OpenOptions(Options):
+    """Settings of a source whose service takes no credential.
 
     Attributes:
         base_url: where the service is.
@@ -62,12 +62,22 @@ class RestOptions(KeyOptions):
     base_url: str | None = None
     api_prefix: str = ""
 
+    @property
+    def secret(self) -> Secret | None:
+        """Where the credential is; None if none is named."""
+        return None
+
+
+class RestOptions(KeyOptions, OpenOptions):
+    """Settings that most REST sources have: those of ``OpenOptions``, and an API key."""
+
 
 class RestBackend(Backend):
     """A service that is declared: a subclass names its tables, functions and settings.
 
     What the service does differently is overridden: ``declare`` (tables that depend on settings),
-    ``writers``, ``routine``, ``act``, ``missed``.
+    ``readers``, ``writers``, ``located``, ``make_site``, ``send``, ``routine``, ``act``,
+    ``missed``.
 
     Args:
         source: the configured source.
@@ -83,13 +93,16 @@ class RestBackend(Backend):
 
     tables: ClassVar[tuple[RestTable, ...]] = ()
     functions_declared: ClassVar[tuple[RestFunction, ...]] = ()
+    readers: ClassVar[Mapping[str, type[RestResource]]] = {}
+    """Tables whose rows are read differently, and how."""
+
     writers: ClassVar[Mapping[str, type[Writer]]] = {}
     """Tables whose rows are written differently, and how."""
 
     location: ClassVar[tuple[str, ...]] = ()
     """Placeholders that the location of a source's URL gives, in order: ``name://A/B?..``."""
 
-    options: ClassVar[type[RestOptions]] = RestOptions
+    options: ClassVar[type[OpenOptions]] = RestOptions
     base_url_variable: ClassVar[str] = ""
     """Environment variable that ``base_url`` may come from."""
 
@@ -121,14 +134,14 @@ class RestBackend(Backend):
     def __init__(self, source: Source) -> None:
         self.source = source
         self.settings = validated(source, self.options)
-        self.scope = self._located()
+        self.scope = self.located()
         self._lease = Lease(self._client())
         self._known: set[Hashable] = set()
         tables, functions = self.declare(), self.declare_functions()
         check(self.name, tables, functions, self.location)
         specs = {one.table.name: one for one in tables}
         made = {
-            name: RestResource(one, specs[one.parent] if one.parent else one, self)
+            name: self.readers.get(name, RestResource)(one, specs.get(one.parent, one), self)
             for name, one in specs.items()
         }
         self.resources: Mapping[str, RestResource] = made
@@ -166,7 +179,12 @@ class RestBackend(Backend):
 
     # Settings
 
-    def _located(self) -> dict[str, str]:
+    def located(self) -> dict[str, str]:
+        """What the location of the source gives, by placeholder.
+
+        Raises:
+            ConfigurationError: it has another form, or a value that no path can have.
+        """
         given = self.source.location.split("/") if self.source.location else []
         form = f"{self.name}://{'/'.join(one.upper() for one in self.location)}?base_url=.."
         if len(given) > len(self.location):
@@ -181,11 +199,11 @@ class RestBackend(Backend):
         return dict(zip(self.location, given, strict=False))
 
     def _client(self) -> Client:
-        site = self._site()
+        site = self.make_site()
         transport = self.source.transport
         return lease(site) if transport is None else Client(site, transport=transport)
 
-    def _site(self) -> Site:
+    def make_site(self) -> Site:
         """Where requests go, and with which credential.
 
         Raises:
@@ -284,22 +302,26 @@ class RestBackend(Backend):
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``. Parents are created before what belongs to them."""
-        parents = {one.spec.parent for one in self.resources.values()}
-
-        def creates_parent(write: Write) -> bool:
-            return write.table in parents and write.action is Action.INSERT
 
         def perform(write: Write, line: Line) -> Outcome:
             return self.writing[write.table].perform(write, line)
 
-        ordered = sorted(writes, key=lambda write: not creates_parent(write))
         renaming = any(map(self._renames, writes))
 
         def queue_key(write: Write) -> Hashable:
             # Later rows may use either name.
             return "renaming" if renaming else self.writing[write.table].queue_key(write)
 
-        return deliver(self.client, ordered, context, queue_key, perform)
+        return deliver(self.client, self.in_order(writes), context, queue_key, perform)
+
+    def in_order(self, writes: Iterable[Write]) -> list[Write]:
+        """The writes with those that create a parent first."""
+        parents = {one.spec.parent for one in self.resources.values()}
+
+        def creates_parent(write: Write) -> bool:
+            return write.table in parents and write.action is Action.INSERT
+
+        return sorted(writes, key=lambda write: not creates_parent(write))
 
     def _renames(self, write: Write) -> bool:
         own = places_of(self.resources[write.table].spec.name)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from sessions_vtab.contract.capability import Filter
 from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.contract.templates import places_of
 from sessions_vtab.errors import ConfigurationError
-from sessions_vtab.rest.declaration import Insert, Operation, RestFunction, RestTable, Update
+from sessions_vtab.rest.declaration import (
+    Insert,
+    List,
+    Operation,
+    RestFunction,
+    RestTable,
+    Update,
+)
 
 __all__ = ["check"]
 
@@ -83,22 +91,32 @@ def _of_fields(table: RestTable, owner: RestTable) -> Iterator[str]:
 def _of_reading(table: RestTable, owner: RestTable) -> Iterator[str]:
     if owner.get is None and owner.list is None:
         yield "it has neither get nor list, so it cannot be read."
-    if table.parent and not table.inside:
-        yield f"inside: name the field of {table.parent} that holds its rows."
-    if table.parent and (table.get is not None or table.list is not None):
+    if table.parent and not (table.inside or table.list):
+        yield f"inside: name the field of {table.parent} that holds its rows, or declare list."
+    if table.parent and (table.get is not None or (table.list is not None and table.inside)):
         yield f"its rows come with {table.parent}, so it cannot have get or list."
     known = places_of(owner.name)
-    for what, operation in (("get", owner.get), ("list", owner.list)):
-        if operation is not None and not table.parent:
-            yield from _of_operation(what, operation, known)
-    listed = owner.list
-    if listed is not None and not table.parent:
-        yield from (
-            f"list: filters: {one}" for one in _unknown(listed.filters, table.table.names, "column")
-        )
-        yield from (f"list: each: {one}" for one in _unknown(listed.each, known, "placeholder"))
-        if bool(listed.size) != (listed.cap is not None):
-            yield "list: size and cap go together: the parameter, and its largest value."
+    if table.get is not None:
+        yield from _of_operation("get", table.get, known)
+        yield from _of_taken("get", table.get.takes, table)
+    if table.list is not None:
+        known = known if table.parent else (*known, *table.table.names)
+        yield from _of_list(table.list, table, known)
+
+
+def _of_list(listed: List, table: RestTable, known: Sequence[str]) -> Iterator[str]:
+    yield from _of_operation("list", listed, known)
+    yield from _of_taken("list", listed.takes, table)
+    for column in _unknown(listed.filters, table.table.names, "column"):
+        yield f"list: filters: {column}"
+    yield from (f"list: each: {one}" for one in _unknown(listed.each, known, "placeholder"))
+    if bool(listed.size) != (listed.cap is not None):
+        yield "list: size and cap go together: the parameter, and its largest value."
+
+
+def _of_taken(what: str, takes: Iterable[Filter], table: RestTable) -> Iterator[str]:
+    columns = [one.column for one in takes]
+    yield from (f"{what}: takes: {one}" for one in _unknown(columns, table.table.names, "column"))
 
 
 def _of_writes(table: RestTable) -> Iterator[str]:
@@ -131,9 +149,11 @@ def _of_operation(what: str, operation: Operation, known: Iterable[str]) -> Iter
 def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:
     function = declared.function
     parameters = [column.name for column in function.parameters]
-    if "session" not in parameters:
-        yield "it needs the parameter session, which names the row that it is about."
-    yield from _of_operation("operation", declared.operation, (*parameters, *own))
+    about = "session" in parameters
+    if not about and declared.rows is None:
+        yield "it needs the parameter session, which names the row that it is about, or rows."
+    known = (*parameters, *(own if about else ()))
+    yield from _of_operation("operation", declared.operation, known)
     yield from (f"defaults: {one}" for one in _unknown(declared.defaults, parameters, "parameter"))
     if function.effect != declared.operation.changes:
         does = "changes something" if function.effect else "changes nothing"

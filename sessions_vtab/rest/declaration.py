@@ -6,17 +6,17 @@ The engine makes everything else of it: the ways to read and write a table, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from sessions_vtab.contract.backend import Arguments
-from sessions_vtab.contract.capability import HiddenRows
+from sessions_vtab.contract.capability import Filter, Form, HiddenRows
 from sessions_vtab.contract.model import Function, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.templates import PLACEHOLDER, Places, places_of
+from sessions_vtab.contract.templates import PLACEHOLDER, UNADDRESSABLE, Places, places_of
 from sessions_vtab.fetch import READ, WRITE, Answer, Call, Item, Paginator, Reply, SinglePage, path
 from sessions_vtab.fetch.rows import Frame, Getter
 
@@ -56,7 +56,8 @@ class Operation:
     Attributes:
         route: method and path, with placeholders: ``GET /v0/sessions/{session_id}``. A path may
             end with ``/`` or with a custom method: ``/sessions/{session_id}:append``.
-        query: template of each query parameter that is always sent.
+        query: template of each query parameter that is always sent; its placeholders are columns,
+            too.
         body: the JSON body, if there is one.
         headers: headers that the service wants beside the usual ones; never a credential.
         item: field of the response that holds the object; '' if the response is the object.
@@ -96,8 +97,16 @@ class Operation:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Names of the placeholders of the path."""
-        return places_of(self.route)
+        """Names of the placeholders of path and query."""
+        return tuple(dict.fromkeys(places_of("".join((self.route, *self.query.values())))))
+
+    def addresses(self, places: Places) -> bool:
+        """Whether some values can be part of its path, so that it can ask for them."""
+        return UNADDRESSABLE.isdisjoint(places[one] for one in places_of(self.route))
+
+    def apart(self, call: Call) -> Hashable:
+        """What tells its calls for different values apart, whatever page they ask for."""
+        return call.path, *(value for name, value in call.query if name in self.query)
 
     def call(self, places: Mapping[str, Any], **more: Any) -> Call:
         """The request for some values; nothing is sent.
@@ -147,15 +156,20 @@ def _filled(text: str, places: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Get(Operation):
-    """Reads one row, by the columns its path names."""
+    """Reads one row, by the columns its path and query name.
+
+    Attributes:
+        takes: conditions that a reader of the backend's own makes use of beside them.
+    """
 
     _: KW_ONLY
     asks: bool | None = True
+    takes: tuple[Filter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class List(Operation):
-    """Reads all rows, or those of the scope its path names.
+    """Reads all rows, or those of the scope that its path and query name.
 
     Attributes:
         items: field that holds the rows; '' if the body is the list.
@@ -163,10 +177,12 @@ class List(Operation):
         size: query parameter for the number of rows of a page; '' if there is none.
         cap: most rows of a page; None where rows do not come in pages.
         filters: query parameter by column; each takes one value, for ``=``.
+        takes: conditions that a reader of the backend's own makes requests of.
         whole: its items have every field that ``get`` returns, so that it can stand for many GETs.
         exact: the filtered list holds exactly the rows that SQLite would keep.
-        each: operation that lists the values a placeholder can have, by placeholder; its response
-            is a list of texts. Used where neither the source nor the statement names one.
+        each: the values a placeholder can have, by placeholder, or the operation that lists them;
+            its response is a list of texts. Used where neither the source nor the statement names
+            one.
         hidden: query parameter and value that make the list include hidden rows.
     """
 
@@ -177,9 +193,10 @@ class List(Operation):
     size: str = ""
     cap: int | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
+    takes: tuple[Filter, ...] = ()
     whole: bool = True
     exact: bool = False
-    each: Mapping[str, Operation] = field(default_factory=dict)
+    each: Mapping[str, Operation | Sequence[str]] = field(default_factory=dict)
     hidden: tuple[str, str] | None = None
 
 
@@ -233,12 +250,13 @@ class RestTable:
         fields: by column, the field of an item that it is, or a function that makes it. A column
             that is a placeholder needs no entry where items do not hold it.
         get: reads one row, or the row of ``parent`` that these rows are in.
-        list: reads all rows, or all rows of ``parent``.
+        list: reads all rows; with ``parent``, those of one of its rows.
         insert: creates a row; None where the API cannot.
         update: changes a row; None where the API cannot.
         delete: removes a row; None where the API cannot.
         parent: table whose rows these belong to, such as a session's participants.
-        inside: field of a parent's item that holds these rows, or a function that finds them.
+        inside: field of a parent's item that holds these rows, or a function that finds them; ''
+            where ``list`` reads them.
         under: further columns that hold the name of something in a row of the parent, and the
             template of that name: the event of a part, for example.
         listed: the parent's list has these rows, too; else each is read by its own request.
@@ -248,6 +266,7 @@ class RestTable:
         rows: how many rows there are, as an estimate for the planner.
         per_parent: how many rows one row of the parent has, likewise.
         follows: see ``Capability.follows``.
+        forms: see ``Capability.forms``.
     """
 
     table: Table
@@ -268,15 +287,22 @@ class RestTable:
     rows: int = 10_000
     per_parent: int = 20
     follows: str = ""
+    forms: Mapping[str, Form] = field(default_factory=dict)
+
+    @property
+    def sublist(self) -> bool:
+        """Whether a list of its own reads its rows for each row of the parent."""
+        return bool(self.parent) and self.list is not None
 
 
 @dataclass(frozen=True, slots=True)
 class RestFunction:
-    """A function: one call about one session, and the rows that its response gives.
+    """A function: one call, most often about one session, and the rows that its response gives.
 
     Attributes:
         function: its parameters, results and docs.
-        operation: what is called; placeholders are parameters, and those of the session's name.
+        operation: what is called; placeholders are parameters, and, if ``session`` is a parameter,
+            those of the session's name.
         rows: makes rows of the response and the arguments; None for the session's core columns
             followed by ``response``.
         defaults: settings of the source that stand in for a missing argument, by parameter.

@@ -31,7 +31,8 @@ def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
 
     def routine(arguments: Arguments, context: Context) -> Iterable[Row]:
         given = {**_defaults(declared, backend), **arguments}
-        places = backend.resolve(given["session"])
+        # A function that is not about a session has no such parameter.
+        places = backend.resolve(given["session"]) if "session" in given else {}
         call = _call(declared, backend, given, places)
 
         def job(line: Line) -> list[Row]:

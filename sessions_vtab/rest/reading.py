@@ -1,13 +1,13 @@
 """Reading a declared table: which requests a scan makes, and the rows of their responses.
 
-``Reading.of`` decides, without sending anything, which requests a scan begins with. ``scan``,
+``RestResource.reading`` decides which requests a scan begins with; nothing is sent. ``scan``,
 ``preview`` (explain, dry run) and ``prefetch`` (key look-ahead) all follow from it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.model import Table
-from sessions_vtab.contract.predicate import Compare, Member, Op, Predicate, fields
+from sessions_vtab.contract.predicate import AllOf, Compare, Member, Op, Predicate, fields
 from sessions_vtab.contract.scan import Page, Scan
-from sessions_vtab.contract.templates import UNADDRESSABLE, Places, parse_name, places_of
+from sessions_vtab.contract.templates import Places, parse_name, places_of
 from sessions_vtab.contract.values import accept
 from sessions_vtab.contract.write import Request
-from sessions_vtab.errors import ProtocolError, SessionsError
-from sessions_vtab.fetch import Call, Item, Reader, Reply, SinglePage
+from sessions_vtab.errors import InvalidValueError, ProtocolError, SessionsError
+from sessions_vtab.fetch import Call, Item, Paginator, Reader, Reply, SinglePage
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.rest.access import capability_of, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestFrame, RestTable
@@ -30,7 +30,7 @@ from sessions_vtab.rest.decoding import Decoder, items_inside
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
 
-__all__ = ["Found", "RestResource"]
+__all__ = ["Asked", "Found", "Reading", "RestResource", "Spread"]
 
 _GETS_PER_LIST: Final = 4
 """A list of one page costs as much as this many GETs, because GETs run in parallel."""
@@ -47,7 +47,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """One request of a read, and the values of the placeholders it was made of."""
 
     call: Call
@@ -55,7 +55,7 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class Reading:
     """The requests that a read begins with.
 
     Attributes:
@@ -64,7 +64,7 @@ class _Reading:
         wanted: keys whose items are picked from the lists; None where all items count.
     """
 
-    asked: tuple[_Asked, ...]
+    asked: tuple[Asked, ...]
     lists: bool
     wanted: frozenset[tuple[str, ...]] | None = None
 
@@ -74,7 +74,7 @@ Spread = Callable[[str, Operation], Iterable[str]]
 
 
 class RestResource(Resource):
-    """A declared table of one source.
+    """A declared table of one source. A backend overrides what its service does differently.
 
     Args:
         spec: the declaration.
@@ -96,19 +96,29 @@ class RestResource(Resource):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """See ``Resource.scan``."""
         make = RowMaker(self.table, self.decoder.columns, scan.columns)
-        with closing(self._found(scan, Reader(self.backend.client, context))) as pages:
+        with closing(self.found(scan, Reader(self.backend.client, context))) as pages:
             for page in pages:
                 yield [make(one.item, one.frame) for one in self._rows(page)]
 
     def preview(self, scan: Scan) -> Sequence[Request]:
         """See ``Resource.preview``."""
-        if any(scan.given(key) is None for key in scan.path.keys):
+        if any(scan.given(key) is None for key in self._needed(scan)):
             return super().preview(scan)  # A join will give it.
-        reading = self._reading(scan, _unknown)
+        reading = self.reading(scan, _unknown)
         calls = [one.call for one in reading.asked]
-        if scan.path.fans_out and self.owner.get is not None:
-            calls.append(self.owner.get.call(_any_place(self.owner.get, self.backend.scope)))
-        return [_readable(self.backend.client.preview(call)) for call in calls]
+        if scan.path.fans_out:
+            calls += (call for one in reading.asked for call in self._next(one.places, scan))
+        shown = (_readable(self.backend.client.preview(call)) for call in calls)
+        return list(dict.fromkeys(shown))
+
+    def _needed(self, scan: Scan) -> Iterator[str]:
+        """The keys of the path that conditions give; parameters are given at once."""
+        return (key for key in scan.path.keys if key not in scan.parameters)
+
+    def _next(self, places: Places, scan: Scan) -> Iterator[Call]:
+        """What a fan-out asks for each row of its parent's list, of which nothing is known yet."""
+        unknown = {one: f"{{{one}}}" for one in self._own()}
+        yield from (one.call for one in self.each_of({**unknown, **places}, scan))
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
@@ -116,32 +126,37 @@ class RestResource(Resource):
             one.call for scan in scans for one in self._first(scan)
         )
 
-    def _first(self, scan: Scan) -> Sequence[_Asked]:
+    def _first(self, scan: Scan) -> Sequence[Asked]:
         if self.owner.list is not None and self._unlisted(self.owner.list, scan):
             return ()  # What a placeholder can be has to be asked for first.
         try:
-            return self._reading(scan, _unknown).asked
+            return self.reading(scan, _unknown).asked
         except SessionsError:
             return ()  # The scan itself raises it.
 
     # Which requests
 
-    def _reading(self, scan: Scan, spread: Spread) -> _Reading:
+    def reading(self, scan: Scan, spread: Spread) -> Reading:
         """The requests of a scan; the one place that decides them."""
-        keys = self._keys(scan)
+        keys = self.keys(scan)
         if keys is None:
-            return _Reading(tuple(self._lists(scan, spread)), lists=True)
-        if self._by_list(keys, scan):
+            return Reading(tuple(self.lists(scan, spread)), lists=True)
+        if self.spec.sublist:
+            asked = (each for one in keys for each in self.each_of(one, scan))
+            return Reading(tuple(asked), lists=True)
+        if self.owner.get is None or self._by_list(keys, scan):
             scoped = self._scopes_of(keys)
-            asked = tuple(_Asked(self._list_call(one, scan), one) for one in scoped)
+            asked = (Asked(self.list_call(one, scan), one) for one in scoped)
             wanted = frozenset(tuple(one[place] for place in self._own()) for one in keys)
-            return _Reading(asked, lists=True, wanted=wanted)
-        addressable = (one for one in keys if UNADDRESSABLE.isdisjoint(one.values()))
-        return _Reading(tuple(map(self._get, addressable)), lists=False)
+            return Reading(tuple(asked), lists=True, wanted=wanted)
+        addressable = filter(self.owner.get.addresses, keys)
+        return Reading(tuple(map(self._get, addressable)), lists=False)
 
-    def _keys(self, scan: Scan) -> list[dict[str, str]] | None:
+    def keys(self, scan: Scan) -> list[dict[str, str]] | None:
         """The values of the name's placeholders that the path's keys give; None to read lists."""
-        if self.owner.get is None or scan.path.name in {"list", "fan-out"}:
+        if scan.path.name in {"list", "fan-out"} and not (
+            self.spec.sublist and not scan.path.fans_out
+        ):
             return None
         templates = {"name": self.spec.name, **named_by(self.spec, self.owner)}
         for key in scan.path.keys:
@@ -163,46 +178,92 @@ class RestResource(Resource):
         self, places: Sequence[str], scan: Scan, spread: Spread
     ) -> Iterator[dict[str, str]]:
         """Every combination of the values that some placeholders have in a scan."""
-        values = [self._values(place, scan, spread) for place in places]
+        values = [self.values(place, scan, spread) for place in places]
         return (dict(zip(places, one, strict=True)) for one in product(*values))
 
-    def _values(self, place: str, scan: Scan, spread: Spread) -> list[str]:
+    def values(self, place: str, scan: Scan, spread: Spread) -> Sequence[str]:
+        """The values that a placeholder has in a scan."""
         given = scan.given(place)
         if given is not None:
             return [str(value) for value in given]
+        if scan.parameters.get(place) is not None:
+            return [str(scan.parameters[place])]
         spec = self.owner.list
         if spec is not None and place in spec.each and place not in self.backend.scope:
-            return list(spread(place, spec.each[place]))
+            each = spec.each[place]
+            return list(spread(place, each)) if isinstance(each, Operation) else each
         return [self.backend.default_place(place)]
 
-    def _lists(self, scan: Scan, spread: Spread) -> Iterator[_Asked]:
-        spec = self._list()
-        for places in self._products(spec.places, scan, spread):
+    def lists(self, scan: Scan, spread: Spread) -> Iterator[Asked]:
+        """The lists that a scan reads, or that its fan-out begins with."""
+        if self.spec.parent and scan.path.fans_out:
+            # LIMIT and conditions are about these rows, not about those of the parent.
+            about = set(self._list().places)
+            terms = (one for one in scan.where.terms if {f.column for f in fields(one)} <= about)
+            yield from self.parent.lists(Scan(scan.path, AllOf(tuple(terms))), spread)
+            return
+        for places in self._products(self._list().places, scan, spread):
             allowed = self.backend.allowed(places)
-            yield _Asked(self._list_call(allowed, scan), allowed)
+            yield Asked(self.list_call(allowed, scan), allowed)
+
+    @property
+    def parent(self) -> RestResource:
+        """The table whose rows these belong to."""
+        return self.backend.resources[self.spec.parent]
 
     def _list(self) -> List:
-        if self.owner.list is None:
-            raise AssertionError(f"{self.where} has no list")  # No path reads one.
-        return self.owner.list
+        return self._known_list(self.owner)
 
-    def _list_call(self, places: Places, scan: Scan) -> Call:
+    def _rows_list(self) -> List:
+        """The list that has these rows."""
+        return self._known_list(self.spec if self.spec.sublist else self.owner)
+
+    def _known_list(self, table: RestTable) -> List:
+        if table.list is None:
+            raise AssertionError(f"{self.where} has no list")  # No path reads one.
+        return table.list
+
+    def list_call(self, places: Places, scan: Scan) -> Call:
         """The first page of a list."""
-        spec = self._list()
+        spec = self._rows_list()
         query: list[tuple[str, str | int]] = []
         if spec.size and spec.cap:
-            query.append((spec.size, min(scan.limit or spec.cap, spec.cap)))
-        if not self.spec.parent and self._keys(scan) is None:
+            query.append((spec.size, self.page_size(scan) or min(scan.limit or spec.cap, spec.cap)))
+        if self.spec.sublist or (not self.spec.parent and self.keys(scan) is None):
             for column, name in spec.filters.items():
                 query += ((name, str(value)) for value in scan.given(column) or ())
         if spec.hidden is not None and self._shows_hidden(scan):
             query.append(spec.hidden)
         return spec.call(places, query=query, items=spec.items, listing=True)
 
-    def _get(self, places: Places) -> _Asked:
+    def page_size(self, scan: Scan) -> int | None:
+        """Rows of a page as the parameter ``page_size`` says; None if it does not.
+
+        Raises:
+            InvalidValueError: it is no number of rows that a page can have.
+        """
+        size, cap = scan.parameters.get("page_size"), self._rows_list().cap
+        if size is None:
+            return None
+        if not isinstance(size, int) or size < 1:
+            raise InvalidValueError(f"{self.where}.page_size must be a number from 1 to {cap}.")
+        return min(size, cap or size)
+
+    def pages(self, scan: Scan) -> Paginator:  # noqa: ARG002
+        """How the lists of a scan go on."""
+        return self._rows_list().pages
+
+    def each_of(self, places: Places, scan: Scan) -> Iterator[Asked]:
+        """What is asked to get these rows for one row of the parent."""
+        if not self.spec.sublist:
+            yield self._get(places)
+            return
+        yield Asked(self.list_call(places, scan), places)
+
+    def _get(self, places: Places) -> Asked:
         if self.owner.get is None:
             raise AssertionError(f"{self.where} has no get")  # No path has keys then.
-        return _Asked(self.owner.get.call(places), places)
+        return Asked(self.owner.get.call(places), places)
 
     def _by_list(self, keys: Sequence[Places], scan: Scan) -> bool:
         """Whether lists serve some keys better than a GET for each.
@@ -210,12 +271,14 @@ class RestResource(Resource):
         They do for many keys where a list is one page, and for what no GET can read: hidden rows,
         and ids that cannot be a segment of a path.
         """
-        spec = self.owner.list
+        spec, get = self.owner.list, self.owner.get
         if spec is None or not keys or (self.spec.parent and not self.spec.listed):
             return False
+        if not set(spec.places) <= set(self._own()):
+            return False  # What a key says does not tell which list it is in.
         if self._shows_hidden(scan):
             return True
-        if any(not UNADDRESSABLE.isdisjoint(one.values()) for one in keys):
+        if get is not None and not all(map(get.addresses, keys)):
             return True
         many = len(keys) >= _GETS_PER_LIST * len(self._scopes_of(keys))
         return many and spec.whole and isinstance(spec.pages, SinglePage)
@@ -227,39 +290,53 @@ class RestResource(Resource):
         return [dict(zip(places, one, strict=True)) for one in sorted(scopes)]
 
     def _unlisted(self, spec: List, scan: Scan) -> bool:
-        return self._keys(scan) is None and any(
-            scan.given(place) is None and place not in self.backend.scope for place in spec.each
+        return self.keys(scan) is None and any(
+            isinstance(each, Operation)
+            and scan.given(place) is None
+            and place not in self.backend.scope
+            for place, each in spec.each.items()
         )
 
     # Their responses
 
-    def _found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+    def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
         """The items of a scan as they arrive, in the order they were asked for."""
-        reading = self._reading(scan, lambda _, each: _texts(reader.get(each.call({}))))
-        pages = self._listed(reading, scan, reader) if reading.lists else self._got(reading, reader)
+        reading = self.reading(scan, lambda _, each: _texts(reader.get(each.call({}))))
+        pages = self.listed(reading, scan, reader) if reading.lists else self._got(reading, reader)
         hidden = self._shows_hidden(scan)
         with closing(pages):
             for page in pages:
                 yield [one for one in page if hidden or not self._is_hidden(one)]
 
-    def _listed(
-        self, reading: _Reading, scan: Scan, reader: Reader
+    def listed(
+        self, reading: Reading, scan: Scan, reader: Reader
     ) -> Generator[list[Found], None, None]:
-        places = {one.call.path: one.places for one in reading.asked}
+        """The items of the lists of a reading, or what a fan-out finds for each of them."""
+        if self.spec.sublist and scan.path.fans_out:
+            with closing(self.parent.items_of(reading, Scan(scan.path), reader)) as parents:
+                yield from self._each_listed(parents, scan, reader)
+            return
+        with closing(self.items_of(reading, scan, reader)) as pages:
+            yield from self._each(pages, reader) if scan.path.fans_out else pages
+
+    def items_of(
+        self, reading: Reading, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        """The items of the lists of a reading, page by page."""
+        by = self._rows_list()
+        places = {by.apart(one.call): one.places for one in reading.asked}
         calls = (one.call for one in reading.asked)
         # Which of the rows of a list are wanted is not known, so LIMIT says nothing about pages.
         limit = None if reading.wanted is not None or scan.path.fans_out else scan.limit
-        lists = reader.fan_out(calls, self._list().pages, limit=limit)
-        with closing(lists) as replies:
-            pages = (self._page(reply, places[reply.call.path], reading) for reply in replies)
-            if scan.path.fans_out:
-                yield from self._each(pages, reader)
-            else:
-                yield from pages
+        with closing(reader.fan_out(calls, self.pages(scan), limit=limit)) as replies:
+            for reply in replies:
+                yield self.page(reply, places[by.apart(reply.call)], reading)
 
-    def _page(self, reply: Reply, places: Places, reading: _Reading) -> list[Found]:
+    def page(self, reply: Reply, places: Places, reading: Reading) -> list[Found]:
+        """The items of one page that count."""
         frame = RestFrame(reply.what, places)
-        self.backend.seen(places)
+        if not reply.missing:
+            self.backend.seen(places)
         found = [Found(item, frame) for item in reply.items()]
         if reading.wanted is None:
             return found
@@ -273,31 +350,57 @@ class RestResource(Resource):
         self, pages: Iterable[list[Found]], reader: Reader
     ) -> Generator[list[Found], None, None]:
         """The items of a list, each read by its own request, since the list lacks these rows."""
-        asked: dict[str, _Asked] = {}
+        asked: dict[Hashable, Asked] = {}
+        get = self.owner.get
+        if get is None:
+            raise AssertionError(f"{self.where} has no get")  # No path fans out then.
 
         def calls() -> Iterator[Call]:
             for page in pages:
                 for one in page:
                     wanted = self._get(self.items.places(one.item, one.frame))
-                    asked[wanted.call.path] = wanted
+                    asked[get.apart(wanted.call)] = wanted
                     yield wanted.call
 
         with closing(reader.gather(calls())) as replies:
             for reply in replies:
-                places = asked.pop(reply.call.path).places
+                places = asked.pop(get.apart(reply.call)).places
                 # An item that is gone by now has no rows.
                 yield [] if reply.missing else [self.one(reply, places)]
 
-    def _got(self, reading: _Reading, reader: Reader) -> Generator[list[Found], None, None]:
-        places = {one.call.path: one.places for one in reading.asked}
-        with closing(reader.gather(one.call for one in reading.asked)) as replies:
+    def _each_listed(
+        self, pages: Iterable[list[Found]], scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        """The rows of each item of the parent's list, read by a list of their own."""
+        by, places = self._rows_list(), dict[Hashable, Places]()
+        whole, rows = replace(scan, limit=None), 0
+
+        def calls() -> Iterator[Call]:
+            for page in pages:
+                for one in page:
+                    # Once more rows are read than LIMIT suggested, small pages only cost requests.
+                    small = scan.limit is not None and rows < scan.limit
+                    found = self.items.places(one.item, one.frame)
+                    for each in self.each_of(found, scan if small else whole):
+                        places[by.apart(each.call)] = each.places
+                        yield each.call
+
+        reading = Reading((), lists=True)
+        with closing(reader.fan_out(calls(), self.pages(scan), limit=scan.limit)) as replies:
             for reply in replies:
-                asked = places[reply.call.path]
+                page = self.page(reply, places[by.apart(reply.call)], reading)
+                rows += len(page)
+                yield page
+
+    def _got(self, reading: Reading, reader: Reader) -> Generator[list[Found], None, None]:
+        asked = reading.asked
+        with closing(reader.gather([one.call for one in asked])) as replies:
+            for one, reply in zip(asked, replies, strict=True):
                 if reply.missing:
-                    self.backend.missed(self.owner, asked, reply, reader)
+                    self.backend.missed(self.owner, one.places, reply, reader)
                 else:
-                    self.backend.seen(asked)
-                    yield [self.one(reply, asked)]
+                    self.backend.seen(one.places)
+                    yield [self.one(reply, one.places)]
 
     def one(self, reply: Reply, places: Places) -> Found:
         """The item in a response; ProtocolError if there is none, or one without its id."""
@@ -312,7 +415,10 @@ class RestResource(Resource):
     def find(self, reply: Reply, places: Places) -> Found | None:
         """The item in a response; None if it holds none, or one without its id."""
         get = self.owner.get
-        item = None if get is None or reply.missing else get.object_in(reply)
+        # A change may be answered with nothing, or with null.
+        if get is None or reply.missing or reply.json is None:
+            return None
+        item = get.object_in(reply)
         if item is None:
             return None
         found = Found(item, RestFrame(reply.what, places))
@@ -320,7 +426,7 @@ class RestResource(Resource):
 
     def _rows(self, page: Iterable[Found]) -> Iterator[Found]:
         """The items of this table: those found, or those inside them."""
-        if not self.spec.parent:
+        if not self.spec.parent or self.spec.sublist:
             return iter(page)
         return (inner for one in page for inner in self.inside(one))
 
@@ -378,10 +484,6 @@ def _texts(reply: Reply) -> list[str]:
 def _unknown(place: str, _: Operation) -> list[str]:
     """Stands in the URL of a preview for values that have to be asked for first."""
     return [f"{{{place}}}"]
-
-
-def _any_place(operation: Operation, given: Places) -> dict[str, str]:
-    return {place: given.get(place, f"{{{place}}}") for place in operation.places}
 
 
 def _readable(request: Request) -> Request:

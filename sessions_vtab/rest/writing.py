@@ -118,8 +118,10 @@ class Writer:
     def _require(self, found: Places) -> None:
         insert = self.spec.insert
         needed = () if insert is None else (*insert.places, *insert.required)
+        get = self.resource.owner.get
+        named = () if get is None else places_of(get.route)
         for one in self._own:
-            if one in found and not found[one]:
+            if one in named and one in found and not found[one]:
                 raise InvalidValueError(f"{self.where}: {one} is empty. {_NOTHING}")
             if one in needed and one not in found:
                 inner = self._parent_column and one in places_of(self.resource.owner.name)

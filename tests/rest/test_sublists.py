@@ -1,0 +1,194 @@
+"""Rows that a list of their own has for each row of a parent, and keys that are in the query."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from sessions_vtab import Connection, connect
+from sessions_vtab.contract.capability import Filter
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.predicate import Op
+from sessions_vtab.errors import InvalidValueError, ProtocolError
+from sessions_vtab.fetch import Answer, NumberedPages
+from sessions_vtab.rest import Get, List, RestBackend, RestTable
+
+T = ColumnType
+_SIZE = Column("page_size", T.INTEGER, "Rows of a page.", hidden=True, parameter=True)
+THINGS = Table(
+    "things",
+    (Column("name", T.TEXT, "Name."), Column("id", T.TEXT, "Id.")),
+    "One row per thing.",
+)
+NOTES = Table(
+    "notes",
+    (
+        Column("name", T.TEXT, "Name."),
+        Column("thing_name", T.TEXT, "Name of the thing."),
+        Column("id", T.TEXT, "Id of the thing."),
+        Column("note", T.TEXT, "Number of the note."),
+        Column("kind", T.TEXT, "What it is about."),
+    ),
+    "One row per note.",
+    (_SIZE,),
+)
+KEPT = {"a": ["1", "2", "3"], "b": [], "c/d": ["4"], "": ["5"]}
+"""Notes of each thing. One is about the weather."""
+
+
+class Things(RestBackend):
+    """Things, found by a parameter of the query; each has a list of notes."""
+
+    name = "things"
+    title = "Things"
+    tables = (
+        RestTable(
+            THINGS,
+            "things/{id}",
+            {"id": "id"},
+            get=Get("GET /thing", query={"id": "{id}"}, missing=(Answer(404, "no thing"),)),
+            list=List("GET /things", items="things"),
+        ),
+        RestTable(
+            NOTES,
+            "things/{id}/notes/{note}",
+            {"note": "number", "kind": "kind"},
+            parent="things",
+            list=List(
+                "GET /notes",
+                query={"of": "{id}"},
+                items="notes",
+                pages=NumberedPages(),
+                size="limit",
+                cap=2,
+                missing=(Answer(404, "no thing"),),
+                takes=(Filter("kind", frozenset((Op.EQ,))),),
+                filters={"kind": "kind"},
+            ),
+        ),
+    )
+
+
+def _server(request: httpx.Request) -> httpx.Response:
+    query = request.url.params
+    if request.url.path == "/things":
+        return httpx.Response(200, json={"things": [{"id": one} for one in KEPT]})
+    of = query["id" if request.url.path == "/thing" else "of"]
+    if of not in KEPT:
+        return httpx.Response(404, json={"message": "no thing"})
+    if request.url.path == "/thing":
+        return httpx.Response(200, json={"id": of})
+    kinds = {number: "weather" if number == "2" else "" for number in KEPT[of]}
+    notes = [
+        {"number": number, "kind": kind}
+        for number, kind in kinds.items()
+        if query.get("kind") in {None, kind}
+    ]
+    size, page = int(query["limit"]), int(query.get("page_number", 1))
+    shown = notes[size * (page - 1) : size * page]
+    return httpx.Response(200, json={"notes": shown, "has_more": size * page < len(notes)})
+
+
+@pytest.fixture
+def sent() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def db(sent: list[str]) -> Iterator[Connection]:
+    def server(request: httpx.Request) -> httpx.Response:
+        sent.append(request.url.raw_path.decode())
+        return _server(request)
+
+    transport = httpx.MockTransport(server)
+    source = {"backend": Things, "base_url": "http://127.0.0.1:1", "transport": transport}
+    with connect(sources={"t": source}, config=os.devnull) as connection:
+        yield connection
+
+
+_ALL = [f"/notes?of={one}&limit=2" for one in ("a", "b", "c%2Fd", "")]
+
+
+@pytest.mark.parametrize(
+    ("where", "found", "asked"),
+    [
+        ("id = 'b'", "", ["/notes?of=b&limit=2"]),
+        ("id = 'c/d'", "4", ["/notes?of=c%2Fd&limit=2"]),
+        ("id = ''", "5", ["/notes?of=&limit=2"]),
+        ("id = 'none'", "", ["/notes?of=none&limit=2"]),
+        ("thing_name = 'things/c%2Fd'", "4", ["/notes?of=c%2Fd&limit=2"]),
+        ("thing_name = 'things/c/d'", "", []),
+        ("name = 'things/c%2Fd/notes/4'", "4", ["/notes?of=c%2Fd&limit=2"]),
+        ("name = 'things/c%2Fd/notes/9'", "", ["/notes?of=c%2Fd&limit=2"]),
+        ("id = 'a'", "123", ["/notes?of=a&limit=2", "/notes?of=a&limit=2&page_number=2"]),
+        ("id = 'a' AND kind = 'weather'", "2", ["/notes?of=a&limit=2&kind=weather"]),
+        ("id IN ('b', 'c/d')", "4", ["/notes?of=b&limit=2", "/notes?of=c%2Fd&limit=2"]),
+        ("kind = 'weather'", "2", ["/things", *(f"{one}&kind=weather" for one in _ALL)]),
+        ("1", "12345", ["/things", *_ALL, "/notes?of=a&limit=2&page_number=2"]),
+        ("id = 'b' AND page_size = 1", "", ["/notes?of=b&limit=1"]),
+        ("id = 'b' AND page_size = 9", "", ["/notes?of=b&limit=2"]),
+    ],
+)
+def test_the_notes_of_a_thing_are_its_own_list(
+    db: Connection, sent: list[str], where: str, found: str, asked: list[str]
+) -> None:
+    rows = db.execute(f"SELECT note FROM notes WHERE {where} ORDER BY 1").fetchall()
+
+    assert "".join(note for (note,) in rows) == found
+    assert sorted(sent) == sorted(asked)
+
+
+@pytest.mark.parametrize(
+    ("where", "asked"),
+    [
+        ("id = 'b'", ["/notes?of=b&limit=2"]),
+        ("name = 'things/c%2Fd/notes/4'", ["/notes?of=c%2Fd&limit=2"]),
+        ("1", ["/things", "/notes?of={id}&limit=2"]),
+    ],
+)
+def test_a_preview_shows_what_a_read_begins_with(
+    db: Connection, sent: list[str], where: str, asked: list[str]
+) -> None:
+    shown = [one.url for _, one in db.preview(f"SELECT * FROM notes WHERE {where}")]
+
+    assert sorted(one.removeprefix("http://127.0.0.1:1") for one in shown) == sorted(asked)
+    assert sent == []
+
+
+def test_limit_is_about_the_notes_and_not_about_the_things(db: Connection, sent: list[str]) -> None:
+    assert db.execute("SELECT note FROM notes LIMIT 1").fetchall() == [("1",)]
+    assert sent[:2] == ["/things", "/notes?of=a&limit=1"]
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "'many'", "1.5"])
+def test_a_page_has_at_least_one_row(db: Connection, sent: list[str], size: str) -> None:
+    with pytest.raises(InvalidValueError, match=r"page_size must be a number from 1 to 2"):
+        db.execute(f"SELECT * FROM notes WHERE id = 'a' AND page_size = {size}").fetchall()
+    assert sent == []
+
+
+def test_a_key_in_the_query_may_be_any_text(db: Connection, sent: list[str]) -> None:
+    rows = db.execute("SELECT id FROM things WHERE id IN ('', '..', 'c/d')").fetchall()
+
+    assert sorted(rows) == [("",), ("c/d",)]
+    assert sorted(sent) == ["/thing?id=", "/thing?id=..", "/thing?id=c%2Fd"]
+
+
+def test_a_page_that_is_not_as_declared_is_an_error(sent: list[str]) -> None:
+    def server(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"notes": [{"kind": "no number"}], "has_more": False})
+
+    source: dict[str, Any] = {
+        "backend": Things,
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(server),
+    }
+    with (
+        connect(sources={"t": source}, config=os.devnull) as connection,
+        pytest.raises(ProtocolError, match="field number should be text"),
+    ):
+        connection.execute("SELECT note FROM notes WHERE id = 'a'").fetchall()
