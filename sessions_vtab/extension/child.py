@@ -73,7 +73,9 @@ PROTOCOL: Final = 1
 _HEAD: Final = struct.Struct("<IB3x")
 _FIRST, _MOST, _FLUSH = 64, 2048, 0.05
 """Rows of the first batch and of the largest, and seconds after which a batch goes out."""
+_READS: Final = 1
 _ONLY_READS: Final = 2
+_TRANSACTION: Final = 4
 _LOGS: Final = "sessions_vtab_logs"
 
 
@@ -318,12 +320,13 @@ class _Session:
         mask: int,
         arguments: tuple[Any, ...],
         positions: tuple[Any, ...],
-        readonly: int,
+        flags: int,
         text: str | None,
     ) -> tuple[Any, ...]:
-        statement = self._statement(serial, bool(readonly), text)
+        statement = self._statement(serial, bool(flags & _READS), text)
+        self._connection.in_transaction = bool(flags & _TRANSACTION)
         acts = getattr(self._tables[table], "acts", "")
-        if readonly == _ONLY_READS and acts:
+        if flags & _ONLY_READS and acts:
             raise ReadOnlyError(
                 f"{acts}() acts, and this connection is read-only. Nothing was sent."
             )
