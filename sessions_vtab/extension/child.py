@@ -65,7 +65,7 @@ from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
 from sessions_vtab.vtab.statements import Statement
-from sessions_vtab.vtab.table import SourceModule
+from sessions_vtab.vtab.modules import SourceModule
 
 __all__ = ["main"]
 
@@ -259,9 +259,7 @@ class _Session:
             raise SessionsError(f"there is no source {source}; the configuration has {known}")
         if table_name not in self._host.sources[source].backend.resources:
             raise SessionsError(f"the source {source} has no table {table_name}")
-        # The unit of work keeps its participants by schema and table: each of ours is another.
-        about = f"{schema}.{name}"
-        sql, table = self._module.Connect(self._connection, "", about, table_name, source)
+        sql, table = self._module.Connect(self._connection, "", schema, name, source, table_name)
         self._tables[number] = table
         self._names[number] = name.lower()
         return number, sql, table.key, 1

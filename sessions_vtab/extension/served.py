@@ -45,11 +45,12 @@ from sessions_vtab.sql.lexer import name_of, tokenize
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
+from sessions_vtab.vtab.calling import named_source
 from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
 from sessions_vtab.vtab.statements import Statement
-from sessions_vtab.vtab.table import SourceModule
+from sessions_vtab.vtab.modules import SourceModule
 
 
 _FIRST, _MOST, _FLUSH = 64, 2048, 0.05
@@ -224,7 +225,7 @@ class _Scan:
     def _page_ends(self) -> bool:
         """The next row would have to be asked for: perhaps SQLite does not want it."""
         cursor = self.cursor
-        return self._costly and cursor._place + 1 >= len(cursor._page)  # noqa: SLF001
+        return cursor.page_ends
 
     def _picked(self, rows: list[Any]) -> list[Any]:
         try:
@@ -239,40 +240,16 @@ class _Scan:
         self.cursor.Next()
 
 
-class _Function:
-    """A function in the sources that have it; the statement's text says which one is meant."""
-
-    def __init__(
-        self, host: Host, having: Sequence[OpenSource], default: OpenSource, name: str
-    ) -> None:
-        self._host = host
-        self._default = default.name
-        self._name = name
-        self.acts = name if FUNCTIONS[name].effect else ""
-        self._tables = {
-            one.name: FunctionTable(host, one, FUNCTIONS[name], one.name) for one in having
-        }
-        first = self._tables.get(default.name) or next(iter(self._tables.values()))
-        self.BestIndexObject = first.BestIndexObject
-
-    def Open(self) -> Any:
-        return self._meant(self._host.statements.current.text).Open()
-
-    def _meant(self, text: str) -> FunctionTable:
-        tokens = tokenize(text)
-        schemas: set[str | None] = set()
-        mentioned(
-            tokens, partners(tokens), frozenset((self._name,)), lambda s, _: not schemas.add(s)
-        )
-        names = {self._default if s is None else s.lower() for s in schemas}
-        found = self._tables.get(next(iter(names))) if len(names) == 1 else None
-        if found is None:
-            likely = next(iter(self._tables))
-            what = f"The default source has no {self._name}"
-            if schemas != {None}:
-                what = f"{self._name}() is called for {', '.join(sorted(names)) or 'no source'}"
-            raise UnknownNameError(f"{what}; write {likely}.{self._name}. Nothing was sent.")
-        return found
+def _Function(host: Any, having: Any, default: OpenSource, name: str) -> FunctionTable:
+    sources = {one.name: one for one in having}
+    table = FunctionTable(
+        host,
+        FUNCTIONS[name],
+        name,
+        lambda: named_source(host.statements.current.text, name, sources, default.name),
+    )
+    table.acts = name if FUNCTIONS[name].effect else ""
+    return table
 
 
 class _Catalog:

@@ -1,11 +1,31 @@
-"""What a table takes at all: told before a statement reads the rows that it would change."""
+"""What a table cannot do at all, refused before a statement has read or written anything."""
 
 from __future__ import annotations
+
+from typing import Final
+
+import apsw
 
 from sessions_vtab.contract.capability import Writes
 from sessions_vtab.errors import UnsupportedError
 
-__all__ = ["require_action"]
+__all__ = ["require_action", "require_conflict"]
+
+_CONFLICTS: Final = {
+    apsw.SQLITE_REPLACE: (
+        "REPLACE would overwrite rows of {} without reading them; use UPDATE instead."
+    ),
+    apsw.SQLITE_FAIL: (
+        "INSERT OR FAIL would keep the rows before the failing one, but rows of {} are"
+        " written together or not at all. Use INSERT, or INSERT OR IGNORE to skip"
+        " existing rows."
+    ),
+    apsw.SQLITE_ROLLBACK: (
+        "INSERT OR ROLLBACK would roll back at the first row that already exists, but for {}"
+        " that is known only when the transaction ends. Use INSERT, and ROLLBACK"
+        " after an error."
+    ),
+}
 
 
 def require_action(title: str, writes: Writes, action: str, column: str = "") -> None:
@@ -27,3 +47,14 @@ def require_action(title: str, writes: Writes, action: str, column: str = "") ->
     raise UnsupportedError(
         " ".join(filter(None, (what, writes.remedy(action, column), "Nothing was written.")))
     )
+
+
+def require_conflict(title: str, conflict: int) -> None:
+    """Raises UnsupportedError for a conflict clause that cannot be kept.
+
+    Args:
+        title: source and table.
+        conflict: as ``sqlite3_vtab_on_conflict()`` says it.
+    """
+    if conflict in _CONFLICTS:
+        raise UnsupportedError(_CONFLICTS[conflict].format(title))

@@ -1,4 +1,4 @@
-"""Translates between ``apsw.IndexInfo`` and the planner's values.
+"""Translates between SQLite's ``sqlite3_index_info`` and the planner's values.
 
 https://sqlite.org/c3ref/index_info.html
 """
@@ -6,7 +6,7 @@ https://sqlite.org/c3ref/index_info.html
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final, Protocol
 
 import apsw
 
@@ -15,7 +15,37 @@ from sessions_vtab.contract.predicate import BINARY, Op, Value
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.plan.offer import UNKNOWN, Answer, Constraint, Hint, Offer, Relation, Unknown
 
-__all__ = ["give_answer", "read_offer"]
+__all__ = ["IndexInfo", "give_answer", "read_offer"]
+
+
+class IndexInfo(Protocol):
+    """What is used of ``apsw.IndexInfo``, whose names these are."""
+
+    @property
+    def nConstraint(self) -> int: ...
+    @property
+    def nOrderBy(self) -> int: ...
+    @property
+    def colUsed(self) -> set[int]: ...
+
+    idxStr: str | None
+    idxFlags: int
+    orderByConsumed: bool
+    estimatedCost: float
+    estimatedRows: int
+
+    def get_aConstraint_iColumn(self, which: int, /) -> int: ...
+    def get_aConstraint_op(self, which: int, /) -> int: ...
+    def get_aConstraint_usable(self, which: int, /) -> bool: ...
+    def get_aConstraint_collation(self, which: int, /) -> str: ...
+    def get_aConstraint_rhs(self, which: int, /) -> Any: ...
+    def get_aConstraintUsage_in(self, which: int, /) -> bool: ...
+    def get_aOrderBy_iColumn(self, which: int, /) -> int: ...
+    def get_aOrderBy_desc(self, which: int, /) -> bool: ...
+    def set_aConstraintUsage_argvIndex(self, which: int, argument: int, /) -> None: ...
+    def set_aConstraintUsage_omit(self, which: int, omit: bool, /) -> None: ...
+    def set_aConstraintUsage_in(self, which: int, together: bool, /) -> None: ...
+
 
 _OPERATORS: Final[dict[int, Op | Relation | Hint]] = {
     apsw.SQLITE_INDEX_CONSTRAINT_EQ: Op.EQ,
@@ -38,22 +68,27 @@ _OPERATORS: Final[dict[int, Op | Relation | Hint]] = {
 _LAST_BIT: Final = 63
 
 
-def read_offer(info: apsw.IndexInfo, table: Table, *, sets: bool) -> Offer:
+def read_offer(info: IndexInfo, table: Table, *, sets: bool, lenient: bool = False) -> Offer:
     """What SQLite offers for one scan.
 
     Args:
         info: of ``xBestIndex``.
         table: the table; columns are told by their place in it.
         sets: whether IN may be taken as a set.
+        lenient: conditions on parameters other than ``=`` are SQLite's to check: tools ask of
+            every column whether it is NULL, which parameters are.
     """
     names = table.names
     constraints = tuple(
-        _constraint(info, index, names, sets=sets) for index in range(info.nConstraint)
+        _UNSEEN
+        if lenient and _misuses(info, index, table)
+        else _constraint(info, index, names, sets=sets)
+        for index in range(info.nConstraint)
     )
     return Offer(constraints, tuple(_order(info, names)), frozenset(_used(info, table)))
 
 
-def give_answer(info: apsw.IndexInfo, answer: Answer, words: str) -> None:
+def give_answer(info: IndexInfo, answer: Answer, words: str) -> None:
     """Tells SQLite the planner's answer; ``words`` is the idxStr."""
     for index, use in enumerate(answer.uses):
         if use.argument is not None:
@@ -69,7 +104,18 @@ def give_answer(info: apsw.IndexInfo, answer: Answer, words: str) -> None:
         info.idxFlags = apsw.SQLITE_INDEX_SCAN_UNIQUE
 
 
-def _order(info: apsw.IndexInfo, names: tuple[str, ...]) -> Iterator[Order]:
+_UNSEEN: Final = Constraint("", Relation.OTHER, usable=False)
+
+
+def _misuses(info: IndexInfo, index: int, table: Table) -> bool:
+    """Whether a constraint on a parameter is not the one that gives it a value."""
+    op = _OPERATORS.get(info.get_aConstraint_op(index), Relation.OTHER)
+    if op is Op.EQ or isinstance(op, Hint):
+        return False
+    return table.columns[info.get_aConstraint_iColumn(index)].parameter
+
+
+def _order(info: IndexInfo, names: tuple[str, ...]) -> Iterator[Order]:
     """The terms that sort; a later mention of a column, in either direction, adds nothing."""
     seen: set[int] = set()
     for index in range(info.nOrderBy):
@@ -79,9 +125,7 @@ def _order(info: apsw.IndexInfo, names: tuple[str, ...]) -> Iterator[Order]:
             yield Order(names[column], bool(info.get_aOrderBy_desc(index)))
 
 
-def _constraint(
-    info: apsw.IndexInfo, index: int, names: tuple[str, ...], *, sets: bool
-) -> Constraint:
+def _constraint(info: IndexInfo, index: int, names: tuple[str, ...], *, sets: bool) -> Constraint:
     op = _OPERATORS.get(info.get_aConstraint_op(index), Relation.OTHER)
     usable = info.get_aConstraint_usable(index)
     if isinstance(op, Hint):
@@ -98,19 +142,25 @@ def _constraint(
     )
 
 
-def _collation(info: apsw.IndexInfo, index: int, op: Op | Relation) -> str:
+def _collation(info: IndexInfo, index: int, op: Op | Relation) -> str:
     compares = op not in {Op.LIKE, Op.GLOB, Relation.OTHER}
     return info.get_aConstraint_collation(index).upper() if compares else BINARY
 
 
-def _literal(info: apsw.IndexInfo, index: int) -> Value | Unknown:
+def _literal(info: IndexInfo, index: int) -> Value | Unknown:
     """The right-hand side where it is known; APSW answers None both for NULL and for unknown."""
     value: Value = info.get_aConstraint_rhs(index)
     return UNKNOWN if value is None else value
 
 
-def _used(info: apsw.IndexInfo, table: Table) -> Iterator[str]:
-    bits: set[int] = info.colUsed
+def _used(info: IndexInfo, table: Table) -> Iterator[str]:
+    """The columns that are looked at.
+
+    The key always is: SQLite 3.40 tells the rows of a MULTI-INDEX OR apart by it without saying so,
+    and loses those whose keys are missing; newer versions say so.
+    """
+    bits = info.colUsed
     for place, column in enumerate(table.columns):
-        if min(place, _LAST_BIT) in bits and not column.parameter:
+        used = min(place, _LAST_BIT) in bits or column.name == table.key
+        if used and not column.parameter:
             yield column.name

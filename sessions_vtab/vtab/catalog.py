@@ -10,9 +10,8 @@ from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.vtab.function import FUNCTION_MODULE
 from sessions_vtab.vtab.host import Host
-from sessions_vtab.vtab.table import MODULE
+from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE
 
 __all__ = ["ConnectionCatalog"]
 

@@ -14,7 +14,7 @@ from sessions_vtab.contract.values import dump_json
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.buying import Buyer
-from sessions_vtab.vtab.counting import counted_rows
+from sessions_vtab.vtab.counting import Unread, counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, echoed
 from sessions_vtab.vtab.look_ahead import LookAhead, Window, certain
 from sessions_vtab.vtab.memo import Memo
@@ -90,6 +90,11 @@ class CostlyCursor(ScanCursor):
             return None
         return self._table.sizes.counts(self._scan)[1]
 
+    @property
+    def page_ends(self) -> bool:
+        """Whether the row after the current one may cost a request."""
+        return not length_hint(self._rest) and not isinstance(self.row, Unread)
+
     def position(self, column: str) -> int:
         """Index of a column in a row."""
         return self._table.positions[column]
@@ -144,8 +149,8 @@ class CostlyCursor(ScanCursor):
             self._page = page
             self._passing, self._passing_next = self._passing_next, None
             if counts and isinstance(page, Counted):
-                self._page = ()
-                if not (yield from counted_rows(page, pages)):
+                self._page, self._rest = (), iter(page)
+                if not (yield from counted_rows(page, self._rest, pages)):
                     return
                 continue
             self._rest = rest = iter(page)

@@ -15,7 +15,7 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row
 from sessions_vtab.errors import TransientError
 
-__all__ = ["counted_rows"]
+__all__ = ["Unread", "counted_rows"]
 
 
 class _Watched(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
@@ -33,7 +33,7 @@ class _Watched(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
         return tuple.__getitem__(self, place)
 
 
-class _Unread(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
+class Unread(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
     """A row after the first page; it is fetched only when an unknown column is read."""
 
     ledger: _Ledger
@@ -79,18 +79,21 @@ class _Ledger:
         return self._read[number]
 
 
-def counted_rows(page: Counted, rest: Iterator[Page]) -> Generator[Row, None, bool]:
+def counted_rows(
+    page: Counted, rows: Iterator[Row], rest: Iterator[Page]
+) -> Generator[Row, None, bool]:
     """The rows of a page, and those behind it if they are only counted.
 
     Args:
         page: which says how many come behind.
+        rows: its rows, so that others see how far they are used.
         rest: the pages behind it; stays untouched unless a row behind is looked at.
 
     Returns:
         A generator whose value (PEP 380) is whether ``rest`` is still to be read.
     """
     ledger = _Ledger(page.known, rest)
-    for values in page:
+    for values in rows:
         watched = _Watched(values)
         watched.ledger = ledger
         yield watched
@@ -98,7 +101,7 @@ def counted_rows(page: Counted, rest: Iterator[Page]) -> Generator[Row, None, bo
         return True
     numbered = (row for row, count in page.behind for _ in range(count))
     for number, values in enumerate(numbered):
-        unread = _Unread(values)
+        unread = Unread(values)
         unread.ledger, unread.number = ledger, number
         yield unread
     return False

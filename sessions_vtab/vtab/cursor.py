@@ -44,6 +44,11 @@ class ScanCursor:
     Eof: Callable[[], int]
     """Truthy once there is no current row."""
 
+    @property
+    def page_ends(self) -> bool:
+        """Whether the row after the current one may cost a request."""
+        return False
+
     def __init__(self, table: SourceTable) -> None:
         self._table = table
         self._pages: Iterable[Page] = ()

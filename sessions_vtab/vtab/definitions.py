@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.lexer import Heading, Token, name_of, tokenize
-from sessions_vtab.vtab.function import FUNCTION_MODULE
 from sessions_vtab.vtab.host import Host
-from sessions_vtab.vtab.table import MODULE, foreign_create
+from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE, foreign_create
 
 __all__ = ["require_copyable", "require_definable"]
 

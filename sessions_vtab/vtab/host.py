@@ -109,6 +109,7 @@ class Host:
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
+        lenient_parameters: see ``best_index.read_offer``.
         access: the connection's authorizer; None where nothing is read-only.
         holding: the stores that are being read.
         statements: the statements that run on the connection.
@@ -150,6 +151,7 @@ class Host:
         self._captured_of = -1
         self._answers: dict[int, str] = {}
         self.sets = True
+        self.lenient_parameters = False
         self.access: Access | None = None
         self.holding = Holding(connection)
         self.unit = UnitOfWork(self)

@@ -16,9 +16,9 @@ from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.function import FUNCTION_MODULE, FunctionModule
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
+from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE, FunctionModule, SourceModule
 from sessions_vtab.vtab.rows import (
     OPERATIONS,
     OPERATIONS_TABLE,
@@ -28,7 +28,6 @@ from sessions_vtab.vtab.rows import (
     page_name,
 )
 from sessions_vtab.vtab.statements import StatementTracker
-from sessions_vtab.vtab.table import MODULE, SourceModule
 
 __all__ = ["LOGS", "install", "sets_work"]
 

@@ -1,4 +1,4 @@
-"""The virtual table module and its tables: planning, and rows on their way to a backend."""
+"""The tables of sources: planning, and rows on their way to and from a backend."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.declare import declare_table, quoted
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.model import Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
@@ -24,12 +24,14 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.plan.binding import Binder
 from sessions_vtab.plan.lists import Sizes
+from sessions_vtab.plan.narrowing import narrow
+from sessions_vtab.plan.offer import Answer, Offer
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
 from sessions_vtab.sql.plans import Plan as FrontPlan
-from sessions_vtab.vtab.actions import require_action
-from sessions_vtab.vtab.best_index import give_answer, read_offer
+from sessions_vtab.vtab.actions import require_action, require_conflict
+from sessions_vtab.vtab.best_index import IndexInfo, give_answer, read_offer
 from sessions_vtab.vtab.blame import blame, blaming
 from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
@@ -38,71 +40,14 @@ from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
 from sessions_vtab.vtab.looking import Reached
 from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.old_rows import OldRows
+from sessions_vtab.vtab.participants import Participant
 from sessions_vtab.vtab.rows import page_name
-from sessions_vtab.vtab.unit_of_work import Participant
 from sessions_vtab.vtab.waiting import Identity, Waiting, changed, created, identity_columns, missed
 
 if TYPE_CHECKING:
     from sessions_vtab.contract.capability import Writes
 
-__all__ = ["MODULE", "SourceModule", "SourceTable", "foreign_create"]
-
-MODULE: Final = "sessions_vtab"
-"""Name of the module in ``CREATE VIRTUAL TABLE .. USING sessions_vtab(source)``."""
-
-_CONFLICTS: Final = {
-    apsw.SQLITE_REPLACE: (
-        "REPLACE would overwrite rows of {} without reading them; use UPDATE instead."
-    ),
-    apsw.SQLITE_FAIL: (
-        "INSERT OR FAIL would keep the rows before the failing one, but rows of {} are"
-        " written together or not at all. Use INSERT, or INSERT OR IGNORE to skip"
-        " existing rows."
-    ),
-    apsw.SQLITE_ROLLBACK: (
-        "INSERT OR ROLLBACK would roll back at the first row that already exists, but for {}"
-        " that is known only when the transaction ends. Use INSERT, and ROLLBACK"
-        " after an error."
-    ),
-}
-
-
-def foreign_create(module: str) -> UnsupportedError:
-    """The error for a CREATE VIRTUAL TABLE statement that this package did not issue."""
-    return UnsupportedError(
-        f"Virtual tables of {module} are created by sessions_vtab.connect() or register(),"
-        " not by CREATE VIRTUAL TABLE."
-    )
-
-
-class SourceModule:
-    """``VTModule`` of all tables: its only argument is the name of a source."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._plans: dict[tuple[str, str], dict[str, Binder]] = {}
-
-    def Create(
-        self, connection: apsw.Connection, module: str, schema: str, name: str, *arguments: str
-    ) -> tuple[str, SourceTable]:
-        """Makes a table; refuses what is not one of our own CREATE VIRTUAL TABLE statements."""
-        if not self._host.installing:
-            raise foreign_create(module)
-        return self.Connect(connection, module, schema, name, *arguments)
-
-    def Connect(
-        self, connection: apsw.Connection, _module: str, schema: str, name: str, *arguments: str
-    ) -> tuple[str, SourceTable]:
-        """Connects a table that exists, also after a schema change was rolled back."""
-        (source_name,) = arguments
-        source = self._host.sources[source_name]
-        resource = source.backend.resources[name]
-        connection.vtab_config(apsw.SQLITE_VTAB_CONSTRAINT_SUPPORT, 1)
-        plans = self._plans.setdefault((source_name, name), {})
-        participant = self._host.unit.participant(schema, name, source)
-        sizes = self._host.sizes.setdefault((source_name, name), Sizes())
-        table = SourceTable(self._host, source, resource, plans, participant, sizes)
-        return declare_table(resource.table), table
+__all__ = ["SourceTable"]
 
 
 class SourceTable:
@@ -150,26 +95,56 @@ class SourceTable:
 
     # Reading.
 
-    def BestIndexObject(self, info: apsw.IndexInfo) -> bool:
+    def BestIndexObject(self, info: IndexInfo) -> bool:
         """Plans a scan; False refuses a combination in which something needed is not usable."""
-        self._host.statements.preparing()
-        offer = read_offer(info, self._table, sets=self._host.sets)
+        return self.planned(info) is not None
+
+    def planned(self, info: IndexInfo) -> tuple[str, Offer, Answer] | None:
+        """As ``BestIndexObject``: the plan's words, what was offered and what was answered."""
+        host = self._host
+        host.statements.preparing()
+        offer = read_offer(info, self._table, sets=host.sets, lenient=host.lenient_parameters)
         planned = plan_scan(
             offer,
             self._table,
             self.resource.capability,
+            pushed=host.pushed,
+            unhiding=host.unhiding,
+            where=self.title,
+        )
+        if planned is None:
+            return None
+        plan, answer = planned
+        words = self._remember(plan)
+        give_answer(info, answer, words)
+        if host.explaining is not None:
+            host.explaining.planned(words, plan, offer, answer)
+        return words, offer, answer
+
+    def narrowed(
+        self, offer: Offer, answer: Answer, told: str
+    ) -> tuple[str, tuple[int, ...]] | None:
+        """A plan with one more condition that keeps an answer's promise; see ``plan.narrowing``.
+
+        Args:
+            offer: what SQLite offered.
+            answer: what it was told.
+            told: the text of a plan of the statement rewriter, which the host has been told.
+
+        Returns:
+            Its words, and the places of its arguments.
+        """
+        found = narrow(
+            offer,
+            answer,
+            self._table,
+            self.resource.capability,
+            told=told,
             pushed=self._host.pushed,
             unhiding=self._host.unhiding,
             where=self.title,
         )
-        if planned is None:
-            return False
-        plan, answer = planned
-        words = self._remember(plan)
-        give_answer(info, answer, words)
-        if self._host.explaining is not None:
-            self._host.explaining.planned(words, plan, offer, answer)
-        return True
+        return None if found is None else (self._remember(found.plan), found.arguments)
 
     def Open(self) -> ScanCursor:
         """A cursor for one occurrence of the table in one run of a statement."""
@@ -344,8 +319,7 @@ class SourceTable:
     def UpdateInsertRow(self, _rowid: int | None, fields: tuple[Any, ...]) -> int:
         """INSERT of one row."""
         conflict = self._host.connection.vtab_on_conflict()
-        if conflict in _CONFLICTS:
-            raise UnsupportedError(_CONFLICTS[conflict].format(self.title))
+        require_conflict(self.title, conflict)
         given = {
             column.name: value
             for column, value in zip(self._table.columns, fields, strict=True)

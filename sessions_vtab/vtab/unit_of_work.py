@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab.contract.backend import Transaction
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
@@ -26,6 +26,7 @@ from sessions_vtab.errors import QueuedWritesError
 from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
+from sessions_vtab.vtab.participants import Participant, Participants
 from sessions_vtab.vtab.sending import Sending, counts, drain, failure
 from sessions_vtab.vtab.statements import Statement
 from sessions_vtab.vtab.stopping import as_sqlite_says
@@ -35,37 +36,9 @@ from sessions_vtab.vtab.write_queue import QueuedWrite, WriteQueue
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource
 
-__all__ = ["Participant", "UnitOfWork"]
+__all__ = ["UnitOfWork"]
 
 _LOGGED: Final = 10_000
-
-
-@dataclass(slots=True, eq=False)
-class Participant:
-    """One virtual table in the unit of work.
-
-    It belongs to the table's name, not to the object SQLite connected: a schema change that is
-    rolled back makes SQLite connect the table again in the middle of a transaction.
-
-    Attributes:
-        source: the source of the table.
-        joined: number of the moment it joined the transaction; None outside one.
-        marks: number of each savepoint it was told of, by SQLite's level.
-    """
-
-    source: OpenSource
-    joined: int | None = None
-    marks: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def store(self) -> Transaction | None:
-        """The transaction of its backend's own store; None if its rows are queued."""
-        return self.source.backend.transaction
-
-    def leave(self) -> None:
-        """Forgets the transaction."""
-        self.joined = None
-        self.marks.clear()
 
 
 class UnitOfWork:
@@ -75,7 +48,7 @@ class UnitOfWork:
         self._host = host
         self._clock = count(1)
         self._queue = WriteQueue()
-        self._participants: dict[tuple[str, str], Participant] = {}
+        self.participants = Participants()
         # The audit file has a line for every row, however many there are.
         most = None if host.logs.audited else _LOGGED
         self._applied: deque[tuple[str, Outcome]] = deque(maxlen=most)
@@ -83,12 +56,18 @@ class UnitOfWork:
         self._excess: Excess | None = None
         self._sent_statements: set[int] = set()
 
-    def participant(self, schema: str, table: str, source: OpenSource) -> Participant:
-        """The participant of a table; the same one however often SQLite connects it."""
-        found = self._participants.get((schema, table))
-        if found is None or found.source is not source:
-            found = self._participants[schema, table] = Participant(source)
-        return found
+    def join(self, source: OpenSource) -> None:
+        """Within BEGIN, makes the store of a transactional backend part of the transaction.
+
+        A function is called by a SELECT, for which SQLite does not call ``xBegin``: without this,
+        ROLLBACK would only undo the call if a write to a table of the store came before it.
+        """
+        if source.backend.transaction is None or not self._host.connection.in_transaction:
+            return
+        found = self.participants.changeable(source)
+        if found is not None:
+            schema, name = map(quoted, found)
+            self._host.statements.run(f"DELETE FROM {schema}.{name} WHERE 0")
 
     # What SQLite tells.
 
@@ -231,12 +210,11 @@ class UnitOfWork:
             schema: in lower case; None for any.
             table: in lower case.
         """
-        for (one, name), participant in self._participants.items():
-            same = schema in {None, one.lower()} and table == name.lower()
-            if same and self.queued(participant):
+        for participant in self.participants.named(schema, table):
+            if self.queued(participant):
                 msg = (
-                    f"{participant.source.name}.{name} has writes that have not been sent."
-                    " COMMIT or ROLLBACK before DROP."
+                    f"{participant.source.name}.{participant.table} has writes that have not been"
+                    " sent. COMMIT or ROLLBACK before DROP."
                 )
                 raise QueuedWritesError(msg)
 
@@ -250,7 +228,7 @@ class UnitOfWork:
         """
         inside = any(
             one.source is source and one.store is not None and one.joined is not None
-            for one in self._participants.values()
+            for one in self.participants
         )
         if acted and inside and self._host.logs.audited:
             self._called.append((next(self._clock), line))
@@ -381,7 +359,7 @@ class UnitOfWork:
 
     def _stores(self) -> dict[int, Transaction]:
         found = {}
-        for one in self._participants.values():
+        for one in self.participants:
             if one.store is not None and one.joined is not None:
                 found[id(one.source.backend)] = one.store
         return found
@@ -393,7 +371,7 @@ class UnitOfWork:
                 store.rollback()
             else:
                 store.commit()
-        for one in self._participants.values():
+        for one in self.participants:
             if one.store is not None:
                 one.leave()
         applied = list(self._applied)
