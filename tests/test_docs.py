@@ -143,3 +143,44 @@ def test_changes_tell_of_this_version() -> None:
 
     assert sessions_vtab.__version__ in titles
     assert titles[0] in {"Unreleased", sessions_vtab.__version__}
+
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+def _files_named(text: str) -> set[str]:
+    """Files and folders that a text names in backticks, but for those with a word in capitals."""
+    quoted = re.findall(r"`([\w./]+)`", text)
+    return {
+        name.rstrip("/")
+        for name in quoted
+        if not re.search(r"\b[A-Z]{3,}\b", name)
+        and re.match(r"(sessions_vtab|tests|docs|\.github|\.ci)/", name)
+    }
+
+
+def test_every_file_that_contributors_are_sent_to_exists() -> None:
+    page = CHECKOUT / ".github" / "CONTRIBUTING.md"
+    if not page.exists():
+        pytest.skip("not a checkout")
+    named = _files_named(page.read_text("utf-8"))
+
+    assert len(named) > 15
+    assert [
+        name
+        for name in sorted(named)
+        if not ((CHECKOUT / name).exists() or (PACKAGE / name).exists())
+    ] == []
+
+
+def test_the_workflow_runs_the_versions_of_python_that_the_package_names() -> None:
+    workflow = CHECKOUT / ".github" / "workflows" / "ci.yml"
+    if not workflow.exists():
+        pytest.skip("not a checkout")
+    project = (CHECKOUT / "pyproject.toml").read_text("utf-8")
+
+    named = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    run = re.search(r"python: \[(.*)\]", workflow.read_text("utf-8"))
+    assert run is not None
+    assert re.findall(r"3\.\d+", run[1]) == named
+    assert "run: .ci/run\n" in workflow.read_text("utf-8")
