@@ -177,8 +177,8 @@ TOOLS: Final = (
         (
             Prose(
                 "Google's Agent Development Kit (ADK) can keep its sessions in an SQLite file. The"
-                " file is a source as it is, whichever version of ADK wrote it, and also while"
-                " the agent runs:"
+                " file is a source as it is, whichever version of ADK wrote it, also if today's ADK"
+                " cannot read it any more, and while the agent runs:"
             ),
             Code("sessions-vtab --source adk=adk:///path/to/adk_sessions.db"),
             Code(
@@ -186,6 +186,8 @@ TOOLS: Final = (
                 " JOIN adk.events AS e ON e.session_name = s.name\n"
                 "WHERE s.app_name = 'trip_planner' GROUP BY s.user_id;"
             ),
+            Prose("Its views are turns, tool_calls, usage_by_session and live_events. A report:"),
+            Code("sessions-vtab report --source adk=adk:///path/to/adk_sessions.db -o report.html"),
             Prose(
                 "A session_id is unique only within an app and a user, so join by session_name."
                 " scopes.app_name=trip_planner in the URL shows that app alone. In files that"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from sessions_vtab.contract.content import in_api_names
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.values import dump_json, well_formed
 
@@ -110,8 +111,8 @@ def _json(kind: type[Any], *paths: str) -> Fact:
         if not isinstance(value, kind):
             return None
         try:
-            return well_formed(dump_json(value))
-        except ValueError:  # NaN, which is not JSON.
+            return well_formed(dump_json(in_api_names(value)))
+        except (ValueError, RecursionError):  # NaN, which is not JSON, or too deep.
             return None
 
     return _fact(read, paths)

@@ -7,12 +7,13 @@ the Agent Development Kit share.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.values import dump_json
 
-__all__ = ["part_columns", "parts_of", "text_of"]
+__all__ = ["camel", "in_api_names", "part_columns", "parts_of", "text_of"]
 
 _KINDS: Final = (
     "text",
@@ -24,6 +25,8 @@ _KINDS: Final = (
     "codeExecutionResult",
 )
 """Which of these a part has is its kind: exactly one of them."""
+_OWN_KEYS: Final = frozenset(("args", "response", "partMetadata"))
+"""Fields of a part that hold what the agent's tools made: their keys are left as they are."""
 
 
 def text_of(content: Any) -> str | None:
@@ -93,3 +96,22 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Value]]]] =
     "executableCode": lambda data: {"args": _json(data)},
     "codeExecutionResult": lambda data: {"response": _json(data)},
 }
+
+
+def in_api_names(value: Any) -> Any:
+    """A model of the API with the API's names of fields, and without those that are null.
+
+    Args:
+        value: JSON in either spelling: ADK for Python also writes ``function_call``.
+    """
+    if isinstance(value, dict):
+        named = ((camel(key), one) for key, one in value.items() if one is not None)
+        return {key: one if key in _OWN_KEYS else in_api_names(one) for key, one in named}
+    return [in_api_names(one) for one in value] if isinstance(value, list) else value
+
+
+@lru_cache(1_000)
+def camel(key: str) -> str:
+    """A field's name as the API spells it."""
+    head, *rest = key.split("_")
+    return head + "".join(map(str.capitalize, rest))

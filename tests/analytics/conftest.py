@@ -15,7 +15,7 @@ from sessions_vtab.snapshot import snapshot
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from conversations import copy, send  # Found by the line above.
+from conversations import copy, send, written_by_adk  # Found by the line above.
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +50,16 @@ def snapshot_file(vertex: Connection, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def copied(snapshot_file: Path) -> Iterator[Connection]:
     connection = connect(f"prod=local://{snapshot_file}", read_only=True)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session", params=["2.13.0_sqlite_utc", "2.4.0_db_ny", "1.17.0_db_utc"])
+def adk(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Connection]:
+    """Files of both services and both schemas: the older one has no models."""
+    connection = connect(written_by_adk(request.param, tmp_path_factory.mktemp("adk")))
     yield connection
     connection.close()
 

@@ -9,6 +9,9 @@ are equal, or not in the order of writing, or none.
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +19,10 @@ import httpx
 
 from sessions_vtab import Connection
 
-__all__ = ["COPIED", "copy", "send"]
+__all__ = ["COPIED", "copy", "send", "written_by_adk"]
 
 _FILE: Final = Path(__file__).parent / "adk_requests.json"
+_WRITTEN: Final = Path(__file__).parents[1] / "data" / "adk"
 
 COPIED: Final = (
     "session_id, timestamp, author, content, invocation_id, actions, error_code, error_message,"
@@ -49,3 +53,25 @@ def copy(source: Connection, target: Connection) -> None:
     target.executemany(
         "UPDATE sessions SET state = ?3 WHERE session_id = ?1 AND user_id = ?2", sessions
     )
+
+
+def written_by_adk(name: str, folder: Path) -> str:
+    """The source of a file that ADK wrote with the same conversations, without its second app.
+
+    A session's id need not be unique in such a file; here it is made so, as it is on Vertex AI.
+
+    Args:
+        name: of a file in ``tests/data/adk``: the version, the service, the writer's time zone.
+        folder: where the copy is put.
+    """
+    path = Path(shutil.copy(_WRITTEN / f"{name}.db", folder))
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("PRAGMA foreign_keys = off")
+        for table, column in (("sessions", "id"), ("events", "session_id")):
+            file.execute(f"DELETE FROM {table} WHERE app_name = 'bank'")
+            file.execute(
+                f"UPDATE {table} SET user_id = 'bob@example.com', {column} = 'bobs'"
+                " WHERE user_id LIKE 'bob%'"
+            )
+    zone = "America/New_York" if name.endswith("_ny") else "UTC"
+    return f"prod=adk://{path}?timezone={zone}"

@@ -15,65 +15,65 @@ from sessions_vtab.errors import UnsupportedError
 FULL = "WHERE session_id = 'full'"
 
 
-@pytest.mark.parametrize(
-    ("sql", "rows"),
-    [
+ROWS: list[tuple[str, list[tuple[Any, ...]]]] = [
+    (
+        "SELECT branch, count(*) FROM events GROUP BY branch",
+        [(None, 32), ("desk.refunds", 8)],
+    ),
+    ("SELECT text FROM events WHERE partial = 1", [("I w",), ("I w",)]),
+    (f"SELECT transfer_to FROM events {FULL} AND transfer_to NOTNULL", [("refunds",)]),
+    (
+        f"SELECT author, text FROM events {FULL} AND escalate",
+        [("refunds", "A human takes over. 😀")],
+    ),
+    (
+        f"SELECT long_running_tool_ids ->> 0 FROM events {FULL} AND long_running_tool_ids NOTNULL",
+        [("c2",)],
+    ),
+    (
         (
-            "SELECT branch, count(*) FROM events GROUP BY branch",
-            [(None, 32), ("desk.refunds", 8)],
+            "SELECT model_version, finish_reason, input_tokens, output_tokens, cached_tokens,"
+            f" reasoning_tokens, total_tokens FROM events {FULL} AND input_tokens NOTNULL"
+            " AND partial IS NULL ORDER BY timestamp"
         ),
-        ("SELECT text FROM events WHERE partial = 1", [("I w",), ("I w",)]),
-        (f"SELECT transfer_to FROM events {FULL} AND transfer_to NOTNULL", [("refunds",)]),
+        [
+            ("gemini-2.5-flash", "STOP", 120, 39, 100, 30, 159),
+            (None, None, 200, 12, None, None, 212),
+        ],
+    ),
+    (f"SELECT rewind_before FROM events {FULL} AND rewind_before NOTNULL", [("e-3",)]),
+    (
         (
-            f"SELECT author, text FROM events {FULL} AND escalate",
-            [("refunds", "A human takes over. 😀")],
+            "SELECT compaction ->> '$.compactedContent.parts[0].text' FROM events"
+            f" {FULL} AND compaction NOTNULL"
         ),
+        [("summary",)],
+    ),
+    (
         (
-            f"SELECT long_running_tool_ids ->> 0 FROM events {FULL} AND long_running_tool_ids NOTNULL",
-            [("c2",)],
+            "SELECT part, kind, mime_type, file_uri, size FROM event_parts"
+            f" {FULL} AND mime_type NOTNULL ORDER BY part"
         ),
+        [
+            (1, "inlineData", "image/png", None, 400),
+            (2, "fileData", "application/pdf", "gs://b/x.pdf", None),
+        ],
+    ),
+    (
+        f"SELECT author, invocation_id, timestamp, text FROM event_parts {FULL} AND thought",
+        [("desk", "e-1", "2026-01-05 09:00:03.100000", "thinking")],
+    ),
+    (
         (
-            (
-                "SELECT model_version, finish_reason, input_tokens, output_tokens, cached_tokens,"
-                f" reasoning_tokens, total_tokens FROM events {FULL} AND input_tokens NOTNULL"
-                " AND partial IS NULL ORDER BY timestamp"
-            ),
-            [
-                ("gemini-2.5-flash", "STOP", 120, 39, 100, 30, 159),
-                (None, None, 200, 12, None, None, 212),
-            ],
+            "SELECT kind, args ->> 'code', response ->> 'output' FROM event_parts"
+            f" {FULL} AND kind LIKE '%code%' ORDER BY part"
         ),
-        (f"SELECT rewind_before FROM events {FULL} AND rewind_before NOTNULL", [("e-3",)]),
-        (
-            (
-                "SELECT compaction ->> '$.compactedContent.parts[0].text' FROM events"
-                f" {FULL} AND compaction NOTNULL"
-            ),
-            [("summary",)],
-        ),
-        (
-            (
-                "SELECT part, kind, mime_type, file_uri, size FROM event_parts"
-                f" {FULL} AND mime_type NOTNULL ORDER BY part"
-            ),
-            [
-                (1, "inlineData", "image/png", None, 400),
-                (2, "fileData", "application/pdf", "gs://b/x.pdf", None),
-            ],
-        ),
-        (
-            f"SELECT author, invocation_id, timestamp, text FROM event_parts {FULL} AND thought",
-            [("desk", "e-1", "2026-01-05 09:00:03.100000", "thinking")],
-        ),
-        (
-            (
-                "SELECT kind, args ->> 'code', response ->> 'output' FROM event_parts"
-                f" {FULL} AND kind LIKE '%code%' ORDER BY part"
-            ),
-            [("executableCode", "1+1", None), ("codeExecutionResult", None, "2")],
-        ),
-    ],
-)
+        [("executableCode", "1+1", None), ("codeExecutionResult", None, "2")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "rows"), ROWS, ids=[sql[:60] for sql, _ in ROWS])
 def test_every_source_has_the_same_rows(
     source: Connection, sql: str, rows: list[tuple[Any, ...]]
 ) -> None:

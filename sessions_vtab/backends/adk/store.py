@@ -18,6 +18,7 @@ from sessions_vtab.backends.adk.clocks import moment, shift_of
 from sessions_vtab.backends.adk.tables import Layout, relations
 from sessions_vtab.backends.adk.values import functions
 from sessions_vtab.backends.local.dialect import Select
+from sessions_vtab.backends.local.facts import add_function
 from sessions_vtab.backends.local.paths import identity
 from sessions_vtab.backends.local.spool import OpenScan
 from sessions_vtab.backends.local.store import Store
@@ -157,6 +158,7 @@ class AdkStore(Store):
         connection.set_progress_handler(self._interrupted, _STEPS)
         connection.pragma("query_only", True)
         connection.pragma("trusted_schema", False)
+        add_function(connection)
         for name, (function, count) in functions(self.zone).items():
             connection.create_scalar_function(name, function, count, deterministic=True)
 

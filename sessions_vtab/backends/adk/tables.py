@@ -19,6 +19,7 @@ from sessions_vtab.backends.adk.names import (
 )
 from sessions_vtab.backends.adk.values import METADATA
 from sessions_vtab.backends.local.ddl import kind_of, of_call
+from sessions_vtab.backends.local.facts import calls
 from sessions_vtab.backends.local.tables import Relation
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.tables import (
@@ -27,6 +28,7 @@ from sessions_vtab.contract.tables import (
     EVENTS,
     SESSIONS,
     event_columns,
+    fact_columns,
     session_columns,
 )
 
@@ -66,6 +68,8 @@ _EVENTS: Final = replace(
             "raw_event",
         ),
         _SEQUENCE,
+        *fact_columns(),
+        hidden=fact_columns(hidden=True),
     ),
     templates={"name": _EVENT, "session_name": _SESSION},
 )
@@ -184,12 +188,14 @@ def _document(layout: Layout) -> Mapping[str, str]:
         "error_message": f"nullif({of('error_message', 'errorMessage')}, '')",
         "event_metadata": f"adk_metadata({document})",
         "raw_event": f"json({document})",
+        **calls({"raw_event": document}),
     }
 
 
 _PLAIN: Final = ("id", "invocation_id", "author", "error_code", "error_message")
 _STORED_AS: Final = {"long_running_tool_ids": "long_running_tool_ids_json"}
-_RAW: Final = (*_PLAIN, *METADATA, "usage_metadata", "citation_metadata", "content", "timestamp")
+_USAGE: Final = "usage_metadata"  # Since 1.17; no version of schema 0 stores the model.
+_RAW: Final = (*_PLAIN, *METADATA, _USAGE, "citation_metadata", "content", "timestamp")
 
 
 def _fields(layout: Layout) -> Mapping[str, str]:
@@ -203,16 +209,20 @@ def _fields(layout: Layout) -> Mapping[str, str]:
         pairs = (f"'{one}', e.{at}" for one, at in columns.items() if at in layout.events)
         return f"adk_event({', '.join(pairs)})"
 
+    actions = f"adk_actions({of('actions')})"
+    metadata = f"adk_metadata({composed(*METADATA)})"
+    usage = {"raw_event": composed(_USAGE)} if _USAGE in layout.events else {}
     return {
         "timestamp": f"adk_local({of('timestamp')})",
         "author": of("author"),
         "content": _sound(of("content")),
         "invocation_id": of("invocation_id"),
-        "actions": f"adk_actions({of('actions')})",
+        "actions": actions,
         "error_code": f"nullif({of('error_code')}, '')",
         "error_message": f"nullif({of('error_message')}, '')",
-        "event_metadata": f"adk_metadata({composed(*METADATA)})",
+        "event_metadata": metadata,
         "raw_event": composed(*_RAW, "actions"),
+        **calls({"actions": actions, "event_metadata": metadata, **usage}),
     }
 
 

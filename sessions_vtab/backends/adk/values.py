@@ -17,7 +17,7 @@ from sessions_vtab.backends.adk.clocks import epoch, moment
 from sessions_vtab.backends.adk.names import encoded
 from sessions_vtab.backends.adk.pickled import Unreadable, data_of
 from sessions_vtab.contract import times
-from sessions_vtab.contract.content import text_of
+from sessions_vtab.contract.content import camel, in_api_names, text_of
 from sessions_vtab.contract.values import dump_json, well_formed
 
 __all__ = ["METADATA", "functions"]
@@ -55,8 +55,6 @@ _DOCUMENTS: Final = frozenset(
 )
 _OTHERS: Final = {"transfer_to_agent": "transferAgent"}
 """Fields of the actions that Vertex AI calls differently."""
-_OWN_KEYS: Final = frozenset(("args", "response", "partMetadata"))
-"""Fields of a part that hold what the agent's tools made: their keys are left as they are."""
 _KEYED_MODELS: Final = frozenset(("requested_auth_configs", "requested_tool_confirmations"))
 _DEEPEST: Final = 400
 _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -120,7 +118,7 @@ def _state(session: Any, app: Any, user: Any) -> str | None:
 def _content(text: Any) -> str | None:
     """A Content with the API's names of fields."""
     value = _object(text)
-    return _dumped(_renamed(value)) if value else None
+    return _dumped(in_api_names(value)) if value else None
 
 
 @_lenient
@@ -137,10 +135,10 @@ def _actions(stored: Any) -> str | None:
         if value is None or value is False or value in ({}, ""):
             continue
         if key in _KEYED_MODELS and isinstance(value, dict):
-            value = {one: _renamed(model) for one, model in value.items()}  # noqa: PLW2901
+            value = {one: in_api_names(model) for one, model in value.items()}  # noqa: PLW2901
         elif key == "compaction":
-            value = _renamed(value)  # noqa: PLW2901
-        kept[_OTHERS.get(key) or _camel(key)] = value
+            value = in_api_names(value)  # noqa: PLW2901
+        kept[_OTHERS.get(key) or camel(key)] = value
     return _dumped(kept) if kept else None
 
 
@@ -179,9 +177,9 @@ def _field(name: str, stored: Any, zone: tzinfo) -> Any:
 def _metadata_of(event: Mapping[str, Any]) -> str | None:
     kept = {}
     for name in METADATA:
-        value = event.get(name, event.get(_camel(name)))
+        value = event.get(name, event.get(camel(name)))
         if value is not None and value != []:
-            kept[_camel(name)] = _renamed(value) if name in _MODELS else value
+            kept[camel(name)] = in_api_names(value) if name in _MODELS else value
     return _dumped(kept) if kept else None
 
 
@@ -238,20 +236,6 @@ def _finite(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return {key: _finite(one, depth + 1) for key, one in value.items()}
     return [_finite(one, depth + 1) for one in value] if isinstance(value, list) else value
-
-
-def _renamed(value: Any) -> Any:
-    """A model of the API with its names of fields, and without those that are null."""
-    if isinstance(value, dict):
-        named = ((_camel(key), one) for key, one in value.items() if one is not None)
-        return {key: one if key in _OWN_KEYS else _renamed(one) for key, one in named}
-    return [_renamed(one) for one in value] if isinstance(value, list) else value
-
-
-@lru_cache(1_000)
-def _camel(key: str) -> str:
-    head, *rest = key.split("_")
-    return head + "".join(map(str.capitalize, rest))
 
 
 @lru_cache(1_000)

@@ -13,7 +13,7 @@ from sessions_vtab.contract.agent_events import FACTS, Documents
 from sessions_vtab.contract.model import Column
 from sessions_vtab.contract.predicate import Value
 
-__all__ = ["DOCUMENTS", "add_function", "expressions", "facts_of"]
+__all__ = ["DOCUMENTS", "add_function", "calls", "expressions", "facts_of"]
 
 DOCUMENTS: Final = Documents._fields
 """The columns that the others are read from."""
@@ -31,12 +31,26 @@ def expressions(alias: str) -> dict[str, str]:
 
     Most events have few of the documents; asking for those that matter first costs no call.
     """
-    documents = ", ".join(f"{alias}.{name}" for name in DOCUMENTS)
+    documents = {name: f"{alias}.{name}" for name in DOCUMENTS}
+    found = {}
+    for name, call in calls(documents).items():
+        looked_at = [one for one in DOCUMENTS if one in FACTS[name].documents]
+        absent = " AND ".join(f"{alias}.{one} IS NULL" for one in looked_at)
+        found[name] = f"(iif({absent}, NULL, {call}))"
+    return found
+
+
+def calls(documents: Mapping[str, str]) -> dict[str, str]:
+    """The SQL of each column where events have their documents elsewhere.
+
+    Args:
+        documents: SQL of each document; one that no event has is left out.
+    """
     found = {}
     for name, fact in FACTS.items():
-        looked_at = [f"{alias}.{one} IS NULL" for one in DOCUMENTS if one in fact.documents]
-        absent = " AND ".join(looked_at)
-        found[name] = f"(iif({absent}, NULL, {_FUNCTION}('{name}', {documents})))"
+        looked_at = fact.documents & documents.keys()
+        given = ", ".join(documents[one] if one in looked_at else "NULL" for one in DOCUMENTS)
+        found[name] = f"{_FUNCTION}('{name}', {given})" if looked_at else "NULL"
     return found
 
 

@@ -108,6 +108,34 @@ def expected(event: Mapping[str, Any]) -> dict[str, Any]:
         "error_message": event.get("error_message"),
         "event_metadata": _camel(metadata) or None,
         "raw_event": compared(event),
+        **_facts(event),
+    }
+
+
+def _facts(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What the event says about itself, by the fields of ADK's own model."""
+    actions = event.get("actions", {})
+    usage = event.get("usage_metadata") or {}
+
+    def tokens(*names: str) -> int | None:
+        counts = [usage.get(f"{name}_token_count") for name in names]
+        return sum(one or 0 for one in counts) if any(one is not None for one in counts) else None
+
+    return {
+        "branch": event.get("branch"),
+        "partial": 1 if event.get("partial") else None,
+        "transfer_to": actions.get("transfer_to_agent"),
+        "escalate": 1 if actions.get("escalate") else None,
+        "long_running_tool_ids": event.get("long_running_tool_ids") or None,
+        "model_version": event.get("model_version"),
+        "finish_reason": event.get("finish_reason"),
+        "input_tokens": tokens("prompt", "tool_use_prompt"),
+        "output_tokens": tokens("candidates", "thoughts"),
+        "cached_tokens": tokens("cached_content"),
+        "reasoning_tokens": tokens("thoughts"),
+        "total_tokens": tokens("total"),
+        "rewind_before": actions.get("rewind_before_invocation_id"),
+        "compaction": _camel(actions.get("compaction")),
     }
 
 

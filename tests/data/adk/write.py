@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["google-adk", "aiosqlite"]
+# dependencies = ["google-adk[db]", "aiosqlite"]
 # ///
 """Write a session file with google-adk, and what its own `get_session` says of it.
 
@@ -8,7 +8,7 @@ The files beside this script were written by it, with the versions in their name
 zones America/New_York (`ny`) and UTC. To write one, in any throwaway environment:
 
     python -m venv adk-env
-    adk-env/bin/pip install google-adk==2.13.0 aiosqlite
+    adk-env/bin/pip install "google-adk[db]==2.13.0" aiosqlite
     TZ=UTC adk-env/bin/python tests/data/adk/write.py sqlite tests/data/adk/2.13.0_sqlite_utc
 
 The first argument is the service: `sqlite` (SqliteSessionService) or `db` (DatabaseSessionService).
