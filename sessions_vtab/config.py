@@ -21,6 +21,9 @@ and one file, which says the same and more::
     [views]
     recent = "SELECT session_id FROM sessions ORDER BY update_time DESC LIMIT 20"
 
+    [extension]
+    writable = true
+
 The file is ``config``, else ``$SESSIONS_VTAB_CONFIG``, else ``config.toml`` in the user's
 configuration folder; never one in the working directory, since whoever can write there could
 send credentials elsewhere. Secrets are in neither form: they are named by ``.._env`` or ``.._file``
@@ -67,7 +70,7 @@ _MOST_SOURCES: Final = 120
 """
 
 _FORM: Final = "[NAME=]backend://location?key=value"
-_TOP_LEVEL: Final = ("default", "init", "audit", "views", "sources")
+_TOP_LEVEL: Final = ("default", "init", "audit", "views", "extension", "sources")
 _OTHERS_MAY_WRITE: Final = 0o002
 
 
@@ -82,6 +85,7 @@ class Configuration:
         init: SQL to run when the connection is made.
         file: the configuration file, for errors; empty if there is none.
         audit: file that every write is noted in; None for none.
+        writable_extension: whether programs that load the SQLite extension may write.
     """
 
     sources: Mapping[str, Source]
@@ -90,6 +94,7 @@ class Configuration:
     init: tuple[str, ...] = ()
     audit: str | None = None
     file: str = ""
+    writable_extension: bool = False
 
 
 def load(
@@ -137,6 +142,7 @@ def load(
         _init(table.get("init", ()), where),
         _audit(table.get("audit"), where),
         where,
+        _writable(table.get("extension", {}), where),
     )
 
 
@@ -354,6 +360,17 @@ def _audit(path: Any, where: str) -> str | None:
     if not isinstance(path, str) or not Path(path).expanduser().is_absolute():
         _fail(where, "audit must be the absolute path of a file, starting with / or ~.")
     return path
+
+
+def _writable(table: Any, where: str) -> bool:
+    if not isinstance(table, Mapping):
+        _fail(where, "extension must be a table: [extension] writable = true.")
+    for key in table.keys() - {"writable"}:
+        _fail(where, f"[extension] unknown key {key}.{did_you_mean(key, ('writable',))}")
+    writable = table.get("writable", False)
+    if not isinstance(writable, bool):
+        _fail(where, "[extension] writable must be true or false.")
+    return writable
 
 
 # Both

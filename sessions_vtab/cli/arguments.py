@@ -26,7 +26,7 @@ MODE_NAMES: Final = {**{name: name for name in FORMAT_NAMES}, "table": "grid", "
 
 _COMMANDS: Final = (
     *("run", "query", "explain", "sources", "init", "snapshot", "report", "mcp", "help"),
-    *("completion", "new-backend", "emulator"),
+    *("extension", "completion", "new-backend", "emulator"),
 )
 _SHELLS: Final = ("bash", "zsh")
 _FILES: Final = {"bash": "_shtab_compgen_files", "zsh": "_files"}
@@ -156,6 +156,18 @@ def command_line() -> argparse.ArgumentParser:
         _command(commands, "report", "write a report on agents' conversations as an HTML file")
     )
     _add_mcp(_command(commands, "mcp", "serve the sources to AI agents (Model Context Protocol)"))
+    _add_extension(
+        commands.add_parser(
+            "extension",
+            help="print where the extension for any SQLite is",
+            description=(
+                "Prints where the extension is that has the tables in any SQLite, and what to type"
+                " in each program."
+            ),
+            epilog="The sources are those of the configuration file: sessions-vtab help extension",
+            allow_abbrev=False,
+        )
+    )
     _add_help(_command(commands, "help", "show the reference: tables, functions and topics"))
     _add_new_backend(
         commands.add_parser(
@@ -312,6 +324,14 @@ def _add_query(parser: argparse.ArgumentParser) -> None:
 def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=_SHELLS, help=f"{' or '.join(_SHELLS)}")
     parser.epilog = f'For bash: eval "$({_PROGRAM} completion bash)"'
+
+
+def _add_extension(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--catalog",
+        metavar="FILE",
+        help="write a new database file whose tables are the live ones, for tools that list those",
+    ).complete = _FILES  # type: ignore[attr-defined]
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:

@@ -203,6 +203,12 @@ def _mcp(arguments: argparse.Namespace) -> int:
     return server.main(arguments)
 
 
+def _extension(arguments: argparse.Namespace) -> int:
+    from sessions_vtab.cli.extension import show  # noqa: PLC0415
+
+    return show(arguments)
+
+
 def _help(arguments: argparse.Namespace) -> int:
     from sessions_vtab.cli import help as reference  # noqa: PLC0415
     from sessions_vtab.cli import pages  # noqa: PLC0415
@@ -309,4 +315,5 @@ _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "mcp": _mcp,
     "completion": lambda arguments: _completion(arguments.shell),
     "new-backend": _new_backend,
+    "extension": _extension,
 }

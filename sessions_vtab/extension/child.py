@@ -211,7 +211,9 @@ class _Session:
         for one in configuration.sources.values():
             self._sources[one.name] = OpenSource(one, registry.backend_class(one.backend).open(one))
         # Queries of strangers reach this too (Datasette): writing is asked for by the owner.
-        writable = os.environ.get("SESSIONS_VTAB_WRITABLE") == "1"
+        writable = (
+            configuration.writable_extension or os.environ.get("SESSIONS_VTAB_WRITABLE") == "1"
+        )
         host: Any = Host(self._connection, _Statements(), self._sources, read_only=not writable)  # type: ignore[arg-type]
         logs = LogsBackend(host.logs)
         host.sources[_LOGS] = OpenSource(Source(_LOGS, logs.name), logs)
