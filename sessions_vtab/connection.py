@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # The latter imports sqlglot, which many statements do not ne
 
     from sessions_vtab.sql.occurrences import Condition
 
-__all__ = ["Connection", "Tally", "connect", "register"]
+__all__ = ["Connection", "Tally", "close_sources", "connect", "open_sources", "register"]
 
 
 class Tally(NamedTuple):
@@ -84,7 +84,7 @@ class Connection(apsw.Connection):
         writes = not (read_only or dry_run)
         self._audit = _audit(configuration.audit) if writes else None
         self.failed = {}
-        self.sources = _open(
+        self.sources = open_sources(
             configuration.sources.values(),
             read_only=read_only,
             required=self.default,
@@ -260,7 +260,7 @@ class Connection(apsw.Connection):
     def close(self, force: bool = False) -> None:
         """Closes the connection and what its sources hold; unsent writes are lost."""
         super().close(force)
-        _close(self.sources.values())
+        close_sources(self.sources.values())
         if self._audit is not None:
             self._audit.close()
 
@@ -329,7 +329,7 @@ def register(
             of a source's name. The connection is as it was.
     """
     configuration = load(url, sources, default, config)
-    opened = _open(configuration.sources.values(), read_only=read_only)
+    opened = open_sources(configuration.sources.values(), read_only=read_only)
     try:
         install(
             connection,
@@ -340,7 +340,7 @@ def register(
             audit=None if read_only else _audit(configuration.audit),
         )
     except BaseException:
-        _close(opened.values())
+        close_sources(opened.values())
         raise
     return opened
 
@@ -349,7 +349,7 @@ def _audit(path: str | None) -> Audit | None:
     return None if path is None else Audit(path)
 
 
-def _open(
+def open_sources(
     settings: Iterable[Source],
     *,
     read_only: bool,
@@ -363,6 +363,9 @@ def _open(
         read_only: see ``Source.read_only``.
         required: name of the source that has to be opened.
         failed: gets the errors of the others; None: all have to be opened.
+
+    Raises:
+        ConfigurationError: naming the source and its setting; those opened so far are closed.
     """
     opened: dict[str, OpenSource] = {}
     try:
@@ -375,7 +378,7 @@ def _open(
                     raise
                 failed[source.name] = error
     except BaseException:
-        _close(opened.values())
+        close_sources(opened.values())
         raise
     return opened
 
@@ -391,6 +394,7 @@ def _opened(source: Source) -> Backend:
         raise ConfigurationError(f"Source {source.name}: {blamed(error)}") from error
 
 
-def _close(sources: Iterable[OpenSource]) -> None:
+def close_sources(sources: Iterable[OpenSource]) -> None:
+    """Closes the backends of sources."""
     for source in sources:
         source.backend.close()

@@ -45,19 +45,24 @@ class View:
     like: str = ""
     example: str = ""
 
-    def create(self, schema: str, shown: Sequence[str] = (), source: str = "") -> str:
+    def create(
+        self, schema: str, shown: Sequence[str] = (), source: str = "", prefix: str = ""
+    ) -> str:
         """The CREATE VIEW statement.
 
         Args:
             schema: where the view is made.
             shown: the visible columns of the table ``like``.
             source: schema of the tables, where it is not the view's.
+            prefix: what the names of view and tables begin with.
         """
         of = f"{quoted(source)}." if source else ""
-        tables = {table: f"{of}{quoted(table)}" for table in self.needs}
+        tables = {table: f"{of}{quoted(prefix + table)}" for table in self.needs}
         columns = ", ".join(_REPLACED.get(name, f"e.{quoted(name)}") for name in shown)
         select = self.select.format(**tables, columns=columns)
-        return f"CREATE VIEW IF NOT EXISTS {quoted(schema)}.{quoted(self.name)} AS\n{select}"
+        return (
+            f"CREATE VIEW IF NOT EXISTS {quoted(schema)}.{quoted(prefix + self.name)} AS\n{select}"
+        )
 
 
 def views_for(tables: Mapping[str, Collection[str]]) -> tuple[View, ...]:

@@ -28,10 +28,10 @@ class SourceView:
         """As written in SQL."""
         return self.view.name
 
-    def create(self, schema: str, source: str = "") -> str:
+    def create(self, schema: str, source: str = "", prefix: str = "") -> str:
         """The CREATE VIEW statement; see ``View.create``."""
         shown = [column.name for column in self.columns] if self.view.like else ()
-        return self.view.create(schema, shown, source)
+        return self.view.create(schema, shown, source, prefix)
 
 
 def views_of(backend: Backend) -> tuple[SourceView, ...]:

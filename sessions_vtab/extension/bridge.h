@@ -27,6 +27,7 @@
 **     values: as xUpdate has them; Ellipsis (.) for a column that does not change
 **   T transaction: (table, hook, level, statement) -> ()
 **     hook: b(egin) s(ync) c(ommit) r(ollback) S(avepoint) L (release) R (rollback to)
+**     level: of a savepoint; of b, whether it is within BEGIN
 **   Z compare two times: (text, text) -> (negative, 0 or positive)
 **   D forget a table: (table).  X close a cursor: (cursor, whether one that takes over is open).
 **   K cancel what is being answered: None

@@ -33,9 +33,9 @@ from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_tab
 
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.conditions import TimeOperand
-    from sessions_vtab.sql.occurrences import Condition
+    from sessions_vtab.sql.occurrences import Condition, Occurrence
 
-__all__ = ["FrontDoor", "Rewritten", "conditions_of", "rewrite"]
+__all__ = ["FrontDoor", "Rewritten", "conditions_of", "occurrences_of", "rewrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +152,26 @@ def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Conditio
     Returns:
         Them by alias, in lower case, as written; none for an alias that is used twice.
     """
-    from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
-
-    tokens = tokenize(text)
-    numbering, pairs = number(tokens), partners(tokens)
-    occurrences, _ = analyse(text, tokens, classify(tokens), numbering, pairs, catalog)
+    occurrences = occurrences_of(text, catalog)
     aliases = Counter(one.alias.lower() for one in occurrences)
     return {
         one.alias.lower(): tuple(one.conditions)
         for one in occurrences
         if aliases[one.alias.lower()] == 1
     }
+
+
+def occurrences_of(text: str, catalog: Catalog) -> Sequence[Occurrence]:
+    """The places where a statement names our tables, in the order of the text.
+
+    Raises:
+        UnsupportedError: a use of a table or a parameter column that is refused.
+    """
+    from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
+
+    tokens = tokenize(text)
+    numbering, pairs = number(tokens), partners(tokens)
+    return analyse(text, tokens, classify(tokens), numbering, pairs, catalog)[0]
 
 
 @dataclass(slots=True)

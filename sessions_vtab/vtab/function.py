@@ -126,6 +126,16 @@ class FunctionCursor:
         self._rows: Iterator[Row] = iter(())
         self._row: Row | None = None
 
+    @property
+    def row(self) -> Row:
+        """The current row: results, and behind them the arguments; empty at the end."""
+        return self._row or ()
+
+    @property
+    def page_ends(self) -> bool:
+        """Whether the row after the current one may cost a request."""
+        return False
+
     def Filter(self, _number: int, words: str, arguments: Sequence[Any]) -> None:
         """Runs the function with the arguments of one row."""
         self._table.require_shape()

@@ -10,14 +10,12 @@ import apsw
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.tables import DRY_RUN
-from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.contents import Kind, add_logs, contents
 from sessions_vtab.vtab.host import Host, OpenSource
-from sessions_vtab.vtab.logs import LogsBackend
 from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE, FunctionModule, SourceModule
 from sessions_vtab.vtab.rows import (
     OPERATIONS,
@@ -29,10 +27,7 @@ from sessions_vtab.vtab.rows import (
 )
 from sessions_vtab.vtab.statements import StatementTracker
 
-__all__ = ["LOGS", "install", "sets_work"]
-
-LOGS: Final = "sessions_vtab_logs"
-"""Name of the source behind ``http_requests`` and ``writes``."""
+__all__ = ["install", "sets_work"]
 
 # Three and more take one of 33 slots of the whole process; one has no savepoints.
 _MODULE_VERSION: Final = 2
@@ -66,8 +61,7 @@ def install(
     _require_room(connection, sources)
     tracker = StatementTracker(connection)
     host = Host(connection, tracker, sources, read_only=read_only, dry_run=dry_run, audit=audit)
-    logs = LogsBackend(host.logs)
-    host.sources[LOGS] = OpenSource(Source(LOGS, logs.name), logs)
+    logs = add_logs(host)
     host.sets = sets_work(connection)
     connection.create_collation("TIMESTAMP", times.compare)
     names = _create_modules(connection, host, sources)
@@ -75,7 +69,7 @@ def install(
     before, views = _schemas(connection), _temporary_views(connection)
     try:
         _create_all(connection, sources, default, home)
-        _create(connection, home, host.sources[LOGS])
+        _create(connection, home, logs)
     except BaseException:
         _undo(connection, names, _schemas(connection) - before)
         tracker.stop()
@@ -216,18 +210,17 @@ def _create_all(
 
 def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> None:
     present = _present(connection) if schema == "temp" else set()
-    made = [(MODULE, name) for name in source.backend.resources]
-    made += [(FUNCTION_MODULE, name) for name in source.backend.routines]
-    for module, name in made:
-        if name not in present:
-            connection.execute(
-                f"CREATE VIRTUAL TABLE {quoted(schema)}.{quoted(name)}"
-                f" USING {module}({source.name})"
-            )
-    for view in views_of(source.backend):
-        if view.name not in present:
+    for kind, name, view in contents(source.backend):
+        if name in present:
+            continue
+        if view is not None:
             # In temp, a table of the user's file may have the name of one of ours.
             connection.execute(view.create(schema, source.name if schema == "temp" else ""))
+            continue
+        module = MODULE if kind is Kind.TABLE else FUNCTION_MODULE
+        connection.execute(
+            f"CREATE VIRTUAL TABLE {quoted(schema)}.{quoted(name)} USING {module}({source.name})"
+        )
 
 
 def _present(connection: apsw.Connection) -> set[str]:

@@ -36,7 +36,9 @@ _ENOUGH: Final = 24
 class Outer(Protocol):
     """An open cursor with rows in memory."""
 
-    row: Row
+    @property
+    def row(self) -> Row:
+        """The row that SQLite stands on."""
 
     @property
     def expected(self) -> int | None:

@@ -64,8 +64,9 @@ class UnitOfWork:
         """
         if source.backend.transaction is None or not self._host.connection.in_transaction:
             return
+        joined = any(one.source is source and one.joined for one in self.participants)
         found = self.participants.changeable(source)
-        if found is not None:
+        if found is not None and not joined:
             schema, name = map(quoted, found)
             self._host.statements.run(f"DELETE FROM {schema}.{name} WHERE 0")
 

@@ -1,0 +1,235 @@
+"""The connection of a host and its statements, as far as the tables ask for them.
+
+The host has a SQLite of its own in another process. What APSW would be asked is answered here with
+what the extension has told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
+
+import apsw
+
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.vtab.statements import Statement
+
+__all__ = ["Connection", "Offered", "RunFirstError", "Statements"]
+
+_KEPT: Final = 64
+"""Statements that are remembered after they were told last: one that writes may come back."""
+
+
+class RunFirstError(Exception):
+    """The host has to run a statement before the present request can be answered.
+
+    Attributes:
+        sql: the statement.
+    """
+
+    def __init__(self, sql: str) -> None:
+        super().__init__(sql)
+        self.sql = sql
+
+
+class Connection:
+    """``vtab.hosting.HostConnection`` of a host.
+
+    Args:
+        stopped: whether the host has sent something while a request is being answered.
+
+    Attributes:
+        in_transaction: as the extension told last.
+        conflict: of the row that is being written.
+        direct_only: the table that is being connected is not for views and triggers.
+    """
+
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        self._stopped = stopped
+        self.in_transaction = False
+        self.conflict = 0
+        self.direct_only = False
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the running statement is to stop."""
+        return self._stopped()
+
+    def vtab_config(self, op: int, _val: int = 0, /) -> None:
+        """Notes a property of the table that is being connected."""
+        self.direct_only = self.direct_only or op == apsw.SQLITE_VTAB_DIRECTONLY
+
+    def vtab_on_conflict(self) -> int:
+        """The conflict clause of the row that is being written."""
+        return self.conflict
+
+    def last_insert_rowid(self) -> int:
+        """Not asked for: the extension leaves it as it was."""
+        return 0
+
+
+class Statements:
+    """``vtab.hosting.Statements`` of a host.
+
+    The extension delivers every ``xRollbackTo``, so nothing has to be undone when one fails.
+
+    Attributes:
+        current: the statement of the present request.
+        count: how many have been told.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, Statement] = {}
+        self._idle: Callable[[], None] = lambda: None
+        self.current = Statement(0)
+        self.count = 0
+
+    @property
+    def writer(self) -> Statement:
+        """The statement that writes a row: told with each."""
+        return self.current
+
+    def follow(
+        self,
+        on_begin: Callable[[Statement], None],  # noqa: ARG002  # RETURNING is refused.
+        on_end: Callable[[Statement, bool], None],  # noqa: ARG002  # See above.
+        on_idle: Callable[[], None],
+    ) -> None:
+        """See ``vtab.hosting``."""
+        self._idle = on_idle
+
+    def preparing(self) -> None:
+        """Says nothing: a run has a number of its own."""
+
+    @contextmanager
+    def unnumbered(self) -> Iterator[None]:
+        """Says nothing: no statements run here."""
+        yield
+
+    def run(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """Has the host run a statement, and the present request be asked again.
+
+        Raises:
+            RunFirstError: always.
+        """
+        if values:
+            raise NotImplementedError(sql)
+        raise RunFirstError(sql)
+
+    def tell(
+        self, serial: int, running: Container[Statement], *, reads: bool, text: str | None
+    ) -> Statement:
+        """The statement that the host is running now.
+
+        Args:
+            serial: number of the run.
+            running: statements with open scans: what they remember is kept.
+            reads: it changes no table by itself.
+            text: where it was sent.
+        """
+        found = self._known.get(serial)
+        if found is None:
+            for old in self._known.values():
+                if old not in running:
+                    old.forget()
+            for gone in [one for one in self._known if one < serial - _KEPT]:
+                del self._known[gone]
+            found = self._known[serial] = Statement(serial, readonly=reads)
+            self.count += 1
+        found.text = text or found.text
+        self.current = found
+        return found
+
+    def transaction_ended(self, running: Container[Statement]) -> None:
+        """A transaction is over: its statements write no more."""
+        for number, one in list(self._known.items()):
+            if one not in running:
+                one.forget()
+                del self._known[number]
+
+    def ended(self, statement: Statement, *, idle: bool) -> None:
+        """A statement has no scan open any more.
+
+        Args:
+            statement: the statement.
+            idle: nor has any other.
+        """
+        if statement.readonly:
+            self._known.pop(statement.number, None)
+            statement.forget()
+        if idle:
+            self._idle()
+
+
+Constraint: TypeAlias = tuple[int, int, int, int, str | None, Any]
+"""Column, operator, usable, is an IN, collation and right-hand side."""
+
+
+class Offered:
+    """``vtab.best_index.IndexInfo`` over what the extension said.
+
+    Args:
+        constraints: in SQLite's order.
+        order: column and whether it descends, for each term.
+        used: a bit for each column; the 64th stands for all that follow.
+    """
+
+    idxStr: str | None = ""  # noqa: N815  # SQLite's names.
+    idxFlags = 0  # noqa: N815
+    orderByConsumed = False  # noqa: N815
+    estimatedCost = 1e6  # noqa: N815
+    estimatedRows = 25  # noqa: N815
+
+    def __init__(
+        self, constraints: Sequence[Constraint], order: Sequence[tuple[int, int]], used: int
+    ) -> None:
+        self._constraints = constraints
+        self._order = order
+        self.nConstraint, self.nOrderBy = len(constraints), len(order)
+        self.colUsed = {bit for bit in range(64) if used >> bit & 1}
+        self._uses = [[0, 0, 0] for _ in constraints]
+
+    def get_aConstraint_iColumn(self, which: int, /) -> int:  # noqa: D102, N802
+        return self._constraints[which][0]
+
+    def get_aConstraint_op(self, which: int, /) -> int:  # noqa: D102, N802
+        return self._constraints[which][1]
+
+    def get_aConstraint_usable(self, which: int, /) -> bool:  # noqa: D102, N802
+        return bool(self._constraints[which][2])
+
+    def get_aConstraintUsage_in(self, which: int, /) -> bool:  # noqa: D102, N802
+        return bool(self._constraints[which][3])
+
+    def get_aConstraint_collation(self, which: int, /) -> str:  # noqa: D102, N802
+        return self._constraints[which][4] or "BINARY"
+
+    def get_aConstraint_rhs(self, which: int, /) -> Any:  # noqa: D102, N802
+        return self._constraints[which][5]
+
+    def get_aOrderBy_iColumn(self, which: int, /) -> int:  # noqa: D102, N802
+        return self._order[which][0]
+
+    def get_aOrderBy_desc(self, which: int, /) -> bool:  # noqa: D102, N802
+        return bool(self._order[which][1])
+
+    def set_aConstraintUsage_argvIndex(self, which: int, argument: int, /) -> None:  # noqa: D102, N802
+        self._uses[which][0] = argument
+
+    def set_aConstraintUsage_omit(self, which: int, omit: bool, /) -> None:  # noqa: D102, N802
+        self._uses[which][1] = int(omit)
+
+    def set_aConstraintUsage_in(self, which: int, together: bool, /) -> None:  # noqa: D102, N802
+        self._uses[which][2] = int(together)
+
+    def answer(self) -> tuple[Any, ...]:
+        """The answer to the extension: see ``bridge.h``."""
+        return (
+            tuple(map(tuple, self._uses)),
+            self.idxStr or "",
+            int(self.orderByConsumed),
+            float(self.estimatedCost),
+            int(self.estimatedRows),
+            int(bool(self.idxFlags & apsw.SQLITE_INDEX_SCAN_UNIQUE)),
+        )

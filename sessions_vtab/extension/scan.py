@@ -1,0 +1,191 @@
+"""One scan of a host: its rows travel in batches, and the look-ahead stands where SQLite does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, Protocol
+
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.vtab.costly_cursor import CostlyCursor
+from sessions_vtab.vtab.statements import Statement
+
+__all__ = ["About", "Batch", "Scan", "columns_of"]
+
+Batch = tuple[int, list[Any]]
+"""Whether no more rows come, and the rows: tuples of the columns asked for, or bare values."""
+
+_FIRST: Final = 64
+_MOST: Final = 2048
+_GROWTH: Final = 4
+_SECONDS: Final = 0.05
+"""A batch goes out at the latest after this time: somebody may be looking at the first rows."""
+_CLOCK_EACH: Final = 16
+_LAST_BIT: Final = 63
+
+
+class RowCursor(Protocol):
+    """A cursor of a table or function."""
+
+    @property
+    def Eof(self) -> Callable[[], object]: ...  # noqa: N802
+    @property
+    def row(self) -> Row: ...
+    @property
+    def page_ends(self) -> bool: ...
+
+    def Filter(self, _number: int, words: str, arguments: Sequence[Any], /) -> None: ...  # noqa: N802
+    def Next(self) -> None: ...  # noqa: N802
+    def Close(self) -> None: ...  # noqa: N802
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What scans have in common that may go on for each other.
+
+    Attributes:
+        statement: number of the run of the statement.
+        table: number of the table.
+        words: of the plan.
+    """
+
+    statement: int
+    table: int
+    words: str
+
+
+def columns_of(mask: int, width: int) -> tuple[int, ...]:
+    """Places of the columns that are asked for.
+
+    Args:
+        mask: a bit for each of the first 63 columns; the next stands for all that follow.
+        width: how many columns there are.
+    """
+    found = [place for place in range(min(width, _LAST_BIT)) if mask >> place & 1]
+    return (*found, *(range(_LAST_BIT, width) if mask >> _LAST_BIT & 1 else ()))
+
+
+class Scan:
+    """A cursor that the host has open; also a ``vtab.look_ahead.Outer`` in the cursor's place.
+
+    The cursor is ahead of SQLite by up to a batch. The extension says with each new scan how many
+    rows SQLite has taken of every other one, and the look-ahead of a join begins there.
+
+    Args:
+        cursor: of the table.
+        statement: the run that it belongs to.
+        about: see ``About``.
+        width: how many columns the table has.
+
+    Attributes:
+        text: of the statement, where a scan may be planned again from it.
+    """
+
+    def __init__(self, cursor: RowCursor, statement: Statement, about: About, width: int) -> None:
+        self.cursor = cursor
+        self.statement = statement
+        self.about = about
+        self.text: str | None = None
+        self._width = width
+        self._sent: list[Row] = []
+        self._start = 0
+        self._at = 0
+        self._size = _FIRST
+
+    @property
+    def costly(self) -> CostlyCursor | None:
+        """The cursor, if its reads are worth looking ahead for."""
+        return self.cursor if isinstance(self.cursor, CostlyCursor) else None
+
+    def begin(self, mask: int, text: str | None) -> None:
+        """Another scan of the same occurrence begins.
+
+        Args:
+            mask: as for ``columns_of``.
+            text: of the statement, where it was sent.
+        """
+        self.text = text or self.text
+        self._columns = columns_of(mask, self._width)
+        self._bare = len(self._columns) == 1 and not mask >> _LAST_BIT & 1
+        self._pick = _picker(self._columns, bare=self._bare)
+        self._size = _FIRST
+        self._sent = []
+        self._start = 0
+        self._at = 0
+
+    # As an Outer.
+
+    @property
+    def row(self) -> Row:
+        """The row that SQLite stands on."""
+        place = self._at - self._start
+        return self._sent[place] if 0 <= place < len(self._sent) else ()
+
+    @property
+    def expected(self) -> int | None:
+        """About how many requests it will make; None where unknown."""
+        return None if self.costly is None else self.costly.expected
+
+    @property
+    def wanted_rows(self) -> int | None:
+        """How many rows it will give, if all are wanted; None where unknown."""
+        return None if self.costly is None else self.costly.wanted_rows
+
+    def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
+        """Values of a column behind SQLite's row: in the batch, then where the cursor stands."""
+        for row in self._sent[self._at - self._start + 1 :]:
+            yield row[column]
+        if self.costly is not None and not self.costly.Eof():
+            yield from self.costly.upcoming(column, further=further)
+
+    def stands_at(self, position: int) -> None:
+        """Notes how many rows SQLite has taken before its present one."""
+        self._at = position
+
+    # Rows.
+
+    def first(self) -> Batch:
+        """The rows that the scan begins with."""
+        return self._batch()
+
+    def following(self) -> Batch:
+        """The rows behind those that were sent last."""
+        self.cursor.Next()
+        return self._batch()
+
+    def _batch(self) -> Batch:
+        """Rows of one page, where pages cost requests, and not for long.
+
+        With LIMIT, SQLite may want none of the next page.
+        """
+        cursor = self.cursor
+        self._start += len(self._sent)
+        self._sent = rows = []
+        deadline = time.monotonic() + _SECONDS
+        while not cursor.Eof():
+            rows.append(cursor.row)
+            late = not len(rows) % _CLOCK_EACH and time.monotonic() > deadline
+            if len(rows) >= self._size or cursor.page_ends or late:
+                self._size = min(self._size * _GROWTH, _MOST)
+                return 0, self._picked(rows)
+            cursor.Next()
+        return 1, self._picked(rows)
+
+    def _picked(self, rows: Sequence[Row]) -> list[Any]:
+        try:
+            return list(map(self._pick, rows))
+        except IndexError:  # A row may end behind the last column that has a value.
+            whole = [(*row, *(None,) * (self._width - len(row))) for row in rows]
+            return list(map(self._pick, whole))
+
+
+def _picker(columns: tuple[int, ...], *, bare: bool) -> Callable[[Row], Any]:
+    """Makes of a row what is sent of it."""
+    if not columns:
+        return lambda _: ()
+    if len(columns) == 1 and not bare:
+        return lambda row: (row[columns[0]],)
+    return itemgetter(*columns)
