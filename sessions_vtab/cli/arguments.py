@@ -336,6 +336,11 @@ def _add_extension(parser: argparse.ArgumentParser) -> None:
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sql", metavar="SQL", help="SQL statement, or - for standard input")
+    parser.add_argument(
+        "--why",
+        action="store_true",
+        help="also name the rule by which each condition is sent or not",
+    )
     _add_parameters(parser)
 
 

@@ -109,7 +109,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
     def work() -> None:
         with _session(arguments, "table", "") as session:
-            session.explain(text)
+            session.explain(text, why=arguments.why)
 
     return _reported(work)
 

@@ -15,10 +15,12 @@ from urllib.parse import unquote_plus, urlsplit
 
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.readings import Estimate, Expected, Reading, Step, Target, expected
+from sessions_vtab.cli.why import reasons
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.predicate import BINARY, Compare, Member, Predicate, literal, words_of
 from sessions_vtab.contract.predicate import fields as fields_of
+from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import UnsupportedError
@@ -78,16 +80,26 @@ class Writing:
 
 
 def explain(
-    connection: Connection, sql: str, bindings: Mapping[str, Any] | None = None
+    connection: Connection,
+    sql: str,
+    bindings: Mapping[str, Any] | None = None,
+    *,
+    why: bool = False,
 ) -> Iterator[str]:
     """Lines that say how a statement would be answered.
+
+    Args:
+        connection: its tables are explained.
+        sql: one statement.
+        bindings: values of its parameters.
+        why: also names the rule by which each condition is sent or not.
 
     Raises:
         SessionsError, apsw.Error: the statement cannot be prepared, or lacks something required.
     """
     readings = examine(connection, sql, bindings)
     for reading in readings:
-        yield from _lines(reading)
+        yield from _lines(reading, why=why)
     writing = examine_write(connection, sql, bindings)
     if writing is not None:
         yield from _writing_lines(writing)
@@ -191,7 +203,10 @@ def _readings(
         known = groups[step.words].pop(0) if groups.get(step.words) else ()
         reading = Reading(step, target, reached=known)
         if target.path is not None:
-            reading = _said(reading, look, conditions.get(step.alias.lower(), ()))
+            # A table that has a prefix and no alias is called by its name alone in the text.
+            called = step.alias.lower()
+            own = conditions.get(called) or conditions.get(called.rpartition(".")[2], ())
+            reading = _said(reading, look, own)
         if target.costly and target.path is not None:
             reading = _asked(reading, outer)
         yield reading
@@ -243,7 +258,10 @@ def _said(reading: Reading, look: Look, conditions: Sequence[Condition]) -> Read
         sent = " OR ".join(dict.fromkeys(text for text, _ in terms if text))
         stops = " OR ".join(dict.fromkeys(text for _, text in terms if text))
     here = _here(step, reading.target.path, conditions)
-    return replace(reading, sent=sent, stops=stops, here=tuple(here))
+    decided = look.decided.get(step.words, ())
+    path = reading.target.path
+    why = () if path is None else reasons(path, conditions, decided, reading.reached)
+    return replace(reading, sent=sent, stops=stops, here=tuple(here), why=tuple(why))
 
 
 def _values_of(scan: Scan, *, met: bool) -> tuple[str, str]:
@@ -334,7 +352,7 @@ def _source_of(writing: Writing | None) -> Source | None:
 # In words.
 
 
-def _lines(reading: Reading) -> Iterator[str]:
+def _lines(reading: Reading, *, why: bool) -> Iterator[str]:
     step, target = reading.step, reading.target
     margin = " " * (_INDENT * step.depth)
     if not step.path:
@@ -350,6 +368,13 @@ def _lines(reading: Reading) -> Iterator[str]:
         if word in step.clauses:
             yield f"{margin}  {word:<8}  {step.clauses[word]}"
     yield f"{margin}  requests  {_requests(reading)}"
+    if why:
+        for text, rule in reading.why or (("no condition", None),):
+            yield f"{margin}  why       {text}{'' if rule is None else _because(rule)}"
+
+
+def _because(rule: Rule) -> str:
+    return f": {'sent' if rule.sent else 'here'} by {rule}: {rule.says} ({rule.decided_in})"
 
 
 def _writing_lines(writing: Writing) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.write import Request
 from sessions_vtab.vtab.looking import Reached
 
@@ -116,6 +117,7 @@ class Reading:
         sent: conditions that go out, with their values as far as the statement has them.
         stops: conditions that are met by the order of reading, which ends behind the last row.
         here: conditions that SQLite checks, and why.
+        why: each condition, and the rule by which it is sent or not.
     """
 
     step: Step
@@ -126,6 +128,7 @@ class Reading:
     sent: str = ""
     stops: str = ""
     here: tuple[tuple[str, str], ...] = ()
+    why: tuple[tuple[str, Rule], ...] = ()
 
     @property
     def parallel(self) -> bool:

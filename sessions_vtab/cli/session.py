@@ -115,8 +115,12 @@ class Session:
         elapsed = seconds(time.perf_counter() - started)
         self._write(f"{self._name}: {counted(number, 'statement')}, no errors, {elapsed}\n")
 
-    def explain(self, text: str) -> None:
+    def explain(self, text: str, *, why: bool = False) -> None:
         """Prints how each statement of a text would be answered.
+
+        Args:
+            text: statements.
+            why: also names the rule by which each condition is sent or not.
 
         Raises:
             Failed: one cannot be prepared.
@@ -125,7 +129,7 @@ class Session:
 
         for number, statement in enumerate(_statements(text), 1):
             with self._guarded(statement, number):
-                for line in explain(self._connection, statement.text, self._bindings):
+                for line in explain(self._connection, statement.text, self._bindings, why=why):
                     self._write(escaped(line) + "\n")
 
     @contextmanager

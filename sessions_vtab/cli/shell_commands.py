@@ -117,16 +117,21 @@ class Commands(Settings):
             (self.write_error if failed else self._line)(escaped(line) + "\n" * failed)
 
     def command_explain(self, cmd: Sequence[str]) -> None:
-        """explain SELECT ..: Shows what a statement would send, without sending it"""
+        """explain SELECT ..: Shows what a statement would send, without sending it
+
+        .explain --why SELECT .. also names the rule that decided about each condition.
+        """
         from sessions_vtab.cli.explain import explain  # noqa: PLC0415
 
         sql = " ".join(cmd).strip()
+        why = sql.startswith("--why ")
+        sql = sql.removeprefix("--why ")
         if not sql:
             raise self.Error(
                 ".explain requires a statement, such as .explain SELECT * FROM sessions"
             )
         try:
-            for line in explain(self._connection, sql.rstrip("; "), self.bindings):
+            for line in explain(self._connection, sql.rstrip("; "), self.bindings, why=why):
                 self._line(line)
         except Exception as error:
             if not can_describe(error):

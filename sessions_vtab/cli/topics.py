@@ -252,12 +252,19 @@ _PAGES: Final = (
                 " shell, .requests shows those of the last statement."
             ),
             Code("sessions-vtab explain \"SELECT * FROM sessions WHERE user_id = 'ann'\""),
+            Prose(
+                "explain --why also names, for each condition, the rule by which it is sent or"
+                " checked here, and the module that decides it; help pushdown lists the rules."
+            ),
         ),
     ),
     *TOOLS,
 )
 
 TOPICS: Final[Mapping[str, Page]] = MappingProxyType(
-    {page.title: page for page in (*_PAGES, *questions.PAGES, document("backends"))}
+    {
+        page.title: page
+        for page in (*_PAGES, *questions.PAGES, document("pushdown"), document("backends"))
+    }
 )
 """Pages by topic, in the order of the reference."""

@@ -8,10 +8,10 @@ several backends share; ``times`` and ``values`` say how instants, JSON and bool
 
 What helps with it: ``source`` (a configured source), ``scoping`` (the values that ``scopes``
 allows), ``parents`` (which table's rows another's belong to), ``names`` and ``templates`` (resource
-names), ``content`` and ``agent_events`` (what an event says), ``views`` and ``agent_views`` (views
-over a source's tables), ``declare`` (a table as CREATE TABLE), ``checked`` (rows compared with
-their columns), ``near`` (the name that was meant), ``folders`` and ``install`` (private folders,
-and the command that installs an extra).
+names), ``rules`` (why a condition is sent or not), ``content`` and ``agent_events`` (what an event
+says), ``views`` and ``agent_views`` (views over a source's tables), ``declare`` (a table as CREATE
+TABLE), ``checked`` (rows compared with their columns), ``near`` (the name that was meant),
+``folders`` and ``install`` (private folders, and the command that installs an extra).
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Table
 from sessions_vtab.contract.predicate import BINARY, Op, Predicate, Value
+from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.plan.offer import Relation
 
@@ -63,6 +64,7 @@ class Plan:
         here: conditions that SQLite checks itself, as text for people.
         fallbacks: other ways of reading, best first, for values that cannot be a key: a number may
             equal many texts.
+        rules: why each condition that SQLite offered is sent or not, by its index.
     """
 
     table: Table
@@ -80,3 +82,4 @@ class Plan:
     columns: frozenset[str] = frozenset()
     here: tuple[str, ...] = ()
     fallbacks: tuple[AccessPath, ...] = ()
+    rules: tuple[tuple[int, Rule], ...] = field(default=(), compare=False)

@@ -9,6 +9,7 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.capability import RANGE, AccessPath, Capability
 from sessions_vtab.contract.model import ARGUMENTS, PUSH, ColumnType, Table
 from sessions_vtab.contract.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
+from sessions_vtab.contract.rules import Rule
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.plan.admission import certain
 from sessions_vtab.plan.estimate import (
@@ -20,6 +21,7 @@ from sessions_vtab.plan.estimate import (
 from sessions_vtab.plan.offer import UNKNOWN, Answer, Constraint, Hint, Offer, Relation, Use
 from sessions_vtab.plan.plan import Plan, Pushed, Term
 from sessions_vtab.plan.pushdown import project
+from sessions_vtab.plan.words import is_by_order
 
 __all__ = ["plan_scan"]
 
@@ -158,6 +160,7 @@ class _Candidate:
         self._offer = offer
         self._table = table
         self.path = path
+        self._rules: dict[int, Rule] = {}
         self._taken = list(self._take())
         self._parameters = [
             (index, one.column)
@@ -231,6 +234,7 @@ class _Candidate:
             order=self._offer.order if self._ordered and not self._single() else (),
             columns=self._offer.used,
             here=tuple(self._here()),
+            rules=tuple(self._rules.items()),
         )
 
     def leaves(self, column: str) -> bool:
@@ -241,29 +245,45 @@ class _Candidate:
 
     def _take(self) -> Iterator[_Taken]:
         for index, one in enumerate(self._offer.constraints):
-            if not (one.column and one.usable) or self._table.column(one.column).parameter:
+            if not one.column:
+                continue
+            if self._table.column(one.column).parameter:
+                self._rules[index] = Rule.PARAMETER
                 continue
             op = self._operator(one)
-            if op is not None:
-                known = one.literal is not UNKNOWN
-                yield _Taken(
-                    index, Term(one.column, op, one.collation, known), self._exact(one, op)
-                )
+            if isinstance(op, Rule):
+                self._rules[index] = op
+                continue
+            omit = self._exact(one, op)
+            self._rules[index] = self._rule(one, exact=omit)
+            known = one.literal is not UNKNOWN
+            yield _Taken(index, Term(one.column, op, one.collation, known), omit)
 
-    def _operator(self, one: Constraint) -> Op | Relation | None:
-        """How the path takes a constraint, or None."""
+    def _operator(self, one: Constraint) -> Op | Relation | Rule:
+        """How the path takes a constraint, or the rule by which it does not."""
+        if not one.usable:
+            return Rule.LATER
         if isinstance(one.op, Hint) or one.op in {Relation.IS_NOT, Relation.OTHER}:
-            return None
+            return Rule.SQLITE
         ops, collations = self._declared(one.column)
         wanted = Op.EQ if isinstance(one.op, Relation) else one.op
-        if wanted not in ops or (wanted is not Op.IS_NULL and one.collation not in collations):
-            return None
-        if one.op is Relation.IS and Op.IS_NULL not in ops:
-            return None
+        if not ops:
+            return Rule.NO_FILTER
+        if wanted not in ops or (one.op is Relation.IS and Op.IS_NULL not in ops):
+            return Rule.OPERATOR
+        if wanted is not Op.IS_NULL and one.collation not in collations:
+            return Rule.COLLATION
         if one.collation == TIMESTAMP and not self._is_time(one.column):
             # Only time columns hold canonical texts: elsewhere one instant has many spellings.
-            return None
+            return Rule.COLLATION
         return Op.IN if one.set and wanted is Op.EQ and Op.IN in ops else one.op
+
+    def _rule(self, one: Constraint, *, exact: bool) -> Rule:
+        if one.column in self.path.keys and one.op in {Op.EQ, Relation.IS}:
+            return Rule.KEY
+        if is_by_order(self.path, one.column):
+            return Rule.ORDER
+        return Rule.EXACT_FILTER if exact else Rule.FILTER
 
     def _is_time(self, column: str) -> bool:
         return self._table.column(column).type is ColumnType.TIME

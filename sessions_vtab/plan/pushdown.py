@@ -16,8 +16,9 @@ from sessions_vtab.contract.predicate import (
     Op,
     Predicate,
 )
+from sessions_vtab.contract.rules import Rule
 
-__all__ = ["exactly", "project"]
+__all__ = ["exactly", "project", "refusal"]
 
 
 def project(predicate: Predicate, path: AccessPath) -> Predicate:
@@ -39,7 +40,7 @@ def project(predicate: Predicate, path: AccessPath) -> Predicate:
         case Nothing():
             return predicate
         case _:
-            return predicate if _takes(predicate, path) else EVERYTHING
+            return EVERYTHING if _refusal(predicate, path) else predicate
 
 
 def exactly(predicate: Predicate, path: AccessPath) -> bool:
@@ -54,16 +55,43 @@ def exactly(predicate: Predicate, path: AccessPath) -> bool:
         case Nothing():
             return True
         case _:
-            return _takes(predicate, path, exact=True)
+            declared = path.filter_for(predicate.field.column, keyed=_is_keyed(predicate))
+            return declared is not None and declared.exact and not _refusal(predicate, path)
 
 
-def _takes(predicate: Compare | Member | Null, path: AccessPath, *, exact: bool = False) -> bool:
+def refusal(predicate: Predicate, path: AccessPath) -> Rule | None:
+    """The rule by which a path takes nothing of a condition; None where it takes something."""
+    if project(predicate, path) != EVERYTHING:
+        return None
+    match predicate:
+        case AllOf(terms):
+            return refusal(terms[0], path)
+        case AnyOf(terms):
+            refused = filter(None, (refusal(term, path) for term in terms))
+            return next(refused) if Connective.OR in path.connectives else Rule.CONNECTIVE
+        case Not(term):
+            missing = Connective.NOT not in path.connectives
+            return Rule.CONNECTIVE if missing else refusal(term, path) or Rule.NEGATION
+        case Nothing():
+            return None
+        case _:
+            return _refusal(predicate, path)
+
+
+def _refusal(predicate: Compare | Member | Null, path: AccessPath) -> Rule | None:
     op, collation = _operator(predicate)
+    declared = path.filter_for(predicate.field.column, keyed=_is_keyed(predicate))
+    if declared is None:
+        return Rule.NO_FILTER
+    if op not in declared.ops:
+        return Rule.OPERATOR
+    agrees = collation is None or collation in declared.collations
+    return None if agrees else Rule.COLLATION
+
+
+def _is_keyed(predicate: Compare | Member | Null) -> bool:
     field: Field = predicate.field
-    declared = path.filter_for(field.column, keyed=field.key is not None)
-    if declared is None or op not in declared.ops:
-        return False
-    return (declared.exact or not exact) and (collation is None or collation in declared.collations)
+    return field.key is not None
 
 
 def _operator(predicate: Compare | Member | Null) -> tuple[Op, str | None]:

@@ -6,15 +6,17 @@ Holds no values, so that one text stands for one plan whatever it is run with.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import ARGUMENTS, PUSH
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Field, Op, Value, literal, words_of
+from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.plan.offer import UNKNOWN, Relation, Unknown
+from sessions_vtab.plan.offer import UNKNOWN, Offer, Relation, Unknown
 from sessions_vtab.plan.plan import Plan, Term
 
-__all__ = ["describe", "is_by_order", "spoken", "stopping_column"]
+__all__ = ["Decided", "decided", "describe", "is_by_order", "spoken", "stopping_column"]
 
 _CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
 
@@ -51,6 +53,35 @@ def describe(plan: Plan) -> str:
         _clause("read", _columns(plan) or "no column"),
     )
     return "; ".join(filter(None, clauses))
+
+
+class Decided(NamedTuple):
+    """A condition that SQLite offered, and why it is sent or not.
+
+    Attributes:
+        column: what is compared.
+        op: the operator, as text.
+        collation: the collating sequence SQLite compares with.
+        rule: the reason.
+    """
+
+    column: str
+    op: str
+    collation: str
+    rule: Rule
+
+
+def decided(plan: Plan, offer: Offer) -> tuple[Decided, ...]:
+    """Why each condition of the offer is sent or not."""
+    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
+    found = []
+    for index, rule in plan.rules:
+        one = offer.constraints[index]
+        met = rule is not Rule.ORDER or one.column == stops
+        if one.column not in _CARRIER:
+            rule_met = rule if met else Rule.OTHER_ORDER
+            found.append(Decided(one.column, str(one.op), one.collation, rule_met))
+    return tuple(found)
 
 
 def stopping_column(path: AccessPath, columns: Iterable[str], order: Sequence[Order]) -> str | None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from sessions_vtab.contract.predicate import Predicate
+from sessions_vtab.contract.rules import Rule
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.conditions import Atom
 from sessions_vtab.sql.names import Item
@@ -36,12 +37,16 @@ class Condition(NamedTuple):
         role: who takes care of it.
         local: it mentions nothing but columns of the occurrence and parameters.
         numbers: the parameters in it.
+        predicate: what could be read of it.
+        rule: why nothing of it can be pushed; None if an access path decides.
     """
 
     text: str
     role: Role
     local: bool
     numbers: tuple[int, ...]
+    predicate: Predicate | None = None
+    rule: Rule | None = None
 
 
 class Join(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlglot import exp
 
 from sessions_vtab.contract.predicate import AllOf, Predicate
+from sessions_vtab.contract.rules import Rule
 from sessions_vtab.sql.conditions import Atom, Reader, TimeOperand, resolve
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.occurrences import Condition, Join, Occurrence, Role
@@ -74,13 +75,14 @@ def _condition(
     about = _about(scope, occurrence.item, term)
     predicate = reader.read(term)
     role, pushed = Role.HERE, list[Predicate]()
+    rule: Rule | None = Rule.SQLITE if predicate is None else Rule.OUTER_JOIN
     if reader.is_plain(term):
-        role = Role.OFFERED
+        role, rule = Role.OFFERED, None
     elif predicate is not None and _movable(predicate, scope, nullable=nullable):
-        role = Role.PUSHED if reader.complete else Role.NARROWED
+        role, rule = (Role.PUSHED if reader.complete else Role.NARROWED), None
         pushed = [predicate]
     if span is not None and about is not None:
-        found = Condition(source.slice(span), role, about, source.numbers(span))
+        found = Condition(source.slice(span), role, about, source.numbers(span), predicate, rule)
         occurrence.conditions.append(found)
     return pushed
 

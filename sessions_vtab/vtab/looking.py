@@ -10,7 +10,7 @@ from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.write import Request
 from sessions_vtab.plan.offer import UNKNOWN, Answer, Offer, Unknown
 from sessions_vtab.plan.plan import Plan
-from sessions_vtab.plan.words import spoken
+from sessions_vtab.plan.words import Decided, decided, spoken
 
 __all__ = ["Look", "Reached"]
 
@@ -44,11 +44,13 @@ class Look:
         reached: the reads behind the former.
         spoken: what a plan sends, and what its order meets, with the values that stand in the
             statement, by its words; two occurrences with the same words may have different values.
+        decided: why each condition that SQLite offered is sent or not, by the plan's words.
     """
 
     shown: list[tuple[str, Request]] = field(default_factory=list)
     reached: list[Reached] = field(default_factory=list)
     spoken: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    decided: dict[str, tuple[Decided, ...]] = field(default_factory=dict)
 
     def planned(self, words: str, plan: Plan, offer: Offer, answer: Answer) -> None:
         """Takes note of a plan with its literals."""
@@ -62,3 +64,4 @@ class Look:
         )
         values = tuple(UNKNOWN if value is None else value for _, value in taken)
         self.spoken.setdefault(words, set()).add(spoken(plan, values))
+        self.decided[words] = decided(plan, offer)

@@ -166,6 +166,11 @@ class TestCommands:
         assert lines[0].startswith("  local  (default)  ")
         assert lines[-1].startswith("other: ok, ")
 
+    def test_explain_names_rules_on_request(self, shell):
+        out, _ = shell(".explain --why SELECT * FROM sessions WHERE length(user_id) = 3")
+
+        assert "why       length(user_id) = 3: here by sqlite: " in out
+
     def test_explain_takes_the_statement_as_it_is(self, shell):
         out, err = shell(".explain SELECT * FROM sessions WHERE session_id = 'it''s \"'")
 

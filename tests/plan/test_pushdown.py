@@ -17,7 +17,8 @@ from sessions_vtab.contract.predicate import (
     Slot,
     words_of,
 )
-from sessions_vtab.plan.pushdown import exactly, project
+from sessions_vtab.contract.rules import Rule
+from sessions_vtab.plan.pushdown import exactly, project, refusal
 
 FILTERS = (
     Filter("exact", frozenset((Op.EQ, Op.NOT_IN, Op.IS_NULL)), exact=True),
@@ -89,3 +90,27 @@ def test_a_path_is_given_the_part_of_a_condition_that_it_can_filter(
 )
 def test_only_what_is_exact_in_every_part_is_exact(predicate: Predicate, exact: bool) -> None:
     assert exactly(predicate, FULL) is exact
+
+
+@pytest.mark.parametrize(
+    ("predicate", "plain", "full"),
+    [
+        (EXACT, None, None),
+        (NOTHING, None, None),
+        (OTHER, Rule.NO_FILTER, Rule.NO_FILTER),
+        (UNDECLARED, Rule.OPERATOR, Rule.OPERATOR),
+        (FOLDED, Rule.COLLATION, Rule.COLLATION),
+        (AllOf((EXACT, OTHER)), None, None),
+        (AllOf((OTHER, UNDECLARED)), Rule.NO_FILTER, Rule.NO_FILTER),
+        (AnyOf((EXACT, LOOSE)), Rule.CONNECTIVE, None),
+        (AnyOf((EXACT, UNDECLARED)), Rule.CONNECTIVE, Rule.OPERATOR),
+        (Not(EXACT), Rule.CONNECTIVE, None),
+        (Not(LOOSE), Rule.CONNECTIVE, Rule.NEGATION),
+        (Not(OTHER), Rule.CONNECTIVE, Rule.NO_FILTER),
+    ],
+)
+def test_a_condition_of_which_nothing_is_taken_names_its_rule(
+    predicate: Predicate, plain: Rule | None, full: Rule | None
+) -> None:
+    assert refusal(predicate, PLAIN) is plain
+    assert refusal(predicate, FULL) is full
