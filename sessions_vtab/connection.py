@@ -1,4 +1,4 @@
-"""``connect()`` and ``register()``: sources, their virtual tables and the front door together."""
+"""``connect()`` and ``register()``: sources, their tables and the statement rewriter together."""
 
 from __future__ import annotations
 
@@ -315,11 +315,11 @@ def register(
     """Puts the tables of sources into an APSW connection of the user's own.
 
     Nothing is written into the connection's files: every source is an attached in-memory schema,
-    and the default's tables are also in ``temp``, except those whose name ``main`` has taken.
-    Of the configuration file, ``audit`` holds here too; views and ``init`` do not.
-    Statements do not pass the front door: SELECT gives right rows with less pushdown, RETURNING
-    echoes what was sent, functions with an effect are for statements of their own, and BEGIN
-    IMMEDIATE locks a local store at its first write, not at once.
+    and the default's tables are also in ``temp``, except those whose name ``main`` has taken. Of
+    the configuration file, ``audit`` holds here too; views and ``init`` do not. Statements do not
+    pass the statement rewriter: SELECT gives right rows with less pushdown, RETURNING echoes what
+    was sent, functions with an effect are for statements of their own, and BEGIN IMMEDIATE locks a
+    local store at its first write, not at once.
 
     Returns:
         The open sources by name; close their backends when the connection is closed.

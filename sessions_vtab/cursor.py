@@ -1,4 +1,4 @@
-"""A cursor whose statements pass the front door (``door``)."""
+"""A cursor whose statements pass the statement rewriter (``door``)."""
 
 from __future__ import annotations
 

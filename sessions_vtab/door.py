@@ -1,4 +1,4 @@
-"""The front door of a connection: what is executed in place of a text.
+"""The statement rewriter of a connection: what is executed in place of a text.
 
 A text is cut into statements, each is read once, and what SQLite executes is put together again:
 with plans for our tables, with RETURNING answered from what the server said, and with functions
@@ -54,7 +54,7 @@ class Step:
 
     Attributes:
         text: as the user wrote it.
-        statement: as the front door rewrote it.
+        statement: as the statement rewriter rewrote it.
         after: what answers in place of its own rows; empty where those are the answer.
         written: the parameters of the text, where the statement has others.
         asks: numbers of the parameters whose values choose the source: see ``Door.settled``.
@@ -90,7 +90,7 @@ class Script:
 
     @property
     def statements(self) -> tuple[Rewritten, ...]:
-        """The statements as the front door rewrote them."""
+        """The statements as the statement rewriter rewrote them."""
         return tuple(step.statement for step in self.steps)
 
 

@@ -1,4 +1,4 @@
-"""Statements through the front door, on the embedded store and on a queued backend."""
+"""Statements through the statement rewriter, on the embedded store and on a queued backend."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Source:
         location: what a URL has between ``backend://`` and ``?``, percent-decoded: a project path,
             a workspace, a file. Empty where there is none.
         options: the backend's own settings by name, not validated yet.
-        read_only: writes and effect functions are refused.
+        read_only: writes and functions with side effects are refused.
         max_writes: most rows one statement may write; None if nobody has set it: then as many as
             the engine allows (1 000 for a service, any number for a store on this machine).
         max_requests: most HTTP requests one statement may make.

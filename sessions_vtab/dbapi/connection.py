@@ -181,7 +181,7 @@ class Connection:
             raise ProgrammingError("The connection is closed.")
 
     def _end(self, how: str) -> None:
-        # Not by a bare cursor: what the front door knows of names may end with a ROLLBACK.
+        # Not by a bare cursor: what the statement rewriter knows of names may end with a ROLLBACK.
         if self.driver.in_transaction:
             self.driver.execute(how)
 

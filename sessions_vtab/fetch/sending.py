@@ -44,7 +44,7 @@ _GOES_ON = frozenset((OutcomeState.SENT, OutcomeState.SKIPPED))
 def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
     """Runs a job that sends in the pool, and waits for it as the statement's thread has to.
 
-    For effect functions: ``run_job(client, context, lambda line: line.send(call))``.
+    For functions with side effects: ``run_job(client, context, lambda line: line.send(call))``.
 
     Raises:
         UnknownOutcomeError: the user stopped the statement while the job was sending, or the job

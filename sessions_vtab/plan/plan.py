@@ -33,7 +33,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A condition found by the front door; its slots index the JSON array of values.
+    """A condition found by the statement rewriter; its slots index the JSON array of values.
 
     Attributes:
         predicate: the part of it that the access path takes.
@@ -54,8 +54,8 @@ class Plan:
         terms: conditions whose arguments come first, in order.
         parameters: parameter columns given a value, and the index of the argument.
         constants: parameter columns that have the same value in every run.
-        pushed: what the front door found.
-        told: the text of ``_push``: everything the front door said about this occurrence.
+        pushed: what the statement rewriter found.
+        told: the text of ``_push``: everything the statement rewriter said about this occurrence.
         values: index of the argument with the JSON array of its values.
         limit, offset: indexes of the arguments that hold the two numbers.
         skips: OFFSET is done by the backend; SQLite no longer does it.

@@ -45,7 +45,7 @@ def plan_scan(
         offer: SQLite's question.
         table: the table that is read.
         capability: what can be done with it.
-        pushed: conditions found by the front door, by the text of ``_push``.
+        pushed: conditions found by the statement rewriter, by the text of ``_push``.
         where: ``source.table``, for errors.
         unhiding: texts of ``_push`` whose occurrence wants rows that the table hides.
 
@@ -327,7 +327,7 @@ class _Candidate:
         return None
 
     def _tail(self) -> list[int]:
-        """Constraints whose arguments come last: the front door's two, LIMIT and OFFSET."""
+        """Constraints whose arguments come last: the statement rewriter's two, LIMIT and OFFSET."""
         tail = (self._push, self._arguments, self._hint(Hint.LIMIT), self._hint(Hint.OFFSET))
         return [index for index in tail if index is not None]
 

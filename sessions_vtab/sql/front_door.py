@@ -1,4 +1,4 @@
-"""The front door: what is executed in place of a statement's text, and what is known about it.
+"""The statement rewriter: what is executed in place of a text, and what is known about it.
 
 ``text`` is the user's own with splices, up to its last token; ``plain`` the same without plans, for
 values that cannot travel as JSON and for texts that SQLite then refuses to prepare. Where nothing

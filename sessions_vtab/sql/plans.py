@@ -63,7 +63,7 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the front door knows about one occurrence, for the virtual table.
+    """What the statement rewriter knows about one occurrence, for the virtual table.
 
     ``Slot(i)`` in the predicate and ``?{i + 1}`` in the residual are element i of the JSON array
     that is the second argument.

@@ -26,9 +26,9 @@ class SessionsCompiler(SQLiteCompiler):
     def _text_at(self, binary: Any, **kw: Any) -> str:
         """A key as text; empty for any other type.
 
-        The path has to be a literal: the front door reads which key is meant. It is put in when the
-        statement is executed, so that compiled statements can be kept. CAST makes text of a number:
-        the front door reads through it where a service has nothing but text.
+        The path has to be a literal: the statement rewriter reads which key is meant. It is put in
+        when the statement is executed, so that compiled statements can be kept. CAST makes text of
+        a number: the statement rewriter reads through it where a service has nothing but text.
         """
         if binary.type._type_affinity is not sqltypes.String:  # noqa: SLF001  # So do all dialects.
             return ""

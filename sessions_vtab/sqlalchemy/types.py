@@ -19,8 +19,8 @@ class DateTime(sqltypes.DateTime):
 
     Values read are naive and in UTC, with ``timezone=True`` aware. Values written may be either,
     naive ones are taken as UTC; a ``date`` is its midnight; text is passed on, and judged by the
-    front door. Where a service gives nine digits, the last three are cut off here: to find such a
-    row again, compare with the text.
+    statement rewriter. Where a service gives nine digits, the last three are cut off here: to find
+    such a row again, compare with the text.
     """
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002

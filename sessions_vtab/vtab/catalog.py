@@ -1,4 +1,4 @@
-"""What names mean on a connection: the front door's catalog, read from ``sqlite_schema``."""
+"""The statement rewriter's catalog: what names mean on a connection, by ``sqlite_schema``."""
 
 from __future__ import annotations
 

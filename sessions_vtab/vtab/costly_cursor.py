@@ -32,7 +32,7 @@ class CostlyCursor(ScanCursor):
         table: the table.
 
     Attributes:
-        front: what the front door said about this occurrence of the table.
+        front: what the statement rewriter said about this occurrence of the table.
     """
 
     __slots__ = (

@@ -74,10 +74,10 @@ class FunctionTable:
         return self._host.explaining is not None
 
     def require_shape(self) -> None:
-        """Raises UnsupportedError unless the statement runs an effect function exactly once a row.
+        """Raises UnsupportedError unless the statement runs the function exactly once a row.
 
-        The front door has settled the statements of our own connections. Of others only the text
-        is known: there the function has to be the only table.
+        The statement rewriter has settled the statements of our own connections. Of others only the
+        text is known: there the function has to be the only table.
         """
         statement = self._host.statements.current
         if not self._function.effect or statement.text in self._host.accepted:

@@ -90,7 +90,7 @@ class Host:
     Attributes:
         sources: by name.
         logs: what was sent.
-        pushed: conditions found by the front door, by the text that stands for them in SQL.
+        pushed: conditions found by the statement rewriter, by the text that stands for them in SQL.
         told: all it said about an occurrence, by the same text.
         unhiding: of these texts, those whose occurrence wants rows that its table hides.
         labels: open cursors by statement and the label other occurrences know them by.
@@ -105,7 +105,8 @@ class Host:
         skipped: rows that OR IGNORE left out because they existed, by the statement's number.
         sending: how far the unit of work is that is being sent; None while none is.
         watch: called while a statement waits; None if nobody wants to know.
-        accepted: texts of statements whose use of an effect function the front door settled.
+        accepted: texts of statements whose use of a function with side effects the statement
+            rewriter settled.
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).

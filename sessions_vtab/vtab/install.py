@@ -50,7 +50,7 @@ def install(
         sources: by name; each gets an attached in-memory schema of that name.
         default: source whose tables can be named without a schema.
         home: schema for those: ``main`` of a connection of ours, else ``temp``.
-        read_only: refuse writes and effect functions.
+        read_only: refuse writes and functions with side effects.
         dry_run: show what writes would send, and send nothing.
         audit: the file that every write is noted in.
 

@@ -3,11 +3,11 @@
 SQLite joins by nested loops: for each row of the outer side it asks the inner side for one key. The
 outer cursor has a page of rows in memory, so the next keys can be seen coming.
 
-Where the front door has read the statement, the link is exact: it names the outer side, its column,
-and the conditions its rows still have to pass, which SQLite itself evaluates over the page. Without
-it, the open cursor whose current row holds the key that is asked for *is* the outer side, and how
-far to look ahead is learnt: not at all at first, then 2, 8, 16 keys as the predictions come true,
-and less far for each row that SQLite skips.
+Where the statement rewriter has read the statement, the link is exact: it names the outer side, its
+column, and the conditions its rows still have to pass, which SQLite itself evaluates over the page.
+Without it, the open cursor whose current row holds the key that is asked for *is* the outer side,
+and how far to look ahead is learnt: not at all at first, then 2, 8, 16 keys as the predictions come
+true, and less far for each row that SQLite skips.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class ExactLink:
-    """Where a cursor's keys come from, as the front door read it.
+    """Where a cursor's keys come from, as the statement rewriter read it.
 
     Attributes:
         outer: the cursor of the outer side.

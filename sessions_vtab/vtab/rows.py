@@ -1,10 +1,10 @@
 """Rows that are in memory, as a table that SQLite can evaluate expressions over.
 
 Four uses. The rows of the last statement with RETURNING: SQLite echoes what an INSERT said and
-refuses RETURNING on UPDATE and DELETE of a virtual table, so the front door cuts the list off and
-asks for it with a SELECT over what the *server* answered. And the buffered page of a cursor: the
-conditions that SQLite will check later tell which of its rows are worth looking ahead for. And
-what a dry run would have sent, and the operations that writes were answered with.
+refuses RETURNING on UPDATE and DELETE of a virtual table, so the statement rewriter cuts the list
+off and asks for it with a SELECT over what the *server* answered. And the buffered page of a
+cursor: the conditions that SQLite will check later tell which of its rows are worth looking ahead
+for. And what a dry run would have sent, and the operations that writes were answered with.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ class SourceTable:
             del host.labels[key]
 
     def front_plan(self, told: str) -> FrontPlan | None:
-        """What the front door said under this text."""
+        """What the statement rewriter said under this text."""
         return self._host.told.get(told)
 
     def label(self, label: str, cursor: CostlyCursor) -> None:
@@ -174,7 +174,7 @@ class SourceTable:
     def rows_that_pass(
         self, rows: Sequence[Row], plan: FrontPlan | None, values: Sequence[Value]
     ) -> Collection[int]:
-        """Places of the rows of a page that SQLite will keep, as far as the front door knows."""
+        """Places of the rows of a page that SQLite will keep, as far as the text tells."""
         if plan is None:
             return range(len(rows))
         name = page_name(self._source.name, self._table.name)
@@ -203,7 +203,7 @@ class SourceTable:
     def exact_link(
         self, scan: Scan, plan: FrontPlan | None, window: Window | None
     ) -> ExactLink | None:
-        """Where the key of a read comes from, as far as the front door has said."""
+        """Where the key of a read comes from, as far as the statement rewriter has said."""
         if plan is None:
             return None
         if window is not None and plan.ahead is not None and plan.ahead.column in scan.path.keys:

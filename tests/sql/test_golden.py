@@ -1,4 +1,4 @@
-"""Golden pairs: a statement, and what the front door found in it for each table occurrence.
+"""Golden pairs: a statement, and what the statement rewriter found in it for each table occurrence.
 
 ``golden/*.sql`` are readable by anyone who reads SQL. A statement is followed by lines that begin
 with ``-->``, one fact each; ``--> nothing`` where no table of ours is read. To add a pair, write the
@@ -65,7 +65,7 @@ def _occurrences(text: str) -> list[Occurrence]:
 
 
 def _analysed(text: str) -> tuple[list[Occurrence], list[TimeOperand]]:
-    """What the tree says, also where the front door does not ask for it."""
+    """What the tree says, also where the statement rewriter does not ask for it."""
     tokens = tokenize(text)
     heading = classify(tokens)
     if heading.verb == "CREATE" and not creates_table(tokens, heading):

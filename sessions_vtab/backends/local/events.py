@@ -55,7 +55,7 @@ def insert(store: Store, write: Write) -> Outcome:
 
 
 def whole(row: Row) -> Row:
-    """The row with the columns that are read from others, and the two of the front door."""
+    """The row with the columns that are read from others, and the two of the statement rewriter."""
     stored = dict(zip(EVENT_NAMES, row, strict=True))
     shown, hidden = facts_of(fact_columns(), stored), facts_of(fact_columns(hidden=True), stored)
     return (*row, *shown, None, None, *hidden)
