@@ -80,7 +80,8 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
         return
     call, many, verb = operation.route, bool(table.parent), _verb(table)
     rows = table.per_parent if many else None
-    shown = (*_shown(table), *operation.takes)
+    takes = operation.takes if table.sublist or not many else ()
+    shown = (*_shown(table), *takes)
     cap = table.list.cap if table.list is not None and table.sublist else None
     cost = _LIST_COST if table.sublist else _GET_COST
     yield AccessPath(
@@ -97,7 +98,7 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
         yield AccessPath(
             _path_name(verb, column),
             (column,),
-            operation.takes,
+            takes,
             page_cap=cap,
             cost=cost,
             call=call,

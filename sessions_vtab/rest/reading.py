@@ -186,8 +186,9 @@ class RestResource(Resource):
         given = scan.given(place)
         if given is not None:
             return [str(value) for value in given]
-        if scan.parameters.get(place) is not None:
-            return [str(scan.parameters[place])]
+        if place in scan.parameters:
+            parameter = scan.parameters[place]
+            return [] if parameter is None else [str(parameter)]
         spec = self.owner.list
         if spec is not None and place in spec.each and place not in self.backend.scope:
             each = spec.each[place]

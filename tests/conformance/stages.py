@@ -306,7 +306,7 @@ def _session_number(scan: Scan, _field: Field, op: Op, value: Value) -> str | No
 
 def _batch(scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:
     """Batches are searched for a session until it is found."""
-    return str(value) if scan.path.name == "batch" else None
+    return str(value) if scan.path.name == "list" else None
 
 
 def _in_batch(scan: Scan, field: Field, _op: Op, value: Value) -> str | None:

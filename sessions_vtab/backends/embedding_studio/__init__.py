@@ -12,10 +12,8 @@ Peculiarities of the service, and how this backend handles them:
   all others are compared with what was stored.
 - Times are whole seconds, at most 12 hours in the past and 5 minutes in the future.
 
-Modules: ``settings`` (a source), ``names``, ``tables`` (the tables and their capabilities),
-``calls`` (requests), ``bodies`` (rows to JSON), ``wire`` (responses to rows), ``batches`` (the
-batches of sessions), ``sessions`` and ``events`` (reading), ``requests``, ``pushing`` and
-``writing``, ``routines`` (functions).
+``backend`` declares it and has its functions, ``reading`` reads batches, ``writing`` makes bodies
+and compares what was stored.
 """
 
 from __future__ import annotations

@@ -1,37 +1,81 @@
-"""The backend ``embedding_studio``: search sessions of EulerSearch's Embedding Studio."""
+"""What is declared of Embedding Studio, and its functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Self
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, ClassVar, Final
 
-from sessions_vtab.backends.embedding_studio.batches import Batches
-from sessions_vtab.backends.embedding_studio.events import Events
-from sessions_vtab.backends.embedding_studio.pushing import Pusher
-from sessions_vtab.backends.embedding_studio.requests import Requests
-from sessions_vtab.backends.embedding_studio.routines import Routines
-from sessions_vtab.backends.embedding_studio.sessions import Sessions
-from sessions_vtab.backends.embedding_studio.settings import URLS, site_of
-from sessions_vtab.backends.embedding_studio.writing import Writer
-from sessions_vtab.contract.backend import Backend, Context, Resource, Routine
+from sessions_vtab.backends.embedding_studio.reading import (
+    BATCH,
+    MOST,
+    PAGE,
+    SESSION,
+    Batches,
+    BatchPages,
+    EventReader,
+    SessionReader,
+    batch_page,
+    events_in,
+)
+from sessions_vtab.backends.embedding_studio.writing import (
+    EVENT,
+    EventWriter,
+    SessionWriter,
+    events_body,
+    session_body,
+)
+from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.capability import EQUALITY, RANGE, Filter
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Outcome, Request, Write
-from sessions_vtab.fetch import Client, Lease, lease
+from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
+from sessions_vtab.contract.templates import Places, name_of
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Outcome, Write
+from sessions_vtab.errors import InvalidValueError, NotFoundError
+from sessions_vtab.fetch import Answer, Call, Line, Reader, Reply, Site, deliver_groups, run_job
+from sessions_vtab.fetch.rows import Frame, epoch_of, json_of, text_of
+from sessions_vtab.rest import (
+    Get,
+    Insert,
+    OpenOptions,
+    Operation,
+    RestBackend,
+    RestFrame,
+    RestFunction,
+    RestTable,
+    Update,
+)
 
 __all__ = ["EmbeddingStudioBackend"]
 
+_OF_NUMBER: Final = Filter("session_number", EQUALITY | RANGE)
 
-class EmbeddingStudioBackend(Backend):
-    """Sessions, events and batches of one Embedding Studio.
+_IN_FRONT: Final = (
+    "Embedding Studio needs no credential, and its sources have none. The request was refused"
+    " by something in front of it, such as a proxy. Check base_url."
+)
+_released_batch = text_of("batch_id", required=True)
+_released_at = epoch_of("released_at")
 
-    Args:
-        client: sends the requests; ``close`` returns it.
-    """
 
-    name: ClassVar[str] = "embedding_studio"
-    urls: ClassVar[tuple[str, ...]] = URLS
+class Options(OpenOptions):
+    """Settings of a source; the service takes no credential."""
 
-    about: ClassVar[str] = (
+    urls: ClassVar[tuple[str, ...]] = ("embedding_studio://?base_url=https://HOST",)
+    base_url: str
+    api_prefix: str = "/api/v1"
+
+
+class EmbeddingStudioBackend(RestBackend):
+    """Sessions, events and batches of one Embedding Studio."""
+
+    name = "embedding_studio"
+    title = "Embedding Studio"
+    about = (
         "Embedding Studio can list sessions only by batch: give session_id, or a batch_id"
         " returned by release_batch(). batch_id and session_number are NULL until"
         " this connection has read the batch. Nothing can be deleted, and"
@@ -41,44 +85,234 @@ class EmbeddingStudioBackend(Backend):
         " '..' AND batch_id = '..'. payload_filter is returned with defaults filled"
         " in; filters that the service would not store are refused."
     )
+    options = Options
+    readers = {"sessions": SessionReader, "events": EventReader}  # noqa: RUF012  # Declared once.
+    writers = {"sessions": SessionWriter, "events": EventWriter}  # noqa: RUF012
+    statuses = {  # noqa: RUF012
+        400: "Times must lie between 12 hours before and 5 minutes after the service's clock;"
+        " without a time, the service uses its own. Nothing in this request was stored.",
+        401: _IN_FRONT,
+        403: _IN_FRONT,
+        404: "Register the session first with INSERT INTO sessions, or check base_url.",
+        500: "The service failed. It fails on every read whose result includes a session without a"
+        " search_query; exclude that session by its session_number.",
+    }
 
-    def __init__(self, client: Client) -> None:
-        self._lease = Lease(client)
-        self._site = client.site
-        source = client.site.source
-        batches = Batches(source)
-        pusher = Pusher(source, batches)
-        self._requests = Requests(source)
-        self._writer = Writer(client, self._requests, pusher, batches)
-        self.resources: Mapping[str, Resource] = {
-            "sessions": Sessions(source, client, batches),
-            "events": Events(client, batches),
-        }
-        self.routines: Mapping[str, Routine] = Routines(
-            client, self._requests, pusher, batches
-        ).by_name
+    def __init__(self, source: Source) -> None:
+        self.batches = Batches(source.name)
+        super().__init__(source)
+        self.clicks = EventWriter(self.resources["events"])
 
-    @classmethod
-    def open(cls, source: Source) -> Self:
-        """See ``Backend.open``."""
-        return cls(lease(site_of(source)))
+    def make_site(self) -> Site:
+        """See ``RestBackend.make_site``."""
+        # A 500 of this service is an uncaught exception that will most likely occur again.
+        return replace(super().make_site(), once_more=(500,))
 
     def describe(self) -> str:
         """See ``Backend.describe``."""
-        return f"Embedding Studio at {self._site.base_url}, without a credential"
+        return f"{self.title} at {self.site.base_url}, without a credential"
 
-    def preview(self, write: Write) -> Sequence[Request]:
-        """See ``Backend.preview``; events of one session are then sent together.
-
-        Raises:
-            StatementError: a value is not valid; the error names its column.
-        """
-        return (self._lease.client.preview(self._requests.of(write)),)
+    def declare(self) -> Sequence[RestTable]:
+        """See ``RestBackend.declare``."""
+        texts = ("session_id", "user_id", "search_query", "is_irrelevant")
+        objects = ("payload_filter", "sort_by")
+        own = ("search_query", "search_results", "search_meta", *objects)
+        sessions = RestTable(
+            SESSIONS.extended(
+                *session_columns(*own, "is_irrelevant", "batch_id", "session_number", "events"),
+                hidden=session_columns("page_size"),
+            ),
+            SESSION,
+            {
+                **{one: one for one in texts},
+                **{one: json_of(one) for one in ("search_meta", *objects)},
+                **{one: json_of(one, list) for one in ("search_results", "events")},
+                "create_time": epoch_of("created_at"),
+                "batch_id": lambda item, _: self.batches.place_of(item)[0],
+                "session_number": lambda item, _: self.batches.place_of(item)[1],
+            },
+            get=Get(
+                "GET /clickstream/session",
+                query={"session_id": "{session_id}"},
+                missing=(Answer(404, r"^Session with id=", "detail"),),
+                takes=(Filter("batch_id", EQUALITY), _OF_NUMBER),
+            ),
+            list=replace(BATCH, takes=(_OF_NUMBER, Filter("session_id", EQUALITY))),
+            insert=Insert(
+                "POST /clickstream/session",
+                repeatable=True,
+                body=session_body,
+                columns=("session_id", "user_id", "create_time", *own),
+                required=("session_id", "search_query", "search_results"),
+            ),
+            update=Update(
+                "POST /clickstream/session/irrelevant", repeatable=True, columns=("is_irrelevant",)
+            ),
+            remedies={
+                "delete": "Embedding Studio never deletes sessions; mark_session_irrelevant()"
+                " excludes one from training.",
+                "update": "A registered session cannot be changed, except by setting"
+                " is_irrelevant = 1.",
+                "is_irrelevant": "Register the session, then set is_irrelevant = 1.",
+                "batch_id": "The session is added to the batch that is collecting.",
+                "session_number": "The batch assigns it.",
+                "events": "Use INSERT INTO events(session_id, object_id).",
+            },
+            remedy="Embedding Studio cannot list all sessions. Give session_id, or a batch_id"
+            " returned by SELECT batch_id FROM release_batch('..').",
+            rows=1_000,
+        )
+        clicks = "Events are clicks here; use object_id, event_type and meta."
+        events = RestTable(
+            EVENTS.extended(
+                *event_columns("object_id", "event_type", "meta"), hidden=event_columns("batch_id")
+            ),
+            EVENT,
+            {
+                **{one: one for one in ("event_id", "object_id", "event_type")},
+                "timestamp": epoch_of("created_at"),
+                "meta": json_of("meta"),
+            },
+            insert=Insert(
+                "POST /clickstream/session/events",
+                repeatable=True,
+                body=events_body,
+                columns=("event_id", "timestamp", "object_id", "event_type", "meta", "batch_id"),
+                required=("session_id", "object_id"),
+            ),
+            parent="sessions",
+            inside=events_in,
+            remedies={
+                "update": "Events cannot be changed: insert another one.",
+                "delete": "Embedding Studio never deletes events.",
+                "author": clicks,
+                "content": clicks,
+            },
+            remedy="Embedding Studio cannot list all events. Give a session, or a batch to read the"
+            " events of all its sessions.",
+        )
+        return sessions, events
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
-        """See ``Backend.send``."""
-        return self._writer.send(writes, context)
+        """See ``Backend.send``; the events of a session go together, in the place of the first."""
+        groups: dict[Hashable, list[Write]] = {}
+        for write in self.in_order(writes):
+            session = self._lane(write) if write.table == "events" else None
+            groups.setdefault(write.number if session is None else session, []).append(write)
+        return deliver_groups(
+            self.client, list(groups.values()), context, self._lane, self._perform
+        )
 
-    def close(self) -> None:
-        """See ``Backend.close``."""
-        self._lease.close()
+    def _lane(self, write: Write) -> Hashable:
+        return self.writing[write.table].queue_key(write)
+
+    def _perform(self, group: Sequence[Write], line: Line) -> list[Outcome]:
+        if group[0].table == "events":
+            return self.clicks.together(group, line)
+        return [self.writing["sessions"].perform(write, line) for write in group]
+
+    # Functions
+
+    def declare_functions(self) -> Sequence[RestFunction]:
+        """See ``RestBackend.declare_functions``."""
+        one = {"session_id": "session_id"}
+
+        def declared(name: str, route: str, rows: Any, **more: Any) -> RestFunction:
+            operation = Operation(f"POST /clickstream/{route}", **{"repeatable": True, **more})
+            return RestFunction(FUNCTIONS[name], operation, rows)
+
+        return (
+            declared("push_event", "session/events", None, body=events_body),
+            declared("mark_session_irrelevant", "session/irrelevant", _marked_rows, body=one),
+            # Each call schedules the session once more.
+            declared(
+                "use_session_for_improvement",
+                "internal/session/use-for-improvement",
+                _used_rows,
+                body=one,
+                repeatable=False,
+            ),
+            declared(
+                "release_batch",
+                "internal/batch/release",
+                self._released_rows,
+                body={"release_id": "release_id"},
+                missing=(Answer(404, r"^There is no collecting batch$", "detail"),),
+            ),
+            RestFunction(
+                FUNCTIONS["batch_sessions"],
+                replace(BATCH, query={"batch_id": "{batch}"}),
+                lambda _, __: (),  # ``_batch_sessions`` reads page by page.
+            ),
+        )
+
+    def routine(self, declared: RestFunction) -> Routine:
+        """See ``RestBackend.routine``."""
+        own = {"push_event": self._push_event, "batch_sessions": self._batch_sessions}
+        return own.get(declared.function.name) or super().routine(declared)
+
+    def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:
+        """See ``RestBackend.act``."""
+        reply = super().act(function, call, places, line)
+        if function == "release_batch" and reply.missing:
+            raise NotFoundError(
+                f"{self.source.name}.release_batch: no batch is collecting sessions. Nothing was"
+                " released; the next registered session starts a new batch."
+            )
+        return reply
+
+    def _released_rows(self, reply: Reply, _: Arguments) -> Iterable[Row]:
+        body, frame = reply.object(), Frame(reply.what)
+        batch_id = _released_batch(body, frame)
+        self.batches.known[str(batch_id)] = None
+        yield batch_id, _released_at(body, frame), dump_json(body)
+
+    def _push_event(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        """Sends an event whose id is new; without a given one, those in one response suffice."""
+        places, given = self.resolve(arguments["session"]), arguments.get("event")
+        values = {**arguments, **places, "event_id": given}
+        body = events_body(values, f"{self.source.name}.push_event")
+        (event,), session_id = body["events"], places["session_id"]
+
+        def job(line: Line) -> Reply:
+            known = self.clicks.known(session_id, line, batch_id=None, whole=given is not None)
+            if event["event_id"] in known:
+                raise self.clicks.conflict(session_id, event["event_id"])
+            return self.clicks.push(session_id, [event], line)
+
+        reply = run_job(self.client, context, job)
+        name = name_of(EVENT, {**places, "event_id": event["event_id"]})
+        yield name, event["event_id"], name_of(SESSION, places), dump_json(reply.json)
+
+    def _batch_sessions(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+        """Pages of a batch, which are rows of ``sessions``."""
+        batch_id, resource = str(arguments["batch"]), self.resources["sessions"]
+        after, events = (self._count(arguments, one) for one in ("after_number", "events_limit"))
+        results = FUNCTIONS["batch_sessions"].results
+        at = [resource.table.positions[column.name] for column in results]
+        reader = Reader(self.client, context)
+        call = batch_page(batch_id, after or 0, PAGE, events)
+        with closing(reader.pages(call, BatchPages())) as replies:
+            for reply in replies:
+                frame = RestFrame(reply.what, {"batch_id": batch_id})
+                for item in self.batches.saw_page(reply, batch_id):
+                    row = resource.row(item, frame)
+                    yield tuple(row[place] for place in at)
+
+    def _count(self, arguments: Arguments, name: str) -> int | None:
+        value = arguments.get(name)
+        if value is None or (isinstance(value, int) and 0 <= value <= MOST):
+            return value
+        raise InvalidValueError(
+            f"{self.source.name}.batch_sessions: {name} must be 0 or a positive number, not"
+            f" {value!r:.40}."
+        )
+
+
+def _marked_rows(reply: Reply, given: Arguments) -> Iterable[Row]:
+    yield given["session_id"], 1, dump_json(reply.json)
+
+
+def _used_rows(reply: Reply, given: Arguments) -> Iterable[Row]:
+    """The response never says whether anything was scheduled."""
+    yield given["session_id"], None, None, dump_json(reply.json)

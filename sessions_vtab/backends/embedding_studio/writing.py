@@ -1,137 +1,272 @@
-"""Sending writes: sessions first, the events of a session in one call, and reading back."""
+"""Embedding Studio: rows as JSON bodies, and writes that are read back.
+
+For a repeated id the service reports success but stores nothing, it silently ignores fields that it
+does not know, and it stores ``payload_filter`` changed or truncated. So what it would discard is
+refused here, a session is compared with what was stored, and the events of a session are read
+before others are sent: a known id is an error before anything is sent. Events that another client
+stores in between are found when the events are read back, for RETURNING.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from sessions_vtab.backends.embedding_studio.batches import Batches
-from sessions_vtab.backends.embedding_studio.bodies import differing
-from sessions_vtab.backends.embedding_studio.calls import get_session, register_session
-from sessions_vtab.backends.embedding_studio.names import event_name, session_name
-from sessions_vtab.backends.embedding_studio.pushing import Pushed, Pusher
-from sessions_vtab.backends.embedding_studio.requests import Requests
-from sessions_vtab.backends.embedding_studio.tables import EVENTS_TABLE, SESSIONS_TABLE
-from sessions_vtab.backends.embedding_studio.wire import (
-    EventFrame,
-    SessionFrame,
-    event_fields,
-    session_fields,
-)
-from sessions_vtab.contract.backend import Context
-from sessions_vtab.contract.values import dump_json
+from sessions_vtab.backends.embedding_studio.reading import SESSION
+from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.templates import name_of
+from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
+    InvalidValueError,
+    MissingParameterError,
+    NotFoundError,
     RefusedError,
     SessionsError,
-    StatementError,
-    UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Client, Line, Reply, deliver_groups, plain
-from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.fetch import Item, Line, Reply, plain
+from sessions_vtab.rest import Change, Found, RestFrame, Writer
 
-__all__ = ["Writer"]
+if TYPE_CHECKING:
+    from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
 
-_session_row = RowMaker(SESSIONS_TABLE, session_fields)
-_event_row = RowMaker(EVENTS_TABLE, event_fields)
+__all__ = ["EVENT", "EventWriter", "SessionWriter", "events_body", "session_body"]
+
+EVENT: Final = f"{SESSION}/events/{{event_id}}"
+
+_NOTHING: Final = "Nothing was sent."
+_SECOND: Final = 1_000_000_000
+
+_TEXTS: Final = ("search_query", "user_id")
+_RESULT: Final = frozenset(("object_id", "rank", "meta"))
+_SORT: Final = frozenset(("field", "order", "force_not_payload"))
+
+# Forms of payload_filter.query that the service stores (contract, section 6): one
+# of these alone, an object that only names a field, or the four parts of a boolean query.
+_TEXT, _LIST = ("match", "match_phrase", "wildcard"), ("terms", "all", "any")
+_FORMS: Final = frozenset((*_TEXT, *_LIST, "term"))
+_SCALAR: Final = (str, int, float)
+_PARTS: Final = frozenset(("must", "should", "filter", "must_not"))
+_FIELD: Final = frozenset(("field", "force_not_payload"))
+_BOUNDS: Final = frozenset(("gte", "lte", "gt", "lt", "eq"))
+_EXACT: Final = 2**53
+"""Bounds are returned as floats, which represent every integer up to this one exactly."""
+
+
+def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """The body that registers a session.
+
+    Raises:
+        InvalidValueError: the service would discard or reject a value; the error names the column.
+    """
+    body: dict[str, Any] = {"session_id": values["session_id"]}
+    body.update((name, values[name]) for name in _TEXTS if name in values)
+    body["search_results"] = _results(values.get("search_results"), f"{where}.search_results")
+    for name in ("search_meta", "payload_filter", "sort_by"):
+        if name in values:
+            body[name] = _object(values[name], f"{where}.{name}")
+    if "payload_filter" in body:
+        _check_filter(body["payload_filter"], f"{where}.payload_filter")
+    if "sort_by" in body:
+        _check_keys(body["sort_by"], _SORT, f"{where}.sort_by")
+        body["sort_by"] = {"order": "asc", **body["sort_by"]}
+    if "create_time" in values:
+        body["created_at"] = _seconds(values["create_time"], f"{where}.create_time")
+    return body
+
+
+def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """One event of a body, with an id made here unless one is given.
+
+    Raises:
+        InvalidValueError: a value is not valid; the error names the column.
+    """
+    event_id = values.get("event_id")
+    body: dict[str, Any] = {
+        "event_id": str(uuid.uuid4() if event_id is None else event_id),
+        "object_id": values["object_id"],
+    }
+    if "event_type" in values:
+        body["event_type"] = values["event_type"]
+    if "timestamp" in values:
+        body["created_at"] = _seconds(values["timestamp"], f"{where}.timestamp")
+    if "meta" in values:
+        body["meta"] = _object(values["meta"], f"{where}.meta")
+    return body
+
+
+def events_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """The body that stores one event of a session."""
+    return {"session_id": values["session_id"], "events": [event_body(values, where)]}
+
+
+def _differing(
+    sent: Mapping[str, Any], kept: Mapping[str, Any], optional: frozenset[str] = frozenset()
+) -> list[str]:
+    """The fields whose stored value differs from what was sent.
+
+    Args:
+        sent: the body that was sent.
+        kept: the object that was read back.
+        optional: fields that are null unless sent; for the others, the service has defaults.
+    """
+    names = [*sent, *sorted(optional - sent.keys())]
+    return [name for name in names if not _covers(sent.get(name), kept.get(name))]
+
+
+def _covers(sent: Any, kept: Any) -> bool:
+    """Whether ``kept`` contains all of ``sent``; additional keys may only be null or false."""
+    if isinstance(sent, dict) and isinstance(kept, dict):
+        added = (kept[key] for key in kept.keys() - sent.keys())
+        inside = (key in kept and _covers(value, kept[key]) for key, value in sent.items())
+        return all(inside) and all(value is None or value is False for value in added)
+    if isinstance(sent, list) and isinstance(kept, list):
+        pairs = zip(sent, kept, strict=False)
+        return len(sent) == len(kept) and all(_covers(one, other) for one, other in pairs)
+    # True equals 1 in Python, but not in JSON.
+    return bool(sent == kept) and isinstance(sent, bool) == isinstance(kept, bool)
+
+
+def _seconds(value: Value, what: str) -> int:
+    seconds, rest = divmod(times.require(value, what), _SECOND)
+    if rest:
+        raise InvalidValueError(
+            f"{what} must be in whole seconds, because the service stores nothing finer;"
+            f" {value!r:.60} has a fraction. datetime(..) truncates it. {_NOTHING}"
+        )
+    return seconds
+
+
+def _object(value: Value, what: str) -> dict[str, Any]:
+    loaded = load_json(value, what)
+    if not isinstance(loaded, dict):
+        raise InvalidValueError(f"{what} must be a JSON object. {_NOTHING}")
+    return loaded
+
+
+def _results(value: Value, what: str) -> list[dict[str, Any]]:
+    loaded = load_json(value, what)
+    if not isinstance(loaded, list):
+        raise InvalidValueError(f"{what} must be a JSON array ('[]' for none). {_NOTHING}")
+    for number, result in enumerate(loaded):
+        here = f"{what}[{number}]"
+        if not isinstance(result, dict) or not isinstance(result.get("object_id"), str):
+            raise InvalidValueError(f"{here} must be an object with a text object_id. {_NOTHING}")
+        _check_keys(result, _RESULT, here)
+        rank, meta = result.get("rank"), result.get("meta")
+        if not isinstance(rank, int | float | None) or isinstance(rank, bool):
+            raise InvalidValueError(f"{here}.rank must be a number. {_NOTHING}")
+        if not isinstance(meta, dict | None):
+            raise InvalidValueError(f"{here}.meta must be an object. {_NOTHING}")
+    return loaded
+
+
+def _check_keys(value: Mapping[str, Any], known: frozenset[str], what: str) -> None:
+    unknown = sorted(value.keys() - known)
+    if unknown:
+        raise InvalidValueError(
+            f"{what}: the service would discard {', '.join(unknown):.100}; it stores only"
+            f" {', '.join(sorted(known))}. {_NOTHING}"
+        )
+
+
+def _check_filter(value: Mapping[str, Any], what: str) -> None:
+    if value.keys() != {"query"} or not _is_kept(value["query"], top=True):
+        raise InvalidValueError(
+            f'{what}: the service would not store this filter. It accepts {{"query": X}},'
+            f" where X is one of {', '.join(sorted(_FORMS))}, or has"
+            f" {', '.join(sorted(_PARTS))} as lists of those; a range is allowed only"
+            " inside such a list, and only with numbers. Put the rest into search_meta."
+            f" {_NOTHING}"
+        )
+
+
+def _is_kept(query: Any, *, top: bool) -> bool:
+    """Whether the service stores a query; it replaces others with an empty boolean query."""
+    if not isinstance(query, dict) or not query:
+        return False
+    keys = query.keys()
+    if keys <= _PARTS:
+        return all(
+            parts is None
+            or (isinstance(parts, list) and all(_is_kept(part, top=False) for part in parts))
+            for parts in query.values()
+        )
+    if len(keys) == 1 and keys <= _FORMS:
+        ((form, inner),) = query.items()
+        return isinstance(inner, dict) and _is_form(form, inner)
+    if not _names_field(query):
+        return False
+    if top:
+        return keys <= _FIELD
+    return keys <= _FIELD | {"range"} and _is_range(query.get("range"))
+
+
+def _names_field(query: Mapping[str, Any]) -> bool:
+    forced = query.get("force_not_payload", False)
+    return isinstance(query.get("field"), str) and isinstance(forced, bool)
+
+
+def _is_range(bounds: Any) -> bool:
+    if not isinstance(bounds, dict) or not bounds.keys() <= _BOUNDS:
+        return False
+    return all(
+        bound is None or isinstance(bound, float) or (type(bound) is int and abs(bound) <= _EXACT)
+        for bound in bounds.values()
+    )
+
+
+def _is_form(form: str, inner: Mapping[str, Any]) -> bool:
+    """Whether the content of a form has the types that the form requires."""
+    name = "values" if form in _LIST else "value"
+    if name not in inner or not inner.keys() <= _FIELD | {name} or not _names_field(inner):
+        return False
+    if form in _TEXT:
+        return isinstance(inner[name], str)
+    listed = inner[name] if form in _LIST else [inner[name]]
+    return isinstance(listed, list) and all(isinstance(one, _SCALAR) for one in listed)
+
 
 # Null unless a registration gives them, so a value that was not sent reveals another registration.
 _OPTIONAL: Final = frozenset(("search_meta", "payload_filter", "sort_by", "user_id"))
 
 
-class Writer:
-    """Writes rows of one source.
+class SessionWriter(Writer):
+    """Rows of ``sessions``: registered, then read, since the response does not say what is kept."""
 
-    Args:
-        client: sends the requests.
-        requests: builds the requests of writes.
-        pusher: sends events.
-        batches: the batches that the connection has seen.
-    """
+    def change(self, write: Write) -> Change:
+        """See ``Writer.change``."""
+        if write.action is not Action.UPDATE:
+            return super().change(write)
+        if write.values.get("is_irrelevant") != 1:
+            raise InvalidValueError(
+                f"{self.where}.is_irrelevant can only be set to 1, and this cannot be undone."
+                f" {_NOTHING}"
+            )
+        places = self.places(write)
+        return Change(self.operation(Action.UPDATE).call(places, json=dict(places)), places)
 
-    def __init__(
-        self, client: Client, requests: Requests, pusher: Pusher, batches: Batches
-    ) -> None:
-        self._client = client
-        self._source = client.site.source
-        self._requests = requests
-        self._pusher = pusher
-        self._batches = batches
-
-    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
-        """See ``Backend.send``."""
-        groups = _groups(writes, self.lane)
-        return deliver_groups(self._client, groups, context, self.lane, self._perform)
-
-    def lane(self, write: Write) -> Hashable:
-        """Returns the session of a write; writes with the same session are sent in order."""
+    def perform(self, write: Write, line: Line) -> Outcome:
+        """See ``Writer.perform``."""
+        if write.action is Action.UPDATE:
+            return super().perform(write, line)
+        change = self.change(write)
+        reply = line.send(change.call)
+        found = self.after(reply, change.places, line)
         try:
-            return self._requests.session_of(write)
-        except StatementError:
-            return None  # Building the request reports the error.
-
-    def _perform(self, group: Sequence[Write], line: Line) -> list[Outcome]:
-        if group[0].table == "events":
-            return self._events(group, line)
-        return [self._one(write, line) for write in group]
-
-    def _one(self, write: Write, line: Line) -> Outcome:
-        """Sends a row of ``sessions``."""
-        if write.action is Action.INSERT:
-            return self._register(write, line)
-        reply = line.send(self._requests.mark(write))
-        session_id = self._requests.session_of(write)
-        found = self._look(session_id, line) if write.returning else None
-        return self._outcome(write, session_id, reply, found)
-
-    def _events(self, members: Sequence[Write], line: Line) -> list[Outcome]:
-        """Sends events of one session in one call; sends nothing if one of them already exists."""
-        session_id = self._requests.session_of(members[0])
-        batch_id = next(
-            (str(m.values["batch_id"]) for m in members if "batch_id" in m.values), None
-        )
-        bodies = [self._requests.event(member) for member in members]
-        whole = any(self._requests.given_event(member.values) is not None for member in members)
-        taken = self._pusher.known(session_id, line, batch_id=batch_id, whole=whole)
-        fresh: dict[int, dict[str, Any]] = {}
-        for member, body in zip(members, bodies, strict=True):
-            if body["event_id"] not in taken:
-                fresh[member.number] = body
-                taken.add(body["event_id"])
-            elif not member.ignore:
-                conflict = self._pusher.conflict(session_id, body["event_id"])
-                return list(_refused(members, member, conflict))
-        if not fresh:
-            return [_skipped(member) for member in members]
-        look = any(member.returning for member in members)
-        pushed = self._pusher.push(
-            session_id, list(fresh.values()), line, batch_id=batch_id, look=look
-        )
-        return [
-            self._pushed(member, fresh[member.number], session_id, pushed)
-            if member.number in fresh
-            else _skipped(member)
-            for member in members
-        ]
-
-    def _register(self, write: Write, line: Line) -> Outcome:
-        """Registers a session, then reads it: the response does not tell whether it was stored."""
-        body = self._requests.session(write)
-        session_id = body["session_id"]
-        reply = line.send(register_session(body))
-        found = self._look(session_id, line)
-        try:
-            self._compare(session_id, body, found.object())
+            self._compare(change.call.json, found.item)
         except RefusedError:
             line.in_doubt = False  # What is registered is known, and it is not this row.
             raise
-        return self._outcome(write, session_id, reply, found)
+        return self.answered(write, found, reply.status)
 
-    def _compare(self, session_id: str, body: dict[str, Any], kept: dict[str, Any]) -> None:
+    def _compare(self, body: Item, kept: Item) -> None:
         """Raises if the registered session differs from the one that was sent."""
-        fields = differing(body, kept, _OPTIONAL)
-        which = f"{self._source}.sessions: session {session_id!r:.80}"
+        fields = _differing(body, kept, _OPTIONAL)
+        which = f"{self.where}: session {body['session_id']!r:.80}"
         if fields == ["payload_filter"]:
             filtered = plain(dump_json(kept.get("payload_filter")), 200)
             raise RefusedError(
@@ -145,52 +280,105 @@ class Writer:
                 " was stored."
             )
 
-    def _look(self, session_id: str, line: Line) -> Reply:
-        found = line.send(get_session(session_id))
-        if found.missing:
-            raise UnknownOutcomeError(
-                f"{self._source}.sessions: the service accepted session {session_id!r:.80},"
-                " but does not return it. Try again later."
+
+class EventWriter(Writer):
+    """Rows of ``events``: those of one session go in one request, and none of them twice."""
+
+    backend: EmbeddingStudioBackend
+
+    def together(self, members: Sequence[Write], line: Line) -> list[Outcome]:
+        """Sends events of one session; sends nothing if one of them already exists."""
+        bodies = [self.change(member).call.json["events"][0] for member in members]
+        session_id = self.places(members[0])["session_id"]
+        named = (m.values["batch_id"] for m in members if "batch_id" in m.values)
+        batch_id = next(map(str, named), None)
+        given = any("event_id" in self.places(member) for member in members)
+        taken = self.known(session_id, line, batch_id=batch_id, whole=given)
+        fresh: dict[int, dict[str, Any]] = {}
+        for member, body in zip(members, bodies, strict=True):
+            if body["event_id"] not in taken:
+                fresh[member.number] = body
+                taken.add(body["event_id"])
+            elif not member.ignore:
+                return list(_refused(members, member, self.conflict(session_id, body["event_id"])))
+        if not fresh:
+            return [Outcome(member, OutcomeState.SKIPPED) for member in members]
+        reply = self.push(session_id, list(fresh.values()), line)
+        look = any(member.returning for member in members)
+        kept = self._kept(session_id, line, batch_id) if look else {}
+        return [
+            self._outcome(member, fresh[member.number], kept, session_id, reply)
+            if member.number in fresh
+            else Outcome(member, OutcomeState.SKIPPED)
+            for member in members
+        ]
+
+    def known(self, session_id: str, line: Line, *, batch_id: str | None, whole: bool) -> set[str]:
+        """The ids of the session's events: all of them, or those in one response.
+
+        Raises:
+            NotFoundError: the session does not exist. The service would store the events anyway,
+                but nobody could read them.
+            MissingParameterError: all ids are needed, but the batch is not known.
+        """
+        found = self.look({"session_id": session_id}, line)
+        if found is None:
+            raise NotFoundError(
+                f"{self.where}: session {session_id!r:.80} does not exist. Register"
+                " it first with INSERT INTO sessions(session_id, search_query,"
+                f" search_results). {_NOTHING}"
             )
-        return found
+        try:
+            return set(self._by_id(found, line, batch_id, whole=whole))
+        except MissingParameterError as error:
+            raise MissingParameterError(
+                f"{error} Without that, a reused event_id cannot be detected; leave event_id"
+                f" out. {_NOTHING}"
+            ) from None
 
-    def _outcome(self, write: Write, session_id: str, reply: Reply, found: Reply | None) -> Outcome:
-        row = None
-        if found is not None:
-            row = _session_row(found.object(), SessionFrame(found.what, self._batches))
-        key = session_name(session_id)
-        return Outcome(write, OutcomeState.SENT, row, key, http_status=reply.status)
+    def _by_id(
+        self, found: Found, line: Line, batch_id: str | None, *, whole: bool = True
+    ) -> dict[str, Item]:
+        """The events of a session."""
+        if whole:
+            found = self.backend.batches.whole(found, line.send, batch_id)
+        return {str(one.item.get("event_id")): one.item for one in self.resource.inside(found)}
 
-    def _pushed(
-        self, member: Write, body: dict[str, Any], session_id: str, pushed: Pushed
+    def conflict(self, session_id: str, event_id: str) -> ConflictError:
+        """The error for an event that already exists."""
+        return ConflictError(
+            f"{self.where}: session {session_id!r:.80} already has an event {event_id!r:.80},"
+            " which was kept. INSERT OR IGNORE skips existing events."
+        )
+
+    def push(self, session_id: str, events: list[Any], line: Line) -> Reply:
+        """Sends events of a session."""
+        body = {"session_id": session_id, "events": events}
+        return line.send(self.operation(Action.INSERT).call({}, json=body))
+
+    def _kept(self, session_id: str, line: Line, batch_id: str | None) -> dict[str, Item]:
+        """The events of a session as the service has them now."""
+        found = self.look({"session_id": session_id}, line)
+        if found is None:
+            return {}
+        try:
+            return self._by_id(found, line, batch_id)
+        except MissingParameterError:
+            # The events are stored; only the times that the service set cannot be read.
+            return self._by_id(found, line, batch_id, whole=False)
+
+    def _outcome(
+        self, write: Write, sent: Item, kept: Mapping[str, Item], session_id: str, reply: Reply
     ) -> Outcome:
-        event_id = body["event_id"]
-        key = event_name(session_id, event_id)
-        if event_id in pushed.dropped:
-            error = self._pusher.conflict(session_id, event_id)
-            return Outcome(member, OutcomeState.FAILED, key=key, error=error)
-        frame = EventFrame(pushed.reply.what, session_id)
-        row = _event_row(pushed.stored[event_id], frame)
-        status = pushed.reply.status
-        return Outcome(member, OutcomeState.SENT, row, key, http_status=status)
-
-
-def _groups(writes: Sequence[Write], lane: Callable[[Write], Hashable]) -> list[list[Write]]:
-    """The writes of each call: the events of a session go in one, in the place of the first."""
-    groups: dict[Hashable, list[Write]] = {}
-    for write in sorted(writes, key=_rank):
-        session = lane(write) if write.table == "events" else None
-        groups.setdefault(write.number if session is None else ("of", session), []).append(write)
-    return list(groups.values())
-
-
-def _rank(write: Write) -> int:
-    """The rank of a write in the sending order: sessions are registered before anything else."""
-    return int(write.table != "sessions" or write.action is not Action.INSERT)
-
-
-def _skipped(member: Write) -> Outcome:
-    return Outcome(member, OutcomeState.SKIPPED)
+        """The outcome of an event as it was read back, or as it was sent if it cannot be read."""
+        event_id = sent["event_id"]
+        places, event = {"session_id": session_id}, kept.get(event_id, sent)
+        key = name_of(EVENT, {**places, "event_id": event_id})
+        if _differing(sent, event):  # Another client stored one at the same moment.
+            error = self.conflict(session_id, event_id)
+            return Outcome(write, OutcomeState.FAILED, key=key, error=error)
+        row = self.resource.row(event, RestFrame(reply.what, places))
+        return Outcome(write, OutcomeState.SENT, row, key, http_status=reply.status)
 
 
 def _refused(members: Sequence[Write], cause: Write, conflict: ConflictError) -> Iterator[Outcome]:

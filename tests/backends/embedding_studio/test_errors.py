@@ -22,7 +22,10 @@ BY_ID = "SELECT session_id FROM sessions WHERE session_id = 's'"
     ("url", "words"),
     [
         ("embedding_studio://", "base_url: this setting is required"),
-        ("embedding_studio://x?base_url=http://127.0.0.1:1", "with nothing before the '[?]'"),
+        (
+            "embedding_studio://x?base_url=http://127.0.0.1:1",
+            "has no location. Write the URL as embedding_studio://[?]base_url=",
+        ),
         ("embedding_studio://?base_url=http://127.0.0.1:1&api_key_env=X", "no such setting"),
         ("embedding_studio://?base_url=nowhere", "base_url"),
     ],

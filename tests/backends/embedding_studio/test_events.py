@@ -218,7 +218,7 @@ def test_a_session_is_registered_before_its_events(sql):
             "object_id, name, session_name",
             "'o', 'sessions/s/events/e', 'sessions/t'",
             InvalidValueError,
-            "session_name contradicts name",
+            "session_name = 'sessions/t' contradicts the name",
         ),
         (
             "session_id, object_id, meta",

@@ -11,7 +11,6 @@ from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
     NotFoundError,
-    ProtocolError,
     UnknownOutcomeError,
 )
 
@@ -170,5 +169,5 @@ def test_without_a_collecting_batch_there_is_nothing_to_release(sql):
 def test_a_release_response_without_a_batch_is_an_error(sql):
     sql.add("s")
     sql.control.fault("body", method="POST", body={"released_at": 1})
-    with pytest.raises(ProtocolError, match="field batch_id should be text"):
+    with pytest.raises(UnknownOutcomeError, match="field batch_id should be text"):
         sql("SELECT * FROM release_batch('r')")

@@ -1,0 +1,371 @@
+"""Embedding Studio: reading sessions by id or by batch, and all events of a session.
+
+A session's own route returns at most 100 events and does not say whether there are more. Its batch
+shows all of them, so a connection remembers the batches that it has seen.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from sessions_vtab.contract.predicate import Compare, Field, Member, Op, Predicate
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.templates import Places, parse_name
+from sessions_vtab.errors import (
+    InvalidValueError,
+    MissingParameterError,
+    NotFoundError,
+    ProtocolError,
+)
+from sessions_vtab.fetch import Call, Item, Reader, Reply
+from sessions_vtab.fetch.rows import Frame
+from sessions_vtab.rest import Asked, Found, List, Reading, RestFrame, RestResource, Spread
+
+if TYPE_CHECKING:
+    from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
+
+__all__ = [
+    "BATCH",
+    "MOST",
+    "PAGE",
+    "SESSION",
+    "BatchPages",
+    "Batches",
+    "EventReader",
+    "SessionReader",
+    "batch_page",
+    "events_in",
+]
+
+SESSION: Final = "sessions/{session_id}"
+
+PAGE: Final = 100
+"""Sessions of a page, and most events of a session that its own route returns: it does not say
+whether there are more."""
+
+MOST: Final = 2**63 - 1
+_REMEMBERED: Final = 100_000
+
+_Fetch: TypeAlias = Callable[[Call], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPages:
+    """Goes on after the last session number of a page.
+
+    Attributes:
+        size: sessions of the pages after the first, which may be smaller, as LIMIT suggests.
+        last: the largest wanted session number; None for no limit.
+    """
+
+    size: int = PAGE
+    last: int | None = None
+
+    def following(self, reply: Reply) -> Call | None:
+        """The page after ``last_number``."""
+        rows = reply.items()
+        if len(rows) < int(reply.call.parameter("limit") or 1):
+            return None
+        number = reply.object().get("last_number")
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise ProtocolError(f"{reply.what}: the field last_number should be a number.")
+        if self.last is not None and number >= self.last:
+            return None
+        return reply.call.with_query(after_number=number, limit=self.size)
+
+
+# An unknown batch is empty.
+BATCH: Final = List(
+    "GET /clickstream/internal/batch/sessions",
+    query={"batch_id": "{batch_id}"},
+    items="sessions",
+    pages=BatchPages(),
+    size="limit",
+    cap=PAGE,
+    whole=False,
+)
+
+
+def batch_page(batch_id: str, after: int, limit: int, events: int | None) -> Call:
+    """Up to ``limit`` sessions of a batch whose numbers are larger than ``after``.
+
+    Args:
+        batch_id: the id of the batch.
+        after: a session number.
+        limit: at least 1; to the service, 0 means all.
+        events: events a session; 0 for all, None for the service's default of 100.
+    """
+    query = (("after_number", after), ("limit", limit), ("events_limit", events))
+    return BATCH.call({"batch_id": batch_id}, query=query, items=BATCH.items, listing=True)
+
+
+@dataclass(slots=True)
+class Batches:
+    """The batches that a connection has seen. Its methods can be called from any thread.
+
+    A session's batch and number never change (contract, section 3), so they can be
+    remembered.
+
+    Attributes:
+        source: name of the source, for errors.
+        known: ids of batches that exist.
+    """
+
+    source: str
+    known: dict[str, None] = field(default_factory=dict)
+    _places: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def saw_page(self, reply: Reply, batch_id: str) -> list[dict[str, Any]]:
+        """Remembers the sessions on a page of a batch, and returns them."""
+        items = reply.items()
+        for item in items:
+            session_id, number = item.get("session_id"), item.get("session_number")
+            if not isinstance(session_id, str) or type(number) is not int or number > MOST:
+                raise ProtocolError(
+                    f"{reply.what}: a session has no session_id or no session_number."
+                )
+            if len(self._places) >= _REMEMBERED and session_id not in self._places:
+                del self._places[next(iter(self._places))]
+            self._places[session_id] = (batch_id, number)
+            self.known[batch_id] = None
+        return items
+
+    def place_of(self, item: Item) -> tuple[str | None, int | None]:
+        """The batch of a session and its number there, if this connection has read it."""
+        return self._places.get(str(item.get("session_id")), (None, None))
+
+    def whole(self, found: Found, fetch: _Fetch, batch_id: str | None = None) -> Found:
+        """A session, as its own route returned it, with all of its events.
+
+        Args:
+            found: the session.
+            fetch: sends a read and waits for the response.
+            batch_id: its batch, if the user named it.
+
+        Raises:
+            MissingParameterError: there may be more events than the response contains, and no
+                batch is known.
+            NotFoundError: the session is not in the named batch.
+        """
+        shown = len(events_in(found.item, found.frame))
+        if shown != PAGE and batch_id is None:
+            return found
+        # Rows show the named batch as their batch, so it must be checked even for few events.
+        session_id = str(found.item["session_id"])
+        batch, number = self._find(session_id, fetch, batch_id)
+        if shown != PAGE:
+            return found
+        reply = fetch(batch_page(batch, number - 1, 1, 0))
+        for item in self.saw_page(reply, batch):
+            if item["session_id"] == session_id:
+                return Found(item, RestFrame(reply.what, found.frame.places))
+        raise ProtocolError(
+            f"{self.source}.events: session {session_id!r:.80} is no longer number"
+            f" {number} of batch {batch}."
+        )
+
+    def _find(self, session_id: str, fetch: _Fetch, batch_id: str | None) -> tuple[str, int]:
+        for candidate in list(self.known) if batch_id is None else [batch_id]:
+            self._search(candidate, session_id, fetch)
+        known = self._places.get(session_id)
+        if known is not None and batch_id in {None, known[0]}:
+            return known
+        if batch_id is not None:
+            raise NotFoundError(
+                f"{self.source}.events: session {session_id!r:.80} is not in batch"
+                f" {batch_id!r:.80}."
+            )
+        raise MissingParameterError(
+            f"{self.source}.events: session {session_id!r:.80} has {PAGE} events or more,"
+            f" and without a batch the service returns only {PAGE} of them. Add"
+            " batch_id = '..' with an id returned by release_batch(). None of the"
+            " batches that this connection has read contains the session."
+        )
+
+    def _search(self, batch_id: str, session_id: str, fetch: _Fetch) -> None:
+        """Reads a batch, with one event per session, until the session was found."""
+        call: Call | None = batch_page(batch_id, 0, PAGE, 1)
+        while call is not None and session_id not in self._places:
+            reply = fetch(call)
+            self.saw_page(reply, batch_id)
+            call = BatchPages().following(reply)
+
+
+def events_in(session: Item, frame: Frame) -> list[Item]:
+    """The events of a session; the service never leaves the list out."""
+    events = session.get("events")
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+        raise frame.wrong("events", "a list of objects")
+    return events
+
+
+_NUMBER: Final = Field("session_number")
+
+
+def _numbers(terms: Iterable[Predicate]) -> tuple[int, int | None]:
+    """The session numbers that a scan can match: above the first, and at most the second."""
+    after, last = 0, None
+    for term in terms:
+        match term:
+            case Compare(column, op, int() | float() as value) if column == _NUMBER:
+                bounds = [_bounds(op, value)]
+            case Member(column, values, False) if column == _NUMBER:
+                known = [value for value in values if isinstance(value, int | float)] or [0]
+                bounds = [_bounds(Op.GE, min(known)), _bounds(Op.LE, max(known))]
+            case _:
+                bounds = []
+        for low, high in bounds:
+            after = max(after, low)
+            if high is not None:
+                last = high if last is None else min(last, high)
+    return after, last
+
+
+def _bounds(op: Op, value: float) -> tuple[int, int | None]:
+    """The bounds that a comparison implies; (0, None) for no bound."""
+    bounded = max(-1.0, min(value, float(2**62))) if isinstance(value, float) else value
+    floor, below = math.floor(bounded), math.ceil(bounded) - 1
+    low = max(0, min(floor if op is Op.GT else below, MOST))
+    high = below if op is Op.LT else floor
+    return {
+        Op.GT: (low, None),
+        Op.GE: (low, None),
+        Op.LT: (0, high),
+        Op.LE: (0, high),
+        Op.EQ: (low, high),
+    }.get(op, (0, None))
+
+
+class _InBatches(RestResource):
+    """A table whose lists are batches."""
+
+    backend: EmbeddingStudioBackend
+
+    def page(self, reply: Reply, places: Places, reading: Reading) -> list[Found]:
+        """See ``RestResource.page``; what a page says of its batch is remembered."""
+        self.backend.batches.saw_page(reply, places["batch_id"])
+        return super().page(reply, places, reading)
+
+
+class SessionReader(_InBatches):
+    """Rows of ``sessions``: by id, or by batch in the order of their numbers."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        paths = (
+            replace(one, ascending=("session_number",)) if one.name == "list" else one
+            for one in self.capability.paths
+        )
+        self.capability = replace(self.capability, paths=tuple(paths))
+
+    def keys(self, scan: Scan) -> list[dict[str, str]] | None:
+        """See ``RestResource.keys``. What a statement says of the batch leads to its list."""
+        return None if scan.given("batch_id") is not None else super().keys(scan)
+
+    def lists(self, scan: Scan, spread: Spread) -> Iterator[Asked]:
+        """See ``RestResource.lists``; none where no session number can match."""
+        after, last = _numbers(scan.where.terms)
+        none = last is not None and last <= after
+        return iter(()) if none or self._wanted(scan) == set() else super().lists(scan, spread)
+
+    def list_call(self, places: Places, scan: Scan) -> Call:
+        """See ``RestResource.list_call``."""
+        (after, last), size = _numbers(scan.where.terms), self.page_size(scan) or PAGE
+        first = size if self._wanted(scan) is not None else min(scan.limit or size, size)
+        first = first if last is None else min(first, last - after)
+        events = 0 if "events" in scan.columns else 1
+        return batch_page(places["batch_id"], after, first, events)
+
+    def page_size(self, scan: Scan) -> int | None:
+        """See ``RestResource.page_size``; the service has no largest size."""
+        size = scan.parameters.get("page_size")
+        if size is None or (isinstance(size, int) and 1 <= size <= MOST):
+            return size
+        raise InvalidValueError(f"{self.where}.page_size must be a number of at least 1.")
+
+    def pages(self, scan: Scan) -> BatchPages:
+        """See ``RestResource.pages``."""
+        return BatchPages(self.page_size(scan) or PAGE, _numbers(scan.where.terms)[1])
+
+    def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+        """See ``RestResource.found``."""
+        if scan.given("batch_id") is not None:
+            reading = self.reading(scan, lambda _, __: ())
+            merged = bool(scan.order) and len(reading.asked) > 1
+            yield from (self._merged if merged else self._picked)(reading, scan, reader)
+            return
+        with closing(super().found(scan, reader)) as pages:
+            for page in pages:
+                whole = "events" in scan.columns
+                yield [self.backend.batches.whole(o, reader.get) for o in page] if whole else page
+
+    def _picked(
+        self, reading: Reading, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        """Sessions of batches: all of them, or those asked for by id, until they are found."""
+        wanted = self._wanted(scan)
+        for asked in reading.asked:
+            # Once all are found, no further pages are requested.
+            limit = scan.limit if wanted is None else len(wanted)
+            with closing(reader.pages(asked.call, self.pages(scan), limit=limit)) as replies:
+                for reply in replies:
+                    page = self.page(reply, asked.places, reading)
+                    if wanted is not None:
+                        page = [one for one in page if one.item["session_id"] in wanted]
+                        wanted.difference_update(one.item["session_id"] for one in page)
+                    yield page
+                    if wanted is not None and not wanted:
+                        return
+
+    def _merged(
+        self, reading: Reading, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        """Several batches in the order of the session numbers, one row per page."""
+        reader.prefetch(one.call for one in reading.asked)
+
+        def sessions(asked: Asked) -> Generator[Found, None, None]:
+            pages = reader.pages(asked.call, self.pages(scan), limit=scan.limit)
+            with closing(pages) as replies:
+                for reply in replies:
+                    yield from self.page(reply, asked.places, reading)
+
+        sources = [sessions(one) for one in reading.asked]
+        try:
+            for one in heapq.merge(*sources, key=lambda found: found.item["session_number"]):
+                yield [one]
+        finally:
+            for source in sources:
+                source.close()
+
+    def _wanted(self, scan: Scan) -> set[str] | None:
+        """The sessions that a statement names, by name or id; None if it names none."""
+        names = scan.given("name")
+        if names is None:
+            ids = scan.given("session_id")
+            return None if ids is None else {str(one) for one in ids}
+        found = (parse_name(SESSION, name) for name in names)
+        return {one["session_id"] for one in found if one is not None}
+
+
+class EventReader(_InBatches):
+    """Rows of ``events``: those of a session, or of all sessions of a batch."""
+
+    def list_call(self, places: Places, scan: Scan) -> Call:  # noqa: ARG002
+        """See ``RestResource.list_call``; LIMIT is about events, not about sessions."""
+        return batch_page(places["batch_id"], 0, PAGE, 0)
+
+    def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+        """See ``RestResource.found``."""
+        batch = scan.parameters.get("batch_id")
+        batch_id = None if batch is None else str(batch)
+        with closing(super().found(scan, reader)) as pages:
+            for page in pages:
+                if scan.path.name == "list":
+                    yield page
+                else:
+                    yield [self.backend.batches.whole(one, reader.get, batch_id) for one in page]
