@@ -1,7 +1,7 @@
 """The build hook: the loadable extension in the wheel, or why it is not there.
 
-One wheel serves every Python 3 of a platform, since the extension is not a Python module. Without a C
-compiler the wheel is pure, and ``sessions-vtab extension`` says the reason. An editable
+One wheel serves every Python 3 of a platform, since the extension is not a Python module. Without
+a C compiler the wheel is pure, and ``sessions-vtab extension`` says the reason. An editable
 installation has the library beside its sources.
 """
 
