@@ -72,7 +72,7 @@ class Rule(Enum):
         "value",
         False,
         "the value's type does not settle how SQLite compares it",
-        "plan/admission.py",
+        "plan/affinity.py",
     )
     LATER = (
         "later",

@@ -21,7 +21,7 @@ from typing import Any, Final
 from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.plan.offer import UNKNOWN, Answer, Offer
+from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import occurrences_of
 from sessions_vtab.sql.lexer import name_of, tokenize
@@ -68,7 +68,7 @@ class OneTable:
         return self._table if name.lower() in self.table_names else None
 
     def effect(self, schema: str | None, name: str) -> Function | None:  # noqa: ARG002
-        """None: functions are no concern of a scan."""
+        """None: a scan uses no functions."""
         return None
 
 
@@ -102,11 +102,11 @@ def said(text: str, name: str, table: OurTable) -> Said | None:
 
 @dataclass(frozen=True, slots=True)
 class _Promise:
-    """What SQLite was answered about an offer; of literals only that they are known."""
+    """What SQLite offered, and was told of its use; of literals only that they are known."""
 
-    offer: Offer
-    answer: Answer
-    blanked: Offer
+    index_info: IndexInfo
+    usage: IndexUsage
+    blanked: IndexInfo
 
 
 class Narrowing:
@@ -125,15 +125,15 @@ class Narrowing:
         self._said = lru_cache(maxsize=_TEXTS)(partial(said, name=name, table=ours))
         self._promises: dict[str, _Promise | None] = {}
 
-    def promised(self, words: str, offer: Offer, answer: Answer) -> None:
+    def promised(self, words: str, index_info: IndexInfo, usage: IndexUsage) -> None:
         """Notes what SQLite was answered, by the words of the plan.
 
         Where the words stand for different promises nothing is narrowed: the plan that SQLite
         holds does not say which of them it is.
         """
-        made = _Promise(offer, answer, _blanked(offer))
+        made = _Promise(index_info, usage, _blanked(index_info))
         known = self._promises.get(words, made)
-        same = known is not None and (known.blanked, known.answer) == (made.blanked, answer)
+        same = known is not None and (known.blanked, known.usage) == (made.blanked, usage)
         self._promises[words] = made if same else None
 
     def plan(self, words: str, given: Sequence[Any], text: str) -> tuple[str, Sequence[Any]] | None:
@@ -150,7 +150,7 @@ class Narrowing:
         told = found.plan.words
         self._host.tell(told, found.plan)
         try:
-            narrowed = self._table.narrowed(promise.offer, promise.answer, told)
+            narrowed = self._table.narrowed(promise.index_info, promise.usage, told)
         except SessionsError:
             return None
         if narrowed is None:
@@ -159,11 +159,11 @@ class Narrowing:
         return narrowed[0], [every[place] for place in narrowed[1]]
 
 
-def _blanked(offer: Offer) -> Offer:
+def _blanked(index_info: IndexInfo) -> IndexInfo:
     return replace(
-        offer,
+        index_info,
         constraints=tuple(
             replace(one, literal=UNKNOWN if one.literal is UNKNOWN else None)
-            for one in offer.constraints
+            for one in index_info.constraints
         ),
     )

@@ -27,8 +27,8 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
-from sessions_vtab.plan.admission import UNFIT, Unfit, admit, takes_any_text
-from sessions_vtab.plan.offer import Relation
+from sessions_vtab.plan.affinity import NOT_PUSHABLE, NotPushable, pushable, takes_any_text
+from sessions_vtab.plan.index_info import Relation
 from sessions_vtab.plan.plan import Plan, Term
 
 __all__ = ["Binder"]
@@ -220,7 +220,11 @@ def _compared(place: _Place, argument: Argument) -> Predicate:
     if not isinstance(op, Op):
         return EVERYTHING
     fit = _fit(place, op, value)
-    return EVERYTHING if isinstance(fit, Unfit) else Compare(place.field, op, fit, place.collation)
+    return (
+        EVERYTHING
+        if isinstance(fit, NotPushable)
+        else Compare(place.field, op, fit, place.collation)
+    )
 
 
 def _is(place: _Place, argument: Argument) -> Predicate:
@@ -245,7 +249,7 @@ def _member(place: _Place, argument: Argument) -> Predicate:
     # A set comes in another order in each process; requests should not.
     ordered = sorted((value for value in values if value is not None), key=str)
     fits = [_fit(place, Op.IN, value) for value in ordered]
-    known = tuple(fit for fit in fits if not isinstance(fit, Unfit))
+    known = tuple(fit for fit in fits if not isinstance(fit, NotPushable))
     if len(known) < len(fits):
         return EVERYTHING
     if not known:
@@ -262,9 +266,9 @@ _BOUND: Final[Mapping[Op | Relation, Callable[[_Place, Argument], Predicate]]] =
 }
 
 
-def _fit(place: _Place, op: Op, value: Value) -> Value | Unfit:
+def _fit(place: _Place, op: Op, value: Value) -> Value | NotPushable:
     term = place.term
-    return admit(place.type, op, value, collation=term.collation, literal=term.literal)
+    return pushable(place.type, op, value, collation=term.collation, literal=term.literal)
 
 
 def _pushed(plan: Plan, arguments: Sequence[Argument]) -> Predicate:
@@ -283,7 +287,7 @@ def _fill(predicate: Predicate, values: list[Any], table: Table) -> Predicate | 
             if values[index] is None:
                 return None if optional else NOTHING
             fit = _fit_pushed(field, op, values[index], collation, table)
-            return None if isinstance(fit, Unfit) else Compare(field, op, fit, collation)
+            return None if isinstance(fit, NotPushable) else Compare(field, op, fit, collation)
         case Member():
             return _fill_member(predicate, values, table)
         case AllOf(terms):
@@ -329,7 +333,7 @@ def _fill_member(member: Member, values: list[Any], table: Table) -> Predicate |
         for value in raw
         if value is not None
     ]
-    known = tuple(fit for fit in fits if not isinstance(fit, Unfit))
+    known = tuple(fit for fit in fits if not isinstance(fit, NotPushable))
     if len(known) < len(fits):
         return None
     if not known:
@@ -337,12 +341,14 @@ def _fill_member(member: Member, values: list[Any], table: Table) -> Predicate |
     return Member(member.field, known, member.negated, member.collation)
 
 
-def _fit_pushed(field: Field, op: Op, value: Value, collation: str, table: Table) -> Value | Unfit:
+def _fit_pushed(
+    field: Field, op: Op, value: Value, collation: str, table: Table
+) -> Value | NotPushable:
     """Checks a value for a field; for a JSON key (no affinity), only text can be pushed down."""
     if field.key is not None:
-        return value if isinstance(value, str) else UNFIT
+        return value if isinstance(value, str) else NOT_PUSHABLE
     type_ = table.column(field.column).type
-    return admit(type_, op, value, collation=collation, literal=False)
+    return pushable(type_, op, value, collation=collation, literal=False)
 
 
 def _single(argument: Argument) -> Value:

@@ -20,7 +20,7 @@ from sessions_vtab.contract.predicate import (
     Op,
     Predicate,
 )
-from sessions_vtab.plan.offer import Hint, Relation
+from sessions_vtab.plan.index_info import Hint, Relation
 
 __all__ = ["VALUES_OF_A_SET", "cost_of", "share_of_operators", "share_of_predicate"]
 

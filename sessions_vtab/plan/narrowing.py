@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.model import ARGUMENTS, PUSH, Table
 from sessions_vtab.contract.predicate import Op, Predicate
-from sessions_vtab.plan.offer import Answer, Constraint, Hint, Offer, Use
+from sessions_vtab.plan.index_info import Constraint, ConstraintUsage, Hint, IndexInfo, IndexUsage
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 
@@ -36,8 +36,8 @@ class Narrowed:
 
 
 def narrow(
-    offer: Offer,
-    promised: Answer,
+    index_info: IndexInfo,
+    promised: IndexUsage,
     table: Table,
     capability: Capability,
     *,
@@ -49,7 +49,7 @@ def narrow(
     """The plan with one more condition; None where it would break the promise.
 
     Args:
-        offer: what SQLite offered.
+        index_info: what SQLite offered.
         promised: what it was answered.
         table: the table that is read.
         capability: what can be done with it.
@@ -62,17 +62,17 @@ def narrow(
         SessionsError: as ``plan_scan``.
     """
     more = (Constraint(PUSH.name, Op.EQ, literal=told), Constraint(ARGUMENTS.name, Op.EQ))
-    wider = replace(offer, constraints=offer.constraints + more)
+    wider = replace(index_info, constraints=index_info.constraints + more)
     planned = plan_scan(wider, table, capability, pushed=pushed, where=where, unhiding=unhiding)
     if planned is None:
         return None
-    plan, answer = planned
-    if promised.ordered > answer.ordered or promised.unique > answer.unique:
+    plan, usage = planned
+    if promised.ordered > usage.ordered or promised.unique > usage.unique:
         return None
     first = sum(use.argument is not None for use in promised.uses)
-    added = (Use(first, omit=True), Use(first + 1, omit=True))
+    added = (ConstraintUsage(first, omit=True), ConstraintUsage(first + 1, omit=True))
     arguments: dict[int, int] = {}
-    for one, old, new in zip(wider.constraints, promised.uses + added, answer.uses, strict=True):
+    for one, old, new in zip(wider.constraints, promised.uses + added, usage.uses, strict=True):
         if not _keeps(one, old, new):
             return None
         if new.argument is not None and old.argument is not None:
@@ -80,7 +80,7 @@ def narrow(
     return Narrowed(plan, tuple(arguments[place] for place in sorted(arguments)))
 
 
-def _keeps(one: Constraint, old: Use, new: Use) -> bool:
+def _keeps(one: Constraint, old: ConstraintUsage, new: ConstraintUsage) -> bool:
     """Whether a constraint can be used in the new way after SQLite was told the old one."""
     if old.omit and not new.omit:
         return False

@@ -9,7 +9,7 @@ from sessions_vtab.contract.model import Table
 from sessions_vtab.contract.predicate import BINARY, Op, Predicate, Value
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.plan.offer import Relation
+from sessions_vtab.plan.index_info import Relation
 
 __all__ = ["Plan", "Pushed", "Term"]
 

@@ -11,14 +11,22 @@ from sessions_vtab.contract.model import ARGUMENTS, PUSH, ColumnType, Table
 from sessions_vtab.contract.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.plan.admission import certain
+from sessions_vtab.plan.affinity import certain
 from sessions_vtab.plan.estimate import (
     VALUES_OF_A_SET,
     cost_of,
     share_of_operators,
     share_of_predicate,
 )
-from sessions_vtab.plan.offer import UNKNOWN, Answer, Constraint, Hint, Offer, Relation, Use
+from sessions_vtab.plan.index_info import (
+    UNKNOWN,
+    Constraint,
+    ConstraintUsage,
+    Hint,
+    IndexInfo,
+    IndexUsage,
+    Relation,
+)
 from sessions_vtab.plan.plan import Plan, Pushed, Term
 from sessions_vtab.plan.pushdown import project
 from sessions_vtab.plan.words import is_by_order
@@ -31,18 +39,18 @@ _COMPARISONS = frozenset((Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS)
 
 
 def plan_scan(
-    offer: Offer,
+    index_info: IndexInfo,
     table: Table,
     capability: Capability,
     *,
     pushed: Mapping[str, Predicate],
     where: str,
     unhiding: Container[str] = (),
-) -> tuple[Plan, Answer] | None:
+) -> tuple[Plan, IndexUsage] | None:
     """The best plan for what SQLite offers.
 
     Args:
-        offer: SQLite's question.
+        index_info: SQLite's question.
         table: the table that is read.
         capability: what can be done with it.
         pushed: conditions found by the statement rewriter, by the text of ``_push``.
@@ -57,16 +65,16 @@ def plan_scan(
         InvalidValueError: a literal that is not a time is compared with a time column.
         UnsupportedError: a parameter column is used with another operator than ``=``.
     """
-    _check(offer, table, where)
-    if any(_is_parameter(table, one) and not one.usable for one in offer.constraints):
+    _check(index_info, table, where)
+    if any(_is_parameter(table, one) and not one.usable for one in index_info.constraints):
         return None
     candidates = [
-        _Candidate(offer, table, capability, path, pushed)
+        _Candidate(index_info, table, capability, path, pushed)
         for path in capability.paths
-        if all(_has(offer, key, usable=True) for key in path.keys)
+        if all(_has(index_info, key, usable=True) for key in path.keys)
     ]
     if not candidates:
-        _require_keys(offer, capability, where)
+        _require_keys(index_info, capability, where)
         return None
     best, *others = sorted(candidates, key=lambda one: one.cost)
     fallbacks = tuple(one.path for one in others)
@@ -74,18 +82,18 @@ def plan_scan(
     hides = capability.hides
     if hides is not None and (plan.told in unhiding or best.leaves(hides.column)):
         plan = replace(plan, constants=((hides.parameter, 1),))
-    return plan, best.answer()
+    return plan, best.usage()
 
 
-def _check(offer: Offer, table: Table, where: str) -> None:
+def _check(index_info: IndexInfo, table: Table, where: str) -> None:
     given: dict[str, object] = {}
-    for one in offer.constraints:
+    for one in index_info.constraints:
         # For a MULTI-INDEX OR SQLite offers the conditions around it twice.
         if _is_parameter(table, one) and given.setdefault(one.column, one.literal) != one.literal:
             raise UnsupportedError(
                 f"{where}.{one.column} is given twice, but a parameter has only one value."
             )
-    for one in offer.constraints:
+    for one in index_info.constraints:
         if not one.column:
             continue
         column = table.column(one.column)
@@ -115,16 +123,18 @@ def _is_parameter(table: Table, one: Constraint) -> bool:
     return bool(one.column) and table.column(one.column).parameter and one.op is Op.EQ
 
 
-def _has(offer: Offer, key: str, *, usable: bool) -> bool:
+def _has(index_info: IndexInfo, key: str, *, usable: bool) -> bool:
     return any(
         one.column == key and one.op is Op.EQ and (one.usable or not usable)
-        for one in offer.constraints
+        for one in index_info.constraints
     )
 
 
-def _require_keys(offer: Offer, capability: Capability, where: str) -> None:
-    """Raises if no path has all of its required keys in the offer, usable or not."""
-    if any(all(_has(offer, key, usable=False) for key in path.keys) for path in capability.paths):
+def _require_keys(index_info: IndexInfo, capability: Capability, where: str) -> None:
+    """Raises if no path has all of its required keys among the conditions, usable or not."""
+    if any(
+        all(_has(index_info, key, usable=False) for key in path.keys) for path in capability.paths
+    ):
         return
     sets = list(dict.fromkeys(path.keys for path in capability.paths))
     choices = " or ".join(_together(keys) for keys in sets) if sets[1:] else " and ".join(sets[0])
@@ -147,24 +157,24 @@ class _Taken:
 
 
 class _Candidate:
-    """One access path with everything of the offer that it takes."""
+    """One access path with every condition that it takes."""
 
     def __init__(
         self,
-        offer: Offer,
+        index_info: IndexInfo,
         table: Table,
         capability: Capability,
         path: AccessPath,
         pushed: Mapping[str, Predicate],
     ) -> None:
-        self._offer = offer
+        self._info = index_info
         self._table = table
         self.path = path
         self._rules: dict[int, Rule] = {}
         self._taken = list(self._take())
         self._parameters = [
             (index, one.column)
-            for index, one in enumerate(offer.constraints)
+            for index, one in enumerate(index_info.constraints)
             if _is_parameter(table, one) and one.column not in _CARRIER
         ]
         self._push = self._index(PUSH.name)
@@ -188,18 +198,18 @@ class _Candidate:
         ]
         return int(VALUES_OF_A_SET ** len(sets))
 
-    def answer(self) -> Answer:
-        """The index usage reported to SQLite: constraints, order, cost and row count."""
-        uses = [Use() for _ in self._offer.constraints]
+    def usage(self) -> IndexUsage:
+        """What is reported to SQLite: constraints, order, cost and row count."""
+        uses = [ConstraintUsage() for _ in self._info.constraints]
         for argument, taken in enumerate(self._taken):
-            uses[taken.index] = Use(argument, taken.omit, taken.term.op is Op.IN)
+            uses[taken.index] = ConstraintUsage(argument, taken.omit, taken.term.op is Op.IN)
         for argument, (index, _) in enumerate(self._parameters, len(self._taken)):
-            uses[index] = Use(argument, omit=True)
+            uses[index] = ConstraintUsage(argument, omit=True)
         for argument, index in enumerate(self._tail(), len(self._taken) + len(self._parameters)):
-            uses[index] = Use(argument, omit=self._omits(index))
-        return Answer(
+            uses[index] = ConstraintUsage(argument, omit=self._omits(index))
+        return IndexUsage(
             uses=tuple(uses),
-            ordered=self._ordered and bool(self._offer.order),
+            ordered=self._ordered and bool(self._info.order),
             cost=self.cost,
             rows=max(1, round(self._rows)),
             unique=self._single(),
@@ -218,7 +228,7 @@ class _Candidate:
         ] + [
             (column.name, place[index])
             for column, index in echoed
-            if index is not None and self._offer.constraints[index].op is Op.EQ
+            if index is not None and self._info.constraints[index].op is Op.EQ
         ]
         return Plan(
             table=self._table,
@@ -231,8 +241,8 @@ class _Candidate:
             limit=None if limit is None else place[limit],
             offset=None if offset is None else place[offset],
             skips=self._skips(),
-            order=self._offer.order if self._ordered and not self._single() else (),
-            columns=self._offer.used,
+            order=self._info.order if self._ordered and not self._single() else (),
+            columns=self._info.used,
             here=tuple(self._here()),
             rules=tuple(self._rules.items()),
         )
@@ -240,11 +250,11 @@ class _Candidate:
     def leaves(self, column: str) -> bool:
         """Whether the path does not take a condition on a column that SQLite offers."""
         taken = {one.index for one in self._taken}
-        offered = enumerate(self._offer.constraints)
+        offered = enumerate(self._info.constraints)
         return any(one.column == column and index not in taken for index, one in offered)
 
     def _take(self) -> Iterator[_Taken]:
-        for index, one in enumerate(self._offer.constraints):
+        for index, one in enumerate(self._info.constraints):
             if not one.column:
                 continue
             if self._table.column(one.column).parameter:
@@ -312,7 +322,7 @@ class _Candidate:
         return certain(self._table.column(one.column).type, op, one.literal, one.collation)
 
     def _index(self, column: str) -> int | None:
-        for index, one in enumerate(self._offer.constraints):
+        for index, one in enumerate(self._info.constraints):
             if one.column == column and one.usable:
                 return index
         return None
@@ -321,7 +331,7 @@ class _Candidate:
         """Index of LIMIT or OFFSET; None if SQLite sorts, because it then reads every row."""
         if not self._ordered:
             return None
-        for index, one in enumerate(self._offer.constraints):
+        for index, one in enumerate(self._info.constraints):
             if one.op is hint and one.usable:
                 return index
         return None
@@ -332,7 +342,7 @@ class _Candidate:
         return [index for index in tail if index is not None]
 
     def _omits(self, index: int) -> bool:
-        one = self._offer.constraints[index]
+        one = self._info.constraints[index]
         if one.op is Hint.OFFSET:
             return self._skips()
         return one.column in _CARRIER
@@ -340,13 +350,13 @@ class _Candidate:
     def _skips(self) -> bool:
         """OFFSET can be handed over if just the wanted rows come, in the wanted order."""
         taken = {one.index for one in self._taken if one.omit}
-        rest = [one for index, one in enumerate(self._offer.constraints) if index not in taken]
+        rest = [one for index, one in enumerate(self._info.constraints) if index not in taken]
         exact = all(isinstance(one.op, Hint) for one in rest)
         return self.path.offset and exact and self._hint(Hint.OFFSET) is not None
 
     def _told(self) -> str:
         """The plan text that the statement rewriter spliced in for this occurrence."""
-        text = "" if self._push is None else self._offer.constraints[self._push].literal
+        text = "" if self._push is None else self._info.constraints[self._push].literal
         return text if isinstance(text, str) else ""
 
     def _project(self, pushed: Mapping[str, Predicate]) -> Predicate:
@@ -363,7 +373,7 @@ class _Candidate:
         path = self.path
         return self._single() or all(
             one.column in path.orders or (one.column in path.ascending and not one.descending)
-            for one in self._offer.order
+            for one in self._info.order
         )
 
     def _single(self) -> bool:
@@ -396,7 +406,7 @@ class _Candidate:
 
     def _here(self) -> Iterator[str]:
         taken = {one.index for one in self._taken}
-        for index, one in enumerate(self._offer.constraints):
+        for index, one in enumerate(self._info.constraints):
             quiet = not one.column or not one.usable or self._table.column(one.column).parameter
             if index not in taken and not quiet:
                 yield f"{one.column} {one.op}"

@@ -13,7 +13,7 @@ from sessions_vtab.contract.model import ARGUMENTS, PUSH
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Field, Op, Value, literal, words_of
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.plan.offer import UNKNOWN, Offer, Relation, Unknown
+from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, Relation, Unknown
 from sessions_vtab.plan.plan import Plan, Term
 
 __all__ = ["Decided", "decided", "describe", "is_by_order", "spoken", "stopping_column"]
@@ -71,12 +71,12 @@ class Decided(NamedTuple):
     rule: Rule
 
 
-def decided(plan: Plan, offer: Offer) -> tuple[Decided, ...]:
-    """Why each condition of the offer is sent or not."""
+def decided(plan: Plan, index_info: IndexInfo) -> tuple[Decided, ...]:
+    """Why each condition that SQLite offers is sent or not."""
     stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
     found = []
     for index, rule in plan.rules:
-        one = offer.constraints[index]
+        one = index_info.constraints[index]
         met = rule is not Rule.ORDER or one.column == stops
         if one.column not in _CARRIER:
             rule_met = rule if met else Rule.OTHER_ORDER

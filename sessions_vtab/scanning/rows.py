@@ -14,7 +14,7 @@ from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Op
 from sessions_vtab.contract.scan import Order, Row, Scan
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
 from sessions_vtab.plan.binding import Argument, Binder
-from sessions_vtab.plan.offer import Answer, Constraint, Offer
+from sessions_vtab.plan.index_info import Constraint, IndexInfo, IndexUsage
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.scanning.model import Condition, judge
 
@@ -80,19 +80,19 @@ def pages_of(
 def _bound(resource: Resource, question: Question, where: str) -> Scan | None:
     """The scan that answers the question; None if no row can."""
     constraints = tuple(_constraint(resource.table, one) for one in question.conditions)
-    offer = Offer(constraints, question.order, frozenset(_used(question)))
+    index_info = IndexInfo(constraints, question.order, frozenset(_used(question)))
     try:
-        planned = plan_scan(offer, resource.table, resource.capability, pushed={}, where=where)
+        planned = plan_scan(index_info, resource.table, resource.capability, pushed={}, where=where)
     except MissingParameterError as error:
         raise MissingParameterError(
             f"{error} In scan, give keys; in split, give sessions_where."
         ) from None
     if planned is None:  # Not with conditions that all have their values.
         raise UnsupportedError(f"{where} cannot be read with these conditions.")
-    plan, answer = planned
-    if question.order and not answer.ordered:
+    plan, usage = planned
+    if question.order and not usage.ordered:
         raise UnsupportedError(_unordered(resource, question, where))
-    scan = Binder(plan, where).bind(_arguments(answer, question.conditions))
+    scan = Binder(plan, where).bind(_arguments(usage, question.conditions))
     return None if scan is None or question.limit == 0 else replace(scan, limit=question.limit)
 
 
@@ -105,10 +105,10 @@ def _constraint(table: Table, condition: Condition) -> Constraint:
     return Constraint(condition.column, Op.EQ, collation=collation, set=several, listed=several)
 
 
-def _arguments(answer: Answer, conditions: Sequence[Condition]) -> list[Argument]:
+def _arguments(usage: IndexUsage, conditions: Sequence[Condition]) -> list[Argument]:
     """The values that the plan wants, in its order."""
     placed: dict[int, Argument] = {}
-    for use, condition in zip(answer.uses, conditions, strict=True):
+    for use, condition in zip(usage.uses, conditions, strict=True):
         if use.argument is not None:
             placed[use.argument] = condition.values if use.as_set else condition.values[0]
     return [placed[place] for place in range(len(placed))]

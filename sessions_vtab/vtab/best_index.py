@@ -13,12 +13,20 @@ import apsw
 from sessions_vtab.contract.model import Table
 from sessions_vtab.contract.predicate import BINARY, Op, Value
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.plan.offer import UNKNOWN, Answer, Constraint, Hint, Offer, Relation, Unknown
+from sessions_vtab.plan.index_info import (
+    UNKNOWN,
+    Constraint,
+    Hint,
+    IndexInfo,
+    IndexUsage,
+    Relation,
+    Unknown,
+)
 
-__all__ = ["IndexInfo", "give_answer", "read_offer"]
+__all__ = ["ApswIndexInfo", "give_index_usage", "read_index_info"]
 
 
-class IndexInfo(Protocol):
+class ApswIndexInfo(Protocol):
     """What is used of ``apsw.IndexInfo``, whose names these are."""
 
     @property
@@ -68,7 +76,9 @@ _OPERATORS: Final[dict[int, Op | Relation | Hint]] = {
 _LAST_BIT: Final = 63
 
 
-def read_offer(info: IndexInfo, table: Table, *, sets: bool, lenient: bool = False) -> Offer:
+def read_index_info(
+    info: ApswIndexInfo, table: Table, *, sets: bool, lenient: bool = False
+) -> IndexInfo:
     """What SQLite offers for one scan.
 
     Args:
@@ -85,29 +95,29 @@ def read_offer(info: IndexInfo, table: Table, *, sets: bool, lenient: bool = Fal
         else _constraint(info, index, names, sets=sets)
         for index in range(info.nConstraint)
     )
-    return Offer(constraints, tuple(_order(info, names)), frozenset(_used(info, table)))
+    return IndexInfo(constraints, tuple(_order(info, names)), frozenset(_used(info, table)))
 
 
-def give_answer(info: IndexInfo, answer: Answer, words: str) -> None:
-    """Tells SQLite the planner's answer; ``words`` is the idxStr."""
-    for index, use in enumerate(answer.uses):
+def give_index_usage(info: ApswIndexInfo, usage: IndexUsage, words: str) -> None:
+    """Tells SQLite what the planner decided; ``words`` is the idxStr."""
+    for index, use in enumerate(usage.uses):
         if use.argument is not None:
             info.set_aConstraintUsage_argvIndex(index, use.argument + 1)
             info.set_aConstraintUsage_omit(index, use.omit)
             if use.as_set:
                 info.set_aConstraintUsage_in(index, True)
     info.idxStr = words
-    info.orderByConsumed = answer.ordered
-    info.estimatedCost = answer.cost
-    info.estimatedRows = answer.rows
-    if answer.unique:
+    info.orderByConsumed = usage.ordered
+    info.estimatedCost = usage.cost
+    info.estimatedRows = usage.rows
+    if usage.unique:
         info.idxFlags = apsw.SQLITE_INDEX_SCAN_UNIQUE
 
 
 _UNSEEN: Final = Constraint("", Relation.OTHER, usable=False)
 
 
-def _misuses(info: IndexInfo, index: int, table: Table) -> bool:
+def _misuses(info: ApswIndexInfo, index: int, table: Table) -> bool:
     """Whether a constraint on a parameter is not the one that gives it a value."""
     op = _OPERATORS.get(info.get_aConstraint_op(index), Relation.OTHER)
     if op is Op.EQ or isinstance(op, Hint):
@@ -115,7 +125,7 @@ def _misuses(info: IndexInfo, index: int, table: Table) -> bool:
     return table.columns[info.get_aConstraint_iColumn(index)].parameter
 
 
-def _order(info: IndexInfo, names: tuple[str, ...]) -> Iterator[Order]:
+def _order(info: ApswIndexInfo, names: tuple[str, ...]) -> Iterator[Order]:
     """The terms that sort; a later mention of a column, in either direction, adds nothing."""
     seen: set[int] = set()
     for index in range(info.nOrderBy):
@@ -125,7 +135,9 @@ def _order(info: IndexInfo, names: tuple[str, ...]) -> Iterator[Order]:
             yield Order(names[column], bool(info.get_aOrderBy_desc(index)))
 
 
-def _constraint(info: IndexInfo, index: int, names: tuple[str, ...], *, sets: bool) -> Constraint:
+def _constraint(
+    info: ApswIndexInfo, index: int, names: tuple[str, ...], *, sets: bool
+) -> Constraint:
     op = _OPERATORS.get(info.get_aConstraint_op(index), Relation.OTHER)
     usable = info.get_aConstraint_usable(index)
     if isinstance(op, Hint):
@@ -142,18 +154,18 @@ def _constraint(info: IndexInfo, index: int, names: tuple[str, ...], *, sets: bo
     )
 
 
-def _collation(info: IndexInfo, index: int, op: Op | Relation) -> str:
+def _collation(info: ApswIndexInfo, index: int, op: Op | Relation) -> str:
     compares = op not in {Op.LIKE, Op.GLOB, Relation.OTHER}
     return info.get_aConstraint_collation(index).upper() if compares else BINARY
 
 
-def _literal(info: IndexInfo, index: int) -> Value | Unknown:
+def _literal(info: ApswIndexInfo, index: int) -> Value | Unknown:
     """The right-hand side where it is known; APSW answers None both for NULL and for unknown."""
     value: Value = info.get_aConstraint_rhs(index)
     return UNKNOWN if value is None else value
 
 
-def _used(info: IndexInfo, table: Table) -> Iterator[str]:
+def _used(info: ApswIndexInfo, table: Table) -> Iterator[str]:
     """The columns that are looked at.
 
     The key always is: SQLite 3.40 tells the rows of a MULTI-INDEX OR apart by it without saying so,

@@ -14,7 +14,7 @@ from sessions_vtab.errors import StatementError, UnsupportedError
 from sessions_vtab.sql.effects import effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.shapes import partners
-from sessions_vtab.vtab.best_index import IndexInfo
+from sessions_vtab.vtab.best_index import ApswIndexInfo
 from sessions_vtab.vtab.calling import Call, ChooseSource, refuse_missing
 from sessions_vtab.vtab.host import Host
 
@@ -38,7 +38,7 @@ class FunctionTable:
         self._source = source
         self._width = len(function.results)
 
-    def BestIndexObject(self, info: IndexInfo) -> bool:
+    def BestIndexObject(self, info: ApswIndexInfo) -> bool:
         """Takes every parameter; refuses a join order in which one is not known yet."""
         self._host.statements.preparing()
         places = self._parameters(info)
@@ -95,7 +95,7 @@ class FunctionTable:
             )
             raise UnsupportedError(msg)
 
-    def _parameters(self, info: IndexInfo) -> dict[int, int]:
+    def _parameters(self, info: ApswIndexInfo) -> dict[int, int]:
         """Index of the constraint for each parameter that is given with ``=``."""
         places: dict[int, int] = {}
         for index in range(info.nConstraint):

@@ -110,7 +110,7 @@ class Host:
         returning: texts of statements whose rows are captured for a RETURNING list.
         installing: our own CREATE VIRTUAL TABLE statements are running.
         sets: IN may be taken as a set (see ``install.sets_work``).
-        lenient_parameters: see ``best_index.read_offer``.
+        lenient_parameters: see ``best_index.read_index_info``.
         access: the connection's authorizer; None where nothing is read-only.
         holding: the stores that are being read.
         statements: the statements that run on the connection.

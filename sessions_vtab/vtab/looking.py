@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.write import Request
-from sessions_vtab.plan.offer import UNKNOWN, Answer, Offer, Unknown
+from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage, Unknown
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.words import Decided, decided, spoken
 
@@ -52,16 +52,16 @@ class Look:
     spoken: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     decided: dict[str, tuple[Decided, ...]] = field(default_factory=dict)
 
-    def planned(self, words: str, plan: Plan, offer: Offer, answer: Answer) -> None:
+    def planned(self, words: str, plan: Plan, index_info: IndexInfo, usage: IndexUsage) -> None:
         """Takes note of a plan with its literals."""
         taken: Sequence[tuple[int, Value | Unknown]] = sorted(
             (
                 (use.argument, one.literal)
-                for use, one in zip(answer.uses, offer.constraints, strict=True)
+                for use, one in zip(usage.uses, index_info.constraints, strict=True)
                 if use.argument is not None and one.column
             ),
             key=lambda pair: pair[0],
         )
         values = tuple(UNKNOWN if value is None else value for _, value in taken)
         self.spoken.setdefault(words, set()).add(spoken(plan, values))
-        self.decided[words] = decided(plan, offer)
+        self.decided[words] = decided(plan, index_info)

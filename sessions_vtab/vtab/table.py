@@ -23,15 +23,15 @@ from sessions_vtab.errors import (
     UnsupportedError,
 )
 from sessions_vtab.plan.binding import Binder
+from sessions_vtab.plan.index_info import IndexInfo, IndexUsage
 from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.plan.narrowing import narrow
-from sessions_vtab.plan.offer import Answer, Offer
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
 from sessions_vtab.sql.plans import Plan as FrontPlan
 from sessions_vtab.vtab.actions import require_action, require_conflict
-from sessions_vtab.vtab.best_index import IndexInfo, give_answer, read_offer
+from sessions_vtab.vtab.best_index import ApswIndexInfo, give_index_usage, read_index_info
 from sessions_vtab.vtab.blame import blame, blaming
 from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.cursor import ScanCursor
@@ -95,17 +95,19 @@ class SourceTable:
 
     # Reading.
 
-    def BestIndexObject(self, info: IndexInfo) -> bool:
+    def BestIndexObject(self, info: ApswIndexInfo) -> bool:
         """Plans a scan; False refuses a combination in which something needed is not usable."""
         return self.planned(info) is not None
 
-    def planned(self, info: IndexInfo) -> tuple[str, Offer, Answer] | None:
+    def planned(self, info: ApswIndexInfo) -> tuple[str, IndexInfo, IndexUsage] | None:
         """As ``BestIndexObject``: the plan's words, what was offered and what was answered."""
         host = self._host
         host.statements.preparing()
-        offer = read_offer(info, self._table, sets=host.sets, lenient=host.lenient_parameters)
+        index_info = read_index_info(
+            info, self._table, sets=host.sets, lenient=host.lenient_parameters
+        )
         planned = plan_scan(
-            offer,
+            index_info,
             self._table,
             self.resource.capability,
             pushed=host.pushed,
@@ -114,29 +116,29 @@ class SourceTable:
         )
         if planned is None:
             return None
-        plan, answer = planned
+        plan, usage = planned
         words = self._remember(plan)
-        give_answer(info, answer, words)
+        give_index_usage(info, usage, words)
         if host.explaining is not None:
-            host.explaining.planned(words, plan, offer, answer)
-        return words, offer, answer
+            host.explaining.planned(words, plan, index_info, usage)
+        return words, index_info, usage
 
     def narrowed(
-        self, offer: Offer, answer: Answer, told: str
+        self, index_info: IndexInfo, usage: IndexUsage, told: str
     ) -> tuple[str, tuple[int, ...]] | None:
         """A plan with one more condition that keeps an answer's promise; see ``plan.narrowing``.
 
         Args:
-            offer: what SQLite offered.
-            answer: what it was told.
+            index_info: what SQLite offered.
+            usage: what it was told.
             told: the text of a plan of the statement rewriter, which the host has been told.
 
         Returns:
             Its words, and the places of its arguments.
         """
         found = narrow(
-            offer,
-            answer,
+            index_info,
+            usage,
             self._table,
             self.resource.capability,
             told=told,

@@ -21,7 +21,7 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.plan.binding import Binder
-from sessions_vtab.plan.offer import Relation
+from sessions_vtab.plan.index_info import Relation
 from sessions_vtab.plan.plan import Plan, Pushed, Term
 
 PATH = AccessPath("list", offset=True)

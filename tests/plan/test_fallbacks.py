@@ -10,7 +10,7 @@ from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.plan.binding import Binder
-from sessions_vtab.plan.offer import Constraint, Offer
+from sessions_vtab.plan.index_info import Constraint, IndexInfo
 from sessions_vtab.plan.plan import Plan, Term
 from sessions_vtab.plan.planner import plan_scan
 
@@ -60,9 +60,9 @@ def test_without_another_path_an_invalid_key_is_an_error():
 
 
 def test_the_planner_keeps_the_other_paths():
-    offer = Offer((Constraint("session_id", Op.EQ, True),), (), frozenset())
+    index_info = IndexInfo((Constraint("session_id", Op.EQ, True),), (), frozenset())
 
-    planned = plan_scan(offer, SESSIONS, Capability((GET, LIST)), pushed={}, where="t")
+    planned = plan_scan(index_info, SESSIONS, Capability((GET, LIST)), pushed={}, where="t")
 
     assert planned is not None
     assert (planned[0].path, planned[0].fallbacks) == (GET, (LIST,))
@@ -97,9 +97,11 @@ def test_the_values_of_a_set_are_requested_in_the_same_order_in_every_process():
 @pytest.mark.parametrize(("declared", "rows"), [(20, 20), (None, 200)])
 def test_the_rows_of_a_key_are_those_declared(declared, rows):
     path = AccessPath("by session", ("session_id",), page_cap=100, rows_per_key=declared)
-    offer = Offer((Constraint("session_id", Op.EQ, True),), (), frozenset())
+    index_info = IndexInfo((Constraint("session_id", Op.EQ, True),), (), frozenset())
 
-    planned = plan_scan(offer, SESSIONS, Capability((path,), rows=10_000), pushed={}, where="t")
+    planned = plan_scan(
+        index_info, SESSIONS, Capability((path,), rows=10_000), pushed={}, where="t"
+    )
 
     assert planned is not None
     assert planned[1].rows == rows

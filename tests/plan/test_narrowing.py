@@ -18,8 +18,8 @@ from sessions_vtab.contract.capability import (
 from sessions_vtab.contract.predicate import AnyOf, Compare, Field, Op, Predicate, Slot
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.tables import SESSIONS, session_columns
+from sessions_vtab.plan.index_info import Constraint, ConstraintUsage, Hint, IndexInfo, IndexUsage
 from sessions_vtab.plan.narrowing import Narrowed, narrow
-from sessions_vtab.plan.offer import Answer, Constraint, Hint, Offer, Use
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
 
@@ -53,13 +53,13 @@ def _narrowed(
     wider: Capability | None = None,
     **promised: Any,
 ) -> Narrowed | None:
-    offer = Offer(constraints, order, frozenset(("name",)))
-    planned = plan_scan(offer, TABLE, wider or capability, pushed={}, where="s.sessions")
+    index_info = IndexInfo(constraints, order, frozenset(("name",)))
+    planned = plan_scan(index_info, TABLE, wider or capability, pushed={}, where="s.sessions")
     assert planned is not None
-    answer: Answer = replace(planned[1], **promised)
+    usage: IndexUsage = replace(planned[1], **promised)
     return narrow(
-        offer,
-        answer,
+        index_info,
+        usage,
         TABLE,
         capability,
         told="T",
@@ -131,10 +131,10 @@ def test_a_condition_over_two_columns_is_taken_as_a_whole() -> None:
             (),
             CAPABILITY,
             None,
-            {"uses": (Use(0, as_set=False),)},
+            {"uses": (ConstraintUsage(0, as_set=False),)},
         ),
         # SQLite does not hand the value over.
-        ((ANN,), (), CAPABILITY, None, {"uses": (Use(),)}),
+        ((ANN,), (), CAPABILITY, None, {"uses": (ConstraintUsage(),)}),
     ],
     ids=["order", "omitted check", "one row", "offset", "set", "no argument"],
 )

@@ -29,7 +29,7 @@ from sessions_vtab.contract.predicate import (
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.tables import SESSIONS, session_columns
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.plan.offer import Constraint, Hint, Offer, Relation
+from sessions_vtab.plan.index_info import Constraint, Hint, IndexInfo, Relation
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
 
@@ -68,8 +68,8 @@ def _plan(
     capability: Capability = CAPABILITY,
     pushed: dict[str, Predicate] | None = None,
 ):
-    offer = Offer(constraints, order, frozenset(used.split()))
-    return plan_scan(offer, TABLE, capability, pushed=pushed or {}, where="src.sessions")
+    index_info = IndexInfo(constraints, order, frozenset(used.split()))
+    return plan_scan(index_info, TABLE, capability, pushed=pushed or {}, where="src.sessions")
 
 
 C = _constraint
@@ -136,9 +136,9 @@ def test_an_offer_becomes_a_plan_in_words(constraints: list[Constraint], words: 
 def test_an_order_is_taken_whole_or_not_at_all(
     order: tuple[Order, ...], words: str, ordered: bool
 ) -> None:
-    plan, answer = _plan(order=order)
+    plan, usage = _plan(order=order)
 
-    assert (describe(plan), answer.ordered) == (words, ordered)
+    assert (describe(plan), usage.ordered) == (words, ordered)
 
 
 @pytest.mark.parametrize(
@@ -156,15 +156,15 @@ def test_a_limit_is_not_used_where_sqlite_sorts(order: tuple[Order, ...], words:
 
 
 def test_one_row_is_in_every_order() -> None:
-    plan, answer = _plan(eq("session_id"), order=(Order("user_id"),))
+    plan, usage = _plan(eq("session_id"), order=(Order("user_id"),))
 
-    assert (answer.ordered, answer.unique, answer.rows, plan.order) == (True, True, 1, ())
+    assert (usage.ordered, usage.unique, usage.rows, plan.order) == (True, True, 1, ())
 
 
 def test_the_rows_of_a_set_of_keys_are_in_no_order() -> None:
-    _, answer = _plan(eq("session_id", set=True), order=(Order("user_id"),))
+    _, usage = _plan(eq("session_id", set=True), order=(Order("user_id"),))
 
-    assert (answer.ordered, answer.unique) == (False, False)
+    assert (usage.ordered, usage.unique) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,9 @@ def test_the_rows_of_a_set_of_keys_are_in_no_order() -> None:
 def test_sqlite_checks_again_unless_the_answer_is_proved_exact(
     constraint: Constraint, omit: bool
 ) -> None:
-    _, answer = _plan(constraint)
+    _, usage = _plan(constraint)
 
-    assert answer.uses[0].omit is omit
+    assert usage.uses[0].omit is omit
 
 
 @pytest.mark.parametrize("op", [Op.LIKE, Op.GLOB])
@@ -206,9 +206,9 @@ def test_sqlite_always_checks_a_pattern_again(op: Op, pattern: str) -> None:
     path = AccessPath("list", filters=(Filter("user_id", RANGE | {op}, exact=True),))
     low = C("user_id", Op.GE, "A", collation="BINARY")
 
-    _, answer = _plan(C("user_id", op, pattern), low, capability=Capability((path,)))
+    _, usage = _plan(C("user_id", op, pattern), low, capability=Capability((path,)))
 
-    assert [use.omit for use in answer.uses] == [False, True]
+    assert [use.omit for use in usage.uses] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -224,9 +224,9 @@ def test_sqlite_always_checks_a_pattern_again(op: Op, pattern: str) -> None:
 def test_offset_is_handed_over_only_if_just_the_wanted_rows_come(
     constraints: list[Constraint], skips: bool
 ) -> None:
-    plan, answer = _plan(*constraints)
+    plan, usage = _plan(*constraints)
 
-    assert (plan.skips, answer.uses[0].omit) == (skips, skips)
+    assert (plan.skips, usage.uses[0].omit) == (skips, skips)
 
 
 def test_offset_is_not_handed_over_without_the_order_it_counts_in() -> None:
@@ -236,25 +236,25 @@ def test_offset_is_not_handed_over_without_the_order_it_counts_in() -> None:
 
 
 def test_arguments_are_conditions_then_parameters_then_hints() -> None:
-    offer = (LIMIT, eq("page_size"), eq("user_id"), OFFSET, C("create_time", Op.GT))
+    index_info = (LIMIT, eq("page_size"), eq("user_id"), OFFSET, C("create_time", Op.GT))
 
-    plan, answer = _plan(*offer)
+    plan, usage = _plan(*index_info)
 
-    assert [use.argument for use in answer.uses] == [3, 2, 0, 4, 1]
+    assert [use.argument for use in usage.uses] == [3, 2, 0, 4, 1]
     assert [term.column for term in plan.terms] == ["user_id", "create_time"]
     assert (plan.parameters, plan.limit, plan.offset) == ((("page_size", 2),), 3, 4)
 
 
 def test_a_constraint_keeps_the_index_sqlite_gave_it() -> None:
-    _, answer = _plan(C("user_id", Op.GT), eq("user_id"), C("display_name", Op.GLOB))
+    _, usage = _plan(C("user_id", Op.GT), eq("user_id"), C("display_name", Op.GLOB))
 
-    assert [use.argument for use in answer.uses] == [None, 0, None]
+    assert [use.argument for use in usage.uses] == [None, 0, None]
 
 
 def test_a_set_is_looked_up_in_one_scan() -> None:
-    _, answer = _plan(eq("user_id", set=True), eq("display_name", set=True))
+    _, usage = _plan(eq("user_id", set=True), eq("display_name", set=True))
 
-    assert [use.as_set for use in answer.uses] == [True, False]
+    assert [use.as_set for use in usage.uses] == [True, False]
 
 
 class TestWhatIsRefused:
@@ -330,9 +330,9 @@ class TestRowsThatAreHidden:
     CAPABILITY = replace(CAPABILITY, hides=HiddenRows("session_number", "include_deleted"))
 
     def _shows(self, *constraints: Constraint, unhiding: tuple[str, ...] = ()) -> bool:
-        offer = Offer(constraints, (), frozenset(("name",)))
+        index_info = IndexInfo(constraints, (), frozenset(("name",)))
         planned = plan_scan(
-            offer, TABLE, self.CAPABILITY, pushed={}, where="src.sessions", unhiding=unhiding
+            index_info, TABLE, self.CAPABILITY, pushed={}, where="src.sessions", unhiding=unhiding
         )
         assert planned is not None
         return planned[0].constants == (("include_deleted", 1),)
@@ -364,15 +364,15 @@ class TestWhatTheFrontDoorFound:
     KEY = Field("labels", "env")
 
     def test_is_part_of_the_plan_and_its_words(self) -> None:
-        plan, answer = _plan(
+        plan, usage = _plan(
             self.PUSH, self.VALUES, pushed={"plan-1": Compare(self.KEY, Op.EQ, Slot(0))}
         )
 
         assert describe(plan) == "list; sent: (labels->>'env' = ?1); read: name"
         assert plan.pushed is not None
-        assert plan.pushed.argument == answer.uses[1].argument == 1
-        assert answer.uses[0].omit
-        assert answer.uses[1].omit
+        assert plan.pushed.argument == usage.uses[1].argument == 1
+        assert usage.uses[0].omit
+        assert usage.uses[1].omit
 
     def test_is_left_out_where_the_path_does_not_take_it(self) -> None:
         either = AnyOf((Compare(self.KEY, Op.EQ, Slot(0)), Compare(self.KEY, Op.EQ, Slot(1))))

@@ -11,7 +11,16 @@ from enum import Enum, StrEnum
 from sessions_vtab.contract.predicate import BINARY, Op, Value
 from sessions_vtab.contract.scan import Order
 
-__all__ = ["UNKNOWN", "Answer", "Constraint", "Hint", "Offer", "Relation", "Unknown", "Use"]
+__all__ = [
+    "UNKNOWN",
+    "Constraint",
+    "ConstraintUsage",
+    "Hint",
+    "IndexInfo",
+    "IndexUsage",
+    "Relation",
+    "Unknown",
+]
 
 
 class Unknown(Enum):
@@ -40,7 +49,7 @@ class Hint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One condition that SQLite offers. Its place in ``Offer.constraints`` is SQLite's index.
+    """One condition that SQLite offers. Its place in ``IndexInfo.constraints`` is SQLite's index.
 
     Attributes:
         column: the column's name; empty for a hint.
@@ -62,7 +71,7 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class IndexInfo:
     """Everything SQLite says about one scan.
 
     Attributes:
@@ -77,7 +86,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class ConstraintUsage:
     """What becomes of one constraint.
 
     Attributes:
@@ -92,8 +101,8 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The planner's answer about one offer.
+class IndexUsage:
+    """How a scan uses what SQLite offers, as the planner decided it.
 
     Attributes:
         uses: for each constraint, in SQLite's order.
@@ -103,7 +112,7 @@ class Answer:
         unique: at most one row comes.
     """
 
-    uses: tuple[Use, ...]
+    uses: tuple[ConstraintUsage, ...]
     ordered: bool
     cost: float
     rows: int

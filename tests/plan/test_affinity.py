@@ -13,7 +13,7 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.declare import sql_type
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Compare, Field, Op, Value
-from sessions_vtab.plan.admission import UNFIT, admit, certain
+from sessions_vtab.plan.affinity import NOT_PUSHABLE, certain, pushable
 from sessions_vtab.testing.evaluate import evaluate
 
 T = ColumnType
@@ -81,9 +81,9 @@ def test_a_value_that_is_admitted_loses_no_row(
     handed, answers = _asked(native, type_, op, value, origin)
     collation = TIMESTAMP if type_ is T.TIME else BINARY
 
-    fit = admit(type_, op, handed, collation=collation, literal=origin == "literal")
+    fit = pushable(type_, op, handed, collation=collation, literal=origin == "literal")
 
-    if fit is not UNFIT:
+    if fit is not NOT_PUSHABLE:
         asked = Compare(Field("v"), op, fit, collation)
         kept = [(row, bool(evaluate(asked, {"v": row}))) for row, _ in answers]
         assert all(ours for (_, ours), (_, theirs) in zip(kept, answers, strict=True) if theirs)
@@ -97,8 +97,8 @@ def test_a_literal_that_is_certain_keeps_just_the_rows_sqlite_keeps(
     collation = TIMESTAMP if type_ is T.TIME else BINARY
 
     if certain(type_, op, value, collation):
-        fit = admit(type_, op, value, collation=collation, literal=True)
-        assert not isinstance(fit, type(UNFIT))
+        fit = pushable(type_, op, value, collation=collation, literal=True)
+        assert not isinstance(fit, type(NOT_PUSHABLE))
         asked = Compare(Field("v"), op, fit, collation)
         assert [bool(evaluate(asked, {"v": row})) for row, _ in answers] == [
             bool(theirs) for _, theirs in answers
@@ -110,22 +110,22 @@ def test_a_literal_that_is_certain_keeps_just_the_rows_sqlite_keeps(
     [
         (T.TEXT, Op.EQ, "a", False, "a"),
         (T.TEXT, Op.EQ, 7, True, "7"),
-        (T.TEXT, Op.EQ, 7, False, UNFIT),
-        (T.TEXT, Op.EQ, 7.0, True, UNFIT),
-        (T.TEXT, Op.EQ, b"a", True, UNFIT),
+        (T.TEXT, Op.EQ, 7, False, NOT_PUSHABLE),
+        (T.TEXT, Op.EQ, 7.0, True, NOT_PUSHABLE),
+        (T.TEXT, Op.EQ, b"a", True, NOT_PUSHABLE),
         (T.TEXT, Op.LT, "a", False, "a"),
-        (T.TEXT, Op.LT, "5", False, UNFIT),
-        (T.TEXT, Op.LT, "", False, UNFIT),
+        (T.TEXT, Op.LT, "5", False, NOT_PUSHABLE),
+        (T.TEXT, Op.LT, "", False, NOT_PUSHABLE),
         (T.TEXT, Op.LT, "5", True, "5"),
         (T.TEXT, Op.LIKE, "a%", False, "a%"),
-        (T.TEXT, Op.LIKE, 1, True, UNFIT),
+        (T.TEXT, Op.LIKE, 1, True, NOT_PUSHABLE),
         (T.TIME, Op.GT, "2026-01-01", False, "2026-01-01 00:00:00.000000"),
         (T.TIME, Op.GT, 1767258000, True, "2026-01-01 09:00:00.000000"),
-        (T.TIME, Op.GT, 1767258000, False, UNFIT),
-        (T.TIME, Op.GT, "later", False, UNFIT),
+        (T.TIME, Op.GT, 1767258000, False, NOT_PUSHABLE),
+        (T.TIME, Op.GT, "later", False, NOT_PUSHABLE),
         (T.INTEGER, Op.EQ, 7, False, 7),
         (T.INTEGER, Op.EQ, "7", True, 7),
-        (T.INTEGER, Op.EQ, "seven", True, UNFIT),
+        (T.INTEGER, Op.EQ, "seven", True, NOT_PUSHABLE),
         (T.REAL, Op.EQ, 7, False, 7),
     ],
 )
@@ -134,16 +134,16 @@ def test_a_value_is_admitted_as_its_column_stores_it(
 ) -> None:
     collation = TIMESTAMP if type_ is T.TIME else BINARY
 
-    assert admit(type_, op, value, collation=collation, literal=literal) == admitted
+    assert pushable(type_, op, value, collation=collation, literal=literal) == admitted
 
 
 @pytest.mark.parametrize("op", [Op.LT, Op.LE, Op.GT, Op.GE, Op.NE])
 def test_without_the_collation_times_are_compared_as_text_and_no_range_is_pushed(op: Op) -> None:
-    assert admit(T.TIME, op, "2026-01-01", collation=BINARY, literal=True) is UNFIT
+    assert pushable(T.TIME, op, "2026-01-01", collation=BINARY, literal=True) is NOT_PUSHABLE
 
 
 def test_without_the_collation_equal_texts_are_still_equal_instants() -> None:
-    admitted = admit(T.TIME, Op.EQ, "2026-01-01", collation=BINARY, literal=True)
+    admitted = pushable(T.TIME, Op.EQ, "2026-01-01", collation=BINARY, literal=True)
 
     assert admitted == "2026-01-01 00:00:00.000000"
     assert not certain(T.TIME, Op.EQ, "2026-01-01", BINARY)

@@ -15,16 +15,16 @@ from sessions_vtab.contract.capability import RANGE
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.contract.predicate import TIMESTAMP, Op, Value
 
-__all__ = ["UNFIT", "Unfit", "admit", "certain", "takes_any_text"]
+__all__ = ["NOT_PUSHABLE", "NotPushable", "certain", "pushable", "takes_any_text"]
 
 
-class Unfit(Enum):
+class NotPushable(Enum):
     """Marker for a value that cannot be pushed down."""
 
-    UNFIT = "unfit"
+    NOT_PUSHABLE = "not pushable"
 
 
-UNFIT = Unfit.UNFIT
+NOT_PUSHABLE = NotPushable.NOT_PUSHABLE
 
 _PATTERNS = frozenset((Op.LIKE, Op.NOT_LIKE, Op.GLOB))
 _EQUALITIES = frozenset((Op.EQ, Op.IN))
@@ -32,10 +32,10 @@ _TEXTS = (ColumnType.TEXT, ColumnType.JSON, ColumnType.BLOB)
 _WHOLE = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
-def admit(
+def pushable(
     type_: ColumnType, op: Op, value: Value, *, collation: str, literal: bool
-) -> Value | Unfit:
-    """The value a backend may compare a column with, or UNFIT.
+) -> Value | NotPushable:
+    """The value a backend may compare a column with, or NOT_PUSHABLE.
 
     Args:
         type_: of the column.
@@ -50,7 +50,7 @@ def admit(
         Text for text columns, canonical text for times, a number for numbers.
     """
     if op in _PATTERNS:
-        return value if isinstance(value, str) else UNFIT
+        return value if isinstance(value, str) else NOT_PUSHABLE
     if type_ is ColumnType.TIME:
         return _instant(op, value, collation=collation, literal=literal)
     if type_ in _TEXTS:
@@ -59,7 +59,7 @@ def admit(
 
 
 def takes_any_text(type_: ColumnType) -> bool:
-    """Whether ``admit`` returns every text that is to be equal as it is."""
+    """Whether ``pushable`` returns every text that is to be equal as it is."""
     return type_ in _TEXTS
 
 
@@ -69,34 +69,34 @@ def certain(type_: ColumnType, op: Op, value: Value, collation: str) -> bool:
         return isinstance(value, str)
     if type_ is ColumnType.TIME and collation != TIMESTAMP:
         return False
-    return admit(type_, op, value, collation=collation, literal=True) is not UNFIT
+    return pushable(type_, op, value, collation=collation, literal=True) is not NOT_PUSHABLE
 
 
-def _text(op: Op, value: Value, *, literal: bool) -> Value | Unfit:
+def _text(op: Op, value: Value, *, literal: bool) -> Value | NotPushable:
     if isinstance(value, str):
         # Beside a column with numeric affinity, which may hold a text too, our texts that look like
         # numbers are compared as numbers, and a number is less than any text. What begins with a
         # letter is greater than those texts either way.
         settled = literal or op not in RANGE or value[:1] > "9"
-        return value if settled else UNFIT
+        return value if settled else NOT_PUSHABLE
     # TEXT affinity turns a literal integer into its digits.
-    return str(value) if literal and isinstance(value, int) else UNFIT
+    return str(value) if literal and isinstance(value, int) else NOT_PUSHABLE
 
 
-def _instant(op: Op, value: Value, *, collation: str, literal: bool) -> Value | Unfit:
+def _instant(op: Op, value: Value, *, collation: str, literal: bool) -> Value | NotPushable:
     if not (isinstance(value, str) or (literal and isinstance(value, int | float))):
-        return UNFIT
+        return NOT_PUSHABLE
     # Another collation orders texts, not instants; only equal texts are sure to be equal instants.
     if collation != TIMESTAMP and op not in _EQUALITIES:
-        return UNFIT
+        return NOT_PUSHABLE
     instant = times.parse(value)
-    return UNFIT if instant is None else times.to_text(instant)
+    return NOT_PUSHABLE if instant is None else times.to_text(instant)
 
 
-def _number(value: Value) -> Value | Unfit:
+def _number(value: Value) -> Value | NotPushable:
     if isinstance(value, int | float):
         return value
     # Numeric affinity turns text that looks like a number into one; the plain form is enough here.
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
-    return UNFIT
+    return NOT_PUSHABLE
