@@ -22,7 +22,7 @@ from sessions_vtab.door import Door
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 from sessions_vtab.progress import Progress, Watch, ipython_line
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.sql.lexer import Heading
+from sessions_vtab.sql.lexer import StatementKind
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.blame import blame, blamed
 from sessions_vtab.vtab.definitions import require_copyable
@@ -161,9 +161,9 @@ class Connection(apsw.Connection):
         """The table that a statement writes to, with the action; None if it is not one of ours."""
         return self._door.target(statement)
 
-    def headings(self, statements: str) -> tuple[Heading, ...]:
+    def statement_kinds(self, statements: str) -> tuple[StatementKind, ...]:
         """What each statement of a text is, told without running it."""
-        return tuple(one.heading for one in self._door.read(statements).statements)
+        return tuple(one.kind for one in self._door.read(statements).statements)
 
     def parameters(self, statements: str) -> tuple[str | None, ...]:
         """The parameters of a text: names as written, such as ``:user``; None for a bare ``?``."""

@@ -108,7 +108,7 @@ class Cursor(apsw.Cursor):
         self, statements: str, sequenceofbindings: Any, options: dict[str, Any]
     ) -> None:
         script = self._door.read(statements)
-        changes = all(one.heading.changes for one in script.statements)
+        changes = all(one.kind.changes for one in script.statements)
         checked = _with_names(script, sequenceofbindings)
         if (script.plain and not changes) or (script.plain and self.connection.in_transaction):
             super().executemany(statements, checked, **options)
@@ -234,7 +234,7 @@ class Cursor(apsw.Cursor):
             values += share[: one.parameters]
             if answer and one.returning is not None and not self._door.dry_run:
                 values += share[: one.returning.parameters]
-        explains = any(one.heading.explain for one in script.statements)
+        explains = any(one.kind.explain for one in script.statements)
         # EXPLAIN is answered from the statement cache, with the plan of another day.
         kept = {**options, "can_cache": False} if explains else options
         super().execute("".join(texts), values, **kept)

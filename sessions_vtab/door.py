@@ -138,7 +138,7 @@ class Door:
     def reads(self, text: str) -> bool:
         """Whether a text is one query."""
         statements = self.read(text).statements
-        return len(statements) == 1 and statements[0].heading.reads
+        return len(statements) == 1 and statements[0].kind.reads
 
     def target(self, text: str) -> tuple[OurTable, str] | None:
         """The table that a text writes to, with the action; None if it is not one of ours.
@@ -173,7 +173,7 @@ class Door:
             StatementError: it would create or drop what it may not.
         """
         one = step.statement
-        require_definable(self._host, step.text, one.heading)
+        require_definable(self._host, step.text, one.kind)
         for words, plan in one.plans.items():
             self._host.tell(words, plan)
         chosen = one.plain if plain else one.choose(values)
@@ -197,7 +197,7 @@ class Door:
         """
         text = self._answer(step)
         # EXPLAIN writes nothing: the rows that were captured last are another statement's.
-        return "" if step.statement.heading.explain else text
+        return "" if step.statement.kind.explain else text
 
     def _answer(self, step: Step) -> str:
         one = step.statement
@@ -221,7 +221,7 @@ class Door:
             self._check_home(step.statement)
             _require_action(step.statement)
         plain = not any(map(self._concerns, steps))
-        renames = any(step.statement.heading.verb in _RENAMES for step in steps)
+        renames = any(step.statement.kind.verb in _RENAMES for step in steps)
         acts = any(map(_runs_to_its_end, steps))
         return Script(steps, plain, renames, acts or (renames and len(steps) > 1))
 
@@ -238,7 +238,7 @@ class Door:
         if step.asks:
             step = self._step(step.text, {mine: _text(share[mine - 1]) for mine in step.asks})
             self._check_home(step.statement)
-        if self._host.access is not None and step.statement.heading.verb == "ATTACH":
+        if self._host.access is not None and step.statement.kind.verb == "ATTACH":
             return self._attached(self._host.access, step, share)
         return step, share
 
@@ -247,7 +247,7 @@ class Door:
     ) -> tuple[Step, tuple[Any, ...]]:
         """ATTACH of a file that may have to be opened for reading only, as a literal."""
         parts = attached(step.text, tokenize(step.text))
-        if parts is None or step.statement.heading.explain:
+        if parts is None or step.statement.kind.explain:
             return step, share
         ((file, schema),) = self._host.statements.run(
             f"SELECT CAST(({parts.file}) AS text), CAST(({parts.schema}) AS text)",
@@ -301,17 +301,17 @@ class Door:
         """Whether a statement needs more than plain execution, such as checks or RETURNING."""
         one = step.statement
         shown = self._host.dry_run and one.table is not None
-        more = one.times or one.effect or one.returning or one.heading.explain
-        copies = one.heading.verb == "VACUUM"  # It may copy tables that have no rows.
+        more = one.times or one.effect or one.returning or one.kind.explain
+        copies = one.kind.verb == "VACUUM"  # It may copy tables that have no rows.
         translated = step.text is not one.original
         return bool(one.touched or more or copies or shown or translated)
 
 
 def _target_of(one: Rewritten) -> tuple[OurTable, str] | None:
     """Our table that a statement writes to, and how."""
-    if one.table is None or not one.heading.changes or one.heading.explain:
+    if one.table is None or not one.kind.changes or one.kind.explain:
         return None
-    verb = one.heading.verb.lower()
+    verb = one.kind.verb.lower()
     return one.table, "insert" if verb == "replace" else verb
 
 
@@ -331,10 +331,10 @@ def _runs_to_its_end(step: Step) -> bool:
 
 def _locks(step: Step) -> bool:
     """Whether a statement is a BEGIN that takes the write lock at once."""
-    heading = step.statement.heading
-    if heading.verb != "BEGIN" or heading.explain:
+    kind = step.statement.kind
+    if kind.verb != "BEGIN" or kind.explain:
         return False
-    behind = tokenize(step.text)[heading.at + 1 :]
+    behind = tokenize(step.text)[kind.at + 1 :]
     return bool(behind) and behind[0].upper in _LOCKING
 
 

@@ -173,7 +173,7 @@ class Shell(Commands):
     def _run(self, sql: str, bindings: Mapping[str, Any]) -> None:
         if self.echo:
             self.write(self.stderr, sql + "\n")
-        if self.eqp and self._connection.headings(sql)[0].reads:
+        if self.eqp and self._connection.statement_kinds(sql)[0].reads:
             self.command_explain([sql])
         kept, used = self._kept_in_memory(sql), os.times()
         try:

@@ -232,8 +232,8 @@ class Cursor:
         self.description, self.rowcount, self._given, self._stopped = None, -1, 0, False
         self.lastrowid, self._columns.last, self._ahead = None, (), []
         with translated():
-            headings = self.connection.driver.headings(operation)
-            if len(headings) > 1:
+            kinds = self.connection.driver.statement_kinds(operation)
+            if len(kinds) > 1:
                 raise ProgrammingError(
                     "execute() accepts only one statement, but several were given."
                 )
@@ -241,7 +241,7 @@ class Cursor:
             if self._changing:
                 self.connection.begin()
         self._joined = self.connection.in_transaction
-        controls = any(one.verb in _CONTROL for one in headings)
+        controls = any(one.verb in _CONTROL for one in kinds)
         self._clock = None if controls else self.connection.clock()
         return inner
 
@@ -258,12 +258,12 @@ class Cursor:
                 self.lastrowid = driver.last_insert_rowid()
 
     def _inserts(self, operation: str) -> bool:
-        headings = self.connection.driver.headings(operation)
-        return any(one.verb in {"INSERT", "REPLACE"} for one in headings)
+        kinds = self.connection.driver.statement_kinds(operation)
+        return any(one.verb in {"INSERT", "REPLACE"} for one in kinds)
 
     def _changes(self, operation: str) -> bool:
-        headings = self.connection.driver.headings(operation)
-        return any(one.changes and not one.explain for one in headings)
+        kinds = self.connection.driver.statement_kinds(operation)
+        return any(one.changes and not one.explain for one in kinds)
 
     @contextmanager
     def _unit(self) -> Iterator[None]:

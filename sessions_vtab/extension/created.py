@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from sessions_vtab.contract.model import Function
-from sessions_vtab.vtab.contents import Kind, contents
+from sessions_vtab.vtab.contents import NameKind, contents
 from sessions_vtab.vtab.host import OpenSource
 
 __all__ = ["Entry", "created", "functions_of"]
@@ -36,7 +36,7 @@ def created(
         *(entry for one, prefix in named for entry in _tables("temp", one, prefix)),
         *_tables("temp", logs, ""),
         *(entry for one in sources.values() for entry in _tables(one.name, one, "")),
-        *(("", name, "", name, int(Kind.FUNCTION)) for name in sorted(_routines(sources))),
+        *(("", name, "", name, int(NameKind.FUNCTION)) for name in sorted(_routines(sources))),
         *(entry for one, prefix in named for entry in _views(one, prefix)),
     ]
 
@@ -58,7 +58,7 @@ def functions_of(
 
 def _tables(schema: str, source: OpenSource, prefix: str) -> Iterator[Entry]:
     for kind, name, _ in contents(source.backend):
-        if kind is Kind.TABLE:
+        if kind is NameKind.TABLE:
             yield schema, prefix + name, source.name, name, int(kind)
 
 

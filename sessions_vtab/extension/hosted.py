@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import apsw
 
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["Connection", "Offered", "RunFirstError", "Statements"]
 
@@ -80,20 +80,20 @@ class Statements:
     """
 
     def __init__(self) -> None:
-        self._known: dict[int, Statement] = {}
+        self._known: dict[int, RunningStatement] = {}
         self._idle: Callable[[], None] = lambda: None
-        self.current = Statement(0)
+        self.current = RunningStatement(0)
         self.count = 0
 
     @property
-    def writer(self) -> Statement:
+    def writer(self) -> RunningStatement:
         """The statement that writes a row: told with each."""
         return self.current
 
     def follow(
         self,
-        on_begin: Callable[[Statement], None],  # noqa: ARG002  # RETURNING is refused.
-        on_end: Callable[[Statement, bool], None],  # noqa: ARG002  # See above.
+        on_begin: Callable[[RunningStatement], None],  # noqa: ARG002  # RETURNING is refused.
+        on_end: Callable[[RunningStatement, bool], None],  # noqa: ARG002  # See above.
         on_idle: Callable[[], None],
     ) -> None:
         """See ``vtab.hosting``."""
@@ -118,8 +118,8 @@ class Statements:
         raise RunFirstError(sql)
 
     def tell(
-        self, serial: int, running: Container[Statement], *, reads: bool, text: str | None
-    ) -> Statement:
+        self, serial: int, running: Container[RunningStatement], *, reads: bool, text: str | None
+    ) -> RunningStatement:
         """The statement that the host is running now.
 
         Args:
@@ -135,20 +135,20 @@ class Statements:
                     old.forget()
             for gone in [one for one in self._known if one < serial - _KEPT]:
                 del self._known[gone]
-            found = self._known[serial] = Statement(serial, readonly=reads)
+            found = self._known[serial] = RunningStatement(serial, readonly=reads)
             self.count += 1
         found.text = text or found.text
         self.current = found
         return found
 
-    def transaction_ended(self, running: Container[Statement]) -> None:
+    def transaction_ended(self, running: Container[RunningStatement]) -> None:
         """A transaction is over: its statements write no more."""
         for number, one in list(self._known.items()):
             if one not in running:
                 one.forget()
                 del self._known[number]
 
-    def ended(self, statement: Statement, *, idle: bool) -> None:
+    def ended(self, statement: RunningStatement, *, idle: bool) -> None:
         """A statement has no scan open any more.
 
         Args:

@@ -25,7 +25,7 @@ from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import occurrences_of
 from sessions_vtab.sql.lexer import name_of, tokenize
-from sessions_vtab.sql.plans import Plan
+from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.table import SourceTable
 
@@ -45,7 +45,7 @@ class Said:
         values: JSON array of the values.
     """
 
-    plan: Plan
+    plan: PlanArgument
     values: str
 
 
@@ -96,7 +96,7 @@ def said(text: str, name: str, table: OurTable) -> Said | None:
     exact = all(value is None or isinstance(value, str | int) for value in values)
     if occurrence.predicate is None or not (occurrence.spliceable and written and exact):
         return None
-    plan = Plan(predicate=occurrence.predicate, hidden=occurrence.hidden)
+    plan = PlanArgument(predicate=occurrence.predicate, hidden=occurrence.hidden)
     return Said(plan, dump_json(values))
 
 

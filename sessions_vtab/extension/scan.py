@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.vtab.costly_cursor import CostlyCursor
-from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["About", "Batch", "Scan", "columns_of"]
 
@@ -84,7 +84,9 @@ class Scan:
         text: of the statement, where a scan may be planned again from it.
     """
 
-    def __init__(self, cursor: RowCursor, statement: Statement, about: About, width: int) -> None:
+    def __init__(
+        self, cursor: RowCursor, statement: RunningStatement, about: About, width: int
+    ) -> None:
         self.cursor = cursor
         self.statement = statement
         self.about = about

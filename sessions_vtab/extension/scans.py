@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from sessions_vtab.extension.scan import About, Scan
 from sessions_vtab.vtab.look_ahead import Outer
-from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["Scans"]
 
@@ -26,7 +26,7 @@ class Scans:
         self._parked: dict[About, list[Scan]] = {}
 
     @property
-    def statements(self) -> list[Statement]:
+    def statements(self) -> list[RunningStatement]:
         """The statements whose scans are open."""
         return [one.statement for one in self._open.values()]
 
@@ -73,7 +73,7 @@ class Scans:
             if cursor is not None:
                 self._replace(cursor, scan)
 
-    def close(self, number: int, *, heir: bool) -> Statement | None:
+    def close(self, number: int, *, heir: bool) -> RunningStatement | None:
         """Closes a scan.
 
         SQLite before 3.45 opens a cursor for each run of a correlated subquery, and closes the one

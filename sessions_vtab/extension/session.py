@@ -40,7 +40,7 @@ from sessions_vtab.vtab.contents import add_logs
 from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.modules import SourceModule
-from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.statements import RunningStatement
 from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["Session"]
@@ -244,7 +244,7 @@ class Session:
             scan.cursor.Filter(0, *plan)
             return scan.first()
 
-    def _opened(self, entry: _Entry, statement: Statement, about: About) -> Scan:
+    def _opened(self, entry: _Entry, statement: RunningStatement, about: About) -> Scan:
         return Scan(entry.table.Open(), statement, about, entry.width)
 
     def _next(self, cursor: int) -> Batch:
@@ -257,7 +257,7 @@ class Session:
         if ended is not None:
             self._ended(ended)
 
-    def _ended(self, statement: Statement) -> None:
+    def _ended(self, statement: RunningStatement) -> None:
         """A statement reads no more: what its stores hold on to is let go with the last one.
 
         Also within BEGIN, whose COMMIT a connection that only reads is not told of.
@@ -289,5 +289,5 @@ class Session:
                 self._connection.in_transaction = False
         return ()
 
-    def _tell(self, serial: int, *, reads: bool, text: str | None) -> Statement:
+    def _tell(self, serial: int, *, reads: bool, text: str | None) -> RunningStatement:
         return self._statements.tell(serial, self._scans.statements, reads=reads, text=text)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.lexer import Kind, tokenize
+from sessions_vtab.sql.lexer import TokenKind, tokenize
 from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.table import SourceTable
 
@@ -31,7 +31,7 @@ def write(table: SourceTable | FunctionTable, values: tuple[Any, ...], text: str
     """
     if not isinstance(table, SourceTable):
         raise UnsupportedError("Functions have no rows to write.")
-    if any(one.kind is Kind.WORD and one.upper == "RETURNING" for one in tokenize(text)):
+    if any(one.kind is TokenKind.WORD and one.upper == "RETURNING" for one in tokenize(text)):
         # SQLite answers it with what the statement gives: NULL for all that the server sets.
         raise UnsupportedError(
             f"RETURNING is not supported here. SELECT from {table.title} afterwards, call a"

@@ -18,7 +18,7 @@ from sessions_vtab.dbapi.types import bound
 from sessions_vtab.errors import BudgetError, SessionsError, UnsupportedError
 from sessions_vtab.hints import mentions, names_of
 from sessions_vtab.mcp.budget import CallLimits, Parameters, fit, report, require_within
-from sessions_vtab.sql.lexer import Heading
+from sessions_vtab.sql.lexer import StatementKind
 
 __all__ = [
     "QueryResult",
@@ -223,9 +223,9 @@ def _functions(connection: dbapi.Connection, sql: str) -> list[str]:
     return found
 
 
-def _only_one(connection: dbapi.Connection, sql: str) -> Heading:
+def _only_one(connection: dbapi.Connection, sql: str) -> StatementKind:
     with translated():
-        kinds = connection.driver.headings(sql)
+        kinds = connection.driver.statement_kinds(sql)
     if len(kinds) != 1:
         raise UnsupportedError(f"The tool runs one statement, and {len(kinds)} were given.")
     return kinds[0]

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.asked import Asked
+from sessions_vtab.sql.asked import SelectConditions
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.conditions import TimeOperand
 from sessions_vtab.sql.leads import lead_of
-from sessions_vtab.sql.lexer import Heading, Token
+from sessions_vtab.sql.lexer import StatementKind, Token
 from sessions_vtab.sql.masked import read
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.occurrences import Join, Occurrence
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.pushing import On, read_conditions
 from sessions_vtab.sql.shapes import Span
-from sessions_vtab.sql.source import Source, condition_of_change, parts, queries, terms
+from sessions_vtab.sql.source import ParsedStatement, condition_of_change, parts, queries, terms
 
 __all__ = ["analyse"]
 
@@ -31,7 +31,7 @@ __all__ = ["analyse"]
 def analyse(
     text: str,
     tokens: Sequence[Token],
-    heading: Heading,
+    kind: StatementKind,
     numbering: Numbering,
     pairs: dict[int, int],
     catalog: Catalog,
@@ -46,10 +46,10 @@ def analyse(
         UnsupportedError: one of our tables is given arguments, or a parameter column is used
             where it has no value.
     """
-    masked = read(tokens, heading, numbering.numbers, pairs)
+    masked = read(tokens, kind, numbering.numbers, pairs)
     if masked is None:
         return [], []
-    walk = _Walk(Source(text, tokens, numbering, pairs, masked), catalog)
+    walk = _Walk(ParsedStatement(text, tokens, numbering, pairs, masked), catalog)
     walk.statement(masked.tree)
     found = sorted(walk.occurrences.values(), key=lambda each: each.item.at)
     return found, walk.times
@@ -60,7 +60,7 @@ _Names = frozenset[str]
 
 @dataclass(slots=True)
 class _Walk:
-    source: Source
+    source: ParsedStatement
     catalog: Catalog
     occurrences: dict[int, Occurrence] = field(default_factory=dict)
     times: list[TimeOperand] = field(default_factory=list)
@@ -234,7 +234,7 @@ class _Walk:
         spans = self.source.conjuncts(self._where(mine[0]), len(found))
         where = list(zip(found, spans, strict=True))
         having = [part.this for part in parts(node, "having")]
-        asked = Asked(scope, tuple(found), tuple(ons), tuple(having))
+        asked = SelectConditions(scope, tuple(found), tuple(ons), tuple(having))
         for occurrence in mine:
             asked.require_parameters(occurrence)
             occurrence.hidden = asked.for_hidden(occurrence)

@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from sessions_vtab.contract.model import Column
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.conditions import Reader, resolve
+from sessions_vtab.sql.conditions import ConditionReader, resolve
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.source import terms
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from sessions_vtab.sql.occurrences import Occurrence
     from sessions_vtab.sql.pushing import On
 
-__all__ = ["Asked"]
+__all__ = ["SelectConditions"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SelectConditions:
     """The conditions of one SELECT, UPDATE or DELETE.
 
     Attributes:
@@ -77,7 +77,7 @@ class Asked:
         hides, item = occurrence.ours.capability.hides, occurrence.item
         if hides is None:
             return False
-        reader = Reader(self.scope, item, lambda column: column.sql())
+        reader = ConditionReader(self.scope, item, lambda column: column.sql())
         offered = {id(term) for term in self._offered(item) if reader.is_plain(term)}
         inner = (term for right, on in self.ons if right in {None, item} for term in terms(on))
         return any(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import Span, find, partners
 from sessions_vtab.sql.splice import Edit, apply
@@ -51,7 +51,7 @@ def attached(text: str, tokens: Sequence[Token]) -> Attached | None:
 def _expression(text: str, tokens: Sequence[Token], span: Span, edits: Sequence[Edit]) -> str:
     """An expression; a single name is a text here."""
     first, end = span
-    if end - first == 1 and tokens[first].kind in (Kind.WORD, Kind.QUOTED):
+    if end - first == 1 and tokens[first].kind in (TokenKind.WORD, TokenKind.QUOTED):
         return "'" + name_of(tokens[first]).replace("'", "''") + "'"
     start, stop = tokens[first].start, tokens[end - 1].end
     inside = [

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.contract.declare import quoted
-from sessions_vtab.sql.lexer import Kind, Token, tokenize
+from sessions_vtab.sql.lexer import Token, TokenKind, tokenize
 from sessions_vtab.sql.names import Item
 from sessions_vtab.sql.occurrences import Join, Lead, Occurrence
-from sessions_vtab.sql.plans import Ahead, Link, Plan
+from sessions_vtab.sql.plans import Ahead, Link, PlanArgument
 from sessions_vtab.sql.source import condition_of_change
 from sessions_vtab.sql.splice import Edit, apply, insert
 
@@ -27,7 +27,7 @@ _MOST_VALUES = 900
 
 def carry(
     tokens: Sequence[Token], pairs: dict[int, int], occurrences: Sequence[Occurrence]
-) -> tuple[list[Edit], dict[str, Plan], frozenset[int]]:
+) -> tuple[list[Edit], dict[str, PlanArgument], frozenset[int]]:
     """The edits that hand each occurrence its plan.
 
     Returns:
@@ -37,7 +37,7 @@ def carry(
     named = {join.source.at for occurrence in occurrences for join in _costly_joins(occurrence)}
     feeding = named.intersection(labels)
     edits: list[Edit] = []
-    plans: dict[str, Plan] = {}
+    plans: dict[str, PlanArgument] = {}
     pushed: set[int] = set()
     for occurrence in occurrences:
         load = _load(occurrence, labels, feeds=occurrence.item.at in feeding)
@@ -53,7 +53,7 @@ def carry(
 class _Load:
     """A plan with the SQL expressions for its values."""
 
-    plan: Plan
+    plan: PlanArgument
     values: tuple[str, ...]
     numbers: frozenset[int]
 
@@ -80,7 +80,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
     if occurrence.lead is not None:
         ahead = Ahead(occurrence.lead.column, len(values))
         values.append(f'json({occurrence.lead.label}."_ahead")')
-    plan = Plan(
+    plan = PlanArgument(
         predicate=predicate,
         label=labels[occurrence.item.at] if feeds else "",
         residual=tuple(residual),
@@ -109,7 +109,11 @@ def _localised(text: str, values: list[str]) -> str:
     """
     tokens = tokenize(text)
     typed = any(token.upper == "CAST" for token in tokens)  # VARCHAR(10) has no value in it.
-    moved = (Kind.PARAMETER, Kind.STRING) if typed else (Kind.PARAMETER, Kind.STRING, Kind.NUMBER)
+    moved = (
+        (TokenKind.PARAMETER, TokenKind.STRING)
+        if typed
+        else (TokenKind.PARAMETER, TokenKind.STRING, TokenKind.NUMBER)
+    )
     edits = []
     for token in tokens:
         if token.kind in moved:

@@ -36,7 +36,7 @@ from sessions_vtab.contract.predicate import (
 from sessions_vtab.sql.json_keys import is_key_of_json, key_of, makes_text
 from sessions_vtab.sql.names import Item, Resolved, Scope
 
-__all__ = ["Atom", "Reader", "TimeOperand", "resolve"]
+__all__ = ["Atom", "ConditionReader", "TimeOperand", "resolve"]
 
 NOCASE = "NOCASE"
 
@@ -104,7 +104,7 @@ def resolve(scope: Scope, column: exp.Column) -> Resolved | None:
 
 
 @dataclass(slots=True)
-class Reader:
+class ConditionReader:
     """Reads the conditions on one item of a scope.
 
     Attributes:
@@ -144,7 +144,7 @@ class Reader:
             return False
         if node.args.get("negate"):
             return False
-        reader = Reader(self.scope, self.item, self.text_of, echoes=True)
+        reader = ConditionReader(self.scope, self.item, self.text_of, echoes=True)
         found = reader.read(node)
         terms = found.terms if isinstance(found, AllOf) else (found,)
         return reader.complete and all(

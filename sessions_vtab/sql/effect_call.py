@@ -15,23 +15,23 @@ from typing import TypeAlias
 
 from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import Block, Span, commas, conjuncts
 from sessions_vtab.sql.splice import Edit, insert
 
-__all__ = ["Call", "HiddenColumns"]
+__all__ = ["HiddenColumns", "SideEffectCall"]
 
 HiddenColumns: TypeAlias = Callable[[str | None, str], Collection[str]]
 """The hidden columns of ``schema.name``, in lower case; none where the table is not ours."""
 
-_NAMES = (Kind.WORD, Kind.QUOTED)
+_NAMES = (TokenKind.WORD, TokenKind.QUOTED)
 _HINT = frozenset(("NOT", "INDEXED"))
 _QUERY = frozenset(("SELECT", "WITH", "VALUES"))
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SideEffectCall:
     """A function with the item that it runs over.
 
     Attributes:

@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.effect_call import Call, HiddenColumns
-from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
+from sessions_vtab.sql.effect_call import HiddenColumns, SideEffectCall
+from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import Block, Span, blocks, find
 from sessions_vtab.sql.splice import Edit
 from sessions_vtab.sql.targets import creates_table
@@ -48,7 +48,7 @@ class Effect:
     edits: tuple[Edit, ...]
 
 
-_NAMES = frozenset((Kind.WORD, Kind.QUOTED))
+_NAMES = frozenset((TokenKind.WORD, TokenKind.QUOTED))
 _OUTER = frozenset(("LEFT", "RIGHT", "FULL", "OUTER", "NATURAL"))
 _JOINS = frozenset((",", "JOIN", "CROSS", "INNER", "ON", "USING", *_OUTER))
 _SUBQUERY = frozenset(("SELECT", "VALUES", "WITH"))
@@ -108,7 +108,7 @@ def _cte_names(tokens: Sequence[Token]) -> set[str]:
     """Names that a WITH defines: ``name AS (`` or ``name (columns) AS [NOT] MATERIALIZED (``."""
     names = set()
     for index in range(2, len(tokens)):
-        if tokens[index].upper != "AS" or tokens[index].kind is not Kind.WORD:
+        if tokens[index].upper != "AS" or tokens[index].kind is not TokenKind.WORD:
             continue
         follows = tokens[index + 1].upper if index + 1 < len(tokens) else ""
         if follows not in {"(", "NOT", "MATERIALIZED"}:
@@ -125,7 +125,7 @@ def _cte_names(tokens: Sequence[Token]) -> set[str]:
 
 def effect_of(
     tokens: Sequence[Token],
-    heading: Heading,
+    kind: StatementKind,
     pairs: dict[int, int],
     found: Sequence[tuple[int, Function]],
     *,
@@ -136,7 +136,7 @@ def effect_of(
 
     Args:
         tokens: of the statement.
-        heading: of the statement.
+        kind: of the statement.
         pairs: matching brackets.
         found: what ``mentioned`` answered; not empty.
         numbers: of the parameters, by the index of their token.
@@ -149,11 +149,11 @@ def effect_of(
     name = name_of(tokens[at])
     if len(found) > 1:
         raise _refused(name, "two side-effecting functions in one statement", _SPLIT)
-    if heading.explain:
+    if kind.explain:
         raise _refused(
             name, "EXPLAIN", "Run the statement, then read http_requests to see what it sent"
         )
-    block = _block_of(tokens, heading, pairs, at)
+    block = _block_of(tokens, kind, pairs, at)
     _check_block(tokens, block, pairs, name)
     call = _call(tokens, block, pairs, at, function)
     for column in call.parameters_in_where():
@@ -183,27 +183,31 @@ def _refused_parameter(name: str, column: str, *, item: bool) -> UnsupportedErro
     )
 
 
-def _block_of(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], at: int) -> Block:
+def _block_of(
+    tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int], at: int
+) -> Block:
     """The SELECT whose FROM holds the function, if it is at the top of the statement."""
     name = name_of(tokens[at])
-    top = [block for block in blocks(tokens, pairs) if _is_top(tokens, heading, pairs, block)]
+    top = [block for block in blocks(tokens, pairs) if _is_top(tokens, kind, pairs, block)]
     for block in top:
         first, end = block.clauses.get("FROM", (0, 0))
         if first <= at < end and not _within_brackets(pairs, (first, end), at):
             return block
-    if heading.verb == "CREATE" and not creates_table(tokens, heading):
+    if kind.verb == "CREATE" and not creates_table(tokens, kind):
         raise _refused(name, "a view or trigger", "Call it in a separate statement")
     raise _refused(name, "a call inside a subquery or an expression", _KEEP)
 
 
-def _is_top(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], block: Block) -> bool:
+def _is_top(
+    tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int], block: Block
+) -> bool:
     if any(start < block.at < end for start, end in pairs.items()):
         return False
-    if heading.verb == "SELECT":
+    if kind.verb == "SELECT":
         return True
-    if heading.verb == "CREATE":
-        return creates_table(tokens, heading)
-    return heading.verb in {"INSERT", "REPLACE"}
+    if kind.verb == "CREATE":
+        return creates_table(tokens, kind)
+    return kind.verb in {"INSERT", "REPLACE"}
 
 
 def _within_brackets(pairs: dict[int, int], span: Span, at: int) -> bool:
@@ -227,7 +231,7 @@ def _check_block(tokens: Sequence[Token], block: Block, pairs: dict[int, int], n
 
 def _call(
     tokens: Sequence[Token], block: Block, pairs: dict[int, int], at: int, function: Function
-) -> Call:
+) -> SideEffectCall:
     name = name_of(tokens[at])
     span = block.clauses["FROM"]
     if at + 1 not in pairs:
@@ -240,7 +244,7 @@ def _call(
         raise _refused(name, "a join with ON or USING", "Move the condition into WHERE")
     first = at - (2 if _schema(tokens, at) is not None else 0)
     if not joins:
-        return Call(tokens, pairs, block, at, function)
+        return SideEffectCall(tokens, pairs, block, at, function)
     if joins[-1] != first - 1:
         raise _refused(name, "a call before other tables", "Put it last in FROM")
     if words not in ([","], ["JOIN"], ["CROSS", "JOIN"], ["INNER", "JOIN"]):
@@ -249,4 +253,4 @@ def _call(
     opening = tokens[item[0]]
     if opening.text == "(" and tokens[item[0] + 1].upper not in _SUBQUERY:
         raise _refused(name, "a join in parentheses", _SUBSELECT)
-    return Call(tokens, pairs, block, at, function, item, (joins[0], joins[-1] + 1))
+    return SideEffectCall(tokens, pairs, block, at, function, item, (joins[0], joins[-1] + 1))

@@ -7,7 +7,7 @@ from typing import Final
 
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.sql.lexer import Kind, Token, name_of, tokenize
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of, tokenize
 from sessions_vtab.sql.splice import apply, insert
 
 __all__ = ["check_condition", "within"]
@@ -44,7 +44,7 @@ def check_condition(text: str, table: str = "sessions") -> str:
     for token in tokens:
         depth += (token.text == "(") - (token.text == ")")
         place = f"{token.text[:1]} at character {token.start + 1}"
-        if token.kind is Kind.ILLEGAL:
+        if token.kind is TokenKind.ILLEGAL:
             raise _refused(
                 table,
                 f"the {place} opens a text that is not closed"
@@ -53,7 +53,7 @@ def check_condition(text: str, table: str = "sessions") -> str:
             )
         if depth < 0 or token.text == ";":
             raise _refused(table, f"the {place} ends the expression")
-        if token.kind is Kind.PARAMETER:
+        if token.kind is TokenKind.PARAMETER:
             raise _refused(
                 table, f"the parameter {token.text[:20]} has no value; write the value itself"
             )
@@ -97,15 +97,15 @@ def _tables(tokens: Sequence[Token]) -> Iterator[Token]:
             in_from, item = bool(enclosing) and enclosing.pop(), False
         elif token.text == ",":
             item = in_from
-        elif token.upper in _FROM and token.kind is Kind.WORD:
+        elif token.upper in _FROM and token.kind is TokenKind.WORD:
             # IS DISTINCT FROM compares.
             in_from = item = place == 0 or tokens[place - 1].upper != "DISTINCT"
-        elif token.upper == "IN" and token.kind is Kind.WORD:
+        elif token.upper == "IN" and token.kind is TokenKind.WORD:
             item = after != "("
-        elif token.upper in _AFTER_FROM and token.kind is Kind.WORD:
+        elif token.upper in _AFTER_FROM and token.kind is TokenKind.WORD:
             in_from = item = False
         else:
-            if item and token.kind in {Kind.WORD, Kind.QUOTED} and after != ".":
+            if item and token.kind in {TokenKind.WORD, TokenKind.QUOTED} and after != ".":
                 yield token
             item = False
 

@@ -11,28 +11,28 @@ from collections.abc import Iterator, Sequence
 
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.sql.catalog import Catalog, OurTable
-from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
+from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import Span, blocks, conjuncts, find
 
 __all__ = ["require_form"]
 
-_NAMED = (Kind.WORD, Kind.QUOTED)
+_NAMED = (TokenKind.WORD, TokenKind.QUOTED)
 _WHERE = frozenset(("WHERE",))
 _ENDS = frozenset(("RETURNING", "ORDER", "LIMIT", ";"))
 
 
 def require_form(
-    tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], catalog: Catalog
+    tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int], catalog: Catalog
 ) -> None:
     """Checks the literals that WHERE compares with a column by ``=``.
 
     Raises:
         InvalidValueError: one that no row can have.
     """
-    texts = {token.text for token in tokens if token.kind is Kind.STRING}
+    texts = {token.text for token in tokens if token.kind is TokenKind.STRING}
     if not texts:
         return
-    for tables, where in _wheres(tokens, heading, pairs):
+    for tables, where in _wheres(tokens, kind, pairs):
         for span in conjuncts(tokens, where, pairs):
             label, column, literal = _equality(tokens, span)
             if column and literal is not None:
@@ -40,18 +40,18 @@ def require_form(
 
 
 def _wheres(
-    tokens: Sequence[Token], heading: Heading, pairs: dict[int, int]
+    tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int]
 ) -> Iterator[tuple[Span, Span]]:
     """Each WHERE clause with the span that names its tables."""
     for block in blocks(tokens, pairs):
         if {"FROM", "WHERE"} <= block.clauses.keys():
             yield block.clauses["FROM"], block.clauses["WHERE"]
-    if heading.verb in {"UPDATE", "DELETE"}:
-        every = (heading.at, len(tokens))
+    if kind.verb in {"UPDATE", "DELETE"}:
+        every = (kind.at, len(tokens))
         mark = next(find(tokens, every, pairs, _WHERE), None)
         if mark is not None:
             end = next(find(tokens, (mark, len(tokens)), pairs, _ENDS), len(tokens))
-            yield (heading.at + 1, mark), (mark + 1, end)
+            yield (kind.at + 1, mark), (mark + 1, end)
 
 
 def _equality(tokens: Sequence[Token], span: Span) -> tuple[str, str, str | None]:
@@ -61,7 +61,7 @@ def _equality(tokens: Sequence[Token], span: Span) -> tuple[str, str, str | None
     if len(part) == 5 and part[1].text == ".":  # noqa: PLR2004  # label . column = literal
         label, part = name_of(part[0]).lower(), part[2:]
     shaped = len(part) == 3 and part[0].kind in _NAMED and part[1].text in {"=", "=="}  # noqa: PLR2004
-    if not shaped or part[2].kind is not Kind.STRING:
+    if not shaped or part[2].kind is not TokenKind.STRING:
         return "", "", None
     return label, name_of(part[0]).lower(), name_of(part[2])
 

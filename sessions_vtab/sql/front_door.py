@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 from sessions_vtab.contract import times
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.catalog import Catalog, OurTable
+from sessions_vtab.sql.column_names import keep_column_names
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
+from sessions_vtab.sql.fast_path import needs_parsing
 from sessions_vtab.sql.forms import require_form
-from sessions_vtab.sql.glance import tells_more
-from sessions_vtab.sql.headings import keep_headings
-from sessions_vtab.sql.lexer import Heading, Kind, Token, classify, name_of, tokenize
+from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, classify, name_of, tokenize
 from sessions_vtab.sql.parameters import Bindings, Numbering, bind, number
-from sessions_vtab.sql.plans import Plan
+from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.sql.returning import Returning, returning_of
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import partners
@@ -46,7 +46,7 @@ class Rewritten:
         original: the text as it came.
         text: what to execute: with plans, without RETURNING.
         plain: what to execute where ``choose`` says so, or where ``text`` does not prepare.
-        heading: what kind of statement it is.
+        kind: what kind of statement it is.
         numbering: its parameters.
         parameters: how many values ``text`` and ``plain`` take: the first of all.
         plans: each plan by its words, which is the first argument the virtual table gets.
@@ -62,10 +62,10 @@ class Rewritten:
     original: str
     text: str
     plain: str
-    heading: Heading
+    kind: StatementKind
     numbering: Numbering
     parameters: int
-    plans: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
+    plans: Mapping[str, PlanArgument] = field(default_factory=lambda: MappingProxyType({}))
     pushed: frozenset[int] = frozenset()
     times: tuple[TimeOperand, ...] = ()
     target: Target | None = None
@@ -136,14 +136,14 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
             ``=`` with a column of a declared form has another.
     """
     tokens = tokenize(text)
-    heading, numbering = classify(tokens), number(tokens)
-    names = {name_of(token).lower() for token in tokens if token.kind <= Kind.QUOTED}
-    strings = {name_of(token).lower() for token in tokens if token.kind is Kind.STRING}
+    kind, numbering = classify(tokens), number(tokens)
+    names = {name_of(token).lower() for token in tokens if token.kind <= TokenKind.QUOTED}
+    strings = {name_of(token).lower() for token in tokens if token.kind is TokenKind.STRING}
     acts = not catalog.effect_names.isdisjoint(names | strings)
     ours = not names.isdisjoint(catalog.table_names)
     if not acts and not ours:
-        return Rewritten(text, text, text, heading, numbering, numbering.count)
-    return _Door(text, tokens, heading, numbering, catalog).rewritten(acts=acts, ours=ours)
+        return Rewritten(text, text, text, kind, numbering, numbering.count)
+    return _Door(text, tokens, kind, numbering, catalog).rewritten(acts=acts, ours=ours)
 
 
 def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Condition]]:
@@ -178,7 +178,7 @@ def occurrences_of(text: str, catalog: Catalog) -> Sequence[Occurrence]:
 class _Door:
     text: str
     tokens: list[Token]
-    heading: Heading
+    kind: StatementKind
     numbering: Numbering
     catalog: Catalog
     pairs: dict[int, int] = field(init=False)
@@ -188,9 +188,9 @@ class _Door:
 
     def rewritten(self, *, acts: bool, ours: bool) -> Rewritten:
         if ours:
-            require_form(self.tokens, self.heading, self.pairs, self.catalog)
+            require_form(self.tokens, self.kind, self.pairs, self.catalog)
         effect = self._effect() if acts else None
-        target = target_of(self.tokens, self.heading)
+        target = target_of(self.tokens, self.kind)
         table = None if target is None else self.catalog.resolve(target.schema, target.name)
         returning = conflict = None
         if target is not None and table is not None:
@@ -209,7 +209,7 @@ class _Door:
             original=self.text,
             text=self._edited([*base, *pushes]) if pushes else plain,
             plain=plain,
-            heading=self.heading,
+            kind=self.kind,
             numbering=self.numbering,
             parameters=self._parameters(returning),
             plans=MappingProxyType(plans),
@@ -224,8 +224,8 @@ class _Door:
 
     def _is_readable(self) -> bool:
         """Whether it can read our tables: sqlglot is not asked about anything else."""
-        made = self.heading.verb == "CREATE" and creates_table(self.tokens, self.heading)
-        return made or self.heading.verb == "SELECT" or self.heading.changes
+        made = self.kind.verb == "CREATE" and creates_table(self.tokens, self.kind)
+        return made or self.kind.verb == "SELECT" or self.kind.changes
 
     def _effect(self) -> Effect | None:
         known = self.catalog
@@ -234,7 +234,7 @@ class _Door:
             return None
         return effect_of(
             self.tokens,
-            self.heading,
+            self.kind,
             self.pairs,
             found,
             numbers=self.numbering.numbers,
@@ -248,11 +248,11 @@ class _Door:
         return frozenset(one.name for one in columns if one.hidden)
 
     def _returning(self) -> Returning | None:
-        return returning_of(self.text, self.tokens, self.heading, self.numbering, self.pairs)
+        return returning_of(self.text, self.tokens, self.kind, self.numbering, self.pairs)
 
     def _conflict(self, target: Target, table: OurTable) -> Conflict:
         name = table.table.name if target.schema is None else f"{target.schema}.{target.name}"
-        return conflict_of(self.tokens, self.heading, self.pairs, name)
+        return conflict_of(self.tokens, self.kind, self.pairs, name)
 
     def _parameters(self, returning: Returning | None) -> int:
         """The largest number left in the text: SQLite wants exactly that many values."""
@@ -264,13 +264,13 @@ class _Door:
 
     def _pushes(self) -> _Pushes:
         self._refuse_carrier()
-        if not tells_more(self.tokens, self.catalog):
+        if not needs_parsing(self.tokens, self.catalog):
             return _NO_PUSHES
         from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
         from sessions_vtab.sql.carrier import carry  # noqa: PLC0415  # As above.
 
         occurrences, timed = analyse(
-            self.text, self.tokens, self.heading, self.numbering, self.pairs, self.catalog
+            self.text, self.tokens, self.kind, self.numbering, self.pairs, self.catalog
         )
         for operand in timed:
             if operand.number is None:
@@ -280,14 +280,17 @@ class _Door:
 
     def _refuse_carrier(self) -> None:
         for token in self.tokens:
-            if token.kind in (Kind.WORD, Kind.QUOTED) and name_of(token).lower() in _CARRIER:
+            if (
+                token.kind in (TokenKind.WORD, TokenKind.QUOTED)
+                and name_of(token).lower() in _CARRIER
+            ):
                 raise UnsupportedError(f"{token.text} is reserved for internal use; leave it out.")
 
     def _edited(self, edits: Sequence[Edit]) -> str:
         if not edits:
             return self.text
         every = [*self.numbering.edits(self.tokens), *edits]
-        every += keep_headings(self.text, self.tokens, self.pairs, every)
+        every += keep_column_names(self.text, self.tokens, self.pairs, every)
         # Without the comment after it, another statement can follow.
         every.append(Edit(self.tokens[-1].end, len(self.text), "", rank=1))
         return apply(self.text, every)
@@ -296,7 +299,7 @@ class _Door:
 _Pushes = tuple[
     "Sequence[TimeOperand]",
     Sequence[Edit],
-    Mapping[str, Plan],
+    Mapping[str, PlanArgument],
     frozenset[int],
 ]
 _NO_PUSHES: _Pushes = ((), (), {}, frozenset())

@@ -11,13 +11,13 @@ from sessions_vtab.sql.conditions import resolve
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.occurrences import Lead, Occurrence
 from sessions_vtab.sql.shapes import Block, Span, find
-from sessions_vtab.sql.source import Source
+from sessions_vtab.sql.source import ParsedStatement
 
 __all__ = ["lead_of"]
 
 
 def lead_of(
-    source: Source,
+    source: ParsedStatement,
     node: exp.Select,
     scope: Scope,
     mine: Occurrence,
@@ -73,7 +73,7 @@ def _key(
     return None
 
 
-def _windowable(source: Source, node: exp.Select, mine: Occurrence) -> bool:
+def _windowable(source: ParsedStatement, node: exp.Select, mine: Occurrence) -> bool:
     """Whether adding a column to the first FROM item leaves the statement's result unchanged."""
     if mine.order and mine.limit:  # Everything would be sorted before the limit.
         return False
@@ -81,7 +81,7 @@ def _windowable(source: Source, node: exp.Select, mine: Occurrence) -> bool:
     return not hidden and not any(_shows_all(part, but=mine.alias) for part in node.expressions)
 
 
-def _item_span(source: Source, block: Block) -> Span:
+def _item_span(source: ParsedStatement, block: Block) -> Span:
     """The tokens of the first item of a FROM."""
     first, end = block.clauses["FROM"]
     return first, next(find(source.tokens, (first, end), source.pairs, _JOINS), end)

@@ -15,10 +15,10 @@ from enum import IntEnum
 from typing import NamedTuple
 
 __all__ = [
-    "Heading",
-    "Kind",
     "Statement",
+    "StatementKind",
     "Token",
+    "TokenKind",
     "classify",
     "name_of",
     "split",
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-class Kind(IntEnum):
+class TokenKind(IntEnum):
     """What a token is."""
 
     WORD = 1
@@ -46,7 +46,7 @@ class Kind(IntEnum):
 class Token(NamedTuple):
     """One token: ``text`` as written, ``upper`` in capitals if it is a word, else as written."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     start: int
     end: int
@@ -81,13 +81,13 @@ def _pattern() -> re.Pattern[str]:
 
 
 @functools.cache
-def _kinds() -> tuple[Kind, ...]:
+def _kinds() -> tuple[TokenKind, ...]:
     """The kind of each group."""
-    return (Kind.WORD, *(Kind[name] for name in _pattern().groupindex))
+    return (TokenKind.WORD, *(TokenKind[name] for name in _pattern().groupindex))
 
 
 def tokenize(text: str) -> list[Token]:
-    """The tokens of a text, without blanks and comments. Never fails: see ``Kind.ILLEGAL``."""
+    """The tokens of a text, without blanks and comments. Never fails: see ``TokenKind.ILLEGAL``."""
     tokens = []
     make, kinds, word = tuple.__new__, _kinds(), _pattern().groupindex["WORD"]
     for match in _pattern().finditer(text):
@@ -103,7 +103,7 @@ def tokenize(text: str) -> list[Token]:
 
 def name_of(token: Token) -> str:
     """The name that an identifier token stands for, without its quotes."""
-    if token.kind is Kind.QUOTED or token.kind is Kind.STRING:
+    if token.kind is TokenKind.QUOTED or token.kind is TokenKind.STRING:
         quote = token.text[0]
         inner = token.text[1:-1]
         return inner if quote == "[" else inner.replace(quote * 2, quote)
@@ -153,7 +153,7 @@ def split(script: str, complete: Callable[[str], bool] | None = None) -> Iterato
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
+class StatementKind:
     """What kind of statement this is, read from its keywords.
 
     Attributes:
@@ -184,14 +184,14 @@ class Heading:
 _VERBS = frozenset(("SELECT", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"))
 
 
-def classify(tokens: Sequence[Token]) -> Heading:
-    """The heading of a statement."""
+def classify(tokens: Sequence[Token]) -> StatementKind:
+    """The kind of a statement."""
     explain, first = _explain(tokens)
     at = first
     if at < len(tokens) and tokens[at].upper == "WITH":
         at = _behind_with(tokens, at)
-    verb = tokens[at].upper if at < len(tokens) and tokens[at].kind is Kind.WORD else ""
-    return Heading(explain, verb, at, first)
+    verb = tokens[at].upper if at < len(tokens) and tokens[at].kind is TokenKind.WORD else ""
+    return StatementKind(explain, verb, at, first)
 
 
 def _explain(tokens: Sequence[Token]) -> tuple[str, int]:

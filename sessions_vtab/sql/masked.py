@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import SqlglotError
 
-from sessions_vtab.sql.lexer import Heading, Kind, Token
+from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind
 from sessions_vtab.sql.shapes import find
 
 __all__ = ["Masked", "read"]
@@ -59,7 +59,7 @@ _BEFORE_UNARY = frozenset(
 
 def read(
     tokens: Sequence[Token],
-    heading: Heading,
+    kind: StatementKind,
     numbers: Mapping[int, int],
     pairs: dict[int, int],
 ) -> Masked | None:
@@ -67,17 +67,17 @@ def read(
 
     Args:
         tokens: of the statement.
-        heading: of the statement.
+        kind: of the statement.
         numbers: parameter numbers by token index.
         pairs: matching brackets.
     """
     pieces: list[str] = []
     places: dict[int, int] = {}
     length = 0
-    for index in _wanted(tokens, heading, pairs):
-        if tokens[index].kind is Kind.ILLEGAL:
+    for index in _wanted(tokens, kind, pairs):
+        if tokens[index].kind is TokenKind.ILLEGAL:
             return None
-        piece = f"@{numbers[index]}" if index in numbers else _mask(tokens, index, heading)
+        piece = f"@{numbers[index]}" if index in numbers else _mask(tokens, index, kind)
         places[length] = index
         pieces.append(piece)
         length += len(piece) + 1
@@ -93,30 +93,30 @@ def read(
     return Masked(tree, places)
 
 
-def _wanted(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int]) -> list[int]:
+def _wanted(tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int]) -> list[int]:
     """Indexes of the tokens that are passed to sqlglot."""
     end = len(tokens)
-    for index in find(tokens, (heading.at, end), pairs, _CUT_AT):
+    for index in find(tokens, (kind.at, end), pairs, _CUT_AT):
         if tokens[index - 1].text != "." and (
             tokens[index].upper != "CONFLICT" or _on(tokens, index)
         ):
             end = index - (tokens[index].upper == "CONFLICT")
             break
     wanted = []
-    for index in range(_first(tokens, heading, pairs), end):
-        conflict = heading.changes and index in (heading.at + 1, heading.at + 2)
-        if conflict and tokens[heading.at + 1].upper == "OR":
+    for index in range(_first(tokens, kind, pairs), end):
+        conflict = kind.changes and index in (kind.at + 1, kind.at + 2)
+        if conflict and tokens[kind.at + 1].upper == "OR":
             continue
         if not _is_hint(tokens, index):
             wanted.append(index)
     return wanted
 
 
-def _first(tokens: Sequence[Token], heading: Heading, pairs: dict[int, int]) -> int:
+def _first(tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int]) -> int:
     """Where reading begins: of CREATE TABLE .. AS only the query is read."""
-    if heading.verb != "CREATE":
-        return heading.first
-    return 1 + next(find(tokens, (heading.at, len(tokens)), pairs, _AS), len(tokens))
+    if kind.verb != "CREATE":
+        return kind.first
+    return 1 + next(find(tokens, (kind.at, len(tokens)), pairs, _AS), len(tokens))
 
 
 _AS = frozenset(("AS",))
@@ -138,14 +138,14 @@ def _is_hint(tokens: Sequence[Token], index: int) -> bool:
     return (before[-1:] == ["INDEXED"] and word == "BY") or before == ["INDEXED", "BY"]
 
 
-def _mask(tokens: Sequence[Token], index: int, heading: Heading) -> str:
+def _mask(tokens: Sequence[Token], index: int, kind: StatementKind) -> str:
     token = tokens[index]
-    if token.kind is Kind.NUMBER:
+    if token.kind is TokenKind.NUMBER:
         plain = token.text.replace("_", "")
         if plain[:2] not in ("0x", "0X"):
             return plain
         return str(int(plain, 16)) if len(plain) < _LONG else "~0"
-    if index == heading.at and token.upper == "REPLACE":
+    if index == kind.at and token.upper == "REPLACE":
         return "INSERT"
     if token.text == "+" and _is_unary(tokens[index - 1] if index else None):
         return "~"
@@ -153,6 +153,6 @@ def _mask(tokens: Sequence[Token], index: int, heading: Heading) -> str:
 
 
 def _is_unary(before: Token | None) -> bool:
-    if before is None or (before.kind is Kind.OPERATOR and before.text != ")"):
+    if before is None or (before.kind is TokenKind.OPERATOR and before.text != ")"):
         return True
-    return before.kind is Kind.WORD and before.upper in _BEFORE_UNARY
+    return before.kind is TokenKind.WORD and before.upper in _BEFORE_UNARY

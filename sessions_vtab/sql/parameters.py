@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from sessions_vtab.contract.values import well_formed
 from sessions_vtab.errors import MissingParameterError, StatementError
-from sessions_vtab.sql.lexer import Kind, Token
+from sessions_vtab.sql.lexer import Token, TokenKind
 from sessions_vtab.sql.splice import Edit
 
 __all__ = ["Bindings", "Numbering", "bind", "distribute", "number", "sound"]
@@ -60,7 +60,7 @@ def number(tokens: Sequence[Token]) -> Numbering:
     numbers: dict[int, int] = {}
     count = 0
     for index, token in enumerate(tokens):
-        if token.kind is Kind.PARAMETER:
+        if token.kind is TokenKind.PARAMETER:
             mine = _number(token.text, known, count)
             if len(token.text) > 1:
                 known[token.text] = mine

@@ -23,7 +23,7 @@ from sessions_vtab.contract.predicate import (
     words_of,
 )
 
-__all__ = ["Ahead", "Link", "Plan", "slots", "true_on_nulls", "with_slots"]
+__all__ = ["Ahead", "Link", "PlanArgument", "slots", "true_on_nulls", "with_slots"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Ahead:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlanArgument:
     """What the statement rewriter knows about one occurrence, for the virtual table.
 
     ``Slot(i)`` in the predicate and ``?{i + 1}`` in the residual are element i of the JSON array

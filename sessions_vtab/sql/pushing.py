@@ -13,12 +13,12 @@ from sqlglot import exp
 
 from sessions_vtab.contract.predicate import AllOf, Predicate
 from sessions_vtab.contract.rules import Rule
-from sessions_vtab.sql.conditions import Atom, Reader, TimeOperand, resolve
+from sessions_vtab.sql.conditions import Atom, ConditionReader, TimeOperand, resolve
 from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.occurrences import Condition, Join, Occurrence, Role
 from sessions_vtab.sql.plans import slots, true_on_nulls, with_slots
 from sessions_vtab.sql.shapes import Span
-from sessions_vtab.sql.source import Source, terms
+from sessions_vtab.sql.source import ParsedStatement, terms
 
 __all__ = ["On", "read_conditions"]
 
@@ -27,7 +27,7 @@ On = tuple[Item | None, exp.Expression]
 
 
 def read_conditions(
-    source: Source,
+    source: ParsedStatement,
     occurrence: Occurrence,
     scope: Scope,
     where: Sequence[tuple[exp.Expression, Span | None]],
@@ -46,7 +46,7 @@ def read_conditions(
         The values that are compared with its time columns.
     """
     item = occurrence.item
-    reader = Reader(scope, item, source.column_text)
+    reader = ConditionReader(scope, item, source.column_text)
     pushed: list[Predicate] = []
     inner = [(term, None) for right, on in ons if right is None for term in terms(on)]
     for term, span in [*where, *inner]:
@@ -61,9 +61,9 @@ def read_conditions(
 
 
 def _condition(
-    source: Source,
+    source: ParsedStatement,
     occurrence: Occurrence,
-    reader: Reader,
+    reader: ConditionReader,
     term: exp.Expression,
     span: Span | None,
     *,

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
-from sessions_vtab.sql.headings import keep_items
-from sessions_vtab.sql.lexer import Heading, Kind, Token, classify, tokenize
+from sessions_vtab.sql.column_names import keep_items
+from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, classify, tokenize
 from sessions_vtab.sql.parameters import Numbering, number
 from sessions_vtab.sql.shapes import Span, commas, find, partners
 from sessions_vtab.sql.splice import Edit, apply
@@ -39,7 +39,7 @@ class Returning:
 
     Attributes:
         target: the table that is changed.
-        select_list: the list, parameters as ``?N``, with the original headings.
+        select_list: the list, parameters as ``?N``, with the original column names.
         parameters: the largest parameter number in the list: it is executed with that many values.
         cut: the edit that takes the clause off the statement.
     """
@@ -53,7 +53,7 @@ class Returning:
 def returning_of(
     text: str,
     tokens: Sequence[Token],
-    heading: Heading,
+    kind: StatementKind,
     numbering: Numbering,
     pairs: dict[int, int],
 ) -> Returning | None:
@@ -63,7 +63,7 @@ def returning_of(
         UnsupportedError: aggregates, window functions and ``table.*`` in the list.
         UnknownNameError: ``rowid`` in the list.
     """
-    target = target_of(tokens, heading)
+    target = target_of(tokens, kind)
     if target is None:
         return None
     places = list(find(tokens, (target.end, len(tokens)), pairs, _RETURNING))
@@ -140,13 +140,13 @@ def _check_token(tokens: Sequence[Token], index: int, pairs: dict[int, int]) -> 
     token = tokens[index]
     if token.text == "*" and tokens[index - 1].text == ".":
         raise UnsupportedError('RETURNING may not use "TABLE.*" wildcards; write * or the columns.')
-    called = index + 1 in pairs and token.kind is Kind.WORD
+    called = index + 1 in pairs and token.kind is TokenKind.WORD
     if called and _aggregates(tokens, index, pairs):
         raise UnsupportedError(
             f"RETURNING may not use the aggregate or window function {token.text}(): it"
             " returns one row for each row written."
         )
-    if token.upper in _ROWID and not called and token.kind is not Kind.STRING:
+    if token.upper in _ROWID and not called and token.kind is not TokenKind.STRING:
         raise UnknownNameError(f"no such column: {token.text} (the table is WITHOUT ROWID)")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sessions_vtab.sql.lexer import Kind, Token
+from sessions_vtab.sql.lexer import Token, TokenKind
 from sessions_vtab.sql.shapes import commas
 from sessions_vtab.sql.splice import Edit, insert
 
@@ -24,7 +24,13 @@ _BEFORE = frozenset(
         *("CASE", "WHEN", "THEN", "ELSE", "SET", "RETURNING", "(", ",", "="),
     )
 )
-_PLAIN = (Kind.NUMBER, Kind.STRING, Kind.BLOB, Kind.PARAMETER, Kind.OPERATOR)
+_PLAIN = (
+    TokenKind.NUMBER,
+    TokenKind.STRING,
+    TokenKind.BLOB,
+    TokenKind.PARAMETER,
+    TokenKind.OPERATOR,
+)
 
 
 def keep_row_values(tokens: Sequence[Token], pairs: Mapping[int, int]) -> Iterator[Edit]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sessions_vtab.sql.lexer import Kind, Token
+from sessions_vtab.sql.lexer import Token, TokenKind
 
 __all__ = ["Block", "Span", "blocks", "commas", "conjuncts", "find", "partners"]
 
@@ -59,7 +59,7 @@ def find(
         token = tokens[index]
         if token.text == "(" and index in pairs:
             index = pairs[index]
-        elif token.upper in words and token.kind in (Kind.WORD, Kind.OPERATOR):
+        elif token.upper in words and token.kind in (TokenKind.WORD, TokenKind.OPERATOR):
             yield index
         index += 1
 
@@ -108,7 +108,7 @@ def blocks(tokens: Sequence[Token], pairs: dict[int, int]) -> list[Block]:
     return [
         _block(tokens, index, closing[index], pairs)
         for index, token in enumerate(tokens)
-        if token.upper == "SELECT" and token.kind is Kind.WORD
+        if token.upper == "SELECT" and token.kind is TokenKind.WORD
     ]
 
 

@@ -12,11 +12,11 @@ from sessions_vtab.sql.masked import Masked
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.shapes import Block, Span, blocks, conjuncts, find
 
-__all__ = ["Source", "condition_of_change", "parts", "queries", "terms"]
+__all__ = ["ParsedStatement", "condition_of_change", "parts", "queries", "terms"]
 
 
 @dataclass(slots=True)
-class Source:
+class ParsedStatement:
     """One statement.
 
     Attributes:

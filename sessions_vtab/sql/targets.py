@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.lexer import Heading, Kind, Token, name_of
+from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import commas, find
 from sessions_vtab.sql.splice import Edit, insert
 
 __all__ = ["Conflict", "Target", "conflict_of", "creates_table", "target_of"]
 
-_NAMES = frozenset((Kind.WORD, Kind.QUOTED, Kind.STRING))
+_NAMES = frozenset((TokenKind.WORD, TokenKind.QUOTED, TokenKind.STRING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Target:
         return self.alias or self.name
 
 
-def target_of(tokens: Sequence[Token], heading: Heading) -> Target | None:
+def target_of(tokens: Sequence[Token], kind: StatementKind) -> Target | None:
     """The target of a statement; None if it is not an INSERT, REPLACE, UPDATE or DELETE."""
-    if not heading.changes:
+    if not kind.changes:
         return None
-    at = heading.at + 1
+    at = kind.at + 1
     if _word(tokens, at) == "OR":
         at += 2
     if _word(tokens, at) in {"INTO", "FROM"}:
@@ -58,9 +58,9 @@ def target_of(tokens: Sequence[Token], heading: Heading) -> Target | None:
     return Target(schema, name_of(tokens[at]), alias, at, at + (3 if aliased else 1))
 
 
-def creates_table(tokens: Sequence[Token], heading: Heading) -> bool:
+def creates_table(tokens: Sequence[Token], kind: StatementKind) -> bool:
     """Whether it is CREATE [TEMP] TABLE, as opposed to a view, trigger or virtual table."""
-    words = [token.upper for token in tokens[heading.at + 1 : heading.at + 3]]
+    words = [token.upper for token in tokens[kind.at + 1 : kind.at + 3]]
     return words[:1] == ["TABLE"] or (words[:1] in (["TEMP"], ["TEMPORARY"]) and "TABLE" in words)
 
 
@@ -84,24 +84,24 @@ _CONFLICT = frozenset(("CONFLICT",))
 
 
 def conflict_of(
-    tokens: Sequence[Token], heading: Heading, pairs: dict[int, int], table: str
+    tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int], table: str
 ) -> Conflict:
     """The conflict clause of an INSERT, REPLACE or UPDATE.
 
     Args:
         tokens: of the statement.
-        heading: of the statement.
+        kind: of the statement.
         pairs: matching brackets.
         table: ``schema.table`` for the error.
 
     Raises:
         UnsupportedError: REPLACE and DO UPDATE, which a session service does not have.
     """
-    verb = tokens[heading.at]
-    action = _word(tokens, heading.at + 2) if _word(tokens, heading.at + 1) == "OR" else ""
+    verb = tokens[kind.at]
+    action = _word(tokens, kind.at + 2) if _word(tokens, kind.at + 1) == "OR" else ""
     if verb.upper == "REPLACE" or (verb.upper == "INSERT" and action == "REPLACE"):
         raise _refused(table, "REPLACE")
-    clauses = _clauses(tokens, heading, pairs)
+    clauses = _clauses(tokens, kind, pairs)
     if not clauses:
         return Conflict(action) if action else _NONE
     columns: tuple[str, ...] = ()
@@ -110,24 +110,24 @@ def conflict_of(
         if [token.upper for token in tokens[end - 2 : end]] != ["DO", "NOTHING"]:
             raise _refused(table, "ON CONFLICT DO UPDATE")
     cut = Edit(tokens[clauses[0][0] - 1].end, tokens[clauses[-1][1] - 1].end, "")
-    return Conflict("IGNORE", columns, (_ignore(tokens, heading, action), cut))
+    return Conflict("IGNORE", columns, (_ignore(tokens, kind, action), cut))
 
 
-def _ignore(tokens: Sequence[Token], heading: Heading, action: str) -> Edit:
+def _ignore(tokens: Sequence[Token], kind: StatementKind, action: str) -> Edit:
     if action:
-        old = tokens[heading.at + 2]
+        old = tokens[kind.at + 2]
         return Edit(old.start, old.end, "IGNORE")
-    return insert(tokens[heading.at].end, " OR IGNORE")
+    return insert(tokens[kind.at].end, " OR IGNORE")
 
 
 def _clauses(
-    tokens: Sequence[Token], heading: Heading, pairs: dict[int, int]
+    tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int]
 ) -> list[tuple[int, int]]:
     """Spans of the ON CONFLICT clauses, which are the last thing before RETURNING."""
-    stop = next(find(tokens, (heading.at, len(tokens)), pairs, _LAST), len(tokens))
+    stop = next(find(tokens, (kind.at, len(tokens)), pairs, _LAST), len(tokens))
     starts = [
         index - 1
-        for index in find(tokens, (heading.at, stop), pairs, _CONFLICT)
+        for index in find(tokens, (kind.at, stop), pairs, _CONFLICT)
         if tokens[index - 1].upper == "ON" and _text(tokens, index + 1).upper() in {"DO", "("}
     ]
     return list(zip(starts, [*starts, stop][1:], strict=True))

@@ -23,7 +23,7 @@ from sessions_vtab.vtab.purchase import Purchase
 if TYPE_CHECKING:
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["Buyer", "Offered"]
+__all__ = ["BoughtRead", "Buyer"]
 
 
 _MOST_ACCOUNTS: Final = 1_000
@@ -89,7 +89,7 @@ class _Asked:
 
 
 @dataclass(slots=True)
-class Offered:
+class BoughtRead:
     """How a read is answered.
 
     Attributes:
@@ -108,7 +108,7 @@ class Offered:
             self._asked.rental = _Rental(recording, *self._costs)
 
 
-_ANYHOW: Final = Offered()
+_ANYHOW: Final = BoughtRead()
 
 
 class Buyer:
@@ -127,7 +127,7 @@ class Buyer:
 
     def offer(
         self, scan: Scan, words: str, *, beside: bool, foreseen: Callable[[], int]
-    ) -> Offered:
+    ) -> BoughtRead:
         """Buys a list if that pays now.
 
         Args:
@@ -148,7 +148,7 @@ class Buyer:
         if asked.times == 1 and not self._bought and _is_one(scan) and not foreseen():
             # A single key buys nothing. Its lists are looked for when there is a second one.
             late = partial(self._accounts, scan, asked)
-            return Offered(None, inf, asked, (each, cap, late))
+            return BoughtRead(None, inf, asked, (each, cap, late))
         lists = self._holders(scan, asked)
         accounts = tuple(asked.account(_key(holder)) for holder in lists)
         most = inf
@@ -159,10 +159,10 @@ class Buyer:
                 prices = (each * _keys(scan), coming * further)
                 bought = self._buy(holder, accounts[place:], prices)
             if bought is not None and (bought.ended or holder.through):
-                return Offered(bought.find(_rest(scan, holder.scan)))
+                return BoughtRead(bought.find(_rest(scan, holder.scan)))
             left = accounts[place].left(self._table.pages_of(holder.scan), _pages(bought))
             most = min(most, (left - each) / further)
-        return Offered(None, most, asked, (each, cap, lambda: accounts))
+        return BoughtRead(None, most, asked, (each, cap, lambda: accounts))
 
     def close(self) -> None:
         """Gives up what is still being read."""

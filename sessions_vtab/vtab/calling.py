@@ -28,7 +28,7 @@ from sessions_vtab.vtab.logs import failure
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.waiting import missed
 
-__all__ = ["Call", "ChooseSource", "named_source", "refuse_missing"]
+__all__ = ["ChooseSource", "FunctionCall", "named_source", "refuse_missing"]
 
 _HOME: Final = frozenset((None, "temp", "main"))
 
@@ -73,7 +73,7 @@ def named_source(
     raise UnknownNameError(f"{what}; use {likely}. Nothing was sent.")
 
 
-class Call:
+class FunctionCall:
     """One call of a function of one source.
 
     Args:

@@ -11,13 +11,13 @@ from sessions_vtab.contract.views import SourceView, views_of
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import LogsBackend
 
-__all__ = ["LOGS", "Kind", "add_logs", "contents"]
+__all__ = ["LOGS", "NameKind", "add_logs", "contents"]
 
 LOGS = "sessions_vtab_logs"
 """Name of the source behind ``http_requests`` and ``writes``."""
 
 
-class Kind(IntEnum):
+class NameKind(IntEnum):
     """What a name stands for."""
 
     TABLE = 0
@@ -25,14 +25,14 @@ class Kind(IntEnum):
     VIEW = 2
 
 
-def contents(backend: Backend) -> Iterator[tuple[Kind, str, SourceView | None]]:
+def contents(backend: Backend) -> Iterator[tuple[NameKind, str, SourceView | None]]:
     """Everything a source has, in the order in which it can be created, by name."""
     for name in backend.resources:
-        yield Kind.TABLE, name, None
+        yield NameKind.TABLE, name, None
     for name in backend.routines:
-        yield Kind.FUNCTION, name, None
+        yield NameKind.FUNCTION, name, None
     for view in views_of(backend):
-        yield Kind.VIEW, view.name, view
+        yield NameKind.VIEW, view.name, view
 
 
 def add_logs(host: Host) -> OpenSource:

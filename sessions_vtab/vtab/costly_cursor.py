@@ -12,7 +12,7 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.plan.plan import Plan
-from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.buying import Buyer
 from sessions_vtab.vtab.counting import Unread, counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, echoed
@@ -55,7 +55,7 @@ class CostlyCursor(ScanCursor):
         self._scan: Scan | None = None
         self._ahead = LookAhead()
         self._buyer = Buyer(table)
-        self.front: FrontPlan | None = None
+        self.front: PlanArgument | None = None
         self.row: Row = ()
         self._values: Sequence[Any] = ()
         self._page: Page = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.lexer import Heading, Token, name_of, tokenize
+from sessions_vtab.sql.lexer import StatementKind, Token, name_of, tokenize
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE, foreign_create
 
@@ -34,25 +34,25 @@ def require_copyable(host: Host, schema: str, what: str) -> None:
         )
 
 
-def require_definable(host: Host, text: str, heading: Heading) -> None:
+def require_definable(host: Host, text: str, kind: StatementKind) -> None:
     """Checks a CREATE, DROP or VACUUM INTO of the user's.
 
     Raises:
         UnsupportedError: it would make a virtual table of our modules, or copy them.
         QueuedWritesError: it would drop a table that has rows waiting to be sent.
     """
-    if heading.explain or heading.verb not in {"CREATE", "DROP", "VACUUM"}:
+    if kind.explain or kind.verb not in {"CREATE", "DROP", "VACUUM"}:
         return
-    tokens = tokenize(text)[heading.at + 1 :]
+    tokens = tokenize(text)[kind.at + 1 :]
     words = [token.upper for token in tokens]
-    if heading.verb == "VACUUM" and "INTO" in words[:2]:
+    if kind.verb == "VACUUM" and "INTO" in words[:2]:
         schema = name_of(tokens[0]) if words[0] != "INTO" else "main"
         require_copyable(host, schema, "VACUUM INTO")
-    if heading.verb == "CREATE" and words[:2] == ["VIRTUAL", "TABLE"] and "USING" in words:
+    if kind.verb == "CREATE" and words[:2] == ["VIRTUAL", "TABLE"] and "USING" in words:
         module = [name_of(token) for token in tokens[words.index("USING") + 1 :][:1]]
         if module and module[0].lower() in {MODULE, FUNCTION_MODULE}:
             raise foreign_create(module[0])
-    elif heading.verb == "DROP" and words[:1] == ["TABLE"]:
+    elif kind.verb == "DROP" and words[:1] == ["TABLE"]:
         behind = 3 if words[1:3] == ["IF", "EXISTS"] else 1
         host.unit.require_droppable(*_name(tokens[behind:]))
 

@@ -15,7 +15,7 @@ from sessions_vtab.sql.effects import effect_of, mentioned
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.vtab.best_index import ApswIndexInfo
-from sessions_vtab.vtab.calling import Call, ChooseSource, refuse_missing
+from sessions_vtab.vtab.calling import ChooseSource, FunctionCall, refuse_missing
 from sessions_vtab.vtab.host import Host
 
 __all__ = ["FunctionTable"]
@@ -66,7 +66,7 @@ class FunctionTable:
 
     def call(self, names: list[str], values: Sequence[Value]) -> list[Row]:
         """Runs the function once: result columns followed by the arguments as they were given."""
-        return Call(self._host, self._source(), self._function).rows(names, values)
+        return FunctionCall(self._host, self._source(), self._function).rows(names, values)
 
     @property
     def explained(self) -> bool:

@@ -22,7 +22,7 @@ from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.errors import BudgetError, ReadOnlyError
 from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.progress import Watch
-from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.holding import Holding
@@ -31,7 +31,7 @@ from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.looking import Look
 from sessions_vtab.vtab.sending import Sending
-from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.statements import RunningStatement
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
 
 __all__ = ["Budget", "Host", "OpenSource", "RecentTexts", "StatementContext"]
@@ -135,7 +135,7 @@ class Host:
         self.sizes: dict[tuple[str, str], Sizes] = {}
         self.logs = Logs(audit)
         self.pushed: dict[str, Predicate] = {}
-        self.told: dict[str, FrontPlan] = {}
+        self.told: dict[str, PlanArgument] = {}
         self.unhiding: set[str] = set()
         self.labels: dict[tuple[int, str], Outer] = {}
         self.page: Sequence[Row] = ()
@@ -172,7 +172,7 @@ class Host:
         """What a backend may ask of the statement that is running."""
         return StatementContext(self, source, table, self.statements.current)
 
-    def statement_began(self, statement: Statement) -> None:
+    def statement_began(self, statement: RunningStatement) -> None:
         """A statement that may write: from here on its rows are captured, if they are wanted."""
         if statement.text in self.returning:
             self._captured, self._answers = {}, {}
@@ -220,7 +220,7 @@ class Host:
         self.unit.flush()
         return [row for _, row in sorted(self._captured.items())]
 
-    def tell(self, words: str, plan: FrontPlan) -> None:
+    def tell(self, words: str, plan: PlanArgument) -> None:
         """Registers a plan of the statement rewriter, so that the tables can look it up."""
         if words not in self.told:
             self.told[words] = plan
@@ -229,7 +229,7 @@ class Host:
                 self.unhiding.add(words)
 
     def rows_that_pass(
-        self, rows: Sequence[Row], table: str, plan: FrontPlan, values: Sequence[Value]
+        self, rows: Sequence[Row], table: str, plan: PlanArgument, values: Sequence[Value]
     ) -> Collection[int]:
         """Places of the rows that pass the conditions SQLite has still to check.
 
@@ -285,7 +285,7 @@ class StatementContext:
     host: Host
     source: OpenSource
     table: str
-    run: Statement = field(repr=False)
+    run: RunningStatement = field(repr=False)
 
     @property
     def statement(self) -> int:

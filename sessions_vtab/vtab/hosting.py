@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["HostConnection", "Statements"]
 
@@ -41,11 +41,11 @@ class Statements(Protocol):
     """The statements that run on a connection."""
 
     @property
-    def current(self) -> Statement:
+    def current(self) -> RunningStatement:
         """The statement that began last and has not ended; a nameless one between statements."""
 
     @property
-    def writer(self) -> Statement:
+    def writer(self) -> RunningStatement:
         """The statement that writes a row."""
 
     @property
@@ -54,8 +54,8 @@ class Statements(Protocol):
 
     def follow(
         self,
-        on_begin: Callable[[Statement], None],
-        on_end: Callable[[Statement, bool], None],
+        on_begin: Callable[[RunningStatement], None],
+        on_end: Callable[[RunningStatement, bool], None],
         on_idle: Callable[[], None],
     ) -> None:
         """Tells what happens from here on.

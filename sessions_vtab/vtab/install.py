@@ -14,7 +14,7 @@ from sessions_vtab.contract.tables import DRY_RUN
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.contents import Kind, add_logs, contents
+from sessions_vtab.vtab.contents import NameKind, add_logs, contents
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE, FunctionModule, SourceModule
 from sessions_vtab.vtab.rows import (
@@ -217,7 +217,7 @@ def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> Non
             # In temp, a table of the user's file may have the name of one of ours.
             connection.execute(view.create(schema, source.name if schema == "temp" else ""))
             continue
-        module = MODULE if kind is Kind.TABLE else FUNCTION_MODULE
+        module = MODULE if kind is NameKind.TABLE else FUNCTION_MODULE
         connection.execute(
             f"CREATE VIRTUAL TABLE {quoted(schema)}.{quoted(name)} USING {module}({source.name})"
         )

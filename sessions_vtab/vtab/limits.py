@@ -8,7 +8,7 @@ from typing import Final
 
 from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import BudgetError
-from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["DEFAULT", "Excess", "limit_of"]
 
@@ -45,7 +45,7 @@ class Excess:
         per_minute: rows that the service's quota lets it write in a minute; 0 if none is known.
     """
 
-    statement: Statement
+    statement: RunningStatement
     source: str
     table: str
     action: Action

@@ -12,11 +12,11 @@ from sessions_vtab.errors import UnsupportedError
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import OpenSource
 
-__all__ = ["Participant", "Participants"]
+__all__ = ["Participants", "UnitParticipant"]
 
 
 @dataclass(slots=True, eq=False)
-class Participant:
+class UnitParticipant:
     """One virtual table in the unit of work.
 
     It belongs to the table's name, not to the object SQLite connected: a schema change that is
@@ -49,13 +49,13 @@ class Participants:
     """The participants of one connection."""
 
     def __init__(self) -> None:
-        self._by_name: dict[tuple[str, str], Participant] = {}
+        self._by_name: dict[tuple[str, str], UnitParticipant] = {}
 
-    def __iter__(self) -> Iterator[Participant]:
+    def __iter__(self) -> Iterator[UnitParticipant]:
         """All of them, whether they have joined a transaction or not."""
         return iter(self._by_name.values())
 
-    def named(self, schema: str | None, name: str) -> Iterator[Participant]:
+    def named(self, schema: str | None, name: str) -> Iterator[UnitParticipant]:
         """Those of a name.
 
         Args:
@@ -66,7 +66,7 @@ class Participants:
             if schema in {None, one.lower()} and name == table.lower():
                 yield participant
 
-    def connected(self, schema: str, name: str, source: OpenSource, table: str) -> Participant:
+    def connected(self, schema: str, name: str, source: OpenSource, table: str) -> UnitParticipant:
         """The participant of a table; the same one however often SQLite connects it.
 
         Args:
@@ -88,7 +88,7 @@ class Participants:
                 f" {found.source.name}.{found.table}, so it cannot become {source.name}.{table}."
                 " COMMIT or ROLLBACK first."
             )
-        made = self._by_name[schema, name] = Participant(source, table)
+        made = self._by_name[schema, name] = UnitParticipant(source, table)
         return made
 
     def changeable(self, source: OpenSource) -> tuple[str, str] | None:

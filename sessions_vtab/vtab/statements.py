@@ -19,11 +19,11 @@ import apsw
 from sessions_vtab.contract.backend import Transaction
 from sessions_vtab.contract.predicate import Value
 
-__all__ = ["Statement", "StatementTracker"]
+__all__ = ["RunningStatement", "StatementTracker"]
 
 
 @dataclass(slots=True, eq=False)
-class Statement:
+class RunningStatement:
     """One run of one statement.
 
     Attributes:
@@ -68,18 +68,18 @@ class StatementTracker:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = weakref.ref(connection)
-        self._active: dict[int, Statement] = {}
-        self._outside = Statement(0)
+        self._active: dict[int, RunningStatement] = {}
+        self._outside = RunningStatement(0)
         self._count = 0
         self._quiet = 0
-        self._ended_idle: tuple[int, Statement] | None = None
+        self._ended_idle: tuple[int, RunningStatement] | None = None
         self._prepared = False
         self.last = self._outside
 
     def follow(
         self,
-        on_begin: Callable[[Statement], None],
-        on_end: Callable[[Statement, bool], None],
+        on_begin: Callable[[RunningStatement], None],
+        on_end: Callable[[RunningStatement, bool], None],
         on_idle: Callable[[], None],
     ) -> None:
         """See ``hosting.Statements``."""
@@ -97,14 +97,14 @@ class StatementTracker:
         return connection
 
     @property
-    def current(self) -> Statement:
+    def current(self) -> RunningStatement:
         """The statement that began last and has not ended; a nameless one between statements."""
         if self._prepared or not self._active:
             self._resume()
         return next(reversed(self._active.values()), self._outside)
 
     @property
-    def writer(self) -> Statement:
+    def writer(self) -> RunningStatement:
         """The statement that writes a row: as ``current``, but never one that only reads."""
         if self.current.readonly:
             self._resume()
@@ -176,7 +176,7 @@ class StatementTracker:
         if self._outside.memory:
             self._outside.forget()
         self._count += 1
-        self.last = self._active[event["id"]] = Statement(
+        self.last = self._active[event["id"]] = RunningStatement(
             self._count, event["sql"], event["readonly"], event["total_changes"]
         )
         if not event["readonly"]:

@@ -29,7 +29,7 @@ from sessions_vtab.plan.narrowing import narrow
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.plan.planner import plan_scan
 from sessions_vtab.plan.words import describe
-from sessions_vtab.sql.plans import Plan as FrontPlan
+from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.actions import require_action, require_conflict
 from sessions_vtab.vtab.best_index import ApswIndexInfo, give_index_usage, read_index_info
 from sessions_vtab.vtab.blame import blame, blaming
@@ -40,7 +40,7 @@ from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
 from sessions_vtab.vtab.looking import Reached
 from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.old_rows import OldRows
-from sessions_vtab.vtab.participants import Participant
+from sessions_vtab.vtab.participants import UnitParticipant
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.waiting import Identity, Waiting, changed, created, identity_columns, missed
 
@@ -69,7 +69,7 @@ class SourceTable:
         source: OpenSource,
         resource: Resource,
         plans: dict[str, Binder],
-        participant: Participant,
+        participant: UnitParticipant,
         sizes: Sizes,
     ) -> None:
         self.resource = resource
@@ -164,7 +164,7 @@ class SourceTable:
         for key in [key for key, known in host.labels.items() if known is cursor]:
             del host.labels[key]
 
-    def front_plan(self, told: str) -> FrontPlan | None:
+    def front_plan(self, told: str) -> PlanArgument | None:
         """What the statement rewriter said under this text."""
         return self._host.told.get(told)
 
@@ -174,7 +174,7 @@ class SourceTable:
             self._host.labels[self._host.statements.current.number, label] = cursor
 
     def rows_that_pass(
-        self, rows: Sequence[Row], plan: FrontPlan | None, values: Sequence[Value]
+        self, rows: Sequence[Row], plan: PlanArgument | None, values: Sequence[Value]
     ) -> Collection[int]:
         """Places of the rows of a page that SQLite will keep, as far as the text tells."""
         if plan is None:
@@ -203,7 +203,7 @@ class SourceTable:
                 self.resource.prefetch(scans if known else [scan, *scans], self._context())
 
     def exact_link(
-        self, scan: Scan, plan: FrontPlan | None, window: Window | None
+        self, scan: Scan, plan: PlanArgument | None, window: Window | None
     ) -> ExactLink | None:
         """Where the key of a read comes from, as far as the statement rewriter has said."""
         if plan is None:

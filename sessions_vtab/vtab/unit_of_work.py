@@ -26,9 +26,9 @@ from sessions_vtab.errors import QueuedWritesError
 from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.limits import Excess, limit_of
 from sessions_vtab.vtab.logs import without_values
-from sessions_vtab.vtab.participants import Participant, Participants
+from sessions_vtab.vtab.participants import Participants, UnitParticipant
 from sessions_vtab.vtab.sending import Sending, counts, drain, failure
-from sessions_vtab.vtab.statements import Statement
+from sessions_vtab.vtab.statements import RunningStatement
 from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.waiting import Identity
 from sessions_vtab.vtab.write_queue import QueuedWrite, WriteQueue
@@ -72,7 +72,7 @@ class UnitOfWork:
 
     # What SQLite tells.
 
-    def begin(self, participant: Participant) -> None:
+    def begin(self, participant: UnitParticipant) -> None:
         """``xBegin``: the table joins the transaction."""
         if participant.joined is None:
             joined = next(self._clock)
@@ -83,7 +83,7 @@ class UnitOfWork:
             # Not before: a table whose xBegin failed is not told how the transaction ends.
             participant.joined = joined
 
-    def savepoint(self, participant: Participant, level: int) -> None:
+    def savepoint(self, participant: UnitParticipant, level: int) -> None:
         """``xSavepoint``: marks the present state as this level."""
         _forget(participant.marks, level)
         mark = participant.marks[level] = next(self._clock)
@@ -92,21 +92,21 @@ class UnitOfWork:
             # SQLite marks the start of every statement that may fail after it has written.
             self._host.statements.current.marks.setdefault(participant.store, mark)
 
-    def release(self, participant: Participant, level: int) -> None:
+    def release(self, participant: UnitParticipant, level: int) -> None:
         """``xRelease``: forgets this level and those above; what was written stays."""
         mark = participant.marks.get(level)
         _forget(participant.marks, level)
         if participant.store is not None and mark is not None:
             participant.store.release(mark)
 
-    def rollback_to(self, participant: Participant, level: int) -> None:
+    def rollback_to(self, participant: UnitParticipant, level: int) -> None:
         """``xRollbackTo``: undoes everything if the table joined after the savepoint."""
         mark = participant.marks.get(level, participant.joined)
         _forget(participant.marks, level + 1)
         if mark is not None:
             self._void(participant, mark)
 
-    def sync(self, participant: Participant) -> None:
+    def sync(self, participant: UnitParticipant) -> None:
         """``xSync``: the first one sends everything, stores last; a second finds nothing to do.
 
         Raises:
@@ -118,12 +118,12 @@ class UnitOfWork:
         if participant.store is not None and participant.joined is not None:
             self._commit_stores()
 
-    def commit(self, participant: Participant) -> None:
+    def commit(self, participant: UnitParticipant) -> None:
         """``xCommit``: the transaction is over."""
         participant.leave()
         self._sent_statements.clear()
 
-    def rollback(self, participant: Participant) -> None:
+    def rollback(self, participant: UnitParticipant) -> None:
         """``xRollback``: nothing of this table is sent; what was sent already is recorded so."""
         joined, store = participant.joined, participant.store
         participant.leave()
@@ -137,7 +137,7 @@ class UnitOfWork:
             self._host.logs.rolled_back(self._sent_statements)
             self._sent_statements.clear()
 
-    def statement_ended(self, statement: Statement, succeeded: bool) -> None:
+    def statement_ended(self, statement: RunningStatement, succeeded: bool) -> None:
         """A statement that wrote rows is over; one that failed takes its rows with it."""
         if succeeded:
             return
@@ -152,7 +152,7 @@ class UnitOfWork:
 
     def write(
         self,
-        participant: Participant,
+        participant: UnitParticipant,
         table: str,
         action: Action,
         key: str | None,
@@ -200,7 +200,7 @@ class UnitOfWork:
         statement.written += 1
         self._host.capture(statement.number, next(self._clock), row)
 
-    def queued(self, participant: Participant) -> bool:
+    def queued(self, participant: UnitParticipant) -> bool:
         """Whether rows of this table wait to be sent."""
         return any(entry.participant == id(participant) for entry in self._queue)
 
@@ -298,7 +298,7 @@ class UnitOfWork:
             store.let_go()
         store.begin()
 
-    def _explain(self, participant: Participant, write: Write) -> None:
+    def _explain(self, participant: UnitParticipant, write: Write) -> None:
         """Shows what a row would send, instead of writing it."""
         shown, source = self._host.explaining, participant.source
         title = f"{source.name}.{write.table} {write.action.value}"
@@ -306,7 +306,7 @@ class UnitOfWork:
             with blaming(source.backend.name, title):
                 shown.shown += [(title, request) for request in source.backend.preview(write)]
 
-    def _apply(self, participant: Participant, write: Write) -> None:
+    def _apply(self, participant: UnitParticipant, write: Write) -> None:
         backend = participant.source.backend
         if participant.joined is None:
             self.begin(participant)
@@ -318,7 +318,9 @@ class UnitOfWork:
         self._applied.append((participant.source.name, kept))
         self._host.answered(outcome)
 
-    def _check_budget(self, participant: Participant, write: Write, statement: Statement) -> None:
+    def _check_budget(
+        self, participant: UnitParticipant, write: Write, statement: RunningStatement
+    ) -> None:
         """``max_writes``: outside a transaction a person is asked once the number is known."""
         budget, source = self._host.budget, participant.source
         stored = participant.store is not None
@@ -344,7 +346,7 @@ class UnitOfWork:
             raise excess.refusal()
         self._excess = None
 
-    def _void(self, participant: Participant, mark: int) -> None:
+    def _void(self, participant: UnitParticipant, mark: int) -> None:
         if participant.store is not None:
             participant.store.rollback_to(mark)
             self._forget_applied(lambda write: write.number > mark)

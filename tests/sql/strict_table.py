@@ -20,7 +20,7 @@ from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import words_of
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten
-from sessions_vtab.sql.plans import Plan
+from sessions_vtab.sql.plans import PlanArgument
 
 _EQ, _ISNOT = apsw.SQLITE_INDEX_CONSTRAINT_EQ, apsw.SQLITE_INDEX_CONSTRAINT_ISNOT
 _TYPES = (
@@ -55,7 +55,7 @@ class Catalog:
 
 
 class Module:
-    def __init__(self, rows: list[tuple[Any, ...]], plans: Callable[[str], Plan]) -> None:
+    def __init__(self, rows: list[tuple[Any, ...]], plans: Callable[[str], PlanArgument]) -> None:
         self.rows = {row[0]: row for row in rows}
         self.plans = plans
         self.cut = 0
@@ -164,7 +164,7 @@ class Pair:
     native: apsw.Connection = field(init=False)
     ours: apsw.Connection = field(init=False)
     modules: dict[str, Module] = field(init=False)
-    known: dict[str, Plan] = field(default_factory=dict)
+    known: dict[str, PlanArgument] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.native, self.ours = apsw.Connection(":memory:"), apsw.Connection(":memory:")

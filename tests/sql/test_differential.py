@@ -65,7 +65,7 @@ def _check(text: str, given: object, pair: Pair) -> tuple[bool, bool]:
     found = _answer(pair.ours, rewritten.choose(values), values)
     if found is _UNDECIDED:
         return False, False
-    if rewritten.heading.changes:
+    if rewritten.kind.changes:
         expected = sorted(
             map(repr, pair.native.execute("SELECT * FROM ta UNION ALL SELECT * FROM tb"))
         )

@@ -67,10 +67,10 @@ def _occurrences(text: str) -> list[Occurrence]:
 def _analysed(text: str) -> tuple[list[Occurrence], list[TimeOperand]]:
     """What the tree says, also where the statement rewriter does not ask for it."""
     tokens = tokenize(text)
-    heading = classify(tokens)
-    if heading.verb == "CREATE" and not creates_table(tokens, heading):
+    kind = classify(tokens)
+    if kind.verb == "CREATE" and not creates_table(tokens, kind):
         return [], []
-    return analyse(text, tokens, heading, number(tokens), partners(tokens), TestCatalog())
+    return analyse(text, tokens, kind, number(tokens), partners(tokens), TestCatalog())
 
 
 def _about(one: Occurrence) -> list[str]:

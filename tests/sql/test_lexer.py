@@ -3,12 +3,12 @@ from __future__ import annotations
 import apsw
 import pytest
 
-from sessions_vtab.sql.lexer import Kind, classify, name_of, split, tokenize
+from sessions_vtab.sql.lexer import TokenKind, classify, name_of, split, tokenize
 
-_W, _Q, _S, _N, _B, _P, _O, _I = Kind
+_W, _Q, _S, _N, _B, _P, _O, _I = TokenKind
 
 
-def _kinds(text: str) -> list[tuple[Kind, str]]:
+def _kinds(text: str) -> list[tuple[TokenKind, str]]:
     return [(token.kind, token.text) for token in tokenize(text)]
 
 
@@ -64,7 +64,7 @@ def _kinds(text: str) -> list[tuple[Kind, str]]:
         ("", []),
     ],
 )
-def test_tokens_are_those_of_sqlite(text: str, expected: list[tuple[Kind, str]]) -> None:
+def test_tokens_are_those_of_sqlite(text: str, expected: list[tuple[TokenKind, str]]) -> None:
     assert _kinds(text) == expected
 
 
@@ -72,7 +72,7 @@ def test_tokens_are_those_of_sqlite(text: str, expected: list[tuple[Kind, str]])
     "text", ["'open", '"open', "`open", "[open", "1a", "1__0", "0x", "x'0'", "$", "!", "\\", "\v"]
 )
 def test_what_sqlite_refuses_is_illegal(text: str) -> None:
-    assert any(token.kind is Kind.ILLEGAL for token in tokenize(text))
+    assert any(token.kind is TokenKind.ILLEGAL for token in tokenize(text))
     with pytest.raises(apsw.SQLError):
         apsw.Connection(":memory:").execute(f"SELECT {text}")
 
@@ -130,8 +130,8 @@ def test_a_statement_knows_where_it_starts() -> None:
     ],
 )
 def test_the_kind_of_a_statement_is_its_verb(text: str, verb: str, explain: str) -> None:
-    heading = classify(tokenize(text))
-    assert (heading.verb, heading.explain) == (verb, explain)
+    kind = classify(tokenize(text))
+    assert (kind.verb, kind.explain) == (verb, explain)
 
 
 def test_every_character_beyond_ascii_and_no_other_sign_may_be_in_a_name() -> None:

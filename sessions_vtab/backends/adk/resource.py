@@ -11,7 +11,7 @@ from typing import Final
 from sessions_vtab.backends.adk.store import AdkStore
 from sessions_vtab.backends.adk.tables import ABSENT
 from sessions_vtab.backends.local.resource import LocalResource
-from sessions_vtab.backends.local.tables import Relation
+from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.predicate import Value
@@ -33,7 +33,7 @@ class AdkResource(LocalResource):
         store: the file.
     """
 
-    def __init__(self, relation: Relation, store: AdkStore) -> None:
+    def __init__(self, relation: StoreTable, store: AdkStore) -> None:
         super().__init__(relation, store, _WRITES)
         absent = ABSENT.get(self.table.name, frozenset())
         self.capability = replace(self.capability, absent=absent)

@@ -20,7 +20,7 @@ from sessions_vtab.backends.adk.names import (
 from sessions_vtab.backends.adk.values import METADATA
 from sessions_vtab.backends.local.ddl import kind_of, of_call
 from sessions_vtab.backends.local.facts import calls
-from sessions_vtab.backends.local.tables import Relation
+from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.tables import (
     EVENT_COLUMNS,
@@ -128,7 +128,7 @@ NEWEST: Final = Layout(
 
 def relations(
     layout: Layout, scopes: Mapping[str, tuple[str, ...]] | None = None
-) -> dict[str, Relation]:
+) -> dict[str, StoreTable]:
     """How the tables are read from a file.
 
     Args:
@@ -229,14 +229,14 @@ def _fields(layout: Layout) -> Mapping[str, str]:
 # Tables
 
 
-def _sessions(layout: Layout) -> Relation:
+def _sessions(layout: Layout) -> StoreTable:
     app, user = (
         f"(SELECT o.state FROM {table} o WHERE {_owned(columns)})"
         if "state" in layout.tables.get(table, ())
         else "NULL"
         for table, columns in (("app_states", SCOPES[:1]), ("user_states", SCOPES))
     )
-    return Relation(
+    return StoreTable(
         _SESSIONS,
         "sessions s",
         {
@@ -262,8 +262,8 @@ def _event_name() -> str:
     return f"({session_name_of('e', 'session_id')} || '/events/' || adk_encoded(e.id))"
 
 
-def _events(stored: Mapping[str, str]) -> Relation:
-    return Relation(
+def _events(stored: Mapping[str, str]) -> StoreTable:
+    return StoreTable(
         _EVENTS,
         "events e",
         {
@@ -285,7 +285,7 @@ def _events(stored: Mapping[str, str]) -> Relation:
     )
 
 
-def _parts(stored: Mapping[str, str]) -> Relation:
+def _parts(stored: Mapping[str, str]) -> StoreTable:
     part = "iif(p.type = 'object', p.value, '{}')"
 
     def of(*paths: str) -> str:
@@ -299,7 +299,7 @@ def _parts(stored: Mapping[str, str]) -> Relation:
         found = form.format(f"coalesce({', '.join(texts)}, NULL)")
         return f"(iif({kind_of(part)} IN ('inlineData', 'fileData'), {found}, NULL))"
 
-    return Relation(
+    return StoreTable(
         _PARTS,
         f"events e JOIN json_each({stored['content']}, '$.parts') p ON typeof(p.key) = 'integer'",
         {

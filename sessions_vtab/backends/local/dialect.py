@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, assert_never
 
 import apsw
 
-from sessions_vtab.backends.local.tables import NOW, Relation
+from sessions_vtab.backends.local.tables import NOW, StoreTable
 from sessions_vtab.contract import times
 from sessions_vtab.contract.predicate import (
     TIMESTAMP,
@@ -44,7 +44,7 @@ class Select:
         relation: the relation to read.
     """
 
-    def __init__(self, relation: Relation) -> None:
+    def __init__(self, relation: StoreTable) -> None:
         self._relation = relation
         self._lists: dict[tuple[frozenset[str], bool], str] = {}
         self._kept: dict[object, _Kept] = {}
@@ -166,7 +166,7 @@ class _Kept(NamedTuple):
         return [now(), *values] if self.timed else values
 
 
-def _value_of(relation: Relation, compare: Compare) -> Callable[[Any], Any]:
+def _value_of(relation: StoreTable, compare: Compare) -> Callable[[Any], Any]:
     """Returns the value that the operand of a comparison is bound as; see ``_Condition``."""
     moved = relation.same_as.get(compare.field.column)
     if moved is not None and compare.op is Op.EQ and compare.collation == "BINARY":
@@ -181,7 +181,7 @@ def _itself(value: Any) -> Any:
 class _Condition:
     """A WHERE clause that is being built, with its parameter values."""
 
-    def __init__(self, relation: Relation) -> None:
+    def __init__(self, relation: StoreTable) -> None:
         self._relation = relation
         self.values: list[Any] = []
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sessions_vtab.backends.local.dialect import COLLATIONS, Select
 from sessions_vtab.backends.local.store import Store
-from sessions_vtab.backends.local.tables import Relation, real_columns
+from sessions_vtab.backends.local.tables import StoreTable, real_columns
 from sessions_vtab.backends.local.writable import WRITES
 from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.capability import (
@@ -41,7 +41,7 @@ class LocalResource(Resource):
         writes: the supported changes; None for those of the store's table of that name.
     """
 
-    def __init__(self, relation: Relation, store: Store, writes: Writes | None = None) -> None:
+    def __init__(self, relation: StoreTable, store: Store, writes: Writes | None = None) -> None:
         self.table = relation.table
         self.capability = _capability(relation, writes or WRITES[relation.table.name])
         self._select = Select(relation)
@@ -65,7 +65,7 @@ def _compares(scan: Scan) -> bool:
     return all(isinstance(term, Compare) for term in scan.where.terms)
 
 
-def _capability(relation: Relation, writes: Writes) -> Capability:
+def _capability(relation: StoreTable, writes: Writes) -> Capability:
     table = relation.table
     filters = _filters(table)
     orders = tuple(column.name for column in real_columns(table))
@@ -86,7 +86,7 @@ def _capability(relation: Relation, writes: Writes) -> Capability:
     )
 
 
-def _of_session(relation: Relation, listing: AccessPath) -> Iterator[AccessPath]:
+def _of_session(relation: StoreTable, listing: AccessPath) -> Iterator[AccessPath]:
     """The same list for one session: what it is expected to have is much less than a share."""
     rows = _PER_SESSION.get(relation.table.name)
     unique = [keys for _, keys in relation.lookups]

@@ -15,7 +15,7 @@ from typing import Final
 
 import apsw
 
-from sessions_vtab.backends.local.tables import Relation, derived_parts
+from sessions_vtab.backends.local.tables import StoreTable, derived_parts
 from sessions_vtab.contract import tables as schema
 from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.declare import quoted
@@ -62,7 +62,7 @@ class Snapshot:
     """
 
     about: str
-    relations: Mapping[str, Relation]
+    relations: Mapping[str, StoreTable]
 
 
 def snapshot_at(path: str, *, read_only: bool = False) -> Snapshot | None:
@@ -126,13 +126,13 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
     return Snapshot(f"snapshot of {source} ({backend}), {finished} UTC", relations)
 
 
-def _columns_of(relation: Relation | None) -> Collection[str]:
+def _columns_of(relation: StoreTable | None) -> Collection[str]:
     return relation.table.names if relation is not None else ()
 
 
 def _relation(
     name: str, key: str, columns: Mapping[str, str], hidden_there: Collection[str]
-) -> Relation:
+) -> StoreTable:
     described = [_column(name, column, ColumnType(kind)) for column, kind in columns.items()]
     core = next((table for table in _CORE if table.name == name), None)
     # What is hidden in the source is hidden here too.
@@ -146,7 +146,7 @@ def _relation(
         key=key,
         example=core.example if core else "",
     )
-    return Relation(
+    return StoreTable(
         table,
         f"{quoted(name)} r",
         {one.name: f"r.{quoted(one.name)}" for one in described},

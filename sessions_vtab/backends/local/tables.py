@@ -23,14 +23,14 @@ from sessions_vtab.contract.tables import (
     session_columns,
 )
 
-__all__ = ["EVENT_NAMES", "NOW", "RELATIONS", "Relation", "derived_parts", "real_columns"]
+__all__ = ["EVENT_NAMES", "NOW", "RELATIONS", "StoreTable", "derived_parts", "real_columns"]
 
 NOW: Final = "?1"
 """The parameter for the current time as canonical text; it is always the first one."""
 
 
 @dataclass(frozen=True)
-class Relation:
+class StoreTable:
     """How a table is read.
 
     Attributes:
@@ -92,7 +92,7 @@ _BY_ID: Final = ("get by id", ("session_id",))
 
 _NOT_EXPIRED: Final = f"(s.expire_time IS NULL OR s.expire_time > {NOW})"
 
-_SESSIONS: Final = Relation(
+_SESSIONS: Final = StoreTable(
     SESSIONS.extended(
         hidden=session_columns(
             "description",
@@ -137,7 +137,7 @@ def _of_living_session(alias: str) -> str:
     )
 
 
-_EVENTS: Final = Relation(
+_EVENTS: Final = StoreTable(
     EVENTS.extended(
         *event_columns(
             "invocation_id",
@@ -193,7 +193,7 @@ def _file_part(*fields: str, form: str = "{}") -> str:
 
 _OF_EVENT: Final = ("timestamp", "author", "invocation_id")
 
-_EVENT_PARTS: Final = Relation(
+_EVENT_PARTS: Final = StoreTable(
     EVENT_PARTS,
     "events e JOIN parts p ON p.event = e.id AND p.session_id = e.session_id",
     {
@@ -232,7 +232,7 @@ _EVENT_PARTS: Final = Relation(
 )
 
 
-def derived_parts(stored: Collection[str]) -> Relation:
+def derived_parts(stored: Collection[str]) -> StoreTable:
     """``event_parts`` of a file that has events alone, such as a snapshot.
 
     Args:
@@ -253,7 +253,7 @@ _STATUS: Final = (
     f"(CASE WHEN u.status = 'OPEN' AND u.expire_time <= {NOW} THEN 'EXPIRED' ELSE u.status END)"
 )
 
-_UPLOAD_SESSIONS: Final = Relation(
+_UPLOAD_SESSIONS: Final = StoreTable(
     UPLOAD_SESSIONS.extended(
         hidden=(
             UPLOAD_SESSION_COLUMNS["parallel_processing_enabled"],
@@ -272,7 +272,7 @@ _UPLOAD_SESSIONS: Final = Relation(
     lookups=(_BY_NAME, _BY_ID),
 )
 
-_UPLOAD_SESSION_FILES: Final = Relation(
+_UPLOAD_SESSION_FILES: Final = StoreTable(
     UPLOAD_SESSION_FILES,
     "upload_session_files f",
     {},
@@ -281,7 +281,7 @@ _UPLOAD_SESSION_FILES: Final = Relation(
     lookups=(_BY_NAME,),
 )
 
-_PARTICIPANTS: Final = Relation(
+_PARTICIPANTS: Final = StoreTable(
     PARTICIPANTS,
     "participants p JOIN sessions s ON s.session_id = p.session_id",
     {"session_name": "s.name"},
@@ -291,7 +291,7 @@ _PARTICIPANTS: Final = Relation(
     same_as={"session_name": ("session_id", _session_id)},
 )
 
-RELATIONS: Final[Mapping[str, Relation]] = {
+RELATIONS: Final[Mapping[str, StoreTable]] = {
     relation.table.name: relation
     for relation in (
         _SESSIONS,

@@ -11,9 +11,10 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.emulator.vertex import events
-from sessions_vtab.emulator.vertex.messages import SECOND
+from sessions_vtab.emulator.vertex.names import project_number
+from sessions_vtab.emulator.vertex.scalars import SECOND
 from sessions_vtab.emulator.vertex.sessions import DAY, DEFAULT_LIFE
-from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Session, project_number
+from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

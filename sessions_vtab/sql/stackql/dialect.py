@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sessions_vtab.errors import StatementError, UnknownNameError
-from sessions_vtab.sql.lexer import Kind, Token, name_of, tokenize
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of, tokenize
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Resource
 
@@ -187,7 +187,7 @@ _BEFORE = frozenset(("FROM", "JOIN", "INTO", "UPDATE", "REPLACE", ","))
 
 
 def _is_place(tokens: Sequence[Token], index: int) -> bool:
-    if name_of(tokens[index]).lower() != SERVICE[0] or tokens[index].kind is Kind.STRING:
+    if name_of(tokens[index]).lower() != SERVICE[0] or tokens[index].kind is TokenKind.STRING:
         return False
     dots = [token.text for token in tokens[index + 1 : index + 5 : 2]]
     whole = 0 < index < len(tokens) - 4
@@ -209,5 +209,5 @@ def alias_at(tokens: Sequence[Token], at: int) -> str | None:
         if at + 1 >= len(tokens):
             raise StatementError("syntax error: a name is missing after AS.")
         return name_of(tokens[at + 1])
-    named = at < len(tokens) and tokens[at].kind in (Kind.WORD, Kind.QUOTED)
+    named = at < len(tokens) and tokens[at].kind in (TokenKind.WORD, TokenKind.QUOTED)
     return name_of(tokens[at]) if named and tokens[at].upper not in _NO_ALIAS else None

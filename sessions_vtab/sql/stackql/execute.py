@@ -14,7 +14,7 @@ from sessions_vtab.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import Edit, apply
 from sessions_vtab.sql.stackql.dialect import Answer, Query, Scope, is_exec, places, resource_of
@@ -112,7 +112,7 @@ def _call(tokens: Sequence[Token], prefix: Callable[[Scope], str]) -> _Call:
 
 def _name(tokens: Sequence[Token]) -> tuple[list[str], int]:
     parts, at = [], 1
-    while at < len(tokens) and tokens[at].kind in (Kind.WORD, Kind.QUOTED):
+    while at < len(tokens) and tokens[at].kind in (TokenKind.WORD, TokenKind.QUOTED):
         parts.append(name_of(tokens[at]))
         at += 1
         if at >= len(tokens) or tokens[at].text != ".":
@@ -145,7 +145,7 @@ def _variables(tokens: Sequence[Token], at: int) -> tuple[dict[str, str], dict[s
         if tokens[at].text == ",":
             at += 1
             continue
-        double = tokens[at].text == "@" and tokens[at].kind is Kind.ILLEGAL
+        double = tokens[at].text == "@" and tokens[at].kind is TokenKind.ILLEGAL
         at += double
         name, value = _variable(tokens, at)
         if double:
@@ -160,8 +160,8 @@ def _variable(tokens: Sequence[Token], at: int) -> tuple[str, str]:
     """``@name = 'value'`` at an index."""
     whole = list(tokens[at : at + 3])
     shape = [token.kind for token in whole]
-    value_kinds = (Kind.STRING, Kind.NUMBER)
-    if len(whole) == 3 and shape[0] is Kind.PARAMETER and shape[2] in value_kinds:  # noqa: PLR2004
+    value_kinds = (TokenKind.STRING, TokenKind.NUMBER)
+    if len(whole) == 3 and shape[0] is TokenKind.PARAMETER and shape[2] in value_kinds:  # noqa: PLR2004
         name, sign, value = whole
         if name.text[0] == "@" and sign.text == "=":
             return name.text[1:], name_of(value)

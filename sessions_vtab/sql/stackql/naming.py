@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sessions_vtab.errors import StatementError
-from sessions_vtab.sql.headings import has_alias
-from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.column_names import has_alias
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import Block, Span, blocks, commas, find
 from sessions_vtab.sql.splice import Edit
 from sessions_vtab.sql.stackql.dialect import Place, alias_at
@@ -22,7 +22,7 @@ from sessions_vtab.sql.stackql.sources import Sources
 
 __all__ = ["Frame", "Item", "Names"]
 
-_NAMED = (Kind.WORD, Kind.QUOTED)
+_NAMED = (TokenKind.WORD, TokenKind.QUOTED)
 _JOINS = frozenset(("JOIN", ","))
 _ITEM_ENDS = _JOINS | {
     *("ON", "USING", "LEFT", "RIGHT", "FULL", "INNER", "CROSS", "NATURAL"),
@@ -205,9 +205,9 @@ class Names:
         found = find(self._tokens, (opening + 1, closing), self._pairs, _SELECT)
         at = next(found, None)
         frame = next((one for one in self.frames if one.span[0] == at), None)
-        return None if frame is None else self.headings(frame)
+        return None if frame is None else self.column_names(frame)
 
-    def headings(self, frame: Frame) -> frozenset[str] | None:
+    def column_names(self, frame: Frame) -> frozenset[str] | None:
         """Names of the result columns of a SELECT in lower case; None if they are not known."""
         found: set[str] = set()
         for first, end in commas(self._tokens, frame.block.items, self._pairs):
@@ -218,7 +218,7 @@ class Names:
                 if behind is None:
                     return None
                 found |= behind
-            elif last.kind in (*_NAMED, Kind.STRING):
+            elif last.kind in (*_NAMED, TokenKind.STRING):
                 found.add(name_of(last).lower())
         return frozenset(found)
 
@@ -288,13 +288,13 @@ class Names:
     def _compound_aliases(self, frame: Frame) -> frozenset[str]:
         """Names by which ORDER BY knows the result columns."""
         if not frame.block.compound:
-            return self.headings(frame) or frozenset()
+            return self.column_names(frame) or frozenset()
         around = self._bracket(frame.span[0])
         found: frozenset[str] = frozenset()
         for one in self.frames:
             if one.block.compound:
                 same = self._bracket(one.span[0]) == around
-                found |= (self.headings(one) or frozenset()) if same else frozenset()
+                found |= (self.column_names(one) or frozenset()) if same else frozenset()
         return found
 
     def _bracket(self, at: int) -> int:

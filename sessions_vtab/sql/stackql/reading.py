@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
-from sessions_vtab.sql.headings import has_alias, keep_items
-from sessions_vtab.sql.lexer import Kind, Token, classify, name_of
+from sessions_vtab.sql.column_names import has_alias, keep_items
+from sessions_vtab.sql.lexer import Token, TokenKind, classify, name_of
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import Span, commas, conjuncts, find, partners
 from sessions_vtab.sql.splice import Edit, apply, insert
@@ -50,13 +50,13 @@ class Text:
         self.pairs = partners(tokens)
         self.hints = hints_of(text)
         self.places = places(tokens)
-        heading = classify(tokens)
-        self.verb = heading.verb
+        kind = classify(tokens)
+        self.verb = kind.verb
         if self.verb not in {"SELECT", *_CHANGES}:
             raise UnsupportedError(
                 f"{self.verb} on {self.places[0].resource.name} is not valid StackQL."
             )
-        self.target = self._changed(heading.at)
+        self.target = self._changed(kind.at)
         self._numbering = number(tokens)
         self._names = Names(tokens, self.pairs, self.places, sources, self.target)
         self.reader = Conditions(tokens, self.pairs, self._numbering.numbers, values)
@@ -122,7 +122,7 @@ class Text:
         )
 
     def read(self, without_headings: int = -1) -> None:
-        """Every SELECT of the statement: names, parameters, sources, headings.
+        """Every SELECT of the statement: names, parameters, sources, column names.
 
         Args:
             without_headings: index of the SELECT whose result columns need no names.
@@ -290,7 +290,7 @@ class Text:
             plain = item[1] - item[0] == 1 or self.tokens[last - 1].text == "."
             if plain and token.text == "*":
                 self._star(item, frame)
-            elif plain and token.kind is not Kind.STRING and self._names.place_of(last):
+            elif plain and token.kind is not TokenKind.STRING and self._names.place_of(last):
                 self.edits.append(insert(token.end, f' AS "{name_of(token)}"', rank=-1))
             elif not has_alias(self.tokens, item):
                 others.append(item)

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Final
 
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
-from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import Span, commas, conjuncts, find
 from sessions_vtab.sql.stackql.dialect import Place, Scope
 from sessions_vtab.sql.stackql.naming import Frame, Names
@@ -124,7 +124,7 @@ class Conditions:
         qualified = first + 2 < end and self._tokens[first + 1].text == "."
         column = first + 2 if qualified else first
         sign = self._tokens[column + 1].upper if column + 1 < end else ""
-        named = self._tokens[column].kind in (Kind.WORD, Kind.QUOTED)
+        named = self._tokens[column].kind in (TokenKind.WORD, TokenKind.QUOTED)
         if named and sign in {"=", "==", "IN"} and (qualified or filters):
             label = name_of(self._tokens[first]).lower() if qualified else None
             values = self._listed((column + 2, end), is_list=sign == "IN")
@@ -167,12 +167,12 @@ class Conditions:
         while end - first > 2 and self._pairs.get(first) == end - 1:  # noqa: PLR2004
             first, end = first + 1, end - 1
         token = self._tokens[first]
-        if end - first == 1 and token.kind in (Kind.STRING, Kind.NUMBER):
+        if end - first == 1 and token.kind in (TokenKind.STRING, TokenKind.NUMBER):
             return Value(token.text, name_of(token))
-        if end - first == 1 and token.kind is Kind.PARAMETER:
+        if end - first == 1 and token.kind is TokenKind.PARAMETER:
             number = self._numbers[first]
             return Value(f"?{number}", self._values.get(number), number)
-        column = end - first in (1, 3) and token.kind in (Kind.WORD, Kind.QUOTED)
+        column = end - first in (1, 3) and token.kind in (TokenKind.WORD, TokenKind.QUOTED)
         return Value("", column=(first, end) if column else None)
 
 

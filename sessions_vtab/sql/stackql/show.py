@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sessions_vtab import __version__
 from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
-from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.stackql.dialect import Listing, resource_of
 from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Method, Resource
 
@@ -116,7 +116,7 @@ def _in_and_like(tokens: Sequence[Token]) -> tuple[list[str], str | None]:
 def _name(tokens: Sequence[Token], index: int) -> tuple[list[str], int]:
     """A name in parts, and the index behind it."""
     name = []
-    while index < len(tokens) and tokens[index].kind in (Kind.WORD, Kind.QUOTED):
+    while index < len(tokens) and tokens[index].kind in (TokenKind.WORD, TokenKind.QUOTED):
         name.append(name_of(tokens[index]))
         index += 1
         if index >= len(tokens) or tokens[index].text != ".":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessions_vtab.errors import StatementError, UnsupportedError
-from sessions_vtab.sql.headings import has_alias
-from sessions_vtab.sql.lexer import Kind, name_of
+from sessions_vtab.sql.column_names import has_alias
+from sessions_vtab.sql.lexer import TokenKind, name_of
 from sessions_vtab.sql.shapes import Span, blocks, commas, find
 from sessions_vtab.sql.splice import Edit, apply, insert
 from sessions_vtab.sql.stackql.dialect import Answer, Place, Query
@@ -18,7 +18,7 @@ __all__ = ["delete", "insert_into", "update"]
 
 _RETURNING = frozenset(("RETURNING",))
 _SET = frozenset(("SET", "FROM", "WHERE"))
-_CONSTANTS = frozenset((Kind.STRING, Kind.NUMBER))
+_CONSTANTS = frozenset((TokenKind.STRING, TokenKind.NUMBER))
 _DELETE_ANSWER = "DELETE .. RETURNING cannot be combined with AWAIT; leave one of them out."
 
 

@@ -5,7 +5,7 @@ from sql_tables import TestCatalog
 
 from sessions_vtab.sql.analysis import analyse
 from sessions_vtab.sql.carrier import carry
-from sessions_vtab.sql.glance import tells_more
+from sessions_vtab.sql.fast_path import needs_parsing
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import partners
@@ -59,7 +59,7 @@ NOT_ENOUGH = [
 @pytest.mark.parametrize("statement", ENOUGH)
 def test_tokens_are_enough(statement: str) -> None:
     tokens = tokenize(statement)
-    assert not tells_more(tokens, TestCatalog())
+    assert not needs_parsing(tokens, TestCatalog())
     pairs = partners(tokens)
     found, times = analyse(
         statement, tokens, classify(tokens), number(tokens), pairs, TestCatalog()
@@ -69,4 +69,4 @@ def test_tokens_are_enough(statement: str) -> None:
 
 @pytest.mark.parametrize("statement", NOT_ENOUGH)
 def test_the_tree_has_to_be_read(statement: str) -> None:
-    assert tells_more(tokenize(statement), TestCatalog())
+    assert needs_parsing(tokenize(statement), TestCatalog())

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.sql.catalog import Catalog, OurTable
-from sessions_vtab.sql.lexer import Kind, Token, name_of
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 
-__all__ = ["tells_more"]
+__all__ = ["needs_parsing"]
 
 _CONDITIONAL = frozenset(("WHERE", "ON", "USING", "NATURAL", "HAVING"))
 _COMPARISONS = frozenset(("=", "==", "<", "<=", ">", ">=", "<>", "!="))
-_VALUES = (Kind.STRING, Kind.NUMBER, Kind.PARAMETER)
+_VALUES = (TokenKind.STRING, TokenKind.NUMBER, TokenKind.PARAMETER)
 _BEHIND = frozenset((";", "GROUP", "ORDER", "LIMIT"))
-_NAMES = (Kind.WORD, Kind.QUOTED)
+_NAMES = (TokenKind.WORD, TokenKind.QUOTED)
 
 
-def tells_more(tokens: Sequence[Token], catalog: Catalog) -> bool:
+def needs_parsing(tokens: Sequence[Token], catalog: Catalog) -> bool:
     """Whether a statement must be parsed: it may have something to push, check or refuse.
 
     Args:

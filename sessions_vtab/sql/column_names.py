@@ -1,6 +1,6 @@
-"""Headings of result columns: SQLite names a column after its text, which splices would change.
+"""Names of result columns: SQLite names a column after its text, which splices would change.
 
-``name || ?`` is headed ``name || ?``; numbered it would be headed ``name || ?1``. So an expression
+``name || ?`` is called ``name || ?``; numbered it would be called ``name || ?1``. So an expression
 without an alias that an edit touches gets its old text as its alias.
 """
 
@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sessions_vtab.sql.lexer import Kind, Token
+from sessions_vtab.sql.lexer import Token, TokenKind
 from sessions_vtab.sql.shapes import Span, blocks, commas
 from sessions_vtab.sql.splice import Edit, insert
 
-__all__ = ["has_alias", "heading_of", "keep_headings", "keep_items"]
+__all__ = ["column_name_of", "has_alias", "keep_column_names", "keep_items"]
 
-_NAMES = frozenset((Kind.WORD, Kind.QUOTED, Kind.STRING))
-_OPERANDS = frozenset((Kind.WORD, Kind.QUOTED, Kind.STRING, Kind.NUMBER, Kind.BLOB, Kind.PARAMETER))
+_NAMES = frozenset((TokenKind.WORD, TokenKind.QUOTED, TokenKind.STRING))
+_OPERANDS = frozenset(
+    (
+        TokenKind.WORD,
+        TokenKind.QUOTED,
+        TokenKind.STRING,
+        TokenKind.NUMBER,
+        TokenKind.BLOB,
+        TokenKind.PARAMETER,
+    )
+)
 _LAST_OF_EXPRESSION = frozenset(("END", "NULL", "ISNULL", "NOTNULL"))
 _WANTS_OPERAND = frozenset(
     (
@@ -31,17 +40,17 @@ def has_alias(tokens: Sequence[Token], item: Span) -> bool:
     if end - first < 2 or tokens[end - 1].kind not in _NAMES:  # noqa: PLR2004
         return False
     last, before = tokens[end - 1], tokens[end - 2]
-    if before.upper == "AS" and before.kind is Kind.WORD:
+    if before.upper == "AS" and before.kind is TokenKind.WORD:
         return True
-    if last.kind is Kind.WORD and last.upper in _LAST_OF_EXPRESSION:
+    if last.kind is TokenKind.WORD and last.upper in _LAST_OF_EXPRESSION:
         return False
-    if before.kind is Kind.WORD and before.upper in _WANTS_OPERAND:
+    if before.kind is TokenKind.WORD and before.upper in _WANTS_OPERAND:
         return False
     return before.kind in _OPERANDS or before.text == ")"
 
 
-def heading_of(text: str, tokens: Sequence[Token], item: Span) -> str:
-    """The text SQLite takes for the heading: up to the next token, so with comments behind it."""
+def column_name_of(text: str, tokens: Sequence[Token], item: Span) -> str:
+    """The text SQLite takes as the name: up to the next token, so with comments after it."""
     end = tokens[item[1]].start if item[1] < len(tokens) else len(text)
     return text[tokens[item[0]].start : end].rstrip(" \t\n\f\r")
 
@@ -57,7 +66,7 @@ def keep_items(
     ]
 
 
-def keep_headings(
+def keep_column_names(
     text: str, tokens: Sequence[Token], pairs: dict[int, int], edits: Sequence[Edit]
 ) -> list[Edit]:
     """As ``keep_items`` for the result columns of every SELECT in a statement."""
@@ -69,7 +78,7 @@ def keep_headings(
 
 
 def _alias(text: str, tokens: Sequence[Token], item: Span) -> Edit:
-    old = heading_of(text, tokens, item).replace('"', '""')
+    old = column_name_of(text, tokens, item).replace('"', '""')
     return insert(tokens[item[1] - 1].end, f' AS "{old}"', rank=-1)
 
 
