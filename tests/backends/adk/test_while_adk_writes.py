@@ -28,10 +28,13 @@ from tests.fakes import FakeContext
 _APPEND = """
 import sqlite3, sys, time
 path, count, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+wait = sys.argv[4] == "wait"
 connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
 assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 worst = 0
 for number in range(count):
+    if wait:
+        assert sys.stdin.readline(), "the reader is gone"
     began = time.monotonic()
     connection.execute("BEGIN")
     connection.execute(
@@ -43,7 +46,9 @@ for number in range(count):
     worst = max(worst, time.monotonic() - began)
 print(worst)
 """
+APPENDS = 60
 POLLS = int(os.environ.get("SESSIONS_VTAB_ADK_POLLS", "300"))
+"""Reads in all; more of them meet more moments of an append."""
 
 
 @pytest.fixture
@@ -51,9 +56,18 @@ def path(tmp_path: Path) -> Path:
     return written("2.13.0_sqlite_utc", tmp_path).path
 
 
-def _append(path: Path, count: int, patience: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", _APPEND, str(path), str(count), str(patience)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def _append(
+    path: Path, count: int, patience: float, *, wait: bool = False
+) -> subprocess.Popen[str]:
+    """Another process that appends; where it is to wait, one event for each line it is sent."""
+    options = (str(path), str(count), str(patience), "wait" if wait else "at once")
+    return subprocess.Popen(
+        [sys.executable, "-c", _APPEND, *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_an_open_cursor_blocks_no_append(path: Path) -> None:
@@ -76,20 +90,25 @@ def test_an_open_cursor_blocks_no_append(path: Path) -> None:
 
 
 def test_polling_and_appending_succeed(path: Path) -> None:
-    polls, seen = 0, []
+    """An append is asked for after a share of the reads, and nobody waits until it is done."""
+    seen: list[int] = []
+    statement = "SELECT count(*), max(timestamp) FROM events WHERE session_id = 'empty'"
     with sessions_vtab.connect(f"adk=adk://{path}") as connection:
-        writer = _append(path, 60, patience=5)
-        while writer.poll() is None or polls < POLLS:
-            polls += 1
-            query = "SELECT count(*), max(timestamp) FROM events WHERE session_id = 'empty'"
-            seen.append(connection.execute(query).get[0])
-        connection.execute("SELECT * FROM events").fetchall()
+        writer = _append(path, APPENDS, patience=5, wait=True)
+        assert writer.stdin is not None
+        for poll in range(POLLS):
+            if poll * APPENDS // POLLS >= (poll - 1) * APPENDS // POLLS + 1 or poll == 0:
+                writer.stdin.write("\n")
+                writer.stdin.flush()
+            seen.append(connection.execute(statement).get[0])
+        worst, errors = writer.communicate()
+        after = connection.execute(statement).get[0]
 
-    worst, errors = writer.communicate()
     assert (writer.returncode, errors) == (0, "")
     assert seen == sorted(seen)
-    assert seen[-1] == 60
-    assert float(worst) < 5
+    assert len(set(seen)) > APPENDS // 4, "the appends were made between the reads"
+    assert after == APPENDS
+    assert float(worst) < 5, "a lock of ours would have made the writer wait that long"
 
 
 @pytest.mark.parametrize("offset", [0, 7])
