@@ -160,6 +160,7 @@ _FORMS: Final[Mapping[str, Callable[[Any], str]]] = {
     "failed_percent": lambda value: f"{value} %",
 }
 _HEADS: Final = {
+    "unanswered": "no answer",
     "failed_percent": "failed %",
     "p50_ms": "p50",
     "p95_ms": "p95",

@@ -87,7 +87,8 @@ def bar_chart(rows: list[tuple[str, int]], unit: str) -> str:
             )
     description = f"{unit}, from {safe(rows[0][0])} to {safe(rows[-1][0])}"
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{description}"'
-    return f'<div class="wide"><svg {box}>{"".join(parts)}</svg></div>'
+    # Written from right to left, what does not fit is scrolled to its end: the last days.
+    return f'<div class="wide late"><svg {box}>{"".join(parts)}</svg></div>'
 
 
 def _line(share: float, top: int) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from html.parser import HTMLParser
@@ -19,6 +21,7 @@ from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.errors import BudgetError, InvalidValueError, UnsupportedError
 from sessions_vtab.report import report
 from sessions_vtab.report.numbers import NUMBERS
+from sessions_vtab.report.writing import milliseconds
 
 VOID = {"meta", "br"}
 
@@ -69,33 +72,106 @@ def seed_7() -> Iterator[Connection]:
             yield connection
 
 
-def test_the_numbers_of_seed_7_are_those_of_plain_sql_on_a_plain_copy(seed_7: Connection) -> None:
+@pytest.fixture(scope="module")
+def plain(seed_7: Connection) -> Iterator[sqlite3.Connection]:
+    """The same sessions and events in tables of the standard library's SQLite, without a view."""
+    with closing(sqlite3.connect(":memory:")) as copy:
+        copy.execute("CREATE TABLE sessions(name, user_id)")
+        copy.executemany(
+            "INSERT INTO sessions VALUES (?, ?)",
+            seed_7.execute("SELECT name, user_id FROM sessions"),
+        )
+        copy.execute("CREATE TABLE e(session, turn, author, at, error, content, metadata)")
+        copy.executemany(
+            "INSERT INTO e VALUES (?, ?, ?, ?, ?, ?, ?)",
+            seed_7.execute(
+                "SELECT session_name, invocation_id, author, timestamp, error_code, content,"
+                " event_metadata FROM events"
+            ),
+        )
+        copy.execute("DELETE FROM e WHERE json_extract(metadata, '$.partial')")
+        copy.execute(
+            "CREATE TABLE p AS SELECT session, turn, at, json_extract(value, '$.functionCall.id')"
+            " AS called, json_extract(value, '$.functionResponse.id') AS answered,"
+            " json_extract(value, '$.functionCall.name') AS tool,"
+            " json_extract(value, '$.functionResponse.response.error') AS error"
+            " FROM e, json_each(e.content, '$.parts')"
+        )
+        yield copy
+
+
+LATENCY = "CAST(round((julianday({}) - julianday({})) * 86400000) AS INTEGER)"
+CALLS = f"""SELECT c.tool AS tool, a.at IS NULL AS open, a.error AS error,
+    {LATENCY.format("a.at", "c.at")} AS ms
+    FROM p AS c LEFT JOIN p AS a ON a.session = c.session AND a.answered = c.called
+    WHERE c.called IS NOT NULL"""
+FIRST = f"""SELECT {LATENCY.format("a.at", "u.at")} AS ms FROM
+    (SELECT session, turn, min(at) AS at FROM e WHERE author = 'user' GROUP BY 1, 2) AS u JOIN
+    (SELECT session, turn, min(at) AS at FROM e WHERE author <> 'user' GROUP BY 1, 2) AS a
+    ON a.session = u.session AND a.turn = u.turn ORDER BY ms"""
+
+
+def percentile(values: list[int], share: float) -> int:
+    """The least value that at least a share of all are at most."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def test_the_tiles_of_seed_7_are_plain_sql_on_a_plain_copy(
+    seed_7: Connection, plain: sqlite3.Connection
+) -> None:
     page = Page(report(seed_7).html)
-    plain = sqlite3.connect(":memory:")
-    plain.execute("CREATE TABLE sessions(name, user_id)")
-    plain.executemany(
-        "INSERT INTO sessions VALUES (?, ?)", seed_7.execute("SELECT name, user_id FROM sessions")
-    )
-    plain.execute("CREATE TABLE events(session, turn, author, at, error, raw, metadata)")
-    plain.executemany(
-        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
-        seed_7.execute(
-            "SELECT session_name, invocation_id, author, timestamp, error_code, raw_event,"
-            " event_metadata FROM events"
-        ),
-    )
 
     def one(sql: str) -> str:
         return str(plain.execute(sql).fetchone()[0])
 
-    whole = "events WHERE coalesce(json_extract(metadata, '$.partial'), 0) = 0"
-    turn = f"SELECT DISTINCT session, turn FROM {whole} AND turn IS NOT NULL"
-    usage = "json_extract(raw, '$.usageMetadata.promptTokenCount')"
     assert page.tile("Sessions") == one("SELECT count(*) FROM sessions")
     assert f"{one('SELECT count(DISTINCT user_id) FROM sessions')} users" in page.texts
-    assert page.tile("Turns") == one(f"SELECT count(*) FROM ({turn})")
-    assert page.tile("Errors") == one(f"SELECT count(error) FROM {whole}")
-    assert page.tile("Tokens in") == one(f"SELECT coalesce(sum({usage}), '\u2013') FROM {whole}")
+    assert page.tile("Turns") == one(
+        "SELECT count(*) FROM (SELECT DISTINCT session, turn FROM e WHERE turn IS NOT NULL)"
+    )
+    assert page.tile("Errors") == one("SELECT count(error) FROM e")
+    first = [ms for (ms,) in plain.execute(FIRST)]
+    assert page.tile("First answer, p95") == milliseconds(percentile(first, 0.95))
+    # The emulator's events tell no tokens.
+    assert (page.tile("Tokens in"), page.tile("Tokens out")) == ("\u2013", "\u2013")
+
+
+def test_the_tables_of_seed_7_are_plain_sql_on_a_plain_copy(
+    seed_7: Connection, plain: sqlite3.Connection
+) -> None:
+    rows = [[one.replace("\u202f", " ") for one in row] for row in Page(report(seed_7).html).rows]
+    calls: dict[str, list[tuple[int, str | None, int | None]]] = {}
+    for tool, *call in plain.execute(CALLS):
+        calls.setdefault(tool, []).append(tuple(call))
+    errors = plain.execute(
+        "SELECT error, author, count(*), count(DISTINCT session) FROM e WHERE error IS NOT NULL"
+        " GROUP BY 1, 2"
+    ).fetchall()
+
+    assert len(calls) > 3
+    for tool, made in calls.items():
+        failed = sum(error is not None for _, error, _ in made)
+        times = [ms for _, _, ms in made if ms is not None]
+        counts = (len(made), failed, f"{100 * failed / len(made):.1f} %", sum(o for o, *_ in made))
+        spans = (milliseconds(percentile(times, share)) for share in (0.5, 0.95))
+        assert [tool, *map(str, counts), *spans] in rows
+    assert len(errors) > 3
+    for row in errors:
+        assert [*map(str, row)] in rows
+
+
+def test_the_days_of_seed_7_are_plain_sql_on_a_plain_copy(
+    seed_7: Connection, plain: sqlite3.Connection
+) -> None:
+    days = plain.execute(
+        "SELECT date(min(at)) AS day, 1 FROM e WHERE turn IS NOT NULL GROUP BY session, turn"
+    )
+    counts = Counter(day for day, _ in days)
+    html = report(seed_7).html
+
+    assert len(counts) > 20
+    for day, turns in counts.items():
+        assert f"{day}: {turns}" in html
 
 
 def test_the_conversations_are_counted(vertex: Connection) -> None:
