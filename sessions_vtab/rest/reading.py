@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
@@ -61,12 +61,13 @@ class Reading:
     Attributes:
         asked: the requests, in the order their rows are returned.
         lists: they are lists; else each reads one item.
-        wanted: keys whose items are picked from the lists; None where all items count.
+        wanted: keys whose items are picked from the lists, and the places of these items among the
+            rows: those that GETs would give them. None where all items count.
     """
 
     asked: tuple[Asked, ...]
     lists: bool
-    wanted: frozenset[tuple[str, ...]] | None = None
+    wanted: Mapping[tuple[str, ...], int] | None = None
 
 
 Spread = Callable[[str, Operation], Iterable[str]]
@@ -147,7 +148,8 @@ class RestResource(Resource):
         if self.owner.get is None or self._by_list(keys, scan):
             scoped = self._scopes_of(keys)
             asked = (Asked(self.list_call(one, scan), one) for one in scoped)
-            wanted = frozenset(tuple(one[place] for place in self._own()) for one in keys)
+            own = self._own()
+            wanted = {tuple(one[at] for at in own): place for place, one in enumerate(keys)}
             return Reading(tuple(asked), lists=True, wanted=wanted)
         addressable = filter(self.owner.get.addresses, keys)
         return Reading(tuple(map(self._get, addressable)), lists=False)
@@ -330,8 +332,13 @@ class RestResource(Resource):
         # Which of the rows of a list are wanted is not known, so LIMIT says nothing about pages.
         limit = None if reading.wanted is not None or scan.path.fans_out else scan.limit
         with closing(reader.fan_out(calls, self.pages(scan), limit=limit)) as replies:
-            for reply in replies:
-                yield self.page(reply, places[by.apart(reply.call)], reading)
+            pages = (self.page(reply, places[by.apart(reply.call)], reading) for reply in replies)
+            if reading.wanted is None:
+                yield from pages
+                return
+            ranks = reading.wanted
+            found = [one for page in pages for one in page]
+            yield sorted(found, key=lambda one: ranks[self._key(one)])
 
     def page(self, reply: Reply, places: Places, reading: Reading) -> list[Found]:
         """The items of one page that count."""

@@ -18,7 +18,7 @@ from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.testing.known import Known
 
-__all__ = ["check_order", "same_order"]
+__all__ = ["check_order", "of_keys", "same_order"]
 
 _PAGES: Final = 4
 _MOST_KEYS: Final = 20
@@ -48,7 +48,7 @@ def check_order(
     """
     table = f"{quoted(schema)}.{quoted(known.table.name)}"
     key = quoted(known.table.key)
-    where, values = _condition(known, path)
+    where, values = of_keys(known, path)
 
     def ask(selected: str, tail: str) -> list[tuple[Any, ...]]:
         disturb()
@@ -101,8 +101,8 @@ def same_order(what: str, whole: Sequence[Any], other: Sequence[Any]) -> None:
         )
 
 
-def _condition(known: Known, path: AccessPath) -> tuple[str, list[Value]]:
-    """WHERE for the first key of a path: a parameter's first value, or values of all its rows."""
+def of_keys(known: Known, path: AccessPath) -> tuple[str, list[Value]]:
+    """WHERE for the keys of a path and its values: a parameter's first, or up to 20 of a column."""
     if not path.keys:
         return "", []
     terms: list[str] = []

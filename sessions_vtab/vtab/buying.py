@@ -13,7 +13,7 @@ from functools import partial
 from math import inf, prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sessions_vtab.contract.predicate import Predicate
+from sessions_vtab.contract.predicate import Predicate, Value
 from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.plan.lists import Holder, holders, may_be_held, size_key
 from sessions_vtab.plan.rent import ALONE, BESIDE, Account
@@ -159,7 +159,7 @@ class Buyer:
                 prices = (each * _keys(scan), coming * further)
                 bought = self._buy(holder, accounts[place:], prices)
             if bought is not None and (bought.ended or holder.through):
-                return BoughtRead(bought.find(_rest(scan, holder.scan)))
+                return BoughtRead(bought.find(_rest(scan, holder.scan), _one_by_one(scan, holder)))
             left = accounts[place].left(self._table.pages_of(holder.scan), _pages(bought))
             most = min(most, (left - each) / further)
         return BoughtRead(None, most, asked, (each, cap, lambda: accounts))
@@ -254,3 +254,16 @@ def _is_one(scan: Scan) -> bool:
 def _rest(scan: Scan, held: Scan) -> list[Predicate]:
     """The conditions that a list is not confined to."""
     return [term for term in scan.where.terms if term not in held.where.terms]
+
+
+def _one_by_one(scan: Scan, holder: Holder) -> dict[str, tuple[Value, ...]]:
+    """The sets of keys that the read would ask for one after the other, and the list does not.
+
+    A read that goes through the list anyway has its rows in the list's order, and a sorted read has
+    them in the order that it asks for. The key that varies fastest is a path's first.
+    """
+    if holder.through or scan.order:
+        return {}
+    keys = [key for key in reversed(scan.path.keys) if holder.scan.given(key) is None]
+    sets = {key: scan.given(key) or () for key in keys}
+    return {key: values for key, values in sets.items() if len(values) > 1}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Table
-from sessions_vtab.contract.predicate import Compare, Predicate
+from sessions_vtab.contract.predicate import Compare, Predicate, Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.plan.lists import pages_of
 from sessions_vtab.vtab.index import Equality, Times, chunks, is_equality, is_range, operands
 from sessions_vtab.vtab.memo import Recording
 
 __all__ = ["Purchase"]
+
+_IN_LIST_ORDER: Final[Mapping[str, Sequence[Value]]] = MappingProxyType({})
 
 
 class Purchase:
@@ -62,12 +66,22 @@ class Purchase:
         """Stops what is still coming and forgets what came."""
         self._recording.close()
 
-    def find(self, terms: Sequence[Predicate]) -> Iterator[list[Row]]:
+    def find(
+        self, terms: Sequence[Predicate], keys: Mapping[str, Sequence[Value]] = _IN_LIST_ORDER
+    ) -> Iterator[list[Row]]:
         """Pages of the rows that may match the conditions; reads on where the list has not ended.
 
         Args:
             terms: what the list itself is not confined to.
+            keys: by column, the values of the sets that a read by key would ask for one after the
+                other. The rows come in that order, so that it does not depend on which way of
+                reading pays. The list is read to its end for it. Without, in the list's order.
         """
+        if keys:
+            while not self.ended:
+                self.advance()
+            yield from self._one_by_one(terms, keys)
+            return
         looked_up = [term for term in terms if self._looks_up(term)]
         bounds = [term for term in terms if isinstance(term, Compare) and is_range(term)]
         for term in bounds:
@@ -80,6 +94,23 @@ class Purchase:
             # Another reader may have read on meanwhile.
             if self._rows == end and (self.ended or not self.advance()):
                 return
+
+    def _one_by_one(
+        self, terms: Sequence[Predicate], keys: Mapping[str, Sequence[Value]]
+    ) -> Iterator[list[Row]]:
+        """The rows that may match, by the places of their values among the keys."""
+        ranks = [
+            (self._positions[column], {value: rank for rank, value in enumerate(values)})
+            for column, values in keys.items()
+        ]
+
+        def rank(place: int) -> tuple[int, ...]:
+            row = self._row(place)
+            return tuple(known.get(row[at], len(known)) for at, known in ranks)
+
+        looked_up = [term for term in terms if self._looks_up(term)]
+        for part in chunks(sorted(self._narrowest(looked_up, ()), key=rank)):
+            yield [self._row(place) for place in part]
 
     def _between(
         self, start: int, end: int, looked_up: Sequence[Predicate], bounds: Sequence[Compare]

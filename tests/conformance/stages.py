@@ -90,10 +90,14 @@ class Stage:
         ) as one:
             return list(paths_of(one.resources))
 
+    def connect(self, emulator: Running) -> Connection:
+        """A further connection to the filled source, which has read nothing yet."""
+        return connect(sources=[self._at(emulator.url)])
+
     @contextmanager
     def suite(self, emulator: Running) -> Iterator[Suite]:
         """The suite on a filled source."""
-        with closing(connect(sources=[self._at(emulator.url)])) as connection:
+        with closing(self.connect(emulator)) as connection:
             state = emulator.control.dump()
             self.fill(state, connection)
             emulator.control.load(state)

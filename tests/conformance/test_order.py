@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cache
 from itertools import cycle
 
@@ -13,9 +13,12 @@ from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.testing.conformance import Suite
+from sessions_vtab.testing.ordering import of_keys, same_order
 from tests.conformance.stages import KEYS, NOW, STAGES
 
 CASES = [(name, *path) for name, stage in STAGES.items() for path in stage.paths]
+LISTED = {(name, table) for name, table, path in CASES if path == "list"}
+"""Tables whose rows a list has, so that it may serve their keys."""
 
 LATE = cycle(("[02468]", "[13579]", "[abcdefABCDEF]$", ""))
 """Which requests are overtaken by two others: those with such a character in their path or token."""
@@ -48,3 +51,32 @@ def test_rows_come_in_one_order(
 
     emulator.control.clear_faults()
     assert rows > 3 or table == "reasoning_engines"  # The emulator has one engine.
+
+
+@pytest.mark.parametrize("selected", ["{key}", "{key}, *"])
+@pytest.mark.parametrize(
+    ("name", "table", "path"),
+    [one for one in CASES if one[:2] in LISTED and one[0] != "local"],
+)
+def test_keys_find_their_rows_in_one_order_whether_the_list_is_known_or_not(
+    suite_of: Callable[[str], Suite],
+    emulator: Running,
+    name: str,
+    table: str,
+    path: str,
+    selected: str,
+) -> None:
+    """Where a list is known to be short, it is read instead of a row for each key."""
+    known = suite_of(name).known[table]
+    paths = {one.name: one for one in known.resource.capability.paths}
+    where, values = of_keys(known, paths[path])
+    sql = f"SELECT {selected.format(key=known.table.key)} FROM {table}"
+
+    with closing(STAGES[name].connect(emulator)) as connection:
+
+        def ask(tail: str) -> list[object]:
+            return [row[0] for row in connection.execute(f"{sql} {tail}", values if tail else ())]
+
+        first = ask(where)
+        ask("")
+        same_order(f"{sql} {where}, once the list is known", first, ask(where))

@@ -115,14 +115,22 @@ class UploadSessions(Resource):
         return self._scope.sessions(scan.given("workspace"), scan.given("session_id") or ())
 
     def _found(self, wanted: list[SessionRef], scan: Scan, reader: Reader) -> Iterator[_Sessions]:
-        """Reads sessions by id, from the lists if a used column is only there."""
+        """Reads sessions by id, from the lists if a used column is only there.
+
+        The rows have the order of the ids either way.
+        """
+        if not scan.columns & LISTED:
+            yield from self._got(list(dict.fromkeys(wanted)), reader)
+            return
         missing = dict.fromkeys(wanted)
-        if scan.columns & LISTED:
-            for workspace in dict.fromkeys(ref.workspace for ref in wanted):
-                yield from self._picked(workspace, missing, reader)
+        ranks = {ref: rank for rank, ref in enumerate(missing)}
+        found: _Sessions = []
+        for workspace in dict.fromkeys(ref.workspace for ref in wanted):
+            found += (one for page in self._picked(workspace, missing, reader) for one in page)
         # Sessions in no list are requested too, because only the service knows whether they exist.
         if missing:
-            yield from self._got(list(missing), reader)
+            found += (one for page in self._got(list(missing), reader) for one in page)
+        yield sorted(found, key=lambda one: ranks[one[1].ref])
 
     def _picked(
         self, workspace: str, missing: dict[SessionRef, None], reader: Reader

@@ -61,7 +61,6 @@ def test_sessions_come_newest_first_however_they_are_asked_for(late):
                 " FROM sessions) ORDER BY n") == newest  # fmt: skip
 
 
-@pytest.mark.xfail(reason="a list that serves keys returns them in its own order, not in theirs")
 def test_keys_come_in_one_order_also_when_the_length_of_the_list_is_known(open_):
     first, later = open_(), open_()
     keys = [one for at in range(20) for one in (f"ann-{at}", f"bob-{at}")]
