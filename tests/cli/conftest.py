@@ -84,7 +84,7 @@ class Typist:
         import pty  # noqa: PLC0415
 
         self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
+        if self.pid == 0:  # It ends with the terminal, which ends with the tests.
             os.environ["TERM"] = "dumb"
             os.environ["PAGER"] = ""  # A pager would take what is typed for its own commands.
             for name, value in (variables or {}).items():

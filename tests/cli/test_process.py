@@ -19,6 +19,7 @@ from sessions_vtab.cli.progress import paused, progress
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.progress import Progress
+from tests.children import mortal
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -89,7 +90,7 @@ def test_a_select_on_the_default_source_loads_nothing_slow():
 def test_a_reader_that_leaves_ends_the_program_quietly():
     sql = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
     with subprocess.Popen(
-        [*COMMAND, "query", sql], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        mortal([*COMMAND, "query", sql]), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         process.stdout.readline()
         process.stdout.close()
@@ -101,7 +102,7 @@ def test_a_reader_that_leaves_ends_the_program_quietly():
 @posix
 def test_ctrl_c_ends_a_query_with_130():
     with subprocess.Popen(
-        [*COMMAND, "query", f"SELECT 1 AS a; {ENDLESS}"],
+        mortal([*COMMAND, "query", f"SELECT 1 AS a; {ENDLESS}"]),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
@@ -347,7 +348,7 @@ def test_ctrl_c_says_how_many_requests_were_made():
     with running(Settings(seed=7, sessions=60, events=60, delay=0.2)) as emulator:
         url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
         with subprocess.Popen(
-            [*COMMAND, "--source", url, "query", "SELECT author FROM events"],
+            mortal([*COMMAND, "--source", url, "query", "SELECT author FROM events"]),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:

@@ -17,6 +17,7 @@ import pytest
 
 from sessions_vtab.emulator.serve import main, running
 from sessions_vtab.emulator.settings import Settings
+from tests.children import mortal
 
 
 def threads() -> set[threading.Thread]:
@@ -123,7 +124,9 @@ def test_the_command(tmp_path, stop: signal.Signals) -> None:
     path = tmp_path / "state.json"
     command = [sys.executable, "-m", "sessions_vtab.emulator.serve", "--port", "0", "--seed", "7"]
     process = subprocess.Popen(
-        [*command, "--data", str(path), "--strict-filters"], stdout=subprocess.PIPE, text=True
+        mortal([*command, "--data", str(path), "--strict-filters"]),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None

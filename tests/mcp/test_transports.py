@@ -22,6 +22,7 @@ from mcp_types import ElicitResult
 from sessions_vtab.cli import main
 from sessions_vtab.cli.topics import MCP_CLIENTS
 from sessions_vtab.mcp.http import token_of_environment
+from tests.children import mortal
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -104,7 +105,7 @@ def test_a_server_whose_client_dies_stops_its_statement_and_ends(source, sent):
     """Without the interrupt, the statement would keep the process for an hour."""
     arguments = ("mcp", "--source", source, "--statement-timeout", "3600")
     with subprocess.Popen(
-        [*COMMAND, *arguments],
+        mortal([*COMMAND, *arguments]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -156,7 +157,7 @@ def server(source, tmp_path_factory) -> Iterator[Server]:
     with (
         errors.open("w") as stream,
         subprocess.Popen(
-            [*COMMAND, *arguments, "--statement-timeout", "3600"], stderr=stream
+            mortal([*COMMAND, *arguments, "--statement-timeout", "3600"]), stderr=stream
         ) as process,
     ):
         while len(lines := errors.read_text("utf-8").splitlines()) < 2:

@@ -20,6 +20,7 @@ from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.settings import Settings
 from sessions_vtab.errors import BudgetError, BusyError, ConfigurationError, StoreError
 from sessions_vtab.snapshot import snapshot
+from tests.children import mortal
 from tests.snapshot.conftest import copied, paths_of, rows, stock
 
 SESSIONS, EVENTS, PAGES = 110, 300, 2
@@ -44,7 +45,7 @@ def emulator(served: Running) -> Iterator[Running]:
 
 def started(url: str, path: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "sessions_vtab", "snapshot", "--source", url, str(path)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(mortal(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def killed_after(requests: int, url: str, path: Path, emulator: Running) -> None:

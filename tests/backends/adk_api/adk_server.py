@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.children import mortal
+
 AGENT = '''
 from google.adk.agents import LlmAgent
 from google.adk.models.base_llm import BaseLlm
@@ -61,7 +63,7 @@ def running(command: Path, folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = [str(command), "api_server", "--port", str(port), str(folder)]
-    with subprocess.Popen(arguments, stdout=sys.stderr, stderr=sys.stderr) as server:
+    with subprocess.Popen(mortal(arguments), stdout=sys.stderr, stderr=sys.stderr) as server:
         try:
             url = f"http://127.0.0.1:{port}"
             _wait(url, server)
