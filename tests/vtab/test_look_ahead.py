@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -97,3 +97,23 @@ def test_an_outer_row_without_the_key_is_not_an_outer_side() -> None:
 
     assert ahead.asked(_scan("k0"), [stranger]) == []
     assert ahead.asked(_scan("k1"), [stranger]) == []
+
+
+def test_reads_are_started_in_the_order_in_which_they_will_be_asked_for(memory, monkeypatch):
+    """From the very next row on: none is left out, or asked for late."""
+    memory.executemany(
+        "INSERT INTO sessions(session_id, user_id) VALUES (?, 'ann')",
+        [(f"s{n}",) for n in range(20)],
+    )
+    started: list[Value] = []
+
+    def prefetch(_resource: object, scans: Iterable[Scan], _context: object) -> None:
+        started.extend(key for scan in scans for key in scan.given("name") or ())
+
+    monkeypatch.setattr("sessions_vtab.testing.memory.MemoryResource.prefetch", prefetch)
+    joined = "SELECT s.name FROM sessions s CROSS JOIN sessions t ON t.name = s.name"
+
+    asked = [name for (name,) in memory.execute(joined)]
+
+    assert len(asked) == 20
+    assert started == asked
