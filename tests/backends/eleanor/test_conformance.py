@@ -19,7 +19,7 @@ APPLICABLE = [shape for shape in SHAPES if "{events}" not in shape.setup + shape
 
 @pytest.fixture(scope="module")
 def suite() -> Iterator[Suite]:
-    with running(Settings(seed=7)) as emulator:
+    with running(Settings(seed=7, sessions=1, events=0)) as emulator:
         connection = connect(f"eleanor://demo?base_url={emulator.url}")
         made = Suite(connection, "eleanor")
         yield made

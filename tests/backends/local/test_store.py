@@ -486,11 +486,12 @@ def test_an_interrupt_stays_an_interrupt():
     assert translate(error, "x") is error
 
 
-def test_a_long_scan_is_interrupted(open_store):
+def test_a_long_scan_is_interrupted(open_store, monkeypatch):
+    monkeypatch.setattr("sessions_vtab.backends.local.store._STEPS", 1_000)
     store = open_store()
     store.create()
     store.begin()
-    for _ in range(20_000):
+    for _ in range(400):
         store.append(content="x")
     store.commit()
     store.context.stop = True

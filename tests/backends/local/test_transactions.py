@@ -235,17 +235,19 @@ def test_a_half_read_scan_keeps_its_rows_through_a_transaction(local, end):
     assert [row[1] for row in [*first, *rest]] == [f"{number:03}" for number in range(100)]
 
 
-def test_rows_that_do_not_fit_into_memory_are_spooled(local):
+def test_rows_that_do_not_fit_into_memory_are_spooled(local, monkeypatch):
+    monkeypatch.setattr("sessions_vtab.backends.local.spool._IN_MEMORY", 1_000)
+    monkeypatch.setattr("sessions_vtab.backends.local.spool._CHUNK", 100)
     local.create()
     local.begin()
-    for number in range(11_500):
+    for number in range(1_150):
         local.append(content=f"text {number} ü")
     local.commit()
     pages = local.pages("events", columns=("event_id", "text"))
     rows = list(next(pages))
     local.create("other")
     rows += [row for page in pages for row in page]
-    assert [row[7] for row in rows] == [f"text {number} ü" for number in range(11_500)]
+    assert [row[7] for row in rows] == [f"text {number} ü" for number in range(1_150)]
 
 
 def test_an_abandoned_scan_holds_no_lock(local):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import cycle, pairwise
+from itertools import cycle, islice, pairwise
 
 import pytest
 
@@ -85,25 +85,30 @@ def test_events_of_a_session_come_in_its_order(late):
         assert late(sql) == in_time
 
 
-def test_events_of_equal_time_come_in_the_order_they_were_appended(open_):
-    db = open_()
-    (session,) = db.fill(1)
-    rows = [(session, f"2026-01-01 00:00:{n // 8 % 60:02}", f"m{n:03}") for n in range(480)]
-    db.connection.budget.max_writes = 1_000
-    db.connection.executemany(
-        "INSERT INTO events(session_id, author, timestamp, content) VALUES (?, 'user', ?, ?)", rows
-    )
+def test_events_of_equal_time_come_in_the_order_they_were_appended(db):
+    (session,) = db.fill(1, 480)
+    state = db.control.dump()
+    events = state["vertex"]["engines"][0]["sessions"][0]["events"]
+    for place, event in enumerate(events):
+        event["timestamp"] = f"2026-01-01T00:00:{place // 8:02}Z"
+    db.control.load(state)
 
     found = db.ask("SELECT text FROM events WHERE session_id = ?", (session,))
 
-    assert [text for (text,) in found] == [text for *_, text in rows]
+    assert [text for (text,) in found] == [str(number) for number in range(480)]
 
 
-def test_events_of_many_sessions_come_session_by_session_newest_first(late, big):
-    sessions = [one.rpartition("/events/")[0] for one in late("SELECT name FROM events")]
+def test_events_of_many_sessions_come_session_by_session_newest_first(db):
+    db.fill(130, 2)
+    db.fill(2, 102, user="bob")
+    newest = [row[0] for row in db.ask("SELECT name FROM sessions")]
+    for query in islice(LATE, 4):
+        db.control.clear_faults()
+        db.control.fault("late", query=query, behind=3, seconds=0.01, count=None)
 
-    newest = [row[0] for row in big.ask("SELECT name FROM sessions")]
-    some = set(sessions)
-    assert len(some) > 1000
-    assert list(dict.fromkeys(sessions)) == [one for one in newest if one in some]
-    assert sum(a != b for a, b in pairwise(sessions)) == len(some) - 1
+        names = [row[0] for row in db.ask("SELECT name FROM events")]
+
+        sessions = [one.rpartition("/events/")[0] for one in names]
+        assert len(names) == len(set(names)) == 130 * 2 + 2 * 102
+        assert list(dict.fromkeys(sessions)) == newest
+        assert sum(a != b for a, b in pairwise(sessions)) == len(newest) - 1
