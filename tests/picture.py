@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sessions_vtab.cli import main
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(?<=```text\n).*?(?=```)", re.DOTALL)

@@ -8,7 +8,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
 
 _CORE = "name, session_id, user_id, display_name, labels, state, create_time"

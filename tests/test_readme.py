@@ -22,7 +22,7 @@ from sessions_vtab.cli.matrix import matrix
 from sessions_vtab.cli.topics import ADK
 from sessions_vtab.emulator import serve
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from tests import picture
 
 _ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.errors import MissingParameterError, ReadOnlyError
 
 _ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"

@@ -1,4 +1,4 @@
-"""Middleware of the emulator: Host check, control token, request log and faults.
+"""Middleware of the emulator: Host check, control token, and what faults do to answers.
 
 Pure ASGI: it stands before every request, so it costs a few microseconds without a fault.
 """
@@ -6,21 +6,19 @@ Pure ASGI: it stands before every request, so it costs a few microseconds withou
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, unquote_plus
 
-from sessions_vtab.emulator import tamper
-from sessions_vtab.emulator.tamper import Answer
-from sessions_vtab.emulator.vertex.routes import PLAN_KEY
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from sessions_vtab.emulator.faults import Fault
-    from sessions_vtab.emulator.log import Entry
-    from sessions_vtab.emulator.state import Emulator
+from sessions_vtab.emulator.faults import Entry, Fault
+from sessions_vtab.emulator.service import Emulator
+from sessions_vtab.emulator.vertex.service import PLAN_KEY
 
 CONTROL = "/_emulator/"
 """Paths below it are the control API."""
@@ -51,17 +49,17 @@ class Front:
         # A web page can make a browser call 127.0.0.1 under a name of its own (DNS rebinding).
         if not _is_loopback(headers.get(b"host", b"").decode("latin-1")):
             text = "The emulator accepts only the hosts 127.0.0.1, localhost and [::1]."
-            await _respond(send, tamper.json_answer(_MISDIRECTED, {"error": text}))
+            await _respond(send, json_answer(_MISDIRECTED, {"error": text}))
         elif not _is_same_site(headers):
             text = "The emulator refuses requests that a web page of another site makes."
-            await _respond(send, tamper.json_answer(403, {"error": text}))
+            await _respond(send, json_answer(403, {"error": text}))
         elif not scope["path"].startswith(CONTROL):
             await self._logged(scope, receive, send)
         elif not self._has_token(headers.get(TOKEN_HEADER, b"")):
             text = (
                 "The header X-Emulator-Token is missing or wrong; the token is printed at startup."
             )
-            await _respond(send, tamper.json_answer(403, {"error": text}))
+            await _respond(send, json_answer(403, {"error": text}))
         else:
             await self._app(scope, receive, send)
 
@@ -100,7 +98,7 @@ class Front:
         if emulator.empty_page is not None and _asks_for_empty_page(emulator.empty_page, entry):
             # No fault of its own: the service itself knows nothing of this token.
             await _drain(receive)
-            await _respond(send, tamper.json_answer(200, emulator.empty_page.empty))
+            await _respond(send, json_answer(200, emulator.empty_page.empty))
         elif (fault := self._fault(entry)) is not None:
             entry.fault = fault.kind
             await self._faulty(fault, scope, receive, send)
@@ -128,14 +126,14 @@ class Front:
         if fault.kind == "trickle":
             await _trickle(send, answer, fault.seconds)
         elif fault.kind == "status":
-            await _respond(send, tamper.error_answer(fault))
+            await _respond(send, error_answer(fault))
         elif fault.kind == "drop":
             await _disconnect(scope, receive, fault.reset)
         elif fault.kind == "drop_body":
             await _respond(send, answer, fault.fraction)
             await _disconnect(scope, receive, fault.reset)
         else:
-            await _respond(send, tamper.altered(fault, answer, scope["query_string"].decode()))
+            await _respond(send, altered(fault, answer, scope["query_string"].decode()))
 
     async def _overtaken(self, fault: Fault) -> None:
         """Wait until so many other requests have been answered, or time is up."""
@@ -181,7 +179,7 @@ def _decoded(query: bytes) -> str:
 
 def _asks_for_empty_page(fault: Fault, entry: Entry) -> bool:
     tokens = parse_qs(entry.query.decode("latin-1")).get(fault.token_parameter, [])
-    return tamper.EMPTY_PAGE_TOKEN in tokens
+    return EMPTY_PAGE_TOKEN in tokens
 
 
 async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
@@ -210,7 +208,7 @@ async def _respond(send: Send, answer: Answer, fraction: float | None = None) ->
     headers = [pair for pair in answer.headers if pair[0].lower() != b"content-length"]
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    body = answer.body if fraction is None else tamper.cut(answer.body, fraction)
+    body = answer.body if fraction is None else cut(answer.body, fraction)
     message = {"type": "http.response.body", "body": body, "more_body": fraction is not None}
     await send(message)
 
@@ -239,3 +237,116 @@ async def _disconnect(scope: Scope, receive: Receive, reset: bool) -> None:
     with suppress(ConnectionError):
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+EMPTY_PAGE_TOKEN = "emulator-empty-page"  # noqa: S105 (a page token)
+"""The token that the fault `empty_page` puts on a last page."""
+
+_RPC_NAMES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class Answer(NamedTuple):
+    """A whole HTTP answer."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def encode(value: Any) -> bytes:
+    """Return a text as it is, anything else as JSON."""
+    return (value if isinstance(value, str) else json.dumps(value)).encode()
+
+
+def json_answer(status: int, value: Any, headers: dict[str, str] | None = None) -> Answer:
+    """Return an answer with a JSON (or given text) body."""
+    named = {"content-type": "application/json; charset=UTF-8", **(headers or {})}
+    encoded = [(name.lower().encode(), text.encode()) for name, text in named.items()]
+    return Answer(status, encoded, encode(value))
+
+
+def error_answer(fault: Fault) -> Answer:
+    """Return the answer of the fault `status`."""
+    body = fault.body
+    if body is None:
+        message = f"Injected by the emulator: {HTTPStatus(fault.status).phrase}."
+        name = _RPC_NAMES.get(fault.status, "UNKNOWN")
+        body = {"error": {"code": fault.status, "message": message, "status": name}}
+    headers = dict(fault.headers)
+    if fault.retry_after is not None:
+        headers["retry-after"] = str(fault.retry_after)
+    return json_answer(fault.status, body, headers)
+
+
+def altered(fault: Fault, answer: Answer, query: str) -> Answer:
+    """Return an answer as a fault changes it; kinds that change none return it unchanged."""
+    if fault.kind == "truncate":
+        return answer._replace(body=cut(answer.body, fault.fraction))
+    if fault.kind == "body":
+        return answer._replace(body=encode(fault.body))
+    if fault.kind == "bomb":
+        return bomb(answer, fault.size)
+    if fault.kind == "wrong_types":
+        return _changed(answer, lambda value: wrong_types(value, set(fault.fields)))
+    if fault.kind == "repeat_token":
+        token = parse_qs(query).get(fault.token_parameter, [""])[-1]
+        return _changed(answer, lambda value: _with_token(value, fault.token_field, token, True))
+    if fault.kind == "empty_page":
+        name = fault.token_field
+        return _changed(answer, lambda value: _with_token(value, name, EMPTY_PAGE_TOKEN, False))
+    return answer
+
+
+def bomb(answer: Answer, size: int) -> Answer:
+    """Return an answer whose body is small on the wire, and blanks of this size to its reader."""
+    kept = [pair for pair in answer.headers if pair[0].lower() != b"content-encoding"]
+    return answer._replace(
+        headers=[*kept, (b"content-encoding", b"gzip")], body=gzip.compress(b" " * size, 1)
+    )
+
+
+def cut(body: bytes, fraction: float) -> bytes:
+    """Return the first part of a body, never all of it."""
+    return body[: int(len(body) * fraction)]
+
+
+def _changed(answer: Answer, change: Any) -> Answer:
+    try:
+        value = json.loads(answer.body)
+    except ValueError:
+        return answer
+    return answer._replace(body=encode(change(value)))
+
+
+def _with_token(value: Any, name: str, token: str, replace: bool) -> Any:
+    if isinstance(value, dict) and token and (replace or not value.get(name)):
+        return {**value, name: token}
+    return value
+
+
+def wrong_types(value: Any, fields: set[str]) -> Any:
+    """Return JSON in which the leaves (or the values of `fields`) have another type."""
+    if isinstance(value, list):
+        return [wrong_types(item, fields) for item in value]
+    if not isinstance(value, dict):
+        return value if fields else _wrong(value)
+    return {
+        key: _wrong(item) if key in fields else wrong_types(item, fields)
+        for key, item in value.items()
+    }
+
+
+def _wrong(value: Any) -> Any:
+    return len(value) if isinstance(value, str) else json.dumps(value)

@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from sessions_vtab.emulator import datafile
 from sessions_vtab.emulator.app import create_app
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.front import TRANSPORT_KEY
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings, load_state, save_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sessions_vtab.emulator.log import RequestLog
-    from sessions_vtab.emulator.state import Emulator
+    from sessions_vtab.emulator.faults import RequestLog
+    from sessions_vtab.emulator.service import Emulator
 
 HOST = "127.0.0.1"
 """The only address it binds to: it has no authentication of its own."""
@@ -121,7 +120,7 @@ def running(settings: Settings | None = None, port: int = 0) -> Iterator[Running
     app = create_app(settings)
     emulator: Emulator = app.state.emulator
     if settings.data:
-        datafile.load(emulator, settings.data)
+        load_state(emulator, settings.data)
     listener = _bind(port)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     server = _server(app)
@@ -139,7 +138,7 @@ def running(settings: Settings | None = None, port: int = 0) -> Iterator[Running
         thread.join()
         listener.close()
         if settings.data:
-            datafile.save(emulator, settings.data)
+            save_state(emulator, settings.data)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -193,7 +192,7 @@ def _serve(settings: Settings, port: int) -> int:
     app = create_app(settings)
     emulator: Emulator = app.state.emulator
     if settings.data:
-        datafile.load(emulator, settings.data)
+        load_state(emulator, settings.data)
     listener = _bind(port)
     url = f"http://{HOST}:{listener.getsockname()[1]}"
     sys.stdout.write(f"emulator on {url}: {emulator.summary()}\n")
@@ -209,7 +208,7 @@ def _serve(settings: Settings, port: int) -> int:
         signal.signal(signal.SIGTERM, before)
         listener.close()
         if settings.data:
-            datafile.save(emulator, settings.data)
+            save_state(emulator, settings.data)
     return 0
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.snapshot import snapshot
 
 sys.path.insert(0, str(Path(__file__).parent))

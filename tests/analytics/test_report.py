@@ -17,7 +17,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.cli import main
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.errors import BudgetError, InvalidValueError, UnsupportedError
 from sessions_vtab.report import report
 from sessions_vtab.report.numbers import NUMBERS

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from sessions_vtab import dbapi
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 
 INSERT = "INSERT INTO sessions(session_id, user_id, display_name) VALUES (?, ?, ?)"
 MINE = "SELECT session_id, display_name FROM sessions WHERE user_id = ? ORDER BY session_id"

@@ -36,7 +36,7 @@ def emulator(sessions: int, events: int) -> Iterator[tuple[str, Control]]:
     """URL and control of an emulator in a process of its own, filled."""
     program = (
         "from sessions_vtab.emulator.serve import running\n"
-        "from sessions_vtab.emulator.settings import Settings\n"
+        "from sessions_vtab.emulator.service import Settings\n"
         f"with running(Settings(seed=7, sessions={sessions}, events={events})) as served:\n"
         "    print(served.url, served.token, flush=True)\n"
         "    input()\n"

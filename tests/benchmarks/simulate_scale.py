@@ -153,7 +153,7 @@ def emulator(sessions: int, events: int) -> Iterator[tuple[str, Control]]:
     """URL and control of an emulator in a process of its own, with 50 ms a response."""
     program = (
         "from sessions_vtab.emulator.serve import running\n"
-        "from sessions_vtab.emulator.settings import Settings\n"
+        "from sessions_vtab.emulator.service import Settings\n"
         f"with running(Settings(seed=7, sessions={sessions}, events={events}, delay=0.05)) as s:\n"
         "    print(s.url, s.token, flush=True)\n"
         "    input()\n"

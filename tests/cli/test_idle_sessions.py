@@ -10,7 +10,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab.cli.topics import IDLE
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.errors import BudgetError
 
 COUNT, DELETE = (part.strip() + ";" for part in IDLE.split(";")[:2])

@@ -17,7 +17,7 @@ import pytest
 from sessions_vtab.cli import progress as progress_module
 from sessions_vtab.cli.progress import paused, progress
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.progress import Progress
 from tests.children import mortal
 

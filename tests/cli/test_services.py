@@ -13,7 +13,7 @@ from sessions_vtab import config, registry
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.services import ALIASES, service_pages
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 
 PAGES = {page.title: page for page in service_pages()}
 CODES = [

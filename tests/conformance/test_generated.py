@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.testing.conformance import SHAPES, Suite
 from sessions_vtab.testing.traffic import Traffic
 from tests.conformance.stages import KEYS, NOW, STAGES

@@ -11,7 +11,7 @@ import pytest
 
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.ordering import of_keys, same_order
 from tests.conformance.stages import KEYS, NOW, STAGES

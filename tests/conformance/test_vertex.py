@@ -16,7 +16,7 @@ from sessions_vtab import connect
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import SHAPES, Probe, Shape, Suite
 

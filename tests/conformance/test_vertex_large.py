@@ -14,7 +14,7 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.testing.conformance import SHAPES, Suite
 from sessions_vtab.testing.oracle import Comparison
 

@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from sessions_vtab.emulator import deepset, embedding_studio
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from sessions_vtab.emulator.deepset import uploads
+from sessions_vtab.emulator.deepset import files
 from tests.emulator.apis import DeepsetApi
 
 
@@ -76,7 +76,7 @@ def test_a_form_needs_a_file(api):
 
 
 def test_a_file_has_a_limit(api, monkeypatch):
-    monkeypatch.setattr(uploads, "MAX_BYTES", 4)
+    monkeypatch.setattr(files, "MAX_BYTES", 4)
     assert api.put(api.open(), "a.txt", b"1234").status_code == 204
     answer = api.put(api.open(), "a.txt", b"12345")
     assert answer.status_code == 400

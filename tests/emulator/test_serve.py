@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from sessions_vtab.emulator.serve import main, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from tests.children import mortal
 
 

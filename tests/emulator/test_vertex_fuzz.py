@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sessions_vtab.emulator.vertex.errors import ApiError
 from sessions_vtab.emulator.vertex.filters import parse_filter
-from sessions_vtab.emulator.vertex.schema import MESSAGES, snake
+from sessions_vtab.emulator.vertex.messages import MESSAGES, snake
 from sessions_vtab.emulator.vertex.wire import read_body
 
 FIELDS = sorted({name for fields in MESSAGES.values() for name in fields})

@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from sessions_vtab.emulator.vertex import scalars
+from sessions_vtab.emulator.vertex import messages
 from sessions_vtab.emulator.vertex.errors import ApiError
-from sessions_vtab.emulator.vertex.render import written
-from sessions_vtab.emulator.vertex.wire import read_body
+from sessions_vtab.emulator.vertex.wire import read_body, written
 
 
 def event(body: object, version: str = "v1beta1") -> dict:
@@ -87,8 +86,8 @@ def test_invalid_times(sent: object) -> None:
     ],
 )
 def test_durations(sent: str, nanoseconds: int, shown: str) -> None:
-    assert scalars.parse_duration(sent) == nanoseconds
-    assert scalars.format_duration(nanoseconds) == shown
+    assert messages.parse_duration(sent) == nanoseconds
+    assert messages.format_duration(nanoseconds) == shown
     assert part({"text": "", "videoMetadata": {"start_offset": sent}})["videoMetadata"] == {
         "startOffset": shown
     }

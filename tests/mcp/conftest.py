@@ -15,7 +15,7 @@ from mcp_types import CallToolResult
 from sessions_vtab import connect
 from sessions_vtab.cli.arguments import parse
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.mcp.budget import CallLimits
 from sessions_vtab.mcp.server import build
 

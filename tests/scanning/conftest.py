@@ -12,7 +12,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab.contract import times
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.scanning import opening
 
 SESSIONS, EVENTS = 110, 700

@@ -12,7 +12,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.errors import ForbiddenError, MissingParameterError
 from sessions_vtab.snapshot import snapshot
 from tests.snapshot.conftest import copied, stock

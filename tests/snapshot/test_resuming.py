@@ -17,7 +17,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.errors import BudgetError, BusyError, ConfigurationError, StoreError
 from sessions_vtab.snapshot import snapshot
 from tests.children import mortal

@@ -10,7 +10,7 @@ import pytest
 from sessions_vtab import Connection, connect, register
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.errors import UnsupportedError
 
 _SELF = "FROM sessions a {join} sessions b ON b.session_id = a.session_id"

@@ -14,7 +14,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.testing.changes import Change, ChangeDuel, change
 
 _COUNT = int(os.environ.get("CHANGES", "80"))

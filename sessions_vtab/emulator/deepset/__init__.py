@@ -9,9 +9,7 @@ Written from the deepset contract, with its [INF] choices; where the contract le
 * ingestion is done `INGESTION_DELAY` after the close by the clock of the settings
 
 * `state`: what is kept, and how files move from a session into a workspace
-* `refusals`: the error bodies; `paging`: the listings' query parameters
-* `sessions`, `uploads`, `files`: the routes; `odata`: the filter language of the files listing
-* `cloud`: what the routes share; `seed`: the data set of a seed
+* `app`, `files`: the routes; `answers`: error bodies, pages, and the filter of the files listing
 """
 
 from __future__ import annotations

@@ -1,28 +1,152 @@
-"""The routes of workspace files (contract, section 7)."""
+"""Files: the presigned form of a session with the bucket that takes it, and the workspace's files.
+
+deepset contract, sections 4 and 7.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
+from typing import Annotated, Any
+from urllib.parse import quote, unquote
 from uuid import UUID
 
-from fastapi import Depends, File, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
 from pydantic import AwareDatetime
+from starlette.datastructures import UploadFile as FormFile
 
-from sessions_vtab.emulator.deepset import odata, refusals
-from sessions_vtab.emulator.deepset.cloud import caller
-from sessions_vtab.emulator.deepset.paging import Limit
-from sessions_vtab.emulator.deepset.state import StoredFile, WriteMode
+from sessions_vtab.emulator.deepset import answers
+from sessions_vtab.emulator.deepset.answers import Limit
+from sessions_vtab.emulator.deepset.state import (
+    Cloud,
+    StoredFile,
+    Upload,
+    UploadSession,
+    WriteMode,
+    caller,
+)
+from sessions_vtab.emulator.service import Refusal
 
-if TYPE_CHECKING:
-    from fastapi import APIRouter
+TARGET = "/deepset-uploads"
+BUCKET = "emulated-user-files-upload"
+MAX_BYTES = 200 * 1024 * 1024
+"""Bytes that one file may have (contract, section 4)."""
 
-    from sessions_vtab.emulator.deepset.cloud import Cloud
+
+def presigned_form(session: UploadSession, base_url: str) -> dict[str, Any]:
+    """Return `{url, fields}` for a session; the url is on the emulator's own base URL."""
+    url = f"{base_url.rstrip('/')}{TARGET}/{session.session_id}"
+    return {"url": url, "fields": _fields(session)}
+
+
+def _prefix(session: UploadSession) -> str:
+    return f"uploads/{session.session_id}/"
+
+
+def _fields(session: UploadSession) -> dict[str, str]:
+    """Return the form's fields; `key` is a template that the bucket completes."""
+    day = f"{session.created_at:%Y%m%d}"
+    fields = {
+        "key": _prefix(session) + "${filename}",
+        "x-amz-algorithm": "AWS4-HMAC-SHA256",
+        "x-amz-credential": f"EMULATOR/{day}/eu-central-1/s3/aws4_request",
+        "x-amz-date": f"{session.created_at:%Y%m%dT%H%M%SZ}",
+    }
+    return fields | {"policy": _policy(session, fields), "x-amz-signature": session.signature}
+
+
+def _policy(session: UploadSession, fields: dict[str, str]) -> str:
+    conditions: list[Any] = [{"bucket": BUCKET}, ["starts-with", "$key", _prefix(session)]]
+    conditions += [{name: value} for name, value in fields.items() if name != "key"]
+    expiration = f"{session.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    policy = {"expiration": expiration, "conditions": conditions}
+    return base64.b64encode(json.dumps(policy).encode()).decode()
+
+
+class UploadTarget:
+    """The bucket: one object for each multipart POST."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def mount(self, router: APIRouter) -> None:
+        """Add the route to a router."""
+        path = TARGET + "/{session_id}"
+        router.add_api_route(path, self.post, methods=["POST"], response_model=None)
+
+    async def post(self, request: Request, session_id: str) -> Response:
+        """Store an object: 204; errors are XML, 403 for a wrong form or a closed session."""
+        session = self._cloud.state.sessions.get(session_id)
+        if session is None:
+            raise Refusal.storage(404, "NoSuchBucket", "The specified bucket does not exist")
+        async with request.form() as form:
+            file, fields = _split(form.multi_items())
+            _check_fields(_fields(session), fields)
+            name = _object_name(session, fields["key"], file)
+            content = await file.read()
+        # The time is read after the body: what arrives after the close is late.
+        now = self._cloud.now()
+        _check_session(session, now)
+        self._put(session, name, content, now)
+        return Response(status_code=204)
+
+    def _put(self, session: UploadSession, name: str, content: bytes, now: datetime) -> None:
+        """Keep an object; one of the same name is replaced where it stands."""
+        earlier = session.uploads.get(name)
+        upload_id = earlier.upload_id if earlier else self._cloud.draws.uuid()
+        session.uploads[name] = Upload(
+            upload_id=upload_id, name=name, content=content, created_at=now
+        )
+
+
+def _split(parts: Iterable[tuple[str, FormFile | str]]) -> tuple[FormFile, dict[str, str]]:
+    """Return the file and the fields before it: as S3 does, what follows the file is ignored."""
+    fields: dict[str, str] = {}
+    for name, part in parts:
+        if isinstance(part, FormFile):
+            if name == "file" and part.filename:
+                return part, fields
+            break
+        fields[name.lower()] = part
+    message = "POST requires exactly one file upload per request."
+    raise Refusal.storage(400, "InvalidArgument", message)
+
+
+def _check_fields(issued: dict[str, str], sent: dict[str, str]) -> None:
+    """Refuse a form whose fields are not those that were issued."""
+    if "key" not in sent:
+        message = "Bucket POST must contain a field named 'key' before the file."
+        raise Refusal.storage(400, "InvalidArgument", message)
+    for name, value in issued.items():
+        if sent.get(name) != value:
+            message = f"Invalid according to Policy: Policy Condition failed for '${name}'"
+            raise Refusal.storage(403, "AccessDenied", message)
+    if extra := sent.keys() - issued.keys():
+        message = f"Invalid according to Policy: Extra input fields: {', '.join(sorted(extra))}"
+        raise Refusal.storage(403, "AccessDenied", message)
+
+
+def _object_name(session: UploadSession, template: str, file: FormFile) -> str:
+    """Return the object's name: the wire has it percent-encoded, once."""
+    if (file.size or 0) > MAX_BYTES:
+        message = "Your proposed upload exceeds the maximum allowed size"
+        raise Refusal.storage(400, "EntityTooLarge", message)
+    key = template.replace("${filename}", unquote(file.filename or ""))
+    return key.removeprefix(_prefix(session))
+
+
+def _check_session(session: UploadSession, now: datetime) -> None:
+    status = session.status(now)
+    if status == "EXPIRED":
+        message = "Invalid according to Policy: Policy expired."
+        raise Refusal.storage(403, "AccessDenied", message)
+    if status == "CLOSED":
+        raise Refusal.storage(403, "AccessDenied", "Access Denied")
+
 
 Test = Callable[[StoredFile], bool]
 Position = tuple[datetime, str]
@@ -62,7 +186,7 @@ def cursor(
         return None
     if after_value is None or after_file_id is None:
         missing = "after_value" if after_value is None else "after_file_id"
-        raise refusals.invalid(["query", missing], "both parts of the cursor are needed", "missing")
+        raise answers.invalid(["query", missing], "both parts of the cursor are needed", "missing")
     return after_value, str(after_file_id)
 
 
@@ -109,7 +233,7 @@ class FileRoutes:
     ) -> dict[str, str]:
         """Store a file at once: 201 with its id, 409 if FAIL meets a file of its name."""
         if write_mode == "TEMPORARY":
-            raise refusals.invalid(["query", "write_mode"], "not a mode of this route", "enum")
+            raise answers.invalid(["query", "write_mode"], "not a mode of this route", "enum")
         stored = StoredFile(
             file_id=self._cloud.draws.uuid(),
             name=file.filename or "",
@@ -118,7 +242,7 @@ class FileRoutes:
             created_at=self._cloud.now(),
         )
         if not self._cloud.state.store(workspace, stored, write_mode):
-            raise refusals.conflict(f"A file with the name '{stored.name}' already exists.")
+            raise answers.conflict(f"A file with the name '{stored.name}' already exists.")
         return {"file_id": stored.file_id}
 
     async def get(self, workspace: str, file_id: UUID) -> Response:
@@ -139,7 +263,7 @@ class FileRoutes:
         self._cloud.now()
         file = self._cloud.state.workspace(workspace).get(str(file_id))
         if file is None:
-            raise refusals.not_found(f"There's no file with the ID '{file_id}'.")
+            raise answers.not_found(f"There's no file with the ID '{file_id}'.")
         return file
 
 
@@ -162,13 +286,13 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _conditions(text: str | None) -> list[odata.Condition]:
+def _conditions(text: str | None) -> list[answers.Condition]:
     if not text:
         return []
     try:
-        return odata.parse(text)
+        return answers.parse(text)
     except ValueError as error:
-        raise refusals.invalid(["query", "filter"], str(error)) from None
+        raise answers.invalid(["query", "filter"], str(error)) from None
 
 
 def _has(meta: dict[str, Any], key: str, value: str | None) -> bool:
@@ -180,7 +304,7 @@ def _metadata(text: str | None) -> dict[str, Any]:
     try:
         value = json.loads(text or "null")
     except ValueError:
-        raise refusals.invalid(["body", "meta"], "not JSON", "json_invalid") from None
+        raise answers.invalid(["body", "meta"], "not JSON", "json_invalid") from None
     if value is not None and not isinstance(value, dict):
-        raise refusals.invalid(["body", "meta"], "not a JSON object", "dict_type")
+        raise answers.invalid(["body", "meta"], "not a JSON object", "dict_type")
     return value or {}

@@ -1,13 +1,23 @@
-"""What deepset Cloud keeps, and how uploaded files get from a session into their workspace."""
+"""The one emulated deepset Cloud that the routes share: what it keeps, and who is calling it.
+
+Uploaded files get from a session into their workspace here. A seed gives deterministic upload
+sessions and files of the workspace `demo`.
+"""
 
 from __future__ import annotations
 
 import json
+import random
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
+from fastapi import Depends, Header
 from pydantic import BaseModel, ConfigDict
+
+from sessions_vtab.emulator.deepset import answers
+from sessions_vtab.emulator.draws import Draws
+from sessions_vtab.emulator.service import JSON, Settings
 
 WriteMode = Literal["KEEP", "OVERWRITE", "FAIL", "TEMPORARY"]
 Status = Literal["OPEN", "CLOSED", "EXPIRED"]
@@ -176,3 +186,95 @@ def _metadata(upload: Upload | None) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+WORKSPACE = "demo"
+SESSIONS = 24
+LIVES = timedelta(days=1)
+MODES: tuple[WriteMode, ...] = ("KEEP", "KEEP", "OVERWRITE", "FAIL")
+CATEGORIES = ("news", "report", "manual")
+SUBJECTS = ("delivery", "invoice", "refund", "warranty")
+
+
+def sessions(seed: int, draws: Draws, now: datetime) -> list[UploadSession]:
+    """Return closed sessions of the last two days, every two hours one; the older are expired."""
+    source = random.Random(f"deepset-data:{seed}")
+    starts = [now - timedelta(hours=2 * n) for n in range(SESSIONS, 0, -1)]
+    return [_session(source, draws, start) for start in starts]
+
+
+def _session(source: random.Random, draws: Draws, start: datetime) -> UploadSession:
+    session = UploadSession(
+        session_id=draws.uuid(),
+        workspace=WORKSPACE,
+        owner=user_id(source.choice(("ann", "bob"))),
+        write_mode=source.choice(MODES),
+        parallel_processing_enabled=source.random() < 0.5,  # noqa: PLR2004  (every second one)
+        created_at=start,
+        expires_at=start + LIVES,
+        signature=draws.hexadecimal(64),
+        closed_at=start + timedelta(minutes=1),
+    )
+    for subject in source.sample(SUBJECTS, k=source.randint(1, len(SUBJECTS))):
+        name = f"{subject}.txt"
+        meta = {"category": source.choice(CATEGORIES), "year": source.randint(2018, 2026)}
+        contents = {name: f"All about {subject}.", name + META_SUFFIX: json.dumps(meta)}
+        session.uploads |= {
+            name: Upload(upload_id=draws.uuid(), name=name, content=text.encode(), created_at=start)
+            for name, text in contents.items()
+        }
+    return session
+
+
+def caller(authorization: Annotated[str | None, Header()] = None) -> str:
+    """Return the API key of a request: any is taken, unless it starts with `invalid` (401)."""
+    scheme, _, key = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise answers.no_key()
+    if not key.strip() or key.strip().startswith("invalid"):
+        raise answers.unauthorized()
+    return key.strip()
+
+
+Key = Annotated[str, Depends(caller)]
+
+
+class Cloud:
+    """State, ids and time of one emulated deepset Cloud."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.reset(settings.seed)
+
+    def now(self) -> datetime:
+        """Return the time, after everything that was due by then has happened."""
+        now = self._settings.clock()
+        self.state.settle(now)
+        return now
+
+    def reset(self, seed: int | None) -> None:
+        """Forget everything; with a seed, fill in its data set."""
+        self.state = State()
+        self.draws = Draws("deepset", seed)
+        if seed is not None:
+            now = self._settings.clock()
+            made = sessions(seed, self.draws, now)
+            self.state.sessions = {session.session_id: session for session in made}
+            self.state.settle(now)
+
+    def dump(self) -> JSON:
+        """Return the state as JSON; bytes are base64."""
+        self.state.draws = self.draws.count
+        dumped: JSON = self.state.model_dump(mode="json")
+        return dumped
+
+    def load(self, dumped: JSON) -> None:
+        """Take back what `dump` returned; raises ValueError if it is something else."""
+        self.state = State.model_validate_json(json.dumps(dumped))
+        self.draws.count = self.state.draws
+
+    def summary(self) -> str:
+        """Return what is there in a few words, or nothing."""
+        sessions = len(self.state.sessions)
+        files = sum(map(len, self.state.files.values()))
+        return f"{sessions} upload sessions, {files} files" if sessions or files else ""

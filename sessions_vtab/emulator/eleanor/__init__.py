@@ -8,12 +8,11 @@ set-up and every error can still be met:
   name starts with `unknown` (404); a name that starts with `agent` or `assistant` is an agent's,
   any other a user's
 * what the API itself cannot make (managed and auto-created sessions, turns, a participant of
-  another type) is made through `/_emulator/eleanor/...` with the control token; see `admin`
+  another type) is made through `/_emulator/eleanor/...` with the control token; see `app`
 * names have 1 to 255 characters, else 400; the session holds a participant once, also at creation
 
-* `models`: request bodies and what is kept; `status`: the "status" of every body and the errors
-* `store`: how names are found; `seed`: the data set of a seed
-* `app`: the ten operations; `admin`: what only an emulator has
+* `state`: what is kept and how names are found; `app`: the ten operations, and what only an
+  emulator has
 """
 
 from __future__ import annotations

@@ -4,9 +4,8 @@ Written from the Embedding Studio contract, whose observed behaviours are kept a
 lossy ones too. What is not emulated: the worker that later takes the queued improvements (no
 route shows them), and CORS. There is no authentication.
 
-* `payload`: the filter that does not survive a round trip; `models`: bodies and what is kept
-* `clickstream`: what a registration, an event or a release does to that
-* `app`: the routes; `seed`: the data set of a seed
+* `state`: what is kept, and what a registration, an event or a release does to it
+* `app`: the routes; `payload`: the filter that does not survive a round trip
 """
 
 from __future__ import annotations

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from sessions_vtab.emulator.embedding_studio.clickstream import Clickstream
-from sessions_vtab.emulator.embedding_studio.models import (
+from sessions_vtab.emulator.embedding_studio.state import (
+    Clickstream,
     PushEvents,
     RegisterSession,
     Release,
     SessionId,
 )
-from sessions_vtab.emulator.routing import Refusal, Route, detail
-from sessions_vtab.emulator.service import Service
+from sessions_vtab.emulator.service import Refusal, Route, Service, detail
 
 if TYPE_CHECKING:
     from fastapi import Response
     from fastapi.exceptions import RequestValidationError
     from starlette.types import Receive, Scope, Send
 
-    from sessions_vtab.emulator.settings import Settings
+    from sessions_vtab.emulator.service import Settings
 
 ERROR_PAGES = "https://errors.pydantic.dev/2.5/v/"
 INT64 = 2**63

@@ -6,14 +6,19 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.emulator.vertex import scalars
+from sessions_vtab.emulator.vertex import messages
 from sessions_vtab.emulator.vertex.errors import NO_ENGINE, found_errors, not_found
-from sessions_vtab.emulator.vertex.names import plausible_session_id
 from sessions_vtab.emulator.vertex.operations import Operations, Plan
-from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Session, Store
+from sessions_vtab.emulator.vertex.store import (
+    Engine,
+    EngineKey,
+    Session,
+    Store,
+    plausible_session_id,
+)
 
 if TYPE_CHECKING:
-    from sessions_vtab.emulator.settings import Settings
+    from sessions_vtab.emulator.service import Settings
 
 _ID_RANGE = (10**16, 10**19)
 """Server-made ids are numbers of 17 to 19 digits (Vertex contract, section 3, recorded)."""
@@ -73,7 +78,7 @@ class Context:
 
     def now(self) -> int:
         """Return the server's time in nanoseconds."""
-        return scalars.from_datetime(self.settings.clock())
+        return messages.from_datetime(self.settings.clock())
 
     def new_id(self) -> str:
         """Return a number as the service makes ids."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.emulator.vertex import operations, pages, render
+from sessions_vtab.emulator.vertex import listing, operations, wire
 from sessions_vtab.emulator.vertex.errors import failed_precondition
+from sessions_vtab.emulator.vertex.messages import format_time
 from sessions_vtab.emulator.vertex.operations import Operation
-from sessions_vtab.emulator.vertex.rows import Rows
-from sessions_vtab.emulator.vertex.scalars import format_time
-from sessions_vtab.emulator.vertex.store import Engine, EngineKey
+from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Rows
 from sessions_vtab.emulator.vertex.wire import parse_json, read_body
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def create(context: Context, call: Call) -> bytes:
         context.store.engines[key] = engine
 
     operations.run(context, operation, effect)
-    return render.dumps(operation.message(call.version))
+    return wire.dumps(operation.message(call.version))
 
 
 def _operation(context: Context, call: Call, engine: Engine, kind: str) -> Operation:
@@ -58,23 +57,23 @@ def _message(call: Call, engine: Engine) -> dict[str, Any]:
 
 def get(context: Context, call: Call) -> bytes:
     """Answer with one engine."""
-    return render.dumps(_message(call, context.engine(call)))
+    return wire.dumps(_message(call, context.engine(call)))
 
 
 def list_page(context: Context, call: Call) -> bytes:
     """Answer with a page of the engines of a location, oldest first."""
-    size = pages.page_size(call.query)
+    size = listing.page_size(call.query)
     parameters = ("engines", call.project, call.location)
     engines = context.store.under(call.project, call.location, context.now())
     rows = Rows((engine.create_time, int(engine.key.engine), engine) for engine in engines)
-    after = pages.decode(pages.page_token(call.query), parameters)
+    after = listing.decode(listing.page_token(call.query), parameters)
     found, more = rows.page(size, after=after)
     answer: dict[str, Any] = {}
     if found:
         answer["reasoningEngines"] = [_message(call, engine) for engine in found]
     if more:
-        answer["nextPageToken"] = pages.encode(more, parameters)
-    return render.dumps(answer)
+        answer["nextPageToken"] = listing.encode(more, parameters)
+    return wire.dumps(answer)
 
 
 def delete(context: Context, call: Call) -> bytes:
@@ -91,4 +90,4 @@ def delete(context: Context, call: Call) -> bytes:
         )
     operation = _operation(context, call, engine, "DeleteOperationMetadata")
     operations.run(context, operation, lambda: context.store.delete(engine))
-    return render.dumps(operation.message(call.version))
+    return wire.dumps(operation.message(call.version))

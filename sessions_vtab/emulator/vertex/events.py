@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.emulator.vertex import operations, ordering, pages, render
-from sessions_vtab.emulator.vertex.errors import BAD_ARGUMENT, BAD_SESSION_ID, found_errors, invalid
-from sessions_vtab.emulator.vertex.matching import event_filter
-from sessions_vtab.emulator.vertex.names import plausible_session_id
+from sessions_vtab.emulator.vertex import listing, operations, wire
+from sessions_vtab.emulator.vertex.errors import (
+    BAD_ARGUMENT,
+    BAD_SESSION_ID,
+    found_errors,
+    invalid,
+)
+from sessions_vtab.emulator.vertex.listing import event_filter
 from sessions_vtab.emulator.vertex.operations import Operation
-from sessions_vtab.emulator.vertex.store import Event
+from sessions_vtab.emulator.vertex.store import Event, plausible_session_id
 from sessions_vtab.emulator.vertex.wire import read_body
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ def append(context: Context, call: Call) -> bytes:
 
 def store(engine: Engine, session: Session, event_id: str, message: dict[str, Any]) -> None:
     """Put an event into a session, in the order of the clients' timestamps."""
-    tail = render.make_tail(event_id, render.event_fields(message))
+    tail = wire.make_tail(event_id, wire.event_fields(message))
     event = Event(event_id, session.event_count, message["timestamp"], tail)
     session.event_count += 1
     session.events.add(event.timestamp, event.number, event)
@@ -54,24 +58,24 @@ def store(engine: Engine, session: Session, event_id: str, message: dict[str, An
 
 def list_page(context: Context, call: Call) -> bytes:
     """Answer with a page of a session's events, by timestamp."""
-    size = pages.page_size(call.query)
+    size = listing.page_size(call.query)
     filter_text = call.query.get("filter", "")
-    order_text = pages.parameter(call.query, "orderBy", "order_by")
-    terms = ordering.parse_order(order_text, ordering.EVENT_FIELDS, ordering.EVENT_DEFAULT)
+    order_text = listing.parameter(call.query, "orderBy", "order_by")
+    terms = listing.parse_order(order_text, listing.EVENT_FIELDS, listing.EVENT_DEFAULT)
     wanted = event_filter(filter_text, context.settings.strict_filters)
     engine, session = context.session(call, "parent")
     parameters = ("events", *engine.key, session.id, filter_text, order_text)
     found, more = session.events.page(
         size,
-        after=pages.decode(pages.page_token(call.query), parameters),
+        after=listing.decode(listing.page_token(call.query), parameters),
         descending=terms[0].descending,
         bounds=(wanted.first, wanted.last),
         keep=wanted.test,
     )
-    tails = [render.event_tail(event, call.version) for event in found]
-    token = pages.encode(more, parameters) if more else None
+    tails = [wire.event_tail(event, call.version) for event in found]
+    token = listing.encode(more, parameters) if more else None
     prefix = call.name(*call.path[:4], "events", "")
-    return render.page("sessionEvents", prefix, tails, token)
+    return wire.page("sessionEvents", prefix, tails, token)
 
 
 def compact(context: Context, call: Call) -> bytes:
@@ -105,21 +109,21 @@ def compact(context: Context, call: Call) -> bytes:
         engine.touch(session, context.now())
 
     operations.run(context, operation, effect)
-    return render.dumps(operation.message(call.version))
+    return wire.dumps(operation.message(call.version))
 
 
 def _edit(session: Session) -> None:
     for event in session.events:
-        fields = render.parse_tail(event.tail)
+        fields = wire.parse_tail(event.tail)
         parts = fields["content"].get("parts", [])
         kept = [_masked(part) for part in parts if not part.get("thought")]
         if kept != parts:
             fields["content"]["parts"] = kept
-            event.tail = render.make_tail(event.id, fields)
+            event.tail = wire.make_tail(event.id, fields)
 
 
 def _masked(part: dict[str, Any]) -> dict[str, Any]:
     answer = part.get("functionResponse", {})
-    if len(render.dumps(answer.get("response"))) <= _MASKED_RESPONSE:
+    if len(wire.dumps(answer.get("response"))) <= _MASKED_RESPONSE:
         return part
     return {**part, "functionResponse": {**answer, "response": {"masked": True}}}

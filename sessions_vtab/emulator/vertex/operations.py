@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.emulator.vertex import pages
+from sessions_vtab.emulator.vertex import listing
 from sessions_vtab.emulator.vertex.errors import RPC_CODES, found_errors, not_found
-from sessions_vtab.emulator.vertex.render import dumps
-from sessions_vtab.emulator.vertex.rows import Rows
-from sessions_vtab.emulator.vertex.scalars import format_time
+from sessions_vtab.emulator.vertex.messages import format_time
+from sessions_vtab.emulator.vertex.store import Rows
+from sessions_vtab.emulator.vertex.wire import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,14 +168,14 @@ def list_under(context: Context, call: Call) -> bytes:
     """List the operations of a session, an engine or a location."""
     if call.query.get("filter"):
         raise found_errors(("filter", "Filters are not supported on operations."))
-    size = pages.page_size(call.query)
+    size = listing.page_size(call.query)
     scope = (call.project, call.location, *call.path[1:-1:2])
     parameters = ("operations", *scope)
-    after = pages.decode(pages.page_token(call.query), parameters)
+    after = listing.decode(listing.page_token(call.query), parameters)
     found, more = context.operations.under(scope).page(size, after=after)
     answer: dict[str, Any] = {}
     if found:
         answer["operations"] = [operation.message(call.version) for operation in found]
     if more:
-        answer["nextPageToken"] = pages.encode(more, parameters)
+        answer["nextPageToken"] = listing.encode(more, parameters)
     return dumps(answer)

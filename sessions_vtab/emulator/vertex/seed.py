@@ -11,10 +11,9 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.emulator.vertex import events
-from sessions_vtab.emulator.vertex.names import project_number
-from sessions_vtab.emulator.vertex.scalars import SECOND
+from sessions_vtab.emulator.vertex.messages import SECOND
 from sessions_vtab.emulator.vertex.sessions import DAY, DEFAULT_LIFE
-from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Session
+from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Session, project_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,21 +5,22 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.emulator.vertex import operations, ordering, pages, render
+from sessions_vtab.emulator.vertex import listing, operations, wire
 from sessions_vtab.emulator.vertex.context import session_not_found
-from sessions_vtab.emulator.vertex.errors import BAD_SESSION_ID, found_errors, invalid
-from sessions_vtab.emulator.vertex.matching import session_filter
-from sessions_vtab.emulator.vertex.names import valid_session_id
+from sessions_vtab.emulator.vertex.errors import (
+    BAD_SESSION_ID,
+    found_errors,
+    invalid,
+)
+from sessions_vtab.emulator.vertex.listing import session_filter
+from sessions_vtab.emulator.vertex.messages import MESSAGES, SECOND, format_time, snake
 from sessions_vtab.emulator.vertex.operations import Operation
-from sessions_vtab.emulator.vertex.rows import Position, Rows
-from sessions_vtab.emulator.vertex.scalars import SECOND, format_time
-from sessions_vtab.emulator.vertex.schema import MESSAGES, snake
-from sessions_vtab.emulator.vertex.store import Session
+from sessions_vtab.emulator.vertex.store import Position, Rows, Session, valid_session_id
 from sessions_vtab.emulator.vertex.wire import read_body
 
 if TYPE_CHECKING:
     from sessions_vtab.emulator.vertex.context import Call, Context
-    from sessions_vtab.emulator.vertex.matching import SessionFilter
+    from sessions_vtab.emulator.vertex.listing import SessionFilter
     from sessions_vtab.emulator.vertex.store import Engine, Orders
 
 DAY = 24 * 3600 * SECOND
@@ -37,7 +38,7 @@ def create(context: Context, call: Call) -> bytes:
     """Create a session and answer with the operation."""
     engine = context.engine(call)
     message = read_body("Session", call.body, call.version, "session")
-    session_id = pages.parameter(call.query, "sessionId", "session_id")
+    session_id = listing.parameter(call.query, "sessionId", "session_id")
     _check_new(message, session_id)
     session_id = session_id or context.new_id()
     if session_id in engine.sessions:
@@ -52,7 +53,7 @@ def create(context: Context, call: Call) -> bytes:
         engine.merge_state(session, message.get("sessionState", {}))
 
     operations.run(context, operation, effect)
-    return render.dumps(operation.message(call.version))
+    return wire.dumps(operation.message(call.version))
 
 
 def _new_session(
@@ -152,7 +153,7 @@ def get(context: Context, call: Call) -> bytes:
 
 
 def _answer(call: Call, engine: Engine, session: Session) -> bytes:
-    return render.resource(_prefix(call, engine), render.session_tail(engine, session))
+    return wire.resource(_prefix(call, engine), wire.session_tail(engine, session))
 
 
 def _prefix(call: Call, engine: Engine) -> str:
@@ -161,24 +162,24 @@ def _prefix(call: Call, engine: Engine) -> str:
 
 def list_page(context: Context, call: Call) -> bytes:
     """Answer with a page of an engine's sessions."""
-    size = pages.page_size(call.query)
+    size = listing.page_size(call.query)
     filter_text = call.query.get("filter", "")
-    order_text = pages.parameter(call.query, "orderBy", "order_by")
-    terms = ordering.parse_order(order_text, ordering.SESSION_FIELDS, ordering.SESSION_DEFAULT)
+    order_text = listing.parameter(call.query, "orderBy", "order_by")
+    terms = listing.parse_order(order_text, listing.SESSION_FIELDS, listing.SESSION_DEFAULT)
     wanted = session_filter(filter_text, context.settings.strict_filters)
     engine = context.engine(call)
     parameters = ("sessions", *engine.key, filter_text, order_text)
-    after = pages.decode(pages.page_token(call.query), parameters)
+    after = listing.decode(listing.page_token(call.query), parameters)
     found, more = _page(engine, wanted, terms, size, after)
-    tails = [render.session_tail(engine, session) for session in found]
-    token = pages.encode(more, parameters) if more else None
-    return render.page("sessions", _prefix(call, engine), tails, token)
+    tails = [wire.session_tail(engine, session) for session in found]
+    token = listing.encode(more, parameters) if more else None
+    return wire.page("sessions", _prefix(call, engine), tails, token)
 
 
 def _page(
     engine: Engine,
     wanted: SessionFilter,
-    terms: tuple[ordering.Term, ...],
+    terms: tuple[listing.Term, ...],
     size: int,
     after: Position | None,
 ) -> tuple[list[Session], Position | None]:
@@ -192,7 +193,7 @@ def _page(
     return rows.page(size, after=after, descending=descending, keep=wanted.test)
 
 
-def _rows(orders: Orders, terms: tuple[ordering.Term, ...]) -> tuple[Rows[Session], bool]:
+def _rows(orders: Orders, terms: tuple[listing.Term, ...]) -> tuple[Rows[Session], bool]:
     """Return sessions in an order; one by two fields is rare and sorted on the spot."""
     if len(terms) == 1:
         by_create = terms[0].field == "create_time"
@@ -200,7 +201,7 @@ def _rows(orders: Orders, terms: tuple[ordering.Term, ...]) -> tuple[Rows[Sessio
     return Rows((_sort_key(item, terms), item.number, item) for item in orders.by_create), False
 
 
-def _sort_key(session: Session, terms: tuple[ordering.Term, ...]) -> tuple[int, ...]:
+def _sort_key(session: Session, terms: tuple[listing.Term, ...]) -> tuple[int, ...]:
     moments = {"create_time": session.create_time, "update_time": session.update_time}
     return tuple(-moments[field] if falling else moments[field] for field, falling in terms)
 
@@ -209,7 +210,7 @@ def patch(context: Context, call: Call) -> bytes:
     """Change what the mask names, else what the body has; answer with the session itself."""
     message = read_body("Session", call.body, call.version, "session")
     engine, session = context.session(call)
-    fields = _masked(pages.parameter(call.query, "updateMask", "update_mask"), message)
+    fields = _masked(listing.parameter(call.query, "updateMask", "update_mask"), message)
     now = context.now()
     if "userId" in fields and message.get("userId") != session.user.id:
         problem = "Field is immutable." if message.get("userId") else _REQUIRED
@@ -267,4 +268,4 @@ def delete(context: Context, call: Call) -> bytes:
         plan=context.plan(call),
     )
     operations.run(context, operation, lambda: engine.remove(session))
-    return render.dumps(operation.message(call.version))
+    return wire.dumps(operation.message(call.version))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.emulator.vertex import render
-from sessions_vtab.emulator.vertex.scalars import format_time, parse_time
+from sessions_vtab.emulator.vertex import wire
+from sessions_vtab.emulator.vertex.messages import format_time, parse_time
 from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Event, Session
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _dump_session(session: Session) -> dict[str, Any]:
         "displayName": session.display_name,
         "labels": session.labels,
         "state": session.state,
-        "events": [{"id": event.id, **render.parse_tail(event.tail)} for event in session.events],
+        "events": [{"id": event.id, **wire.parse_tail(event.tail)} for event in session.events],
     }
 
 
@@ -98,5 +98,5 @@ def _load_session(engine: Engine, user: User, item: dict[str, Any]) -> None:
 def _load_event(number: int, item: dict[str, Any]) -> Event:
     fields = dict(item)
     event_id = fields.pop("id")
-    tail = render.make_tail(event_id, fields)
+    tail = wire.make_tail(event_id, fields)
     return Event(event_id, number, parse_time(fields["timestamp"]), tail)

@@ -2,17 +2,140 @@
 
 State scopes are kept where they belong (Vertex contract, section 3): `app:` keys with the engine,
 `user:` keys with the user of an engine, all others with the session; `temp:` keys nowhere.
-Times are nanoseconds since 1970.
+Times are nanoseconds since 1970. Rows are kept in one order, so that a page costs its own length
+and not the table's. Resource names: sections 1 and 3.
 """
 
 from __future__ import annotations
 
+import hashlib
 import heapq
-from collections.abc import Iterator
+import re
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from sessions_vtab.emulator.vertex.rows import Rows
+_SESSION_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_SESSION_TEXT = re.compile(r"[a-z0-9-]+", re.ASCII)
+
+
+def project_number(project: str) -> str:
+    """Return the number that answers carry for a project, itself if it is a number already.
+
+    The service answers with the project's number whatever the request said; the emulator's number
+    is derived from the id, so that both spellings reach the same data.
+    """
+    if project.isascii() and project.isdigit():
+        return project
+    digest = hashlib.sha256(project.encode("utf-8", "replace")).digest()
+    return str(10**11 + int.from_bytes(digest[:8], "big") % (9 * 10**11))
+
+
+def valid_session_id(text: str) -> bool:
+    """Say whether an id may be given to a new session (section 3)."""
+    return _SESSION_ID.fullmatch(text) is not None
+
+
+def plausible_session_id(text: str) -> bool:
+    """Say whether an id has only the characters of session ids; other ids are 400, not 404."""
+    return _SESSION_TEXT.fullmatch(text) is not None
+
+
+T = TypeVar("T")
+
+
+class Position(NamedTuple):
+    """Where a row stands in an order: its sort key, then its number of insertion."""
+
+    key: Any
+    number: int
+
+
+class Rows(Generic[T]):
+    """Items sorted by a key; items of equal key stay in the order of their numbers."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Iterable[tuple[Any, int, T]] = ()) -> None:
+        # A number is never used twice, so that comparing two rows never reaches the items.
+        self._rows = sorted(rows, key=lambda row: row[:2])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[T]:
+        return (row[2] for row in self._rows)
+
+    def add(self, key: Any, number: int, item: T) -> None:
+        """Put an item at its place."""
+        insort(self._rows, (key, number, item), key=lambda row: row[:2])
+
+    def remove(self, key: Any, number: int) -> None:
+        """Take the item at this position out; it must be there."""
+        index = self._index(Position(key, number))
+        if self._rows[index][:2] != (key, number):
+            raise LookupError(f"no row at {key}, {number}")
+        del self._rows[index]
+
+    def _index(self, position: tuple[Any, ...]) -> int:
+        return bisect_left(self._rows, position)
+
+    def page(
+        self,
+        size: int,
+        *,
+        after: Position | None = None,
+        descending: bool = False,
+        bounds: tuple[Any, Any] = (None, None),
+        keep: Callable[[T], bool] | None = None,
+    ) -> tuple[list[T], Position | None]:
+        """Return at most `size` items and, if more follow, the position of the last of them.
+
+        Args:
+            size: The number of items wanted, at least 1.
+            after: Start behind this position; the row itself need not exist any more.
+            descending: Read from the end.
+            bounds: Only rows whose key is in [first, last), where None means unbounded.
+            keep: Only items for which this is true.
+        """
+        low, high = self._window(after, descending, bounds)
+        if keep is None:
+            if descending:
+                found = self._rows[max(low, high - size - 1) : high][::-1]
+            else:
+                found = self._rows[low : min(high, low + size + 1)]
+        else:
+            found = self._search(range(low, high), descending, size + 1, keep)
+        items = [row[2] for row in found[:size]]
+        if len(found) <= size:
+            return items, None
+        return items, Position(*found[size - 1][:2])
+
+    def _window(
+        self, after: Position | None, descending: bool, bounds: tuple[Any, Any]
+    ) -> tuple[int, int]:
+        first, last = bounds
+        low = 0 if first is None else self._index((first,))
+        high = len(self._rows) if last is None else self._index((last,))
+        if after is not None and descending:
+            high = min(high, self._index(after))
+        elif after is not None:
+            low = max(low, self._index((after.key, after.number + 1)))
+        return low, max(low, high)
+
+    def _search(
+        self, span: range, descending: bool, wanted: int, keep: Callable[[T], bool]
+    ) -> list[tuple[Any, int, T]]:
+        found: list[tuple[Any, int, T]] = []
+        for index in reversed(span) if descending else span:
+            row = self._rows[index]
+            if keep(row[2]):
+                found.append(row)
+                if len(found) == wanted:
+                    break
+        return found
+
 
 State = dict[str, Any]
 

@@ -1,29 +1,36 @@
-"""Reading request bodies by the rules of proto JSON (Vertex contract, section 2).
+"""Request bodies and answers as bytes, by the rules of proto JSON (Vertex contract, section 2).
 
 Both spellings of a field are accepted and camelCase comes out; free-form values are left alone;
 everything wrong in one body is collected and refused in one error (section 7).
+
+A session or event is kept as the JSON *after* its name's prefix: everything from its id on. The
+prefix depends on the request (project number or express path), so a page is one `bytes.join` of
+what is kept, and a row costs nothing until it changes.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
-from sessions_vtab.emulator.vertex import scalars
-from sessions_vtab.emulator.vertex.errors import ApiError, invalid
-from sessions_vtab.emulator.vertex.schema import (
+from sessions_vtab.emulator.vertex import messages
+from sessions_vtab.emulator.vertex.errors import invalid
+from sessions_vtab.emulator.vertex.messages import (
     ENUMS,
     LENIENT,
     MESSAGES,
     ONEOFS,
     ONLY_V1BETA1,
+    format_duration,
+    format_time,
     snake,
 )
+from sessions_vtab.emulator.vertex.store import Engine, Event, Session
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["parse_json", "read_body"]
 
 _INT32 = 2**31
 _NO_LIST = "Proto field is not repeating, cannot start list."
@@ -262,12 +269,12 @@ def _read_double(value: Any, path: str, body: Body) -> Any:
     number = _number(value)
     if number is None:
         return body.wrong(path, "TYPE_DOUBLE", _shown(value))
-    return scalars.double(number)
+    return messages.double(number)
 
 
 def _read_bytes(value: Any, path: str, body: Body) -> Any:
     try:
-        return scalars.parse_bytes(value)
+        return messages.parse_bytes(value)
     except (ValueError, AttributeError):
         return body.wrong(path, "TYPE_BYTES", f"Base64 decoding failed for {_shown(value)}")
 
@@ -276,9 +283,9 @@ def _read_time(value: Any, path: str, body: Body) -> Any:
     """Return nanoseconds; ADK before mid-2025 sent the object form (section 2)."""
     try:
         if isinstance(value, dict):
-            seconds = scalars.in_range(int(value.get("seconds", 0)))
-            return seconds * scalars.SECOND + int(value.get("nanos", 0))
-        return scalars.parse_time(value)
+            seconds = messages.in_range(int(value.get("seconds", 0)))
+            return seconds * messages.SECOND + int(value.get("nanos", 0))
+        return messages.parse_time(value)
     except (ValueError, TypeError):
         name = path.rpartition(".")[2]
         text = f"Field '{name}', Illegal timestamp format; {_TIMESTAMP_HINT}"
@@ -287,7 +294,7 @@ def _read_time(value: Any, path: str, body: Body) -> Any:
 
 def _read_duration(value: Any, path: str, body: Body) -> Any:
     try:
-        return scalars.parse_duration(value)
+        return messages.parse_duration(value)
     except (ValueError, TypeError):
         name = path.rpartition(".")[2]
         text = f"Field '{name}', Illegal duration format; duration must end with 's'"
@@ -298,7 +305,7 @@ def _read_struct(value: Any, path: str, body: Body) -> Any:
     if not isinstance(value, dict):
         return body.wrong(path, "type.googleapis.com/google.protobuf.Struct", _shown(value))
     try:
-        return scalars.struct(value)
+        return messages.struct(value)
     except ValueError as error:
         return body.wrong(path, "type.googleapis.com/google.protobuf.Struct", error)
 
@@ -327,4 +334,97 @@ _SCALARS: dict[str, Reader] = {
     "null": _read_null,
 }
 
-__all__ = ["ApiError", "Body", "parse_json", "read_body"]
+
+ALWAYS_LISTED = ("content", "actions", "eventMetadata")
+"""Fields of an event that are there as `{}` even if they were not sent (section 2, recorded)."""
+
+
+def dumps(value: Any) -> bytes:
+    """Return a JSON value as UTF-8 without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def make_tail(resource_id: str, fields: dict[str, Any]) -> bytes:
+    """Return a resource's JSON from its id on, without the closing brace."""
+    rest = dumps(fields)[1:-1]
+    return resource_id.encode() + (b'",' + rest if rest else b'"')
+
+
+def resource(prefix: str, tail: bytes) -> bytes:
+    """Return one resource; `prefix` is its name up to the id, ending in a slash."""
+    return b'{"name":"' + prefix.encode() + tail + b"}"
+
+
+def page(field: str, prefix: str, tails: Sequence[bytes], token: str | None) -> bytes:
+    """Return a page of resources; an empty one is `{}` (section 2)."""
+    if not tails:
+        return b"{}"
+    opening = b'{"name":"' + prefix.encode()
+    end = b"}]}" if token is None else b'}],"nextPageToken":' + dumps(token) + b"}"
+    return b'{"' + field.encode() + b'":[' + opening + (b"}," + opening).join(tails) + end
+
+
+def session_tail(engine: Engine, session: Session) -> bytes:
+    """Return a session's JSON from its id on, made anew only after a change."""
+    versions = (engine.state_version, session.user.version)
+    if session.tail is None or session.tail_versions != versions:
+        session.tail = make_tail(session.id, session_fields(engine, session))
+        session.tail_versions = versions
+    return session.tail
+
+
+def session_fields(engine: Engine, session: Session) -> dict[str, Any]:
+    """Return the fields of a session but its name; defaults are left out."""
+    fields: dict[str, Any] = {
+        "createTime": format_time(session.create_time),
+        "updateTime": format_time(session.update_time),
+        "expireTime": format_time(session.expire_time),
+        "sessionState": engine.merged_state(session),
+        "userId": session.user.id,
+        "displayName": session.display_name,
+        "labels": session.labels,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def event_fields(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event as listed, but its name."""
+    fields: dict[str, Any] = {**{name: {} for name in ALWAYS_LISTED}, **message}
+    order = [name for name in MESSAGES["SessionEvent"] if name in fields and name != "name"]
+    return {name: written("SessionEvent", name, fields[name]) for name in order}
+
+
+def event_tail(event: Event, version: str) -> bytes:
+    """Return an event's JSON from its id on, as this version of the API knows it."""
+    if version == "v1" and b'"mediaProcessing"' in event.tail:
+        fields = parse_tail(event.tail)
+        for part in fields.get("content", {}).get("parts", []):
+            part.pop("mediaProcessing", None)
+        return make_tail(event.id, fields)
+    return event.tail
+
+
+def parse_tail(tail: bytes) -> dict[str, Any]:
+    """Return the fields kept in a tail, without the name."""
+    fields: dict[str, Any] = json.loads(b'{"name":"' + tail + b"}")
+    del fields["name"]
+    return fields
+
+
+def written(message: str, field: str, value: Any) -> Any:
+    """Return a field as it is written: times and durations, at any depth, become texts."""
+    kind = MESSAGES[message].get(field, "any")
+    if kind == "time":
+        return format_time(value)
+    if kind == "duration":
+        return format_duration(value)
+    inner = kind.removesuffix("[]")
+    if inner not in MESSAGES:
+        return value
+    if kind != inner:
+        return [_written_message(inner, item) for item in value]
+    return _written_message(inner, value)
+
+
+def _written_message(message: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {name: written(message, name, item) for name, item in value.items()}

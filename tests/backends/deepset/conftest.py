@@ -14,7 +14,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 
 KEY = "api_canary-of-the-deepset-tests"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

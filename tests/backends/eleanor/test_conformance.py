@@ -11,7 +11,7 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.testing.conformance import SHAPES, Shape, Suite
 
 APPLICABLE = [shape for shape in SHAPES if "{events}" not in shape.setup + shape.sql]

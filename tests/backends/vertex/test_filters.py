@@ -33,7 +33,7 @@ from sessions_vtab.contract.predicate import (
     Null,
     Op,
 )
-from sessions_vtab.emulator.vertex.matching import session_filter
+from sessions_vtab.emulator.vertex.listing import session_filter
 
 ALL = frozenset(Feature)
 USER, NAME = Field("user_id"), Field("display_name")

@@ -7,7 +7,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from sessions_vtab.fetch import Clock
 
 ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"

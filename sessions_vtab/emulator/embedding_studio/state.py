@@ -1,20 +1,180 @@
-"""What the requests do to sessions, events and batches (contract, sections 2 and 3)."""
+"""What the clickstream API keeps, and what requests do to sessions, events and batches.
+
+Contract, sections 2 and 3. The data of a seed: a released batch and a collecting one.
+"""
 
 from __future__ import annotations
 
 import json
+import random
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
+
+from pydantic import BaseModel
 
 from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.embedding_studio import seed as data
-from sessions_vtab.emulator.embedding_studio.models import Batch, Improvement, Session, State
-from sessions_vtab.emulator.routing import Refusal
+from sessions_vtab.emulator.embedding_studio.payload import PayloadFilter
+from sessions_vtab.emulator.service import JSON, Refusal, Settings
 
-if TYPE_CHECKING:
-    from sessions_vtab.emulator.embedding_studio.models import PushEvents, RegisterSession
-    from sessions_vtab.emulator.service import JSON
-    from sessions_vtab.emulator.settings import Settings
+
+class SearchResult(BaseModel):
+    """An object that a search found."""
+
+    object_id: str
+    rank: float | None = None
+    meta: dict[str, Any] | None = None
+
+
+class SortBy(BaseModel):
+    """How a search was ordered."""
+
+    field: str
+    order: Literal["asc", "desc"] = "asc"
+    force_not_payload: bool = False
+
+
+class RegisterSession(BaseModel):
+    """Body that registers a session; unknown fields are ignored.
+
+    Attributes:
+        created_at: Whole seconds UTC, like every time here; None is the server's clock.
+    """
+
+    session_id: str
+    search_query: str
+    search_results: list[SearchResult]
+    search_meta: dict[str, Any] | None = None
+    payload_filter: PayloadFilter | None = None
+    sort_by: SortBy | None = None
+    user_id: str | None = None
+    created_at: int | None = None
+
+
+class PushedEvent(BaseModel):
+    """An event of a body; type and object are not checked."""
+
+    event_id: str
+    object_id: str
+    event_type: str = "click"
+    created_at: int | None = None
+    meta: dict[str, Any] | None = None
+
+
+class PushEvents(BaseModel):
+    """Body that stores events of a session, which need not be registered."""
+
+    session_id: str
+    events: list[PushedEvent]
+
+
+class SessionId(BaseModel):
+    """Body that names a session."""
+
+    session_id: str
+
+
+class Release(BaseModel):
+    """Body that releases the collecting batch; the id makes it idempotent."""
+
+    release_id: str
+
+
+class Session(RegisterSession):
+    """A registered session.
+
+    Attributes:
+        batch_id: Its batch, for ever the one of its first registration; so is its number.
+    """
+
+    batch_id: str
+    session_number: int
+    is_irrelevant: bool = False
+
+
+class Batch(BaseModel):
+    """A batch of sessions; at most one is collecting.
+
+    Attributes:
+        session_counter: The last number given out; repeated registrations use numbers up.
+    """
+
+    batch_id: str
+    created_at: int
+    status: Literal["collecting", "released"] = "collecting"
+    session_counter: int = 0
+    release_id: str | None = None
+    released_at: int | None = None
+
+
+class Improvement(BaseModel):
+    """A row of the improvement queue, which no route shows."""
+
+    session_id: str
+    created_at: int
+    status: Literal["pending"] = "pending"
+
+
+class State(BaseModel):
+    """Everything; events by session id and event id, in the order of their arrival.
+
+    Attributes:
+        draws: Number of ids drawn so far.
+    """
+
+    batches: list[Batch] = []
+    sessions: dict[str, Session] = {}
+    events: dict[str, dict[str, PushedEvent]] = {}
+    improvements: list[Improvement] = []
+    draws: int = 0
+
+
+SESSIONS, RELEASED = 40, 25
+HOURS_BACK = 10
+MANY_EVENTS = 120
+"""Events of one session: more than its route shows."""
+
+WORDS = ("red", "blue", "cotton", "wool", "shirt", "coat", "boots", "scarf")
+
+
+def fill(clickstream: Clickstream, seed: int) -> None:
+    """Add sessions of the last hours with their clicks; the first ones in a released batch."""
+    source = random.Random(f"embedding-studio-data:{seed}")
+    start = clickstream.now() - HOURS_BACK * 3600
+    for number in range(SESSIONS):
+        at = start + number * HOURS_BACK * 3600 // SESSIONS
+        clickstream.register(_session(source, number, at))
+        events = _events(source, number, at)
+        if events:
+            clickstream.push(PushEvents(session_id=_name(number), events=events))
+        if number + 1 == RELEASED:
+            clickstream.release(f"seed-{seed}")
+    clickstream.find(_name(1)).is_irrelevant = True
+
+
+def _name(number: int) -> str:
+    return f"seed-{number:02}"
+
+
+def _session(source: random.Random, number: int, at: int) -> RegisterSession:
+    found = [
+        SearchResult(object_id=f"object-{n}", rank=round(source.random(), 3)) for n in range(5)
+    ]
+    return RegisterSession(
+        session_id=_name(number),
+        search_query=" ".join(source.sample(WORDS, k=2)),
+        search_results=found,
+        user_id=source.choice((None, "ann", "bob")),
+        created_at=at,
+    )
+
+
+def _events(source: random.Random, number: int, at: int) -> list[PushedEvent]:
+    count = MANY_EVENTS if number == 0 else source.randint(0, 4)
+    return [
+        PushedEvent(event_id=f"event-{n}", object_id=f"object-{n % 5}", created_at=at + n)
+        for n in range(count)
+    ]
+
 
 BACK, AHEAD = 43_200, 300
 """Seconds before and after now that a timestamp may lie (contract, section 4)."""
@@ -122,7 +282,7 @@ class Clickstream:
         self._draws = Draws("embedding_studio", seed)
         self.state = State()
         if seed is not None:
-            data.fill(self, seed)
+            fill(self, seed)
 
     def summary(self) -> str:
         """Return what is there in a few words, or nothing."""

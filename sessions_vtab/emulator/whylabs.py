@@ -1,37 +1,207 @@
-"""The seven operations of the WhyLabs sessions API, and the bucket behind its upload targets."""
+"""WhyLabs: guest sessions and their profile uploads.
+
+Written from the WhyLabs contract: what is kept (section 3), links into the observatory (section
+4), and keys and error bodies of Songbird, the service behind the API (section 5). A session cannot
+be enumerated: its id is the bearer token that opens it. Where the contract leaves a choice:
+
+* sessions live for `SESSION_LIFETIME` by the clock of the settings (the real length is not public)
+* the joint link of a batch of references shows the first three, as every joint link does
+* a reference may have any `datasetTimestamp`; a dataset upload may not be older than five years
+* a key that names its org (`...:org-1`) may claim for that org alone
+* a route that Songbird does not have answers 404 with an empty body, or 401 without a key
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.routing import Refusal
-from sessions_vtab.emulator.service import Service
-from sessions_vtab.emulator.whylabs import songbird
-from sessions_vtab.emulator.whylabs.links import MODEL_ID, Links, day_of
-from sessions_vtab.emulator.whylabs.models import (
-    BatchLogReference,
-    CreateSession,
-    GetLinks,
-    LogAsync,
-    LogReference,
-    Profile,
-    SegmentTag,
-    Session,
-    State,
-)
+from sessions_vtab.emulator.service import JSON, Refusal, Route, Service, Settings, detail
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+__all__ = ["service"]
 
-    from sessions_vtab.emulator.service import JSON
-    from sessions_vtab.emulator.settings import Settings
+
+class _Body(BaseModel):
+    """A request body in camelCase; unknown keys are ignored, as whylogs sends some."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class CreateSession(_Body):
+    """Body of create_session."""
+
+    user_id: str
+
+
+class LogReference(_Body):
+    """One reference profile to upload; everything may be missing or null."""
+
+    alias: str | None = None
+    dataset_timestamp: int | None = None
+    region: str | None = None
+
+
+class BatchLogReference(_Body):
+    """Reference profiles to upload."""
+
+    references: list[LogReference]
+
+
+class SegmentTag(_Body):
+    """One part of a segment's name."""
+
+    key: Annotated[str, Field(min_length=1)]
+    value: Annotated[str, Field(min_length=1)]
+
+
+class LogAsync(_Body):
+    """A dataset profile to upload; the timestamp is in milliseconds."""
+
+    dataset_timestamp: int
+    segment_tags: list[SegmentTag]
+    region: str | None = None
+
+
+class GetLinks(_Body):
+    """Profiles to look at: milliseconds and ids, which are not checked for existence."""
+
+    batch_profile_timestamps: list[int]
+    reference_profile_ids: list[str]
+
+
+class _Stored(BaseModel):
+    # Profiles are raw bytes, and the data file is JSON.
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Profile(_Stored):
+    """An upload of a session: a reference or a dataset profile.
+
+    Attributes:
+        alias: Name of a reference; None for a dataset profile.
+        timestamp: Dataset time in milliseconds.
+        expires_at: When its upload target stops working.
+        signature: What the upload target carries as proof.
+        content: The bytes, once they were put.
+    """
+
+    profile_id: str
+    alias: str | None
+    timestamp: int
+    segment_tags: list[SegmentTag]
+    expires_at: datetime
+    signature: str
+    content: bytes | None = None
+
+
+class Session(_Stored):
+    """A guest session: a fresh org with one model (contract, section 4).
+
+    Attributes:
+        user_id: Generated; not that of the request which created it.
+        claimed_by_org: The org that copied its data, which ended the session.
+    """
+
+    session_id: str
+    org_id: str
+    user_id: str
+    expires_at: datetime
+    claimed_by_org: str | None = None
+    profiles: dict[str, Profile] = {}
+
+
+class State(_Stored):
+    """Sessions by id, and the number of ids drawn so far."""
+
+    sessions: dict[str, Session] = {}
+    draws: int = 0
+
+
+KEY_FORMAT = re.compile(r"[0-9A-Za-z]{10}\.[^\s:]{53}(?::(?P<org>org-\w+))?")
+"""`<10 alphanumerics>.<53 characters>`, from version 2 with the org (contract, section 2)."""
+
+
+def error(status: int, kind: str, message: str, parameter: str | None = None) -> Refusal:
+    """Make an error answer; `kind` is the exception's class without "Exception"."""
+    body = {"message": message, "requestId": str(uuid4()), "type": kind, "parameter": parameter}
+    # Songbird leaves out what is null.
+    return Refusal.json(status, {key: value for key, value in body.items() if value is not None})
+
+
+def require_key(
+    x_api_key: Annotated[str | None, Header()] = None,
+    cookie: Annotated[str | None, Cookie(alias="X-API-Key")] = None,
+) -> str | None:
+    """Return the org that the request's key names, None if the key is older than that.
+
+    Any key of the documented format is known. 401 without a key, 403 with any other; a cookie of
+    the header's name does as well.
+    """
+    key = x_api_key or cookie
+    if not key:
+        raise error(401, "Unauthorized", "No API key was sent.")
+    match = KEY_FORMAT.fullmatch(key)
+    if match is None:
+        raise error(403, "Forbidden", "The API key is not valid.")
+    return match["org"]
+
+
+class SongbirdRoute(Route):
+    """A route whose requests that break the schema get Songbird's 400."""
+
+    def invalid(self, error_: RequestValidationError) -> Response:
+        """Answer with the first thing that is wrong."""
+        first = detail(error_)[0]
+        parameter = ".".join(str(part) for part in first["loc"][1:]) or None
+        return error(400, "ArgumentValue", first["msg"], parameter).response
+
+
+HUB = "https://hub.whylabsapp.com"
+"""The documented default; a link is only text to the emulator."""
+
+MODEL_ID = "model-1"
+"""The one model of a guest session."""
+
+MAX_JOINT = 3
+"""Profiles that one link shows; further ones are left out without an error."""
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Builds the links of one session, whose id is the token in each of them."""
+
+    session_id: str
+    hub: str = HUB
+
+    def joint(self, profiles: Sequence[str]) -> str:
+        """Return the link that shows the first three profiles together."""
+        query = [("profile", profile) for profile in profiles[:MAX_JOINT]]
+        query.append(("sessionToken", self.session_id))
+        return f"{self.hub}/resources/{MODEL_ID}/profiles?{urlencode(query)}"
+
+    def one(self, profile: str) -> str:
+        """Return the link that shows one profile."""
+        return self.joint([profile])
+
+
+def day_of(timestamp: int) -> str:
+    """Return the start of a time's UTC day, both in ms: how a link names a dataset profile."""
+    return str(timestamp - timestamp % DAY_MS)
+
 
 SESSION_LIFETIME = timedelta(days=7)
 """Our choice: the real length is not public (contract, section 4)."""
@@ -46,7 +216,7 @@ REGIONS = ("us-west-2", "ap-southeast-2")
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 TARGET = "/whylabs-uploads"
 
-KeyOrg = Annotated[str | None, Depends(songbird.require_key)]
+KeyOrg = Annotated[str | None, Depends(require_key)]
 
 
 def service(settings: Settings) -> Service:
@@ -67,7 +237,7 @@ class WhyLabs:
 
     def router(self) -> APIRouter:
         """Return the routes."""
-        router = APIRouter(route_class=songbird.SongbirdRoute)
+        router = APIRouter(route_class=SongbirdRoute)
         one = "/v0/sessions/{session_id}"
         for method, path, endpoint in (
             ("POST", "/v0/sessions", self.create),
@@ -113,7 +283,7 @@ class WhyLabs:
     ) -> dict[str, Any]:
         """End a session in favour of an org; every later call with its id is a 404."""
         if key_org not in {None, org_id}:
-            raise songbird.error(403, "Forbidden", f"The API key has no access to {org_id}.")
+            raise error(403, "Forbidden", f"The API key has no access to {org_id}.")
         self._find(session_id).claimed_by_org = org_id
         return {}
 
@@ -157,7 +327,7 @@ class WhyLabs:
         _check_region(body.region)
         if body.dataset_timestamp < _ms(self._clock() - OLDEST_DATASET):
             message = "Dataset timestamp is older than 5 years."
-            raise songbird.error(400, "IllegalArgument", message)
+            raise error(400, "IllegalArgument", message)
         tags = body.segment_tags
         profile = self._profile(session, "log-", body.dataset_timestamp, segment_tags=tags)
         return {
@@ -199,7 +369,7 @@ class WhyLabs:
         gone = session is None or session.claimed_by_org or self._clock() >= session.expires_at
         if session is None or gone:
             message = f"Resource session with ID {session_id} not found."
-            raise songbird.error(404, "ResourceNotFound", message)
+            raise error(404, "ResourceNotFound", message)
         return session
 
     def _profile(
@@ -267,9 +437,9 @@ def _ms(time: datetime) -> int:
 def _check_region(region: str | None) -> None:
     if region is not None and region not in REGIONS:
         message = f"Unsupported region provided: {region}. Supported: {', '.join(REGIONS)}"
-        raise songbird.error(400, "IllegalArgument", message)
+        raise error(400, "IllegalArgument", message)
 
 
 def _require_profiles(profiles: Sequence[object]) -> None:
     if not profiles:
-        raise songbird.error(400, "IllegalArgument", "Must provide at least one profile")
+        raise error(400, "IllegalArgument", "Must provide at least one profile")

@@ -1,19 +1,143 @@
-"""How names and pkids are found in an emulated Eleanor, and what comes to exist by itself."""
+"""What an emulated Eleanor keeps: bodies, how names and pkids are found, and the data of a seed.
+
+Contract, section 4; the `status` in every body and the error map: section 2. The seed
+fills the namespace `demo`.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import random
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict
 
 from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.eleanor import seed as data
-from sessions_vtab.emulator.eleanor.models import Participant, Session, State
-from sessions_vtab.emulator.eleanor.status import fault
+from sessions_vtab.emulator.service import JSON, Refusal, Settings
 
-if TYPE_CHECKING:
-    from sessions_vtab.emulator.eleanor.models import ParticipantType
-    from sessions_vtab.emulator.service import JSON
-    from sessions_vtab.emulator.settings import Settings
+SUCCESS = "SUCCESS"
+
+ERRORS = {
+    "GENERAL_SERVICE_ERROR": 500,
+    "INVALID_INPUT": 400,
+    "RESOURCE_INVALID_STATE": 400,
+    "RESOURCE_NOT_FOUND": 404,
+    "RESOURCE_ALREADY_EXISTS": 409,
+    "RESOURCE_DELETED": 410,
+    "RESOURCE_DISABLED": 403,
+    "RESOURCE_INVALID_OWNERSHIP": 403,
+}
+"""Error code to HTTP status; documented, in this order."""
+
+CODES = {name: number for number, name in enumerate([SUCCESS, *ERRORS])}
+"""Code numbers: PROPOSED, SUCCESS is 0 and the errors follow in their order."""
+
+
+def success(**fields: Any) -> dict[str, Any]:
+    """Return the body of a success: its fields beside the status."""
+    return {"status": _status(SUCCESS, SUCCESS), **fields}
+
+
+def fault(code: str, message: str) -> Refusal:
+    """Make the answer for an error of the map, with the HTTP status that the map gives it."""
+    return Refusal.json(ERRORS[code], {"status": _status(code, message)})
+
+
+def _status(code: str, message: str) -> dict[str, Any]:
+    return {"code": CODES[code], "message": message, "trace": str(uuid4())}
+
+
+ParticipantType = Literal["user", "agent"]
+
+
+class CreateSession(BaseModel):
+    """SessionCreateRequestV1 (PROPOSED); unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    description: str | None = None
+    enabled: bool = True
+    participants: list[str] = []
+    settings: dict[str, Any] = {}
+
+
+class UpdateSession(BaseModel):
+    """SessionUpdateRequestV1 (PROPOSED); an absent field stays as it is.
+
+    The defaults are never used: only the fields that were sent are.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    description: str | None = None
+    enabled: bool = True
+    settings: dict[str, Any] = {}
+
+
+class Binding(BaseModel):
+    """Row of activity_session_participant: what a session keeps for one participant.
+
+    The contract (section 4) names the columns; their types are our choice.
+    """
+
+    chat_turns: list[Any] = []
+    insights: list[Any] = []
+    last_integration_turn: int | None = None
+
+
+class Participant(BaseModel):
+    """Row of participant; the name is unique in its namespace over users and agents."""
+
+    pkid: str
+    namespace: str
+    name: str
+    participant_type: ParticipantType
+
+
+class Session(BaseModel):
+    """Row of activity_session.
+
+    Attributes:
+        data: Long text that no operation returns; `truncate` clears it.
+        bindings: What is kept for each participant, by the participant's pkid.
+    """
+
+    pkid: str
+    namespace: str
+    name: str
+    description: str | None
+    enabled: bool
+    create_ts: datetime
+    settings: dict[str, Any]
+    managed: bool = False
+    deleted: bool = False
+    auto_created: bool = False
+    data: str | None = None
+    bindings: dict[str, Binding] = {}
+
+    def truncate(self) -> None:
+        """Clear data, turns, insights and last integration; everything else stays."""
+        self.data = None
+        self.bindings = {pkid: Binding() for pkid in self.bindings}
+
+    def integrate(self, agents: set[str]) -> None:
+        """Mark the turns of the given participants as integrated."""
+        for pkid in agents & self.bindings.keys():
+            binding = self.bindings[pkid]
+            binding.last_integration_turn = len(binding.chat_turns)
+
+
+class State(BaseModel):
+    """Sessions and participants by pkid, and the number of ids drawn so far."""
+
+    sessions: dict[str, Session] = {}
+    participants: dict[str, Participant] = {}
+    draws: int = 0
+
 
 UNKNOWN = "unknown"
 """Names of namespaces and participants that start so do not exist."""
@@ -113,7 +237,7 @@ class Store:
         self.draws = Draws("eleanor", seed)
         self.state = State()
         if seed is not None:
-            data.fill(self, seed, self._clock())
+            fill(self, seed, self._clock())
 
     def summary(self) -> str:
         """Return what is there in a few words, or nothing."""
@@ -134,3 +258,35 @@ class Store:
 
 def _type_of(name: str) -> ParticipantType:
     return "agent" if name.startswith(AGENTS) else "user"
+
+
+NAMESPACE = "demo"
+SESSIONS = 20
+SEED_USERS = ("ann", "bob", "cyn")
+SEED_AGENTS = ("agent-iris", "agent-otto")
+
+
+def fill(store: Store, seed: int, now: datetime) -> None:
+    """Add sessions of a user and an agent each, one a day; every seventh is deleted."""
+    source = random.Random(f"eleanor-data:{seed}")
+    for number in range(SESSIONS):
+        _add(store, source, number, now - timedelta(days=SESSIONS - number))
+
+
+def _add(store: Store, source: random.Random, number: int, created: datetime) -> None:
+    people = [source.choice(SEED_USERS), source.choice(SEED_AGENTS)]
+    bound = [store.participant(NAMESPACE, name).pkid for name in people]
+    turns = [{"role": "user", "content": f"Question {n}"} for n in range(source.randint(0, 4))]
+    session = Session(
+        pkid=store.draws.uuid(),
+        namespace=NAMESPACE,
+        name=f"session-{number:02}",
+        description=source.choice((None, f"{people[0]} asks {people[1]}")),
+        enabled=number % 5 != 4,  # noqa: PLR2004  (every fifth is disabled)
+        create_ts=created,
+        settings={"sync_chat": number % 2 == 0},
+        managed=number == 0,
+        deleted=number % 7 == 6,  # noqa: PLR2004  (every seventh is deleted)
+        bindings={pkid: Binding(chat_turns=turns) for pkid in bound},
+    )
+    store.state.sessions[session.pkid] = session

@@ -1,15 +1,25 @@
-"""Filters applied to rows: the fields of sessions and events, and what is true of them.
+"""What a list is asked with: filters applied to rows, `orderBy`, page sizes and page tokens.
 
-A key or field that is not there satisfies no comparison, `!=` included; NOT turns that around.
+Vertex contract, section 5; AIP-132, AIP-158. A key or field that is not there satisfies no
+comparison, `!=` included; NOT turns that around.
+
+A token names the last row that was read, not an offset: rows may come and go without a row being
+skipped or repeated. It is handed out only if a row follows. Its text is standard base64, so
+that a client has to encode the `=` at its end.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import operator
 import re
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
 
-from sessions_vtab.emulator.vertex import scalars
+from sessions_vtab.emulator.vertex import messages
+from sessions_vtab.emulator.vertex.errors import found_errors, invalid
 from sessions_vtab.emulator.vertex.filters import (
     All,
     AnyOf,
@@ -21,11 +31,7 @@ from sessions_vtab.emulator.vertex.filters import (
     parse_filter,
     require_documented,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sessions_vtab.emulator.vertex.store import Event, Session
+from sessions_vtab.emulator.vertex.store import Event, Position, Session
 
 SessionTest: TypeAlias = "Callable[[Session], bool]"
 EventTest: TypeAlias = "Callable[[Event], bool]"
@@ -220,7 +226,7 @@ def _moment(node: Restriction) -> int:
     if not node.value.quote or literal is None:
         raise bad_filter("timestamp must be compared with a quoted RFC 3339 text")
     try:
-        return scalars.parse_time(literal)
+        return messages.parse_time(literal)
     except ValueError as error:
         raise bad_filter(f"{literal!r} is not an RFC 3339 timestamp with a zone") from error
 
@@ -248,3 +254,114 @@ def _event_restriction(node: Restriction) -> EventTest:
     return lambda event: (
         (first is None or event.timestamp >= first) and (last is None or event.timestamp < last)
     )
+
+
+class Term(NamedTuple):
+    """One field of an order, in its snake_case spelling."""
+
+    field: str
+    descending: bool
+
+
+SESSION_FIELDS = {
+    "create_time": "create_time",
+    "createTime": "create_time",
+    "update_time": "update_time",
+    "updateTime": "update_time",
+}
+EVENT_FIELDS = {"timestamp": "timestamp"}
+
+SESSION_DEFAULT = (Term("create_time", True),)
+EVENT_DEFAULT = (Term("timestamp", False),)
+
+
+def parse_order(
+    text: str, fields: Mapping[str, str], default: tuple[Term, ...]
+) -> tuple[Term, ...]:
+    """Return the terms of a comma list such as `create_time desc, update_time`.
+
+    `desc` is the only suffix documented, so `asc` is refused.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT: an unknown field, one named twice, another suffix.
+    """
+    if not text.strip():
+        return default
+    terms = tuple(_parse_term(part, fields) for part in text.split(","))
+    if len({term.field for term in terms}) < len(terms):
+        raise found_errors(("order_by", f"A field is named twice in order_by: {text}."))
+    return terms
+
+
+def _parse_term(text: str, fields: Mapping[str, str]) -> Term:
+    words = text.split()
+    if len(words) == 2 and words[1] == "desc" and words[0] in fields:  # noqa: PLR2004 (pair)
+        return Term(fields[words[0]], True)
+    if len(words) == 1 and words[0] in fields:
+        return Term(fields[words[0]], False)
+    raise found_errors(("order_by", f"Invalid order_by: {text.strip()}."))
+
+
+MAX_PAGE = 100
+_INT32 = 2**31
+
+
+def parameter(query: Mapping[str, str], name: str, proto_name: str) -> str:
+    """Return a query parameter under either spelling, `""` if absent."""
+    return query.get(name) or query.get(proto_name) or ""
+
+
+def page_size(query: Mapping[str, str]) -> int:
+    """Return the page size: 100 if unset, 0 or more than 100.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT: it is negative or no int32.
+    """
+    text = parameter(query, "pageSize", "page_size")
+    try:
+        size = int(text or 0)
+    except ValueError:
+        size = _INT32
+    if size >= _INT32 or size < -_INT32:
+        problem = f"Invalid value at 'page_size' (TYPE_INT32), \"{text}\""
+        raise invalid(problem, [("page_size", problem)])
+    if size < 0:
+        raise invalid("Page size must not be negative.", [("page_size", "Must not be negative.")])
+    return min(size or MAX_PAGE, MAX_PAGE)
+
+
+def page_token(query: Mapping[str, str]) -> str:
+    """Return the page token, `""` for a first page."""
+    return parameter(query, "pageToken", "page_token")
+
+
+def encode(position: Position, parameters: tuple[str, ...]) -> str:
+    """Return a token for the page behind a position, good for these parameters only."""
+    text = json.dumps([_digest(parameters), position.key, position.number])
+    return base64.b64encode(text.encode()).decode()
+
+
+def decode(token: str, parameters: tuple[str, ...]) -> Position | None:
+    """Return the position that a token names, None for no token.
+
+    Raises:
+        ApiError: 400 INVALID_ARGUMENT: it is not a page token, or it belongs to another list.
+    """
+    if not token:
+        return None
+    try:
+        digest, key, number = json.loads(base64.b64decode(token, validate=True))
+        position = Position(_key(key), int(number))
+    except (ValueError, TypeError) as error:
+        raise invalid("The page token is invalid.") from error
+    if digest != _digest(parameters):
+        raise invalid("The page token does not match the other parameters of the request.")
+    return position
+
+
+def _key(value: object) -> int | tuple[int, ...]:
+    return tuple(map(int, value)) if isinstance(value, list) else int(str(value))
+
+
+def _digest(parameters: tuple[str, ...]) -> str:
+    return hashlib.blake2b(repr(parameters).encode(), digest_size=9).hexdigest()

@@ -1,4 +1,4 @@
-"""From a request to its handler (Vertex contract, section 1).
+"""Vertex AI as the application includes it: from a request to its handler (contract, section 1).
 
 The path is taken apart before it is percent-decoded: a `/` or `:` inside an id stays in the id.
 One raw route serves everything: this is the hot path, so neither routes are searched nor
@@ -7,18 +7,27 @@ parameters validated by the framework.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote
 
-from sessions_vtab.emulator.vertex import engines, errors, events, operations, sessions
+from fastapi import APIRouter
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from sessions_vtab.emulator.service import Service, Settings
+from sessions_vtab.emulator.vertex import (
+    engines,
+    errors,
+    events,
+    operations,
+    seed,
+    sessions,
+    snapshot,
+)
 from sessions_vtab.emulator.vertex.context import Call, Context
 from sessions_vtab.emulator.vertex.errors import ApiError
-from sessions_vtab.emulator.vertex.names import project_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from starlette.types import Receive, Scope, Send
+from sessions_vtab.emulator.vertex.store import project_number
 
 Handler: TypeAlias = "Callable[[Context, Call], bytes]"
 
@@ -160,3 +169,35 @@ def _authenticate(headers: list[tuple[bytes, bytes]], query: dict[str, str]) -> 
         )
     if key.startswith("invalid"):
         raise errors.bad_api_key()
+
+
+def service(settings: Settings) -> Service:
+    """Return the emulated Vertex AI Agent Engine Sessions API with a state of its own."""
+    context = Context(settings)
+
+    def reset(number: int | None) -> None:
+        context.reset(number)
+        if number is not None:
+            seed.fill(context, number)
+
+    def summary() -> str:
+        sessions, events = context.store.counts()
+        return f"{sessions} sessions, {events} events" if sessions else ""
+
+    reset(settings.seed)
+    return Service(
+        name="vertex",
+        router=_router(context),
+        reset=reset,
+        summary=summary,
+        dump=lambda: snapshot.dump(context.store),
+        load=lambda value: snapshot.load(context.store, value),
+    )
+
+
+def _router(context: Context) -> APIRouter:
+    router = APIRouter()
+    endpoint = Endpoint(context)
+    for version in (*VERSIONS, UI):
+        router.routes.append(Route(f"/{version}/{{rest:path}}", endpoint))
+    return router
