@@ -20,7 +20,7 @@ import pytest
 
 from sessions_vtab import extension
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from tests.extension.remote import Remote, RemoteConnection, RemoteError
 
 REQUIRED = os.environ.get("SESSIONS_VTAB_EXTENSION") == "required"
