@@ -24,7 +24,7 @@ import sessions_vtab
 from sessions_vtab import extension
 from sessions_vtab.connection import close_sources
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 
 _DELAY = 0.05
 _SESSIONS = 55

@@ -15,7 +15,7 @@ import pytest
 from sessions_vtab import connect, register
 from sessions_vtab.connection import close_sources
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.settings import Settings
+from sessions_vtab.emulator.service import Settings
 from tests.extension.conftest import Host, Setting
 
 CONFIGURATION = """
