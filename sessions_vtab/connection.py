@@ -20,7 +20,7 @@ from sessions_vtab.contract.write import Request
 from sessions_vtab.cursor import Cursor
 from sessions_vtab.door import Door
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
-from sessions_vtab.progress import Progress, Watch, ipython_line
+from sessions_vtab.progress import Progress, ProgressWatch, ipython_line
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import StatementKind
 from sessions_vtab.vtab.audit import Audit
@@ -100,7 +100,7 @@ class Connection(apsw.Connection):
             audit=self._audit,
         )
         tell = progress or ipython_line()
-        self._host.watch = Watch(self.progress, tell) if tell else None
+        self._host.watch = ProgressWatch(self.progress, tell) if tell else None
         self._door = Door(self._host, self.failed)
         self.cursor_factory = partial(Cursor, door=self._door)
         try:

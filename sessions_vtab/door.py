@@ -25,7 +25,14 @@ from sessions_vtab.sql.front_door import FrontDoor, Rewritten, conditions_of
 from sessions_vtab.sql.lexer import split, tokenize
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.returning import select_text
-from sessions_vtab.sql.stackql import Answer, Listing, Query, Scope, Sources, is_stackql
+from sessions_vtab.sql.stackql import (
+    EngineScope,
+    ResultShape,
+    Sources,
+    StaticResult,
+    Translation,
+    is_stackql,
+)
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
@@ -270,9 +277,9 @@ class Door:
         from sessions_vtab.sql.stackql.translate import translate  # noqa: PLC0415  # Only here.
 
         match translate(text, self._sources(), values):
-            case Listing() as listing:
+            case StaticResult() as listing:
                 return Step(text, self._front.rewrite(_listing(listing)))
-            case Query() as query:
+            case Translation() as query:
                 one = self._front.rewrite(query.sql)
                 return Step(text, one, _after(query), query.numbering, query.asks)
             case None:
@@ -343,23 +350,23 @@ def _has_engines(source: OpenSource) -> bool:
     return resource is not None and resource.table.positions.keys() >= _ENGINE
 
 
-def _engine_of(source: OpenSource) -> Scope:
+def _engine_of(source: OpenSource) -> EngineScope:
     """The engine that a source is configured for."""
-    return Scope(**{name: source.backend.scope.get(name, "") for name in _ENGINE})
+    return EngineScope(**{name: source.backend.scope.get(name, "") for name in _ENGINE})
 
 
-def _after(query: Query) -> str:
+def _after(query: Translation) -> str:
     """What answers in place of the rows of a StackQL statement."""
     match query.answer:
-        case Answer.OPERATION if query.items:
+        case ResultShape.OPERATION if query.items:
             return f"SELECT {query.items} FROM {OPERATIONS}"
-        case Answer.MESSAGE:
+        case ResultShape.MESSAGE:
             return _DESPATCHED
         case _:
             return ""
 
 
-def _listing(listing: Listing) -> str:
+def _listing(listing: StaticResult) -> str:
     """A SELECT of constant rows."""
     rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in listing.rows)
     names = [f"column{place} AS {quoted(name)}" for place, name in enumerate(listing.columns, 1)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-__all__ = ["EVERY", "FIRST", "Progress", "Watch", "ipython_line"]
+__all__ = ["EVERY", "FIRST", "Progress", "ProgressWatch", "ipython_line"]
 
 FIRST: Final = 1.0
 """Seconds after which a statement takes long enough to say how far it is."""
@@ -57,7 +57,7 @@ class Progress:
         return text
 
 
-class Watch:
+class ProgressWatch:
     """Tells how far a statement is, from its own thread, some times a second.
 
     Args:

@@ -10,7 +10,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab import progress as module
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.progress import Progress, Watch, ipython_line
+from sessions_vtab.progress import Progress, ProgressWatch, ipython_line
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,9 @@ def test_what_is_left_is_said_where_it_is_known_and_long(progress, text):
 def test_a_watch_tells_from_the_first_second_on_and_then_some_times_a_second(monkeypatch):
     now, told = 100.0, []
     monkeypatch.setattr(module.time, "perf_counter", lambda: now)
-    watch = Watch(lambda elapsed: Progress(1, None, "request", elapsed, elapsed), told.append)
+    watch = ProgressWatch(
+        lambda elapsed: Progress(1, None, "request", elapsed, elapsed), told.append
+    )
 
     for moment in (100.5, 101.0, 101.1, 101.3):
         now = moment

@@ -12,7 +12,7 @@ import sessions_vtab
 from sessions_vtab.cli import main
 from sessions_vtab.scanning.estimate import (
     QUOTA_ROWS,
-    Work,
+    TaskEstimate,
     cut,
     duration,
     makespan,
@@ -86,8 +86,8 @@ def test_parts_are_cut_in_order() -> None:
 def test_executors_share_tasks_and_none_makes_a_long_one_shorter() -> None:
     assert makespan([1, 1, 1, 1], 2) == 2
     assert makespan([5, 1, 1, 1], 4) == 5
-    assert Work(1.0, 16, 0.0).seconds([100] * 16) == 1
-    assert Work(1.0, 16, 0.0).seconds([1_000, *[100] * 15]) == 10
+    assert TaskEstimate(1.0, 16, 0.0).seconds([100] * 16) == 1
+    assert TaskEstimate(1.0, 16, 0.0).seconds([1_000, *[100] * 15]) == 10
     assert pages_of(1_000) == 10
 
 

@@ -81,7 +81,7 @@ _EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
 }
 
 
-class _Sessions(Writer):
+class _AdkSessions(Writer):
     """Rows of ``sessions``: the API merges a state, so an UPDATE cannot remove keys."""
 
     def perform(self, write: Write, line: Line) -> Outcome:
@@ -154,7 +154,7 @@ def _made_events(reply: Reply, given: Arguments) -> Iterable[Row]:
         yield name, _event_id(item, frame), stamp, author, text, dump_json(item)
 
 
-class Options(RestOptions):
+class AdkApiOptions(RestOptions):
     """Settings of a source."""
 
     urls: ClassVar[tuple[str, ...]] = ("adk_api://APP/USER?base_url=http://127.0.0.1:8000",)
@@ -171,9 +171,9 @@ class AdkApiBackend(RestBackend):
         " are one request. Events are made by running an agent: run_agent(session, message)."
         " UPDATE of state adds and changes keys; it cannot remove them."
     )
-    options = Options
+    options = AdkApiOptions
     location = ("app_name", "user_id")
-    writers = {"sessions": _Sessions}  # noqa: RUF012
+    writers = {"sessions": _AdkSessions}  # noqa: RUF012
     meanings = ((Answer(409), ConflictError), (_GONE[0], NotFoundError))
     gone = "The session does not exist. Create it with INSERT INTO sessions(session_id)."
     tables = (

@@ -117,7 +117,7 @@ _BAD_REQUEST, _NOT_FOUND = 400, 404
 _NOTHING: Final = "Nothing was sent."
 
 
-class Options(RestOptions):
+class EleanorOptions(RestOptions):
     """Settings of a source.
 
     Attributes:
@@ -141,7 +141,7 @@ class Options(RestOptions):
         return self
 
 
-class _Sessions(Writer):
+class _EleanorSessions(Writer):
     """Rows of ``sessions``: ``deleted`` and the name change by operations of their own."""
 
     backend: EleanorBackend
@@ -224,9 +224,9 @@ class EleanorBackend(RestBackend):
         " its name stays taken."
     )
     location = ("namespace",)
-    options = Options
-    settings: Options
-    writers = {"sessions": _Sessions, "participants": _Participants}  # noqa: RUF012
+    options = EleanorOptions
+    settings: EleanorOptions
+    writers = {"sessions": _EleanorSessions, "participants": _Participants}  # noqa: RUF012
     meanings = ((Answer(410), NotFoundError),)
     statuses = {  # noqa: RUF012  # Declared once, never changed.
         403: "The session is disabled or managed by the system, the participant belongs to another"

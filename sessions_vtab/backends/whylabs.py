@@ -253,7 +253,7 @@ def _guest(name: str, route: str, body: Body, rows: Any, *, asks: bool = False) 
     return RestFunction(FUNCTIONS[name], operation, rows)
 
 
-class Options(RestOptions):
+class WhylabsOptions(RestOptions):
     """Settings of a source.
 
     Attributes:
@@ -270,7 +270,7 @@ class WhylabsBackend(RestBackend):
     name = "whylabs"
     title = "WhyLabs sessions"
     secret_ids = True
-    options = Options
+    options = WhylabsOptions
     base_url_variable = "WHYLABS_API_ENDPOINT"
     no_default = "WhyLabs' own hosts have been shut down, so there is no default."
     hosts = (r"(?:api|songbird\.development)\.whylabsapp\.com",)

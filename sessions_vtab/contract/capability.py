@@ -21,8 +21,8 @@ __all__ = [
     "Capability",
     "Connective",
     "Filter",
-    "Form",
     "HiddenRows",
+    "ValueForm",
     "Within",
     "Writes",
 ]
@@ -169,7 +169,7 @@ class HiddenRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ValueForm:
     """What every value of a column looks like.
 
     Attributes:
@@ -217,6 +217,6 @@ class Capability:
     follows: str = ""
     hides: HiddenRows | None = None
     made_from: str = ""
-    forms: Mapping[str, Form] = field(default_factory=lambda: MappingProxyType({}))
+    forms: Mapping[str, ValueForm] = field(default_factory=lambda: MappingProxyType({}))
     enumerates: str = ""
     absent: frozenset[str] = frozenset()

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from sessions_vtab.fetch.call import Reply
 from sessions_vtab.fetch.clock import Clock
-from sessions_vtab.fetch.spool import Place, Spool
+from sessions_vtab.fetch.spool import Spool, SpoolPlace
 
 __all__ = ["Key", "ReplyCache", "TimedCache", "fingerprint"]
 
@@ -37,7 +37,7 @@ class ReplyCache:
         self._cap = cap
         self._in_memory = in_memory
         self._size = 0
-        self._kept: dict[Key, tuple[Reply, Place | None]] = {}
+        self._kept: dict[Key, tuple[Reply, SpoolPlace | None]] = {}
         self._spool = Spool()
 
     def __len__(self) -> int:

@@ -107,7 +107,7 @@ class Connections(httpx.BaseTransport):
         except BaseException as error:
             connection.close()
             raise _as_httpx(error) from error
-        body = _Body(response.stream, partial(self._put_back, place, connection))
+        body = _ResponseBody(response.stream, partial(self._put_back, place, connection))
         return httpx.Response(
             response.status, headers=response.headers, stream=body, extensions=response.extensions
         )
@@ -142,7 +142,7 @@ class Connections(httpx.BaseTransport):
             expired.close()
 
 
-class _Body(httpx.SyncByteStream):
+class _ResponseBody(httpx.SyncByteStream):
     """The body of a response.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sessions_vtab.fetch.call import Reply
-from sessions_vtab.fetch.spool import Place, Spool
+from sessions_vtab.fetch.spool import Spool, SpoolPlace
 
 __all__ = ["Shelf", "Shelved"]
 
@@ -32,7 +32,7 @@ class Shelved:
 
     reply: Reply
     size: int
-    place: Place | None = None
+    place: SpoolPlace | None = None
 
 
 class Shelf:

@@ -6,11 +6,11 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO
 
-__all__ = ["Place", "Spool"]
+__all__ = ["Spool", "SpoolPlace"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SpoolPlace:
     """Where in the temporary file a body is."""
 
     offset: int
@@ -23,7 +23,7 @@ class Spool:
     def __init__(self) -> None:
         self._file: IO[bytes] | None = None
 
-    def put(self, content: bytes) -> Place | None:
+    def put(self, content: bytes) -> SpoolPlace | None:
         """Writes a body at the end; None if the disk has no room for it."""
         try:
             if self._file is None:
@@ -32,9 +32,9 @@ class Spool:
             self._file.write(content)
         except OSError:
             return None
-        return Place(offset, len(content))
+        return SpoolPlace(offset, len(content))
 
-    def get(self, place: Place) -> bytes:
+    def get(self, place: SpoolPlace) -> bytes:
         """Reads a body; b'' after ``clear``."""
         if self._file is None:
             return b""

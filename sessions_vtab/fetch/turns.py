@@ -30,7 +30,7 @@ _BOTH_ENDS_AFTER = 3
 
 
 @dataclass(slots=True, eq=False)
-class _List:
+class _PageList:
     """One of many lists: its pages that have arrived, and what ended it early."""
 
     chain: Chain
@@ -53,8 +53,8 @@ class SideBySide:
         self._calls = calls
         self._pages = pages
         self._most = most
-        self._lists: deque[_List] = deque()
-        self._arrived: SimpleQueue[_List] = SimpleQueue()
+        self._lists: deque[_PageList] = deque()
+        self._arrived: SimpleQueue[_PageList] = SimpleQueue()
         self._shelf = Shelf()
         self._under_way = 0
         self._handed_out = 0
@@ -104,7 +104,7 @@ class SideBySide:
             if call is None:
                 self._all_started = True
                 return
-            one = _List(Chain(self._reader, call, self._pages, 0))
+            one = _PageList(Chain(self._reader, call, self._pages, 0))
             self._lists.append(one)
             self._watch(one)
 
@@ -121,7 +121,7 @@ class SideBySide:
             and not (self._all_started or self._shelf.full)
         )
 
-    def _take(self, one: _List) -> None:
+    def _take(self, one: _PageList) -> None:
         """Keeps a page that has arrived; an error waits for its turn as pages do."""
         self._under_way -= 1
         try:
@@ -132,12 +132,12 @@ class SideBySide:
             one.error = error
             self._all_started = True
 
-    def _go_on(self, one: _List) -> None:
+    def _go_on(self, one: _PageList) -> None:
         if one.chain.flight is None and not one.chain.ended:
             one.chain.resume()
             self._watch(one)
 
-    def _watch(self, one: _List) -> None:
+    def _watch(self, one: _PageList) -> None:
         if one.chain.flight is not None:
             self._under_way += 1
             one.chain.flight.future.add_done_callback(lambda _: self._arrived.put(one))

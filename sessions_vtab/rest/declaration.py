@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from sessions_vtab.contract.backend import Arguments
-from sessions_vtab.contract.capability import Filter, Form, HiddenRows
+from sessions_vtab.contract.capability import Filter, HiddenRows, ValueForm
 from sessions_vtab.contract.model import Function, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
@@ -287,7 +287,7 @@ class RestTable:
     rows: int = 10_000
     per_parent: int = 20
     follows: str = ""
-    forms: Mapping[str, Form] = field(default_factory=dict)
+    forms: Mapping[str, ValueForm] = field(default_factory=dict)
 
     @property
     def sublist(self) -> bool:

@@ -18,7 +18,7 @@ __all__ = [
     "PAGE",
     "QUOTA",
     "QUOTA_ROWS",
-    "Work",
+    "TaskEstimate",
     "cut",
     "duration",
     "makespan",
@@ -61,7 +61,7 @@ def requests_of(sessions: int, events: int, page: int = PAGE) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class TaskEstimate:
     """How long a task takes that reads some sessions.
 
     Attributes:

@@ -12,7 +12,7 @@ from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source
 
-__all__ = ["Condition", "Part", "equal_to", "judge"]
+__all__ = ["Part", "PartCondition", "equal_to", "judge"]
 
 _IN_ORDER: Final[Mapping[Op, Callable[[int], bool]]] = {
     Op.LT: lambda order: order < 0,
@@ -23,7 +23,7 @@ _IN_ORDER: Final[Mapping[Op, Callable[[int], bool]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class PartCondition:
     """A condition on one column that is judged here, whatever the backend makes of it.
 
     Attributes:
@@ -60,7 +60,7 @@ class Part:
     parent: str = ""
     ids: tuple[str, ...] = ()
     where: str = ""
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[PartCondition, ...] = ()
 
     def __repr__(self) -> str:
         """Without ids: those of some services are secrets."""
@@ -68,23 +68,23 @@ class Part:
         return f"Part({self.source.name}.{self.table}{held})"
 
     @property
-    def selected(self) -> tuple[Condition, ...]:
+    def selected(self) -> tuple[PartCondition, ...]:
         """All conditions but ``where``."""
         if not self.link:
             return self.conditions
         names = tuple(f"{self.parent}{one}" for one in self.ids)
-        return (Condition(self.link, Op.IN, names), *self.conditions)
+        return (PartCondition(self.link, Op.IN, names), *self.conditions)
 
 
-def equal_to(keys: Mapping[str, Value | Sequence[Value]]) -> tuple[Condition, ...]:
+def equal_to(keys: Mapping[str, Value | Sequence[Value]]) -> tuple[PartCondition, ...]:
     """Conditions for values by column: one value, or several of which any will do."""
     return tuple(
-        Condition(column, Op.IN, tuple(dict.fromkeys(_several(given))))
+        PartCondition(column, Op.IN, tuple(dict.fromkeys(_several(given))))
         for column, given in keys.items()
     )
 
 
-def judge(table: Table, conditions: Sequence[Condition]) -> Callable[[Row], bool]:
+def judge(table: Table, conditions: Sequence[PartCondition]) -> Callable[[Row], bool]:
     """Whether a row satisfies every condition. NULL satisfies none, as in SQL."""
     tests = [(table.positions[one.column], _test(table, one)) for one in conditions]
     return lambda row: all(test(row[place]) for place, test in tests)
@@ -95,7 +95,7 @@ def _several(given: Value | Sequence[Value]) -> Sequence[Value]:
     return (given,) if single else given  # type: ignore[return-value]
 
 
-def _test(table: Table, condition: Condition) -> Callable[[Value], bool]:
+def _test(table: Table, condition: PartCondition) -> Callable[[Value], bool]:
     if condition.op is not Op.IN:
         (limit,) = condition.values
         fits = _IN_ORDER[condition.op]

@@ -15,7 +15,7 @@ from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.scanning.context import ScanContext
 from sessions_vtab.scanning.model import Part, equal_to
 from sessions_vtab.scanning.opening import columns_of, opened, paced, resolved, resource_of
-from sessions_vtab.scanning.rows import Question, pages_of
+from sessions_vtab.scanning.rows import TableRead, pages_of
 from sessions_vtab.scanning.statement import condition, selected
 
 __all__ = ["pages", "read", "scan", "schema_of"]
@@ -74,7 +74,7 @@ def read(  # The face of every engine.
     """
     source = paced(part.source, requests_per_minute)
     wanted = _columns(source, part.table, columns)
-    question = Question(tuple(one.name for one in wanted), part.selected, limit=limit)
+    question = TableRead(tuple(one.name for one in wanted), part.selected, limit=limit)
     given = [one for one in (part.where, where) if one]
     checked = [f"(\n{condition(source, part.table, one, question)}\n)" for one in given]
     found = pages(source, part.table, question, " AND ".join(checked), max_requests)
@@ -117,12 +117,12 @@ def scan(
     names = [one.column for one in conditions] + [one.column for one in orders]
     if names:
         _columns(settings, table, names)
-    question = Question(tuple(one.name for one in wanted), conditions, orders)
+    question = TableRead(tuple(one.name for one in wanted), conditions, orders)
     return _reader(_declared(wanted, unit), pages(settings, table, question, "", max_requests))
 
 
 def pages(
-    source: Source, table: str, question: Question, where: str = "", limit: int | None = None
+    source: Source, table: str, question: TableRead, where: str = "", limit: int | None = None
 ) -> Generator[list[tuple[Any, ...]], None, None]:
     """The rows of a table as they arrive; with ``where``, by SQL.
 

@@ -16,15 +16,15 @@ from sessions_vtab.errors import MissingParameterError, UnsupportedError
 from sessions_vtab.plan.binding import Argument, Binder
 from sessions_vtab.plan.index_info import Constraint, IndexInfo, IndexUsage
 from sessions_vtab.plan.planner import plan_scan
-from sessions_vtab.scanning.model import Condition, judge
+from sessions_vtab.scanning.model import PartCondition, judge
 
-__all__ = ["Question", "pages_of"]
+__all__ = ["TableRead", "pages_of"]
 
 Values: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TableRead:
     """What is read of a table.
 
     Attributes:
@@ -35,13 +35,13 @@ class Question:
     """
 
     columns: tuple[str, ...]
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[PartCondition, ...] = ()
     order: tuple[Order, ...] = ()
     limit: int | None = None
 
 
 def pages_of(
-    resource: Resource, question: Question, context: Context, where: str
+    resource: Resource, question: TableRead, context: Context, where: str
 ) -> Generator[list[Values], None, None]:
     """The rows that satisfy the conditions, as they arrive; no page is empty.
 
@@ -77,7 +77,7 @@ def pages_of(
                     return
 
 
-def _bound(resource: Resource, question: Question, where: str) -> Scan | None:
+def _bound(resource: Resource, question: TableRead, where: str) -> Scan | None:
     """The scan that answers the question; None if no row can."""
     constraints = tuple(_constraint(resource.table, one) for one in question.conditions)
     index_info = IndexInfo(constraints, question.order, frozenset(_used(question)))
@@ -96,7 +96,7 @@ def _bound(resource: Resource, question: Question, where: str) -> Scan | None:
     return None if scan is None or question.limit == 0 else replace(scan, limit=question.limit)
 
 
-def _constraint(table: Table, condition: Condition) -> Constraint:
+def _constraint(table: Table, condition: PartCondition) -> Constraint:
     time = table.column(condition.column).type is ColumnType.TIME
     collation = TIMESTAMP if time else BINARY
     if condition.op is not Op.IN:
@@ -105,7 +105,7 @@ def _constraint(table: Table, condition: Condition) -> Constraint:
     return Constraint(condition.column, Op.EQ, collation=collation, set=several, listed=several)
 
 
-def _arguments(usage: IndexUsage, conditions: Sequence[Condition]) -> list[Argument]:
+def _arguments(usage: IndexUsage, conditions: Sequence[PartCondition]) -> list[Argument]:
     """The values that the plan wants, in its order."""
     placed: dict[int, Argument] = {}
     for use, condition in zip(usage.uses, conditions, strict=True):
@@ -114,7 +114,7 @@ def _arguments(usage: IndexUsage, conditions: Sequence[Condition]) -> list[Argum
     return [placed[place] for place in range(len(placed))]
 
 
-def _used(question: Question) -> tuple[str, ...]:
+def _used(question: TableRead) -> tuple[str, ...]:
     return (*question.columns, *(one.column for one in question.conditions))
 
 
@@ -136,7 +136,7 @@ def _closable(pages: Any) -> Any:
     return pages if hasattr(pages, "close") else (page for page in pages)
 
 
-def _unordered(resource: Resource, question: Question, where: str) -> str:
+def _unordered(resource: Resource, question: TableRead, where: str) -> str:
     sorts = dict.fromkeys(name for path in resource.capability.paths for name in path.orders)
     asked = ", ".join(one.column for one in question.order)
     able = f"It can be ordered by {', '.join(sorts)}." if sorts else "It has no order to choose."

@@ -21,7 +21,7 @@ from sessions_vtab.scanning.estimate import cut
 from sessions_vtab.scanning.model import Part
 from sessions_vtab.scanning.opening import opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
-from sessions_vtab.scanning.rows import Question
+from sessions_vtab.scanning.rows import TableRead
 from sessions_vtab.scanning.statement import condition
 
 __all__ = ["DEFAULT_SIZE", "parts_of_names", "split"]
@@ -87,7 +87,7 @@ def parts_of_names(source: Source, table: str, names: Iterable[str], size: int) 
 def _names(source: Source, parent: Resource, where: str) -> Iterator[str]:
     """Names of the sessions, in the order of a time where the list has one: the fewest pages."""
     order = time_order(parent)
-    question = Question((parent.table.key,), (), (Order(order),) if order else ())
+    question = TableRead((parent.table.key,), (), (Order(order),) if order else ())
     for page in pages(source, parent.table.name, question, where):
         for (name,) in page:
             yield str(name)

@@ -14,8 +14,8 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.scanning.context import DEFAULT_BUDGET
-from sessions_vtab.scanning.model import Condition
-from sessions_vtab.scanning.rows import Question
+from sessions_vtab.scanning.model import PartCondition
+from sessions_vtab.scanning.rows import TableRead
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -25,7 +25,7 @@ __all__ = ["condition", "selected"]
 _CHUNK: Final = 500
 
 
-def condition(source: Source, table: str, where: str, question: Question | None = None) -> str:
+def condition(source: Source, table: str, where: str, question: TableRead | None = None) -> str:
     """A condition that SQLite accepts for the table; nothing is sent.
 
     Args:
@@ -45,7 +45,7 @@ def condition(source: Source, table: str, where: str, question: Question | None 
     checked = check_condition(where, table)
     with _connected(source) as connection:
         key = connection.sources[source.name].backend.resources[table].table.key
-        asked = question or Question((key,))
+        asked = question or TableRead((key,))
         text = f"EXPLAIN {_text(source, table, asked, checked)}"
         try:
             connection.execute(text, [_value(one) for one in asked.conditions]).fetchall()
@@ -57,7 +57,7 @@ def condition(source: Source, table: str, where: str, question: Question | None 
 
 
 def selected(
-    source: Source, table: str, question: Question, where: str, limit: int | None = None
+    source: Source, table: str, question: TableRead, where: str, limit: int | None = None
 ) -> Iterator[list[tuple[Any, ...]]]:
     """The rows of a table that satisfy a condition and the question's own conditions.
 
@@ -83,7 +83,7 @@ def selected(
             cursor.close(True)
 
 
-def _text(source: Source, table: str, question: Question, where: str) -> str:
+def _text(source: Source, table: str, question: TableRead, where: str) -> str:
     listed = ", ".join(map(quoted, question.columns))
     # On lines of its own: the condition may end in a comment.
     conditions = [f"(\n{where}\n)", *map(_written, question.conditions)]
@@ -97,13 +97,13 @@ def _text(source: Source, table: str, question: Question, where: str) -> str:
     return text
 
 
-def _written(one: Condition) -> str:
+def _written(one: PartCondition) -> str:
     if one.op is Op.IN:
         return f"{quoted(one.column)} IN (SELECT value FROM json_each(?))"
     return f"{quoted(one.column)} {one.op} ?"
 
 
-def _value(one: Condition) -> Any:
+def _value(one: PartCondition) -> Any:
     return dump_json(list(one.values)) if one.op is Op.IN else one.values[0]
 
 

@@ -13,7 +13,7 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.scanning.opening import resolved
 
-__all__ = ["OPTIONS", "Options", "parsed"]
+__all__ = ["OPTIONS", "ReaderOptions", "parsed"]
 
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -36,7 +36,7 @@ _MOST_CONCURRENT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ReaderOptions:
     """The options of one read.
 
     Attributes:
@@ -60,7 +60,7 @@ class Options:
     overlap: int = _OVERLAP
 
 
-def parsed(given: Mapping[str, str], *, speculation: bool | None = None) -> Options:
+def parsed(given: Mapping[str, str], *, speculation: bool | None = None) -> ReaderOptions:
     """The options of a read. Sources are looked up here, on the driver.
 
     Args:
@@ -80,7 +80,7 @@ def parsed(given: Mapping[str, str], *, speculation: bool | None = None) -> Opti
             raise _wrong(name, f"is missing; add {example}")
     concurrency = _number(held, "concurrency", _CONCURRENCY, most=_MOST_CONCURRENT)
     sources = {one: replace(resolved(one), concurrency=concurrency) for one in _texts(held["url"])}
-    return Options(
+    return ReaderOptions(
         sources,
         held["path"],
         held.get("where", ""),

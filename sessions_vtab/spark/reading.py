@@ -8,13 +8,13 @@ from typing import Any
 
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.scanning import Part, read, schema_of, split
-from sessions_vtab.spark.options import Options
+from sessions_vtab.spark.options import ReaderOptions
 
-__all__ = ["Work", "batches", "common_schema", "parts", "works"]
+__all__ = ["TaskWork", "batches", "common_schema", "parts", "works"]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class TaskWork:
     """What one task reads; it can be pickled.
 
     Attributes:
@@ -30,7 +30,7 @@ class Work:
     per_minute: int | None
 
 
-def common_schema(options: Options) -> Any:
+def common_schema(options: ReaderOptions) -> Any:
     """The ``pyarrow.Schema`` of the table, with times in microseconds: Spark has no finer ones.
 
     Raises:
@@ -52,7 +52,7 @@ def common_schema(options: Options) -> Any:
     return schema
 
 
-def parts(options: Options) -> list[Part]:
+def parts(options: ReaderOptions) -> list[Part]:
     """The parts of all sources. One list of the sessions of each source is requested."""
     return [
         part
@@ -63,13 +63,13 @@ def parts(options: Options) -> list[Part]:
     ]
 
 
-def works(options: Options, found: list[Part]) -> list[Work]:
+def works(options: ReaderOptions, found: list[Part]) -> list[TaskWork]:
     """What the tasks read, for these parts."""
     where, columns = options.where, options.columns
-    return [Work(part, columns, where, options.per_minute) for part in found]
+    return [TaskWork(part, columns, where, options.per_minute) for part in found]
 
 
-def batches(work: Work) -> Iterator[Any]:
+def batches(work: TaskWork) -> Iterator[Any]:
     """The rows of a task as ``pyarrow.RecordBatch`` objects."""
     yield from read(
         work.part,

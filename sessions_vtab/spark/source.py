@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar
 
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
-from sessions_vtab.spark.options import Options, parsed
-from sessions_vtab.spark.reading import Work, batches, common_schema, parts, works
+from sessions_vtab.spark.options import ReaderOptions, parsed
+from sessions_vtab.spark.reading import TaskWork, batches, common_schema, parts, works
 from sessions_vtab.spark.stream import Stream
 
 try:
@@ -58,7 +58,7 @@ class SessionsDataSource(DataSource):
     def reader(self, schema: Any) -> DataSourceReader:
         """What a batch read needs."""
         self._refuse_other(schema)
-        return _Reader(self._options)
+        return _SparkReader(self._options)
 
     def streamReader(self, schema: Any) -> DataSourceStreamReader:  # noqa: N802  # Spark's name.
         """What a stream needs."""
@@ -76,13 +76,13 @@ class SessionsDataSource(DataSource):
 class _Partition(InputPartition):
     """What one task reads."""
 
-    def __init__(self, work: Work | None) -> None:
+    def __init__(self, work: TaskWork | None) -> None:
         super().__init__(None)
         self.work = work
 
 
-class _Reader(DataSourceReader):
-    def __init__(self, options: Options) -> None:
+class _SparkReader(DataSourceReader):
+    def __init__(self, options: ReaderOptions) -> None:
         self._options = options
 
     def partitions(self) -> Sequence[InputPartition]:
@@ -97,7 +97,7 @@ class _Reader(DataSourceReader):
 
 
 class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ReaderOptions) -> None:
         self._options = options
         self._stream = Stream(options)
         self._target: dict[str, str] | None = None

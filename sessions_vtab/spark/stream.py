@@ -19,13 +19,13 @@ from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.scanning.model import Condition, Part
+from sessions_vtab.scanning.model import Part, PartCondition
 from sessions_vtab.scanning.opening import opened, resource_of
 from sessions_vtab.scanning.reading import pages
-from sessions_vtab.scanning.rows import Question
+from sessions_vtab.scanning.rows import TableRead
 from sessions_vtab.scanning.splitting import parts_of_names
 from sessions_vtab.scanning.statement import condition
-from sessions_vtab.spark.options import Options
+from sessions_vtab.spark.options import ReaderOptions
 
 __all__ = ["Stream"]
 
@@ -45,7 +45,7 @@ class Stream:
         UnsupportedError: a source does not report which sessions changed.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ReaderOptions) -> None:
         self._options = options
         self._changes = {
             text: _Changes(source, options) for text, source in options.sources.items()
@@ -79,7 +79,7 @@ class Stream:
 class _Changes:
     """The sessions of one source that changed. Can be pickled."""
 
-    def __init__(self, source: Source, options: Options) -> None:
+    def __init__(self, source: Source, options: ReaderOptions) -> None:
         self._source = source
         self._options = options
         with opened(source) as backend:
@@ -102,24 +102,24 @@ class _Changes:
 
     def newest(self) -> str:
         """The time of the last change; '' if there are no sessions."""
-        question = Question((self._column,), (), self._order, 1)
+        question = TableRead((self._column,), (), self._order, 1)
         with closing(pages(self._source, self._listed, question)) as found:
             return next((str(value) for page in found for (value,) in page if value), "")
 
     def between(self, low: str, high: str) -> Iterator[Part]:
         """The parts of the sessions that changed after ``low`` ('' for all), up to ``high``."""
-        span = [Condition(self._column, Op.LE, (high,))]
+        span = [PartCondition(self._column, Op.LE, (high,))]
         if low:
             earliest = times.require(low, "offset") - self._options.overlap * _SECOND
-            span.append(Condition(self._column, Op.GT, (times.to_text(earliest),)))
+            span.append(PartCondition(self._column, Op.GT, (times.to_text(earliest),)))
         if not self._parent:
             yield Part(self._source, self._options.table, where=self._where, conditions=tuple(span))
             return
         names = self._names(span)
         yield from parts_of_names(self._source, self._options.table, names, self._options.size)
 
-    def _names(self, span: Sequence[Condition]) -> Iterator[str]:
-        question = Question((self._key,), tuple(span), self._order)
+    def _names(self, span: Sequence[PartCondition]) -> Iterator[str]:
+        question = TableRead((self._key,), tuple(span), self._order)
         with closing(pages(self._source, self._listed, question, self._where)) as found:
             for page in found:
                 yield from (str(name) for (name,) in page)

@@ -21,7 +21,7 @@ from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.errors import BudgetError, ReadOnlyError
 from sessions_vtab.plan.lists import Sizes
-from sessions_vtab.progress import Watch
+from sessions_vtab.progress import ProgressWatch
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
@@ -145,7 +145,7 @@ class Host:
         self.requests = 0
         self.skipped: Counter[int] = Counter()
         self.sending: Sending | None = None
-        self.watch: Watch | None = None
+        self.watch: ProgressWatch | None = None
         self.returning = RecentTexts()
         self.accepted = RecentTexts()
         self._captured: dict[int, Row] = {}

@@ -27,7 +27,7 @@ from sessions_vtab.scanning.estimate import (
     PAGE,
     QUOTA,
     QUOTA_ROWS,
-    Work,
+    TaskEstimate,
     cut,
     duration,
     makespan,
@@ -49,8 +49,10 @@ def minutes(events: Sequence[int], executors: int, quota: int | None, size: int)
     """How long reading sessions with so many events takes: by the quota, or by the tasks."""
     requests = pages_of(len(events)) + sum(map(pages_of, events))
     # The list of sessions is one chain of pages, read before any task starts.
-    listed = pages_of(len(events)) * Work().latency
-    tasks = makespan((Work().seconds(part) for part in cut(events, size)), executors * _SLOTS)
+    listed = pages_of(len(events)) * TaskEstimate().latency
+    tasks = makespan(
+        (TaskEstimate().seconds(part) for part in cut(events, size)), executors * _SLOTS
+    )
     return max((listed + tasks) / 60, 0 if quota is None else requests / quota)
 
 

@@ -12,7 +12,7 @@ from sql_tables import TestCatalog
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.sql.front_door import rewrite
 from sessions_vtab.sql.lexer import split, tokenize
-from sessions_vtab.sql.stackql import Scope, Sources
+from sessions_vtab.sql.stackql import EngineScope, Sources
 from sessions_vtab.sql.stackql.translate import translate
 
 _GOLDEN = [
@@ -21,7 +21,7 @@ _GOLDEN = [
     for line in path.read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("--")
 ]
-_TWO_SOURCES = Sources({"a": Scope("p", "l", "1"), "b": Scope("p", "l", "2")}, "a")
+_TWO_SOURCES = Sources({"a": EngineScope("p", "l", "1"), "b": EngineScope("p", "l", "2")}, "a")
 _STACKQL = [
     "SELECT s.userId, e.* FROM google.aiplatform.sessions s JOIN google.aiplatform.events e USING (sessionsId) WHERE projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId IN ('1', '2', ?) ORDER BY userId",
     "WITH w(userId) AS (SELECT name FROM google.aiplatform.sessions WHERE projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '2') SELECT * FROM w LEFT JOIN google.aiplatform.sessions s USING (userId), json_each(labels) WHERE s.projectsId = 'p' AND s.locationsId = 'l' AND s.reasoningEnginesId = '1'",

@@ -16,11 +16,11 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.sql.front_door import rewrite
 from sessions_vtab.sql.stackql import (
-    Answer,
-    Listing,
-    Query,
-    Scope,
+    EngineScope,
+    ResultShape,
     Sources,
+    StaticResult,
+    Translation,
     is_stackql,
 )
 from sessions_vtab.sql.stackql.translate import translate
@@ -28,12 +28,12 @@ from sessions_vtab.sql.stackql.translate import translate
 _T = "google.aiplatform.sessions"
 _WHERE = "projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '1'"
 _OURS = "project = 'p' AND location = 'l' AND reasoning_engine = '1'"
-_SCOPE = Scope("p", "l", "1")
+_SCOPE = EngineScope("p", "l", "1")
 
 
-def _query(text: str) -> Query:
+def _query(text: str) -> Translation:
     found = translate(text)
-    assert isinstance(found, Query)
+    assert isinstance(found, Translation)
     return found
 
 
@@ -161,7 +161,7 @@ def test_the_printed_insert_returns_the_operation() -> None:
         " project, location, reasoning_engine) SELECT 'ann', NULL, '{\"step\":1}', NULL, 'Tour',"
         " '{\"env\":\"prod\"}', '172800s', 'p', 'l', '1' ;"
     )
-    assert query.answer is Answer.OPERATION
+    assert query.answer is ResultShape.OPERATION
     assert " ".join(query.items.split()) == "name, done, error, metadata, response"
     assert query.scope == _SCOPE
 
@@ -197,7 +197,7 @@ def test_the_printed_exec_runs_with_and_without_its_commas(text: str) -> None:
         "'projects/p/locations/l/reasoningEngines/1/sessions/s', 'user', 'it''s me', 'e-1',"
         " '2026-01-01T00:00:00Z', '{\"stateDelta\": {}}')"
     )
-    assert query.answer is Answer.MESSAGE
+    assert query.answer is ResultShape.MESSAGE
     assert query.scope == _SCOPE
 
 
@@ -287,12 +287,12 @@ def test_unqualified_parameters_are_meant_for_every_resource() -> None:
 
 
 def test_the_scope_chooses_the_schema() -> None:
-    sources = Sources({"test": Scope("p", "l", "2"), "prod": _SCOPE}, default="test")
+    sources = Sources({"test": EngineScope("p", "l", "2"), "prod": _SCOPE}, default="test")
     query = translate(f"SELECT userId FROM {_T} WHERE {_WHERE}", sources)
-    assert isinstance(query, Query)
+    assert isinstance(query, Translation)
     assert query.sql == f'SELECT user_id AS "userId" FROM "prod".sessions WHERE {_OURS}'
     exec_query = translate(EXEC, sources)
-    assert isinstance(exec_query, Query)
+    assert isinstance(exec_query, Translation)
     assert 'FROM "prod".append_event(' in exec_query.sql
     assert (query.scope, exec_query.scope) == (_SCOPE, _SCOPE)
 
@@ -307,17 +307,17 @@ def test_await_returns_the_session() -> None:
         " VALUES (nullif(?1, ''), 'p', 'l', '1'), ('b', 'p', 'l', '1')"
         ' RETURNING name AS "name", user_id AS "userId"'
     )
-    assert query.answer is Answer.ROWS
+    assert query.answer is ResultShape.ROWS
 
 
 def test_a_hint_without_blanks_is_ignored() -> None:
     columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
     text = f"INSERT /*+AWAIT*/ INTO {_T} {columns} VALUES ('a', 'p', 'l', '1') RETURNING name"
-    assert _query(text).answer is Answer.OPERATION
+    assert _query(text).answer is ResultShape.OPERATION
 
 
 def test_showresults_gives_the_rows_of_exec() -> None:
-    assert _query(EXEC.replace("EXEC ", "EXEC /*+ SHOWRESULTS */ ")).answer is Answer.ROWS
+    assert _query(EXEC.replace("EXEC ", "EXEC /*+ SHOWRESULTS */ ")).answer is ResultShape.ROWS
 
 
 def test_messages_may_be_objects_in_the_payload() -> None:
@@ -330,7 +330,7 @@ def test_exec_may_be_an_item_of_from() -> None:
     query = _query(text)
     assert query.sql.startswith("SELECT event_id AS id FROM append_event('projects/p/locations/l/")
     assert query.sql.endswith(") AS x WHERE x.event_id <> ?")
-    assert (query.answer, query.scope) == (Answer.ROWS, _SCOPE)
+    assert (query.answer, query.scope) == (ResultShape.ROWS, _SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -502,15 +502,15 @@ def test_show_and_describe_need_no_request(
     text: str, columns: tuple[str, ...], first: tuple[str, ...]
 ) -> None:
     listing = translate(text)
-    assert isinstance(listing, Listing)
+    assert isinstance(listing, StaticResult)
     assert listing.columns == columns
     assert listing.rows[0] == first
 
 
 def test_show_insert_gives_a_template_that_is_a_statement() -> None:
     listing = translate(f"SHOW INSERT INTO {_T}")
-    assert isinstance(listing, Listing)
-    assert isinstance(translate(listing.rows[0][0]), Query)
+    assert isinstance(listing, StaticResult)
+    assert isinstance(translate(listing.rows[0][0]), Translation)
 
 
 @pytest.mark.parametrize(

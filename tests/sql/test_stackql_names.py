@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import StatementError
-from sessions_vtab.sql.stackql import Query, Sources
+from sessions_vtab.sql.stackql import Sources, Translation
 from sessions_vtab.sql.stackql.provider import RESOURCES
 from sessions_vtab.sql.stackql.translate import translate
 
@@ -63,7 +63,7 @@ def _translated(db: apsw.Connection, text: str) -> str:
         return [str(name) for (name,) in found]
 
     query = translate(text, Sources(columns_of=columns_of))
-    assert isinstance(query, Query)
+    assert isinstance(query, Translation)
     return query.sql
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter, Form, Writes
+from sessions_vtab.contract.capability import (
+    EQUALITY,
+    AccessPath,
+    Capability,
+    Filter,
+    ValueForm,
+    Writes,
+)
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.tables import (
     FILES,
@@ -28,7 +35,7 @@ __all__ = [
 
 PAGE_CAP = 100
 
-ID_FORM = Form(
+ID_FORM = ValueForm(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "upload session id; ids are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e",
 )

@@ -11,7 +11,13 @@ when there is one: no other statement needs that half of the modules.
 
 from __future__ import annotations
 
-from sessions_vtab.sql.stackql.dialect import Answer, Listing, Query, Scope, is_stackql
+from sessions_vtab.sql.stackql.dialect import (
+    EngineScope,
+    ResultShape,
+    StaticResult,
+    Translation,
+    is_stackql,
+)
 from sessions_vtab.sql.stackql.sources import Sources
 
-__all__ = ["Answer", "Listing", "Query", "Scope", "Sources", "is_stackql"]
+__all__ = ["EngineScope", "ResultShape", "Sources", "StaticResult", "Translation", "is_stackql"]

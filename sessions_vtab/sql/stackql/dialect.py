@@ -10,15 +10,15 @@ from enum import Enum
 from sessions_vtab.errors import StatementError, UnknownNameError
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of, tokenize
 from sessions_vtab.sql.parameters import Numbering
-from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Resource
+from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, ProviderResource
 
 __all__ = [
     "OWN_AFFAIRS",
-    "Answer",
-    "Listing",
-    "Place",
-    "Query",
-    "Scope",
+    "EngineScope",
+    "ResourceMention",
+    "ResultShape",
+    "StaticResult",
+    "Translation",
     "alias_at",
     "cleaned",
     "hints_of",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-class Answer(Enum):
+class ResultShape(Enum):
     """What the rows of a translated statement are."""
 
     ROWS = "rows"
@@ -41,7 +41,7 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class EngineScope:
     """The engine a statement names; empty where it is given by parameters or by IN."""
 
     project: str = ""
@@ -50,14 +50,14 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class Translation:
     """A StackQL statement in our own SQL.
 
     Attributes:
         sql: the statement; parameters are numbered as in the original.
         answer: what its rows are.
-        items: for ``Answer.OPERATION`` the RETURNING list, to be selected from a row of name, done
-            (0 or 1), error, metadata and response (JSON); empty if nothing is returned.
+        items: for ``ResultShape.OPERATION`` the RETURNING list, to be selected from a row of name,
+            done (0 or 1), error, metadata and response (JSON); empty if nothing is returned.
         scope: the engine it names first.
         asks: numbers of the parameters whose values choose its sources; empty once those values
             were given to ``translate``, or where there is one source to choose from.
@@ -65,15 +65,15 @@ class Query:
     """
 
     sql: str
-    answer: Answer = Answer.ROWS
+    answer: ResultShape = ResultShape.ROWS
     items: str = ""
-    scope: Scope = Scope()
+    scope: EngineScope = EngineScope()
     asks: frozenset[int] = frozenset()
     numbering: Numbering | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class StaticResult:
     """The answer of SHOW or DESCRIBE, which needs no request.
 
     Attributes:
@@ -135,7 +135,7 @@ def hints_of(text: str) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResourceMention:
     """One table of a statement: ``google.aiplatform.sessions [AS] s``.
 
     Attributes:
@@ -146,14 +146,14 @@ class Place:
         aliased: it is followed by an alias.
     """
 
-    resource: Resource
+    resource: ProviderResource
     at: int
     end: int
     label: str
     aliased: bool = False
 
 
-def places(tokens: Sequence[Token]) -> list[Place]:
+def places(tokens: Sequence[Token]) -> list[ResourceMention]:
     """The resources a statement names as tables.
 
     Raises:
@@ -166,11 +166,11 @@ def places(tokens: Sequence[Token]) -> list[Place]:
             resource = resource_of(parts)
             alias = alias_at(tokens, index + 5)
             label = resource.name if alias is None else alias
-            found.append(Place(resource, index, index + 5, label, alias is not None))
+            found.append(ResourceMention(resource, index, index + 5, label, alias is not None))
     return found
 
 
-def resource_of(parts: Sequence[str]) -> Resource:
+def resource_of(parts: Sequence[str]) -> ProviderResource:
     """The resource of a name in three parts.
 
     Raises:

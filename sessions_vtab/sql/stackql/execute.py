@@ -17,7 +17,14 @@ from sessions_vtab.errors import (
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.splice import Edit, apply
-from sessions_vtab.sql.stackql.dialect import Answer, Query, Scope, is_exec, places, resource_of
+from sessions_vtab.sql.stackql.dialect import (
+    EngineScope,
+    ResultShape,
+    Translation,
+    is_exec,
+    places,
+    resource_of,
+)
 from sessions_vtab.sql.stackql.provider import RESOURCES, Method
 
 __all__ = ["execute", "inlined"]
@@ -50,12 +57,12 @@ class _Call(NamedTuple):
 
     function: str
     text: str
-    scope: Scope
+    scope: EngineScope
 
 
 def execute(
-    tokens: Sequence[Token], hints: frozenset[str], prefix: Callable[[Scope], str]
-) -> Query:
+    tokens: Sequence[Token], hints: frozenset[str], prefix: Callable[[EngineScope], str]
+) -> Translation:
     """EXEC google.aiplatform.sessions.append_event @a='..', .. @@json='{..}'.
 
     Commas between the variables may be missing: in the reference's own text they are inside
@@ -68,11 +75,13 @@ def execute(
     """
     call = _call(tokens, prefix)
     results = ", ".join(column.name for column in FUNCTIONS[call.function].results)
-    shown = Answer.ROWS if "SHOWRESULTS" in hints else Answer.MESSAGE
-    return Query(f"SELECT {results} FROM {call.text}", shown, scope=call.scope)
+    shown = ResultShape.ROWS if "SHOWRESULTS" in hints else ResultShape.MESSAGE
+    return Translation(f"SELECT {results} FROM {call.text}", shown, scope=call.scope)
 
 
-def inlined(text: str, tokens: Sequence[Token], prefix: Callable[[Scope], str]) -> Query | None:
+def inlined(
+    text: str, tokens: Sequence[Token], prefix: Callable[[EngineScope], str]
+) -> Translation | None:
     """``SELECT .. FROM (EXEC ..) AS x``: the rows of the call; None where there is no such EXEC.
 
     Raises:
@@ -90,10 +99,10 @@ def inlined(text: str, tokens: Sequence[Token], prefix: Callable[[Scope], str]) 
         raise UnsupportedError("(EXEC ..) must be alone in FROM: SELECT .. FROM (EXEC ..) AS x.")
     call = _call(tokens[at + 1 : closing], prefix)
     edit = Edit(tokens[at].start, tokens[closing].end, call.text)
-    return Query(apply(text, [edit]), scope=call.scope)
+    return Translation(apply(text, [edit]), scope=call.scope)
 
 
-def _call(tokens: Sequence[Token], prefix: Callable[[Scope], str]) -> _Call:
+def _call(tokens: Sequence[Token], prefix: Callable[[EngineScope], str]) -> _Call:
     parts, at = _name(tokens)
     method = _method(parts)
     given, payload = _variables(tokens, at)
@@ -106,7 +115,7 @@ def _call(tokens: Sequence[Token], prefix: Callable[[Scope], str]) -> _Call:
     session = "projects/{}/locations/{}/reasoningEngines/{}/sessions/{}".format(*path)
     function, read = _METHODS[method.name]
     arguments = ", ".join(_arguments(function, {"session": session, **read(payload)}))
-    scope = Scope(*path[:3])
+    scope = EngineScope(*path[:3])
     return _Call(function, f"{prefix(scope)}{function}({arguments})", scope)
 
 

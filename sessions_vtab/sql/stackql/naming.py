@@ -17,10 +17,10 @@ from sessions_vtab.sql.column_names import has_alias
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import Block, Span, blocks, commas, find
 from sessions_vtab.sql.splice import Edit
-from sessions_vtab.sql.stackql.dialect import Place, alias_at
+from sessions_vtab.sql.stackql.dialect import ResourceMention, alias_at
 from sessions_vtab.sql.stackql.sources import Sources
 
-__all__ = ["Frame", "Item", "Names"]
+__all__ = ["FromItem", "SelectNames", "StatementNames"]
 
 _NAMED = (TokenKind.WORD, TokenKind.QUOTED)
 _JOINS = frozenset(("JOIN", ","))
@@ -34,7 +34,7 @@ _MERGES = frozenset(("NATURAL", "USING"))
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class FromItem:
     """One item of FROM.
 
     Attributes:
@@ -46,12 +46,12 @@ class Item:
 
     span: Span
     label: str
-    place: Place | None = None
+    place: ResourceMention | None = None
     name: str = ""
 
 
 @dataclass(slots=True, eq=False)
-class Frame:
+class SelectNames:
     """The names that a SELECT, or the UPDATE or DELETE itself, can use.
 
     Attributes:
@@ -62,9 +62,9 @@ class Frame:
     """
 
     block: Block
-    items: list[Item] = field(default_factory=list)
+    items: list[FromItem] = field(default_factory=list)
     aliases: frozenset[str] = frozenset()
-    outer: Frame | None = None
+    outer: SelectNames | None = None
 
     @property
     def span(self) -> Span:
@@ -77,19 +77,19 @@ class Frame:
         return self.block.clauses.get("FROM", (self.block.at, self.block.at))
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[ResourceMention]:
         """The resources among its items."""
         return [item.place for item in self.items if item.place is not None]
 
-    def chain(self) -> Iterator[Frame]:
+    def chain(self) -> Iterator[SelectNames]:
         """This frame and those around it, from the inside."""
-        frame: Frame | None = self
+        frame: SelectNames | None = self
         while frame is not None:
             yield frame
             frame = frame.outer
 
 
-class Names:
+class StatementNames:
     """The frames of one statement.
 
     Attributes:
@@ -101,9 +101,9 @@ class Names:
         self,
         tokens: Sequence[Token],
         pairs: dict[int, int],
-        places: Sequence[Place],
+        places: Sequence[ResourceMention],
         sources: Sources,
-        target: Place | None,
+        target: ResourceMention | None,
     ) -> None:
         self._tokens, self._pairs, self._sources = tokens, pairs, sources
         self._places = {place.at: place for place in places}
@@ -111,9 +111,9 @@ class Names:
         self._columns: dict[str | int, frozenset[str] | None] = {}
         self._lists: set[int] = set()
         self._skipped: set[int] = set()
-        self._bare: dict[int, Frame] = {}
+        self._bare: dict[int, SelectNames] = {}
         self.statement = None if target is None else self._of_statement(target)
-        self.frames: list[Frame] = []
+        self.frames: list[SelectNames] = []
         self._collect()
 
     # Frames.
@@ -130,21 +130,21 @@ class Names:
             frame.aliases = self._compound_aliases(frame)
             self._order_terms(frame)
 
-    def _frame(self, block: Block, *before: Item) -> Frame:
-        frame = Frame(block, list(before))
+    def _frame(self, block: Block, *before: FromItem) -> SelectNames:
+        frame = SelectNames(block, list(before))
         frame.items += self._items(frame.source)
         return frame
 
-    def _of_statement(self, target: Place) -> Frame:
+    def _of_statement(self, target: ResourceMention) -> SelectNames:
         start, end = target.end, len(self._tokens)
         stops = [*find(self._tokens, (start, end), self._pairs, _TARGET_CLAUSES), end]
         clauses = {}
         if stops[0] < end and self._tokens[stops[0]].upper == "FROM":
             clauses["FROM"] = (stops[0] + 1, stops[1])
         block = Block(start, end, (end, end), clauses, distinct=False, compound=False)
-        return self._frame(block, Item((target.at, target.end), target.label.lower(), target))
+        return self._frame(block, FromItem((target.at, target.end), target.label.lower(), target))
 
-    def _items(self, source: Span) -> Iterator[Item]:
+    def _items(self, source: Span) -> Iterator[FromItem]:
         """The items of a FROM clause, from left to right."""
         start, end = source
         marks = [at for at in find(self._tokens, source, self._pairs, _JOINS) if at > start]
@@ -152,7 +152,7 @@ class Names:
             if at < end:
                 yield self._item((at, end))
 
-    def _item(self, span: Span) -> Item:
+    def _item(self, span: Span) -> FromItem:
         at, limit = span
         stops = find(self._tokens, (at, limit), self._pairs, _ITEM_ENDS)
         end = next(stops, limit)
@@ -162,11 +162,11 @@ class Names:
         if alias is not None:
             self._skipped.update(range(behind, end))
         if place is not None:
-            return Item((at, end), place.label.lower(), place)
+            return FromItem((at, end), place.label.lower(), place)
         derived = self._tokens[at].text == "("
         name = "" if derived else name_of(self._tokens[self._last_of_name(at)])
         label = name if alias is None else alias
-        return Item((at, end), label.lower(), None, name)
+        return FromItem((at, end), label.lower(), None, name)
 
     def _last_of_name(self, at: int) -> int:
         last = at
@@ -182,7 +182,7 @@ class Names:
 
     # Columns.
 
-    def columns(self, item: Item) -> frozenset[str] | None:
+    def columns(self, item: FromItem) -> frozenset[str] | None:
         """Column names, in lower case, of an item that is not a resource; None if unknown."""
         lowered = item.name.lower()
         body = self._ctes.get(lowered) if lowered else item.span[0]
@@ -207,7 +207,7 @@ class Names:
         frame = next((one for one in self.frames if one.span[0] == at), None)
         return None if frame is None else self.column_names(frame)
 
-    def column_names(self, frame: Frame) -> frozenset[str] | None:
+    def column_names(self, frame: SelectNames) -> frozenset[str] | None:
         """Names of the result columns of a SELECT in lower case; None if they are not known."""
         found: set[str] = set()
         for first, end in commas(self._tokens, frame.block.items, self._pairs):
@@ -222,7 +222,7 @@ class Names:
                 found.add(name_of(last).lower())
         return frozenset(found)
 
-    def _behind_star(self, frame: Frame, label: str | None) -> frozenset[str] | None:
+    def _behind_star(self, frame: SelectNames, label: str | None) -> frozenset[str] | None:
         found: frozenset[str] = frozenset()
         for item in frame.items:
             if label not in (None, item.label):
@@ -256,7 +256,7 @@ class Names:
             self._skipped.add(name)
             self._ctes[name_of(self._tokens[name]).lower()] = body
 
-    def _outer(self, frame: Frame) -> Frame | None:
+    def _outer(self, frame: SelectNames) -> SelectNames | None:
         """The frame that a subquery may refer to: not the one whose derived table it is."""
         at = frame.span[0]
         around = [one for one in self.frames if one.span[0] < at < one.span[1]]
@@ -267,25 +267,25 @@ class Names:
             return None if parent is self.statement else self._outer(parent)
         return parent
 
-    def _statement_around(self, at: int) -> Frame | None:
+    def _statement_around(self, at: int) -> SelectNames | None:
         """The frame of UPDATE or DELETE, for what is in brackets within it."""
         frame = self.statement
         bracketed = any(opening < at < closing for opening, closing in self._pairs.items())
         inside = frame is not None and frame.span[0] < at and bracketed
         return frame if inside else None
 
-    def _is_derived(self, parent: Frame, at: int) -> bool:
+    def _is_derived(self, parent: SelectNames, at: int) -> bool:
         return any(
             item.span[0] < at < item.span[1] and self._text(item.span[0]) == "("
             for item in parent.items
         )
 
-    def _skip_aliases(self, frame: Frame) -> None:
+    def _skip_aliases(self, frame: SelectNames) -> None:
         for item in commas(self._tokens, frame.block.items, self._pairs):
             if has_alias(self._tokens, item):
                 self._skipped.add(item[1] - 1)
 
-    def _compound_aliases(self, frame: Frame) -> frozenset[str]:
+    def _compound_aliases(self, frame: SelectNames) -> frozenset[str]:
         """Names by which ORDER BY knows the result columns."""
         if not frame.block.compound:
             return self.column_names(frame) or frozenset()
@@ -300,7 +300,7 @@ class Names:
     def _bracket(self, at: int) -> int:
         return max((one for one, end in self._pairs.items() if one < at < end), default=-1)
 
-    def _order_terms(self, frame: Frame) -> None:
+    def _order_terms(self, frame: SelectNames) -> None:
         """Terms of ORDER BY that are one name: an alias comes before a column there."""
         for first, end in commas(
             self._tokens, frame.block.clauses.get("ORDER", (0, 0)), self._pairs
@@ -328,7 +328,7 @@ class Names:
         elif ours != token.text:
             yield Edit(token.start, token.end, ours)
 
-    def place_of(self, index: int) -> Place | None:
+    def place_of(self, index: int) -> ResourceMention | None:
         """The resource whose column a token names; None for every other token."""
         if not self._may_be_column(index):
             return None
@@ -350,7 +350,7 @@ class Names:
         called = self._text(index + 1) in {"(", "."}
         return not called and self._tokens[index - 1].upper not in _NO_COLUMN_AFTER
 
-    def frame_at(self, index: int) -> Frame | None:
+    def frame_at(self, index: int) -> SelectNames | None:
         """The innermost frame that holds a token."""
         inside = [one for one in self.frames if one.span[0] < index < one.span[1]]
         frame = max(inside, key=lambda one: one.span[0], default=None)
@@ -359,7 +359,7 @@ class Names:
         own = self.statement
         return own if own is not None and own.span[0] <= index else None
 
-    def labelled(self, frame: Frame, label: str, name: str) -> Place | None:
+    def labelled(self, frame: SelectNames, label: str, name: str) -> ResourceMention | None:
         """The resource behind ``label.name``, seen from a frame."""
         for one in frame.chain():
             for item in one.items:
@@ -368,7 +368,7 @@ class Names:
                     return item.place if known else None
         return None
 
-    def _unqualified(self, frame: Frame, name: str, index: int) -> Place | None:
+    def _unqualified(self, frame: SelectNames, name: str, index: int) -> ResourceMention | None:
         for one in frame.chain():
             mine = [place for place in one.places if name in place.resource.names]
             others = [item for item in one.items if item.place is None]
@@ -383,7 +383,7 @@ class Names:
                 return None
         return None
 
-    def _is_merged(self, frame: Frame) -> bool:
+    def _is_merged(self, frame: SelectNames) -> bool:
         return any(find(self._tokens, frame.source, self._pairs, _MERGES))
 
     def _text(self, index: int) -> str:

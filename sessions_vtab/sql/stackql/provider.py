@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["RESOURCES", "SCOPES", "SERVICE", "Column", "Method", "Resource"]
+__all__ = ["RESOURCES", "SCOPES", "SERVICE", "Method", "ProviderColumn", "ProviderResource"]
 
 SERVICE = ("google", "aiplatform")
 
@@ -24,7 +24,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ProviderColumn:
     """A field of a resource: StackQL's name, ours, its type and what it is."""
 
     name: str
@@ -45,7 +45,7 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ProviderResource:
     """A resource and the table of ours that stands for it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Resource:
 
     name: str
     doc: str
-    columns: tuple[Column, ...]
+    columns: tuple[ProviderColumn, ...]
     parameters: Mapping[str, str]
     methods: tuple[Method, ...]
 
@@ -78,19 +78,19 @@ _LISTED = {
     "pageToken": "page_token",
 }
 
-_SESSIONS = Resource(
+_SESSIONS = ProviderResource(
     "sessions",
     "Creates, updates, deletes, gets or lists a sessions resource.",
     (
-        Column("name", "name", "string", "Resource name of the session."),
-        Column("createTime", "create_time", "string", "When it was created."),
-        Column("displayName", "display_name", "string", "Name shown to people."),
-        Column("expireTime", "expire_time", "string", "When it expires."),
-        Column("labels", "labels", "object", "Labels."),
-        Column("sessionState", "state", "object", "State of the conversation."),
-        Column("ttl", "ttl", "string", "Time to live; input only."),
-        Column("updateTime", "update_time", "string", "When it was last written."),
-        Column("userId", "user_id", "string", "User that the session belongs to."),
+        ProviderColumn("name", "name", "string", "Resource name of the session."),
+        ProviderColumn("createTime", "create_time", "string", "When it was created."),
+        ProviderColumn("displayName", "display_name", "string", "Name shown to people."),
+        ProviderColumn("expireTime", "expire_time", "string", "When it expires."),
+        ProviderColumn("labels", "labels", "object", "Labels."),
+        ProviderColumn("sessionState", "state", "object", "State of the conversation."),
+        ProviderColumn("ttl", "ttl", "string", "Time to live; input only."),
+        ProviderColumn("updateTime", "update_time", "string", "When it was last written."),
+        ProviderColumn("userId", "user_id", "string", "User that the session belongs to."),
     ),
     MappingProxyType(
         {
@@ -111,27 +111,33 @@ _SESSIONS = Resource(
         Method("compact", "EXEC", _SESSION_PATH, (), "Shortens the history of a session."),
     ),
 )
-_EVENTS = Resource(
+_EVENTS = ProviderResource(
     "events",
     "Lists the events of a session.",
     (
-        Column("name", "name", "string", "Resource name of the event."),
-        Column("actions", "actions", "object", "Changes that the event makes to the session."),
-        Column("author", "author", "string", "Author: 'user' or an agent's name."),
-        Column("content", "content", "object", "Content of the event."),
-        Column("errorCode", "error_code", "string", "Code of the error that ended the turn."),
-        Column("errorMessage", "error_message", "string", "Its message."),
-        Column("eventMetadata", "event_metadata", "object", "Metadata."),
-        Column("invocationId", "invocation_id", "string", "Invocation it belongs to."),
-        Column(
+        ProviderColumn("name", "name", "string", "Resource name of the event."),
+        ProviderColumn(
+            "actions", "actions", "object", "Changes that the event makes to the session."
+        ),
+        ProviderColumn("author", "author", "string", "Author: 'user' or an agent's name."),
+        ProviderColumn("content", "content", "object", "Content of the event."),
+        ProviderColumn(
+            "errorCode", "error_code", "string", "Code of the error that ended the turn."
+        ),
+        ProviderColumn("errorMessage", "error_message", "string", "Its message."),
+        ProviderColumn("eventMetadata", "event_metadata", "object", "Metadata."),
+        ProviderColumn("invocationId", "invocation_id", "string", "Invocation it belongs to."),
+        ProviderColumn(
             "rawEvent",
             "raw_event",
             "object",
             "The event in the format of the framework that wrote it.",
         ),
-        Column("timestamp", "timestamp", "string", "When it happened."),
+        ProviderColumn("timestamp", "timestamp", "string", "When it happened."),
     ),
     MappingProxyType({**SCOPES, **_LISTED, "sessionsId": "session_id"}),
     (Method("list", "SELECT", _SESSION_PATH, _LISTING, "Lists the events of a session."),),
 )
-RESOURCES: Mapping[str, Resource] = MappingProxyType({"sessions": _SESSIONS, "events": _EVENTS})
+RESOURCES: Mapping[str, ProviderResource] = MappingProxyType(
+    {"sessions": _SESSIONS, "events": _EVENTS}
+)

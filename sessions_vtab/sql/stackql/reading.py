@@ -11,13 +11,26 @@ from sessions_vtab.sql.lexer import Token, TokenKind, classify, name_of
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import Span, commas, conjuncts, find, partners
 from sessions_vtab.sql.splice import Edit, apply, insert
-from sessions_vtab.sql.stackql.dialect import Answer, Place, Query, Scope, hints_of, places
-from sessions_vtab.sql.stackql.naming import Frame, Item, Names
+from sessions_vtab.sql.stackql.dialect import (
+    EngineScope,
+    ResourceMention,
+    ResultShape,
+    Translation,
+    hints_of,
+    places,
+)
+from sessions_vtab.sql.stackql.naming import FromItem, SelectNames, StatementNames
 from sessions_vtab.sql.stackql.provider import SCOPES
-from sessions_vtab.sql.stackql.scoping import Condition, Conditions, Routes, Value, required
+from sessions_vtab.sql.stackql.scoping import (
+    Conditions,
+    ParameterCondition,
+    ParameterValue,
+    SourceFinder,
+    required,
+)
 from sessions_vtab.sql.stackql.sources import Sources
 
-__all__ = ["Text"]
+__all__ = ["TranslatedText"]
 
 _OPTIONAL = frozenset(("filter", "order_by", "page_size", "page_token"))
 _CHANGES = frozenset(("INSERT", "UPDATE", "DELETE"))
@@ -25,11 +38,11 @@ _CLAUSES = frozenset(("WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "RETURNING",
 _USING = frozenset(("USING",))
 _PATH = frozenset(name.lower() for name in SCOPES)
 
-Chosen = Mapping[str, Sequence[tuple[Value, ...]]]
+Chosen = Mapping[str, Sequence[tuple[ParameterValue, ...]]]
 """The engines of a table by the source that each belongs to."""
 
 
-class Text:
+class TranslatedText:
     """A statement that is being translated.
 
     Attributes:
@@ -58,12 +71,12 @@ class Text:
             )
         self.target = self._changed(kind.at)
         self._numbering = number(tokens)
-        self._names = Names(tokens, self.pairs, self.places, sources, self.target)
+        self._names = StatementNames(tokens, self.pairs, self.places, sources, self.target)
         self.reader = Conditions(tokens, self.pairs, self._numbering.numbers, values)
-        self.routes = Routes(sources, self._names, tokens)
+        self.routes = SourceFinder(sources, self._names, tokens)
         self.edits: list[Edit] = [*self._numbering.edits(tokens), *self._names.edits]
 
-    def _changed(self, verb: int) -> Place | None:
+    def _changed(self, verb: int) -> ResourceMention | None:
         """The resource behind UPDATE, DELETE FROM or INSERT INTO."""
         at = verb + 1
         while self.verb != "UPDATE" and self.word(at - 1) not in {"INTO", "FROM", ""}:
@@ -71,11 +84,13 @@ class Text:
         changes = self.verb in _CHANGES
         return next((one for one in self.places if changes and one.at == at), None)
 
-    def query(self, sql: str, answer: Answer = Answer.ROWS, items: str = "") -> Query:
+    def query(
+        self, sql: str, answer: ResultShape = ResultShape.ROWS, items: str = ""
+    ) -> Translation:
         """The translation, with all that was found out about the statement."""
         routes = self.routes
         asks = frozenset(routes.asks)
-        return Query(sql, answer, items, routes.first or Scope(), asks, self._numbering)
+        return Translation(sql, answer, items, routes.first or EngineScope(), asks, self._numbering)
 
     # Tokens and edits.
 
@@ -137,14 +152,14 @@ class Text:
             if frame.block.at != without_headings:
                 self.items(frame.block.items, frame)
 
-    def _noted(self, frame: Frame) -> Sequence[Condition]:
+    def _noted(self, frame: SelectNames) -> Sequence[ParameterCondition]:
         """The conditions of a SELECT, once its resources have what they require."""
         where = frame.block.clauses.get("WHERE") or self.where(frame.span[0], frame.span[0])
         return self.note(frame.places, self.reader.of(frame, where), "SELECT")
 
     def note(
-        self, mine: Sequence[Place], conditions: Sequence[Condition], verb: str
-    ) -> Sequence[Condition]:
+        self, mine: Sequence[ResourceMention], conditions: Sequence[ParameterCondition], verb: str
+    ) -> Sequence[ParameterCondition]:
         """Checks the parameters of resources and remembers what they are given."""
         for place in mine:
             names = [one.name for one in conditions if one.concerns(place)]
@@ -152,7 +167,7 @@ class Text:
             self.routes.note(place, conditions)
         return conditions
 
-    def _place(self, frame: Frame, conditions: Sequence[Condition]) -> None:
+    def _place(self, frame: SelectNames, conditions: Sequence[ParameterCondition]) -> None:
         """The resources of a SELECT as tables of their sources."""
         divided = {}
         for place in frame.places:
@@ -169,7 +184,7 @@ class Text:
                 label = "" if place.aliased else f' AS "{place.label}"'
                 self.replace((place.at, place.end), f"({divided[place.at]}){label}")
 
-    def _spell_out(self, frame: Frame) -> None:
+    def _spell_out(self, frame: SelectNames) -> None:
         """USING as ON, where a resource's column has another name than the other side's."""
         for mark in find(self.tokens, frame.source, self.pairs, _USING):
             inside = (mark + 2, self.pairs.get(mark + 1, mark + 1))
@@ -185,17 +200,21 @@ class Text:
                 terms.append(f"{_spelled(left, name)} = {_spelled(right, name)}")
             self.replace((mark, inside[1] + 1), f"ON {' AND '.join(terms)}")
 
-    def _has(self, item: Item, name: str) -> bool:
+    def _has(self, item: FromItem, name: str) -> bool:
         known = item.place.resource.names if item.place else self._names.columns(item)
         return known is None or name.lower() in known
 
-    def table(self, place: Place, source: str) -> None:
+    def table(self, place: ResourceMention, source: str) -> None:
         """A resource as the table of a source."""
         name = self._sources.schema(source) + place.resource.name
         self.replace((place.at, place.end), name)
 
     def _divided(
-        self, place: Place, chosen: Chosen, conditions: Sequence[Condition], frame: Frame
+        self,
+        place: ResourceMention,
+        chosen: Chosen,
+        conditions: Sequence[ParameterCondition],
+        frame: SelectNames,
     ) -> str:
         """A resource whose engines belong to several sources: the rows of each, put together."""
         columns = ", ".join(f'"{one}"' for one in dict.fromkeys(place.resource.names.values()))
@@ -215,7 +234,7 @@ class Text:
             ]
         return " UNION ALL ".join(arms)
 
-    def _repeated(self, frame: Frame, moved: Sequence[Condition]) -> Iterator[str]:
+    def _repeated(self, frame: SelectNames, moved: Sequence[ParameterCondition]) -> Iterator[str]:
         """Further conditions, which are repeated where a source can see them.
 
         Only where every column is the one resource's; they are checked again where they stand.
@@ -238,20 +257,23 @@ class Text:
             ):
                 yield self.edited(span)
 
-    def _moves(self, place: Place, condition: Condition) -> bool:
+    def _moves(self, place: ResourceMention, condition: ParameterCondition) -> bool:
         """Whether a condition gives constants to a parameter, so that it may stand elsewhere."""
         names = {name.lower() for name in place.resource.parameters}
         constant = condition.values is not None and all(one.text for one in condition.values)
         blank = condition.values is not None and [one.text for one in condition.values] == ["''"]
         return condition.filters and condition.name in names and constant and not blank
 
-    def _rest(self, condition: Condition) -> str:
+    def _rest(self, condition: ParameterCondition) -> str:
         """A condition without its column."""
         first, end = condition.span
         return " " + self.edited((first + (1 if condition.label is None else 3), end))
 
     def _condition(
-        self, every: Sequence[Place], condition: Condition, divided: Mapping[int, str]
+        self,
+        every: Sequence[ResourceMention],
+        condition: ParameterCondition,
+        divided: Mapping[int, str],
     ) -> None:
         """Drops a parameter that is '', and applies an unqualified one to every resource."""
         mine = [place for place in every if condition.concerns(place)]
@@ -275,12 +297,14 @@ class Text:
                 parts.append(moved if is_moved else column + rest)
             self.replace(condition.span, " AND ".join(parts))
 
-    def _is_moved(self, place: Place, condition: Condition, divided: Mapping[int, str]) -> bool:
+    def _is_moved(
+        self, place: ResourceMention, condition: ParameterCondition, divided: Mapping[int, str]
+    ) -> bool:
         return place.at in divided and self._moves(place, condition)
 
     # Result columns.
 
-    def items(self, items: Span, frame: Frame | None = None) -> None:
+    def items(self, items: Span, frame: SelectNames | None = None) -> None:
         """Result columns under StackQL's names."""
         frame = frame or self._names.statement
         others = []
@@ -296,7 +320,7 @@ class Text:
                 others.append(item)
         self.edits += keep_items(self.text, self.tokens, others, self.edits)
 
-    def _star(self, item: Span, frame: Frame | None) -> None:
+    def _star(self, item: Span, frame: SelectNames | None) -> None:
         """StackQL's columns for those of the resources; the others stay as they are."""
         every = [] if frame is None else frame.items
         label = name_of(self.tokens[item[0]]).lower() if item[1] - item[0] > 1 else None
@@ -307,7 +331,7 @@ class Text:
         listed = [text for one in wanted for text in self._columns(one, one is every[0], shared)]
         self.replace(item, ", ".join(listed))
 
-    def _columns(self, item: Item, first: bool, shared: frozenset[str]) -> Iterator[str]:
+    def _columns(self, item: FromItem, first: bool, shared: frozenset[str]) -> Iterator[str]:
         if item.place is None:
             yield f'"{item.label or self._labelled(item)}".*'
             return
@@ -315,13 +339,13 @@ class Text:
             if first or column.name.lower() not in shared:
                 yield f'"{item.place.label}"."{column.ours}" AS "{column.name}"'
 
-    def _labelled(self, item: Item) -> str:
+    def _labelled(self, item: FromItem) -> str:
         """A label for a derived table that has none."""
         label = f"derived_{item.span[0]}"
         self.edits.append(insert(self.tokens[item.span[1] - 1].end, f' AS "{label}"', rank=-1))
         return label
 
-    def _shared(self, frame: Frame) -> frozenset[str]:
+    def _shared(self, frame: SelectNames) -> frozenset[str]:
         """Names in USING: ``*`` has those columns once."""
         found: set[str] = set()
         for mark in find(self.tokens, frame.source, self.pairs, _USING):
@@ -330,22 +354,22 @@ class Text:
         return frozenset(found)
 
 
-def _spelled(item: Item, name: str) -> str:
+def _spelled(item: FromItem, name: str) -> str:
     """A column of an item, by the name that it has in our text."""
     ours = item.place.resource.names.get(name.lower(), name) if item.place else name
     return f'"{item.label}"."{ours}"'
 
 
-def _is_parameter(mine: Sequence[Place], condition: Condition) -> bool:
+def _is_parameter(mine: Sequence[ResourceMention], condition: ParameterCondition) -> bool:
     names = [{name.lower() for name in place.resource.parameters} for place in mine]
     return all(condition.name in known for known in names)
 
 
-def _paths(engines: Sequence[tuple[Value, ...]]) -> Iterator[str]:
+def _paths(engines: Sequence[tuple[ParameterValue, ...]]) -> Iterator[str]:
     """Conditions on the path columns: one for all engines of a project and location."""
     project, location, engine = SCOPES.values()
 
-    def key(one: tuple[Value, ...]) -> tuple[str, str]:
+    def key(one: tuple[ParameterValue, ...]) -> tuple[str, str]:
         return one[0].text, one[1].text
 
     for (first, second), group in groupby(sorted(engines, key=key), key):

@@ -15,16 +15,23 @@ from typing import Final
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.shapes import Span, commas, conjuncts, find
-from sessions_vtab.sql.stackql.dialect import Place, Scope
-from sessions_vtab.sql.stackql.naming import Frame, Names
+from sessions_vtab.sql.stackql.dialect import EngineScope, ResourceMention
+from sessions_vtab.sql.stackql.naming import SelectNames, StatementNames
 from sessions_vtab.sql.stackql.provider import SCOPES
 from sessions_vtab.sql.stackql.sources import Sources
 
-__all__ = ["Condition", "Conditions", "Engines", "Routes", "Value", "required"]
+__all__ = [
+    "Conditions",
+    "Engines",
+    "ParameterCondition",
+    "ParameterValue",
+    "SourceFinder",
+    "required",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class ParameterValue:
     """A value that a parameter is given.
 
     Attributes:
@@ -41,7 +48,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class ParameterCondition:
     """``parameter = value`` or ``parameter IN (..)``, joined by AND.
 
     Attributes:
@@ -55,16 +62,16 @@ class Condition:
     name: str
     label: str | None
     span: Span
-    values: tuple[Value, ...] | None
+    values: tuple[ParameterValue, ...] | None
     filters: bool = True
 
-    def concerns(self, place: Place) -> bool:
+    def concerns(self, place: ResourceMention) -> bool:
         """Whether it is about a resource; without a qualifier it is about each that has it."""
         mine = self.label in (None, place.label.lower())
         return mine and self.name in place.resource.names
 
 
-Engines = tuple[tuple[Value, ...], ...] | None
+Engines = tuple[tuple[ParameterValue, ...], ...] | None
 """The values of each path parameter; None if they are not known before the statement runs."""
 
 
@@ -95,11 +102,11 @@ class Conditions:
         self._tokens, self._pairs = tokens, pairs
         self._numbers, self._values = numbers, values
 
-    def filters(self, where: Span) -> list[Condition]:
+    def filters(self, where: Span) -> list[ParameterCondition]:
         """The conditions of a WHERE clause."""
         return list(self._conjuncts(where, filters=True))
 
-    def of(self, frame: Frame, where: Span) -> list[Condition]:
+    def of(self, frame: SelectNames, where: Span) -> list[ParameterCondition]:
         """The conditions of WHERE, then those of ON and USING, of one SELECT."""
         found = self.filters(where)
         for mark in find(self._tokens, frame.source, self._pairs, _ON):
@@ -111,7 +118,7 @@ class Conditions:
                 found += self._conjuncts(span, filters=False)
         return found
 
-    def _conjuncts(self, where: Span, *, filters: bool) -> Iterator[Condition]:
+    def _conjuncts(self, where: Span, *, filters: bool) -> Iterator[ParameterCondition]:
         for span in conjuncts(self._tokens, where, self._pairs):
             if any(find(self._tokens, span, self._pairs, _OR)):
                 continue
@@ -119,7 +126,7 @@ class Conditions:
             if not filters:
                 yield from self._turned(span)
 
-    def _read(self, span: Span, *, filters: bool) -> Iterator[Condition]:
+    def _read(self, span: Span, *, filters: bool) -> Iterator[ParameterCondition]:
         first, end = span
         qualified = first + 2 < end and self._tokens[first + 1].text == "."
         column = first + 2 if qualified else first
@@ -129,27 +136,29 @@ class Conditions:
             label = name_of(self._tokens[first]).lower() if qualified else None
             values = self._listed((column + 2, end), is_list=sign == "IN")
             name = name_of(self._tokens[column]).lower()
-            yield Condition(name, label, span, values, filters)
+            yield ParameterCondition(name, label, span, values, filters)
 
-    def _turned(self, span: Span) -> Iterator[Condition]:
+    def _turned(self, span: Span) -> Iterator[ParameterCondition]:
         """``a.x = b.y`` of ON, read from the right."""
         first, end = span
         if end - first == 7 and self._tokens[first + 3].text in {"=", "=="}:  # noqa: PLR2004
             label = name_of(self._tokens[first + 4]).lower()
             column = self.value((first, first + 3))
             name = name_of(self._tokens[first + 6]).lower()
-            yield Condition(name, label, span, (column,), filters=False)
+            yield ParameterCondition(name, label, span, (column,), filters=False)
 
-    def _shared(self, frame: Frame, opening: int) -> Iterator[Condition]:
+    def _shared(self, frame: SelectNames, opening: int) -> Iterator[ParameterCondition]:
         """USING (..): each resource has the value of the first item that has the column."""
         inside = (opening + 1, self._pairs.get(opening, opening))
         for at, _ in commas(self._tokens, inside, self._pairs):
             name = name_of(self._tokens[at]).lower()
             for place in frame.places:
-                value = Value("", column=(at, at + 1))
-                yield Condition(name, place.label.lower(), (at, at + 1), (value,), filters=False)
+                value = ParameterValue("", column=(at, at + 1))
+                yield ParameterCondition(
+                    name, place.label.lower(), (at, at + 1), (value,), filters=False
+                )
 
-    def _listed(self, span: Span, *, is_list: bool) -> tuple[Value, ...] | None:
+    def _listed(self, span: Span, *, is_list: bool) -> tuple[ParameterValue, ...] | None:
         if not is_list:
             return (self.value(span),)
         first, end = span
@@ -161,23 +170,23 @@ class Conditions:
             self.value(item) for item in commas(self._tokens, (first + 1, end - 1), self._pairs)
         )
 
-    def value(self, span: Span) -> Value:
+    def value(self, span: Span) -> ParameterValue:
         """The value of an expression."""
         first, end = span
         while end - first > 2 and self._pairs.get(first) == end - 1:  # noqa: PLR2004
             first, end = first + 1, end - 1
         token = self._tokens[first]
         if end - first == 1 and token.kind in (TokenKind.STRING, TokenKind.NUMBER):
-            return Value(token.text, name_of(token))
+            return ParameterValue(token.text, name_of(token))
         if end - first == 1 and token.kind is TokenKind.PARAMETER:
             number = self._numbers[first]
-            return Value(f"?{number}", self._values.get(number), number)
+            return ParameterValue(f"?{number}", self._values.get(number), number)
         column = end - first in (1, 3) and token.kind in (TokenKind.WORD, TokenKind.QUOTED)
-        return Value("", column=(first, end) if column else None)
+        return ParameterValue("", column=(first, end) if column else None)
 
 
 @dataclass(slots=True)
-class Routes:
+class SourceFinder:
     """Finds the sources of the tables of one statement.
 
     Attributes:
@@ -189,24 +198,24 @@ class Routes:
     """
 
     sources: Sources
-    names: Names
+    names: StatementNames
     tokens: Sequence[Token]
-    given: dict[int, list[Condition]] = field(default_factory=dict)
+    given: dict[int, list[ParameterCondition]] = field(default_factory=dict)
     asks: set[int] = field(default_factory=set)
-    first: Scope | None = None
+    first: EngineScope | None = None
 
-    def note(self, place: Place, conditions: Sequence[Condition]) -> None:
+    def note(self, place: ResourceMention, conditions: Sequence[ParameterCondition]) -> None:
         """Remembers the conditions on one table."""
         self.given[place.at] = [one for one in conditions if one.concerns(place)]
 
-    def engines(self, place: Place) -> Engines:
+    def engines(self, place: ResourceMention) -> Engines:
         """The values of the path parameters of a table."""
         found = [self._values(place, name.lower(), frozenset()) for name in SCOPES]
         return None if None in found else tuple(one for one in found if one is not None)
 
     def _values(
-        self, place: Place, name: str, seen: frozenset[tuple[int, str]]
-    ) -> tuple[Value, ...] | None:
+        self, place: ResourceMention, name: str, seen: frozenset[tuple[int, str]]
+    ) -> tuple[ParameterValue, ...] | None:
         """The values of a parameter; those of another table's where the two are compared."""
         if (place.at, name) in seen:
             return None
@@ -219,8 +228,8 @@ class Routes:
         return None
 
     def followed(
-        self, value: Value, seen: frozenset[tuple[int, str]] = frozenset()
-    ) -> tuple[Value, ...] | None:
+        self, value: ParameterValue, seen: frozenset[tuple[int, str]] = frozenset()
+    ) -> tuple[ParameterValue, ...] | None:
         """What a value may be: itself, or the values of the column that it is."""
         if value.known is not None or value.number:
             return (value,)
@@ -238,7 +247,9 @@ class Routes:
                 return found
         return None
 
-    def sources_of(self, engines: Engines, what: str) -> dict[str, list[tuple[Value, ...]]]:
+    def sources_of(
+        self, engines: Engines, what: str
+    ) -> dict[str, list[tuple[ParameterValue, ...]]]:
         """The engines of a table by the source they belong to; one source where that is certain.
 
         Raises:
@@ -246,9 +257,9 @@ class Routes:
         """
         if engines is not None and self.first is None:
             known = (one[0].known if len(one) == 1 else None for one in engines)
-            self.first = Scope(*(value or "" for value in known))
+            self.first = EngineScope(*(value or "" for value in known))
         if not self.sources.several:
-            return {self.sources.named(Scope()): []}
+            return {self.sources.named(EngineScope()): []}
         if engines is None:
             listed = ", ".join(self.sources.engines)
             raise UnsupportedError(
@@ -256,12 +267,12 @@ class Routes:
                 f" between the sources {listed}. Or use a source's own table, such as"
                 f" {next(iter(self.sources.engines))}.sessions. Nothing was sent."
             )
-        chosen: dict[str, list[tuple[Value, ...]]] = {}
+        chosen: dict[str, list[tuple[ParameterValue, ...]]] = {}
         for engine in product(*engines):
             self.asks.update(value.number for value in engine if value.known is None)
-            scope = Scope(*(value.known or "" for value in engine))
+            scope = EngineScope(*(value.known or "" for value in engine))
             chosen.setdefault(self.sources.named(scope), []).append(engine)
-        return chosen or {self.sources.named(Scope()): []}
+        return chosen or {self.sources.named(EngineScope()): []}
 
     def only(self, chosen: Mapping[str, object], what: str) -> str:
         """The one source of a write.
@@ -277,7 +288,7 @@ class Routes:
         return next(iter(chosen))
 
 
-def required(place: Place, verb: str, given: Sequence[str]) -> None:
+def required(place: ResourceMention, verb: str, given: Sequence[str]) -> None:
     """Checks that some method of a verb has all its parameters.
 
     Args:

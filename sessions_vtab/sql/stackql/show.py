@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from sessions_vtab import __version__
 from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
-from sessions_vtab.sql.stackql.dialect import Listing, resource_of
-from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Method, Resource
+from sessions_vtab.sql.stackql.dialect import StaticResult, resource_of
+from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Method, ProviderResource
 
 __all__ = ["describe", "show"]
 
@@ -18,7 +18,7 @@ _TITLE = "Agent Engine sessions and events"
 _Rows = list[tuple[str, ...]]
 
 
-def show(text: str, tokens: Sequence[Token]) -> Listing:
+def show(text: str, tokens: Sequence[Token]) -> StaticResult:
     """SHOW [EXTENDED] PROVIDERS, SERVICES, RESOURCES, METHODS, INSERT or VERSION.
 
     Raises:
@@ -33,7 +33,7 @@ def show(text: str, tokens: Sequence[Token]) -> Listing:
     if what == "INSERT":
         return _insert(rest)
     if what == "VERSION":
-        return Listing(("name", "version"), (("sessions-vtab", __version__),))
+        return StaticResult(("name", "version"), (("sessions-vtab", __version__),))
     if what not in _NAMED:
         raise UnsupportedError(_OTHER.get(what, f"SHOW {what}: {_KNOWN}"))
     rest, where = _where(text, rest)
@@ -41,7 +41,7 @@ def show(text: str, tokens: Sequence[Token]) -> Listing:
     columns, rows = _listed(what, name)
     kept = [row for row in rows if pattern is None or _like(pattern, row[_NAMED[what]])]
     width = len(columns) - (0 if extended else 1)
-    return Listing(columns[:width], tuple(row[:width] for row in kept), where)
+    return StaticResult(columns[:width], tuple(row[:width] for row in kept), where)
 
 
 _KNOWN = "use SHOW PROVIDERS, SERVICES, RESOURCES, METHODS, INSERT or VERSION."
@@ -130,7 +130,7 @@ def _like(pattern: str, value: str) -> bool:
     return re.fullmatch("".join(parts), value, re.IGNORECASE | re.DOTALL) is not None
 
 
-def _insert(tokens: Sequence[Token]) -> Listing:
+def _insert(tokens: Sequence[Token]) -> StaticResult:
     """SHOW INSERT INTO resource: a template of the statement."""
     start = 2 if tokens[1:2] and tokens[1].upper == "INTO" else 1
     name, _ = _name(tokens, start)
@@ -151,10 +151,10 @@ def _insert(tokens: Sequence[Token]) -> Listing:
         + ",\n  ".join(values)
         + "\n;"
     )
-    return Listing(("insert_statement",), ((text,),))
+    return StaticResult(("insert_statement",), ((text,),))
 
 
-def _writable(resource: Resource) -> list[str]:
+def _writable(resource: ProviderResource) -> list[str]:
     return [
         column.name
         for column in resource.columns
@@ -162,7 +162,7 @@ def _writable(resource: Resource) -> list[str]:
     ]
 
 
-def describe(tokens: Sequence[Token]) -> Listing:
+def describe(tokens: Sequence[Token]) -> StaticResult:
     """DESCRIBE [EXTENDED] resource, or DESCRIBE METHOD [EXTENDED] resource.method.
 
     Raises:
@@ -176,7 +176,7 @@ def describe(tokens: Sequence[Token]) -> Listing:
     if method:
         columns = ("name", "type", "param_type", "shape", "description")
     width = len(columns) - (0 if extended else 1)
-    return Listing(columns[:width], tuple(row[:width] for row in rows))
+    return StaticResult(columns[:width], tuple(row[:width] for row in rows))
 
 
 def _fields(name: Sequence[str]) -> _Rows:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sessions_vtab.sql.stackql.dialect import Scope
+from sessions_vtab.sql.stackql.dialect import EngineScope
 
 __all__ = ["Sources"]
 
@@ -27,7 +27,7 @@ class Sources:
             no such table.
     """
 
-    engines: Mapping[str, Scope] = field(default_factory=lambda: MappingProxyType({}))
+    engines: Mapping[str, EngineScope] = field(default_factory=lambda: MappingProxyType({}))
     default: str | None = None
     columns_of: Callable[[str], Collection[str] | None] = _unknown
 
@@ -36,7 +36,7 @@ class Sources:
         """Whether the engine decides where a statement goes."""
         return len(self.engines) > 1
 
-    def named(self, scope: Scope) -> str:
+    def named(self, scope: EngineScope) -> str:
         """The source for an engine.
 
         One that is configured for it, the default first; else the default, which reads the engine

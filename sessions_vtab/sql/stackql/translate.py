@@ -15,15 +15,15 @@ from sessions_vtab.sql.lexer import tokenize
 from sessions_vtab.sql.splice import apply
 from sessions_vtab.sql.stackql.dialect import (
     OWN_AFFAIRS,
-    Listing,
-    Query,
-    Scope,
+    EngineScope,
+    StaticResult,
+    Translation,
     cleaned,
     hints_of,
     is_stackql,
 )
 from sessions_vtab.sql.stackql.execute import execute, inlined
-from sessions_vtab.sql.stackql.reading import Text
+from sessions_vtab.sql.stackql.reading import TranslatedText
 from sessions_vtab.sql.stackql.show import describe, show
 from sessions_vtab.sql.stackql.sources import Sources
 from sessions_vtab.sql.stackql.writing import delete, insert_into, update
@@ -36,7 +36,7 @@ _ANY = Sources()
 
 def translate(
     text: str, sources: Sources = _ANY, values: Mapping[int, str] = _NOTHING_KNOWN
-) -> Query | Listing | None:
+) -> Translation | StaticResult | None:
     """The translation of a statement; None if it is not StackQL.
 
     Args:
@@ -71,16 +71,16 @@ def translate(
         case _:
             try:
                 query = inlined(text, tokens, prefix)
-                return query or _statement(Text(text, tokens, sources, values))
+                return query or _statement(TranslatedText(text, tokens, sources, values))
             except IndexError:  # A token that the grammar wants is not there.
                 raise StatementError("syntax error: the statement is incomplete.") from None
 
 
-def _prefix(sources: Sources, scope: Scope) -> str:
+def _prefix(sources: Sources, scope: EngineScope) -> str:
     return sources.schema(sources.named(scope))
 
 
-def _statement(text: Text) -> Query:
+def _statement(text: TranslatedText) -> Translation:
     """SELECT, INSERT, UPDATE or DELETE; another table than a resource may be the target."""
     place = text.target
     if place is None:

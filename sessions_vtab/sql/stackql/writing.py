@@ -9,10 +9,10 @@ from sessions_vtab.sql.column_names import has_alias
 from sessions_vtab.sql.lexer import TokenKind, name_of
 from sessions_vtab.sql.shapes import Span, blocks, commas, find
 from sessions_vtab.sql.splice import Edit, apply, insert
-from sessions_vtab.sql.stackql.dialect import Answer, Place, Query
-from sessions_vtab.sql.stackql.provider import SCOPES, Resource
-from sessions_vtab.sql.stackql.reading import Text
-from sessions_vtab.sql.stackql.scoping import Condition, Value, required
+from sessions_vtab.sql.stackql.dialect import ResourceMention, ResultShape, Translation
+from sessions_vtab.sql.stackql.provider import SCOPES, ProviderResource
+from sessions_vtab.sql.stackql.reading import TranslatedText
+from sessions_vtab.sql.stackql.scoping import ParameterCondition, ParameterValue, required
 
 __all__ = ["delete", "insert_into", "update"]
 
@@ -22,7 +22,7 @@ _CONSTANTS = frozenset((TokenKind.STRING, TokenKind.NUMBER))
 _DELETE_ANSWER = "DELETE .. RETURNING cannot be combined with AWAIT; leave one of them out."
 
 
-def update(text: Text, place: Place) -> Query:
+def update(text: TranslatedText, place: ResourceMention) -> Translation:
     """UPDATE: what is '' in SET is not sent; ``updateMask`` moves from WHERE into SET."""
     source, given = _changed(text, place, "UPDATE")
     text.read()
@@ -40,7 +40,7 @@ def update(text: Text, place: Place) -> Query:
     return text.query(apply(text.text, text.edits))
 
 
-def delete(text: Text, place: Place) -> Query:
+def delete(text: TranslatedText, place: ResourceMention) -> Translation:
     """DELETE: what it returns is the operation."""
     source, _ = _changed(text, place, "DELETE")
     text.read()
@@ -53,7 +53,7 @@ def delete(text: Text, place: Place) -> Query:
     return _with_operation(text, returning)
 
 
-def insert_into(text: Text, place: Place) -> Query:
+def insert_into(text: TranslatedText, place: ResourceMention) -> Translation:
     """INSERT: '' is not sent; what it returns is the operation, or with AWAIT the session."""
     columns, behind = _columns(text, place)
     required(place, "INSERT", [name.lower() for name in columns])
@@ -72,7 +72,9 @@ def insert_into(text: Text, place: Place) -> Query:
     return text.query(apply(text.text, text.edits))
 
 
-def _changed(text: Text, place: Place, verb: str) -> tuple[str, Sequence[Condition]]:
+def _changed(
+    text: TranslatedText, place: ResourceMention, verb: str
+) -> tuple[str, Sequence[ParameterCondition]]:
     """The source of an UPDATE or DELETE, and the conditions on its table."""
     where = text.where(place.end, len(text.tokens))
     conditions = [one for one in text.reader.filters(where) if one.concerns(place)]
@@ -81,32 +83,32 @@ def _changed(text: Text, place: Place, verb: str) -> tuple[str, Sequence[Conditi
     return text.routes.only(chosen, verb), given
 
 
-def _returning(text: Text, at: int) -> Span | None:
+def _returning(text: TranslatedText, at: int) -> Span | None:
     end = len(text.tokens) - (text.tokens[-1].text == ";")
     mark = next(find(text.tokens, (at, end), text.pairs, _RETURNING), None)
     return None if mark is None else (mark + 1, end)
 
 
-def _with_operation(text: Text, returning: Span) -> Query:
+def _with_operation(text: TranslatedText, returning: Span) -> Translation:
     """The statement without RETURNING, whose list is about the operation."""
     first, last = returning[0] - 2, returning[1] - 1
     cut = Edit(text.tokens[first].end, text.tokens[last].end, "")
     items = text.text[text.tokens[returning[0]].start : cut.end]
     kept = [e for e in text.edits if e.end <= cut.start]
-    return text.query(apply(text.text, [*kept, cut]), Answer.OPERATION, items)
+    return text.query(apply(text.text, [*kept, cut]), ResultShape.OPERATION, items)
 
 
 # UPDATE.
 
 
-def _set_span(text: Text, place: Place) -> Span:
+def _set_span(text: TranslatedText, place: ResourceMention) -> Span:
     marks = list(find(text.tokens, (place.end, len(text.tokens)), text.pairs, _SET))
     if len(marks) < 2 or text.tokens[marks[0]].upper != "SET":  # noqa: PLR2004
         raise StatementError("syntax error: UPDATE needs SET and WHERE.")
     return (marks[0] + 1, marks[1])
 
 
-def _assignments(text: Text, place: Place) -> list[str]:
+def _assignments(text: TranslatedText, place: ResourceMention) -> list[str]:
     """``ours = value`` for each value that is to be sent."""
     found = []
     for first, end in commas(text.tokens, _set_span(text, place), text.pairs):
@@ -118,7 +120,7 @@ def _assignments(text: Text, place: Place) -> list[str]:
     return found
 
 
-def _value(text: Text, column: str, span: Span) -> str:
+def _value(text: TranslatedText, column: str, span: Span) -> str:
     """What a column is set to: itself for '', which is not sent; NULL clears it."""
     value = text.edited(span)
     token = text.tokens[span[0]]
@@ -128,7 +130,7 @@ def _value(text: Text, column: str, span: Span) -> str:
     return f"CASE {value} WHEN '' THEN {column} ELSE {value} END"
 
 
-def _mask(text: Text, condition: Condition) -> list[str]:
+def _mask(text: TranslatedText, condition: ParameterCondition) -> list[str]:
     """Takes updateMask out of WHERE; returns the assignment that carries it."""
     first, end = condition.span
     column = first if condition.label is None else first + 2
@@ -137,7 +139,7 @@ def _mask(text: Text, condition: Condition) -> list[str]:
     return [] if text.is_empty(end - 1) else [f"update_mask = {value}"]
 
 
-def _body_column(resource: Resource, name: str) -> str:
+def _body_column(resource: ProviderResource, name: str) -> str:
     """Our column for ``data__userId`` (or ``userId``), or for a path parameter."""
     bare = name.removeprefix("data__")
     ours = resource.names.get(bare.lower())
@@ -150,7 +152,7 @@ def _body_column(resource: Resource, name: str) -> str:
 # INSERT.
 
 
-def _columns(text: Text, place: Place) -> tuple[list[str], int]:
+def _columns(text: TranslatedText, place: ResourceMention) -> tuple[list[str], int]:
     """The names of the list of columns, and the token behind it."""
     if place.end not in text.pairs:
         raise StatementError("syntax error: INSERT needs a list of columns.")
@@ -159,7 +161,7 @@ def _columns(text: Text, place: Place) -> tuple[list[str], int]:
     return [name_of(text.tokens[first]) for first, _ in parts], closing + 1
 
 
-def _rows(text: Text, at: int) -> list[list[Span]]:
+def _rows(text: TranslatedText, at: int) -> list[list[Span]]:
     """The expressions of VALUES, or of the SELECT."""
     if text.word(at) == "SELECT":
         block = next(b for b in blocks(text.tokens, text.pairs) if b.at == at)
@@ -176,7 +178,9 @@ def _rows(text: Text, at: int) -> list[list[Span]]:
     return rows
 
 
-def _source_of_rows(text: Text, ours: Sequence[str], rows: Sequence[Sequence[Span]]) -> str:
+def _source_of_rows(
+    text: TranslatedText, ours: Sequence[str], rows: Sequence[Sequence[Span]]
+) -> str:
     """The one source that all rows are for.
 
     Raises:
@@ -196,11 +200,11 @@ def _source_of_rows(text: Text, ours: Sequence[str], rows: Sequence[Sequence[Spa
     return text.routes.only(chosen, "INSERT")
 
 
-def _given(text: Text, item: Span) -> Value:
+def _given(text: TranslatedText, item: Span) -> ParameterValue:
     return text.reader.value((item[0], _behind_value(text, item)))
 
 
-def _behind_value(text: Text, item: Span) -> int:
+def _behind_value(text: TranslatedText, item: Span) -> int:
     """The token behind an expression, which may have an alias."""
     end = item[1]
     if not has_alias(text.tokens, item):
@@ -208,7 +212,7 @@ def _behind_value(text: Text, item: Span) -> int:
     return end - (2 if text.tokens[end - 2].upper == "AS" else 1)
 
 
-def _blank_is_null(text: Text, item: Span) -> None:
+def _blank_is_null(text: TranslatedText, item: Span) -> None:
     """'' becomes NULL, which is not sent."""
     first, end = item
     single = end - first == 1
