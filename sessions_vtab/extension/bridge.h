@@ -20,7 +20,8 @@
 **       -> batch: (whether it is the last, [row])
 **     a set is a list among the arguments; positions: (cursor, rows that SQLite has taken) of the other
 **     open scans; flags: FLAG_.. below; text: of the statement, where it matters, else None
-**     row: a tuple of the columns asked for, or the value itself if exactly one is
+**     row: a tuple of the columns asked for, as far as the table has them; or the value itself if
+**     exactly one is asked for, and not bit 63
 **     J instead of R: (statement): "run that on the connection and ask again"
 **   N next: (cursor) -> batch
 **   U update: (table, statement, conflict, text, values) -> ()
