@@ -30,7 +30,7 @@ from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from sessions_vtab.dbapi.description import Column
+    from sessions_vtab.dbapi.types import Column
 
 __all__ = ["BATCH", "Schema", "arrow_table", "declared_batches", "record_batches"]
 

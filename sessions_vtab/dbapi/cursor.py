@@ -16,7 +16,6 @@ from sessions_vtab.dbapi.arrow import (
     declared_batches,
     record_batches,
 )
-from sessions_vtab.dbapi.description import Column, Described, described, is_whole_table
 from sessions_vtab.dbapi.errors import (
     NotSupportedError,
     OperationalError,
@@ -24,7 +23,14 @@ from sessions_vtab.dbapi.errors import (
     raise_translated,
     translated,
 )
-from sessions_vtab.dbapi.types import bound, with_datetimes
+from sessions_vtab.dbapi.types import (
+    Column,
+    Described,
+    bound,
+    described,
+    is_whole_table,
+    with_datetimes,
+)
 from sessions_vtab.notebook import SHOWN, html_table
 
 if TYPE_CHECKING:

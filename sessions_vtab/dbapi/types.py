@@ -1,4 +1,4 @@
-"""Type objects, constructors and parameters of PEP 249."""
+"""Type objects, constructors and parameters of PEP 249, and what ``Cursor.description`` says."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from datetime import UTC, date, datetime
 from datetime import time as clock_time
 from decimal import Decimal
 from numbers import Integral, Rational, Real
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 from uuid import UUID
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.model import ColumnType
+from sessions_vtab.contract.model import ColumnType, Table
 from sessions_vtab.dbapi.errors import DataError, ProgrammingError
+from sessions_vtab.vtab.host import OpenSource
+from sessions_vtab.vtab.rows import captured_name
 
 __all__ = [
     "BINARY",
@@ -22,16 +24,17 @@ __all__ = [
     "ROWID",
     "STRING",
     "Binary",
+    "Column",
     "Date",
     "DateFromTicks",
+    "Described",
     "Time",
     "TimeFromTicks",
     "Timestamp",
     "TimestampFromTicks",
-    "TypeCode",
-    "TypeObject",
     "bound",
-    "type_code",
+    "described",
+    "is_whole_table",
     "with_datetimes",
 ]
 
@@ -246,3 +249,60 @@ def _instant(value: datetime) -> str | None:
     # A Timestamp of pandas has nanoseconds.
     fine = getattr(value, "nanosecond", 0)
     return utc.isoformat(" ", "nanoseconds" if fine else "microseconds")
+
+
+Column: TypeAlias = tuple[str, TypeCode | None, None, None, None, None, None]
+"""Name and type code; the other five are not known."""
+
+Described: TypeAlias = tuple[str, str | None, str | None, str | None, str | None]
+"""A column as SQLite describes it: name, declared type, schema, table and column of its origin."""
+
+
+def described(
+    columns: Sequence[Described], sources: Mapping[str, OpenSource]
+) -> tuple[Column, ...]:
+    """The description of a result.
+
+    Args:
+        columns: as ``apsw.Cursor.description_full``.
+        sources: the connection's, whose tables say more than SQLite's declared types.
+    """
+    return tuple(_column(one, sources) for one in columns)
+
+
+def is_whole_table(columns: Sequence[Described], sources: Mapping[str, OpenSource]) -> bool:
+    """Whether a result has exactly the columns of ``SELECT *`` of one of the sources' tables."""
+    origins = {(schema, table) for _, _, schema, table, _ in columns}
+    if len(origins) != 1:
+        return False
+    ((schema, name),) = origins
+    ours = None if name is None else _table(schema or "", name, sources)
+    visible = [column.name for column in ours.visible] if ours is not None else None
+    return visible == [origin for *_, origin in columns]
+
+
+def _column(column: Described, sources: Mapping[str, OpenSource]) -> Column:
+    name, declared, schema, table, origin = column
+    held = None
+    if table is not None and origin is not None:
+        held = _held(schema or "", table, origin, sources)
+    return (name, type_code(held, declared), None, None, None, None, None)
+
+
+def _held(
+    schema: str, table: str, origin: str, sources: Mapping[str, OpenSource]
+) -> ColumnType | None:
+    ours = _table(schema, table, sources)
+    if ours is None or origin not in ours.positions:
+        return None
+    return ours.column(origin).type
+
+
+def _table(schema: str, name: str, sources: Mapping[str, OpenSource]) -> Table | None:
+    """Our table of a name; what RETURNING reads is named after it."""
+    named = [sources[schema]] if schema in sources else list(sources.values())
+    for source in named:
+        for table, resource in source.backend.resources.items():
+            if name in {table, captured_name(source.name, table)}:
+                return resource.table
+    return None

@@ -2,8 +2,8 @@
 
 * `model`: what a caller gives and gets
 * `shape`: which tables and columns are copied, and how each is read
-* `reading`: statements on the source, within the snapshot's budget
-* `ddl`, `opening`, `work`, `rows`, `lock`: the file that is written, beside the one readers see
+* `rows`: statements on the source, within the snapshot's budget
+* `ddl`, `opening`, `work`: the file that is written, beside the one readers see
 * `run`: one snapshot from start to end
 * `parquet`: the same as Parquet files
 

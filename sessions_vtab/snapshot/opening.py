@@ -14,11 +14,9 @@ import apsw
 from sessions_vtab.backends.local.snapshots import APPLICATION_ID, VERSION
 from sessions_vtab.errors import ConfigurationError, StoreError
 from sessions_vtab.snapshot.ddl import OWN_TABLES, create_table
-from sessions_vtab.snapshot.errors import translated
-from sessions_vtab.snapshot.lock import create_private, require_regular
 from sessions_vtab.snapshot.model import Options
 from sessions_vtab.snapshot.shape import Plan
-from sessions_vtab.snapshot.work import Work, remove
+from sessions_vtab.snapshot.work import Work, create_private, remove, require_regular, translated
 
 __all__ = ["Origin", "open_work"]
 

@@ -22,8 +22,7 @@ from sessions_vtab.contract.folders import make_private
 from sessions_vtab.contract.install import install_command, packages_of
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.errors import MissingExtraError, StoreError
-from sessions_vtab.snapshot.errors import translated
-from sessions_vtab.snapshot.lock import create_private, require_regular
+from sessions_vtab.snapshot.work import create_private, require_regular, translated
 
 __all__ = ["require_pyarrow", "write_parquet"]
 

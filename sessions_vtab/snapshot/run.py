@@ -23,7 +23,6 @@ from sessions_vtab.errors import (
     InvalidValueError,
     UnknownNameError,
 )
-from sessions_vtab.snapshot.lock import one_writer, require_regular
 from sessions_vtab.snapshot.model import (
     DEFAULT_BUDGET,
     DEFAULT_OVERLAP,
@@ -35,10 +34,9 @@ from sessions_vtab.snapshot.model import (
     Report,
 )
 from sessions_vtab.snapshot.opening import Origin, open_work
-from sessions_vtab.snapshot.reading import Reading
-from sessions_vtab.snapshot.rows import Copying
+from sessions_vtab.snapshot.rows import Copying, Reading
 from sessions_vtab.snapshot.shape import plan_of
-from sessions_vtab.snapshot.work import Work
+from sessions_vtab.snapshot.work import Work, one_writer, require_regular
 from sessions_vtab.sql.expression import check_condition, within
 from sessions_vtab.vtab.host import OpenSource
 

@@ -1,4 +1,8 @@
-"""The file that a snapshot is written into, ``FILE.partial``, until it takes its place."""
+"""The file that a snapshot is written into, ``FILE.partial``, until it takes its place.
+
+It has one writer: a lock ends with its process, however that ends. SQLite's errors about the file
+become errors of this package.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,188 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import BusyError, SessionsError, StoreError
-from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes
-from sessions_vtab.snapshot.errors import translated
+from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes, create_views
 from sessions_vtab.snapshot.shape import Plan
-from sessions_vtab.snapshot.views import create_views
 
-__all__ = ["Work", "remove"]
+__all__ = ["Work", "create_private", "one_writer", "remove", "require_regular", "translated"]
+
+_BUSY: Final = (
+    "another program is using this file",
+    "Close that program and run the snapshot again.",
+)
+_MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], tuple[str, str]], ...]] = (
+    (apsw.BusyError, BusyError, _BUSY),
+    (apsw.LockedError, BusyError, _BUSY),
+    (
+        apsw.FullError,
+        StoreError,
+        (
+            "the disk is full",
+            "The rows read so far are kept. Free some space and run the snapshot again.",
+        ),
+    ),
+    (
+        apsw.NotADBError,
+        StoreError,
+        ("this is not an SQLite database", "It was left unchanged. Use another file."),
+    ),
+    (
+        apsw.CorruptError,
+        StoreError,
+        ("the file is damaged", "Remove it and take the snapshot again."),
+    ),
+    (
+        apsw.ReadOnlyError,
+        StoreError,
+        ("the file or its folder is not writable", "Check the permissions."),
+    ),
+    (
+        apsw.CantOpenError,
+        StoreError,
+        ("the file cannot be opened", "Check that you have read and write permission."),
+    ),
+    (
+        apsw.IOError,
+        StoreError,
+        ("reading or writing the disk failed", "Run the snapshot again."),
+    ),
+)
+"""What an error of APSW's becomes: the class of ours, the problem and a hint."""
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raises APSW's errors inside the block as errors of this package about ``path``.
+
+    An interrupt is raised unchanged.
+    """
+    try:
+        yield
+    except apsw.InterruptError:
+        raise
+    except apsw.Error as error:
+        for kind, made, (problem, hint) in _MEANINGS:
+            if isinstance(error, kind):
+                raise made(f"The snapshot {path}: {problem} ({error}). {hint}") from error
+        raise StoreError(f"The snapshot {path}: SQLite failed ({error}).") from error
+
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "named pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+
+
+@contextmanager
+def one_writer(target: Path) -> Iterator[None]:
+    """Keeps other snapshots from the same file inside the block.
+
+    The lock is SQLite's own, on an empty file beside it, so it works wherever SQLite does.
+
+    Raises:
+        BusyError: another snapshot is being written there.
+        StoreError: the folder cannot be written.
+    """
+    path = target.with_name(target.name + ".lock")
+    require_regular(path)
+    connection = _locked(path, target)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows keeps open files; the next snapshot takes it over.
+            path.unlink()
+        connection.close(True)
+
+
+def _locked(path: Path, target: Path) -> apsw.Connection:
+    while True:
+        create_private(path)
+        before = _identity(path)
+        connection = _connection(path)
+        if connection is None:
+            continue
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except apsw.BusyError:
+            connection.close(True)
+            raise BusyError(
+                f"Another snapshot is being written to {target}. Wait until it has finished,"
+                " or use another file."
+            ) from None
+        # Its last owner removes it: what we locked must still be what others find under the name.
+        if _identity(path) == before:
+            return connection
+        connection.close(True)
+
+
+def _connection(path: Path) -> apsw.Connection | None:
+    """None if its last owner has removed it just now."""
+    try:
+        return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.CantOpenError as error:
+        if path.exists():
+            raise StoreError(
+                f"{path} cannot be opened. Check that you have read and write permission."
+            ) from error
+        return None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def create_private(path: Path) -> None:
+    """Creates an empty file that only its owner can read; an existing one is kept, unopened.
+
+    Closing a file that SQLite has open elsewhere in the process would give up SQLite's locks on it
+    (https://sqlite.org/howtocorrupt.html, section 2.2).
+
+    Raises:
+        StoreError: the system does not allow it.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be created or written ({error.strerror}). A snapshot needs an"
+            " existing, writable folder. Use another file."
+        ) from error
+
+
+def require_regular(path: Path) -> None:
+    """Allows a path to be written or replaced only where a regular file is, or nothing.
+
+    A device or a named pipe of that name, such as ``/dev/stdout``, belongs to another program.
+
+    Raises:
+        StoreError: it is something else, or cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise StoreError(f"{path} cannot be used ({error.strerror}). Use another file.") from error
+    if not stat.S_ISREG(mode):
+        kind = next((name for test, name in _KINDS if test(mode)), "special file")
+        raise StoreError(
+            f"{path} is a {kind}, not a regular file. It was left unchanged. Use another file."
+        )
 
 
 class Work:

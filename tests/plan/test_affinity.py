@@ -14,7 +14,7 @@ from sessions_vtab.contract.declare import sql_type
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Compare, Field, Op, Value
 from sessions_vtab.plan.affinity import NOT_PUSHABLE, certain, pushable
-from sessions_vtab.testing.evaluate import evaluate
+from sessions_vtab.testing.memory import evaluate
 
 T = ColumnType
 STORED: dict[ColumnType, tuple[Value, ...]] = {
