@@ -319,7 +319,9 @@ def register(
     the configuration file, ``audit`` holds here too; views and ``init`` do not. Statements do not
     pass the statement rewriter: SELECT gives right rows with less pushdown, RETURNING echoes what
     was sent, functions with an effect are for statements of their own, and BEGIN IMMEDIATE locks a
-    local store at its first write, not at once.
+    local store at its first write, not at once. For the hints in errors of SQLite, cursors made
+    from now on are of a subclass of ``apsw.Cursor``, unless the connection's ``cursor_factory``
+    was set before.
 
     Returns:
         The open sources by name; close their backends when the connection is closed.
@@ -331,7 +333,7 @@ def register(
     configuration = load(url, sources, default, config)
     opened = open_sources(configuration.sources.values(), read_only=read_only)
     try:
-        install(
+        host = install(
             connection,
             opened,
             configuration.default,
@@ -342,6 +344,9 @@ def register(
     except BaseException:
         close_sources(opened.values())
         raise
+    from sessions_vtab.hints import Registered, hint  # noqa: PLC0415  # connect() needs neither.
+
+    hint(Registered(connection, opened, configuration.default, host.statements.unnumbered))
     return opened
 
 

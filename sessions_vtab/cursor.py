@@ -194,16 +194,11 @@ class Cursor(apsw.Cursor):
         raise meant from error
 
     def _add_hints(self, error: apsw.SQLError) -> None:
-        """Puts what was probably meant into the text of an error; ``sqlite_message`` keeps it."""
-        from sessions_vtab.hints import Connected, explained, names_of  # noqa: PLC0415
+        """Puts what was probably meant into the text of an error."""
+        from sessions_vtab.hints import Connected, add_hints  # noqa: PLC0415
 
-        message, offset = str(error), getattr(error, "error_offset", -1)
-        if hasattr(error, "sqlite_message"):
-            return
         with suppress(apsw.Error), self._door.unnumbered():
-            names = names_of(cast("Connected", self.connection))
-            error.args = (explained(message, self._text, offset, names),)
-            setattr(error, "sqlite_message", message)  # noqa: B010  # APSW's class is not typed so.
+            add_hints(error, self._text, self.connection, cast("Connected", self.connection))
 
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
         """Executes a script as one text, so that the rows of all its statements are returned."""

@@ -41,7 +41,7 @@ class Names:
 
     Attributes:
         default: the source whose tables need no prefix.
-        tables: columns by table, by schema; ``main`` has the user's own tables.
+        tables: columns by table, by schema; ``main`` has the user's own tables, which come first.
         functions: functions by source.
     """
 
@@ -56,7 +56,7 @@ class Names:
             schema: the prefix it is written with; None for none.
             table: the name, in any case of letters.
         """
-        for candidate in (schema,) if schema else (self.default, "main"):
+        for candidate in (schema,) if schema else ("main", self.default):
             for name, columns in _folded(self.tables, candidate, {}).items():
                 if name.lower() == table.lower():
                     return columns
@@ -148,7 +148,7 @@ def _alias(following: list[tuple[str | None, str]]) -> str | None:
 
 
 class Connected(Protocol):
-    """A ``sessions_vtab`` connection, as far as its names are concerned; also APSW's."""
+    """A connection with sources, as far as its names are concerned."""
 
     @property
     def sources(self) -> Mapping[str, OpenSource]:
@@ -159,14 +159,24 @@ class Connected(Protocol):
         """Name of the source whose tables need no prefix."""
 
 
-def names_of(connection: Connected) -> Names:
-    """What a connection knows: its sources, and the user's own tables."""
+def names_of(connection: Connected, database: apsw.Connection | None = None) -> Names:
+    """What a connection knows: its sources, and the user's own tables.
+
+    Args:
+        connection: says which sources it has.
+        database: the connection of APSW, if ``connection`` is not that itself.
+    """
     sources = connection.sources
     tables: dict[str, Mapping[str, tuple[str, ...]]] = {
         name: _columns_of(opened.backend) for name, opened in sources.items()
     }
-    taken = tables.get(connection.default, {})
-    tables["main"] = {table: columns for table, columns in _own(connection) if table not in taken}
+    # Where the default's tables are: another table of that name is the user's.
+    home = "main" if database is None else "temp"
+    ours = {(home, name) for name in tables.get(connection.default, {})}
+    own = _own(database or cast("apsw.Connection", connection))
+    tables["main"] = {
+        name: columns for (at, name), columns in own.items() if (at, name) not in ours
+    }
     functions = {name: tuple(opened.backend.routines) for name, opened in sources.items()}
     return Names(connection.default, tables, functions)
 
@@ -183,19 +193,19 @@ def _columns_of(backend: Backend) -> dict[str, tuple[str, ...]]:
     return columns
 
 
-def _own(connection: Connected) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Tables and views in ``main`` and ``temp`` with their columns."""
+def _own(connection: apsw.Connection) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Columns of the tables and views in ``main`` and ``temp``, by schema and name."""
     # A cursor of APSW's own: the requests of the statement that failed stay counted.
     listed = (
-        apsw.Cursor(cast("apsw.Connection", connection))
+        apsw.Cursor(connection)
         .execute(
-            "SELECT m.name, c.name FROM (SELECT name FROM main.sqlite_schema WHERE type <> 'index'"
-            " UNION SELECT name FROM sqlite_temp_schema WHERE type <> 'index') AS m"
-            " JOIN pragma_table_xinfo(m.name) AS c"
+            "SELECT m.at, m.name, c.name FROM (SELECT 'main' AS at, name FROM main.sqlite_schema"
+            " WHERE type <> 'index' UNION ALL SELECT 'temp', name FROM sqlite_temp_schema"
+            " WHERE type <> 'index') AS m JOIN pragma_table_xinfo(m.name, m.at) AS c"
         )
         .fetchall()
     )
-    grouped: dict[str, list[str]] = {}
-    for table, column in listed:
-        grouped.setdefault(str(table), []).append(str(column))
-    return ((table, tuple(columns)) for table, columns in grouped.items())
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for schema, table, column in listed:
+        grouped.setdefault((str(schema), str(table)), []).append(str(column))
+    return {place: tuple(columns) for place, columns in grouped.items()}

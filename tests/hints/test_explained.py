@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -56,7 +58,29 @@ def _sqlalchemy(sql: str) -> None:
         db.execute(sa.text(sql))
 
 
-INTERFACES = [_connect, _later_statement, _each_row, _many, _dbapi, _guarded, _sqlalchemy]
+def _registered(sql: str) -> None:
+    _on_own(lambda own: own.execute(sql))
+
+
+def _registered_cursor(sql: str) -> None:
+    _on_own(lambda own: own.cursor().executemany(sql, [()]))
+
+
+def _on_own(run: Callable[[apsw.Connection], object]) -> None:
+    """On a connection of the user's own."""
+    with closing(apsw.Connection(":memory:")) as own:
+        opened = sessions_vtab.register(own, "local://:memory:")
+        try:
+            run(own)
+        finally:
+            for one in opened.values():
+                one.backend.close()
+
+
+INTERFACES = [
+    *(_connect, _later_statement, _each_row, _many, _registered, _registered_cursor),
+    *(_dbapi, _guarded, _sqlalchemy),
+]
 
 
 @pytest.mark.parametrize("run", INTERFACES)
@@ -163,3 +187,55 @@ def test_the_message_itself_is_kept(db: sessions_vtab.Connection) -> None:
 
     error: Any = caught.value
     assert error.sqlite_message == LINES[0]
+
+
+# Connections of the user's own
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[apsw.Connection]:
+    with closing(apsw.Connection(str(tmp_path / "own.db"))) as connection:
+        connection.execute("CREATE TABLE events(mine); CREATE TABLE notes(body)")
+        opened = sessions_vtab.register(connection, "local://:memory:")
+        yield connection
+        for one in opened.values():
+            one.backend.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "listed"),
+    [
+        ("SELECT mnie FROM events", "All columns of events: mine"),
+        ("SELECT bdy FROM notes", "All columns of notes: body"),
+        ("SELECT usr_id FROM local.events", "All columns of local.events: name, session_name"),
+        ("SELECT usr_id FROM sessions", "All columns of sessions: name, session_id"),
+    ],
+)
+def test_the_users_own_tables_come_first(own: apsw.Connection, sql: str, listed: str) -> None:
+    with pytest.raises(apsw.SQLError, match="no such column") as caught:
+        own.execute(sql)
+
+    assert listed in str(caught.value)
+
+
+def test_a_registered_connection_works_as_before(own: apsw.Connection) -> None:
+    own.execute("INSERT INTO notes VALUES (?)", ("a",))
+    own.executemany("INSERT INTO notes VALUES (?)", [("b",), ("c",)])
+
+    assert own.execute("SELECT body FROM notes").fetchall() == [("a",), ("b",), ("c",)]
+    assert own.execute("SELECT :x", {"x": 1}, can_cache=False).get == 1
+    assert isinstance(own.cursor(), apsw.Cursor)
+    with pytest.raises(apsw.ConstraintError, match=r"^UNIQUE constraint failed: t\.a$"):
+        own.execute("CREATE TABLE t(a UNIQUE); INSERT INTO t VALUES (1), (1)")
+
+
+def test_a_users_own_cursors_stay() -> None:
+    class Mine(apsw.Cursor):
+        pass
+
+    with closing(apsw.Connection(":memory:")) as connection:
+        connection.cursor_factory = Mine
+        opened = sessions_vtab.register(connection, "local://:memory:")
+
+        assert type(connection.cursor()) is Mine
+        opened["local"].backend.close()
