@@ -16,7 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Their modules are being merged; they follow when that is done.
 SETTLING = (
     "cli", "dbapi", "emulator", "extension", "fetch", "snapshot", "sql", "testing", "vtab",
-    "backends/deepset", "backends/embedding_studio", "backends/vertex",
+    "backends/vertex",
 )  # fmt: skip
 PACKAGES = sorted(
     path

@@ -31,6 +31,7 @@ from pydantic import Field, model_validator
 from sessions_vtab.contract.backend import Arguments, Context, Routine
 from sessions_vtab.contract.capability import HiddenRows
 from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
@@ -363,17 +364,14 @@ class EleanorBackend(RestBackend):
         verbs = {
             "undelete_session": "undelete",
             "truncate_session": "truncate",
-            "integrate_session": "integrate",
             "bind_participant": "bind",
             "unbind_participant": "unbind",
         }
         return [RestFunction(FUNCTIONS[name], self.operations[one]) for name, one in verbs.items()]
 
-    def routine(self, declared: RestFunction) -> Routine:
-        """See ``RestBackend.routine``."""
-        if declared.function.name == "integrate_session":
-            return self._integrate
-        return super().routine(declared)
+    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
+        """See ``RestBackend.own_functions``."""
+        return [(FUNCTIONS["integrate_session"], self._integrate)]
 
     def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:
         """See ``RestBackend.act``."""

@@ -26,9 +26,15 @@ _ANY = EQUALITY | RANGE | {Op.NE, Op.IS_NULL, Op.IS_NOT_NULL}
 _GET_COST, _LIST_COST, _FAN_OUT_COST = 50, 100, 10_000
 
 
-def parent_column(parent: str) -> str:
-    """The column that holds the name of a row's parent: ``session_name`` for ``sessions``."""
-    return f"{parent.removesuffix('s')}_name"
+def parent_column(table: RestTable, owner: RestTable) -> str:
+    """The column that holds the name of a row's parent; '' for a table without one.
+
+    It is ``session_name`` for ``sessions``, or what ``under`` says.
+    """
+    if not table.parent:
+        return ""
+    named = (column for column, template in table.under.items() if template == owner.name)
+    return next(named, f"{table.parent.removesuffix('s')}_name")
 
 
 def noun(table: RestTable) -> str:
@@ -38,7 +44,9 @@ def noun(table: RestTable) -> str:
 
 def named_by(table: RestTable, owner: RestTable) -> dict[str, str]:
     """Columns beside ``name`` whose value says which row of the parent it is, with templates."""
-    return {parent_column(table.parent): owner.name, **table.under} if table.parent else {}
+    if not table.parent:
+        return {}
+    return {parent_column(table, owner): owner.name, **table.under}
 
 
 def capability_of(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Capability:
@@ -52,21 +60,20 @@ def capability_of(table: RestTable, owner: RestTable, given: Mapping[str, str]) 
     paths = (*_gets(table, owner, given), *_lists(table, owner, given))
     return Capability(
         paths,
-        _writes(table),
+        _writes(table, owner),
         rows=table.rows,
         remedy=table.remedy or owner.remedy,
         follows=table.follows,
         hides=table.hides,
         forms=table.forms,
-        absent=_absent(table),
+        absent=_absent(table, owner),
     )
 
 
-def _absent(table: RestTable) -> frozenset[str]:
+def _absent(table: RestTable, owner: RestTable) -> frozenset[str]:
     """The columns that neither a field nor a placeholder fills, and that no write takes."""
-    parent = {parent_column(table.parent)} if table.parent else set()
-    filled = {"name", *parent, *table.fields, *places_of(table.name)}
-    filled |= {*_insert_columns(table), *_columns(table.update)}
+    filled = {"name", parent_column(table, owner), *table.fields, *places_of(table.name)}
+    filled |= {*_insert_columns(table, owner), *_columns(table.update)}
     return frozenset(
         column.name
         for column in table.table.columns
@@ -133,7 +140,7 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
 def _within(table: RestTable, owner: RestTable, template: str) -> Within | None:
     """What holds the row of a name: all rows of its parent, which come together; or the list."""
     if table.parent:
-        column = parent_column(table.parent)
+        column = parent_column(table, owner)
 
         def parent(name: Value) -> Mapping[str, Value] | None:
             found = parse_name(template, name)
@@ -206,10 +213,10 @@ def _shown(table: RestTable) -> tuple[Filter, ...]:
     return () if table.hides is None else (Filter(table.hides.column, _ANY),)
 
 
-def _writes(table: RestTable) -> Writes:
+def _writes(table: RestTable, owner: RestTable) -> Writes:
     operations = {"insert": table.insert, "update": table.update, "delete": table.delete}
     return Writes(
-        _insert_columns(table),
+        _insert_columns(table, owner),
         _required(table),
         frozenset(_columns(table.update)),
         delete=table.delete is not None,
@@ -224,17 +231,16 @@ def _required(table: RestTable) -> tuple[str, ...]:
     return () if insert is None else tuple(one for one in insert.required if one not in own)
 
 
-def _insert_columns(table: RestTable) -> frozenset[str]:
+def _insert_columns(table: RestTable, owner: RestTable) -> frozenset[str]:
     """The columns of the body, and those that say which row it is, unless the service does."""
     insert = table.insert
     if insert is None:
         return frozenset()
     body = frozenset(_columns(insert))
-    if not body.intersection(places_of(table.name)) and not insert.places:
-        return body
-    columns = {"name", *places_of(table.name), *insert.places, *body}
-    if table.parent:
-        columns.add(parent_column(table.parent))
+    if places_of(table.name)[-1] not in {*body, *insert.places}:  # The service makes it.
+        return body.union(insert.places).intersection(table.table.names)
+    named = {"name", parent_column(table, owner), *places_of(table.name)}
+    columns = {*named, *insert.places, *body}
     return frozenset(columns).intersection(table.table.names)
 
 

@@ -146,11 +146,10 @@ class RestBackend(Backend):
         }
         self.resources: Mapping[str, RestResource] = made
         self.writing = {name: self.writers.get(name, Writer)(one) for name, one in made.items()}
-        declared = {one.function.name: one for one in functions}
-        self.functions: Mapping[str, Function] = {n: one.function for n, one in declared.items()}
-        self.routines: Mapping[str, Routine] = {
-            name: self.routine(one) for name, one in declared.items()
-        }
+        made_of = [(one.function, self.routine(one)) for one in functions]
+        every = (*made_of, *self.own_functions())
+        self.functions: Mapping[str, Function] = {one.name: one for one, _ in every}
+        self.routines: Mapping[str, Routine] = {one.name: routine for one, routine in every}
         self._main = next(iter(made.values()))
         self._core = RowMaker(SESSIONS, self._main.decoder.columns)
 
@@ -328,6 +327,10 @@ class RestBackend(Backend):
         return write.action is Action.UPDATE and not write.values.keys().isdisjoint(own)
 
     # Functions
+
+    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
+        """Functions that are more than one call, each with its implementation."""
+        return ()
 
     def routine(self, declared: RestFunction) -> Routine:
         """The implementation of a declared function."""

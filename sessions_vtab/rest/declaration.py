@@ -106,7 +106,8 @@ class Operation:
 
     def apart(self, call: Call) -> Hashable:
         """What tells its calls for different values apart, whatever page they ask for."""
-        return call.path, *(value for name, value in call.query if name in self.query)
+        told = {name for name, template in self.query.items() if places_of(template)}
+        return call.path, *(value for name, value in call.query if name in told)
 
     def call(self, places: Mapping[str, Any], **more: Any) -> Call:
         """The request for some values; nothing is sent.
@@ -258,7 +259,8 @@ class RestTable:
         inside: field of a parent's item that holds these rows, or a function that finds them; ''
             where ``list`` reads them.
         under: further columns that hold the name of something in a row of the parent, and the
-            template of that name: the event of a part, for example.
+            template of that name: the event of a part, for example. One with the parent's own
+            template holds the parent's name, instead of ``session_name`` for ``sessions``.
         listed: the parent's list has these rows, too; else each is read by its own request.
         hides: rows that are left out unless a statement asks for them.
         remedies: what to do instead, by action or column, where something cannot be written.

@@ -49,7 +49,7 @@ class Decoder:
         self.columns["name"] = lambda item, frame: name_of(self._name, self.places(item, frame))
         if table.parent:
             parent = owner.name
-            self.columns[parent_column(table.parent)] = lambda _, frame: name_of(
+            self.columns[parent_column(table, owner)] = lambda _, frame: name_of(
                 parent, frame.places
             )
 

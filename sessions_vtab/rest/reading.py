@@ -305,7 +305,7 @@ class RestResource(Resource):
     def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
         """The items of a scan as they arrive, in the order they were asked for."""
         reading = self.reading(scan, lambda _, each: _texts(reader.get(each.call({}))))
-        pages = self.listed(reading, scan, reader) if reading.lists else self._got(reading, reader)
+        pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
         hidden = self._shows_hidden(scan)
         with closing(pages):
             for page in pages:
@@ -400,7 +400,8 @@ class RestResource(Resource):
                 rows += len(page)
                 yield page
 
-    def _got(self, reading: Reading, reader: Reader) -> Generator[list[Found], None, None]:
+    def got(self, reading: Reading, reader: Reader) -> Generator[list[Found], None, None]:
+        """The items that are read one by one."""
         asked = reading.asked
         with closing(reader.gather([one.call for one in asked])) as replies:
             for one, reply in zip(asked, replies, strict=True):

@@ -57,8 +57,7 @@ class Writer:
         self.spec = resource.spec
         self.where = resource.where
         self._own = places_of(resource.spec.name)
-        parent = resource.spec.parent
-        self._parent_column = parent_column(parent) if parent else ""
+        self._parent_column = parent_column(resource.spec, resource.owner)
 
     # Which request
 

@@ -12,7 +12,6 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.backends.deepset.wire import DETAILED, LISTED
 from sessions_vtab.contract.predicate import Field, Member, Op, Value, fields, known
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.source import Source
@@ -159,6 +158,13 @@ def _deepset(state: dict[str, Any], _: Connection) -> None:
 
 _STATUSES = ("FINISHED", "FAILED")
 _LISTS = {"OPEN": "false", "CLOSED": "false", "EXPIRED": "true"}
+
+
+LISTED = frozenset(("status", "write_mode", "create_time", "is_expired", "created_by"))
+"""Columns of deepset's ``upload_sessions`` that only its lists contain."""
+
+DETAILED = frozenset(("failed_files", "finished_files", "documentation_url"))
+"""Columns that only a GET of the session contains."""
 
 
 def _upload_session(scan: Scan, _field: Field, _op: Op, value: Value) -> str | None:

@@ -1,9 +1,7 @@
 """deepset Cloud: upload sessions, their files, and the files of a workspace.
 
-Modules: ``settings`` (a source's URL), ``names`` (resource names), ``tables`` (the tables and
-their capabilities), ``conditions`` (conditions as query parameters), ``calls`` (requests), ``wire``
-(responses to rows), ``sessions`` and ``files`` (reading), ``writing`` (INSERT, UPDATE), ``uploads``
-(presigned targets), ``backend`` (which combines them).
+``backend`` declares it and has its functions, ``reading`` merges the two lists of upload sessions
+and makes conditions of queries, ``uploads`` opens sessions and posts files to presigned targets.
 """
 
 from __future__ import annotations

@@ -1,96 +1,343 @@
-"""The backend ``deepset``: upload sessions of deepset Cloud."""
+"""What is declared of deepset Cloud, and its functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Self
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Final
 
-from sessions_vtab.backends.deepset import calls
-from sessions_vtab.backends.deepset.files import Files, UploadSessionFiles
-from sessions_vtab.backends.deepset.names import Scope
-from sessions_vtab.backends.deepset.sessions import UploadSessions
-from sessions_vtab.backends.deepset.settings import URLS, Settings, site_of
+from pydantic import field_validator
+
+from sessions_vtab.backends.deepset.reading import (
+    CAP,
+    ID_FORM,
+    FilePages,
+    FileReader,
+    UploadSessionFileReader,
+    UploadSessionPages,
+    UploadSessionReader,
+)
 from sessions_vtab.backends.deepset.uploads import (
+    SESSION,
+    Target,
+    UploadSessionWriter,
+    opening_body,
     post_all,
     stored_name,
     target_for,
     upload_calls,
 )
-from sessions_vtab.backends.deepset.wire import Target
-from sessions_vtab.backends.deepset.writing import Writer
-from sessions_vtab.contract.backend import Arguments, Backend, Context, Resource, Routine
+from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.capability import EQUALITY, Filter
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Function
+from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Outcome, Request, Write
-from sessions_vtab.fetch import Client, Lease, lease, run_job
+from sessions_vtab.contract.tables import (
+    FILES,
+    SCOPE_COLUMNS,
+    SESSION_COLUMNS,
+    UPLOAD_SESSION_COLUMNS,
+    UPLOAD_SESSION_FILES,
+    UPLOAD_SESSIONS,
+)
+from sessions_vtab.contract.templates import UNADDRESSABLE, name_of
+from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.write import Outcome, Write
+from sessions_vtab.errors import ConfigurationError, InvalidValueError
+from sessions_vtab.fetch import Answer, Item, Line, Reply, deliver, plain, run_job
+from sessions_vtab.fetch.rows import json_of
+from sessions_vtab.rest import (
+    Get,
+    Insert,
+    List,
+    Operation,
+    RestBackend,
+    RestFrame,
+    RestFunction,
+    RestOptions,
+    RestTable,
+    Update,
+)
 
 __all__ = ["DeepsetBackend"]
 
+_BASE_URL: Final = "https://api.cloud.deepset.ai"
+# deepset-cloud-sdk's URL includes the version, haystack-enterprise-sdk's does not.
+_VERSION: Final = re.compile(r"/+(?:api/+)?v1/*$")
 
-class DeepsetBackend(Backend):
-    """Upload sessions and files of the workspaces of one account.
+_AT: Final = "/api/v1/workspaces/{workspace}"
+_ONE: Final = f"{_AT}/upload_sessions/{{session_id}}"
 
-    Args:
-        settings: settings of the source.
-        client: sends the requests; ``close`` returns it.
+# "There's no session with the ID '..' in the workspace .." (contract, section 2). The text for a
+# missing workspace differs, and is an error.
+_NO_SESSION: Final = (
+    Answer(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),
+)
+_CLOSED: Final = (Answer(409),)
+_WORKSPACE: Final = SCOPE_COLUMNS["workspace"]
+_PAGE_SIZE: Final = UPLOAD_SESSION_COLUMNS["page_size"]
+_IDS: Final = {"session_id": ID_FORM}
+
+
+def _closing_body(_: Mapping[str, Value], __: str) -> dict[str, str]:
+    return {"status": "CLOSED"}
+
+
+def _closed_rows(_: Reply, given: Arguments) -> Iterable[Row]:
+    """The API returns an empty response."""
+    places = {one: str(given[one]) for one in ("workspace", "session_id")}
+    yield name_of(SESSION, places), places["session_id"], "CLOSED", None
+
+
+def _counter(name: str) -> Callable[[Item, RestFrame], Value]:
+    def get(item: Item, frame: RestFrame) -> Value:
+        counters = item.get("ingestion_status")
+        if counters is None:
+            return None
+        if not isinstance(counters, dict):
+            raise frame.wrong("ingestion_status", "an object")
+        value = counters.get(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise frame.wrong(name, "a whole number")
+
+    return get
+
+
+def _is_expired(item: Item, frame: RestFrame) -> Value:
+    """By the list it is in; its own GET does not say."""
+    listed = frame.places.get("is_expired")
+    return None if listed is None else int(listed == "true" or item.get("status") == "EXPIRED")
+
+
+class DeepsetOptions(RestOptions):
+    """Settings of a source.
+
+    Attributes:
+        workspace: the workspace, if the URL does not name it.
     """
 
-    name: ClassVar[str] = "deepset"
-    urls: ClassVar[tuple[str, ...]] = URLS
+    urls: ClassVar[tuple[str, ...]] = ("deepset://WORKSPACE",)
+    base_url: str = _BASE_URL
+    workspace: str | None = None
 
-    def __init__(self, settings: Settings, client: Client) -> None:
-        self._settings = settings
-        self._lease = Lease(client)
-        self._scope = Scope(settings)
-        # Only the response that opens a session contains its upload target, so they are kept here.
-        self._targets: dict[str, Target] = {}
-        self._writer = Writer(client, self._scope, self._targets)
-        self.resources: Mapping[str, Resource] = {
-            "upload_sessions": UploadSessions(settings, client, self._targets),
-            "upload_session_files": UploadSessionFiles(settings, client),
-            "files": Files(settings, client),
-        }
-        self.routines: Mapping[str, Routine] = {
-            "close_upload_session": self._close_upload_session,
-            "upload_file": self._upload_file,
-        }
-
+    @field_validator("base_url")
     @classmethod
-    def open(cls, source: Source) -> Self:
-        """See ``Backend.open``."""
-        settings = Settings(source)
-        return cls(settings, lease(site_of(settings)))
+    def _without_version(cls, base_url: str) -> str:
+        return _VERSION.sub("", base_url)
 
-    def describe(self) -> str:
-        """See ``Backend.describe``."""
-        site = self._lease.site
-        credential = site.credential_for(site.origin).describe()
-        return f"deepset workspace {self._settings.workspace} at {site.base_url} with {credential}"
 
-    def preview(self, write: Write) -> Sequence[Request]:
-        """See ``Backend.preview``."""
-        return (self._lease.client.preview(self._writer.call_for(write)),)
+class DeepsetBackend(RestBackend):
+    """Upload sessions and files of the workspaces of one account."""
+
+    name = "deepset"
+    title = "deepset workspace"
+    location = ("workspace",)
+    options = DeepsetOptions
+    settings: DeepsetOptions
+    hosts = (r"api\.(?:cloud|us)\.deepset\.ai",)
+    key_variables = ("DEEPSET_API_KEY", "API_KEY")
+    readers = {  # noqa: RUF012  # Declared once, never changed.
+        "upload_sessions": UploadSessionReader,
+        "upload_session_files": UploadSessionFileReader,
+        "files": FileReader,
+    }
+    writers = {"upload_sessions": UploadSessionWriter}  # noqa: RUF012
+    statuses = {  # noqa: RUF012
+        402: "Upload sessions are not included in deepset Cloud's free plan. Use a workspace of an"
+        " organisation on another plan.",
+        403: "The API key is missing or invalid, or it has no access to this workspace. Check the"
+        " key and the workspace.",
+        404: "Check the id, the workspace and base_url. SELECT session_id FROM upload_sessions"
+        " lists the existing sessions.",
+        406: "A user can have at most 10 open upload sessions. List them with SELECT session_id"
+        " FROM upload_sessions WHERE status = 'OPEN', then close one with UPDATE"
+        " upload_sessions SET status = 'CLOSED' WHERE session_id = '..' or"
+        " close_upload_session('..').",
+        409: "The upload session is already closed or has expired. Open another one with INSERT"
+        " INTO upload_sessions.",
+        422: "The service rejected a value in the request. Nothing was changed.",
+    }
+    functions_declared = (
+        RestFunction(
+            FUNCTIONS["close_upload_session"],
+            Operation(f"PUT {_ONE}", body=_closing_body, done=_CLOSED),
+            _closed_rows,
+        ),
+    )
+
+    def __init__(self, source: Source) -> None:
+        self.targets: dict[str, Target] = {}
+        super().__init__(source)
+
+    def located(self) -> dict[str, str]:
+        """See ``RestBackend.located``; a workspace's name may be any text."""
+        workspace = self.source.location or self.settings.workspace
+        if not workspace:
+            raise ConfigurationError(
+                f"Source {self.source.name}: no workspace is given. Write the URL as"
+                " deepset://WORKSPACE."
+            )
+        if workspace in UNADDRESSABLE:
+            raise ConfigurationError(
+                f"Source {self.source.name}: {workspace!r:.80} is not a valid workspace name."
+            )
+        return {"workspace": workspace}
+
+    def declare(self) -> Sequence[RestTable]:
+        """See ``RestBackend.declare``."""
+        status = Filter("ingestion_status", EQUALITY)
+        return (
+            RestTable(
+                UPLOAD_SESSIONS.extended(
+                    _WORKSPACE,
+                    hidden=(
+                        _PAGE_SIZE,
+                        UPLOAD_SESSION_COLUMNS["parallel_processing_enabled"],
+                        UPLOAD_SESSION_COLUMNS["expires_in_seconds"],
+                    ),
+                ),
+                SESSION,
+                {
+                    **{one: one for one in ("session_id", "status", "write_mode")},
+                    "create_time": "created_at",
+                    "expire_time": "expires_at",
+                    "is_expired": _is_expired,
+                    "failed_files": _counter("failed_files"),
+                    "finished_files": _counter("finished_files"),
+                    "created_by": json_of("created_by"),
+                    "documentation_url": "documentation_url",
+                    "upload_url": self._upload_url,
+                    "upload_fields": self._upload_fields,
+                },
+                get=Get(f"GET {_ONE}", missing=_NO_SESSION),
+                list=List(
+                    f"GET {_AT}/upload_sessions",
+                    # The SDK omits "false". If it is sent, the lists certainly share no row.
+                    query={"page_number": "1", "is_expired": "{is_expired}"},
+                    each={"is_expired": ("false", "true")},
+                    items="data",
+                    pages=UploadSessionPages(),
+                    size="limit",
+                    cap=CAP,
+                    whole=False,
+                    takes=(Filter("status", EQUALITY),),
+                ),
+                insert=Insert(
+                    f"POST {_AT}/upload_sessions",
+                    body=opening_body,
+                    columns=("write_mode", "parallel_processing_enabled", "expires_in_seconds"),
+                ),
+                update=Update(f"PUT {_ONE}", body=_closing_body, done=_CLOSED, columns=("status",)),
+                remedies={
+                    "delete": "The API cannot delete upload sessions. UPDATE upload_sessions SET"
+                    " status = 'CLOSED' ends one and ingests its files; an upload session left open"
+                    " ends by itself after 24 hours.",
+                    "update": "The only possible change is to set status to 'CLOSED'.",
+                },
+                rows=1_000,
+                forms=_IDS,
+            ),
+            RestTable(
+                UPLOAD_SESSION_FILES.extended(hidden=(_WORKSPACE, _PAGE_SIZE)),
+                f"{SESSION}/files/{{file_name}}",
+                # The contract, section 2, confirms only these two fields.
+                {"file_name": "name", "ingestion_status": "ingestion_status"},
+                parent="upload_sessions",
+                under={"session_name": SESSION},
+                list=List(
+                    f"GET {_ONE}/files",
+                    query={"page_number": "1"},
+                    items="data",
+                    pages=UploadSessionPages(),
+                    size="limit",
+                    cap=CAP,
+                    missing=_NO_SESSION,
+                    takes=(status,),
+                ),
+                remedies={
+                    "insert": "Files are uploaded with upload_file(session, file_name, content).",
+                    "update": "An uploaded file cannot be changed; upload another one.",
+                    "delete": "The API cannot remove files from an upload session.",
+                },
+                forms=_IDS,
+            ),
+            RestTable(
+                FILES.extended(_WORKSPACE, hidden=(_PAGE_SIZE, SESSION_COLUMNS["filter"])),
+                "workspaces/{workspace}/files/{file_id}",
+                {
+                    **{one: one for one in ("file_id", "size", "url")},
+                    "file_name": "name",
+                    "create_time": "created_at",
+                    "meta": json_of("meta"),
+                },
+                list=List(
+                    f"GET {_AT}/files",
+                    items="data",
+                    pages=FilePages(),
+                    size="limit",
+                    cap=CAP,
+                    takes=(
+                        Filter("file_name", frozenset((Op.EQ, Op.LIKE, Op.GLOB))),
+                        Filter("meta", frozenset((Op.EQ,)), keyed=True),
+                    ),
+                ),
+                remedies={
+                    "insert": "Add files through an upload session: INSERT INTO upload_sessions,"
+                    " upload_file(..), close_upload_session(..).",
+                    "update": "This table is read-only. To replace a file, upload it again with"
+                    " write_mode OVERWRITE.",
+                    "delete": "This table is read-only.",
+                },
+            ),
+        )
+
+    def _target(self, item: Item, frame: RestFrame) -> Target | None:
+        places = {**frame.places, "session_id": str(item.get("session_id"))}
+        return self.targets.get(name_of(SESSION, places))
+
+    def _upload_url(self, item: Item, frame: RestFrame) -> Value:
+        target = self._target(item, frame)
+        return None if target is None else target.url
+
+    def _upload_fields(self, item: Item, frame: RestFrame) -> Value:
+        target = self._target(item, frame)
+        return None if target is None else dump_json(target.fields)
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``."""
-        return self._writer.send(writes, context)
+        if len({write.action for write in writes}) == 1:
+            return super().send(writes, context)
 
-    def close(self) -> None:
-        """See ``Backend.close``."""
-        self._lease.close()
+        def perform(write: Write, line: Line) -> Outcome:
+            return self.writing[write.table].perform(write, line)
 
-    def _close_upload_session(self, arguments: Arguments, context: Context) -> Iterator[Row]:
-        session = self._scope.resolve(arguments["session"])
-        call = calls.close_session(session)
-        run_job(self._lease.client, context, lambda line: line.send(call))
-        # The API returns an empty response.
-        yield session.name, session.session_id, "CLOSED", None
+        # At most ten sessions can be open. Closing one makes room, so the order matters.
+        return deliver(self.client, writes, context, lambda _: "all", perform)
+
+    # Functions
+
+    def resolve(self, session: Value) -> dict[str, str]:
+        """See ``RestBackend.resolve``."""
+        found = super().resolve(session)
+        if not ID_FORM.fits(found["session_id"]):
+            raise InvalidValueError(
+                f"Source {self.source.name}: {plain(repr(session), 60)} is not a valid"
+                f" {ID_FORM.says}. Nothing was sent."
+            )
+        return {**found, "session_id": found["session_id"].lower()}
+
+    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
+        """See ``RestBackend.own_functions``."""
+        return [(FUNCTIONS["upload_file"], self._upload_file)]
 
     def _upload_file(self, arguments: Arguments, context: Context) -> Iterator[Row]:
-        where = f"{self._settings.source.name}.upload_file"
-        session = self._scope.resolve(arguments["session"])
-        target = target_for(session, arguments, self._targets, where)
+        where = f"{self.source.name}.upload_file"
+        session = name_of(SESSION, self.resolve(arguments["session"]))
+        target = target_for(session, arguments, self.targets, where)
         posts = upload_calls(target, arguments, where)
-        run_job(self._lease.client, context, lambda line: post_all(posts, session, line))
+        run_job(self.client, context, lambda line: post_all(posts, session, line))
         content = posts[-1].form.content if posts[-1].form else b""
-        yield session.name, stored_name(str(arguments["file_name"])), len(content), None
+        yield session, stored_name(str(arguments["file_name"])), len(content), None

@@ -1,41 +1,187 @@
-"""``upload_file``: one file through the presigned form of an upload session."""
+"""deepset: upload sessions are opened and closed, and files posted to their presigned targets.
+
+Only the response that opens a session contains its upload target, so a connection keeps those of
+the sessions that it has opened. Whoever has such a target may upload.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from sessions_vtab.backends.deepset import calls
-from sessions_vtab.backends.deepset.names import SessionRef
-from sessions_vtab.backends.deepset.wire import Target
+from sessions_vtab.backends.deepset.reading import UploadSessionPages, detail_of
 from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.templates import Places, name_of
 from sessions_vtab.contract.values import load_json
-from sessions_vtab.errors import ForbiddenError, InvalidValueError, MissingParameterError
-from sessions_vtab.fetch import Call, Line
+from sessions_vtab.contract.write import Action, Outcome, Write
+from sessions_vtab.errors import (
+    ForbiddenError,
+    InvalidValueError,
+    MissingParameterError,
+    ProtocolError,
+    UnknownOutcomeError,
+)
+from sessions_vtab.fetch import WRITE, Call, Form, Item, Line, Reply
+from sessions_vtab.fetch.rows import Frame, text_of
+from sessions_vtab.rest import Change, Found, RestFrame, Writer
 
-__all__ = ["META_SUFFIX", "post_all", "stored_name", "target_for", "upload_calls"]
+if TYPE_CHECKING:
+    from sessions_vtab.backends.deepset.backend import DeepsetBackend
 
-META_SUFFIX = ".meta.json"
+__all__ = [
+    "SESSION",
+    "Target",
+    "UploadSessionWriter",
+    "opening_body",
+    "post_all",
+    "stored_name",
+    "target_for",
+    "upload_calls",
+]
+
+SESSION: Final = "workspaces/{workspace}/upload_sessions/{session_id}"
+
+_MODES: Final = ("KEEP", "OVERWRITE", "FAIL")
+_LONGEST: Final = 86_400
+_url = text_of("url", required=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The upload target of an upload session.
+
+    Attributes:
+        url: URL of the presigned POST.
+        fields: form fields of the POST, in order.
+    """
+
+    url: str = field(repr=False)
+    fields: Mapping[str, str] = field(repr=False)
+
+
+def _target_of(body: Item, frame: Frame) -> Target:
+    """The upload target in the response to a create call."""
+    config = body.get("aws_prefixed_request_config")
+    fields = config.get("fields") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or not isinstance(fields, dict):
+        raise frame.wrong("aws_prefixed_request_config", "an object with url and fields")
+    if not all(isinstance(value, str) for value in fields.values()):
+        raise frame.wrong("aws_prefixed_request_config.fields", "an object with string values")
+    return Target(str(_url(config, frame)), fields)
+
+
+def opening_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """The body that opens a session: the given values; the service has defaults for the rest.
+
+    Raises:
+        InvalidValueError: the API would reject a value. Nothing was sent.
+    """
+    body: dict[str, Any] = {}
+    mode, seconds = values.get("write_mode"), values.get("expires_in_seconds")
+    if mode is not None:
+        body["write_mode"] = _mode(mode, where)
+    if values.get("parallel_processing_enabled") is not None:
+        body["parallel_processing_enabled"] = bool(values["parallel_processing_enabled"])
+    if seconds is not None:
+        if not isinstance(seconds, int) or not 1 <= seconds <= _LONGEST:
+            raise InvalidValueError(
+                f"{where}.expires_in_seconds must be from 1 to {_LONGEST}, not {seconds!r:.60}."
+                " Nothing was sent."
+            )
+        body["expires_in_seconds"] = seconds
+    return body
+
+
+def _mode(mode: Value, where: str) -> Value:
+    if mode in _MODES:
+        return mode
+    unlisted = " (deepset's own SDK could no longer list the upload sessions)"
+    raise InvalidValueError(
+        f"{where}.write_mode must be one of {', '.join(_MODES)}, not {mode!r:.60}"
+        f"{unlisted if mode == 'TEMPORARY' else ''}. Nothing was sent."
+    )
+
+
+class UploadSessionWriter(Writer):
+    """Rows of ``upload_sessions``: INSERT opens one, UPDATE closes one."""
+
+    backend: DeepsetBackend
+
+    def change(self, write: Write) -> Change:
+        """See ``Writer.change``."""
+        status = write.values.get("status", "CLOSED")
+        if write.action is Action.UPDATE and status != "CLOSED":
+            raise InvalidValueError(
+                f"{self.where}.status can only be set to 'CLOSED', not {status!r:.60}. Nothing was"
+                " sent."
+            )
+        return super().change(write)
+
+    def perform(self, write: Write, line: Line) -> Outcome:
+        """See ``Writer.perform``."""
+        if write.action is not Action.INSERT:
+            return super().perform(write, line)
+        change = self.change(write)
+        reply = line.send(change.call)
+        try:
+            found = self._opened(write, reply, change.places)
+            return self.answered(write, found, reply.status)
+        except ProtocolError as error:
+            raise UnknownOutcomeError(
+                f"{self.where}: {error} The service opened an upload session anyway; find it"
+                " with SELECT session_id FROM upload_sessions WHERE status = 'OPEN'."
+            ) from None
+
+    def _opened(self, write: Write, reply: Reply, places: Places) -> Found:
+        """The new session, whose upload target is kept."""
+        body, frame = detail_of(reply), RestFrame(reply.what, {**places, "is_expired": "false"})
+        name = name_of(SESSION, self.resource.decoder.places(body, frame))
+        self.backend.targets[name] = _target_of(body, frame)
+        mode = write.values.get("write_mode", "KEEP")
+        return Found({**body, "status": "OPEN", "write_mode": mode}, frame)
+
+    def look(self, places: Places, line: Line) -> Found | None:
+        """See ``Writer.look``: the answer to the session's GET, and its row of a list."""
+        found = super().look(places, line)
+        listed = self.spec.list
+        if found is None or listed is None:
+            return found
+        path = self.resource.capability.paths[-1]
+        for expired in ("false", "true"):
+            inside = {**places, "is_expired": expired}
+            call: Call | None = self.resource.list_call(inside, Scan(path))
+            while call is not None:
+                reply = line.send(call)
+                for item in reply.items():
+                    if item.get("session_id") == places["session_id"]:
+                        return Found({**found.item, **item}, RestFrame(reply.what, inside))
+                call = UploadSessionPages().following(reply)
+        return found
+
+
+_META_SUFFIX: Final = ".meta.json"
 
 # Limits of the service (docs.cloud.deepset.ai, "Upload Files").
-_MOST_BYTES = 200 * 1024 * 1024
-_MOST_META = 32_766
+_MOST_BYTES: Final = 200 * 1024 * 1024
+_MOST_META: Final = 32_766
 
 # deepset-cloud-sdk 1.7.8 replaces these with an underscore before it encodes a name. It does not
 # replace U+007F, which it then cannot send.
-_UNSAFE = re.compile(r"[\\#%\"'|<>{}\[\]`^~\x00-\x1f\x7f]")
+_UNSAFE: Final = re.compile(r"[\\#%\"'|<>{}\[\]`^~\x00-\x1f\x7f]")
 
 
 def stored_name(file_name: str) -> str:
-    """Returns the name under which the SDK would store a file."""
+    """The name under which the SDK would store a file."""
     return _UNSAFE.sub("_", file_name)
 
 
-def target_for(
-    session: SessionRef, arguments: Arguments, known: Mapping[str, Target], where: str
-) -> Target:
-    """Returns the upload target: as given, or as received when this connection opened the session.
+def target_for(name: str, arguments: Arguments, known: Mapping[str, Target], where: str) -> Target:
+    """The upload target: as given, or as received when this connection opened the session.
 
     Raises:
         MissingParameterError: another connection opened the session, and URL or fields are not
@@ -43,11 +189,11 @@ def target_for(
         InvalidValueError: the URL is empty, or the fields are not a JSON object with string values.
     """
     url, fields = arguments.get("upload_url"), arguments.get("upload_fields")
-    if url is None and fields is None and session.name in known:
-        return known[session.name]
+    if url is None and fields is None and name in known:
+        return known[name]
     if url is None or fields is None:
         raise MissingParameterError(
-            f"{where}: the upload target of {session.name} is known only to the connection"
+            f"{where}: the upload target of {name} is known only to the connection"
             " that opened the session. Get it with INSERT INTO upload_sessions .."
             " RETURNING upload_url, upload_fields, and pass it to"
             f" {where.rpartition('.')[2]}(session, file_name, content, meta,"
@@ -66,7 +212,7 @@ def target_for(
 
 
 def upload_calls(target: Target, arguments: Arguments, where: str) -> list[Call]:
-    """Returns the POSTs of one file, metadata first, so that it is never ingested without them.
+    """The POSTs of one file, metadata first, so that it is never ingested without them.
 
     Raises:
         InvalidValueError: the service would reject the name, the size or the metadata.
@@ -83,13 +229,27 @@ def upload_calls(target: Target, arguments: Arguments, where: str) -> list[Call]
     parts = [(name, content)]
     meta = arguments.get("meta")
     if meta is not None:
-        parts.insert(0, (name + META_SUFFIX, _metadata(meta, where)))
-    return [
-        calls.post_file(target.url, target.fields, quote(one, safe=""), data) for one, data in parts
-    ]
+        parts.insert(0, (name + _META_SUFFIX, _metadata(meta, where)))
+    return [_post(target, quote(one, safe=""), data) for one, data in parts]
 
 
-def post_all(posts: list[Call], session: SessionRef, line: Line) -> None:
+def _post(target: Target, wire_name: str, content: bytes) -> Call:
+    """The form's fields, then the file, as the SDK sends them.
+
+    Uploading an object twice has the effect of uploading it once, so the call can be repeated.
+    """
+    return Call(
+        "POST",
+        target=target.url,
+        form=Form(target.fields, "file", wire_name, content, "text/plain"),
+        kind=WRITE,
+        repeatable=True,
+        expects_json=False,
+        secrets=tuple(value for name, value in target.fields.items() if name != "key"),
+    )
+
+
+def post_all(posts: list[Call], session: str, line: Line) -> None:
     """Sends the POSTs of one file, one after the other.
 
     Raises:
@@ -100,7 +260,7 @@ def post_all(posts: list[Call], session: SessionRef, line: Line) -> None:
             line.send(call)
         except ForbiddenError as error:
             told = ForbiddenError(
-                f"{error} Files can be uploaded only into an open session. {session.name} may"
+                f"{error} Files can be uploaded only into an open session. {session} may"
                 " be closed or expired, or upload_url and upload_fields may belong to"
                 " another session."
             )

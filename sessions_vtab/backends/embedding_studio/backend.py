@@ -14,21 +14,22 @@ from sessions_vtab.backends.embedding_studio.reading import (
     SESSION,
     Batches,
     BatchPages,
-    EventReader,
-    SessionReader,
+    StudioEventReader,
+    StudioSessionReader,
     batch_page,
     events_in,
 )
 from sessions_vtab.backends.embedding_studio.writing import (
     EVENT,
-    EventWriter,
-    SessionWriter,
+    StudioEventWriter,
+    StudioSessionWriter,
     events_body,
     session_body,
 )
 from sessions_vtab.contract.backend import Arguments, Context, Routine
 from sessions_vtab.contract.capability import EQUALITY, RANGE, Filter
 from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
@@ -62,7 +63,7 @@ _released_batch = text_of("batch_id", required=True)
 _released_at = epoch_of("released_at")
 
 
-class Options(OpenOptions):
+class EmbeddingStudioOptions(OpenOptions):
     """Settings of a source; the service takes no credential."""
 
     urls: ClassVar[tuple[str, ...]] = ("embedding_studio://?base_url=https://HOST",)
@@ -85,9 +86,9 @@ class EmbeddingStudioBackend(RestBackend):
         " '..' AND batch_id = '..'. payload_filter is returned with defaults filled"
         " in; filters that the service would not store are refused."
     )
-    options = Options
-    readers = {"sessions": SessionReader, "events": EventReader}  # noqa: RUF012  # Declared once.
-    writers = {"sessions": SessionWriter, "events": EventWriter}  # noqa: RUF012
+    options = EmbeddingStudioOptions
+    readers = {"sessions": StudioSessionReader, "events": StudioEventReader}  # noqa: RUF012  # Declared once.
+    writers = {"sessions": StudioSessionWriter, "events": StudioEventWriter}  # noqa: RUF012
     statuses = {  # noqa: RUF012
         400: "Times must lie between 12 hours before and 5 minutes after the service's clock;"
         " without a time, the service uses its own. Nothing in this request was stored.",
@@ -101,7 +102,7 @@ class EmbeddingStudioBackend(RestBackend):
     def __init__(self, source: Source) -> None:
         self.batches = Batches(source.name)
         super().__init__(source)
-        self.clicks = EventWriter(self.resources["events"])
+        self.clicks = StudioEventWriter(self.resources["events"])
 
     def make_site(self) -> Site:
         """See ``RestBackend.make_site``."""
@@ -222,7 +223,6 @@ class EmbeddingStudioBackend(RestBackend):
             return RestFunction(FUNCTIONS[name], operation, rows)
 
         return (
-            declared("push_event", "session/events", None, body=events_body),
             declared("mark_session_irrelevant", "session/irrelevant", _marked_rows, body=one),
             # Each call schedules the session once more.
             declared(
@@ -239,17 +239,12 @@ class EmbeddingStudioBackend(RestBackend):
                 body={"release_id": "release_id"},
                 missing=(Answer(404, r"^There is no collecting batch$", "detail"),),
             ),
-            RestFunction(
-                FUNCTIONS["batch_sessions"],
-                replace(BATCH, query={"batch_id": "{batch}"}),
-                lambda _, __: (),  # ``_batch_sessions`` reads page by page.
-            ),
         )
 
-    def routine(self, declared: RestFunction) -> Routine:
-        """See ``RestBackend.routine``."""
+    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
+        """See ``RestBackend.own_functions``."""
         own = {"push_event": self._push_event, "batch_sessions": self._batch_sessions}
-        return own.get(declared.function.name) or super().routine(declared)
+        return [(FUNCTIONS[name], routine) for name, routine in own.items()]
 
     def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:
         """See ``RestBackend.act``."""

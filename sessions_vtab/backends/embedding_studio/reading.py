@@ -36,8 +36,8 @@ __all__ = [
     "SESSION",
     "BatchPages",
     "Batches",
-    "EventReader",
-    "SessionReader",
+    "StudioEventReader",
+    "StudioSessionReader",
     "batch_page",
     "events_in",
 ]
@@ -252,7 +252,7 @@ class _InBatches(RestResource):
         return super().page(reply, places, reading)
 
 
-class SessionReader(_InBatches):
+class StudioSessionReader(_InBatches):
     """Rows of ``sessions``: by id, or by batch in the order of their numbers."""
 
     def __init__(self, *given: Any) -> None:
@@ -352,7 +352,7 @@ class SessionReader(_InBatches):
         return {one["session_id"] for one in found if one is not None}
 
 
-class EventReader(_InBatches):
+class StudioEventReader(_InBatches):
     """Rows of ``events``: those of a session, or of all sessions of a batch."""
 
     def list_call(self, places: Places, scan: Scan) -> Call:  # noqa: ARG002

@@ -33,7 +33,7 @@ from sessions_vtab.rest import Change, Found, RestFrame, Writer
 if TYPE_CHECKING:
     from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
 
-__all__ = ["EVENT", "EventWriter", "SessionWriter", "events_body", "session_body"]
+__all__ = ["EVENT", "StudioEventWriter", "StudioSessionWriter", "events_body", "session_body"]
 
 EVENT: Final = f"{SESSION}/events/{{event_id}}"
 
@@ -234,7 +234,7 @@ def _is_form(form: str, inner: Mapping[str, Any]) -> bool:
 _OPTIONAL: Final = frozenset(("search_meta", "payload_filter", "sort_by", "user_id"))
 
 
-class SessionWriter(Writer):
+class StudioSessionWriter(Writer):
     """Rows of ``sessions``: registered, then read, since the response does not say what is kept."""
 
     def change(self, write: Write) -> Change:
@@ -281,7 +281,7 @@ class SessionWriter(Writer):
             )
 
 
-class EventWriter(Writer):
+class StudioEventWriter(Writer):
     """Rows of ``events``: those of one session go in one request, and none of them twice."""
 
     backend: EmbeddingStudioBackend

@@ -467,7 +467,7 @@ def test_any_workspace_text_stays_one_segment_of_the_path(deepset: Any, workspac
 
 @pytest.mark.parametrize("workspace", ["", ".", ".."])
 def test_a_workspace_that_would_change_the_path_is_refused(deepset: Any, workspace: str) -> None:
-    with pytest.raises(InvalidValueError, match="cannot be part of a resource name"):
+    with pytest.raises(InvalidValueError, match="is not a valid workspace"):
         deepset("SELECT * FROM upload_sessions WHERE workspace = ?", workspace)
 
     assert deepset.sent == []

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from sessions_vtab.backends.deepset.settings import Settings, site_of
+from sessions_vtab import registry
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, InvalidValueError
 from sessions_vtab.fetch import NoAuth, origin_of
 
 
 def _site(location: str = "ws", *, from_file: bool = False, **options: Any) -> Any:
+    with closing(_opened(location, options, from_file=from_file)) as backend:
+        return backend.make_site()
+
+
+def _opened(location: str, options: dict[str, Any], *, from_file: bool = False) -> Any:
     source = Source("docs", "deepset", location, options, from_file=from_file)
-    return site_of(Settings(source))
+    return registry.backend_class("deepset").open(source)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,8 @@ def test_the_key_is_sent_only_to_allowed_hosts(
 
 
 def test_a_workspace_may_be_an_option() -> None:
-    assert Settings(Source("docs", "deepset", "", {"workspace": "team a"})).workspace == "team a"
+    with closing(_opened("", {"workspace": "team a"})) as backend:
+        assert backend.scope == {"workspace": "team a"}
 
 
 def test_the_description_names_host_and_credential(deepset: Any) -> None:

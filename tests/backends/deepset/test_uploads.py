@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from sessions_vtab.backends.deepset.uploads import stored_name, upload_calls
-from sessions_vtab.backends.deepset.wire import Target
 from sessions_vtab.errors import (
     ConfigurationError,
     ForbiddenError,
@@ -82,17 +80,17 @@ SDK_CANNOT_SEND = "del\x7f.txt"
 
 
 @pytest.mark.parametrize("name", SDK_NAMES)
-def test_file_and_metadata_names_are_sent_as_by_the_sdk(name: str) -> None:
-    arguments = {"file_name": name, "content": "x", "meta": "{}"}
+def test_file_and_metadata_names_are_sent_as_by_the_sdk(deepset: Any, name: str) -> None:
+    session_id = deepset.open()
 
-    posts = upload_calls(Target("https://bucket", {"key": "${filename}"}), arguments, "docs")
+    deepset(UPLOAD, session_id, name, "x", "{}")
 
-    wire = [post.form.file_name for post in posts if post.form is not None]
+    wire = [_file(one["body"])[0] for one in deepset.sent]
     assert wire == [SDK_NAMES[name] + ".meta.json", SDK_NAMES[name]]
 
 
-def test_a_name_that_the_sdk_cannot_send_gets_an_underscore() -> None:
-    assert stored_name(SDK_CANNOT_SEND) == "del_.txt"
+def test_a_name_that_the_sdk_cannot_send_gets_an_underscore(deepset: Any) -> None:
+    assert deepset(UPLOAD, deepset.open(), SDK_CANNOT_SEND, "x", None) == [("del_.txt",)]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +109,6 @@ def test_names_are_replaced_and_encoded_as_the_sdk_does(
     session_id = deepset.open()
 
     assert deepset(UPLOAD, session_id, name, "x", None) == [(stored,)]
-    assert stored_name(name) == stored
     sql = "SELECT file_name FROM upload_session_files WHERE session_id = ?"
     assert deepset(sql, session_id) == [(stored,)]
 

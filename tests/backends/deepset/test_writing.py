@@ -272,7 +272,7 @@ def test_closing_a_closed_session_changes_nothing_and_sends_nothing(deepset: Any
         ("expires_in_seconds", 0, "must be from 1 to 86400"),
         ("expires_in_seconds", 86_401, "must be from 1 to 86400"),
         ("parallel_processing_enabled", 2, "must be 0 or 1"),
-        ("workspace", "..", "cannot be part of a resource name"),
+        ("workspace", "..", "is not a valid workspace"),
     ],
 )
 def test_values_that_the_api_would_reject_are_refused_before_sending(

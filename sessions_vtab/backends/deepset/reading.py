@@ -1,0 +1,418 @@
+"""deepset: what it lists, counts and searches.
+
+The upload sessions of a workspace are in two lists, active and expired. Some columns are only in
+the lists, others only in the answer to a session's own GET.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final, TypeAlias
+
+from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.capability import ValueForm
+from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Predicate, Value
+from sessions_vtab.contract.scan import Counted, Page, Row, Scan
+from sessions_vtab.contract.templates import Places
+from sessions_vtab.errors import InvalidValueError, ProtocolError
+from sessions_vtab.fetch import Call, NumberedPages, Paginator, Reader, Reply
+from sessions_vtab.fetch.rows import Frame, RowMaker, text_of
+from sessions_vtab.rest import Asked, Found, Reading, RestResource, Spread
+
+__all__ = [
+    "CAP",
+    "ID_FORM",
+    "FilePages",
+    "FileReader",
+    "UploadSessionFileReader",
+    "UploadSessionPages",
+    "UploadSessionReader",
+    "detail_of",
+]
+
+CAP: Final = 100
+"""Most rows of a page."""
+
+ID_FORM: Final = ValueForm(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "upload session id; ids are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e",
+)
+"""What every id of an upload session looks like."""
+
+_LISTED: Final = frozenset(("status", "write_mode", "create_time", "is_expired", "created_by"))
+"""Columns of ``upload_sessions`` that only the lists contain."""
+
+_DETAILED: Final = frozenset(("failed_files", "finished_files", "documentation_url"))
+"""Columns of ``upload_sessions`` that only a GET of the session contains."""
+
+_STATUSES: Final = frozenset(("OPEN", "CLOSED", "EXPIRED"))
+_FILE_STATUSES: Final = frozenset(("PENDING", "FAILED", "FINISHED"))
+_RETRY: Final = "The response was discarded. Try again."
+_session_id = text_of("session_id", required=True)
+
+_Pages: TypeAlias = Generator[list[Found], None, None]
+
+# How lists go on. The three things that a page says of that have to agree.
+
+
+@dataclass(frozen=True, slots=True)
+class UploadSessionPages:
+    """Numbered pages. The first page may be small, as LIMIT suggests; the others have full size.
+
+    The number of a page depends on the page size, so the first page is requested again in full
+    size. The reader must therefore recognise rows that it has already seen.
+
+    Attributes:
+        grows: whether a small first page is followed by pages of full size.
+    """
+
+    grows: bool = True
+
+    def following(self, reply: Reply) -> Call | None:
+        """The next numbered page, or the first page in full size."""
+        first = int(reply.call.parameter("page_number") or 1) - 1
+        _check(reply, first * int(reply.call.parameter("limit") or CAP))
+        call = NumberedPages().following(reply)
+        if call is None or not self.grows or reply.call.parameter("limit") == CAP:
+            return call
+        return call.with_query(limit=CAP, page_number=1)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePages:
+    """Pages of which each starts after the last file of the previous one, by its time and id.
+
+    Attributes:
+        size: number of rows of the pages after the first.
+    """
+
+    size: int = CAP
+
+    def following(self, reply: Reply) -> Call | None:
+        """The page that starts after the last row."""
+        call, rows = reply.call, reply.items()
+        # How many rows lie before a cursor is not known: at least one.
+        if not _check(reply, None if call.parameter("after_file_id") else 0):
+            return None
+        last = rows[-1]
+        if not (isinstance(last.get("created_at"), str) and isinstance(last.get("file_id"), str)):
+            raise ProtocolError(f"{reply.what}: the last row lacks created_at or file_id.")
+        if last["file_id"] == call.parameter("after_file_id"):
+            raise ProtocolError(f"{reply.what}: the page ends where it should begin. {_RETRY}")
+        return call.with_query(
+            limit=self.size, after_value=last["created_at"], after_file_id=last["file_id"]
+        )
+
+
+def _total_of(reply: Reply) -> int:
+    total = reply.object().get("total")
+    if not isinstance(total, int) or isinstance(total, bool) or total < 0:
+        raise ProtocolError(f"{reply.what}: total should be a number.")
+    return total
+
+
+def _check(reply: Reply, before: int | None) -> bool:
+    """Whether another page follows.
+
+    Args:
+        reply: the page.
+        before: rows of the list on the pages before it; None if that is not known.
+
+    Raises:
+        ProtocolError: it contradicts itself: rows would be missing, or pages would never end.
+    """
+    rows, more, total = len(reply.items()), reply.object().get("has_more"), _total_of(reply)
+    if not isinstance(more, bool):
+        raise ProtocolError(f"{reply.what}: has_more should be true or false.")
+    if more and not rows:
+        raise ProtocolError(f"{reply.what} has no rows, but says that more follow. {_RETRY}")
+    if before is not None and not rows and total > before:
+        raise ProtocolError(
+            f"{reply.what} has no rows, but its total is {total} and only {before} rows came"
+            f" before it. {_RETRY}"
+        )
+    if before is not None and more and before + rows >= total:
+        raise ProtocolError(
+            f"{reply.what} says that more rows follow, but has the last of {total}. {_RETRY}"
+        )
+    return more
+
+
+class _WithTotal(RestResource):
+    """A table whose lists say how many rows they have, so that counting needs only one page.
+
+    Attributes:
+        same: columns that have the same value in every row of a list.
+    """
+
+    same: ClassVar[tuple[str, ...]] = ("workspace",)
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """See ``Resource.scan``."""
+        only = scan.columns <= {*self.same, self.table.key}
+        if scan.path.name == "list" and only and not scan.parameters and scan.limit is None:
+            return self._counted(scan, Reader(self.backend.client, context))
+        return super().scan(scan, context)
+
+    def known(self, column: str, places: Places) -> Value:
+        """The value of such a column in the rows of a list."""
+        return places.get(column)
+
+    def _counted(self, scan: Scan, reader: Reader) -> Iterator[Page]:
+        """The first page of each list with the number of further rows, then those rows."""
+        make, pages = RowMaker(self.table, self.decoder.columns, scan.columns), self.pages(scan)
+        reading, seen = self.reading(scan, lambda _, __: ()), set[Value]()
+
+        def rows(reply: Reply, asked: Asked) -> list[Row]:
+            page = _fresh(self, self.page(reply, asked.places, reading), seen)
+            return [make(one.item, one.frame) for one in page]
+
+        with closing(reader.gather([one.call for one in reading.asked])) as gathered:
+            replies = list(zip(reading.asked, gathered, strict=True))
+        rest = [(asked, pages.following(reply)) for asked, reply in replies]
+        behind = [
+            (
+                tuple(self.known(name, asked.places) for name in self.table.names),
+                max(0, _total_of(reply) - len(reply.items())),
+            )
+            for asked, reply in replies
+        ]
+        at = frozenset(self.table.positions[name] for name in self.same)
+        yield Counted([row for asked, reply in replies for row in rows(reply, asked)], behind, at)
+        for asked, call in rest:
+            if call is not None:
+                with closing(reader.pages(call, pages)) as following:
+                    yield from (rows(reply, asked) for reply in following)
+
+
+def _fresh(table: RestResource, page: Iterable[Found], seen: set[Value]) -> list[Found]:
+    """The rows of a page that were not seen before: pages overlap where a list changes."""
+    fresh = []
+    for one in page:
+        name = table.decoder.columns["name"](one.item, one.frame)
+        if name not in seen:
+            seen.add(name)
+            fresh.append(one)
+    return fresh
+
+
+class _OfSessions(RestResource):
+    """A table whose rows are asked for by the id of an upload session."""
+
+    def keys(self, scan: Scan) -> list[dict[str, str]] | None:
+        """See ``RestResource.keys``; a text that is not a UUID belongs to no session."""
+        found = super().keys(scan)
+        if found is None:
+            return None
+        lower = ({**one, "session_id": one["session_id"].lower()} for one in found)
+        return [one for one in lower if ID_FORM.fits(one["session_id"])]
+
+    def pages(self, scan: Scan) -> Paginator:
+        """See ``RestResource.pages``."""
+        return UploadSessionPages(grows="page_size" not in scan.parameters)
+
+
+class UploadSessionReader(_OfSessions, _WithTotal):
+    """Rows of ``upload_sessions``: by id, or by the lists of active and expired ones."""
+
+    same = ("workspace", "is_expired")
+
+    def known(self, column: str, places: Places) -> Value:
+        """See ``_WithTotal.known``."""
+        found = super().known(column, places)
+        return int(found == "true") if column == "is_expired" else found
+
+    def values(self, place: str, scan: Scan, spread: Spread) -> Sequence[str]:
+        """See ``RestResource.values``; conditions tell which of the two lists can have rows."""
+        if place != "is_expired":
+            return super().values(place, scan, spread)
+        kinds = {False, True}
+        expired, statuses = scan.given("is_expired"), scan.given("status")
+        if expired is not None:
+            kinds &= {bool(value) for value in expired if value in (0, 1)}
+        if statuses is not None and set(statuses) <= _STATUSES:
+            kinds &= {status == "EXPIRED" for status in statuses}
+        return ["true" if kind else "false" for kind in sorted(kinds)]
+
+    def reading(self, scan: Scan, spread: Spread) -> Reading:
+        """See ``RestResource.reading``; what only the lists have leads to them."""
+        keys = self.keys(scan)
+        if keys is None or not scan.columns & _LISTED:
+            return super().reading(scan, spread)
+        return Reading(tuple(self._list_of(one, "false") for one in _workspaces(keys)), lists=True)
+
+    def _list_of(self, workspace: str, expired: str) -> Asked:
+        places = {"workspace": workspace, "is_expired": expired}
+        return Asked(self.list_call(places, Scan(self.capability.paths[-1])), places)
+
+    def found(self, scan: Scan, reader: Reader) -> _Pages:
+        """See ``RestResource.found``; with one more request per row if a column needs it."""
+        keys = self.keys(scan)
+        picks = keys is not None and scan.columns & _LISTED
+        pages = self._picked(keys or [], reader) if picks else super().found(scan, reader)
+        statuses = scan.given("status") if keys is None else None
+        with closing(pages):
+            for page in pages:
+                # SQLite would discard the other rows, but only after a request for each of them.
+                may = [o for o in page if statuses is None or o.item.get("status") in statuses]
+                yield from self._detailed(may, reader) if scan.columns & _DETAILED else [may]
+
+    def items_of(self, reading: Reading, scan: Scan, reader: Reader) -> _Pages:
+        """See ``RestResource.items_of``; each once, even if a list changes while it is read."""
+        seen: set[Value] = set()
+        with closing(super().items_of(reading, scan, reader)) as pages:
+            yield from (_fresh(self, page, seen) for page in pages)
+
+    def _picked(self, keys: Sequence[Places], reader: Reader) -> _Pages:
+        """Reads lists, the active one first, until all wanted sessions are found.
+
+        The rows have the order of the keys, as where a GET finds each.
+        """
+        missing = {_key(one): one for one in keys}
+        ranks, found = {key: rank for rank, key in enumerate(missing)}, list[Found]()
+        for workspace in _workspaces(keys):
+            for expired in ("false", "true"):
+                if any(key[0] == workspace for key in missing):
+                    pages = self._found_in(workspace, expired, missing, reader)
+                    found += (one for page in pages for one in page)
+        # Sessions in no list are requested too, because only the service knows whether they exist.
+        asked = (Asked(self._detail_call(one), one) for one in missing.values())
+        got = self.got(Reading(tuple(asked), lists=False), reader)
+        found += (one for page in got for one in page)
+        yield sorted(found, key=lambda one: ranks[_key(self.decoder.places(one.item, one.frame))])
+
+    def _found_in(
+        self, workspace: str, expired: str, missing: dict[tuple[str, str], Places], reader: Reader
+    ) -> _Pages:
+        asked = self._list_of(workspace, expired)
+        with closing(reader.pages(asked.call, UploadSessionPages())) as replies:
+            for reply in replies:
+                page = self.page(reply, asked.places, Reading((asked,), lists=True))
+                keyed = [(_key(self.decoder.places(o.item, o.frame)), o) for o in page]
+                picked = [one for key, one in keyed if missing.pop(key, None) is not None]
+                yield picked
+                if all(key[0] != workspace for key in missing):
+                    return
+
+    def _detailed(self, page: Sequence[Found], reader: Reader) -> _Pages:
+        """The rows of a page with what only a GET of each has; those that are read so have it."""
+        places = (self.decoder.places(one.item, one.frame) for one in page)
+        with closing(reader.gather(map(self._detail_call, places))) as replies:
+            for one, reply in zip(page, replies, strict=False):
+                yield [replace(one, item={**detail_of(reply), **one.item})]
+
+    def _detail_call(self, places: Places) -> Call:
+        if self.spec.get is None:
+            raise AssertionError(self.where)
+        return self.spec.get.call(places)
+
+
+def detail_of(reply: Reply) -> dict[str, object]:
+    """The counters of a session; an answer that names none is not a session's."""
+    body = reply.object()
+    if not reply.missing:
+        _session_id(body, Frame(reply.what))
+    return body
+
+
+def _key(places: Places) -> tuple[str, str]:
+    return places["workspace"], places["session_id"]
+
+
+def _workspaces(keys: Iterable[Places]) -> list[str]:
+    return list(dict.fromkeys(one["workspace"] for one in keys))
+
+
+class UploadSessionFileReader(_OfSessions):
+    """Rows of ``upload_session_files``."""
+
+    def each_of(self, places: Places, scan: Scan) -> Iterator[Asked]:
+        """See ``RestResource.each_of``; one list for each status that is asked for."""
+        call, given = self.list_call(places, scan), scan.given("ingestion_status")
+        # The service may know a status that this package does not; such a status is compared here.
+        if given is None or not set(given) <= _FILE_STATUSES:
+            yield Asked(call, places)
+            return
+        for status in given:
+            yield Asked(call.with_query(ingestion_status=str(status)), places)
+
+    def found(self, scan: Scan, reader: Reader) -> _Pages:
+        """See ``RestResource.found``; a small first page is read again with the full ones."""
+        seen: set[Value] = set()
+        with closing(super().found(scan, reader)) as pages:
+            yield from (_fresh(self, page, seen) for page in pages)
+
+
+class FileReader(_WithTotal):
+    """Rows of ``files``."""
+
+    def list_call(self, places: Places, scan: Scan) -> Call:
+        """See ``RestResource.list_call``; conditions never narrow more than SQLite will check."""
+        own = scan.parameters.get("filter")
+        if own is not None and not isinstance(own, str):
+            raise InvalidValueError(f"{self.where}.filter must be an OData filter string.")
+        terms = scan.where.terms
+        text = " and ".join(filter(None, (own, _filter_text(terms))))
+        call = super().list_call(places, scan)
+        return call.with_query(name=_name_part(terms) or None, filter=text or None)
+
+    def pages(self, scan: Scan) -> Paginator:
+        """See ``RestResource.pages``."""
+        return FilePages(self.page_size(scan) or CAP)
+
+
+_GLOB: Final = re.compile(r"\[\^?\]?[^\]]*\]|[*?\[]")
+_LIKE: Final = re.compile(r"[%_A-Za-z]")
+_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_RESERVED: Final = frozenset(
+    ("and", "or", "not", "eq", "ne", "gt", "ge", "lt", "le", "in", "null", "true", "false")
+)
+
+
+def _name_part(terms: Iterable[Predicate]) -> str:
+    """The longest text that every matching file name contains; '' if there is none.
+
+    ``LIKE`` ignores the case of ASCII letters, but the service may not, so only the other
+    characters of a pattern can be used.
+    """
+    return max((part for term in terms for part in _literal_parts(term)), key=len, default="")
+
+
+def _literal_parts(term: Predicate) -> Iterator[str]:
+    match term:
+        case AllOf(terms):
+            yield from (part for one in terms for part in _literal_parts(one))
+        case Compare(Field("file_name", None), Op.EQ, str() as value):
+            yield value
+        case Compare(Field("file_name", None), Op.GLOB, str() as pattern):
+            yield from _GLOB.split(pattern)
+        case Compare(Field("file_name", None), Op.LIKE, str() as pattern):
+            yield from _LIKE.split(pattern)
+
+
+def _filter_text(terms: Iterable[Predicate]) -> str:
+    """OData for the conditions on keys of ``meta``, joined by ``and``; '' for none.
+
+    Only equality with a text is sent, which the reference documents as an exact match, and only if
+    no other value equals that text in SQL: in SQL, arrays and objects are JSON text. The service
+    compares a range only with values of one type, whereas SQLite sorts numbers before texts: it
+    would return too few rows. The parameter ``filter`` can send a range unchanged.
+    """
+    return " and ".join(sorted(dict.fromkeys(text for term in terms for text in _equalities(term))))
+
+
+def _equalities(term: Predicate) -> Iterator[str]:
+    match term:
+        case AllOf(terms):
+            yield from (text for one in terms for text in _equalities(one))
+        case Compare(Field("meta", str() as key), Op.EQ, str() as value) if _fits(key, value):
+            quoted = value.replace("'", "''")
+            yield f"{key} eq '{quoted}'"
+
+
+def _fits(key: str, value: str) -> bool:
+    known = _KEY.fullmatch(key) is not None and key.lower() not in _RESERVED
+    return known and value.isprintable() and not value.startswith(("[", "{"))
