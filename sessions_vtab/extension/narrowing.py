@@ -8,7 +8,10 @@ conditions; the extension sends it where the first three hold:
 * no TEMP view is named in it: a view's own text is not seen;
 * the values of its parameters have been written into it;
 * the table is named exactly once, so that the scan is of that place;
-* every value is an integer, a text or NULL: SQLite writes 15 digits of a real number only.
+* every value is an integer, a text or NULL: SQLite writes 15 digits of a real number only;
+* no condition is about rows that the table hides: narrowing changes requests, and never rows.
+
+A limit of SQLite's writing remains: a text parameter is written up to the first NUL in it.
 """
 
 from __future__ import annotations
@@ -19,12 +22,13 @@ from functools import lru_cache, partial
 from typing import Any, Final
 
 from sessions_vtab.contract.model import Function
+from sessions_vtab.contract.predicate import Predicate, fields
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import occurrences_of
-from sessions_vtab.sql.lexer import name_of, tokenize
+from sessions_vtab.sql.lexer import Token, name_of, tokenize
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.table import SourceTable
@@ -81,8 +85,7 @@ def said(text: str, name: str, table: OurTable) -> Said | None:
         table: the table.
     """
     tokens = tokenize(text)
-    mentions = sum(name_of(one).lower() == name.lower() for one in tokens)
-    if mentions != 1 or _TELLING.isdisjoint(one.upper for one in tokens):
+    if _mentions(tokens, name) != 1 or _TELLING.isdisjoint(one.upper for one in tokens):
         return None
     try:
         found = occurrences_of(text, OneTable(name, table))
@@ -96,8 +99,27 @@ def said(text: str, name: str, table: OurTable) -> Said | None:
     exact = all(value is None or isinstance(value, str | int) for value in values)
     if occurrence.predicate is None or not (occurrence.spliceable and written and exact):
         return None
-    plan = PlanArgument(predicate=occurrence.predicate, hidden=occurrence.hidden)
-    return Said(plan, dump_json(values))
+    if occurrence.hidden or _reveals(occurrence.predicate, table):
+        return None
+    return Said(PlanArgument(predicate=occurrence.predicate), dump_json(values))
+
+
+def _mentions(tokens: Sequence[Token], name: str) -> int:
+    """How often a name stands where a table can: a qualifier has a dot behind it."""
+    behind = (*(one.text for one in tokens[1:]), "")
+    return sum(
+        name_of(one).lower() == name.lower() and text != "."
+        for one, text in zip(tokens, behind, strict=True)
+    )
+
+
+def _reveals(predicate: Predicate, table: OurTable) -> bool:
+    """Whether a condition asks for rows that the table hides otherwise.
+
+    The same statement would have fewer rows where nothing is narrowed.
+    """
+    hides = table.capability.hides
+    return hides is not None and any(one.column == hides.column for one in fields(predicate))
 
 
 @dataclass(frozen=True, slots=True)
