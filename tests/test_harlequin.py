@@ -47,12 +47,12 @@ def test_the_catalog_is_what_the_sources_declare(connection: Any) -> None:
 
     assert (shop.label, old.label, shop.type_label) == ("shop", "old", "loc")
     tables = {item.label: item for item in shop.children}
-    assert {"sessions", "events", "append_event"} <= set(tables)
+    assert {"sessions", "events", "tool_calls", "append_event"} <= set(tables)
     assert tables["sessions"].query_name == '"shop"."sessions"'
     columns = {item.label: item.type_label for item in tables["sessions"].children}
     assert (columns["user_id"], columns["create_time"]) == ("s", "ts")
     assert connection.execute(f"SELECT * FROM {tables['events'].query_name}") is not None
-    assert "append_event" in {one.value for one in connection.get_completions()}
+    assert [item.type_label for item in (tables["turns"], tables["append_event"])] == ["v", "f"]
 
 
 def test_read_only_and_wrong_sources(adapter: Any) -> None:
