@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sessions_vtab.cli import main
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(?<=```text\n).*?(?=```)", re.DOTALL)
@@ -29,7 +29,9 @@ COMMANDS = (
     'sessions-vtab query "SELECT usr_id FROM sessions"',
 )
 
-SETTINGS = Settings(seed=7, sessions=90, events=900, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+SETTINGS = EmulatorSettings(
+    seed=7, sessions=90, events=900, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC)
+)
 
 
 def picture() -> str:

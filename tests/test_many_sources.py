@@ -8,7 +8,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
 
 _CORE = "name, session_id, user_id, display_name, labels, state, create_time"
@@ -16,7 +16,7 @@ _CORE = "name, session_id, user_id, display_name, labels, state, create_time"
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=20, events=60)) as served:
+    with running(EmulatorSettings(seed=7, sessions=20, events=60)) as served:
         yield served
 
 

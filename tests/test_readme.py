@@ -22,7 +22,7 @@ from sessions_vtab.cli.matrix import matrix
 from sessions_vtab.cli.topics import ADK
 from sessions_vtab.emulator import serve
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from tests import picture
 
 _ROOT = Path(__file__).parents[1]
@@ -237,7 +237,7 @@ def test_the_emulator_commands(
     _, start, shell = _blocks("console")[4].splitlines()
     started = []
 
-    def note(settings: Settings, port: int) -> int:
+    def note(settings: EmulatorSettings, port: int) -> int:
         started.append((settings.seed, f"http://127.0.0.1:{port}"))
         return 0
 

@@ -9,7 +9,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import MissingParameterError, ReadOnlyError
 
 _ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
@@ -70,7 +70,7 @@ _EXEC = """EXEC google.aiplatform.sessions.append_event
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=3, events=6)) as served:
+    with running(EmulatorSettings(seed=7, sessions=3, events=6)) as served:
         yield served
 
 

@@ -41,7 +41,7 @@ _NUMBER: Final = re.compile(r"\d{1,6}(\.\d{1,6})?", re.ASCII)
 _EXIT: Final = "Exit status: 0 if every statement succeeded, 1 if one failed, 2 for a usage error."
 
 
-class _Parser(argparse.ArgumentParser):
+class _ArgumentParser(argparse.ArgumentParser):
     """Errors that suggest what was meant."""
 
     def error(self, message: str) -> NoReturn:
@@ -60,7 +60,7 @@ def _meant(word: str) -> str:
     return did_you_mean(word, (*_COMMANDS, *FORMAT_NAMES))
 
 
-class _Reader(_Parser):
+class _Reader(_ArgumentParser):
     """Reads the options before the first word; what is wrong with them, another parser says."""
 
     def error(self, message: str) -> NoReturn:
@@ -128,7 +128,7 @@ def _statements(
 
 def command_line() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = _Parser(
+    parser = _ArgumentParser(
         prog=_PROGRAM,
         description=(
             "SQL over session APIs. Without a command, starts the shell, or runs the"
@@ -142,7 +142,7 @@ def command_line() -> argparse.ArgumentParser:
     _add_shell(parser)
     # With prog given, argparse does not format a usage line (and import shutil) to make it up.
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=_Parser, prog=_PROGRAM
+        dest="command", metavar="COMMAND", parser_class=_ArgumentParser, prog=_PROGRAM
     )
     _add_run(_command(commands, "run", "run the statements in a file"))
     _add_query(_command(commands, "query", "run statements and print their results"))

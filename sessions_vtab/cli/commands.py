@@ -14,7 +14,7 @@ from sessions_vtab.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
     from sessions_vtab.cli.help import Reference
-    from sessions_vtab.cli.session import Session
+    from sessions_vtab.cli.session import ScriptSession
     from sessions_vtab.connection import Connection
 
 __all__ = ["dispatch"]
@@ -65,15 +65,15 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
 
 
 @contextmanager
-def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[Session]:
+def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[ScriptSession]:
     """A connection and a place to print to; files and texts that cannot be read are errors."""
     from sessions_vtab.cli.files import output  # noqa: PLC0415
-    from sessions_vtab.cli.session import Session  # noqa: PLC0415
+    from sessions_vtab.cli.session import ScriptSession  # noqa: PLC0415
     from sessions_vtab.cli.tables import Style  # noqa: PLC0415
 
     style = Style(heading=arguments.heading)
     with _connected(arguments) as connection, output(arguments.output) as stream:
-        yield Session(connection, stream, form, _bindings(arguments), name, style)
+        yield ScriptSession(connection, stream, form, _bindings(arguments), name, style)
 
 
 def _query(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus, urlsplit
 
 from sessions_vtab.cli.display import escaped
-from sessions_vtab.cli.readings import Estimate, Expected, Reading, Step, Target, expected
+from sessions_vtab.cli.readings import (
+    Expected,
+    PlanStep,
+    ReadTable,
+    RequestEstimate,
+    TableReading,
+    expected,
+)
 from sessions_vtab.cli.why import reasons
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
@@ -123,7 +130,7 @@ def explain(
 
 def examine(
     connection: Connection, sql: str, bindings: Mapping[str, Any] | None = None
-) -> list[Reading]:
+) -> list[TableReading]:
     """How each table of a statement would be read.
 
     Raises:
@@ -169,7 +176,7 @@ def examine_write(
     return Writing(title, writes.calls.get(action, ""), requests, source, quota)
 
 
-def steps(planned: list[tuple[int, int, str]]) -> Iterator[Step]:
+def steps(planned: list[tuple[int, int, str]]) -> Iterator[PlanStep]:
     """The rows of EXPLAIN QUERY PLAN, (id, parent, detail), as steps in order."""
     depths: dict[int, int] = {}
     for number, parent, detail in planned:
@@ -177,31 +184,31 @@ def steps(planned: list[tuple[int, int, str]]) -> Iterator[Step]:
         yield parse_step(detail, depths[number])
 
 
-def parse_step(detail: str, depth: int = 0) -> Step:
+def parse_step(detail: str, depth: int = 0) -> PlanStep:
     """One row's detail as a step; a step that does not read a table of this package has no path."""
     match = _SCAN.fullmatch(detail)
     if match is None:
-        return Step(detail, "", {}, depth)
+        return PlanStep(detail, "", {}, depth)
     path, *clauses = _CLAUSE.split(_VARIANT.sub("", match[2]))
     split = (clause.partition(":") for clause in clauses)
     clauses_by_word = {word: text.strip() for word, _, text in split}
-    return Step(match[1], path, clauses_by_word, depth, match[2])
+    return PlanStep(match[1], path, clauses_by_word, depth, match[2])
 
 
 # Requests of each step.
 
 
 def _readings(
-    found: Sequence[tuple[Step, Target]],
+    found: Sequence[tuple[PlanStep, ReadTable]],
     look: Look,
     reached: Sequence[Reached],
     conditions: Mapping[str, Sequence[Condition]],
-) -> Iterator[Reading]:
+) -> Iterator[TableReading]:
     groups = _by_words([step for step, _ in found], reached)
     outer = ""
     for step, target in found:
         known = groups[step.words].pop(0) if groups.get(step.words) else ()
-        reading = Reading(step, target, reached=known)
+        reading = TableReading(step, target, reached=known)
         if target.path is not None:
             # A table that has a prefix and no alias is called by its name alone in the text.
             called = step.alias.lower()
@@ -214,7 +221,7 @@ def _readings(
 
 
 def _by_words(
-    found: Sequence[Step], reached: Sequence[Reached]
+    found: Sequence[PlanStep], reached: Sequence[Reached]
 ) -> dict[str, list[tuple[Reached, ...]]]:
     """The reads of each plan: one for each step where there are as many, else all for the first."""
     groups: dict[str, list[tuple[Reached, ...]]] = {}
@@ -225,13 +232,13 @@ def _by_words(
     return groups
 
 
-def _asked(reading: Reading, outer: str) -> Reading:
+def _asked(reading: TableReading, outer: str) -> TableReading:
     target, path = reading.target, reading.target.path
     if target.resource is None or path is None:
         return reading
     known = [request for one in reading.reached for request in one.requests]
     requests = known or _template(reading.step, path, target.resource)
-    estimate = Estimate(
+    estimate = RequestEstimate(
         page=None if path.unique else path.page_cap,
         reads=max(1, len(requests)),
         limited="limit" in reading.step.clauses,
@@ -246,7 +253,7 @@ def _asked(reading: Reading, outer: str) -> Reading:
 # What is sent, and what is not.
 
 
-def _said(reading: Reading, look: Look, conditions: Sequence[Condition]) -> Reading:
+def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) -> TableReading:
     """With its conditions, and their values as far as the statement has them."""
     step = reading.step
     sent, stops = step.clauses.get("sent", ""), step.clauses.get("stops", "")
@@ -289,7 +296,7 @@ def _columns(term: Predicate) -> list[str]:
 
 
 def _here(
-    step: Step, path: AccessPath | None, conditions: Sequence[Condition]
+    step: PlanStep, path: AccessPath | None, conditions: Sequence[Condition]
 ) -> Iterator[tuple[str, str]]:
     """What SQLite checks, and why the source does not."""
     offered = [one.text for one in conditions if one.role == "offered"]
@@ -313,7 +320,7 @@ def _why(term: str, path: AccessPath) -> str:
     return f"the API supports only {', '.join(sorted(declared.ops))}"
 
 
-def _template(step: Step, path: AccessPath, resource: Resource) -> Sequence[Request]:
+def _template(step: PlanStep, path: AccessPath, resource: Resource) -> Sequence[Request]:
     """The request of a read whose keys a join will give.
 
     What else it sends is known in words only: then the declared call has to do.
@@ -352,7 +359,7 @@ def _source_of(writing: Writing | None) -> Source | None:
 # In words.
 
 
-def _lines(reading: Reading, *, why: bool) -> Iterator[str]:
+def _lines(reading: TableReading, *, why: bool) -> Iterator[str]:
     step, target = reading.step, reading.target
     margin = " " * (_INDENT * step.depth)
     if not step.path:
@@ -392,7 +399,7 @@ def _writing_lines(writing: Writing) -> Iterator[str]:
     yield f"  requests  {writing.count}{quota}"
 
 
-def _first(reading: Reading) -> str:
+def _first(reading: TableReading) -> str:
     """The first request, or the way of reading where there is none."""
     target, requests = reading.target, reading.requests
     if not requests:
@@ -419,7 +426,7 @@ def _short(url: str) -> str:
     return escaped(path + (f"?{unquote_plus(parts.query)}" if parts.query else ""))
 
 
-def _requests(reading: Reading) -> str:
+def _requests(reading: TableReading) -> str:
     if reading.estimate is not None:
         return str(reading.estimate)
     return "not known" if reading.target.resource is None else "none"
@@ -429,11 +436,11 @@ def _requests(reading: Reading) -> str:
 
 
 def _target(
-    step: Step, tables: Mapping[str, Mention], connection: Connection, names: Names
-) -> Target:
+    step: PlanStep, tables: Mapping[str, Mention], connection: Connection, names: Names
+) -> ReadTable:
     mention = tables.get(step.alias.lower())
     if mention is None:
-        return Target(step.alias, step.alias)
+        return ReadTable(step.alias, step.alias)
     schema, _, table = mention.name.rpartition(".")
     source = _in_any_case(schema or names.default, connection.sources)
     label = f"{source}.{table}"
@@ -443,9 +450,9 @@ def _target(
     opened = connection.sources.get(source)
     resource = opened.backend.resources.get(table.lower()) if opened is not None else None
     if opened is None or resource is None:
-        return Target(title, label)
+        return ReadTable(title, label)
     paths = {path.name: path for path in resource.capability.paths}
-    return Target(title, label, resource, paths.get(step.path), opened.settings)
+    return ReadTable(title, label, resource, paths.get(step.path), opened.settings)
 
 
 def _in_any_case(name: str, known: Iterable[str]) -> str:

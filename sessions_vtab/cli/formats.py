@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from sessions_vtab.cli.display import literal
-from sessions_vtab.cli.tables import ASCII, BOX, COLUMN, PLAIN, Frame, Row, Sheet, Style
+from sessions_vtab.cli.tables import ASCII, BOX, COLUMN, PLAIN, Row, Sheet, Style, TableFrame
 from sessions_vtab.contract.declare import quoted
 
 __all__ = ["AUTO", "FORMATS", "NOTES", "SQLITE_MODES", "Format", "automatic", "distinct"]
@@ -60,7 +60,7 @@ def automatic(
         tell("cut")
 
 
-def _framed(frame: Frame, otherwise: Frame, doc: str) -> Format:
+def _framed(frame: TableFrame, otherwise: TableFrame, doc: str) -> Format:
     def lay_out(columns: Sequence[str], rows: Iterable[Row], style: Style) -> Iterator[str]:
         return Sheet(columns, rows, style).lines(frame if style.unicode else otherwise)
 

@@ -17,11 +17,11 @@ from sessions_vtab.vtab.looking import Reached
 if TYPE_CHECKING:
     from sessions_vtab.contract.source import Source
 
-__all__ = ["Estimate", "Expected", "Reading", "Step", "Target", "expected"]
+__all__ = ["Expected", "PlanStep", "ReadTable", "RequestEstimate", "TableReading", "expected"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """How one table of a statement is read.
 
     Attributes:
@@ -40,7 +40,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ReadTable:
     """The table a step reads, as far as it is known.
 
     Attributes:
@@ -64,7 +64,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class RequestEstimate:
     """How many requests a step makes.
 
     Attributes:
@@ -105,7 +105,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TableReading:
     """One step with what it asks first.
 
     Attributes:
@@ -120,10 +120,10 @@ class Reading:
         why: each condition, and the rule by which it is sent or not.
     """
 
-    step: Step
-    target: Target
+    step: PlanStep
+    target: ReadTable
     requests: tuple[Request, ...] = ()
-    estimate: Estimate | None = None
+    estimate: RequestEstimate | None = None
     reached: tuple[Reached, ...] = ()
     sent: str = ""
     stops: str = ""
@@ -162,7 +162,7 @@ class Expected:
         return f"about {self.count}" if self.about else str(self.count)
 
 
-def expected(readings: Sequence[Reading], sql: str) -> Expected:
+def expected(readings: Sequence[TableReading], sql: str) -> Expected:
     """How many requests the reads of a statement make, as far as it can be told.
 
     The lengths of lists are known from earlier reads. What a join asks follows from the length of
@@ -184,7 +184,7 @@ def expected(readings: Sequence[Reading], sql: str) -> Expected:
     return total
 
 
-def _expected_of_reads(reading: Reading, *, early: bool) -> tuple[Expected, int | None]:
+def _expected_of_reads(reading: TableReading, *, early: bool) -> tuple[Expected, int | None]:
     """Requests of a read whose conditions are known, and the rows that it gives to a join."""
     path = reading.target.path
     if path is None or not reading.reached:
@@ -205,7 +205,7 @@ def _expected_of_reads(reading: Reading, *, early: bool) -> tuple[Expected, int 
     return Expected(sum(filter(None, known)), about=True), None if reading.here else rows
 
 
-def _expected_of_keys(reading: Reading, rows: int | None) -> Expected:
+def _expected_of_keys(reading: TableReading, rows: int | None) -> Expected:
     """Requests of the inner side of a join: one for each row, unless a list may be bought."""
     path = reading.target.path
     compared = {term.split(" ")[0] for term in reading.sent.split(" AND ") if term}

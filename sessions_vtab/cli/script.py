@@ -9,7 +9,7 @@ from typing import Final
 
 import apsw
 
-__all__ = ["Statement", "split"]
+__all__ = ["ScriptStatement", "split"]
 
 # Where a semicolon does not end anything, and the semicolons that may. Text that is not closed
 # runs to the end, as SQLite reads it.
@@ -25,7 +25,7 @@ _LEADING: Final = re.compile(r"(?:\s+|;|--[^\n]*|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ScriptStatement:
     """One statement of a script.
 
     Attributes:
@@ -39,7 +39,7 @@ class Statement:
     comments: tuple[str, ...] = ()
 
 
-def split(text: str) -> Iterator[Statement]:
+def split(text: str) -> Iterator[ScriptStatement]:
     """The statements of a text; what follows the last one comes as a statement without text.
 
     The end of a statement is where SQLite's own ``sqlite3_complete`` says so: the semicolons
@@ -59,8 +59,8 @@ def split(text: str) -> Iterator[Statement]:
         yield rest
 
 
-def _statement(piece: str, line: int) -> Statement:
+def _statement(piece: str, line: int) -> ScriptStatement:
     match = _LEADING.match(piece)
     skipped = match[0] if match else ""
     comments = tuple(row.strip() for row in skipped.splitlines() if row.strip().startswith("--"))
-    return Statement(piece[len(skipped) :].rstrip(), line + skipped.count("\n"), comments)
+    return ScriptStatement(piece[len(skipped) :].rstrip(), line + skipped.count("\n"), comments)

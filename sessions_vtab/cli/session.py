@@ -16,7 +16,7 @@ from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.program import help_command
 from sessions_vtab.cli.progress import progress_of
-from sessions_vtab.cli.script import Statement, split
+from sessions_vtab.cli.script import ScriptStatement, split
 from sessions_vtab.cli.streams import unwritable
 from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.errors import BudgetError, SessionsError
@@ -25,7 +25,7 @@ from sessions_vtab.vtab.blame import blamed
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["Failed", "Session", "described", "note_cost"]
+__all__ = ["Failed", "ScriptSession", "described", "note_cost"]
 
 _MARGIN: Final = "   "
 _BLANK_BETWEEN: Final = frozenset(("table", "csv", "tsv", "markdown"))
@@ -35,7 +35,7 @@ class Failed(Exception):  # noqa: N818  # An outcome, already in words for the u
     """A statement failed; the text says which, where and why."""
 
 
-class Session:
+class ScriptSession:
     """Statements from one text, one after another, on one connection.
 
     Args:
@@ -134,7 +134,7 @@ class Session:
 
     @contextmanager
     def _executed(
-        self, statement: Statement
+        self, statement: ScriptStatement
     ) -> Iterator[tuple[Sequence[str], Iterable[Sequence[Any]]]]:
         with (
             progress_of(self._connection) as end_progress,
@@ -145,7 +145,7 @@ class Session:
             self.returned += execution.returned
 
     @contextmanager
-    def _guarded(self, statement: Statement, number: int) -> Iterator[None]:
+    def _guarded(self, statement: ScriptStatement, number: int) -> Iterator[None]:
         try:
             yield
         except UnicodeEncodeError as error:
@@ -189,7 +189,7 @@ class Session:
         self._stream.write(escaped(text) if self._terminal else text)
 
 
-def _statements(text: str) -> Iterator[Statement]:
+def _statements(text: str) -> Iterator[ScriptStatement]:
     """The statements of a text.
 
     Raises:

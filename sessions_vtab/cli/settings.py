@@ -24,13 +24,13 @@ from sessions_vtab.cli.pager import default_pager, show
 from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.contract.near import did_you_mean
 
-__all__ = ["Settings"]
+__all__ = ["ShellSettings"]
 
 _YES: Final = frozenset(("on", "yes", "true", "1"))
 _NO: Final = frozenset(("off", "no", "false", "0"))
 
 
-class Settings(apsw.shell.Shell):
+class ShellSettings(apsw.shell.Shell):
     """The part of the shell that knows how rows are written.
 
     Attributes:

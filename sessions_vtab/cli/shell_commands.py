@@ -22,7 +22,7 @@ from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.pages import text as page_text
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.session import can_describe, described
-from sessions_vtab.cli.settings import Settings
+from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.cli.transfer import import_rows, parse_import
@@ -56,7 +56,7 @@ _WIDE: Final = 110
 """Columns of a terminal that a table with texts for people needs."""
 
 
-class Commands(Settings):
+class Commands(ShellSettings):
     """The part of the shell that answers questions about its connection."""
 
     _connection: Connection

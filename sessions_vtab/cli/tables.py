@@ -18,7 +18,7 @@ from sessions_vtab.cli.display import (
     width,
 )
 
-__all__ = ["ASCII", "BOX", "COLUMN", "PLAIN", "Frame", "Row", "Sheet", "Style", "style_for"]
+__all__ = ["ASCII", "BOX", "COLUMN", "PLAIN", "Row", "Sheet", "Style", "TableFrame", "style_for"]
 
 Row: TypeAlias = Sequence[Any]
 
@@ -74,7 +74,7 @@ def style_for(stream: IO[str], style: Style, margin: int = 0) -> Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class TableFrame:
     """The lines of a table.
 
     Attributes:
@@ -101,10 +101,10 @@ class Frame:
         return len(self.left) + len(self.between) * max(columns - 1, 0) + len(self.right)
 
 
-PLAIN: Final = Frame()
-COLUMN: Final = Frame(middle=("", "-", "  ", ""))
-ASCII: Final = Frame("| ", " | ", " |", *([("+-", "-", "-+-", "-+")] * 3))
-BOX: Final = Frame(
+PLAIN: Final = TableFrame()
+COLUMN: Final = TableFrame(middle=("", "-", "  ", ""))
+ASCII: Final = TableFrame("| ", " | ", " |", *([("+-", "-", "-+-", "-+")] * 3))
+BOX: Final = TableFrame(
     "│ ", " │ ", " │", ("╭─", "─", "─┬─", "─╮"), ("├─", "─", "─┼─", "─┤"), ("╰─", "─", "─┴─", "─╯")
 )
 
@@ -130,12 +130,12 @@ class Sheet:
         """All rows, for a format that lays nothing out."""
         return chain(self.sample, self._rest)
 
-    def fits(self, frame: Frame) -> bool:
+    def fits(self, frame: TableFrame) -> bool:
         """Whether a row has room on one line of the terminal, with long values cut."""
         room = self._style.room
         return room is None or sum(self._widths(frame)) + frame.overhead(len(self._head)) <= room
 
-    def lines(self, frame: Frame) -> Iterator[str]:
+    def lines(self, frame: TableFrame) -> Iterator[str]:
         """The table, line by line."""
         widths = self._widths(frame)
         limits = self._limits(frame, widths)
@@ -152,7 +152,7 @@ class Sheet:
         # Before anything is measured: written out, a control character takes four columns.
         return list(texts if self._style.room is None else map(escaped, texts))
 
-    def _widths(self, frame: Frame) -> list[int]:
+    def _widths(self, frame: TableFrame) -> list[int]:
         head = self._head if self._style.heading else [""] * len(self._head)
         widest = [max(map(width, cells)) for cells in zip(head, *self._cells, strict=True)]
         if self._style.room is not None:
@@ -162,7 +162,7 @@ class Sheet:
         given = chain(self._style.widths, [0] * len(widest))
         return [abs(wanted) or room for wanted, room in zip(given, widest, strict=False)]
 
-    def _limits(self, frame: Frame, widths: Sequence[int]) -> list[float]:
+    def _limits(self, frame: TableFrame, widths: Sequence[int]) -> list[float]:
         """What each column may take at most: a value after the measured ones may be wider."""
         style, spare = self._style, inf
         if style.room is not None:
@@ -175,7 +175,7 @@ class Sheet:
         ]
 
     def _line(
-        self, frame: Frame, cells: list[str], widths: Sequence[int], limits: Sequence[float]
+        self, frame: TableFrame, cells: list[str], widths: Sequence[int], limits: Sequence[float]
     ) -> str:
         padded = map(self._padded, cells, widths, limits, self._numeric)
         return (frame.left + frame.between.join(padded) + frame.right).rstrip() + "\n"

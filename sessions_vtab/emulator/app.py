@@ -33,7 +33,7 @@ from sessions_vtab.emulator import (
 )
 from sessions_vtab.emulator.faults import Fault
 from sessions_vtab.emulator.front import Front
-from sessions_vtab.emulator.service import Emulator, Settings
+from sessions_vtab.emulator.service import Emulator, EmulatorSettings
 
 _UNCHANGED = object()
 
@@ -132,7 +132,7 @@ SERVICES = (
 """Makers of the emulated APIs, in the order of the start-up line."""
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: EmulatorSettings) -> FastAPI:
     """Return an emulator with all services; its `state.emulator` is the `Emulator`."""
     emulator = Emulator(settings, [make(settings) for make in SERVICES])
     app = FastAPI(title="sessions_vtab emulator", openapi_url=None)

@@ -121,7 +121,7 @@ class Front:
             answer = await _captured(self._app, scope, receive)
         else:
             await _drain(receive)
-            answer = Answer(200, [], b"")
+            answer = WholeResponse(200, [], b"")
         await (self._overtaken(fault) if fault.kind == "late" else asyncio.sleep(fault.seconds))
         if fault.kind == "trickle":
             await _trickle(send, answer, fault.seconds)
@@ -182,7 +182,7 @@ def _asks_for_empty_page(fault: Fault, entry: Entry) -> bool:
     return EMPTY_PAGE_TOKEN in tokens
 
 
-async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
+async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> WholeResponse:
     """Let the application answer and keep the answer."""
     status, headers, body = 500, [], bytearray()
 
@@ -194,7 +194,7 @@ async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> Answer:
             body.extend(message.get("body", b""))
 
     await app(scope, receive, keep)
-    return Answer(status, headers, bytes(body))
+    return WholeResponse(status, headers, bytes(body))
 
 
 async def _drain(receive: Receive) -> None:
@@ -203,7 +203,7 @@ async def _drain(receive: Receive) -> None:
         pass
 
 
-async def _respond(send: Send, answer: Answer, fraction: float | None = None) -> None:
+async def _respond(send: Send, answer: WholeResponse, fraction: float | None = None) -> None:
     """Send an answer; with a fraction only so much of the body, as if more were to come."""
     headers = [pair for pair in answer.headers if pair[0].lower() != b"content-length"]
     headers.append((b"content-length", str(len(answer.body)).encode()))
@@ -213,7 +213,7 @@ async def _respond(send: Send, answer: Answer, fraction: float | None = None) ->
     await send(message)
 
 
-async def _trickle(send: Send, answer: Answer, seconds: float) -> None:
+async def _trickle(send: Send, answer: WholeResponse, seconds: float) -> None:
     """Send the body byte by byte. A client that has gone ends it: sending to it does nothing."""
     headers = [pair for pair in answer.headers if pair[0].lower() != b"content-length"]
     headers.append((b"content-length", str(len(answer.body)).encode()))
@@ -257,7 +257,7 @@ _RPC_NAMES = {
 }
 
 
-class Answer(NamedTuple):
+class WholeResponse(NamedTuple):
     """A whole HTTP answer."""
 
     status: int
@@ -270,14 +270,14 @@ def encode(value: Any) -> bytes:
     return (value if isinstance(value, str) else json.dumps(value)).encode()
 
 
-def json_answer(status: int, value: Any, headers: dict[str, str] | None = None) -> Answer:
+def json_answer(status: int, value: Any, headers: dict[str, str] | None = None) -> WholeResponse:
     """Return an answer with a JSON (or given text) body."""
     named = {"content-type": "application/json; charset=UTF-8", **(headers or {})}
     encoded = [(name.lower().encode(), text.encode()) for name, text in named.items()]
-    return Answer(status, encoded, encode(value))
+    return WholeResponse(status, encoded, encode(value))
 
 
-def error_answer(fault: Fault) -> Answer:
+def error_answer(fault: Fault) -> WholeResponse:
     """Return the answer of the fault `status`."""
     body = fault.body
     if body is None:
@@ -290,7 +290,7 @@ def error_answer(fault: Fault) -> Answer:
     return json_answer(fault.status, body, headers)
 
 
-def altered(fault: Fault, answer: Answer, query: str) -> Answer:
+def altered(fault: Fault, answer: WholeResponse, query: str) -> WholeResponse:
     """Return an answer as a fault changes it; kinds that change none return it unchanged."""
     if fault.kind == "truncate":
         return answer._replace(body=cut(answer.body, fault.fraction))
@@ -309,7 +309,7 @@ def altered(fault: Fault, answer: Answer, query: str) -> Answer:
     return answer
 
 
-def bomb(answer: Answer, size: int) -> Answer:
+def bomb(answer: WholeResponse, size: int) -> WholeResponse:
     """Return an answer whose body is small on the wire, and blanks of this size to its reader."""
     kept = [pair for pair in answer.headers if pair[0].lower() != b"content-encoding"]
     return answer._replace(
@@ -322,7 +322,7 @@ def cut(body: bytes, fraction: float) -> bytes:
     return body[: int(len(body) * fraction)]
 
 
-def _changed(answer: Answer, change: Any) -> Answer:
+def _changed(answer: WholeResponse, change: Any) -> WholeResponse:
     try:
         value = json.loads(answer.body)
     except ValueError:

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from sessions_vtab.emulator.app import create_app
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.front import TRANSPORT_KEY
-from sessions_vtab.emulator.service import Settings, load_state, save_state
+from sessions_vtab.emulator.service import EmulatorSettings, load_state, save_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,7 +105,7 @@ def _bind(port: int) -> socket.socket:
 
 
 @contextmanager
-def running(settings: Settings | None = None, port: int = 0) -> Iterator[Running]:
+def running(settings: EmulatorSettings | None = None, port: int = 0) -> Iterator[Running]:
     """Serve in a background thread until the block ends; port 0 takes a free one.
 
     At the end requests under way are cut off, the data file is written, and no thread, socket or
@@ -116,7 +116,7 @@ def running(settings: Settings | None = None, port: int = 0) -> Iterator[Running
         ValueError: The data file is malformed.
         RuntimeError: The server did not start.
     """
-    settings = settings or Settings()
+    settings = settings or EmulatorSettings()
     app = create_app(settings)
     emulator: Emulator = app.state.emulator
     if settings.data:
@@ -144,7 +144,7 @@ def running(settings: Settings | None = None, port: int = 0) -> Iterator[Running
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `sessions-vtab emulator` until it is interrupted; return the exit code."""
     options = _parser().parse_args(argv)
-    settings = Settings(
+    settings = EmulatorSettings(
         strict_filters=options.strict_filters,
         seed=options.seed,
         data=options.data,
@@ -188,7 +188,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _serve(settings: Settings, port: int) -> int:
+def _serve(settings: EmulatorSettings, port: int) -> int:
     app = create_app(settings)
     emulator: Emulator = app.state.emulator
     if settings.data:

@@ -43,7 +43,7 @@ def new_token() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class EmulatorSettings:
     """Settings of one running emulator; every service reads the same object.
 
     Attributes:
@@ -121,7 +121,7 @@ class Emulator:
         empty_page: The `empty_page` fault that was applied last: its token leads nowhere.
     """
 
-    def __init__(self, settings: Settings, services: Sequence[Service]) -> None:
+    def __init__(self, settings: EmulatorSettings, services: Sequence[Service]) -> None:
         self.settings = settings
         self.services = tuple(services)
         self.log = RequestLog()

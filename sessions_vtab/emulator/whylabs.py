@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.service import JSON, Refusal, Route, Service, Settings, detail
+from sessions_vtab.emulator.service import JSON, EmulatorSettings, Refusal, Route, Service, detail
 
 __all__ = ["service"]
 
@@ -81,12 +81,12 @@ class GetLinks(_Body):
     reference_profile_ids: list[str]
 
 
-class _Stored(BaseModel):
+class _Record(BaseModel):
     # Profiles are raw bytes, and the data file is JSON.
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
 
-class Profile(_Stored):
+class Profile(_Record):
     """An upload of a session: a reference or a dataset profile.
 
     Attributes:
@@ -106,7 +106,7 @@ class Profile(_Stored):
     content: bytes | None = None
 
 
-class Session(_Stored):
+class Session(_Record):
     """A guest session: a fresh org with one model (contract, section 4).
 
     Attributes:
@@ -122,7 +122,7 @@ class Session(_Stored):
     profiles: dict[str, Profile] = {}
 
 
-class State(_Stored):
+class WhylabsState(_Record):
     """Sessions by id, and the number of ids drawn so far."""
 
     sessions: dict[str, Session] = {}
@@ -219,7 +219,7 @@ TARGET = "/whylabs-uploads"
 KeyOrg = Annotated[str | None, Depends(require_key)]
 
 
-def service(settings: Settings) -> Service:
+def service(settings: EmulatorSettings) -> Service:
     """Return an emulated WhyLabs with its own state.
 
     Its paths are `/v0/...` and, for the presigned uploads, `/whylabs-uploads/...`.
@@ -231,7 +231,7 @@ def service(settings: Settings) -> Service:
 class WhyLabs:
     """State and routes of one emulated WhyLabs."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EmulatorSettings) -> None:
         self._clock = settings.clock
         self.reset(settings.seed)
 
@@ -410,7 +410,7 @@ class WhyLabs:
 
     def reset(self, seed: int | None) -> None:
         """Forget everything; a seed sets the ids. Data whose ids nobody has would be useless."""
-        self._state = State()
+        self._state = WhylabsState()
         self._draws = Draws("whylabs", seed)
 
     def summary(self) -> str:
@@ -426,7 +426,7 @@ class WhyLabs:
 
     def load(self, dumped: JSON) -> None:
         """Take back what `dump` returned; raises ValueError if it is something else."""
-        self._state = State.model_validate_json(json.dumps(dumped))
+        self._state = WhylabsState.model_validate_json(json.dumps(dumped))
         self._draws.count = self._state.draws
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.snapshot import snapshot
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -20,7 +20,7 @@ from conversations import copy, send, written_by_adk  # Found by the line above.
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Running]:
-    with running(Settings()) as started:
+    with running(EmulatorSettings()) as started:
         yield started
 
 

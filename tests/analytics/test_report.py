@@ -17,7 +17,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.cli import main
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import BudgetError, InvalidValueError, UnsupportedError
 from sessions_vtab.report import report
 from sessions_vtab.report.numbers import NUMBERS
@@ -66,7 +66,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def seed_7() -> Iterator[Connection]:
-    with running(Settings(seed=7, sessions=120, events=1_500)) as emulator:
+    with running(EmulatorSettings(seed=7, sessions=120, events=1_500)) as emulator:
         url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}"
         with closing(connect(url)) as connection:
             yield connection

@@ -24,7 +24,7 @@ import sessions_vtab
 from sessions_vtab import extension
 from sessions_vtab.connection import close_sources
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 _DELAY = 0.05
 _SESSIONS = 55
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--python", default="/usr/bin/python3")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, running(Settings(seed=7)) as emulator:
+    with tempfile.TemporaryDirectory() as folder, running(EmulatorSettings(seed=7)) as emulator:
         config = Path(folder, "config.toml")
         config.write_text(
             f'[sources.prod]\nurl = "vertex://demo/us-central1/42?base_url={emulator.url}"\n'

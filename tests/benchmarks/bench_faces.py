@@ -25,7 +25,7 @@ from pathlib import Path
 
 from sessions_vtab import dbapi
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 INSERT = "INSERT INTO sessions(session_id, user_id, display_name) VALUES (?, ?, ?)"
 MINE = "SELECT session_id, display_name FROM sessions WHERE user_id = ? ORDER BY session_id"
@@ -176,7 +176,7 @@ def main() -> int:
         right &= load("local", url, seconds, threads)
     print(f"threads and files before {before}, after {left()}")
     right &= left() == before
-    with running(Settings()) as emulator:
+    with running(EmulatorSettings()) as emulator:
         url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
         right &= load("vertex", url, seconds, threads)
     time.sleep(0.5)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sessions_vtab.cli.explain import parse_step, steps
-from sessions_vtab.cli.readings import Estimate, Step
+from sessions_vtab.cli.readings import PlanStep, RequestEstimate
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from sessions_vtab.cli.readings import Estimate, Step
                 "SCAN s VIRTUAL TABLE INDEX 0:get; sent: session_id = ?; here: author LIKE;"
                 " order: create_time desc; limit; read: name, user_id"
             ),
-            Step(
+            PlanStep(
                 "s",
                 "get",
                 {
@@ -28,22 +28,22 @@ from sessions_vtab.cli.readings import Estimate, Step
         ),
         (
             "SCAN e EXISTS VIRTUAL TABLE INDEX 0:list; sent: session_id = ?; stops: create_time > ?",
-            Step("e", "list", {"sent": "session_id = ?", "stops": "create_time > ?"}),
+            PlanStep("e", "list", {"sent": "session_id = ?", "stops": "create_time > ?"}),
         ),
         (
             "SCAN e VIRTUAL TABLE INDEX 0:list; read: all; variant 2 LEFT-JOIN",
-            Step("e", "list", {"read": "all"}),
+            PlanStep("e", "list", {"read": "all"}),
         ),
         (
             "SEARCH events VIRTUAL TABLE INDEX 0:fan-out; sent: labels->>'a; b' = ?; read: all",
-            Step("events", "fan-out", {"sent": "labels->>'a; b' = ?", "read": "all"}),
+            PlanStep("events", "fan-out", {"sent": "labels->>'a; b' = ?", "read": "all"}),
         ),
         (
             "SCAN b VIRTUAL TABLE INDEX 0:list; read: all LEFT-JOIN",
-            Step("b", "list", {"read": "all"}),
+            PlanStep("b", "list", {"read": "all"}),
         ),
-        ("USE TEMP B-TREE FOR ORDER BY", Step("USE TEMP B-TREE FOR ORDER BY", "", {})),
-        ("SCAN notes", Step("SCAN notes", "", {})),
+        ("USE TEMP B-TREE FOR ORDER BY", PlanStep("USE TEMP B-TREE FOR ORDER BY", "", {})),
+        ("SCAN notes", PlanStep("SCAN notes", "", {})),
     ],
 )
 def test_a_plan_in_words_is_taken_apart(detail, expected):
@@ -59,18 +59,18 @@ def test_steps_are_indented_as_sqlite_nests_them():
 @pytest.mark.parametrize(
     ("estimate", "words"),
     [
-        (Estimate(None), "1"),
-        (Estimate(None, reads=20), "20"),
-        (Estimate(None, each="row of prod.events e"), "1 per row of prod.events e"),
-        (Estimate(100), "1 per 100 rows"),
-        (Estimate(100, limited=True), "1 per 100 rows, fewer with LIMIT"),
-        (Estimate(100, reads=3), "1 per 100 rows in each of 3 lists"),
-        (Estimate(100, each="row of s"), "1 or more per row of s"),
+        (RequestEstimate(None), "1"),
+        (RequestEstimate(None, reads=20), "20"),
+        (RequestEstimate(None, each="row of prod.events e"), "1 per row of prod.events e"),
+        (RequestEstimate(100), "1 per 100 rows"),
+        (RequestEstimate(100, limited=True), "1 per 100 rows, fewer with LIMIT"),
+        (RequestEstimate(100, reads=3), "1 per 100 rows in each of 3 lists"),
+        (RequestEstimate(100, each="row of s"), "1 or more per row of s"),
         (
-            Estimate(100, lists="session"),
+            RequestEstimate(100, lists="session"),
             "1 per 100 sessions, then 1 or more per session",
         ),
-        (Estimate(None, lists="session"), "1, then 1 or more per session"),
+        (RequestEstimate(None, lists="session"), "1, then 1 or more per session"),
     ],
 )
 def test_an_estimate_in_words(estimate, words):
@@ -80,13 +80,13 @@ def test_an_estimate_in_words(estimate, words):
 @pytest.mark.parametrize(
     ("estimate", "rows", "listed", "requests"),
     [
-        (Estimate(None), [1], 0, 1),
-        (Estimate(None, reads=3), [1, 0, 1], 0, 3),
-        (Estimate(100), [0], 0, 1),
-        (Estimate(100), [100], 0, 1),
-        (Estimate(100), [101], 0, 2),
-        (Estimate(100, each="row of s"), [0, 250, 3], 0, 5),
-        (Estimate(100, lists="session"), [2, 2, 2], 3, 4),
+        (RequestEstimate(None), [1], 0, 1),
+        (RequestEstimate(None, reads=3), [1, 0, 1], 0, 3),
+        (RequestEstimate(100), [0], 0, 1),
+        (RequestEstimate(100), [100], 0, 1),
+        (RequestEstimate(100), [101], 0, 2),
+        (RequestEstimate(100, each="row of s"), [0, 250, 3], 0, 5),
+        (RequestEstimate(100, lists="session"), [2, 2, 2], 3, 4),
     ],
 )
 def test_an_estimate_in_numbers(estimate, rows, listed, requests):

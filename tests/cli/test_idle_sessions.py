@@ -10,7 +10,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab.cli.topics import IDLE
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import BudgetError
 
 COUNT, DELETE = (part.strip() + ";" for part in IDLE.split(";")[:2])
@@ -19,7 +19,7 @@ COUNT, DELETE = (part.strip() + ";" for part in IDLE.split(";")[:2])
 @pytest.fixture
 def emulator() -> Iterator[Running]:
     """60 sessions, last changed over 90 days."""
-    with running(Settings(seed=3, sessions=60, events=60)) as started:
+    with running(EmulatorSettings(seed=3, sessions=60, events=60)) as started:
         yield started
 
 

@@ -17,7 +17,7 @@ import pytest
 from sessions_vtab.cli import progress as progress_module
 from sessions_vtab.cli.progress import paused, progress
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.progress import Progress
 from tests.children import mortal
 
@@ -345,7 +345,7 @@ class TestText:
 
 @posix
 def test_ctrl_c_says_how_many_requests_were_made():
-    with running(Settings(seed=7, sessions=60, events=60, delay=0.2)) as emulator:
+    with running(EmulatorSettings(seed=7, sessions=60, events=60, delay=0.2)) as emulator:
         url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
         with subprocess.Popen(
             mortal([*COMMAND, "--source", url, "query", "SELECT author FROM events"]),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_vtab.cli.script import Statement, split
+from sessions_vtab.cli.script import ScriptStatement, split
 
 
 def texts(sql: str) -> list[str]:
@@ -54,9 +54,9 @@ def test_the_comment_lines_before_a_statement_are_kept():
     sql = "-- 1. A title.\n-- More.\nSELECT 1; -- beside\nSELECT 2;\n-- The end.\n"
 
     assert list(split(sql)) == [
-        Statement("SELECT 1;", 3, ("-- 1. A title.", "-- More.")),
-        Statement("SELECT 2;", 4, ("-- beside",)),
-        Statement("", 6, ("-- The end.",)),
+        ScriptStatement("SELECT 1;", 3, ("-- 1. A title.", "-- More.")),
+        ScriptStatement("SELECT 2;", 4, ("-- beside",)),
+        ScriptStatement("", 6, ("-- The end.",)),
     ]
 
 

@@ -13,7 +13,7 @@ from sessions_vtab import config, registry
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.services import ALIASES, service_pages
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 PAGES = {page.title: page for page in service_pages()}
 CODES = [
@@ -34,7 +34,7 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    with running(Settings(seed=1, sessions=5, events=5)) as started:
+    with running(EmulatorSettings(seed=1, sessions=5, events=5)) as started:
         yield started
 
 

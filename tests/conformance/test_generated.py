@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing.conformance import SHAPES, Suite
 from sessions_vtab.testing.traffic import Traffic
 from tests.conformance.stages import KEYS, NOW, STAGES
@@ -24,7 +24,7 @@ CASES = [(name, *path) for name, stage in STAGES.items() for path in stage.paths
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=12, events=40, clock=lambda: NOW)) as server:
+    with running(EmulatorSettings(seed=7, sessions=12, events=40, clock=lambda: NOW)) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.ordering import of_keys, same_order
 from tests.conformance.stages import KEYS, NOW, STAGES
@@ -24,7 +24,7 @@ LATE = cycle(("[02468]", "[13579]", "[abcdefABCDEF]$", ""))
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=12, events=40, clock=lambda: NOW)) as server:
+    with running(EmulatorSettings(seed=7, sessions=12, events=40, clock=lambda: NOW)) as server:
         yield server
 
 

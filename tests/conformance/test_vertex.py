@@ -16,7 +16,7 @@ from sessions_vtab import connect
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import SHAPES, Probe, Shape, Suite
 
@@ -26,7 +26,7 @@ _EXACT = 2**53
 
 @pytest.fixture(scope="module", params=["lenient", "strict"])
 def emulator(request: pytest.FixtureRequest) -> Iterator[Any]:
-    settings = Settings(strict_filters=request.param == "strict")
+    settings = EmulatorSettings(strict_filters=request.param == "strict")
     with running(settings) as started:
         yield started
 

@@ -14,7 +14,7 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing.conformance import SHAPES, Suite
 from sessions_vtab.testing.oracle import Comparison
 
@@ -51,7 +51,7 @@ ORDERED = [
 @pytest.fixture(scope="module", params=MODES)
 def suite(request: pytest.FixtureRequest) -> Iterator[Suite]:
     strict = request.param == "strict"
-    settings = Settings(seed=7, sessions=SESSIONS, events=EVENTS, strict_filters=strict)
+    settings = EmulatorSettings(seed=7, sessions=SESSIONS, events=EVENTS, strict_filters=strict)
     with running(settings) as emulator:
         url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}"
         with connect(url) as connection:

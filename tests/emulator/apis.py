@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from sessions_vtab.emulator import deepset, embedding_studio
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -20,9 +20,9 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 class ServiceApi:
     """One service, made by ``service(settings)``."""
 
-    def __init__(self, service: Callable[[Settings], Any], **settings: Any) -> None:
+    def __init__(self, service: Callable[[EmulatorSettings], Any], **settings: Any) -> None:
         self.time = START
-        self.settings = Settings(clock=lambda: self.time, **settings)
+        self.settings = EmulatorSettings(clock=lambda: self.time, **settings)
         self.service = service(self.settings)
         self.app = FastAPI()
         self.app.include_router(self.service.router)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,7 +101,7 @@ class Api:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Running]:
-    with running(Settings()) as emulator:
+    with running(EmulatorSettings()) as emulator:
         yield emulator
 
 
@@ -118,7 +118,7 @@ def api(server: Running, client: httpx.Client) -> Api:
 
 @pytest.fixture(scope="session")
 def second() -> Iterator[Running]:
-    with running(Settings(sessions=5, events=20)) as emulator:
+    with running(EmulatorSettings(sessions=5, events=20)) as emulator:
         yield emulator
 
 
@@ -139,7 +139,7 @@ def clock() -> Clock:
 def timed(client: httpx.Client) -> Iterator[tuple[Api, Clock]]:
     """An emulator with a clock of its own, shared by the tests of a module."""
     moving = Clock()
-    with running(Settings(clock=moving)) as emulator:
+    with running(EmulatorSettings(clock=moving)) as emulator:
         yield Api(emulator, client, "42"), moving
 
 
@@ -149,6 +149,6 @@ def start(client: httpx.Client) -> Iterator[Callable[..., Api]]:
     with ExitStack() as stack:
 
         def make(engine: str = "42", **settings: Any) -> Api:
-            return Api(stack.enter_context(running(Settings(**settings))), client, engine)
+            return Api(stack.enter_context(running(EmulatorSettings(**settings))), client, engine)
 
         yield make

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from sessions_vtab.emulator.serve import main, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from tests.children import mortal
 
 
@@ -77,7 +77,7 @@ def test_a_taken_port_is_an_error(server) -> None:
 
 def test_the_state_survives_in_the_data_file(tmp_path, start) -> None:
     path = tmp_path / "state.json"
-    settings = Settings(data=path)
+    settings = EmulatorSettings(data=path)
     with running(settings) as emulator:
         url = f"{emulator.url}/v1/projects/p/locations/l/reasoningEngines/1/sessions"
         httpx.post(
@@ -100,7 +100,7 @@ def test_the_state_survives_in_the_data_file(tmp_path, start) -> None:
 
 def test_a_data_file_wins_over_the_seed(tmp_path) -> None:
     path = tmp_path / "state.json"
-    settings = Settings(data=path, seed=1, sessions=3, events=5)
+    settings = EmulatorSettings(data=path, seed=1, sessions=3, events=5)
     with running(settings) as emulator:
         url = f"{emulator.url}/v1/projects/demo/locations/us-central1/reasoningEngines/42/sessions"
         httpx.post(
@@ -114,7 +114,7 @@ def test_a_malformed_data_file_is_an_error_and_stays(tmp_path) -> None:
     path = tmp_path / "state.json"
     for text in ("{", "[]", '{"vertex": 1}'):
         path.write_text(text)
-        with pytest.raises(ValueError, match=r"state\.json"), running(Settings(data=path)):
+        with pytest.raises(ValueError, match=r"state\.json"), running(EmulatorSettings(data=path)):
             pass
         assert path.read_text() == text
 

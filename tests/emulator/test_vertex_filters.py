@@ -7,10 +7,10 @@ import pytest
 
 from sessions_vtab.emulator.vertex.errors import ApiError
 from sessions_vtab.emulator.vertex.filters import (
-    All,
-    AnyOf,
+    AndTerms,
     Node,
-    Not,
+    NotTerm,
+    OrTerms,
     Restriction,
     parse_filter,
     require_documented,
@@ -24,10 +24,10 @@ def shown(node: Node | None) -> str:
     if isinstance(node, Restriction):
         value = "*".join(node.value.parts)
         return f"{'.'.join(node.path)}{node.operator}{value}"
-    if isinstance(node, Not):
+    if isinstance(node, NotTerm):
         return f"not({shown(node.term)})"
-    name = "all" if isinstance(node, All) else "any"
-    assert isinstance(node, All | AnyOf)
+    name = "all" if isinstance(node, AndTerms) else "any"
+    assert isinstance(node, AndTerms | OrTerms)
     return f"{name}({' '.join(map(shown, node.terms))})"
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.emulator.vertex import service
 
 
@@ -19,13 +19,13 @@ def clock():
 
 @pytest.fixture(scope="module")
 def engine(clock):
-    (engine,) = service(Settings(seed=7, clock=clock)).dump()["engines"]
+    (engine,) = service(EmulatorSettings(seed=7, clock=clock)).dump()["engines"]
     return engine
 
 
 def test_it_is_deterministic(clock, engine) -> None:
-    assert service(Settings(seed=7, clock=clock)).dump()["engines"] == [engine]
-    assert service(Settings(seed=8, clock=clock)).dump()["engines"] != [engine]
+    assert service(EmulatorSettings(seed=7, clock=clock)).dump()["engines"] == [engine]
+    assert service(EmulatorSettings(seed=8, clock=clock)).dump()["engines"] != [engine]
 
 
 def test_its_size(engine) -> None:
@@ -60,8 +60,8 @@ def test_it_has_what_queries_look_for(engine) -> None:
 
 
 def test_a_smaller_set(clock) -> None:
-    made = service(Settings(seed=1, clock=clock, sessions=10, events=50))
+    made = service(EmulatorSettings(seed=1, clock=clock, sessions=10, events=50))
     assert made.summary() == "10 sessions, 50 events"
     made.reset(None)
     assert made.summary() == ""
-    assert service(Settings(seed=1, clock=clock, sessions=0, events=0)).summary() == ""
+    assert service(EmulatorSettings(seed=1, clock=clock, sessions=0, events=0)).summary() == ""

@@ -20,7 +20,7 @@ import pytest
 
 from sessions_vtab import extension
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from tests.extension.remote import Remote, RemoteConnection, RemoteError
 
 REQUIRED = os.environ.get("SESSIONS_VTAB_EXTENSION") == "required"
@@ -160,7 +160,7 @@ def some_host(library: Path) -> Host:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=30, events=120)) as served:
+    with running(EmulatorSettings(seed=7, sessions=30, events=120)) as served:
         yield served
 
 

@@ -15,7 +15,7 @@ import pytest
 from sessions_vtab import connect, register
 from sessions_vtab.connection import close_sources
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from tests.extension.conftest import Host, Setting
 
 CONFIGURATION = """
@@ -93,7 +93,7 @@ SHAPES = {
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
     """With enough sessions for several pages, and users who have many."""
-    with running(Settings(seed=7, sessions=400, events=1_600)) as served:
+    with running(EmulatorSettings(seed=7, sessions=400, events=1_600)) as served:
         yield served
 
 

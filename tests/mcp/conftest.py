@@ -15,7 +15,7 @@ from mcp_types import CallToolResult
 from sessions_vtab import connect
 from sessions_vtab.cli.arguments import parse
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.mcp.budget import CallLimits
 from sessions_vtab.mcp.server import build
 
@@ -141,7 +141,7 @@ SHOP = [
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    settings = Settings(clock=lambda: datetime(2026, 11, 3, 12, tzinfo=UTC))
+    settings = EmulatorSettings(clock=lambda: datetime(2026, 11, 3, 12, tzinfo=UTC))
     with running(settings) as started:
         with closing(connect(source_of(started))) as db:
             db.execute("SELECT count(*) FROM sessions").fetchall()  # The engine begins to exist.

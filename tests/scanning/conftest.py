@@ -12,7 +12,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab.contract import times
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.scanning import opening
 
 SESSIONS, EVENTS = 110, 700
@@ -22,7 +22,7 @@ _UNITS = {"ns": 1, "us": 1_000}
 
 @pytest.fixture(scope="package")
 def served() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=SESSIONS, events=EVENTS)) as emulator:
+    with running(EmulatorSettings(seed=7, sessions=SESSIONS, events=EVENTS)) as emulator:
         yield emulator
 
 

@@ -13,7 +13,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
 
 KEY = "api_seed-000-key"
@@ -55,7 +55,7 @@ class Walk:
 @pytest.fixture(scope="module")
 def started() -> Iterator[Walk]:
     walk = Walk()
-    with running(Settings(clock=lambda: walk.now)) as walk.server:
+    with running(EmulatorSettings(clock=lambda: walk.now)) as walk.server:
         yield walk
 
 

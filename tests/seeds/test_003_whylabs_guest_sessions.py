@@ -11,7 +11,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
@@ -68,7 +68,7 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with running(Settings(clock=lambda: NOW)) as emulator:
+    with running(EmulatorSettings(clock=lambda: NOW)) as emulator:
         yield emulator
 
 

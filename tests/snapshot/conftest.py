@@ -13,7 +13,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.snapshot import Report, snapshot
 
 SESSIONS, EVENTS = 16, 80
@@ -29,7 +29,7 @@ json.dump(con.execute(sql).fetchall(), sys.stdout)
 
 @pytest.fixture(scope="package")
 def served() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=SESSIONS, events=EVENTS)) as emulator:
+    with running(EmulatorSettings(seed=7, sessions=SESSIONS, events=EVENTS)) as emulator:
         yield emulator
 
 

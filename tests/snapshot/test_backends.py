@@ -12,7 +12,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import ForbiddenError, MissingParameterError
 from sessions_vtab.snapshot import snapshot
 from tests.snapshot.conftest import copied, stock
@@ -20,7 +20,7 @@ from tests.snapshot.conftest import copied, stock
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=5, events=5)) as emulator:
+    with running(EmulatorSettings(seed=7, sessions=5, events=5)) as emulator:
         yield emulator
 
 

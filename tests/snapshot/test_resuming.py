@@ -17,7 +17,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import BudgetError, BusyError, ConfigurationError, StoreError
 from sessions_vtab.snapshot import snapshot
 from tests.children import mortal
@@ -31,7 +31,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9"
 @pytest.fixture(scope="package")
 def served() -> Iterator[Running]:
     """More sessions than one page, and than the first batch."""
-    with running(Settings(seed=7, sessions=SESSIONS, events=EVENTS)) as emulator:
+    with running(EmulatorSettings(seed=7, sessions=SESSIONS, events=EVENTS)) as emulator:
         yield emulator
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 
 @dataclass
@@ -31,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="package")
 def served(clock: Clock) -> Iterator[Running]:
-    with running(Settings(clock=clock)) as emulator:
+    with running(EmulatorSettings(clock=clock)) as emulator:
         yield emulator
 
 

@@ -14,7 +14,7 @@ import pytest
 import sessions_vtab
 import sessions_vtab.spark
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.snapshot import snapshot
 from sessions_vtab.snapshot.parquet import write_parquet
 from tests.scanning.conftest import ordered, sql_rows
@@ -34,7 +34,7 @@ _CONF = {
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=SESSIONS, events=EVENTS)) as served:
+    with running(EmulatorSettings(seed=7, sessions=SESSIONS, events=EVENTS)) as served:
         yield served
 
 

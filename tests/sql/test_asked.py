@@ -10,7 +10,7 @@ import pytest
 from sessions_vtab import Connection, connect, register
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import UnsupportedError
 
 _SELF = "FROM sessions a {join} sessions b ON b.session_id = a.session_id"
@@ -18,7 +18,7 @@ _SELF = "FROM sessions a {join} sessions b ON b.session_id = a.session_id"
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
-    with running(Settings(seed=7, sessions=12, events=3)) as started:
+    with running(EmulatorSettings(seed=7, sessions=12, events=3)) as started:
         yield started
 
 
@@ -165,7 +165,7 @@ _SHOWN = [
 @pytest.fixture(scope="module", params=["local", "eleanor"])
 def hiding(request: pytest.FixtureRequest) -> Iterator[Connection]:
     """One session that is deleted, one that is not."""
-    with running(Settings(sessions=0)) as started:
+    with running(EmulatorSettings(sessions=0)) as started:
         url = f"eleanor://team?base_url={started.url}"
         source = Source("local", "local", ":memory:") if request.param == "local" else url
         connection = connect(sources=[source])

@@ -14,7 +14,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing.changes import Change, ChangeDuel, change
 
 _COUNT = int(os.environ.get("CHANGES", "80"))
@@ -28,7 +28,7 @@ def database(
     if request.param != "vertex":
         yield opened(src=request.param)
         return
-    with running(Settings(strict_filters=True)) as emulator:
+    with running(EmulatorSettings(strict_filters=True)) as emulator:
         url = f"vertex://demo/us-central1/42?base_url={emulator.url}"
         with closing(connect(f"{url}&max_requests=100000")) as connection:
             yield connection

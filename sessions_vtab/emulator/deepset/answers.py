@@ -63,7 +63,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ListingWindow:
     """Which rows of a listing a request asks for: a page by number, or those beside a cursor."""
 
     limit: int
@@ -77,24 +77,24 @@ def window(
     page_number: Annotated[int | None, Query(ge=1)] = None,
     before: UUID | None = None,
     after: UUID | None = None,
-) -> Window:
+) -> ListingWindow:
     """Read the paging parameters; 422 if both forms, or both cursors, are used at once."""
     cursors = {"before": _text(before), "after": _text(after)}
     given = [name for name, value in {"page_number": page_number, **cursors}.items() if value]
     if len(given) > 1:
         raise invalid(["query", given[1]], f"{given[1]} excludes {given[0]}")
-    return Window(limit, page_number or 1, **cursors)
+    return ListingWindow(limit, page_number or 1, **cursors)
 
 
 def _text(value: UUID | None) -> str | None:
     return None if value is None else str(value)
 
 
-Paging = Annotated[Window, Depends(window)]
+Paging = Annotated[ListingWindow, Depends(window)]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[T]):
+class ListedRows(Generic[T]):
     """All rows of a listing in its order, of which a request's filter wants some.
 
     A cursor may name a row that the filter leaves out: a session can expire between two pages.
@@ -105,13 +105,13 @@ class Listing(Generic[T]):
     wanted: Callable[[T], bool]
     show: Callable[[T], dict[str, Any]]
 
-    def page(self, window: Window) -> dict[str, Any]:
+    def page(self, window: ListingWindow) -> dict[str, Any]:
         """Return `{total, has_more, data}`; total counts all rows wanted. 422 unknown cursor."""
         rows, more = self._slice(window)
         total = sum(map(self.wanted, self.rows))
         return {"total": total, "has_more": more, "data": [self.show(row) for row in rows]}
 
-    def _slice(self, window: Window) -> tuple[list[T], bool]:
+    def _slice(self, window: ListingWindow) -> tuple[list[T], bool]:
         limit = window.limit
         if window.before is not None:
             rows = self._wanted(self.rows[: self._position("before", window.before)])
@@ -150,7 +150,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class ODataComparison:
     """One comparison of a metadata key with a literal."""
 
     key: str
@@ -181,7 +181,7 @@ def _kind(value: object) -> str | None:
     return "text" if isinstance(value, str) else None
 
 
-def parse(text: str) -> list[Condition]:
+def parse(text: str) -> list[ODataComparison]:
     """Read a filter such as `category eq 'news' and year ge 2020`.
 
     Raises:
@@ -193,7 +193,9 @@ def parse(text: str) -> list[Condition]:
         match = _CONDITION.match(text, position)
         if match is None:
             raise ValueError(f"cannot read the filter at position {position}")
-        conditions.append(Condition(match["key"], match["operator"], _literal(match["value"])))
+        conditions.append(
+            ODataComparison(match["key"], match["operator"], _literal(match["value"]))
+        )
         position, more = match.end(), bool(match["end"].strip())
     return conditions
 

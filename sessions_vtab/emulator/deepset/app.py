@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from sessions_vtab.emulator.deepset import answers
-from sessions_vtab.emulator.deepset.answers import Listing, Paging
+from sessions_vtab.emulator.deepset.answers import ListedRows, Paging
 from sessions_vtab.emulator.deepset.files import FileRoutes, UploadTarget, presigned_form
 from sessions_vtab.emulator.deepset.state import (
     Cloud,
@@ -23,7 +23,7 @@ from sessions_vtab.emulator.deepset.state import (
     caller,
     user_id,
 )
-from sessions_vtab.emulator.service import Route, Service, Settings
+from sessions_vtab.emulator.service import EmulatorSettings, Route, Service
 
 DOCUMENTATION_URL = "https://docs.cloud.deepset.ai/docs/upload-files"
 MAX_OPEN = 10
@@ -47,7 +47,7 @@ class CloseSession(BaseModel):
     status: Literal["CLOSED"] = "CLOSED"
 
 
-class SessionRoutes:
+class UploadSessionRoutes:
     """The five operations on upload sessions."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -114,7 +114,7 @@ class SessionRoutes:
         now = self._cloud.now()
         sessions = [s for s in self._cloud.state.sessions.values() if s.workspace == workspace]
         sessions.sort(key=lambda s: s.created_at)
-        listing = Listing(
+        listing = ListedRows(
             rows=sessions[::-1],
             identify=lambda s: s.session_id,
             wanted=lambda s: (s.status(now) == "EXPIRED") == bool(is_expired),
@@ -161,7 +161,7 @@ class SessionRoutes:
         """List a session's files in order of arrival; their row shape is our own ([INF])."""
         self._cloud.now()
         session = self._find(workspace, session_id)
-        listing = Listing(
+        listing = ListedRows(
             rows=session.files(),
             identify=lambda upload: upload.upload_id,
             wanted=lambda upload: ingestion_status in {None, upload.ingestion_status},
@@ -199,13 +199,13 @@ def _file_row(upload: Upload) -> dict[str, Any]:
     }
 
 
-def service(settings: Settings) -> Service:
+def service(settings: EmulatorSettings) -> Service:
     """Return an emulated deepset Cloud with its own state.
 
     Its paths are `/api/v1/workspaces/...` and, for the presigned uploads, `/deepset-uploads/...`.
     """
     cloud = Cloud(settings)
     router = APIRouter(route_class=Route)
-    for routes in (SessionRoutes(cloud), FileRoutes(cloud), UploadTarget(cloud)):
+    for routes in (UploadSessionRoutes(cloud), FileRoutes(cloud), UploadTarget(cloud)):
         routes.mount(router)
     return Service("deepset", router, cloud.reset, cloud.summary, cloud.dump, cloud.load)

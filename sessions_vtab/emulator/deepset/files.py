@@ -286,7 +286,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _conditions(text: str | None) -> list[answers.Condition]:
+def _conditions(text: str | None) -> list[answers.ODataComparison]:
     if not text:
         return []
     try:

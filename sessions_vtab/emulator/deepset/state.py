@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sessions_vtab.emulator.deepset import answers
 from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.service import JSON, Settings
+from sessions_vtab.emulator.service import JSON, EmulatorSettings
 
 WriteMode = Literal["KEEP", "OVERWRITE", "FAIL", "TEMPORARY"]
 Status = Literal["OPEN", "CLOSED", "EXPIRED"]
@@ -114,7 +114,7 @@ class StoredFile(_Stored):
     created_at: datetime
 
 
-class State(_Stored):
+class DeepsetState(_Stored):
     """Everything: sessions by id in order of creation, files by workspace and id.
 
     Attributes:
@@ -242,7 +242,7 @@ Key = Annotated[str, Depends(caller)]
 class Cloud:
     """State, ids and time of one emulated deepset Cloud."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EmulatorSettings) -> None:
         self._settings = settings
         self.reset(settings.seed)
 
@@ -254,7 +254,7 @@ class Cloud:
 
     def reset(self, seed: int | None) -> None:
         """Forget everything; with a seed, fill in its data set."""
-        self.state = State()
+        self.state = DeepsetState()
         self.draws = Draws("deepset", seed)
         if seed is not None:
             now = self._settings.clock()
@@ -270,7 +270,7 @@ class Cloud:
 
     def load(self, dumped: JSON) -> None:
         """Take back what `dump` returned; raises ValueError if it is something else."""
-        self.state = State.model_validate_json(json.dumps(dumped))
+        self.state = DeepsetState.model_validate_json(json.dumps(dumped))
         self.draws.count = self.state.draws
 
     def summary(self) -> str:

@@ -20,14 +20,14 @@ from pydantic import BaseModel, ConfigDict
 from sessions_vtab.emulator.eleanor.state import (
     Binding,
     CreateSession,
+    EleanorStore,
     ParticipantType,
     Session,
-    Store,
     UpdateSession,
     fault,
     success,
 )
-from sessions_vtab.emulator.service import Refusal, Route, Service, Settings
+from sessions_vtab.emulator.service import EmulatorSettings, Refusal, Route, Service
 
 
 class SetParticipant(BaseModel):
@@ -50,7 +50,7 @@ class PatchSession(BaseModel):
 class AdminRoutes:
     """The routes that only an emulator has."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: EleanorStore) -> None:
         self._store = store
 
     def mount(self, router: APIRouter) -> None:
@@ -94,7 +94,7 @@ class AdminRoutes:
         return {**self._store.show(session), "data": session.data, "bindings": turns}
 
 
-def service(settings: Settings, *, token: str | None = None) -> Service:
+def service(settings: EmulatorSettings, *, token: str | None = None) -> Service:
     """Return an emulated Eleanor with its own state.
 
     Its paths are `/api/v1/sessions/...` and, with the control token, `/_emulator/eleanor/...`.
@@ -103,7 +103,7 @@ def service(settings: Settings, *, token: str | None = None) -> Service:
         settings: Those of the emulator.
         token: Bearer token that the API asks for (401 without it); None asks for none (PROPOSED).
     """
-    store = Store(settings)
+    store = EleanorStore(settings)
     router = APIRouter(route_class=Route)
     SessionRoutes(store, settings).mount(router, token)
     AdminRoutes(store).mount(router)
@@ -125,7 +125,7 @@ def bearer(token: str | None) -> Callable[..., None]:
 class SessionRoutes:
     """The operations on sessions; each answers 200 with a status beside its resource."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: EleanorStore, settings: EmulatorSettings) -> None:
         self._store = store
         self._clock = settings.clock
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict
 
 from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.service import JSON, Refusal, Settings
+from sessions_vtab.emulator.service import JSON, EmulatorSettings, Refusal
 
 SUCCESS = "SUCCESS"
 
@@ -131,7 +131,7 @@ class Session(BaseModel):
             binding.last_integration_turn = len(binding.chat_turns)
 
 
-class State(BaseModel):
+class EleanorState(BaseModel):
     """Sessions and participants by pkid, and the number of ids drawn so far."""
 
     sessions: dict[str, Session] = {}
@@ -147,10 +147,10 @@ MAX_NAME = 255
 """Our choice: RESOURCE_NAME_LEN is not known (contract, section 4)."""
 
 
-class Store:
+class EleanorStore:
     """State and ids of one emulated Eleanor."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EmulatorSettings) -> None:
         self._clock = settings.clock
         self.reset(settings.seed)
 
@@ -235,7 +235,7 @@ class Store:
     def reset(self, seed: int | None) -> None:
         """Forget everything; with a seed, fill in its data set."""
         self.draws = Draws("eleanor", seed)
-        self.state = State()
+        self.state = EleanorState()
         if seed is not None:
             fill(self, seed, self._clock())
 
@@ -252,7 +252,7 @@ class Store:
 
     def load(self, dumped: JSON) -> None:
         """Take back what `dump` returned; raises ValueError if it is something else."""
-        self.state = State.model_validate_json(json.dumps(dumped))
+        self.state = EleanorState.model_validate_json(json.dumps(dumped))
         self.draws.count = self.state.draws
 
 
@@ -266,14 +266,14 @@ SEED_USERS = ("ann", "bob", "cyn")
 SEED_AGENTS = ("agent-iris", "agent-otto")
 
 
-def fill(store: Store, seed: int, now: datetime) -> None:
+def fill(store: EleanorStore, seed: int, now: datetime) -> None:
     """Add sessions of a user and an agent each, one a day; every seventh is deleted."""
     source = random.Random(f"eleanor-data:{seed}")
     for number in range(SESSIONS):
         _add(store, source, number, now - timedelta(days=SESSIONS - number))
 
 
-def _add(store: Store, source: random.Random, number: int, created: datetime) -> None:
+def _add(store: EleanorStore, source: random.Random, number: int, created: datetime) -> None:
     people = [source.choice(SEED_USERS), source.choice(SEED_AGENTS)]
     bound = [store.participant(NAMESPACE, name).pkid for name in people]
     turns = [{"role": "user", "content": f"Question {n}"} for n in range(source.randint(0, 4))]

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from fastapi.exceptions import RequestValidationError
     from starlette.types import Receive, Scope, Send
 
-    from sessions_vtab.emulator.service import Settings
+    from sessions_vtab.emulator.service import EmulatorSettings
 
 ERROR_PAGES = "https://errors.pydantic.dev/2.5/v/"
 INT64 = 2**63
 
 
-def service(settings: Settings) -> Service:
+def service(settings: EmulatorSettings) -> Service:
     """Return an emulated Embedding Studio with its own state.
 
     Its paths are `/api/v1/ping` and `/api/v1/clickstream/...`.

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from sessions_vtab.emulator.draws import Draws
 from sessions_vtab.emulator.embedding_studio.payload import PayloadFilter
-from sessions_vtab.emulator.service import JSON, Refusal, Settings
+from sessions_vtab.emulator.service import JSON, EmulatorSettings, Refusal
 
 
 class SearchResult(BaseModel):
@@ -114,7 +114,7 @@ class Improvement(BaseModel):
     status: Literal["pending"] = "pending"
 
 
-class State(BaseModel):
+class StudioState(BaseModel):
     """Everything; events by session id and event id, in the order of their arrival.
 
     Attributes:
@@ -186,7 +186,7 @@ EVENTS_SHOWN = 100
 class Clickstream:
     """State, ids and time of one emulated Embedding Studio."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EmulatorSettings) -> None:
         self._clock = settings.clock
         self.reset(settings.seed)
 
@@ -280,7 +280,7 @@ class Clickstream:
     def reset(self, seed: int | None) -> None:
         """Forget everything; with a seed, fill in its data set."""
         self._draws = Draws("embedding_studio", seed)
-        self.state = State()
+        self.state = StudioState()
         if seed is not None:
             fill(self, seed)
 
@@ -298,7 +298,7 @@ class Clickstream:
 
     def load(self, dumped: JSON) -> None:
         """Take back what `dump` returned; raises ValueError if it is something else."""
-        self.state = State.model_validate_json(json.dumps(dumped))
+        self.state = StudioState.model_validate_json(json.dumps(dumped))
         self._draws.count = self.state.draws
 
 

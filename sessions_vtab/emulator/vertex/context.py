@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.emulator.vertex import messages
 from sessions_vtab.emulator.vertex.errors import NO_ENGINE, found_errors, not_found
-from sessions_vtab.emulator.vertex.operations import Operations, Plan
+from sessions_vtab.emulator.vertex.operations import OperationPlan, Operations
 from sessions_vtab.emulator.vertex.store import (
     Engine,
     EngineKey,
+    EngineStore,
     Session,
-    Store,
     plausible_session_id,
 )
 
 if TYPE_CHECKING:
-    from sessions_vtab.emulator.service import Settings
+    from sessions_vtab.emulator.service import EmulatorSettings
 
 _ID_RANGE = (10**16, 10**19)
 """Server-made ids are numbers of 17 to 19 digits (Vertex contract, section 3, recorded)."""
 
 
 @dataclass(slots=True)
-class Call:
+class EmulatedRequest:
     """One request.
 
     Attributes:
@@ -63,16 +63,16 @@ class Call:
         return EngineKey(self.project, self.location, self.path[1])
 
 
-class Context:
+class ServiceContext:
     """The state of one emulated service."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: EmulatorSettings) -> None:
         self.settings = settings
         self.reset(None)
 
     def reset(self, seed: int | None) -> None:
         """Forget everything; with a seed, server-made ids are the same in every run."""
-        self.store = Store(self.settings.engines)
+        self.store = EngineStore(self.settings.engines)
         self.operations = Operations()
         self.random = random.Random(seed)
 
@@ -84,15 +84,15 @@ class Context:
         """Return a number as the service makes ids."""
         return str(self.random.randrange(*_ID_RANGE))
 
-    def plan(self, call: Call) -> Plan:
+    def plan(self, call: EmulatedRequest) -> OperationPlan:
         """Return how the operation of this call goes: as the fault says, else as usual."""
         usual = {
             "polls": self.settings.operation_polls,
             "hidden_gets": self.settings.hidden_gets,
         }
-        return Plan(**{**usual, **call.plan})
+        return OperationPlan(**{**usual, **call.plan})
 
-    def engine(self, call: Call) -> Engine:
+    def engine(self, call: EmulatedRequest) -> Engine:
         """Return the engine that a path names.
 
         Raises:
@@ -103,7 +103,7 @@ class Context:
             raise not_found(NO_ENGINE)
         return engine
 
-    def session(self, call: Call, field: str = "name") -> tuple[Engine, Session]:
+    def session(self, call: EmulatedRequest, field: str = "name") -> tuple[Engine, Session]:
         """Return the session that a path names, with its engine.
 
         Raises:

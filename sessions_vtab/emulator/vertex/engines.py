@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from sessions_vtab.emulator.vertex import listing, operations, wire
 from sessions_vtab.emulator.vertex.errors import failed_precondition
 from sessions_vtab.emulator.vertex.messages import format_time
-from sessions_vtab.emulator.vertex.operations import Operation
+from sessions_vtab.emulator.vertex.operations import LongRunningOperation
 from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Rows
 from sessions_vtab.emulator.vertex.wire import parse_json, read_body
 
 if TYPE_CHECKING:
-    from sessions_vtab.emulator.vertex.context import Call, Context
+    from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
 
 
-def create(context: Context, call: Call) -> bytes:
+def create(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Create an engine under a new id; only its display name is kept."""
     message = read_body("ReasoningEngine", call.body, call.version, "reasoning_engine")
     now = context.now()
@@ -31,10 +31,12 @@ def create(context: Context, call: Call) -> bytes:
     return wire.dumps(operation.message(call.version))
 
 
-def _operation(context: Context, call: Call, engine: Engine, kind: str) -> Operation:
+def _operation(
+    context: ServiceContext, call: EmulatedRequest, engine: Engine, kind: str
+) -> LongRunningOperation:
     operation_id = context.new_id()
     name = call.name("reasoningEngines", engine.key.engine, "operations", operation_id)
-    return Operation(
+    return LongRunningOperation(
         id=operation_id,
         name=name,
         kind=kind,
@@ -45,7 +47,7 @@ def _operation(context: Context, call: Call, engine: Engine, kind: str) -> Opera
     )
 
 
-def _message(call: Call, engine: Engine) -> dict[str, Any]:
+def _message(call: EmulatedRequest, engine: Engine) -> dict[str, Any]:
     message = {
         "name": call.name("reasoningEngines", engine.key.engine),
         "displayName": engine.display_name,
@@ -55,12 +57,12 @@ def _message(call: Call, engine: Engine) -> dict[str, Any]:
     return {name: value for name, value in message.items() if value}
 
 
-def get(context: Context, call: Call) -> bytes:
+def get(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Answer with one engine."""
     return wire.dumps(_message(call, context.engine(call)))
 
 
-def list_page(context: Context, call: Call) -> bytes:
+def list_page(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Answer with a page of the engines of a location, oldest first."""
     size = listing.page_size(call.query)
     parameters = ("engines", call.project, call.location)
@@ -76,7 +78,7 @@ def list_page(context: Context, call: Call) -> bytes:
     return wire.dumps(answer)
 
 
-def delete(context: Context, call: Call) -> bytes:
+def delete(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Delete an engine; one with sessions only by force, in the query or (vertexai) the body."""
     engine = context.engine(call)
     body = parse_json(call.body)

@@ -12,12 +12,12 @@ from sessions_vtab.emulator.vertex.errors import (
     invalid,
 )
 from sessions_vtab.emulator.vertex.listing import event_filter
-from sessions_vtab.emulator.vertex.operations import Operation
+from sessions_vtab.emulator.vertex.operations import LongRunningOperation
 from sessions_vtab.emulator.vertex.store import Event, plausible_session_id
 from sessions_vtab.emulator.vertex.wire import read_body
 
 if TYPE_CHECKING:
-    from sessions_vtab.emulator.vertex.context import Call, Context
+    from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
     from sessions_vtab.emulator.vertex.store import Engine, Session
 
 _REQUIRED = {
@@ -29,7 +29,7 @@ _MASKED_RESPONSE = 4096
 """Compaction masks a tool's response whose JSON is longer than this many bytes."""
 
 
-def append(context: Context, call: Call) -> bytes:
+def append(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Add an event and merge its state delta; there is no check for duplicates."""
     if not plausible_session_id(call.path[3]):
         raise invalid(BAD_ARGUMENT, [("name", BAD_SESSION_ID)])
@@ -56,7 +56,7 @@ def store(engine: Engine, session: Session, event_id: str, message: dict[str, An
     engine.merge_state(session, message.get("actions", {}).get("stateDelta", {}))
 
 
-def list_page(context: Context, call: Call) -> bytes:
+def list_page(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Answer with a page of a session's events, by timestamp."""
     size = listing.page_size(call.query)
     filter_text = call.query.get("filter", "")
@@ -78,7 +78,7 @@ def list_page(context: Context, call: Call) -> bytes:
     return wire.page("sessionEvents", prefix, tails, token)
 
 
-def compact(context: Context, call: Call) -> bytes:
+def compact(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Compact a session's history.
 
     Event editing strips the model's thoughts and masks long tool responses, as the reference
@@ -93,7 +93,7 @@ def compact(context: Context, call: Call) -> bytes:
         raise found_errors(("compaction", "At least one category must be enabled, in mode AUTO."))
     engine, session = context.session(call)
     operation_id = context.new_id()
-    operation = Operation(
+    operation = LongRunningOperation(
         id=operation_id,
         name=call.name(*call.path[:4], "operations", operation_id),
         kind="CompactSessionOperationMetadata",

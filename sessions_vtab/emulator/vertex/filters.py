@@ -66,27 +66,27 @@ class Restriction:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AndTerms:
     """Terms joined by AND."""
 
     terms: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class AnyOf:
+class OrTerms:
     """Terms joined by OR."""
 
     terms: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class NotTerm:
     """A negated term."""
 
     term: Node
 
 
-Node: TypeAlias = "Restriction | All | AnyOf | Not"
+Node: TypeAlias = "Restriction | AndTerms | OrTerms | NotTerm"
 
 
 def bad_filter(reason: str) -> ApiError:
@@ -95,7 +95,7 @@ def bad_filter(reason: str) -> ApiError:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class FilterToken:
     """A lexical unit; `spaced` says whether white space (or nothing at all) precedes it."""
 
     kind: str
@@ -103,7 +103,7 @@ class Token:
     spaced: bool
 
 
-_END = Token("end", "", True)
+_END = FilterToken("end", "", True)
 
 
 def parse_filter(text: str) -> Node | None:
@@ -115,7 +115,7 @@ def parse_filter(text: str) -> Node | None:
     tokens = _tokens(text)
     if not tokens:
         return None
-    parser = _Parser(tokens)
+    parser = _FilterParser(tokens)
     node = parser.expression()
     if parser.current is not _END:
         raise bad_filter(f"unexpected {parser.current.text!r}")
@@ -136,7 +136,7 @@ def require_documented(text: str, operators: tuple[str, ...]) -> None:
         raise bad_filter("not supported (strict filters)")
 
 
-def _strict_word(token: Token, operators: tuple[str, ...]) -> str:
+def _strict_word(token: FilterToken, operators: tuple[str, ...]) -> str:
     """Return one letter for a token: the alphabet of the pattern above."""
     if token.kind == "text":
         if token.text in KEYWORDS:
@@ -149,7 +149,7 @@ def _strict_word(token: Token, operators: tuple[str, ...]) -> str:
     return token.text
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokens(text: str) -> list[FilterToken]:
     tokens = []
     spaced, position = True, 0
     while position < len(text):
@@ -157,25 +157,25 @@ def _tokens(text: str) -> list[Token]:
         if match is None or match.lastgroup is None:
             raise bad_filter(f"cannot read {text[position : position + 20]!r}")
         if match.lastgroup != "space":
-            tokens.append(Token(match.lastgroup, match[match.lastgroup], spaced))
+            tokens.append(FilterToken(match.lastgroup, match[match.lastgroup], spaced))
         spaced, position = match.lastgroup == "space", match.end()
     return tokens
 
 
-class _Parser:
+class _FilterParser:
     """Recursive descent over the tokens, one method for each rule of the grammar."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[FilterToken]) -> None:
         self._tokens = tokens
         self._index = 0
         self._nesting = 0
 
     @property
-    def current(self) -> Token:
+    def current(self) -> FilterToken:
         """The next token."""
         return self._tokens[self._index] if self._index < len(self._tokens) else _END
 
-    def _take(self) -> Token:
+    def _take(self) -> FilterToken:
         token = self.current
         self._index += 1
         return token
@@ -208,7 +208,7 @@ class _Parser:
         terms = [self._sequence()]
         while self._take_keyword("AND"):
             terms.append(self._sequence())
-        return _joined(All, terms)
+        return _joined(AndTerms, terms)
 
     def _sequence(self) -> Node:
         terms = [self._factor()]
@@ -216,7 +216,7 @@ class _Parser:
             if not self.current.spaced:
                 self._fail()
             terms.append(self._factor())
-        return _joined(All, terms)
+        return _joined(AndTerms, terms)
 
     def _at_end(self) -> bool:
         return self.current is _END or (
@@ -227,11 +227,11 @@ class _Parser:
         terms = [self._term()]
         while self._take_keyword("OR"):
             terms.append(self._term())
-        return _joined(AnyOf, terms)
+        return _joined(OrTerms, terms)
 
     def _term(self) -> Node:
         if self._take_keyword("NOT") or self._take_minus():
-            return Not(self._simple())
+            return NotTerm(self._simple())
         return self._simple()
 
     def _take_minus(self) -> bool:
@@ -242,7 +242,7 @@ class _Parser:
         if token.text == "-":
             self._take()
         else:
-            self._tokens[self._index] = Token("text", token.text[1:], token.spaced)
+            self._tokens[self._index] = FilterToken("text", token.text[1:], token.spaced)
         return True
 
     def _simple(self) -> Node:
@@ -289,11 +289,11 @@ class _Parser:
         return Value(tuple(".".join(words).split("*")), "")
 
 
-def _joined(kind: type[All | AnyOf], terms: list[Node]) -> Node:
+def _joined(kind: type[AndTerms | OrTerms], terms: list[Node]) -> Node:
     return terms[0] if len(terms) == 1 else kind(tuple(terms))
 
 
-def _string(token: Token) -> Value:
+def _string(token: FilterToken) -> Value:
     """Return the value of a quoted string; it may escape quotes, the backslash and the star."""
     parts = [""]
     for escaped, plain in _UNIT.findall(token.text):

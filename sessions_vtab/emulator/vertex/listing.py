@@ -21,10 +21,10 @@ from typing import NamedTuple, TypeAlias
 from sessions_vtab.emulator.vertex import messages
 from sessions_vtab.emulator.vertex.errors import found_errors, invalid
 from sessions_vtab.emulator.vertex.filters import (
-    All,
-    AnyOf,
+    AndTerms,
     Node,
-    Not,
+    NotTerm,
+    OrTerms,
     Restriction,
     Value,
     bad_filter,
@@ -86,7 +86,7 @@ def session_filter(text: str, strict: bool) -> SessionFilter:
 def _conjuncts(node: Node | None) -> tuple[Node, ...]:
     if node is None:
         return ()
-    if isinstance(node, All):
+    if isinstance(node, AndTerms):
         return tuple(inner for term in node.terms for inner in _conjuncts(term))
     return (node,)
 
@@ -104,12 +104,12 @@ def _every(tests: list[SessionTest]) -> SessionTest | None:
 
 
 def _session_test(node: Node) -> SessionTest:
-    if isinstance(node, Not):
+    if isinstance(node, NotTerm):
         inner = _session_test(node.term)
         return lambda session: not inner(session)
-    if isinstance(node, All | AnyOf):
+    if isinstance(node, AndTerms | OrTerms):
         tests = [_session_test(term) for term in node.terms]
-        if isinstance(node, All):
+        if isinstance(node, AndTerms):
             return lambda session: all(test(session) for test in tests)
         return lambda session: any(test(session) for test in tests)
     return _session_restriction(node)
@@ -232,12 +232,12 @@ def _moment(node: Restriction) -> int:
 
 
 def _event_test(node: Node) -> EventTest:
-    if isinstance(node, Not):
+    if isinstance(node, NotTerm):
         inner = _event_test(node.term)
         return lambda event: not inner(event)
-    if isinstance(node, All | AnyOf):
+    if isinstance(node, AndTerms | OrTerms):
         tests = [_event_test(term) for term in node.terms]
-        if isinstance(node, All):
+        if isinstance(node, AndTerms):
             return lambda event: all(test(event) for test in tests)
         return lambda event: any(test(event) for test in tests)
     return _event_restriction(node)
@@ -256,7 +256,7 @@ def _event_restriction(node: Restriction) -> EventTest:
     )
 
 
-class Term(NamedTuple):
+class OrderTerm(NamedTuple):
     """One field of an order, in its snake_case spelling."""
 
     field: str
@@ -271,13 +271,13 @@ SESSION_FIELDS = {
 }
 EVENT_FIELDS = {"timestamp": "timestamp"}
 
-SESSION_DEFAULT = (Term("create_time", True),)
-EVENT_DEFAULT = (Term("timestamp", False),)
+SESSION_DEFAULT = (OrderTerm("create_time", True),)
+EVENT_DEFAULT = (OrderTerm("timestamp", False),)
 
 
 def parse_order(
-    text: str, fields: Mapping[str, str], default: tuple[Term, ...]
-) -> tuple[Term, ...]:
+    text: str, fields: Mapping[str, str], default: tuple[OrderTerm, ...]
+) -> tuple[OrderTerm, ...]:
     """Return the terms of a comma list such as `create_time desc, update_time`.
 
     `desc` is the only suffix documented, so `asc` is refused.
@@ -293,12 +293,12 @@ def parse_order(
     return terms
 
 
-def _parse_term(text: str, fields: Mapping[str, str]) -> Term:
+def _parse_term(text: str, fields: Mapping[str, str]) -> OrderTerm:
     words = text.split()
     if len(words) == 2 and words[1] == "desc" and words[0] in fields:  # noqa: PLR2004 (pair)
-        return Term(fields[words[0]], True)
+        return OrderTerm(fields[words[0]], True)
     if len(words) == 1 and words[0] in fields:
-        return Term(fields[words[0]], False)
+        return OrderTerm(fields[words[0]], False)
     raise found_errors(("order_by", f"Invalid order_by: {text.strip()}."))
 
 

@@ -14,7 +14,7 @@ from sessions_vtab.emulator.vertex.wire import dumps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sessions_vtab.emulator.vertex.context import Call, Context
+    from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
 
 _KEPT = 10_000
 """Operations that are remembered; older ones are forgotten."""
@@ -24,7 +24,7 @@ _TYPE = "type.googleapis.com/"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class OperationPlan:
     """How an operation goes.
 
     Attributes:
@@ -41,7 +41,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Operation:
+class LongRunningOperation:
     """One operation.
 
     `kind` is the name of its metadata message and `answer` that of its response, both without the
@@ -56,7 +56,7 @@ class Operation:
     scope: tuple[str, ...]
     version: str
     create_time: int
-    plan: Plan
+    plan: OperationPlan
     answer: str = EMPTY
     response: dict[str, Any] = field(default_factory=dict)
     polls_left: int = 0
@@ -102,9 +102,9 @@ class Operations:
     """The operations of the service by their id, whatever prefix they are asked under."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Operation] = {}
+        self._by_id: dict[str, LongRunningOperation] = {}
 
-    def start(self, operation: Operation) -> Operation:
+    def start(self, operation: LongRunningOperation) -> LongRunningOperation:
         """Remember an operation and set it going by its plan."""
         operation.polls_left = operation.plan.polls
         operation.error = operation.plan.error
@@ -113,18 +113,18 @@ class Operations:
             del self._by_id[next(iter(self._by_id))]
         return operation
 
-    def find(self, call: Call) -> Operation:
+    def find(self, call: EmulatedRequest) -> LongRunningOperation:
         """Return the operation that the last segment of the path names, or raise a 404."""
         operation = self._by_id.get(call.path[-1])
         if operation is None:
             raise not_found(f"Operation {call.name(*call.path)} not found.")
         return operation
 
-    def forget(self, operation: Operation) -> None:
+    def forget(self, operation: LongRunningOperation) -> None:
         """Remove an operation."""
         del self._by_id[operation.id]
 
-    def under(self, scope: tuple[str, ...]) -> Rows[Operation]:
+    def under(self, scope: tuple[str, ...]) -> Rows[LongRunningOperation]:
         """Return the operations that belong to a scope, oldest first."""
         numbered = enumerate(self._by_id.values())
         return Rows(
@@ -134,14 +134,16 @@ class Operations:
         )
 
 
-def run(context: Context, operation: Operation, effect: Callable[[], object]) -> Operation:
+def run(
+    context: ServiceContext, operation: LongRunningOperation, effect: Callable[[], object]
+) -> LongRunningOperation:
     """Start an operation, whose effect comes about at once unless it is to end in an error."""
     if operation.plan.error is None:
         effect()
     return context.operations.start(operation)
 
 
-def get(context: Context, call: Call) -> bytes:
+def get(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Answer a poll; `:wait` is the same, as it may return before the operation is done."""
     operation = context.operations.find(call)
     answer = dumps(operation.message(call.version))
@@ -149,22 +151,25 @@ def get(context: Context, call: Call) -> bytes:
     return answer
 
 
-def cancel(context: Context, call: Call) -> bytes:
+def cancel(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Cancel an operation that is not done; the effect it may have had stays."""
     operation = context.operations.find(call)
     if not operation.done:
         operation.cancelled = True
-        operation.error = {"code": RPC_CODES["CANCELLED"], "message": "Operation was cancelled."}
+        operation.error = {
+            "code": RPC_CODES["CANCELLED"],
+            "message": "LongRunningOperation was cancelled.",
+        }
     return b"{}"
 
 
-def delete(context: Context, call: Call) -> bytes:
+def delete(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Forget an operation."""
     context.operations.forget(context.operations.find(call))
     return b"{}"
 
 
-def list_under(context: Context, call: Call) -> bytes:
+def list_under(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """List the operations of a session, an engine or a location."""
     if call.query.get("filter"):
         raise found_errors(("filter", "Filters are not supported on operations."))

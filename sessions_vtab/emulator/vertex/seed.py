@@ -18,7 +18,7 @@ from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Session, proj
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sessions_vtab.emulator.vertex.context import Context
+    from sessions_vtab.emulator.vertex.context import ServiceContext
     from sessions_vtab.emulator.vertex.store import User
 
 PROJECT, LOCATION, ENGINE = "demo", "us-central1", "42"
@@ -52,7 +52,7 @@ _ERRORS = (
 )
 
 
-def fill(context: Context, seed: int) -> None:
+def fill(context: ServiceContext, seed: int) -> None:
     """Fill an empty service; from now on only this engine, configured and created ones exist."""
     now = context.now()
     key = EngineKey(project_number(PROJECT), LOCATION, ENGINE)

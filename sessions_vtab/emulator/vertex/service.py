@@ -15,7 +15,7 @@ from fastapi import APIRouter
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from sessions_vtab.emulator.service import Service, Settings
+from sessions_vtab.emulator.service import EmulatorSettings, Service
 from sessions_vtab.emulator.vertex import (
     engines,
     errors,
@@ -25,11 +25,11 @@ from sessions_vtab.emulator.vertex import (
     sessions,
     snapshot,
 )
-from sessions_vtab.emulator.vertex.context import Call, Context
+from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
 from sessions_vtab.emulator.vertex.errors import ApiError
 from sessions_vtab.emulator.vertex.store import project_number
 
-Handler: TypeAlias = "Callable[[Context, Call], bytes]"
+Handler: TypeAlias = "Callable[[ServiceContext, EmulatedRequest], bytes]"
 
 VERSIONS = ("v1", "v1beta1")
 UI = "ui"
@@ -74,7 +74,7 @@ _HTML = b"text/html; charset=UTF-8"
 class Endpoint:
     """The ASGI application behind the route of the whole API."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ServiceContext) -> None:
         self._context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +99,7 @@ class Endpoint:
         except ApiError as error:
             return error.code, _JSON, error.body()
 
-    def _resolve(self, method: str, raw_path: bytes) -> tuple[Handler, Call] | None:
+    def _resolve(self, method: str, raw_path: bytes) -> tuple[Handler, EmulatedRequest] | None:
         """Return the handler of a path and the request so far, None if it matches no method."""
         path = raw_path.decode("latin-1").partition("?")[0]
         _, version, *segments = path.split("/")
@@ -115,7 +115,7 @@ class Endpoint:
         else:
             return None
         handler = _handler(method, names, verb, version, express)
-        call = Call(version, express, project_number(project), location, names)
+        call = EmulatedRequest(version, express, project_number(project), location, names)
         return handler and (handler, call)
 
 
@@ -171,9 +171,9 @@ def _authenticate(headers: list[tuple[bytes, bytes]], query: dict[str, str]) -> 
         raise errors.bad_api_key()
 
 
-def service(settings: Settings) -> Service:
+def service(settings: EmulatorSettings) -> Service:
     """Return the emulated Vertex AI Agent Engine Sessions API with a state of its own."""
-    context = Context(settings)
+    context = ServiceContext(settings)
 
     def reset(number: int | None) -> None:
         context.reset(number)
@@ -195,7 +195,7 @@ def service(settings: Settings) -> Service:
     )
 
 
-def _router(context: Context) -> APIRouter:
+def _router(context: ServiceContext) -> APIRouter:
     router = APIRouter()
     endpoint = Endpoint(context)
     for version in (*VERSIONS, UI):

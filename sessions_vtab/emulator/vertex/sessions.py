@@ -14,12 +14,12 @@ from sessions_vtab.emulator.vertex.errors import (
 )
 from sessions_vtab.emulator.vertex.listing import session_filter
 from sessions_vtab.emulator.vertex.messages import MESSAGES, SECOND, format_time, snake
-from sessions_vtab.emulator.vertex.operations import Operation
+from sessions_vtab.emulator.vertex.operations import LongRunningOperation
 from sessions_vtab.emulator.vertex.store import Position, Rows, Session, valid_session_id
 from sessions_vtab.emulator.vertex.wire import read_body
 
 if TYPE_CHECKING:
-    from sessions_vtab.emulator.vertex.context import Call, Context
+    from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
     from sessions_vtab.emulator.vertex.listing import SessionFilter
     from sessions_vtab.emulator.vertex.store import Engine, Orders
 
@@ -34,7 +34,7 @@ _OUTPUT_ONLY = {"name", "createTime", "updateTime"}
 _PATHS = {spelling: name for name in MESSAGES["Session"] for spelling in (name, snake(name))}
 
 
-def create(context: Context, call: Call) -> bytes:
+def create(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Create a session and answer with the operation."""
     engine = context.engine(call)
     message = read_body("Session", call.body, call.version, "session")
@@ -57,7 +57,7 @@ def create(context: Context, call: Call) -> bytes:
 
 
 def _new_session(
-    context: Context, engine: Engine, session_id: str, message: dict[str, Any]
+    context: ServiceContext, engine: Engine, session_id: str, message: dict[str, Any]
 ) -> Session:
     now = context.now()
     return Session(
@@ -73,12 +73,16 @@ def _new_session(
 
 
 def _create_operation(
-    context: Context, call: Call, engine: Engine, session: Session, message: dict[str, Any]
-) -> Operation:
+    context: ServiceContext,
+    call: EmulatedRequest,
+    engine: Engine,
+    session: Session,
+    message: dict[str, Any],
+) -> LongRunningOperation:
     """Return the operation; its name must have the session's id in the third-last place."""
     operation_id = context.new_id()
     name = call.name("reasoningEngines", engine.key.engine, "sessions", session.id)
-    return Operation(
+    return LongRunningOperation(
         id=operation_id,
         name=f"{name}/operations/{operation_id}",
         kind="CreateSessionOperationMetadata",
@@ -126,7 +130,7 @@ def _is_label_character(character: str) -> bool:
     return character in "_-" or (category[0] in "LNM" and category not in {"Lu", "Lt"})
 
 
-def _expiry(context: Context, message: dict[str, Any], now: int, created: int) -> int:
+def _expiry(context: ServiceContext, message: dict[str, Any], now: int, created: int) -> int:
     """Return when a session expires: from `ttl`, from `expireTime`, or 365 days after creation."""
     if "ttl" in message:
         ttl: int = message["ttl"]
@@ -143,7 +147,7 @@ def _expiry(context: Context, message: dict[str, Any], now: int, created: int) -
     return created + DEFAULT_LIFE
 
 
-def get(context: Context, call: Call) -> bytes:
+def get(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Answer with one session."""
     engine, session = context.session(call)
     if session.hidden:
@@ -152,15 +156,15 @@ def get(context: Context, call: Call) -> bytes:
     return _answer(call, engine, session)
 
 
-def _answer(call: Call, engine: Engine, session: Session) -> bytes:
+def _answer(call: EmulatedRequest, engine: Engine, session: Session) -> bytes:
     return wire.resource(_prefix(call, engine), wire.session_tail(engine, session))
 
 
-def _prefix(call: Call, engine: Engine) -> str:
+def _prefix(call: EmulatedRequest, engine: Engine) -> str:
     return call.name("reasoningEngines", engine.key.engine, "sessions", "")
 
 
-def list_page(context: Context, call: Call) -> bytes:
+def list_page(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Answer with a page of an engine's sessions."""
     size = listing.page_size(call.query)
     filter_text = call.query.get("filter", "")
@@ -179,7 +183,7 @@ def list_page(context: Context, call: Call) -> bytes:
 def _page(
     engine: Engine,
     wanted: SessionFilter,
-    terms: tuple[listing.Term, ...],
+    terms: tuple[listing.OrderTerm, ...],
     size: int,
     after: Position | None,
 ) -> tuple[list[Session], Position | None]:
@@ -193,7 +197,7 @@ def _page(
     return rows.page(size, after=after, descending=descending, keep=wanted.test)
 
 
-def _rows(orders: Orders, terms: tuple[listing.Term, ...]) -> tuple[Rows[Session], bool]:
+def _rows(orders: Orders, terms: tuple[listing.OrderTerm, ...]) -> tuple[Rows[Session], bool]:
     """Return sessions in an order; one by two fields is rare and sorted on the spot."""
     if len(terms) == 1:
         by_create = terms[0].field == "create_time"
@@ -201,12 +205,12 @@ def _rows(orders: Orders, terms: tuple[listing.Term, ...]) -> tuple[Rows[Session
     return Rows((_sort_key(item, terms), item.number, item) for item in orders.by_create), False
 
 
-def _sort_key(session: Session, terms: tuple[listing.Term, ...]) -> tuple[int, ...]:
+def _sort_key(session: Session, terms: tuple[listing.OrderTerm, ...]) -> tuple[int, ...]:
     moments = {"create_time": session.create_time, "update_time": session.update_time}
     return tuple(-moments[field] if falling else moments[field] for field, falling in terms)
 
 
-def patch(context: Context, call: Call) -> bytes:
+def patch(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Change what the mask names, else what the body has; answer with the session itself."""
     message = read_body("Session", call.body, call.version, "session")
     engine, session = context.session(call)
@@ -253,12 +257,12 @@ def _masked(mask: str, message: dict[str, Any]) -> set[str]:
     return {_PATHS[path] for path in paths} - _OUTPUT_ONLY
 
 
-def delete(context: Context, call: Call) -> bytes:
+def delete(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Delete a session with its events; the operation's name has no session in it."""
     engine, session = context.session(call)
     operation_id = context.new_id()
     location = f"projects/{call.project}/locations/{call.location}"
-    operation = Operation(
+    operation = LongRunningOperation(
         id=operation_id,
         name=f"{location}/operations/{operation_id}",
         kind="DeleteOperationMetadata",

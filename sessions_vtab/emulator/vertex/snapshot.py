@@ -10,10 +10,10 @@ from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Event, Sessio
 
 if TYPE_CHECKING:
     from sessions_vtab.emulator.service import JSON
-    from sessions_vtab.emulator.vertex.store import Store, User
+    from sessions_vtab.emulator.vertex.store import EngineStore, User
 
 
-def dump(store: Store) -> JSON:
+def dump(store: EngineStore) -> JSON:
     """Return all engines, users, sessions and events; operations are not kept."""
     return {
         "engines": [_dump_engine(engine) for engine in store.engines.values()],
@@ -47,7 +47,7 @@ def _dump_session(session: Session) -> dict[str, Any]:
     }
 
 
-def load(store: Store, value: JSON) -> None:
+def load(store: EngineStore, value: JSON) -> None:
     """Replace the content of a store by what `dump` once returned.
 
     Engines of the file exist even if `Settings.engines` does not name them.

@@ -326,7 +326,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-class Store:
+class EngineStore:
     """All engines, and the rule which of them exist.
 
     With `known` (ids) only those engines and created ones exist. Without, an engine exists from

@@ -14,7 +14,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 KEY = "api_canary-of-the-deepset-tests"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -96,7 +96,7 @@ def _started() -> Iterator[Callable[[], Deepset]]:
     with ExitStack() as stack:
         current: list[Deepset] = []
         clock = lambda: current[-1].now if current else NOW  # noqa: E731
-        server = stack.enter_context(running(Settings(clock=clock)))
+        server = stack.enter_context(running(EmulatorSettings(clock=clock)))
 
         def start() -> Deepset:
             current.append(Deepset(ExitStack()))

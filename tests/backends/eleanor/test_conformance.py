@@ -11,7 +11,7 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.emulator.serve import running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing.conformance import SHAPES, Shape, Suite
 
 APPLICABLE = [shape for shape in SHAPES if "{events}" not in shape.setup + shape.sql]
@@ -19,7 +19,7 @@ APPLICABLE = [shape for shape in SHAPES if "{events}" not in shape.setup + shape
 
 @pytest.fixture(scope="module")
 def suite() -> Iterator[Suite]:
-    with running(Settings(seed=7, sessions=1, events=0)) as emulator:
+    with running(EmulatorSettings(seed=7, sessions=1, events=0)) as emulator:
         connection = connect(f"eleanor://demo?base_url={emulator.url}")
         made = Suite(connection, "eleanor")
         yield made

@@ -14,7 +14,7 @@ from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.write import Action, Write
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings as EmulatorSettings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.fetch import Client, Clock
 from tests.fakes import FakeContext
 

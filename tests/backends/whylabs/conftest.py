@@ -12,7 +12,7 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 
 KEY = "canarycana." + "w" * 53
 
@@ -47,7 +47,7 @@ class Whylabs:
 
 @pytest.fixture(scope="module")
 def _server() -> Iterator[Running]:
-    with running(Settings(clock=lambda: datetime(2026, 3, 1, 12, tzinfo=UTC))) as server:
+    with running(EmulatorSettings(clock=lambda: datetime(2026, 3, 1, 12, tzinfo=UTC))) as server:
         yield server
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.fetch import Clock
 
 ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
@@ -117,7 +117,7 @@ def _event(number: int) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def seeded() -> Iterator[Running]:
     """1 200 sessions of 30 users with 20 000 events; no test writes to it."""
-    with running(Settings(seed=7)) as started:
+    with running(EmulatorSettings(seed=7)) as started:
         yield started
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
 
 NAME = "projects/demo/locations/us-central1/reasoningEngines/"
@@ -18,7 +18,7 @@ NAME = "projects/demo/locations/us-central1/reasoningEngines/"
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Running]:
     """A service where the engine 42 has two sessions, 43 and one of another project have one."""
-    with running(Settings(seed=None)) as started:
+    with running(EmulatorSettings(seed=None)) as started:
         started.control.reset(empty=True)
         with sessions_vtab.connect(f"vertex://demo/us-central1?base_url={started.url}") as db:
             db.execute(
@@ -137,7 +137,7 @@ def test_more_engines_than_a_page_are_all_listed(asked: Any, emulator: Running) 
 
 
 def test_a_missing_engine_is_no_row() -> None:
-    with running(Settings(engines=("42",))) as strict:
+    with running(EmulatorSettings(engines=("42",))) as strict:
         url = f"vertex://demo/us-central1?base_url={strict.url}"
         with sessions_vtab.connect(url) as db:
             query = (
