@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from sessions_vtab import Connection
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.testing.hostile import NATIVE_TABLES
-from sessions_vtab.testing.known import read_known
+from sessions_vtab.testing.known import Known, read_known
 from sessions_vtab.testing.oracle import Comparison, difference, native_declaration
 
 _TABLE = re.compile(r"\{([a-z_]+)\}")
+
+
+Rows: TypeAlias = Mapping[tuple[str, str], Known]
+"""What a source has in a table."""
+
+
+def rows_of(ours: Connection) -> Rows:
+    """The rows of sessions and events of every source, read through the product itself."""
+    found = {}
+    for source in ours.sources.values():
+        for table in ("sessions", "events"):
+            known = read_known(ours, source.name, source.backend.resources[table], {})
+            assert known is not None
+            found[source.name, table] = known
+    return found
 
 
 class Pair:
@@ -23,12 +38,12 @@ class Pair:
     Args:
         connection: of a host, with the extension loaded.
         sources: table to the source that it is read from.
-        ours: knows the same sources: what the tables hold is read through it.
+        rows: of each table, by its source.
         error: what the host's errors are.
     """
 
     def __init__(
-        self, connection: Any, sources: Mapping[str, str], ours: Connection, error: type[Exception]
+        self, connection: Any, sources: Mapping[str, str], rows: Rows, error: type[Exception]
     ) -> None:
         self.connection = connection
         self.sources = sources
@@ -36,13 +51,11 @@ class Pair:
         self.asked = 0
         self.rows = 0
         for table, source in sources.items():
-            resource = ours.sources[source].backend.resources[table]
-            known = read_known(ours, source, resource, {})
-            assert known is not None
-            declared = native_declaration(resource.table)
+            known = rows[source, table]
+            declared = native_declaration(known.table)
             create = declared.replace("CREATE TABLE ", "CREATE TABLE main.", 1)
             connection.execute(create).fetchall()
-            places = ", ".join("?" * len(resource.table.columns))
+            places = ", ".join("?" * len(known.table.columns))
             into = f"INSERT INTO main.{quoted(table)} VALUES ({places})"
             connection.executemany(into, known.rows)
         for statement in NATIVE_TABLES.strip().split(";\n"):

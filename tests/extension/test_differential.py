@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import hypothesis
 import pytest
@@ -20,9 +19,9 @@ from sessions_vtab.testing import hostile
 from sessions_vtab.testing.generator import Query, queries
 from tests.conformance.stages import STAGES
 from tests.extension.conftest import Host, Setting
-from tests.extension.pair import Pair
+from tests.extension.pair import Pair, Rows, rows_of
 
-_COUNT = int(os.environ.get("EXTENSION_DIFFERENTIAL", "15"))
+_COUNT = int(os.environ.get("EXTENSION_DIFFERENTIAL", "8"))
 _SEED = int(os.environ.get("EXTENSION_SEED", "0"))
 
 SOURCES = """
@@ -41,26 +40,25 @@ _STAGES = {
 
 
 @pytest.fixture(scope="module")
-def configured(
-    tmp_path_factory: pytest.TempPathFactory, emulator: Running
-) -> Iterator[tuple[Path, str]]:
+def configured(tmp_path_factory: pytest.TempPathFactory, emulator: Running) -> Iterator[Rows]:
     """A store with the kit's rows, and the emulator with the stage's."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("differential")
         one = Setting(folder, patch)
         one.configure(SOURCES.format(folder=folder, url=emulator.url))
         with connect(config=one.file) as ours:
-            rows = {"sessions": hostile.session_rows(), "events": hostile.event_rows()}
+            made = {"sessions": hostile.session_rows(), "events": hostile.event_rows()}
             state = emulator.control.dump()
             STAGES["vertex"].fill(state, ours)
             _like_the_kit(state)
             emulator.control.load(state)
-            for table, some in rows.items():
+            for table, some in made.items():
                 resource = ours.sources["local"].backend.resources[table]
                 columns = resource.capability.writes.insert
                 hostile.load(ours.execute, "local", table, some, columns)
+        rows = rows_of(ours)
         ours.close()
-        yield one.file, "local"
+        yield rows
         one.end()
 
 
@@ -73,14 +71,10 @@ def _like_the_kit(state: dict) -> None:  # type: ignore[type-arg]
 
 
 @pytest.fixture(params=_STAGES)
-def pair(
-    request: pytest.FixtureRequest, configured: tuple[Path, str], host: Host
-) -> Iterator[Pair]:
+def pair(request: pytest.FixtureRequest, configured: Rows, host: Host) -> Iterator[Pair]:
     connection = host.connect()
-    ours = connect(config=configured[0])
-    yield Pair(connection, _STAGES[request.param], ours, host.error)
+    yield Pair(connection, _STAGES[request.param], configured, host.error)
     connection.close()
-    ours.close()
 
 
 def test_any_query_returns_the_rows_of_ordinary_tables(pair: Pair) -> None:
