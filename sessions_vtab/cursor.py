@@ -78,6 +78,7 @@ class Cursor(apsw.Cursor):
 
     def _execute(self, statements: str, bindings: Any, options: dict[str, Any]) -> None:
         script = self._door.read(statements)
+        # Nothing of ours is in the text: it runs with no more cost than on a bare cursor.
         if script.plain and not (script.stepwise or script.renames):
             _require_names(script, bindings)
             super().execute(statements, bindings, **options)
@@ -203,6 +204,8 @@ class Cursor(apsw.Cursor):
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
         """Executes a script as one text, so that the rows of all its statements are returned."""
         shares = _shares(script, bindings)
+        # Only a text that has not begun can be tried again: a second run would send its writes
+        # twice.
         started = self._door.started
         try:
             self._run(script, shares, options, plain=False)

@@ -181,6 +181,7 @@ class Door:
         """
         one = step.statement
         require_definable(self._host, step.text, one.kind)
+        # The text carries only the plan's name; the tables look up what it means when SQLite plans.
         for words, plan in one.plans.items():
             self._host.tell(words, plan)
         chosen = one.plain if plain else one.choose(values)
@@ -202,6 +203,7 @@ class Door:
         Raises:
             apsw.SQLError: the list names what the table does not have.
         """
+        # The list is prepared before anything is sent, so that a misspelt column sends nothing.
         text = self._answer(step)
         # EXPLAIN writes nothing: the rows that were captured last are another statement's.
         return "" if step.statement.kind.explain else text

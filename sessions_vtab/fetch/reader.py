@@ -79,6 +79,7 @@ class Reader:
             limit: rows that will probably be read: starts with one list and doubles, since most
                 would be in vain.
         """
+        # Under LIMIT all lists at once would be sent in vain: most statements end in the first few.
         if limit is not None:
             return self._a_few(iter(calls), pages, limit)
         return SideBySide(self, iter(calls), pages, self.client.site.concurrency).run()
@@ -128,6 +129,8 @@ class Reader:
         """Waits for the first entry of a queue."""
         while True:
             try:
+                # In slices: a Ctrl-C is only seen between calls, since APSW's interrupt does not
+                # wake a waiting thread.
                 return arrived.get(timeout=SLICE)
             except Empty:
                 if self._scope.interrupted(self._context):
@@ -145,10 +148,14 @@ class Reader:
                     open_chains.append(Chain(self, call, pages, limit))
                 if not open_chains:
                     return
+                # In the order of the calls, whatever arrives first: rows of an unchanged table come
+                # in one order.
                 yield from open_chains[0]
                 open_chains.popleft()
                 window = min(most, window * 2)
         finally:
+            # SQLite stops reading without a word when it has enough: what is under way is cancelled
+            # here.
             for chain in open_chains:
                 chain.close()
 

@@ -88,6 +88,8 @@ class Binder:
                 no other way.
         """
         plan = self.plan
+        # A value that may not be compared by the API becomes EVERYTHING and not an error: SQLite
+        # checks the rows anyway, so leaving it out only reads more.
         terms = [
             place.bound(place, argument)
             for place, argument in zip(self._places, arguments, strict=False)
@@ -95,6 +97,8 @@ class Binder:
         if plan.pushed is not None:
             terms.append(_pushed(plan, arguments))
         where = tuple([term for term in terms if term is not EVERYTHING])
+        # Not left to the API: `= NULL`, an empty IN and contradictions match no row, and cost no
+        # request.
         if NOTHING in where or (self._timed and _empty_time_span(where)):
             return None
         whole = self._certain and len(where) == len(terms)
@@ -127,6 +131,8 @@ def _path_for(plan: Plan, terms: Sequence[Predicate], where: str) -> AccessPath:
     known.update(column for column, _ in plan.parameters)
     if known.issuperset(plan.path.keys):
         return plan.path
+    # The plan cannot be made again here: SQLite has prepared the statement. So the other ways were
+    # kept.
     for path in plan.fallbacks:
         if known.issuperset(path.keys) and {one.column for one in plan.order}.issubset(path.orders):
             return path
@@ -250,6 +256,7 @@ def _member(place: _Place, argument: Argument) -> Predicate:
     ordered = sorted((value for value in values if value is not None), key=str)
     fits = [_fit(place, Op.IN, value) for value in ordered]
     known = tuple(fit for fit in fits if not isinstance(fit, NotPushable))
+    # One value that cannot be compared may equal any row, so the set as a whole narrows nothing.
     if len(known) < len(fits):
         return EVERYTHING
     if not known:

@@ -66,6 +66,7 @@ def plan_scan(
         UnsupportedError: a parameter column is used with another operator than ``=``.
     """
     _check(index_info, table, where)
+    # None refuses only this order of joins: SQLite then asks again with the tables in another one.
     if any(_is_parameter(table, one) and not one.usable for one in index_info.constraints):
         return None
     candidates = [
@@ -76,6 +77,8 @@ def plan_scan(
     if not candidates:
         _require_keys(index_info, capability, where)
         return None
+    # By cost and not by the first that fits: a list with a filter can cost less than a GET for each
+    # of a thousand keys.
     best, *others = sorted(candidates, key=lambda one: one.cost)
     fallbacks = tuple(one.path for one in others)
     plan = replace(best.plan(), fallbacks=fallbacks)
@@ -206,6 +209,8 @@ class _Candidate:
         for argument, (index, _) in enumerate(self._parameters, len(self._taken)):
             uses[index] = ConstraintUsage(argument, omit=True)
         for argument, index in enumerate(self._tail(), len(self._taken) + len(self._parameters)):
+            # LIMIT is taken without omit: a hint for page sizes, which never cuts. SQLite may drop
+            # rows that come, and then reads on.
             uses[index] = ConstraintUsage(argument, omit=self._omits(index))
         return IndexUsage(
             uses=tuple(uses),
@@ -308,6 +313,8 @@ class _Candidate:
     def _exact(self, one: Constraint, op: Op | Relation) -> bool:
         """Whether SQLite need not check again: only for literals in exact filters."""
         declared = self.path.filter_for(one.column)
+        # SQLite checks by default. Only a literal is known well enough to leave that out: of a
+        # parameter neither type nor affinity is known while planning.
         if declared is None or not declared.exact or isinstance(op, Relation):
             return False
         if op in {Op.IS_NULL, Op.IS_NOT_NULL}:
@@ -351,6 +358,7 @@ class _Candidate:
         """OFFSET can be handed over if just the wanted rows come, in the wanted order."""
         taken = {one.index for one in self._taken if one.omit}
         rest = [one for index, one in enumerate(self._info.constraints) if index not in taken]
+        # A row that SQLite would drop afterwards must not be counted as skipped.
         exact = all(isinstance(one.op, Hint) for one in rest)
         return self.path.offset and exact and self._hint(Hint.OFFSET) is not None
 
@@ -382,6 +390,8 @@ class _Candidate:
         return self.path.unique and one_value.issuperset(self.path.keys)
 
     def _estimate(self, capability: Capability) -> float:
+        # SQLite orders joins by these numbers: too many rows for a point lookup would make it the
+        # outer side.
         if self._single():
             return 1.0
         if self.path.unique:

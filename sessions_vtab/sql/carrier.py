@@ -35,6 +35,8 @@ def carry(
     """
     labels = _labels(occurrences)
     named = {join.source.at for occurrence in occurrences for join in _costly_joins(occurrence)}
+    # Only an occurrence that hands its keys to another one needs a label and its residual
+    # conditions.
     feeding = named.intersection(labels)
     edits: list[Edit] = []
     plans: dict[str, PlanArgument] = {}
@@ -140,9 +142,12 @@ def _labels(occurrences: Sequence[Occurrence]) -> dict[int, str]:
 def _splices(
     tokens: Sequence[Token], pairs: dict[int, int], occurrence: Occurrence, load: _Load
 ) -> list[Edit]:
+    # A literal and not a parameter: xBestIndex is told literals only, and has to cost the plan.
     words = "'" + load.plan.words.replace("'", "''") + "'"
     values = f"json_array({', '.join(load.values)})" if load.values else ""
     item = occurrence.item
+    # UPDATE and DELETE take no table-valued arguments: there the plan is a condition that is always
+    # true.
     if item.target:
         return _tautology(tokens, pairs, occurrence, words, values)
     if not occurrence.spliceable:
@@ -163,6 +168,8 @@ def _window(tokens: Sequence[Token], lead: Lead) -> list[Edit]:
     """
     key = f"iif(typeof({lead.key}) = 'blob', NULL, {lead.key})"
     frame = f"ROWS BETWEEN CURRENT ROW AND {_AHEAD} FOLLOWING"
+    # Not IN (SELECT ..) over the outer side, which would read it twice and whole, whatever LIMIT
+    # says.
     opening = f'(SELECT *, json_group_array({key}) OVER ({frame}) AS "_ahead" FROM '
     where = f" WHERE {' AND '.join(f'({one})' for one in lead.conditions)}"
     closing = f"{where if lead.conditions else ''}) AS {lead.label}"

@@ -138,6 +138,7 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
     tokens = tokenize(text)
     kind, numbering = classify(tokens), number(tokens)
     names = {name_of(token).lower() for token in tokens if token.kind <= TokenKind.QUOTED}
+    # SQLite takes a text in quotation marks as a function's name, too: FROM 'append_event'('s1').
     strings = {name_of(token).lower() for token in tokens if token.kind is TokenKind.STRING}
     acts = not catalog.effect_names.isdisjoint(names | strings)
     ours = not names.isdisjoint(catalog.table_names)
@@ -202,11 +203,16 @@ class _Door:
             *([returning.cut] if returning else ()),
             *(keep_row_values(self.tokens, self.pairs) if ours else ()),
         ]
+        # sqlglot reads and never writes: a statement that it prints back can have other column
+        # names and another join order. So the user's text stays, with edits at the places of
+        # tokens.
         readable = ours and self._is_readable()
         timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
         plain = self._edited(base)
         return Rewritten(
             original=self.text,
+            # Two texts, since a pushed value travels as JSON, which has no blobs and no infinity:
+            # with such a value the plain text runs, and SQLite checks every row.
             text=self._edited([*base, *pushes]) if pushes else plain,
             plain=plain,
             kind=self.kind,
@@ -256,6 +262,7 @@ class _Door:
 
     def _parameters(self, returning: Returning | None) -> int:
         """The largest number left in the text: SQLite wants exactly that many values."""
+        # SQLite refuses more bindings than the text has parameters, and RETURNING has been cut off.
         if returning is None:
             return self.numbering.count
         numbers = self.numbering.numbers.items()

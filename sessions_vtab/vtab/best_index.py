@@ -102,6 +102,7 @@ def give_index_usage(info: ApswIndexInfo, usage: IndexUsage, words: str) -> None
     """Tells SQLite what the planner decided; ``words`` is the idxStr."""
     for index, use in enumerate(usage.uses):
         if use.argument is not None:
+            # argvIndex counts from 1, and 0 means that the value is not wanted.
             info.set_aConstraintUsage_argvIndex(index, use.argument + 1)
             info.set_aConstraintUsage_omit(index, use.omit)
             if use.as_set:
@@ -142,6 +143,7 @@ def _constraint(
     usable = info.get_aConstraint_usable(index)
     if isinstance(op, Hint):
         return Constraint("", op, usable)
+    # SQLite offers IN as an equality; only sqlite3_vtab_in tells that many values are coming.
     listed = op is Op.EQ and info.get_aConstraintUsage_in(index)
     return Constraint(
         column=names[info.get_aConstraint_iColumn(index)],

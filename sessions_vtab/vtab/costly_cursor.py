@@ -112,6 +112,7 @@ class CostlyCursor(ScanCursor):
         # The iterator of a list knows how many of its rows are still to come.
         coming = range(len(rows) - length_hint(self._rest), len(rows))
         yield from (rows[place][column] for place in coming if place in self._passing)
+        # Without `further` the next page is not waited for: LIMIT may end the statement before it.
         if not (further and rows):
             return
         rows = _rows_of(self._peekable.peek())
@@ -126,6 +127,7 @@ class CostlyCursor(ScanCursor):
         if plan.told:
             self._hear(plan, arguments)
         self._passing_next = None
+        # A page is looked at before its turn only by an inner side that will want all of its keys.
         self._pages = self._peekable = _Pages(self._read(plan, scan, words, arguments))
         # Rows that are echoed are copied, and could not be watched.
         rows = self._walk(self._peekable, counts=not scan.parameters)
@@ -158,6 +160,8 @@ class CostlyCursor(ScanCursor):
 
     def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterable[Page]:
         key = (words, *map(_hashable, self._telling(plan, arguments)))
+        # SQLite builds no automatic index on a virtual table: in a nested loop it starts the same
+        # scan again for each outer row, so what was read is kept for the statement.
         known = self._memo.get(key)
         window = self._window()
         if known is None:
@@ -184,6 +188,8 @@ class CostlyCursor(ScanCursor):
         if ahead is None or plan.values is None:
             return arguments
         lasting = [one for place, one in enumerate(self._values) if place != ahead.index]
+        # The keys ahead change with each outer row; with them in the key no read would be found
+        # again.
         return [*arguments[: plan.values], dump_json(lasting), *arguments[plan.values + 1 :]]
 
     def _window(self) -> Window | None:

@@ -147,6 +147,8 @@ class LookAhead:
             steps = _LIMITED if exact.limited else _EXACT
             self._link = (exact.outer, exact.column)
         elif self._link is None or not _holds(self._link, value):
+            # Guessed by the value alone: SQLite tells a virtual table that a key is coming, not
+            # from where. A wrong guess costs requests that the learnt steps soon stop.
             self._link = _find(others, value)
         self._learn(value, len(steps) - 1)
         self._foresee(value, further=exact is not None and not exact.limited)
@@ -155,6 +157,7 @@ class LookAhead:
 
     def _learn(self, value: Value, top: int) -> None:
         """Increases the look-ahead if the key was the predicted one, and reduces it otherwise."""
+        # Back to nothing, and not by one step: the wrong cursor, or the wrong order, was followed.
         if value not in self._foreseen:
             self._step = 0
             return
@@ -197,6 +200,7 @@ def _holds(link: tuple[Outer, int], value: Value) -> bool:
 
 def _find(others: Sequence[Outer], value: Value) -> tuple[Outer, int] | None:
     """The cursor opened last whose current row holds the value, and the column that does."""
+    # The innermost loop is the one opened last.
     for outer in reversed(others):
         for column, held in enumerate(outer.row):
             if held == value and held is not None:

@@ -152,6 +152,8 @@ class SourceTable:
         """A cursor for one occurrence of the table in one run of a statement."""
         if not self.resource.capability.costly:
             return ScanCursor(self)
+        # A local table is read row by row without memo or look-ahead: each of them costs more than
+        # its reads.
         cursor = CostlyCursor(self)
         self._host.cursors.append(cursor)
         return cursor
@@ -196,6 +198,8 @@ class SourceTable:
 
         Behind the one that is asked for now, unless its rows are known: it is waited for first.
         """
+        # The outer side may be of another table and source, so all cursors of the connection are
+        # asked.
         others = [one for one in self._host.cursors if one is not cursor]
         scans = ahead.asked(scan, others, self.exact_link(scan, cursor.front, window), most)
         if scans:
@@ -222,6 +226,7 @@ class SourceTable:
         context = self._context()
         self._host.holding.hold(self._participant.store)
         if not context.run.readonly and self._host.capturing(context.run.number):
+            # RETURNING * is answered from these rows, after SQLite has asked for fewer columns.
             scan = replace(scan, columns=frozenset(self._table.names), shape=None)
         elif not context.run.readonly and self._participant.store is None:
             # What tells a row from those that wait to be sent.

@@ -85,6 +85,8 @@ class UnitOfWork:
 
     def savepoint(self, participant: UnitParticipant, level: int) -> None:
         """``xSavepoint``: marks the present state as this level."""
+        # Numbers of one clock for all tables: APSW does not deliver every xRollbackTo, so what a
+        # savepoint undoes is decided by when a row was written, not by which calls came.
         _forget(participant.marks, level)
         mark = participant.marks[level] = next(self._clock)
         if participant.store is not None:
@@ -101,6 +103,8 @@ class UnitOfWork:
 
     def rollback_to(self, participant: UnitParticipant, level: int) -> None:
         """``xRollbackTo``: undoes everything if the table joined after the savepoint."""
+        # A table that joined after the savepoint was never told its level: all that it wrote came
+        # later.
         mark = participant.marks.get(level, participant.joined)
         _forget(participant.marks, level + 1)
         if mark is not None:
@@ -113,6 +117,8 @@ class UnitOfWork:
             BudgetError: a person was asked whether a statement may exceed ``max_writes``: no.
             WriteError: some rows failed; SQLite then rolls back.
         """
+        # Not in xCommit, whose errors SQLite ignores: one of xSync makes it roll back. Stores come
+        # last, because what they have committed could not be taken back.
         self._ask()
         self.flush()
         if participant.store is not None and participant.joined is not None:
@@ -143,6 +149,8 @@ class UnitOfWork:
             return
         for store, mark in statement.marks.items():
             store.rollback_to(mark)
+        # Inside a transaction APSW delivers no RollbackTo for a statement that fails half-way,
+        # although SQLite undoes it: its rows are taken back by its number.
         self._queue.drop(lambda entry: entry.statement == statement.number)
         self._forget_applied(lambda write: write.statement == statement.number)
         self._called = [(n, one) for n, one in self._called if one["statement"] != statement.number]
@@ -186,6 +194,8 @@ class UnitOfWork:
         if self._host.explaining is not None:
             self._explain(participant, write)
             return
+        # Before the row waits or is stored: max_writes is for what a statement would do, not for
+        # what it did.
         self._check_budget(participant, write, statement)
         if participant.store is not None:
             self._apply(participant, write)
@@ -266,11 +276,14 @@ class UnitOfWork:
         """
         if not self._queue or self._host.explaining is not None:
             return
+        # Taken before the first is sent: a second xSync of the same COMMIT must find nothing to
+        # send.
         rows = self._queue.take()
         if self._host.dry_run:
             self._note_dry((entry.source, write) for entry, write in rows)
             return
         order = {name: place for place, name in enumerate(dict.fromkeys(e.source for e, _ in rows))}
+        # A stable sort: within one source rows stay in the order of the statements.
         rows.sort(key=lambda pair: order[pair[0].source])
         total = len(rows)
         self._host.logs.require_audit(total)
@@ -279,6 +292,7 @@ class UnitOfWork:
         for name, group in groupby(rows, key=lambda pair: pair[0].source):
             writes = [write for _, write in group]
             if failed or interrupted:
+                # The COMMIT has failed, and SQLite rolls back: what is not sent yet stays unsent.
                 unsent = (Outcome(write, OutcomeState.NOT_SENT) for write in writes)
                 self._note(name, unsent, failed)
             else:
