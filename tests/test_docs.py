@@ -184,3 +184,34 @@ def test_the_workflow_runs_the_versions_of_python_that_the_package_names() -> No
     assert run is not None
     assert re.findall(r"3\.\d+", run[1]) == named
     assert "run: .ci/run\n" in workflow.read_text("utf-8")
+
+
+ARCHITECTURE = (PACKAGE / "docs" / "architecture.md").read_text("utf-8")
+
+
+def test_every_file_of_the_architecture_exists() -> None:
+    named = re.findall(r"`([\w/]+\.(?:py|md)|[\w/]+/)`", ARCHITECTURE)
+
+    assert len(named) > 50
+    assert [
+        name
+        for name in named
+        if not ((PACKAGE / name).exists() or (PACKAGE.parent / name).exists())
+        and not (name.startswith("tests/") and (CHECKOUT / name).exists())
+        and name != "sessions_vtab/"
+    ] == []
+
+
+def test_the_architecture_has_the_layers_that_are_enforced() -> None:
+    _, _, part = ARCHITECTURE.partition("## Which module may import which")
+    lines = re.findall(r"^\d+\. (.*)$", part, re.MULTILINE)
+    house = ast.parse((CHECKOUT / "tests" / "test_house.py").read_text("utf-8"))
+    layers = next(
+        ast.literal_eval(node.value)
+        for node in house.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id == "LAYERS"
+    )
+
+    assert [tuple(re.findall(r"`(\w+)`", line)) for line in lines] == list(layers)
