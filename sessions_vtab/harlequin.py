@@ -64,16 +64,16 @@ class _Connection(HarlequinConnection):
         self.init_message = f"Connected to {', '.join(self._sources)}."
         self.cancel, self.close = connection.interrupt, connection.close
 
-    def execute(self, query: str) -> _Cursor | None:
+    def execute(self, query: str) -> _HarlequinCursor | None:
         with _translated(HarlequinQueryError, "The statement failed"):
             cursor = self._connection.execute(query)
-        return None if cursor.description is None else _Cursor(cursor)
+        return None if cursor.description is None else _HarlequinCursor(cursor)
 
     def get_catalog(self) -> Catalog:
         return Catalog([_source(name, one.backend) for name, one in self._sources.items()])
 
 
-class _Cursor(HarlequinCursor):
+class _HarlequinCursor(HarlequinCursor):
     def __init__(self, cursor: dbapi.Cursor) -> None:
         self._cursor = cursor
         self._fetch = cursor.fetchall
@@ -82,7 +82,7 @@ class _Cursor(HarlequinCursor):
         described = self._cursor.description or ()
         return [(name, _LABELS.get(code or "", "?")) for name, code, *_ in described]
 
-    def set_limit(self, limit: int) -> _Cursor:
+    def set_limit(self, limit: int) -> _HarlequinCursor:
         self._fetch = lambda: self._cursor.fetchmany(limit)
         return self
 

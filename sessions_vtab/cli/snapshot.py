@@ -14,7 +14,7 @@ from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
-    from sessions_vtab.snapshot import Estimate, Progress, Report
+    from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport
 
 __all__ = ["Screen", "take"]
 
@@ -122,7 +122,7 @@ class Screen:
             text = f"{left} contains the rows read so far. Run the same command again to continue."
             print(escaped(text), file=sys.stderr)
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: SnapshotProgress) -> None:
         """Shows how far it is, on a terminal, some times a second."""
         now = time.monotonic()
         if not self._terminal or now - self._shown < _EVERY:
@@ -151,7 +151,7 @@ def _time_needed(estimate: Estimate) -> str:
     return f" At {at}, that takes at least {duration(estimate.requests / estimate.per_minute)}."
 
 
-def _line(progress: Progress) -> str:
+def _line(progress: SnapshotProgress) -> str:
     requests = counted(progress.requests, "request")
     if progress.total is None:
         return f"{progress.table}: {counted(progress.rows, 'row')}, {requests} .."
@@ -160,7 +160,7 @@ def _line(progress: Progress) -> str:
     return f"{progress.table}: {sessions}, {counted(progress.rows, 'row')}, {requests} .."
 
 
-def _summary(report: Report) -> str:
+def _summary(report: SnapshotReport) -> str:
     """One line a table, and what it took."""
     lines = []
     for table, count in report.rows.items():

@@ -17,7 +17,7 @@ from sessions_vtab.dbapi import errors
 from sessions_vtab.dbapi.cursor import Cursor
 from sessions_vtab.dbapi.errors import ProgrammingError, translated
 from sessions_vtab.dbapi.guard import Guard
-from sessions_vtab.dbapi.watch import Clock, Turn, Watch
+from sessions_vtab.dbapi.watch import StatementClock, Turn, Watch
 
 __all__ = ["Connection", "connect"]
 
@@ -126,9 +126,9 @@ class Connection:
         with translated():
             self.driver.interrupt()
 
-    def clock(self) -> Clock | None:
+    def clock(self) -> StatementClock | None:
         """What measures the time of a new statement; None without a limit."""
-        return None if self.timeout is None else Clock(self._watch, self.timeout)
+        return None if self.timeout is None else StatementClock(self._watch, self.timeout)
 
     def stopped(self, by: Cursor) -> None:
         """Ends all half-read statements after an interrupt, because SQLite interrupts them all.

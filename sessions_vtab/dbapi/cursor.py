@@ -35,7 +35,7 @@ from sessions_vtab.notebook import SHOWN, html_table
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.connection import Connection
-    from sessions_vtab.dbapi.watch import Clock
+    from sessions_vtab.dbapi.watch import StatementClock
 
 __all__ = ["Cursor"]
 
@@ -67,7 +67,7 @@ class Cursor:
         self.rowcount = -1
         self.lastrowid: int | None = None
         self._given = 0
-        self._clock: Clock | None = None
+        self._clock: StatementClock | None = None
         self._stopped = False
         self._joined = self._changing = False
         self._ahead: list[tuple[Any, ...]] = []

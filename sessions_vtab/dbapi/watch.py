@@ -14,7 +14,7 @@ import apsw
 from sessions_vtab.dbapi.errors import ProgrammingError
 from sessions_vtab.errors import inherited
 
-__all__ = ["Clock", "Turn", "Watch"]
+__all__ = ["StatementClock", "Turn", "Watch"]
 
 _IDLE: Final = 60.0
 """Seconds after which the thread looks whether anybody still has the connection."""
@@ -63,13 +63,13 @@ class Watch:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = weakref.ref(connection)
         self._changed = threading.Condition()
-        self._running: Clock | None = None
+        self._running: StatementClock | None = None
         self._looks_at = 0.0
         self._thread: threading.Thread | None = None
         self._closed = False
         self._process = os.getpid()
 
-    def enter(self, clock: Clock) -> Clock | None:
+    def enter(self, clock: StatementClock) -> StatementClock | None:
         """A call begins that ``clock`` limits.
 
         Returns:
@@ -90,7 +90,7 @@ class Watch:
                 self._changed.notify()
         return outer
 
-    def leave(self, outer: Clock | None) -> None:
+    def leave(self, outer: StatementClock | None) -> None:
         """The call has ended: from here on it is not interrupted."""
         with self._changed:
             self._running = outer
@@ -128,7 +128,7 @@ class Watch:
         return _AGAIN
 
 
-class Clock:
+class StatementClock:
     """The time that is left to one statement; it runs only while one of its calls does.
 
     Attributes:
@@ -143,7 +143,7 @@ class Clock:
         self.due = 0.0
         self._watch = watch
         self._left = seconds
-        self._outer: Clock | None = None
+        self._outer: StatementClock | None = None
 
     def left(self) -> float:
         """Seconds until the running call is interrupted."""

@@ -19,7 +19,7 @@ from sessions_vtab.fetch.call import Call, Reply
 from sessions_vtab.fetch.client import Client, Line, readable, record
 from sessions_vtab.fetch.problems import stopped
 
-__all__ = ["SLICE", "Flight", "Scope", "scope_of"]
+__all__ = ["SLICE", "Flight", "StatementResponses", "scope_of"]
 
 SLICE = 0.05
 """Seconds between two looks at whether the user wants to stop."""
@@ -67,7 +67,7 @@ class Flight:
         self.future.cancel()
 
 
-class Scope:
+class StatementResponses:
     """The answers of one statement from one source: no request is sent twice in it."""
 
     def __init__(self, client: Client) -> None:
@@ -255,11 +255,11 @@ class Scope:
         return flight
 
 
-def scope_of(client: Client, context: Context) -> Scope:
+def scope_of(client: Client, context: Context) -> StatementResponses:
     """The scope of a statement, made at its first request."""
     scope = context.memory.get(client)
-    if not isinstance(scope, Scope):
-        scope = context.memory[client] = Scope(client)
+    if not isinstance(scope, StatementResponses):
+        scope = context.memory[client] = StatementResponses(client)
     return scope
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import apsw
 
-__all__ = ["MOST_ROWS", "NUMBERS", "Answer", "Number", "ask", "conversation"]
+__all__ = ["MOST_ROWS", "NUMBERS", "Number", "QueryRows", "ask", "conversation"]
 
 MOST_ROWS: Final = 20
 """Rows of a table that are shown; the report says how many there are."""
@@ -34,7 +34,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryRows:
     """The rows of a SELECT.
 
     Attributes:
@@ -135,7 +135,7 @@ _CALLS: Final = (
 )
 
 
-def ask(database: apsw.Connection, number: Number, bindings: Any = None) -> Answer:
+def ask(database: apsw.Connection, number: Number, bindings: Any = None) -> QueryRows:
     """Runs a SELECT on a snapshot."""
     cursor = database.execute(number.sql, bindings)
     rows: list[tuple[Any, ...]] = []
@@ -146,12 +146,12 @@ def ask(database: apsw.Connection, number: Number, bindings: Any = None) -> Answ
         total += 1
         if total <= number.most:
             rows.append(tuple(row))
-    return Answer(number, columns, tuple(rows), total)
+    return QueryRows(number, columns, tuple(rows), total)
 
 
 def conversation(
     database: apsw.Connection, session: str, turn: str | None
-) -> tuple[Answer, Mapping[str, list[tuple[Any, ...]]]]:
+) -> tuple[QueryRows, Mapping[str, list[tuple[Any, ...]]]]:
     """The events of a turn, and the calls and answers of tools by event."""
     bindings = {"session": session, "turn": turn}
     calls: dict[str, list[tuple[Any, ...]]] = {}

@@ -8,12 +8,12 @@ from datetime import date, timedelta
 from importlib.resources import files
 from typing import Any, Final
 
-from sessions_vtab.report.numbers import NUMBERS, Answer
+from sessions_vtab.report.numbers import NUMBERS, QueryRows
 from sessions_vtab.report.writing import bar_chart, count, milliseconds, moment, safe, said
 
 __all__ = ["Facts", "Talk", "page"]
 
-Talk = tuple[Answer, Mapping[str, list[tuple[Any, ...]]]]
+Talk = tuple[QueryRows, Mapping[str, list[tuple[Any, ...]]]]
 """The events of a turn, and the calls and answers of tools by event."""
 
 
@@ -36,7 +36,7 @@ class Facts:
     made: str
     limits: tuple[str, ...]
     requests: int
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, QueryRows]
     talks: tuple[Talk, ...]
     texts: bool
     sql: bool
@@ -95,7 +95,7 @@ def _body(facts: Facts) -> Iterator[str]:
     yield _section(facts, "look_at", _turns(facts))
 
 
-def _days(answer: Answer) -> list[tuple[str, int]]:
+def _days(answer: QueryRows) -> list[tuple[str, int]]:
     """Turns by day, in order; also days without any, where they are not too many to show."""
     counts = {str(day): int(turns) for day, turns in reversed(answer.rows) if day}
     if not counts:
@@ -172,7 +172,7 @@ _HEADS: Final = {
 }
 
 
-def _table(answer: Answer) -> str:
+def _table(answer: QueryRows) -> str:
     if not answer.rows:
         return '<p class="note">None.</p>'
     numeric = [all(_is_number(row[n]) for row in answer.rows) for n in range(len(answer.columns))]
@@ -224,7 +224,7 @@ def _turns(facts: Facts) -> str:
     return "".join(parts)
 
 
-def _talk(answer: Answer, calls: Mapping[str, list[tuple[Any, ...]]]) -> str:
+def _talk(answer: QueryRows, calls: Mapping[str, list[tuple[Any, ...]]]) -> str:
     parts = []
     for author, at, text, code, message, to, _, name in answer.rows:
         lines = [said(text)] if text else []

@@ -16,7 +16,7 @@ from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.report.numbers import NUMBERS, ask, conversation
 from sessions_vtab.report.page import Facts, page
-from sessions_vtab.snapshot import Estimate, Progress, snapshot
+from sessions_vtab.snapshot import Estimate, SnapshotProgress, snapshot
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
@@ -49,7 +49,7 @@ def report(  # A face: each is an option of the command line too.
     users: Sequence[str] = (),
     sql: bool = False,
     max_requests: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[SnapshotProgress], None] | None = None,
     confirm: Callable[[Estimate], bool] | None = None,
 ) -> Report:
     """Reads a source of agents' events and writes the report on it.

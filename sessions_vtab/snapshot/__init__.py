@@ -18,7 +18,20 @@ A snapshot does not show one instant: sessions are listed first, their rows are 
 
 from __future__ import annotations
 
-from sessions_vtab.snapshot.model import DEFAULT_BUDGET, DEFAULT_OVERLAP, Estimate, Progress, Report
+from sessions_vtab.snapshot.model import (
+    DEFAULT_BUDGET,
+    DEFAULT_OVERLAP,
+    Estimate,
+    SnapshotProgress,
+    SnapshotReport,
+)
 from sessions_vtab.snapshot.run import snapshot
 
-__all__ = ["DEFAULT_BUDGET", "DEFAULT_OVERLAP", "Estimate", "Progress", "Report", "snapshot"]
+__all__ = [
+    "DEFAULT_BUDGET",
+    "DEFAULT_OVERLAP",
+    "Estimate",
+    "SnapshotProgress",
+    "SnapshotReport",
+    "snapshot",
+]

@@ -15,7 +15,7 @@ from sessions_vtab.contract.agent_views import VIEWS, views_for
 from sessions_vtab.contract.declare import quoted, sql_type
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.tables import EVENT_PARTS
-from sessions_vtab.snapshot.shape import Plan, Shape
+from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan
 
 __all__ = [
     "OWN_TABLES",
@@ -81,7 +81,7 @@ CREATE TEMP TABLE seen (key TEXT PRIMARY KEY) WITHOUT ROWID;
 """What is known while a snapshot is taken: lists are read anew by a run that continues."""
 
 
-def create_table(shape: Shape) -> str:
+def create_table(shape: CopiedTable) -> str:
     """The CREATE TABLE text of a table, with the index by which rows of a session are replaced."""
     # Each definition has its own line: otherwise SQLAlchemy does not recognise generated columns,
     # and would create the columns of a time twice.
@@ -96,12 +96,12 @@ def create_table(shape: Shape) -> str:
     return text
 
 
-def create_indexes(shape: Shape) -> str:
+def create_indexes(shape: CopiedTable) -> str:
     """The other indexes: made at the end, when that is fastest."""
     return "".join(_index(shape, columns) for columns in _indexes(shape))
 
 
-def upsert(shape: Shape) -> str:
+def upsert(shape: CopiedTable) -> str:
     """The statement that puts a row in; nothing changes if it is there as it is.
 
     Its number is not compared: an event of an old time moves all that follow (``renumber``).
@@ -123,7 +123,7 @@ def upsert(shape: Shape) -> str:
     return f"{text}UPDATE SET {sets} WHERE {differs}"
 
 
-def renumber(shape: Shape) -> str:
+def renumber(shape: CopiedTable) -> str:
     """The statement that gives a row its number, ``?1``, by its key, ``?2``."""
     number = quoted(shape.numbered)
     return (
@@ -146,13 +146,13 @@ def _definitions(column: Column, key: str) -> Iterator[str]:
         yield f"{quoted(column.name + '_ms')} DATETIME {digits}"
 
 
-def _indexes(shape: Shape) -> tuple[tuple[str, ...], ...]:
+def _indexes(shape: CopiedTable) -> tuple[tuple[str, ...], ...]:
     """Those on filters, and always one on the link to the session."""
     linked = any(columns[0] == shape.link for columns in shape.indexed)
     return shape.indexed if linked or not shape.parent else ((shape.link,), *shape.indexed)
 
 
-def _index(shape: Shape, columns: tuple[str, ...]) -> str:
+def _index(shape: CopiedTable, columns: tuple[str, ...]) -> str:
     name = quoted(f"{shape.table}_by_{columns[0]}")
     listed = ", ".join(map(quoted, columns))
     return f"CREATE INDEX IF NOT EXISTS {name} ON {quoted(shape.table)} ({listed});"
@@ -163,12 +163,12 @@ _OF_EVENT: Final = ("timestamp", "author", "invocation_id")
 _NEEDED: Final = frozenset(("name", "session_name", "session_id", "content"))
 
 
-def create_views(plan: Plan) -> str:
+def create_views(plan: CopyPlan) -> str:
     """The statements that make the views of a snapshot; those of an earlier run are replaced."""
     return "".join(f"{statement};\n" for statement in _statements(plan))
 
 
-def _statements(plan: Plan) -> Iterator[str]:
+def _statements(plan: CopyPlan) -> Iterator[str]:
     tables: dict[str, Collection[str]] = {shape.table: shape.names for shape in plan.shapes}
     shown = {
         shape.table: [column.name for column in shape.columns if not column.hidden]

@@ -12,10 +12,10 @@ __all__ = [
     "DEFAULT_OVERLAP",
     "Confirm",
     "Estimate",
-    "Options",
-    "Progress",
     "ProgressCallback",
-    "Report",
+    "SnapshotOptions",
+    "SnapshotProgress",
+    "SnapshotReport",
 ]
 
 DEFAULT_BUDGET: Final = 100_000
@@ -26,7 +26,7 @@ DEFAULT_OVERLAP: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SnapshotOptions:
     """What is to be copied, and how.
 
     Attributes:
@@ -70,7 +70,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SnapshotProgress:
     """How far a snapshot is.
 
     Attributes:
@@ -89,7 +89,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SnapshotReport:
     """What a snapshot did.
 
     Attributes:
@@ -113,6 +113,6 @@ class Report:
     resumed: bool = False
 
 
-ProgressCallback: TypeAlias = Callable[[Progress], None]
+ProgressCallback: TypeAlias = Callable[[SnapshotProgress], None]
 Confirm: TypeAlias = Callable[[Estimate], bool]
 """Whether to go on."""

@@ -14,11 +14,11 @@ import apsw
 from sessions_vtab.backends.local.snapshots import APPLICATION_ID, VERSION
 from sessions_vtab.errors import ConfigurationError, StoreError
 from sessions_vtab.snapshot.ddl import OWN_TABLES, create_table
-from sessions_vtab.snapshot.model import Options
-from sessions_vtab.snapshot.shape import Plan
+from sessions_vtab.snapshot.model import SnapshotOptions
+from sessions_vtab.snapshot.shape import CopyPlan
 from sessions_vtab.snapshot.work import Work, create_private, remove, require_regular, translated
 
-__all__ = ["Origin", "open_work"]
+__all__ = ["CopySource", "open_work"]
 
 _CACHE_KIB: Final = 16_384
 _PAGES_A_STEP: Final = 2_000
@@ -26,7 +26,7 @@ _SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class CopySource:
     """Where rows come from.
 
     Attributes:
@@ -40,7 +40,9 @@ class Origin:
     location: str
 
 
-def open_work(target: Path, origin: Origin, plan: Plan, options: Options, started: str) -> Work:
+def open_work(
+    target: Path, origin: CopySource, plan: CopyPlan, options: SnapshotOptions, started: str
+) -> Work:
     """The work file: the one an earlier run left, a copy of the last snapshot, or a new one.
 
     Raises:
@@ -91,7 +93,7 @@ def _connect(path: Path) -> apsw.Connection:
     return connection
 
 
-def _last_snapshot(target: Path, origin: Origin, *, full: bool) -> dict[str, Any] | None:
+def _last_snapshot(target: Path, origin: CopySource, *, full: bool) -> dict[str, Any] | None:
     """What the file that will be replaced says about itself; None if there is none."""
     if not target.exists() or target.stat().st_size == 0:
         return None
@@ -120,7 +122,9 @@ def _last_snapshot(target: Path, origin: Origin, *, full: bool) -> dict[str, Any
     return about
 
 
-def _continued(path: Path, origin: Origin, plan: Plan, options: Options) -> apsw.Connection | None:
+def _continued(
+    path: Path, origin: CopySource, plan: CopyPlan, options: SnapshotOptions
+) -> apsw.Connection | None:
     """What an earlier run left, if it was to become what is wanted now."""
     if not path.exists():
         return None
@@ -144,7 +148,7 @@ def _continued(path: Path, origin: Origin, plan: Plan, options: Options) -> apsw
     return connection
 
 
-def _is_old(path: Path, options: Options) -> bool:
+def _is_old(path: Path, options: SnapshotOptions) -> bool:
     """Whether an earlier run is too old to reuse rows that have no change time.
 
     Sessions whose ``update_time`` tells that are not read again in any case.
@@ -163,7 +167,7 @@ def _about(connection: apsw.Connection) -> dict[str, Any]:
     return about
 
 
-def _described(plan: Plan) -> Mapping[str, tuple[str, dict[str, str]]]:
+def _described(plan: CopyPlan) -> Mapping[str, tuple[str, dict[str, str]]]:
     return {
         shape.table: (shape.key, {column.name: column.type.value for column in shape.columns})
         for shape in plan.shapes
@@ -187,7 +191,13 @@ def _copied(target: Path, path: Path) -> apsw.Connection:
 
 
 def _begin(
-    connection: apsw.Connection, origin: Origin, plan: Plan, run: int, started: str, *, new: bool
+    connection: apsw.Connection,
+    origin: CopySource,
+    plan: CopyPlan,
+    run: int,
+    started: str,
+    *,
+    new: bool,
 ) -> None:
     with connection:
         if new:
@@ -216,7 +226,7 @@ def _begin(
         )
 
 
-def _describe(connection: apsw.Connection, options: Options) -> None:
+def _describe(connection: apsw.Connection, options: SnapshotOptions) -> None:
     connection.execute(
         "UPDATE _snapshot SET condition = ?, without = ?, overlap_minutes = ?, max_requests = ?,"
         " tables = (SELECT json_group_array(name) FROM _snapshot_tables)",

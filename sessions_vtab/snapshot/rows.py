@@ -16,16 +16,16 @@ from sessions_vtab.connection import Connection
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import BudgetError
 from sessions_vtab.snapshot.ddl import delete_missing, renumber, upsert
-from sessions_vtab.snapshot.model import Progress, ProgressCallback
-from sessions_vtab.snapshot.shape import Listing, Plan, Shape
+from sessions_vtab.snapshot.model import ProgressCallback, SnapshotProgress
+from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan, ListedTable
 from sessions_vtab.snapshot.work import Work
 
-__all__ = ["Copying", "Reading"]
+__all__ = ["Copying", "SourceReader"]
 
 _CHUNK: Final = 500
 
 
-class Reading:
+class SourceReader:
     """Reads tables of one source of a connection.
 
     Args:
@@ -137,13 +137,13 @@ class Copying:
     """
 
     work: Work
-    reading: Reading
+    reading: SourceReader
     horizon: str
     progress: ProgressCallback
     changed: dict[str, int] = field(default_factory=dict)
     deleted: dict[str, int] = field(default_factory=dict)
 
-    def copy_list(self, listing: Listing) -> None:
+    def copy_list(self, listing: ListedTable) -> None:
         """One list, whole or not at all; rows that it does not have any more are removed."""
         work, shape = self.work, listing.shape
         numbering = _Numbering(shape)
@@ -166,7 +166,7 @@ class Copying:
                 self._count_deleted(listing.table, sql, (listing.table,))
         work.worth_keeping = True
 
-    def remove_orphans(self, plan: Plan) -> None:
+    def remove_orphans(self, plan: CopyPlan) -> None:
         """Removes rows, and marks, of sessions that are gone."""
         listed = {listing.table for listing in plan.listings}
         for shape in plan.shapes:
@@ -178,12 +178,12 @@ class Copying:
                 sql = delete_missing("_snapshot_marks", "session")
                 self.work.execute(f"{sql} AND table_name = ?", (shape.parent, shape.table))
 
-    def pending(self, shape: Shape) -> int:
+    def pending(self, shape: CopiedTable) -> int:
         """How many sessions' rows have to be read."""
         ((count,),) = self.work.execute(f"SELECT count(*) FROM ({_PENDING})", self._which(shape))
         return int(count)
 
-    def copy_rows(self, shape: Shape) -> None:
+    def copy_rows(self, shape: CopiedTable) -> None:
         """The rows of all sessions that have to be read; each batch stays once it is written."""
         total = self.pending(shape)
         done = rows = 0
@@ -196,13 +196,13 @@ class Copying:
             after, size = batch[-1][0], min(2 * size, _LAST_BATCH)
             self._tell(shape.table, done, total, rows)
 
-    def _batch(self, shape: Shape, after: str, most: int) -> list[Any]:
+    def _batch(self, shape: CopiedTable, after: str, most: int) -> list[Any]:
         # No more than the budget pays for, so that what it pays for is kept.
         size = max(1, min(most, self.reading.left))
         sql = f"{_PENDING} ORDER BY k.key LIMIT {size}"
         return self.work.execute(sql, self._which(shape, after))
 
-    def _which(self, shape: Shape, after: str = "") -> dict[str, Any]:
+    def _which(self, shape: CopiedTable, after: str = "") -> dict[str, Any]:
         return {
             "table": shape.table,
             "parent": shape.parent,
@@ -211,7 +211,7 @@ class Copying:
             "after": after,
         }
 
-    def _copy_batch(self, shape: Shape, batch: list[Any], tell: _Tell) -> int:
+    def _copy_batch(self, shape: CopiedTable, batch: list[Any], tell: _Tell) -> int:
         """The rows of some sessions, compared by key with those that were there."""
         keys = [key for key, _, _ in batch]
         read_before = [key for key, _, known in batch if known]
@@ -234,13 +234,13 @@ class Copying:
             self._mark(shape, batch)
         return count
 
-    def _remove_unseen(self, shape: Shape, sessions: list[str]) -> None:
+    def _remove_unseen(self, shape: CopiedTable, sessions: list[str]) -> None:
         table, link, key = map(quoted, (shape.table, shape.link, shape.key))
         sql = f"DELETE FROM {table} WHERE {link} IN {_OF_BATCH}"
         sql += f" AND {key} NOT IN (SELECT key FROM temp.seen)"
         self._count_deleted(shape.table, sql, (json.dumps(sessions),))
 
-    def _mark(self, shape: Shape, batch: list[Any]) -> None:
+    def _mark(self, shape: CopiedTable, batch: list[Any]) -> None:
         self.work.executemany(
             "INSERT OR REPLACE INTO _snapshot_marks(table_name, session, version, settled, run)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -250,7 +250,7 @@ class Copying:
             ],
         )
 
-    def _put(self, shape: Shape, rows: Iterable[Any]) -> None:
+    def _put(self, shape: CopiedTable, rows: Iterable[Any]) -> None:
         rows = list(rows)
         count = self.work.executemany(upsert(shape), rows)
         if shape.numbered and (self.work.incremental or self.work.resumed):
@@ -265,7 +265,7 @@ class Copying:
         self.deleted[table] = self.deleted.get(table, 0) + count
 
     def _tell(self, table: str, done: int, total: int | None, rows: int) -> None:
-        self.progress(Progress(table, done, total, rows, self.reading.spent))
+        self.progress(SnapshotProgress(table, done, total, rows, self.reading.spent))
 
 
 class _Numbering:
@@ -275,7 +275,7 @@ class _Numbering:
         shape: whose rows these are; None if they are not kept.
     """
 
-    def __init__(self, shape: Shape | None) -> None:
+    def __init__(self, shape: CopiedTable | None) -> None:
         self._last: dict[str, int] = {}
         self._place = self._link = -1
         self._missing = False
@@ -311,7 +311,7 @@ class _Tell:
         self.tell(self.table, self.done, self.total, self.rows + more)
 
 
-def _keys(listing: Listing, chunk: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+def _keys(listing: ListedTable, chunk: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     place = listing.columns.index(listing.key)
     for row in chunk:
         version = None if listing.version is None else row[listing.version]

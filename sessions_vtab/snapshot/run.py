@@ -28,13 +28,13 @@ from sessions_vtab.snapshot.model import (
     DEFAULT_OVERLAP,
     Confirm,
     Estimate,
-    Options,
-    Progress,
     ProgressCallback,
-    Report,
+    SnapshotOptions,
+    SnapshotProgress,
+    SnapshotReport,
 )
-from sessions_vtab.snapshot.opening import Origin, open_work
-from sessions_vtab.snapshot.rows import Copying, Reading
+from sessions_vtab.snapshot.opening import CopySource, open_work
+from sessions_vtab.snapshot.rows import Copying, SourceReader
 from sessions_vtab.snapshot.shape import plan_of
 from sessions_vtab.snapshot.work import Work, one_writer, require_regular
 from sessions_vtab.sql.expression import check_condition, within
@@ -58,7 +58,7 @@ def snapshot(  # noqa: PLR0913  # A face: each is an option of the command line 
     overlap: float = DEFAULT_OVERLAP,
     progress: ProgressCallback | None = None,
     confirm: Confirm | None = None,
-) -> Report:
+) -> SnapshotReport:
     """Copies a source into plain tables of one SQLite file, or brings such a copy up to date.
 
     Args:
@@ -88,7 +88,7 @@ def snapshot(  # noqa: PLR0913  # A face: each is an option of the command line 
             disk is full.
         SessionsError: what the source raises. Running it again continues.
     """
-    options = Options(
+    options = SnapshotOptions(
         None if tables is None else tuple(tables),
         None if where is None else check_condition(where),
         tuple(without),
@@ -105,7 +105,7 @@ class _Snapshot:
     """What one call of ``snapshot`` works with."""
 
     def __init__(
-        self, connection: Connection, opened: OpenSource, path: Path, options: Options
+        self, connection: Connection, opened: OpenSource, path: Path, options: SnapshotOptions
     ) -> None:
         require_regular(path.expanduser())  # Resolved, the name of a pipe would be a free one.
         self._target = path.expanduser().resolve()
@@ -116,10 +116,10 @@ class _Snapshot:
         named = {*backend.resources, *backend.routines}
         condition = within(options.where or "", opened.name, named)
         self._plan = plan_of(opened.name, backend.resources, options, condition)
-        self._reading = Reading(connection, opened.name, options.max_requests)
+        self._reading = SourceReader(connection, opened.name, options.max_requests)
         self._check_where()
 
-    def take(self, progress: ProgressCallback, confirm: Confirm) -> Report:
+    def take(self, progress: ProgressCallback, confirm: Confirm) -> SnapshotReport:
         began = time.perf_counter()
         now = times.now()
         horizon = times.to_text(now - int(self._options.overlap * _MINUTE))
@@ -133,7 +133,7 @@ class _Snapshot:
                 work.publish()
             finally:
                 work.close()
-        return Report(
+        return SnapshotReport(
             self._target,
             counts,
             copying.changed,
@@ -253,7 +253,7 @@ def _refuse_itself(settings: Source, target: Path) -> None:
         raise ConfigurationError(f"{target} is the source itself. Use another file.")
 
 
-def _origin(settings: Source) -> Origin:
+def _origin(settings: Source) -> CopySource:
     """What a snapshot says of its source: options that name credentials are left out."""
     kept = {
         key: _without_user(value) if key == "base_url" else value
@@ -263,7 +263,7 @@ def _origin(settings: Source) -> Origin:
     location = f"{settings.backend}://{settings.location}"
     if kept:
         location += "?" + "&".join(f"{key}={_text(value)}" for key, value in kept.items())
-    return Origin(settings.name, settings.backend, location)
+    return CopySource(settings.name, settings.backend, location)
 
 
 def _without_user(url: Any) -> str:
@@ -275,7 +275,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)
 
 
-def _silent(_: Progress) -> None:
+def _silent(_: SnapshotProgress) -> None:
     """Shows nothing."""
 
 

@@ -19,9 +19,9 @@ from sessions_vtab.contract.parents import (
 )
 from sessions_vtab.contract.tables import EVENT_COLUMNS, SCOPE_COLUMNS
 from sessions_vtab.errors import InvalidValueError, UnknownNameError
-from sessions_vtab.snapshot.model import Options
+from sessions_vtab.snapshot.model import SnapshotOptions
 
-__all__ = ["Listing", "Plan", "Shape", "plan_of"]
+__all__ = ["CopiedTable", "CopyPlan", "ListedTable", "plan_of"]
 
 _SESSIONS: Final = "sessions"
 _OTHER_SESSIONS: Final = "upload_sessions"
@@ -36,7 +36,7 @@ _FACETS: Final = {"events": ("author", "invocation_id", "error_code", "model_ver
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class CopiedTable:
     """One table of a snapshot.
 
     Attributes:
@@ -81,7 +81,7 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListedTable:
     """One table that is listed.
 
     Attributes:
@@ -98,7 +98,7 @@ class Listing:
     table: str
     key: str
     columns: tuple[str, ...]
-    shape: Shape | None
+    shape: CopiedTable | None
     version: int | None
     where: str
     page_cap: int | None
@@ -106,7 +106,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CopyPlan:
     """What is copied.
 
     Attributes:
@@ -115,19 +115,19 @@ class Plan:
         costly: reading costs requests.
     """
 
-    shapes: tuple[Shape, ...]
-    listings: tuple[Listing, ...]
+    shapes: tuple[CopiedTable, ...]
+    listings: tuple[ListedTable, ...]
     costly: bool
 
     @property
-    def by_parent(self) -> tuple[Shape, ...]:
+    def by_parent(self) -> tuple[CopiedTable, ...]:
         """The tables that are read by the keys of their sessions."""
         return tuple(shape for shape in self.shapes if shape.by_parent)
 
 
 def plan_of(
-    source: str, resources: Mapping[str, Resource], options: Options, condition: str
-) -> Plan:
+    source: str, resources: Mapping[str, Resource], options: SnapshotOptions, condition: str
+) -> CopyPlan:
     """The plan of a snapshot.
 
     Args:
@@ -160,7 +160,7 @@ def plan_of(
     )
     read = {*by_name, *listed}
     costly = any(resources[name].capability.costly for name in read)
-    return Plan(shapes, listings, costly)
+    return CopyPlan(shapes, listings, costly)
 
 
 def _chosen(
@@ -231,12 +231,14 @@ def _unread(table: Table) -> str:
     return _SEQUENCE.name if lacks else ""
 
 
-def _shape(resource: Resource, resources: Mapping[str, Resource], without: Sequence[str]) -> Shape:
+def _shape(
+    resource: Resource, resources: Mapping[str, Resource], without: Sequence[str]
+) -> CopiedTable:
     table, capability = resource.table, resource.capability
     columns = tuple(column for column in _columns(resource) if column.name not in without)
     names = frozenset(column.name for column in columns)
     parent = parent_of(table.name, names, resources)
-    return Shape(
+    return CopiedTable(
         table.name,
         table.key,
         columns,
@@ -249,13 +251,13 @@ def _shape(resource: Resource, resources: Mapping[str, Resource], without: Seque
     )
 
 
-def _referring(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+def _referring(shapes: Sequence[CopiedTable]) -> tuple[CopiedTable, ...]:
     """The shapes, those with a foreign key whose parent's rows are copied."""
     tables = {shape.table for shape in shapes}
     return tuple(replace(shape, refers=shape.parent in tables) for shape in shapes)
 
 
-def _parents_of(shapes: Sequence[Shape], *, filtered: bool) -> dict[str, str]:
+def _parents_of(shapes: Sequence[CopiedTable], *, filtered: bool) -> dict[str, str]:
     """Tables whose keys are needed, each with the column that others follow."""
     found: dict[str, str] = {}
     for shape in shapes:
@@ -264,7 +266,7 @@ def _parents_of(shapes: Sequence[Shape], *, filtered: bool) -> dict[str, str]:
     return found
 
 
-def _filtered(source: str, resources: Mapping[str, Resource], options: Options) -> str:
+def _filtered(source: str, resources: Mapping[str, Resource], options: SnapshotOptions) -> str:
     """The table that the condition is about."""
     for name in (_SESSIONS, _OTHER_SESSIONS):
         if name in resources:
@@ -274,14 +276,16 @@ def _filtered(source: str, resources: Mapping[str, Resource], options: Options) 
     return ""
 
 
-def _listing(resource: Resource, shape: Shape | None, version: str, where: str) -> Listing:
+def _listing(
+    resource: Resource, shape: CopiedTable | None, version: str, where: str
+) -> ListedTable:
     key = resource.table.key
     names = list(shape.read if shape is not None else (key,))
     if version and version not in names:
         names.append(version)
     paths = resource.capability.paths
     caps = [path.page_cap for path in paths if not path.unique and path.page_cap is not None]
-    return Listing(
+    return ListedTable(
         resource.table.name,
         key,
         tuple(names),

@@ -20,7 +20,7 @@ import apsw
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import BusyError, SessionsError, StoreError
 from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes, create_views
-from sessions_vtab.snapshot.shape import Plan
+from sessions_vtab.snapshot.shape import CopyPlan
 
 __all__ = ["Work", "create_private", "one_writer", "remove", "require_regular", "translated"]
 
@@ -258,13 +258,13 @@ class Work:
                     self.connection.execute("ROLLBACK")
             raise
 
-    def counts(self, plan: Plan) -> dict[str, int]:
+    def counts(self, plan: CopyPlan) -> dict[str, int]:
         """Rows by table, as of the last snapshot; only those that are known."""
         known = self.execute("SELECT name, rows FROM _snapshot_tables WHERE rows IS NOT NULL")
         tables = {shape.table for shape in plan.shapes}
         return {str(name): int(rows) for name, rows in known if name in tables}
 
-    def finish(self, plan: Plan, finished: str, requests: int) -> dict[str, int]:
+    def finish(self, plan: CopyPlan, finished: str, requests: int) -> dict[str, int]:
         """Makes the file whole, and ready to take its place: rows by table."""
         counts: dict[str, int] = {}
         with self.transaction():

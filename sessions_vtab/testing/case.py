@@ -12,7 +12,7 @@ from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.predicate import Field, Op, Value
 from sessions_vtab.contract.scan import Order
 
-__all__ = ["Case", "Condition", "Form"]
+__all__ = ["Case", "CaseCondition", "CaseForm"]
 
 _NO_VALUE: Final = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
 _SETS: Final = frozenset((Op.IN, Op.NOT_IN))
@@ -21,7 +21,7 @@ Text: TypeAlias = tuple[str, tuple[Value, ...]]
 """SQL and the values of its parameters."""
 
 
-class Form(StrEnum):
+class CaseForm(StrEnum):
     """How the terms of a case are joined."""
 
     AND = "AND"
@@ -31,7 +31,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class CaseCondition:
     """``field op values``.
 
     Attributes:
@@ -85,10 +85,10 @@ class Case:
     """
 
     columns: tuple[str, ...] = ()
-    key: tuple[Condition, ...] = ()
-    terms: tuple[Condition, ...] = ()
-    form: Form = Form.AND
-    parameters: tuple[Condition, ...] = ()
+    key: tuple[CaseCondition, ...] = ()
+    terms: tuple[CaseCondition, ...] = ()
+    form: CaseForm = CaseForm.AND
+    parameters: tuple[CaseCondition, ...] = ()
     order: Order | None = None
     limit: tuple[int, int] | None = None
     count: bool = False
@@ -113,11 +113,13 @@ class Case:
 
     def _terms(self) -> Text:
         texts = [one.text() for one in self.terms]
-        joined = f" {Form.OR if self.form is Form.OR else Form.AND} ".join(one for one, _ in texts)
+        joined = f" {CaseForm.OR if self.form is CaseForm.OR else CaseForm.AND} ".join(
+            one for one, _ in texts
+        )
         values = tuple(value for _, own in texts for value in own)
-        if self.form is Form.NOT:
+        if self.form is CaseForm.NOT:
             return f"NOT ({joined})", values
-        return (f"({joined})" if self.form is Form.OR else joined), values
+        return (f"({joined})" if self.form is CaseForm.OR else joined), values
 
     def _tail(self) -> str:
         text = ""
@@ -133,7 +135,7 @@ class Case:
         """The same without LIMIT."""
         return Case(self.columns, self.key, self.terms, self.form, self.parameters, self.order)
 
-    def conditions(self) -> Iterable[Condition]:
+    def conditions(self) -> Iterable[CaseCondition]:
         """All of its conditions but those on parameters."""
         return (*self.key, *self.terms)
 

@@ -19,7 +19,7 @@ from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.predicate import Field, Op, Value
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.testing.case import Case, Condition, Form
+from sessions_vtab.testing.case import Case, CaseCondition, CaseForm
 from sessions_vtab.testing.known import Known
 from sessions_vtab.testing.samples import (
     awkward,
@@ -123,11 +123,13 @@ class _Maker:
 
     def declared(self) -> list[_Probe]:
         """What the path takes."""
-        return [one for one in self._probes() if Condition(one[0], one[2]).declared(self._path)]
+        return [one for one in self._probes() if CaseCondition(one[0], one[2]).declared(self._path)]
 
     def undeclared(self) -> list[_Probe]:
         """What it does not."""
-        return [one for one in self._probes() if not Condition(one[0], one[2]).declared(self._path)]
+        return [
+            one for one in self._probes() if not CaseCondition(one[0], one[2]).declared(self._path)
+        ]
 
     # The cases
 
@@ -141,7 +143,7 @@ class _Maker:
             yield Case((name,), self._key, limit=limit)
         for parameter, values in parameters.items():
             for value in values:
-                asked = (Condition(Field(parameter), Op.EQ, (value,)),)
+                asked = (CaseCondition(Field(parameter), Op.EQ, (value,)),)
                 yield Case((name,), self._key, parameters=asked)
                 yield Case((), self._key, parameters=asked, limit=(5, 1))
 
@@ -183,7 +185,7 @@ class _Maker:
     def negated(self, probes: Sequence[_Probe]) -> Iterator[Case]:
         """NOT of each operator."""
         for probe in probes:
-            yield self._case(self._condition(probe, _Kind.AWKWARD), form=Form.NOT)
+            yield self._case(self._condition(probe, _Kind.AWKWARD), form=CaseForm.NOT)
 
     def ordered(self, *, declared: bool) -> Iterator[Case]:
         """Each column both ways, also with LIMIT."""
@@ -203,13 +205,13 @@ class _Maker:
             kind = _Kind.UNKNOWN if number % 2 else _Kind.TYPICAL
             pair = self._condition(mine, _Kind.TYPICAL), self._condition(other, kind)
             yield self._case(*pair)
-            yield self._case(*pair, form=Form.OR)
-            yield self._case(*pair, form=Form.NOT)
+            yield self._case(*pair, form=CaseForm.OR)
+            yield self._case(*pair, form=CaseForm.NOT)
         if len(some) > 1:
             for kind in (_Kind.TYPICAL, _Kind.HOSTILE):
                 both = self._condition(some[0], _Kind.TYPICAL), self._condition(some[1], kind)
                 yield self._case(*both)
-                yield self._case(*both, form=Form.OR)
+                yield self._case(*both, form=CaseForm.OR)
 
     def limited(self, declared: Sequence[_Probe], others: Sequence[_Probe]) -> Iterator[Case]:
         """LIMIT and OFFSET with declared conditions, exact or not, alone and with one that is not.
@@ -222,14 +224,14 @@ class _Maker:
         for number, mine in enumerate(self._some_of(single)):
             one = self._condition(mine, _Kind.TYPICAL)
             yield replace(self._case(one), limit=(2, 0))
-            yield replace(self._case(one, form=Form.NOT), limit=(3, 1))
+            yield replace(self._case(one, form=CaseForm.NOT), limit=(3, 1))
             if rest:
                 other = self._condition(rest[number % len(rest)], _Kind.TYPICAL)
                 yield replace(self._case(one, other), limit=(2, 1))
 
     # Inside
 
-    def _case(self, *terms: Condition, form: Form = Form.AND) -> Case:
+    def _case(self, *terms: CaseCondition, form: CaseForm = CaseForm.AND) -> Case:
         return Case((self._known.table.key,), self._key, terms, form)
 
     def _some_of(self, probes: Sequence[_Probe]) -> Sequence[_Probe]:
@@ -244,22 +246,22 @@ class _Maker:
         }
         return list(by_field.values())[:: max(1, len(by_field) // _PAIRS)][:_PAIRS]
 
-    def _condition(self, probe: _Probe, kind: _Kind) -> Condition:
+    def _condition(self, probe: _Probe, kind: _Kind) -> CaseCondition:
         field, column, op = probe
         if op in _NULLITY:
-            return Condition(field, op)
+            return CaseCondition(field, op)
         if field not in self._samples:
             self._samples[field] = self._sampled(field, column)
         hostile = kind is _Kind.HOSTILE
         choice = next(self._hostile[column.name]) if hostile else self._samples[field][kind]
         bound = next(self._bound)
         if op in _SETS:
-            return Condition(
+            return CaseCondition(
                 field, op, (choice, choice, self._samples[field][_Kind.HOSTILE]), bound
             )
         if op in _PATTERNS and not (hostile and isinstance(choice, str)):
             choice = pattern(op, choice)
-        return Condition(field, op, (choice,), bound)
+        return CaseCondition(field, op, (choice,), bound)
 
     def _sampled(self, field: Field, column: Column) -> dict[_Kind, Value]:
         """A value of each kind; for HOSTILE, of which there are many, another one of no row."""
@@ -274,7 +276,7 @@ class _Maker:
     def _values(self, name: str) -> list[Value]:
         return [value for value in dict.fromkeys(self._known.values(name)) if value is not None]
 
-    def _some(self, name: str) -> Condition:
+    def _some(self, name: str) -> CaseCondition:
         """A key with values of the rows, one where it is a parameter."""
         values = self._values(name)
         if not values:
@@ -283,9 +285,9 @@ class _Maker:
                 " needs; give some in keys"
             )
         if self._known.table.column(name).parameter or len(values) == 1:
-            return Condition(Field(name), Op.EQ, (values[0],))
+            return CaseCondition(Field(name), Op.EQ, (values[0],))
         step = max(1, len(values) // _KEYS)
-        return Condition(Field(name), Op.IN, tuple(values[::step][:_KEYS]))
+        return CaseCondition(Field(name), Op.IN, tuple(values[::step][:_KEYS]))
 
 
 def sorts(path: AccessPath, order: Order) -> bool:

@@ -23,7 +23,7 @@ import apsw
 
 from sessions_vtab.errors import QueuedWritesError
 
-__all__ = ["Change", "ChangeDuel", "change"]
+__all__ = ["ChangeCase", "ChangeDuel", "change"]
 
 _ROWS: Final = "SELECT session_id, user_id, display_name FROM sessions"
 _NOTES: Final = "CREATE TEMP TABLE notes(id TEXT, note TEXT)"
@@ -82,7 +82,7 @@ _BODIES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeCase:
     """A statement that changes rows.
 
     Attributes:
@@ -96,7 +96,7 @@ class Change:
     teardown: str = ""
 
 
-def change(seed: int) -> Change:
+def change(seed: int) -> ChangeCase:
     """The statement of a seed. Ids of new rows hold the seed, so that they do not collide."""
     return _Writer(random.Random(seed), seed).change()  # noqa: S311  # For tests.
 
@@ -106,14 +106,14 @@ class _Writer:
         self._rng = rng
         self._id = f"n{seed:06d}"
 
-    def change(self) -> Change:
+    def change(self) -> ChangeCase:
         kinds = (self._update, self._update, self._update_from, self._delete, self._insert)
         if self._rng.random() < 0.25:  # noqa: PLR2004
             return self._trigger()
         text = self._rng.choice(kinds)()
         if self._rng.random() < 0.3:  # noqa: PLR2004
             text += " RETURNING session_id, display_name"
-        return Change(text)
+        return ChangeCase(text)
 
     def _target(self) -> tuple[str, str]:
         """The table as it is named, and what qualifies its columns."""
@@ -149,13 +149,13 @@ class _Writer:
             f" WHERE {few} AND (SELECT count(*) FROM sessions) < 30"
         )
 
-    def _trigger(self) -> Change:
+    def _trigger(self) -> ChangeCase:
         bodies = self._rng.sample(_BODIES, self._rng.randint(1, 3))
         body = "; ".join(bodies)
         setup = f"CREATE TEMP TRIGGER acts AFTER INSERT ON notes BEGIN {body}; END"
         if "INTO notes" in body:
             setup = setup.replace("ON notes", "ON notes WHEN new.id <> 'seen'")
-        return Change(
+        return ChangeCase(
             f"INSERT INTO notes VALUES ('{self._id}', 'x')", setup, "DROP TRIGGER temp.acts"
         )
 
@@ -196,7 +196,7 @@ class ChangeDuel:
         """Rows that the plain connection has changed."""
         return self._native.total_changes()
 
-    def run(self, change: Change) -> None:
+    def run(self, change: ChangeCase) -> None:
         """Runs a statement on both.
 
         Raises:
@@ -215,7 +215,7 @@ class ChangeDuel:
         self._native.close()
         self._ours.execute("DROP TABLE temp.notes")
 
-    def _compare(self, change: Change) -> None:
+    def _compare(self, change: ChangeCase) -> None:
         try:
             got = self._ours.execute(change.sql).fetchall()
         except QueuedWritesError:
@@ -233,7 +233,7 @@ class ChangeDuel:
         return [tuple(row) for row in connection.execute(_ROWS)]
 
     @staticmethod
-    def _same(change: Change, got: list[Any], expected: list[Any]) -> None:
+    def _same(change: ChangeCase, got: list[Any], expected: list[Any]) -> None:
         missing, extra = Counter(expected) - Counter(got), Counter(got) - Counter(expected)
         if missing or extra:
             text = f"{change.setup}\n{change.sql}".strip()

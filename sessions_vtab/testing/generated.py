@@ -4,7 +4,7 @@
 rows are the oracle's; the plan's words say ``sent``, or ``stops``, for just the conditions that the
 path in use declares, and ``order`` for just the order it declares; every scan that reaches the
 backend asks for nothing undeclared. Where a test can look into the service's own log it gets each
-case with those scans (``Asked``), and ``Traffic`` compares them with the requests that arrived.
+case with those scans (``RunCase``), and ``Traffic`` compares them with the requests that arrived.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from sessions_vtab.contract.predicate import Field, Op, Value, fields
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.tables import SCOPE_COLUMNS
 from sessions_vtab.errors import InvalidValueError, RefusedError
-from sessions_vtab.testing.case import Case, Condition, Form
+from sessions_vtab.testing.case import Case, CaseCondition, CaseForm
 from sessions_vtab.testing.cases import cases_for, sorts
 from sessions_vtab.testing.declared import undeclared
 from sessions_vtab.testing.known import Known
 from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
 
-__all__ = ["Asked", "Checker", "Look", "Witness"]
+__all__ = ["Checker", "Look", "RunCase", "Witness"]
 
 _WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
 _SHOWN: Final = 8
@@ -36,7 +36,7 @@ _NO_ROW: Final = (InvalidValueError, RefusedError)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunCase:
     """One case that was run.
 
     Attributes:
@@ -60,7 +60,7 @@ class Asked:
     refused: bool
 
 
-Look: TypeAlias = Callable[[Asked], str | None]
+Look: TypeAlias = Callable[[RunCase], str | None]
 """Says what is wrong with what arrived at the service for a case; None if nothing is."""
 
 
@@ -122,7 +122,7 @@ class Checker:
             except _NO_ROW as raised:
                 error = raised
         scans: tuple[Scan, ...] = tuple(scan for _, scan in recorded)
-        asked = Asked(
+        asked = RunCase(
             self._known.table.name,
             case,
             sql,
@@ -143,7 +143,7 @@ class Checker:
     # Rows
 
     def _wrong_rows(
-        self, case: Case, got: Answer, asked: Asked, error: Exception | None
+        self, case: Case, got: Answer, asked: RunCase, error: Exception | None
     ) -> str | None:
         expected = self._oracle_rows(case, asked.scans)
         if error is not None:
@@ -201,7 +201,7 @@ class Checker:
 
     def _wrong_words(self, case: Case, plans: Sequence[str]) -> str | None:
         """Of a statement with OR or NOT SQLite may make several scans: their words say little."""
-        if case.form is not Form.AND or not plans:
+        if case.form is not CaseForm.AND or not plans:
             return None
         name, _, rest = plans[0].partition("; ")
         (path,) = (one for one in self._known.resource.capability.paths if one.name == name)
@@ -244,7 +244,7 @@ def failed(title: str, failures: Sequence[str]) -> str:
     return f"{title}: {len(failures)} cases are wrong\n{shown}{more}"
 
 
-def _places(condition: Condition, path: AccessPath) -> tuple[str, ...]:
+def _places(condition: CaseCondition, path: AccessPath) -> tuple[str, ...]:
     """The clauses of a plan that a condition it hands over can be in.
 
     One that only an order can meet is left to SQLite where the rows come in another.
@@ -254,7 +254,7 @@ def _places(condition: Condition, path: AccessPath) -> tuple[str, ...]:
     return ("sent", "stops", "here") if by_order else ("sent",)
 
 
-def _mentioned(condition: Condition, sent: str) -> bool:
+def _mentioned(condition: CaseCondition, sent: str) -> bool:
     start = re.escape(f"{condition.field} {condition.op}")
     return re.search(rf"(?:^|[( ]){start}(?=$|[ ),])", sent) is not None
 

@@ -19,7 +19,7 @@ from sessions_vtab.contract.predicate import (
     known,
 )
 from sessions_vtab.contract.scan import Scan
-from sessions_vtab.testing.generated import Asked
+from sessions_vtab.testing.generated import RunCase
 
 __all__ = ["Shown", "Traffic"]
 
@@ -47,7 +47,7 @@ class Traffic:
         self._shown = shown
         self._late: frozenset[str] = frozenset()
 
-    def __call__(self, asked: Asked) -> str | None:
+    def __call__(self, asked: RunCase) -> str | None:
         """What is wrong; None if nothing is."""
         arrived = "\n".join(map(_text, self._requests()))
         # What was under way when the statement before was given up may arrive now.

@@ -26,7 +26,7 @@ import apsw
 
 import sessions_vtab
 from sessions_vtab.emulator.client import Control
-from sessions_vtab.snapshot import Progress, Report, snapshot
+from sessions_vtab.snapshot import SnapshotProgress, SnapshotReport, snapshot
 
 _PAGE = 100
 
@@ -70,7 +70,7 @@ class Memory:
     def __init__(self) -> None:
         self.at: list[tuple[int, int]] = []
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: SnapshotProgress) -> None:
         """Notes the peak after so many sessions."""
         if progress.table == "events" and (not self.at or progress.done >= self.at[-1][0] + 1_000):
             self.at.append((progress.done, peak()))
@@ -121,7 +121,9 @@ def change(url: str, path: Path, share: float) -> list[str]:
     return chosen
 
 
-def report_on(what: str, report: Report, control: Control, fewest: int, memory: int) -> None:
+def report_on(
+    what: str, report: SnapshotReport, control: Control, fewest: int, memory: int
+) -> None:
     """Prints what a snapshot cost."""
     total = control.log()["total"]
     print(
@@ -130,7 +132,7 @@ def report_on(what: str, report: Report, control: Control, fewest: int, memory: 
     )
 
 
-def killed(url: str, path: Path, kills: int, spent: float, control: Control) -> Report:
+def killed(url: str, path: Path, kills: int, spent: float, control: Control) -> SnapshotReport:
     """A snapshot killed at random moments of the time a whole one takes, then continued."""
     source = random.Random(2)
     moments = sorted(source.uniform(0.3, max(spent, 1.0)) for _ in range(kills))

@@ -83,7 +83,7 @@ class TestTimeout:
 
     def test_what_the_calls_before_have_taken_is_gone(self, monkeypatch) -> None:
         now = Now(monkeypatch)
-        clock = watch.Clock(watch.Watch(apsw.Connection("")), 10)
+        clock = watch.StatementClock(watch.Watch(apsw.Connection("")), 10)
 
         for _ in range(2):
             with clock:

@@ -14,7 +14,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.snapshot import Report, snapshot
+from sessions_vtab.snapshot import SnapshotReport, snapshot
 
 SESSIONS, EVENTS = 16, 80
 
@@ -58,10 +58,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def take(url: str, path: Path, emulator: Running) -> Callable[..., Report]:
+def take(url: str, path: Path, emulator: Running) -> Callable[..., SnapshotReport]:
     """Takes a snapshot into ``path``; the emulator's log then has its requests alone."""
 
-    def run(**options: Any) -> Report:
+    def run(**options: Any) -> SnapshotReport:
         emulator.control.reset_log()
         return snapshot(options.pop("source", url), options.pop("path", path), **options)
 

@@ -10,7 +10,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.emulator.serve import Running
-from sessions_vtab.snapshot import Report, snapshot
+from sessions_vtab.snapshot import SnapshotReport, snapshot
 from tests.snapshot.conftest import EVENTS, SESSIONS, rows, stock
 
 CORE = "name, session_id, user_id, display_name, labels, state, create_time, update_time"
@@ -21,7 +21,7 @@ class Taken:
     """A snapshot, opened as a source beside the one it was taken from."""
 
     path: Path
-    report: Report
+    report: SnapshotReport
     copy: sessions_vtab.Connection
     source: sessions_vtab.Connection
 

@@ -15,7 +15,7 @@ from sessions_vtab import Connection, connect
 from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.testing.changes import Change, ChangeDuel, change
+from sessions_vtab.testing.changes import ChangeCase, ChangeDuel, change
 
 _COUNT = int(os.environ.get("CHANGES", "80"))
 _START = int(os.environ.get("CHANGES_START", "0"))
@@ -54,4 +54,4 @@ def test_a_change_that_is_not_made_is_found(memory: Connection) -> None:
     ]
 
     with pytest.raises(AssertionError, match=r"(?s)SET display_name = 'x'.*missing"):
-        duel.run(Change("UPDATE sessions SET display_name = 'x' WHERE user_id = 'nobody' OR 1"))
+        duel.run(ChangeCase("UPDATE sessions SET display_name = 'x' WHERE user_id = 'nobody' OR 1"))

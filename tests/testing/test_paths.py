@@ -19,7 +19,7 @@ from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.testing import conformance, hostile, memory
 from sessions_vtab.testing.case import Case
 from sessions_vtab.testing.conformance import Suite, run_suite
-from sessions_vtab.testing.generated import Asked
+from sessions_vtab.testing.generated import RunCase
 from sessions_vtab.testing.samples import hostile_values, unknown_values
 from sessions_vtab.testing.traffic import Traffic
 
@@ -274,7 +274,7 @@ class TestTraffic:
     ) -> None:
         log = [{"method": "GET", "path": one, "query": {}, "body": None} for one in arrived]
         scan = Scan(LISTING, AllOf((Compare(Field("user_id"), Op.EQ, "ann"),)))
-        asked = Asked("sessions", Case(), "", (scan,), 1, ("elsewhere",), ("ann",), refused=False)
+        asked = RunCase("sessions", Case(), "", (scan,), 1, ("elsewhere",), ("ann",), refused=False)
 
         said = Traffic(lambda: log, {})(asked)
 
@@ -283,7 +283,7 @@ class TestTraffic:
     def test_a_value_in_a_request_is_found_by_the_given_test(self) -> None:
         log = [{"method": "GET", "path": "/x", "query": {"is": "true"}, "body": {"n": "é"}}]
         scan = Scan(LISTING, AllOf((Member(Field("user_id"), ("1",)),)))
-        asked = Asked("sessions", Case(), "", (scan,), 1, (), (), refused=False)
+        asked = RunCase("sessions", Case(), "", (scan,), 1, (), (), refused=False)
 
         assert Traffic(lambda: log, {"user_id": lambda *_: "is=true"})(asked) is None
         assert Traffic(lambda: log, {"user_id": lambda *_: '"é"'})(asked) is None

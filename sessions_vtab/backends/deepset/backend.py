@@ -19,8 +19,8 @@ from sessions_vtab.backends.deepset.reading import (
 )
 from sessions_vtab.backends.deepset.uploads import (
     SESSION,
-    Target,
     UploadSessionWriter,
+    UploadTarget,
     opening_body,
     post_all,
     stored_name,
@@ -169,7 +169,7 @@ class DeepsetBackend(RestBackend):
     )
 
     def __init__(self, source: Source) -> None:
-        self.targets: dict[str, Target] = {}
+        self.targets: dict[str, UploadTarget] = {}
         super().__init__(source)
 
     def located(self) -> dict[str, str]:
@@ -294,7 +294,7 @@ class DeepsetBackend(RestBackend):
             ),
         )
 
-    def _target(self, item: Item, frame: RestFrame) -> Target | None:
+    def _target(self, item: Item, frame: RestFrame) -> UploadTarget | None:
         places = {**frame.places, "session_id": str(item.get("session_id"))}
         return self.targets.get(name_of(SESSION, places))
 

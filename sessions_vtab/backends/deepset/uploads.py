@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SESSION",
-    "Target",
     "UploadSessionWriter",
+    "UploadTarget",
     "opening_body",
     "post_all",
     "stored_name",
@@ -52,7 +52,7 @@ _url = text_of("url", required=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class UploadTarget:
     """The upload target of an upload session.
 
     Attributes:
@@ -64,7 +64,7 @@ class Target:
     fields: Mapping[str, str] = field(repr=False)
 
 
-def _target_of(body: Item, frame: Frame) -> Target:
+def _target_of(body: Item, frame: Frame) -> UploadTarget:
     """The upload target in the response to a create call."""
     config = body.get("aws_prefixed_request_config")
     fields = config.get("fields") if isinstance(config, dict) else None
@@ -72,7 +72,7 @@ def _target_of(body: Item, frame: Frame) -> Target:
         raise frame.wrong("aws_prefixed_request_config", "an object with url and fields")
     if not all(isinstance(value, str) for value in fields.values()):
         raise frame.wrong("aws_prefixed_request_config.fields", "an object with string values")
-    return Target(str(_url(config, frame)), fields)
+    return UploadTarget(str(_url(config, frame)), fields)
 
 
 def opening_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
@@ -180,7 +180,9 @@ def stored_name(file_name: str) -> str:
     return _UNSAFE.sub("_", file_name)
 
 
-def target_for(name: str, arguments: Arguments, known: Mapping[str, Target], where: str) -> Target:
+def target_for(
+    name: str, arguments: Arguments, known: Mapping[str, UploadTarget], where: str
+) -> UploadTarget:
     """The upload target: as given, or as received when this connection opened the session.
 
     Raises:
@@ -208,10 +210,10 @@ def target_for(name: str, arguments: Arguments, known: Mapping[str, Target], whe
         )
     if not url:
         raise InvalidValueError(f"{where}: upload_url is empty. Nothing was sent.")
-    return Target(str(url), loaded)
+    return UploadTarget(str(url), loaded)
 
 
-def upload_calls(target: Target, arguments: Arguments, where: str) -> list[Call]:
+def upload_calls(target: UploadTarget, arguments: Arguments, where: str) -> list[Call]:
     """The POSTs of one file, metadata first, so that it is never ingested without them.
 
     Raises:
@@ -233,7 +235,7 @@ def upload_calls(target: Target, arguments: Arguments, where: str) -> list[Call]
     return [_post(target, quote(one, safe=""), data) for one, data in parts]
 
 
-def _post(target: Target, wire_name: str, content: bytes) -> Call:
+def _post(target: UploadTarget, wire_name: str, content: bytes) -> Call:
     """The form's fields, then the file, as the SDK sends them.
 
     Uploading an object twice has the effect of uploading it once, so the call can be repeated.

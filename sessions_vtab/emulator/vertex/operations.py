@@ -24,7 +24,7 @@ _TYPE = "type.googleapis.com/"
 
 
 @dataclass(frozen=True, slots=True)
-class OperationPlan:
+class OperationCourse:
     """How an operation goes.
 
     Attributes:
@@ -56,7 +56,7 @@ class LongRunningOperation:
     scope: tuple[str, ...]
     version: str
     create_time: int
-    plan: OperationPlan
+    plan: OperationCourse
     answer: str = EMPTY
     response: dict[str, Any] = field(default_factory=dict)
     polls_left: int = 0
