@@ -18,6 +18,7 @@ import pytest
 import sessions_vtab
 from sessions_vtab import config, registry
 from sessions_vtab.cli import main
+from sessions_vtab.cli.extension import CLIENTS
 from sessions_vtab.cli.matrix import matrix
 from sessions_vtab.cli.topics import ADK
 from sessions_vtab.emulator import serve
@@ -76,7 +77,7 @@ def test_every_block_is_run_by_a_test_of_this_file() -> None:
 
     assert len(languages) * 2 == len(re.findall(r"^```", _README, re.MULTILINE))
     assert {language: languages.count(language) for language in languages} == {
-        "console": 5,
+        "console": 4,
         "text": 1,
         "sql": 1,
         "python": 1,
@@ -97,6 +98,7 @@ def test_every_extra_that_is_named_exists() -> None:
     named = {
         *re.findall(r"(?:\.\[|,)(\w+)(?=[],])", " ".join(_blocks("console"))),
         *re.findall(r"extra `(\w+)`", _README),
+        *re.findall(r"extras (\w+) and (\w+)$", _README, re.MULTILINE)[0],
     }
 
     assert {"vertex", "test", "arrow", "sqlalchemy", "emulator", "harlequin"} <= named
@@ -213,15 +215,26 @@ def test_the_source_of_init_opens_read_only(
     assert "read-only" in told
 
 
-def test_the_extras_for_python_are_those_of_the_example(project: Any, tmp_path: Path) -> None:
-    assert project(_blocks("console")[3]).returncode == 0
-    assert (tmp_path / "asked").read_text() == "pip -q install .[arrow,sqlalchemy]\n"
+@pytest.mark.parametrize(
+    ("program", "form"),
+    [
+        ("sqlite3 shell", '`sqlite3 -cmd ".load $(sessions-vtab extension)"`'),
+        ("Python", '`sessions_vtab.extension.load(sqlite3.connect("live.db"))`'),
+        ("DBeaver, JDBC", "`jdbc:sqlite:live.db?enable_load_extension=true`"),
+        ("Datasette", "`datasette --load-extension PATH live.db`"),
+        ("ODBC", "`Database=live.db` and `LoadExt=PATH` in odbc.ini"),
+    ],
+)
+def test_programs_with_an_sqlite_of_their_own_have_a_line_each(program: str, form: str) -> None:
+    """Each is run in tests/extension: hosts here, and others by programs.sh."""
+    assert f"\n- {program}: {form}" in _README
+    assert program in {name for name, _ in CLIENTS}
 
 
 def test_the_snapshot_command_writes_a_file_that_is_a_source(
     command: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
-    line, *_ = _blocks("console")[4].splitlines()
+    line, *_ = _blocks("console")[3].splitlines()
 
     status, told = command(line)
 
@@ -234,7 +247,7 @@ def test_the_snapshot_command_writes_a_file_that_is_a_source(
 def test_the_emulator_commands(
     command: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, start, shell = _blocks("console")[4].splitlines()
+    _, start, shell = _blocks("console")[3].splitlines()
     started = []
 
     def note(settings: EmulatorSettings, port: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from sessions_vtab.cli.extension import CLIENTS as EXTENSION_CLIENTS
 from sessions_vtab.cli.pages import Code, Grid, Page, Prose
 from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 
@@ -277,6 +278,45 @@ TOOLS: Final = (
                 ),
             ),
             Prose("Options, measurements and a recipe for a lake: sessions_vtab/docs/scale.md."),
+        ),
+    ),
+    Page(
+        "extension",
+        (
+            Prose(
+                "The sqlite3 shell, DBeaver, Datasette and ODBC bring an SQLite of their own. There"
+                " a loadable extension has the live tables, with the same requests, transactions"
+                " and errors as here. sessions-vtab extension prints its PATH, and on a terminal"
+                " what to type in each program:"
+            ),
+            Grid(
+                ("program", "what to type"),
+                tuple((name, form.format(path="PATH")) for name, form in EXTENSION_CLIENTS),
+            ),
+            Prose(
+                "Sources are those of the configuration file (help sources); what is given with"
+                " --source, or in a database file, is not used. Tables of the default source have"
+                " their names, those of prod are prod.sessions and prod_sessions. Functions are"
+                " called as here: append_event(..) or prod.append_event(..). Programs that list"
+                " only the tables of a file need one that has them, FILE above:"
+            ),
+            Code("sessions-vtab extension --catalog live.db"),
+            Prose(
+                "Such a file holds names and nothing else; it cannot be read without the extension."
+                " Other files are not changed. Statements can only read, because strangers may ask"
+                " where a program publishes its tables. To write, set this in the configuration"
+                " file, or SESSIONS_VTAB_WRITABLE=1 in the environment of the program:"
+            ),
+            Code("[extension]\nwritable = true"),
+            Prose(
+                "RETURNING, --dry-run and the commands of this shell are not available there, and"
+                " EXPLAIN QUERY PLAN takes the place of explain. The extension starts a Python"
+                " process that serves all connections of the program and ends with it; the variable"
+                " SESSIONS_VTAB_PYTHON names another Python. SELECT * FROM sessions_vtab_info()"
+                " shows versions and the process. It needs SQLite 3.31, and from 3.38 on IN and"
+                " LIMIT cost fewer requests. It does not run on Windows. If the package was built"
+                " without a C compiler, sessions-vtab extension says what to do."
+            ),
         ),
     ),
     Page(

@@ -20,8 +20,11 @@ __all__ = ["FILE_NAME", "REQUIRED", "compile_library"]
 REQUIRED: Final = "SESSIONS_VTAB_EXTENSION"
 """Environment variable: ``required`` makes a build without the extension an error."""
 
-FILE_NAME: Final = "sessions_vtab.dylib" if sys.platform == "darwin" else "sessions_vtab.so"
-"""Name of the library: with the suffix that SQLite adds to a path without one."""
+FILE_NAME: Final = f"libsessions_vtab{'.dylib' if sys.platform == 'darwin' else '.so'}"
+"""Name of the library: with the suffix that SQLite adds to a path without one.
+
+Without ``lib``, which SQLite does not mind, a Python in its folder would take it for the package.
+"""
 
 _COMPILERS: Final = ("cc", "gcc", "clang")
 _SOURCES: Final = ("bridge.c", "sessions_vtab.c")

@@ -188,20 +188,33 @@ class Setting:
             _kill(pid)
 
 
+def _table() -> Iterator[tuple[int, int, str, str]]:
+    """Process, parent, state and command of all that run, as ``ps`` tells it."""
+    if Path("/proc/self/stat").exists():  # Small containers have no ps.
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+                command = (folder / "cmdline").read_bytes().decode("utf-8", "replace")
+                yield int(folder.name), int(parent), state, command
+        return
+    shown = subprocess.check_output(["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], text=True)
+    for line in shown.splitlines():
+        pid, parent, state, *command = line.split(None, 3)
+        yield int(pid), int(parent), state, "".join(command)
+
+
 def processes() -> list[int]:
     """The Python processes that serve this one."""
-    shown = subprocess.run(
-        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = (line.split(None, 3) for line in shown.splitlines())
     return [
-        int(pid)
-        for pid, parent, state, command in (one for one in found if len(one) == 4)
-        if int(parent) == os.getpid() and "sessions_vtab.extension" in command and state[0] != "Z"
+        pid
+        for pid, parent, state, command in _table()
+        if parent == os.getpid() and "sessions_vtab.extension" in command and state[0] != "Z"
     ]
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended."""
+    return any(one == pid and state[0] != "Z" for one, _, state, _ in _table())
 
 
 def pid_of(connection: Any) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.extension.conftest import Host, end_process, pid_of, processes
+from tests.extension.conftest import Host, end_process, pid_of, processes, runs
 
 INSERT = "INSERT INTO prod.sessions(session_id, user_id) VALUES ('{}', 'zed')"
 LOOKUP = "SELECT count(*) FROM prod.sessions WHERE user_id = 'nobody'"
@@ -316,13 +316,6 @@ def test_a_forked_host_has_a_process_of_its_own(both: SimpleNamespace, library: 
     assert shown.split() == ["0", "1", "True"]
 
 
-def _ended(pid: int) -> bool:
-    shown = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return shown in {"", "Z"} or shown.startswith("Z")
-
-
 _WAITS = _OPENED + "print(ask(db), pid(db), flush=True)\nsys.stdin.read()\n"
 
 
@@ -339,7 +332,7 @@ def test_the_process_ends_with_its_host(
         if end is not None:
             host.send_signal(end)
 
-    wait_for(lambda: _ended(pid))
+    wait_for(lambda: not runs(pid))
 
 
 def test_a_signal_of_the_terminal_is_the_hosts_business(
