@@ -66,6 +66,7 @@ def test_its_own_commands_list_and_describe_the_tables(
 
 @pytest.mark.parametrize("option", ["-readonly", "-safe", "-csv"])
 def test_options_of_the_shell(both: SimpleNamespace, library: Path, option: str) -> None:
+    both.emulator.control.reset()
     file = both.folder / "plain.db"
     if not file.exists():
         subprocess.run([SHELL, str(file), "CREATE TABLE own(a)"], check=True)
@@ -88,6 +89,7 @@ def test_options_of_the_shell(both: SimpleNamespace, library: Path, option: str)
 def test_the_start_up_file_and_the_command_may_both_load(
     both: SimpleNamespace, library: Path, tmp_path: Path
 ) -> None:
+    both.emulator.control.reset()
     start = tmp_path / "sqliterc"
     start.write_text(f".load {library}\n")
 
