@@ -23,7 +23,9 @@
 **     row: a tuple of the columns asked for, as far as the table has them; or the value itself if
 **     exactly one is asked for, and not bit 63
 **     J instead of R: (statement): "run that on the connection and ask again"
+**     None in place of a key that is the only column: the row may only be counted; V asks for the key
 **   N next: (cursor) -> batch
+**   V key of a row of the last batch: (cursor, rows of the scan before it) -> (key)
 **   U update: (table, statement, conflict, text, values) -> ()
 **     values: as xUpdate has them; Ellipsis (.) for a column that does not change
 **   T transaction: (table, hook, level, statement) -> ()

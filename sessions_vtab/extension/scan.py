@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.vtab.costly_cursor import CostlyCursor
+from sessions_vtab.vtab.counting import is_only_counted
 from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["About", "Batch", "Scan", "columns_of"]
@@ -78,20 +79,24 @@ class Scan:
         cursor: of the table.
         statement: the run that it belongs to.
         about: see ``About``.
-        width: how many columns the table has.
+        shape: how many columns the table has, and the place of its key; -1: none.
 
     Attributes:
         text: of the statement, where a scan may be planned again from it.
     """
 
     def __init__(
-        self, cursor: RowCursor, statement: RunningStatement, about: About, width: int
+        self,
+        cursor: RowCursor,
+        statement: RunningStatement,
+        about: About,
+        shape: tuple[int, int],
     ) -> None:
         self.cursor = cursor
         self.statement = statement
         self.about = about
         self.text: str | None = None
-        self._width = width
+        self._width, self._key = shape
         self._sent: list[Row] = []
         self._start = 0
         self._at = 0
@@ -112,6 +117,8 @@ class Scan:
         self.text = text or self.text
         self._columns = columns_of(mask, self._width)
         self._bare = len(self._columns) == 1 and not mask >> _LAST_BIT & 1
+        # SQLite says that it uses the key also where it only counts.
+        self._counts = self._bare and self._columns == (self._key,)
         self._pick = _picker(self._columns, bare=self._bare)
         self._size = _FIRST
         self._sent = []
@@ -158,10 +165,19 @@ class Scan:
         self.cursor.Next()
         return self._batch()
 
+    def key_at(self, position: int) -> Value:
+        """The key of a row of the last batch, which was sent without it.
+
+        Args:
+            position: rows of the scan before it.
+        """
+        return self._sent[position - self._start][self._key]
+
     def _batch(self) -> Batch:
         """Rows of one page, where pages cost requests, and not for long.
 
-        With LIMIT, SQLite may want none of the next page.
+        With LIMIT, SQLite may want none of the next page. A first row that may only be counted
+        comes alone: how the next ones are read depends on whether SQLite looks at it.
         """
         cursor = self.cursor
         self._start += len(self._sent)
@@ -170,13 +186,16 @@ class Scan:
         while not cursor.Eof():
             rows.append(cursor.row)
             late = not len(rows) % _CLOCK_EACH and time.monotonic() > deadline
-            if len(rows) >= self._size or cursor.page_ends or late:
+            first = self._counts and not self._start and is_only_counted(cursor.row)
+            if len(rows) >= self._size or cursor.page_ends or late or first:
                 self._size = min(self._size * _GROWTH, _MOST)
                 return 0, self._picked(rows)
             cursor.Next()
         return 1, self._picked(rows)
 
     def _picked(self, rows: Sequence[Row]) -> list[Any]:
+        if self._counts:
+            return [None if is_only_counted(row) else row[self._key] for row in rows]
         try:
             return list(map(self._pick, rows))
         except IndexError:  # A row may end behind the last column that has a value.

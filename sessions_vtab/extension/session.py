@@ -57,13 +57,13 @@ class _Entry:
 
     Attributes:
         table: the table or function.
-        width: how many columns it has.
+        shape: how many columns it has, and the place of its key; -1: none.
         acts: the function's name, if it has side effects.
         narrowing: None where reading costs nothing.
     """
 
     table: SourceTable | FunctionTable
-    width: int
+    shape: tuple[int, int]
     acts: str = ""
     narrowing: Narrowing | None = None
 
@@ -103,6 +103,7 @@ class Session:
             b"B": self._best_index,
             b"F": self._filter,
             b"N": self._next,
+            b"V": self._key_at,
             b"U": self._update,
             b"T": self._transaction,
             b"Z": self._compare,
@@ -178,7 +179,7 @@ class Session:
             ours = OurTable(resource.table, resource.capability, source)
             narrowing = Narrowing(self._host, made, name, ours)
         width = len(resource.table.columns)
-        self._tables[number] = _Entry(made, width, narrowing=narrowing)
+        self._tables[number] = _Entry(made, (width, made.key), narrowing=narrowing)
         return number, sql, made.key, 1
 
     def _function(self, number: int, name: str) -> tuple[str, int, int]:
@@ -190,7 +191,7 @@ class Session:
 
         table = FunctionTable(self._host, function, name, source)
         width = len(function.results) + len(function.parameters)
-        self._tables[number] = _Entry(table, width, name if function.effect else "")
+        self._tables[number] = _Entry(table, (width, -1), name if function.effect else "")
         return declare_function(function), -1, int(function.effect)
 
     def _forget(self, number: int) -> None:
@@ -245,12 +246,17 @@ class Session:
             return scan.first()
 
     def _opened(self, entry: _Entry, statement: RunningStatement, about: About) -> Scan:
-        return Scan(entry.table.Open(), statement, about, entry.width)
+        return Scan(entry.table.Open(), statement, about, entry.shape)
 
     def _next(self, cursor: int) -> Batch:
         scan = self._scans[cursor]
         self._statements.current = scan.statement
         return scan.following()
+
+    def _key_at(self, cursor: int, position: int) -> tuple[Any]:
+        scan = self._scans[cursor]
+        self._statements.current = scan.statement
+        return (scan.key_at(position),)
 
     def _close_scan(self, cursor: int, heir: int) -> None:
         ended = self._scans.close(cursor, heir=bool(heir))

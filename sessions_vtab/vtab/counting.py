@@ -15,7 +15,7 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row
 from sessions_vtab.errors import TransientError
 
-__all__ = ["Unread", "counted_rows"]
+__all__ = ["Unread", "counted_rows", "is_only_counted"]
 
 
 class _Watched(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
@@ -77,6 +77,11 @@ class _Ledger:
                 )
             self._read.append(row)
         return self._read[number]
+
+
+def is_only_counted(row: Row) -> bool:
+    """Whether looking at an unknown value of this row may make requests that counting does not."""
+    return isinstance(row, Unread) or (isinstance(row, _Watched) and not row.ledger.looked)
 
 
 def counted_rows(

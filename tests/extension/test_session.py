@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.scan import Counted
 from sessions_vtab.errors import (
     ConfigurationError,
     MissingParameterError,
@@ -320,6 +321,43 @@ class TestScans:
 
         assert seen[0][-2:] == ["sessions/s02", "sessions/s03"]
         assert [key for keys in seen for key in keys][-1] == "sessions/s06"
+
+    @pytest.mark.parametrize(
+        ("looked_at", "keys", "read"),
+        [
+            (None, [None] * 5, 1),
+            (0, [None, "sessions/s01", "sessions/s02", "sessions/s03", "sessions/s04"], 3),
+            (4, [None] * 5, 3),
+        ],
+        ids=["only counted", "the first row is looked at", "the last one is"],
+    )
+    def test_rows_that_are_only_counted_are_not_read(
+        self, shim: Shim, looked_at: int | None, keys: list[str | None], read: int
+    ) -> None:
+        """SQLite says that it uses the key of every scan, and asks for it, or does not."""
+        _fill(shim, 5)
+        resource = _memory(shim).tables["sessions"]
+        rows = [resource.row(one) for one in resource.rows.values()]
+        pages = []
+
+        def scan(_scan: Any, _context: Any) -> Iterator[Any]:
+            for page in (Counted(rows[:3], [((None,) * 20, 2)], frozenset()), rows[3:4], rows[4:]):
+                pages.append(page)
+                yield page
+
+        resource.scan = scan
+        _, (last, found) = shim.scan("mem_sessions", shim.plan("mem_sessions")[1], cursor=1)
+        found, seen = list(found), []
+        while True:
+            if looked_at is not None and len(found) > looked_at and not seen:
+                seen = shim.result(b"V", 1, looked_at)
+            if last:
+                break
+            last, more = shim.result(b"N", 1)
+            found += more
+
+        assert (found, len(pages)) == (keys, read)
+        assert list(seen) == ([] if looked_at is None else [f"sessions/s{looked_at:02}"])
 
     def test_columns_beyond_the_63rd_come_together(self, shim: Shim) -> None:
         assert columns_of(1 | 1 << 5, 66) == (0, 5)
