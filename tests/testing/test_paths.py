@@ -178,7 +178,7 @@ def test_undeclared_operators_that_are_sent_are_found(
     every = tuple(Filter(name, frozenset((Op.EQ,))) for name in backend.resource.table.names)
     backend.declare(replace(LISTING, filters=every))
     monkeypatch.setattr(
-        "sessions_vtab.testing.case.Condition.declared", lambda condition, path: False
+        "sessions_vtab.testing.case.CaseCondition.declared", lambda condition, path: False
     )
 
     with pytest.raises(AssertionError, match="is sent, contrary to the declaration"):
