@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,26 @@ def _room(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def _imports(path: Path) -> Iterator[str]:
+ROOMS = sorted({_room(path) for path in FILES})
+
+
+def _files(room: str) -> list[Path]:
+    return [path for path in FILES if _room(path) == room]
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
     """Every module a file imports, also inside functions."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -85,39 +103,44 @@ def _names(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
-@pytest.mark.parametrize("path", FILES, ids=_names)
-def test_imports_run_one_way(path: Path) -> None:
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in OPENERS])
+def test_imports_run_one_way(room: str) -> None:
     rank = {room: place for place, layer in enumerate(LAYERS) for room in layer}
-    room = _room(path)
-    for module in _imports(path):
-        if not module.startswith("sessions_vtab.") or room in OPENERS:
+    imports = [(one, module) for one in _files(room) for module in _imports(one)]
+    for path, module in imports:
+        if not module.startswith("sessions_vtab."):
             continue
         target = module.split(".")[1]
         if target == room:
             continue
-        assert room not in ALONE, f"{room} imports {module}"
+        assert room not in ALONE, f"{path} imports {module}"
         if target in STARTED and _names(path) == str(Path("cli", "commands.py")):
             continue
-        assert target not in ALONE, f"{room} imports {module}"
+        assert target not in ALONE, f"{path} imports {module}"
         if target in rank:
-            assert rank[target] < rank[room], f"{room} imports {module}"
+            assert rank[target] < rank[room], f"{path} imports {module}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=_names)
-def test_a_library_is_used_only_where_it_is_at_home(path: Path) -> None:
-    place = _names(path).replace("\\", "/")
-    for module in _imports(path):
-        homes = HOMES.get(module.split(".")[0])
-        if homes is not None:
-            assert any(place.removesuffix(".py").startswith(home) for home in homes), module
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_library_is_used_only_where_it_is_at_home(room: str) -> None:
+    for path in _files(room):
+        place = _names(path).replace("\\", "/").removesuffix(".py")
+        for module in _imports(path):
+            homes = HOMES.get(module.split(".")[0])
+            if homes is not None:
+                assert any(map(place.startswith, homes)), f"{path} imports {module}"
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if _room(path) in ENGINE], ids=_names
-)  # fmt: skip
-def test_the_engine_names_no_backend(path: Path) -> None:
+@pytest.mark.parametrize("room", ENGINE)
+def test_the_engine_names_no_backend(room: str) -> None:
     """Neither in code nor in a text that code uses: differences are declared as data."""
-    tree = ast.parse(path.read_text("utf-8"))
+    assert _files(room)
+    for path in _files(room):
+        _names_no_backend(path)
+
+
+def _names_no_backend(path: Path) -> None:
+    tree = _tree(path)
     docs = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -137,18 +160,19 @@ def test_the_engine_names_no_backend(path: Path) -> None:
         if name is not None
     }
     backends = set(registry.BUILT_IN) - {"memory"}
-    assert texts.isdisjoint(backends)
+    assert texts.isdisjoint(backends), path
     # As a name, "local" is also a word of the language.
-    assert names.isdisjoint(backends - {"local"})
+    assert names.isdisjoint(backends - {"local"}), path
 
 
-@pytest.mark.parametrize("path", FILES, ids=_names)
-def test_a_module_has_at_most_500_lines_and_a_docstring(path: Path) -> None:
-    text = path.read_text("utf-8")
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_module_has_at_most_500_lines_and_a_docstring(room: str) -> None:
+    for path in _files(room):
+        text = path.read_text("utf-8")
 
-    assert len(text.splitlines()) <= 500
-    assert ast.get_docstring(ast.parse(text))
-    assert "from __future__ import annotations" in text
+        assert len(text.splitlines()) <= 500, path
+        assert ast.get_docstring(_tree(path)), path
+        assert "from __future__ import annotations" in text, path
 
 
 def _loaded(code: str) -> set[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import count
 
 import pytest
@@ -12,11 +13,12 @@ from sessions_vtab.testing import conformance, hostile
 from sessions_vtab.testing.conformance import SHAPES, Shape, Suite, run_suite
 from sessions_vtab.testing.joined_patterns import joined_patterns
 from sessions_vtab.testing.oracle import Comparison
+from tests.shapes import check_each, grouped
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shape: Shape) -> None:
-    suite.check(shape)
+@pytest.mark.parametrize("shapes", grouped(SHAPES))
+def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shapes: Sequence[Shape]) -> None:
+    check_each(suite, shapes)
 
 
 def test_declared_operators_are_sent_and_others_never(suite: Suite) -> None:

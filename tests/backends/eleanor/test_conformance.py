@@ -5,7 +5,7 @@ What is sent for each path: tests/conformance/test_generated.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -13,6 +13,7 @@ from sessions_vtab import connect
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing.conformance import SHAPES, Shape, Suite
+from tests.shapes import check_each, grouped
 
 APPLICABLE = [shape for shape in SHAPES if "{events}" not in shape.setup + shape.sql]
 
@@ -27,6 +28,6 @@ def suite() -> Iterator[Suite]:
         connection.close()
 
 
-@pytest.mark.parametrize("shape", APPLICABLE, ids=str)
-def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shape: Shape) -> None:
-    suite.check(shape)
+@pytest.mark.parametrize("shapes", grouped(APPLICABLE))
+def test_each_shape_returns_the_oracle_s_rows(suite: Suite, shapes: Sequence[Shape]) -> None:
+    check_each(suite, shapes)

@@ -128,9 +128,9 @@ RANGES = SCALARS[:6]
 
 @pytest.mark.parametrize("collation", COLLATIONS)
 @pytest.mark.parametrize("op", SCALARS)
-@pytest.mark.parametrize("value", TEXTS)
-def test_text_comparisons(stores, op, value, collation):
-    assert_same(stores, Compare(Field("user_id"), op, value, collation))
+def test_text_comparisons(stores, op, collation):
+    for value in TEXTS:
+        assert_same(stores, Compare(Field("user_id"), op, value, collation))
 
 
 @pytest.mark.parametrize("op", RANGES)
