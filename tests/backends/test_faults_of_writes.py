@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apsw
@@ -200,6 +200,11 @@ FAULTS = {name: {**fault, "count": 1} for name, fault in ONCE.items()} | {
     name: {**fault, "count": None} for name, fault in ALWAYS.items()
 }
 
+TOGETHER = {
+    found[1]: case for case in CASES if (found := re.match(r"INSERT INTO ([a-z_.]+)", case.sql))
+}
+"""An INSERT for each table; of those into sessions, the last."""
+
 NO_TRACE = {
     "compact_session",
     "truncate_session",
@@ -227,16 +232,18 @@ def services(server: Running) -> Iterator[tuple[Connection, dict[str, str], Any]
         patch.setenv("DEEPSET_API_KEY", "key")
         patch.setenv("WHYLABS_API_KEY", "abcdefghij." + "k" * 53)
         base = {"base_url": server.url}
-        limits: dict[str, Any] = {"timeout": TIMEOUT, "max_response_mb": 1}
         sources = [
-            Source("prod", "vertex", "demo/us-central1/42", base, **limits),
-            Source("docs", "deepset", "docs", base, **limits),
-            Source("guest", "whylabs", "", base, **limits),
-            Source("act", "eleanor", "demo", base, **limits),
-            Source("es", "embedding_studio", "", base, **limits),
+            Source("prod", "vertex", "demo/us-central1/42", base),
+            Source("docs", "deepset", "docs", base),
+            Source("guest", "whylabs", "", base),
+            Source("act", "eleanor", "demo", base),
+            Source("es", "embedding_studio", "", base),
         ]
-        with closing(connect(sources=sources)) as connection:
-            yield connection, fill(connection), server.control.dump()
+        with closing(connect(sources=sources)) as patient:
+            ids = fill(patient)
+        limited = [replace(one, timeout=TIMEOUT, max_response_mb=1) for one in sources]
+        with closing(connect(sources=limited)) as connection:
+            yield connection, ids, server.control.dump()
 
 
 def fill(connection: Connection) -> dict[str, str]:
@@ -289,6 +296,42 @@ def test_each_outcome_is_what_the_server_has_or_unknown(
         named = error is None or (sql.split(".")[0].split()[-1] + ".") in str(error)
         if not (agrees and named and (outcome == "sent") == (error is None)):
             wrong.append(json.dumps([sql, outcome, times, str(error)[:300]]))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_rows_that_are_sent_together_have_each_its_own_outcome(
+    services: tuple[Connection, dict[str, str], Any],
+    server: Running,
+    fault: str,
+) -> None:
+    """Of a transaction that writes to every table of every service."""
+    connection, _, start = services
+    server.control.load(start)
+    connection.clear_logs()
+    connection.execute("BEGIN")
+    for case in TOGETHER.values():
+        connection.execute(case.sql)
+    server.control.fault(method="POST", **FAULTS[fault])
+    with suppress(SessionsError, apsw.Error):
+        connection.execute("COMMIT")
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    server.control.clear_faults()
+    state = server.control.dump()
+
+    told = connection.execute('SELECT source || "." || "table", outcome FROM writes').fetchall()
+
+    times = {table: case.times(state) for table, case in TOGETHER.items()}
+    wrong = [
+        (table, outcome, times[table])
+        for table, outcome in told
+        # What was sent before another row failed is "sent although rolled back".
+        if not {"sent": times[table] == 1, "unknown": times[table] <= 1}.get(
+            outcome.partition(" although ")[0], times[table] == 0
+        )
+    ]
+    assert sorted(table for table, _ in told) == sorted(TOGETHER)
     assert wrong == []
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import SessionsError, UnavailableError, UnsupportedError
-from sessions_vtab.fetch import Call, Client, Lease, Reader, Site, TokenPages, lease
+from sessions_vtab.fetch import Call, Client, Lease, Reader, Site, lease
 from sessions_vtab.fetch.routes import open_routes
 
 DESCRIPTORS = Path("/proc/self/fd")
@@ -77,7 +77,7 @@ def serving():
 
 @pytest.fixture(autouse=True)
 def _others(monkeypatch):
-    """Threads of connections that tests before left open do not count."""
+    """Threads of connections that fixtures of the session hold do not count."""
     monkeypatch.setattr(sys.modules[__name__], "BEFORE", set(threading.enumerate()))
 
 
@@ -107,19 +107,30 @@ def lists(count, place="l"):
     return [Call("GET", f"/{place}/{n}", items="rows", listing=True) for n in range(count)]
 
 
+def until(done):
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="counts descriptors in /proc")
 def test_close_leaves_no_thread_and_no_socket(server, context):
-    _, url = server
+    running, url = server
     before = open_files()
-    client = Client(Site("prod", url))
-    list(Reader(client, context).fan_out(lists(40), TokenPages()))
-    assert len(ours()) == 16
-    assert open_files() > before
-    client.close()
-    client.close()
+    with closing(Client(Site("prod", url))) as client:
+        reader = Reader(client, context)
+        flights = [reader.start(call) for call in lists(40, "hang")]
+        until(lambda: len(running.paths) == 16)
+        assert len(ours()) == 16
+        assert open_files() >= before + 2 * 16
+        running.release.set()
+        for flight in flights:
+            reader.finish(flight)
+        client.close()
+        client.close()
     assert ours() == []
-    time.sleep(0.05)
-    assert open_files() <= before + 16  # The test server's own ends go when it notices.
+    until(lambda: open_files() <= before)  # The test server's own ends go when it notices.
 
 
 def test_connections_are_reused(server, context):

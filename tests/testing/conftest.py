@@ -19,15 +19,19 @@ def _filled(source: Source, *, odd_labels: bool) -> Connection:
     if source.name == "narrow":
         for name, resource in tables.items():
             resource.capability = _narrow(name)
-    rows = {
-        "sessions": hostile.session_rows(odd_labels=odd_labels),
-        "events": hostile.event_rows(),
-    }
-    for table, some in rows.items():
+    fill(connection, source.name, hostile.session_rows(odd_labels=odd_labels))
+    return connection
+
+
+def fill(connection: Connection, source: str, sessions: hostile.Rows) -> None:
+    """Inserts sessions, and the hostile events that are theirs."""
+    names = {row["name"] for row in sessions}
+    events = [row for row in hostile.event_rows() if row["session_name"] in names]
+    tables = connection.sources[source].backend.resources
+    for table, some in (("sessions", sessions), ("events", events)):
         columns = tables[table].capability.writes.insert
         with connection:
-            hostile.load(connection.execute, source.name, table, some, columns)
-    return connection
+            hostile.load(connection.execute, source, table, some, columns)
 
 
 def _narrow(table: str) -> Capability:
