@@ -19,7 +19,7 @@ import sessions_vtab
 from sessions_vtab import config, registry
 from sessions_vtab.cli import main
 from sessions_vtab.cli.extension import CLIENTS
-from sessions_vtab.cli.matrix import matrix
+from sessions_vtab.cli.pages import matrix
 from sessions_vtab.cli.topics import ADK
 from sessions_vtab.emulator import serve
 from sessions_vtab.emulator.serve import Running, running

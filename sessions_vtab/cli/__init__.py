@@ -5,11 +5,12 @@
   new-backend, emulator
 * `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`,
   `transfer`; `habits`: what users of other shells type
-* `script`, `execution`, `progress`: statements out of a text, and running one
-* `formats`, `tables`, `display`: rows as text
-* `files`, `pager`, `streams`: where that text goes
-* `report`: errors with a mark below their place
-* `explain`, `help`, `topics`, `guide`: what a statement will do, and the reference
+* `session`, `execution`, `progress`: the statements of a text, and running one
+* `display`, `formats`: rows, values and errors as text; `streams`: where that text goes
+* `explain`, `readings`, `why`: what a statement will do, and which rule decided it
+* `help`, `pages`, `topics`, `tool_topics`, `questions`: the reference
+* `sources`, `inspection`: sources and tables as the shell shows them
+* `snapshot`, `reporting`, `extension`, `setup`: commands of their own
 * `skeleton`: the package of a new backend
 
 Start-up is most of what ``query "select 1"`` takes, so modules are imported when they are needed.

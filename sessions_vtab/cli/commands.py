@@ -44,7 +44,7 @@ def _init(arguments: argparse.Namespace) -> int:
 def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     """The connection that the common options describe."""
     from sessions_vtab.cli.execution import prepare  # noqa: PLC0415
-    from sessions_vtab.cli.question import terminal_question  # noqa: PLC0415
+    from sessions_vtab.cli.progress import terminal_question  # noqa: PLC0415
     from sessions_vtab.connection import connect  # noqa: PLC0415
 
     connection = connect(
@@ -67,9 +67,9 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
 @contextmanager
 def _session(arguments: argparse.Namespace, form: str, name: str) -> Iterator[ScriptSession]:
     """A connection and a place to print to; files and texts that cannot be read are errors."""
-    from sessions_vtab.cli.files import output  # noqa: PLC0415
+    from sessions_vtab.cli.display import Style  # noqa: PLC0415
     from sessions_vtab.cli.session import ScriptSession  # noqa: PLC0415
-    from sessions_vtab.cli.tables import Style  # noqa: PLC0415
+    from sessions_vtab.cli.streams import output  # noqa: PLC0415
 
     style = Style(heading=arguments.heading)
     with _connected(arguments) as connection, output(arguments.output) as stream:
@@ -136,7 +136,7 @@ def _text(argument: str) -> str:
 
 
 def _file(path: str) -> str:
-    from sessions_vtab.cli.files import read_sql  # noqa: PLC0415
+    from sessions_vtab.cli.streams import read_sql  # noqa: PLC0415
 
     try:
         return read_sql(path)
@@ -228,7 +228,7 @@ def _reference(arguments: argparse.Namespace) -> Reference:
     """The reference for the configured sources; help is also there when they are wrong."""
     from sessions_vtab import config, registry  # noqa: PLC0415
     from sessions_vtab.cli.help import Reference, SourceHelp  # noqa: PLC0415
-    from sessions_vtab.cli.program import help_command  # noqa: PLC0415
+    from sessions_vtab.cli.streams import help_command  # noqa: PLC0415
     from sessions_vtab.errors import SessionsError  # noqa: PLC0415
 
     sources = []
@@ -254,7 +254,7 @@ def _width(stream: IO[str]) -> int:
 
 
 def _version() -> int:
-    from sessions_vtab.cli.banner import version_line  # noqa: PLC0415
+    from sessions_vtab.cli.sources import version_line  # noqa: PLC0415
 
     print(version_line())
     return _OK

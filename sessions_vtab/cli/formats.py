@@ -15,8 +15,17 @@ from math import inf
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from sessions_vtab.cli.display import literal
-from sessions_vtab.cli.tables import ASCII, BOX, COLUMN, PLAIN, Row, Sheet, Style, TableFrame
+from sessions_vtab.cli.display import (
+    ASCII,
+    BOX,
+    COLUMN,
+    PLAIN,
+    Row,
+    Sheet,
+    Style,
+    TableFrame,
+    literal,
+)
 from sessions_vtab.contract.declare import quoted
 
 __all__ = ["AUTO", "FORMATS", "NOTES", "SQLITE_MODES", "Format", "automatic", "distinct"]

@@ -1,14 +1,37 @@
-"""A page of the reference, and its two renderings: plain text and Markdown."""
+"""Pages of the help, from the reference, from the package's documents and from declarations.
+
+A page is rendered as plain text or as Markdown. Of a document, the part of Markdown that documents
+use is read. The capability matrix is made from the declarations that the planner uses, so that it
+cannot say anything else.
+"""
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from pathlib import Path
+from typing import Final, TypeAlias
 
-__all__ = ["Block", "Code", "Grid", "Heading", "Page", "Prose", "markdown", "text"]
+from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.capability import AccessPath, Capability, Writes
+from sessions_vtab.contract.model import ColumnType, Table
+
+__all__ = [
+    "Block",
+    "Code",
+    "Grid",
+    "Heading",
+    "Page",
+    "Prose",
+    "document",
+    "markdown",
+    "matrix",
+    "page_of",
+    "text",
+]
 
 _INDENT = "  "
 _GAP = 2
@@ -127,3 +150,116 @@ def _plain(body: str) -> str:
     for sign in "\\|*_<":
         body = body.replace(sign, f"\\{sign}")
     return body
+
+
+_DOCS: Final = Path(__file__).parent.parent / "docs"
+_FENCE: Final = "```"
+_ITEM: Final = re.compile(r"(?:-|\d+\.) ")
+_MARKS: Final = re.compile(r"\*\*|`")
+
+
+def document(name: str) -> Page:
+    """The page of ``docs/NAME.md``, with the name as its title."""
+    return page_of(name, (_DOCS / f"{name}.md").read_text("utf-8"))
+
+
+def page_of(title: str, text: str) -> Page:
+    """A page of a Markdown text.
+
+    Args:
+        title: topic of the help; the text's own title is left out.
+        text: headings, paragraphs, lists and fenced code. An item of a list is a paragraph.
+    """
+    return Page(title, tuple(_blocks(text.splitlines())))
+
+
+def _blocks(lines: list[str]) -> Iterator[Block]:
+    pending: list[str] = []
+    code: list[str] | None = None
+    for line in (*lines, ""):
+        if code is not None:
+            if line.startswith(_FENCE):
+                yield Code("\n".join(code))
+                code = None
+            else:
+                code.append(line)
+            continue
+        if pending and (not line or _ITEM.match(line) or line.startswith((_FENCE, "#"))):
+            yield Prose(_MARKS.sub("", " ".join(pending)))
+            pending = []
+        if line.startswith(_FENCE):
+            code = []
+        elif line.startswith("##"):
+            yield Heading(_MARKS.sub("", line.lstrip("# ")))
+        elif line and not line.startswith("# "):
+            pending.append(line.strip())
+
+
+_HEADINGS = ("backend", "table", "found by", "filtered by the API", "ordered by", "written")
+
+
+def matrix(backends: Mapping[str, Backend]) -> str:
+    """Two Markdown tables: one row a table, then the functions of each backend.
+
+    Args:
+        backends: open backends by the name to show.
+    """
+    rows = [row for name, backend in backends.items() for row in _rows(name, backend)]
+    functions = [
+        (name, ", ".join(f"`{one}`" for one in backend.routines) or "none")
+        for name, backend in backends.items()
+    ]
+    return "\n".join((*_table(_HEADINGS, rows), "", *_table(("backend", "functions"), functions)))
+
+
+def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    for row in (headings, ("---",) * len(headings), *rows):
+        yield f"| {' | '.join(row)} |"
+
+
+def _rows(name: str, backend: Backend) -> Iterator[tuple[str, ...]]:
+    for table_name, resource in backend.resources.items():
+        table, capability = resource.table, resource.capability
+        keys = dict.fromkeys(" and ".join(path.keys) for path in capability.paths if path.keys)
+        yield (
+            name,
+            f"`{table_name}`",
+            ", ".join(keys) or "anything",
+            _filters(table, capability),
+            _orders(table, capability),
+            _writes(capability.writes),
+        )
+
+
+def _columns(names: set[str], table: Table) -> str:
+    """Names in the order of the table, or one word for all of them."""
+    data = [column.name for column in table.columns if not column.parameter]
+    if names and names.issuperset(data):
+        return "every column"
+    return ", ".join(name for name in table.names if name in names)
+
+
+def _filters(table: Table, capability: Capability) -> str:
+    listing = _listings(capability)
+    plain = {one.column for path in listing for one in path.filters if not one.keyed}
+    keyed = {one.column for path in listing for one in path.filters if one.keyed}
+    json = {column.name for column in table.columns if column.type is ColumnType.JSON}
+    keys = [f"{name}->>'key'" for name in table.names if name in keyed]
+    if len(keys) > 1 and keyed == json:
+        keys = ["JSON keys"]
+    return ", ".join(filter(None, (_columns(plain, table), *keys))) or "-"
+
+
+def _orders(table: Table, capability: Capability) -> str:
+    names = {name for path in _listings(capability) for name in path.orders}
+    return _columns(names, table) or "-"
+
+
+def _listings(capability: Capability) -> list[AccessPath]:
+    """The paths that can return many rows, or all paths if there are none."""
+    return [path for path in capability.paths if not path.unique] or list(capability.paths)
+
+
+def _writes(writes: Writes) -> str:
+    actions = (("insert", writes.insert), ("update", writes.update), ("delete", writes.delete))
+    return ", ".join(action for action, allowed in actions if allowed) or "-"

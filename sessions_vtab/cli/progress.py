@@ -1,4 +1,4 @@
-"""A line on a terminal while a statement takes long: what was sent, and seconds so far."""
+"""What a command says while it works: a line while a statement takes long, and questions."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sessions_vtab.cli.display import moves_cursor
+from sessions_vtab.cli.display import escaped, is_terminal, moves_cursor
+from sessions_vtab.connection import Connection
 from sessions_vtab.progress import EVERY, FIRST, Progress
 
-if TYPE_CHECKING:
-    from sessions_vtab.connection import Connection
-
-__all__ = ["paused", "progress", "progress_of"]
+__all__ = ["paused", "progress", "progress_of", "terminal_question"]
 
 _CLEAR: Final = "\r\x1b[K"
 
@@ -102,3 +100,16 @@ class _Line(threading.Thread):
             self._ended.set()
             if self._shown:
                 print(_CLEAR, end="", file=sys.stderr, flush=True)
+
+
+def terminal_question() -> Callable[[str], bool] | None:
+    """Asks yes or no on the terminal; None where nobody sits there to answer."""
+    return _ask if is_terminal(sys.stdin) and is_terminal(sys.stderr) else None
+
+
+def _ask(question: str) -> bool:
+    """True for y or yes; the end of input is a no. Ctrl-C ends the statement."""
+    with paused():
+        sys.stderr.write(f"{escaped(question)} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}

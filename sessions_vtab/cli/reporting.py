@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.cli.display import counted, escaped
-from sessions_vtab.cli.files import output
+from sessions_vtab.cli.streams import output
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

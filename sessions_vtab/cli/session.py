@@ -1,31 +1,86 @@
-"""Running the statements of a text, printing what they answer, stopping at the first error."""
+"""Running the statements of a text, printing what they answer, stopping at the first error.
+
+Each statement comes with the lines that it is on.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import IO, Any, Final
 
 import apsw
 
-from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
+from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, seconds, style_for
 from sessions_vtab.cli.execution import execute
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command
-from sessions_vtab.cli.program import help_command
 from sessions_vtab.cli.progress import progress_of
-from sessions_vtab.cli.script import ScriptStatement, split
-from sessions_vtab.cli.streams import unwritable
-from sessions_vtab.cli.tables import Style, style_for
+from sessions_vtab.cli.streams import help_command, unwritable
+from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BudgetError, SessionsError
 from sessions_vtab.vtab.blame import blamed
 
-if TYPE_CHECKING:
-    from sessions_vtab.connection import Connection
+__all__ = ["Failed", "ScriptSession", "ScriptStatement", "described", "note_cost", "split"]
 
-__all__ = ["Failed", "ScriptSession", "described", "note_cost"]
+# Where a semicolon does not end anything, and the semicolons that may. Text that is not closed
+# runs to the end, as SQLite reads it.
+_TOKEN: Final = re.compile(
+    r"""
+    --[^\n]* | /\*.*?(?:\*/|\Z)
+    | '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\]]*(?:\]|\Z)
+    | (?P<end>;)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_LEADING: Final = re.compile(r"(?:\s+|;|--[^\n]*|/\*.*?(?:\*/|\Z))*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStatement:
+    """One statement of a script.
+
+    Attributes:
+        text: from its first word to its semicolon, if it has one.
+        line: line of its first word, from 1.
+        comments: the ``--`` lines before it.
+    """
+
+    text: str
+    line: int
+    comments: tuple[str, ...] = ()
+
+
+def split(text: str) -> Iterator[ScriptStatement]:
+    """The statements of a text; what follows the last one comes as a statement without text.
+
+    The end of a statement is where SQLite's own ``sqlite3_complete`` says so: the semicolons
+    inside a trigger's body do not end it.
+    """
+    start, line = 0, 1
+    for match in _TOKEN.finditer(text):
+        if match["end"] is None or not apsw.complete(text[start : match.end()]):
+            continue
+        statement = _statement(text[start : match.end()], line)
+        line += text.count("\n", start, match.end())
+        start = match.end()
+        if statement.text:
+            yield statement
+    rest = _statement(text[start:], line)
+    if rest.text or rest.comments:
+        yield rest
+
+
+def _statement(piece: str, line: int) -> ScriptStatement:
+    match = _LEADING.match(piece)
+    skipped = match[0] if match else ""
+    comments = tuple(row.strip() for row in skipped.splitlines() if row.strip().startswith("--"))
+    return ScriptStatement(piece[len(skipped) :].rstrip(), line + skipped.count("\n"), comments)
+
 
 _MARGIN: Final = "   "
 _BLANK_BETWEEN: Final = frozenset(("table", "csv", "tsv", "markdown"))
@@ -225,7 +280,7 @@ def described(connection: Connection, error: Exception, sql: str, help_command: 
         sql: the statement.
         help_command: how help is asked for.
     """
-    from sessions_vtab.cli.report import render  # noqa: PLC0415  # Only errors need these.
+    from sessions_vtab.cli.display import render  # noqa: PLC0415  # Only errors need these.
     from sessions_vtab.hints import Problem, names_of, problem  # noqa: PLC0415
 
     bug = blamed(error)

@@ -17,11 +17,9 @@ from typing import Any, Final, NoReturn
 
 import apsw.shell
 
-from sessions_vtab.cli.display import escaped, is_terminal, moves_cursor
-from sessions_vtab.cli.files import output
+from sessions_vtab.cli.display import Style, escaped, is_terminal, moves_cursor, style_for
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
-from sessions_vtab.cli.pager import default_pager, show
-from sessions_vtab.cli.tables import Style, style_for
+from sessions_vtab.cli.streams import default_pager, output, show
 from sessions_vtab.contract.near import did_you_mean
 
 __all__ = ["ShellSettings"]

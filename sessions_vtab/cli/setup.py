@@ -18,9 +18,8 @@ import apsw
 
 from sessions_vtab import config, registry
 from sessions_vtab.cli.display import escaped
-from sessions_vtab.cli.files import output
-from sessions_vtab.cli.program import program
 from sessions_vtab.cli.sources import choices
+from sessions_vtab.cli.streams import output, program
 from sessions_vtab.connection import connect
 from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.errors import ConfigurationError, SessionsError

@@ -24,16 +24,15 @@ import apsw
 import apsw.shell
 
 from sessions_vtab.cli import help as reference
-from sessions_vtab.cli.banner import banner
-from sessions_vtab.cli.completion import candidates, matching
 from sessions_vtab.cli.display import escaped, terminal_size
 from sessions_vtab.cli.execution import Execution, execute
 from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
+from sessions_vtab.cli.inspection import candidates, matching
 from sessions_vtab.cli.progress import progress_of
-from sessions_vtab.cli.script import split
-from sessions_vtab.cli.session import can_describe, described, note_cost
+from sessions_vtab.cli.session import can_describe, described, note_cost, split
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
+from sessions_vtab.cli.sources import banner
 from sessions_vtab.cli.streams import unwritable
 from sessions_vtab.contract.folders import make_private
 from sessions_vtab.errors import SessionsError, notes_of

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import apsw
 
 from sessions_vtab.cli import help as reference
-from sessions_vtab.cli.display import counted, escaped, is_terminal, terminal_size
+from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, style_for, terminal_size
 from sessions_vtab.cli.formats import FORMATS
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.pages import text as page_text
@@ -24,7 +24,6 @@ from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.session import can_describe, described
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
-from sessions_vtab.cli.tables import Style, style_for
 from sessions_vtab.cli.transfer import import_rows, parse_import
 from sessions_vtab.errors import SessionsError, UnknownNameError
 from sessions_vtab.hints import names_of

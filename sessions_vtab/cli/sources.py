@@ -1,24 +1,77 @@
-"""The sources of a connection: the list of them, and one cheap call to each."""
+"""The sources of a connection: what the shell says first, their list, one cheap call to each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Iterator, Sequence
+from importlib.metadata import version
+from typing import Final
 
 import apsw
 
-from sessions_vtab.cli.banner import source_lines
 from sessions_vtab.cli.display import footer
+from sessions_vtab.connection import Connection
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.errors import SessionsError, UnknownNameError
 
-if TYPE_CHECKING:
-    from sessions_vtab.connection import Connection
+__all__ = ["banner", "checked", "choices", "listed", "require", "version_line"]
 
-__all__ = ["checked", "choices", "listed", "require"]
+_HINTS = (
+    "Statements end with ;   .tables  .help sessions  .help append_event  .explain SELECT ..  .quit"
+)
+
+
+def version_line() -> str:
+    """Our version and SQLite's."""
+    own = version("sessions_vtab")
+    return f"sessions_vtab {own} on SQLite {apsw.sqlite_lib_version()}. SQL over session APIs."
+
+
+def banner(connection: Connection, *, read_only: bool) -> str:
+    """The first lines of the shell, ending with a newline. Sends nothing.
+
+    Args:
+        connection: its sources are listed.
+        read_only: the connection refuses writes.
+    """
+    lines = (version_line(), *source_lines(connection, read_only=read_only), _HINTS)
+    return "\n".join(lines) + "\n"
+
+
+def source_lines(
+    connection: Connection, *, read_only: bool, names: Collection[str] | None = None
+) -> Iterator[str]:
+    """A line for each source: name, default or not, where it is, whether it may be written.
+
+    Further lines say what makes the source's data look wrong.
+
+    Args:
+        connection: its sources are listed.
+        read_only: the connection refuses writes.
+        names: the sources to list; all of them unless given.
+    """
+    sources = connection.sources
+    room = max(map(len, sources))
+    several = len(sources) > 1
+    for name, opened in sources.items():
+        if names is not None and name not in names:
+            continue
+        mark = "(default)" if name == connection.default else ""
+        mark = mark.ljust(len("(default)")) if several else mark
+        locked = read_only or opened.settings.read_only or not _writable(opened.backend)
+        how = "read-only" if locked else "read and write"
+        yield f"  {name.ljust(room)}  {mark}  {opened.backend.describe()}, {how}"
+        for notice in opened.backend.notices():
+            yield f"  {' ' * room}  {' ' * len(mark)}  {notice}"
+
+
+def _writable(backend: Backend) -> bool:
+    """Whether any statement could change something in it."""
+    tables = (one.capability.writes for one in backend.resources.values())
+    return bool(backend.routines) or any(one.insert or one.update or one.delete for one in tables)
+
 
 _MOST: Final = 100
 

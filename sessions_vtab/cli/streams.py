@@ -1,15 +1,38 @@
-"""Text that comes in and goes out: UTF-8 wherever no terminal says otherwise."""
+"""Text that comes in and goes out: UTF-8 wherever no terminal says otherwise.
+
+Output goes to a stream, to a file that appears complete or not at all, or through ``$PAGER`` where
+it is longer than the terminal.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import shlex
+import stat
+import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
 
+from sessions_vtab.cli.display import moves_cursor, terminal_size, width
 from sessions_vtab.errors import ConfigurationError
 
-__all__ = ["require_text", "unwritable", "use_utf8", "write_whole"]
+__all__ = [
+    "default_pager",
+    "help_command",
+    "output",
+    "program",
+    "read_sql",
+    "require_text",
+    "show",
+    "unwritable",
+    "use_utf8",
+    "write_whole",
+]
 
 
 def write_whole() -> None:
@@ -78,3 +101,161 @@ def require_text(argv: Sequence[str]) -> None:
             raise ConfigurationError(
                 f"Argument {number} ({shown[:80]}) is not valid {sys.getfilesystemencoding()} text."
             ) from None
+
+
+@contextmanager
+def output(path: str | None) -> Iterator[IO[str]]:
+    """The stream to write to.
+
+    A file is written beside its place, readable by its owner only, and takes its place when the
+    block ends without an exception; otherwise what was there before stays. A pipe or a device, such
+    as /dev/stdout, is written to and never replaced.
+
+    Args:
+        path: the file; None for standard output.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if path is None:
+        yield sys.stdout
+    elif _is_regular(path):
+        with _replacing(Path(path).resolve()) as file:
+            yield file
+    else:
+        # Not by its resolved name: /dev/stdout is a link to "pipe:[4711]", which is no path.
+        with Path(path).open("w", encoding="utf-8", newline="") as device:
+            yield device
+
+
+def _is_regular(path: str) -> bool:
+    """Whether a path leads to a regular file or to nothing."""
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[IO[str]]:
+    import tempfile  # noqa: PLC0415  # Slow to import, and only files need it.
+
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:  # It names a file that nobody has asked for.
+        raise OSError(error.errno, error.strerror, str(target)) from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def read_sql(path: str) -> str:
+    """The text of a file, or of standard input for ``-``; a byte order mark is dropped.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    if path == "-":
+        return sys.stdin.read().removeprefix("\ufeff")
+    return Path(path).read_text("utf-8-sig")
+
+
+_ROOM_BELOW: Final = 3
+"""Lines that the prompt, the footer and a note take."""
+
+_NOT_RUN: Final = 127
+"""How a shell ends that did not find its command."""
+
+
+def default_pager(stream: IO[str]) -> str | None:
+    """The command that shows long results on a terminal; None for none.
+
+    ``$PAGER``, where an empty one stands for none, else ``less`` if it is installed.
+    """
+    if not moves_cursor(stream):
+        return None
+    named = os.environ.get("PAGER")
+    if named is not None:
+        return named or None
+    from shutil import which  # noqa: PLC0415  # Slow to import.
+
+    return "less -FRSX" if which("less") else None
+
+
+def show(pieces: Iterable[str], pager: str, write: Callable[[str], object]) -> float:
+    """Writes text, by a pager if it has more lines than the terminal.
+
+    Args:
+        pieces: the text; read no further once the user has left the pager.
+        pager: a command of the system's shell.
+        write: writes to the terminal.
+
+    Returns:
+        Seconds that the user went on reading when all was there.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, when the pager has ended.
+        OSError: the pager is not there.
+    """
+    columns, lines = terminal_size()
+    remaining, first, taken = iter(pieces), [], 0
+    for piece in remaining:
+        first.append(piece)
+        taken += sum(-(-max(width(line), 1) // columns) for line in piece.splitlines())
+        if taken > lines - _ROOM_BELOW:
+            return _pipe(first, remaining, pager)
+    for piece in first:
+        write(piece)
+    return 0.0
+
+
+def _pipe(first: Iterable[str], remaining: Iterable[str], pager: str) -> float:
+    # The user's own command, as in every program that obeys $PAGER.
+    with subprocess.Popen(  # noqa: S602
+        pager, shell=True, stdin=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        stream = process.stdin
+        assert stream is not None  # noqa: S101  # By stdin=PIPE.
+        try:
+            for pieces in (first, remaining):
+                for piece in pieces:
+                    stream.write(piece)
+        except BrokenPipeError:
+            pass  # The user has seen enough.
+        finally:
+            with suppress(BrokenPipeError):
+                stream.close()
+        written = time.perf_counter()
+    if process.returncode == _NOT_RUN:
+        raise OSError(f"The pager {pager!r} cannot be run. Set PAGER, or use .pager off.")
+    return time.perf_counter() - written
+
+
+_NAME: Final = "sessions-vtab"
+
+
+def program() -> str:
+    """The name if it is on the path, else what was typed: a script's path, or ``python -m``."""
+    from shutil import which  # noqa: PLC0415  # Only hints need it.
+
+    typed = Path(sys.argv[0])
+    if typed.parts[-2:] == ("sessions_vtab", "__main__.py"):
+        return f"{shlex.quote(sys.executable)} -m sessions_vtab"
+    if typed.stem != _NAME:
+        return _NAME  # Called from other code.
+    found = which(_NAME)
+    same = found is not None and typed.exists() and Path(found).samefile(typed)
+    return _NAME if same else shlex.quote(str(typed))
+
+
+def help_command() -> str:
+    """How help is asked for outside the shell."""
+    return f"{program()} help"

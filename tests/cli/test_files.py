@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sessions_vtab.cli.files import output, read_sql
+from sessions_vtab.cli.streams import output, read_sql
 
 
 def test_without_a_file_output_is_standard_output():

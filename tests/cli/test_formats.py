@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions_vtab.cli.arguments import FORMAT_NAMES
+from sessions_vtab.cli.display import Style
 from sessions_vtab.cli.formats import FORMATS, automatic
-from sessions_vtab.cli.tables import Style
 
 COLUMNS = ("id", "user", "n")
 ROWS = [("s1", "ann", 3), ("s2", None, -1.5), ("s3", "", None), ("s4", b"\x00\xff", 12)]

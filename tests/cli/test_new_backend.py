@@ -7,8 +7,7 @@ import tomllib
 import pytest
 
 from sessions_vtab.cli import pages
-from sessions_vtab.cli.guide import page_of
-from sessions_vtab.cli.pages import Code, Heading, Prose
+from sessions_vtab.cli.pages import Code, Heading, Prose, page_of
 
 
 def test_the_package_of_a_new_backend_passes_its_own_test(cli, tmp_path):

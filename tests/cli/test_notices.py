@@ -10,7 +10,7 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.cli import main
-from sessions_vtab.cli.banner import banner
+from sessions_vtab.cli.sources import banner
 
 NOTICE = "times of events look like UTC-5 instead of UTC: add ?timezone=AREA/CITY"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sessions_vtab.cli.program import help_command, program
+from sessions_vtab.cli.streams import help_command, program
 
 
 @pytest.fixture

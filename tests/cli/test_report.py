@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.cli.report import render
+from sessions_vtab.cli.display import render
 from sessions_vtab.hints import Mention, mentions, problem
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_vtab.cli.script import ScriptStatement, split
+from sessions_vtab.cli.session import ScriptStatement, split
 
 
 def texts(sql: str) -> list[str]:

@@ -9,9 +9,9 @@ import apsw
 import pytest
 
 import sessions_vtab
-from sessions_vtab.cli.banner import banner
 from sessions_vtab.cli.execution import prepare
 from sessions_vtab.cli.shell import Shell
+from sessions_vtab.cli.sources import banner
 
 INSERT = "INSERT INTO sessions(session_id, user_id) VALUES ('s1', 'ann');\n"
 
