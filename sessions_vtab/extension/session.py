@@ -1,26 +1,14 @@
-"""One database connection of a host: its sources and tables, and what SQLite asks of them."""
+"""One database connection of a host: what SQLite asks of its tables, and what it is answered."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from typing import Any, Final, NamedTuple
 
 import sessions_vtab
-from sessions_vtab.config import load
-from sessions_vtab.connection import close_sources, open_sources
 from sessions_vtab.contract import times
-from sessions_vtab.contract.declare import declare_function
-from sessions_vtab.errors import (
-    ConfigurationError,
-    ReadOnlyError,
-    SessionsError,
-    UnknownNameError,
-)
-from sessions_vtab.extension.created import created, functions_of
+from sessions_vtab.errors import ReadOnlyError, SessionsError
 from sessions_vtab.extension.hosted import (
     Connection,
     Constraint,
@@ -29,19 +17,12 @@ from sessions_vtab.extension.hosted import (
     Statements,
 )
 from sessions_vtab.extension.link import PROTOCOL, RESULT, RUN_FIRST
-from sessions_vtab.extension.narrowing import Narrowing
 from sessions_vtab.extension.scan import About, Batch, Scan
 from sessions_vtab.extension.scans import Scans
+from sessions_vtab.extension.tables import Connected, Tables
 from sessions_vtab.extension.writes import step, write
-from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.calling import named_source
-from sessions_vtab.vtab.contents import add_logs
 from sessions_vtab.vtab.function import FunctionTable
-from sessions_vtab.vtab.host import Host, OpenSource
-from sessions_vtab.vtab.modules import SourceModule
 from sessions_vtab.vtab.statements import RunningStatement
-from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["Session"]
 
@@ -49,23 +30,6 @@ _READS: Final = 1
 _ONLY_READS: Final = 2
 _TRANSACTION: Final = 4
 _USED: Final = (1 << 64) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A connected table.
-
-    Attributes:
-        table: the table or function.
-        shape: how many columns it has, and the place of its key; -1: none.
-        acts: the function's name, if it has side effects.
-        narrowing: None where reading costs nothing.
-    """
-
-    table: SourceTable | FunctionTable
-    shape: tuple[int, int]
-    acts: str = ""
-    narrowing: Narrowing | None = None
 
 
 class _Filter(NamedTuple):
@@ -92,10 +56,7 @@ class Session:
     def __init__(self, stopped: Callable[[], bool]) -> None:
         self._connection = Connection(stopped)
         self._statements = Statements()
-        self._tables: dict[int, _Entry] = {}
-        self._numbers = count(1)
-        self._sources: dict[str, OpenSource] = {}
-        self._audit: Audit | None = None
+        self._served: Tables | None = None
         self._scans = Scans([])
         self._requests: dict[bytes, Callable[..., Any]] = {
             b"H": self._hello,
@@ -128,9 +89,8 @@ class Session:
     def close(self) -> None:
         """Ends what is being read, and closes the sources; unsent writes are lost."""
         self._scans.close_all()
-        close_sources(self._sources.values())
-        if self._audit is not None:
-            self._audit.close()
+        if self._served is not None:
+            self._served.close()
 
     # The connection.
 
@@ -140,62 +100,26 @@ class Session:
                 f"The extension speaks protocol {protocol}, and sessions_vtab"
                 f" {sessions_vtab.__version__} speaks {PROTOCOL}. Install them together."
             )
-        configuration = load()
-        # Statements of strangers reach this too (Datasette): the owner allows writing.
-        said = os.environ.get("SESSIONS_VTAB_WRITABLE")
-        writable = configuration.writable_extension if said is None else said == "1"
-        self._sources = open_sources(configuration.sources.values(), read_only=not writable)
-        if writable and configuration.audit is not None:
-            self._audit = Audit(configuration.audit)
-        self._host = host = Host(
-            self._connection,
-            self._statements,
-            self._sources,
-            read_only=not writable,
-            audit=self._audit,
-        )
-        host.installing = True
-        host.lenient_parameters = True
-        self._scans = Scans(host.cursors)
-        self._module = SourceModule(host)
-        self._default = self._sources[configuration.default]
-        return sessions_vtab.__version__, created(self._sources, self._default, add_logs(host))
+        self._served = tables = Tables(self._connection, self._statements)
+        self._scans = Scans(tables.host.cursors)
+        return sessions_vtab.__version__, tables.entries
+
+    @property
+    def _tables(self) -> Tables:
+        if self._served is None:
+            raise SessionsError("The extension has not said which protocol it speaks.")
+        return self._served
 
     def _connect(self, schema: str, name: str, source: str, table: str, kind: int) -> Any:
-        number = next(self._numbers)
-        if kind:
-            return number, *self._function(number, name)
-        known = self._host.sources.get(source)
-        if known is None:
-            raise ConfigurationError(
-                f"No source is named {source}. The configuration has {', '.join(self._sources)}."
-            )
-        if table not in known.backend.resources:
-            raise UnknownNameError(f"The source {source} has no table {table}.")
-        sql, made = self._module.Connect(self._connection, "", schema, name, source, table)
-        resource = made.resource
-        narrowing = None
-        if resource.capability.costly:
-            ours = OurTable(resource.table, resource.capability, source)
-            narrowing = Narrowing(self._host, made, name, ours)
-        width = len(resource.table.columns)
-        self._tables[number] = _Entry(made, (width, made.key), narrowing=narrowing)
-        return number, sql, made.key, 1
-
-    def _function(self, number: int, name: str) -> tuple[str, int, int]:
-        function, having = functions_of(self._sources, self._default, name)
-
-        def source() -> OpenSource:
-            text = self._statements.current.text
-            return named_source(text, name, having, self._default.name)
-
-        table = FunctionTable(self._host, function, name, source)
-        width = len(function.results) + len(function.parameters)
-        self._tables[number] = _Entry(table, (width, -1), name if function.effect else "")
-        return declare_function(function), -1, int(function.effect)
+        tables = self._tables
+        number = (
+            tables.connect_function(name) if kind else tables.connect(schema, name, source, table)
+        )
+        made = tables[number]
+        return number, made.declaration, made.key, int(made.direct_only)
 
     def _forget(self, number: int) -> None:
-        self._tables.pop(number, None)
+        self._tables.forget(number)
 
     def _compare(self, first: str, second: str) -> tuple[int]:
         return (times.compare(first, second),)
@@ -245,8 +169,8 @@ class Session:
             scan.cursor.Filter(0, *plan)
             return scan.first()
 
-    def _opened(self, entry: _Entry, statement: RunningStatement, about: About) -> Scan:
-        return Scan(entry.table.Open(), statement, about, entry.shape)
+    def _opened(self, entry: Connected, statement: RunningStatement, about: About) -> Scan:
+        return Scan(entry.table.Open(), statement, about, (entry.width, entry.key))
 
     def _next(self, cursor: int) -> Batch:
         scan = self._scans[cursor]

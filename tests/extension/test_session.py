@@ -124,7 +124,7 @@ def shim(configured: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shim]:
 
 
 def _memory(shim: Shim) -> Any:
-    return shim.session._sources["mem"].backend
+    return shim.session._tables.sources["mem"].backend
 
 
 def _fill(shim: Shim, count: int) -> None:
@@ -305,7 +305,7 @@ class TestScans:
         shim.scan("mem_sessions", words, "ann", cursor=3, serial=10)
 
         assert len(_memory(shim).tables["sessions"].scans) == 3
-        assert len(shim.session._host.cursors) == 1
+        assert len(shim.session._tables.host.cursors) == 1
 
     def test_the_look_ahead_begins_where_sqlite_stands(self, shim: Shim) -> None:
         _fill(shim, 7)

@@ -1,0 +1,159 @@
+"""The sources of one connection, and the tables that the host has connected to them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import count
+
+from sessions_vtab.config import load
+from sessions_vtab.connection import close_sources, open_sources
+from sessions_vtab.contract.declare import declare_function
+from sessions_vtab.errors import ConfigurationError, UnknownNameError
+from sessions_vtab.extension.created import Entry, created, functions_of
+from sessions_vtab.extension.hosted import Connection, Statements
+from sessions_vtab.extension.narrowing import Narrowing
+from sessions_vtab.sql.catalog import OurTable
+from sessions_vtab.vtab.audit import Audit
+from sessions_vtab.vtab.calling import named_source
+from sessions_vtab.vtab.contents import add_logs
+from sessions_vtab.vtab.function import FunctionTable
+from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.modules import SourceModule
+from sessions_vtab.vtab.table import SourceTable
+
+__all__ = ["Connected", "Tables"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connected table.
+
+    Attributes:
+        table: the table or function.
+        declaration: its CREATE TABLE statement.
+        width: how many columns it has.
+        acts: the function's name, if it has side effects.
+        narrowing: None where reading costs nothing.
+    """
+
+    table: SourceTable | FunctionTable
+    declaration: str
+    width: int
+    acts: str = ""
+    narrowing: Narrowing | None = None
+
+    @property
+    def key(self) -> int:
+        """Place of the key column; -1: none."""
+        return self.table.key if isinstance(self.table, SourceTable) else -1
+
+    @property
+    def direct_only(self) -> bool:
+        """Whether views and triggers of files must not use it."""
+        return isinstance(self.table, SourceTable) or bool(self.acts)
+
+
+class Tables:
+    """The configured sources, opened, and their tables by number.
+
+    Args:
+        connection: of the host.
+        statements: of the host.
+
+    Attributes:
+        host: what the tables share.
+        sources: by name.
+        entries: what a load creates.
+
+    Raises:
+        ConfigurationError: naming the setting that is wrong.
+    """
+
+    def __init__(self, connection: Connection, statements: Statements) -> None:
+        self._connection = connection
+        self._statements = statements
+        self._audit: Audit | None = None
+        self._numbers = count(1)
+        self._tables: dict[int, Connected] = {}
+        configuration = load()
+        # Statements of strangers reach this too (Datasette): the owner allows writing.
+        said = os.environ.get("SESSIONS_VTAB_WRITABLE")
+        writable = configuration.writable_extension if said is None else said == "1"
+        if writable and configuration.audit is not None:
+            self._audit = Audit(configuration.audit)
+        self.sources = open_sources(configuration.sources.values(), read_only=not writable)
+        self.host = Host(
+            connection, statements, self.sources, read_only=not writable, audit=self._audit
+        )
+        self.host.installing = True
+        self.host.lenient_parameters = True
+        self._module = SourceModule(self.host)
+        self._default = self.sources[configuration.default]
+        self.entries: list[Entry] = created(self.sources, self._default, add_logs(self.host))
+
+    def __getitem__(self, number: int) -> Connected:
+        """The table of a number.
+
+        Raises:
+            KeyError: it was forgotten, or never connected.
+        """
+        return self._tables[number]
+
+    def connect(self, schema: str, name: str, source: str, table: str) -> int:
+        """The number of a table.
+
+        Args:
+            schema: that it is in.
+            name: what SQL calls it there.
+            source: name of its source.
+            table: its name in the source.
+
+        Raises:
+            ConfigurationError: there is no such source.
+            UnknownNameError: the source has no such table.
+            UnsupportedError: the name is another table in the open transaction.
+        """
+        known = self.host.sources.get(source)
+        if known is None:
+            raise ConfigurationError(
+                f"No source is named {source}. The configuration has {', '.join(self.sources)}."
+            )
+        if table not in known.backend.resources:
+            raise UnknownNameError(f"The source {source} has no table {table}.")
+        sql, made = self._module.Connect(self._connection, "", schema, name, source, table)
+        resource = made.resource
+        narrowing = None
+        if resource.capability.costly:
+            ours = OurTable(resource.table, resource.capability, source)
+            narrowing = Narrowing(self.host, made, name, ours)
+        width = len(resource.table.columns)
+        return self._add(Connected(made, sql, width, narrowing=narrowing))
+
+    def connect_function(self, name: str) -> int:
+        """The number of a function, whose source the statement's text says."""
+        function, having = functions_of(self.sources, self._default, name)
+
+        def source() -> OpenSource:
+            text = self._statements.current.text
+            return named_source(text, name, having, self._default.name)
+
+        table = FunctionTable(self.host, function, name, source)
+        width = len(function.results) + len(function.parameters)
+        acts = name if function.effect else ""
+        return self._add(Connected(table, declare_function(function), width, acts))
+
+    def forget(self, number: int) -> None:
+        """SQLite has disconnected a table."""
+        self._tables.pop(number, None)
+
+    def close(self) -> None:
+        """Closes the sources; unsent writes are lost."""
+        close_sources(self.sources.values())
+        if self._audit is not None:
+            self._audit.close()
+
+    def _add(self, table: Connected) -> int:
+        number = next(self._numbers)
+        self._tables[number] = table
+        return number
