@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.install import install_command, packages_of
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.errors import InvalidValueError, MissingExtraError
 
@@ -48,7 +49,7 @@ def require_pyarrow() -> Any:
         return import_module("pyarrow")
     except ImportError:
         raise MissingExtraError(
-            "Arrow needs pyarrow: pip install 'sessions_vtab[arrow]'."
+            f"Arrow needs pyarrow. Run: {install_command(*packages_of('arrow'))}"
         ) from None
 
 

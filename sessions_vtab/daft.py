@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
+from sessions_vtab.contract.install import install_command, packages_of
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import MissingExtraError
 from sessions_vtab.scanning import Part, schema_of, split
@@ -31,7 +32,7 @@ try:
     from daft.schema import Schema
 except ImportError:
     raise MissingExtraError(
-        "The Daft data source needs daft: pip install 'sessions_vtab[daft]'."
+        f"The Daft data source needs daft. Run: {install_command(*packages_of('daft'))}"
     ) from None
 
 __all__ = ["SessionsSource", "read_sessions"]

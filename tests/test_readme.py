@@ -247,7 +247,8 @@ def test_the_snapshot_command_writes_a_file_that_is_a_source(
 def test_the_emulator_commands(
     command: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, start, shell = _blocks("console")[3].splitlines()
+    _, install, start, shell = _blocks("console")[3].splitlines()
+    assert install.startswith(".venv/bin/pip -q install '.[emulator]'  # ")
     started = []
 
     def note(settings: EmulatorSettings, port: int) -> int:

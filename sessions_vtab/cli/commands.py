@@ -198,7 +198,7 @@ def _mcp(arguments: argparse.Namespace) -> int:
         if (error.name or "").startswith("sessions_vtab"):
             raise
         raise MissingExtraError(
-            f"The MCP server needs {error.name}: pip install 'sessions_vtab[mcp]'"
+            f"The MCP server needs {error.name}. Run: {install_command(*packages_of('mcp'))}"
         ) from None
     return server.main(arguments)
 
@@ -283,7 +283,7 @@ def _completion(shell: str) -> int:
         import shtab  # noqa: PLC0415
     except ModuleNotFoundError:
         raise MissingExtraError(
-            "Completion needs shtab: pip install 'sessions_vtab[completion]'"
+            f"Completion needs shtab. Run: {install_command(*packages_of('completion'))}"
         ) from None
     print(shtab.complete(command_line(), shell))
     return _OK

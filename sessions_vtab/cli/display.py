@@ -349,6 +349,7 @@ def _shortened(text: str, room: int, mark: str) -> str:
 
 _HERE: Final = "^--- here"
 _HINT_COLUMN: Final = 59
+_WIDTH: Final = 80
 
 
 def render(found: Problem, sql: str, offset: int, help_command: str) -> str:
@@ -368,7 +369,9 @@ def render(found: Problem, sql: str, offset: int, help_command: str) -> str:
     if place is not None:
         before, after = map(escaped, line_at(sql, place))
         mark = " " * (2 + len(before)) + _HERE
-        lines += ["  " + before + after, f"{mark.ljust(_HINT_COLUMN)}{hint}" if hint else mark]
+        # Within 80 columns where there is room: a terminal would cut the command in two.
+        room = max(len(mark) + 2, min(_HINT_COLUMN, _WIDTH - len(hint)))
+        lines += ["  " + before + after, f"{mark.ljust(room)}{hint}" if hint else mark]
     elif hint:
         lines.append("  " + hint)
     return "\n".join(lines)

@@ -228,7 +228,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
 
 NOTES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "line": "A row is wider than the terminal, so each value has a line. {} box shows a table.",
+        "line": "A row does not fit the terminal, so each value has a line. {} box: a table.",
         "cut": "Values that end with … were cut to fit the terminal. {} line shows them whole.",
     }
 )

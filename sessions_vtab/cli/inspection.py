@@ -23,8 +23,14 @@ _HEAD: Final = ("column", "type", "sent", "written", "meaning")
 _ROOM: Final = 9
 
 
-def table_lines(names: Names, pattern: str) -> Iterator[str]:
-    """Tables and functions of each schema whose names match a LIKE pattern."""
+def table_lines(names: Names, pattern: str, width: int | None = None) -> Iterator[str]:
+    """Tables and functions of each schema whose names match a LIKE pattern.
+
+    Args:
+        names: what there is.
+        pattern: as in LIKE.
+        width: columns of a line, which ends between two names; None for any number.
+    """
     like = _like(pattern)
     for schema, tables in names.tables.items():
         functions = set(names.functions.get(schema, ()))
@@ -37,7 +43,17 @@ def table_lines(names: Names, pattern: str) -> Iterator[str]:
             yield f"{schema} (default)" if schema == names.default else schema
             for kind, listed in found:
                 if listed:
-                    yield f"  {kind.ljust(_ROOM)}  {' '.join(listed)}"
+                    head = f"  {kind.ljust(_ROOM)}  "
+                    yield from _filled(head, listed, width)
+
+
+def _filled(head: str, words: list[str], width: int | None) -> list[str]:
+    if width is None:
+        return [head + " ".join(words)]
+    from textwrap import wrap  # noqa: PLC0415  # For a terminal only.
+
+    indent = " " * len(head)
+    return wrap(" ".join(words), width, initial_indent=head, subsequent_indent=indent)
 
 
 def _like(pattern: str) -> re.Pattern[str]:

@@ -66,7 +66,8 @@ class Commands(ShellSettings):
 
         PATTERN is as in LIKE.
         """
-        for line in table_lines(names_of(self._connection), cmd[0] if cmd else "%"):
+        room = terminal_size().columns if is_terminal(self.stdout) else None
+        for line in table_lines(names_of(self._connection), cmd[0] if cmd else "%", room):
             self._line(line)
 
     def command_schema(self, cmd: Sequence[str]) -> None:
@@ -316,8 +317,8 @@ class Commands(ShellSettings):
     def _say_what_is_not_kept(self, created: set[tuple[str, str]]) -> None:
         for name, kind in created:
             self._note(
-                f"The {kind} {escaped(name)} is kept in memory and ends with this shell. To keep"
-                f" tables: ATTACH 'file.db' AS f; CREATE TABLE f.{escaped(name)} .."
+                f"The {kind} {escaped(name)} is kept in memory and ends with this shell.\n"
+                f"To keep tables: ATTACH 'file.db' AS f; CREATE TABLE f.{escaped(name)} .."
             )
 
 

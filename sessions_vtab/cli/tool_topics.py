@@ -57,7 +57,7 @@ TOOLS: Final = (
         (
             Prose(
                 "mcp serves the sources to AI agents through the Model Context Protocol, on"
-                " standard input and output: pip install 'sessions_vtab[mcp]'. The tools are"
+                " standard input and output. It needs the extra mcp. The tools are"
                 " query, explain, describe and sources; the resources are the schema, recipes and"
                 " 30 questions with SQL. Sources are given as for every command."
             ),

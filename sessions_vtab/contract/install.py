@@ -39,5 +39,12 @@ def packages_of(extra: str) -> tuple[str, ...]:
         listed = []
     parts = (requirement.partition(";") for requirement in listed)
     wanted = (f"extra == '{extra}'", f'extra == "{extra}"')
-    found = tuple(name.strip() for name, _, marker in parts if marker.strip() in wanted)
-    return found or (f"{_PROJECT}[{extra}]",)
+    found = [name.strip() for name, _, marker in parts if marker.strip() in wanted]
+    return tuple(one for name in found for one in _packages(name)) or (f"{_PROJECT}[{extra}]",)
+
+
+def _packages(requirement: str) -> tuple[str, ...]:
+    """A requirement of an extra, which may be another extra of this project."""
+    name, _, extra = requirement.rstrip("]").partition("[")
+    ours = name.lower().replace("-", "_") == _PROJECT
+    return packages_of(extra) if ours else (requirement,)

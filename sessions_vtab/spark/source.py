@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, ClassVar
 
+from sessions_vtab.contract.install import install_command, packages_of
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
 from sessions_vtab.spark.options import ReaderOptions, parsed
 from sessions_vtab.spark.reading import TaskWork, batches, common_schema, parts, works
@@ -19,7 +20,8 @@ try:
     )
 except ImportError:
     raise MissingExtraError(
-        "The Spark data source needs pyspark 4.0 or later: pip install 'sessions_vtab[spark]'."
+        "The Spark data source needs pyspark 4.0 or later. Run:"
+        f" {install_command(*packages_of('spark'))}"
     ) from None
 try:
     from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow

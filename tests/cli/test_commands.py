@@ -65,7 +65,7 @@ class TestQuery:
         assert done.err.splitlines() == [
             "Error: sessions has no column sesion_id. Did you mean session_id?",
             "  SELECT sesion_id FROM sessions",
-            "         ^--- here".ljust(59) + "All columns: sessions-vtab help sessions",
+            "         ^--- here".ljust(40) + "All columns: sessions-vtab help sessions",
         ]
 
     def test_an_error_of_this_package_is_printed_unchanged(self, cli):
@@ -152,7 +152,7 @@ class TestRun:
                 " Did you mean user_id?"
             ),
             "  SELECT usr_id",
-            "         ^--- here".ljust(59) + "All columns: sessions-vtab help sessions",
+            "         ^--- here".ljust(40) + "All columns: sessions-vtab help sessions",
         ]
         assert cli("query", "SELECT count(*) AS n FROM sessions").out == "n\n1\n"
 

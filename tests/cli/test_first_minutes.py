@@ -42,7 +42,7 @@ BOX = """\
 │ chat-0002  │ Жанна   │ 2026-01-02 09:00:00.000000 │
 ╰────────────┴─────────┴────────────────────────────╯
 2 rows, T s"""
-TOLD = "A row is wider than the terminal, so each value has a line. .mode box shows a table.\n"
+TOLD = "A row does not fit the terminal, so each value has a line. .mode box: a table.\n"
 
 
 def timeless(text: str) -> str:
@@ -121,11 +121,11 @@ def test_ten_minutes(sits_down, tmp_path, filled):
     assert typo.splitlines() == [
         "Error: sessions has no column sesion_id. Did you mean session_id?",
         "  SELECT sesion_id FROM sessions;",
-        "         ^--- here".ljust(59) + "All columns: .help sessions",
+        "         ^--- here".ljust(53) + "All columns: .help sessions",
     ]
     assert created.endswith(
-        "The table mine is kept in memory and ends with this shell. To keep tables: ATTACH"
-        " 'file.db' AS f; CREATE TABLE f.mine .."
+        "The table mine is kept in memory and ends with this shell.\n"
+        "To keep tables: ATTACH 'file.db' AS f; CREATE TABLE f.mine .."
     )
     assert imported.startswith("2 rows imported into notes.\n")
     assert notes.splitlines()[3:5] == ["│ 1  │ first │", "│ 2  │ NULL  │"]
@@ -226,7 +226,7 @@ def test_query_fits_its_rows_to_the_terminal_too(sits_down, filled):
 
     shown = sits_down(
         f"local://{path}", "query", "SELECT * FROM sessions LIMIT 1", columns=60
-    ).reads_until("shows a table.")
+    ).reads_until(": a table.")
 
     assert timeless(shown).strip("\n") == (RECORD + TOLD.replace(".mode", "--format")).strip("\n")
 

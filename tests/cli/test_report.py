@@ -159,7 +159,7 @@ class TestRender:
         assert render(found, sql, 7, ".help").splitlines() == [
             "sessions has no column sesion_id. Did you mean session_id?",
             "  SELECT sesion_id FROM sessions;",
-            "         ^--- here".ljust(59) + "All columns: .help sessions",
+            "         ^--- here".ljust(53) + "All columns: .help sessions",
         ]
 
     @pytest.mark.parametrize(

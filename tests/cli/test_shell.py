@@ -81,7 +81,7 @@ class TestStatements:
         assert err.splitlines() == [
             "Error: sessions has no column sesion_id. Did you mean session_id?",
             "  SELECT sesion_id FROM sessions;",
-            "         ^--- here".ljust(59) + "All columns: .help sessions",
+            "         ^--- here".ljust(53) + "All columns: .help sessions",
         ]
         assert out == "still here"
 
@@ -127,7 +127,9 @@ class TestCommands:
         lines = out.splitlines()[1:]
         assert lines[0] == "local (default)"
         assert lines[1].startswith("  tables     sessions events ")
-        assert lines[2].startswith("  functions  ")
+        assert lines[2] == f"{'':13}participants turns tool_calls usage_by_session live_events"
+        assert lines[3].startswith("  functions  ")
+        assert max(map(len, lines)) <= 80
         assert "other" in lines
         assert lines[-1].startswith("  tables     ")
         assert "notes" in lines[-1]

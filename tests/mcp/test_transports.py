@@ -310,4 +310,4 @@ def test_without_the_sdk_the_command_says_what_to_install(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "sessions_vtab.mcp.server")
 
     assert main(["mcp", "--source", "local://:memory:"]) == 2
-    assert "pip install 'sessions_vtab[mcp]'" in capsys.readouterr().err
+    assert "-m pip install 'mcp" in capsys.readouterr().err
