@@ -95,7 +95,9 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
         f"{verb} by name",
         ("name",),
         shown,
-        unique=True,
+        # Rows inside another come together with their neighbours, and a DELETE takes the first row
+        # of what is said to be one.
+        unique=not many,
         page_cap=cap,
         cost=cost,
         call=call,
@@ -190,7 +192,7 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
             *(
                 Filter(one, EQUALITY, exact=one in own)
                 for one in places
-                if one in table.table.positions
+                if one in table.table.positions and (one in own or one not in keys)
             ),
             *(table.list.takes if table.list is not None and table.sublist else taken),
             *_shown(table),

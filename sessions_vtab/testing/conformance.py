@@ -28,6 +28,10 @@ repository uses it from pytest like this::
         for table, path in suite.paths():
             suite.check_order(table, path)        # in pages, with ties, numbered: ``ordering``
 
+    def test_writes_do_what_they_declare(suite):
+        for table in suite.known:
+            suite.check_writes(table)             # writes a row, at last: ``writing``
+
 The shapes are about ``sessions`` and ``events``; ``check_shapes`` also makes some for every other
 table, and fails where fewer than 10 apply. ``check_path`` is about every table and every way to
 read it. A table that cannot be listed is read by keys that the test gives, and so is a path that
@@ -51,22 +55,21 @@ from functools import partial
 from typing import Any, Final
 
 from sessions_vtab.contract.backend import Context, Resource
-from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.errors import RefusedError
-from sessions_vtab.testing.declared import undeclared
+from sessions_vtab.testing.declared import condition, declares, mentions, undeclared
 from sessions_vtab.testing.generated import Checker, Look, failed, paths_of
 from sessions_vtab.testing.hostile import NATIVE_TABLES
 from sessions_vtab.testing.known import Keys, Known, read_known
 from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
-from sessions_vtab.testing.ordering import check_order
+from sessions_vtab.testing.ordering import check_order, check_pages
 from sessions_vtab.testing.own_shapes import own_shapes
 from sessions_vtab.testing.shapes import SHAPES, Shape
+from sessions_vtab.testing.writing import Sample, sample_of, wrong_writes
 
-__all__ = ["SHAPES", "NotApplicable", "Probe", "Shape", "Suite", "run_suite"]
+__all__ = ["SHAPES", "NotApplicable", "Probe", "Sample", "Shape", "Suite", "run_suite"]
 
 _TABLE: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _FEWEST: Final = 10
@@ -80,15 +83,6 @@ _OPERATORS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.LIKE, Op.GLOB,
 _NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
 _HANDED_OVER: Final = frozenset(("sent", "stops"))
 """Clauses of a plan with conditions that the backend gets: as a filter, or as where to stop."""
-_LITERALS: Final = {
-    ColumnType.TEXT: "'a'",
-    ColumnType.JSON: "'{}'",
-    ColumnType.BLOB: "'a'",
-    ColumnType.TIME: "'2026-01-01'",
-    ColumnType.INTEGER: "1",
-    ColumnType.REAL: "1.5",
-    ColumnType.BOOLEAN: "1",
-}
 
 
 class NotApplicable(Exception):  # noqa: N818  # Not an error: see ``Suite.check``.
@@ -279,8 +273,7 @@ class Suite:
                 known = column.name in resource.table.never_null
                 ops = _OPERATORS if known else (*_OPERATORS, *_NULLITY)
                 for op in () if column.parameter else ops:
-                    condition = _condition(column, op)
-                    sql = f"SELECT * FROM {self._name(name)} WHERE {condition}"
+                    sql = f"SELECT * FROM {self._name(name)} WHERE {condition(column, op)}"
                     yield Probe(name, column.name, op, sql)
 
     def paths(self) -> list[tuple[str, str]]:
@@ -330,6 +323,26 @@ class Suite:
         known = self.known[table]
         way = known.resource.capability.paths[self._place(table, path)]
         return check_order(self.connection, self.source, known, way, disturb)
+
+    def check_pages(self, table: str) -> int:
+        """Checks the pages of a table's list without conditions: see ``ordering``."""
+        return check_pages(self.connection, self.source, self.known[table])
+
+    def check_writes(self, table: str, sample: Sample | None = None) -> None:
+        """Checks what is declared of writes: see ``writing``. It writes, so it comes last.
+
+        Args:
+            table: name of the table.
+            sample: the row to write; made from one that is there unless given.
+
+        Raises:
+            AssertionError: something is wrong; the message has every finding.
+        """
+        known = self.known[table]
+        found = sample or sample_of(known)
+        failures = wrong_writes(self.connection, self.source, known, found)
+        if failures:
+            raise AssertionError(failed(f"{self.source}.{table}: writes", failures))
 
     def plans(self, text: str, bindings: Any = None) -> list[str]:
         """The words of every scan of ours in a statement's plan."""
@@ -387,10 +400,10 @@ class Suite:
         with self.recorded() as scans, suppress(RefusedError):
             self.connection.execute(probe.sql).fetchall()
         was_sent = any(
-            word in _HANDED_OVER and _mentions(terms, probe)
+            word in _HANDED_OVER and mentions(terms, probe.column, probe.op)
             for word, _, terms in (part.partition(": ") for part in rest.split("; "))
         )
-        if was_sent != _declares(path, probe):
+        if was_sent != declares(path, probe.column, probe.op):
             verb = "is" if was_sent else "is not"
             raise AssertionError(
                 f"{probe.sql}: {probe.op} {verb} sent, contrary to the declaration"
@@ -437,8 +450,11 @@ def run_suite(
     parameters: Keys | None = None,
     *,
     most: int | None = None,
+    samples: Mapping[str, Sample | None] | None = None,
 ) -> list[str]:
-    """Runs the shapes of every table, the operators and every path; returns what failed, in words.
+    """Runs the shapes of every table, the operators, every path, and writes at last.
+
+    Returns what failed, in words.
 
     Args:
         connection: as for ``Suite``, like the others.
@@ -446,12 +462,24 @@ def run_suite(
         keys: for tables that cannot be listed.
         parameters: values of parameters that change no row.
         most: as for ``Suite.check_path``.
+        samples: rows to write, by table; made from rows that are there unless given. None leaves
+            the writes of a table out.
     """
-    suite = Suite(connection, source, keys=keys, parameters=parameters)
+    try:
+        suite = Suite(connection, source, keys=keys, parameters=parameters)
+    except AssertionError as error:
+        return [str(error)]
     failures = list(suite.wrong_shapes())
-    checks: list[Callable[[], int]] = [suite.check_operators]
+    checks: list[Callable[[], int | None]] = [suite.check_operators]
     checks += [partial(suite.check_path, *one, most=most) for one in suite.paths()]
     checks += [partial(suite.check_order, *one) for one in suite.paths()]
+    checks += [partial(suite.check_pages, name) for name in suite.known]
+    given = samples or {}
+    checks += [
+        partial(suite.check_writes, name, given.get(name))
+        for name in suite.known
+        if name not in given or given[name] is not None
+    ]
     for check in checks:
         try:
             check()
@@ -459,23 +487,6 @@ def run_suite(
             failures.append(str(error))
     suite.close()
     return failures
-
-
-def _condition(column: Column, op: Op) -> str:
-    literal = _LITERALS[column.type]
-    value = {Op.IN: f"({literal}, {literal})", Op.IS_NULL: "", Op.IS_NOT_NULL: ""}
-    return f"{quoted(column.name)} {op} {value.get(op, literal)}".rstrip()
-
-
-def _declares(path: AccessPath, probe: Probe) -> bool:
-    declared = path.filter_for(probe.column)
-    if declared is not None:
-        return probe.op in declared.ops
-    return probe.column in path.keys and probe.op in {Op.EQ, Op.IN}
-
-
-def _mentions(sent: str, probe: Probe) -> bool:
-    return any(term.startswith(f"{probe.column} {probe.op}") for term in sent.split(" AND "))
 
 
 def _skip(reason: str) -> None:

@@ -92,7 +92,7 @@ def read_known(
     """Reads every row of a table once; None if it cannot be listed and no key is given.
 
     Raises:
-        AssertionError: a row is read differently by two keys.
+        AssertionError: a row is read differently by two keys, or comes twice in a list.
     """
     known = Known(resource)
     select = _select(resource.table, schema)
@@ -101,6 +101,9 @@ def read_known(
     elif not keys:
         return None
     found: dict[Value, Row] = {row[0]: row for row in _keyed(known, known.rows)}
+    if len(found) < len(known.rows):
+        more = len(known.rows) - len(found)
+        raise AssertionError(f"{resource.table.name}: its list has {more} rows twice")
     for column, values in keys.items():
         for value in values:
             rows = connection.execute(f"{select} WHERE {quoted(column)} = ?", (value,)).fetchall()

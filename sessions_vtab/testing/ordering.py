@@ -10,15 +10,20 @@ answers are late, for instance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from math import ceil
 from typing import Any, Final
+from unittest.mock import patch
 
+from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.testing.known import Known
 
-__all__ = ["check_order", "of_keys", "same_order"]
+__all__ = ["check_order", "check_pages", "of_keys", "same_order"]
 
 _PAGES: Final = 4
 _MOST_KEYS: Final = 20
@@ -76,6 +81,57 @@ def check_order(
     )
     same_order(f"row_number over {table} {where}", listed, [row[0] for row in _by_number(numbered)])
     return count
+
+
+def check_pages(connection: Any, schema: str, known: Known) -> int:
+    """Reads a table's list without conditions, in pages of several sizes, and from its beginning.
+
+    Args:
+        connection: whose statements are asked.
+        schema: name of the source.
+        known: the table and its rows.
+
+    Returns:
+        How many rows the list has; 0 for a table that cannot be listed.
+
+    Raises:
+        AssertionError: a row comes twice, or is missing in pages of another size.
+    """
+    if all(path.keys for path in known.resource.capability.paths):
+        return 0
+    table, key = f"{quoted(schema)}.{quoted(known.table.name)}", quoted(known.table.key)
+
+    def ask(tail: str) -> list[Any]:
+        return [row[0] for row in connection.execute(f"SELECT {key} FROM {table} {tail}")]
+
+    whole = ask("")
+    if len(set(whole)) != len(whole) or None in whole:
+        raise AssertionError(f"{table}: a list without conditions has rows twice, or without a key")
+    for size in sorted({1, 2, 3, max(1, len(whole) // 2), len(whole) + 1}):
+        same_order(f"{table} LIMIT {size}", whole[:size], ask(f"LIMIT {size}"))
+        with _hinted(known, size):
+            same_order(f"{table}, of which {size} rows were expected", whole, ask(""))
+        if known.table.positions.get("page_size") is not None:
+            same_order(f"{table} in pages of {size}", whole, ask(f"WHERE page_size = {size}"))
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {table}")
+    if count != len(whole):
+        raise AssertionError(f"{table}: count(*) is {count}, but the list has {len(whole)} rows")
+    return len(whole)
+
+
+@contextmanager
+def _hinted(known: Known, limit: int) -> Iterator[None]:
+    """Scans expect some rows, as under LIMIT, and are read to their end all the same.
+
+    The first page is small then, and the pages behind it begin elsewhere.
+    """
+    plain = known.resource.scan
+
+    def scan(asked: Scan, context: Context) -> Iterator[Page]:
+        return plain(replace(asked, limit=limit), context)
+
+    with patch.dict(vars(known.resource), {"scan": scan}):
+        yield
 
 
 def _by_number(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

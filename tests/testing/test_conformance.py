@@ -10,7 +10,7 @@ from sessions_vtab import Connection
 from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.testing import conformance, hostile
-from sessions_vtab.testing.conformance import SHAPES, Shape, Suite, run_suite
+from sessions_vtab.testing.conformance import SHAPES, Sample, Shape, Suite, run_suite
 from sessions_vtab.testing.joined_patterns import joined_patterns
 from sessions_vtab.testing.oracle import Comparison
 from tests.shapes import check_each, grouped
@@ -152,14 +152,19 @@ class TestTheSuiteFindsABackendThat:
     def test_is_sent_operators_that_it_did_not_declare(
         self, suite: Suite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("sessions_vtab.testing.conformance._declares", lambda *_: False)
+        monkeypatch.setattr("sessions_vtab.testing.conformance.declares", lambda *_: False)
         with pytest.raises(AssertionError, match="is sent, contrary to the declaration"):
             suite.check_operators()
 
 
 @pytest.mark.parametrize("filled", ["memory"], indirect=True)
 def test_without_pytest_the_suite_returns_its_failures(filled: Connection) -> None:
-    assert run_suite(filled, filled.default, most=5) == []
+    sessions = {"name": "sessions/kit", "session_id": "kit", "user_id": "ann"}
+    samples = {
+        "sessions": Sample(sessions, {"display_name": "New"}),
+        "events": Sample({"name": "sessions/kit/events/1", "author": "user"}, {"author": "bot"}),
+    }
+    assert run_suite(filled, filled.default, most=5, samples=samples) == []
 
 
 @pytest.mark.parametrize("filled", ["memory"], indirect=True)
