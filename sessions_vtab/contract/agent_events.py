@@ -9,7 +9,7 @@ The sums of tokens are those of ADK (``telemetry/_token_usage.py`` of google-adk
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -47,13 +47,13 @@ def _path(text: str) -> _Path:
     return Documents._fields.index(document), tuple(zip(keys, snake, strict=True))
 
 
-def _at(documents: Documents, path: _Path) -> Any:
-    place, keys = path
-    value: Any = documents[place]
+def _at(value: Any, keys: Sequence[tuple[str, str]]) -> Any:
+    """What is behind some keys of a JSON value; None if one of them is missing."""
     for camel, snake in keys:
         if not isinstance(value, dict):
             return None
-        value = value.get(camel) if value.get(camel) is not None else value.get(snake)
+        inner = value.get(camel)
+        value = value.get(snake) if inner is None and snake != camel else inner
     return value
 
 
@@ -61,10 +61,14 @@ def _first(*paths: str) -> Callable[[Documents], Any]:
     """The first value that says something: not null, false, zero or empty."""
     parsed = tuple(map(_path, paths))
 
-    def found(documents: Documents) -> Iterator[Any]:
-        return (value for path in parsed if (value := _at(documents, path)))
+    def first(documents: Documents) -> Any:
+        for place, keys in parsed:
+            document = documents[place]
+            if document and (value := _at(document, keys)):
+                return value
+        return None
 
-    return lambda documents: next(found(documents), None)
+    return first
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +135,10 @@ def _tokens(*fields: str) -> Fact:
     paths = tuple(_path(f"actions/{field}")[1] for field in fields)
 
     def read(documents: Documents) -> Value:
-        usage = Documents(_usage(documents), None, None)
-        counts = [_count(_at(usage, (0, keys))) for keys in paths]
+        usage = _usage(documents)
+        if usage is None:
+            return None
+        counts = [_count(_at(usage, keys)) for keys in paths]
         present = [count for count in counts if count is not None]
         return sum(present) if present else None
 

@@ -92,12 +92,23 @@ class Batch:
         frame: the values that they share.
     """
 
-    __slots__ = ("_ids", "frame", "items")
+    __slots__ = ("_documents", "_ids", "frame", "items")
 
     def __init__(self, items: Sequence[Item], frame: Frame) -> None:
         self.items = items
         self.frame = frame
         self._ids: list[str] | None = None
+        self._documents: list[Documents] | None = None
+
+    @property
+    def documents(self) -> list[Documents]:
+        """What the facts of each event are read from."""
+        if self._documents is None:
+            self._documents = [
+                Documents(item.get("actions"), item.get("eventMetadata"), item.get("rawEvent"))
+                for item in self.items
+            ]
+        return self._documents
 
     @property
     def ids(self) -> list[str]:
@@ -290,14 +301,8 @@ def _object(field: str) -> Getter:
     return column
 
 
-def _fact(read: Fact) -> Getter:
-    def column(batch: Batch) -> Sequence[Value]:
-        return [
-            read(Documents(item.get("actions"), item.get("eventMetadata"), item.get("rawEvent")))
-            for item in batch.items
-        ]
-
-    return column
+def _fact(fact: Fact) -> Getter:
+    return lambda batch: [fact.read(documents) for documents in batch.documents]
 
 
 _SCOPE: dict[str, Getter] = {
