@@ -1,6 +1,6 @@
 """The extension in the system's Python beside register(): a join with 50 ms added to each answer.
 
-    python tests/benchmarks/bench_extension.py [--rounds 5] [--python /usr/bin/python3]
+    python -m tests.benchmarks.bench_extension [--rounds 5] [--python /usr/bin/python3]
 
 The events of a user who has 55 sessions: requests of each, and the ratio of the medians. The two
 take turns, so that a busy machine slows both. Ratios of one run can be compared; seconds cannot.

@@ -2,7 +2,7 @@
 
 ::
 
-    python tests/benchmarks/bench_faces.py [SECONDS] [THREADS]
+    python -m tests.benchmarks.bench_faces [SECONDS] [THREADS]
 
 Every thread reads and writes sessions of its own through ``sessions_vtab.dbapi``, against the
 emulator and against one local store, and compares each answer with what it has written. Cursors

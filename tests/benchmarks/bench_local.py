@@ -1,6 +1,6 @@
 """The local store against the same rows in a native table and in a bare virtual table.
 
-    python tests/benchmarks/bench_local.py [ROWS]
+    python -m tests.benchmarks.bench_local [ROWS]
 
 Prints the median of several runs as ratios: 1.0 is the native table. Ratios of one run on one
 machine can be compared; seconds cannot.

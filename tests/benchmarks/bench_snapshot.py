@@ -1,6 +1,6 @@
 """A large snapshot from the emulator in a process of its own: requests, memory, kills.
 
-    python tests/benchmarks/bench_snapshot.py [--sessions 10000] [--events 200000] [--kills 10]
+    python -m tests.benchmarks.bench_snapshot [--sessions 10000] [--events 200000] [--kills 10]
 
 First a fresh snapshot, then one after 1 % of the sessions changed, then one that is killed at
 random moments (kill -9) and continued until it is whole; at the end all three files are compared.
@@ -17,8 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
 
@@ -27,32 +25,9 @@ import apsw
 import sessions_vtab
 from sessions_vtab.emulator.client import Control
 from sessions_vtab.snapshot import SnapshotProgress, SnapshotReport, snapshot
+from tests.benchmarks.served import emulator
 
 _PAGE = 100
-
-
-@contextmanager
-def emulator(sessions: int, events: int) -> Iterator[tuple[str, Control]]:
-    """URL and control of an emulator in a process of its own, filled."""
-    program = (
-        "from sessions_vtab.emulator.serve import running\n"
-        "from sessions_vtab.emulator.service import Settings\n"
-        f"with running(Settings(seed=7, sessions={sessions}, events={events})) as served:\n"
-        "    print(served.url, served.token, flush=True)\n"
-        "    input()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdout is not None
-        url, token = process.stdout.readline().split()
-        try:
-            yield url, Control(url, token)
-        finally:
-            process.communicate("\n")
 
 
 def rows(path: Path, table: str) -> list[tuple[object, ...]]:
@@ -163,7 +138,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10)
     options = parser.parse_args()
     with (
-        emulator(options.sessions, options.events) as (base, control),
+        emulator(seed=7, sessions=options.sessions, events=options.events) as (base, control),
         tempfile.TemporaryDirectory() as folder,
     ):
         url = f"prod=vertex://demo/us-central1/42?base_url={base}"

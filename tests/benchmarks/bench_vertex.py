@@ -1,6 +1,6 @@
 """vertex over the emulator in a process of its own, 50 ms added to each answer.
 
-    python tests/benchmarks/bench_vertex.py [--sessions 10000] [--memory] [--cpu] [--rounds 9]
+    python -m tests.benchmarks.bench_vertex [--sessions 10000] [--memory] [--cpu] [--rounds 9]
 
 Prints each shape's time as a ratio to its ideal (round trips of 50 ms, 16 under way) and to the same
 work done one request after another with httpx. Then, without a delay, the CPU time of this process
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import resource
 import statistics
 import subprocess
@@ -21,7 +20,6 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
@@ -29,6 +27,7 @@ import httpx
 
 import sessions_vtab
 from sessions_vtab.emulator.client import Control
+from tests.benchmarks.served import emulator
 
 _DELAY = 0.05
 _WINDOW = 16
@@ -58,25 +57,6 @@ class Emulator:
         return elapsed, total
 
 
-@contextmanager
-def emulator() -> Iterator[Emulator]:
-    """An emulator in a process of its own, on a free port."""
-    command = [sys.executable, "-u", "-m", "sessions_vtab", "emulator", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
-        assert process.stdout is not None
-        text = ""
-        while "token" not in text.lower():
-            text += process.stdout.readline()
-        url = re.search(r"http://[\d.]+:\d+", text)
-        token = re.search(r"[Tt]oken:?\s+(\S+)", text)
-        assert url, text
-        assert token, text
-        try:
-            yield Emulator(url[0], Control(url[0], token[1]))
-        finally:
-            process.terminate()
-
-
 def main() -> None:
     """Runs every shape."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,7 +65,8 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="only the CPU time")
     parser.add_argument("--rounds", type=int, default=9, help="of the CPU time")
     options = parser.parse_args()
-    with emulator() as one:
+    with emulator() as served:
+        one = Emulator(*served)
         if not options.cpu:
             _join(one)
             _rescans(one)

@@ -1,7 +1,7 @@
 """The tables of ``docs/scale.md``: what reading takes, by quota, executors, skew and increments.
 
-    python tests/benchmarks/simulate_scale.py            # from a model; the same each time
-    python tests/benchmarks/simulate_scale.py --measure  # with the emulator at 50 ms; a minute
+    python -m tests.benchmarks.simulate_scale            # from a model; the same each time
+    python -m tests.benchmarks.simulate_scale --measure  # with the emulator at 50 ms; a minute
 
 The model uses the functions that ``split`` and ``snapshot`` use: how sessions are cut into parts
 and how many requests a list takes.
@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -35,10 +32,13 @@ from sessions_vtab.scanning.estimate import (
     requests_of,
 )
 from sessions_vtab.scanning.splitting import DEFAULT_SIZE
+from tests.benchmarks.served import emulator
 
 _SESSIONS = 100_000
 _EXECUTORS = (1, 2, 4, 8, 100)
 _QUOTAS = (QUOTA, 6_000, None)
+_DELAY = 0.05
+"""Seconds that each response takes, where it is measured."""
 _SLOTS = 4
 """Tasks that an executor runs at the same time."""
 
@@ -150,30 +150,6 @@ def _table(title: str, head: Sequence[str], rows: Rows) -> str:
 # Measured
 
 
-@contextmanager
-def emulator(sessions: int, events: int) -> Iterator[tuple[str, Control]]:
-    """URL and control of an emulator in a process of its own, with 50 ms a response."""
-    program = (
-        "from sessions_vtab.emulator.serve import running\n"
-        "from sessions_vtab.emulator.service import Settings\n"
-        f"with running(Settings(seed=7, sessions={sessions}, events={events}, delay=0.05)) as s:\n"
-        "    print(s.url, s.token, flush=True)\n"
-        "    input()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdout is not None
-        url, token = process.stdout.readline().split()
-        try:
-            yield url, Control(url, token)
-        finally:
-            process.communicate("\n")
-
-
 def read_part(part: scanning.Part) -> int:
     """One task; how many rows it had."""
     return sum(batch.num_rows for batch in scanning.read(part))
@@ -186,7 +162,7 @@ def with_concurrency(part: scanning.Part, concurrency: int) -> scanning.Part:
 
 def measure(sessions: int = 320, events: int = 3_200) -> None:
     """Tasks with one request in flight each, and one process with 16, against the ideal."""
-    with emulator(sessions, events) as (url, control):
+    with emulator(seed=7, sessions=sessions, events=events, delay=_DELAY) as (url, control):
         source = f"vertex://demo/us-central1/42?base_url={url}"
         parts = scanning.split(source, "events", size=10)
         lists = _lists(parts, control)
@@ -196,12 +172,12 @@ def measure(sessions: int = 320, events: int = 3_200) -> None:
                 pool.map(len, [()] * tasks)  # Started and imported.
                 began = time.perf_counter()
                 rows = sum(pool.imap_unordered(read_part, narrow))
-                _report(f"{tasks} tasks x 1", time.perf_counter() - began, lists * 0.05 / tasks)
+                _report(f"{tasks} tasks x 1", time.perf_counter() - began, lists * _DELAY / tasks)
             assert rows == events
         (whole,) = scanning.split(source, "events", size=sessions)
         began = time.perf_counter()
         assert read_part(whole) == events
-        _report("1 process x 16", time.perf_counter() - began, ceil(lists / 16) * 0.05)
+        _report("1 process x 16", time.perf_counter() - began, ceil(lists / 16) * _DELAY)
 
 
 def _lists(parts: Sequence[scanning.Part], control: Control) -> int:
@@ -210,7 +186,7 @@ def _lists(parts: Sequence[scanning.Part], control: Control) -> int:
     for part in parts:
         read_part(part)
     total: int = control.log()["total"]
-    control.delay(0.05)
+    control.delay(_DELAY)
     return total
 
 
