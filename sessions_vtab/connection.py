@@ -28,7 +28,6 @@ from sessions_vtab.vtab.blame import blame, blamed
 from sessions_vtab.vtab.definitions import require_copyable
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install
-from sessions_vtab.vtab.looking import Look
 from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.startup import start
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:  # The latter imports sqlglot, which many statements do not ne
     from _typeshed import ReadableBuffer as Buffer
 
     from sessions_vtab.sql.occurrences import Condition
+    from sessions_vtab.vtab.looking import Look
 
 __all__ = ["Connection", "Tally", "close_sources", "connect", "open_sources", "register"]
 
@@ -212,6 +212,8 @@ class Connection(apsw.Connection):
     @contextmanager
     def looking(self) -> Iterator[Look]:
         """Within the block statements are planned and started, and nothing is read or written."""
+        from sessions_vtab.vtab.looking import Look  # noqa: PLC0415  # Loads the planner.
+
         look = self._host.explaining = Look()
         try:
             yield look

@@ -19,20 +19,11 @@ import apsw
 
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import ReadOnlyError, SessionsError
-from sessions_vtab.sql.attach import attached
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.front_door import FrontDoor, Rewritten, conditions_of
 from sessions_vtab.sql.lexer import split, tokenize
 from sessions_vtab.sql.parameters import Numbering
-from sessions_vtab.sql.returning import select_text
-from sessions_vtab.sql.stackql import (
-    EngineScope,
-    ResultShape,
-    Sources,
-    StaticResult,
-    Translation,
-    is_stackql,
-)
+from sessions_vtab.sql.stackql.recognition import ENGINE, is_stackql
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
@@ -43,6 +34,7 @@ from sessions_vtab.vtab.rows import OPERATIONS, PREVIEW, captured_name
 
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.occurrences import Condition
+    from sessions_vtab.sql.stackql.steps import Translated
 
 __all__ = ["Door", "Script", "Step"]
 
@@ -50,7 +42,6 @@ _RENAMES: Final = frozenset(("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "ROL
 _LOCKING: Final = frozenset(("IMMEDIATE", "EXCLUSIVE"))
 _TEXTS: Final = 512
 _NO_VALUES: Final[Mapping[int, str]] = MappingProxyType({})
-_ENGINE: Final = frozenset(("project", "location", "reasoning_engine"))
 _NOT_THERE: Final = re.compile(r"no such table: (\w+)\..*|unknown database (\w+)", re.DOTALL)
 _DESPATCHED: Final = "SELECT 'The operation was despatched successfully' AS message"
 
@@ -216,6 +207,8 @@ class Door:
             return step.after + ";"
         if one.returning is None or one.table is None:
             return ""
+        from sessions_vtab.sql.returning import select_text  # noqa: PLC0415  # Only here.
+
         rows = captured_name(one.table.source, one.table.table.name)
         text = select_text(one.returning, quoted(rows))
         if text not in self._prepared:
@@ -236,7 +229,7 @@ class Door:
 
     def step(self, text: str) -> Step:
         """One statement, which may be StackQL's, with the names as they are now."""
-        return self._step(text) if is_stackql(text) else Step(text, self._front.rewrite(text))
+        return self._translated(text) if is_stackql(text) else Step(text, self._front.rewrite(text))
 
     def settled(self, step: Step, share: tuple[Any, ...]) -> tuple[Step, tuple[Any, ...]]:
         """The statement that runs with these values, and the values that it still takes.
@@ -245,7 +238,7 @@ class Door:
         for reading only.
         """
         if step.asks:
-            step = self._step(step.text, {mine: _text(share[mine - 1]) for mine in step.asks})
+            step = self._translated(step.text, {mine: _text(share[mine - 1]) for mine in step.asks})
             self._check_home(step.statement)
         if self._host.access is not None and step.statement.kind.verb == "ATTACH":
             return self._attached(self._host.access, step, share)
@@ -255,6 +248,8 @@ class Door:
         self, access: Access, step: Step, share: tuple[Any, ...]
     ) -> tuple[Step, tuple[Any, ...]]:
         """ATTACH of a file that may have to be opened for reading only, as a literal."""
+        from sessions_vtab.sql.attach import attached  # noqa: PLC0415  # Only here.
+
         parts = attached(step.text, tokenize(step.text))
         if parts is None or step.statement.kind.explain:
             return step, share
@@ -274,26 +269,20 @@ class Door:
         words, access.refusal = access.refusal, ""
         return ReadOnlyError(words)
 
-    def _step(self, text: str, values: Mapping[int, str] = _NO_VALUES) -> Step:
+    def _translated(self, text: str, values: Mapping[int, str] = _NO_VALUES) -> Step:
         """One statement of StackQL."""
-        from sessions_vtab.sql.stackql.translate import translate  # noqa: PLC0415  # Only here.
+        from sessions_vtab.sql.stackql.steps import translated  # noqa: PLC0415  # Only here.
 
-        match translate(text, self._sources(), values):
-            case StaticResult() as listing:
-                return Step(text, self._front.rewrite(_listing(listing)))
-            case Translation() as query:
-                one = self._front.rewrite(query.sql)
-                return Step(text, one, _after(query), query.numbering, query.asks)
-            case None:
-                return Step(text, self._front.rewrite(text))
-
-    def _sources(self) -> Sources:
-        """The sources between which a StackQL statement's engine chooses."""
-        scoped = [one for one in self._host.sources.values() if _has_engines(one)]
+        scoped = {
+            one.name: one.backend.scope for one in self._host.sources.values() if _has_engines(one)
+        }
         home = self._catalog.resolve(None, "sessions")
-        engines = {one.name: _engine_of(one) for one in scoped}
-        default = home.source if home is not None and home.source in engines else None
-        return Sources(engines, default, self._columns_of)
+        source = "" if home is None else home.source
+        found = translated(text, scoped, source, self._columns_of, values)
+        if found is None:
+            return Step(text, self._front.rewrite(text))
+        one = self._front.rewrite(found.sql)
+        return Step(text, one, _after(found), found.numbering, found.asks)
 
     def _columns_of(self, table: str) -> tuple[str, ...] | None:
         """Names of the columns of a table; None if there is none."""
@@ -349,35 +338,14 @@ def _locks(step: Step) -> bool:
 
 def _has_engines(source: OpenSource) -> bool:
     resource = source.backend.resources.get("sessions")
-    return resource is not None and resource.table.positions.keys() >= _ENGINE
+    return resource is not None and resource.table.positions.keys() >= ENGINE
 
 
-def _engine_of(source: OpenSource) -> EngineScope:
-    """The engine that a source is configured for."""
-    return EngineScope(**{name: source.backend.scope.get(name, "") for name in _ENGINE})
-
-
-def _after(query: Translation) -> str:
+def _after(found: Translated) -> str:
     """What answers in place of the rows of a StackQL statement."""
-    match query.answer:
-        case ResultShape.OPERATION if query.items:
-            return f"SELECT {query.items} FROM {OPERATIONS}"
-        case ResultShape.MESSAGE:
-            return _DESPATCHED
-        case _:
-            return ""
-
-
-def _listing(listing: StaticResult) -> str:
-    """A SELECT of constant rows."""
-    rows = ", ".join(f"({', '.join(map(_literal, row))})" for row in listing.rows)
-    names = [f"column{place} AS {quoted(name)}" for place, name in enumerate(listing.columns, 1)]
-    if not listing.rows:
-        nulls = ", ".join(f"NULL AS {quoted(name)}" for name in listing.columns)
-        text = f"SELECT {nulls} WHERE 0"
-    else:
-        text = f"SELECT {', '.join(names)} FROM (VALUES {rows})"
-    return f"SELECT * FROM ({text}) WHERE ({listing.where})" if listing.where else text
+    if found.operation:
+        return f"SELECT {found.operation} FROM {OPERATIONS}"
+    return _DESPATCHED if found.despatched else ""
 
 
 def _text(value: object) -> str:

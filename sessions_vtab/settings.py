@@ -5,6 +5,7 @@ Settings arrive as text from a URL or typed from TOML; both are accepted for eac
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -51,19 +52,6 @@ _SECRET_KEY: Final = re.compile(
 )
 _REFERENCE: Final = re.compile(r"_(?:env|file)$", re.IGNORECASE)
 
-# Credentials by their looks: a URL with user information or with a key in its query, an
-# Authorization header, Google API keys and tokens, JSON web tokens, private keys.
-_SECRET_VALUE: Final = re.compile(
-    r"""
-    ^[a-z][a-z0-9+.-]*://[^/?\#\s]*@
-    | [?&][^=&]*(?:key|token|password|secret)=
-    | ^(?:bearer|basic)\s
-    | AIza[0-9A-Za-z_-]{30} | \bya29\. | \beyJ[\w-]+\.eyJ
-    | -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 _REMEDY: Final = (
@@ -73,6 +61,26 @@ _REMEDY: Final = (
 
 # Tables whose keys are names of columns or routes, of which some end in "token" or "key".
 _NAMED_BY_COLUMN: Final = frozenset(("fields", "routes", "views"))
+
+
+@functools.cache
+def _credential() -> re.Pattern[str]:
+    """What credentials look like.
+
+    A URL with user information or with a key in its query, an Authorization header, Google API keys
+    and tokens, JSON web tokens, private keys. Compiled when a value has to be judged: most starts
+    have none.
+    """
+    return re.compile(
+        r"""
+        ^[a-z][a-z0-9+.-]*://[^/?\#\s]*@
+        | [?&][^=&]*(?:key|token|password|secret)=
+        | ^(?:bearer|basic)\s
+        | AIza[0-9A-Za-z_-]{30} | \bya29\. | \beyJ[\w-]+\.eyJ
+        | -----BEGIN\ [A-Z\ ]*PRIVATE\ KEY
+        """,
+        re.IGNORECASE | re.VERBOSE,
+    )
 
 
 def check_identifier(name: str, where: str) -> str:
@@ -137,7 +145,7 @@ def _refuse_secret(key: str, value: Any, what: str) -> None:
 
 
 def _refuse_secret_text(key: str, value: str, what: str) -> None:
-    if _SECRET_VALUE.search(value):
+    if _credential().search(value):
         raise CredentialError(f"{what} looks like a credential; its value is not shown. {_REMEDY}")
     if key.lower().endswith("_env") and not _IDENTIFIER.fullmatch(value):
         raise CredentialError(

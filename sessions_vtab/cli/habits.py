@@ -2,6 +2,7 @@ r"""What users of other shells type, as this shell has it: ``exit``, ``\dt``, ``
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -14,12 +15,34 @@ _SOURCES: Final = (
     "Each source is a schema. Write its name before the table, such as prod.sessions; the first"
     " --source given is the default."
 )
+_BEGINNINGS: Final = ("\\", "?", "exit", "quit", "help", "show", "desc", "use")
+"""How the lines begin that stand for a command."""
 _NAME: Final = r'([\w"]+(?:\.[\w"]+)?)'
 
-# What a line is, and the command of this shell for it, with groups of the line's text.
-_LINES: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), command)
-    for pattern, command in (
+ELSEWHERE: Final = {
+    "use": _SOURCES,
+    "clone": "To copy a source to a file: sessions-vtab snapshot FILE.db",
+    "save": "To copy a source to a file: sessions-vtab snapshot FILE.db",
+    "recover": "The tables are not stored here. To copy a source to a file: sessions-vtab snapshot"
+    " FILE.db",
+    "excel": "Spreadsheets open CSV: .mode csv, .once FILE.csv, then the statement.",
+    "www": "Browsers open HTML: .mode html, .once FILE.html, then the statement.",
+    "expert": "The services have no indexes that could be created. .explain SELECT .. shows what is"
+    " sent.",
+    "lint": "The services have no indexes that could be created. .explain SELECT .. shows what is"
+    " sent.",
+    "scanstats": ".stats on lists the requests of each statement, .explain SELECT .. the next.",
+    "auth": "Start the shell with --read-only, or limit a source by its scopes (.help sources).",
+    "session": "A change log is written with --audit FILE when starting the shell.",
+    "archive": "Archives cannot be opened. ATTACH 'file.db' AS f opens a database.",
+}
+"""Commands of other shells that do not exist here, with what there is instead."""
+
+
+@functools.cache
+def _lines() -> Sequence[tuple[re.Pattern[str], str]]:
+    """What a line is, and the command of this shell for it, with groups of the line's text."""
+    lines = (
         (r"(?:exit|quit)(?:\s*\(\s*\))?", ".exit"),
         (r"\?|help", ".help"),
         (r"(?:\?\s*|help\s+)([\w.]+)", r".help \1"),
@@ -44,26 +67,7 @@ _LINES: Final = tuple(
         (r"\\!\s*(.+)", r".shell \1"),
         (r"\\(\S+).*", r".\1"),  # Not known here: the shell says what is nearest.
     )
-)
-
-ELSEWHERE: Final = {
-    "use": _SOURCES,
-    "clone": "To copy a source to a file: sessions-vtab snapshot FILE.db",
-    "save": "To copy a source to a file: sessions-vtab snapshot FILE.db",
-    "recover": "The tables are not stored here. To copy a source to a file: sessions-vtab snapshot"
-    " FILE.db",
-    "excel": "Spreadsheets open CSV: .mode csv, .once FILE.csv, then the statement.",
-    "www": "Browsers open HTML: .mode html, .once FILE.html, then the statement.",
-    "expert": "The services have no indexes that could be created. .explain SELECT .. shows what is"
-    " sent.",
-    "lint": "The services have no indexes that could be created. .explain SELECT .. shows what is"
-    " sent.",
-    "scanstats": ".stats on lists the requests of each statement, .explain SELECT .. the next.",
-    "auth": "Start the shell with --read-only, or limit a source by its scopes (.help sources).",
-    "session": "A change log is written with --audit FILE when starting the shell.",
-    "archive": "Archives cannot be opened. ATTACH 'file.db' AS f opens a database.",
-}
-"""Commands of other shells that do not exist here, with what there is instead."""
+    return tuple((re.compile(pattern, re.IGNORECASE), command) for pattern, command in lines)
 
 
 def shell_command(line: str) -> str | None:
@@ -76,7 +80,9 @@ def shell_command(line: str) -> str | None:
     if text.startswith("."):
         return text.partition("\n")[0]
     text = text.rstrip(";").rstrip()
-    for pattern, command in _LINES:
+    if not text.lower().startswith(_BEGINNINGS):
+        return None
+    for pattern, command in _lines():
         match = pattern.fullmatch(text)
         if match:
             return match.expand(command).strip()

@@ -42,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--sql", action="store_true", help="show the SELECT of every number")
     add("--yes", action="store_true", help=f"do not ask before more than {_MANY} requests")
-    parser.epilog = "--max-requests applies to the whole report; default: 100000."
 
 
 def write(arguments: argparse.Namespace, connection: Connection) -> int:

@@ -17,12 +17,12 @@ from typing import TypeAlias
 from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.effect_call import HiddenColumns, SideEffectCall
-from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, name_of
-from sessions_vtab.sql.shapes import Block, Span, blocks, find
+from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, classify, name_of, tokenize
+from sessions_vtab.sql.shapes import Block, Span, blocks, find, partners
 from sessions_vtab.sql.splice import Edit
 from sessions_vtab.sql.targets import creates_table
 
-__all__ = ["Effect", "EffectOf", "effect_of", "mentioned"]
+__all__ = ["Effect", "EffectOf", "effect_of", "mentioned", "schemas_of", "stands_alone"]
 
 EffectOf: TypeAlias = Callable[[str | None, str], Function | None]
 """The function ``schema.name``, if it acts; None for anything else. The schema is None where none
@@ -83,6 +83,31 @@ def mentioned(
             function = effect(schema, name)
             found += [] if function is None else [(index, function)]
     return found
+
+
+def schemas_of(text: str, name: str) -> set[str | None]:
+    """What stands before the dot wherever a statement names a function; None for nothing."""
+    found: set[str | None] = set()
+
+    def note(schema: str | None, _name: str) -> None:
+        found.add(schema)
+
+    tokens = tokenize(text)
+    mentioned(tokens, partners(tokens), frozenset((name,)), note)
+    return found
+
+
+def stands_alone(text: str, function: Function) -> bool:
+    """Whether a function is the only table of a statement: then SQLite calls it exactly once.
+
+    Raises:
+        UnsupportedError: a use that is refused in any case.
+    """
+    tokens = tokenize(text)
+    pairs = partners(tokens)
+    found = mentioned(tokens, pairs, frozenset((function.name,)), lambda _, __: function)
+    effect = effect_of(tokens, classify(tokens), pairs, found) if found else None
+    return effect is not None and not effect.item
 
 
 def _schema(tokens: Sequence[Token], index: int) -> str | None:

@@ -16,24 +16,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sessions_vtab.contract import times
-from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.catalog import Catalog, OurTable
-from sessions_vtab.sql.column_names import keep_column_names
-from sessions_vtab.sql.effects import Effect, effect_of, mentioned
-from sessions_vtab.sql.fast_path import needs_parsing
-from sessions_vtab.sql.forms import require_form
-from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, classify, name_of, tokenize
+from sessions_vtab.sql.lexer import StatementKind, TokenKind, classify, name_of, tokenize
 from sessions_vtab.sql.parameters import Bindings, Numbering, bind, number
-from sessions_vtab.sql.plans import PlanArgument
-from sessions_vtab.sql.returning import Returning, returning_of
-from sessions_vtab.sql.row_values import keep_row_values
-from sessions_vtab.sql.shapes import partners
-from sessions_vtab.sql.splice import Edit, apply
-from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
 
-if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
+if TYPE_CHECKING:  # Most of them are needed only by statements that concern us.
     from sessions_vtab.sql.conditions import TimeOperand
+    from sessions_vtab.sql.effects import Effect
     from sessions_vtab.sql.occurrences import Condition, Occurrence
+    from sessions_vtab.sql.plans import PlanArgument
+    from sessions_vtab.sql.returning import Returning
+    from sessions_vtab.sql.targets import Conflict, Target
 
 __all__ = ["FrontDoor", "Rewritten", "conditions_of", "occurrences_of", "rewrite"]
 
@@ -144,7 +137,9 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
     ours = not names.isdisjoint(catalog.table_names)
     if not acts and not ours:
         return Rewritten(text, text, text, kind, numbering, numbering.count)
-    return _Door(text, tokens, kind, numbering, catalog).rewritten(acts=acts, ours=ours)
+    from sessions_vtab.sql.rewriting import Rewriting  # noqa: PLC0415  # Only for ours.
+
+    return Rewriting(text, tokens, kind, numbering, catalog).rewritten(acts=acts, ours=ours)
 
 
 def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Condition]]:
@@ -169,148 +164,11 @@ def occurrences_of(text: str, catalog: Catalog) -> Sequence[Occurrence]:
         UnsupportedError: a use of a table or a parameter column that is refused.
     """
     from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
+    from sessions_vtab.sql.shapes import partners  # noqa: PLC0415
 
     tokens = tokenize(text)
     numbering, pairs = number(tokens), partners(tokens)
     return analyse(text, tokens, classify(tokens), numbering, pairs, catalog)[0]
-
-
-@dataclass(slots=True)
-class _Door:
-    text: str
-    tokens: list[Token]
-    kind: StatementKind
-    numbering: Numbering
-    catalog: Catalog
-    pairs: dict[int, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.pairs = partners(self.tokens)
-
-    def rewritten(self, *, acts: bool, ours: bool) -> Rewritten:
-        if ours:
-            require_form(self.tokens, self.kind, self.pairs, self.catalog)
-        effect = self._effect() if acts else None
-        target = target_of(self.tokens, self.kind)
-        table = None if target is None else self.catalog.resolve(target.schema, target.name)
-        returning = conflict = None
-        if target is not None and table is not None:
-            returning = self._returning()
-            conflict = self._conflict(target, table)
-        base = [
-            *(effect.edits if effect else ()),
-            *(conflict.edits if conflict else ()),
-            *([returning.cut] if returning else ()),
-            *(keep_row_values(self.tokens, self.pairs) if ours else ()),
-        ]
-        # sqlglot reads and never writes: a statement that it prints back can have other column
-        # names and another join order. So the user's text stays, with edits at the places of
-        # tokens.
-        readable = ours and self._is_readable()
-        timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
-        plain = self._edited(base)
-        return Rewritten(
-            original=self.text,
-            # Two texts, since a pushed value travels as JSON, which has no blobs and no infinity:
-            # with such a value the plain text runs, and SQLite checks every row.
-            text=self._edited([*base, *pushes]) if pushes else plain,
-            plain=plain,
-            kind=self.kind,
-            numbering=self.numbering,
-            parameters=self._parameters(returning),
-            plans=MappingProxyType(plans),
-            pushed=pushed,
-            times=tuple(dict.fromkeys(operand for operand in timed if operand.number is not None)),
-            target=target,
-            table=table,
-            returning=returning,
-            conflict=conflict,
-            effect=effect,
-        )
-
-    def _is_readable(self) -> bool:
-        """Whether it can read our tables: sqlglot is not asked about anything else."""
-        made = self.kind.verb == "CREATE" and creates_table(self.tokens, self.kind)
-        return made or self.kind.verb == "SELECT" or self.kind.changes
-
-    def _effect(self) -> Effect | None:
-        known = self.catalog
-        found = mentioned(self.tokens, self.pairs, known.effect_names, known.effect)
-        if not found:
-            return None
-        return effect_of(
-            self.tokens,
-            self.kind,
-            self.pairs,
-            found,
-            numbers=self.numbering.numbers,
-            hidden=self._hidden,
-        )
-
-    def _hidden(self, schema: str | None, name: str) -> frozenset[str]:
-        """The hidden columns of a table of ours."""
-        ours = self.catalog.resolve(schema, name)
-        columns = () if ours is None else ours.table.columns
-        return frozenset(one.name for one in columns if one.hidden)
-
-    def _returning(self) -> Returning | None:
-        return returning_of(self.text, self.tokens, self.kind, self.numbering, self.pairs)
-
-    def _conflict(self, target: Target, table: OurTable) -> Conflict:
-        name = table.table.name if target.schema is None else f"{target.schema}.{target.name}"
-        return conflict_of(self.tokens, self.kind, self.pairs, name)
-
-    def _parameters(self, returning: Returning | None) -> int:
-        """The largest number left in the text: SQLite wants exactly that many values."""
-        # SQLite refuses more bindings than the text has parameters, and RETURNING has been cut off.
-        if returning is None:
-            return self.numbering.count
-        numbers = self.numbering.numbers.items()
-        kept = [mine for index, mine in numbers if self.tokens[index].start < returning.cut.start]
-        return max(kept, default=0)
-
-    def _pushes(self) -> _Pushes:
-        self._refuse_carrier()
-        if not needs_parsing(self.tokens, self.catalog):
-            return _NO_PUSHES
-        from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
-        from sessions_vtab.sql.carrier import carry  # noqa: PLC0415  # As above.
-
-        occurrences, timed = analyse(
-            self.text, self.tokens, self.kind, self.numbering, self.pairs, self.catalog
-        )
-        for operand in timed:
-            if operand.number is None:
-                times.require(operand.value, operand.column)
-        edits, plans, pushed = carry(self.tokens, self.pairs, occurrences)
-        return timed, edits, plans, pushed
-
-    def _refuse_carrier(self) -> None:
-        for token in self.tokens:
-            if (
-                token.kind in (TokenKind.WORD, TokenKind.QUOTED)
-                and name_of(token).lower() in _CARRIER
-            ):
-                raise UnsupportedError(f"{token.text} is reserved for internal use; leave it out.")
-
-    def _edited(self, edits: Sequence[Edit]) -> str:
-        if not edits:
-            return self.text
-        every = [*self.numbering.edits(self.tokens), *edits]
-        every += keep_column_names(self.text, self.tokens, self.pairs, every)
-        # Without the comment after it, another statement can follow.
-        every.append(Edit(self.tokens[-1].end, len(self.text), "", rank=1))
-        return apply(self.text, every)
-
-
-_Pushes = tuple[
-    "Sequence[TimeOperand]",
-    Sequence[Edit],
-    Mapping[str, PlanArgument],
-    frozenset[int],
-]
-_NO_PUSHES: _Pushes = ((), (), {}, frozenset())
-_CARRIER = frozenset(("_push", "_args"))
 
 
 def _travels(value: object) -> bool:

@@ -19,9 +19,6 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
     UnsupportedError,
 )
-from sessions_vtab.sql.effects import mentioned
-from sessions_vtab.sql.lexer import tokenize
-from sessions_vtab.sql.shapes import partners
 from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import failure
@@ -52,13 +49,9 @@ def named_source(
     Raises:
         UnknownNameError: it names a source without the function, none of them, or several.
     """
-    tokens = tokenize(text)
-    written: set[str | None] = set()
+    from sessions_vtab.sql.effects import schemas_of  # noqa: PLC0415  # Rarely needed.
 
-    def note(schema: str | None, _name: str) -> None:
-        written.add(None if schema is None else schema.lower())
-
-    mentioned(tokens, partners(tokens), frozenset((name,)), note)
+    written = {None if one is None else one.lower() for one in schemas_of(text, name)}
     meant = sorted({default.lower() if one in _HOME else str(one) for one in written})
     known = {key.lower(): one for key, one in sources.items()}
     if len(meant) == 1 and meant[0] in known:

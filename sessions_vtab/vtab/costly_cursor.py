@@ -12,14 +12,14 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.plan.plan import Plan
-from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.buying import Buyer
 from sessions_vtab.vtab.counting import Unread, counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, echoed
-from sessions_vtab.vtab.look_ahead import LookAhead, Window, certain
+from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain
 from sessions_vtab.vtab.memo import Memo
 
 if TYPE_CHECKING:
+    from sessions_vtab.sql.plans import PlanArgument
     from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["CostlyCursor"]
@@ -79,7 +79,7 @@ class CostlyCursor(ScanCursor):
             return 0
         if not scan.path.keys:
             return self._table.pages_of(scan)
-        link = self._table.exact_link(scan, self.front, None)
+        link = self._link(scan, None)
         known = scan.path.within is None and link is not None and not link.limited
         return link.outer.wanted_rows if known and link is not None else None
 
@@ -164,22 +164,23 @@ class CostlyCursor(ScanCursor):
         # scan again for each outer row, so what was read is kept for the statement.
         known = self._memo.get(key)
         window = self._window()
+        link = self._link(scan, window)
         if known is None:
             beside = self._ahead.has_started(scan)
             offered = self._buyer.offer(
                 scan,
                 words,
                 beside=beside,
-                foreseen=lambda: certain(scan, self._table.exact_link(scan, self.front, window)),
+                foreseen=lambda: certain(scan, link),
             )
             if offered.pages is not None:
                 return offered.pages
             known = self._table.recorded(scan)
             offered.rents(known)
             self._memo.put(key, known, lookup=bool(scan.where.terms))
-            self._table.look_ahead(self._ahead, scan, self, window, known=beside, most=offered.most)
+            self._table.look_ahead(self._ahead, scan, self, link, known=beside, most=offered.most)
             return known
-        self._table.look_ahead(self._ahead, scan, self, window, known=True, most=inf)
+        self._table.look_ahead(self._ahead, scan, self, link, known=True, most=inf)
         return known
 
     def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
@@ -191,6 +192,19 @@ class CostlyCursor(ScanCursor):
         # The keys ahead change with each outer row; with them in the key no read would be found
         # again.
         return [*arguments[: plan.values], dump_json(lasting), *arguments[plan.values + 1 :]]
+
+    def _link(self, scan: Scan, window: Window | None) -> ExactLink | None:
+        """Where the key of a read comes from, as far as the front door has said."""
+        plan = self.front
+        if plan is None:
+            return None
+        if window is not None and plan.ahead is not None and plan.ahead.column in scan.path.keys:
+            return ExactLink(window, 0, plan.limited)
+        for link in plan.links:
+            outer = self._table.labelled(link.source)
+            if link.column in scan.path.keys and outer is not None:
+                return ExactLink(outer, outer.position(link.source_column), plan.limited)
+        return None
 
     def _window(self) -> Window | None:
         """The keys that the statement itself hands over."""

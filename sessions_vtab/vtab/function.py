@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -11,12 +11,11 @@ from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.errors import StatementError, UnsupportedError
-from sessions_vtab.sql.effects import effect_of, mentioned
-from sessions_vtab.sql.lexer import classify, tokenize
-from sessions_vtab.sql.shapes import partners
-from sessions_vtab.vtab.best_index import ApswIndexInfo
 from sessions_vtab.vtab.calling import ChooseSource, FunctionCall, refuse_missing
 from sessions_vtab.vtab.host import Host
+
+if TYPE_CHECKING:
+    from sessions_vtab.vtab.best_index import ApswIndexInfo
 
 __all__ = ["FunctionTable"]
 
@@ -83,11 +82,9 @@ class FunctionTable:
         if not self._function.effect or statement.text in self._host.accepted:
             return
         name = self._function.name
-        tokens = tokenize(statement.text)
-        pairs = partners(tokens)
-        found = mentioned(tokens, pairs, frozenset((name,)), lambda _, __: self._function)
-        effect = effect_of(tokens, classify(tokens), pairs, found) if found else None
-        if effect is None or effect.item:
+        from sessions_vtab.sql.effects import stands_alone  # noqa: PLC0415  # Rarely needed.
+
+        if not stands_alone(statement.text, self._function):
             msg = (
                 f"{name}() has side effects and must be the only table of its statement here:"
                 f" SELECT .. FROM {name}(..). A connection from sessions_vtab.connect()"

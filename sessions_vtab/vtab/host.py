@@ -8,7 +8,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -20,19 +20,22 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.errors import BudgetError, ReadOnlyError
-from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.progress import ProgressWatch
-from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.holding import Holding
 from sessions_vtab.vtab.hosting import HostConnection, Statements
 from sessions_vtab.vtab.logs import Logs
-from sessions_vtab.vtab.look_ahead import Outer
-from sessions_vtab.vtab.looking import Look
-from sessions_vtab.vtab.sending import Sending
 from sessions_vtab.vtab.statements import RunningStatement
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:  # They load the planner.
+    from sessions_vtab.plan.lists import Sizes
+    from sessions_vtab.sql.plans import PlanArgument
+    from sessions_vtab.vtab.costly_cursor import CostlyCursor
+    from sessions_vtab.vtab.look_ahead import Outer
+    from sessions_vtab.vtab.looking import Look
+    from sessions_vtab.vtab.sending import Sending
 
 __all__ = ["Budget", "Host", "OpenSource", "RecentTexts", "StatementContext"]
 
@@ -137,7 +140,7 @@ class Host:
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, PlanArgument] = {}
         self.unhiding: set[str] = set()
-        self.labels: dict[tuple[int, str], Outer] = {}
+        self.labels: dict[tuple[int, str], CostlyCursor] = {}
         self.page: Sequence[Row] = ()
         self.budget = Budget()
         self.cursors: list[Outer] = []

@@ -65,3 +65,14 @@ class Look:
         values = tuple(UNKNOWN if value is None else value for _, value in taken)
         self.spoken.setdefault(words, set()).add(spoken(plan, values))
         self.decided[words] = decided(plan, index_info)
+
+    def reach(
+        self,
+        words: str,
+        scan: Scan,
+        requests: tuple[Request, ...],
+        pages: int | None,
+        rows: int | None,
+    ) -> None:
+        """Takes note of a read: see ``Reached``."""
+        self.reached.append(Reached(words, scan, requests, pages, rows))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
 from sessions_vtab.contract.declare import declare_function, declare_table
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.plan.binding import Binder
 from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.hosting import HostConnection
 from sessions_vtab.vtab.table import SourceTable
+
+if TYPE_CHECKING:  # It loads the planner.
+    from sessions_vtab.plan.binding import Binder
 
 __all__ = ["FUNCTION_MODULE", "MODULE", "FunctionModule", "SourceModule", "foreign_create"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -22,30 +21,25 @@ from sessions_vtab.errors import (
     QueuedWritesError,
     UnsupportedError,
 )
-from sessions_vtab.plan.binding import Binder
-from sessions_vtab.plan.index_info import IndexInfo, IndexUsage
 from sessions_vtab.plan.lists import Sizes
-from sessions_vtab.plan.narrowing import narrow
-from sessions_vtab.plan.plan import Plan
-from sessions_vtab.plan.planner import plan_scan
-from sessions_vtab.plan.words import describe
-from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.vtab.actions import require_action, require_conflict
-from sessions_vtab.vtab.best_index import ApswIndexInfo, give_index_usage, read_index_info
 from sessions_vtab.vtab.blame import blame, blaming
-from sessions_vtab.vtab.costly_cursor import CostlyCursor
-from sessions_vtab.vtab.cursor import ScanCursor
 from sessions_vtab.vtab.host import Host, OpenSource, StatementContext
-from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window
-from sessions_vtab.vtab.looking import Reached
 from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.old_rows import OldRows
 from sessions_vtab.vtab.participants import UnitParticipant
 from sessions_vtab.vtab.rows import page_name
 from sessions_vtab.vtab.waiting import Identity, Waiting, changed, created, identity_columns, missed
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Most of them load the planner.
     from sessions_vtab.contract.capability import Writes
+    from sessions_vtab.plan.binding import Binder
+    from sessions_vtab.plan.index_info import IndexInfo, IndexUsage
+    from sessions_vtab.sql.plans import PlanArgument
+    from sessions_vtab.vtab.best_index import ApswIndexInfo
+    from sessions_vtab.vtab.costly_cursor import CostlyCursor
+    from sessions_vtab.vtab.cursor import ScanCursor
+    from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead
 
 __all__ = ["SourceTable"]
 
@@ -101,27 +95,9 @@ class SourceTable:
 
     def planned(self, info: ApswIndexInfo) -> tuple[str, IndexInfo, IndexUsage] | None:
         """As ``BestIndexObject``: the plan's words, what was offered and what was answered."""
-        host = self._host
-        host.statements.preparing()
-        index_info = read_index_info(
-            info, self._table, sets=host.sets, lenient=host.lenient_parameters
-        )
-        planned = plan_scan(
-            index_info,
-            self._table,
-            self.resource.capability,
-            pushed=host.pushed,
-            unhiding=host.unhiding,
-            where=self.title,
-        )
-        if planned is None:
-            return None
-        plan, usage = planned
-        words = self._remember(plan)
-        give_index_usage(info, usage, words)
-        if host.explaining is not None:
-            host.explaining.planned(words, plan, index_info, usage)
-        return words, index_info, usage
+        from sessions_vtab.vtab.planning import planned  # noqa: PLC0415  # See its own text.
+
+        return planned(info, self, self._host)
 
     def narrowed(
         self, index_info: IndexInfo, usage: IndexUsage, told: str
@@ -136,24 +112,20 @@ class SourceTable:
         Returns:
             Its words, and the places of its arguments.
         """
-        found = narrow(
-            index_info,
-            usage,
-            self._table,
-            self.resource.capability,
-            told=told,
-            pushed=self._host.pushed,
-            unhiding=self._host.unhiding,
-            where=self.title,
-        )
-        return None if found is None else (self._remember(found.plan), found.arguments)
+        from sessions_vtab.vtab.planning import narrowed  # noqa: PLC0415  # As above.
+
+        return narrowed(self, self._host, index_info, usage, told)
 
     def Open(self) -> ScanCursor:
         """A cursor for one occurrence of the table in one run of a statement."""
         if not self.resource.capability.costly:
+            from sessions_vtab.vtab.cursor import ScanCursor  # noqa: PLC0415  # As above.
+
             return ScanCursor(self)
         # A local table is read row by row without memo or look-ahead: each of them costs more than
         # its reads.
+        from sessions_vtab.vtab.costly_cursor import CostlyCursor  # noqa: PLC0415
+
         cursor = CostlyCursor(self)
         self._host.cursors.append(cursor)
         return cursor
@@ -189,7 +161,7 @@ class SourceTable:
         ahead: LookAhead,
         scan: Scan,
         cursor: CostlyCursor,
-        window: Window | None,
+        exact: ExactLink | None,
         *,
         known: bool,
         most: float,
@@ -201,25 +173,14 @@ class SourceTable:
         # The outer side may be of another table and source, so all cursors of the connection are
         # asked.
         others = [one for one in self._host.cursors if one is not cursor]
-        scans = ahead.asked(scan, others, self.exact_link(scan, cursor.front, window), most)
+        scans = ahead.asked(scan, others, exact, most)
         if scans:
             with blaming(self._source.backend.name, self.title):
                 self.resource.prefetch(scans if known else [scan, *scans], self._context())
 
-    def exact_link(
-        self, scan: Scan, plan: PlanArgument | None, window: Window | None
-    ) -> ExactLink | None:
-        """Where the key of a read comes from, as far as the statement rewriter has said."""
-        if plan is None:
-            return None
-        if window is not None and plan.ahead is not None and plan.ahead.column in scan.path.keys:
-            return ExactLink(window, 0, plan.limited)
-        statement = self._host.statements.current.number
-        for link in plan.links:
-            outer = self._host.labels.get((statement, link.source))
-            if link.column in scan.path.keys and isinstance(outer, CostlyCursor):
-                return ExactLink(outer, outer.position(link.source_column), plan.limited)
-        return None
+    def labelled(self, label: str) -> CostlyCursor | None:
+        """The open cursor of this statement that other occurrences know by a label."""
+        return self._host.labels.get((self._host.statements.current.number, label))
 
     def read(self, scan: Scan) -> Iterator[Page]:
         """The pages of a scan; whole rows where RETURNING will ask for them."""
@@ -254,7 +215,7 @@ class SourceTable:
             with blaming(self._source.backend.name, self.title):
                 requests = tuple(self.resource.preview(scan))
             look.shown += [(self.title, request) for request in requests]
-            look.reached.append(Reached(words, scan, requests, *self.sizes.counts(scan)))
+            look.reach(words, scan, requests, *self.sizes.counts(scan))
         return True
 
     def waiting(self, scan: Scan) -> Waiting | None:
@@ -400,18 +361,6 @@ class SourceTable:
 
     def _context(self) -> StatementContext:
         return self._host.context(self._source, self._table.name)
-
-    def _remember(self, plan: Plan) -> str:
-        words = describe(plan)
-        for number in count(2):
-            known = self.plans.get(words)
-            if known is None:
-                self.plans[words] = Binder(plan, self.title)
-            if known is None or known.plan == plan:
-                break
-            # The words tell two plans apart for people; this keeps them apart for certain.
-            words = f"{describe(plan)}; variant {number}"
-        return words
 
     def _none_of(self, rows: Iterable[Row], waiting: Waiting) -> Iterator[Row]:
         for row in rows:

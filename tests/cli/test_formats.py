@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_vtab.cli.arguments import FORMAT_NAMES
 from sessions_vtab.cli.display import Style
 from sessions_vtab.cli.formats import FORMATS, automatic
+from sessions_vtab.cli.options import FORMAT_NAMES
 
 COLUMNS = ("id", "user", "n")
 ROWS = [("s1", "ann", 3), ("s2", None, -1.5), ("s3", "", None), ("s4", b"\x00\xff", 12)]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import sessions_vtab
-from sessions_vtab.cli.arguments import MODE_NAMES
 from sessions_vtab.cli.execution import prepare
 from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
+from sessions_vtab.cli.options import MODE_NAMES
 from sessions_vtab.cli.shell import Shell
 
 MEMORY = "local://:memory:"

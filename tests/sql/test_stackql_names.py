@@ -10,8 +10,9 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import StatementError
-from sessions_vtab.sql.stackql import Sources, Translation
+from sessions_vtab.sql.stackql.dialect import Translation
 from sessions_vtab.sql.stackql.provider import RESOURCES
+from sessions_vtab.sql.stackql.sources import Sources
 from sessions_vtab.sql.stackql.translate import translate
 
 _T = "google.aiplatform.sessions"

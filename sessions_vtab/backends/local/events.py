@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
-from uuid import uuid4
 
 import apsw
 
@@ -12,7 +11,7 @@ from sessions_vtab.backends.local.content import read_content, require_object
 from sessions_vtab.backends.local.errors import is_taken
 from sessions_vtab.backends.local.facts import facts_of
 from sessions_vtab.backends.local.lookup import refuse_session, session_of
-from sessions_vtab.backends.local.names import check_id, last_segment, quoted
+from sessions_vtab.backends.local.names import check_id, last_segment, new_id, quoted
 from sessions_vtab.backends.local.state import delta_of, merge_delta
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import EVENT_NAMES
@@ -89,7 +88,7 @@ def append(store: Store, values: Mapping[str, Any], where: str) -> Row:
         author,
         content,
         text,
-        get("invocation_id") or f"e-{uuid4()}",
+        get("invocation_id") or f"e-{new_id()}",
         actions,
         get("error_code"),
         get("error_message"),

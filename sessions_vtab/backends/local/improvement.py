@@ -6,9 +6,9 @@ The store runs no model: it numbers, schedules and releases sessions, and anothe
 from __future__ import annotations
 
 from typing import Final
-from uuid import uuid4
 
 from sessions_vtab.backends.local.lookup import require_session
+from sessions_vtab.backends.local.names import new_id
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.contract.backend import Arguments
@@ -36,7 +36,8 @@ def register(store: Store, session_id: str) -> None:
     row = store.row(_COLLECT)
     if row is None:
         store.run(
-            "INSERT INTO batches(batch_id, create_time) VALUES (?, ?)", (uuid4().hex, store.now())
+            "INSERT INTO batches(batch_id, create_time) VALUES (?, ?)",
+            (new_id().replace("-", ""), store.now()),
         )
         row = store.row(_COLLECT)
     store.run(

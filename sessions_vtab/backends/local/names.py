@@ -16,6 +16,7 @@ __all__ = [
     "given_id",
     "id_of",
     "last_segment",
+    "new_id",
     "quoted",
     "session_name",
     "upload_session_name",
@@ -93,3 +94,10 @@ def given_id(values: Mapping[str, Any], where: str) -> str | None:
             )
         session_id = named
     return None if session_id is None else check_id(session_id, f"{where}.session_id")
+
+
+def new_id() -> str:
+    """A new random id: a UUID of version 4 as text."""
+    from uuid import uuid4  # noqa: PLC0415  # It imports platform, which takes 4 ms.
+
+    return str(uuid4())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
-from uuid import uuid4
 
 from sessions_vtab.backends.local import events, improvement, participants, sessions, uploads
 from sessions_vtab.backends.local.answers import response
 from sessions_vtab.backends.local.lookup import require_session, session_id_of
+from sessions_vtab.backends.local.names import new_id
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.backend import Arguments, Context, Routine
@@ -119,7 +119,7 @@ class _Verbs:
                 " Enable it first with UPDATE sessions SET enabled = 1."
             )
         participants.integrate(store, session_id)
-        task_id = str(uuid4())
+        task_id = new_id()
         *core, body = self._answer(store, session_id, {"task_id": task_id})
         return [(*core, task_id, body)]
 

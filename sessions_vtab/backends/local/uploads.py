@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from uuid import uuid4
 
 from sessions_vtab.backends.local.content import require_object
 from sessions_vtab.backends.local.lookup import literal, session_id_of
-from sessions_vtab.backends.local.names import given_id, last_segment, upload_session_name
+from sessions_vtab.backends.local.names import given_id, last_segment, new_id, upload_session_name
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Arguments
@@ -45,7 +44,7 @@ def insert(store: Store, write: Write) -> Outcome:
         ConflictError: ten upload sessions are already open, or the id is already taken.
     """
     where = f"{store.source}.upload_sessions"
-    session_id = given_id(write.values, where) or str(uuid4())
+    session_id = given_id(write.values, where) or new_id()
     mode, seconds = _settings(write.values, where)
     name = upload_session_name(session_id)
     if store.row("SELECT 1 FROM upload_sessions WHERE name = ?", (name,)):

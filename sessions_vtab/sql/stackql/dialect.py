@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sessions_vtab.errors import StatementError, UnknownNameError
-from sessions_vtab.sql.lexer import Token, TokenKind, name_of, tokenize
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.parameters import Numbering
-from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, ProviderResource
+from sessions_vtab.sql.stackql.provider import RESOURCES, ProviderResource
+from sessions_vtab.sql.stackql.recognition import SERVICE, is_place
 
 __all__ = [
-    "OWN_AFFAIRS",
     "EngineScope",
     "ResourceMention",
     "ResultShape",
@@ -22,8 +22,6 @@ __all__ = [
     "alias_at",
     "cleaned",
     "hints_of",
-    "is_exec",
-    "is_stackql",
     "places",
     "resource_of",
 ]
@@ -90,31 +88,6 @@ class StaticResult:
 _COMMENTS = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|/\*.*?\*/|--[^\n]*|(?://|#)[^\n]*", re.DOTALL
 )
-OWN_AFFAIRS = frozenset(("REGISTRY", "SLEEP", "NATIVEQUERY", "PURGE", "REFRESH", "USE"))
-"""First words of statements by which StackQL manages itself."""
-_FIRST = frozenset(("EXEC", "SHOW", "DESCRIBE")) | OWN_AFFAIRS
-_STARTS = re.compile(
-    rf"(?:\s|--[^\n]*\n|/\*.*?\*/)*+(?:{'|'.join(sorted(_FIRST))})\b", re.DOTALL | re.IGNORECASE
-)
-
-
-def is_stackql(text: str) -> bool:
-    """Whether a text is StackQL: by its first word, ``(EXEC`` or ``google.service.resource``."""
-    named = SERVICE[0] in text.lower()
-    if not named and not _STARTS.match(text):
-        return False
-    tokens = tokenize(text)
-    if tokens and tokens[0].upper in _FIRST:
-        return True
-    return named and any(
-        _is_place(tokens, index) or is_exec(tokens, index) for index in range(len(tokens))
-    )
-
-
-def is_exec(tokens: Sequence[Token], index: int) -> bool:
-    """Whether ``(EXEC provider.`` begins there."""
-    words = [token.upper for token in tokens[index : index + 4]]
-    return words[:2] == ["(", "EXEC"] and words[3:] == ["."]
 
 
 def cleaned(text: str) -> str:
@@ -161,7 +134,7 @@ def places(tokens: Sequence[Token]) -> list[ResourceMention]:
     """
     found = []
     for index in range(len(tokens)):
-        if _is_place(tokens, index):
+        if is_place(tokens, index):
             parts = [name_of(tokens[index + step]) for step in (0, 2, 4)]
             resource = resource_of(parts)
             alias = alias_at(tokens, index + 5)
@@ -181,17 +154,6 @@ def resource_of(parts: Sequence[str]) -> ProviderResource:
         known = ", ".join(".".join((*SERVICE, name)) for name in RESOURCES)
         raise UnknownNameError(f"could not find resource '{'.'.join(parts)}'; available: {known}.")
     return found
-
-
-_BEFORE = frozenset(("FROM", "JOIN", "INTO", "UPDATE", "REPLACE", ","))
-
-
-def _is_place(tokens: Sequence[Token], index: int) -> bool:
-    if name_of(tokens[index]).lower() != SERVICE[0] or tokens[index].kind is TokenKind.STRING:
-        return False
-    dots = [token.text for token in tokens[index + 1 : index + 5 : 2]]
-    whole = 0 < index < len(tokens) - 4
-    return whole and dots == [".", "."] and tokens[index - 1].upper in _BEFORE
 
 
 _NO_ALIAS = frozenset(

@@ -21,11 +21,11 @@ from sessions_vtab.sql.stackql.dialect import (
     EngineScope,
     ResultShape,
     Translation,
-    is_exec,
     places,
     resource_of,
 )
 from sessions_vtab.sql.stackql.provider import RESOURCES, Method
+from sessions_vtab.sql.stackql.recognition import is_exec
 
 __all__ = ["execute", "inlined"]
 

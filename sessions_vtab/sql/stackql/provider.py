@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["RESOURCES", "SCOPES", "SERVICE", "Method", "ProviderColumn", "ProviderResource"]
-
-SERVICE = ("google", "aiplatform")
+__all__ = ["RESOURCES", "SCOPES", "Method", "ProviderColumn", "ProviderResource"]
 
 SCOPES: Mapping[str, str] = MappingProxyType(
     {

@@ -10,7 +10,8 @@ from sessions_vtab import __version__
 from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.stackql.dialect import StaticResult, resource_of
-from sessions_vtab.sql.stackql.provider import RESOURCES, SERVICE, Method, ProviderResource
+from sessions_vtab.sql.stackql.provider import RESOURCES, Method, ProviderResource
+from sessions_vtab.sql.stackql.recognition import SERVICE
 
 __all__ = ["describe", "show"]
 

@@ -14,16 +14,15 @@ from sessions_vtab.errors import StatementError, UnsupportedError
 from sessions_vtab.sql.lexer import tokenize
 from sessions_vtab.sql.splice import apply
 from sessions_vtab.sql.stackql.dialect import (
-    OWN_AFFAIRS,
     EngineScope,
     StaticResult,
     Translation,
     cleaned,
     hints_of,
-    is_stackql,
 )
 from sessions_vtab.sql.stackql.execute import execute, inlined
 from sessions_vtab.sql.stackql.reading import TranslatedText
+from sessions_vtab.sql.stackql.recognition import OWN_AFFAIRS, is_stackql
 from sessions_vtab.sql.stackql.show import describe, show
 from sessions_vtab.sql.stackql.sources import Sources
 from sessions_vtab.sql.stackql.writing import delete, insert_into, update
