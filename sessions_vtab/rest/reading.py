@@ -243,7 +243,7 @@ class RestResource(Resource):
         """Rows of a page as the parameter ``page_size`` says; None if it does not.
 
         Raises:
-            InvalidValueError: it is no number of rows that a page can have.
+            InvalidValueError: a page cannot have that number of rows.
         """
         size, cap = scan.parameters.get("page_size"), self._rows_list().cap
         if size is None:
