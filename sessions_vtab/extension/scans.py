@@ -63,7 +63,7 @@ class Scans:
 
     @contextmanager
     def asking(self, scan: Scan) -> Iterator[None]:
-        """Within the block a scan's own cursor stands for it, which is not an outer side of itself."""
+        """Within the block a scan's own cursor stands for it, not for an outer side of it."""
         cursor = scan.costly
         if cursor is not None:
             self._replace(scan, cursor)
