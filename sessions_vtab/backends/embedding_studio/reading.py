@@ -309,6 +309,8 @@ class StudioSessionReader(_InBatches):
     ) -> Generator[list[Found], None, None]:
         """Sessions of batches: all of them, or those asked for by id, until they are found."""
         wanted = self._wanted(scan)
+        if wanted is None and scan.limit is None:
+            reader.prefetch(one.call for one in reading.asked)  # All of them will be read.
         for asked in reading.asked:
             # Once all are found, no further pages are requested.
             limit = scan.limit if wanted is None else len(wanted)
