@@ -142,6 +142,15 @@ def host(request: pytest.FixtureRequest, library: Path) -> Iterator[Host]:
         yield _inner(request.param, library)
 
 
+@pytest.fixture(scope="module", params=["apsw", "system"])
+def outermost_host(request: pytest.FixtureRequest, library: Path) -> Iterator[Host]:
+    """The newest SQLite and the oldest, for what takes long and differs in neither."""
+    if request.param == "system":
+        yield from _system(library)
+    else:
+        yield _inner(request.param, library)
+
+
 @pytest.fixture(scope="module", params=["apsw", "pysqlite3.dbapi2"])
 def inner_host(request: pytest.FixtureRequest, library: Path) -> Host:
     """One in this process."""

@@ -46,7 +46,16 @@ def slow(both: SimpleNamespace) -> Iterator[Any]:
 
 
 @pytest.fixture
-def db(both: SimpleNamespace, inner_host: Host) -> Iterator[Any]:
+def db(both: SimpleNamespace, some_host: Host) -> Iterator[Any]:
+    both.emulator.control.reset()
+    connection = some_host.connect()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def each(both: SimpleNamespace, inner_host: Host) -> Iterator[Any]:
+    """A connection of each host in this process."""
     both.emulator.control.reset()
     connection = inner_host.connect()
     yield connection
@@ -73,14 +82,14 @@ def once(condition: Callable[[], bool], act: Callable[[], object]) -> Iterator[N
 
 
 def test_a_scan_whose_process_ends_fails_and_the_next_has_another(
-    db: Any, inner_host: Host, slow: Any
+    db: Any, some_host: Host, slow: Any
 ) -> None:
     db.execute(LOOKUP).fetchall()
     first = pid_of(db)
 
     with (
         once(lambda: len(slow.control.requests()) > 2, lambda: os.kill(first, signal.SIGKILL)),
-        pytest.raises(inner_host.error, match=f"process {first} was killed by signal 9"),
+        pytest.raises(some_host.error, match=f"process {first} was killed by signal 9"),
     ):
         db.execute(SCAN).fetchall()
 
@@ -91,7 +100,7 @@ def test_a_scan_whose_process_ends_fails_and_the_next_has_another(
 
 
 def test_rows_that_wait_are_lost_with_an_error_and_the_hosts_own_with_them(
-    db: Any, inner_host: Host, both: SimpleNamespace
+    db: Any, some_host: Host, both: SimpleNamespace
 ) -> None:
     db.execute("CREATE TABLE own(a)")
     both.emulator.control.reset_log()
@@ -100,7 +109,7 @@ def test_rows_that_wait_are_lost_with_an_error_and_the_hosts_own_with_them(
     db.execute(INSERT.format("a"))
     end_process(db)
 
-    with pytest.raises(inner_host.error):
+    with pytest.raises(some_host.error):
         db.execute("COMMIT")
 
     assert not db.in_transaction
@@ -112,19 +121,19 @@ def test_rows_that_wait_are_lost_with_an_error_and_the_hosts_own_with_them(
 
 @pytest.mark.parametrize("then", [INSERT.format("b"), "SAVEPOINT s", "COMMIT"])
 def test_a_new_process_does_not_go_on_with_a_transaction_of_the_old(
-    db: Any, inner_host: Host, both: SimpleNamespace, then: str
+    db: Any, some_host: Host, both: SimpleNamespace, then: str
 ) -> None:
     both.emulator.control.reset_log()
     db.execute("BEGIN")
     db.execute(INSERT.format("a"))
     end_process(db)
-    with pytest.raises(inner_host.error, match="was killed by signal 9"):
+    with pytest.raises(some_host.error, match="was killed by signal 9"):
         db.execute(LOOKUP).fetchall()
     db.execute(LOOKUP).fetchall()
 
     # SQLite does not pass on what is said of a savepoint.
     message = "I/O error" if then == "SAVEPOINT s" else "ended inside this transaction"
-    with pytest.raises(inner_host.error, match=message):
+    with pytest.raises(some_host.error, match=message):
         db.execute(then)
     if db.in_transaction:
         db.execute("ROLLBACK")
@@ -136,7 +145,7 @@ def test_a_new_process_does_not_go_on_with_a_transaction_of_the_old(
     assert len(both.emulator.control.requests("POST")) == 1
 
 
-def test_a_rollback_needs_no_process(db: Any, inner_host: Host, both: SimpleNamespace) -> None:
+def test_a_rollback_needs_no_process(db: Any, some_host: Host, both: SimpleNamespace) -> None:
     db.execute("BEGIN")
     db.execute(INSERT.format("a"))
     end_process(db)
@@ -144,7 +153,7 @@ def test_a_rollback_needs_no_process(db: Any, inner_host: Host, both: SimpleName
     db.execute("ROLLBACK")
 
     assert not db.in_transaction
-    with suppress(inner_host.error):  # The first finds that it has ended.
+    with suppress(some_host.error):  # The first finds that it has ended.
         db.execute(LOOKUP).fetchall()
     assert db.execute(LOOKUP).fetchall() == [(0,)]
     assert both.emulator.control.requests("POST") == []
@@ -153,62 +162,62 @@ def test_a_rollback_needs_no_process(db: Any, inner_host: Host, both: SimpleName
 # A user who stops
 
 
-def test_a_scan_stops_when_it_is_interrupted(db: Any, inner_host: Host, slow: Any) -> None:
-    db.execute(LOOKUP).fetchall()
-    before = pid_of(db)
+def test_a_scan_stops_when_it_is_interrupted(each: Any, inner_host: Host, slow: Any) -> None:
+    each.execute(LOOKUP).fetchall()
+    before = pid_of(each)
     slow.control.reset_log()
 
     with (
-        once(lambda: len(slow.control.requests()) > 2, db.interrupt),
+        once(lambda: len(slow.control.requests()) > 2, each.interrupt),
         pytest.raises(inner_host.error, match=r"(?i)interrupt"),
     ):
-        db.execute(EACH).fetchall()
+        each.execute(EACH).fetchall()
 
     assert len(slow.control.requests()) < _NEEDED
-    assert db.execute(LOOKUP).fetchall() == [(0,)]
-    assert pid_of(db) == before
+    assert each.execute(LOOKUP).fetchall() == [(0,)]
+    assert pid_of(each) == before
 
 
 def test_a_progress_handler_is_asked_while_a_service_is_waited_for(
-    db: Any, inner_host: Host, slow: Any
+    each: Any, inner_host: Host, slow: Any
 ) -> None:
     """Datasette's time limit."""
-    db.execute(LOOKUP).fetchall()
+    each.execute(LOOKUP).fetchall()
     slow.control.reset_log()
-    db.set_progress_handler(lambda: len(slow.control.requests()) > 2, 100)
+    each.set_progress_handler(lambda: len(slow.control.requests()) > 2, 100)
 
     with pytest.raises(inner_host.error, match=r"(?i)interrupt"):
-        db.execute(EACH).fetchall()
+        each.execute(EACH).fetchall()
 
-    db.set_progress_handler(None, 0)
+    each.set_progress_handler(None, 0)
     assert len(slow.control.requests()) < _NEEDED
-    assert db.execute(LOOKUP).fetchall() == [(0,)]
+    assert each.execute(LOOKUP).fetchall() == [(0,)]
 
 
-def test_a_commit_that_is_interrupted_sends_no_more(db: Any, inner_host: Host, slow: Any) -> None:
-    db.execute(INSERT.format("s"))
-    db.execute("CREATE TABLE own(a)")
+def test_a_commit_that_is_interrupted_sends_no_more(each: Any, inner_host: Host, slow: Any) -> None:
+    each.execute(INSERT.format("s"))
+    each.execute("CREATE TABLE own(a)")
     slow.control.reset_log()
-    db.execute("BEGIN")
-    db.execute("INSERT INTO own VALUES (1)")
+    each.execute("BEGIN")
+    each.execute("INSERT INTO own VALUES (1)")
     for place in range(40):
-        db.execute(
+        each.execute(
             "INSERT INTO prod.events(session_id, author, content) VALUES ('s', 'user', ?)",
             (str(place),),
         )
 
     # Appends to one session are sent one after another.
     with (
-        once(lambda: len(slow.control.requests("POST")) > 1, db.interrupt),
+        once(lambda: len(slow.control.requests("POST")) > 1, each.interrupt),
         pytest.raises(inner_host.error, match=r"(?i)interrupt"),
     ):
-        db.execute("COMMIT")
+        each.execute("COMMIT")
 
     sent = len(slow.control.requests("POST"))
     assert sent < 20
-    assert not db.in_transaction
-    assert db.execute("SELECT count(*) FROM own").fetchall() == [(0,)]
-    outcomes = dict(db.execute(
+    assert not each.in_transaction
+    assert each.execute("SELECT count(*) FROM own").fetchall() == [(0,)]
+    outcomes = dict(each.execute(
         "SELECT outcome, count(*) FROM writes WHERE \"table\" = 'events' GROUP BY 1"
     ).fetchall())  # fmt: skip
     assert outcomes.get("not sent", 0) >= 20

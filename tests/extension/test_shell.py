@@ -56,7 +56,7 @@ def test_it_reads_joins_writes_and_calls(both: SimpleNamespace, library: Path) -
 def test_its_own_commands_list_and_describe_the_tables(
     both: SimpleNamespace, library: Path
 ) -> None:
-    shown, errors = _run(library, ".tables\n.schema prod.sessions\n.indexes\n.databases\n")
+    shown, errors = _run(library, ".tables\n.schema prod.sessions\n.databases\n")
 
     assert errors == ""
     assert {"prod.sessions", "local.events"} <= set(shown.split())
@@ -64,7 +64,7 @@ def test_its_own_commands_list_and_describe_the_tables(
     assert "USING sessions_vtab" in shown
 
 
-@pytest.mark.parametrize("option", ["-readonly", "-safe", "-csv"])
+@pytest.mark.parametrize("option", ["-readonly", "-safe"])
 def test_options_of_the_shell(both: SimpleNamespace, library: Path, option: str) -> None:
     both.emulator.control.reset()
     file = both.folder / "plain.db"

@@ -27,6 +27,11 @@ def _ids(db: Any, schema: str) -> set[str]:
     return {one for (one,) in rows}
 
 
+@pytest.fixture(scope="module")
+def host(outermost_host: Host) -> Host:
+    return outermost_host
+
+
 @pytest.fixture(autouse=True)
 def _none_of_before(both: SimpleNamespace, host: Host) -> Iterator[None]:
     yield
