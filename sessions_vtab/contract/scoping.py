@@ -19,6 +19,7 @@ from sessions_vtab.contract.backend import (
     Routine,
     Transaction,
 )
+from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.model import Function, Table
 from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.contract.predicate import Value
@@ -76,9 +77,13 @@ class _Scopes:
         """The columns of a table that are limited."""
         return tuple(one.name for one in table.columns if one.scope and one.name in self._allowed)
 
+    def allows(self, column: str, value: object) -> bool:
+        """Whether a scope column may have a value."""
+        return column not in self._allowed or str(value) in self._allowed[column]
+
     def require(self, column: str, value: object, where: str) -> None:
         """Raises InvalidValueError for a value that is not allowed in a scope column."""
-        if column in self._allowed and str(value) not in self._allowed[column]:
+        if not self.allows(column, value):
             raise InvalidValueError(
                 f"{where}: {column} = {value!r:.80} is not allowed. The source's scopes allow only"
                 f" {', '.join(self._given[column])}. Nothing was sent."
@@ -93,33 +98,45 @@ class _Scopes:
 
 
 class _ScopedResource(Resource):
-    """A table whose rows and conditions stay within the scopes."""
+    """A table whose rows and conditions stay within the scopes.
+
+    A table that enumerates the values of a scope column does not show others: they are no error, as
+    a statement that lists them does not name them.
+    """
 
     def __init__(self, inner: Resource, scopes: _Scopes) -> None:
         self.table = inner.table
-        self.capability = inner.capability
         self._inner = inner
         self._scopes = scopes
         self._columns = scopes.limited(inner.table)
         self._where = f"{scopes.source}.{inner.table.name}"
 
+    @property
+    def capability(self) -> Capability:  # type: ignore[override]
+        """That of the table itself, which may change."""
+        return self._inner.capability
+
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """See ``Resource.scan``."""
+        if self._shows_nothing(scan):
+            return
         places = [(self.table.positions[name], name) for name in self._columns]
         for page in self._inner.scan(self._checked(scan), context):
-            rows = page if isinstance(page, list) else list(page)
+            rows = self._shown(page)
             for row in rows:
                 self._require_row(row, places)
             yield rows
 
     def preview(self, scan: Scan) -> Sequence[Request]:
         """See ``Resource.preview``."""
-        return self._inner.preview(self._checked(scan))
+        return () if self._shows_nothing(scan) else self._inner.preview(self._checked(scan))
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
         allowed = []
         for scan in scans:
+            if self._shows_nothing(scan):
+                continue
             try:
                 allowed.append(self._checked(scan))
             except InvalidValueError:
@@ -134,7 +151,22 @@ class _ScopedResource(Resource):
             for value in scan.given(column) or ():
                 self._scopes.require_name(self.table, column, value, self._where)
         # The scope of each row is looked at, whatever the statement uses.
-        return replace(scan, columns=scan.columns.union(self._columns), shape=None)
+        used = scan.columns.union(self._columns, filter(None, (self.capability.enumerates,)))
+        return replace(scan, columns=used, shape=None)
+
+    def _shows_nothing(self, scan: Scan) -> bool:
+        """Whether a statement asks only for rows that are not shown."""
+        column = self.capability.enumerates
+        given = scan.given(column) if column else None
+        return given is not None and not any(self._scopes.allows(column, one) for one in given)
+
+    def _shown(self, page: Page) -> list[Row]:
+        rows = page if isinstance(page, list) else list(page)
+        column = self.capability.enumerates
+        if not column:
+            return rows
+        place = self.table.positions[column]
+        return [row for row in rows if self._scopes.allows(column, row[place])]
 
     def _require_row(self, row: Row, places: Iterable[tuple[int, str]]) -> None:
         for place, name in places:

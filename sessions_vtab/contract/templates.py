@@ -1,20 +1,31 @@
 """Templates with placeholders, used both ways: to write a resource name, and to read one.
 
 ``namespaces/{namespace}/sessions/{session_id}`` is filled with the values of a row, and takes a
-name apart again. Placeholders are columns of a table or parameters of a function.
+name apart again. Placeholders are columns of a table or parameters of a function. In ``{+project}``
+a colon stays as it is (https://www.rfc-editor.org/rfc/rfc6570, section 3.2.3): Google's projects
+have names such as ``example.com:shop``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
-__all__ = ["PLACEHOLDER", "UNADDRESSABLE", "Places", "name_of", "parse_name", "places_of", "shape"]
+__all__ = [
+    "PLACEHOLDER",
+    "UNADDRESSABLE",
+    "Places",
+    "encoded",
+    "name_of",
+    "parse_name",
+    "places_of",
+    "shape",
+]
 
-PLACEHOLDER: Final = re.compile(r"\{(\w+)\}", re.ASCII)
+PLACEHOLDER: Final = re.compile(r"\{\+?(\w+)\}", re.ASCII)
 
 UNADDRESSABLE: Final = frozenset(("", ".", ".."))
 """Texts that no path can have as a segment (RFC 3986, section 5.2.4 removes them)."""
@@ -30,7 +41,15 @@ def places_of(template: str) -> tuple[str, ...]:
 
 def name_of(template: str, places: Places) -> str:
     """The resource name for some values; each is percent-encoded, whatever it holds."""
-    return PLACEHOLDER.sub(lambda place: quote(places[place[1]], safe=""), template)
+    return PLACEHOLDER.sub(
+        lambda place: encoded(places[place[1]], ":" if "+" in place[0] else ""), template
+    )
+
+
+@lru_cache(maxsize=4096)
+def encoded(value: str, safe: str = "") -> str:
+    """A value as it stands in a name; most are those of the name before: project, engine."""
+    return quote(value, safe=safe)
 
 
 def parse_name(template: str, name: object) -> dict[str, str] | None:

@@ -50,7 +50,7 @@ What a backend writes, in this order:
    ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
 
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
-``fetch.rows`` (``RowMaker``, ``Frame``, getters: JSON to rows), ``spec.names`` (reversible names).
+``fetch.rows`` (``RowMaker``, ``Frame``, getters: JSON to rows), ``contract.templates`` (names).
 
 Errors come out as ``sessions_vtab.errors``: 401 CredentialError, 403 ForbiddenError, 404
 NotFoundError, 409 and 412 ConflictError, 429 ThrottledError, other 4xx RefusedError (``.status``

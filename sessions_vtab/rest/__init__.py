@@ -24,8 +24,9 @@ from sessions_vtab.rest.declaration import (
     RestTable,
     Update,
 )
+from sessions_vtab.rest.decoding import Found
 from sessions_vtab.rest.functions import response_of, routine_of
-from sessions_vtab.rest.reading import Asked, Found, Reading, RestResource, Spread
+from sessions_vtab.rest.reading import Asked, Reading, RestResource, Spread
 from sessions_vtab.rest.writing import Change, Writer
 
 __all__ = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 from sessions_vtab.contract.capability import (
     EQUALITY,
@@ -13,15 +15,19 @@ from sessions_vtab.contract.capability import (
     Within,
     Writes,
 )
-from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.predicate import Compare, Member, Op, Predicate, Value, fields
 from sessions_vtab.contract.templates import name_of, parse_name, places_of
 from sessions_vtab.rest.declaration import Delete, Insert, RestTable, Update
 
-__all__ = ["capability_of", "named_by", "noun", "parent_column"]
+__all__ = ["Parse", "admits", "capability_of", "described", "named_by", "noun", "parent_column"]
 
 _ONE = frozenset((Op.EQ,))
 _ANY = EQUALITY | RANGE | {Op.NE, Op.IS_NULL, Op.IS_NOT_NULL}
 """Every operator: a condition on the column of hidden rows decides whether they are asked for."""
+
+Parse: TypeAlias = Callable[[str, object], dict[str, str] | None]
+"""The values in a name, by its template; None if no row can have that name."""
 
 _GET_COST, _LIST_COST, _FAN_OUT_COST = 50, 100, 10_000
 
@@ -49,15 +55,18 @@ def named_by(table: RestTable, owner: RestTable) -> dict[str, str]:
     return {parent_column(table, owner): owner.name, **table.under}
 
 
-def capability_of(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Capability:
+def capability_of(
+    table: RestTable, owner: RestTable, given: Mapping[str, str], parse: Parse = parse_name
+) -> Capability:
     """The capability that follows from a declaration.
 
     Args:
         table: the table.
         owner: the table whose operations read it: its parent, or itself.
         given: placeholders that the source's location gives.
+        parse: takes a name apart.
     """
-    paths = (*_gets(table, owner, given), *_lists(table, owner, given))
+    paths = (*_gets(table, owner, given, parse), *_lists(table, owner, given))
     return Capability(
         paths,
         _writes(table, owner),
@@ -81,7 +90,9 @@ def _absent(table: RestTable, owner: RestTable) -> frozenset[str]:
     )
 
 
-def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iterator[AccessPath]:
+def _gets(
+    table: RestTable, owner: RestTable, given: Mapping[str, str], parse: Parse
+) -> Iterator[AccessPath]:
     operation = table.list if table.sublist else owner.get
     if operation is None:
         return
@@ -101,7 +112,7 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
         page_cap=cap,
         cost=cost,
         call=call,
-        within=_within(table, owner, table.name),
+        within=_within(table, owner, table.name, parse),
     )
     for column, template in named_by(table, owner).items():
         yield AccessPath(
@@ -112,10 +123,10 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
             cost=cost,
             call=call,
             rows_per_key=rows,
-            within=None if template == owner.name else _within(table, owner, template),
+            within=None if template == owner.name else _within(table, owner, template, parse),
         )
     places = operation.places
-    keys = tuple(place for place in reversed(places) if place not in given)
+    keys = tuple(one for one in reversed(places) if one == places[-1] or one not in given)
     # Several values of a scope are several requests, whose rows do not overlap; but one row is
     # unique only within one scope.
     ops = EQUALITY if many else _ONE
@@ -139,22 +150,24 @@ def _gets(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Itera
     )
 
 
-def _within(table: RestTable, owner: RestTable, template: str) -> Within | None:
+def _within(table: RestTable, owner: RestTable, template: str, parse: Parse) -> Within | None:
     """What holds the row of a name: all rows of its parent, which come together; or the list."""
     if table.parent:
         column = parent_column(table, owner)
 
         def parent(name: Value) -> Mapping[str, Value] | None:
-            found = parse_name(template, name)
+            found = parse(template, name)
             return None if found is None else {column: name_of(owner.name, found)}
 
         return Within(_path_name(_verb(table), column), parent, through=True)
-    return Within("list", _listed_in(owner, template)) if _serves(owner) else None
+    return Within("list", _listed_in(owner, template, parse)) if _serves(owner) else None
 
 
-def _listed_in(owner: RestTable, template: str) -> Callable[[Value], Mapping[str, Value] | None]:
+def _listed_in(
+    owner: RestTable, template: str, parse: Parse
+) -> Callable[[Value], Mapping[str, Value] | None]:
     def scope(name: Value) -> Mapping[str, Value] | None:
-        found = parse_name(template, name)
+        found = parse(template, name)
         places = owner.list.places if owner.list is not None else ()
         return None if found is None else {place: found[place] for place in places}
 
@@ -251,3 +264,26 @@ def _columns(operation: Insert | Update | Delete | None) -> tuple[str, ...]:
         return ()
     body = tuple(operation.body) if isinstance(operation.body, Mapping) else ()
     return (*operation.columns, *body)
+
+
+def described(spec: RestTable, owner: RestTable, location: Sequence[str]) -> Table:
+    """The table with what the declaration says of its columns: scopes, and names in columns."""
+    # What tells the rows of a table apart is no scope of that table.
+    scopes = set(location) - set(places_of(spec.name)[-1:])
+    columns = tuple(replace(one, scope=one.name in scopes) for one in spec.table.visible)
+    hidden = tuple(replace(one, scope=one.name in scopes) for one in spec.table.hidden)
+    templates = {"name": spec.name, **named_by(spec, owner)}
+    return replace(spec.table, visible=columns, hidden=hidden, templates=templates)
+
+
+def admits(term: Predicate, column: str) -> bool:
+    """Whether a condition is about a flag and can be true where it is 1."""
+    if all(field.column != column for field in fields(term)):
+        return False
+    match term:
+        case Compare(_, Op.EQ, operand):
+            return operand == 1
+        case Member(_, operands, False):
+            return 1 in operands
+        case _:
+            return True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import ClassVar, Final, Self
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, Self
 
 from sessions_vtab.contract.backend import Backend, Context, Routine
 from sessions_vtab.contract.model import Function
@@ -37,13 +37,15 @@ from sessions_vtab.fetch import (
     Site,
     deliver,
     lease,
+    plain,
 )
 from sessions_vtab.fetch.options import KeyOptions, Options, validated, with_prefix
 from sessions_vtab.fetch.rows import RowMaker
 from sessions_vtab.rest.checking import check
-from sessions_vtab.rest.declaration import RestFunction, RestTable
+from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable
+from sessions_vtab.rest.decoding import Found
 from sessions_vtab.rest.functions import routine_of
-from sessions_vtab.rest.reading import Found, RestResource
+from sessions_vtab.rest.reading import RestResource
 from sessions_vtab.rest.writing import Writer
 
 __all__ = ["RestBackend", "RestOptions"]
@@ -99,7 +101,7 @@ class RestBackend(Backend):
     writers: ClassVar[Mapping[str, type[Writer]]] = {}
     """Tables whose rows are written differently, and how."""
 
-    location: ClassVar[tuple[str, ...]] = ()
+    location: tuple[str, ...] = ()
     """Placeholders that the location of a source's URL gives, in order: ``name://A/B?..``."""
 
     options: ClassVar[type[OpenOptions]] = RestOptions
@@ -175,6 +177,10 @@ class RestBackend(Backend):
     def declare_functions(self) -> Sequence[RestFunction]:
         """The functions of this source."""
         return self.functions_declared
+
+    def call(self, operation: Operation, places: Mapping[str, Any], **more: Any) -> Call:
+        """The request of an operation; see ``Operation.call``."""
+        return operation.call(places, **more)
 
     # Settings
 
@@ -260,10 +266,9 @@ class RestBackend(Backend):
     def default_place(self, place: str) -> str:
         """What the location gives for a placeholder; raises MissingParameterError if nothing."""
         if place not in self.scope:
-            form = "/".join(one.upper() for one in self.location)
             raise MissingParameterError(
                 f"Source {self.source.name} has no {place}. Add {place} = '..' to the statement,"
-                f" or put it into the source's URL ({self.name}://{form}?base_url=..)."
+                f" or put it into the source's URL ({self.urls[0]})."
             )
         return self.scope[place]
 
@@ -271,13 +276,29 @@ class RestBackend(Backend):
         """The same values; raises InvalidValueError if one must not be asked for."""
         for place in self.location:
             if place in places:
-                self._require_allowed(place, places[place])
+                self._require_fitting(place, places[place])
         return places
 
-    def _require_allowed(self, place: str, value: str) -> None:
-        where = f"Source {self.source.name}"
-        if value in UNADDRESSABLE:
-            raise InvalidValueError(f"{where}: {value!r} is not a valid {place}. {_NOTHING}")
+    def _require_fitting(self, place: str, value: str) -> None:
+        if not self.fits(place, value):
+            raise InvalidValueError(
+                f"Source {self.source.name}: {plain(repr(value), 80)} is not a valid {place}."
+                f" {_NOTHING}"
+            )
+
+    def fits(self, place: str, value: str) -> bool:
+        """Whether a value can stand for a placeholder; no row has another one."""
+        return place not in self.location or value not in UNADDRESSABLE
+
+    def parse(self, template: str, name: object) -> dict[str, str] | None:
+        """The values in a resource name; None if no row can have it."""
+        return parse_name(template, name)
+
+    def named(self, places: dict[str, str]) -> dict[str, str]:
+        """The values of a row that is written or acted on; InvalidValueError if it cannot exist."""
+        for place, value in places.items():
+            self._require_fitting(place, value)
+        return places
 
     def seen(self, places: Places) -> None:
         """Notes that the scope of some values exists."""
@@ -301,17 +322,19 @@ class RestBackend(Backend):
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``. Parents are created before what belongs to them."""
-
-        def perform(write: Write, line: Line) -> Outcome:
-            return self.writing[write.table].perform(write, line)
-
         renaming = any(map(self._renames, writes))
 
         def queue_key(write: Write) -> Hashable:
             # Later rows may use either name.
             return "renaming" if renaming else self.writing[write.table].queue_key(write)
 
-        return deliver(self.client, self.in_order(writes), context, queue_key, perform)
+        return deliver(
+            self.client, self.in_order(writes), context, queue_key, self.performer(writes)
+        )
+
+    def performer(self, writes: Sequence[Write]) -> Callable[[Write, Line], Outcome]:  # noqa: ARG002
+        """What sends each of some writes."""
+        return lambda write, line: self.writing[write.table].perform(write, line)
 
     def in_order(self, writes: Iterable[Write]) -> list[Write]:
         """The writes with those that create a parent first."""
@@ -339,11 +362,11 @@ class RestBackend(Backend):
     def resolve(self, session: Value) -> dict[str, str]:
         """The row that a function's argument names: by full name, else by id."""
         template = self._main.spec.name
-        found = parse_name(template, session)
+        found = self.parse(template, session)
         if found is None:
             *scope, own = places_of(template)
             found = {**{one: self.default_place(one) for one in scope}, own: str(session)}
-        return self.allowed(found)
+        return self.named(found)
 
     def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:  # noqa: ARG002
         """Sends the call of a function; ``places`` name the row that it is about."""

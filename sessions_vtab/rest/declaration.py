@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cache
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
@@ -135,10 +136,9 @@ class Operation:
         return Call(self.method, self._path(places), **given)
 
     def _path(self, places: Mapping[str, Any]) -> str:
-        route, colon, verb = self.route.partition(" ")[2].partition(":")
-        slash = "/" if route.endswith("/") else ""
-        segments = (_filled(segment, places) for segment in route.strip("/").split("/"))
-        return path(*segments, verb=f"{slash}{colon}{verb}")
+        segments, verb = _segments(self.route)
+        filled = (str(places[name]) if name else _filled(text, places) for text, name in segments)
+        return path(*filled, verb=verb)
 
     def _secrets(self, places: Mapping[str, Any]) -> tuple[str, ...]:
         """Each secret value as it stands in URLs, and as it stands in texts."""
@@ -151,7 +151,19 @@ class Operation:
         return found if isinstance(found, dict) and found else None
 
 
+@cache
+def _segments(route: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The segments of a route, each with its placeholder if it is nothing else; what ends it."""
+    whole, colon, verb = route.partition(" ")[2].partition(":")
+    slash = "/" if whole.endswith("/") else ""
+    texts = whole.strip("/").split("/")
+    places = [match[1] if (match := PLACEHOLDER.fullmatch(text)) else "" for text in texts]
+    return tuple(zip(texts, places, strict=True)), f"{slash}{colon}{verb}"
+
+
 def _filled(text: str, places: Mapping[str, Any]) -> str:
+    if "{" not in text:
+        return text
     return PLACEHOLDER.sub(lambda place: str(places[place[1]]), text)
 
 

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from string import ascii_letters, digits
+from typing import Any, Final, NamedTuple
 
 from sessions_vtab.contract.model import ColumnType
-from sessions_vtab.contract.templates import name_of, places_of
-from sessions_vtab.fetch import Item
-from sessions_vtab.fetch.rows import Frame, Getter, flag_of, json_of, number_of, text_of, time_of
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.templates import encoded, name_of, places_of
+from sessions_vtab.errors import ProtocolError
+from sessions_vtab.fetch import Item, Reply
+from sessions_vtab.fetch.rows import (
+    Frame,
+    Getter,
+    OfPage,
+    RowMaker,
+    column_of,
+    flag_of,
+    json_of,
+    number_of,
+    text_of,
+    time_of,
+)
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import RestFrame, RestTable
 
-__all__ = ["Decoder"]
+__all__ = ["Decoder", "Found", "found_in", "items_inside", "rows_of", "texts_in"]
+
+_PLAIN: Final = f"{ascii_letters}{digits}_.~-\n".encode()
+"""What ids that are the same percent-encoded consist of, one a line."""
 
 _BY_TYPE: Final[Mapping[ColumnType, Callable[[str], Getter[Frame]]]] = {
     ColumnType.TEXT: text_of,
@@ -23,6 +43,26 @@ _BY_TYPE: Final[Mapping[ColumnType, Callable[[str], Getter[Frame]]]] = {
     ColumnType.REAL: lambda field: number_of(field, int, float),
     ColumnType.BLOB: text_of,
 }
+
+
+class Found(NamedTuple):
+    """An item as it came, and what its response says of it."""
+
+    item: Item
+    frame: RestFrame
+
+
+def found_in(items: Iterable[Item], frame: RestFrame) -> list[Found]:
+    """Some items of one response; made for every row, so without the named tuple's own function."""
+    return [tuple.__new__(Found, (item, frame)) for item in items]
+
+
+def rows_of(found: Iterable[Found], make: RowMaker[RestFrame]) -> list[Row]:
+    """The rows of some items, those of one response at once."""
+    rows: list[Row] = []
+    for frame, same in groupby(found, key=itemgetter(1)):
+        rows += make.page([one.item for one in same], frame)
+    return rows
 
 
 class Decoder:
@@ -38,7 +78,7 @@ class Decoder:
 
     def __init__(self, table: RestTable, owner: RestTable) -> None:
         self._name = table.name
-        own = places_of(table.name)
+        own = self._own = places_of(table.name)
         self.columns: dict[str, Getter[RestFrame]] = {
             **{one: _placed(one) for one in own if one in table.table.positions},
             **{name: self._getter(table, name, field) for name, field in table.fields.items()},
@@ -46,11 +86,11 @@ class Decoder:
         self._ids = {one: self.columns[one] for one in own if one in table.fields}
         held = (table.fields[one] for one in self._ids)
         self._id_fields = tuple(field for field in held if isinstance(field, str))
-        self.columns["name"] = lambda item, frame: name_of(self._name, self.places(item, frame))
+        self.columns.setdefault("name", OfPage(self._names))
         if table.parent:
             parent = owner.name
-            self.columns[parent_column(table, owner)] = lambda _, frame: name_of(
-                parent, frame.places
+            self.columns[parent_column(table, owner)] = _same(
+                lambda frame: name_of(parent, frame.places)
             )
 
     def names(self, item: Item) -> bool:
@@ -62,6 +102,16 @@ class Decoder:
         own = {name: get(item, frame) for name, get in self._ids.items()}
         return {**frame.places, **{name: str(value) for name, value in own.items()}}
 
+    def _names(self, items: Sequence[Item], frame: RestFrame) -> list[str]:
+        """The items' resource names: most often the request's places and one id of their own."""
+        place = self._own[-1]
+        head, _, tail = self._name.rpartition(f"{{{place}}}")
+        if tail or tuple(self._ids) != (place,):
+            return [name_of(self._name, self.places(item, frame)) for item in items]
+        ids: Sequence[Any] = column_of(self.columns[place])(items, frame)
+        prefix = name_of(head, frame.places)
+        return [prefix + one for one in (ids if _are_plain(ids) else map(encoded, map(str, ids)))]
+
     def _getter(
         self, table: RestTable, name: str, field: str | Getter[RestFrame]
     ) -> Getter[RestFrame]:
@@ -70,14 +120,28 @@ class Decoder:
         kind = table.table.column(name).type
         if name in places_of(table.name) and kind is ColumnType.TEXT:
             return text_of(field, required=True)
+        if name in table.table.filled and kind is ColumnType.TIME:
+            return time_of(field, required=True)
         return _BY_TYPE[kind](field)
 
 
-def _placed(name: str) -> Getter[RestFrame]:
-    def get(_: Item, frame: RestFrame) -> str | None:
-        return frame.places.get(name)
+def _are_plain(ids: Sequence[Any]) -> bool:
+    """Whether all ids are texts that are the same percent-encoded."""
+    try:
+        joined = "\n".join(ids)
+    except TypeError:
+        return False
+    plain = joined.isascii() and not joined.encode().translate(None, _PLAIN)
+    return plain and joined.count("\n") < max(1, len(ids))
 
-    return get
+
+def _same(value_of: Callable[[RestFrame], Value]) -> OfPage[RestFrame, Value]:
+    """A column that has the same value in every row of a page."""
+    return OfPage(lambda items, frame: [value_of(frame)] * len(items))
+
+
+def _placed(name: str) -> OfPage[RestFrame, Value]:
+    return _same(lambda frame: frame.places.get(name))
 
 
 def items_inside(table: RestTable, item: Item, frame: RestFrame) -> list[Item]:
@@ -94,3 +158,10 @@ def items_inside(table: RestTable, item: Item, frame: RestFrame) -> list[Item]:
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise frame.wrong(table.inside, "a list of objects")
     return found
+
+
+def texts_in(reply: Reply) -> list[str]:
+    """A response that is a list of texts."""
+    if not isinstance(reply.json, list) or not all(isinstance(one, str) for one in reply.json):
+        raise ProtocolError(f"{reply.what} should be a list of texts.")
+    return reply.json

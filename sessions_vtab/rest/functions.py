@@ -73,7 +73,7 @@ def _call(declared: RestFunction, backend: RestBackend, given: Arguments, places
             )
     operation, values = declared.operation, {**given, **places}
     body = None if operation.body is None else _body(operation.body, values, where)
-    return operation.call(values, json=body)
+    return backend.call(operation, values, json=body)
 
 
 def _body(body: Body, values: Mapping[str, Value], where: str) -> Any:

@@ -14,36 +14,25 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.contract.backend import Context, Resource
-from sessions_vtab.contract.model import Table
-from sessions_vtab.contract.predicate import AllOf, Compare, Member, Op, Predicate, fields
+from sessions_vtab.contract.predicate import AllOf, fields
 from sessions_vtab.contract.scan import Page, Scan
-from sessions_vtab.contract.templates import Places, parse_name, places_of
+from sessions_vtab.contract.templates import Places, places_of
 from sessions_vtab.contract.values import accept
 from sessions_vtab.contract.write import Request
-from sessions_vtab.errors import InvalidValueError, ProtocolError, SessionsError
+from sessions_vtab.errors import InvalidValueError, SessionsError
 from sessions_vtab.fetch import Call, Item, Paginator, Reader, Reply, SinglePage
 from sessions_vtab.fetch.rows import RowMaker
-from sessions_vtab.rest.access import capability_of, named_by
+from sessions_vtab.rest.access import admits, capability_of, described, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestFrame, RestTable
-from sessions_vtab.rest.decoding import Decoder, items_inside
+from sessions_vtab.rest.decoding import Decoder, Found, found_in, items_inside, rows_of, texts_in
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
 
 __all__ = ["Asked", "Found", "Reading", "RestResource", "Spread"]
 
-_GETS_PER_LIST: Final = 4
-"""A list of one page costs as much as this many GETs, because GETs run in parallel."""
-
+_GETS_PER_LIST: Final = 4  # A list of one page costs as much: GETs run in parallel.
 _ENCODED_PLACEHOLDER: Final = re.compile(r"%7B(\w+)%7D", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An item as it came, and what its response says of it."""
-
-    item: Item
-    frame: RestFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +75,9 @@ class RestResource(Resource):
     def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
         self.spec = spec
         self.owner = owner
-        self.table = _described(spec, owner, backend.location)
+        self.table = described(spec, owner, backend.location)
         self.backend = backend
-        self.capability = capability_of(spec, owner, backend.scope)
+        self.capability = capability_of(spec, owner, backend.scope, backend.parse)
         self.where = f"{backend.source.name}.{spec.table.name}"
         self.items = Decoder(owner, owner)
         self.decoder = Decoder(spec, owner)
@@ -99,7 +88,7 @@ class RestResource(Resource):
         make = RowMaker(self.table, self.decoder.columns, scan.columns)
         with closing(self.found(scan, Reader(self.backend.client, context))) as pages:
             for page in pages:
-                yield [make(one.item, one.frame) for one in self._rows(page)]
+                yield rows_of(self._rows(page), make)
 
     def preview(self, scan: Scan) -> Sequence[Request]:
         """See ``Resource.preview``."""
@@ -109,8 +98,12 @@ class RestResource(Resource):
         calls = [one.call for one in reading.asked]
         if scan.path.fans_out:
             calls += (call for one in reading.asked for call in self._next(one.places, scan))
-        shown = (_readable(self.backend.client.preview(call)) for call in calls)
-        return list(dict.fromkeys(shown))
+        return list(dict.fromkeys(map(self.readable, calls)))
+
+    def readable(self, call: Call) -> Request:
+        """A preview of a call, in which placeholders are not percent-encoded."""
+        shown = self.backend.client.preview(call)
+        return replace(shown, url=_ENCODED_PLACEHOLDER.sub(r"{\1}", shown.url))
 
     def _needed(self, scan: Scan) -> Iterator[str]:
         """The keys of the path that conditions give; parameters are given at once."""
@@ -118,8 +111,11 @@ class RestResource(Resource):
 
     def _next(self, places: Places, scan: Scan) -> Iterator[Call]:
         """What a fan-out asks for each row of its parent's list, of which nothing is known yet."""
-        unknown = {one: f"{{{one}}}" for one in self._own()}
-        yield from (one.call for one in self.each_of({**unknown, **places}, scan))
+        yield from (one.call for one in self.each_of({**self.unknown(), **places}, scan))
+
+    def unknown(self) -> dict[str, str]:
+        """What stands in a preview for a row of which nothing is known yet."""
+        return {one: f"{{{one}}}" for one in self._own()}
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
@@ -128,9 +124,9 @@ class RestResource(Resource):
         )
 
     def _first(self, scan: Scan) -> Sequence[Asked]:
-        if self.owner.list is not None and self._unlisted(self.owner.list, scan):
-            return ()  # What a placeholder can be has to be asked for first.
         try:
+            if self.owner.list is not None and self._unlisted(self.owner.list, scan):
+                return ()  # What a placeholder can be has to be asked for first.
             return self.reading(scan, _unknown).asked
         except SessionsError:
             return ()  # The scan itself raises it.
@@ -163,15 +159,23 @@ class RestResource(Resource):
         templates = {"name": self.spec.name, **named_by(self.spec, self.owner)}
         for key in scan.path.keys:
             if key in templates and scan.given(key) is not None:
-                parsed = (parse_name(templates[key], value) for value in scan.given(key) or ())
+                parse = self.backend.parse
+                parsed = (parse(templates[key], value) for value in scan.given(key) or ())
                 return self._distinct(one for one in parsed if one is not None)
         return self._distinct(self._products(self._own(), scan, _unknown))
 
     def _distinct(self, found: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-        """Each item's values once, without those of a row inside it; all of them allowed."""
+        """Each item's values once, without those of a row inside it; all of them allowed.
+
+        An id that no row can have is left out.
+        """
         own = self._own()
         kept = {tuple(one[place] for place in own): one for one in found}
-        return [self.backend.allowed({p: one[p] for p in own}) for one in kept.values()]
+        return [
+            self.backend.allowed({p: one[p] for p in own})
+            for one in kept.values()
+            if self.backend.fits(own[-1], one[own[-1]])
+        ]
 
     def _own(self) -> tuple[str, ...]:
         return places_of(self.owner.name)
@@ -237,7 +241,7 @@ class RestResource(Resource):
                 query += ((name, str(value)) for value in scan.given(column) or ())
         if spec.hidden is not None and self._shows_hidden(scan):
             query.append(spec.hidden)
-        return spec.call(places, query=query, items=spec.items, listing=True)
+        return self.backend.call(spec, places, query=query, items=spec.items, listing=True)
 
     def page_size(self, scan: Scan) -> int | None:
         """Rows of a page as the parameter ``page_size`` says; None if it does not.
@@ -266,7 +270,7 @@ class RestResource(Resource):
     def _get(self, places: Places) -> Asked:
         if self.owner.get is None:
             raise AssertionError(f"{self.where} has no get")  # No path has keys then.
-        return Asked(self.owner.get.call(places), places)
+        return Asked(self.backend.call(self.owner.get, places), places)
 
     def _by_list(self, keys: Sequence[Places], scan: Scan) -> bool:
         """Whether lists serve some keys better than a GET for each.
@@ -304,12 +308,12 @@ class RestResource(Resource):
 
     def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
         """The items of a scan as they arrive, in the order they were asked for."""
-        reading = self.reading(scan, lambda _, each: _texts(reader.get(each.call({}))))
+        reading = self.reading(scan, lambda _, each: texts_in(reader.get(each.call({}))))
         pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
-        hidden = self._shows_hidden(scan)
+        hidden = self.owner.hides is None or self._shows_hidden(scan)
         with closing(pages):
             for page in pages:
-                yield [one for one in page if hidden or not self._is_hidden(one)]
+                yield page if hidden else [one for one in page if not self._is_hidden(one)]
 
     def listed(
         self, reading: Reading, scan: Scan, reader: Reader
@@ -328,27 +332,53 @@ class RestResource(Resource):
         """The items of the lists of a reading, page by page."""
         by = self._rows_list()
         places = {by.apart(one.call): one.places for one in reading.asked}
-        calls = (one.call for one in reading.asked)
         # Which of the rows of a list are wanted is not known, so LIMIT says nothing about pages.
         limit = None if reading.wanted is not None or scan.path.fans_out else scan.limit
-        with closing(reader.fan_out(calls, self.pages(scan), limit=limit)) as replies:
+        rows = 0
+
+        def calls() -> Iterator[Call]:
+            for one in reading.asked:
+                # Once more rows are read than LIMIT suggested, small pages only cost requests.
+                small = limit is None or rows < limit or not by.size
+                yield one.call if small else one.call.with_query(**{by.size: by.cap})
+
+        with closing(reader.fan_out(calls(), self.pages(scan), limit=limit)) as replies:
             pages = (self.page(reply, places[by.apart(reply.call)], reading) for reply in replies)
-            if reading.wanted is None:
-                yield from pages
+            if reading.wanted is not None:
+                yield self._in_order(pages, reading.wanted)
                 return
-            ranks = reading.wanted
-            found = [one for page in pages for one in page]
-            yield sorted(found, key=lambda one: ranks[self._key(one)])
+            for page in pages:
+                rows += len(page)
+                yield page
+
+    def _in_order(
+        self, pages: Iterable[list[Found]], ranks: Mapping[tuple[str, ...], int]
+    ) -> list[Found]:
+        """The wanted items in the order they were asked for; reads until all are there."""
+        found: dict[tuple[str, ...], Found] = {}
+        for page in pages:
+            found |= {self._key(one): one for one in page}
+            if len(found) == len(ranks):
+                break
+        return [found[key] for key in sorted(found, key=ranks.__getitem__)]
 
     def page(self, reply: Reply, places: Places, reading: Reading) -> list[Found]:
         """The items of one page that count."""
-        frame = RestFrame(reply.what, places)
+        frame = self.frame(reply, places)
         if not reply.missing:
             self.backend.seen(places)
-        found = [Found(item, frame) for item in reply.items()]
+        found = self.rows_in(reply.items(), frame)
         if reading.wanted is None:
             return found
         return [one for one in found if self._key(one) in reading.wanted]
+
+    def rows_in(self, items: Iterable[Item], frame: RestFrame) -> list[Found]:
+        """The rows that some items of a page are."""
+        return found_in(items, frame)
+
+    def frame(self, reply: Reply, places: Places) -> RestFrame:
+        """What the items of a response have in common."""
+        return RestFrame(reply.what, places)
 
     def _key(self, found: Found) -> tuple[str, ...]:
         places = self.items.places(found.item, found.frame)
@@ -415,7 +445,7 @@ class RestResource(Resource):
         """The item in a response; ProtocolError if there is none, or one without its id."""
         get = self.owner.get
         item = None if get is None else get.object_in(reply)
-        frame = RestFrame(reply.what, places)
+        frame = self.frame(reply, places)
         if item is None:
             raise frame.wrong(get.item if get and get.item else "body", "an object")
         self.items.places(item, frame)
@@ -430,7 +460,7 @@ class RestResource(Resource):
         item = get.object_in(reply)
         if item is None:
             return None
-        found = Found(item, RestFrame(reply.what, places))
+        found = Found(item, self.frame(reply, places))
         return found if self.items.names(item) else None
 
     def _rows(self, page: Iterable[Found]) -> Iterator[Found]:
@@ -459,42 +489,9 @@ class RestResource(Resource):
         column = self.table.column(hides.parameter)
         if asked is not None and accept(column, asked, f"{self.where}.{hides.parameter}") == 1:
             return True
-        return any(_admits(term, hides.column) for term in scan.where.terms)
-
-
-def _described(spec: RestTable, owner: RestTable, location: Sequence[str]) -> Table:
-    """The table with what the declaration says of its columns: scopes, and names in columns."""
-    columns = tuple(replace(one, scope=one.name in location) for one in spec.table.visible)
-    hidden = tuple(replace(one, scope=one.name in location) for one in spec.table.hidden)
-    templates = {"name": spec.name, **named_by(spec, owner)}
-    return replace(spec.table, visible=columns, hidden=hidden, templates=templates)
-
-
-def _admits(term: Predicate, column: str) -> bool:
-    """Whether a condition is about a flag and can be true where it is 1."""
-    if all(field.column != column for field in fields(term)):
-        return False
-    match term:
-        case Compare(_, Op.EQ, operand):
-            return operand == 1
-        case Member(_, operands, False):
-            return 1 in operands
-        case _:
-            return True
-
-
-def _texts(reply: Reply) -> list[str]:
-    """A response that is a list of texts."""
-    if not isinstance(reply.json, list) or not all(isinstance(one, str) for one in reply.json):
-        raise ProtocolError(f"{reply.what} should be a list of texts.")
-    return reply.json
+        return any(admits(term, hides.column) for term in scan.where.terms)
 
 
 def _unknown(place: str, _: Operation) -> list[str]:
     """Stands in the URL of a preview for values that have to be asked for first."""
     return [f"{{{place}}}"]
-
-
-def _readable(request: Request) -> Request:
-    """A preview in which placeholders are not percent-encoded."""
-    return replace(request, url=_ENCODED_PLACEHOLDER.sub(r"{\1}", request.url))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sessions_vtab.contract.model import ColumnType, Table
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.templates import Places, name_of, parse_name, places_of, shape
+from sessions_vtab.contract.templates import Places, name_of, places_of, shape
 from sessions_vtab.contract.values import load_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
@@ -22,8 +22,9 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import Call, Line, Reply
 from sessions_vtab.rest.access import noun, parent_column
-from sessions_vtab.rest.declaration import Body, Operation, RestFrame, RestTable
-from sessions_vtab.rest.reading import Found, RestResource
+from sessions_vtab.rest.declaration import Body, Operation, RestTable
+from sessions_vtab.rest.decoding import Found
+from sessions_vtab.rest.reading import RestResource
 
 __all__ = ["Change", "Writer"]
 
@@ -70,7 +71,7 @@ class Writer:
         operation, places = self.operation(write.action), self.places(write)
         values = {**write.values, **places} if write.action is Action.INSERT else write.values
         body = None if operation.body is None else self.encode(operation.body, values)
-        return Change(operation.call({**values, **places}, json=body), places)
+        return Change(self.backend.call(operation, {**values, **places}, json=body), places)
 
     def operation(self, action: Action) -> Operation:
         """What an action calls; raises UnsupportedError if the API has no such operation."""
@@ -112,7 +113,7 @@ class Writer:
         defaults = [one for one in self._own if one not in found and one in self.backend.location]
         found |= {one: self.backend.default_place(one) for one in defaults}
         self._require(found)
-        return self.backend.allowed(found)
+        return self.backend.named(found)
 
     def _require(self, found: Places) -> None:
         insert = self.spec.insert
@@ -129,13 +130,13 @@ class Writer:
 
     def named(self, name: Value, table: RestTable) -> dict[str, str]:
         """The values in the name of a table's row; raises InvalidValueError for another form."""
-        found = parse_name(table.name, name)
+        found = self.backend.parse(table.name, name)
         if found is None:
             raise InvalidValueError(
                 f"{self.where}: {name!r:.120} is not a valid {noun(table)} name"
                 f" ({shape(table.name)}). {_NOTHING}"
             )
-        return self.backend.allowed(found)
+        return self.backend.named(found)
 
     def _agree(self, values: Mapping[str, Value], named: Places) -> None:
         """Raises if a value contradicts the same part of the resource name."""
@@ -212,7 +213,7 @@ class Writer:
         insert = self.spec.insert
         if insert is None or insert.answer is None:
             return self.resource.one(reply, places)
-        frame = RestFrame(reply.what, places)
+        frame = self.resource.frame(reply, places)
         found = Found(insert.answer(reply.object(), frame), frame)
         self.resource.items.places(found.item, found.frame)  # It has to say which one it is.
         return found
@@ -284,7 +285,7 @@ class Writer:
         get = self.resource.owner.get
         if get is None:
             return None
-        reply = line.send(get.call(places))
+        reply = line.send(self.backend.call(get, places))
         return None if reply.missing else self.resource.one(reply, places)
 
     def after(self, reply: Reply, places: Places, line: Line) -> Found:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sessions_vtab.contract.templates import name_of, parse_name, places_of, shape
 
@@ -14,6 +16,8 @@ EVENT = "apps/{app}/sessions/{session_id}/events/{event_id}#{part}"
         ("sessions/{id}", {"id": ""}, "sessions/"),
         ("sessions/{id}", {"id": "a/b#c %é"}, "sessions/a%2Fb%23c%20%25%C3%A9"),
         ("n/{a}/s/{b}", {"a": "..", "b": "{a}"}, "n/../s/%7Ba%7D"),
+        ("p/{project}/s/{id}", {"project": "x:y", "id": "a"}, "p/x%3Ay/s/a"),
+        ("p/{+project}/s/{id}", {"project": "x:y/", "id": "a:b"}, "p/x:y%2F/s/a%3Ab"),
         (
             EVENT,
             {"app": "x", "session_id": "s", "event_id": "e#1", "part": "0"},
@@ -26,6 +30,17 @@ def test_a_name_is_made_and_read_again(template: str, places: dict[str, str], na
     assert parse_name(template, name) == places
 
 
+IDS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(IDS, IDS)
+def test_any_text_is_recovered_from_its_name(session: str, event: str) -> None:
+    places = {"session_id": session, "event_id": event}
+    name = name_of("s/{session_id}/e/{+event_id}", places)
+    assert parse_name("s/{session_id}/e/{+event_id}", name) == places
+    assert parse_name("s/{session_id}", name) is None
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -33,8 +48,10 @@ def test_a_name_is_made_and_read_again(template: str, places: dict[str, str], na
         7,
         b"sessions/a",
         "",
+        "s",
         "sessions",
         "sessions/a/b",
+        "other/a",
         "Sessions/a",
         "sessions/%ff",  # Not UTF-8.
         "sessions/%61",  # Spelled in another way than name_of does.
@@ -49,4 +66,5 @@ def test_any_other_spelling_is_not_a_name(name: object) -> None:
 
 def test_placeholders_and_shape() -> None:
     assert places_of(EVENT) == ("app", "session_id", "event_id", "part")
+    assert places_of("p/{+project}") == ("project",)
     assert shape("n/{a}/s/{b}") == "n/../s/.."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
 from sessions_vtab.contract.backend import Context
@@ -302,7 +302,7 @@ class UploadSessionReader(_OfSessions, _WithTotal):
         places = (self.decoder.places(one.item, one.frame) for one in page)
         with closing(reader.gather(map(self._detail_call, places))) as replies:
             for one, reply in zip(page, replies, strict=False):
-                yield [replace(one, item={**detail_of(reply), **one.item})]
+                yield [one._replace(item={**detail_of(reply), **one.item})]
 
     def _detail_call(self, places: Places) -> Call:
         if self.spec.get is None:
