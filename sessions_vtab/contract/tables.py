@@ -9,6 +9,7 @@ from __future__ import annotations
 from sessions_vtab.contract.model import Column, ColumnType, Table
 
 __all__ = [
+    "AGENT_EVENTS",
     "CONTENT_FIELDS",
     "DRY_RUN",
     "EVENTS",
@@ -481,3 +482,19 @@ def fact_columns(*, hidden: bool = False) -> tuple[Column, ...]:
         hidden: those that are not part of ``SELECT *``, instead of the others.
     """
     return tuple(column for column in FACT_COLUMNS.values() if column.hidden == hidden)
+
+
+AGENT_EVENTS = EVENTS.extended(
+    *event_columns(
+        "invocation_id",
+        "actions",
+        "error_code",
+        "error_message",
+        "event_metadata",
+        "raw_event",
+        "sequence",
+    ),
+    *fact_columns(),
+    hidden=fact_columns(hidden=True),
+)
+"""``events`` of a source that keeps all that an agent's framework writes."""

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.backends.vertex.writing import Writer
+from sessions_vtab.backends.vertex import VertexBackend
 from sessions_vtab.cli import main
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import notes_of
@@ -237,14 +237,14 @@ def test_an_exception_of_python_in_a_row_is_the_outcome_of_that_row(
     db: Connection, emulator: Running, monkeypatch: pytest.MonkeyPatch, make: Any
 ) -> None:
     """It comes after the row was sent: nobody knows, unless it is asked for."""
-    plain = Writer.follow
+    plain = VertexBackend.follow
 
-    def follow(self: Writer, reply: Any, *rest: Any) -> Any:
+    def follow(self: VertexBackend, reply: Any, *rest: Any) -> Any:
         if b"s7" in reply.content:
             raise make()
         return plain(self, reply, *rest)
 
-    monkeypatch.setattr(Writer, "follow", follow)
+    monkeypatch.setattr(VertexBackend, "follow", follow)
     with pytest.raises(Exception, match=r"1 of 60 writes .*prod\.sessions: .*Error"):
         commit(db)
 

@@ -23,12 +23,10 @@ from sessions_vtab.backends.local.facts import calls
 from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.tables import (
+    AGENT_EVENTS,
     EVENT_COLUMNS,
     EVENT_PARTS,
-    EVENTS,
     SESSIONS,
-    event_columns,
-    fact_columns,
     session_columns,
 )
 
@@ -58,19 +56,8 @@ _SESSIONS: Final = replace(
     templates={"name": _SESSION},
 )
 _EVENTS: Final = replace(
-    EVENTS.extended(
-        *event_columns(
-            "invocation_id",
-            "actions",
-            "error_code",
-            "error_message",
-            "event_metadata",
-            "raw_event",
-        ),
-        _SEQUENCE,
-        *fact_columns(),
-        hidden=fact_columns(hidden=True),
-    ),
+    AGENT_EVENTS,
+    visible=tuple(_SEQUENCE if one.name == "sequence" else one for one in AGENT_EVENTS.visible),
     templates={"name": _EVENT, "session_name": _SESSION},
 )
 _PARTS: Final = replace(EVENT_PARTS, templates={"event_name": _EVENT, "session_name": _SESSION})

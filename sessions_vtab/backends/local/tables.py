@@ -11,15 +11,13 @@ from sessions_vtab.backends.local.facts import expressions
 from sessions_vtab.backends.local.names import event_name, id_of
 from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.tables import (
+    AGENT_EVENTS,
     EVENT_PARTS,
-    EVENTS,
     PARTICIPANTS,
     SESSIONS,
     UPLOAD_SESSION_COLUMNS,
     UPLOAD_SESSION_FILES,
     UPLOAD_SESSIONS,
-    event_columns,
-    fact_columns,
     session_columns,
 )
 
@@ -138,19 +136,7 @@ def _of_living_session(alias: str) -> str:
 
 
 _EVENTS: Final = StoreTable(
-    EVENTS.extended(
-        *event_columns(
-            "invocation_id",
-            "actions",
-            "error_code",
-            "error_message",
-            "event_metadata",
-            "raw_event",
-            "sequence",
-        ),
-        *fact_columns(),
-        hidden=fact_columns(hidden=True),
-    ),
+    AGENT_EVENTS,
     "events e",
     expressions("e"),
     "e",

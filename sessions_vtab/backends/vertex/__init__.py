@@ -1,9 +1,8 @@
 """Google Vertex AI Agent Engine: sessions and their events, over REST.
 
-Modules: ``settings`` (a source's URL), ``names`` (resource names), ``tables`` (the tables and
-their capabilities), ``filters`` (conditions as filter text), ``calls`` (requests), ``wire``
-(responses to rows), ``sessions``, ``events`` and ``engines`` (reading), ``bodies``, ``requests``
-and ``writing`` (writing).
+``tables`` declares tables, operations and columns; ``backend`` has the settings of a source and its
+functions; ``filters`` conditions as filter text; ``reading`` and ``writing`` what the service does
+differently than others.
 """
 
 from __future__ import annotations

@@ -1,151 +1,377 @@
-"""The backend ``vertex``: sessions of Google Vertex AI Agent Engine."""
+"""The backend ``vertex``: settings of a source, its hosts and credentials, its functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Self
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final, Literal, Self, cast
 
-from sessions_vtab.backends.vertex.calls import Calls
-from sessions_vtab.backends.vertex.engines import ReasoningEngines
-from sessions_vtab.backends.vertex.events import EventParts, Events
-from sessions_vtab.backends.vertex.names import EventRef
-from sessions_vtab.backends.vertex.requests import Requests
-from sessions_vtab.backends.vertex.sessions import Sessions
-from sessions_vtab.backends.vertex.settings import URLS, Settings, site_of
-from sessions_vtab.backends.vertex.wire import Frame, last_segment
-from sessions_vtab.backends.vertex.writing import Writer
-from sessions_vtab.contract.backend import Arguments, Backend, Context, Resource, Routine
+from pydantic import model_validator
+
+from sessions_vtab.backends.vertex.reading import Engines, EventParts, Events, Sessions
+from sessions_vtab.backends.vertex.tables import APPENDS, SCOPE, WRITES, tables_of
+from sessions_vtab.backends.vertex.writing import (
+    APPEND,
+    EventWriter,
+    SessionWriter,
+    equal_before,
+)
+from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.templates import Places, name_of, parse_name
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Outcome, Request, Write
-from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.fetch import Call, Client, Item, Lease, Line, lease, run_job
+from sessions_vtab.contract.write import Outcome, Write
+from sessions_vtab.errors import (
+    ConfigurationError,
+    ConflictError,
+    CredentialError,
+    InvalidValueError,
+    MissingParameterError,
+    ProtocolError,
+    UnsupportedError,
+)
+from sessions_vtab.fetch import (
+    NO_AUTH,
+    Answer,
+    ApiKey,
+    Auth,
+    Bearer,
+    Call,
+    Google,
+    Line,
+    Reply,
+    Secret,
+    Site,
+    finish_operation,
+    is_loopback,
+    origin_of,
+    path,
+    plain,
+    run_job,
+)
+from sessions_vtab.fetch.options import with_prefix
+from sessions_vtab.rest import (
+    List,
+    Operation,
+    RestBackend,
+    RestFunction,
+    RestOptions,
+    RestTable,
+)
 
-__all__ = ["VertexBackend"]
+__all__ = ["VertexBackend", "host_of"]
+
+_API_KEY = "x-goog-api-key"
+_TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  # The variable's name.
+
+# https://cloud.google.com/resource-manager/docs/creating-managing-projects; a number is valid too,
+# and projects created for a domain have the form "example.com:name".
+_PATTERNS: Final = {
+    "project": r"[a-z0-9](?:[a-z0-9.:-]{0,61}[a-z0-9])?",
+    "location": r"[a-z]+(?:-[a-z]+[0-9]+)?",
+    "reasoning_engine": r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?",
+    "session_id": r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
+    "event_id": r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,126}[A-Za-z0-9])?",
+}
+_VALID: Final = {name: re.compile(text, re.ASCII).fullmatch for name, text in _PATTERNS.items()}
+_OPERATION: Final = re.compile(r"(?:[A-Za-z0-9.:_-]+/)*operations/[A-Za-z0-9_-]+", re.ASCII)
+
+# proto3 leaves an empty list out: an empty page is {}, or a token alone (contract, section 2).
+_BESIDE: Final = frozenset(("nextPageToken",))
+
+_URLS: Final = (
+    "vertex://PROJECT/LOCATION/ENGINE",
+    "vertex://PROJECT/LOCATION",
+    "vertex:///ENGINE?api_key_env=NAME",
+)
+_EXPRESS: Final = (
+    "A source without a project and a location uses an API key. Put the key there, or name another"
+    f" variable with api_key_env, or write {_URLS[0]} to use your Google login."
+)
+_FORMS: Final = (
+    f"Write the URL as {_URLS[0]}; as {_URLS[1]}, where the table reasoning_engines lists the"
+    f" engines and WHERE names one; or as {_URLS[2]}, with an API key."
+)
 
 
-class VertexBackend(Backend):
+class _Options(RestOptions):
+    """The backend's own settings, as written in a URL or in TOML."""
+
+    urls: ClassVar[tuple[str, ...]] = _URLS
+
+    api_version: Literal["v1", "v1beta1"] = "v1beta1"
+    project: str | None = None
+    location: str | None = None
+    reasoning_engine: str | None = None
+    token_env: str | None = None
+    token_file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> Self:
+        names = ("api_key_env", "api_key_file", "token_env", "token_file")
+        given = [name for name in names if getattr(self, name)]
+        if len(given) > 1:
+            msg = f"{' and '.join(given)} give two credentials; keep only one"
+            raise ValueError(msg)
+        return self
+
+
+def host_of(location: str | None) -> str:
+    """Returns the host name that serves a location."""
+    if location is None or location == "global":
+        return "aiplatform.googleapis.com"
+    if location in {"us", "eu"}:
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-aiplatform.googleapis.com"
+
+
+class VertexBackend(RestBackend):
     """Sessions and events of the engines of one project and location.
 
-    Args:
-        settings: settings of the source.
-        client: sends the requests; ``close`` returns it.
+    Attributes:
+        express: whether the service is reached with an API key, without project and location.
     """
 
-    name: ClassVar[str] = "vertex"
-    urls: ClassVar[tuple[str, ...]] = URLS
+    name = "vertex"
+    title = "Vertex AI Agent Engine"
+    options = _Options
+    settings: _Options
+    readers = {  # noqa: RUF012  # Declared once, never changed.
+        "sessions": Sessions,
+        "events": Events,
+        "event_parts": EventParts,
+        "reasoning_engines": Engines,
+    }
+    writers = {"sessions": SessionWriter, "events": EventWriter}  # noqa: RUF012
+    hosts = (
+        r"(?:[a-z]+-[a-z]+[0-9]+-)?aiplatform\.googleapis\.com",
+        r"aiplatform\.(?:us|eu)\.rep\.googleapis\.com",
+    )
+    meanings = (
+        (Answer(400, r"already exists"), ConflictError),
+        (Answer(400, r"API key (?:not valid|expired)"), CredentialError),
+    )
+    statuses = {  # noqa: RUF012
+        403: "The role roles/aiplatform.user on the project is sufficient.",
+        429: "This is a quota of the project and region; requests of this source are slowed down"
+        " from now on.",
+    }
 
     # Agent Engine documents no number for reads of sessions; this is Vertex AI's general one, for
     # each project and region: https://docs.cloud.google.com/vertex-ai/docs/quotas.
     reads_per_minute: ClassVar[int | None] = 600
 
-    def __init__(self, settings: Settings, client: Client) -> None:
-        self._settings = settings
-        self.scope = settings.scope
-        self._lease = Lease(client)
-        self._site = client.site
-        self._source = settings.source.name
-        self._calls = Calls(settings)
-        self._requests = Requests(settings, self._calls)
-        self._writer = Writer(client, self._calls, self._requests)
-        sessions = Sessions(settings, client, self._calls)
-        self.resources: Mapping[str, Resource] = {
-            "sessions": sessions,
-            "events": Events(settings, client, self._calls, sessions),
-            "event_parts": EventParts(settings, client, self._calls, sessions),
-            **self._engines(settings, client),
-        }
-        self.routines: Mapping[str, Routine] = {
-            "append_event": self._append_event,
-            "compact_session": self._compact_session,
-        }
+    def declare(self) -> Sequence[RestTable]:
+        """See ``RestBackend.declare``."""
+        return tables_of(self.settings.api_version, express=self.express)
 
-    @classmethod
-    def open(cls, source: Source) -> Self:
-        """See ``Backend.open``."""
-        settings = Settings(source)
-        return cls(settings, lease(site_of(settings)))
+    # The place of a source
 
-    def _engines(self, settings: Settings, client: Client) -> dict[str, Resource]:
-        """Table of engines; an API key without a project cannot list them (contract, section 1)."""
-        if settings.express:
-            return {}
-        return {"reasoning_engines": ReasoningEngines(settings, client, self._calls)}
+    def located(self) -> dict[str, str]:
+        """See ``RestBackend.located``; the options and the environment give places, too."""
+        project, location, engine = self._scope()
+        self.express = project is None
+        self.location = SCOPE[2:] if self.express else SCOPE
+        used = dict(zip(SCOPE, (project, location, engine), strict=True))
+        self._check_options(used)
+        scope = {name: value for name, value in used.items() if value is not None}
+        try:
+            return self.allowed(scope)
+        except InvalidValueError as error:
+            raise ConfigurationError(str(error)) from None
 
-    def describe(self) -> str:
-        """See ``Backend.describe``."""
-        settings = self._settings
-        scope = (settings.project, settings.location, settings.engine)
-        place = "/".join(part for part in scope if part)
-        credential = self._site.credential_for(self._site.origin).describe()
-        return f"Vertex AI Agent Engine {place} at {self._site.base_url} with {credential}"
+    def _scope(self) -> tuple[str | None, str | None, str | None]:
+        """Returns project, location and engine from location text, options or environment.
 
-    def call_for(self, write: Write) -> Call | None:
-        """Returns the call that a write would make, without sending it; None if it changes nothing.
-
-        Raises:
-            StatementError: a value is not valid; the error names its column.
+        A text of one part is the region if ``project`` is a setting, as in a TOML table, where
+        ``location`` is that text. Otherwise it is the engine.
         """
-        return self._requests.of(write).call
+        source, options = self.source, self.settings
+        match [part for part in source.location.split("/") if part]:
+            case [project, location, engine]:
+                return project, location, engine
+            case [project, location]:
+                return project, location, options.reasoning_engine
+            case [location] if options.project:
+                return options.project, location, options.reasoning_engine
+            case [engine] if engine.isdigit() or source.location.startswith("/"):
+                return None, None, engine
+            case [alone]:
+                raise ConfigurationError(
+                    f"Source {source.name}: {alone!r:.60} alone is not enough. For a project, add"
+                    f" the location and the engine. {_FORMS}"
+                )
+            case []:
+                project_id = options.project or os.environ.get("GOOGLE_CLOUD_PROJECT")
+                region = options.location or os.environ.get("GOOGLE_CLOUD_LOCATION")
+                if project_id and region:
+                    return project_id, region, options.reasoning_engine
+        raise ConfigurationError(
+            f"Source {source.name}: the location in the URL is incomplete, or has too many parts."
+            f" {_FORMS} Or set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION."
+        )
 
-    def preview(self, write: Write) -> Sequence[Request]:
-        """See ``Backend.preview``."""
-        call = self.call_for(write)
-        return () if call is None else (self._lease.client.preview(call),)
+    def _check_options(self, used: Mapping[str, str | None]) -> None:
+        """Raises ConfigurationError if an option contradicts the location text."""
+        for name, value in used.items():
+            given = getattr(self.settings, name)
+            if given not in {None, value}:
+                raise ConfigurationError(
+                    f"Source {self.source.name}: {name} is {given!r:.60} in the settings but"
+                    f" {value!r:.60} in the location. Keep only one."
+                )
+        if self.express and self.settings.api_version == "v1":
+            raise ConfigurationError(
+                f"Source {self.source.name}: api_version v1 has no sessions with an API key."
+                f" Remove api_version, or write {_URLS[0]}."
+            )
 
-    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
-        """See ``Backend.send``."""
-        return self._writer.send(writes, context)
+    def fits(self, place: str, value: str) -> bool:
+        """See ``RestBackend.fits``. Text from SQL is matched before it is part of a request."""
+        return place not in _VALID or _VALID[place](value) is not None
 
-    def close(self) -> None:
-        """See ``Backend.close``."""
-        self._lease.close()
+    def parse(self, template: str, name: object) -> dict[str, str] | None:
+        """See ``RestBackend.parse``."""
+        found = parse_name(template, name)
+        fits = found is not None and all(self.fits(*pair) for pair in found.items())
+        return found if fits else None
+
+    # Requests
+
+    def make_site(self) -> Site:
+        """See ``RestBackend.make_site``."""
+        given = self.settings.base_url
+        base = given or f"https://{host_of(self.scope.get('location'))}"
+        named = self._named_credential()
+        return Site.of(
+            self.source,
+            with_prefix(base, self.settings.api_prefix),
+            named or self._usual_credential(),
+            provider=self.hosts,
+            named=named is not None,
+            documented={"write": WRITES, APPEND: APPENDS},
+            meanings=self.meanings,
+            remedies=self.statuses,
+        )
+
+    def _named_credential(self) -> Auth | None:
+        options = self.settings
+        if options.secret is not None:
+            return ApiKey(_API_KEY, options.secret)
+        if options.token_env or options.token_file:
+            return Bearer(Secret(options.token_env or "", options.token_file or ""))
+        return None
+
+    def _usual_credential(self) -> Auth:
+        """The credential from the provider's usual place; none for an emulator on this machine."""
+        base = self.settings.base_url
+        if base and _is_local(base):
+            return NO_AUTH
+        if self.express:
+            return ApiKey(_API_KEY, Secret(variable="GOOGLE_API_KEY", hint=_EXPRESS))
+        if os.environ.get(_TOKEN):
+            return Bearer(Secret(variable=_TOKEN))
+        return Google()
+
+    def call(self, operation: Operation, places: Mapping[str, Any], **more: Any) -> Call:
+        """See ``RestBackend.call``; each location has a host of its own."""
+        if isinstance(operation, List):
+            more["beside"] = _BESIDE
+        return operation.call(places, origin=self._origin(places), **more)
+
+    def follow(self, reply: Reply, places: Places, line: Line) -> dict[str, Any]:
+        """Returns the operation of a response once it is done."""
+        return finish_operation(line, reply, lambda one: self._operation_call(one, places))
+
+    def _operation_call(self, operation: Mapping[str, Any], places: Places) -> Call:
+        """Gets an operation by its name; ProtocolError if the name is not valid."""
+        name = operation.get("name")
+        if not isinstance(name, str) or ".." in name or not _OPERATION.fullmatch(name):
+            raise ProtocolError(
+                f"Source {self.source.name}: {plain(repr(name), 100)} is not a valid operation"
+                " name, so it was not requested."
+            )
+        segments = (self.settings.api_version, *name.split("/"))
+        return Call("GET", path(*segments), origin=self._origin(places))
+
+    def _origin(self, places: Mapping[str, Any]) -> str:
+        """Scheme and host for a location; '' for the source's own ``base_url``."""
+        return "" if self.settings.base_url else f"https://{host_of(places.get('location'))}"
+
+    # Writing
+
+    def in_order(self, writes: Iterable[Write]) -> list[Write]:
+        """See ``RestBackend.in_order``: all writes about one session are sent in their order."""
+        return list(writes)
+
+    def performer(self, writes: Sequence[Write]) -> Callable[[Write, Line], Outcome]:
+        """See ``RestBackend.performer``; equal events are told apart by how many came before."""
+        before = equal_before(writes)
+
+        def perform(write: Write, line: Line) -> Outcome:
+            writer = self.writing[write.table]
+            if isinstance(writer, EventWriter):
+                return writer.perform_after(write, line, before.get(write.number, 0))
+            return writer.perform(write, line)
+
+        return perform
+
+    # Functions
+
+    def declare_functions(self) -> Sequence[RestFunction]:
+        """See ``RestBackend.declare_functions``."""
+        one = next(table.get for table in self.declare() if table.get is not None)
+        route = one.route.replace("GET", "POST")
+        return (
+            RestFunction(
+                FUNCTIONS["append_event"], Operation(f"{route}:appendEvent"), _appended_rows
+            ),
+            RestFunction(
+                FUNCTIONS["compact_session"],
+                Operation(f"{route}:compact", body=self._compaction),
+                self._compacted_rows,
+            ),
+        )
+
+    def routine(self, declared: RestFunction) -> Routine:
+        """See ``RestBackend.routine``."""
+        if declared.function.name == "append_event":
+            return self._append_event
+        return super().routine(declared)
+
+    def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:  # noqa: ARG002
+        """See ``RestBackend.act``: an operation is waited for."""
+        reply = line.send(call)
+        operation = self.follow(reply, places, line)
+        return replace(reply, content=dump_json(operation).encode())
 
     def _append_event(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         values = dict(arguments)
-        session = self._requests.resolve(values.pop("session", None))
-        request = self._requests.append(session, values, "append_event")
-
-        def job(line: Line) -> tuple[str | None, Item | None]:
-            reply, item = self._writer.append(request, line, find=True)
-            return None if reply is None else dump_json(reply.object()), item
-
-        response, item = run_job(self._lease.client, context, job)
-        frame = Frame(session.engine, "An event", session.session_id)
-        event = None if item is None else EventRef(session, last_segment(item, frame))
-        yield (
-            None if event is None else event.name,
-            None if event is None else event.event_id,
-            session.name,
-            response,
+        places = self.resolve(values.pop("session", None))
+        writer = cast("EventWriter", self.writing["events"])
+        change = writer.append_to(places, values, f"{self.source.name}.append_event")
+        reply, found = run_job(
+            self.client, context, lambda line: writer.append(change, line, find=True)
         )
+        name = event_id = None
+        if found is not None:
+            event = writer.resource.decoder.places(found.item, found.frame)
+            name, event_id = name_of(writer.spec.name, event), event["event_id"]
+        response = None if reply is None else dump_json(reply.object())
+        yield name, event_id, self._session_name(places), response
 
-    def _compact_session(self, arguments: Arguments, context: Context) -> Iterator[Row]:
-        session = self._requests.resolve(arguments.get("session"))
-        call = self._calls.compact_session(session, self._compaction(arguments))
-        operation = run_job(
-            self._lease.client,
-            context,
-            lambda line: self._writer.follow(line.send(call), session.engine, line),
-        )
-        name = operation.get("name")
-        yield (
-            session.name,
-            name if isinstance(name, str) else None,
-            int(bool(operation.get("done"))),
-            dump_json(operation),
-        )
-
-    def _compaction(self, arguments: Arguments) -> dict[str, object]:
-        where = f"{self._source}.compact_session"
-        if self._settings.express:  # Contract, section 1.
+    def _compaction(self, given: Mapping[str, Value], where: str) -> dict[str, object]:
+        if self.express:  # Contract, section 1.
             raise UnsupportedError(
                 f"{where}: the service cannot compact sessions with an API key. Use a source"
-                " with a project: vertex://PROJECT/LOCATION/ENGINE."
+                f" with a project: {_URLS[0]}."
             )
         fields = {"summarization": "summarization", "event_editing": "eventEditing"}
-        chosen = {field: arguments[name] for name, field in fields.items() if arguments.get(name)}
+        chosen = {field: given[name] for name, field in fields.items() if given.get(name)}
         if not chosen:
             raise MissingParameterError(
                 f"{where}: set summarization or event_editing, or both, to 'AUTO'."
@@ -153,3 +379,29 @@ class VertexBackend(Backend):
         if any(mode != "AUTO" for mode in chosen.values()):
             raise InvalidValueError(f"{where}: summarization and event_editing must be 'AUTO'.")
         return {"compaction": {field: {"mode": mode} for field, mode in chosen.items()}}
+
+    def _compacted_rows(self, reply: Reply, given: Arguments) -> Iterator[Row]:
+        operation = reply.object()
+        name = operation.get("name")
+        text = name if isinstance(name, str) else None
+        yield (
+            self._session_name(given),
+            text,
+            int(bool(operation.get("done"))),
+            dump_json(operation),
+        )
+
+    def _session_name(self, places: Mapping[str, Any]) -> str:
+        return name_of(self.writing["sessions"].spec.name, places)
+
+
+def _appended_rows(reply: Reply, given: Arguments) -> Iterator[Row]:  # noqa: ARG001
+    """Appending has a routine of its own, as a response that was lost is looked for."""
+    return iter(())
+
+
+def _is_local(base_url: str) -> bool:
+    try:
+        return is_loopback(origin_of(base_url).host)
+    except ConfigurationError:
+        return False  # Site.of reports the error.

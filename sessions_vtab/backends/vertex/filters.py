@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from sessions_vtab.backends.vertex.tables import LISTING, PAGE_CAP, SCOPE
 from sessions_vtab.contract import times
 from sessions_vtab.contract.predicate import (
     TIMESTAMP,
@@ -33,19 +34,26 @@ from sessions_vtab.contract.predicate import (
     Predicate,
     Slot,
     Value,
+    fields,
 )
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.fetch import TokenPages
 
 __all__ = [
     "MOST_TERMS",
     "Bounds",
     "Feature",
+    "Listing",
     "Text",
     "bounds",
     "compose",
+    "disjoint",
     "join",
     "quote",
     "timestamp_filter",
     "with_users",
+    "without_scope",
 ]
 
 _COLUMNS = frozenset(("user_id", "display_name"))
@@ -198,6 +206,34 @@ def _literal(field: Field, operand: Value | Slot) -> str | None:
     return operand
 
 
+def without_scope(terms: Iterable[Predicate]) -> list[Predicate]:
+    """Returns the terms except those on scope columns, which are already part of the path."""
+    return [term for term in terms if not any(field.column in SCOPE for field in fields(term))]
+
+
+def disjoint(terms: Sequence[Predicate], allowed: frozenset[Feature]) -> list[Text]:
+    """Filters that together match every wanted row, and no row twice.
+
+    A long IN, or any IN if OR is not supported, becomes several lists. They cannot overlap, because
+    a column has only one value.
+    """
+    for index, term in enumerate(terms):
+        if not isinstance(term, Member) or not _splits(term, allowed):
+            continue
+        rest = [*terms[:index], *terms[index + 1 :]]
+        size = MOST_TERMS if Feature.OR in allowed else 1
+        chunks = [term.operands[at : at + size] for at in range(0, len(term.operands), size)]
+        parts = [compose([replace(term, operands=chunk)], allowed) for chunk in chunks]
+        if all(part.text for part in parts):
+            return [compose([replace(term, operands=chunk), *rest], allowed) for chunk in chunks]
+    return [compose(terms, allowed)]
+
+
+def _splits(term: Member, allowed: frozenset[Feature]) -> bool:
+    most = MOST_TERMS if Feature.OR in allowed else 1
+    return not term.negated and len(term.operands) > most
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """The range of a time column, in nanoseconds since 1970; both ends are included."""
@@ -234,3 +270,52 @@ def timestamp_filter(confined: Bounds) -> Text:
     if confined.high is not None:
         parts.append(Text(f'timestamp<="{times.to_rfc3339(confined.high)}"'))
     return join(parts)
+
+
+_TEXTS = ("filter", "order_by", "page_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The list parameters that a user can give.
+
+    Attributes:
+        filter: the user's filter text, '' if not given.
+        order: the user's order text, '' if not given.
+        token: token of the page to start at, '' for the first page.
+        size: rows per request, None to let the backend choose.
+        chosen: whether the statement gives any of them, or looks at page tokens.
+    """
+
+    filter: str = ""
+    order: str = ""
+    token: str = ""
+    size: int | None = None
+    chosen: bool = False
+
+    @classmethod
+    def of(cls, scan: Scan, where: str) -> Listing:
+        """Reads a scan's parameter columns; InvalidValueError names ``where`` and the column."""
+        given = [(name, scan.parameters.get(name)) for name in _TEXTS]
+        for name, value in given:
+            if value is not None and not isinstance(value, str):
+                raise InvalidValueError(f"{where}.{name} must be text.")
+        filter_, order, token = (str(value or "") for _, value in given)
+        size = scan.parameters.get("page_size")
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise InvalidValueError(f"{where}.page_size must be a number from 1 to {PAGE_CAP}.")
+        chosen = "next_page_token" in scan.columns or not scan.parameters.keys().isdisjoint(LISTING)
+        capped = min(size, PAGE_CAP) if isinstance(size, int) else None
+        return cls(filter_, order, token, capped, chosen)
+
+    def query(self, text: str, order: str, limit: int | None) -> list[tuple[str, str | int | None]]:
+        """The parameters of a first page: as many rows as given, or as LIMIT will probably need."""
+        size = self.size or max(1, min(limit or PAGE_CAP, PAGE_CAP))
+        token = self.token or None
+        listed = (("filter", text or None), ("orderBy", order or None), ("pageToken", token))
+        return [("pageSize", size), *listed]
+
+    @property
+    def pages(self) -> TokenPages:
+        """How a list goes on, with full pages."""
+        return TokenPages(full=self.size or PAGE_CAP)

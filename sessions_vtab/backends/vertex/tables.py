@@ -1,331 +1,500 @@
-"""The tables of vertex and their capabilities, as data."""
+"""The tables of vertex: fields of columns, bodies that are written, operations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from types import MappingProxyType
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-from sessions_vtab.backends.vertex.filters import Feature
-from sessions_vtab.backends.vertex.names import parse_event, parse_session
-from sessions_vtab.contract.capability import (
-    EQUALITY,
-    RANGE,
-    AccessPath,
-    Capability,
-    Connective,
-    Filter,
-    Within,
-    Writes,
-)
+from sessions_vtab.contract import times
+from sessions_vtab.contract.agent_events import FACTS, Documents, Fact
+from sessions_vtab.contract.capability import EQUALITY, RANGE, Filter
+from sessions_vtab.contract.content import part_columns, text_of
 from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.tables import (
+    AGENT_EVENTS,
     EVENT_PARTS,
-    EVENTS,
     FACT_COLUMNS,
     FACT_REMEDY,
     REASONING_ENGINES,
     SCOPE_COLUMNS,
     SESSIONS,
     event_columns,
-    fact_columns,
     session_columns,
 )
+from sessions_vtab.contract.values import dump_json, is_object, load_json
+from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.fetch import Answer, Item, TokenPages, rows
+from sessions_vtab.fetch.rows import Getter, OfPage, time_of
+from sessions_vtab.rest import Delete, Get, Insert, List, RestFrame, RestTable, Update
 
 __all__ = [
     "APPENDS",
-    "ENGINES_CAPABILITY",
-    "ENGINES_TABLE",
-    "EVENTS_TABLE",
     "LISTING",
     "PAGE_CAP",
-    "PARTS_TABLE",
-    "PLACE",
     "SCOPE",
-    "SESSIONS_TABLE",
     "WRITES",
-    "events_capability",
-    "parts_capability",
-    "sessions_capability",
+    "PageFrame",
+    "event_body",
+    "last_segment",
+    "parts_in",
+    "patch_body",
+    "session_body",
+    "shared_keys",
+    "tables_of",
 ]
 
 PAGE_CAP = 100
-"""The maximum number of rows per page (contract, section 5)."""
+"""The maximum number of rows per page (contract of Vertex AI, section 5)."""
 
 # https://docs.cloud.google.com/agent-builder/quotas; for each project and region.
 WRITES, APPENDS = 100, 300
 """Sessions that may be written in a minute, and events that may be appended."""
 
-PLACE = ("project", "location")
-"""Where engines are."""
-
-SCOPE = (*PLACE, "reasoning_engine")
-
-_EVENTS_OF_A_SESSION = 20
-"""An estimate that makes SQLite read sessions before their events, not look them up afterwards."""
+SCOPE = ("project", "location", "reasoning_engine")
+_PLACE = SCOPE[:2]
 
 LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
 """List parameters that a statement can give."""
 
-SESSIONS_TABLE = replace(
-    SESSIONS.extended(
-        *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
-    ),
-    filled=frozenset(("create_time", "update_time")),
+# Recorded: "Session {name} not found."; in 2025 a list of ids took the place of the name. An engine
+# that does not exist has another text, and is an error.
+_NO_SESSION = (Answer(404, r"^Session\b.*\bnot found"),)
+_NO_ENGINE = (Answer(404, r"^The ReasoningEngine does not exist\.?$"),)
+
+_MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
+_SESSION_FILTERS = (
+    Filter("user_id", _MATCHING),
+    Filter("display_name", _MATCHING),
+    Filter("labels", _MATCHING | {Op.IS_NULL, Op.IS_NOT_NULL}, keyed=True, texts=True),
+    Filter("create_time", RANGE, by_order=True),
+    Filter("update_time", RANGE, by_order=True),
 )
-EVENTS_TABLE = replace(
-    EVENTS.extended(
-        *event_columns(
-            "invocation_id",
-            "actions",
-            "error_code",
-            "error_message",
-            "event_metadata",
-            "raw_event",
-            "sequence",
-        ),
-        *fact_columns(),
-        hidden=(*event_columns(*SCOPE, *LISTING), *fact_columns(hidden=True)),
-    ),
-    filled=frozenset(("timestamp",)),
-)
-ENGINES_TABLE = REASONING_ENGINES.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in PLACE))
-PARTS_TABLE = replace(
-    EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE)),
-    filled=frozenset(("timestamp",)),
-)
+_EVENT_FILTERS = (Filter("timestamp", RANGE | {Op.EQ}),)
 
 _REMEDY = (
     "The source has no engine. Add WHERE reasoning_engine = '..', or put it into the source's"
     " URL (vertex://PROJECT/LOCATION/ENGINE)."
 )
+_DEPLOYED = "Engines are deployed and deleted with Google's own tools."
 
-# appendEvent sets it to the server's time (recorded responses).
-_WRITTEN = "update_time"
-
-_ONE_SCOPE = tuple(Filter(name, frozenset((Op.EQ,)), exact=True) for name in SCOPE)
-_SCOPES = tuple(Filter(name, EQUALITY, exact=True) for name in SCOPE)
-_ONE_PLACE, _PLACES = _ONE_SCOPE[: len(PLACE)], _SCOPES[: len(PLACE)]
-_MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
-_PRESENT = frozenset((Op.IS_NULL, Op.IS_NOT_NULL))
-
-_EVENT_TIME = Filter("timestamp", RANGE | {Op.EQ})
-
-_INSERT_SESSION = frozenset(
-    (
-        "name",
-        "session_id",
-        "user_id",
-        "display_name",
-        "labels",
-        "state",
-        "expire_time",
-        "ttl",
-        *SCOPE,
-    )
+_SESSIONS = replace(
+    SESSIONS.extended(
+        *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
+    ),
+    filled=frozenset(("create_time", "update_time")),
 )
-_UPDATE_SESSION = frozenset(
-    ("user_id", "display_name", "labels", "state", "expire_time", "ttl", "update_mask")
+_EVENTS = replace(
+    AGENT_EVENTS.extended(hidden=event_columns(*SCOPE, *LISTING)), filled=frozenset(("timestamp",))
 )
-_INSERT_EVENT = frozenset(
-    (
-        "session_name",
-        "session_id",
-        "timestamp",
-        "author",
-        "content",
-        "invocation_id",
-        "actions",
-        "error_code",
-        "error_message",
-        "event_metadata",
-        "raw_event",
-        *SCOPE,
-    )
+_PARTS = replace(
+    EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE)),
+    filled=frozenset(("timestamp",)),
 )
+_ENGINES = REASONING_ENGINES.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in _PLACE))
+
+# From responses to rows.
+
+_ID = "[A-Za-z0-9_-]{1,128}"
+_SEGMENT = re.compile(_ID, re.ASCII).fullmatch
+_ONLY_SEGMENTS = re.compile(rf"(?:{_ID}\n)*{_ID}", re.ASCII).fullmatch
 
 
-def engine_of(name: Value) -> Mapping[str, Value] | None:
-    """The scope of the engine that a session's name is in, in the name's own spelling."""
-    found = parse_session(name)
-    if found is None:
+@dataclass(frozen=True, slots=True)
+class PageFrame(RestFrame):
+    """What the items of one page have in common.
+
+    Attributes:
+        next_token: token of the next page; '' on the last page.
+        read: items and their ids, which two columns are made of.
+    """
+
+    next_token: str = ""
+    read: list[Any] = field(default_factory=list, compare=False, repr=False)
+
+
+def last_segment(item: Item, frame: rows.Frame) -> str:
+    """The id in an item's name; names in responses spell the project as its number."""
+    name = item.get("name")
+    segment = name.rpartition("/")[2] if isinstance(name, str) else ""
+    if not _SEGMENT(segment):
+        raise frame.wrong("name", "a resource name")
+    return segment
+
+
+def _ids(items: Sequence[Item], frame: rows.Frame) -> list[str]:
+    """The last segment of each item's name, validated with one regex match if it can be."""
+    read = frame.read if isinstance(frame, PageFrame) else []
+    if not read or read[0] is not items:
+        read[:] = items, _segments(items) or [last_segment(item, frame) for item in items]
+    ids: list[str] = read[1]
+    return ids
+
+
+def _segments(items: Sequence[Item]) -> list[str] | None:
+    try:
+        segments = [item["name"].rpartition("/")[2] for item in items]
+    except (KeyError, AttributeError):
         return None
-    engine = found.engine
-    values = zip(SCOPE, (engine.project, engine.location, engine.engine), strict=True)
-    return {column: value for column, value in values if value is not None}
+    return segments if _ONLY_SEGMENTS("\n".join(segments)) else None
 
 
-def session_of(name: Value) -> Mapping[str, Value] | None:
-    """The name of the session that an event's name is in."""
-    found = parse_event(name)
-    return None if found is None else {"session_name": found.session.name}
+# NULL for what is empty: the service adds {} where nothing was sent.
 
 
-def sessions_capability(*, engine: bool, refused: frozenset[Feature]) -> Capability:
-    """Returns the capability of ``sessions``.
+def _text(name: str) -> OfPage[RestFrame, Value]:
+    read = rows.text_of(name).column
+    return OfPage(lambda items, frame: [text or None for text in read(items, frame)])
+
+
+def _object(name: str) -> OfPage[RestFrame, Value]:
+    read = rows.json_of(name).column
+    return OfPage(
+        lambda items, frame: [None if text == "{}" else text for text in read(items, frame)]
+    )
+
+
+def _next_token(items: Sequence[Item], frame: RestFrame) -> list[Value]:
+    token = frame.next_token if isinstance(frame, PageFrame) else ""
+    return [token or None] * len(items)
+
+
+def _fact(read: Fact) -> Getter[RestFrame]:
+    return lambda item, _: read(
+        Documents(item.get("actions"), item.get("eventMetadata"), item.get("rawEvent"))
+    )
+
+
+_SESSION_FIELDS: Final[Mapping[str, Getter[RestFrame]]] = {
+    "session_id": OfPage(_ids),
+    "next_page_token": OfPage(_next_token),
+    "user_id": _text("userId"),
+    "display_name": _text("displayName"),
+    "labels": _object("labels"),
+    "state": _object("sessionState"),
+    "create_time": time_of("createTime", required=True),
+    "update_time": time_of("updateTime", required=True),
+    "expire_time": time_of("expireTime"),
+}
+# Events have no number that grows; their list's order is one only while it is read.
+_EVENT_FIELDS: Final[Mapping[str, Getter[RestFrame]]] = {
+    "event_id": OfPage(_ids),
+    "next_page_token": OfPage(_next_token),
+    "timestamp": time_of("timestamp", required=True),
+    "author": _text("author"),
+    "content": _object("content"),
+    "text": lambda item, _: text_of(item.get("content")),
+    "invocation_id": _text("invocationId"),
+    "actions": _object("actions"),
+    "error_code": _text("errorCode"),
+    "error_message": _text("errorMessage"),
+    "event_metadata": _object("eventMetadata"),
+    "raw_event": _object("rawEvent"),
+    **{name: _fact(read) for name, read in FACTS.items()},
+}
+_ENGINE_FIELDS: Final[Mapping[str, str | Getter[RestFrame]]] = {
+    "reasoning_engine": OfPage(_ids),
+    "display_name": _text("displayName"),
+    "create_time": "createTime",
+    "update_time": "updateTime",
+}
+_OF_EVENT = ("timestamp", "author", "invocation_id")
+"""Columns of ``event_parts`` that are those of the event."""
+
+
+def parts_in(item: Item, frame: RestFrame, event_name: str) -> Iterator[Item]:
+    """The items of ``event_parts`` in an event: its columns by their names."""
+    content = item.get("content")
+    parts = content.get("parts", []) if isinstance(content, dict) else []
+    if not isinstance(parts, list):
+        raise frame.wrong("content.parts", "a list")
+    of_event = {name: _EVENT_FIELDS[name](item, frame) for name in _OF_EVENT} if parts else {}
+    for number, part in enumerate(parts):
+        if not isinstance(part, dict):
+            raise frame.wrong(f"content.parts[{number}]", "an object")
+        own = {"part": number, "name": f"{event_name}#{number}", "event_name": event_name}
+        yield {**own, **of_event, **part_columns(part)}
+
+
+def _of_part(column: str) -> Getter[RestFrame]:
+    return lambda item, _: item.get(column)
+
+
+_PART_FIELDS: Final[Mapping[str, Getter[RestFrame]]] = {
+    name: _of_part(name)
+    for name in (*(column.name for column in _PARTS.visible), "name", "event_id")
+    if name not in ("session_name", "session_id", *SCOPE)
+}
+
+
+# From SQL values to request bodies, checked before anything is sent.
+
+_EXACT = 2**53
+_TTL = re.compile(r"(\d+(?:\.\d{1,9})?)s?", re.ASCII)
+
+_JSON = frozenset(("labels", "state", "actions", "event_metadata", "raw_event"))
+_TIMES = frozenset(("expire_time", "timestamp"))
+
+# Keys that the service stores per engine or per user, and shows in every session.
+_SHARED = ("app:", "user:")
+
+_SESSION_BODY = {
+    "user_id": "userId",
+    "display_name": "displayName",
+    "labels": "labels",
+    "state": "sessionState",
+    "expire_time": "expireTime",
+    "ttl": "ttl",
+}
+_LASTING = tuple(_SESSION_BODY)
+_EVENT_BODY = {
+    **{one: one for one in ("name", "author", "timestamp", "content", "actions")},
+    "invocation_id": "invocationId",
+    "error_code": "errorCode",
+    "error_message": "errorMessage",
+    "event_metadata": "eventMetadata",
+    "raw_event": "rawEvent",
+}
+_EVENT_INSERT = tuple(name for name in _EVENT_BODY if name != "name")
+
+
+def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """Returns the Session of a create call.
 
     Args:
-        engine: whether the source names an engine.
-        refused: grammar that the service rejected.
+        values: values by column name.
+        where: ``source.table``, for errors.
+
+    Raises:
+        InvalidValueError: a value is not valid; the error names the column, and the place within
+            JSON.
     """
-    scope = () if engine else ("reasoning_engine",)
-    connectives = {Connective.OR: Feature.OR, Connective.NOT: Feature.NOT_EQUAL}
-    one = "GET {engine}/sessions/{id}"
-    return Capability(
-        paths=(
-            AccessPath(
-                "get by name",
-                ("name",),
-                unique=True,
-                cost=50,
-                call=one,
-                within=Within("list", engine_of),
-            ),
-            AccessPath(
-                "get",
-                ("session_id", *scope),
-                _ONE_SCOPE,
-                unique=True,
-                cost=50,
-                call=one,
-                within=Within("list"),
-            ),
-            AccessPath(
-                "list",
-                scope,
-                (
-                    *_SCOPES,
-                    Filter("user_id", _MATCHING),
-                    Filter("display_name", _MATCHING),
-                    Filter("labels", _MATCHING | _PRESENT, keyed=True, texts=True),
-                    Filter("create_time", RANGE, by_order=True),
-                    Filter("update_time", RANGE, by_order=True),
-                ),
-                orders=("create_time", "update_time"),
-                connectives=frozenset(c for c, f in connectives.items() if f not in refused),
-                page_cap=PAGE_CAP,
-                cost=100,
-                call="GET {engine}/sessions",
-            ),
-        ),
-        writes=Writes(
-            _INSERT_SESSION,
-            ("user_id",),
-            _UPDATE_SESSION,
-            delete=True,
-            remedies=MappingProxyType(
-                {
-                    "user_id": (
-                        "A session's user cannot be changed; insert a new session for another user."
-                    )
-                }
-            ),
-            calls=MappingProxyType(
-                {
-                    "insert": "POST {engine}/sessions",
-                    "update": "PATCH {engine}/sessions/{session}",
-                    "delete": "DELETE {engine}/sessions/{session}",
-                }
-            ),
-            per_minute=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), WRITES)),
-        ),
-        remedy=_REMEDY,
+    _one_lifetime(values, where)
+    return _body(values, _SESSION_BODY, where)
+
+
+def patch_body(values: Mapping[str, Value], where: str) -> tuple[str, dict[str, Any]]:
+    """Returns the updateMask and the Session of a patch call.
+
+    The mask lists the changed columns, or repeats ``update_mask`` verbatim. A column set to NULL
+    is in the mask but not in the body, which clears the field. ``app:`` and ``user:`` keys of the
+    state are shared with other sessions and are not sent.
+    """
+    _one_lifetime(values, where)
+    body = _body(values, _SESSION_BODY, where)
+    if "sessionState" in body:
+        own = body["sessionState"]
+        body["sessionState"] = {key: own[key] for key in own if not key.startswith(_SHARED)}
+    given = values.get("update_mask")
+    if isinstance(given, str) and given:
+        return given, body
+    return ",".join(_SESSION_BODY[name] for name in _SESSION_BODY if name in values), body
+
+
+def shared_keys(state: Value) -> dict[str, Any]:
+    """The ``app:`` and ``user:`` keys of a state's JSON text."""
+    loaded = load_json(state, "state") if isinstance(state, str) else {}
+    return {key: loaded[key] for key in loaded if key.startswith(_SHARED)}
+
+
+def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """Returns the SessionEvent of an append call; author, invocation id and timestamp must be set.
+
+    A rawEvent is never added, because ADK would read the whole event from it.
+    """
+    body = _body(values, _EVENT_BODY, where)
+    if "content" in body:
+        body["content"] = _content_of(
+            values["content"], str(values.get("author")), f"{where}.content"
+        )
+        refuse_inexact(body["content"], f"{where}.content")
+    return body
+
+
+def _content_of(value: Value, author: str, where: str) -> dict[str, Any]:
+    """Returns the Content for a value: a JSON object if it begins with ``{``, else plain text.
+
+    Raises:
+        InvalidValueError: it begins with ``{`` but is not a JSON object.
+    """
+    text = value if isinstance(value, str) else str(value)
+    if is_object(text):
+        loaded: dict[str, Any] = load_json(text, where)
+        return loaded
+    return {"role": "user" if author == "user" else "model", "parts": [{"text": text}]}
+
+
+def refuse_inexact(value: Any, where: str) -> None:
+    """Raises InvalidValueError for an integer beyond 2^53, with its JSON path.
+
+    The service stores every number as a double, so a larger integer would come back changed.
+    """
+    for place in _inexact(value, "$"):
+        raise InvalidValueError(
+            f"{where}: the integer at {place} is beyond 2^53, and the service would change"
+            " it, because it stores numbers as doubles. Write it as text. Nothing was"
+            " sent."
+        )
+
+
+def _inexact(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, held in value.items():
+            yield from _inexact(
+                held, f"{place}.{key}" if key.isidentifier() else f'{place}."{key}"'
+            )
+    elif isinstance(value, list):
+        for index, held in enumerate(value):
+            yield from _inexact(held, f"{place}[{index}]")
+    elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > _EXACT:
+        yield place
+
+
+def _body(values: Mapping[str, Value], names: Mapping[str, str], where: str) -> dict[str, Any]:
+    """Returns the API fields for the columns that are given and not NULL."""
+    return {
+        field: _convert(column, values[column], f"{where}.{column}")
+        for column, field in names.items()
+        if values.get(column) is not None
+    }
+
+
+def _convert(column: str, value: Value, where: str) -> Any:
+    if column in _JSON:
+        return _json_object(value, where, labels=column == "labels")
+    if column in _TIMES:
+        return times.to_rfc3339(times.require(value, where))
+    if column == "ttl":
+        return _ttl(value, where)
+    return value if isinstance(value, str) else str(value)
+
+
+def _json_object(value: Value, where: str, *, labels: bool) -> dict[str, Any]:
+    loaded = load_json(value, where)
+    if not isinstance(loaded, dict):
+        raise InvalidValueError(f"{where} must be a JSON object, not {dump_json(loaded):.60}.")
+    wrong = next((key for key, held in loaded.items() if not isinstance(held, str)), None)
+    if labels and wrong is not None:
+        raise InvalidValueError(f"{where}: label values must be text, not {wrong!r:.60}.")
+    refuse_inexact(loaded, where)
+    return loaded
+
+
+def _ttl(value: Value, where: str) -> str:
+    match = _TTL.fullmatch(str(value))
+    if match is None:
+        raise InvalidValueError(
+            f"{where} must be a number of seconds or a duration such as"
+            f" '172800s', not {value!r:.60}."
+        )
+    return f"{match.group(1)}s"
+
+
+def _one_lifetime(values: Mapping[str, Value], where: str) -> None:
+    if values.get("ttl") is not None and values.get("expire_time") is not None:
+        raise InvalidValueError(f"{where}: give ttl or expire_time, not both. Nothing was sent.")
+
+
+# Operations.
+
+
+def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
+    """The tables of a source.
+
+    Args:
+        version: the first segment of every path.
+        express: the service is reached with an API key, without project and location.
+    """
+    place = "" if express else "projects/{project}/locations/{location}/"
+    engine = f"{place}reasoningEngines/{{reasoning_engine}}"
+    one = f"/{version}/{engine}/sessions/{{session_id}}"
+    name = engine.replace("{project}", "{+project}")
+    session = f"{name}/sessions/{{session_id}}"
+    event = f"{session}/events/{{event_id}}"
+    events = List(
+        f"GET {one}/events",
+        items="sessionEvents",
+        pages=TokenPages(full=PAGE_CAP),
+        size="pageSize",
+        cap=PAGE_CAP,
+        takes=_EVENT_FILTERS,
+        missing=_NO_SESSION,
     )
-
-
-def events_capability(*, engine: bool) -> Capability:
-    """Returns the capability of ``events``."""
-    writes = Writes(
-        _INSERT_EVENT,
-        ("author",),
-        remedies=MappingProxyType(
-            {
+    tables = (
+        _sessions(f"/{version}/{engine}/sessions", one, session),
+        RestTable(
+            _EVENTS,
+            event,
+            _EVENT_FIELDS,
+            list=events,
+            insert=Insert(f"POST {one}:appendEvent", columns=_EVENT_INSERT, required=("author",)),
+            parent="sessions",
+            remedies={
                 "update": "Events cannot be changed: append another one.",
                 "delete": "Single events cannot be deleted; delete their session.",
                 **dict.fromkeys(FACT_COLUMNS, FACT_REMEDY),
-            }
+            },
+            remedy=_REMEDY,
+            rows=100_000,
+            # appendEvent sets it to the server's time (recorded responses).
+            follows="update_time",
         ),
-        calls=MappingProxyType({"insert": "POST {engine}/sessions/{session}:appendEvent"}),
-        per_minute=MappingProxyType({"insert": APPENDS}),
+        RestTable(
+            _PARTS,
+            f"{event}#{{part}}",
+            _PART_FIELDS,
+            list=events,
+            parent="sessions",
+            under={"event_name": event},
+            remedy=_REMEDY,
+            rows=200_000,
+            follows="update_time",
+        ),
     )
-    return Capability(
-        _event_paths("name", engine=engine, extra=(_EVENT_TIME,), orders=("timestamp",)),
-        writes,
-        rows=100_000,
+    return tables if express else (*tables, _engines(f"/{version}/{place}reasoningEngines", name))
+
+
+def _sessions(every: str, one: str, name: str) -> RestTable:
+    return RestTable(
+        _SESSIONS,
+        name,
+        _SESSION_FIELDS,
+        get=Get(f"GET {one}", missing=_NO_SESSION),
+        list=List(
+            f"GET {every}",
+            items="sessions",
+            pages=TokenPages(full=PAGE_CAP),
+            size="pageSize",
+            cap=PAGE_CAP,
+            takes=_SESSION_FILTERS,
+        ),
+        insert=Insert(
+            f"POST {every}", columns=(*SCOPE, "session_id", *_LASTING), required=("user_id",)
+        ),
+        update=Update(f"PATCH {one}", columns=(*_LASTING, "update_mask")),
+        delete=Delete(f"DELETE {one}", done=_NO_SESSION),
+        remedies={
+            "user_id": "A session's user cannot be changed; insert a new session for another user."
+        },
         remedy=_REMEDY,
-        follows=_WRITTEN,
     )
 
 
-def parts_capability(*, engine: bool) -> Capability:
-    """Returns the capability of ``event_parts``, which is built from ``events``."""
-    return Capability(
-        _event_paths("event_name", engine=engine, extra=(_EVENT_TIME,)),
-        rows=200_000,
-        remedy=_REMEDY,
-        follows=_WRITTEN,
-        made_from="events",
-    )
-
-
-_DEPLOYED = "Engines are deployed and deleted with Google's own tools."
-
-ENGINES_CAPABILITY = Capability(
-    paths=(
-        AccessPath("get by name", ("name",), unique=True, cost=50, call="GET {engine}"),
-        AccessPath(
-            "get", ("reasoning_engine",), _ONE_PLACE, unique=True, cost=50, call="GET {engine}"
+def _engines(every: str, name: str) -> RestTable:
+    """The table of engines, which an API key without a project cannot list (contract, 1)."""
+    return RestTable(
+        _ENGINES,
+        name,
+        _ENGINE_FIELDS,
+        get=Get(f"GET {every}/{{reasoning_engine}}", missing=_NO_ENGINE),
+        list=List(
+            f"GET {every}",
+            items="reasoningEngines",
+            pages=TokenPages(),
+            size="pageSize",
+            cap=PAGE_CAP,
         ),
-        AccessPath(
-            "list", (), _PLACES, page_cap=PAGE_CAP, cost=100, call="GET {location}/reasoningEngines"
-        ),
-    ),
-    writes=Writes(
-        remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _DEPLOYED))
-    ),
-    rows=20,
-    enumerates="reasoning_engine",
-)
-"""The capability of ``reasoning_engines``."""
-
-
-def _event_paths(
-    name: str, *, engine: bool, extra: tuple[Filter, ...] = (), orders: tuple[str, ...] = ()
-) -> tuple[AccessPath, ...]:
-    """The paths that list events by session, even for an event's name: events have no GET."""
-    scope = () if engine else ("reasoning_engine",)
-    call = "GET {engine}/sessions/{id}/events"
-
-    def listed(
-        word: str,
-        keys: tuple[str, ...],
-        filters: tuple[Filter, ...],
-        within: Within | None = None,
-    ) -> AccessPath:
-        return AccessPath(
-            word,
-            keys,
-            filters,
-            orders,
-            page_cap=PAGE_CAP,
-            cost=100,
-            call=call,
-            rows_per_key=_EVENTS_OF_A_SESSION,
-            within=within,
-        )
-
-    of_its_session = Within("list by session name", session_of, through=True)
-    return (
-        listed("list by event", (name,), extra, of_its_session),
-        listed("list by session name", ("session_name",), extra),
-        listed("list", ("session_id", *scope), (*_SCOPES, *extra)),
-        AccessPath(
-            "fan out over sessions",
-            scope,
-            (*_SCOPES, *extra),
-            page_cap=PAGE_CAP,
-            cost=10_000,
-            call="GET {engine}/sessions, then " + call,
-            fans_out=True,
-        ),
+        remedies=dict.fromkeys(("insert", "update", "delete"), _DEPLOYED),
+        rows=20,
     )

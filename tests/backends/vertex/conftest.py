@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sessions_vtab.backends.vertex import VertexBackend
-from sessions_vtab.backends.vertex.settings import Settings, site_of
 from sessions_vtab.contract import times
 from sessions_vtab.contract.predicate import AllOf
 from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.scoping import scoped
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.write import Action, Write
 from sessions_vtab.emulator.serve import Running, running
@@ -35,17 +35,27 @@ class QuickClock(Clock):
         return stop.wait(seconds / 100)
 
 
+class Quick(VertexBackend):
+    """Waits by a clock of its own."""
+
+    def __init__(self, source: Source, clock: Clock) -> None:
+        self.clock = clock
+        super().__init__(source)
+
+    def _client(self) -> Client:
+        return Client(self.make_site(), clock=self.clock)
+
+
 class Vertex:
     """One source on the emulator, used through the backend contract."""
 
     def __init__(self, emulator: Running, **source: Any) -> None:
         options = {"base_url": emulator.url, **source.pop("options", {})}
-        self.settings = Settings(
-            Source("prod", "vertex", **{"location": LOCATION, **source}, options=options)
-        )
+        given = Source("prod", "vertex", **{"location": LOCATION, **source}, options=options)
         self.clock = QuickClock()
-        self.client = Client(site_of(self.settings), clock=self.clock)
-        self.backend = VertexBackend(self.settings, self.client)
+        backend = Quick(given, self.clock)
+        self.client = backend.client
+        self.backend = scoped(backend, given)
         self.control = emulator.control
         self.url = emulator.url
         self.context = FakeContext()
@@ -159,13 +169,18 @@ def now() -> Callable[[], str]:
     return lambda: times.to_text(times.now())
 
 
-def settings_of(location: str = LOCATION, **options: Any) -> Settings:
-    return Settings(Source("prod", "vertex", location, options))
-
-
 @pytest.fixture
-def make_settings() -> Callable[..., Settings]:
-    return settings_of
+def opened() -> Iterator[Callable[..., VertexBackend]]:
+    """Opens sources; no request is made."""
+    made: list[VertexBackend] = []
+
+    def open_(location: str = LOCATION, **options: Any) -> VertexBackend:
+        made.append(VertexBackend.open(Source("prod", "vertex", location, options)))
+        return made[-1]
+
+    yield open_
+    for backend in made:
+        backend.close()
 
 
 @pytest.fixture

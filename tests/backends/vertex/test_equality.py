@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.backends.vertex.equality import is_event
+from sessions_vtab.backends.vertex.writing import is_event
 
 SENT = {"author": "user", "invocationId": "e-1", "timestamp": "2026-01-02T03:04:05.100000Z"}
 

@@ -19,7 +19,7 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch.scope import scope_of
 
-TABLES = [("sessions", "list", 320), ("events", "fan out over sessions", 3000)]
+TABLES = [("sessions", "list", 320), ("events", "fan-out", 3000)]
 
 
 def names(vertex, table, path):
@@ -137,7 +137,7 @@ def test_server_text_is_escaped_and_cut(vertex):
 
 def test_the_budget_ends_a_runaway(vertex):
     vertex.context.left = 5
-    scan = vertex.scan_of("events", "fan out over sessions")
+    scan = vertex.scan_of("events", "fan-out")
     with pytest.raises(BudgetError):
         list(vertex.backend.resources["events"].scan(scan, vertex.context))
     # The sixth request fails while others are still on their way: the end of a statement waits.
@@ -174,7 +174,7 @@ def test_an_operation_name_is_checked_before_it_is_requested(vertex, name):
 def test_a_session_name_in_a_response_is_checked(vertex, name):
     vertex.control.fault("body", path="sessions$", body={"sessions": [{"name": name}]}, count=None)
     with pytest.raises(ProtocolError, match="the field name"):
-        vertex.rows("events", "fan out over sessions")
+        vertex.rows("events", "fan-out")
     assert vertex.requests(contains="/events") == []
 
 

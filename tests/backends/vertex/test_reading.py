@@ -377,7 +377,7 @@ def test_a_source_without_engine_needs_one_in_where(sources):
         ("sessions", "list", ()),
         ("sessions", "get", (eq("session_id", "x"),)),
         ("events", "list", (eq("session_id", "x"),)),
-        ("events", "fan out over sessions", ()),
+        ("events", "fan-out", ()),
     ],
 )
 def test_a_missing_engine_is_an_error(one_engine, table, path, where):
@@ -471,7 +471,7 @@ def test_events_of_many_sessions_are_sorted_if_an_order_is_requested(vertex, eve
 
 
 def test_events_of_all_sessions_fan_out(vertex, everything):
-    rows = vertex.rows("events", "fan out over sessions")
+    rows = vertex.rows("events", "fan-out")
     assert len({row.name for row in rows}) == len(rows) == 3000
     lists = vertex.requests(contains="/events")
     assert len(lists) >= 320
@@ -480,7 +480,7 @@ def test_events_of_all_sessions_fan_out(vertex, everything):
 
 
 def test_a_few_events_of_any_session_are_read_from_the_newest_sessions(vertex, everything):
-    with closing(vertex.pages("events", "fan out over sessions", limit=3)) as pages:
+    with closing(vertex.pages("events", "fan-out", limit=3)) as pages:
         rows = vertex.as_objects("events", next(pages))
     newest = max(everything, key=lambda row: row.create_time)
     assert {row.session_name for row in rows} == {newest.name}
@@ -502,23 +502,22 @@ def test_a_session_that_vanishes_during_a_fan_out_has_no_rows(vertex, everything
         },
         count=None,
     )
-    rows = vertex.rows("events", "fan out over sessions")
+    rows = vertex.rows("events", "fan-out")
     assert gone.session_id not in {row.session_id for row in rows}
     assert len({row.session_id for row in rows}) > 200
 
 
 def test_an_event_is_found_by_its_name(talk):
     wanted = talk.rows("events", "list", eq("session_id", "talk"))[5]
-    (row,) = talk.rows("events", "list by event", eq("name", wanted.name))
+    (row,) = talk.rows("events", "list by name", eq("name", wanted.name))
     assert row == wanted
 
 
 def test_parts_come_from_the_same_requests(vertex, everything):
-    columns = ("name",)
-    events = vertex.rows("events", "fan out over sessions")
+    events = vertex.rows("events", "fan-out")
     asked = len(vertex.requests())
     vertex.control.reset_log()
-    parts = vertex.rows("event_parts", "fan out over sessions", columns=columns)
+    parts = vertex.rows("event_parts", "fan-out")
     assert len(vertex.requests()) == asked
     contents = [json.loads(row.content) for row in events if row.content]
     expected = [part for content in contents for part in content.get("parts", [])]

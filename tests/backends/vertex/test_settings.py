@@ -6,20 +6,16 @@ import threading
 
 import pytest
 
+import sessions_vtab
 from sessions_vtab.backends.vertex import VertexBackend
-from sessions_vtab.backends.vertex.calls import Calls
-from sessions_vtab.backends.vertex.names import (
-    Engine,
-    SessionRef,
-    host_of,
-    is_operation,
-    is_session_id,
-    parse_event,
-    parse_session,
-)
-from sessions_vtab.backends.vertex.settings import Settings, site_of
+from sessions_vtab.backends.vertex.backend import host_of
 from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.templates import name_of
 from sessions_vtab.errors import ConfigurationError, CredentialError, UnsupportedError
+
+
+def place_of(backend):
+    return tuple(backend.scope.get(name) for name in ("project", "location", "reasoning_engine"))
 
 
 @pytest.fixture(autouse=True)
@@ -39,22 +35,20 @@ def _no_environment(monkeypatch):
         ("example.com:p/eu/42", ("example.com:p", "eu", "42")),
     ],
 )
-def test_a_location_names_project_location_and_engine(make_settings, location, scope):
-    settings = make_settings(location)
-    assert (settings.project, settings.location, settings.engine) == scope
+def test_a_location_names_project_location_and_engine(opened, location, scope):
+    assert place_of(opened(location)) == scope
 
 
-def test_a_toml_table_gives_project_location_and_engine_as_keys(make_settings):
+def test_a_toml_table_gives_project_location_and_engine_as_keys(opened):
     """``location`` of a TOML table is the text that follows ``://`` in a URL."""
-    settings = make_settings("us-central1", project="p", reasoning_engine="42")
-    assert (settings.project, settings.location, settings.engine) == ("p", "us-central1", "42")
+    backend = opened("us-central1", project="p", reasoning_engine="42")
+    assert place_of(backend) == ("p", "us-central1", "42")
 
 
-def test_project_and_location_have_defaults_in_the_environment(make_settings, monkeypatch):
+def test_project_and_location_have_defaults_in_the_environment(opened, monkeypatch):
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "env-p")
     monkeypatch.setenv("GOOGLE_CLOUD_LOCATION", "europe-west1")
-    settings = make_settings("")
-    assert (settings.project, settings.location, settings.engine) == ("env-p", "europe-west1", None)
+    assert place_of(opened("")) == ("env-p", "europe-west1", None)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +89,9 @@ def test_a_wrong_setting_is_named(location, options, message):
         ("eu", "aiplatform.eu.rep.googleapis.com"),
     ],
 )
-def test_a_location_determines_the_host_which_may_receive_the_credential(
-    make_settings, location, host
-):
+def test_a_location_determines_the_host_which_may_receive_the_credential(opened, location, host):
     assert host_of(location) == host
-    site = site_of(make_settings("p/us-central1/42"))
-    assert site.is_provider(host)
+    assert opened("p/us-central1/42").site.is_provider(host)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +103,8 @@ def test_a_location_determines_the_host_which_may_receive_the_credential(
         "us-central1-aiplatformXgoogleapis.com",
     ],
 )
-def test_other_hosts_do_not_belong_to_the_provider(make_settings, host):
-    assert not site_of(make_settings("p/us-central1/42")).is_provider(host)
+def test_other_hosts_do_not_belong_to_the_provider(opened, host):
+    assert not opened("p/us-central1/42").site.is_provider(host)
 
 
 @pytest.mark.parametrize(
@@ -214,10 +205,17 @@ def test_api_version_can_be_v1(sources):
     assert {entry["path"].split("/")[1] for entry in vertex.requests()} == {"v1"}
 
 
-def test_another_location_in_where_goes_to_its_own_host(make_settings):
-    calls = Calls(make_settings("p/us-central1/42"))
-    call = calls.get_session(SessionRef(Engine("p", "europe-west1", "42"), "a"))
-    assert call.origin == "https://europe-west1-aiplatform.googleapis.com"
+@pytest.mark.parametrize(
+    "where",
+    [
+        "session_id = 'a' AND location = 'europe-west1'",
+        "name = 'projects/p/locations/europe-west1/reasoningEngines/42/sessions/a'",
+    ],
+)
+def test_another_location_in_where_goes_to_its_own_host(where):
+    with sessions_vtab.connect("vertex://p/us-central1/42") as db:
+        ((_, request),) = db.preview(f"SELECT * FROM sessions WHERE {where}")
+    assert request.url.startswith("https://europe-west1-aiplatform.googleapis.com/v1beta1/projects")
 
 
 def test_opening_makes_no_request_and_starts_no_thread():
@@ -228,29 +226,35 @@ def test_opening_makes_no_request_and_starts_no_thread():
     backend.close()
 
 
-ENGINE = Engine("p", "us-central1", "42")
+ENGINE = "projects/p/locations/us-central1/reasoningEngines/42"
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("location", "name", "session_id"),
     [
-        (f"{ENGINE.name}/sessions/a-1", SessionRef(ENGINE, "a-1")),
-        ("reasoningEngines/42/sessions/a", SessionRef(Engine(None, None, "42"), "a")),
-        (f"{ENGINE.name}/sessions/a/", None),
-        (f"{ENGINE.name}/sessions/A", None),
-        (f"{ENGINE.name}/sessions/..", None),
-        (f"x/{ENGINE.name}/sessions/a", None),
-        (f"{ENGINE.name}/sessions/a/sessions/b", None),
-        (None, None),
-        (5, None),
+        ("p/us-central1", f"{ENGINE}/sessions/a-1", "a-1"),
+        ("p/us-central1", f"{ENGINE}/sessions/a-1".replace("/p/", "/example.com:p/"), "a-1"),
+        ("/42", "reasoningEngines/42/sessions/a", "a"),
+        ("p/us-central1", "reasoningEngines/42/sessions/a", None),
+        ("/42", f"{ENGINE}/sessions/a", None),
+        ("p/us-central1", f"{ENGINE}/sessions/a/", None),
+        ("p/us-central1", f"{ENGINE}/sessions/A", None),
+        ("p/us-central1", f"{ENGINE}/sessions/..", None),
+        ("p/us-central1", f"x/{ENGINE}/sessions/a", None),
+        ("p/us-central1", f"{ENGINE}/sessions/a/sessions/b", None),
+        ("p/us-central1", None, None),
+        ("p/us-central1", 5, None),
     ],
 )
-def test_names_are_parsed_completely_or_not_at_all(name, expected):
-    assert parse_session(name) == expected
-    if expected:
-        assert expected.name == name
-        assert parse_event(f"{name}/events/123").event_id == "123"
-    assert parse_event(f"{name}/events/1?2") is None
+def test_names_are_parsed_completely_or_not_at_all(opened, location, name, session_id):
+    backend = opened(location)
+    template, event = (backend.resources[table].spec.name for table in ("sessions", "events"))
+    found = backend.parse(template, name)
+    assert (found and found["session_id"]) == session_id
+    if found:
+        assert name_of(template, found) == name
+        assert backend.parse(event, f"{name}/events/123")["event_id"] == "123"
+    assert backend.parse(event, f"{name}/events/1?2") is None
 
 
 @pytest.mark.parametrize(
@@ -270,40 +274,50 @@ def test_names_are_parsed_completely_or_not_at_all(name, expected):
         ("a\n", False),
     ],
 )
-def test_session_ids(text, valid):
-    assert is_session_id(text) is valid
+def test_session_ids(opened, text, valid):
+    assert opened().fits("session_id", text) is valid
 
 
 @pytest.mark.parametrize(
-    ("name", "valid"),
+    "name",
     [
-        ("projects/1/locations/us-central1/operations/99", True),
-        (f"{ENGINE.name}/sessions/a/operations/99", True),
-        ("operations/1", True),
-        ("../operations/1", False),
-        ("a//operations/1", False),
-        ("operations/1/x", False),
-        ("operations/", False),
-        (None, False),
+        "projects/1/locations/us-central1/operations/99",
+        f"{ENGINE}/sessions/a/operations/99",
+        "operations/1",
     ],
 )
-def test_operation_names(name, valid):
-    assert is_operation(name) is valid
+def test_an_operation_is_asked_for_by_its_own_name(sources, name):
+    vertex = sources()
+    vertex.control.fault("body", method="POST", body={"name": name})
+    vertex.insert("sessions", user_id="zoe")
+    assert vertex.requests("GET")[0]["path"] == f"/v1beta1/{name}"
 
 
-def test_settings_show_no_secrets(make_settings, monkeypatch):
+@pytest.mark.parametrize(
+    "name", ["../operations/1", "a//operations/1", "operations/1/x", "operations/", None]
+)
+def test_an_operation_with_another_name_is_not_asked_for(sources, name):
+    vertex = sources()
+    vertex.control.fault("body", method="POST", body={"name": name})
+    outcome = vertex.insert("sessions", user_id="zoe")
+    assert "not a valid operation name" in str(outcome.error)
+    assert vertex.requests("GET") == []
+
+
+def test_settings_show_no_secrets(opened, monkeypatch):
     monkeypatch.setenv("MINE", "canary-1")
-    settings = make_settings("p/us-central1/42", token_env="MINE")
-    assert isinstance(settings, Settings)
-    assert "canary-1" not in repr(site_of(settings))
+    backend = opened("p/us-central1/42", token_env="MINE")
+    assert "canary-1" not in f"{backend.settings!r} {backend.site!r}"
 
 
 @pytest.mark.parametrize(("value", "state"), [(None, "is not set"), ("", "is empty")])
-def test_an_api_key_that_is_not_there_names_the_url_that_needs_none(monkeypatch, value, state):
+def test_an_api_key_that_is_not_there_names_the_url_that_needs_none(
+    opened, monkeypatch, value, state
+):
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
     if value is not None:
         monkeypatch.setenv("GOOGLE_API_KEY", value)
-    site = site_of(Settings(Source("prod", "vertex", "/42")))
+    site = opened("/42").site
 
     with pytest.raises(CredentialError) as caught:
         site.credential_for(site.origin).headers()

@@ -160,7 +160,7 @@ def test_an_existing_id_is_a_conflict_and_can_be_ignored(vertex, made):
                 "name": "projects/demo/locations/us-central1/reasoningEngines/42/sessions/a",
                 "session_id": "b",
             },
-            "does not match the last part",
+            "contradicts the name",
         ),
         ({"location": "evil.example/"}, "is not a valid location"),
     ],
@@ -607,10 +607,10 @@ def test_compact_session_returns_its_operation(vertex, made):
 
 def test_a_dry_run_shows_the_call_and_sends_nothing(vertex):
     write = vertex.write("sessions", "insert", user_id="ann", session_id="dry", labels='{"a":"b"}')
-    call = vertex.backend.call_for(write)
-    assert (call.method, call.query) == ("POST", (("sessionId", "dry"),))
-    assert call.path == "/v1beta1/projects/demo/locations/us-central1/reasoningEngines/42/sessions"
-    assert call.json == {"userId": "ann", "labels": {"a": "b"}}
+    (request,) = vertex.backend.preview(write)
+    engine = "/v1beta1/projects/demo/locations/us-central1/reasoningEngines/42"
+    assert (request.method, request.url) == ("POST", f"{vertex.url}{engine}/sessions?sessionId=dry")
+    assert json.loads(request.body) == {"userId": "ann", "labels": {"a": "b"}}
     assert vertex.requests() == []
 
 

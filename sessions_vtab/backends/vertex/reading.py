@@ -1,0 +1,463 @@
+"""Reading vertex: the cheapest lists that contain all wanted rows, with filters that may fail."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+from sessions_vtab.backends.vertex.filters import (
+    Feature,
+    Listing,
+    Text,
+    bounds,
+    compose,
+    disjoint,
+    join,
+    timestamp_filter,
+    with_users,
+    without_scope,
+)
+from sessions_vtab.backends.vertex.tables import (
+    APPENDS,
+    PAGE_CAP,
+    SCOPE,
+    WRITES,
+    PageFrame,
+    last_segment,
+    parts_in,
+)
+from sessions_vtab.contract import times
+from sessions_vtab.contract.capability import Capability, Connective
+from sessions_vtab.contract.scan import Order, Scan
+from sessions_vtab.contract.templates import Places, name_of
+from sessions_vtab.contract.write import Request
+from sessions_vtab.errors import RefusedError
+from sessions_vtab.fetch import Call, Item, Paginator, Reader, Reply, StopAfter, rows
+from sessions_vtab.rest import (
+    Asked,
+    Found,
+    Operation,
+    Reading,
+    RestFrame,
+    RestResource,
+    RestTable,
+    Spread,
+)
+
+if TYPE_CHECKING:
+    from sessions_vtab.rest import RestBackend
+
+__all__ = ["Engines", "EventParts", "Events", "Listing", "Sessions"]
+
+_BAD_REQUEST = 400
+_TIME_FIELDS: Final = {
+    "create_time": "createTime",
+    "update_time": "updateTime",
+    "timestamp": "timestamp",
+}
+"""Field of the API for each column that it can sort by."""
+
+_SORTED: Final = ("create_time", "update_time")
+"""Columns that lists of sessions can be sorted by."""
+
+_GETS_A_PAGE = 4
+"""Cost of one list page, in GETs: pages come one after another, GETs run in parallel."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists(Reading):
+    """Lists whose rows do not overlap.
+
+    Attributes:
+        features: undocumented grammar used in the filters.
+        ends: whether the only list may be read from both ends at the same time.
+        whole: whether this is the list of one engine without a filter.
+    """
+
+    features: frozenset[Feature] = frozenset()
+    ends: bool = False
+    whole: bool = False
+
+
+class _Listed(RestResource):
+    """A table whose lists take a filter, an order and a page token."""
+
+    near: Order
+    """The order of the rows if the statement asks for none; its key must never change."""
+
+    def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
+        super().__init__(spec, owner, backend)
+        self.capability = self._declared()
+
+    def _declared(self) -> Capability:
+        """What the declaration says, with what is not in it; calls are shortened for people."""
+        return _for_people(self.capability, self.owner)
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``; what a join will give is shown as ``{session}``."""
+        if all(scan.given(key) is not None for key in scan.path.keys):
+            return super().preview(scan)
+        asked = self.each_of({**self.unknown(), **self.backend.scope}, scan)
+        return [self.readable(one.call) for one in asked]
+
+    def unknown(self) -> dict[str, str]:
+        """See ``RestResource.unknown``."""
+        return super().unknown() | {"session_id": "{session}"}
+
+    def frame(self, reply: Reply, places: Places) -> RestFrame:
+        """See ``RestResource.frame``."""
+        token = "" if reply.missing else reply.object().get("nextPageToken", "")
+        return PageFrame(reply.what, places, token if isinstance(token, str) else "")
+
+    def list_of(self, places: Places, query: Sequence[tuple[str, str | int | None]]) -> Asked:
+        """One list."""
+        spec = self._rows_list()
+        call = self.backend.call(spec, places, query=query, items=spec.items, listing=True)
+        return Asked(call, places)
+
+    def items_of(
+        self, reading: Reading, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        """See ``RestResource.items_of``."""
+        if isinstance(reading, _Lists) and len(reading.asked) == 1:
+            if reading.ends:
+                return self._both_ends(reading, scan, reader)
+            return self._chain(reading.asked[0], reading, scan, reader)
+        if isinstance(reading, _Lists) and scan.order:
+            return self._merged(reading, scan, reader)
+        return super().items_of(reading, scan, reader)
+
+    def _chain(
+        self, one: Asked, reading: _Lists, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        with closing(reader.pages(one.call, self.pages(scan), limit=scan.limit)) as replies:
+            for reply in replies:
+                yield self.page(reply, one.places, reading)
+
+    def _both_ends(
+        self, reading: _Lists, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        (one,) = reading.asked
+        field, sign = _TIME_FIELDS[self.near.column], -1 if self.near.descending else 1
+        far = replace(self.near, descending=not self.near.descending)
+        with closing(
+            reader.both_ends(
+                one.call,
+                one.call.with_query(orderBy=_order_text([far])),
+                self.pages(scan),
+                position=lambda item, reply: sign * _instant(item, field, rows.Frame(reply.what)),
+                identity=lambda item: item.get("name"),
+            )
+        ) as replies:
+            for reply, items in replies:
+                yield self.rows_in(items, self.frame(reply, one.places))
+
+    def _merged(
+        self, reading: _Lists, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        """Merges sorted lists into one sorted list; each list's first page is needed first."""
+        window = self.backend.site.concurrency
+        asked = reading.asked
+
+        def entries(index: int) -> Generator[Found, None, None]:
+            reader.prefetch(one.call for one in asked[index : index + window])
+            with closing(self._chain(asked[index], reading, scan, reader)) as pages:
+                for page in pages:
+                    yield from page
+
+        def key(found: Found) -> tuple[int, ...]:
+            pairs = ((_TIME_FIELDS[term.column], term.descending) for term in scan.order)
+            instants = ((_instant(found.item, field, found.frame), down) for field, down in pairs)
+            return tuple(-at if down else at for at, down in instants)
+
+        lists = [entries(index) for index in range(len(asked))]
+        merged = heapq.merge(*lists, key=key)
+        try:
+            while page := list(islice(merged, PAGE_CAP)):
+                yield page
+        finally:
+            for entry in lists:
+                entry.close()
+
+
+class Sessions(_Listed):
+    """The table ``sessions``."""
+
+    # The service's own order is said to be this one, but this is not guaranteed. Since it is
+    # requested by name, LIMIT, filters and the length of a list cannot change it.
+    near = Order("create_time", descending=True)
+
+    def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
+        self._refused: frozenset[Feature] = frozenset()
+        self._page_counts: dict[tuple[tuple[str, str], ...], int] = {}
+        super().__init__(spec, owner, backend)
+
+    def _declared(self) -> Capability:
+        known = {Connective.OR: Feature.OR, Connective.NOT: Feature.NOT_EQUAL}
+        connectives = frozenset(c for c, f in known.items() if f not in self._refused)
+        said = super()._declared()
+        *keyed, listed = said.paths
+        listed = replace(listed, orders=_SORTED, connectives=connectives)
+        minute = dict.fromkeys(("insert", "update", "delete"), WRITES)
+        writes = replace(said.writes, per_minute=minute)
+        return replace(said, paths=(*keyed, listed), writes=writes)
+
+    # Which requests
+
+    def reading(self, scan: Scan, spread: Spread) -> Reading:
+        """See ``RestResource.reading``."""
+        keys = self.keys(scan)
+        if keys is None:
+            return self._lists(scan, spread, self._allowed)
+        if self._picks(keys):
+            engines = dict.fromkeys(map(_engine, keys))
+            asked = tuple(self._newest(dict(engine)) for engine in engines)
+            wanted = {tuple(one.values()): rank for rank, one in enumerate(keys)}
+            return Reading(asked, lists=True, wanted=wanted)
+        return Reading(tuple(map(self._get, keys)), lists=False)
+
+    def _picks(self, keys: Sequence[Places]) -> bool:
+        """Whether reading the whole list is cheaper than the GETs, if its length is known."""
+        pages = self._page_counts.get(_engine(keys[0])) if keys else None
+        return pages is not None and len(keys) >= _GETS_A_PAGE * pages
+
+    def list_call(self, places: Places, scan: Scan) -> Call:  # noqa: ARG002
+        """See ``RestResource.list_call``: the list that events of all sessions begin with."""
+        return self._newest(places).call
+
+    def _newest(self, places: Places) -> Asked:
+        return self.list_of(places, Listing().query("", _order_text([self.near]), None))
+
+    @property
+    def _allowed(self) -> frozenset[Feature]:
+        return frozenset(Feature) - self._refused
+
+    def _lists(self, scan: Scan, spread: Spread, allowed: frozenset[Feature]) -> _Lists:
+        listing = Listing.of(scan, self.where)
+        terms = without_scope(scan.where.terms)
+        order = self._order(scan, listing)
+        texts = [compose(terms, allowed)] if listing.token else disjoint(terms, allowed)
+        texts = [with_users(listing.filter, text, allowed) for text in texts]
+        own = "" if listing.chosen else _order_text([self.near])
+        sent = _order_text(order) or listing.order or own
+        engines = [
+            self.backend.allowed(one) for one in self._products(self._list().places, scan, spread)
+        ]
+        asked = tuple(
+            self.list_of(engine, listing.query(text, sent, scan.limit))
+            for engine in engines
+            for text in dict.fromkeys(text.text for text in texts)
+        )
+        features = frozenset().union(*(text.features for text in texts))
+        ends = len(asked) == 1 and not (order or listing.chosen or scan.limit)
+        whole = ends and not texts[0].text
+        return _Lists(asked, lists=True, features=features, ends=ends, whole=whole)
+
+    def _order(self, scan: Scan, listing: Listing) -> tuple[Order, ...]:
+        """The order to request: the statement's, or one that puts the wanted rows first."""
+        if scan.order or listing.order or listing.token:
+            return scan.order
+        times = ((column, bounds(scan.where.terms, column)) for column in _SORTED)
+        orders = (Order(column, descending=edge.low is not None) for column, edge in times if edge)
+        return tuple(orders)[:1]
+
+    def pages(self, scan: Scan) -> Paginator:
+        """See ``RestResource.pages``; a sorted list stops at the end of the wanted range."""
+        listing = Listing.of(scan, self.where)
+        for order in self._order(scan, listing)[:1]:
+            limits = bounds(scan.where.terms, order.column)
+            edge = limits.low if order.descending else limits.high
+            if edge is not None:
+                return StopAfter(listing.pages, _beyond(order, edge))
+        return listing.pages
+
+    # Their responses
+
+    def listed(
+        self, reading: Reading, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        """See ``RestResource.listed``. Reads with the best filter, or what is documented.
+
+        Only when the list without the undocumented grammar is accepted is it certain that the
+        grammar was the cause.
+        """
+        if not isinstance(reading, _Lists):
+            yield from super().listed(reading, scan, reader)
+            return
+        refused = None
+        with closing(self.items_of(reading, scan, reader)) as pages:
+            try:
+                first = next(pages, None)
+            except RefusedError as error:
+                if error.status != _BAD_REQUEST or not reading.features:
+                    raise
+                refused = reading.features
+            else:
+                if first is not None:
+                    yield first
+                    yield from pages
+        if refused is not None:
+            yield from self._without(refused, scan, reader)
+
+    def _without(
+        self, refused: frozenset[Feature], scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        lists = self._lists(scan, _no_spread, self._allowed - refused)
+        with closing(self.items_of(lists, scan, reader)) as pages:
+            first = next(pages, [])
+            self._refused |= refused
+            self.capability = self._declared()
+            yield first
+            yield from pages
+
+    def _both_ends(
+        self, reading: _Lists, scan: Scan, reader: Reader
+    ) -> Generator[list[Found], None, None]:
+        found = 0
+        with closing(super()._both_ends(reading, scan, reader)) as pages:
+            for page in pages:
+                found += len(page)
+                yield page
+        if reading.whole:
+            self._page_counts[_engine(reading.asked[0].places)] = ceil(found / PAGE_CAP) or 1
+
+
+class Events(_Listed):
+    """The table ``events``: lists of sessions, even for an event's name, since events have no GET.
+
+    Attributes:
+        key: the column that holds an event's name.
+        orders: what the rows of a session can be sorted by.
+    """
+
+    near = Order("timestamp")
+    key = "name"
+    orders: tuple[str, ...] = ("timestamp",)
+
+    def _declared(self) -> Capability:
+        capability = super()._declared()
+        paths = tuple(replace(one, orders=self.orders) for one in capability.paths[:-1])
+        writes = replace(capability.writes, per_minute={"insert": APPENDS})
+        return replace(capability, paths=(*paths, capability.paths[-1]), writes=writes)
+
+    def reading(self, scan: Scan, spread: Spread) -> Reading:
+        """See ``RestResource.reading``."""
+        found, listing = super().reading(scan, spread), Listing.of(scan, self.where)
+        if scan.path.fans_out:
+            return found
+        free = not (scan.order or listing.order or listing.chosen or scan.limit)
+        ends = free and len(found.asked) == 1
+        return _Lists(found.asked, lists=True, ends=ends)
+
+    def pages(self, scan: Scan) -> Paginator:
+        """See ``RestResource.pages``."""
+        return Listing.of(scan, self.where).pages
+
+    def list_call(self, places: Places, scan: Scan) -> Call:
+        """See ``RestResource.list_call``."""
+        listing = Listing.of(scan, self.where)
+        confined = timestamp_filter(bounds(scan.where.terms, "timestamp"))
+        raw = f"({listing.filter})" if listing.filter and confined.text else listing.filter
+        text = join([Text(raw), confined]).text
+        order = _order_text(scan.order) or listing.order
+        return self.list_of(places, listing.query(text, order, scan.limit)).call
+
+    def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+        """See ``RestResource.found``: of the lists that are read, the events that are named."""
+        names = scan.given(self.key)
+        with closing(super().found(scan, reader)) as pages:
+            if names is None:
+                yield from pages
+                return
+            for page in pages:
+                yield [one for one in page if self._event_name(one) in names]
+
+    def _event_name(self, found: Found) -> str:
+        ids = {"event_id": last_segment(found.item, found.frame)}
+        return name_of(self.spec.name, {**found.frame.places, **ids})
+
+
+class EventParts(Events):
+    """The table ``event_parts``, built from the same lists with the same requests."""
+
+    key = "event_name"
+
+    orders = ()
+
+    def _declared(self) -> Capability:
+        return replace(super()._declared(), made_from="events")
+
+    def rows_in(self, items: Iterable[Item], frame: RestFrame) -> list[Found]:
+        """See ``RestResource.rows_in``."""
+        template, head = self.spec.under[self.key], frame.places
+        return [
+            Found(part, frame)
+            for item in items
+            for part in parts_in(
+                item, frame, name_of(template, {**head, "event_id": last_segment(item, frame)})
+            )
+        ]
+
+    def _event_name(self, found: Found) -> str:
+        return str(found.item[self.key])
+
+
+class Engines(RestResource):
+    """The table ``reasoning_engines``: its rows are the values of a scope column."""
+
+    def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
+        super().__init__(spec, owner, backend)
+        self.capability = replace(self.capability, enumerates="reasoning_engine")
+
+
+def _for_people(capability: Capability, owner: RestTable) -> Capability:
+    """The same with short calls: ``GET {engine}/sessions``."""
+    prefix = "" if owner.list is None else owner.list.route.removeprefix("GET ")
+    engine = prefix.rpartition("/")[0]
+
+    def short(call: str) -> str:
+        return call.replace(engine, "{engine}").replace("{session_id}", "{session}")
+
+    writes = capability.writes
+    calls = {action: short(call) for action, call in writes.calls.items()}
+    paths = tuple(replace(one, call=short(one.call)) for one in capability.paths)
+    return replace(capability, paths=paths, writes=replace(writes, calls=calls))
+
+
+def _instant(item: Item, field: str, frame: rows.Frame) -> int:
+    """A required time field, in nanoseconds since 1970."""
+    instant = times.parse(item.get(field))
+    if instant is None:
+        raise frame.wrong(field, "an RFC 3339 time")
+    return instant
+
+
+def _no_spread(place: str, operation: Operation) -> Iterable[str]:  # noqa: ARG001
+    """No placeholder has values that are listed."""
+    return ()
+
+
+def _order_text(order: Iterable[Order]) -> str:
+    """The ``orderBy`` parameter: ``create_time desc,update_time``."""
+    return ",".join(term.column + (" desc" if term.descending else "") for term in order)
+
+
+def _engine(places: Places) -> tuple[tuple[str, str], ...]:
+    """The engine that some places are in."""
+    return tuple((name, places[name]) for name in SCOPE if name in places)
+
+
+def _beyond(order: Order, edge: int) -> Callable[[Item, Reply], bool]:
+    """Returns a test for rows that come after the last wanted one."""
+    field = _TIME_FIELDS[order.column]
+
+    def beyond(item: Item, reply: Reply) -> bool:
+        instant = _instant(item, field, rows.Frame(reply.what))
+        return instant < edge if order.descending else instant > edge
+
+    return beyond
