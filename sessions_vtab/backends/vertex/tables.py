@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.agent_events import FACTS, Documents, Fact
@@ -23,7 +23,7 @@ from sessions_vtab.contract.tables import (
     event_columns,
     session_columns,
 )
-from sessions_vtab.contract.values import dump_json, is_object, load_json
+from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.fetch import Answer, Item, TokenPages, rows
 from sessions_vtab.fetch.rows import Getter, OfPage, time_of
@@ -31,17 +31,17 @@ from sessions_vtab.rest import Delete, Get, Insert, List, RestFrame, RestTable, 
 
 __all__ = [
     "APPENDS",
+    "EVENT_BODY",
     "LISTING",
     "PAGE_CAP",
     "SCOPE",
+    "SESSION_BODY",
     "WRITES",
     "PageFrame",
-    "event_body",
+    "body_of",
     "last_segment",
     "parts_in",
-    "patch_body",
-    "session_body",
-    "shared_keys",
+    "refuse_inexact",
     "tables_of",
 ]
 
@@ -96,6 +96,8 @@ _ENGINES = REASONING_ENGINES.extended(hidden=tuple(SCOPE_COLUMNS[name] for name 
 
 # From responses to rows.
 
+_T = TypeVar("_T")
+
 _ID = "[A-Za-z0-9_-]{1,128}"
 _SEGMENT = re.compile(_ID, re.ASCII).fullmatch
 _ONLY_SEGMENTS = re.compile(rf"(?:{_ID}\n)*{_ID}", re.ASCII).fullmatch
@@ -107,11 +109,11 @@ class PageFrame(RestFrame):
 
     Attributes:
         next_token: token of the next page; '' on the last page.
-        read: items and their ids, which two columns are made of.
+        read: what several columns of some items are made of.
     """
 
     next_token: str = ""
-    read: list[Any] = field(default_factory=list, compare=False, repr=False)
+    read: dict[str, tuple[Any, Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def last_segment(item: Item, frame: rows.Frame) -> str:
@@ -125,11 +127,27 @@ def last_segment(item: Item, frame: rows.Frame) -> str:
 
 def _ids(items: Sequence[Item], frame: rows.Frame) -> list[str]:
     """The last segment of each item's name, validated with one regex match if it can be."""
-    read = frame.read if isinstance(frame, PageFrame) else []
-    if not read or read[0] is not items:
-        read[:] = items, _segments(items) or [last_segment(item, frame) for item in items]
-    ids: list[str] = read[1]
-    return ids
+
+    def read() -> list[str]:
+        return _segments(items) or [last_segment(item, frame) for item in items]
+
+    return _once("ids", items, frame, read)
+
+
+def _once(name: str, items: Sequence[Item], frame: rows.Frame, read: Callable[[], _T]) -> _T:
+    """What is read of a page's items for one of its columns, and again for the next one."""
+    memo = frame.read if isinstance(frame, PageFrame) else {}
+    if name not in memo or memo[name][0] is not items:
+        memo[name] = items, read()
+    found: _T = memo[name][1]
+    return found
+
+
+def _documents(items: Sequence[Item], frame: rows.Frame) -> list[Documents]:
+    names = ("actions", "eventMetadata", "rawEvent")
+    return _once(
+        "documents", items, frame, lambda: [Documents(*map(item.get, names)) for item in items]
+    )
 
 
 def _segments(items: Sequence[Item]) -> list[str] | None:
@@ -160,10 +178,8 @@ def _next_token(items: Sequence[Item], frame: RestFrame) -> list[Value]:
     return [token or None] * len(items)
 
 
-def _fact(read: Fact) -> Getter[RestFrame]:
-    return lambda item, _: read(
-        Documents(item.get("actions"), item.get("eventMetadata"), item.get("rawEvent"))
-    )
+def _fact(fact: Fact) -> OfPage[RestFrame, Value]:
+    return OfPage(lambda items, frame: [fact.read(one) for one in _documents(items, frame)])
 
 
 _SESSION_FIELDS: Final[Mapping[str, Getter[RestFrame]]] = {
@@ -236,10 +252,7 @@ _TTL = re.compile(r"(\d+(?:\.\d{1,9})?)s?", re.ASCII)
 _JSON = frozenset(("labels", "state", "actions", "event_metadata", "raw_event"))
 _TIMES = frozenset(("expire_time", "timestamp"))
 
-# Keys that the service stores per engine or per user, and shows in every session.
-_SHARED = ("app:", "user:")
-
-_SESSION_BODY = {
+SESSION_BODY = {
     "user_id": "userId",
     "display_name": "displayName",
     "labels": "labels",
@@ -247,8 +260,8 @@ _SESSION_BODY = {
     "expire_time": "expireTime",
     "ttl": "ttl",
 }
-_LASTING = tuple(_SESSION_BODY)
-_EVENT_BODY = {
+_LASTING = tuple(SESSION_BODY)
+EVENT_BODY = {
     **{one: one for one in ("name", "author", "timestamp", "content", "actions")},
     "invocation_id": "invocationId",
     "error_code": "errorCode",
@@ -256,73 +269,7 @@ _EVENT_BODY = {
     "event_metadata": "eventMetadata",
     "raw_event": "rawEvent",
 }
-_EVENT_INSERT = tuple(name for name in _EVENT_BODY if name != "name")
-
-
-def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """Returns the Session of a create call.
-
-    Args:
-        values: values by column name.
-        where: ``source.table``, for errors.
-
-    Raises:
-        InvalidValueError: a value is not valid; the error names the column, and the place within
-            JSON.
-    """
-    _one_lifetime(values, where)
-    return _body(values, _SESSION_BODY, where)
-
-
-def patch_body(values: Mapping[str, Value], where: str) -> tuple[str, dict[str, Any]]:
-    """Returns the updateMask and the Session of a patch call.
-
-    The mask lists the changed columns, or repeats ``update_mask`` verbatim. A column set to NULL
-    is in the mask but not in the body, which clears the field. ``app:`` and ``user:`` keys of the
-    state are shared with other sessions and are not sent.
-    """
-    _one_lifetime(values, where)
-    body = _body(values, _SESSION_BODY, where)
-    if "sessionState" in body:
-        own = body["sessionState"]
-        body["sessionState"] = {key: own[key] for key in own if not key.startswith(_SHARED)}
-    given = values.get("update_mask")
-    if isinstance(given, str) and given:
-        return given, body
-    return ",".join(_SESSION_BODY[name] for name in _SESSION_BODY if name in values), body
-
-
-def shared_keys(state: Value) -> dict[str, Any]:
-    """The ``app:`` and ``user:`` keys of a state's JSON text."""
-    loaded = load_json(state, "state") if isinstance(state, str) else {}
-    return {key: loaded[key] for key in loaded if key.startswith(_SHARED)}
-
-
-def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """Returns the SessionEvent of an append call; author, invocation id and timestamp must be set.
-
-    A rawEvent is never added, because ADK would read the whole event from it.
-    """
-    body = _body(values, _EVENT_BODY, where)
-    if "content" in body:
-        body["content"] = _content_of(
-            values["content"], str(values.get("author")), f"{where}.content"
-        )
-        refuse_inexact(body["content"], f"{where}.content")
-    return body
-
-
-def _content_of(value: Value, author: str, where: str) -> dict[str, Any]:
-    """Returns the Content for a value: a JSON object if it begins with ``{``, else plain text.
-
-    Raises:
-        InvalidValueError: it begins with ``{`` but is not a JSON object.
-    """
-    text = value if isinstance(value, str) else str(value)
-    if is_object(text):
-        loaded: dict[str, Any] = load_json(text, where)
-        return loaded
-    return {"role": "user" if author == "user" else "model", "parts": [{"text": text}]}
+_EVENT_INSERT = tuple(name for name in EVENT_BODY if name != "name")
 
 
 def refuse_inexact(value: Any, where: str) -> None:
@@ -351,7 +298,7 @@ def _inexact(value: Any, place: str) -> Iterator[str]:
         yield place
 
 
-def _body(values: Mapping[str, Value], names: Mapping[str, str], where: str) -> dict[str, Any]:
+def body_of(values: Mapping[str, Value], names: Mapping[str, str], where: str) -> dict[str, Any]:
     """Returns the API fields for the columns that are given and not NULL."""
     return {
         field: _convert(column, values[column], f"{where}.{column}")
@@ -389,11 +336,6 @@ def _ttl(value: Value, where: str) -> str:
             f" '172800s', not {value!r:.60}."
         )
     return f"{match.group(1)}s"
-
-
-def _one_lifetime(values: Mapping[str, Value], where: str) -> None:
-    if values.get("ttl") is not None and values.get("expire_time") is not None:
-        raise InvalidValueError(f"{where}: give ttl or expire_time, not both. Nothing was sent.")
 
 
 # Operations.

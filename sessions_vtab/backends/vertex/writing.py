@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.backends.vertex.filters import Bounds, Listing, timestamp_filter
 from sessions_vtab.backends.vertex.tables import (
-    event_body,
+    EVENT_BODY,
+    SESSION_BODY,
+    body_of,
     last_segment,
-    patch_body,
-    session_body,
-    shared_keys,
+    refuse_inexact,
 )
 from sessions_vtab.contract import times
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.templates import Places, name_of
-from sessions_vtab.contract.values import dump_json
+from sessions_vtab.contract.values import dump_json, is_object, load_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
+    InvalidValueError,
     MissingParameterError,
     RefusedError,
     SessionsError,
@@ -152,7 +153,7 @@ class SessionWriter(_VertexWriter):
 
     def _check_shared(self, write: Write, body: Mapping[str, Any], places: Places) -> None:
         """Raises if an UPDATE would change ``app:`` or ``user:`` keys, which are not sent."""
-        wanted, state = shared_keys(write.values.get("state")), body.get("sessionState") or {}
+        wanted, state = _shared_keys(write.values.get("state")), body.get("sessionState") or {}
         changed = sorted(key for key in wanted if wanted[key] != state.get(key))
         if changed and "sessionState" in body:
             raise RefusedError(
@@ -389,3 +390,78 @@ def _form(value: Any) -> Any:
 
 def _camel(key: str) -> str:
     return _HUMP.sub(lambda match: match[1].upper(), key)
+
+
+# Keys that the service stores per engine or per user, and shows in every session.
+_SHARED = ("app:", "user:")
+
+
+def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """Returns the Session of a create call.
+
+    Args:
+        values: values by column name.
+        where: ``source.table``, for errors.
+
+    Raises:
+        InvalidValueError: a value is not valid; the error names the column, and the place within
+            JSON.
+    """
+    _one_lifetime(values, where)
+    return body_of(values, SESSION_BODY, where)
+
+
+def patch_body(values: Mapping[str, Value], where: str) -> tuple[str, dict[str, Any]]:
+    """Returns the updateMask and the Session of a patch call.
+
+    The mask lists the changed columns, or repeats ``update_mask`` verbatim. A column set to NULL
+    is in the mask but not in the body, which clears the field. ``app:`` and ``user:`` keys of the
+    state are shared with other sessions and are not sent.
+    """
+    _one_lifetime(values, where)
+    body = body_of(values, SESSION_BODY, where)
+    if "sessionState" in body:
+        own = body["sessionState"]
+        body["sessionState"] = {key: own[key] for key in own if not key.startswith(_SHARED)}
+    given = values.get("update_mask")
+    if isinstance(given, str) and given:
+        return given, body
+    return ",".join(SESSION_BODY[name] for name in SESSION_BODY if name in values), body
+
+
+def _shared_keys(state: Value) -> dict[str, Any]:
+    """The ``app:`` and ``user:`` keys of a state's JSON text."""
+    loaded = load_json(state, "state") if isinstance(state, str) else {}
+    return {key: loaded[key] for key in loaded if key.startswith(_SHARED)}
+
+
+def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """Returns the SessionEvent of an append call; author, invocation id and timestamp must be set.
+
+    A rawEvent is never added, because ADK would read the whole event from it.
+    """
+    body = body_of(values, EVENT_BODY, where)
+    if "content" in body:
+        body["content"] = _content_of(
+            values["content"], str(values.get("author")), f"{where}.content"
+        )
+        refuse_inexact(body["content"], f"{where}.content")
+    return body
+
+
+def _content_of(value: Value, author: str, where: str) -> dict[str, Any]:
+    """Returns the Content for a value: a JSON object if it begins with ``{``, else plain text.
+
+    Raises:
+        InvalidValueError: it begins with ``{`` but is not a JSON object.
+    """
+    text = value if isinstance(value, str) else str(value)
+    if is_object(text):
+        loaded: dict[str, Any] = load_json(text, where)
+        return loaded
+    return {"role": "user" if author == "user" else "model", "parts": [{"text": text}]}
+
+
+def _one_lifetime(values: Mapping[str, Value], where: str) -> None:
+    if values.get("ttl") is not None and values.get("expire_time") is not None:
+        raise InvalidValueError(f"{where}: give ttl or expire_time, not both. Nothing was sent.")
