@@ -27,7 +27,7 @@ from typing import Any
 
 from sessions_vtab import connect
 from sessions_vtab.emulator.serve import Running, running
-from sessions_vtab.emulator.service import Settings
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.extension import loadable_path
 from sessions_vtab.extension.catalog_file import write_catalog
 
@@ -279,7 +279,7 @@ def main() -> int:
         print(f"{program.__name__}:")
         with (
             tempfile.TemporaryDirectory() as name,
-            running(Settings(seed=7, sessions=_SESSIONS, events=_EVENTS)) as emulator,
+            running(EmulatorSettings(seed=7, sessions=_SESSIONS, events=_EVENTS)) as emulator,
         ):
             trial = Trial(Path(name), emulator, path)
             config = trial.folder / "config.toml"

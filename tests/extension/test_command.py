@@ -111,3 +111,9 @@ def test_what_stands_in_the_way_of_a_build_is_told(
     # Neither half a library nor a draft is left.
     assert library.read_text() == "of before"
     assert os.listdir(tmp_path) == [library.name]  # noqa: PTH208
+
+
+def test_the_programs_that_are_run_by_hand_find_what_they_import() -> None:
+    assert importlib.import_module("tests.extension.programs").main
+    if find_spec("sessions_vtab.extension.compiling") is not None:
+        assert importlib.import_module("tests.extension.fuzz").main
