@@ -207,7 +207,7 @@ def test_filters_that_a_python_source_takes_stay_for_the_next_query(spark):
         def schema(self):
             return "a int"
 
-        def reader(self, _):
+        def reader(self, schema):
             return Reader()
 
     spark.conf.set(_PUSHDOWN, "true")
