@@ -10,7 +10,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.fetch.call import Call, Reply
+from sessions_vtab.fetch.call import RequestSpec, Response
 
 HALF, WHOLE, MARK = "cut \ud83d", "whole \U0001f600", "cut \ufffd"
 ESCAPED = '{"parts":[{"text":"cut \\ud83d"},{"text":"whole \\ud83d\\ude00"}]}'
@@ -57,8 +57,8 @@ class TestHalfASurrogatePair:
 
     def test_in_a_response_does_not_take_its_page_away(self):
         content = b'{"sessions":[{"displayName":"cut \\ud83d"},{"displayName":"\\ud83d\\ude00"}]}'
-        call = Call("GET", "http://127.0.0.1/sessions", items="sessions")
-        reply = Reply(
+        call = RequestSpec("GET", "http://127.0.0.1/sessions", items="sessions")
+        reply = Response(
             call, "http://127.0.0.1/sessions", 200, {"content-type": "application/json"}, content
         )
         assert [one["displayName"] for one in reply.items()] == [MARK, "\U0001f600"]

@@ -20,8 +20,8 @@ from sessions_vtab.contract.tables import EVENT_PARTS, EVENTS, SESSIONS, event_c
 from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.contract.write import Outcome, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
-from sessions_vtab.fetch import Answer, Item, Line, Reply
-from sessions_vtab.fetch.rows import Frame, Getter, epoch_of, number_of
+from sessions_vtab.fetch import Item, Response, ResponseMatcher, Sender
+from sessions_vtab.fetch.rows import DecodeContext, Getter, epoch_of, number_of
 from sessions_vtab.fetch.rows import text_of as field_of
 from sessions_vtab.rest import (
     Delete,
@@ -46,7 +46,7 @@ _ALL = "/apps/{app_name}/users/{user_id}/sessions"
 _EVENT = f"{_SESSION}/events/{{event_id}}"
 
 # A route that does not exist answers "Not Found".
-_GONE = (Answer(404, r"^Session not found", "detail"),)
+_GONE = (ResponseMatcher(404, r"^Session not found", "detail"),)
 _APP = Column("app_name", ColumnType.TEXT, "App; default: the source's own, or every app.")
 
 # The list is whole and in the order of writing. No field of an event has such a name.
@@ -57,7 +57,7 @@ _event_id = field_of("id", required=True)
 _list = List(f"GET {_ALL}", each={"app_name": Operation("GET /list-apps")})
 
 
-def _text(item: Item, _: Frame) -> str | None:
+def _text(item: Item, _: DecodeContext) -> str | None:
     return text_of(item.get("content"))
 
 
@@ -84,13 +84,13 @@ _EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
 class _AdkSessions(Writer):
     """Rows of ``sessions``: the API merges a state, so an UPDATE cannot remove keys."""
 
-    def perform(self, write: Write, line: Line) -> Outcome:
+    def perform(self, write: Write, line: Sender) -> Outcome:
         """See ``Writer.perform``."""
         if "state" in write.values:
             self._refuse_lost_keys(write, line)
         return super().perform(write, line)
 
-    def _refuse_lost_keys(self, write: Write, line: Line) -> None:
+    def _refuse_lost_keys(self, write: Write, line: Sender) -> None:
         found = None if write.key is None else self.look(self.places(write), line)
         before = found.item.get("state") if found is not None else None
         given = load_json(write.values["state"] or "{}", f"{self.where}.state")
@@ -144,7 +144,7 @@ def _message(given: Mapping[str, Value], where: str) -> dict[str, Any]:
     }
 
 
-def _made_events(reply: Reply, given: Arguments) -> Iterable[Row]:
+def _made_events(reply: Response, given: Arguments) -> Iterable[Row]:
     places = {one: str(given[one]) for one in ("app_name", "user_id", "session_id")}
     frame = RestFrame(reply.what, places)
     for item in reply.items():
@@ -174,7 +174,7 @@ class AdkApiBackend(RestBackend):
     options = AdkApiOptions
     location = ("app_name", "user_id")
     writers = {"sessions": _AdkSessions}  # noqa: RUF012
-    meanings = ((Answer(409), ConflictError), (_GONE[0], NotFoundError))
+    meanings = ((ResponseMatcher(409), ConflictError), (_GONE[0], NotFoundError))
     gone = "The session does not exist. Create it with INSERT INTO sessions(session_id)."
     tables = (
         RestTable(

@@ -43,8 +43,16 @@ from sessions_vtab.errors import (
     NotFoundError,
     RefusedError,
 )
-from sessions_vtab.fetch import Answer, Call, Item, Line, Reader, Reply, run_job
-from sessions_vtab.fetch.rows import Frame, json_of, text_of
+from sessions_vtab.fetch import (
+    Item,
+    Reader,
+    RequestSpec,
+    Response,
+    ResponseMatcher,
+    Sender,
+    run_job,
+)
+from sessions_vtab.fetch.rows import DecodeContext, json_of, text_of
 from sessions_vtab.rest import (
     Change,
     Delete,
@@ -109,11 +117,11 @@ _OPTIONAL: Final = ("user_id", "display_name", "labels", "state", "update_time",
 # The shape of an error body is assumed: a status with a message, or a detail. FastAPI's own
 # "Not Found" means that there is no such route.
 _GONE: Final = (
-    Answer(404, r".", "status.message"),
-    Answer(404, r"^(?!Not Found$).", "detail"),
-    Answer(410),
+    ResponseMatcher(404, r".", "status.message"),
+    ResponseMatcher(404, r"^(?!Not Found$).", "detail"),
+    ResponseMatcher(410),
 )
-_IN_THAT_STATE: Final = (Answer(400),)
+_IN_THAT_STATE: Final = (ResponseMatcher(400),)
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _NOTHING: Final = "Nothing was sent."
 
@@ -175,7 +183,7 @@ class _EleanorSessions(Writer):
         name = "undelete" if values["deleted"] == 0 else "delete"
         return Change(self.backend.operations[name].call(places), places)
 
-    def outcome(self, write: Write, reply: Reply, places: Places, line: Line) -> Outcome:
+    def outcome(self, write: Write, reply: Response, places: Places, line: Sender) -> Outcome:
         """See ``Writer.outcome``. A deleted session can no longer be read."""
         if write.values.get("deleted") == 1 and self.resource.find(reply, places) is None:
             return Outcome(write, OutcomeState.SENT, key=write.key, http_status=reply.status)
@@ -185,7 +193,7 @@ class _EleanorSessions(Writer):
 class _Participants(Writer):
     """Rows of ``participants``: 400 does not say whether a participant was already bound."""
 
-    def send(self, call: Call, places: Places, line: Line) -> Reply:
+    def send(self, call: RequestSpec, places: Places, line: Sender) -> Response:
         """See ``Writer.send``; raises ConflictError if the participant was bound before."""
         try:
             return line.send(call)
@@ -228,7 +236,7 @@ class EleanorBackend(RestBackend):
     options = EleanorOptions
     settings: EleanorOptions
     writers = {"sessions": _EleanorSessions, "participants": _Participants}  # noqa: RUF012
-    meanings = ((Answer(410), NotFoundError),)
+    meanings = ((ResponseMatcher(410), NotFoundError),)
     statuses = {  # noqa: RUF012  # Declared once, never changed.
         403: "The session is disabled or managed by the system, the participant belongs to another"
         " namespace, or the credential lacks permission.",
@@ -351,7 +359,7 @@ class EleanorBackend(RestBackend):
             body["settings"] = settings
         return {self._fields[column]: value for column, value in body.items()}
 
-    def missed(self, table: RestTable, places: Places, reply: Reply, reader: Reader) -> None:
+    def missed(self, table: RestTable, places: Places, reply: Response, reader: Reader) -> None:
         """See ``RestBackend.missed``. A missing namespace looks the same: its list tells."""
         if reply.status == _NOT_FOUND and not self.is_known(places) and table.list is not None:
             reader.get(table.list.call(places, items=table.list.items, listing=True))
@@ -373,7 +381,7 @@ class EleanorBackend(RestBackend):
         """See ``RestBackend.own_functions``."""
         return [(FUNCTIONS["integrate_session"], self._integrate)]
 
-    def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:
+    def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:
         """See ``RestBackend.act``."""
         if function == "bind_participant":
             return self.writing["participants"].send(call, places, line)
@@ -384,7 +392,7 @@ class EleanorBackend(RestBackend):
         places = self.resolve(arguments["session"])
         call = self.operations["integrate"].call(places)
 
-        def job(line: Line) -> Row:
+        def job(line: Sender) -> Row:
             found = self.writing["sessions"].look(places, line)
             if found is None:
                 raise NotFoundError(
@@ -392,7 +400,7 @@ class EleanorBackend(RestBackend):
                     f" does not exist or is deleted. {_NOTHING}"
                 )
             core, reply = self.core(found), line.send(call)
-            task = text_of(self._fields["task_id"])(reply.object(), Frame(reply.what))
+            task = text_of(self._fields["task_id"])(reply.object(), DecodeContext(reply.what))
             return (*core, task, response_of(reply))
 
         yield run_job(self.client, context, job)

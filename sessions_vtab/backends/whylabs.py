@@ -19,8 +19,8 @@ from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import SESSIONS, session_columns
 from sessions_vtab.contract.values import load_json
 from sessions_vtab.errors import InvalidValueError, NotFoundError, ProtocolError
-from sessions_vtab.fetch import Answer, Item, Reply
-from sessions_vtab.fetch.rows import Frame
+from sessions_vtab.fetch import Item, Response, ResponseMatcher
+from sessions_vtab.fetch.rows import DecodeContext
 from sessions_vtab.rest import (
     Body,
     Get,
@@ -170,14 +170,14 @@ def links_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
 # From responses to rows.
 
 
-def _required(item: Item, name: str, frame: Frame) -> str:
+def _required(item: Item, name: str, frame: DecodeContext) -> str:
     value = item.get(name)
     if not isinstance(value, str):
         raise frame.wrong(name, "text")
     return value
 
 
-def _upload_time(item: Item, frame: Frame) -> str | None:
+def _upload_time(item: Item, frame: DecodeContext) -> str | None:
     """``uploadTimestamp``, which is optional: milliseconds as canonical text."""
     value = item.get("uploadTimestamp")
     if value is None:
@@ -190,28 +190,28 @@ def _upload_time(item: Item, frame: Frame) -> str | None:
     raise ProtocolError(f"{frame.what}: the field uploadTimestamp should be milliseconds.")
 
 
-def _place(item: Item, frame: Frame) -> tuple[Value, ...]:
+def _place(item: Item, frame: DecodeContext) -> tuple[Value, ...]:
     names = ("id", "alias", "modelId", "uploadUrl", "observatoryUrl")
     return (*(_required(item, name, frame) for name in names), _upload_time(item, frame))
 
 
-def _claim_rows(reply: Reply, given: Arguments) -> Iterable[Row]:
+def _claim_rows(reply: Response, given: Arguments) -> Iterable[Row]:
     yield given["session_id"], str(given["org"]), 1, response_of(reply)
 
 
-def _dataset_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
-    item, frame = reply.object(), Frame(reply.what)
+def _dataset_rows(reply: Response, _: Arguments) -> Iterable[Row]:
+    item, frame = reply.object(), DecodeContext(reply.what)
     ids = (_required(item, name, frame) for name in ("id", "uploadUrl", "observatoryUrl"))
     upload_time = _upload_time(item, frame)
     yield *ids, _required(item, "datasetId", frame), upload_time, response_of(reply)
 
 
-def _reference_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
-    yield *_place(reply.object(), Frame(reply.what)), response_of(reply)
+def _reference_rows(reply: Response, _: Arguments) -> Iterable[Row]:
+    yield *_place(reply.object(), DecodeContext(reply.what)), response_of(reply)
 
 
-def _references_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
-    item, frame = reply.object(), Frame(reply.what)
+def _references_rows(reply: Response, _: Arguments) -> Iterable[Row]:
+    item, frame = reply.object(), DecodeContext(reply.what)
     given, count = item.get("references"), len(reply.call.json["references"])
     if not isinstance(given, list) or len(given) != count:
         raise frame.wrong("references", f"a list of {count}")
@@ -221,9 +221,9 @@ def _references_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
     return [(*_place(one, frame), joint, response) for one in given]
 
 
-def _link_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
+def _link_rows(reply: Response, _: Arguments) -> Iterable[Row]:
     """References first, then times. A link names a day, and so does its row."""
-    item, frame, sent = reply.object(), Frame(reply.what), reply.call.json
+    item, frame, sent = reply.object(), DecodeContext(reply.what), reply.call.json
     days = [str(stamp - stamp % _DAY) for stamp in sent["batchProfileTimestamps"]]
     profiles, links = [*sent["referenceProfileIds"], *days], item.get("individualObservatoryUrls")
     texts = isinstance(links, list) and all(isinstance(link, str) for link in links)
@@ -236,7 +236,7 @@ def _link_rows(reply: Reply, _: Arguments) -> Iterable[Row]:
 
 # "Resource session with ID .. not found." A server without these routes answers 404 without a
 # body (contract, section 1), which is another thing.
-_GONE = (Answer(404, r"^ResourceNotFound$", "type"),)
+_GONE = (ResponseMatcher(404, r"^ResourceNotFound$", "type"),)
 _ONE = "/v0/sessions/{session_id}"
 
 
@@ -276,7 +276,7 @@ class WhylabsBackend(RestBackend):
     hosts = (r"(?:api|songbird\.development)\.whylabsapp\.com",)
     key_header = "X-API-Key"
     key_variables = ("WHYLABS_API_KEY",)
-    meanings = ((Answer(410), NotFoundError),)
+    meanings = ((ResponseMatcher(410), NotFoundError),)
     statuses = {  # noqa: RUF012  # Declared once, never changed.
         403: "The key is unknown, has expired, or belongs to another organisation. Session routes"
         " may also refuse ordinary keys.",

@@ -57,7 +57,7 @@ How a backend is written: sessions-vtab help backends.
 from __future__ import annotations
 
 from sessions_vtab.errors import ConflictError
-from sessions_vtab.fetch import Answer, TokenPages
+from sessions_vtab.fetch import ResponseMatcher, TokenPages
 from sessions_vtab.rest import Delete, Get, Insert, List, RestBackend, RestTable, Update
 from sessions_vtab.contract.model import Column, ColumnType, Table
 
@@ -77,7 +77,7 @@ ITEMS = Table(
     example="SELECT id, votes FROM items WHERE owner = 'ann'",
 )
 _ONE = "/v1/items/{id}"
-_GONE = (Answer(404, "no such item"),)
+_GONE = (ResponseMatcher(404, "no such item"),)
 _WRITTEN = {"owner": "owner", "votes": "votes", "meta": "meta"}
 
 
@@ -88,7 +88,7 @@ class @Class@(RestBackend):
     title = "@name@"
     about = "What a user should know before the first statement."
     key_variables = ("@NAME@_API_KEY",)
-    meanings = ((Answer(409), ConflictError),)
+    meanings = ((ResponseMatcher(409), ConflictError),)
     tables = (
         RestTable(
             ITEMS,

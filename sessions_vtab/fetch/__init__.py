@@ -2,28 +2,32 @@
 
 What a backend writes, in this order:
 
-1. A **site**: where requests go, who we are, what the service's refusals mean. Once, in ``open``::
+1. An **endpoint**: where requests go, who we are, what the service's refusals mean. Once, in
+   ``open``::
 
-       site = Site.of(source, base_url, ApiKey("X-API-Key", Secret(variable="MY_API_KEY")),
-                      provider=("api.example.com",), named="api_key_env" in source.options,
-                      documented={"write": 100}, remedies={402: "The plan has no sessions."})
-       self._lease = Lease(lease(site))   # and self._lease.close() in close()
+       endpoint = Endpoint.of(
+           source, base_url, ApiKey("X-API-Key", Secret(variable="MY_API_KEY")),
+           provider=("api.example.com",), named="api_key_env" in source.options,
+           documented={"write": 100}, remedies={402: "The plan has no sessions."})
+       self._handle = ClientHandle(shared_client(endpoint))   # and self._handle.close() in close()
 
    Schemes: ``NO_AUTH``, ``ApiKey(header, secret)``, ``Bearer(secret)``, ``Google()``; a ``Secret``
-   names a variable or a file. The host policy (who may get the credential) is ``Site``'s.
+   names a variable or a file. The host policy (who may get the credential) is ``Endpoint``'s.
 
-2. **Calls** as data, made by pure functions, so that they can be shown without being sent::
+2. **Requests** as data, made by pure functions, so that they can be shown without being sent::
 
-       Call("GET", path("v1", "sessions", session_id), missing=(Answer(404, "not found"),))
-       Call("GET", path("v1", "sessions"), query=(("limit", 100),), items="sessions", listing=True)
-       Call("POST", path("v1", "sessions"), json={..}, kind="write")
+       RequestSpec("GET", path("v1", "sessions", session_id),
+                   missing=(ResponseMatcher(404, "not found"),))
+       RequestSpec("GET", path("v1", "sessions"), query=(("limit", 100),), items="sessions",
+                   listing=True)
+       RequestSpec("POST", path("v1", "sessions"), json={..}, kind="write")
 
-   ``path`` percent-encodes every segment. ``missing`` says what "no such row" looks like: the reply
-   comes back with ``missing`` set and no ``items()``; any other 404 raises. ``done`` says what
-   "already done" looks like after a retry (a DELETE that is answered 404 the second time).
-   ``repeatable`` overrides law 7's rule by method, ``asks`` says of a POST that it changes nothing:
-   two things, since what is repeated may still have acted. ``kind`` is the class of the rate limit.
-   ``beside`` says what a page without rows looks like if it lacks ``items``.
+   ``path`` percent-encodes every segment. ``missing`` says what "no such row" looks like: the
+   response comes back with ``missing`` set and no ``items()``; any other 404 raises. ``done`` says
+   what "already done" looks like after a retry (a DELETE that is answered 404 the second time).
+   ``repeatable`` overrides what may be repeated by method, ``asks`` says of a POST that it changes
+   nothing: two things, since what is repeated may still have acted. ``kind`` is the class of the
+   rate limit. ``beside`` says what a page without rows looks like if it lacks ``items``.
 
 3. **Reading**, in ``Resource.scan``: ``reader = Reader(client, context)``, then
 
@@ -39,7 +43,7 @@ What a backend writes, in this order:
    All are iterators that stream, hold a page or two a list, and end their requests when closed: use
    ``contextlib.closing`` where you may stop early. Paginators: ``TokenPages``, ``NumberedPages``,
    ``AfterPages``, ``SinglePage``,
-   ``StopAfter``. Within a statement the same URL is requested once. ``Reply`` has
+   ``StopAfter``. Within a statement the same URL is requested once. ``Response`` has
    ``items()`` (the rows as dicts), ``object()``, ``json``, ``missing``, ``call``, ``url``.
 
 4. **Writing**, in ``Backend.send``: ``deliver(client, writes, context, lane, perform)``, where
@@ -50,15 +54,18 @@ What a backend writes, in this order:
    ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
 
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
-``fetch.rows`` (``RowMaker``, ``Frame``, getters: JSON to rows), ``contract.templates`` (names).
+``fetch.rows`` (``RowDecoder``, ``DecodeContext``, getters: JSON to rows), ``contract.templates``
+(names).
 
 Errors come out as ``sessions_vtab.errors``: 401 CredentialError, 403 ForbiddenError, 404
 NotFoundError, 409 and 412 ConflictError, 429 ThrottledError, other 4xx RefusedError (``.status``
 has the number), 408, 5xx and no answer UnavailableError, a body that is not understood
 ProtocolError; a POST whose fate is unknown UnknownOutcomeError: read back, or let it through.
-``Site.meanings`` refines this by ``Answer``. Server text is escaped, and secrets are cut.
+``Endpoint.meanings`` refines this by ``ResponseMatcher``. Server text is escaped, and secrets are
+cut.
 
-Tests: ``Client(site, transport=httpx.MockTransport(handler), clock=..)`` instead of ``lease``.
+Tests: ``Client(site, transport=httpx.MockTransport(handler), clock=..)`` instead of
+``shared_client``.
 
 A whole read-only resource::
 
@@ -72,7 +79,7 @@ A whole read-only resource::
         def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
             size = min(scan.limit or 100, 100)
             query = (("limit", size),)
-            call = Call("GET", path("v1", "notes"), query, items="notes", listing=True)
+            call = RequestSpec("GET", path("v1", "notes"), query, items="notes", listing=True)
             reader = Reader(self._client, context)
             for reply in reader.pages(call, NumberedPages(), limit=scan.limit):
                 yield [row_of(item, scan.columns) for item in reply.items()]
@@ -84,8 +91,18 @@ A whole read-only resource::
 from __future__ import annotations
 
 from sessions_vtab.fetch.auth import NO_AUTH, ApiKey, Auth, Bearer, Google, NoAuth, Secret
-from sessions_vtab.fetch.call import READ, WRITE, Answer, Call, Form, Item, Reply, message_of, path
-from sessions_vtab.fetch.client import Client, Line
+from sessions_vtab.fetch.call import (
+    READ,
+    WRITE,
+    Item,
+    MultipartForm,
+    RequestSpec,
+    Response,
+    ResponseMatcher,
+    message_of,
+    path,
+)
+from sessions_vtab.fetch.client import Client, Sender
 from sessions_vtab.fetch.clock import Clock
 from sessions_vtab.fetch.operations import finish_operation
 from sessions_vtab.fetch.paging import (
@@ -99,47 +116,47 @@ from sessions_vtab.fetch.paging import (
 from sessions_vtab.fetch.reader import Items, Reader
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.sending import deliver, deliver_groups, run_job
-from sessions_vtab.fetch.shared import Lease, lease
-from sessions_vtab.fetch.site import Origin, Site, is_loopback, origin_of
+from sessions_vtab.fetch.shared import ClientHandle, shared_client
+from sessions_vtab.fetch.site import Endpoint, Origin, is_loopback, origin_of
 
 __all__ = [
     "NO_AUTH",
     "READ",
     "WRITE",
     "AfterPages",
-    "Answer",
     "ApiKey",
     "Auth",
     "Bearer",
-    "Call",
     "Client",
+    "ClientHandle",
     "Clock",
-    "Form",
+    "Endpoint",
     "Google",
     "Item",
     "Items",
-    "Lease",
-    "Line",
+    "MultipartForm",
     "NoAuth",
     "NumberedPages",
     "Origin",
     "Paginator",
     "Reader",
-    "Reply",
+    "RequestSpec",
+    "Response",
+    "ResponseMatcher",
     "Secret",
+    "Sender",
     "SinglePage",
-    "Site",
     "StopAfter",
     "TokenPages",
     "deliver",
     "deliver_groups",
     "finish_operation",
     "is_loopback",
-    "lease",
     "message_of",
     "origin_of",
     "path",
     "plain",
     "redact",
     "run_job",
+    "shared_client",
 ]

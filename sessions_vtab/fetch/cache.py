@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from sessions_vtab.fetch.call import Reply
+from sessions_vtab.fetch.call import Response
 from sessions_vtab.fetch.clock import Clock
 from sessions_vtab.fetch.spool import Spool, SpoolPlace
 
@@ -37,20 +37,20 @@ class ReplyCache:
         self._cap = cap
         self._in_memory = in_memory
         self._size = 0
-        self._kept: dict[Key, tuple[Reply, SpoolPlace | None]] = {}
+        self._kept: dict[Key, tuple[Response, SpoolPlace | None]] = {}
         self._spool = Spool()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, key: Key) -> Reply | None:
+    def get(self, key: Key) -> Response | None:
         """The answer, or None."""
         reply, spilled = self._kept.get(key, (None, None))
         if reply is None or spilled is None:
             return reply
         return replace(reply, content=self._spool.get(spilled))
 
-    def put(self, key: Key, reply: Reply) -> None:
+    def put(self, key: Key, reply: Response) -> None:
         """Keeps an answer, without its parsed form, if there is room."""
         size = len(reply.content)
         if key in self._kept or self._size + size > self._cap:
@@ -98,7 +98,7 @@ class TimedCache:
         self._until: dict[Key, float] = {}
         self.epoch = 0
 
-    def get(self, key: Key) -> Reply | None:
+    def get(self, key: Key) -> Response | None:
         """An answer that is still good, or None."""
         with self._lock:
             until = self._until.get(key, 0.0)
@@ -108,7 +108,7 @@ class TimedCache:
             self._replies.drop(key)
             return None
 
-    def put(self, key: Key, reply: Reply, epoch: int) -> None:
+    def put(self, key: Key, reply: Response, epoch: int) -> None:
         """Keeps an answer from now on, if nothing was written since it was asked for."""
         now = self._clock.now()
         with self._lock:

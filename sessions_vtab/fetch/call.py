@@ -17,7 +17,17 @@ from sessions_vtab.contract.values import well_formed
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch.redact import plain
 
-__all__ = ["READ", "WRITE", "Answer", "Call", "Form", "Item", "Reply", "message_of", "path"]
+__all__ = [
+    "READ",
+    "WRITE",
+    "Item",
+    "MultipartForm",
+    "RequestSpec",
+    "Response",
+    "ResponseMatcher",
+    "message_of",
+    "path",
+]
 
 READ = "read"
 WRITE = "write"
@@ -68,7 +78,7 @@ def _quoted(segment: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class MultipartForm:
     """A multipart/form-data body.
 
     Attributes:
@@ -87,7 +97,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseMatcher:
     """What a certain answer looks like, declared by a backend. Only JSON bodies ever match.
 
     Attributes:
@@ -101,7 +111,7 @@ class Answer:
     pattern: str = ""
     field: str = ""
 
-    def matches(self, reply: Reply) -> bool:
+    def matches(self, reply: Response) -> bool:
         """Whether a reply is such an answer."""
         if reply.status != self.status or not reply.is_json:
             return False
@@ -110,7 +120,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RequestSpec:
     """One request, without host and credential.
 
     Attributes:
@@ -144,7 +154,7 @@ class Call:
     path: str = "/"
     query: Sequence[tuple[str, str | int | None]] = ()
     json: Any = None
-    form: Form | None = None
+    form: MultipartForm | None = None
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     kind: str = READ
@@ -153,8 +163,8 @@ class Call:
     beside: frozenset[str] | None = None
     asks: bool | None = None
     repeatable: bool | None = None
-    missing: tuple[Answer, ...] = ()
-    done: tuple[Answer, ...] = ()
+    missing: tuple[ResponseMatcher, ...] = ()
+    done: tuple[ResponseMatcher, ...] = ()
     origin: str = ""
     target: str = ""
     expects_json: bool = True
@@ -180,13 +190,13 @@ class Call:
             self.method == "GET" and self.json is None and self.form is None and self.body is None
         )
 
-    def with_query(self, **parameters: str | int | None) -> Call:
+    def with_query(self, **parameters: str | int | None) -> RequestSpec:
         """This call with parameters set; those given here replace, None removes."""
         kept = [(name, value) for name, value in self.query if name not in parameters]
         added = [(name, value) for name, value in parameters.items() if value is not None]
         # As ``dataclasses.replace``, at a fifth of its cost: this is done for each page.
-        call = object.__new__(Call)
-        for name in Call.__slots__:
+        call = object.__new__(RequestSpec)
+        for name in RequestSpec.__slots__:
             object.__setattr__(call, name, getattr(self, name))
         object.__setattr__(call, "query", (*kept, *added))
         return call
@@ -197,7 +207,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """A complete answer.
 
     Attributes:
@@ -212,7 +222,7 @@ class Reply:
         where: source and table that asked, for errors: ``prod.sessions``.
     """
 
-    call: Call
+    call: RequestSpec
     url: str
     status: int
     headers: Mapping[str, str]
@@ -222,9 +232,9 @@ class Reply:
     elapsed_ms: float = 0.0
     where: str = ""
 
-    def unread(self) -> Reply:
+    def unread(self) -> Response:
         """A copy without the parsed body, at a tenth of the cost of ``dataclasses.replace``."""
-        reply = object.__new__(Reply)
+        reply = object.__new__(Response)
         reply.__dict__.update(self.__dict__)
         reply.__dict__.pop("json", None)
         return reply
@@ -323,7 +333,7 @@ class Reply:
         return len(body) if isinstance(body, list) else 0
 
 
-def message_of(reply: Reply) -> str:
+def message_of(reply: Response) -> str:
     """The service's own sentence about a refusal; '' if there is none."""
     if not reply.is_json:
         return ""

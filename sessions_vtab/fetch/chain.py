@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch.call import Call, Reply
+from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.paging import Paginator
-from sessions_vtab.fetch.scope import Flight
+from sessions_vtab.fetch.scope import PendingRequest
 
 if TYPE_CHECKING:
     from sessions_vtab.fetch.reader import Reader
 
-__all__ = ["Chain"]
+__all__ = ["PageIterator"]
 
 
-class Chain(Iterator[Reply]):
+class PageIterator(Iterator[Response]):
     """The pages of one list; the next is requested while this one is read.
 
     Args:
@@ -27,16 +27,18 @@ class Chain(Iterator[Reply]):
             With 0, only ``resume`` requests a page ahead.
     """
 
-    def __init__(self, reader: Reader, call: Call, pages: Paginator, limit: int | None) -> None:
+    def __init__(
+        self, reader: Reader, call: RequestSpec, pages: Paginator, limit: int | None
+    ) -> None:
         self._reader = reader
         self._pages = pages
         self._left = limit
-        self._next: Call | None = None
+        self._next: RequestSpec | None = None
         self._seen: set[str] = set()
-        self.flight: Flight | None = None
+        self.flight: PendingRequest | None = None
         self._start(call)
 
-    def __next__(self) -> Reply:
+    def __next__(self) -> Response:
         """The next page; waits for it."""
         self.resume()
         if self.flight is None:
@@ -66,7 +68,7 @@ class Chain(Iterator[Reply]):
             flight, self.flight = self.flight, None
             self._reader.release(flight)
 
-    def _start(self, call: Call) -> None:
+    def _start(self, call: RequestSpec) -> None:
         flight = self._reader.start(call)
         url = flight.key[0]
         if url in self._seen:
@@ -79,7 +81,7 @@ class Chain(Iterator[Reply]):
         self._seen.add(url)
         self.flight = flight
 
-    def _wants_more(self, reply: Reply) -> bool:
+    def _wants_more(self, reply: Response) -> bool:
         if not self._left:
             return self._left is None
         self._left = max(0, self._left - len(reply.items()))

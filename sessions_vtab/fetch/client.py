@@ -1,6 +1,6 @@
 """The one place that sends: connections, credentials, limits and the request log.
 
-A ``Client`` belongs to one source and is shared by all statements of the process. ``Line`` is its
+A ``Client`` belongs to one source and is shared by all statements of the process. ``Sender`` is its
 side that a job in a pool thread sees; ``reader.Reader`` the side that a statement sees. What is
 sent and when it is sent again: ``exchange``.
 """
@@ -33,16 +33,16 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch.auth import NO_AUTH, Auth
 from sessions_vtab.fetch.cache import TimedCache
-from sessions_vtab.fetch.call import Call, Reply
+from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.clock import Clock
 from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Exchange, shut
 from sessions_vtab.fetch.limits import RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.routes import Routes, Shortcut, is_plain, open_routes
-from sessions_vtab.fetch.site import Site, check_target, origin_of
+from sessions_vtab.fetch.site import Endpoint, check_target, origin_of
 
-__all__ = ["Client", "Line", "readable", "record"]
+__all__ = ["Client", "Sender", "readable", "record"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class _Pool(ThreadPoolExecutor):
         site: whose requests they send.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Endpoint) -> None:
         super().__init__(site.concurrency, thread_name_prefix=f"sessions_vtab-{site.source}")
         self._source = site.source
 
@@ -99,7 +99,7 @@ class Client:
 
     def __init__(
         self,
-        site: Site,
+        site: Endpoint,
         *,
         clock: Clock | None = None,
         transport: httpx.BaseTransport | None = None,
@@ -186,7 +186,7 @@ class Client:
         if self.closing.is_set():  # ``close`` may have come between.
             shut(connected)
 
-    def url_of(self, call: Call) -> tuple[str, Auth]:
+    def url_of(self, call: RequestSpec) -> tuple[str, Auth]:
         """The URL of a call and the credential that may go there.
 
         Raises:
@@ -219,7 +219,7 @@ class Client:
             self._bases[base] = auth
         return url, auth
 
-    def preview(self, call: Call) -> Request:
+    def preview(self, call: RequestSpec) -> Request:
         """The request that a call would be, without secrets and without sending it.
 
         Raises:
@@ -233,12 +233,12 @@ class Client:
         """Who asks, for errors: ``prod.sessions``."""
         return f"{self.site.source}.{table}"
 
-    def shown(self, url: str, call: Call) -> str:
+    def shown(self, url: str, call: RequestSpec) -> str:
         """A URL as logs and errors show it."""
         return redact(url, (*self.site.auth.secrets(), *call.secrets))
 
 
-class Line:
+class Sender:
     """Sends calls in the thread it is used in, for one statement.
 
     Attributes:
@@ -255,12 +255,12 @@ class Line:
         self.client = client
         self.sent = 0
         self.where = client.where(table or context.table)
-        self.change: Call | None = None
+        self.change: RequestSpec | None = None
         self.in_doubt = False
         self._context = context
         self._stop = stop
 
-    def send(self, call: Call) -> Reply:
+    def send(self, call: RequestSpec) -> Response:
         """The reply: a success, or one that the call declares as missing or already done.
 
         Retries as law 7 says.
@@ -278,7 +278,9 @@ class Line:
             self.in_doubt = exchange.may_have_acted
             self.client.answers.clear()
 
-    def fetch(self, call: Call, address: tuple[str, Auth]) -> tuple[Reply, dict[str, Value] | None]:
+    def fetch(
+        self, call: RequestSpec, address: tuple[str, Auth]
+    ) -> tuple[Response, dict[str, Value] | None]:
         """As ``send``, but the body stays unread: to be parsed where it is used.
 
         Parsing in pool threads would hold a parsed page for each of them, and spread their memory
@@ -323,7 +325,7 @@ def record(context: Context, row: Mapping[str, Value]) -> None:
         context.record(row)
 
 
-def readable(reply: Reply) -> Reply:
+def readable(reply: Response) -> Response:
     """The reply, if a body that has to be JSON is JSON.
 
     Raises:

@@ -16,7 +16,7 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.body import ENCODINGS, TooLongError, read_body
-from sessions_vtab.fetch.call import Call, Form, Reply
+from sessions_vtab.fetch.call import MultipartForm, RequestSpec, Response
 from sessions_vtab.fetch.deadline import within
 from sessions_vtab.fetch.problems import (
     broken,
@@ -30,7 +30,7 @@ from sessions_vtab.fetch.problems import (
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
 
 if TYPE_CHECKING:
-    from sessions_vtab.fetch.client import Line
+    from sessions_vtab.fetch.client import Sender
 
 __all__ = ["CONNECT_TIMEOUT", "Exchange", "shut"]
 
@@ -68,7 +68,7 @@ class Exchange:
     """
 
     def __init__(
-        self, line: Line, call: Call, address: tuple[str, Auth], *, unread: bool = False
+        self, line: Sender, call: RequestSpec, address: tuple[str, Auth], *, unread: bool = False
     ) -> None:
         self.unlogged: dict[str, Value] | None = None
         self._unread = unread
@@ -86,14 +86,14 @@ class Exchange:
         """The URL as logs show it; not asked for before the credential is there to be cut."""
         return self._client.shown(self._url, self._call)
 
-    def run(self) -> Reply:
+    def run(self) -> Response:
         """The reply: a success, or one that the call declares; others raise SessionsError."""
         attempt, renewed = 1, False
         while True:
             self._line.admit(self._call.kind)
             began = self._clock.now()
             outcome = self._attempt(attempt)
-            if isinstance(outcome, Reply):
+            if isinstance(outcome, Response):
                 if outcome.status in _SUCCESS:
                     self.may_have_acted = True
                 if outcome.status in _SUCCESS or outcome.missing or outcome.already:
@@ -111,7 +111,7 @@ class Exchange:
     def _renewed(self) -> bool:
         return asked(self._line.where, lambda: self._auth.refresh(self._sent))
 
-    def _attempt(self, attempt: int) -> Reply | _Lost:
+    def _attempt(self, attempt: int) -> Response | _Lost:
         ask, started = self._prepared(), time.perf_counter()
         response: httpx.Response | None = None
         try:
@@ -215,8 +215,8 @@ class Exchange:
         if isinstance(connected, socket.socket):
             shut(connected)
 
-    def _reply(self, response: httpx.Response, body: bytes, elapsed: float) -> Reply:
-        reply = Reply(
+    def _reply(self, response: httpx.Response, body: bytes, elapsed: float) -> Response:
+        reply = Response(
             self._call,
             self._shown,
             response.status_code,
@@ -233,13 +233,13 @@ class Exchange:
         self.may_have_acted = self.may_have_acted or reply.status in _MAY_HAVE_ACTED
         return replace(reply, missing=missing and not already, already=already)
 
-    def _wait_or_raise(self, outcome: Reply | _Lost, attempt: int) -> None:
+    def _wait_or_raise(self, outcome: Response | _Lost, attempt: int) -> None:
         policy = RETRIES
-        kind = outcome.status if isinstance(outcome, Reply) else outcome.failure
+        kind = outcome.status if isinstance(outcome, Response) else outcome.failure
         attempts = 2 if kind in self._client.site.once_more else policy.attempts
         if attempt < attempts and may_retry(self._call, kind):
             named = None
-            if isinstance(outcome, Reply):
+            if isinstance(outcome, Response):
                 named = retry_after(outcome.headers.get("retry-after"), self._clock.wall())
             wait = backoff(policy, attempt, named, self._clock.chance())
             self._used += wait  # Pacing for a rate limit is not counted.
@@ -248,9 +248,9 @@ class Exchange:
                 return
         raise self._error(outcome, attempt)
 
-    def _error(self, outcome: Reply | _Lost, attempt: int) -> SessionsError:
+    def _error(self, outcome: Response | _Lost, attempt: int) -> SessionsError:
         site, where = self._client.site, self._line.where
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, Response):
             if outcome.status in _MAY_HAVE_ACTED and not self._call.may_repeat:
                 return may_have_acted(outcome, site, self._auth, attempt)
             return refusal(outcome, site, self._auth, attempt)
@@ -261,7 +261,7 @@ class Exchange:
         self,
         attempt: int,
         elapsed: float,
-        reply: Reply | None = None,
+        reply: Response | None = None,
         error: str = "",
         status: int | None = None,
     ) -> None:
@@ -320,7 +320,7 @@ def _encoded(header: tuple[str, str]) -> tuple[bytes, bytes]:
     return name.encode("ascii"), value.encode("ascii")
 
 
-def _multipart(form: Form | None) -> dict[str, Any]:
+def _multipart(form: MultipartForm | None) -> dict[str, Any]:
     if form is None:
         return {}
     file = (form.file_name, form.content, form.content_type)

@@ -16,8 +16,8 @@ from sessions_vtab.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch.call import Call, Reply
-from sessions_vtab.fetch.client import Line
+from sessions_vtab.fetch.call import RequestSpec, Response
+from sessions_vtab.fetch.client import Sender
 from sessions_vtab.fetch.problems import acted_unreadably
 from sessions_vtab.fetch.redact import plain
 
@@ -36,7 +36,7 @@ _CODES: dict[object, type[SessionsError]] = {
 
 
 def finish_operation(
-    line: Line, started: Reply, look: Callable[[dict[str, Any]], Call]
+    line: Sender, started: Response, look: Callable[[dict[str, Any]], RequestSpec]
 ) -> dict[str, Any]:
     """The operation as it is when done; asks after 0.5 s, then x1.5 up to 5 s, 120 s in all.
 
@@ -65,21 +65,21 @@ def finish_operation(
     return operation
 
 
-def _held(started: Reply) -> dict[str, Any]:
+def _held(started: Response) -> dict[str, Any]:
     try:
         return started.object()
     except ProtocolError as error:
         raise acted_unreadably(started, error) from None
 
 
-def _unknown(line: Line, operation: dict[str, Any], what: str) -> UnknownOutcomeError:
+def _unknown(line: Sender, operation: dict[str, Any], what: str) -> UnknownOutcomeError:
     name = plain(str(operation.get("name") or "without a name"), 300)
     return UnknownOutcomeError(
         f"{line.where}: the operation {name} {what}; the service may still finish it."
     )
 
 
-def _failure(line: Line, started: Reply, operation: dict[str, Any]) -> SessionsError:
+def _failure(line: Sender, started: Response, operation: dict[str, Any]) -> SessionsError:
     status = operation["error"]
     code, said = (
         (status.get("code"), status.get("message")) if isinstance(status, dict) else ("", "")

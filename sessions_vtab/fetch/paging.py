@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch.call import Call, Reply
+from sessions_vtab.fetch.call import RequestSpec, Response
 
 __all__ = ["AfterPages", "NumberedPages", "Paginator", "SinglePage", "StopAfter", "TokenPages"]
 
@@ -17,7 +17,7 @@ _LONGEST_TOKEN = 4096
 class Paginator(Protocol):
     """How a list goes on."""
 
-    def following(self, reply: Reply) -> Call | None:
+    def following(self, reply: Response) -> RequestSpec | None:
         """The call for the page behind a reply; None if there is none.
 
         Raises:
@@ -29,7 +29,7 @@ class Paginator(Protocol):
 class SinglePage:
     """The whole list comes at once."""
 
-    def following(self, reply: Reply) -> Call | None:  # noqa: ARG002
+    def following(self, reply: Response) -> RequestSpec | None:  # noqa: ARG002
         """There is none."""
         return None
 
@@ -51,7 +51,7 @@ class TokenPages:
     size: str = "pageSize"
     full: int = 0
 
-    def following(self, reply: Reply) -> Call | None:
+    def following(self, reply: Response) -> RequestSpec | None:
         """By the token."""
         token = reply.object().get(self.field)
         if token is None or token == "":
@@ -82,7 +82,7 @@ class NumberedPages:
     more: str = "has_more"
     size: str = "limit"
 
-    def following(self, reply: Reply) -> Call | None:
+    def following(self, reply: Response) -> RequestSpec | None:
         """By the field, or by the number of rows."""
         rows = reply.items()
         if self.more:
@@ -112,7 +112,7 @@ class AfterPages:
     field: str
     size: str = "limit"
 
-    def following(self, reply: Reply) -> Call | None:
+    def following(self, reply: Response) -> RequestSpec | None:
         """By the last row."""
         rows = reply.items()
         wanted = reply.call.parameter(self.size)
@@ -134,9 +134,9 @@ class StopAfter:
     """
 
     pages: Paginator
-    beyond: Callable[[dict[str, Any], Reply], bool]
+    beyond: Callable[[dict[str, Any], Response], bool]
 
-    def following(self, reply: Reply) -> Call | None:
+    def following(self, reply: Response) -> RequestSpec | None:
         """None once a page went beyond."""
         rows = reply.items()
         if rows and self.beyond(rows[-1], reply):

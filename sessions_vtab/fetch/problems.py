@@ -21,9 +21,9 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch.auth import Auth, Google, NoAuth
-from sessions_vtab.fetch.call import Call, Reply, message_of
+from sessions_vtab.fetch.call import RequestSpec, Response, message_of
 from sessions_vtab.fetch.redact import plain, redact
-from sessions_vtab.fetch.site import Site
+from sessions_vtab.fetch.site import Endpoint
 
 __all__ = [
     "acted_unreadably",
@@ -88,7 +88,7 @@ _GENERAL = {
 _TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
-def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsError:
+def refusal(reply: Response, site: Endpoint, auth: Auth, attempts: int) -> SessionsError:
     """The error for an answer that is not a success.
 
     Args:
@@ -103,7 +103,7 @@ def refusal(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsErro
     return error
 
 
-def may_have_acted(reply: Reply, site: Site, auth: Auth, attempts: int) -> SessionsError:
+def may_have_acted(reply: Response, site: Endpoint, auth: Auth, attempts: int) -> SessionsError:
     """The error for a failure after which the service may have performed the request.
 
     Args: as ``refusal``.
@@ -112,7 +112,12 @@ def may_have_acted(reply: Reply, site: Site, auth: Auth, attempts: int) -> Sessi
 
 
 def _told(
-    reply: Reply, site: Site, auth: Auth, attempts: int, kind: type[SessionsError], advice: str
+    reply: Response,
+    site: Endpoint,
+    auth: Auth,
+    attempts: int,
+    kind: type[SessionsError],
+    advice: str,
 ) -> SessionsError:
     # A refusal may repeat what this very call did not carry, such as the key of others.
     secrets = (*auth.secrets(), *site.auth.secrets(), *reply.call.secrets)
@@ -128,7 +133,7 @@ def _told(
 
 
 def no_answer(
-    call: Call, url: str, reason: str, where: str, *, may_have_acted: bool
+    call: RequestSpec, url: str, reason: str, where: str, *, may_have_acted: bool
 ) -> SessionsError:
     """The error for a call that got no complete answer.
 
@@ -147,7 +152,7 @@ def no_answer(
     )
 
 
-def too_long(url: str, call: Call, where: str) -> InvalidValueError:
+def too_long(url: str, call: RequestSpec, where: str) -> InvalidValueError:
     """The error for a call whose URL no request can carry: a value in it is too long.
 
     Args:
@@ -161,7 +166,7 @@ def too_long(url: str, call: Call, where: str) -> InvalidValueError:
     )
 
 
-def unsendable(call: Call, url: str, where: str, error: Exception) -> InvalidValueError:
+def unsendable(call: RequestSpec, url: str, where: str, error: Exception) -> InvalidValueError:
     """The error for a call that cannot be written as a request.
 
     Args:
@@ -176,7 +181,7 @@ def unsendable(call: Call, url: str, where: str, error: Exception) -> InvalidVal
     )
 
 
-def endless(call: Call, url: str, where: str, most: int) -> ProtocolError:
+def endless(call: RequestSpec, url: str, where: str, most: int) -> ProtocolError:
     """The error for an answer that has more bytes than the source allows.
 
     Args:
@@ -192,7 +197,7 @@ def endless(call: Call, url: str, where: str, most: int) -> ProtocolError:
     )
 
 
-def broken(call: Call, url: str, where: str, error: Exception) -> SessionsError:
+def broken(call: RequestSpec, url: str, where: str, error: Exception) -> SessionsError:
     """The error for a call that failed in a way no service causes, such as a lack of memory.
 
     Args:
@@ -229,7 +234,7 @@ def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
+def acted_unreadably(reply: Response, error: ProtocolError) -> SessionsError:
     """The error for a success with an unreadable body; a write is known to have been accepted.
 
     A read gives the ProtocolError itself.
@@ -241,7 +246,7 @@ def acted_unreadably(reply: Reply, error: ProtocolError) -> SessionsError:
     )
 
 
-def doubtful(error: SessionsError, change: Call) -> SessionsError:
+def doubtful(error: SessionsError, change: RequestSpec) -> SessionsError:
     """The error of a job that failed after a change that was accepted, or may have been.
 
     Args:
@@ -264,7 +269,7 @@ def stopped(source: str) -> StoppedError:
     )
 
 
-def _class_of(reply: Reply, site: Site) -> type[SessionsError]:
+def _class_of(reply: Response, site: Endpoint) -> type[SessionsError]:
     for answer, kind in site.meanings:
         if answer.matches(reply):
             return kind
@@ -280,7 +285,7 @@ def _status_text(status: int) -> str:
         return str(status)
 
 
-def _said(reply: Reply, secrets: tuple[str, ...]) -> str:
+def _said(reply: Response, secrets: tuple[str, ...]) -> str:
     """What the service said, safe to show: its message, else the text of its page."""
     said = message_of(reply)
     if not said:
@@ -291,7 +296,7 @@ def _said(reply: Reply, secrets: tuple[str, ...]) -> str:
     return plain(redact(said[:_LOOKED_AT], secrets)).rstrip(".")
 
 
-def _remedy(reply: Reply, site: Site, auth: Auth) -> str:
+def _remedy(reply: Response, site: Endpoint, auth: Auth) -> str:
     declared = dict(site.remedies).get(reply.status)
     if declared and _concerns_service(reply):
         return f" {declared}"
@@ -310,7 +315,7 @@ def _remedy(reply: Reply, site: Site, auth: Auth) -> str:
     return _GENERAL.get(reply.status, " Try again later." if reply.status >= _SERVER_ERROR else "")
 
 
-def _concerns_service(reply: Reply) -> bool:
+def _concerns_service(reply: Response) -> bool:
     """Whether what is said of the service's refusals can be true of this one.
 
     It says nothing of a presigned target, and nothing of keys where none was to be sent.
@@ -319,7 +324,7 @@ def _concerns_service(reply: Reply) -> bool:
     return not (reply.call.target or about_key)
 
 
-def _about_credential(call: Call, auth: Auth) -> str:
+def _about_credential(call: RequestSpec, auth: Auth) -> str:
     """What to do where the credential was refused, or its lack."""
     if call.anonymous:
         return "This request is sent without a credential, as the service documents it."

@@ -14,12 +14,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from sessions_vtab.contract.backend import Context
-from sessions_vtab.fetch.call import Call, Reply
-from sessions_vtab.fetch.chain import Chain
+from sessions_vtab.fetch.call import RequestSpec, Response
+from sessions_vtab.fetch.chain import PageIterator
 from sessions_vtab.fetch.client import Client
 from sessions_vtab.fetch.paging import Paginator, SinglePage
 from sessions_vtab.fetch.problems import stopped
-from sessions_vtab.fetch.scope import SLICE, Flight, scope_of
+from sessions_vtab.fetch.scope import SLICE, PendingRequest, scope_of
 from sessions_vtab.fetch.turns import BothEnds, Items, SideBySide
 
 __all__ = ["Items", "Reader"]
@@ -40,33 +40,33 @@ class Reader:
         """Source and table that ask, for errors: ``prod.sessions``."""
         return self.client.where(self._context.table)
 
-    def get(self, call: Call) -> Reply:
+    def get(self, call: RequestSpec) -> Response:
         """One answer; waits for it.
 
         Raises:
-            SessionsError: as ``Line.send``.
+            SessionsError: as ``Sender.send``.
         """
         return self.finish(self.start(call))
 
     def pages(
-        self, call: Call, pages: Paginator | None = None, *, limit: int | None = None
-    ) -> Generator[Reply, None, None]:
+        self, call: RequestSpec, pages: Paginator | None = None, *, limit: int | None = None
+    ) -> Generator[Response, None, None]:
         """The pages of one list, the next requested while this one is read."""
-        chain = Chain(self, call, pages or SinglePage(), limit)
+        chain = PageIterator(self, call, pages or SinglePage(), limit)
         try:
             yield from chain
         finally:
             chain.close()
 
-    def gather(self, calls: Iterable[Call]) -> Generator[Reply, None, None]:
+    def gather(self, calls: Iterable[RequestSpec]) -> Generator[Response, None, None]:
         """Answers of independent calls in their order, a bounded number of them under way."""
         if isinstance(calls, Sequence) and len(calls) == 1:
             return (self.get(call) for call in calls)
         return self.fan_out(calls, SinglePage())
 
     def fan_out(
-        self, calls: Iterable[Call], pages: Paginator, *, limit: int | None = None
-    ) -> Generator[Reply, None, None]:
+        self, calls: Iterable[RequestSpec], pages: Paginator, *, limit: int | None = None
+    ) -> Generator[Response, None, None]:
         """The pages of many lists in order, as many at once as the source allows.
 
         ``reply.call`` says which list a page is of (its path, for instance). The calls may
@@ -86,13 +86,13 @@ class Reader:
 
     def both_ends(
         self,
-        near: Call,
-        far: Call,
+        near: RequestSpec,
+        far: RequestSpec,
         pages: Paginator,
         *,
-        position: Callable[[dict[str, Any], Reply], int],
+        position: Callable[[dict[str, Any], Response], int],
         identity: Callable[[dict[str, Any]], Hashable],
-    ) -> Generator[tuple[Reply, Items], None, None]:
+    ) -> Generator[tuple[Response, Items], None, None]:
         """Every row of a list once, in order, read from both ends at the same time.
 
         Right for an order whose values do not change. The far end is only started after three
@@ -108,20 +108,20 @@ class Reader:
         """
         return BothEnds(self, pages, position, identity).run(near, far)
 
-    def prefetch(self, calls: Iterable[Call]) -> None:
+    def prefetch(self, calls: Iterable[RequestSpec]) -> None:
         """Starts requests that the statement will probably make; bounded, the oldest give way."""
         for call in calls:
             self._scope.ahead(call, self._context)
 
-    def start(self, call: Call) -> Flight:
+    def start(self, call: RequestSpec) -> PendingRequest:
         """Starts a request, or claims the answer to the same one."""
         return self._scope.start(call, self._context)
 
-    def finish(self, flight: Flight) -> Reply:
+    def finish(self, flight: PendingRequest) -> Response:
         """Waits for a claimed answer."""
         return self._scope.finish(flight, self._context)
 
-    def release(self, flight: Flight) -> None:
+    def release(self, flight: PendingRequest) -> None:
         """Gives a claimed answer back, unread."""
         self._scope.release(flight, self._context)
 
@@ -137,15 +137,15 @@ class Reader:
                     raise stopped(self.client.site.source) from None
 
     def _a_few(
-        self, calls: Iterator[Call], pages: Paginator, limit: int
-    ) -> Generator[Reply, None, None]:
-        open_chains: deque[Chain] = deque()
+        self, calls: Iterator[RequestSpec], pages: Paginator, limit: int
+    ) -> Generator[Response, None, None]:
+        open_chains: deque[PageIterator] = deque()
         most = self.client.site.concurrency
         window = 1
         try:
             while True:
                 for call in _take(calls, window - len(open_chains)):
-                    open_chains.append(Chain(self, call, pages, limit))
+                    open_chains.append(PageIterator(self, call, pages, limit))
                 if not open_chains:
                     return
                 # In the order of the calls, whatever arrives first: rows of an unchanged table come
@@ -160,7 +160,7 @@ class Reader:
                 chain.close()
 
 
-def _take(calls: Iterator[Call], count: int) -> Iterator[Call]:
+def _take(calls: Iterator[RequestSpec], count: int) -> Iterator[RequestSpec]:
     """Up to ``count`` calls, one at a time."""
     for _ in range(count):
         call = next(calls, None)

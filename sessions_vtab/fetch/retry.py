@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
-from sessions_vtab.fetch.call import Call
+from sessions_vtab.fetch.call import RequestSpec
 
 __all__ = ["RETRIES", "Failure", "RetryPolicy", "backoff", "may_retry", "retry_after"]
 
@@ -50,7 +50,7 @@ class RetryPolicy:
 RETRIES = RetryPolicy()
 
 
-def may_retry(call: Call, outcome: Failure | int) -> bool:
+def may_retry(call: RequestSpec, outcome: Failure | int) -> bool:
     """Whether a call may be sent again after an outcome: a failure, or an HTTP status."""
     if outcome in {Failure.NOT_SENT, _THROTTLED}:
         return True

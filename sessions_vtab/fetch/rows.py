@@ -24,10 +24,10 @@ from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch.call import Item
 
 __all__ = [
-    "Frame",
+    "DecodeContext",
     "Getter",
     "OfPage",
-    "RowMaker",
+    "RowDecoder",
     "column_of",
     "encode_all",
     "epoch_of",
@@ -44,11 +44,11 @@ _NONE: Final = type(None)
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class DecodeContext:
     """What the items of one answer have in common; backends add fields.
 
     Attributes:
-        what: the answer, for errors: ``Reply.what``.
+        what: the answer, for errors: ``Response.what``.
     """
 
     what: str
@@ -61,7 +61,7 @@ class Frame:
         )
 
 
-F = TypeVar("F", bound=Frame)
+F = TypeVar("F", bound=DecodeContext)
 V = TypeVar("V", bound=Value)
 
 Getter: TypeAlias = Callable[[Item, F], Value]
@@ -83,7 +83,7 @@ class OfPage(Generic[F, V]):
         return self.column((item,), frame)[0]
 
 
-class RowMaker(Generic[F]):
+class RowDecoder(Generic[F]):
     """Makes rows of one table with the columns that a scan uses.
 
     Args:
@@ -122,33 +122,33 @@ def column_of(getter: Getter[F]) -> Callable[[Sequence[Item], F], Sequence[Value
     return lambda items, frame: [getter(item, frame) for item in items]
 
 
-def text_of(field: str, *, required: bool = False) -> OfPage[Frame, str | None]:
+def text_of(field: str, *, required: bool = False) -> OfPage[DecodeContext, str | None]:
     """Text; NULL if it is absent or null, unless it is required."""
     return _typed(field, "text", (str,), required=required)
 
 
-def flag_of(field: str) -> OfPage[Frame, int | None]:
+def flag_of(field: str) -> OfPage[DecodeContext, int | None]:
     """A boolean as 0 or 1; NULL if it is absent or null."""
     read = _typed(field, "true or false", (bool,)).column
 
-    def column(items: Sequence[Item], frame: Frame) -> Sequence[int | None]:
+    def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[int | None]:
         return [None if value is None else int(value) for value in read(items, frame)]
 
     return OfPage(column)
 
 
-def number_of(field: str, *kinds: type[float]) -> OfPage[Frame, int | float | None]:
+def number_of(field: str, *kinds: type[float]) -> OfPage[DecodeContext, int | float | None]:
     """A number of one of the types that JSON has; NULL if it is absent or null."""
     return _typed(field, "a whole number" if float not in kinds else "a number", kinds)
 
 
 def _typed(
     field: str, expected: str, kinds: tuple[type, ...], *, required: bool = False
-) -> OfPage[Frame, Any]:
+) -> OfPage[DecodeContext, Any]:
     """A value of one of some types, as it is."""
     allowed = {*kinds} if required else {*kinds, _NONE}
 
-    def column(items: Sequence[Item], frame: Frame) -> Sequence[Any]:
+    def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[Any]:
         values = [item.get(field) for item in items]
         if not set(map(type, values)) <= allowed:
             raise frame.wrong(field, expected)
@@ -157,12 +157,12 @@ def _typed(
     return OfPage(column)
 
 
-def json_of(field: str, kind: type[Any] = dict) -> OfPage[Frame, str | None]:
+def json_of(field: str, kind: type[Any] = dict) -> OfPage[DecodeContext, str | None]:
     """A JSON object (or list, or any value) as minified text; NULL if it is absent or null."""
     expected = "an object" if kind is dict else "a list" if kind is list else "a JSON value"
     allowed = {kind, _NONE}
 
-    def column(items: Sequence[Item], frame: Frame) -> Sequence[str | None]:
+    def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[str | None]:
         values = [item.get(field) for item in items]
         if kind is not object and not set(map(type, values)) <= allowed:
             raise frame.wrong(field, expected)
@@ -180,7 +180,7 @@ _MICROSECONDS: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.
 _AS_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
 
 
-def time_of(field: str, *, required: bool = False) -> OfPage[Frame, str | None]:
+def time_of(field: str, *, required: bool = False) -> OfPage[DecodeContext, str | None]:
     """ISO 8601 text, UTC if it has no offset, as canonical text.
 
     Args:
@@ -188,13 +188,13 @@ def time_of(field: str, *, required: bool = False) -> OfPage[Frame, str | None]:
         required: it is never absent or null; else NULL if it is.
     """
 
-    def value_of(value: Any, frame: Frame) -> str | None:
+    def value_of(value: Any, frame: DecodeContext) -> str | None:
         text = None if value is None else _time_text(value)
         if text is None and (required or value is not None):
             raise frame.wrong(field, "a time")
         return text
 
-    def column(items: Sequence[Item], frame: Frame) -> Sequence[str | None]:
+    def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[str | None]:
         values = [item.get(field) for item in items]
         whole = _all_microseconds(values)
         return whole or [value_of(value, frame) for value in values]
@@ -231,7 +231,7 @@ def _usual(count: int) -> bytes:
     return b"\n".join([b"0000-00-00T00:00:00.000000Z"] * count)
 
 
-def epoch_of(field: str, *, whole: bool = True) -> OfPage[Frame, str | None]:
+def epoch_of(field: str, *, whole: bool = True) -> OfPage[DecodeContext, str | None]:
     """Seconds since 1970 as canonical text; NULL if it is absent or null.
 
     Args:
@@ -242,7 +242,7 @@ def epoch_of(field: str, *, whole: bool = True) -> OfPage[Frame, str | None]:
     expected = "whole seconds since 1970" if whole else "seconds since 1970"
     read = _typed(field, expected, kinds).column
 
-    def column(items: Sequence[Item], frame: Frame) -> Sequence[str | None]:
+    def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[str | None]:
         values = read(items, frame)
         try:
             return [

@@ -15,11 +15,11 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
-from sessions_vtab.fetch.call import Call, Reply
-from sessions_vtab.fetch.client import Client, Line, readable, record
+from sessions_vtab.fetch.call import RequestSpec, Response
+from sessions_vtab.fetch.client import Client, Sender, readable, record
 from sessions_vtab.fetch.problems import stopped
 
-__all__ = ["SLICE", "Flight", "StatementResponses", "scope_of"]
+__all__ = ["SLICE", "PendingRequest", "StatementResponses", "scope_of"]
 
 SLICE = 0.05
 """Seconds between two looks at whether the user wants to stop."""
@@ -34,7 +34,7 @@ _LAST_WAIT = 5.0
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
+class PendingRequest:
     """A request that was started, or an answer that was there already.
 
     Attributes:
@@ -48,8 +48,8 @@ class Flight:
     """
 
     key: Key
-    call: Call
-    future: Future[Reply]
+    call: RequestSpec
+    future: Future[Response]
     epoch: int | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     claims: int = 0
@@ -75,7 +75,7 @@ class StatementResponses:
         # Reentrant: a request that is done calls back at once.
         self._lock = threading.RLock()
         self._replies = ReplyCache()
-        self._flights: dict[Key, Flight] = {}
+        self._flights: dict[Key, PendingRequest] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
         self._given_up = 0
         self._ended: SimpleQueue[None] = SimpleQueue()
@@ -84,7 +84,7 @@ class StatementResponses:
         # When the engine drops the statement, its remaining requests are cancelled.
         weakref.finalize(self, _drop, self._flights, self._replies)
 
-    def start(self, call: Call, context: Context) -> Flight:
+    def start(self, call: RequestSpec, context: Context) -> PendingRequest:
         """Claims the answer of a read: one that is there, one under way, or a new request."""
         url, auth = self.client.url_of(call)
         key = (url, "")
@@ -96,7 +96,7 @@ class StatementResponses:
             flight.claims += 1
             return flight
 
-    def ahead(self, call: Call, context: Context) -> None:
+    def ahead(self, call: RequestSpec, context: Context) -> None:
         """Starts a request whose answer will probably be wanted soon.
 
         Three times as many as can be in flight are kept; the oldest unclaimed one gives way.
@@ -112,7 +112,7 @@ class StatementResponses:
                 passed, _ = self._ahead.popitem(last=False)
                 self._let_go(self._flights[passed], context)
 
-    def finish(self, flight: Flight, context: Context) -> Reply:
+    def finish(self, flight: PendingRequest, context: Context) -> Response:
         """Waits for an answer and keeps it for the statement.
 
         Raises:
@@ -134,12 +134,12 @@ class StatementResponses:
         self._keep(flight, reply)
         return reply
 
-    def _again(self, flight: Flight, context: Context) -> Flight:
+    def _again(self, flight: PendingRequest, context: Context) -> PendingRequest:
         with self._lock:
             self._forget(flight)
         return self.start(flight.call, context)
 
-    def release(self, flight: Flight, context: Context) -> None:
+    def release(self, flight: PendingRequest, context: Context) -> None:
         """Gives a claim back.
 
         Without a claim a request that has not been sent is cancelled. One that has been sent is
@@ -150,7 +150,7 @@ class StatementResponses:
             if flight.claims <= 0:
                 self._let_go(flight, context)
 
-    def _let_go(self, flight: Flight, context: Context) -> None:
+    def _let_go(self, flight: PendingRequest, context: Context) -> None:
         """Cancels a request that has not been sent; otherwise its response will be kept."""
         flight.stop.set()
         if flight.future.cancel():
@@ -159,7 +159,7 @@ class StatementResponses:
         # Not the scope itself: a request under way must not keep it from ending.
         scope = weakref.ref(self)
 
-        def arrived(future: Future[Reply]) -> None:
+        def arrived(future: Future[Response]) -> None:
             flight.log(context, None)
             known = scope()
             if known is not None:
@@ -167,7 +167,7 @@ class StatementResponses:
 
         flight.future.add_done_callback(arrived)
 
-    def _arrived(self, flight: Flight, future: Future[Reply]) -> None:
+    def _arrived(self, flight: PendingRequest, future: Future[Response]) -> None:
         with self._lock:
             if flight.claims > 0 or self._closed:
                 return
@@ -175,7 +175,7 @@ class StatementResponses:
             if not future.cancelled() and future.exception() is None:
                 self._replies.put(flight.key, future.result())
 
-    def _forget(self, flight: Flight) -> None:
+    def _forget(self, flight: PendingRequest) -> None:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
             self._ahead.pop(flight.key, None)
@@ -206,14 +206,14 @@ class StatementResponses:
             self._given_up -= 1
         self._replies.clear()
 
-    def _give_up(self, flight: Flight) -> None:
+    def _give_up(self, flight: PendingRequest) -> None:
         flight.abandon()
         if not flight.future.done():
             self._given_up += 1
             # After the callback that logs it: callbacks are called in the order they were added.
             flight.future.add_done_callback(lambda _: self._ended.put(None))
 
-    def _wait(self, future: Future[Reply], context: Context) -> Reply:
+    def _wait(self, future: Future[Response], context: Context) -> Response:
         """The result of a future; looks every 50 ms whether the user wants to stop."""
         while True:
             try:
@@ -226,7 +226,7 @@ class StatementResponses:
                 if self.interrupted(context):
                     raise stopped(self.client.site.source) from None
 
-    def _keep(self, flight: Flight, reply: Reply) -> None:
+    def _keep(self, flight: PendingRequest, reply: Response) -> None:
         with self._lock:
             flight.claims -= 1
             if flight.claims <= 0:
@@ -237,19 +237,21 @@ class StatementResponses:
             _, auth = self.client.url_of(reply.call)
             answers.put((flight.key[0], fingerprint(auth.headers())), reply, flight.epoch)
 
-    def _ready(self, key: Key, auth: Auth, context: Context) -> Flight | None:
+    def _ready(self, key: Key, auth: Auth, context: Context) -> PendingRequest | None:
         reply = self._replies.get(key)
         if reply is None and self.client.answers.ttl and not context.writes:
             where = self.client.where(context.table)
             reply = self.client.answers.get((key[0], fingerprint(asked(where, auth.headers))))
         if reply is None:
             return None
-        future: Future[Reply] = Future()
+        future: Future[Response] = Future()
         future.set_result(reply)
-        return Flight(key, reply.call, future)
+        return PendingRequest(key, reply.call, future)
 
-    def _submit(self, call: Call, address: tuple[str, Auth], context: Context) -> Flight:
-        flight = Flight((address[0], ""), call, Future(), self.client.answers.epoch)
+    def _submit(
+        self, call: RequestSpec, address: tuple[str, Auth], context: Context
+    ) -> PendingRequest:
+        flight = PendingRequest((address[0], ""), call, Future(), self.client.answers.epoch)
         flight.future = self.client.pool.submit(_send, self.client, call, address, context, flight)
         self._flights[flight.key] = flight
         return flight
@@ -264,16 +266,20 @@ def scope_of(client: Client, context: Context) -> StatementResponses:
 
 
 def _send(
-    client: Client, call: Call, address: tuple[str, Auth], context: Context, flight: Flight
-) -> Reply:
-    reply, flight.unlogged = Line(client, context, flight.stop).fetch(call, address)
+    client: Client,
+    call: RequestSpec,
+    address: tuple[str, Auth],
+    context: Context,
+    flight: PendingRequest,
+) -> Response:
+    reply, flight.unlogged = Sender(client, context, flight.stop).fetch(call, address)
     if not flight.claims:
         # Nobody is known to read it: it is logged now.
         flight.log(context, reply.rows)
     return reply
 
 
-def _drop(flights: dict[Key, Flight], replies: ReplyCache) -> None:
+def _drop(flights: dict[Key, PendingRequest], replies: ReplyCache) -> None:
     for flight in list(flights.values()):
         flight.abandon()
     replies.clear()

@@ -27,7 +27,7 @@ from sessions_vtab.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch.client import Client, Line
+from sessions_vtab.fetch.client import Client, Sender
 from sessions_vtab.fetch.problems import doubtful, stopped, unexpected
 from sessions_vtab.fetch.scope import SLICE
 
@@ -41,7 +41,7 @@ _GRACE = 5.0
 _GOES_ON = frozenset((OutcomeState.SENT, OutcomeState.SKIPPED))
 
 
-def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
+def run_job(client: Client, context: Context, job: Callable[[Sender], T]) -> T:
     """Runs a job that sends in the pool, and waits for it as the statement's thread has to.
 
     For functions with side effects: ``run_job(client, context, lambda line: line.send(call))``.
@@ -52,7 +52,7 @@ def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
         SessionsError: as the job.
     """
     stop = threading.Event()
-    line = Line(client, context, stop)
+    line = Sender(client, context, stop)
     future = client.pool.submit(_told, job, line)
     try:
         while not context.interrupted():
@@ -68,7 +68,7 @@ def run_job(client: Client, context: Context, job: Callable[[Line], T]) -> T:
     return _stopped(future, stop, line)
 
 
-def _stopped(future: Future[T], stop: threading.Event, line: Line) -> T:
+def _stopped(future: Future[T], stop: threading.Event, line: Sender) -> T:
     """The result of a job that is told to stop, if it comes within the grace period."""
     stop.set()
     try:
@@ -82,7 +82,7 @@ def _stopped(future: Future[T], stop: threading.Event, line: Line) -> T:
         ) from None
 
 
-def _fate(future: Future[T], stop: threading.Event, line: Line) -> str:
+def _fate(future: Future[T], stop: threading.Event, line: Sender) -> str:
     """What became of a job whose caller was interrupted by an exception."""
     try:
         _stopped(future, stop, line)
@@ -91,7 +91,7 @@ def _fate(future: Future[T], stop: threading.Event, line: Line) -> str:
     return f"{line.where}: the request was completed before the statement was stopped."
 
 
-def _told(job: Callable[[Line], T], line: Line) -> T:
+def _told(job: Callable[[Sender], T], line: Sender) -> T:
     try:
         return job(line)
     except Exception as error:  # noqa: BLE001  # Told with the place, and with what was sent.
@@ -99,7 +99,7 @@ def _told(job: Callable[[Line], T], line: Line) -> T:
         raise _as_known(told, line) from told.__cause__
 
 
-def _as_known(error: SessionsError, line: Line) -> SessionsError:
+def _as_known(error: SessionsError, line: Sender) -> SessionsError:
     """The error of a job, or an UnknownOutcomeError if its change may have been performed."""
     return doubtful(error, line.change) if line.in_doubt and line.change else error
 
@@ -109,7 +109,7 @@ def deliver(
     writes: Sequence[Write],
     context: Context,
     lane: Callable[[Write], Hashable],
-    perform: Callable[[Write, Line], Outcome],
+    perform: Callable[[Write, Sender], Outcome],
 ) -> Iterator[Outcome]:
     """Sends queued writes, an outcome for each.
 
@@ -125,7 +125,7 @@ def deliver(
         perform: sends one write; an error becomes its outcome.
     """
 
-    def alone(group: Sequence[Write], line: Line) -> list[Outcome]:
+    def alone(group: Sequence[Write], line: Sender) -> list[Outcome]:
         return [perform(group[0], line)]
 
     return deliver_groups(client, [[write] for write in writes], context, lane, alone)
@@ -136,7 +136,7 @@ def deliver_groups(
     groups: Sequence[Sequence[Write]],
     context: Context,
     lane: Callable[[Write], Hashable],
-    perform: Callable[[Sequence[Write], Line], list[Outcome]],
+    perform: Callable[[Sequence[Write], Sender], list[Outcome]],
 ) -> Iterator[Outcome]:
     """As ``deliver``, for writes of which several go out in one request.
 
@@ -182,7 +182,7 @@ class _Delivery(Iterator[Outcome]):
         self,
         client: Client,
         context: Context,
-        perform: Callable[[_Group, Line], list[Outcome]],
+        perform: Callable[[_Group, Sender], list[Outcome]],
         groups: Sequence[_Group],
         lane: Callable[[Write], Hashable],
     ) -> None:
@@ -319,7 +319,7 @@ class _Delivery(Iterator[Outcome]):
     def _one(self, flight: _Flight) -> None:
         """Sends one group in a pool thread; every error is its outcome."""
         flight.begun = True
-        line = Line(self._client, self._context, self._stop, flight.group[0].table)
+        line = Sender(self._client, self._context, self._stop, flight.group[0].table)
         started = time.perf_counter()
         try:
             line.check()
@@ -335,7 +335,7 @@ def _not_sent(group: _Group, error: SessionsError) -> list[Outcome]:
     return [Outcome(one, OutcomeState.NOT_SENT, key=one.key, error=error) for one in group]
 
 
-def _failed(write: Write, error: SessionsError, line: Line) -> Outcome:
+def _failed(write: Write, error: SessionsError, line: Sender) -> Outcome:
     status = error.status if isinstance(error, RefusedError | TransientError) else None
     if line.in_doubt or isinstance(error, UnknownOutcomeError):
         state = OutcomeState.UNKNOWN

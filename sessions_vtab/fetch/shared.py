@@ -7,11 +7,11 @@ import threading
 
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.fetch.client import Client
-from sessions_vtab.fetch.site import Site
+from sessions_vtab.fetch.site import Endpoint
 
-__all__ = ["Lease", "lease"]
+__all__ = ["ClientHandle", "shared_client"]
 
-_clients: dict[tuple[int, Site], Client] = {}
+_clients: dict[tuple[int, Endpoint], Client] = {}
 _uses: dict[Client, int] = {}
 _lock = threading.Lock()
 
@@ -26,7 +26,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
-def lease(site: Site) -> Client:
+def shared_client(site: Endpoint) -> Client:
     """The client of a site: the one that other connections use, else a new one.
 
     Equal settings share threads, sockets, rate limits and ``cache_ttl`` answers. A forked process
@@ -41,11 +41,11 @@ def lease(site: Site) -> Client:
         return client
 
 
-class Lease:
+class ClientHandle:
     """What a backend has of a client that others may use too, until it is closed.
 
     Args:
-        client: of ``lease``, or a test's own.
+        client: of ``shared_client``, or a test's own.
 
     Attributes:
         site: where it sends to, also when it is closed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sessions_vtab.fetch.call import Reply
+from sessions_vtab.fetch.call import Response
 from sessions_vtab.fetch.spool import Spool, SpoolPlace
 
 __all__ = ["Shelf", "Shelved"]
@@ -30,7 +30,7 @@ class Shelved:
         place: where in the file the body is; None if it is in memory.
     """
 
-    reply: Reply
+    reply: Response
     size: int
     place: SpoolPlace | None = None
 
@@ -59,7 +59,7 @@ class Shelf:
         """Whether reading ahead should pause. A page that is put in all the same is kept."""
         return self._size >= self._room
 
-    def put(self, reply: Reply) -> Shelved:
+    def put(self, reply: Response) -> Shelved:
         """Keeps a page; in memory if the disk has no room, since no page may be lost."""
         size = len(reply.content)
         self._size += size
@@ -71,7 +71,7 @@ class Shelf:
         self._in_file += 1
         return Shelved(replace(reply, content=b""), size, place)
 
-    def take(self, page: Shelved) -> Reply:
+    def take(self, page: Shelved) -> Response:
         """Gives a page back, once."""
         self._size -= page.size
         if page.place is None:

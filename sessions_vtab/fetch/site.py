@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, CredentialError, SessionsError
 from sessions_vtab.fetch.auth import NO_AUTH, Auth, NoAuth
-from sessions_vtab.fetch.call import Answer
+from sessions_vtab.fetch.call import ResponseMatcher
 
-__all__ = ["Origin", "Site", "check_target", "is_loopback", "origin_of"]
+__all__ = ["Endpoint", "Origin", "check_target", "is_loopback", "origin_of"]
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -77,7 +77,7 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Site:
+class Endpoint:
     """How the requests of one source are made.
 
     Attributes:
@@ -110,7 +110,7 @@ class Site:
     cache_ttl: float = 0.0
     limits: tuple[tuple[str, int], ...] = ()
     documented: tuple[tuple[str, int], ...] = ()
-    meanings: tuple[tuple[Answer, type[SessionsError]], ...] = ()
+    meanings: tuple[tuple[ResponseMatcher, type[SessionsError]], ...] = ()
     remedies: tuple[tuple[int, str], ...] = ()
     once_more: tuple[int, ...] = ()
     max_response: int = 64_000_000
@@ -125,9 +125,9 @@ class Site:
         provider: tuple[str, ...] = (),
         named: bool = False,
         documented: Mapping[str, int] | None = None,
-        meanings: tuple[tuple[Answer, type[SessionsError]], ...] = (),
+        meanings: tuple[tuple[ResponseMatcher, type[SessionsError]], ...] = (),
         remedies: Mapping[int, str] | None = None,
-    ) -> Site:
+    ) -> Endpoint:
         """The site of a source.
 
         Args:
@@ -217,7 +217,7 @@ class Site:
         return self.auth
 
 
-def check_target(url: str, site: Site) -> Origin:
+def check_target(url: str, site: Endpoint) -> Origin:
     """The origin of a presigned URL that a service handed out, if data may go there.
 
     https on a public address, or the loopback host that the source itself uses. The name is
@@ -246,7 +246,7 @@ def check_target(url: str, site: Site) -> Origin:
     return origin
 
 
-def _addresses(origin: Origin, site: Site) -> list[str]:
+def _addresses(origin: Origin, site: Endpoint) -> list[str]:
     try:
         found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # The latter of a label that no name can have.

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sessions_vtab.fetch.call import Call, Reply
-from sessions_vtab.fetch.chain import Chain
+from sessions_vtab.fetch.call import RequestSpec, Response
+from sessions_vtab.fetch.chain import PageIterator
 from sessions_vtab.fetch.paging import Paginator
 from sessions_vtab.fetch.shelf import Shelf, Shelved
 
@@ -33,7 +33,7 @@ _BOTH_ENDS_AFTER = 3
 class _PageList:
     """One of many lists: its pages that have arrived, and what ended it early."""
 
-    chain: Chain
+    chain: PageIterator
     pages: deque[Shelved] = field(default_factory=deque)
     error: Exception | None = None
 
@@ -48,7 +48,9 @@ class SideBySide:
         most: requests under way at once.
     """
 
-    def __init__(self, reader: Reader, calls: Iterator[Call], pages: Paginator, most: int) -> None:
+    def __init__(
+        self, reader: Reader, calls: Iterator[RequestSpec], pages: Paginator, most: int
+    ) -> None:
         self._reader = reader
         self._calls = calls
         self._pages = pages
@@ -61,7 +63,7 @@ class SideBySide:
         self._all_started = False
         self._error: Exception | None = None
 
-    def run(self) -> Generator[Reply, None, None]:
+    def run(self) -> Generator[Response, None, None]:
         """The pages; closing it ends what is under way."""
         try:
             self._start()
@@ -76,7 +78,7 @@ class SideBySide:
                 one.chain.close()
             self._shelf.close()
 
-    def _head(self) -> Generator[Reply, None, None]:
+    def _head(self) -> Generator[Response, None, None]:
         """The pages of the first list. Pages of others are taken in between, as they arrive."""
         head = self._lists[0]
         while True:
@@ -104,7 +106,7 @@ class SideBySide:
             if call is None:
                 self._all_started = True
                 return
-            one = _PageList(Chain(self._reader, call, self._pages, 0))
+            one = _PageList(PageIterator(self._reader, call, self._pages, 0))
             self._lists.append(one)
             self._watch(one)
 
@@ -154,7 +156,9 @@ class _End:
         count: pages read.
     """
 
-    def __init__(self, chain: Chain, position: Callable[[dict[str, Any], Reply], int]) -> None:
+    def __init__(
+        self, chain: PageIterator, position: Callable[[dict[str, Any], Response], int]
+    ) -> None:
         self.chain = chain
         self.reached: int | None = None
         self.span = 0
@@ -162,7 +166,7 @@ class _End:
         self.count = 0
         self._position = position
 
-    def read(self, sign: int) -> Reply:
+    def read(self, sign: int) -> Response:
         """The next page; waits for it.
 
         Args:
@@ -200,7 +204,7 @@ class BothEnds:
         self,
         reader: Reader,
         pages: Paginator,
-        position: Callable[[dict[str, Any], Reply], int],
+        position: Callable[[dict[str, Any], Response], int],
         identity: Callable[[dict[str, Any]], Hashable],
     ) -> None:
         self._reader = reader
@@ -212,7 +216,9 @@ class BothEnds:
         self._far: _End | None = None
         self._tied: tuple[int | None, set[Hashable]] = (None, set())
 
-    def run(self, call: Call, opposite: Call) -> Generator[tuple[Reply, Items], None, None]:
+    def run(
+        self, call: RequestSpec, opposite: RequestSpec
+    ) -> Generator[tuple[Response, Items], None, None]:
         """The pages; closing it ends what is under way."""
         near = self._open(call)
         try:
@@ -233,8 +239,8 @@ class BothEnds:
                 self._far.chain.close()
             self._shelf.close()
 
-    def _open(self, call: Call) -> _End:
-        return _End(Chain(self._reader, call, self._pages, 0), self._position)
+    def _open(self, call: RequestSpec) -> _End:
+        return _End(PageIterator(self._reader, call, self._pages, 0), self._position)
 
     def _read_far(self, near: _End) -> bool:
         """Keeps the far end's page that was requested, if any: whether the ends have met.
@@ -254,7 +260,7 @@ class BothEnds:
             return False  # The service does not sort as it says: the near end reads everything.
         return far.chain.ended or near.reached > far.reached
 
-    def _request(self, near: _End, opposite: Call) -> None:
+    def _request(self, near: _End, opposite: RequestSpec) -> None:
         """Requests the next page of the near end, and of the far one unless the near one suffices.
 
         The near end suffices where what is left is less than a page by the last pages' measure.
@@ -271,7 +277,7 @@ class BothEnds:
             if 2 * gap > near.span + far.span:
                 far.chain.resume()
 
-    def _note_ties(self, reply: Reply) -> None:
+    def _note_ties(self, reply: Response) -> None:
         """Notes the near end's last rows of equal position: only they may come twice."""
         items = reply.items()
         if not items:
@@ -286,7 +292,7 @@ class BothEnds:
             seen.add(self._identity(item))
         self._tied = last, seen
 
-    def _other_half(self) -> Generator[tuple[Reply, Items], None, None]:
+    def _other_half(self) -> Generator[tuple[Response, Items], None, None]:
         """The rows of the far end that the near one has not had, in the near one's order."""
         bound, seen = self._tied
         while self._waiting:
@@ -299,7 +305,7 @@ class BothEnds:
             yield reply, items
 
     def _is_fresh(
-        self, item: dict[str, Any], reply: Reply, bound: int, seen: set[Hashable]
+        self, item: dict[str, Any], reply: Response, bound: int, seen: set[Hashable]
     ) -> bool:
         position = self._position(item, reply)
         return position > bound or (position == bound and self._identity(item) not in seen)

@@ -22,25 +22,25 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import (
     NO_AUTH,
-    Answer,
     ApiKey,
     Auth,
     Bearer,
-    Call,
     Client,
-    Lease,
-    Line,
+    ClientHandle,
+    Endpoint,
     NoAuth,
     Reader,
-    Reply,
+    RequestSpec,
+    Response,
+    ResponseMatcher,
     Secret,
-    Site,
+    Sender,
     deliver,
-    lease,
     plain,
+    shared_client,
 )
 from sessions_vtab.fetch.options import KeyOptions, Options, validated, with_prefix
-from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.checking import check
 from sessions_vtab.rest.declaration import Operation, RestFunction, RestTable
 from sessions_vtab.rest.decoding import Found
@@ -123,7 +123,7 @@ class RestBackend(Backend):
     statuses: ClassVar[Mapping[int, str]] = {}
     """What to do about a status, added to the error's text."""
 
-    meanings: ClassVar[tuple[tuple[Answer, type[SessionsError]], ...]] = ()
+    meanings: ClassVar[tuple[tuple[ResponseMatcher, type[SessionsError]], ...]] = ()
     """Refusals that mean something more exact than their status."""
 
     gone: ClassVar[str] = ""
@@ -137,7 +137,7 @@ class RestBackend(Backend):
         self.source = source
         self.settings = validated(source, self.options)
         self.scope = self.located()
-        self._lease = Lease(self._client())
+        self._lease = ClientHandle(self._client())
         self._known: set[Hashable] = set()
         tables, functions = self.declare(), self.declare_functions()
         check(self.name, tables, functions, self.location)
@@ -153,7 +153,7 @@ class RestBackend(Backend):
         self.functions: Mapping[str, Function] = {one.name: one for one, _ in every}
         self.routines: Mapping[str, Routine] = {one.name: routine for one, routine in every}
         self._main = next(iter(made.values()))
-        self._core = RowMaker(SESSIONS, self._main.decoder.columns)
+        self._core = RowDecoder(SESSIONS, self._main.decoder.columns)
 
     @classmethod
     def open(cls, source: Source) -> Self:
@@ -166,7 +166,7 @@ class RestBackend(Backend):
         return self._lease.client
 
     @property
-    def site(self) -> Site:
+    def site(self) -> Endpoint:
         """Where requests go."""
         return self._lease.site
 
@@ -178,7 +178,7 @@ class RestBackend(Backend):
         """The functions of this source."""
         return self.functions_declared
 
-    def call(self, operation: Operation, places: Mapping[str, Any], **more: Any) -> Call:
+    def call(self, operation: Operation, places: Mapping[str, Any], **more: Any) -> RequestSpec:
         """The request of an operation; see ``Operation.call``."""
         return operation.call(places, **more)
 
@@ -206,9 +206,9 @@ class RestBackend(Backend):
     def _client(self) -> Client:
         site = self.make_site()
         transport = self.source.transport
-        return lease(site) if transport is None else Client(site, transport=transport)
+        return shared_client(site) if transport is None else Client(site, transport=transport)
 
-    def make_site(self) -> Site:
+    def make_site(self) -> Endpoint:
         """Where requests go, and with which credential.
 
         Raises:
@@ -222,7 +222,7 @@ class RestBackend(Backend):
                 f"Source {self.source.name}: base_url is required. Write the URL as"
                 f" {self.name}://?base_url=https://..{variable}. {self.no_default}".rstrip()
             )
-        return Site.of(
+        return Endpoint.of(
             self.source,
             with_prefix(base_url, self.settings.api_prefix),
             self._credential(),
@@ -304,7 +304,7 @@ class RestBackend(Backend):
         """Notes that the scope of some values exists."""
         self._known.add(self._scope_of(places))
 
-    def missed(self, table: RestTable, places: Places, reply: Reply, reader: Reader) -> None:
+    def missed(self, table: RestTable, places: Places, reply: Response, reader: Reader) -> None:
         """Called for a row that a GET did not find; raises if more than the row is missing."""
 
     def is_known(self, places: Places) -> bool:
@@ -332,7 +332,7 @@ class RestBackend(Backend):
             self.client, self.in_order(writes), context, queue_key, self.performer(writes)
         )
 
-    def performer(self, writes: Sequence[Write]) -> Callable[[Write, Line], Outcome]:  # noqa: ARG002
+    def performer(self, writes: Sequence[Write]) -> Callable[[Write, Sender], Outcome]:  # noqa: ARG002
         """What sends each of some writes."""
         return lambda write, line: self.writing[write.table].perform(write, line)
 
@@ -368,11 +368,11 @@ class RestBackend(Backend):
             found = {**{one: self.default_place(one) for one in scope}, own: str(session)}
         return self.named(found)
 
-    def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:  # noqa: ARG002
+    def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:  # noqa: ARG002
         """Sends the call of a function; ``places`` name the row that it is about."""
         return line.send(call)
 
-    def core_of(self, reply: Reply, places: Places, line: Line) -> Row:
+    def core_of(self, reply: Response, places: Places, line: Sender) -> Row:
         """The core columns of the row that a function was about, as it is then."""
         return self.core(self.writing[self._main.table.name].after(reply, places, line))
 

@@ -18,8 +18,18 @@ from sessions_vtab.contract.model import Function, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import PLACEHOLDER, UNADDRESSABLE, Places, places_of
-from sessions_vtab.fetch import READ, WRITE, Answer, Call, Item, Paginator, Reply, SinglePage, path
-from sessions_vtab.fetch.rows import Frame, Getter
+from sessions_vtab.fetch import (
+    READ,
+    WRITE,
+    Item,
+    Paginator,
+    RequestSpec,
+    Response,
+    ResponseMatcher,
+    SinglePage,
+    path,
+)
+from sessions_vtab.fetch.rows import DecodeContext, Getter
 
 __all__ = [
     "Body",
@@ -40,7 +50,7 @@ Body: TypeAlias = Callable[[Mapping[str, Value], str], Any] | Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class RestFrame(Frame):
+class RestFrame(DecodeContext):
     """What the items of one response have in common.
 
     Attributes:
@@ -79,8 +89,8 @@ class Operation:
     body: Body | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     item: str = ""
-    missing: tuple[Answer, ...] = ()
-    done: tuple[Answer, ...] = ()
+    missing: tuple[ResponseMatcher, ...] = ()
+    done: tuple[ResponseMatcher, ...] = ()
     asks: bool | None = None
     repeatable: bool | None = None
     anonymous: bool = False
@@ -105,17 +115,17 @@ class Operation:
         """Whether some values can be part of its path, so that it can ask for them."""
         return UNADDRESSABLE.isdisjoint(places[one] for one in places_of(self.route))
 
-    def apart(self, call: Call) -> Hashable:
+    def apart(self, call: RequestSpec) -> Hashable:
         """What tells its calls for different values apart, whatever page they ask for."""
         told = {name for name, template in self.query.items() if places_of(template)}
         return call.path, *(value for name, value in call.query if name in told)
 
-    def call(self, places: Mapping[str, Any], **more: Any) -> Call:
+    def call(self, places: Mapping[str, Any], **more: Any) -> RequestSpec:
         """The request for some values; nothing is sent.
 
         Args:
             places: values of the placeholders in path and query.
-            more: further fields of the ``Call``; ``query`` is added to the operation's own.
+            more: further fields of the ``RequestSpec``; ``query`` is added to the operation's own.
 
         Raises:
             InvalidValueError: a value cannot be part of a path.
@@ -133,7 +143,7 @@ class Operation:
             **more,
             "query": (*query, *more.get("query", ())),
         }
-        return Call(self.method, self._path(places), **given)
+        return RequestSpec(self.method, self._path(places), **given)
 
     def _path(self, places: Mapping[str, Any]) -> str:
         segments, verb = _segments(self.route)
@@ -145,7 +155,7 @@ class Operation:
         values = [str(places[name]) for name in self.secret]
         return tuple(text for value in values for text in (quote(value, safe=""), value))
 
-    def object_in(self, reply: Reply) -> Item | None:
+    def object_in(self, reply: Response) -> Item | None:
         """The object in a response; None if it holds none."""
         found = reply.object().get(self.item) if self.item else reply.object()
         return found if isinstance(found, dict) and found else None
@@ -324,5 +334,5 @@ class RestFunction:
 
     function: Function
     operation: Operation
-    rows: Callable[[Reply, Arguments], Iterable[Row]] | None = None
+    rows: Callable[[Response, Arguments], Iterable[Row]] | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)

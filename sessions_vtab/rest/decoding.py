@@ -13,12 +13,12 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import encoded, name_of, places_of
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch import Item, Reply
+from sessions_vtab.fetch import Item, Response
 from sessions_vtab.fetch.rows import (
-    Frame,
+    DecodeContext,
     Getter,
     OfPage,
-    RowMaker,
+    RowDecoder,
     column_of,
     flag_of,
     json_of,
@@ -34,7 +34,7 @@ __all__ = ["Decoder", "Found", "found_in", "items_inside", "rows_of", "texts_in"
 _PLAIN: Final = f"{ascii_letters}{digits}_.~-\n".encode()
 """What ids that are the same percent-encoded consist of, one a line."""
 
-_BY_TYPE: Final[Mapping[ColumnType, Callable[[str], Getter[Frame]]]] = {
+_BY_TYPE: Final[Mapping[ColumnType, Callable[[str], Getter[DecodeContext]]]] = {
     ColumnType.TEXT: text_of,
     ColumnType.JSON: lambda field: json_of(field, object),
     ColumnType.TIME: time_of,
@@ -57,7 +57,7 @@ def found_in(items: Iterable[Item], frame: RestFrame) -> list[Found]:
     return [tuple.__new__(Found, (item, frame)) for item in items]
 
 
-def rows_of(found: Iterable[Found], make: RowMaker[RestFrame]) -> list[Row]:
+def rows_of(found: Iterable[Found], make: RowDecoder[RestFrame]) -> list[Row]:
     """The rows of some items, those of one response at once."""
     rows: list[Row] = []
     for frame, same in groupby(found, key=itemgetter(1)):
@@ -160,7 +160,7 @@ def items_inside(table: RestTable, item: Item, frame: RestFrame) -> list[Item]:
     return found
 
 
-def texts_in(reply: Reply) -> list[str]:
+def texts_in(reply: Response) -> list[str]:
     """A response that is a list of texts."""
     if not isinstance(reply.json, list) or not all(isinstance(one, str) for one in reply.json):
         raise ProtocolError(f"{reply.what} should be a list of texts.")

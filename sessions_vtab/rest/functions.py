@@ -11,7 +11,7 @@ from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import Places
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import MissingParameterError, NotFoundError
-from sessions_vtab.fetch import Call, Line, Reply, message_of, plain, redact, run_job
+from sessions_vtab.fetch import RequestSpec, Response, Sender, message_of, plain, redact, run_job
 from sessions_vtab.rest.declaration import Body, RestFunction
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["response_of", "routine_of"]
 
 
-def response_of(reply: Reply) -> str | None:
+def response_of(reply: Response) -> str | None:
     """The body as JSON, without secrets; None if it is empty."""
     return None if reply.json is None else redact(dump_json(reply.json), reply.call.secrets)
 
@@ -35,7 +35,7 @@ def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
         places = backend.resolve(given["session"]) if "session" in given else {}
         call = _call(declared, backend, given, places)
 
-        def job(line: Line) -> list[Row]:
+        def job(line: Sender) -> list[Row]:
             reply = backend.act(name, call, {**_placed(declared, given), **places}, line)
             if reply.missing:
                 raise _gone(reply, name, backend)
@@ -61,7 +61,9 @@ def _defaults(declared: RestFunction, backend: RestBackend) -> Arguments:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _call(declared: RestFunction, backend: RestBackend, given: Arguments, places: Places) -> Call:
+def _call(
+    declared: RestFunction, backend: RestBackend, given: Arguments, places: Places
+) -> RequestSpec:
     """The request of a function; raises MissingParameterError naming a default that is not set."""
     where = f"{backend.source.name}.{declared.function.name}"
     for parameter, setting in declared.defaults.items():
@@ -82,7 +84,7 @@ def _body(body: Body, values: Mapping[str, Value], where: str) -> Any:
     return {field: values[name] for name, field in body.items() if name in values}
 
 
-def _gone(reply: Reply, function: str, backend: RestBackend) -> NotFoundError:
+def _gone(reply: Response, function: str, backend: RestBackend) -> NotFoundError:
     words = message_of(reply) or "no message"
     said = plain(backend.client.shown(words, reply.call)).rstrip(".")
     error = NotFoundError(

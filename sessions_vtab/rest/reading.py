@@ -20,8 +20,8 @@ from sessions_vtab.contract.templates import Places, places_of
 from sessions_vtab.contract.values import accept
 from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import InvalidValueError, SessionsError
-from sessions_vtab.fetch import Call, Item, Paginator, Reader, Reply, SinglePage
-from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.fetch import Item, Paginator, Reader, RequestSpec, Response, SinglePage
+from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.access import admits, capability_of, described, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestFrame, RestTable
 from sessions_vtab.rest.decoding import Decoder, Found, found_in, items_inside, rows_of, texts_in
@@ -39,7 +39,7 @@ _ENCODED_PLACEHOLDER: Final = re.compile(r"%7B(\w+)%7D", re.ASCII)
 class Asked:
     """One request of a read, and the values of the placeholders it was made of."""
 
-    call: Call
+    call: RequestSpec
     places: Places
 
 
@@ -81,11 +81,11 @@ class RestResource(Resource):
         self.where = f"{backend.source.name}.{spec.table.name}"
         self.items = Decoder(owner, owner)
         self.decoder = Decoder(spec, owner)
-        self.row = RowMaker(self.table, self.decoder.columns)
+        self.row = RowDecoder(self.table, self.decoder.columns)
 
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """See ``Resource.scan``."""
-        make = RowMaker(self.table, self.decoder.columns, scan.columns)
+        make = RowDecoder(self.table, self.decoder.columns, scan.columns)
         with closing(self.found(scan, Reader(self.backend.client, context))) as pages:
             for page in pages:
                 yield rows_of(self._rows(page), make)
@@ -100,7 +100,7 @@ class RestResource(Resource):
             calls += (call for one in reading.asked for call in self._next(one.places, scan))
         return list(dict.fromkeys(map(self.readable, calls)))
 
-    def readable(self, call: Call) -> Request:
+    def readable(self, call: RequestSpec) -> Request:
         """A preview of a call, in which placeholders are not percent-encoded."""
         shown = self.backend.client.preview(call)
         return replace(shown, url=_ENCODED_PLACEHOLDER.sub(r"{\1}", shown.url))
@@ -109,7 +109,7 @@ class RestResource(Resource):
         """The keys of the path that conditions give; parameters are given at once."""
         return (key for key in scan.path.keys if key not in scan.parameters)
 
-    def _next(self, places: Places, scan: Scan) -> Iterator[Call]:
+    def _next(self, places: Places, scan: Scan) -> Iterator[RequestSpec]:
         """What a fan-out asks for each row of its parent's list, of which nothing is known yet."""
         yield from (one.call for one in self.each_of({**self.unknown(), **places}, scan))
 
@@ -230,7 +230,7 @@ class RestResource(Resource):
             raise AssertionError(f"{self.where} has no list")  # No path reads one.
         return table.list
 
-    def list_call(self, places: Places, scan: Scan) -> Call:
+    def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """The first page of a list."""
         spec = self._rows_list()
         query: list[tuple[str, str | int]] = []
@@ -336,7 +336,7 @@ class RestResource(Resource):
         limit = None if reading.wanted is not None or scan.path.fans_out else scan.limit
         rows = 0
 
-        def calls() -> Iterator[Call]:
+        def calls() -> Iterator[RequestSpec]:
             for one in reading.asked:
                 # Once more rows are read than LIMIT suggested, small pages only cost requests.
                 small = limit is None or rows < limit or not by.size
@@ -362,7 +362,7 @@ class RestResource(Resource):
                 break
         return [found[key] for key in sorted(found, key=ranks.__getitem__)]
 
-    def page(self, reply: Reply, places: Places, reading: Reading) -> list[Found]:
+    def page(self, reply: Response, places: Places, reading: Reading) -> list[Found]:
         """The items of one page that count."""
         frame = self.frame(reply, places)
         if not reply.missing:
@@ -376,7 +376,7 @@ class RestResource(Resource):
         """The rows that some items of a page are."""
         return found_in(items, frame)
 
-    def frame(self, reply: Reply, places: Places) -> RestFrame:
+    def frame(self, reply: Response, places: Places) -> RestFrame:
         """What the items of a response have in common."""
         return RestFrame(reply.what, places)
 
@@ -393,7 +393,7 @@ class RestResource(Resource):
         if get is None:
             raise AssertionError(f"{self.where} has no get")  # No path fans out then.
 
-        def calls() -> Iterator[Call]:
+        def calls() -> Iterator[RequestSpec]:
             for page in pages:
                 for one in page:
                     wanted = self._get(self.items.places(one.item, one.frame))
@@ -413,7 +413,7 @@ class RestResource(Resource):
         by, places = self._rows_list(), dict[Hashable, Places]()
         whole, rows = replace(scan, limit=None), 0
 
-        def calls() -> Iterator[Call]:
+        def calls() -> Iterator[RequestSpec]:
             for page in pages:
                 for one in page:
                     # Once more rows are read than LIMIT suggested, small pages only cost requests.
@@ -441,7 +441,7 @@ class RestResource(Resource):
                     self.backend.seen(one.places)
                     yield [self.one(reply, one.places)]
 
-    def one(self, reply: Reply, places: Places) -> Found:
+    def one(self, reply: Response, places: Places) -> Found:
         """The item in a response; ProtocolError if there is none, or one without its id."""
         get = self.owner.get
         item = None if get is None else get.object_in(reply)
@@ -451,7 +451,7 @@ class RestResource(Resource):
         self.items.places(item, frame)
         return Found(item, frame)
 
-    def find(self, reply: Reply, places: Places) -> Found | None:
+    def find(self, reply: Response, places: Places) -> Found | None:
         """The item in a response; None if it holds none, or one without its id."""
         get = self.owner.get
         # A change may be answered with nothing, or with null.

@@ -20,7 +20,7 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
     UnsupportedError,
 )
-from sessions_vtab.fetch import Call, Line, Reply
+from sessions_vtab.fetch import RequestSpec, Response, Sender
 from sessions_vtab.rest.access import noun, parent_column
 from sessions_vtab.rest.declaration import Body, Operation, RestTable
 from sessions_vtab.rest.decoding import Found
@@ -41,7 +41,7 @@ class Change:
             that the service makes.
     """
 
-    call: Call
+    call: RequestSpec
     places: Places
 
 
@@ -167,7 +167,7 @@ class Writer:
 
     # What became of it
 
-    def perform(self, write: Write, line: Line) -> Outcome:
+    def perform(self, write: Write, line: Sender) -> Outcome:
         """Sends a write; errors are raised."""
         change = self.change(write)
         try:
@@ -180,11 +180,11 @@ class Writer:
             return Outcome(write, OutcomeState.SENT, key=write.key, http_status=reply.status)
         return self.outcome(write, reply, change.places, line)
 
-    def send(self, call: Call, places: Places, line: Line) -> Reply:  # noqa: ARG002
+    def send(self, call: RequestSpec, places: Places, line: Sender) -> Response:  # noqa: ARG002
         """Sends the request of a write; ``places`` name its row."""
         return line.send(call)
 
-    def outcome(self, write: Write, reply: Reply, places: Places, line: Line) -> Outcome:
+    def outcome(self, write: Write, reply: Response, places: Places, line: Sender) -> Outcome:
         """The outcome of an accepted write; the row is read again only where that is needed."""
         if not places.keys() >= set(self._own):
             return self._created(write, reply, places, line)
@@ -196,7 +196,7 @@ class Writer:
             found = self._inside(found, places)
         return self.answered(write, found, reply.status)
 
-    def _created(self, write: Write, reply: Reply, places: Places, line: Line) -> Outcome:
+    def _created(self, write: Write, reply: Response, places: Places, line: Sender) -> Outcome:
         """The outcome where the service makes the id, so that only its response names the row."""
         try:
             found = self._answer(reply, places)
@@ -209,7 +209,7 @@ class Writer:
             found = self._completed(found, line)
         return self.answered(write, found, reply.status)
 
-    def _answer(self, reply: Reply, places: Places) -> Found:
+    def _answer(self, reply: Response, places: Places) -> Found:
         insert = self.spec.insert
         if insert is None or insert.answer is None:
             return self.resource.one(reply, places)
@@ -218,7 +218,7 @@ class Writer:
         self.resource.items.places(found.item, found.frame)  # It has to say which one it is.
         return found
 
-    def _completed(self, found: Found, line: Line) -> Found:
+    def _completed(self, found: Found, line: Sender) -> Found:
         """A new row with the columns its response lacks, where they can be read."""
         if not self.backend.reads_back():
             return found
@@ -263,7 +263,7 @@ class Writer:
         return get is not None and not self.spec.parent and set(get.places) <= places.keys()
 
     def _settled(
-        self, write: Write, change: Change, line: Line, unknown: UnknownOutcomeError
+        self, write: Write, change: Change, line: Sender, unknown: UnknownOutcomeError
     ) -> Found:
         """The row of a create whose response was lost.
 
@@ -280,7 +280,7 @@ class Writer:
             raise UnknownOutcomeError(f"{unknown} {name} exists, but differs from the row.")
         return found
 
-    def look(self, places: Places, line: Line) -> Found | None:
+    def look(self, places: Places, line: Sender) -> Found | None:
         """The row (or its parent's) as it is now; None if it is missing or hidden."""
         get = self.resource.owner.get
         if get is None:
@@ -288,7 +288,7 @@ class Writer:
         reply = line.send(self.backend.call(get, places))
         return None if reply.missing else self.resource.one(reply, places)
 
-    def after(self, reply: Reply, places: Places, line: Line) -> Found:
+    def after(self, reply: Response, places: Places, line: Sender) -> Found:
         """The row (or its parent's) in a response; read again where the response holds none."""
         found = None if reply.already else self.resource.find(reply, places)
         found = found or self.look(places, line)

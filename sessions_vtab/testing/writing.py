@@ -22,7 +22,7 @@ from sessions_vtab.contract.templates import places_of
 from sessions_vtab.contract.values import accept
 from sessions_vtab.contract.write import Request, Write
 from sessions_vtab.errors import ConflictError, SessionsError, UnsupportedError
-from sessions_vtab.fetch import Call, Line, Reply
+from sessions_vtab.fetch import RequestSpec, Response, Sender
 from sessions_vtab.testing.known import Known
 
 __all__ = ["Sample", "sample_of", "wrong_writes"]
@@ -247,10 +247,10 @@ class _Check:
         """Records the writes that reach the backend, and the requests that change something."""
         writing: list[Write] = []
         sent: list[Request] = []
-        plain_send, own = Line.send, vars(self._backend)
+        plain_send, own = Sender.send, vars(self._backend)
         send = self._backend.send
 
-        def record(line: Line, call: Call) -> Reply:
+        def record(line: Sender, call: RequestSpec) -> Response:
             if call.changes:
                 sent.append(line.client.preview(call))
             return plain_send(line, call)
@@ -259,7 +259,7 @@ class _Check:
             writing.extend(writes)
             return send(writes, context)
 
-        with patch.object(Line, "send", record), patch.dict(own, {"send": delivered}):
+        with patch.object(Sender, "send", record), patch.dict(own, {"send": delivered}):
             yield writing, sent
 
     def _insert(self, how: str = "") -> str:

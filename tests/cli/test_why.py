@@ -12,7 +12,7 @@ import sessions_vtab
 from sessions_vtab.cli.explain import explain
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.rules import Rule
-from sessions_vtab.fetch import Answer, SinglePage
+from sessions_vtab.fetch import ResponseMatcher, SinglePage
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
 
 PACKAGE = Path(sessions_vtab.__file__).parent
@@ -91,7 +91,7 @@ def backend(*, exact: bool) -> type[RestBackend]:
                 TICKETS,
                 "tickets/{id}",
                 {"id": "id", "owner": "owner", "place": "place"},
-                get=Get("GET /tickets/{id}", missing=(Answer(404, "no such ticket"),)),
+                get=Get("GET /tickets/{id}", missing=(ResponseMatcher(404, "no such ticket"),)),
                 list=List(
                     "GET /tickets",
                     items="tickets",

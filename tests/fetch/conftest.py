@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sessions_vtab.fetch import Client, Clock, Line, Site
+from sessions_vtab.fetch import Client, Clock, Endpoint, Sender
 from tests.fakes import FakeContext
 
 
@@ -57,11 +57,11 @@ def client_for(clock: FakeClock) -> Iterator[Callable[..., Client]]:
 
     def make(
         handler: Callable[[httpx.Request], httpx.Response],
-        site: Site | None = None,
+        site: Endpoint | None = None,
         real_time: bool = False,
         **settings: Any,
     ) -> Client:
-        site = site or Site("prod", "http://127.0.0.1:9", **settings)
+        site = site or Endpoint("prod", "http://127.0.0.1:9", **settings)
         chosen = None if real_time else clock
         made.append(Client(site, clock=chosen, transport=httpx.MockTransport(handler)))
         return made[-1]
@@ -72,10 +72,10 @@ def client_for(clock: FakeClock) -> Iterator[Callable[..., Client]]:
 
 
 @pytest.fixture
-def line_for(client_for: Any, context: FakeContext) -> Callable[..., Line]:
+def line_for(client_for: Any, context: FakeContext) -> Callable[..., Sender]:
     """Makes lines, which send in the thread of the test."""
 
-    def make(handler: Callable[[httpx.Request], httpx.Response], **settings: Any) -> Line:
-        return Line(client_for(handler, **settings), context, threading.Event())
+    def make(handler: Callable[[httpx.Request], httpx.Response], **settings: Any) -> Sender:
+        return Sender(client_for(handler, **settings), context, threading.Event())
 
     return make

@@ -13,7 +13,7 @@ import pytest
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
 from sessions_vtab.errors import CredentialError, MissingExtraError, UnavailableError
-from sessions_vtab.fetch import ApiKey, Bearer, Call, Google, NoAuth, Reader, Secret
+from sessions_vtab.fetch import ApiKey, Bearer, Google, NoAuth, Reader, RequestSpec, Secret
 
 
 class Credentials:
@@ -94,7 +94,7 @@ def test_a_401_makes_it_read_the_file_again(tmp_path, line_for):
         return httpx.Response(200 if got[-1] == "new" else 401, json={})
 
     line = line_for(handle, auth=ApiKey("X-API-Key", Secret(file=str(file))))
-    line.send(Call("POST", json={}))
+    line.send(RequestSpec("POST", json={}))
     assert got == ["old", "new"]
 
 
@@ -114,7 +114,9 @@ def test_requests_side_by_side_that_are_refused_all_go_on_with_the_new_credentia
 
     auth = Google() if kind == "google" else Bearer(Secret(file=str(file)))
     client = client_for(handle, auth=auth)
-    replies = list(Reader(client, context).gather(Call("GET", f"/{number}") for number in range(8)))
+    replies = list(
+        Reader(client, context).gather(RequestSpec("GET", f"/{number}") for number in range(8))
+    )
     assert [reply.status for reply in replies] == [200] * 8
     assert held.refreshed == (2 if kind == "google" else 0)
 
@@ -127,14 +129,14 @@ def test_a_401_with_the_same_key_is_final(monkeypatch, line_for):
         auth=Bearer(Secret(variable="THE_KEY")),
     )
     with pytest.raises(CredentialError, match=r"\$THE_KEY"):
-        line.send(Call("GET"))
+        line.send(RequestSpec("GET"))
     assert len(got) == 1
 
 
 def test_a_401_without_credential_explains_why_none_was_sent(line_for):
     with pytest.raises(CredentialError, match="because"):
         line_for(lambda _: httpx.Response(401, json={}), auth=NoAuth("None, because.")).send(
-            Call("GET")
+            RequestSpec("GET")
         )
 
 
@@ -157,7 +159,7 @@ def test_a_401_renews_google_s_token_once(login, line_for):
         return httpx.Response(401, json={})
 
     with pytest.raises(CredentialError, match="application-default"):
-        line_for(handle, auth=Google()).send(Call("GET"))
+        line_for(handle, auth=Google()).send(RequestSpec("GET"))
     assert got == ["Bearer token-1", "Bearer token-2"]
 
 

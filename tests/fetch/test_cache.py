@@ -6,15 +6,15 @@ import gc
 
 import pytest
 
-from sessions_vtab.fetch import Call, Reply
+from sessions_vtab.fetch import RequestSpec, Response
 from sessions_vtab.fetch.cache import ReplyCache, TimedCache, fingerprint
 from sessions_vtab.fetch.scope import scope_of
 
 JSON = {"content-type": "application/json"}
 
 
-def reply(text: str) -> Reply:
-    return Reply(Call("GET"), "http://h/", 200, JSON, f'"{text}"'.encode())
+def reply(text: str) -> Response:
+    return Response(RequestSpec("GET"), "http://h/", 200, JSON, f'"{text}"'.encode())
 
 
 def key(name):

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import SessionsError, UnavailableError, UnsupportedError
-from sessions_vtab.fetch import Call, Client, Lease, Reader, Site, lease
+from sessions_vtab.fetch import Client, ClientHandle, Endpoint, Reader, RequestSpec, shared_client
 from sessions_vtab.fetch.routes import open_routes
 
 DESCRIPTORS = Path("/proc/self/fd")
@@ -104,7 +104,7 @@ def server():
 
 
 def lists(count, place="l"):
-    return [Call("GET", f"/{place}/{n}", items="rows", listing=True) for n in range(count)]
+    return [RequestSpec("GET", f"/{place}/{n}", items="rows", listing=True) for n in range(count)]
 
 
 def until(done):
@@ -118,7 +118,7 @@ def until(done):
 def test_close_leaves_no_thread_and_no_socket(server, context):
     running, url = server
     before = open_files()
-    with closing(Client(Site("prod", url))) as client:
+    with closing(Client(Endpoint("prod", url))) as client:
         reader = Reader(client, context)
         flights = [reader.start(call) for call in lists(40, "hang")]
         until(lambda: len(running.paths) == 16)
@@ -134,14 +134,14 @@ def test_close_leaves_no_thread_and_no_socket(server, context):
 
 
 def test_connections_are_reused(server, context):
-    with closing(Client(Site("prod", server[1], concurrency=1))) as client:
+    with closing(Client(Endpoint("prod", server[1], concurrency=1))) as client:
         for call in lists(20):
             Reader(client, context).get(call)
         assert len(client._sockets) == 1
 
 
 def test_close_ends_threads_that_wait_for_an_answer(server, context):
-    client = Client(Site("prod", server[1]))
+    client = Client(Endpoint("prod", server[1]))
     flights = [Reader(client, context).start(call) for call in lists(3, "hang")]
     while len(server[0].paths) < 3:
         time.sleep(0.01)
@@ -155,7 +155,7 @@ def test_close_ends_threads_that_wait_for_an_answer(server, context):
 
 
 def test_a_request_whose_response_is_cut_off_is_repeated(server, context):
-    with closing(Client(Site("prod", server[1]))) as client:
+    with closing(Client(Endpoint("prod", server[1]))) as client:
         reply = Reader(client, context).get(lists(1, "cut")[0])
         assert reply.items() == [{"n": 1}]
     assert len(server[0].paths) == 3
@@ -163,7 +163,7 @@ def test_a_request_whose_response_is_cut_off_is_repeated(server, context):
 
 
 def test_the_timeout_of_the_source_is_used(server, context, monkeypatch):
-    client = Client(Site("prod", server[1], timeout=0.05))
+    client = Client(Endpoint("prod", server[1], timeout=0.05))
     monkeypatch.setattr(client.clock, "wait", lambda *_: False)
     with closing(client), pytest.raises(UnavailableError, match="no response in time"):
         Reader(client, context).get(lists(1, "hang")[0])
@@ -175,16 +175,16 @@ def test_a_refused_connection_is_an_error_with_a_hint(context, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with closing(Client(Site("prod", url))) as client:
+        with closing(Client(Endpoint("prod", url))) as client:
             monkeypatch.setattr(client.clock, "wait", lambda *_: False)
             with pytest.raises(UnavailableError, match="base_url is correct"):
-                Reader(client, context).get(Call("GET", "/a"))
+                Reader(client, context).get(RequestSpec("GET", "/a"))
 
 
 def test_cookies_are_not_kept(server, context):
-    with closing(Client(Site("prod", server[1], concurrency=1))) as client:
+    with closing(Client(Endpoint("prod", server[1], concurrency=1))) as client:
         for n in range(2):
-            Reader(client, context).get(Call("GET", f"/cookie/{n}"))
+            Reader(client, context).get(RequestSpec("GET", f"/cookie/{n}"))
     assert server[0].cookies == [None, None]
 
 
@@ -194,8 +194,8 @@ def test_netrc_is_not_read(server, context, monkeypatch, tmp_path):
     monkeypatch.setenv("NETRC", str(netrc))
     got = []
     monkeypatch.setattr(Handler, "fine", lambda self: (got.append(self.headers), self.answer())[1])
-    with closing(Client(Site("prod", server[1]))) as client:
-        Reader(client, context).get(Call("GET", "/a"))
+    with closing(Client(Endpoint("prod", server[1]))) as client:
+        Reader(client, context).get(RequestSpec("GET", "/a"))
     assert got[0].get("Authorization") is None
 
 
@@ -229,24 +229,27 @@ def test_the_environment_s_proxies_are_used_except_for_loopback(proxies, url, pr
 
 
 def test_loopback_works_behind_a_dead_proxy(proxies, server, context):
-    with closing(Client(Site("prod", server[1]))) as client:
-        assert Reader(client, context).get(Call("GET", "/a")).status == 200
+    with closing(Client(Endpoint("prod", server[1]))) as client:
+        assert Reader(client, context).get(RequestSpec("GET", "/a")).status == 200
 
 
 def test_equal_sites_share_one_client_until_the_last_lease_ends(server, context):
-    site = Site("prod", server[1])
-    first, second = Lease(lease(site)), Lease(lease(Site("prod", server[1])))
-    other = Lease(lease(Site("prod", server[1], timeout=5)))
+    site = Endpoint("prod", server[1])
+    first, second = (
+        ClientHandle(shared_client(site)),
+        ClientHandle(shared_client(Endpoint("prod", server[1]))),
+    )
+    other = ClientHandle(shared_client(Endpoint("prod", server[1], timeout=5)))
     assert first.client is second.client is not other.client
     old = first.client
-    Reader(old, context).get(Call("GET", "/a"))
+    Reader(old, context).get(RequestSpec("GET", "/a"))
     first.close()
     first.close()
-    assert Reader(second.client, context).get(Call("GET", "/b")).status == 200
+    assert Reader(second.client, context).get(RequestSpec("GET", "/b")).status == 200
     with pytest.raises(UnsupportedError, match=r"^prod is closed\.$"):
         _ = first.client
     second.close()
     other.close()
     assert ours() == []
-    with closing(Lease(lease(site))) as again:
+    with closing(ClientHandle(shared_client(site))) as again:
         assert again.client is not old

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch import Call, Reply
+from sessions_vtab.fetch import RequestSpec, Response
 
 BODIES = [
     b'{"a": [1, -0, 0.1, 1e5, 1E+2, 12345678901234567890123, 1.5e300, true, null]}',
@@ -25,9 +25,9 @@ BODIES = [
 BROKEN = [b"{", b"[1,]", b"{'a': 1}", b"[01]", b'["\x01"]', b"nul", b"[1] x", b"\xff", b'"\\x"']
 
 
-def reply(content: bytes) -> Reply:
-    return Reply(
-        Call("GET", "/a"), "http://h/a", 200, {"content-type": "application/json"}, content
+def reply(content: bytes) -> Response:
+    return Response(
+        RequestSpec("GET", "/a"), "http://h/a", 200, {"content-type": "application/json"}, content
     )
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from sessions_vtab.fetch import Call
+from sessions_vtab.fetch import RequestSpec
 from sessions_vtab.fetch.limits import RateLimiter
 
 
@@ -112,9 +112,9 @@ def test_a_429_slows_the_client_down(line_for, clock):
         lambda _: httpx.Response(statuses.pop(0), json={}), documented=(("append", 60),)
     )
     for _ in range(60):
-        line.send(Call("POST", json={}, kind="append"))
+        line.send(RequestSpec("POST", json={}, kind="append"))
     assert clock.waits == []
     for _ in range(2):
-        line.send(Call("POST", json={}, kind="append"))
+        line.send(RequestSpec("POST", json={}, kind="append"))
     backoff, used_up, spaced = clock.waits
     assert (backoff, 59 < used_up < 60, 1.5 < spaced < 2) == (0.5, True, True)

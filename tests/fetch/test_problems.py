@@ -17,7 +17,7 @@ from sessions_vtab.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Answer, Call, Reader, run_job
+from sessions_vtab.fetch import Reader, RequestSpec, ResponseMatcher, run_job
 
 SAID = {"error": {"code": 1, "message": "Because so.", "status": "X"}}
 
@@ -41,7 +41,7 @@ SAID = {"error": {"code": 1, "message": "Because so.", "status": "X"}}
 )
 def test_a_status_has_its_error(line_for, status, kind):
     with pytest.raises(kind) as caught:
-        line_for(lambda _: httpx.Response(status, json=SAID)).send(Call("GET", "/a"))
+        line_for(lambda _: httpx.Response(status, json=SAID)).send(RequestSpec("GET", "/a"))
     assert type(caught.value) is kind
     assert str(caught.value).startswith(
         f"prod.sessions: GET http://127.0.0.1:9/a returned {status}"
@@ -65,22 +65,22 @@ def test_a_status_has_its_error(line_for, status, kind):
 )
 def test_the_service_s_own_words_are_found(line_for, body):
     with pytest.raises(RefusedError, match="THE REASON"):
-        line_for(lambda _: httpx.Response(400, json=body)).send(Call("GET"))
+        line_for(lambda _: httpx.Response(400, json=body)).send(RequestSpec("GET"))
 
 
 @pytest.mark.parametrize(
     ("call", "status", "told"),
     [
         (
-            Call("GET", anonymous=True),
+            RequestSpec("GET", anonymous=True),
             401,
             "is sent without a credential, as the service documents",
         ),
-        (Call("GET", anonymous=True), 403, "The credential lacks permission"),
-        (Call("GET"), 403, "THE ROLE"),
-        (Call("POST", target="http://127.0.0.1:9/put"), 403, "they may have expired"),
-        (Call("GET"), 413, "Send less data in one row"),
-        (Call("GET"), 451, r"Because so\.$"),
+        (RequestSpec("GET", anonymous=True), 403, "The credential lacks permission"),
+        (RequestSpec("GET"), 403, "THE ROLE"),
+        (RequestSpec("POST", target="http://127.0.0.1:9/put"), 403, "they may have expired"),
+        (RequestSpec("GET"), 413, "Send less data in one row"),
+        (RequestSpec("GET"), 451, r"Because so\.$"),
     ],
 )
 def test_what_to_do_fits_the_call(line_for, call, status, told):
@@ -96,22 +96,22 @@ def test_what_to_do_fits_the_call(line_for, call, status, told):
 def test_retry_after_is_part_of_the_error(line_for, wait, told):
     answer = httpx.Response(503, headers={"Retry-After": wait})
     with pytest.raises(UnavailableError, match=told):
-        line_for(lambda _: answer).send(Call("GET"))
+        line_for(lambda _: answer).send(RequestSpec("GET"))
 
 
 def test_a_failure_after_a_possible_write_quotes_the_service(line_for):
     with pytest.raises(
         UnknownOutcomeError, match=r"500 .*: Because so. The service may or may not"
     ):
-        line_for(lambda _: httpx.Response(500, json=SAID)).send(Call("POST"))
+        line_for(lambda _: httpx.Response(500, json=SAID)).send(RequestSpec("POST"))
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        Call("GET", "/a", query=(("filter", "x" * 70_000),)),
-        Call("POST", f"/{'x' * 70_000}"),
-        Call("POST", target=f"http://127.0.0.1:9/{'x' * 70_000}"),
+        RequestSpec("GET", "/a", query=(("filter", "x" * 70_000),)),
+        RequestSpec("POST", f"/{'x' * 70_000}"),
+        RequestSpec("POST", target=f"http://127.0.0.1:9/{'x' * 70_000}"),
     ],
 )
 def test_a_value_that_makes_a_url_too_long_is_an_error_of_the_statement(line_for, call):
@@ -124,14 +124,16 @@ def test_a_value_that_makes_a_url_too_long_is_an_error_of_the_statement(line_for
 
 
 def test_a_backend_can_say_what_a_refusal_means(line_for):
-    meanings = ((Answer(400, "already exists"), ConflictError),)
+    meanings = ((ResponseMatcher(400, "already exists"), ConflictError),)
     body = {"error": {"message": "It already exists."}}
     with pytest.raises(ConflictError):
-        line_for(lambda _: httpx.Response(400, json=body), meanings=meanings).send(Call("GET"))
+        line_for(lambda _: httpx.Response(400, json=body), meanings=meanings).send(
+            RequestSpec("GET")
+        )
 
 
 def test_a_declared_404_is_a_missing_row(line_for):
-    call = Call("GET", "/a", missing=(Answer(404, r"^Session .* not found"),))
+    call = RequestSpec("GET", "/a", missing=(ResponseMatcher(404, r"^Session .* not found"),))
     body = {"error": {"message": "Session s1 not found."}}
     reply = line_for(lambda _: httpx.Response(404, json=body)).send(call)
     assert reply.missing
@@ -150,7 +152,7 @@ def test_a_declared_404_is_a_missing_row(line_for):
     ],
 )
 def test_any_other_404_is_an_error(line_for, response):
-    call = Call("GET", "/a", missing=(Answer(404, r"Session .* not found"),))
+    call = RequestSpec("GET", "/a", missing=(ResponseMatcher(404, r"Session .* not found"),))
     with pytest.raises(RefusedError):
         line_for(lambda _: response).send(call)
 
@@ -158,7 +160,7 @@ def test_any_other_404_is_an_error(line_for, response):
 def test_an_html_404_hints_at_a_wrong_base_url(line_for):
     page = "<html><style>b{}</style><title>Error 404</title><script>x()</script></html>"
     with pytest.raises(NotFoundError, match=r"Error 404\. The service has no such URL"):
-        line_for(lambda _: httpx.Response(404, html=page)).send(Call("GET"))
+        line_for(lambda _: httpx.Response(404, html=page)).send(RequestSpec("GET"))
 
 
 @pytest.mark.parametrize(
@@ -174,15 +176,15 @@ def test_a_success_without_json_is_an_error_and_for_a_write_an_unknown_outcome(l
     with pytest.raises(
         ProtocolError, match=r"^prod[.]sessions: .*GET .*the response was discarded"
     ):
-        line_for(lambda _: response).send(Call("GET"))
+        line_for(lambda _: response).send(RequestSpec("GET"))
     with pytest.raises(UnknownOutcomeError, match="accepted the request"):
-        line_for(lambda _: response).send(Call("POST", json={}))
+        line_for(lambda _: response).send(RequestSpec("POST", json={}))
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"null"])
 @pytest.mark.parametrize("items", ["sessions", ""])
 def test_an_empty_response_is_not_an_empty_page(line_for, content, items):
-    call = Call("GET", "/a", items=items, listing=True)
+    call = RequestSpec("GET", "/a", items=items, listing=True)
     reply = line_for(lambda _: httpx.Response(200, content=content)).send(call)
     with pytest.raises(
         ProtocolError, match=r"^prod[.]sessions: .*GET http://127\.0\.0\.1:9/a .*is empty"
@@ -195,7 +197,7 @@ def test_an_empty_response_is_not_an_empty_page(line_for, content, items):
 )
 def test_rows_of_the_wrong_type_are_an_error_that_names_the_url(line_for, body):
     reply = line_for(lambda _: httpx.Response(200, json=body)).send(
-        Call("GET", "/a", items="sessions", listing=True)
+        RequestSpec("GET", "/a", items="sessions", listing=True)
     )
     with pytest.raises(ProtocolError, match=r"http://127\.0\.0\.1:9/a"):
         reply.items()
@@ -214,7 +216,7 @@ def test_a_body_that_cannot_be_written_is_an_error_of_the_statement(
     sent = []
     client = client_for(sent.append)
     with pytest.raises(InvalidValueError, match=r"^prod\.sessions: .*/a cannot be .*Nothing was"):
-        run_job(client, context, lambda line: line.send(Call(method, "/a", json=body)))
+        run_job(client, context, lambda line: line.send(RequestSpec(method, "/a", json=body)))
     assert sent == []
 
 
@@ -235,10 +237,10 @@ def test_an_exception_of_python_in_an_exchange_has_a_place_and_a_cause(
     client = client_for(fail)
     says = rf"^prod\.sessions: {method} http.*/a failed: {type(error).__name__}"
     with pytest.raises(kind, match=says):
-        run_job(client, context, lambda line: line.send(Call(method, "/a")))
+        run_job(client, context, lambda line: line.send(RequestSpec(method, "/a")))
     if method == "GET":
         with pytest.raises(kind, match=says) as raised:
-            Reader(client, context).get(Call("GET", "/a"))
+            Reader(client, context).get(RequestSpec("GET", "/a"))
         assert raised.value.__cause__ is error
     assert [row["status"] for row in context.requests] == [None] * len(context.requests)
 
@@ -248,7 +250,7 @@ def test_an_answer_that_is_too_deep_is_no_answer(client_for, context):
     headers = {"content-type": "application/json"}
     client = client_for(lambda _: httpx.Response(200, content=body, headers=headers))
     with pytest.raises(ProtocolError, match=r"^prod\.sessions: the response to GET"):
-        Reader(client, context).get(Call("GET", "/a"))
+        Reader(client, context).get(RequestSpec("GET", "/a"))
 
 
 def test_a_pool_that_takes_no_more_work_says_so(client_for, context):
@@ -256,4 +258,4 @@ def test_a_pool_that_takes_no_more_work_says_so(client_for, context):
     client = client_for(lambda _: httpx.Response(200, json={}))
     client.pool.shutdown()
     with pytest.raises(UnavailableError, match=r"^prod: no thread can send .*Nothing was sent"):
-        Reader(client, context).get(Call("GET", "/a"))
+        Reader(client, context).get(RequestSpec("GET", "/a"))

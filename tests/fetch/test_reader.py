@@ -17,18 +17,18 @@ from sessions_vtab.errors import ProtocolError, TransientError, UnavailableError
 from sessions_vtab.fetch import (
     AfterPages,
     Bearer,
-    Call,
     Client,
+    Endpoint,
     NumberedPages,
     Reader,
+    RequestSpec,
     Secret,
-    Site,
     StopAfter,
     TokenPages,
     run_job,
 )
 
-LIST = Call("GET", "/list", (("pageSize", 2),), items="rows", listing=True)
+LIST = RequestSpec("GET", "/list", (("pageSize", 2),), items="rows", listing=True)
 
 
 class Service:
@@ -151,7 +151,7 @@ def test_cache_ttl_reuses_responses_until_it_expires_or_something_is_written(
     assert [ask(), ask()] == [1, 1]
     clock.time += 11
     assert [ask(), ask()] == [2, 2]
-    run_job(client, make_context(), lambda line: line.send(Call("POST", "/list", json={})))
+    run_job(client, make_context(), lambda line: line.send(RequestSpec("POST", "/list", json={})))
     assert ask() == 4
 
 
@@ -260,7 +260,8 @@ def test_a_sorted_list_stops_after_its_range(reader, service):
 
 def lists(count):
     return [
-        Call("GET", f"/l{n}", (("pageSize", 4),), items="rows", listing=True) for n in range(count)
+        RequestSpec("GET", f"/l{n}", (("pageSize", 4),), items="rows", listing=True)
+        for n in range(count)
     ]
 
 
@@ -366,7 +367,7 @@ def test_both_ends_lose_and_double_nothing_with_ties_and_rows_added_meanwhile(ma
         return httpx.Response(200, json=body)
 
     context = make_context()
-    client = Client(Site("prod", "http://127.0.0.1:9"), transport=httpx.MockTransport(handle))
+    client = Client(Endpoint("prod", "http://127.0.0.1:9"), transport=httpx.MockTransport(handle))
     with closing(client):
         found = [
             row["id"]
@@ -511,7 +512,9 @@ def test_a_repetition_that_waits_is_ended_by_closing(client_for, context):
 
 
 def test_a_closed_client_is_an_error(context):
-    client = Client(Site("prod", "http://127.0.0.1:9"), transport=httpx.MockTransport(Service()))
+    client = Client(
+        Endpoint("prod", "http://127.0.0.1:9"), transport=httpx.MockTransport(Service())
+    )
     client.close()
     with pytest.raises(UnavailableError, match="closed"):
         Reader(client, context).get(LIST)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.fetch import ApiKey, Bearer, Call, Secret, Site, plain, redact
+from sessions_vtab.fetch import ApiKey, Bearer, Endpoint, RequestSpec, Secret, plain, redact
 
 CANARY = "canary-3f9c1e77"
 
@@ -105,7 +105,7 @@ def test_the_message_of_a_service_is_cut_before_it_is_shortened(line_for, monkey
         auth=ApiKey("x-api-key", Secret(variable="THE_KEY")),
     )
     with pytest.raises(SessionsError) as raised:
-        line.send(Call("GET", "/a"))
+        line.send(RequestSpec("GET", "/a"))
     assert "the key is [cut]" in str(raised.value)
     assert LONG[:12] not in str(raised.value)
 
@@ -141,7 +141,7 @@ def test_a_secret_that_the_service_echoes_is_cut_everywhere(
     )
     seen = [repr(line.client), repr(line.client.site), repr(line.client.site.auth)]
     try:
-        line.send(Call("GET", f"/a/{CANARY}", query=(("q", CANARY),)))
+        line.send(RequestSpec("GET", f"/a/{CANARY}", query=(("q", CANARY),)))
     except SessionsError as error:
         seen += [str(error), repr(error), str(pickle.loads(pickle.dumps(error)))]
     seen += [repr(context.requests), caplog.text]
@@ -152,7 +152,7 @@ def test_a_secret_that_the_service_echoes_is_cut_everywhere(
 def test_a_call_can_name_secrets_of_its_own(line_for, context):
     line = line_for(lambda _: httpx.Response(404, json={"message": f"no {CANARY}"}))
     with pytest.raises(SessionsError) as caught:
-        line.send(Call("GET", f"/v0/sessions/{CANARY}", secrets=(CANARY,)))
+        line.send(RequestSpec("GET", f"/v0/sessions/{CANARY}", secrets=(CANARY,)))
     assert CANARY not in str(caught.value) + repr(context.requests)
 
 
@@ -161,8 +161,8 @@ def test_the_credential_is_sent_all_the_same(monkeypatch, line_for):
     got = []
     line = line_for(
         lambda request: got.append(request) or httpx.Response(200, json={}),
-        site=Site("prod", "http://127.0.0.1:9", Bearer(Secret(variable="THE_KEY"))),
+        site=Endpoint("prod", "http://127.0.0.1:9", Bearer(Secret(variable="THE_KEY"))),
     )
-    line.send(Call("GET"))
-    line.send(Call("GET", anonymous=True))
+    line.send(RequestSpec("GET"))
+    line.send(RequestSpec("GET", anonymous=True))
     assert [r.headers.get("authorization") for r in got] == [f"Bearer {CANARY}", None]

@@ -14,7 +14,7 @@ from sessions_vtab.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Answer, Call
+from sessions_vtab.fetch import RequestSpec, ResponseMatcher
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
 
 READS_AND_IDEMPOTENT = ["GET", "PUT", "PATCH", "DELETE"]
@@ -23,7 +23,7 @@ READS_AND_IDEMPOTENT = ["GET", "PUT", "PATCH", "DELETE"]
 @pytest.mark.parametrize("method", READS_AND_IDEMPOTENT)
 @pytest.mark.parametrize("outcome", [Failure.NOT_SENT, Failure.LOST, 408, 429, 500, 502, 503, 504])
 def test_idempotent_methods_are_repeated_after_every_passing_trouble(method, outcome):
-    assert may_retry(Call(method), outcome)
+    assert may_retry(RequestSpec(method), outcome)
 
 
 @pytest.mark.parametrize(
@@ -39,17 +39,17 @@ def test_idempotent_methods_are_repeated_after_every_passing_trouble(method, out
     ],
 )
 def test_a_post_is_repeated_only_if_the_server_cannot_have_acted(outcome, repeated):
-    assert may_retry(Call("POST"), outcome) is repeated
+    assert may_retry(RequestSpec("POST"), outcome) is repeated
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 409, 412, 422])
 def test_other_statuses_are_not_retried(status):
-    assert not may_retry(Call("GET"), status)
+    assert not may_retry(RequestSpec("GET"), status)
 
 
 def test_a_backend_can_declare_a_post_repeatable_and_a_put_not():
-    assert may_retry(Call("POST", repeatable=True), 503)
-    assert not may_retry(Call("PUT", repeatable=False), 503)
+    assert may_retry(RequestSpec("POST", repeatable=True), 503)
+    assert not may_retry(RequestSpec("PUT", repeatable=False), 503)
 
 
 def test_waits_double_up_to_a_limit_and_spread_by_half():
@@ -96,28 +96,28 @@ def answers(*statuses: int, headers: dict[str, str] | None = None):
 @pytest.mark.parametrize("trouble", [0, -1, 408, 429, 500, 503])
 def test_a_get_recovers(line_for, clock, trouble):
     handle, got = answers(trouble, trouble, 200)
-    assert line_for(handle).send(Call("GET")).json == {"ok": 200}
+    assert line_for(handle).send(RequestSpec("GET")).json == {"ok": 200}
     assert len(got) == 3
     assert clock.waits == [0.5, 1.0]
 
 
 def test_retry_after_is_honoured(line_for, clock):
     handle, _ = answers(503, 200, headers={"Retry-After": "9"})
-    line_for(handle).send(Call("GET"))
+    line_for(handle).send(RequestSpec("GET"))
     assert clock.waits == [9.0]
 
 
 def test_five_attempts_are_made(line_for):
     handle, got = answers(*[503] * 9)
     with pytest.raises(UnavailableError, match="after 5 attempts"):
-        line_for(handle).send(Call("GET"))
+        line_for(handle).send(RequestSpec("GET"))
     assert len(got) == 5
 
 
 def test_no_attempt_begins_after_sixty_seconds(line_for, clock):
     handle, got = answers(*[429] * 9, headers={"Retry-After": "25"})
     with pytest.raises(ThrottledError, match="25 seconds"):
-        line_for(handle).send(Call("GET"))
+        line_for(handle).send(RequestSpec("GET"))
     assert len(got) == 3
     assert sum(clock.waits) == 50
 
@@ -128,21 +128,21 @@ def test_a_post_with_an_unknown_outcome_is_sent_once(line_for, trouble):
     with pytest.raises(
         UnknownOutcomeError, match=r"^prod[.]sessions: POST http.*may or may not have acted"
     ):
-        line_for(handle).send(Call("POST", json={}))
+        line_for(handle).send(RequestSpec("POST", json={}))
     assert len(got) == 1
 
 
 @pytest.mark.parametrize("trouble", [-1, 429])
 def test_a_post_that_cannot_have_acted_is_repeated(line_for, trouble):
     handle, got = answers(trouble, 200)
-    line_for(handle).send(Call("POST", json={}))
+    line_for(handle).send(RequestSpec("POST", json={}))
     assert len(got) == 2
 
 
 def test_a_refused_connection_of_a_post_is_not_an_unknown_outcome(line_for):
     handle, _ = answers(*[-1] * 5)
     with pytest.raises(UnavailableError, match="refused"):
-        line_for(handle).send(Call("POST", json={}))
+        line_for(handle).send(RequestSpec("POST", json={}))
 
 
 def gone(status: int) -> httpx.Response:
@@ -150,7 +150,7 @@ def gone(status: int) -> httpx.Response:
 
 
 def test_already_done_is_success_only_after_a_repetition(line_for):
-    delete = Call("DELETE", done=(Answer(404, "not found"),))
+    delete = RequestSpec("DELETE", done=(ResponseMatcher(404, "not found"),))
     statuses = [503, 404]
     reply = line_for(lambda _: gone(statuses.pop(0))).send(delete)
     assert reply.already
@@ -160,7 +160,7 @@ def test_already_done_is_success_only_after_a_repetition(line_for):
 
 def test_every_attempt_is_logged_and_spent(line_for, context):
     handle, _ = answers(503, 0, 200)
-    line_for(handle).send(Call("GET", "/a"))
+    line_for(handle).send(RequestSpec("GET", "/a"))
     assert [(r["attempt"], r["status"]) for r in context.requests] == [
         (1, 503),
         (2, None),
@@ -174,7 +174,7 @@ def test_a_used_up_budget_stops_before_sending(line_for, context):
     context.left = 1
     handle, got = answers(503, 200)
     with pytest.raises(BudgetError):
-        line_for(handle).send(Call("GET"))
+        line_for(handle).send(RequestSpec("GET"))
     assert len(got) == 1
 
 

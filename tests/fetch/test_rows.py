@@ -12,9 +12,9 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch.rows import (
-    Frame,
+    DecodeContext,
     OfPage,
-    RowMaker,
+    RowDecoder,
     encode_all,
     epoch_of,
     flag_of,
@@ -25,7 +25,7 @@ from sessions_vtab.fetch.rows import (
     time_of,
 )
 
-FRAME = Frame("The response to GET http://h/x (200)")
+FRAME = DecodeContext("The response to GET http://h/x (200)")
 TABLE = Table(
     "things", (Column("name", ColumnType.TEXT, "N."), Column("size", ColumnType.TEXT, "S.")), "T."
 )
@@ -196,7 +196,7 @@ def test_a_column_of_a_page_is_each_value_alone(getter, values, column):
 
 def test_getters_of_an_item_and_of_a_page_go_together():
     fields = {"name": OfPage(lambda items, _: [str(len(items))] * len(items)), "size": text_of("s")}
-    make = RowMaker(TABLE, {**fields, "size": lambda item, _: item["s"] * 2})
+    make = RowDecoder(TABLE, {**fields, "size": lambda item, _: item["s"] * 2})
     assert [row[:2] for row in make.page([{"s": "a"}, {"s": "b"}], FRAME)] == [
         ("2", "aa"),
         ("2", "bb"),
@@ -206,5 +206,5 @@ def test_getters_of_an_item_and_of_a_page_go_together():
 
 
 def test_only_columns_that_are_used_are_built_and_checked():
-    make = RowMaker(TABLE, {"name": text_of("n"), "size": text_of("s")}, {"name"})
+    make = RowDecoder(TABLE, {"name": text_of("n"), "size": text_of("s")}, {"name"})
     assert make.page([{"n": "x", "s": 5}], FRAME)[0][:2] == ("x", None)

@@ -20,7 +20,14 @@ from sessions_vtab.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Answer, Call, Line, deliver, finish_operation, run_job
+from sessions_vtab.fetch import (
+    RequestSpec,
+    ResponseMatcher,
+    Sender,
+    deliver,
+    finish_operation,
+    run_job,
+)
 
 
 def row(number, lane=None, ignore=False):
@@ -28,7 +35,7 @@ def row(number, lane=None, ignore=False):
 
 
 def perform(write, line):
-    reply = line.send(Call("POST", "/rows", json={"n": write.values["n"]}, kind="write"))
+    reply = line.send(RequestSpec("POST", "/rows", json={"n": write.values["n"]}, kind="write"))
     return Outcome(write, OutcomeState.SENT, http_status=reply.status)
 
 
@@ -116,7 +123,7 @@ def test_errors_become_outcomes(client_for, context, error, state):
 def test_a_row_that_exists_is_skipped_if_the_statement_says_so(client_for, context):
     client = client_for(
         Sink(lambda _: httpx.Response(400, json={"message": "already exists"})),
-        meanings=((Answer(400, "already exists"), ConflictError),),
+        meanings=((ResponseMatcher(400, "already exists"), ConflictError),),
     )
     outcomes = send(client, context, [row(1, ignore=True), row(2)])
     assert states(outcomes) == {1: "skipped", 2: "failed"}
@@ -131,8 +138,8 @@ def change_and_look(method):
     """A write of two requests: the change, and a look at what became of it."""
 
     def how(write, line):
-        line.send(Call(method, "/rows", json={"n": 1}, kind="write")).object()
-        line.send(Call("GET", "/rows")).object()
+        line.send(RequestSpec(method, "/rows", json={"n": 1}, kind="write")).object()
+        line.send(RequestSpec("GET", "/rows")).object()
         return Outcome(write, OutcomeState.SENT)
 
     return how
@@ -224,8 +231,8 @@ def test_an_interrupted_job_that_cannot_be_stopped_has_an_unknown_outcome(
 def operation(line_for, *answers):
     left = list(answers)
     line = line_for(lambda _: httpx.Response(200, json=left.pop(0) if len(left) > 1 else left[0]))
-    started = line.send(Call("POST", "/start", json={}))
-    return finish_operation(line, started, lambda op: Call("GET", f"/{op['name']}"))
+    started = line.send(RequestSpec("POST", "/start", json={}))
+    return finish_operation(line, started, lambda op: RequestSpec("GET", f"/{op['name']}"))
 
 
 def test_a_finished_operation_is_not_polled(line_for, clock, context):
@@ -262,11 +269,11 @@ def test_an_operation_that_never_ends_has_an_unknown_outcome(line_for, clock):
 def test_an_operation_that_cannot_be_followed_has_an_unknown_outcome(line_for, answer):
     started = httpx.Response(200, json={"name": "operations/1"})
     line = line_for(lambda request: started if request.method == "POST" else answer)
-    first = line.send(Call("POST", "/start", json={}))
+    first = line.send(RequestSpec("POST", "/start", json={}))
     with pytest.raises(
         UnknownOutcomeError, match=r"the operation operations/1 could not be followed"
     ):
-        finish_operation(line, first, lambda op: Call("GET", f"/{op['name']}"))
+        finish_operation(line, first, lambda op: RequestSpec("GET", f"/{op['name']}"))
 
 
 def test_an_accepted_call_without_an_operation_has_an_unknown_outcome(line_for):
@@ -277,9 +284,9 @@ def test_an_accepted_call_without_an_operation_has_an_unknown_outcome(line_for):
 def test_an_operation_that_ended_in_an_error_leaves_no_doubt(line_for):
     failed = {"name": "o", "done": True, "error": {"code": 3, "message": "no"}}
     line = line_for(lambda _: httpx.Response(200, json=failed))
-    started = line.send(Call("POST", "/start", json={}))
+    started = line.send(RequestSpec("POST", "/start", json={}))
     with pytest.raises(RefusedError):
-        finish_operation(line, started, lambda op: Call("GET", f"/{op['name']}"))
+        finish_operation(line, started, lambda op: RequestSpec("GET", f"/{op['name']}"))
     assert not line.in_doubt
 
 
@@ -297,5 +304,5 @@ def test_a_stopped_line_sends_nothing(client_for, context):
     stop.set()
     sink = Sink()
     with pytest.raises(TransientError, match="interrupted"):
-        Line(client_for(sink), context, stop).send(Call("POST", json={"n": 1}))
+        Sender(client_for(sink), context, stop).send(RequestSpec("POST", json={"n": 1}))
     assert sink.got == []

@@ -15,7 +15,7 @@ from sessions_vtab.errors import (
     InvalidValueError,
     RefusedError,
 )
-from sessions_vtab.fetch import NO_AUTH, ApiKey, Call, NoAuth, Secret, Site, path
+from sessions_vtab.fetch import NO_AUTH, ApiKey, Endpoint, NoAuth, RequestSpec, Secret, path
 from sessions_vtab.fetch.site import check_target, is_loopback, origin_of
 
 KEY = ApiKey("x-api-key", Secret(variable="THE_KEY"))
@@ -24,7 +24,7 @@ PROVIDER = (r"(?:[a-z0-9-]+\.)?example\.com",)
 
 def site(base_url, named=False, from_file=False, auth=KEY):
     source = Source("prod", "any", from_file=from_file)
-    return Site.of(source, base_url, auth, provider=PROVIDER, named=named)
+    return Endpoint.of(source, base_url, auth, provider=PROVIDER, named=named)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_a_base_url_has_to_be_a_plain_url(url):
 def test_a_call_cannot_choose_a_host_that_is_not_the_provider_s(client_for, origin):
     client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
     with pytest.raises(ConfigurationError, match="Nothing was"):
-        client.url_of(Call("GET", "/a", origin=origin))
+        client.url_of(RequestSpec("GET", "/a", origin=origin))
 
 
 def test_a_call_can_choose_another_host_of_the_provider(client_for):
     client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
-    url, auth = client.url_of(Call("GET", "/a", origin="https://eu.example.com"))
+    url, auth = client.url_of(RequestSpec("GET", "/a", origin="https://eu.example.com"))
     assert url == "https://eu.example.com/a"
     assert auth is KEY
 
@@ -113,19 +113,19 @@ def test_a_path_cannot_move_the_host(client_for, moved):
     client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
     for _ in range(2):  # Before and after the host is known to be right.
         with pytest.raises(ConfigurationError):
-            client.url_of(Call("GET", moved))
-        client.url_of(Call("GET", "/a"))
+            client.url_of(RequestSpec("GET", moved))
+        client.url_of(RequestSpec("GET", "/a"))
 
 
 def test_a_url_is_the_same_when_its_host_is_known(client_for):
     client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
     odd = (("filter", 'a="é" AND b'), ("none", None), ("size", 5), ("a b", ""))
     calls = [
-        Call("GET", "/v1/a%2Fb"),
-        Call("GET", "/v1/a", odd),
-        Call("GET", "/v1/a", anonymous=True),
-        Call("GET", "/v1/a", origin="https://eu.example.com"),
-        Call("GET", "/v1/a", origin="https://eu.example.com", anonymous=True),
+        RequestSpec("GET", "/v1/a%2Fb"),
+        RequestSpec("GET", "/v1/a", odd),
+        RequestSpec("GET", "/v1/a", anonymous=True),
+        RequestSpec("GET", "/v1/a", origin="https://eu.example.com"),
+        RequestSpec("GET", "/v1/a", origin="https://eu.example.com", anonymous=True),
     ]
     first, second = ([client.url_of(call) for call in calls] for _ in range(2))
     assert first == second
@@ -235,8 +235,8 @@ def test_an_upload_is_sent_without_the_credential(monkeypatch, line_for):
         return httpx.Response(204)
 
     line = line_for(handle, site=site("http://127.0.0.1:8787"))
-    line.send(Call("POST", target="http://127.0.0.1:5000/put?X-Amz-Signature=abc"))
-    line.send(Call("GET", "/a"))
+    line.send(RequestSpec("POST", target="http://127.0.0.1:5000/put?X-Amz-Signature=abc"))
+    line.send(RequestSpec("GET", "/a"))
     assert [request.headers.get("x-api-key") for request in got] == [None, "s3cret"]
 
 
@@ -248,7 +248,7 @@ def test_redirects_are_not_followed(line_for):
         return httpx.Response(302, headers={"Location": "http://evil.example/"})
 
     with pytest.raises(RefusedError, match="Redirects are not followed"):
-        line_for(handle, auth=NO_AUTH).send(Call("GET", "/a"))
+        line_for(handle, auth=NO_AUTH).send(RequestSpec("GET", "/a"))
     assert len(got) == 1
 
 
@@ -288,7 +288,7 @@ def test_an_upload_goes_only_to_a_host_on_the_public_internet(monkeypatch, addre
     """An IPv6 address can lead to a private IPv4 one, through a gateway."""
     found = [(0, 0, 0, "", (address, 443))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    site = Site("prod", "https://api.example.com")
+    site = Endpoint("prod", "https://api.example.com")
     if public:
         assert check_target("https://bucket.example.net/x", site).host == "bucket.example.net"
     else:

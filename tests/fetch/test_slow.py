@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import ProtocolError, UnavailableError, UnknownOutcomeError
-from sessions_vtab.fetch import Call, Client, Line, Reader, Site, run_job
+from sessions_vtab.fetch import Client, Endpoint, Reader, RequestSpec, Sender, run_job
 from sessions_vtab.fetch.exchange import Exchange
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -72,7 +72,7 @@ def impatient(monkeypatch):
 
     @contextmanager
     def make(url, **settings):
-        client = Client(Site("prod", url, timeout=0.03, **settings))
+        client = Client(Endpoint("prod", url, timeout=0.03, **settings))
         monkeypatch.setattr(client.clock, "wait", lambda *_: False)
         with closing(client):
             yield client
@@ -85,7 +85,7 @@ def test_an_exchange_ends_with_its_time_however_the_bytes_come(impatient, contex
     with trickling(*trickle) as url, impatient(url) as client:
         started = time.monotonic()
         with pytest.raises(UnavailableError, match=r"no response in time .*'timeout'"):
-            Reader(client, context).get(Call("GET", "/a"))
+            Reader(client, context).get(RequestSpec("GET", "/a"))
         # Five attempts. Each byte would begin the time anew: this would go on for ever.
         assert time.monotonic() - started < 30
     assert [row["status"] for row in context.requests] == [None] * 5
@@ -97,7 +97,7 @@ def test_a_change_without_an_answer_in_time_has_an_unknown_outcome(impatient, co
         impatient(url) as client,
         pytest.raises(UnknownOutcomeError, match="no response in time"),
     ):
-        run_job(client, context, lambda line: line.send(Call("POST", "/a", json={})))
+        run_job(client, context, lambda line: line.send(RequestSpec("POST", "/a", json={})))
     assert len(context.requests) == 1
 
 
@@ -106,8 +106,8 @@ def test_a_change_without_an_answer_in_time_has_an_unknown_outcome(impatient, co
 )
 def test_the_last_attempt_has_what_is_left_of_a_minute(client_for, context, timeout, used, seconds):
     client = client_for(lambda _: httpx.Response(200), timeout=timeout)
-    call = Call("GET", "/a")
-    exchange = Exchange(Line(client, context, threading.Event()), call, client.url_of(call))
+    call = RequestSpec("GET", "/a")
+    exchange = Exchange(Sender(client, context, threading.Event()), call, client.url_of(call))
     exchange._used = used
     assert exchange._seconds() == seconds
 
@@ -140,7 +140,7 @@ PACKED = {
 def test_a_body_is_decompressed(client_for, context, encoding, pack, size):
     body = b'"' + b"x" * size + b'"'
     client = client_for(lambda _: answer(pack(body), encoding))
-    assert Reader(client, context).get(Call("GET", "/a")).content == body
+    assert Reader(client, context).get(RequestSpec("GET", "/a")).content == body
 
 
 @pytest.mark.parametrize(("encoding", "pack"), PACKED.values(), ids=PACKED)
@@ -150,7 +150,7 @@ def test_an_answer_has_a_size(client_for, context, encoding, pack, status):
     packed = pack(b" " * 1_000_001)
     client = client_for(lambda _: answer(packed, encoding, status), max_response=1_000_000)
     with pytest.raises(ProtocolError, match=r"^prod\.sessions: .*GET http.*more than 1 MB .*raise"):
-        Reader(client, context).get(Call("GET", "/a"))
+        Reader(client, context).get(RequestSpec("GET", "/a"))
     assert [(row["status"], row["error"]) for row in context.requests] == [
         (status, "the response is too long")
     ]
@@ -170,7 +170,7 @@ def test_a_change_answered_at_too_great_length_may_be_done(
 ):
     client = client_for(lambda _: answer(b" " * 1001, status=status), max_response=1000)
     with pytest.raises(error, match="max_response_mb"):
-        run_job(client, context, lambda line: line.send(Call(method, "/a", json={})))
+        run_job(client, context, lambda line: line.send(RequestSpec(method, "/a", json={})))
 
 
 def test_a_bomb_is_cut_while_it_is_read(client_for, context):
@@ -180,7 +180,7 @@ def test_a_bomb_is_cut_while_it_is_read(client_for, context):
     tracemalloc.start()
     try:
         with pytest.raises(ProtocolError, match="max_response_mb"):
-            Reader(client, context).get(Call("GET", "/a"))
+            Reader(client, context).get(RequestSpec("GET", "/a"))
         assert tracemalloc.get_traced_memory()[1] < 8_000_000
     finally:
         tracemalloc.stop()
@@ -199,4 +199,4 @@ def test_a_bomb_is_cut_while_it_is_read(client_for, context):
 def test_what_cannot_be_decompressed_is_no_answer(client_for, context, body, encoding):
     client = client_for(lambda _: answer(body, encoding))
     with pytest.raises(UnavailableError, match="could not be decompressed"):
-        Reader(client, context).get(Call("GET", "/a"))
+        Reader(client, context).get(RequestSpec("GET", "/a"))

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import UnavailableError
-from sessions_vtab.fetch import Call, Client, Reader, Site
+from sessions_vtab.fetch import Client, Endpoint, Reader, RequestSpec
 from sessions_vtab.fetch.connections import KEEP_ALIVE, Connections
 from sessions_vtab.fetch.deadline import TimedBackend
 from sessions_vtab.fetch.routes import Routes, is_plain, open_routes
@@ -183,9 +183,9 @@ def recording() -> Iterator[tuple[str, list[bytes]]]:
 
 def test_the_short_way_sends_what_httpx_sends(context):
     """The first request of a client goes the long way, since no connection is known yet."""
-    with recording() as (url, heads), closing(Client(Site("prod", url))) as client:
+    with recording() as (url, heads), closing(Client(Endpoint("prod", url))) as client:
         assert client.shortcut(f"{url}/v1") is None
-        call = Call("GET", "/v1/a%2Fb", (("pageSize", 1), ("filter", 'x="é"')))
+        call = RequestSpec("GET", "/v1/a%2Fb", (("pageSize", 1), ("filter", 'x="é"')))
         for _ in range(2):  # Two statements: in one it would be sent once.
             Reader(client, type(context)()).get(call)
         assert client.shortcut(f"{url}/v1") is not None
@@ -267,10 +267,10 @@ def test_a_proxy_is_asked_for_a_tunnel(context, monkeypatch):
     with recording() as (proxy, heads):
         monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//ann:pw@"))
         monkeypatch.delenv("https_proxy", raising=False)
-        client = Client(Site("prod", "https://service.example"))
+        client = Client(Endpoint("prod", "https://service.example"))
         monkeypatch.setattr(client.clock, "wait", lambda *_: False)
         with closing(client), pytest.raises(UnavailableError):
-            Reader(client, context).get(Call("GET", "/a"))
+            Reader(client, context).get(RequestSpec("GET", "/a"))
     assert heads[0].startswith(b"CONNECT service.example:443 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic YW5uOnB3\r\n" in heads[0]
 
@@ -293,7 +293,7 @@ def test_the_socket_under_tls_is_told_of_too():
 
 
 def test_a_connection_that_opens_while_the_client_closes_is_ended():
-    client = Client(Site("prod", "http://127.0.0.1:9"))
+    client = Client(Endpoint("prod", "http://127.0.0.1:9"))
     client.close()
     ours, other = socket.socketpair()
     with ours, other:

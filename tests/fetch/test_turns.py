@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from sessions_vtab.errors import ForbiddenError, ProtocolError
-from sessions_vtab.fetch import Call, Reader, TokenPages
-from sessions_vtab.fetch.call import Reply
+from sessions_vtab.fetch import Reader, RequestSpec, TokenPages
+from sessions_vtab.fetch.call import Response
 from sessions_vtab.fetch.scope import scope_of
 from sessions_vtab.fetch.shelf import Shelf
 from sessions_vtab.fetch.turns import SideBySide
 
-LIST = Call("GET", "/list", (("pageSize", 4),), items="rows", listing=True)
+LIST = RequestSpec("GET", "/list", (("pageSize", 4),), items="rows", listing=True)
 
 
 class Service:
@@ -152,7 +152,8 @@ class TestBothEnds:
 
 def lists(count):
     return [
-        Call("GET", f"/l{n}", (("pageSize", 4),), items="rows", listing=True) for n in range(count)
+        RequestSpec("GET", f"/l{n}", (("pageSize", 4),), items="rows", listing=True)
+        for n in range(count)
     ]
 
 
@@ -233,7 +234,7 @@ class TestManyLists:
 
 def reply(number, size=100):
     body = b'{"n": %d, "x": "%s"}' % (number, b"x" * size)
-    return Reply(LIST, f"http://h/{number}", 200, {}, body)
+    return Response(LIST, f"http://h/{number}", 200, {}, body)
 
 
 class TestTheShelf:

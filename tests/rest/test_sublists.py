@@ -14,7 +14,7 @@ from sessions_vtab.contract.capability import Filter
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.errors import InvalidValueError, ProtocolError
-from sessions_vtab.fetch import Answer, NumberedPages
+from sessions_vtab.fetch import NumberedPages, ResponseMatcher
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
 
 T = ColumnType
@@ -50,7 +50,9 @@ class Things(RestBackend):
             THINGS,
             "things/{id}",
             {"id": "id"},
-            get=Get("GET /thing", query={"id": "{id}"}, missing=(Answer(404, "no thing"),)),
+            get=Get(
+                "GET /thing", query={"id": "{id}"}, missing=(ResponseMatcher(404, "no thing"),)
+            ),
             list=List("GET /things", items="things"),
         ),
         RestTable(
@@ -65,7 +67,7 @@ class Things(RestBackend):
                 pages=NumberedPages(),
                 size="limit",
                 cap=2,
-                missing=(Answer(404, "no thing"),),
+                missing=(ResponseMatcher(404, "no thing"),),
                 takes=(Filter("kind", frozenset((Op.EQ,))),),
                 filters={"kind": "kind"},
             ),

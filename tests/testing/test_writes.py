@@ -17,7 +17,7 @@ from sessions_vtab.contract.capability import Writes
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.write import Action, Outcome, Write
 from sessions_vtab.errors import ConflictError
-from sessions_vtab.fetch import Answer, Line, NumberedPages
+from sessions_vtab.fetch import NumberedPages, ResponseMatcher, Sender
 from sessions_vtab.rest import Delete, Get, Insert, List, RestBackend, RestTable, Update, Writer
 from sessions_vtab.testing.conformance import Sample, Suite, run_suite
 from sessions_vtab.testing.hostile import NATIVE_TABLES
@@ -34,13 +34,13 @@ TICKETS = Table(
     "One row per ticket.",
 )
 _WRITTEN = {"owner": "owner", "votes": "votes", "meta": "meta"}
-_GONE = (Answer(404, "no such ticket"),)
+_GONE = (ResponseMatcher(404, "no such ticket"),)
 
 
 class Tickets(RestBackend):
     name = "tickets"
     title = "Tickets"
-    meanings = ((Answer(409), ConflictError),)
+    meanings = ((ResponseMatcher(409), ConflictError),)
     tables = (
         RestTable(
             TICKETS,
@@ -167,7 +167,7 @@ def test_a_value_that_was_not_set_must_stay() -> None:
 
 
 class _SendsMore(Writer):
-    def perform(self, write: Write, line: Line) -> Outcome:
+    def perform(self, write: Write, line: Sender) -> Outcome:
         if write.action is Action.UPDATE:
             line.send(replace(self.change(write).call, query=(("notify", "1"),)))
         return super().perform(write, line)

@@ -46,7 +46,7 @@ from sessions_vtab.contract.templates import UNADDRESSABLE, name_of
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, Write
 from sessions_vtab.errors import ConfigurationError, InvalidValueError
-from sessions_vtab.fetch import Answer, Item, Line, Reply, deliver, plain, run_job
+from sessions_vtab.fetch import Item, Response, ResponseMatcher, Sender, deliver, plain, run_job
 from sessions_vtab.fetch.rows import json_of
 from sessions_vtab.rest import (
     Get,
@@ -73,9 +73,9 @@ _ONE: Final = f"{_AT}/upload_sessions/{{session_id}}"
 # "There's no session with the ID '..' in the workspace .." (contract, section 2). The text for a
 # missing workspace differs, and is an error.
 _NO_SESSION: Final = (
-    Answer(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),
+    ResponseMatcher(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),
 )
-_CLOSED: Final = (Answer(409),)
+_CLOSED: Final = (ResponseMatcher(409),)
 _WORKSPACE: Final = SCOPE_COLUMNS["workspace"]
 _PAGE_SIZE: Final = UPLOAD_SESSION_COLUMNS["page_size"]
 _IDS: Final = {"session_id": ID_FORM}
@@ -85,7 +85,7 @@ def _closing_body(_: Mapping[str, Value], __: str) -> dict[str, str]:
     return {"status": "CLOSED"}
 
 
-def _closed_rows(_: Reply, given: Arguments) -> Iterable[Row]:
+def _closed_rows(_: Response, given: Arguments) -> Iterable[Row]:
     """The API returns an empty response."""
     places = {one: str(given[one]) for one in ("workspace", "session_id")}
     yield name_of(SESSION, places), places["session_id"], "CLOSED", None
@@ -311,7 +311,7 @@ class DeepsetBackend(RestBackend):
         if len({write.action for write in writes}) == 1:
             return super().send(writes, context)
 
-        def perform(write: Write, line: Line) -> Outcome:
+        def perform(write: Write, line: Sender) -> Outcome:
             return self.writing[write.table].perform(write, line)
 
         # At most ten sessions can be open. Closing one makes room, so the order matters.

@@ -18,8 +18,8 @@ from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Predicat
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.contract.templates import Places
 from sessions_vtab.errors import InvalidValueError, ProtocolError
-from sessions_vtab.fetch import Call, NumberedPages, Paginator, Reader, Reply
-from sessions_vtab.fetch.rows import Frame, RowMaker, text_of
+from sessions_vtab.fetch import NumberedPages, Paginator, Reader, RequestSpec, Response
+from sessions_vtab.fetch.rows import DecodeContext, RowDecoder, text_of
 from sessions_vtab.rest import Asked, Found, Reading, RestResource, Spread
 
 __all__ = [
@@ -71,7 +71,7 @@ class UploadSessionPages:
 
     grows: bool = True
 
-    def following(self, reply: Reply) -> Call | None:
+    def following(self, reply: Response) -> RequestSpec | None:
         """The next numbered page, or the first page in full size."""
         first = int(reply.call.parameter("page_number") or 1) - 1
         _check(reply, first * int(reply.call.parameter("limit") or CAP))
@@ -91,7 +91,7 @@ class FilePages:
 
     size: int = CAP
 
-    def following(self, reply: Reply) -> Call | None:
+    def following(self, reply: Response) -> RequestSpec | None:
         """The page that starts after the last row."""
         call, rows = reply.call, reply.items()
         # How many rows lie before a cursor is not known: at least one.
@@ -107,14 +107,14 @@ class FilePages:
         )
 
 
-def _total_of(reply: Reply) -> int:
+def _total_of(reply: Response) -> int:
     total = reply.object().get("total")
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
         raise ProtocolError(f"{reply.what}: total should be a number.")
     return total
 
 
-def _check(reply: Reply, before: int | None) -> bool:
+def _check(reply: Response, before: int | None) -> bool:
     """Whether another page follows.
 
     Args:
@@ -163,10 +163,10 @@ class _WithTotal(RestResource):
 
     def _counted(self, scan: Scan, reader: Reader) -> Iterator[Page]:
         """The first page of each list with the number of further rows, then those rows."""
-        make, pages = RowMaker(self.table, self.decoder.columns, scan.columns), self.pages(scan)
+        make, pages = RowDecoder(self.table, self.decoder.columns, scan.columns), self.pages(scan)
         reading, seen = self.reading(scan, lambda _, __: ()), set[Value]()
 
-        def rows(reply: Reply, asked: Asked) -> list[Row]:
+        def rows(reply: Response, asked: Asked) -> list[Row]:
             page = _fresh(self, self.page(reply, asked.places, reading), seen)
             return [make(one.item, one.frame) for one in page]
 
@@ -304,17 +304,17 @@ class UploadSessionReader(_OfSessions, _WithTotal):
             for one, reply in zip(page, replies, strict=False):
                 yield [one._replace(item={**detail_of(reply), **one.item})]
 
-    def _detail_call(self, places: Places) -> Call:
+    def _detail_call(self, places: Places) -> RequestSpec:
         if self.spec.get is None:
             raise AssertionError(self.where)
         return self.spec.get.call(places)
 
 
-def detail_of(reply: Reply) -> dict[str, object]:
+def detail_of(reply: Response) -> dict[str, object]:
     """The counters of a session; an answer that names none is not a session's."""
     body = reply.object()
     if not reply.missing:
-        _session_id(body, Frame(reply.what))
+        _session_id(body, DecodeContext(reply.what))
     return body
 
 
@@ -349,7 +349,7 @@ class UploadSessionFileReader(_OfSessions):
 class FileReader(_WithTotal):
     """Rows of ``files``."""
 
-    def list_call(self, places: Places, scan: Scan) -> Call:
+    def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """See ``RestResource.list_call``; conditions never narrow more than SQLite will check."""
         own = scan.parameters.get("filter")
         if own is not None and not isinstance(own, str):

@@ -26,8 +26,8 @@ from sessions_vtab.errors import (
     ProtocolError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import WRITE, Call, Form, Item, Line, Reply
-from sessions_vtab.fetch.rows import Frame, text_of
+from sessions_vtab.fetch import WRITE, Item, MultipartForm, RequestSpec, Response, Sender
+from sessions_vtab.fetch.rows import DecodeContext, text_of
 from sessions_vtab.rest import Change, Found, RestFrame, Writer
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class UploadTarget:
     fields: Mapping[str, str] = field(repr=False)
 
 
-def _target_of(body: Item, frame: Frame) -> UploadTarget:
+def _target_of(body: Item, frame: DecodeContext) -> UploadTarget:
     """The upload target in the response to a create call."""
     config = body.get("aws_prefixed_request_config")
     fields = config.get("fields") if isinstance(config, dict) else None
@@ -122,7 +122,7 @@ class UploadSessionWriter(Writer):
             )
         return super().change(write)
 
-    def perform(self, write: Write, line: Line) -> Outcome:
+    def perform(self, write: Write, line: Sender) -> Outcome:
         """See ``Writer.perform``."""
         if write.action is not Action.INSERT:
             return super().perform(write, line)
@@ -137,7 +137,7 @@ class UploadSessionWriter(Writer):
                 " with SELECT session_id FROM upload_sessions WHERE status = 'OPEN'."
             ) from None
 
-    def _opened(self, write: Write, reply: Reply, places: Places) -> Found:
+    def _opened(self, write: Write, reply: Response, places: Places) -> Found:
         """The new session, whose upload target is kept."""
         body, frame = detail_of(reply), RestFrame(reply.what, {**places, "is_expired": "false"})
         name = name_of(SESSION, self.resource.decoder.places(body, frame))
@@ -145,7 +145,7 @@ class UploadSessionWriter(Writer):
         mode = write.values.get("write_mode", "KEEP")
         return Found({**body, "status": "OPEN", "write_mode": mode}, frame)
 
-    def look(self, places: Places, line: Line) -> Found | None:
+    def look(self, places: Places, line: Sender) -> Found | None:
         """See ``Writer.look``: the answer to the session's GET, and its row of a list."""
         found = super().look(places, line)
         listed = self.spec.list
@@ -154,7 +154,7 @@ class UploadSessionWriter(Writer):
         path = self.resource.capability.paths[-1]
         for expired in ("false", "true"):
             inside = {**places, "is_expired": expired}
-            call: Call | None = self.resource.list_call(inside, Scan(path))
+            call: RequestSpec | None = self.resource.list_call(inside, Scan(path))
             while call is not None:
                 reply = line.send(call)
                 for item in reply.items():
@@ -213,7 +213,7 @@ def target_for(
     return UploadTarget(str(url), loaded)
 
 
-def upload_calls(target: UploadTarget, arguments: Arguments, where: str) -> list[Call]:
+def upload_calls(target: UploadTarget, arguments: Arguments, where: str) -> list[RequestSpec]:
     """The POSTs of one file, metadata first, so that it is never ingested without them.
 
     Raises:
@@ -235,15 +235,15 @@ def upload_calls(target: UploadTarget, arguments: Arguments, where: str) -> list
     return [_post(target, quote(one, safe=""), data) for one, data in parts]
 
 
-def _post(target: UploadTarget, wire_name: str, content: bytes) -> Call:
+def _post(target: UploadTarget, wire_name: str, content: bytes) -> RequestSpec:
     """The form's fields, then the file, as the SDK sends them.
 
     Uploading an object twice has the effect of uploading it once, so the call can be repeated.
     """
-    return Call(
+    return RequestSpec(
         "POST",
         target=target.url,
-        form=Form(target.fields, "file", wire_name, content, "text/plain"),
+        form=MultipartForm(target.fields, "file", wire_name, content, "text/plain"),
         kind=WRITE,
         repeatable=True,
         expects_json=False,
@@ -251,7 +251,7 @@ def _post(target: UploadTarget, wire_name: str, content: bytes) -> Call:
     )
 
 
-def post_all(posts: list[Call], session: str, line: Line) -> None:
+def post_all(posts: list[RequestSpec], session: str, line: Sender) -> None:
     """Sends the POSTs of one file, one after the other.
 
     Raises:

@@ -37,8 +37,17 @@ from sessions_vtab.contract.templates import Places, name_of
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, Write
 from sessions_vtab.errors import InvalidValueError, NotFoundError
-from sessions_vtab.fetch import Answer, Call, Line, Reader, Reply, Site, deliver_groups, run_job
-from sessions_vtab.fetch.rows import Frame, epoch_of, json_of, text_of
+from sessions_vtab.fetch import (
+    Endpoint,
+    Reader,
+    RequestSpec,
+    Response,
+    ResponseMatcher,
+    Sender,
+    deliver_groups,
+    run_job,
+)
+from sessions_vtab.fetch.rows import DecodeContext, epoch_of, json_of, text_of
 from sessions_vtab.rest import (
     Get,
     Insert,
@@ -104,7 +113,7 @@ class EmbeddingStudioBackend(RestBackend):
         super().__init__(source)
         self.clicks = StudioEventWriter(self.resources["events"])
 
-    def make_site(self) -> Site:
+    def make_site(self) -> Endpoint:
         """See ``RestBackend.make_site``."""
         # A 500 of this service is an uncaught exception that will most likely occur again.
         return replace(super().make_site(), once_more=(500,))
@@ -135,7 +144,7 @@ class EmbeddingStudioBackend(RestBackend):
             get=Get(
                 "GET /clickstream/session",
                 query={"session_id": "{session_id}"},
-                missing=(Answer(404, r"^Session with id=", "detail"),),
+                missing=(ResponseMatcher(404, r"^Session with id=", "detail"),),
                 takes=(Filter("batch_id", EQUALITY), _OF_NUMBER),
             ),
             list=replace(BATCH, takes=(_OF_NUMBER, Filter("session_id", EQUALITY))),
@@ -207,7 +216,7 @@ class EmbeddingStudioBackend(RestBackend):
     def _lane(self, write: Write) -> Hashable:
         return self.writing[write.table].queue_key(write)
 
-    def _perform(self, group: Sequence[Write], line: Line) -> list[Outcome]:
+    def _perform(self, group: Sequence[Write], line: Sender) -> list[Outcome]:
         if group[0].table == "events":
             return self.clicks.together(group, line)
         return [self.writing["sessions"].perform(write, line) for write in group]
@@ -237,7 +246,7 @@ class EmbeddingStudioBackend(RestBackend):
                 "internal/batch/release",
                 self._released_rows,
                 body={"release_id": "release_id"},
-                missing=(Answer(404, r"^There is no collecting batch$", "detail"),),
+                missing=(ResponseMatcher(404, r"^There is no collecting batch$", "detail"),),
             ),
         )
 
@@ -246,7 +255,7 @@ class EmbeddingStudioBackend(RestBackend):
         own = {"push_event": self._push_event, "batch_sessions": self._batch_sessions}
         return [(FUNCTIONS[name], routine) for name, routine in own.items()]
 
-    def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:
+    def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:
         """See ``RestBackend.act``."""
         reply = super().act(function, call, places, line)
         if function == "release_batch" and reply.missing:
@@ -256,8 +265,8 @@ class EmbeddingStudioBackend(RestBackend):
             )
         return reply
 
-    def _released_rows(self, reply: Reply, _: Arguments) -> Iterable[Row]:
-        body, frame = reply.object(), Frame(reply.what)
+    def _released_rows(self, reply: Response, _: Arguments) -> Iterable[Row]:
+        body, frame = reply.object(), DecodeContext(reply.what)
         batch_id = _released_batch(body, frame)
         self.batches.known[str(batch_id)] = None
         yield batch_id, _released_at(body, frame), dump_json(body)
@@ -269,7 +278,7 @@ class EmbeddingStudioBackend(RestBackend):
         body = events_body(values, f"{self.source.name}.push_event")
         (event,), session_id = body["events"], places["session_id"]
 
-        def job(line: Line) -> Reply:
+        def job(line: Sender) -> Response:
             known = self.clicks.known(session_id, line, batch_id=None, whole=given is not None)
             if event["event_id"] in known:
                 raise self.clicks.conflict(session_id, event["event_id"])
@@ -304,10 +313,10 @@ class EmbeddingStudioBackend(RestBackend):
         )
 
 
-def _marked_rows(reply: Reply, given: Arguments) -> Iterable[Row]:
+def _marked_rows(reply: Response, given: Arguments) -> Iterable[Row]:
     yield given["session_id"], 1, dump_json(reply.json)
 
 
-def _used_rows(reply: Reply, given: Arguments) -> Iterable[Row]:
+def _used_rows(reply: Response, given: Arguments) -> Iterable[Row]:
     """The response never says whether anything was scheduled."""
     yield given["session_id"], None, None, dump_json(reply.json)

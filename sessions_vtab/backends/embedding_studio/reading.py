@@ -22,8 +22,8 @@ from sessions_vtab.errors import (
     NotFoundError,
     ProtocolError,
 )
-from sessions_vtab.fetch import Call, Item, Reader, Reply
-from sessions_vtab.fetch.rows import Frame
+from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
+from sessions_vtab.fetch.rows import DecodeContext
 from sessions_vtab.rest import Asked, Found, List, Reading, RestFrame, RestResource, Spread
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ whether there are more."""
 MOST: Final = 2**63 - 1
 _REMEMBERED: Final = 100_000
 
-_Fetch: TypeAlias = Callable[[Call], Reply]
+_Fetch: TypeAlias = Callable[[RequestSpec], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class BatchPages:
     size: int = PAGE
     last: int | None = None
 
-    def following(self, reply: Reply) -> Call | None:
+    def following(self, reply: Response) -> RequestSpec | None:
         """The page after ``last_number``."""
         rows = reply.items()
         if len(rows) < int(reply.call.parameter("limit") or 1):
@@ -91,7 +91,7 @@ BATCH: Final = List(
 )
 
 
-def batch_page(batch_id: str, after: int, limit: int, events: int | None) -> Call:
+def batch_page(batch_id: str, after: int, limit: int, events: int | None) -> RequestSpec:
     """Up to ``limit`` sessions of a batch whose numbers are larger than ``after``.
 
     Args:
@@ -120,7 +120,7 @@ class Batches:
     known: dict[str, None] = field(default_factory=dict)
     _places: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def saw_page(self, reply: Reply, batch_id: str) -> list[dict[str, Any]]:
+    def saw_page(self, reply: Response, batch_id: str) -> list[dict[str, Any]]:
         """Remembers the sessions on a page of a batch, and returns them."""
         items = reply.items()
         for item in items:
@@ -189,14 +189,14 @@ class Batches:
 
     def _search(self, batch_id: str, session_id: str, fetch: _Fetch) -> None:
         """Reads a batch, with one event per session, until the session was found."""
-        call: Call | None = batch_page(batch_id, 0, PAGE, 1)
+        call: RequestSpec | None = batch_page(batch_id, 0, PAGE, 1)
         while call is not None and session_id not in self._places:
             reply = fetch(call)
             self.saw_page(reply, batch_id)
             call = BatchPages().following(reply)
 
 
-def events_in(session: Item, frame: Frame) -> list[Item]:
+def events_in(session: Item, frame: DecodeContext) -> list[Item]:
     """The events of a session; the service never leaves the list out."""
     events = session.get("events")
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
@@ -246,7 +246,7 @@ class _InBatches(RestResource):
 
     backend: EmbeddingStudioBackend
 
-    def page(self, reply: Reply, places: Places, reading: Reading) -> list[Found]:
+    def page(self, reply: Response, places: Places, reading: Reading) -> list[Found]:
         """See ``RestResource.page``; what a page says of its batch is remembered."""
         self.backend.batches.saw_page(reply, places["batch_id"])
         return super().page(reply, places, reading)
@@ -273,7 +273,7 @@ class StudioSessionReader(_InBatches):
         none = last is not None and last <= after
         return iter(()) if none or self._wanted(scan) == set() else super().lists(scan, spread)
 
-    def list_call(self, places: Places, scan: Scan) -> Call:
+    def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """See ``RestResource.list_call``."""
         (after, last), size = _numbers(scan.where.terms), self.page_size(scan) or PAGE
         first = size if self._wanted(scan) is not None else min(scan.limit or size, size)
@@ -357,7 +357,7 @@ class StudioSessionReader(_InBatches):
 class StudioEventReader(_InBatches):
     """Rows of ``events``: those of a session, or of all sessions of a batch."""
 
-    def list_call(self, places: Places, scan: Scan) -> Call:  # noqa: ARG002
+    def list_call(self, places: Places, scan: Scan) -> RequestSpec:  # noqa: ARG002
         """See ``RestResource.list_call``; LIMIT is about events, not about sessions."""
         return batch_page(places["batch_id"], 0, PAGE, 0)
 

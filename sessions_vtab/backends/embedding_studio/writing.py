@@ -27,7 +27,7 @@ from sessions_vtab.errors import (
     RefusedError,
     SessionsError,
 )
-from sessions_vtab.fetch import Item, Line, Reply, plain
+from sessions_vtab.fetch import Item, Response, Sender, plain
 from sessions_vtab.rest import Change, Found, RestFrame, Writer
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class StudioSessionWriter(Writer):
         places = self.places(write)
         return Change(self.operation(Action.UPDATE).call(places, json=dict(places)), places)
 
-    def perform(self, write: Write, line: Line) -> Outcome:
+    def perform(self, write: Write, line: Sender) -> Outcome:
         """See ``Writer.perform``."""
         if write.action is Action.UPDATE:
             return super().perform(write, line)
@@ -286,7 +286,7 @@ class StudioEventWriter(Writer):
 
     backend: EmbeddingStudioBackend
 
-    def together(self, members: Sequence[Write], line: Line) -> list[Outcome]:
+    def together(self, members: Sequence[Write], line: Sender) -> list[Outcome]:
         """Sends events of one session; sends nothing if one of them already exists."""
         bodies = [self.change(member).call.json["events"][0] for member in members]
         session_id = self.places(members[0])["session_id"]
@@ -313,7 +313,9 @@ class StudioEventWriter(Writer):
             for member in members
         ]
 
-    def known(self, session_id: str, line: Line, *, batch_id: str | None, whole: bool) -> set[str]:
+    def known(
+        self, session_id: str, line: Sender, *, batch_id: str | None, whole: bool
+    ) -> set[str]:
         """The ids of the session's events: all of them, or those in one response.
 
         Raises:
@@ -337,7 +339,7 @@ class StudioEventWriter(Writer):
             ) from None
 
     def _by_id(
-        self, found: Found, line: Line, batch_id: str | None, *, whole: bool = True
+        self, found: Found, line: Sender, batch_id: str | None, *, whole: bool = True
     ) -> dict[str, Item]:
         """The events of a session."""
         if whole:
@@ -351,12 +353,12 @@ class StudioEventWriter(Writer):
             " which was kept. INSERT OR IGNORE skips existing events."
         )
 
-    def push(self, session_id: str, events: list[Any], line: Line) -> Reply:
+    def push(self, session_id: str, events: list[Any], line: Sender) -> Response:
         """Sends events of a session."""
         body = {"session_id": session_id, "events": events}
         return line.send(self.operation(Action.INSERT).call({}, json=body))
 
-    def _kept(self, session_id: str, line: Line, batch_id: str | None) -> dict[str, Item]:
+    def _kept(self, session_id: str, line: Sender, batch_id: str | None) -> dict[str, Item]:
         """The events of a session as the service has them now."""
         found = self.look({"session_id": session_id}, line)
         if found is None:
@@ -368,7 +370,7 @@ class StudioEventWriter(Writer):
             return self._by_id(found, line, batch_id, whole=False)
 
     def _outcome(
-        self, write: Write, sent: Item, kept: Mapping[str, Item], session_id: str, reply: Reply
+        self, write: Write, sent: Item, kept: Mapping[str, Item], session_id: str, reply: Response
     ) -> Outcome:
         """The outcome of an event as it was read back, or as it was sent if it cannot be read."""
         event_id = sent["event_id"]

@@ -36,16 +36,16 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import (
     NO_AUTH,
-    Answer,
     ApiKey,
     Auth,
     Bearer,
-    Call,
+    Endpoint,
     Google,
-    Line,
-    Reply,
+    RequestSpec,
+    Response,
+    ResponseMatcher,
     Secret,
-    Site,
+    Sender,
     finish_operation,
     is_loopback,
     origin_of,
@@ -152,8 +152,8 @@ class VertexBackend(RestBackend):
         r"aiplatform\.(?:us|eu)\.rep\.googleapis\.com",
     )
     meanings = (
-        (Answer(400, r"already exists"), ConflictError),
-        (Answer(400, r"API key (?:not valid|expired)"), CredentialError),
+        (ResponseMatcher(400, r"already exists"), ConflictError),
+        (ResponseMatcher(400, r"API key (?:not valid|expired)"), CredentialError),
     )
     statuses = {  # noqa: RUF012
         403: "The role roles/aiplatform.user on the project is sufficient.",
@@ -242,12 +242,12 @@ class VertexBackend(RestBackend):
 
     # Requests
 
-    def make_site(self) -> Site:
+    def make_site(self) -> Endpoint:
         """See ``RestBackend.make_site``."""
         given = self.settings.base_url
         base = given or f"https://{host_of(self.scope.get('location'))}"
         named = self._named_credential()
-        return Site.of(
+        return Endpoint.of(
             self.source,
             with_prefix(base, self.settings.api_prefix),
             named or self._usual_credential(),
@@ -277,17 +277,17 @@ class VertexBackend(RestBackend):
             return Bearer(Secret(variable=_TOKEN))
         return Google()
 
-    def call(self, operation: Operation, places: Mapping[str, Any], **more: Any) -> Call:
+    def call(self, operation: Operation, places: Mapping[str, Any], **more: Any) -> RequestSpec:
         """See ``RestBackend.call``; each location has a host of its own."""
         if isinstance(operation, List):
             more["beside"] = _BESIDE
         return operation.call(places, origin=self._origin(places), **more)
 
-    def follow(self, reply: Reply, places: Places, line: Line) -> dict[str, Any]:
+    def follow(self, reply: Response, places: Places, line: Sender) -> dict[str, Any]:
         """Returns the operation of a response once it is done."""
         return finish_operation(line, reply, lambda one: self._operation_call(one, places))
 
-    def _operation_call(self, operation: Mapping[str, Any], places: Places) -> Call:
+    def _operation_call(self, operation: Mapping[str, Any], places: Places) -> RequestSpec:
         """Gets an operation by its name; ProtocolError if the name is not valid."""
         name = operation.get("name")
         if not isinstance(name, str) or ".." in name or not _OPERATION.fullmatch(name):
@@ -296,7 +296,7 @@ class VertexBackend(RestBackend):
                 " name, so it was not requested."
             )
         segments = (self.settings.api_version, *name.split("/"))
-        return Call("GET", path(*segments), origin=self._origin(places))
+        return RequestSpec("GET", path(*segments), origin=self._origin(places))
 
     def _origin(self, places: Mapping[str, Any]) -> str:
         """Scheme and host for a location; '' for the source's own ``base_url``."""
@@ -308,11 +308,11 @@ class VertexBackend(RestBackend):
         """See ``RestBackend.in_order``: all writes about one session are sent in their order."""
         return list(writes)
 
-    def performer(self, writes: Sequence[Write]) -> Callable[[Write, Line], Outcome]:
+    def performer(self, writes: Sequence[Write]) -> Callable[[Write, Sender], Outcome]:
         """See ``RestBackend.performer``; equal events are told apart by how many came before."""
         before = equal_before(writes)
 
-        def perform(write: Write, line: Line) -> Outcome:
+        def perform(write: Write, line: Sender) -> Outcome:
             writer = self.writing[write.table]
             if isinstance(writer, EventWriter):
                 return writer.perform_after(write, line, before.get(write.number, 0))
@@ -343,7 +343,7 @@ class VertexBackend(RestBackend):
             return self._append_event
         return super().routine(declared)
 
-    def act(self, function: str, call: Call, places: Places, line: Line) -> Reply:  # noqa: ARG002
+    def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:  # noqa: ARG002
         """See ``RestBackend.act``: an operation is waited for."""
         reply = line.send(call)
         operation = self.follow(reply, places, line)
@@ -380,7 +380,7 @@ class VertexBackend(RestBackend):
             raise InvalidValueError(f"{where}: summarization and event_editing must be 'AUTO'.")
         return {"compaction": {field: {"mode": mode} for field, mode in chosen.items()}}
 
-    def _compacted_rows(self, reply: Reply, given: Arguments) -> Iterator[Row]:
+    def _compacted_rows(self, reply: Response, given: Arguments) -> Iterator[Row]:
         operation = reply.object()
         name = operation.get("name")
         text = name if isinstance(name, str) else None
@@ -395,7 +395,7 @@ class VertexBackend(RestBackend):
         return name_of(self.writing["sessions"].spec.name, places)
 
 
-def _appended_rows(reply: Reply, given: Arguments) -> Iterator[Row]:  # noqa: ARG001
+def _appended_rows(reply: Response, given: Arguments) -> Iterator[Row]:  # noqa: ARG001
     """Appending has a routine of its own, as a response that was lost is looked for."""
     return iter(())
 

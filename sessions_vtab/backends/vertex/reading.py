@@ -37,7 +37,7 @@ from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.contract.templates import Places, name_of
 from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import RefusedError
-from sessions_vtab.fetch import Call, Item, Paginator, Reader, Reply, StopAfter, rows
+from sessions_vtab.fetch import Item, Paginator, Reader, RequestSpec, Response, StopAfter, rows
 from sessions_vtab.rest import (
     Asked,
     Found,
@@ -109,7 +109,7 @@ class _Listed(RestResource):
         """See ``RestResource.unknown``."""
         return super().unknown() | {"session_id": "{session}"}
 
-    def frame(self, reply: Reply, places: Places) -> RestFrame:
+    def frame(self, reply: Response, places: Places) -> RestFrame:
         """See ``RestResource.frame``."""
         token = "" if reply.missing else reply.object().get("nextPageToken", "")
         return PageFrame(reply.what, places, token if isinstance(token, str) else "")
@@ -150,7 +150,9 @@ class _Listed(RestResource):
                 one.call,
                 one.call.with_query(orderBy=_order_text([far])),
                 self.pages(scan),
-                position=lambda item, reply: sign * _instant(item, field, rows.Frame(reply.what)),
+                position=lambda item, reply: (
+                    sign * _instant(item, field, rows.DecodeContext(reply.what))
+                ),
                 identity=lambda item: item.get("name"),
             )
         ) as replies:
@@ -226,7 +228,7 @@ class Sessions(_Listed):
         pages = self._page_counts.get(_engine(keys[0])) if keys else None
         return pages is not None and len(keys) >= _GETS_A_PAGE * pages
 
-    def list_call(self, places: Places, scan: Scan) -> Call:  # noqa: ARG002
+    def list_call(self, places: Places, scan: Scan) -> RequestSpec:  # noqa: ARG002
         """See ``RestResource.list_call``: the list that events of all sessions begin with."""
         return self._newest(places).call
 
@@ -358,7 +360,7 @@ class Events(_Listed):
         """See ``RestResource.pages``."""
         return Listing.of(scan, self.where).pages
 
-    def list_call(self, places: Places, scan: Scan) -> Call:
+    def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """See ``RestResource.list_call``."""
         listing = Listing.of(scan, self.where)
         confined = timestamp_filter(bounds(scan.where.terms, "timestamp"))
@@ -429,7 +431,7 @@ def _for_people(capability: Capability, owner: RestTable) -> Capability:
     return replace(capability, paths=paths, writes=replace(writes, calls=calls))
 
 
-def _instant(item: Item, field: str, frame: rows.Frame) -> int:
+def _instant(item: Item, field: str, frame: rows.DecodeContext) -> int:
     """A required time field, in nanoseconds since 1970."""
     instant = times.parse(item.get(field))
     if instant is None:
@@ -452,12 +454,12 @@ def _engine(places: Places) -> tuple[tuple[str, str], ...]:
     return tuple((name, places[name]) for name in SCOPE if name in places)
 
 
-def _beyond(order: Order, edge: int) -> Callable[[Item, Reply], bool]:
+def _beyond(order: Order, edge: int) -> Callable[[Item, Response], bool]:
     """Returns a test for rows that come after the last wanted one."""
     field = _TIME_FIELDS[order.column]
 
-    def beyond(item: Item, reply: Reply) -> bool:
-        instant = _instant(item, field, rows.Frame(reply.what))
+    def beyond(item: Item, reply: Response) -> bool:
+        instant = _instant(item, field, rows.DecodeContext(reply.what))
         return instant < edge if order.descending else instant > edge
 
     return beyond

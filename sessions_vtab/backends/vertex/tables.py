@@ -25,7 +25,7 @@ from sessions_vtab.contract.tables import (
 )
 from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.fetch import Answer, Item, TokenPages, rows
+from sessions_vtab.fetch import Item, ResponseMatcher, TokenPages, rows
 from sessions_vtab.fetch.rows import Getter, OfPage, time_of
 from sessions_vtab.rest import Delete, Get, Insert, List, RestFrame, RestTable, Update
 
@@ -60,8 +60,8 @@ LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
 
 # Recorded: "Session {name} not found."; in 2025 a list of ids took the place of the name. An engine
 # that does not exist has another text, and is an error.
-_NO_SESSION = (Answer(404, r"^Session\b.*\bnot found"),)
-_NO_ENGINE = (Answer(404, r"^The ReasoningEngine does not exist\.?$"),)
+_NO_SESSION = (ResponseMatcher(404, r"^Session\b.*\bnot found"),)
+_NO_ENGINE = (ResponseMatcher(404, r"^The ReasoningEngine does not exist\.?$"),)
 
 _MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
 _SESSION_FILTERS = (
@@ -116,7 +116,7 @@ class PageFrame(RestFrame):
     read: dict[str, tuple[Any, Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
-def last_segment(item: Item, frame: rows.Frame) -> str:
+def last_segment(item: Item, frame: rows.DecodeContext) -> str:
     """The id in an item's name; names in responses spell the project as its number."""
     name = item.get("name")
     segment = name.rpartition("/")[2] if isinstance(name, str) else ""
@@ -125,7 +125,7 @@ def last_segment(item: Item, frame: rows.Frame) -> str:
     return segment
 
 
-def _ids(items: Sequence[Item], frame: rows.Frame) -> list[str]:
+def _ids(items: Sequence[Item], frame: rows.DecodeContext) -> list[str]:
     """The last segment of each item's name, validated with one regex match if it can be."""
 
     def read() -> list[str]:
@@ -134,7 +134,9 @@ def _ids(items: Sequence[Item], frame: rows.Frame) -> list[str]:
     return _once("ids", items, frame, read)
 
 
-def _once(name: str, items: Sequence[Item], frame: rows.Frame, read: Callable[[], _T]) -> _T:
+def _once(
+    name: str, items: Sequence[Item], frame: rows.DecodeContext, read: Callable[[], _T]
+) -> _T:
     """What is read of a page's items for one of its columns, and again for the next one."""
     memo = frame.read if isinstance(frame, PageFrame) else {}
     if name not in memo or memo[name][0] is not items:
@@ -143,7 +145,7 @@ def _once(name: str, items: Sequence[Item], frame: rows.Frame, read: Callable[[]
     return found
 
 
-def _documents(items: Sequence[Item], frame: rows.Frame) -> list[Documents]:
+def _documents(items: Sequence[Item], frame: rows.DecodeContext) -> list[Documents]:
     names = ("actions", "eventMetadata", "rawEvent")
     return _once(
         "documents", items, frame, lambda: [Documents(*map(item.get, names)) for item in items]

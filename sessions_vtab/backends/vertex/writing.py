@@ -31,7 +31,7 @@ from sessions_vtab.errors import (
     SessionsError,
     UnknownOutcomeError,
 )
-from sessions_vtab.fetch import Call, Item, Line, Reply, TokenPages, plain
+from sessions_vtab.fetch import Item, RequestSpec, Response, Sender, TokenPages, plain
 from sessions_vtab.rest import Change, Found, RestFrame, Writer
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class SessionWriter(_VertexWriter):
             query = (("updateMask", mask),)
         return Change(self.backend.call(operation, places, query=query, json=body), places)
 
-    def perform(self, write: Write, line: Line) -> Outcome:
+    def perform(self, write: Write, line: Sender) -> Outcome:
         """See ``Writer.perform``."""
         change = self.change(write)
         match write.action:
@@ -89,7 +89,7 @@ class SessionWriter(_VertexWriter):
             case _:
                 return self._delete(write, change, line)
 
-    def _create(self, write: Write, change: Change, line: Line) -> Outcome:
+    def _create(self, write: Write, change: Change, line: Sender) -> Outcome:
         places = change.places
         try:
             operation = self.backend.follow(line.send(change.call), places, line)
@@ -107,7 +107,7 @@ class SessionWriter(_VertexWriter):
         return replace(self._shown(write, made, line), response=dump_json(operation))
 
     def _settle_create(
-        self, change: Change, line: Line, unknown: UnknownOutcomeError
+        self, change: Change, line: Sender, unknown: UnknownOutcomeError
     ) -> dict[str, Any]:
         """Returns the operation of a call whose response was lost.
 
@@ -122,7 +122,7 @@ class SessionWriter(_VertexWriter):
             raise unknown from error  # The first call may have taken effect, whatever came later.
 
     def _found_or_made(
-        self, change: Change, line: Line, unknown: UnknownOutcomeError
+        self, change: Change, line: Sender, unknown: UnknownOutcomeError
     ) -> dict[str, Any]:
         found, name = self.look(change.places, line), self._name(change.places)
         if found is None:
@@ -137,7 +137,7 @@ class SessionWriter(_VertexWriter):
             raise UnknownOutcomeError(f"{unknown} Session {name} exists, but differs from the row.")
         return {"response": found.item}
 
-    def _patch(self, write: Write, change: Change, line: Line) -> Outcome:
+    def _patch(self, write: Write, change: Change, line: Sender) -> Outcome:
         reply, places = line.send(change.call), change.places
         try:
             self._check_shared(write, reply.object(), places)
@@ -164,7 +164,7 @@ class SessionWriter(_VertexWriter):
                 " {..}}')."
             )
 
-    def _delete(self, write: Write, change: Change, line: Line) -> Outcome:
+    def _delete(self, write: Write, change: Change, line: Sender) -> Outcome:
         reply = line.send(change.call)
         operation = {} if reply.already else self.backend.follow(reply, change.places, line)
         outcome = self._sent(write, change.places, reply.status)
@@ -176,7 +176,7 @@ class SessionWriter(_VertexWriter):
     def _sent(self, write: Write, places: Places, status: int) -> Outcome:
         return Outcome(write, OutcomeState.SENT, key=self._name(places), http_status=status)
 
-    def _shown(self, write: Write, places: Places, line: Line) -> Outcome:
+    def _shown(self, write: Write, places: Places, line: Sender) -> Outcome:
         """Adds the stored session to the outcome; a new session may not be visible at once."""
         found = self._visible(places, line)
         if found is None:
@@ -186,7 +186,7 @@ class SessionWriter(_VertexWriter):
             )
         return self.answered(write, found, 200)
 
-    def _visible(self, places: Places, line: Line) -> Found | None:
+    def _visible(self, places: Places, line: Sender) -> Found | None:
         """Returns the session as stored; None if it cannot be read within some seconds."""
         for pause in _VISIBLE_AFTER:
             if pause:
@@ -255,11 +255,11 @@ class EventWriter(_VertexWriter):
         operation = self.operation(Action.INSERT)
         return Change(self.backend.call(operation, places, json=body, kind=APPEND), places)
 
-    def perform(self, write: Write, line: Line) -> Outcome:
+    def perform(self, write: Write, line: Sender) -> Outcome:
         """See ``Writer.perform``."""
         return self.perform_after(write, line, 0)
 
-    def perform_after(self, write: Write, line: Line, before: int) -> Outcome:
+    def perform_after(self, write: Write, line: Sender, before: int) -> Outcome:
         """Sends a write of an event that is equal to ``before`` events sent earlier."""
         change = self.change(write)
         reply, found = self.append(change, line, find=write.returning, before=before)
@@ -274,8 +274,8 @@ class EventWriter(_VertexWriter):
         return self.answered(write, found, status)
 
     def append(
-        self, change: Change, line: Line, *, find: bool, before: int = 0
-    ) -> tuple[Reply | None, Found | None]:
+        self, change: Change, line: Sender, *, find: bool, before: int = 0
+    ) -> tuple[Response | None, Found | None]:
         """Appends an event; ``before`` equal ones were sent earlier and are not taken for it.
 
         Args:
@@ -307,7 +307,7 @@ class EventWriter(_VertexWriter):
         except SessionsError:
             return reply, None  # It cannot be read.
 
-    def _find(self, change: Change, line: Line, before: int) -> Found | None:
+    def _find(self, change: Change, line: Sender, before: int) -> Found | None:
         """Finds the event that was sent among those with its timestamp; None if it is not there."""
         sent, frame = change.call.json, RestFrame("An event", change.places)
         instant = times.require(sent["timestamp"], "timestamp")
@@ -325,9 +325,9 @@ class EventWriter(_VertexWriter):
         return None
 
 
-def _items(listing: Call, line: Line) -> Iterator[Item]:
+def _items(listing: RequestSpec, line: Sender) -> Iterator[Item]:
     """Yields the rows of a list, page by page."""
-    call: Call | None = listing
+    call: RequestSpec | None = listing
     while call is not None:
         reply = line.send(call)
         yield from reply.items()

@@ -11,7 +11,7 @@ from sessions_vtab.backends.vertex.tables import PageFrame
 from sessions_vtab.contract.content import text_of
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ProtocolError
-from sessions_vtab.fetch.rows import RowMaker
+from sessions_vtab.fetch.rows import RowDecoder
 
 BACKEND = VertexBackend.open(Source("prod", "vertex", "demo/us-central1/42"))
 PLACES = {**BACKEND.scope, "session_id": "s1"}
@@ -22,7 +22,7 @@ NUMBER = "projects/123/locations/us-central1/reasoningEngines/42/sessions"
 def row_of(table, item, columns=None):
     """The row that a table's declaration makes of an item, by column."""
     resource = BACKEND.resources[table]
-    row = RowMaker(resource.table, resource.decoder.columns, columns)(item, FRAME)
+    row = RowDecoder(resource.table, resource.decoder.columns, columns)(item, FRAME)
     return dict(zip(resource.table.names, row, strict=True))
 
 
