@@ -1,6 +1,6 @@
 """The command line: ``sessions-vtab`` and ``python -m sessions_vtab``.
 
-* `arguments`: what can be asked for
+* `arguments`, `options`: what can be asked for
 * `commands`: run, query, explain, sources, snapshot, mcp, help, completion,
   new-backend, emulator
 * `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`,

@@ -14,6 +14,10 @@ what is queued for remote sources, or ``rollback()``, which sends nothing. Funct
 as ``append_event(..)``, act at once, inside a transaction too. Times come as the UTC text that the
 tables hold, with ``connect(.., datetimes=True)`` as ``datetime``; both are taken as parameters. A
 connection is used by one thread at a time; ``interrupt()`` may be called from any.
+
+* `connection`, `cursor`, `types`, `errors`: what PEP 249 asks for
+* `arrow`: rows as Arrow; `watch`: one thread at a time, and time limits
+* `guard`: what people who come through a BI tool cannot do
 """
 
 from __future__ import annotations

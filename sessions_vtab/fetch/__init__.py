@@ -53,6 +53,11 @@ What a backend writes, in this order:
    In a routine: ``run_job(client, context, lambda line: line.send(call))``. In such a job:
    ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
 
+Inside: `auth`, `call`, `site`, `clock`, `paging`, `operations` are values; `client`, `exchange`,
+`connections`, `routes`, `deadline`, `body`, `retry`, `limits` send; `reader`, `chain`, `turns`,
+`shelf` read in order; `scope`, `cache`, `spool`, `shared` share; `sending` writes; `problems`,
+`redact` tell.
+
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
 ``fetch.rows`` (``RowDecoder``, ``DecodeContext``, getters: JSON to rows), ``contract.templates``
 (names).

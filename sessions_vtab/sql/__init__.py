@@ -6,8 +6,12 @@ Each module imports only those before it. From tokens alone: ``lexer`` (SQLite's
 and plans are: ``catalog``, ``plans``, ``names``. With sqlglot, imported only when a statement names
 one of our tables: ``masked`` (text that it can read), ``conditions``, ``occurrences``, ``source``,
 ``pushing``, ``leads``, ``analysis``, ``carrier``. All of it for one statement, remembered:
-``front_door``. Another dialect: ``stackql``. A condition alone, without a statement:
-``expression``.
+``front_door``, the statement rewriter. Another dialect: ``stackql``. A condition alone, without a
+statement: ``expression``.
+
+Besides: ``fast_path`` (whether sqlglot is needed), ``asked`` (parameters and hidden rows),
+``json_keys``, ``row_values``, ``forms`` (values that no row has), ``effect_call``, ``rewriting``
+(one statement), ``attach``, ``dialect`` (SQLite's grammar for tools that ask sqlglot).
 """
 
 from __future__ import annotations

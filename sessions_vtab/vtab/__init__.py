@@ -4,6 +4,15 @@
 virtual table and its scans, ``function`` the table-valued functions, ``unit_of_work`` the writes,
 ``statements`` what is running, ``logs`` the tables ``http_requests`` and ``writes``.
 https://sqlite.org/vtab.html has the words.
+
+* reading: `modules`, `planning`, `best_index`, `cursor`, `costly_cursor`, `memo`, `counting`,
+  `look_ahead`; lists that are bought: `buying`, `purchase`, `index`
+* functions: `calling`
+* writing: `participants`, `write_queue`, `old_rows`, `waiting`, `sending`, `stopping`; RETURNING:
+  `rows`
+* refusing: `actions`, `definitions`, `access`, `limits`; `holding`: what a store's reads see
+* the connection: `host`, `hosting`, `catalog`, `contents`, `startup`
+* telling: `looking` (what would be done), `audit`, `blame` (whose bug it is)
 """
 
 from __future__ import annotations

@@ -426,7 +426,7 @@ def _sessions(every: str, one: str, name: str) -> RestTable:
 
 
 def _engines(every: str, name: str) -> RestTable:
-    """The table of engines, which an API key without a project cannot list (contract, 1)."""
+    """Table of engines; an API key without a project cannot list them (contract, section 1)."""
     return RestTable(
         _ENGINES,
         name,

@@ -1,9 +1,10 @@
 """Vertex AI Agent Engine Sessions over REST, written from `docs/contracts/vertex.md` alone.
 
-From the outside in: `service` turns a request into a `Call` and picks the handler; `engines`,
-`sessions`, `events` and `operations` hold the handlers; `wire` (with `messages`) reads request
-bodies by the rules of proto JSON and writes answers, `filters` and `listing` read list parameters;
-`store` keeps the rows; `seed` and `snapshot` fill and save them.
+From the outside in: `service` turns a request into an `EmulatedRequest` of `context` and picks the
+handler; `engines`, `sessions`, `events` and `operations` hold the handlers; `wire` (with
+`messages`) reads request bodies by the rules of proto JSON and writes answers, `filters` and
+`listing` read list parameters; `store` keeps the rows; `seed` and `snapshot` fill and save them;
+`errors` has the service's words.
 """
 
 from __future__ import annotations
