@@ -13,8 +13,8 @@ import socket
 import threading
 from typing import Final
 
-from sessions_vtab.extension.link import ERROR, Link, code_of, decoded, text_of
-from sessions_vtab.extension.session import Session
+from sessions_vtab.extension.link import ERROR, SocketLink, code_of, decoded, text_of
+from sessions_vtab.extension.session import HostSession
 
 __all__ = ["main", "serve"]
 
@@ -41,13 +41,13 @@ def main(descriptor: int) -> None:
         for level, kind, raw in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 (one,) = array.array("i", raw)
-                link = Link(socket.socket(fileno=one))
+                link = SocketLink(socket.socket(fileno=one))
                 threading.Thread(target=serve, args=(link,), daemon=True).start()
 
 
-def serve(link: Link) -> None:
+def serve(link: SocketLink) -> None:
     """Answers the requests of one connection until its host closes it."""
-    session = Session(link.waiting)
+    session = HostSession(link.waiting)
     try:
         while True:
             kind, payload = link.read()
@@ -60,7 +60,7 @@ def serve(link: Link) -> None:
         link.close()
 
 
-def _answer(link: Link, session: Session, kind: bytes, payload: bytes) -> None:
+def _answer(link: SocketLink, session: HostSession, kind: bytes, payload: bytes) -> None:
     try:
         answer = session.answer(kind, decoded(payload))
     except Exception as error:  # noqa: BLE001  # Everything is SQLite's to report.

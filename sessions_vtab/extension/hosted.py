@@ -15,7 +15,7 @@ import apsw
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.vtab.statements import RunningStatement
 
-__all__ = ["Connection", "Offered", "RunFirstError", "Statements"]
+__all__ = ["HostedConnection", "HostedStatements", "Offered", "RunFirstError"]
 
 _KEPT: Final = 64
 """Statements that are remembered after they were told last: one that writes may come back."""
@@ -33,7 +33,7 @@ class RunFirstError(Exception):
         self.sql = sql
 
 
-class Connection:
+class HostedConnection:
     """``vtab.hosting.HostConnection`` of a host.
 
     Args:
@@ -69,7 +69,7 @@ class Connection:
         return 0
 
 
-class Statements:
+class HostedStatements:
     """``vtab.hosting.Statements`` of a host.
 
     The extension delivers every ``xRollbackTo``, so nothing has to be undone when one fails.

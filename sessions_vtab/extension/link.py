@@ -12,7 +12,16 @@ import apsw
 
 from sessions_vtab.errors import SessionsError, StoppedError
 
-__all__ = ["PROTOCOL", "RESULT", "RUN_FIRST", "Link", "code_of", "decoded", "encoded", "text_of"]
+__all__ = [
+    "PROTOCOL",
+    "RESULT",
+    "RUN_FIRST",
+    "SocketLink",
+    "code_of",
+    "decoded",
+    "encoded",
+    "text_of",
+]
 
 PROTOCOL: Final = 1
 """Of requests and answers; the C side has the same number."""
@@ -41,7 +50,7 @@ def decoded(payload: bytes) -> Any:
     return marshal.loads(payload)  # noqa: S302  # Both ends of the socket are this package's.
 
 
-class Link:
+class SocketLink:
     """The end of a socket whose other end is in the host.
 
     Args:

@@ -14,7 +14,7 @@ from sessions_vtab.vtab.costly_cursor import CostlyCursor
 from sessions_vtab.vtab.counting import is_only_counted
 from sessions_vtab.vtab.statements import RunningStatement
 
-__all__ = ["About", "Batch", "Scan", "columns_of"]
+__all__ = ["About", "Batch", "HostScan", "columns_of"]
 
 Batch = tuple[int, list[Any]]
 """Whether no more rows come, and the rows: tuples of the columns asked for, or bare values."""
@@ -69,7 +69,7 @@ def columns_of(mask: int, width: int) -> tuple[int, ...]:
     return (*found, *(range(_LAST_BIT, width) if mask >> _LAST_BIT & 1 else ()))
 
 
-class Scan:
+class HostScan:
     """A cursor that the host has open; also a ``vtab.look_ahead.Outer`` in the cursor's place.
 
     The cursor is ahead of SQLite by up to a batch. The extension says with each new scan how many

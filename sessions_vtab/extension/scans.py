@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from sessions_vtab.extension.scan import About, Scan
+from sessions_vtab.extension.scan import About, HostScan
 from sessions_vtab.vtab.look_ahead import Outer
 from sessions_vtab.vtab.statements import RunningStatement
 
@@ -22,15 +22,15 @@ class Scans:
 
     def __init__(self, outers: list[Outer]) -> None:
         self._outers = outers
-        self._open: dict[int, Scan] = {}
-        self._parked: dict[About, list[Scan]] = {}
+        self._open: dict[int, HostScan] = {}
+        self._parked: dict[About, list[HostScan]] = {}
 
     @property
     def statements(self) -> list[RunningStatement]:
         """The statements whose scans are open."""
         return [one.statement for one in self._open.values()]
 
-    def __getitem__(self, number: int) -> Scan:
+    def __getitem__(self, number: int) -> HostScan:
         """The open scan of this number.
 
         Raises:
@@ -44,7 +44,7 @@ class Scans:
             if number in self._open:
                 self._open[number].stands_at(position)
 
-    def opened(self, number: int, about: About, make: Callable[[], Scan]) -> Scan:
+    def opened(self, number: int, about: About, make: Callable[[], HostScan]) -> HostScan:
         """The scan of a number: an open one begins anew, another goes on with a parked one's memo.
 
         Args:
@@ -62,7 +62,7 @@ class Scans:
         return found
 
     @contextmanager
-    def asking(self, scan: Scan) -> Iterator[None]:
+    def asking(self, scan: HostScan) -> Iterator[None]:
         """Within the block a scan's own cursor stands for it, not for an outer side of it."""
         cursor = scan.costly
         if cursor is not None:
@@ -115,7 +115,7 @@ class Scans:
         self._open.clear()
         self._parked.clear()
 
-    def _end(self, scan: Scan) -> None:
+    def _end(self, scan: HostScan) -> None:
         if scan.costly is not None:
             self._replace(scan, scan.costly)
         scan.cursor.Close()

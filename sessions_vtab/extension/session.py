@@ -10,21 +10,21 @@ import sessions_vtab
 from sessions_vtab.contract import times
 from sessions_vtab.errors import ReadOnlyError, SessionsError
 from sessions_vtab.extension.hosted import (
-    Connection,
     Constraint,
+    HostedConnection,
+    HostedStatements,
     Offered,
     RunFirstError,
-    Statements,
 )
 from sessions_vtab.extension.link import PROTOCOL, RESULT, RUN_FIRST
-from sessions_vtab.extension.scan import About, Batch, Scan
+from sessions_vtab.extension.scan import About, Batch, HostScan
 from sessions_vtab.extension.scans import Scans
-from sessions_vtab.extension.tables import Connected, Tables
+from sessions_vtab.extension.tables import ConnectedTable, Tables
 from sessions_vtab.extension.writes import step, write
 from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.statements import RunningStatement
 
-__all__ = ["Session"]
+__all__ = ["HostSession"]
 
 _READS: Final = 1
 _ONLY_READS: Final = 2
@@ -46,7 +46,7 @@ class _Filter(NamedTuple):
     text: str | None
 
 
-class Session:
+class HostSession:
     """Answers the requests of one connection; ``bridge.h`` lists them.
 
     Args:
@@ -54,8 +54,8 @@ class Session:
     """
 
     def __init__(self, stopped: Callable[[], bool]) -> None:
-        self._connection = Connection(stopped)
-        self._statements = Statements()
+        self._connection = HostedConnection(stopped)
+        self._statements = HostedStatements()
         self._served: Tables | None = None
         self._scans = Scans([])
         self._requests: dict[bytes, Callable[..., Any]] = {
@@ -169,8 +169,8 @@ class Session:
             scan.cursor.Filter(0, *plan)
             return scan.first()
 
-    def _opened(self, entry: Connected, statement: RunningStatement, about: About) -> Scan:
-        return Scan(entry.table.Open(), statement, about, (entry.width, entry.key))
+    def _opened(self, entry: ConnectedTable, statement: RunningStatement, about: About) -> HostScan:
+        return HostScan(entry.table.Open(), statement, about, (entry.width, entry.key))
 
     def _next(self, cursor: int) -> Batch:
         scan = self._scans[cursor]

@@ -11,7 +11,7 @@ from sessions_vtab.connection import close_sources, open_sources
 from sessions_vtab.contract.declare import declare_function
 from sessions_vtab.errors import ConfigurationError, UnknownNameError
 from sessions_vtab.extension.created import Entry, created, functions_of
-from sessions_vtab.extension.hosted import Connection, Statements
+from sessions_vtab.extension.hosted import HostedConnection, HostedStatements
 from sessions_vtab.extension.narrowing import Narrowing
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.vtab.audit import Audit
@@ -22,11 +22,11 @@ from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.modules import SourceModule
 from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["Connected", "Tables"]
+__all__ = ["ConnectedTable", "Tables"]
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class ConnectedTable:
     """A connected table.
 
     Attributes:
@@ -70,12 +70,12 @@ class Tables:
         ConfigurationError: naming the setting that is wrong.
     """
 
-    def __init__(self, connection: Connection, statements: Statements) -> None:
+    def __init__(self, connection: HostedConnection, statements: HostedStatements) -> None:
         self._connection = connection
         self._statements = statements
         self._audit: Audit | None = None
         self._numbers = count(1)
-        self._tables: dict[int, Connected] = {}
+        self._tables: dict[int, ConnectedTable] = {}
         configuration = load()
         # Statements of strangers reach this too (Datasette): the owner allows writing.
         said = os.environ.get("SESSIONS_VTAB_WRITABLE")
@@ -92,7 +92,7 @@ class Tables:
         self._default = self.sources[configuration.default]
         self.entries: list[Entry] = created(self.sources, self._default, add_logs(self.host))
 
-    def __getitem__(self, number: int) -> Connected:
+    def __getitem__(self, number: int) -> ConnectedTable:
         """The table of a number.
 
         Raises:
@@ -128,7 +128,7 @@ class Tables:
             ours = OurTable(resource.table, resource.capability, source)
             narrowing = Narrowing(self.host, made, name, ours)
         width = len(resource.table.columns)
-        return self._add(Connected(made, sql, width, narrowing=narrowing))
+        return self._add(ConnectedTable(made, sql, width, narrowing=narrowing))
 
     def connect_function(self, name: str) -> int:
         """The number of a function, whose source the statement's text says."""
@@ -141,7 +141,7 @@ class Tables:
         table = FunctionTable(self.host, function, name, source)
         width = len(function.results) + len(function.parameters)
         acts = name if function.effect else ""
-        return self._add(Connected(table, declare_function(function), width, acts))
+        return self._add(ConnectedTable(table, declare_function(function), width, acts))
 
     def forget(self, number: int) -> None:
         """SQLite has disconnected a table."""
@@ -153,7 +153,7 @@ class Tables:
         if self._audit is not None:
             self._audit.close()
 
-    def _add(self, table: Connected) -> int:
+    def _add(self, table: ConnectedTable) -> int:
         number = next(self._numbers)
         self._tables[number] = table
         return number

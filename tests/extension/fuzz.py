@@ -89,9 +89,9 @@ def serve(descriptor: int, seed: int) -> None:
 
     chance = random.Random(f"{seed}/{os.getpid()}")  # Each process of a run has others.
     spared = 60  # The answers of the first load, so that there is something to ask.
-    write = link.Link.write
+    write = link.SocketLink.write
 
-    def spoiling(self: link.Link, kind: bytes, value: object) -> None:
+    def spoiling(self: link.SocketLink, kind: bytes, value: object) -> None:
         nonlocal spared
         spared -= 1
         if spared > 0 or chance.random() < 0.5:
@@ -104,7 +104,7 @@ def serve(descriptor: int, seed: int) -> None:
         if not whole:
             raise EOFError
 
-    link.Link.write = spoiling  # type: ignore[method-assign]
+    link.SocketLink.write = spoiling  # type: ignore[method-assign]
     child.main(descriptor)
 
 

@@ -13,7 +13,7 @@ from sessions_vtab.extension.link import (
     ERROR,
     RESULT,
     RUN_FIRST,
-    Link,
+    SocketLink,
     code_of,
     decoded,
     encoded,
@@ -98,7 +98,7 @@ class TestALink:
     @pytest.fixture
     def ends(self) -> Any:
         one, other = socket.socketpair()
-        link = Link(one)
+        link = SocketLink(one)
         yield link, other
         link.close()
         other.close()

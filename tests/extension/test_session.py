@@ -20,7 +20,7 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.extension.link import PROTOCOL
 from sessions_vtab.extension.scan import columns_of
-from sessions_vtab.extension.session import Session
+from sessions_vtab.extension.session import HostSession
 from sessions_vtab.vtab.table import SourceTable
 
 EQ, IS_NOT_NULL = 2, 70
@@ -45,7 +45,7 @@ class Shim:
     """Asks as the extension does."""
 
     def __init__(self) -> None:
-        self.session = Session(lambda: False)
+        self.session = HostSession(lambda: False)
         self.tables: dict[str, tuple[int, list[str], int]] = {}
         self.cursors = 0
         self.serial = 0
@@ -170,7 +170,7 @@ class TestWhatALoadCreates:
         assert '"events"' in text
 
     def test_an_extension_of_another_version_is_refused(self, configured: None) -> None:
-        session = Session(lambda: False)
+        session = HostSession(lambda: False)
 
         with pytest.raises(SessionsError, match="Install them together"):
             session.answer(b"H", (PROTOCOL + 1, 3040001, 1))

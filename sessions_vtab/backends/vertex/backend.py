@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import model_validator
 
-from sessions_vtab.backends.vertex.reading import Engines, EventParts, Events, Sessions
+from sessions_vtab.backends.vertex.reading import Engines, EventParts, Events, SessionsTable
 from sessions_vtab.backends.vertex.tables import APPENDS, SCOPE, WRITES, tables_of
 from sessions_vtab.backends.vertex.writing import (
     APPEND,
@@ -141,7 +141,7 @@ class VertexBackend(RestBackend):
     options = _Options
     settings: _Options
     readers = {  # noqa: RUF012  # Declared once, never changed.
-        "sessions": Sessions,
+        "sessions": SessionsTable,
         "events": Events,
         "event_parts": EventParts,
         "reasoning_engines": Engines,

@@ -42,10 +42,10 @@ from sessions_vtab.fetch import TokenPages
 
 __all__ = [
     "MOST_TERMS",
-    "Bounds",
     "Feature",
     "Listing",
     "Text",
+    "TimeBounds",
     "bounds",
     "compose",
     "disjoint",
@@ -235,7 +235,7 @@ def _splits(term: Member, allowed: frozenset[Feature]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class TimeBounds:
     """The range of a time column, in nanoseconds since 1970; both ends are included."""
 
     low: int | None = None
@@ -245,7 +245,7 @@ class Bounds:
         return self.low is not None or self.high is not None
 
 
-def bounds(terms: Iterable[Predicate], column: str) -> Bounds:
+def bounds(terms: Iterable[Predicate], column: str) -> TimeBounds:
     """Returns the tightest range that the terms allow for a time column."""
     low: int | None = None
     high: int | None = None
@@ -259,10 +259,10 @@ def bounds(terms: Iterable[Predicate], column: str) -> Bounds:
                     low = instant if low is None else max(low, instant)
                 if op in {Op.EQ, Op.LT, Op.LE}:
                     high = instant if high is None else min(high, instant)
-    return Bounds(low, high)
+    return TimeBounds(low, high)
 
 
-def timestamp_filter(confined: Bounds) -> Text:
+def timestamp_filter(confined: TimeBounds) -> Text:
     """A range of event timestamps, both ends included; SQLite removes rows that do not match."""
     parts = []
     if confined.low is not None:

@@ -52,7 +52,7 @@ from sessions_vtab.rest import (
 if TYPE_CHECKING:
     from sessions_vtab.rest import RestBackend
 
-__all__ = ["Engines", "EventParts", "Events", "Listing", "Sessions"]
+__all__ = ["Engines", "EventParts", "Events", "Listing", "SessionsTable"]
 
 _BAD_REQUEST = 400
 _TIME_FIELDS: Final = {
@@ -187,7 +187,7 @@ class _Listed(RestResource):
                 entry.close()
 
 
-class Sessions(_Listed):
+class SessionsTable(_Listed):
     """The table ``sessions``."""
 
     # The service's own order is said to be this one, but this is not guaranteed. Since it is

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.backends.vertex.filters import Bounds, Listing, timestamp_filter
+from sessions_vtab.backends.vertex.filters import Listing, TimeBounds, timestamp_filter
 from sessions_vtab.backends.vertex.tables import (
     EVENT_BODY,
     SESSION_BODY,
@@ -311,7 +311,7 @@ class EventWriter(_VertexWriter):
         """Finds the event that was sent among those with its timestamp; None if it is not there."""
         sent, frame = change.call.json, RestFrame("An event", change.places)
         instant = times.require(sent["timestamp"], "timestamp")
-        text = timestamp_filter(Bounds(instant, instant)).text
+        text = timestamp_filter(TimeBounds(instant, instant)).text
         query = Listing().query(text, "timestamp desc", None)
         call = self.resource.list_of(change.places, query).call
         for pause in _VISIBLE_AFTER[:3]:

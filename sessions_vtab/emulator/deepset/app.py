@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from sessions_vtab.emulator.deepset import answers
 from sessions_vtab.emulator.deepset.answers import ListedRows, Paging
-from sessions_vtab.emulator.deepset.files import FileRoutes, UploadTarget, presigned_form
+from sessions_vtab.emulator.deepset.files import Bucket, FileRoutes, presigned_form
 from sessions_vtab.emulator.deepset.state import (
     Cloud,
     IngestionStatus,
@@ -206,6 +206,6 @@ def service(settings: EmulatorSettings) -> Service:
     """
     cloud = Cloud(settings)
     router = APIRouter(route_class=Route)
-    for routes in (UploadSessionRoutes(cloud), FileRoutes(cloud), UploadTarget(cloud)):
+    for routes in (UploadSessionRoutes(cloud), FileRoutes(cloud), Bucket(cloud)):
         routes.mount(router)
     return Service("deepset", router, cloud.reset, cloud.summary, cloud.dump, cloud.load)

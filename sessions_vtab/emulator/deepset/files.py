@@ -67,7 +67,7 @@ def _policy(session: UploadSession, fields: dict[str, str]) -> str:
     return base64.b64encode(json.dumps(policy).encode()).decode()
 
 
-class UploadTarget:
+class Bucket:
     """The bucket: one object for each multipart POST."""
 
     def __init__(self, cloud: Cloud) -> None:

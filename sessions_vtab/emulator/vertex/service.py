@@ -71,7 +71,7 @@ _JSON = b"application/json; charset=UTF-8"
 _HTML = b"text/html; charset=UTF-8"
 
 
-class Endpoint:
+class VertexApplication:
     """The ASGI application behind the route of the whole API."""
 
     def __init__(self, context: ServiceContext) -> None:
@@ -197,7 +197,7 @@ def service(settings: EmulatorSettings) -> Service:
 
 def _router(context: ServiceContext) -> APIRouter:
     router = APIRouter()
-    endpoint = Endpoint(context)
+    endpoint = VertexApplication(context)
     for version in (*VERSIONS, UI):
         router.routes.append(Route(f"/{version}/{{rest:path}}", endpoint))
     return router

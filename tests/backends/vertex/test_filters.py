@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from sessions_vtab.backends.vertex.filters import (
     FLOOR,
-    Bounds,
     Feature,
     Text,
+    TimeBounds,
     bounds,
     compose,
     quote,
@@ -209,8 +209,8 @@ def test_time_ranges_as_text(terms, text):
 
 
 def test_bounds_are_false_only_without_any_bound():
-    assert not Bounds()
-    assert Bounds(low=0)
+    assert not TimeBounds()
+    assert TimeBounds(low=0)
 
 
 # Against the service's grammar
@@ -322,4 +322,4 @@ def test_the_filter_never_excludes_a_row_that_sql_keeps(condition, row, features
 
 
 def test_times_are_written_in_full():
-    assert times.to_rfc3339(1) in timestamp_filter(Bounds(low=1)).text
+    assert times.to_rfc3339(1) in timestamp_filter(TimeBounds(low=1)).text
