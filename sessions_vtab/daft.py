@@ -138,7 +138,7 @@ class _Task(DataSourceTask):
 
     @property
     def schema(self) -> Any:
-        """Of the columns that are read."""
+        """The schema of the columns that are read."""
         return Schema.from_pyarrow_schema(
             schema_of(self._part.source, self._part.table, self._columns)
         )

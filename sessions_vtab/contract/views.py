@@ -25,7 +25,7 @@ class SourceView:
 
     @property
     def name(self) -> str:
-        """As written in SQL."""
+        """The view's name as SQL has it."""
         return self.view.name
 
     def create(self, schema: str, source: str = "", prefix: str = "") -> str:

@@ -189,11 +189,11 @@ class HostScan:
             first = self._counts and not self._start and is_only_counted(cursor.row)
             if len(rows) >= self._size or cursor.page_ends or late or first:
                 self._size = min(self._size * _GROWTH, _MOST)
-                return 0, self._picked(rows)
+                return 0, self._batch_of(rows)
             cursor.Next()
-        return 1, self._picked(rows)
+        return 1, self._batch_of(rows)
 
-    def _picked(self, rows: Sequence[Row]) -> list[Any]:
+    def _batch_of(self, rows: Sequence[Row]) -> list[Any]:
         if self._counts:
             return [None if is_only_counted(row) else row[self._key] for row in rows]
         try:

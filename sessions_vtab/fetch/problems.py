@@ -97,7 +97,9 @@ def refusal(reply: Response, site: Endpoint, auth: Auth, attempts: int) -> Sessi
         auth: the credential that was sent.
         attempts: how many were made.
     """
-    error = _told(reply, site, auth, attempts, _class_of(reply, site), _remedy(reply, site, auth))
+    error = _error_of(
+        reply, site, auth, attempts, _class_of(reply, site), _remedy(reply, site, auth)
+    )
     if isinstance(error, RefusedError | TransientError):
         error.status = reply.status
     return error
@@ -108,10 +110,10 @@ def may_have_acted(reply: Response, site: Endpoint, auth: Auth, attempts: int) -
 
     Args: as ``refusal``.
     """
-    return _told(reply, site, auth, attempts, UnknownOutcomeError, f" {_IN_DOUBT}")
+    return _error_of(reply, site, auth, attempts, UnknownOutcomeError, f" {_IN_DOUBT}")
 
 
-def _told(
+def _error_of(
     reply: Response,
     site: Endpoint,
     auth: Auth,

@@ -53,7 +53,7 @@ def run_job(client: Client, context: Context, job: Callable[[Sender], T]) -> T:
     """
     stop = threading.Event()
     line = Sender(client, context, stop)
-    future = client.pool.submit(_told, job, line)
+    future = client.pool.submit(_run, job, line)
     try:
         while not context.interrupted():
             try:
@@ -91,7 +91,7 @@ def _fate(future: Future[T], stop: threading.Event, line: Sender) -> str:
     return f"{line.where}: the request was completed before the statement was stopped."
 
 
-def _told(job: Callable[[Sender], T], line: Sender) -> T:
+def _run(job: Callable[[Sender], T], line: Sender) -> T:
     try:
         return job(line)
     except Exception as error:  # noqa: BLE001  # Told with the place, and with what was sent.

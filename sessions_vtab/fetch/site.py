@@ -176,7 +176,7 @@ class Endpoint:
 
     @cached_property
     def origin(self) -> Origin:
-        """Of ``base_url``."""
+        """Scheme, host and port of ``base_url``."""
         return origin_of(self.base_url)
 
     def is_provider(self, host: str) -> bool:

@@ -241,7 +241,7 @@ class _Candidate:
             terms=tuple(taken.term for taken in self._taken),
             parameters=tuple(parameters),
             pushed=self._pushed_with(place),
-            told=self._told(),
+            told=self._plan_text(),
             values=None if self._arguments is None else place[self._arguments],
             limit=None if limit is None else place[limit],
             offset=None if offset is None else place[offset],
@@ -362,13 +362,13 @@ class _Candidate:
         exact = all(isinstance(one.op, Hint) for one in rest)
         return self.path.offset and exact and self._hint(Hint.OFFSET) is not None
 
-    def _told(self) -> str:
+    def _plan_text(self) -> str:
         """The plan text that the statement rewriter spliced in for this occurrence."""
         text = "" if self._push is None else self._info.constraints[self._push].literal
         return text if isinstance(text, str) else ""
 
     def _project(self, pushed: Mapping[str, Predicate]) -> Predicate:
-        predicate = pushed.get(self._told())
+        predicate = pushed.get(self._plan_text())
         return EVERYTHING if predicate is None else project(predicate, self.path)
 
     def _pushed_with(self, place: Mapping[int, int]) -> Pushed | None:

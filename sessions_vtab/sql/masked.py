@@ -74,7 +74,7 @@ def read(
     pieces: list[str] = []
     places: dict[int, int] = {}
     length = 0
-    for index in _wanted(tokens, kind, pairs):
+    for index in _tokens_for_sqlglot(tokens, kind, pairs):
         if tokens[index].kind is TokenKind.ILLEGAL:
             return None
         piece = f"@{numbers[index]}" if index in numbers else _mask(tokens, index, kind)
@@ -93,7 +93,9 @@ def read(
     return Masked(tree, places)
 
 
-def _wanted(tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int]) -> list[int]:
+def _tokens_for_sqlglot(
+    tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int]
+) -> list[int]:
     """Indexes of the tokens that are passed to sqlglot."""
     end = len(tokens)
     for index in find(tokens, (kind.at, end), pairs, _CUT_AT):

@@ -53,7 +53,9 @@ class Reflection(SQLiteDialect):
     @_cached
     def get_schema_names(self, connection: Any, **kw: Any) -> list[str]:  # noqa: ARG002
         """``main``, the sources, and ``temp`` if it has views or tables."""
-        temporary = self._made(connection, _TEMP, "view") + self._made(connection, _TEMP, "table")
+        temporary = self._names_made_by_user(connection, _TEMP, "view") + self._names_made_by_user(
+            connection, _TEMP, "table"
+        )
         return [HOME, *_driver(connection).sources, *([_TEMP] if temporary else [])]
 
     @_cached
@@ -65,7 +67,7 @@ class Reflection(SQLiteDialect):
     ) -> list[str]:
         """Tables of a source, with those that the user made there."""
         ours = _resources(connection, schema)
-        return [*ours, *self._made(connection, schema or HOME, "table")]
+        return [*ours, *self._names_made_by_user(connection, schema or HOME, "table")]
 
     @_cached
     def get_view_names(
@@ -75,8 +77,8 @@ class Reflection(SQLiteDialect):
         **kw: Any,  # noqa: ARG002
     ) -> list[str]:
         """Views; without a schema the TEMP views too, which need no prefix."""
-        views = self._made(connection, schema or HOME, "view")
-        return views if schema else [*views, *self._made(connection, _TEMP, "view")]
+        views = self._names_made_by_user(connection, schema or HOME, "view")
+        return views if schema else [*views, *self._names_made_by_user(connection, _TEMP, "view")]
 
     @_cached
     def has_table(
@@ -168,7 +170,7 @@ class Reflection(SQLiteDialect):
             return nothing
         return getattr(super(), what)(connection, name, schema, **kw)
 
-    def _made(self, connection: Any, schema: str, kind: str) -> list[str]:
+    def _names_made_by_user(self, connection: Any, schema: str, kind: str) -> list[str]:
         """Names of what the user made in a schema."""
         text = _MADE.format(self.identifier_preparer.quote_identifier(schema))
         return [name for (name,) in connection.exec_driver_sql(text, (kind,))]
@@ -176,7 +178,9 @@ class Reflection(SQLiteDialect):
     def _is_view(self, connection: Any, name: str, schema: str | None) -> bool:
         folded = name.lower()
         places = [schema] if schema else [HOME, _TEMP]
-        views = [view for place in places for view in self._made(connection, place, "view")]
+        views = [
+            view for place in places for view in self._names_made_by_user(connection, place, "view")
+        ]
         return any(view.lower() == folded for view in views)
 
     def _codes(self, connection: Any, name: str, schema: str | None) -> dict[str, str | None]:

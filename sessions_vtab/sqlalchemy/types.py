@@ -28,7 +28,7 @@ class DateTime(sqltypes.DateTime):
         return _text
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002
-        """As a literal of SQL."""
+        """A function that writes a value as a literal of SQL."""
         return lambda value: "'" + str(_text(value)).replace("'", "''") + "'"
 
     def result_processor(

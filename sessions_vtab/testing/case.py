@@ -47,7 +47,7 @@ class CaseCondition:
     bound: bool = False
 
     def text(self) -> Text:
-        """As SQL."""
+        """The condition in SQL, and the values of its parameters."""
         name = quoted(self.field.column)
         if self.field.key is not None:
             name += "->>'" + self.field.key.replace("'", "''") + "'"
@@ -132,7 +132,7 @@ class Case:
         return text
 
     def unlimited(self) -> Case:
-        """The same without LIMIT."""
+        """The case without LIMIT."""
         return Case(self.columns, self.key, self.terms, self.form, self.parameters, self.order)
 
     def conditions(self) -> Iterable[CaseCondition]:

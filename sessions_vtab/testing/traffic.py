@@ -59,12 +59,12 @@ class Traffic:
         for text in (one for one in asked.foreign if one not in late):
             if len(text) >= _TELLING and any(one in arrived for one in _spellings(text)):
                 return f"{text!r:.80} was not sent, and is in a request:\n{arrived:.900}"
-        for field, text in self._wanted(asked.scans):
+        for field, text in self._values_to_arrive(asked.scans):
             if not any(one in arrived for one in _spellings(text)):
                 return f"{field} {text!r:.80} was sent, and is in no request:\n{arrived:.900}"
         return None
 
-    def _wanted(self, scans: Sequence[Scan]) -> Iterator[tuple[Field, str]]:
+    def _values_to_arrive(self, scans: Sequence[Scan]) -> Iterator[tuple[Field, str]]:
         for scan in scans:
             # With LIMIT the reading may have stopped before.
             leaves = _leaves(scan.where) if scan.limit is None else ()

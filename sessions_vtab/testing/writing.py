@@ -118,10 +118,10 @@ class _Check:
 
     def run(self) -> Iterator[str]:
         if self._writes.insert:
-            yield from self._told("INSERT", self._inserted)
+            yield from self._findings_of("INSERT", self._inserted)
         yield from self._refused()
 
-    def _told(self, action: str, check: Callable[[], Iterator[str]]) -> Iterator[str]:
+    def _findings_of(self, action: str, check: Callable[[], Iterator[str]]) -> Iterator[str]:
         """What a step finds; an error of its statements is a finding, too."""
         try:
             yield from (f"{self._where}: {action}: {one}" for one in check())
@@ -143,11 +143,11 @@ class _Check:
         yield from self._holds(row, values)
         yield from self._as_read(name, row)
         yield from self._counted(before, 1)
-        yield from self._told("a second INSERT", lambda: self._again(name))
+        yield from self._findings_of("a second INSERT", lambda: self._again(name))
         if self._sample.update:
-            yield from self._told("UPDATE", lambda: self._updated(name))
+            yield from self._findings_of("UPDATE", lambda: self._updated(name))
         if self._writes.delete:
-            yield from self._told("DELETE", lambda: self._deleted(name, before))
+            yield from self._findings_of("DELETE", lambda: self._deleted(name, before))
 
     def _again(self, name: str) -> Iterator[str]:
         """A row whose id was given is there once, whatever is tried."""

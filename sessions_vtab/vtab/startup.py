@@ -29,14 +29,14 @@ def start(
         ConfigurationError: naming file and key, with what SQLite or a source said as its cause.
     """
     for name, select in views.items():
-        with _told(file, f"[views] {name}"):
+        with _naming_the_file(file, f"[views] {name}"):
             _make(connection, name, select)
     for name in views:
         # Naming its columns is what SQLite looks into a view for, without planning a read.
-        with _told(file, f"[views] {name}"):
+        with _naming_the_file(file, f"[views] {name}"):
             apsw.Cursor(connection).execute(f"PRAGMA temp.table_info({quoted(name)})").fetchall()
     for number, text in enumerate(init, 1):
-        with _told(file, f"init[{number}]" if len(init) > 1 else "init"):
+        with _naming_the_file(file, f"init[{number}]" if len(init) > 1 else "init"):
             _run(connection, text)
 
 
@@ -59,7 +59,7 @@ def _run(connection: apsw.Connection, text: str) -> None:
 
 
 @contextmanager
-def _told(file: str, key: str) -> Iterator[None]:
+def _naming_the_file(file: str, key: str) -> Iterator[None]:
     try:
         yield
     except (apsw.Error, SessionsError) as error:

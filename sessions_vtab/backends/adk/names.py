@@ -41,7 +41,7 @@ def session_ids(name: str) -> str | None:
 
 
 def event_ids(name: str) -> str | None:
-    """The same with the event, of an event's name."""
+    """App, user, session and event of an event's name as a JSON array; None for another name."""
     return _ids(name, _EVENT)
 
 

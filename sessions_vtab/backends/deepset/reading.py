@@ -252,7 +252,7 @@ class UploadSessionReader(_OfSessions, _WithTotal):
         """See ``RestResource.found``; with one more request per row if a column needs it."""
         keys = self.keys(scan)
         picks = keys is not None and scan.columns & _LISTED
-        pages = self._picked(keys or [], reader) if picks else super().found(scan, reader)
+        pages = self._sessions_by_key(keys or [], reader) if picks else super().found(scan, reader)
         statuses = scan.given("status") if keys is None else None
         with closing(pages):
             for page in pages:
@@ -266,7 +266,7 @@ class UploadSessionReader(_OfSessions, _WithTotal):
         with closing(super().items_of(reading, scan, reader)) as pages:
             yield from (_fresh(self, page, seen) for page in pages)
 
-    def _picked(self, keys: Sequence[Places], reader: Reader) -> _Pages:
+    def _sessions_by_key(self, keys: Sequence[Places], reader: Reader) -> _Pages:
         """Reads lists, the active one first, until all wanted sessions are found.
 
         The rows have the order of the keys, as where a GET finds each.

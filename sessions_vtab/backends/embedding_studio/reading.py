@@ -271,12 +271,14 @@ class StudioSessionReader(_InBatches):
         """See ``RestResource.lists``; none where no session number can match."""
         after, last = _numbers(scan.where.terms)
         none = last is not None and last <= after
-        return iter(()) if none or self._wanted(scan) == set() else super().lists(scan, spread)
+        return (
+            iter(()) if none or self._named_sessions(scan) == set() else super().lists(scan, spread)
+        )
 
     def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """See ``RestResource.list_call``."""
         (after, last), size = _numbers(scan.where.terms), self.page_size(scan) or PAGE
-        first = size if self._wanted(scan) is not None else min(scan.limit or size, size)
+        first = size if self._named_sessions(scan) is not None else min(scan.limit or size, size)
         first = first if last is None else min(first, last - after)
         events = 0 if "events" in scan.columns else 1
         return batch_page(places["batch_id"], after, first, events)
@@ -297,18 +299,20 @@ class StudioSessionReader(_InBatches):
         if scan.given("batch_id") is not None:
             reading = self.reading(scan, lambda _, __: ())
             merged = bool(scan.order) and len(reading.asked) > 1
-            yield from (self._merged if merged else self._picked)(reading, scan, reader)
+            yield from (self._merged if merged else self._sessions_of_batches)(
+                reading, scan, reader
+            )
             return
         with closing(super().found(scan, reader)) as pages:
             for page in pages:
                 whole = "events" in scan.columns
                 yield [self.backend.batches.whole(o, reader.get) for o in page] if whole else page
 
-    def _picked(
+    def _sessions_of_batches(
         self, reading: Reading, scan: Scan, reader: Reader
     ) -> Generator[list[Found], None, None]:
         """Sessions of batches: all of them, or those asked for by id, until they are found."""
-        wanted = self._wanted(scan)
+        wanted = self._named_sessions(scan)
         if wanted is None and scan.limit is None:
             reader.prefetch(one.call for one in reading.asked)  # All of them will be read.
         for asked in reading.asked:
@@ -344,7 +348,7 @@ class StudioSessionReader(_InBatches):
             for source in sources:
                 source.close()
 
-    def _wanted(self, scan: Scan) -> set[str] | None:
+    def _named_sessions(self, scan: Scan) -> set[str] | None:
         """The sessions that a statement names, by name or id; None if it names none."""
         names = scan.given("name")
         if names is None:

@@ -101,7 +101,7 @@ class SessionWriter(_VertexWriter):
                     " session_id can safely be sent again."
                 ) from None
             operation = self._settle_create(change, line, unknown)
-        made = {**places, "session_id": places.get("session_id") or _made(operation)}
+        made = {**places, "session_id": places.get("session_id") or _created_session_id(operation)}
         if not write.returning and isinstance(operation.get("response"), dict):
             return self._sent(write, made, 200)
         return replace(self._shown(write, made, line), response=dump_json(operation))
@@ -197,7 +197,7 @@ class SessionWriter(_VertexWriter):
         return None
 
 
-def _made(operation: Mapping[str, Any]) -> str:
+def _created_session_id(operation: Mapping[str, Any]) -> str:
     """The id of the session that an operation created, from its response or else its name."""
     frame = RestFrame("The operation of a new session")
     response = operation.get("response")

@@ -114,15 +114,15 @@ class ListedRows(Generic[T]):
     def _slice(self, window: ListingWindow) -> tuple[list[T], bool]:
         limit = window.limit
         if window.before is not None:
-            rows = self._wanted(self.rows[: self._position("before", window.before)])
+            rows = self._filtered(self.rows[: self._position("before", window.before)])
             return rows[-limit:], len(rows) > limit
         if window.after is not None:
-            rows = self._wanted(self.rows[self._position("after", window.after) + 1 :])
+            rows = self._filtered(self.rows[self._position("after", window.after) + 1 :])
         else:
-            rows = self._wanted(self.rows)[(window.page_number - 1) * limit :]
+            rows = self._filtered(self.rows)[(window.page_number - 1) * limit :]
         return rows[:limit], len(rows) > limit
 
-    def _wanted(self, rows: list[T]) -> list[T]:
+    def _filtered(self, rows: list[T]) -> list[T]:
         return [row for row in rows if self.wanted(row)]
 
     def _position(self, name: str, cursor: str) -> int:

@@ -68,7 +68,7 @@ class SelectNames:
 
     @property
     def span(self) -> Span:
-        """Its tokens."""
+        """The tokens of the SELECT, as their first index and the one after the last."""
         return self.block.at, self.block.end
 
     @property
