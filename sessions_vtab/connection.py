@@ -27,9 +27,8 @@ from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.blame import blame, blamed
 from sessions_vtab.vtab.definitions import require_copyable
 from sessions_vtab.vtab.host import Budget, OpenSource
-from sessions_vtab.vtab.install import install
+from sessions_vtab.vtab.install import install, start
 from sessions_vtab.vtab.sending import Sending
-from sessions_vtab.vtab.startup import start
 
 if TYPE_CHECKING:  # The latter imports sqlglot, which many statements do not need.
     from _typeshed import ReadableBuffer as Buffer

@@ -1,7 +1,7 @@
 """What a statement would do: per table the first request, what is sent, and what is checked here.
 
 SQLite's EXPLAIN QUERY PLAN prints the plan of each virtual table in the engine's own words
-(``plan.words``), without values; the first requests come from ``Connection.preview``. Nothing is
+(``plan.plan``), without values; the first requests come from ``Connection.preview``. Nothing is
 read, sent or written.
 """
 
@@ -32,7 +32,7 @@ from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.contract.write import Request
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import Mention, Names, mentions, names_of
-from sessions_vtab.plan.words import is_by_order, stopping_column
+from sessions_vtab.plan.plan import is_by_order, stopping_column
 from sessions_vtab.vtab.looking import Look, Reached
 
 if TYPE_CHECKING:

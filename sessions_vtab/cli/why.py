@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.predicate import Compare, Nothing, fields
 from sessions_vtab.contract.rules import Rule
+from sessions_vtab.plan.plan import Decided
 from sessions_vtab.plan.pushdown import project, refusal
-from sessions_vtab.plan.words import Decided
 from sessions_vtab.vtab.looking import Reached
 
 if TYPE_CHECKING:  # It imports sqlglot.

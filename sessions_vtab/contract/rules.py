@@ -45,9 +45,9 @@ class Rule(Enum):
         "order",
         True,
         "the rows come in this order, so reading stops after the last one",
-        "plan/words.py",
+        "plan/plan.py",
     )
-    OTHER_ORDER = "other-order", False, "the rows come in another order", "plan/words.py"
+    OTHER_ORDER = "other-order", False, "the rows come in another order", "plan/plan.py"
     NO_FILTER = "no-filter", False, "the API has no such filter", "plan/planner.py"
     OPERATOR = "operator", False, "the API's filter lacks the operator", "plan/planner.py"
     COLLATION = (

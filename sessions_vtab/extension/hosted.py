@@ -34,7 +34,7 @@ class RunFirstError(Exception):
 
 
 class HostedConnection:
-    """``vtab.hosting.HostConnection`` of a host.
+    """``vtab.statements.HostConnection`` of a host.
 
     Args:
         stopped: whether the host has sent something while a request is being answered.
@@ -70,7 +70,7 @@ class HostedConnection:
 
 
 class HostedStatements:
-    """``vtab.hosting.Statements`` of a host.
+    """``vtab.statements.Statements`` of a host.
 
     The extension delivers every ``xRollbackTo``, so nothing has to be undone when one fails.
 
@@ -96,7 +96,7 @@ class HostedStatements:
         on_end: Callable[[RunningStatement, bool], None],  # noqa: ARG002  # See above.
         on_idle: Callable[[], None],
     ) -> None:
-        """See ``vtab.hosting``."""
+        """See ``vtab.statements``."""
         self._idle = on_idle
 
     def preparing(self) -> None:

@@ -10,8 +10,7 @@ from typing import Any, Final, Protocol
 
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.vtab.costly_cursor import CostlyCursor
-from sessions_vtab.vtab.counting import is_only_counted
+from sessions_vtab.vtab.costly_cursor import CostlyCursor, is_only_counted
 from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["About", "Batch", "HostScan", "columns_of"]

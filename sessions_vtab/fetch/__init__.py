@@ -54,8 +54,8 @@ What a backend writes, in this order:
    ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
 
 Inside: `auth`, `call`, `site`, `clock`, `paging`, `operations` are values; `client`, `exchange`,
-`connections`, `routes`, `deadline`, `body`, `retry`, `limits` send; `reader`, `chain`, `turns`,
-`shelf` read in order; `scope`, `cache`, `spool`, `shared` share; `sending` writes; `problems`,
+`routes`, `deadline`, `body`, `retry`, `limits` send; `reader`, `turns`,
+read in order; `scope`, `cache`, `shared` share; `sending` writes; `problems`,
 `redact` tell.
 
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),

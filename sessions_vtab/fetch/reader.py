@@ -15,12 +15,11 @@ from typing import Any, TypeVar
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.fetch.call import RequestSpec, Response
-from sessions_vtab.fetch.chain import PageIterator
 from sessions_vtab.fetch.client import Client
 from sessions_vtab.fetch.paging import Paginator, SinglePage
 from sessions_vtab.fetch.problems import stopped
 from sessions_vtab.fetch.scope import SLICE, PendingRequest, scope_of
-from sessions_vtab.fetch.turns import BothEnds, Items, SideBySide
+from sessions_vtab.fetch.turns import BothEnds, Items, PageIterator, SideBySide
 
 __all__ = ["Items", "Reader"]
 

@@ -1,4 +1,4 @@
-"""Pages that may arrive in any order, and are handed out in the list's order.
+"""The pages of lists: they may arrive in any order, and are handed out in the list's order.
 
 Requests run side by side as far as they can; a page that arrives before its turn waits on a
 ``Shelf``. So the network decides how long a statement takes, never in which order its rows come.
@@ -8,19 +8,171 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from sessions_vtab.errors import ProtocolError
+from sessions_vtab.fetch.cache import Spool, SpoolPlace
 from sessions_vtab.fetch.call import RequestSpec, Response
-from sessions_vtab.fetch.chain import PageIterator
 from sessions_vtab.fetch.paging import Paginator
-from sessions_vtab.fetch.shelf import Shelf, Shelved
+from sessions_vtab.fetch.scope import PendingRequest
 
 if TYPE_CHECKING:
     from sessions_vtab.fetch.reader import Reader
 
-__all__ = ["BothEnds", "Items", "SideBySide"]
+__all__ = ["BothEnds", "Items", "PageIterator", "Shelf", "SideBySide"]
+
+
+class PageIterator(Iterator[Response]):
+    """The pages of one list; the next is requested while this one is read.
+
+    Args:
+        reader: whose requests these are.
+        call: for the first page; sent at once.
+        pages: how the list goes on.
+        limit: rows that will probably be read: no page is requested ahead once they are there.
+            With 0, only ``resume`` requests a page ahead.
+    """
+
+    def __init__(
+        self, reader: Reader, call: RequestSpec, pages: Paginator, limit: int | None
+    ) -> None:
+        self._reader = reader
+        self._pages = pages
+        self._left = limit
+        self._next: RequestSpec | None = None
+        self._seen: set[str] = set()
+        self.flight: PendingRequest | None = None
+        self._start(call)
+
+    def __next__(self) -> Response:
+        """The next page; waits for it."""
+        self.resume()
+        if self.flight is None:
+            raise StopIteration
+        flight, self.flight = self.flight, None
+        reply = self._reader.finish(flight)
+        self._next = None if reply.missing else self._pages.following(reply)
+        if self._wants_more(reply):
+            self.resume()
+        return reply
+
+    def resume(self) -> None:
+        """Requests the next page, if there is one and it is not under way."""
+        if self.flight is None and self._next is not None:
+            call, self._next = self._next, None
+            self._start(call)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last page was read."""
+        return self.flight is None and self._next is None
+
+    def close(self) -> None:
+        """Ends the request that is under way, if any."""
+        self._next = None
+        if self.flight is not None:
+            flight, self.flight = self.flight, None
+            self._reader.release(flight)
+
+    def _start(self, call: RequestSpec) -> None:
+        flight = self._reader.start(call)
+        url = flight.key[0]
+        if url in self._seen:
+            self._reader.release(flight)
+            shown = self._reader.client.shown(url, call)
+            raise ProtocolError(
+                f"{self._reader.where}: the pages of GET {shown} form a loop, so the rows"
+                " read were discarded. Try again, or narrow the statement with WHERE."
+            )
+        self._seen.add(url)
+        self.flight = flight
+
+    def _wants_more(self, reply: Response) -> bool:
+        if not self._left:
+            return self._left is None
+        self._left = max(0, self._left - len(reply.items()))
+        return self._left > 0
+
+
+_PARSED: Final = 1 << 20
+"""Bytes of pages that keep their parsed form, which takes several times as much memory."""
+
+_IN_MEMORY: Final = 4 << 20
+"""Bytes of pages that stay in memory; the rest goes to a temporary file."""
+
+_ROOM: Final = 256 << 20
+"""Bytes of pages after which no more should be read ahead of their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """One page that waits.
+
+    Attributes:
+        reply: the page; without its body if that is in the file.
+        size: bytes of the body.
+        place: where in the file the body is; None if it is in memory.
+    """
+
+    reply: Response
+    size: int
+    place: SpoolPlace | None = None
+
+
+class Shelf:
+    """Holds pages until their turn: first in memory, then in a temporary file.
+
+    Args:
+        parsed: bytes of pages that keep their parsed form.
+        in_memory: bytes of pages that stay in memory.
+        room: bytes of pages that should wait at most.
+    """
+
+    def __init__(
+        self, parsed: int = _PARSED, in_memory: int = _IN_MEMORY, room: int = _ROOM
+    ) -> None:
+        self._parsed = parsed
+        self._in_memory = in_memory
+        self._room = room
+        self._size = 0
+        self._in_file = 0
+        self._spool = Spool()
+
+    @property
+    def full(self) -> bool:
+        """Whether reading ahead should pause. A page that is put in all the same is kept."""
+        return self._size >= self._room
+
+    def put(self, reply: Response) -> Shelved:
+        """Keeps a page; in memory if the disk has no room, since no page may be lost."""
+        size = len(reply.content)
+        self._size += size
+        if self._size <= self._parsed:
+            return Shelved(reply, size)
+        place = None if self._size <= self._in_memory else self._spool.put(reply.content)
+        if place is None:
+            return Shelved(replace(reply), size)
+        self._in_file += 1
+        return Shelved(replace(reply, content=b""), size, place)
+
+    def take(self, page: Shelved) -> Response:
+        """Gives a page back, once."""
+        self._size -= page.size
+        if page.place is None:
+            return page.reply
+        reply = replace(page.reply, content=self._spool.get(page.place))
+        self._in_file -= 1
+        if not self._in_file:
+            self._spool.clear()
+        return reply
+
+    def close(self) -> None:
+        """Drops what still waits."""
+        self._size = self._in_file = 0
+        self._spool.clear()
+
 
 Items: TypeAlias = list[dict[str, Any]]
 """The rows of a page as JSON objects."""

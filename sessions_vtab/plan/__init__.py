@@ -1,7 +1,7 @@
 """How a scan is planned: what SQLite offers x what a table can do -> a plan. Pure functions.
 
 ``index_info`` has SQLite's question and what it is told as values, ``planner`` decides, ``plan``
-says how a table is read, ``words`` writes it down for people (and for SQLite: it is the idxStr),
+says how a table is read, and writes it down for people (and for SQLite: it is the idxStr),
 ``binding`` fills in the values when the scan starts, ``narrowing`` plans again with what is only
 known then. ``affinity`` decides which values may narrow anything at all, ``pushdown`` which part of
 a condition an access path takes, ``estimate`` what that costs. ``rent`` decides when keys that are

@@ -1,17 +1,42 @@
-"""A plan: how one scan will read its table, without values."""
+"""A plan: how one scan will read its table, without values, and its text for EXPLAIN QUERY PLAN.
+
+The text is SQLite's idxStr and the plan's identity: it holds no values, so that one text stands for
+one plan whatever it is run with.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.model import Table
-from sessions_vtab.contract.predicate import BINARY, Op, Predicate, Value
+from sessions_vtab.contract.model import ARGUMENTS, PUSH, Table
+from sessions_vtab.contract.predicate import (
+    BINARY,
+    TIMESTAMP,
+    Field,
+    Op,
+    Predicate,
+    Value,
+    literal,
+    words_of,
+)
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.plan.index_info import Relation
+from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, Relation, Unknown
 
-__all__ = ["Plan", "Pushed", "Term"]
+__all__ = [
+    "Decided",
+    "Plan",
+    "Pushed",
+    "Term",
+    "decided",
+    "describe",
+    "is_by_order",
+    "spoken",
+    "stopping_column",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +108,143 @@ class Plan:
     here: tuple[str, ...] = ()
     fallbacks: tuple[AccessPath, ...] = ()
     rules: tuple[tuple[int, Rule], ...] = field(default=(), compare=False)
+
+
+_CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
+
+
+def spoken(plan: Plan, values: Sequence[Value | Unknown]) -> tuple[str, str]:
+    """What is sent, and what the order of reading meets, with the values that are known.
+
+    Args:
+        plan: the plan.
+        values: of its terms, in order.
+    """
+    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
+    pairs = list(zip(plan.terms, values, strict=False))
+    met = [_term(term, value) for term, value in pairs if term.column == stops]
+    sent = [_term(term, value) for term, value in pairs if not is_by_order(plan.path, term.column)]
+    return " AND ".join(sent + _sent_besides(plan)), " AND ".join(met)
+
+
+def describe(plan: Plan) -> str:
+    """The plan as one line: way of reading, sent, here, order, limit, columns read.
+
+    Example:
+        ``get; sent: session_id = ?; here: author LIKE; read: name, user_id``
+    """
+    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
+    clauses = (
+        plan.path.name,
+        _clause("sent", " AND ".join(_sent(plan))),
+        _clause("stops", " AND ".join(_term(one) for one in plan.terms if one.column == stops)),
+        _clause("here", ", ".join([*plan.here, *_unmet(plan, stops)])),
+        _clause("order", ", ".join(map(_order, plan.order))),
+        "limit" if plan.limit is not None else "",
+        ("skip" if plan.skips else "offset") if plan.offset is not None else "",
+        _clause("read", _columns(plan) or "no column"),
+    )
+    return "; ".join(filter(None, clauses))
+
+
+class Decided(NamedTuple):
+    """A condition that SQLite offered, and why it is sent or not.
+
+    Attributes:
+        column: what is compared.
+        op: the operator, as text.
+        collation: the collating sequence SQLite compares with.
+        rule: the reason.
+    """
+
+    column: str
+    op: str
+    collation: str
+    rule: Rule
+
+
+def decided(plan: Plan, index_info: IndexInfo) -> tuple[Decided, ...]:
+    """Why each condition that SQLite offers is sent or not."""
+    stops = stopping_column(plan.path, (term.column for term in plan.terms), plan.order)
+    found = []
+    for index, rule in plan.rules:
+        one = index_info.constraints[index]
+        met = rule is not Rule.ORDER or one.column == stops
+        if one.column not in _CARRIER:
+            rule_met = rule if met else Rule.OTHER_ORDER
+            found.append(Decided(one.column, str(one.op), one.collation, rule_met))
+    return tuple(found)
+
+
+def stopping_column(path: AccessPath, columns: Iterable[str], order: Sequence[Order]) -> str | None:
+    """The column whose range is met by reading in its order and stopping; None where none is.
+
+    Args:
+        path: the way of reading.
+        columns: what is compared.
+        order: what the rows have to be sorted by anyway.
+    """
+    compared = set(columns)
+    met = [one.column for one in path.filters if one.by_order and one.column in compared]
+    if order:
+        met = [column for column in met if column == order[0].column]
+    return met[0] if met else None
+
+
+def is_by_order(path: AccessPath, column: str) -> bool:
+    """Whether a condition on a column is never sent, since only the order can meet it."""
+    declared = path.filter_for(column)
+    return declared is not None and declared.by_order
+
+
+def _unmet(plan: Plan, stops: str | None) -> Iterator[str]:
+    """Conditions that the order would meet, if another column did not lead it."""
+    for term in plan.terms:
+        if is_by_order(plan.path, term.column) and term.column != stops:
+            yield f"{term.column} {term.op}"
+
+
+def _sent(plan: Plan) -> list[str]:
+    words = [_term(term) for term in plan.terms if not is_by_order(plan.path, term.column)]
+    return words + _sent_besides(plan)
+
+
+def _sent_besides(plan: Plan) -> list[str]:
+    """Parameters, and what the statement rewriter found."""
+    words = [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
+    words += [f"{name} = {value!r}" for name, value in plan.constants]
+    if plan.pushed is not None:
+        words.append(f"({words_of(plan.pushed.predicate)})")
+    return words
+
+
+def _term(term: Term, known: Value | Unknown = UNKNOWN) -> str:
+    field = Field(term.column)
+    if term.op in {Op.IS_NULL, Op.IS_NOT_NULL}:
+        return f"{field} {term.op}"
+    value = "literal" if term.literal else "?"
+    if known is not UNKNOWN:
+        value = literal(known)
+    elif term.op is Op.IN:
+        value = "(?)"
+    op = Relation.IS if term.op is Relation.IS else term.op
+    return f"{field} {op} {value}{_collate(field, term.collation)}"
+
+
+def _collate(field: Field, collation: str) -> str:
+    usual = field.key is None and collation == TIMESTAMP
+    return "" if usual or collation == BINARY else f" COLLATE {collation}"
+
+
+def _clause(word: str, text: str) -> str:
+    return f"{word}: {text}" if text else ""
+
+
+def _order(order: Order) -> str:
+    return f"{order.column} desc" if order.descending else order.column
+
+
+def _columns(plan: Plan) -> str:
+    names = [name for name in plan.table.names if name in plan.columns]
+    visible = [column.name for column in plan.table.visible]
+    return "all" if names == visible else ", ".join(names)

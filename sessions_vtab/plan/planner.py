@@ -27,9 +27,8 @@ from sessions_vtab.plan.index_info import (
     IndexUsage,
     Relation,
 )
-from sessions_vtab.plan.plan import Plan, Pushed, Term
+from sessions_vtab.plan.plan import Plan, Pushed, Term, is_by_order
 from sessions_vtab.plan.pushdown import project
-from sessions_vtab.plan.words import is_by_order
 
 __all__ = ["plan_scan"]
 

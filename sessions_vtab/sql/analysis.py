@@ -12,18 +12,22 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.asked import SelectConditions
 from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.conditions import TimeOperand
-from sessions_vtab.sql.leads import lead_of
 from sessions_vtab.sql.lexer import StatementKind, Token
-from sessions_vtab.sql.masked import read
 from sessions_vtab.sql.names import Item, Scope
-from sessions_vtab.sql.occurrences import Join, Occurrence
+from sessions_vtab.sql.occurrences import Join, Occurrence, lead_of
 from sessions_vtab.sql.parameters import Numbering
-from sessions_vtab.sql.pushing import On, read_conditions
+from sessions_vtab.sql.pushing import On, SelectConditions, read_conditions
 from sessions_vtab.sql.shapes import Span
-from sessions_vtab.sql.source import ParsedStatement, condition_of_change, parts, queries, terms
+from sessions_vtab.sql.source import (
+    ParsedStatement,
+    condition_of_change,
+    parts,
+    queries,
+    read,
+    terms,
+)
 
 __all__ = ["analyse"]
 

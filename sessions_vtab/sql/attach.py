@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sessions_vtab.sql.lexer import Token, TokenKind, name_of
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, name_of
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import Span, find, partners
-from sessions_vtab.sql.splice import Edit, apply
 
 __all__ = ["Attached", "attached"]
 

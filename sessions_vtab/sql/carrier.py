@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.contract.declare import quoted
-from sessions_vtab.sql.lexer import Token, TokenKind, tokenize
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, insert, tokenize
 from sessions_vtab.sql.names import Item
 from sessions_vtab.sql.occurrences import Join, Lead, Occurrence
 from sessions_vtab.sql.plans import Ahead, Link, PlanArgument
 from sessions_vtab.sql.source import condition_of_change
-from sessions_vtab.sql.splice import Edit, apply, insert
 
 __all__ = ["carry"]
 

@@ -15,10 +15,9 @@ from typing import TypeAlias
 
 from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.lexer import Token, TokenKind, name_of
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind, insert, name_of
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import Block, Span, commas, conjuncts
-from sessions_vtab.sql.splice import Edit, insert
 
 __all__ = ["HiddenColumns", "SideEffectCall"]
 

@@ -17,9 +17,16 @@ from typing import TypeAlias
 from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.effect_call import HiddenColumns, SideEffectCall
-from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, classify, name_of, tokenize
+from sessions_vtab.sql.lexer import (
+    Edit,
+    StatementKind,
+    Token,
+    TokenKind,
+    classify,
+    name_of,
+    tokenize,
+)
 from sessions_vtab.sql.shapes import Block, Span, blocks, find, partners
-from sessions_vtab.sql.splice import Edit
 from sessions_vtab.sql.targets import creates_table
 
 __all__ = ["Effect", "EffectOf", "effect_of", "mentioned", "schemas_of", "stands_alone"]

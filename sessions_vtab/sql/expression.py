@@ -7,8 +7,7 @@ from typing import Final
 
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.sql.lexer import Token, TokenKind, name_of, tokenize
-from sessions_vtab.sql.splice import apply, insert
+from sessions_vtab.sql.lexer import Token, TokenKind, apply, insert, name_of, tokenize
 
 __all__ = ["check_condition", "within"]
 

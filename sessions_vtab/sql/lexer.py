@@ -1,4 +1,4 @@
-"""SQLite's tokens, and scripts cut into statements.
+"""SQLite's tokens, scripts cut into statements, and edits of a text at token positions.
 
 The rules are those of SQLite's own tokenizer (https://sqlite.org/src/file/src/tokenize.c): four
 styles of quoted identifiers, ``1_000``, ``0x1F``, blobs, ``?``, ``?3``, ``:a``, ``@a``,
@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
 __all__ = [
-    "Statement",
+    "Edit",
     "StatementKind",
     "Token",
     "TokenKind",
+    "apply",
     "classify",
+    "insert",
     "name_of",
     "split",
     "tokenize",
@@ -212,3 +214,41 @@ def _behind_with(tokens: Sequence[Token], start: int) -> int:
         elif depth == 0 and tokens[index].upper in _VERBS and tokens[index - 1].text == ")":
             return index
     return start
+
+
+class Edit(NamedTuple):
+    """Replaces ``text[start:end]``.
+
+    Edits are ordered by place; at one place by ``rank``, insertions first. What is inserted behind
+    a token has a negative rank, so that it stays with that token.
+    """
+
+    start: int
+    end: int
+    text: str
+    rank: int = 0
+
+
+def insert(at: int, text: str, rank: int = 0) -> Edit:
+    """An edit that only inserts."""
+    return Edit(at, at, text, rank)
+
+
+def apply(text: str, edits: Iterable[Edit]) -> str:
+    """The edited text; the same object if there are no edits.
+
+    Edits that lie within a range another edit replaces are swallowed by it.
+    """
+    ordered = sorted(edits, key=lambda edit: (edit.start, edit.rank, edit.end))
+    if not ordered:
+        return text
+    pieces = []
+    done = 0
+    for edit in ordered:
+        if edit.start < done:
+            continue
+        pieces.append(text[done : edit.start])
+        pieces.append(edit.text)
+        done = edit.end
+    pieces.append(text[done:])
+    return "".join(pieces)

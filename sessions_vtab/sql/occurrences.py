@@ -1,19 +1,26 @@
-"""What is found out about each place where a statement names one of our tables."""
+"""What is found out about each place where a statement names one of our tables.
+
+In joins whose first side is not one of our tables: whether a window may hand over its next keys.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from sessions_vtab.contract.predicate import Predicate
+from sqlglot import exp
+
+from sessions_vtab.contract.predicate import Predicate, fields
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.sql.conditions import Atom
-from sessions_vtab.sql.names import Item
-from sessions_vtab.sql.shapes import Block, Span
+from sessions_vtab.sql.conditions import Atom, resolve
+from sessions_vtab.sql.names import Item, Scope
+from sessions_vtab.sql.shapes import Block, Span, find
+from sessions_vtab.sql.source import ParsedStatement
 
-__all__ = ["Condition", "Join", "Lead", "Occurrence", "Role"]
+__all__ = ["Condition", "Join", "Lead", "Occurrence", "Role", "lead_of"]
 
 
 class Role(StrEnum):
@@ -107,3 +114,107 @@ class Occurrence:
     spliceable: bool = True
     lead: Lead | None = None
     hidden: bool = False
+
+
+def lead_of(
+    source: ParsedStatement,
+    node: exp.Select,
+    scope: Scope,
+    mine: Occurrence,
+    where: Sequence[tuple[exp.Expression, Span | None]],
+    ons: Sequence[exp.Expression],
+) -> Lead | None:
+    """The source of an inner table's join keys, for look-ahead; None if it cannot be used.
+
+    Args:
+        source: the statement.
+        node: the SELECT.
+        scope: its names.
+        mine: the second item.
+        where: the conjuncts of WHERE with their tokens.
+        ons: the conjuncts of ON.
+    """
+    first = scope.items[0]
+    if len(scope.items) != 2 or scope.fixed or scope.merged or scope.opaque:  # noqa: PLR2004
+        return None
+    if mine.block is None or first.ours is not None or first.label is None:
+        return None
+    if not mine.ours.capability.costly:  # Reading ahead saves nothing.
+        return None
+    found = _key(mine, scope, [*(term for term, _ in where), *ons])
+    if found is None or not mine.spliceable or not _windowable(source, node, mine):
+        return None
+    span = _item_span(source, mine.block)
+    about = [one for term, one in where if one is not None and _is_about(first, term)]
+    label = source.tokens[span[1] - 1].text
+    conditions = tuple(source.slice(one) for one in about)
+    return Lead(found[0], source.column_text(found[1]), label, span, conditions)
+
+
+def _key(
+    mine: Occurrence, scope: Scope, terms: Sequence[exp.Expression]
+) -> tuple[str, exp.Column] | None:
+    """``key of ours = column of the first item``, if ours has no other way to be found.
+
+    SQLite may turn an inner join round where ours can be looked up by itself; a window would
+    forbid that. A LEFT JOIN has its order anyway.
+    """
+    for term in terms if mine.item.nullable or not _is_keyed(mine) else ():
+        sides = (term.this, term.args.get("expression")) if isinstance(term, exp.EQ) else ()
+        for one, other in (sides, sides[::-1]) if sides else ():
+            if not isinstance(one, exp.Column) or not isinstance(other, exp.Column):
+                continue
+            found = resolve(scope, one)
+            theirs = other.table.lower() == scope.items[0].label and not other.db
+            if found is None or found.item is not mine.item or not theirs:
+                continue
+            if _is_key(mine, found.column.name):
+                return found.column.name, other
+    return None
+
+
+def _windowable(source: ParsedStatement, node: exp.Select, mine: Occurrence) -> bool:
+    """Whether adding a column to the first FROM item leaves the statement's result unchanged."""
+    if mine.order and mine.limit:  # Everything would be sorted before the limit.
+        return False
+    hidden = any(token.upper in _HIDDEN for token in source.tokens)
+    return not hidden and not any(_shows_all(part, but=mine.alias) for part in node.expressions)
+
+
+def _item_span(source: ParsedStatement, block: Block) -> Span:
+    """The tokens of the first item of a FROM."""
+    first, end = block.clauses["FROM"]
+    return first, next(find(source.tokens, (first, end), source.pairs, _JOINS), end)
+
+
+_JOINS = frozenset((",", "JOIN", "LEFT", "INNER", "CROSS", "OUTER", "NATURAL"))
+_HIDDEN = frozenset(("ROWID", "_ROWID_", "OID", "INDEXED"))
+
+
+def _shows_all(part: exp.Expression, *, but: str) -> bool:
+    """Whether a result column is ``*``, or ``x.*`` of a table other than ``but``."""
+    if isinstance(part, exp.Column) and isinstance(part.this, exp.Star):
+        return part.table.lower() != but.lower()
+    return isinstance(part, exp.Star)
+
+
+def _is_about(item: Item, term: exp.Expression) -> bool:
+    """Whether a condition names only columns of an item, all of them qualified."""
+    nodes = list(term.walk())
+    columns = [node for node in nodes if isinstance(node, exp.Column)]
+    ours = all(column.table.lower() == item.label and not column.db for column in columns)
+    return bool(columns) and ours and not any(isinstance(node, exp.Query) for node in nodes)
+
+
+def _is_keyed(mine: Occurrence) -> bool:
+    """Whether conditions may give a key: the names of keys are looked for in their text."""
+    keys = {key for path in mine.ours.capability.paths for key in path.keys}
+    named = {one.column for one in fields(mine.predicate)} if mine.predicate is not None else set()
+    texts = [condition.text.lower() for condition in mine.conditions]
+    return bool(keys & named) or any(key.lower() in text for key in keys for text in texts)
+
+
+def _is_key(mine: Occurrence, column: str) -> bool:
+    """Whether a column finds rows: where it must be given, or in an order that is fixed."""
+    paths = [path for path in mine.ours.capability.paths if path.keys == (column,)]
+    return any(mine.item.nullable or not path.unique for path in paths)

@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 
 from sessions_vtab.contract.values import well_formed
 from sessions_vtab.errors import MissingParameterError, StatementError
-from sessions_vtab.sql.lexer import Token, TokenKind
-from sessions_vtab.sql.splice import Edit
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind
 
 __all__ = ["Bindings", "Numbering", "bind", "distribute", "number", "sound"]
 

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING
 from sessions_vtab.contract import times
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.catalog import Catalog, OurTable
-from sessions_vtab.sql.column_names import keep_column_names
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
 from sessions_vtab.sql.fast_path import needs_parsing
 from sessions_vtab.sql.forms import require_form
 from sessions_vtab.sql.front_door import Rewritten
-from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, name_of
+from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, apply, name_of
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.plans import PlanArgument
-from sessions_vtab.sql.returning import Returning, returning_of
+from sessions_vtab.sql.returning import Returning, keep_column_names, returning_of
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import partners
-from sessions_vtab.sql.splice import Edit, apply
 from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
 
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sessions_vtab.sql.lexer import Token, TokenKind
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind, insert
 from sessions_vtab.sql.shapes import commas
-from sessions_vtab.sql.splice import Edit, insert
 
 __all__ = ["keep_row_values"]
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.lexer import StatementKind, Token, TokenKind, name_of
+from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, insert, name_of
 from sessions_vtab.sql.shapes import commas, find
-from sessions_vtab.sql.splice import Edit, insert
 
 __all__ = ["Conflict", "Target", "conflict_of", "creates_table", "target_of"]
 

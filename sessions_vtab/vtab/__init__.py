@@ -5,13 +5,13 @@ virtual table and its scans, ``function`` the table-valued functions, ``unit_of_
 ``statements`` what is running, ``logs`` the tables ``http_requests`` and ``writes``.
 https://sqlite.org/vtab.html has the words.
 
-* reading: `modules`, `planning`, `best_index`, `cursor`, `costly_cursor`, `memo`, `counting`,
-  `look_ahead`; lists that are bought: `buying`, `purchase`, `index`
+* reading: `modules`, `planning`, `best_index`, `cursor`, `costly_cursor`, `memo`,
+  `look_ahead`; lists that are bought: `purchase`, `index`
 * functions: `calling`
-* writing: `participants`, `write_queue`, `old_rows`, `waiting`, `sending`, `stopping`; RETURNING:
+* writing: `participants`, `write_queue`, `old_rows`, `sending`; RETURNING:
   `rows`
-* refusing: `actions`, `definitions`, `access`, `limits`; `holding`: what a store's reads see
-* the connection: `host`, `hosting`, `catalog`, `contents`, `startup`
+* refusing: `actions`, `definitions`, `access`; `holding`: what a store's reads see
+* the connection: `host`, `catalog`, `contents`
 * telling: `looking` (what would be done), `audit`, `blame` (whose bug it is)
 """
 

@@ -20,7 +20,7 @@ from sessions_vtab.contract.declare import quoted
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource
-    from sessions_vtab.vtab.hosting import HostConnection
+    from sessions_vtab.vtab.statements import HostConnection
 
 __all__ = ["Holding", "locked"]
 

@@ -9,8 +9,7 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.write import Request
 from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage, Unknown
-from sessions_vtab.plan.plan import Plan
-from sessions_vtab.plan.words import Decided, decided, spoken
+from sessions_vtab.plan.plan import Decided, Plan, decided, spoken
 
 __all__ = ["Look", "Reached"]
 

@@ -11,7 +11,7 @@ from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.vtab.function import FunctionTable
 from sessions_vtab.vtab.host import Host
-from sessions_vtab.vtab.hosting import HostConnection
+from sessions_vtab.vtab.statements import HostConnection
 from sessions_vtab.vtab.table import SourceTable
 
 if TYPE_CHECKING:  # It loads the planner.

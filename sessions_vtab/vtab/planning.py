@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from sessions_vtab.plan.binding import Binder
 from sessions_vtab.plan.index_info import IndexInfo, IndexUsage
 from sessions_vtab.plan.narrowing import narrow
-from sessions_vtab.plan.plan import Plan
+from sessions_vtab.plan.plan import Plan, describe
 from sessions_vtab.plan.planner import plan_scan
-from sessions_vtab.plan.words import describe
 from sessions_vtab.vtab.best_index import ApswIndexInfo, give_index_usage, read_index_info
 from sessions_vtab.vtab.host import Host
 

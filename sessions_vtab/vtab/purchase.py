@@ -1,21 +1,34 @@
-"""A list that is read once and then answers what is asked of it, for the rest of the statement."""
+"""A list that is read once and then answers what is asked of it, for the rest of the statement.
+
+Whether a cursor's reads go on by key or are answered from a list is decided by ``plan.rent``. What
+was bought is kept as long as the cursor, which is one occurrence of a table in one run of a
+statement.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf, prod
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Table
 from sessions_vtab.contract.predicate import Compare, Predicate, Value
-from sessions_vtab.contract.scan import Row
-from sessions_vtab.plan.lists import pages_of
+from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.plan.lists import Holder, holders, may_be_held, pages_of, size_key
+from sessions_vtab.plan.rent import ALONE, BESIDE, Account
 from sessions_vtab.vtab.index import Equality, Times, chunks, is_equality, is_range, operands
 from sessions_vtab.vtab.memo import Recording
 
-__all__ = ["Purchase"]
+if TYPE_CHECKING:
+    from sessions_vtab.vtab.table import SourceTable
+
+__all__ = ["Buyer", "Purchase"]
 
 _IN_LIST_ORDER: Final[Mapping[str, Sequence[Value]]] = MappingProxyType({})
 
@@ -184,3 +197,246 @@ class Purchase:
             page = self._recording.page(number)
             self._loaded = (number, page)
         return page
+
+
+_MOST_ACCOUNTS: Final = 1_000
+_MOST_LISTS: Final = 8
+"""Lists that are kept at a time: those of one session after the other are not wanted again."""
+
+
+class _Rental(NamedTuple):
+    """The last read by key, until it is known what it has cost.
+
+    Attributes:
+        recording: its pages.
+        each: what one of them costs.
+        page_cap: most rows of one.
+        accounts: finds those of the lists that would have saved it.
+    """
+
+    recording: Recording
+    each: float
+    page_cap: int | None
+    accounts: Callable[[], Sequence[Account]]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What a plan has asked so far.
+
+    Attributes:
+        may: its reads may have a list.
+        times: how often.
+        lasting: conditions that were the same in every read.
+        accounts: what was spent on the reads that a list would have saved, by the list.
+        rental: the last read by key.
+    """
+
+    may: bool
+    times: int = 0
+    lasting: frozenset[Predicate] = frozenset()
+    accounts: dict[Hashable, Account] = field(default_factory=dict)
+    rental: _Rental | None = None
+
+    def narrow(self, scan: Scan) -> None:
+        """Takes note of a read's conditions."""
+        terms = scan.where.terms
+        self.lasting = self.lasting.intersection(terms) if self.times else frozenset(terms)
+        self.times += 1
+
+    def settle(self) -> None:
+        """Pays for the last read, now that it is known how far it was read."""
+        if self.rental is not None:
+            recording, each, page_cap, accounts = self.rental
+            for account in accounts():
+                account.pay(each * recording.requests(page_cap))
+            self.rental = None
+
+    def account(self, key: Hashable) -> Account:
+        """The account of a list; the oldest goes when there are too many."""
+        account = self.accounts.pop(key, None) or Account()
+        self.accounts[key] = account
+        if len(self.accounts) > _MOST_ACCOUNTS:
+            del self.accounts[next(iter(self.accounts))]
+        return account
+
+
+@dataclass(slots=True)
+class BoughtRead:
+    """How a read is answered.
+
+    Attributes:
+        pages: its rows, from a list that was bought; None: they are to be read by key.
+        most: how many further keys may be asked for ahead.
+    """
+
+    pages: Iterator[Page] | None = None
+    most: float = inf
+    _asked: _Asked | None = None
+    _costs: tuple[float, int | None, Callable[[], Sequence[Account]]] = (ALONE, None, tuple)
+
+    def rents(self, recording: Recording) -> None:
+        """Takes note that it is read by key."""
+        if self._asked is not None:
+            self._asked.rental = _Rental(recording, *self._costs)
+
+
+_ANYHOW: Final = BoughtRead()
+
+
+class Buyer:
+    """Lists that were bought for a cursor, and what its reads by key have cost.
+
+    Args:
+        table: the cursor's table.
+    """
+
+    __slots__ = ("_asked", "_bought", "_table")
+
+    def __init__(self, table: SourceTable) -> None:
+        self._table = table
+        self._asked: dict[str, _Asked] = {}
+        self._bought: OrderedDict[Hashable, Purchase] = OrderedDict()
+
+    def offer(
+        self, scan: Scan, words: str, *, beside: bool, foreseen: Callable[[], int]
+    ) -> BoughtRead:
+        """Buys a list if that pays now.
+
+        Args:
+            scan: the read.
+            words: the plan it comes from.
+            beside: it was started ahead, while others were under way.
+            foreseen: how many further keys are certain to be asked for.
+        """
+        asked = self._asked.get(words)
+        if asked is None:
+            asked = self._asked[words] = _Asked(may_be_held(scan))
+        if not asked.may or scan.offset:
+            return _ANYHOW
+        asked.settle()
+        asked.narrow(scan)
+        each, further = _costs(scan, beside=beside)
+        cap = None if scan.path.unique else scan.path.page_cap
+        if asked.times == 1 and not self._bought and _is_one(scan) and not foreseen():
+            # A single key buys nothing. Its lists are looked for when there is a second one.
+            late = partial(self._accounts, scan, asked)
+            return BoughtRead(None, inf, asked, (each, cap, late))
+        lists = self._holders(scan, asked)
+        accounts = tuple(asked.account(_key(holder)) for holder in lists)
+        most = inf
+        for place, holder in enumerate(lists):
+            bought = self._known(holder)
+            if bought is None:
+                coming = 0 if _is_of_the_key(holder, scan) else foreseen()
+                prices = (each * _keys(scan), coming * further)
+                bought = self._buy(holder, accounts[place:], prices)
+            if bought is not None and (bought.ended or holder.through):
+                return BoughtRead(bought.find(_rest(scan, holder.scan), _one_by_one(scan, holder)))
+            left = accounts[place].left(self._table.pages_of(holder.scan), _pages(bought))
+            most = min(most, (left - each) / further)
+        return BoughtRead(None, most, asked, (each, cap, lambda: accounts))
+
+    def close(self) -> None:
+        """Gives up what is still being read."""
+        for bought in self._bought.values():
+            bought.close()
+        self._bought.clear()
+
+    def _holders(self, scan: Scan, asked: _Asked) -> list[Holder]:
+        found = holders(scan, asked.lasting, self._table.resource.capability)
+        # A single read does not need the whole list as rows, although it reads through it.
+        return [one for one in found if asked.times > 1 or not one.through]
+
+    def _accounts(self, scan: Scan, asked: _Asked) -> Sequence[Account]:
+        return [asked.account(_key(holder)) for holder in self._holders(scan, asked)]
+
+    def _known(self, holder: Holder) -> Purchase | None:
+        """The list, if it can answer as it is."""
+        bought = self._bought.get(_key(holder))
+        if bought is None or not (bought.ended or holder.through):
+            return None
+        self._bought.move_to_end(_key(holder))
+        return bought
+
+    def _buy(
+        self, holder: Holder, accounts: Sequence[Account], prices: tuple[float, float]
+    ) -> Purchase | None:
+        """Reads as much of a list as it pays; None: it does not.
+
+        Args:
+            holder: the list.
+            accounts: its own, and those of the larger lists, which would have saved this one.
+            prices: of the read by key, and of those that are certain to come.
+        """
+        known = self._table.pages_of(holder.scan)
+        bought = self._bought.get(_key(holder))
+        account, *larger = accounts
+        while holder.through or account.buys(known, _pages(bought), *prices):
+            bought = bought or self._open(holder)
+            if holder.through or not bought.advance():
+                break
+            for other in larger:
+                other.pay(ALONE)
+        return bought
+
+    def _open(self, holder: Holder) -> Purchase:
+        recording = self._table.recorded(holder.scan)
+        bought = Purchase(recording, holder.scan.path, self._table.resource.table)
+        self._bought[_key(holder)] = bought
+        if len(self._bought) > _MOST_LISTS:
+            self._bought.popitem(last=False)[1].close()
+        return bought
+
+
+def _is_of_the_key(holder: Holder, scan: Scan) -> bool:
+    """Whether a list holds the rows of this key only: so further keys do not justify buying it."""
+    if holder.through or not scan.path.keys:
+        return True
+    return holder.scan.given(scan.path.keys[0]) is not None
+
+
+def _key(holder: Holder) -> Hashable:
+    scan = holder.scan
+    return size_key(scan), scan.order, scan.columns
+
+
+def _pages(bought: Purchase | None) -> int:
+    return 0 if bought is None else bought.pages
+
+
+def _costs(scan: Scan, *, beside: bool) -> tuple[float, float]:
+    """What the requests of a read cost, and those of a further one that is started ahead."""
+    if not scan.path.unique:
+        return ALONE, ALONE
+    return (BESIDE if beside or _keys(scan) > 1 else ALONE), BESIDE
+
+
+def _keys(scan: Scan) -> int:
+    """How many requests a read makes at least: one for each row that it finds by its key."""
+    if not scan.path.unique:
+        return 1
+    return prod(len(scan.given(key) or ()) for key in scan.path.keys)
+
+
+def _is_one(scan: Scan) -> bool:
+    """Whether a read is for a single row, by its key."""
+    return scan.path.unique and _keys(scan) == 1
+
+
+def _rest(scan: Scan, held: Scan) -> list[Predicate]:
+    """The conditions that a list is not confined to."""
+    return [term for term in scan.where.terms if term not in held.where.terms]
+
+
+def _one_by_one(scan: Scan, holder: Holder) -> dict[str, tuple[Value, ...]]:
+    """The sets of keys that the read would ask for one after the other, and the list does not.
+
+    A read that goes through the list anyway has its rows in the list's order, and a sorted read has
+    them in the order that it asks for. The key that varies fastest is a path's first.
+    """
+    if holder.through or scan.order:
+        return {}
+    keys = [key for key in reversed(scan.path.keys) if holder.scan.given(key) is None]
+    sets = {key: scan.given(key) or () for key in keys}
+    return {key: values for key, values in sets.items() if len(values) > 1}

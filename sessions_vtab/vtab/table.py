@@ -29,7 +29,14 @@ from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.old_rows import OldRows
 from sessions_vtab.vtab.participants import UnitParticipant
 from sessions_vtab.vtab.rows import page_name
-from sessions_vtab.vtab.waiting import Identity, Waiting, changed, created, identity_columns, missed
+from sessions_vtab.vtab.write_queue import (
+    Identity,
+    Waiting,
+    changed,
+    created,
+    identity_columns,
+    missed,
+)
 
 if TYPE_CHECKING:  # Most of them load the planner.
     from sessions_vtab.contract.capability import Writes

@@ -15,9 +15,8 @@ import pytest
 
 from sessions_vtab.errors import UnavailableError
 from sessions_vtab.fetch import Client, Endpoint, Reader, RequestSpec
-from sessions_vtab.fetch.connections import KEEP_ALIVE, Connections
 from sessions_vtab.fetch.deadline import TimedBackend
-from sessions_vtab.fetch.routes import Routes, is_plain, open_routes
+from sessions_vtab.fetch.routes import KEEP_ALIVE, Connections, Routes, is_plain, open_routes
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 FAILED = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"

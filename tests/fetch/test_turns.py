@@ -13,8 +13,7 @@ from sessions_vtab.errors import ForbiddenError, ProtocolError
 from sessions_vtab.fetch import Reader, RequestSpec, TokenPages
 from sessions_vtab.fetch.call import Response
 from sessions_vtab.fetch.scope import scope_of
-from sessions_vtab.fetch.shelf import Shelf
-from sessions_vtab.fetch.turns import SideBySide
+from sessions_vtab.fetch.turns import Shelf, SideBySide
 
 LIST = RequestSpec("GET", "/list", (("pageSize", 4),), items="rows", listing=True)
 

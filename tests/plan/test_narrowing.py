@@ -20,8 +20,8 @@ from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.tables import SESSIONS, session_columns
 from sessions_vtab.plan.index_info import Constraint, ConstraintUsage, Hint, IndexInfo, IndexUsage
 from sessions_vtab.plan.narrowing import Narrowed, narrow
+from sessions_vtab.plan.plan import describe
 from sessions_vtab.plan.planner import plan_scan
-from sessions_vtab.plan.words import describe
 
 TABLE = SESSIONS.extended(hidden=session_columns("page_size"))
 LIST = AccessPath(

@@ -30,8 +30,8 @@ from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.tables import SESSIONS, session_columns
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
 from sessions_vtab.plan.index_info import Constraint, Hint, IndexInfo, Relation
+from sessions_vtab.plan.plan import describe
 from sessions_vtab.plan.planner import plan_scan
-from sessions_vtab.plan.words import describe
 
 TABLE = SESSIONS.extended(hidden=session_columns("page_size", "include_deleted", "session_number"))
 GET = AccessPath("get", keys=("session_id",), unique=True, cost=10.0)

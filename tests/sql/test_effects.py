@@ -9,10 +9,9 @@ from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Column, ColumnType, Function
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
-from sessions_vtab.sql.lexer import classify, tokenize
+from sessions_vtab.sql.lexer import apply, classify, tokenize
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import partners
-from sessions_vtab.sql.splice import apply
 
 _NAMES = frozenset(("act",))
 _ACT = Function(

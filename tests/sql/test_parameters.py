@@ -4,9 +4,8 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import MissingParameterError, StatementError
-from sessions_vtab.sql.lexer import tokenize
+from sessions_vtab.sql.lexer import apply, tokenize
 from sessions_vtab.sql.parameters import Numbering, bind, distribute, number
-from sessions_vtab.sql.splice import apply
 
 
 def _numbering(text: str) -> Numbering:

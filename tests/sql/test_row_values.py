@@ -6,10 +6,9 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection
-from sessions_vtab.sql.lexer import tokenize
+from sessions_vtab.sql.lexer import apply, tokenize
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import partners
-from sessions_vtab.sql.splice import apply
 
 _NATIVE = """
 CREATE TABLE untyped(x);

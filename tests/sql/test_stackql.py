@@ -16,8 +16,8 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.sql.front_door import rewrite
 from sessions_vtab.sql.stackql.dialect import EngineScope, ResultShape, StaticResult, Translation
+from sessions_vtab.sql.stackql.naming import Sources
 from sessions_vtab.sql.stackql.recognition import is_stackql
-from sessions_vtab.sql.stackql.sources import Sources
 from sessions_vtab.sql.stackql.translate import translate
 
 _T = "google.aiplatform.sessions"

@@ -4,9 +4,8 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.lexer import classify, tokenize
+from sessions_vtab.sql.lexer import apply, classify, tokenize
 from sessions_vtab.sql.shapes import partners
-from sessions_vtab.sql.splice import apply
 from sessions_vtab.sql.targets import Conflict, conflict_of, target_of
 
 

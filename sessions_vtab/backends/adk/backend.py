@@ -11,7 +11,7 @@ from sessions_vtab.backends.adk.clocks import zone_of
 from sessions_vtab.backends.adk.resource import AdkResource
 from sessions_vtab.backends.adk.store import AdkStore
 from sessions_vtab.backends.adk.tables import NEWEST, SCOPES, relations
-from sessions_vtab.backends.local.paths import located, tilde
+from sessions_vtab.backends.local.opening import located, tilde
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.source import Source

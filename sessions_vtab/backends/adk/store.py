@@ -17,9 +17,9 @@ import apsw
 from sessions_vtab.backends.adk.clocks import moment, shift_of
 from sessions_vtab.backends.adk.tables import Layout, relations
 from sessions_vtab.backends.adk.values import functions
+from sessions_vtab.backends.local.ddl import add_function
 from sessions_vtab.backends.local.dialect import Select
-from sessions_vtab.backends.local.facts import add_function
-from sessions_vtab.backends.local.paths import identity
+from sessions_vtab.backends.local.opening import identity
 from sessions_vtab.backends.local.spool import OpenScan
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.backend import Context

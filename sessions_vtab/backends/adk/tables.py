@@ -18,8 +18,7 @@ from sessions_vtab.backends.adk.names import (
     session_name_of,
 )
 from sessions_vtab.backends.adk.values import METADATA
-from sessions_vtab.backends.local.ddl import kind_of, of_call
-from sessions_vtab.backends.local.facts import calls
+from sessions_vtab.backends.local.ddl import calls, kind_of, of_call
 from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.tables import (

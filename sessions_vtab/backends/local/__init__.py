@@ -5,12 +5,12 @@ times are UTC TEXT with a generated ``<name>_ms`` column for tools that read mil
 runs no model: ``integrate_session`` and ``use_session_for_improvement`` only record what was asked.
 
 * `backend`, `resource`, `transaction`: the store as the engine uses it
-* `store`, `spool`: its connection and scans; `opening`, `paths`, `ddl`: its file; `snapshots`: a
+* `store`, `spool`: its connection and scans; `opening`, `ddl`: its file; `snapshots`: a
   snapshot's file
-* `tables`, `facts`, `dialect`: columns, and scans as SQL of the file; `writable`: the writes
-* `sessions`, `events`, `touched`, `state`, `content`, `checks`: writing sessions and events
+* `tables`, `dialect`: columns, and scans as SQL of the file
+* `sessions`, `events`, `touched`, `state`, `checks`: writing sessions and events
 * `uploads`, `participants`, `improvement`: what upload, chat and search sessions have besides
-* `routines`, `answers`: functions; `lookup`, `names`: the session that is meant; `errors`: SQLite's
+* `routines`: functions; `names`: the session that is meant; `errors`: SQLite's
   errors as the package's own
 """
 

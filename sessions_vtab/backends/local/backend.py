@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Self, TypeAlias
 import apsw
 
 from sessions_vtab.backends.local import events, participants, sessions, uploads
-from sessions_vtab.backends.local.paths import MEMORY, located, tilde
+from sessions_vtab.backends.local.opening import MEMORY, located, tilde
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.routines import routines
 from sessions_vtab.backends.local.snapshots import (

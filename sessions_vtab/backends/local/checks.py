@@ -1,18 +1,44 @@
-"""Rules for the values of a session: labels, JSON shapes, time to live."""
+"""Rules for values: labels, JSON shapes, time to live; an event's content as JSON or plain text."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 from unicodedata import category
 
-from sessions_vtab.backends.local.content import require_object
 from sessions_vtab.contract import times
-from sessions_vtab.contract.values import load_json
+from sessions_vtab.contract.content import text_of
+from sessions_vtab.contract.values import is_object, load_json
 from sessions_vtab.errors import InvalidValueError
 
-__all__ = ["check_session", "expiry"]
+__all__ = ["check_session", "expiry", "read_content", "require_object"]
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def read_content(value: str, author: str) -> tuple[str, str | None]:
+    """Returns the content as it is stored, and its text.
+
+    Args:
+        value: minified JSON of an object, or plain text, which is stored as one text part.
+        author: author of the event, which determines the role of plain text.
+    """
+    if is_object(value):
+        return value, text_of(json.loads(value))
+    role = "user" if author == "user" else "model"
+    return f'{{"role":"{role}","parts":[{{"text":{_encode(value)}}}]}}', value
+
+
+def require_object(value: str, where: str) -> str:
+    """Returns minified JSON text unchanged; raises InvalidValueError unless it is an object."""
+    if not value.startswith("{"):
+        raise InvalidValueError(
+            f"{where} must be a JSON object, not {value!r:.60}. Nothing was written."
+        )
+    return value
+
 
 _OBJECTS: Final = ("state", "settings", "search_meta", "payload_filter", "sort_by")
 _LABEL: Final = re.compile(r"[a-z0-9_-]{0,64}", re.ASCII)

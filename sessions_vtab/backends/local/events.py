@@ -7,11 +7,17 @@ from typing import Any, Final, NoReturn
 
 import apsw
 
-from sessions_vtab.backends.local.content import read_content, require_object
+from sessions_vtab.backends.local.checks import read_content, require_object
+from sessions_vtab.backends.local.ddl import facts_of
 from sessions_vtab.backends.local.errors import is_taken
-from sessions_vtab.backends.local.facts import facts_of
-from sessions_vtab.backends.local.lookup import refuse_session, session_of
-from sessions_vtab.backends.local.names import check_id, last_segment, new_id, quoted
+from sessions_vtab.backends.local.names import (
+    check_id,
+    last_segment,
+    new_id,
+    quoted,
+    refuse_session,
+    session_of,
+)
 from sessions_vtab.backends.local.state import delta_of, merge_delta
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import EVENT_NAMES

@@ -11,8 +11,14 @@ from typing import Any, Final, NoReturn
 import apsw
 
 from sessions_vtab.backends.local.errors import is_taken
-from sessions_vtab.backends.local.lookup import require_session, session_of
-from sessions_vtab.backends.local.names import check_id, child, last_segment, session_name
+from sessions_vtab.backends.local.names import (
+    check_id,
+    child,
+    last_segment,
+    require_session,
+    session_name,
+    session_of,
+)
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError

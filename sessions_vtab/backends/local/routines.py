@@ -6,17 +6,46 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from sessions_vtab.backends.local import events, improvement, participants, sessions, uploads
-from sessions_vtab.backends.local.answers import response
-from sessions_vtab.backends.local.lookup import require_session, session_id_of
-from sessions_vtab.backends.local.names import new_id
+from sessions_vtab.backends.local.names import new_id, require_session, session_id_of
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import SESSIONS
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import ConflictError
 
 __all__ = ["routines"]
+
+
+def response(table: Table, row: Row, extra: Mapping[str, Any] | None = None) -> str:
+    """Returns a row as a JSON object, in which JSON columns are JSON values.
+
+    Args:
+        table: the table of the row.
+        row: the values of all columns.
+        extra: further members of the object.
+    """
+    members = [
+        _joined(column.name, _as_json(column, value))
+        for column, value in zip(table.columns, row, strict=True)
+        if value is not None
+    ]
+    members += [_joined(name, dump_json(value)) for name, value in (extra or {}).items()]
+    return "{" + ",".join(members) + "}"
+
+
+def _as_json(column: Column, value: Value) -> str:
+    if column.type is ColumnType.JSON and isinstance(value, str):
+        return value
+    return dump_json(value)
+
+
+def _joined(name: str, value: str) -> str:
+    return f"{dump_json(name)}:{value}"
+
 
 _Effect: TypeAlias = Callable[[Store, Arguments], list[Row]]
 _CORE: Final = len(SESSIONS.visible)

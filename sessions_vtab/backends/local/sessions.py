@@ -11,8 +11,7 @@ import apsw
 from sessions_vtab.backends.local.checks import check_session, expiry
 from sessions_vtab.backends.local.errors import is_taken
 from sessions_vtab.backends.local.improvement import register
-from sessions_vtab.backends.local.lookup import literal
-from sessions_vtab.backends.local.names import given_id, session_name
+from sessions_vtab.backends.local.names import given_id, literal, session_name
 from sessions_vtab.backends.local.state import require_shared, split
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write

@@ -13,8 +13,7 @@ import apsw
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
 from sessions_vtab.backends.local.errors import stale, translate
-from sessions_vtab.backends.local.opening import Opening
-from sessions_vtab.backends.local.paths import MEMORY, identity
+from sessions_vtab.backends.local.opening import MEMORY, Opening, identity
 from sessions_vtab.backends.local.spool import OpenScan
 from sessions_vtab.backends.local.touched import TouchedSessions
 from sessions_vtab.contract import times

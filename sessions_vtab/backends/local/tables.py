@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sessions_vtab.backends.local.ddl import parts_of
-from sessions_vtab.backends.local.facts import expressions
+from sessions_vtab.backends.local.ddl import expressions, parts_of
 from sessions_vtab.backends.local.names import event_name, id_of
 from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.tables import (

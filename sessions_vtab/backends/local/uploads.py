@@ -10,9 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sessions_vtab.backends.local.content import require_object
-from sessions_vtab.backends.local.lookup import literal, session_id_of
-from sessions_vtab.backends.local.names import given_id, last_segment, new_id, upload_session_name
+from sessions_vtab.backends.local.checks import require_object
+from sessions_vtab.backends.local.names import (
+    given_id,
+    last_segment,
+    literal,
+    new_id,
+    session_id_of,
+    upload_session_name,
+)
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Arguments

@@ -5,7 +5,7 @@
 * `translate`: one statement; `reading`, `writing`, `execute`, `show`: its kinds
 * `dialect`: comments, names of three parts, and what a translation can be
 * `naming`, `scoping`: whose column a name is, and which engines a table is about
-* `provider`, `sources`: what StackQL's registry says, and which source serves an engine
+* `provider`: what StackQL's registry says, and which source serves an engine
 """
 
 from __future__ import annotations

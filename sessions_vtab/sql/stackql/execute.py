@@ -14,9 +14,8 @@ from sessions_vtab.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from sessions_vtab.sql.lexer import Token, TokenKind, name_of
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, name_of
 from sessions_vtab.sql.shapes import partners
-from sessions_vtab.sql.splice import Edit, apply
 from sessions_vtab.sql.stackql.dialect import (
     EngineScope,
     ResultShape,

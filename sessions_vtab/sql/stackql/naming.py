@@ -3,24 +3,65 @@
 A resource's columns have other names in our tables. So each identifier is looked up as SQLite does
 (https://sqlite.org/src/file/src/resolve.c): in the SELECT that holds it, then in those around it.
 Columns of derived tables, common table expressions, ``json_each`` and ordinary tables keep their
-names, whatever they are called.
+names, whatever they are called. The engine that a text names decides which source's tables serve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 from sessions_vtab.errors import StatementError
-from sessions_vtab.sql.column_names import has_alias
-from sessions_vtab.sql.lexer import Token, TokenKind, name_of
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind, name_of
+from sessions_vtab.sql.returning import has_alias
 from sessions_vtab.sql.shapes import Block, Span, blocks, commas, find
-from sessions_vtab.sql.splice import Edit
-from sessions_vtab.sql.stackql.dialect import ResourceMention, alias_at
-from sessions_vtab.sql.stackql.sources import Sources
+from sessions_vtab.sql.stackql.dialect import EngineScope, ResourceMention, alias_at
 
-__all__ = ["FromItem", "SelectNames", "StatementNames"]
+__all__ = ["FromItem", "SelectNames", "Sources", "StatementNames"]
+
+
+def _unknown(_: str) -> None:
+    """The columns of a table nothing is known about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The sources of a connection whose sessions belong to engines.
+
+    Attributes:
+        engines: the engine each is configured for, by source name.
+        default: the one of them whose tables need no schema; None if the default source has no
+            engines.
+        columns_of: names of the columns of any other table, by the table's name; None if there is
+            no such table.
+    """
+
+    engines: Mapping[str, EngineScope] = field(default_factory=lambda: MappingProxyType({}))
+    default: str | None = None
+    columns_of: Callable[[str], Collection[str] | None] = _unknown
+
+    @property
+    def several(self) -> bool:
+        """Whether the engine decides where a statement goes."""
+        return len(self.engines) > 1
+
+    def named(self, scope: EngineScope) -> str:
+        """The source for an engine.
+
+        One that is configured for it, the default first; else the default, which reads the engine
+        with its own credential; else the first that has engines. '' if none has.
+        """
+        fitting = [name for name, own in self.engines.items() if own == scope]
+        if self.default in fitting or (self.default is not None and not fitting):
+            return self.default or ""
+        return next(iter([*fitting, *self.engines]), "")
+
+    def schema(self, source: str) -> str:
+        """What stands before a table of a source: its schema, or nothing for the default."""
+        return "" if source in ("", self.default) else f'"{source}".'
+
 
 _NAMED = (TokenKind.WORD, TokenKind.QUOTED)
 _JOINS = frozenset(("JOIN", ","))

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from sessions_vtab.errors import MissingParameterError, UnsupportedError
-from sessions_vtab.sql.column_names import has_alias, keep_items
-from sessions_vtab.sql.lexer import Token, TokenKind, classify, name_of
+from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, classify, insert, name_of
 from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.returning import has_alias, keep_items
 from sessions_vtab.sql.shapes import Span, commas, conjuncts, find, partners
-from sessions_vtab.sql.splice import Edit, apply, insert
 from sessions_vtab.sql.stackql.dialect import (
     EngineScope,
     ResourceMention,
@@ -19,7 +18,7 @@ from sessions_vtab.sql.stackql.dialect import (
     hints_of,
     places,
 )
-from sessions_vtab.sql.stackql.naming import FromItem, SelectNames, StatementNames
+from sessions_vtab.sql.stackql.naming import FromItem, SelectNames, Sources, StatementNames
 from sessions_vtab.sql.stackql.provider import SCOPES
 from sessions_vtab.sql.stackql.scoping import (
     Conditions,
@@ -28,7 +27,6 @@ from sessions_vtab.sql.stackql.scoping import (
     SourceFinder,
     required,
 )
-from sessions_vtab.sql.stackql.sources import Sources
 
 __all__ = ["TranslatedText"]
 

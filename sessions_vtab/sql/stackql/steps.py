@@ -9,8 +9,8 @@ from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.stackql.dialect import EngineScope, ResultShape, StaticResult
+from sessions_vtab.sql.stackql.naming import Sources
 from sessions_vtab.sql.stackql.recognition import ENGINE
-from sessions_vtab.sql.stackql.sources import Sources
 from sessions_vtab.sql.stackql.translate import translate
 
 __all__ = ["Translated", "translated"]

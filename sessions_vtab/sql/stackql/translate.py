@@ -11,8 +11,7 @@ from functools import partial
 from types import MappingProxyType
 
 from sessions_vtab.errors import StatementError, UnsupportedError
-from sessions_vtab.sql.lexer import tokenize
-from sessions_vtab.sql.splice import apply
+from sessions_vtab.sql.lexer import apply, tokenize
 from sessions_vtab.sql.stackql.dialect import (
     EngineScope,
     StaticResult,
@@ -21,10 +20,10 @@ from sessions_vtab.sql.stackql.dialect import (
     hints_of,
 )
 from sessions_vtab.sql.stackql.execute import execute, inlined
+from sessions_vtab.sql.stackql.naming import Sources
 from sessions_vtab.sql.stackql.reading import TranslatedText
 from sessions_vtab.sql.stackql.recognition import OWN_AFFAIRS, is_stackql
 from sessions_vtab.sql.stackql.show import describe, show
-from sessions_vtab.sql.stackql.sources import Sources
 from sessions_vtab.sql.stackql.writing import delete, insert_into, update
 
 __all__ = ["translate"]

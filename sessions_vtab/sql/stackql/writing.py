@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessions_vtab.errors import StatementError, UnsupportedError
-from sessions_vtab.sql.column_names import has_alias
-from sessions_vtab.sql.lexer import TokenKind, name_of
+from sessions_vtab.sql.lexer import Edit, TokenKind, apply, insert, name_of
+from sessions_vtab.sql.returning import has_alias
 from sessions_vtab.sql.shapes import Span, blocks, commas, find
-from sessions_vtab.sql.splice import Edit, apply, insert
 from sessions_vtab.sql.stackql.dialect import ResourceMention, ResultShape, Translation
 from sessions_vtab.sql.stackql.provider import SCOPES, ProviderResource
 from sessions_vtab.sql.stackql.reading import TranslatedText

@@ -15,7 +15,7 @@ import pytest
 from sessions_vtab.backends.local import LocalBackend
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
 from sessions_vtab.backends.local.errors import translate
-from sessions_vtab.backends.local.paths import (
+from sessions_vtab.backends.local.opening import (
     create_file,
     default_path,
     located,
