@@ -54,9 +54,8 @@ What a backend writes, in this order:
    ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
 
 Inside: `auth`, `call`, `site`, `clock`, `paging`, `operations` are values; `client`, `exchange`,
-`routes`, `deadline`, `body`, `retry`, `limits` send; `reader`, `turns`,
-read in order; `scope`, `cache`, `shared` share; `sending` writes; `problems`,
-`redact` tell.
+`routes`, `deadline`, `body`, `retry`, `limits` send; `reader` and `turns` read in order; `scope`,
+`cache`, `shared` share; `sending` writes; `problems`, `redact` report.
 
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
 ``fetch.rows`` (``RowDecoder``, ``DecodeContext``, getters: JSON to rows), ``contract.templates``

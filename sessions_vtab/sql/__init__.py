@@ -1,17 +1,16 @@
 """Statement text: read, renumbered, spliced. Pure functions from text to text.
 
-Each module imports only those before it. From tokens alone: ``lexer`` (SQLite's tokens), ``shapes``
-(matching brackets, the clauses of a SELECT), ``parameters``,
-``targets`` (what is changed, conflicts), ``returning``, ``effects``. What names
-and plans are: ``catalog``, ``plans``, ``names``. With sqlglot, imported only when a statement names
-one of our tables: ``conditions``, ``occurrences``, ``source``,
-``pushing``, ``analysis``, ``carrier``. All of it for one statement, remembered:
-``front_door``, the statement rewriter. Another dialect: ``stackql``. A condition alone, without a
-statement: ``expression``.
+From tokens alone: ``lexer`` (SQLite's tokens, and edits of a text), ``shapes`` (matching brackets,
+the clauses of a SELECT), ``parameters``, ``targets`` (what is changed, conflicts), ``returning``,
+``effects``. What names and plans are: ``catalog``, ``plans``, ``names``. With sqlglot, imported
+only when a statement names one of our tables: ``conditions``, ``occurrences``, ``source``,
+``pushing``, ``analysis``, ``carrier``. All of it for one statement, remembered: ``front_door``, the
+statement rewriter. Another dialect: ``stackql``. A condition alone, without a statement:
+``expression``.
 
-Besides: ``fast_path`` (whether sqlglot is needed),
-``json_keys``, ``row_values``, ``forms`` (values that no row has), ``effect_call``, ``rewriting``
-(one statement), ``attach``, ``dialect`` (SQLite's grammar for tools that ask sqlglot).
+Besides: ``fast_path`` (whether sqlglot is needed), ``json_keys``, ``row_values``, ``forms`` (values
+that no row has), ``effect_call``, ``rewriting`` (one statement), ``attach``, ``dialect`` (SQLite's
+grammar for tools that ask sqlglot).
 """
 
 from __future__ import annotations
