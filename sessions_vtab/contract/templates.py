@@ -34,6 +34,7 @@ Places: TypeAlias = Mapping[str, str]
 """Values of placeholders by name, not encoded."""
 
 
+@cache
 def places_of(template: str) -> tuple[str, ...]:
     """The names of a template's placeholders, in order."""
     return tuple(PLACEHOLDER.findall(template))

@@ -131,15 +131,16 @@ class Operation:
             InvalidValueError: a value cannot be part of a path.
         """
         query = tuple((name, _filled(text, places)) for name, text in self.query.items())
+        changes = self.changes
         given = {
-            "kind": WRITE if self.changes else READ,
-            "asks": not self.changes,
+            "kind": WRITE if changes else READ,
+            "asks": not changes,
             "repeatable": self.repeatable,
             "missing": self.missing,
             "done": self.done,
             "headers": self.headers,
             "anonymous": self.anonymous,
-            "secrets": self._secrets(places),
+            "secrets": self._secrets(places) if self.secret else (),
             **more,
             "query": (*query, *more.get("query", ())),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import itemgetter
 from string import ascii_letters, digits
 from typing import Any, Final, NamedTuple
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
 def found_in(items: Iterable[Item], frame: RestFrame) -> list[Found]:
     """Some items of one response; made for every row, so without the named tuple's own function."""
-    return [tuple.__new__(Found, (item, frame)) for item in items]
+    return list(map(tuple.__new__, repeat(Found), zip(items, repeat(frame), strict=False)))
 
 
 def rows_of(found: Iterable[Found], make: RowDecoder[RestFrame]) -> list[Row]:

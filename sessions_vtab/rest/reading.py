@@ -79,6 +79,7 @@ class RestResource(Resource):
         self.backend = backend
         self.capability = capability_of(spec, owner, backend.scope, backend.parse)
         self.where = f"{backend.source.name}.{spec.table.name}"
+        self._templates = {"name": spec.name, **named_by(spec, owner)}
         self.items = Decoder(owner, owner)
         self.decoder = Decoder(spec, owner)
         self.row = RowDecoder(self.table, self.decoder.columns)
@@ -156,19 +157,16 @@ class RestResource(Resource):
             self.spec.sublist and not scan.path.fans_out
         ):
             return None
-        templates = {"name": self.spec.name, **named_by(self.spec, self.owner)}
         for key in scan.path.keys:
-            if key in templates and scan.given(key) is not None:
-                parse = self.backend.parse
-                parsed = (parse(templates[key], value) for value in scan.given(key) or ())
+            template = self._templates.get(key)
+            given = None if template is None else scan.given(key)
+            if template is not None and given is not None:
+                parsed = (self.backend.parse(template, value) for value in given)
                 return self._distinct(one for one in parsed if one is not None)
         return self._distinct(self._products(self._own(), scan, _unknown))
 
     def _distinct(self, found: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-        """Each item's values once, without those of a row inside it; all of them allowed.
-
-        An id that no row can have is left out.
-        """
+        """Each item's values once, all of them allowed; an id that no row can have is left out."""
         own = self._own()
         kept = {tuple(one[place] for place in own): one for one in found}
         return [
@@ -297,11 +295,15 @@ class RestResource(Resource):
         return [dict(zip(places, one, strict=True)) for one in sorted(scopes)]
 
     def _unlisted(self, spec: List, scan: Scan) -> bool:
-        return self.keys(scan) is None and any(
-            isinstance(each, Operation)
-            and scan.given(place) is None
-            and place not in self.backend.scope
-            for place, each in spec.each.items()
+        return (
+            bool(spec.each)
+            and self.keys(scan) is None
+            and any(
+                isinstance(each, Operation)
+                and scan.given(place) is None
+                and place not in self.backend.scope
+                for place, each in spec.each.items()
+            )
         )
 
     # Their responses

@@ -296,6 +296,8 @@ class Listing:
     @classmethod
     def of(cls, scan: Scan, where: str) -> Listing:
         """Reads a scan's parameter columns; InvalidValueError names ``where`` and the column."""
+        if scan.parameters.keys().isdisjoint(LISTING):
+            return _PAGED if "next_page_token" in scan.columns else _USUAL
         given = [(name, scan.parameters.get(name)) for name in _TEXTS]
         for name, value in given:
             if value is not None and not isinstance(value, str):
@@ -304,9 +306,8 @@ class Listing:
         size = scan.parameters.get("page_size")
         if size is not None and (not isinstance(size, int) or size < 1):
             raise InvalidValueError(f"{where}.page_size must be a number from 1 to {PAGE_CAP}.")
-        chosen = "next_page_token" in scan.columns or not scan.parameters.keys().isdisjoint(LISTING)
         capped = min(size, PAGE_CAP) if isinstance(size, int) else None
-        return cls(filter_, order, token, capped, chosen)
+        return cls(filter_, order, token, capped, chosen=True)
 
     def query(self, text: str, order: str, limit: int | None) -> list[tuple[str, str | int | None]]:
         """The parameters of a first page: as many rows as given, or as LIMIT will probably need."""
@@ -319,3 +320,6 @@ class Listing:
     def pages(self) -> TokenPages:
         """How a list goes on, with full pages."""
         return TokenPages(full=self.size or PAGE_CAP)
+
+
+_USUAL, _PAGED = Listing(), Listing(chosen=True)

@@ -33,6 +33,7 @@ from sessions_vtab.backends.vertex.tables import (
 )
 from sessions_vtab.contract import times
 from sessions_vtab.contract.capability import Capability, Connective
+from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.contract.templates import Places, name_of
 from sessions_vtab.contract.write import Request
@@ -363,19 +364,21 @@ class Events(_Listed):
     def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """See ``RestResource.list_call``."""
         listing = Listing.of(scan, self.where)
-        confined = timestamp_filter(bounds(scan.where.terms, "timestamp"))
-        raw = f"({listing.filter})" if listing.filter and confined.text else listing.filter
-        text = join([Text(raw), confined]).text
+        confined, text = bounds(scan.where.terms, "timestamp"), listing.filter
+        if confined:
+            text = join([Text(f"({text})" if text else ""), timestamp_filter(confined)]).text
         order = _order_text(scan.order) or listing.order
         return self.list_of(places, listing.query(text, order, scan.limit)).call
 
     def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
         """See ``RestResource.found``: of the lists that are read, the events that are named."""
-        names = scan.given(self.key)
-        with closing(super().found(scan, reader)) as pages:
-            if names is None:
-                yield from pages
-                return
+        names, pages = scan.given(self.key), super().found(scan, reader)
+        return pages if names is None else self._named(pages, names)
+
+    def _named(
+        self, pages: Generator[list[Found], None, None], names: Sequence[Value]
+    ) -> Generator[list[Found], None, None]:
+        with closing(pages):
             for page in pages:
                 yield [one for one in page if self._event_name(one) in names]
 
