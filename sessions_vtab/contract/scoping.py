@@ -100,8 +100,8 @@ class _Scopes:
 class _ScopedResource(Resource):
     """A table whose rows and conditions stay within the scopes.
 
-    A table that enumerates the values of a scope column does not show others: they are no error, as
-    a statement that lists them does not name them.
+    A table that enumerates the values of a scope column leaves others out without an error: a
+    statement that lists them does not name them.
     """
 
     def __init__(self, inner: Resource, scopes: _Scopes) -> None:
