@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from math import inf
 from types import MappingProxyType
-from typing import IO, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
 from sessions_vtab.contract.predicate import Op
-from sessions_vtab.hints import Problem, line_at, place_of
+
+if TYPE_CHECKING:
+    from sessions_vtab.hints import Problem
 
 __all__ = [
     "ASCII",
@@ -362,6 +364,8 @@ def render(found: Problem, sql: str, offset: int, help_command: str) -> str:
         help_command: how help is asked for: ``.help`` or ``sessions-vtab help``.
     """
     lines = [escaped(found.message)]
+    from sessions_vtab.hints import line_at, place_of  # noqa: PLC0415  # Only errors need them.
+
     place = place_of(found.word, sql, offset)
     hint = f"All columns: {help_command} {found.topic}" if found.topic else ""
     if found.topic in {"tables", "sources"}:

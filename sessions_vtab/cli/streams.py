@@ -10,7 +10,6 @@ import io
 import os
 import shlex
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -219,6 +218,8 @@ def show(pieces: Iterable[str], pager: str, write: Callable[[str], object]) -> f
 
 def _pipe(first: Iterable[str], remaining: Iterable[str], pager: str) -> float:
     # The user's own command, as in every program that obeys $PAGER.
+    import subprocess  # noqa: PLC0415  # Slow to import, and a pager is rare.
+
     with subprocess.Popen(  # noqa: S602
         pager, shell=True, stdin=subprocess.PIPE, encoding="utf-8"
     ) as process:
