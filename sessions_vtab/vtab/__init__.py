@@ -8,9 +8,9 @@ https://sqlite.org/vtab.html has the words.
 * reading: `modules`, `planning`, `best_index`, `cursor`, `costly_cursor`, `memo`,
   `look_ahead`; lists that are bought: `purchase`, `index`
 * functions: `calling`
-* writing: `participants`, `write_queue`, `old_rows`, `sending`; RETURNING:
+* writing: `participants`, `write_queue`, `old_rows`, `sending`, `stopping`; RETURNING:
   `rows`
-* refusing: `actions`, `definitions`, `access`; `holding`: what a store's reads see
+* refusing: `actions`, `definitions`, `access`, `limits`; `holding`: what a store's reads see
 * the connection: `host`, `catalog`, `contents`
 * telling: `looking` (what would be done), `audit`, `blame` (whose bug it is)
 """

@@ -22,7 +22,7 @@ from sessions_vtab.errors import (
 from sessions_vtab.vtab.blame import blame
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.logs import failure
-from sessions_vtab.vtab.sending import as_sqlite_says
+from sessions_vtab.vtab.stopping import as_sqlite_says
 from sessions_vtab.vtab.write_queue import missed
 
 __all__ = ["ChooseSource", "FunctionCall", "named_source", "refuse_missing"]
