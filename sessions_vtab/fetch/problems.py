@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
+from sessions_vtab.contract.traces import raised_in
 from sessions_vtab.errors import (
     ConflictError,
     CredentialError,
@@ -224,7 +225,8 @@ def unexpected(error: BaseException, where: str) -> SessionsError:
     if isinstance(error, SessionsError):
         return error
     told = SessionsError(
-        f"{where}: unexpected error: {_named(error)}. Report it with the traceback."
+        f"{where}: unexpected error: {_named(error)}{raised_in(error)}. This is a bug: report it"
+        " with the traceback."
     )
     told.__cause__ = error
     return told

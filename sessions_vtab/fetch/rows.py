@@ -151,7 +151,8 @@ def _typed(
     def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[Any]:
         values = [item.get(field) for item in items]
         if not set(map(type, values)) <= allowed:
-            raise frame.wrong(field, expected)
+            absent = required and not all(field in item for item in items)
+            raise frame.wrong(field, f"{expected}, and is missing" if absent else expected)
         return values
 
     return OfPage(column)

@@ -140,6 +140,12 @@ class RestBackend(Backend):
         self._lease = ClientHandle(self._client())
         self._known: set[Hashable] = set()
         tables, functions = self.declare(), self.declare_functions()
+        named: object = type(self).functions
+        if isinstance(named, tuple | list):
+            raise ConfigurationError(
+                f"The backend {self.name}: functions: a REST backend declares its functions in"
+                " functions_declared."
+            )
         check(self.name, tables, functions, self.location)
         specs = {one.table.name: one for one in tables}
         made = {

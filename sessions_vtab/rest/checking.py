@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sessions_vtab.contract.capability import Filter
+from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.contract.templates import places_of
 from sessions_vtab.errors import ConfigurationError
+from sessions_vtab.fetch import AfterPages, NumberedPages, SinglePage, TokenPages
 from sessions_vtab.rest.declaration import (
     Insert,
     List,
@@ -43,6 +45,8 @@ def check(
 def _problems(
     tables: Sequence[RestTable], functions: Sequence[RestFunction], location: Sequence[str]
 ) -> Iterator[str]:
+    for what, given in (("tables", tables), ("functions_declared", functions)):
+        yield from _no_tuple(what, given)
     if not tables:
         yield "it declares no tables."
         return
@@ -67,9 +71,18 @@ def _of_table(table: RestTable, by_name: Mapping[str, RestTable]) -> Iterator[st
         near = did_you_mean(table.parent, by_name)
         yield f"parent: there is no table {table.parent}.{near}"
         return
+    yield from _of_types(table.table.columns)
     yield from _of_fields(table, owner)
     yield from _of_reading(table, owner)
     yield from _of_writes(table)
+
+
+def _of_types(columns: Iterable[Column]) -> Iterator[str]:
+    for column in columns:
+        given: object = column.type
+        if not isinstance(given, ColumnType):
+            kinds = ", ".join(f"ColumnType.{one.name}" for one in ColumnType)
+            yield f"column {column.name}: {given!r:.40} is not a type; write one of {kinds}."
 
 
 def _of_fields(table: RestTable, owner: RestTable) -> Iterator[str]:
@@ -112,6 +125,31 @@ def _of_list(listed: List, table: RestTable, known: Sequence[str]) -> Iterator[s
     yield from (f"list: each: {one}" for one in _unknown(listed.each, known, "placeholder"))
     if bool(listed.size) != (listed.cap is not None):
         yield "list: size and cap go together: the parameter, and its largest value."
+    elif listed.size:
+        yield from _of_pages(listed)
+
+
+def _of_pages(listed: List) -> Iterator[str]:
+    pages = listed.pages
+    if isinstance(pages, SinglePage):
+        yield (
+            "list: size and cap are about pages, and without pages only the first is read: say"
+            " how the list goes on, such as pages=TokenPages()."
+        )
+        return
+    match pages:
+        case TokenPages(full=full) if full:
+            size = pages.size
+        case NumberedPages(more="") | AfterPages():
+            size = pages.size
+        case _:
+            return
+    if size != listed.size:
+        kind = type(pages).__name__
+        yield (
+            f"list: pages: {kind}(size={size!r}) is another parameter than size={listed.size!r}"
+            f" of the list: write {kind}(.., size={listed.size!r})."
+        )
 
 
 def _of_taken(what: str, takes: Iterable[Filter], table: RestTable) -> Iterator[str]:
@@ -129,6 +167,11 @@ def _of_writes(table: RestTable) -> Iterator[str]:
         if operation is None:
             continue
         yield from _of_operation(what, operation, known)
+        for part in ("columns", "required"):
+            problems = list(_no_tuple(f"{what}: {part}", getattr(operation, part, ())))
+            yield from problems
+            if problems:
+                return
         columns: list[str] = []
         if isinstance(operation.body, Mapping):
             columns += operation.body
@@ -144,10 +187,15 @@ def _of_operation(what: str, operation: Operation, known: Iterable[str]) -> Iter
         route = operation.route
         yield f"{what}: {route!r:.60} is not a method and a path, such as 'GET /v1/things'."
     yield from (f"{what}: {one}" for one in _unknown(operation.places, known, "placeholder"))
+    yield from _no_tuple(f"{what}: missing", operation.missing)
+    yield from _no_tuple(f"{what}: done", operation.done)
 
 
 def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:
     function = declared.function
+    for what in ("parameters", "results", "required"):
+        yield from _no_tuple(what, getattr(function, what))
+    yield from _of_types((*function.parameters, *function.results))
     parameters = [column.name for column in function.parameters]
     about = "session" in parameters
     if not about and declared.rows is None:
@@ -160,6 +208,13 @@ def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:
         yield f"operation: the function {does} (effect), so asks must be {not function.effect}."
     if declared.rows is None and function.results[-1].name != "response":
         yield "without rows, its results must be a session's core columns and response."
+
+
+def _no_tuple(what: str, given: object) -> Iterator[str]:
+    """A value in parentheses is a tuple only with a comma."""
+    if not isinstance(given, tuple | list):
+        shown = f"{given!r:.60}" if isinstance(given, str) else f"{type(given).__name__}(..)"
+        yield f"{what} must be a tuple: ({shown},), with the comma."
 
 
 def _unknown(names: Iterable[str], known: Iterable[str], what: str) -> Iterator[str]:

@@ -71,7 +71,8 @@ class Operation:
             too.
         body: the JSON body, if there is one.
         headers: headers that the service wants beside the usual ones; never a credential.
-        item: field of the response that holds the object; '' if the response is the object.
+        item: field of the response that holds the object; '' if the response is the object, or,
+            for a write, if it is where ``get`` has it.
         missing: responses that mean "no such row".
         done: responses that mean "already done" when an earlier attempt may have acted.
         asks: True: it changes nothing, whatever its method is. False: it changes something, so

@@ -443,23 +443,23 @@ class RestResource(Resource):
                     self.backend.seen(one.places)
                     yield [self.one(reply, one.places)]
 
-    def one(self, reply: Response, places: Places) -> Found:
+    def one(self, reply: Response, places: Places, write: Operation | None = None) -> Found:
         """The item in a response; ProtocolError if there is none, or one without its id."""
-        get = self.owner.get
-        item = None if get is None else get.object_in(reply)
+        by = write if write is not None and write.item else self.owner.get
+        item = None if by is None else by.object_in(reply)
         frame = self.frame(reply, places)
         if item is None:
-            raise frame.wrong(get.item if get and get.item else "body", "an object")
+            raise frame.wrong(by.item if by and by.item else "body", "an object")
         self.items.places(item, frame)
         return Found(item, frame)
 
-    def find(self, reply: Response, places: Places) -> Found | None:
+    def find(self, reply: Response, places: Places, write: Operation | None = None) -> Found | None:
         """The item in a response; None if it holds none, or one without its id."""
-        get = self.owner.get
+        by = write if write is not None and write.item else self.owner.get
         # A change may be answered with nothing, or with null.
-        if get is None or reply.missing or reply.json is None:
+        if by is None or reply.missing or reply.json is None:
             return None
-        item = get.object_in(reply)
+        item = by.object_in(reply)
         if item is None:
             return None
         found = Found(item, self.frame(reply, places))

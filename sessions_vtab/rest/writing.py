@@ -191,7 +191,7 @@ class Writer:
         if not write.returning:
             key = name_of(self.spec.name, places)
             return Outcome(write, OutcomeState.SENT, key=key, http_status=reply.status)
-        found = self.after(reply, places, line)
+        found = self.after(reply, places, line, self.operation(write.action))
         if self.spec.parent:
             found = self._inside(found, places)
         return self.answered(write, found, reply.status)
@@ -212,7 +212,7 @@ class Writer:
     def _answer(self, reply: Response, places: Places) -> Found:
         insert = self.spec.insert
         if insert is None or insert.answer is None:
-            return self.resource.one(reply, places)
+            return self.resource.one(reply, places, insert)
         frame = self.resource.frame(reply, places)
         found = Found(insert.answer(reply.object(), frame), frame)
         self.resource.items.places(found.item, found.frame)  # It has to say which one it is.
@@ -272,7 +272,8 @@ class Writer:
         """
         found = self.look(change.places, line)
         if found is None:
-            return self.after(line.send(change.call), change.places, line)
+            again = line.send(change.call)
+            return self.after(again, change.places, line, self.operation(write.action))
         row = self.resource.row(found.item, found.frame)
         at = self.spec.table.positions
         if any(row[at[column]] != value for column, value in write.values.items()):
@@ -288,9 +289,11 @@ class Writer:
         reply = line.send(self.backend.call(get, places))
         return None if reply.missing else self.resource.one(reply, places)
 
-    def after(self, reply: Response, places: Places, line: Sender) -> Found:
+    def after(
+        self, reply: Response, places: Places, line: Sender, write: Operation | None = None
+    ) -> Found:
         """The row (or its parent's) in a response; read again where the response holds none."""
-        found = None if reply.already else self.resource.find(reply, places)
+        found = None if reply.already else self.resource.find(reply, places, write)
         found = found or self.look(places, line)
         if found is None:
             name = name_of(self.resource.owner.name, places)

@@ -153,7 +153,10 @@ class Checker:
         how = Comparison.MULTISET
         if case.limit is not None:
             how, allowed = Comparison.SUBSET, self._oracle_rows(case.unlimited(), asked.scans)
-        return difference(got, expected, how, keys=(0,) if case.order else (), allowed=allowed)
+        wrong = difference(got, expected, how, keys=(0,) if case.order else (), allowed=allowed)
+        if wrong is not None and self._path.keys and len(got) > len(expected):
+            wrong += " (rows that the list does not have: does it go on in further pages?)"
+        return wrong
 
     def _leaves_scope(self, case: Case) -> bool:
         """Whether it names a scope of no row, which need not exist: that is not an empty result."""

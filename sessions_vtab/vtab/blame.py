@@ -8,6 +8,7 @@ from typing import Final
 
 import apsw
 
+from sessions_vtab.contract.traces import raised_in
 from sessions_vtab.errors import SessionsError
 
 __all__ = ["blame", "blamed", "blaming"]
@@ -26,7 +27,7 @@ def blame(error: BaseException, backend: str, where: str) -> None:
     expected = isinstance(error, SessionsError | apsw.Error) or not isinstance(error, Exception)
     if not expected and blamed(error) is None:
         what = f"{type(error).__name__} {error}".rstrip()
-        words = f"{what} in {where}{_line(error)}. This is a bug in the backend {backend}."
+        words = f"{what} in {where}{raised_in(error)}. This is a bug in the backend {backend}."
         setattr(error, _MARK, words)
         error.add_note(words)
 
@@ -45,14 +46,3 @@ def blamed(error: BaseException) -> str | None:
     """What an exception is and whose bug, as sentences; None if it came out of no backend."""
     words = getattr(error, _MARK, None)
     return words if isinstance(words, str) else None
-
-
-def _line(error: BaseException) -> str:
-    """The line that raised it: ``(tickets.py, line 12)``."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    name = trace.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
-    return f" ({name}, line {trace.tb_lineno})"

@@ -120,6 +120,7 @@ class FunctionCall:
         before = self._host.requests
         try:
             rows = list(routine(arguments, context))
+            self._require_width(rows)
         except BaseException as error:
             blame(error, self._source.backend.name, f"{self._source.name}.{self._function.name}()")
             self._audit(arguments, error, getattr(error, "status", None))
@@ -133,6 +134,15 @@ class FunctionCall:
         self._audit(arguments, None, self._host.logs.requests.last("status") if sent else None)
         statement.effects += 1
         return rows
+
+    def _require_width(self, rows: Sequence[Row]) -> None:
+        """Raises TypeError for a row that does not fit, whose values would be another column's."""
+        wide = len(self._function.results)
+        for row in rows:
+            if not isinstance(row, tuple) or len(row) != wide:
+                did = ". The function has taken effect" if self._function.effect else ""
+                msg = f"{self._function.name}(): a row must be a tuple of {wide} values, not "
+                raise TypeError(f"{msg}{row!r:.80}{did}")
 
     def _audit(
         self, arguments: Mapping[str, Value], error: BaseException | None, status: Value

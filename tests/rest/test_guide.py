@@ -20,5 +20,5 @@ def test_the_blocks_of_the_guide_run() -> None:
     for block in blocks:
         exec(compile(block, GUIDE.name, "exec"), names)
 
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     assert names["Tickets"].name == "tickets"

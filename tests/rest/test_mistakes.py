@@ -14,10 +14,11 @@ from sessions_vtab import connect
 from sessions_vtab.contract.backend import Backend, Resource
 from sessions_vtab.contract.capability import AccessPath, Capability, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column, ColumnType, Function, Table
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.source import Source
-from sessions_vtab.errors import ConfigurationError, ProtocolError
+from sessions_vtab.errors import ConfigurationError, ProtocolError, UnknownOutcomeError
+from sessions_vtab.fetch import AfterPages, NumberedPages, ResponseMatcher, TokenPages
 from sessions_vtab.rest import (
     Delete,
     Get,
@@ -116,12 +117,108 @@ def _bent(**change: Any) -> Callable[[], Any]:
             ),
             r"truncate_session\(\): operation: the function changes nothing .*asks must be True",
         ),
+        (
+            _bent(table=replace(TICKETS, visible=(*TICKETS.visible, Column("x", "TEXT", "X.")))),  # type: ignore[arg-type]
+            r"tickets: column x: 'TEXT' is not a type; write one of ColumnType\.TEXT, ",
+        ),
+        (_bent(list=List("GET /tickets", size="n", cap=5)), "without pages only the first is read"),
+        (
+            _bent(list=List("GET /tickets", size="n", cap=5, pages=TokenPages(full=5))),
+            r"TokenPages\(size='pageSize'\) is another parameter .*TokenPages\(.., size='n'\)",
+        ),
+        (
+            _bent(list=List("GET /tickets", size="n", cap=5, pages=NumberedPages(more=""))),
+            r"NumberedPages\(size='limit'\) is another parameter than size='n'",
+        ),
+        (
+            _bent(list=List("GET /tickets", size="n", cap=5, pages=AfterPages("after", "id"))),
+            r"AfterPages\(size='limit'\) is another parameter than size='n'",
+        ),
+        (
+            _bent(insert=Insert("POST /tickets", required=("id"))),  # type: ignore[arg-type]
+            r"insert: required must be a tuple: \('id',\), with the comma",
+        ),
+        (
+            _bent(get=Get("GET /tickets/{id}", missing=(ResponseMatcher(404)))),  # type: ignore[arg-type]
+            r"get: missing must be a tuple: \(ResponseMatcher\(\.\.\),\), with the comma",
+        ),
+        (
+            lambda: opened(RIGHT, functions=VERB),  # type: ignore[arg-type]
+            r"functions_declared must be a tuple: \(RestFunction\(\.\.\),\)",
+        ),
         (lambda: opened(RIGHT, location=("scope",)), "location: there is no placeholder scope"),
     ],
 )
 def test_a_mistake_in_a_rest_declaration(make: Callable[[], Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=f"The backend tickets: .*{told}"):
         make()
+
+
+def test_functions_under_the_name_that_holds_them_later() -> None:
+    kind = type("Tickets", (RestBackend,), {"name": "tickets", "title": "T", "tables": (RIGHT,)})
+    wrong = type("Wrong", (kind,), {"functions": (VERB,)})
+
+    with pytest.raises(ConfigurationError, match="declares its functions in functions_declared"):
+        wrong.open(Source("t", "tickets", "", {"base_url": "http://127.0.0.1:1"}))
+
+
+CLOSE = Function(
+    "close_ticket",
+    (Column("session", T.TEXT, "Ticket."),),
+    (Column("state", T.TEXT, "State."), Column("by", T.TEXT, "Who.")),
+    "Closes.",
+    required=("session",),
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (lambda *_: [("shut",)], r"must be a tuple of 2 values, not \('shut',\)\. The .* effect"),
+        (lambda *_: ["ab"], "must be a tuple of 2 values, not 'ab'"),
+        (lambda reply, _: reply["state"], r"not subscriptable \(test_mistakes\.py, line \d+\)"),
+    ],
+)
+def test_a_function_whose_rows_are_wrong(rows: Any, told: str) -> None:
+    verb = RestFunction(CLOSE, Operation("POST /tickets/{id}/close"), rows)
+    members = {"name": "bent", "title": "T", "tables": (RIGHT,), "functions_declared": (verb,)}
+    source = {
+        "backend": type("Tickets", (RestBackend,), members),
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(lambda _: httpx.Response(200, json={"state": "shut"})),
+    }
+
+    with (
+        connect(sources={"t": source}, config=os.devnull) as db,
+        pytest.raises((TypeError, UnknownOutcomeError), match=told),
+    ):
+        db.execute("SELECT * FROM close_ticket('tickets/7')").fetchall()
+
+
+@pytest.mark.parametrize("get", [Get("GET /tickets/{id}"), Get("GET /tickets/{id}", item="it")])
+def test_a_write_may_wrap_its_row_in_a_field_of_its_own(get: Get) -> None:
+    table = replace(
+        RIGHT,
+        get=get,
+        insert=Insert("POST /tickets", item="made", body={"owner": "owner"}),
+        update=Update("PATCH /tickets/{id}", item="changed", body={"owner": "owner"}),
+    )
+    row = {"id": "7", "owner": "ann"}
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        field = {"POST": "made", "PATCH": "changed"}.get(request.method, get.item)
+        return httpx.Response(200, json={field: row} if field else row)
+
+    source = {
+        "backend": type("T", (RestBackend,), {"name": "t", "title": "T", "tables": (table,)}),
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(serve),
+    }
+    with connect(sources={"t": source}, config=os.devnull) as db:
+        made = db.execute("INSERT INTO tickets(owner) VALUES ('ann') RETURNING name")
+        assert made.fetchall() == [("tickets/7",)]
+        sql = "UPDATE tickets SET owner = 'eve' WHERE id = '7' RETURNING id"
+        assert db.execute(sql).fetchall() == [("7",)]
 
 
 PATH = AccessPath("list")
@@ -199,7 +296,8 @@ def test_a_mistake_in_a_declaration_by_hand(
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        ({"tickets": [{"owner": "ann"}]}, "field id should be text"),
+        ({"tickets": [{"owner": "ann"}]}, "field id should be text, and is missing"),
+        ({"tickets": [{"id": 1}]}, "field id should be text. The response"),
         ({"tickets": [{"id": "1", "votes": "many"}]}, "field votes should be a whole number"),
         ({"tickets": 5}, "should be a list of objects"),
     ],

@@ -231,3 +231,16 @@ def test_a_sample_that_the_service_refuses_is_a_failure_that_asks_for_another() 
 def test_pages_that_lose_or_repeat_rows_are_found(bent: str, told: str) -> None:
     with pytest.raises(AssertionError, match=told), _suite(Service(bent)) as suite:
         suite.check_pages("tickets")
+
+
+def test_a_list_that_ends_too_early_is_named_as_the_likely_cause() -> None:
+    (table,) = Tickets.tables
+    assert table.list is not None
+    short = replace(table, list=replace(table.list, pages=NumberedPages(more="nosuch")))
+    wrong = type("Short", (Tickets,), {"tables": (short,)})
+
+    with (
+        _suite(Service(), wrong) as suite,
+        pytest.raises(AssertionError, match="does it go on in further pages"),
+    ):
+        suite.check_path("tickets", "get by name")
