@@ -8,7 +8,7 @@ from operator import itemgetter
 from string import ascii_letters, digits
 from typing import Any, Final, NamedTuple
 
-from sessions_vtab.contract.model import ColumnType
+from sessions_vtab.contract.model import ColumnType, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import encoded, name_of, places_of
@@ -33,6 +33,8 @@ __all__ = ["Decoder", "Found", "found_in", "items_inside", "rows_of", "texts_in"
 
 _PLAIN: Final = f"{ascii_letters}{digits}_.~-\n".encode()
 """What ids that are the same percent-encoded consist of, one a line."""
+
+_MOST_MADE: Final = 64
 
 _BY_TYPE: Final[Mapping[ColumnType, Callable[[str], Getter[DecodeContext]]]] = {
     ColumnType.TEXT: text_of,
@@ -78,6 +80,7 @@ class Decoder:
 
     def __init__(self, table: RestTable, owner: RestTable) -> None:
         self._name = table.name
+        self._made: dict[frozenset[str], RowDecoder[RestFrame]] = {}
         own = self._own = places_of(table.name)
         self.columns: dict[str, Getter[RestFrame]] = {
             **{one: _placed(one) for one in own if one in table.table.positions},
@@ -92,6 +95,15 @@ class Decoder:
             self.columns[parent_column(table, owner)] = _same(
                 lambda frame: name_of(parent, frame.places)
             )
+
+    def rows(self, table: Table, columns: frozenset[str]) -> RowDecoder[RestFrame]:
+        """What makes rows with some columns; a statement asks for the same ones at each key."""
+        made = self._made.get(columns)
+        if made is None:
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            made = self._made[columns] = RowDecoder(table, self.columns, columns)
+        return made
 
     def names(self, item: Item) -> bool:
         """Whether an item says which one it is."""

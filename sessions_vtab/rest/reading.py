@@ -86,7 +86,7 @@ class RestResource(Resource):
 
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """See ``Resource.scan``."""
-        make = RowDecoder(self.table, self.decoder.columns, scan.columns)
+        make = self.decoder.rows(self.table, scan.columns)
         with closing(self.found(scan, Reader(self.backend.client, context))) as pages:
             for page in pages:
                 yield rows_of(self._rows(page), make)
