@@ -35,6 +35,7 @@ __all__ = ["cases_for", "sorts"]
 _NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
 _PATTERNS: Final = frozenset((Op.LIKE, Op.NOT_LIKE, Op.GLOB))
 _SETS: Final = frozenset((Op.IN, Op.NOT_IN))
+_EQUAL: Final = frozenset((Op.EQ, Op.NE, *_SETS))
 _KEYS: Final = 3
 """Values that a key is given at once."""
 _PAIRS: Final = 4
@@ -93,6 +94,13 @@ class _Kind(Enum):
     """A value of the rows that is easily garbled."""
     UNKNOWN = auto()
     HOSTILE = auto()
+    PART = auto()
+    """A text within a value of the rows: found where a service looks for words."""
+    OTHER_CASE = auto()
+    """A value of the rows with its letters in the other case."""
+
+
+_NEAR: Final = frozenset((_Kind.PART, _Kind.OTHER_CASE))
 
 
 class _Maker:
@@ -107,6 +115,8 @@ class _Maker:
         }
         self._samples: dict[Field, dict[_Kind, Value]] = {}
         self._bound = cycle((False, True))
+        paths = known.resource.capability.paths
+        self._names = {known.table.key, "name", *(key for one in paths for key in one.keys)}
 
     # What there is to ask
 
@@ -179,8 +189,18 @@ class _Maker:
         """Each operator with each kind of value, kind after kind."""
         for kind in kinds:
             for probe in probes:
-                if probe[2] not in _NULLITY or kind is kinds[0]:
+                if self._asks(probe, kind, first=kind is kinds[0]):
                     yield self._case(self._condition(probe, kind))
+
+    def _asks(self, probe: _Probe, kind: _Kind, *, first: bool) -> bool:
+        """Whether an operator is asked with a kind of value."""
+        _, column, op = probe
+        if op in _NULLITY:
+            return first
+        # A key has a form of its own, which part of it has not; ids are never searched for words.
+        return kind not in _NEAR or (
+            op in _EQUAL and column.type is ColumnType.TEXT and column.name not in self._names
+        )
 
     def negated(self, probes: Sequence[_Probe]) -> Iterator[Case]:
         """NOT of each operator."""
@@ -270,7 +290,10 @@ class _Maker:
         if field.key is not None:
             values = list(_members(values, field.key))
             none = "no such value", "nor this"
-        found = typical(values), awkward(values), *none
+        text = str(typical(values))
+        # The part is the longer half: short ones are values themselves.
+        near = text[: max(1, len(text) * 2 // 3)], text.swapcase()
+        found = typical(values), awkward(values), *none, *near
         return dict(zip(_Kind, found, strict=True))
 
     def _values(self, name: str) -> list[Value]:

@@ -114,6 +114,41 @@ def test_an_exact_filter_that_is_not_kept_is_found(backend: Backend) -> None:
         backend.check()
 
 
+@pytest.mark.parametrize(
+    "alike",
+    [
+        pytest.param(lambda asked, had: asked in had, id="contains"),
+        pytest.param(lambda asked, had: had.startswith(asked), id="begins with"),
+        pytest.param(lambda asked, had: had.casefold() == asked.casefold(), id="any case"),
+    ],
+)
+def test_an_exact_filter_that_finds_more_than_equal_texts_is_found(
+    backend: Backend, alike: Callable[[str, str], bool]
+) -> None:
+    place = backend.resource.table.positions["user_id"]
+
+    def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
+        wanted = [
+            term.operands if isinstance(term, Member) else (term.operand,)
+            for term in asked.where.terms
+            if _about(term, "user_id")
+        ]
+        everything = replace(asked, where=AllOf(()), columns=asked.columns | {"user_id"})
+        for page in plain(everything, context):
+            yield [
+                row
+                for row in page
+                if all(any(alike(str(one), str(row[place])) for one in each) for each in wanted)
+            ]
+
+    exact = replace(LISTING.filters[0], exact=True)
+    backend.declare(replace(LISTING, filters=(exact,)))
+    backend.answer(scan)
+
+    with pytest.raises(AssertionError, match=r"(?s)mem\.sessions by list: .*too many"):
+        backend.check()
+
+
 def test_an_operator_that_returns_too_few_rows_is_found(backend: Backend) -> None:
     def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
         """Treats <> as =, like a service that supports no other comparison."""
