@@ -343,13 +343,21 @@ class RestBackend(Backend):
         return lambda write, line: self.writing[write.table].perform(write, line)
 
     def in_order(self, writes: Iterable[Write]) -> list[Write]:
-        """The writes with those that create a parent first."""
+        """The writes with those that create a parent first.
+
+        From the first write on that changes or removes parents, all keep their order: a row that is
+        deleted and inserted again must not be created before it is gone.
+        """
         parents = {one.spec.parent for one in self.resources.values()}
-
-        def creates_parent(write: Write) -> bool:
-            return write.table in parents and write.action is Action.INSERT
-
-        return sorted(writes, key=lambda write: not creates_parent(write))
+        created: list[Write] = []
+        others: list[Write] = []
+        changed = False
+        for write in writes:
+            inserts = write.action is Action.INSERT
+            changed = changed or (write.table in parents and not inserts)
+            first = write.table in parents and inserts and not changed
+            (created if first else others).append(write)
+        return created + others
 
     def _renames(self, write: Write) -> bool:
         own = places_of(self.resources[write.table].spec.name)

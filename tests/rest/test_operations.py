@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import closing
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -100,3 +103,47 @@ def test_a_response_without_the_item_is_not_a_missing_row(body: str) -> None:
     }
     with connect(sources={"t": source}, config=os.devnull) as db, pytest.raises(ProtocolError):
         db.execute("SELECT * FROM parts").fetchall()
+
+
+def test_a_row_that_is_deleted_and_inserted_again_is_there_afterwards() -> None:
+    """Rows that others belong to are created first, but never before what happens to them earlier."""
+    there = {"a": "old"}
+    sent = []
+
+    def server(request: httpx.Request) -> httpx.Response:
+        key = request.url.path.rpartition("/")[2]
+        sent.append(f"{request.method} {key}")
+        match request.method:
+            case "GET" if key in there:
+                return httpx.Response(200, json={"thing": {"id": key, "kind": there[key]}})
+            case "DELETE" if key in there:
+                del there[key]
+                return httpx.Response(200, json={})
+            case "POST":
+                body = json.loads(request.content)
+                if body["id"] in there:
+                    return httpx.Response(409, json={"error": "exists"})
+                there[body["id"]] = body["kind"]
+                return httpx.Response(200, json={"thing": body})
+        return httpx.Response(404, json={"error": "no such thing"})
+
+    kind = Column("kind", ColumnType.TEXT, "Kind.")
+    things = replace(
+        Things.tables[0],
+        table=replace(THINGS, visible=(*THINGS.visible, kind)),
+        insert=Insert("POST /things", item="thing", body={"id": "id", "kind": "kind"}),
+        delete=Delete("DELETE /things/{id}"),
+    )
+    source = {
+        "backend": type("Writable", (Things,), {"tables": (things, Things.tables[1])}),
+        "base_url": "http://127.0.0.1:1",
+        "transport": httpx.MockTransport(server),
+    }
+    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+        db.execute("BEGIN")
+        db.execute("DELETE FROM things WHERE id = 'a'")
+        db.execute("INSERT INTO things(id, kind) VALUES ('a', 'new'), ('b', 'new')")
+        db.execute("COMMIT")
+
+        assert next(one for one in sent if not one.startswith("GET")) == "DELETE a"
+        assert there == {"a": "new", "b": "new"}
