@@ -16,7 +16,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from sessions_vtab.emulator.vertex import messages
 from sessions_vtab.emulator.vertex.errors import found_errors, invalid
@@ -74,7 +74,7 @@ def session_filter(text: str, strict: bool) -> SessionFilter:
     tests: list[SessionTest] = []
     user_id = None
     for term in _conjuncts(parse_filter(text)):
-        test = _session_test(term)
+        test = _node_test(term, _session_restriction)
         wanted = _required_user(term)
         if wanted is None or user_id is not None:
             tests.append(test)
@@ -103,16 +103,22 @@ def _every(tests: list[SessionTest]) -> SessionTest | None:
     return lambda session: all(test(session) for test in tests)
 
 
-def _session_test(node: Node) -> SessionTest:
+_Row = TypeVar("_Row")
+
+
+def _node_test(
+    node: Node, restriction: Callable[[Restriction], Callable[[_Row], bool]]
+) -> Callable[[_Row], bool]:
+    """Whether a row meets a tree; ``restriction`` makes the tests of its leaves."""
     if isinstance(node, NotTerm):
-        inner = _session_test(node.term)
-        return lambda session: not inner(session)
+        inner = _node_test(node.term, restriction)
+        return lambda row: not inner(row)
     if isinstance(node, AndTerms | OrTerms):
-        tests = [_session_test(term) for term in node.terms]
+        tests = [_node_test(term, restriction) for term in node.terms]
         if isinstance(node, AndTerms):
-            return lambda session: all(test(session) for test in tests)
-        return lambda session: any(test(session) for test in tests)
-    return _session_restriction(node)
+            return lambda row: all(test(row) for test in tests)
+        return lambda row: any(test(row) for test in tests)
+    return restriction(node)
 
 
 def _session_restriction(node: Restriction) -> SessionTest:
@@ -188,7 +194,7 @@ def event_filter(text: str, strict: bool) -> EventFilter:
     for term in _conjuncts(parse_filter(text)):
         bounds = _bounds(term)
         if bounds is None:
-            tests.append(_event_test(term))
+            tests.append(_node_test(term, _event_restriction))
             continue
         first = _strictest(max, first, bounds[0])
         last = _strictest(min, last, bounds[1])
@@ -229,18 +235,6 @@ def _moment(node: Restriction) -> int:
         return messages.parse_time(literal)
     except ValueError as error:
         raise bad_filter(f"{literal!r} is not an RFC 3339 timestamp with a zone") from error
-
-
-def _event_test(node: Node) -> EventTest:
-    if isinstance(node, NotTerm):
-        inner = _event_test(node.term)
-        return lambda event: not inner(event)
-    if isinstance(node, AndTerms | OrTerms):
-        tests = [_event_test(term) for term in node.terms]
-        if isinstance(node, AndTerms):
-            return lambda event: all(test(event) for test in tests)
-        return lambda event: any(test(event) for test in tests)
-    return _event_restriction(node)
 
 
 def _event_restriction(node: Restriction) -> EventTest:
