@@ -5,9 +5,10 @@ The configuration file's TEMP views come first, then its ``init``.
 
 from __future__ import annotations
 
+import atexit
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import apsw
@@ -90,6 +91,15 @@ def install(
 
 
 _INSTALLED: Final[weakref.WeakSet[apsw.Connection]] = weakref.WeakSet()
+
+
+# The interpreter's last collection finds APSW's names freed: a connection that it closes crashes the
+# process when SQLite disconnects a table.
+@atexit.register
+def _close_forgotten() -> None:
+    for connection in list(_INSTALLED):
+        with suppress(apsw.Error):  # In use by a thread that the interpreter does not wait for.
+            connection.close()
 
 
 def _require_room(connection: apsw.Connection, sources: Mapping[str, OpenSource]) -> None:
