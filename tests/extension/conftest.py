@@ -22,6 +22,7 @@ from sessions_vtab import extension
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from tests.extension.remote import Remote, RemoteConnection, RemoteError
+from tests.extension.shim import Shim
 
 REQUIRED = os.environ.get("SESSIONS_VTAB_EXTENSION") == "required"
 _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
@@ -283,3 +284,27 @@ def db(both: SimpleNamespace, host: Host) -> Iterator[Any]:
     connection = host.connect()
     yield connection
     connection.close()
+
+
+CONFIGURATION = """
+default = "own"
+[sources.own]
+url = "local://{folder}/store.db"
+[sources.mem]
+backend = "memory"
+"""
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(CONFIGURATION.format(folder=tmp_path))
+    monkeypatch.setenv("SESSIONS_VTAB_CONFIG", str(file))
+
+
+@pytest.fixture
+def shim(configured: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shim]:
+    monkeypatch.setenv("SESSIONS_VTAB_WRITABLE", "1")
+    one = Shim()
+    yield one
+    one.session.close()

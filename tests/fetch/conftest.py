@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from sessions_vtab.fetch import Client, Clock, Endpoint, Sender
+from sessions_vtab.fetch import (
+    Client,
+    Clock,
+    Endpoint,
+    Reader,
+    RequestSpec,
+    Sender,
+)
 from tests.fakes import FakeContext
 
 
@@ -79,3 +88,71 @@ def line_for(client_for: Any, context: FakeContext) -> Callable[..., Sender]:
         return Sender(client_for(handler, **settings), context, threading.Event())
 
     return make
+
+
+LIST = RequestSpec("GET", "/list", (("pageSize", 2),), items="rows", listing=True)
+
+
+class Service:
+    """Lists of numbers, cut into pages; counts what it is asked."""
+
+    def __init__(self, count=10, delay=0.0):
+        self.asked = Counter()
+        self.order = []
+        self.count = count
+        self.delay = delay
+        self.flying = self.most = 0
+        self.lock = threading.Lock()
+
+    def __call__(self, request):
+        with self.lock:
+            self.asked[str(request.url)] += 1
+            self.order.append(request.url.path)
+            self.flying += 1
+            self.most = max(self.most, self.flying)
+        time.sleep(self.delay)
+        with self.lock:
+            self.flying -= 1
+        query = request.url.params
+        numbers = list(range(self.count))
+        if query.get("orderBy") == "n desc":
+            numbers.reverse()
+        at, size = int(query.get("pageToken", 0)), int(query.get("pageSize", 100))
+        body = {"rows": [{"n": n, "at": request.url.path} for n in numbers[at : at + size]]}
+        if at + size < self.count:
+            body["nextPageToken"] = str(at + size)
+        return httpx.Response(200, json=body)
+
+    @property
+    def total(self):
+        return sum(self.asked.values())
+
+
+@pytest.fixture
+def service():
+    return Service()
+
+
+@pytest.fixture
+def reader(client_for, context, service):
+    return Reader(client_for(service, real_time=True), context)
+
+
+def numbers(replies):
+    return [row["n"] for reply in replies for row in reply.items()]
+
+
+def settle(service, total, seconds=2.0):
+    """Waits until the service was asked so often, and a little for one time too many."""
+    until = time.monotonic() + seconds
+    while service.total < total and time.monotonic() < until:
+        time.sleep(0.005)
+    time.sleep(0.03)
+    return service.total
+
+
+def lists(count):
+    return [
+        RequestSpec("GET", f"/l{n}", (("pageSize", 4),), items="rows", listing=True)
+        for n in range(count)
+    ]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import apsw
 import pytest
-from sql_tables import TestCatalog
 
 from sessions_vtab import __version__
 from sessions_vtab.errors import (
@@ -14,199 +12,25 @@ from sessions_vtab.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from sessions_vtab.sql.front_door import rewrite
 from sessions_vtab.sql.stackql.dialect import EngineScope, ResultShape, StaticResult, Translation
 from sessions_vtab.sql.stackql.naming import Sources
 from sessions_vtab.sql.stackql.recognition import is_stackql
 from sessions_vtab.sql.stackql.translate import translate
+from tests.sql.conftest import EXEC, SCOPE, sql_of, translation_of
 
 _T = "google.aiplatform.sessions"
+
+
 _WHERE = "projectsId = 'p' AND locationsId = 'l' AND reasoningEnginesId = '1'"
+
+
 _OURS = "project = 'p' AND location = 'l' AND reasoning_engine = '1'"
-_SCOPE = EngineScope("p", "l", "1")
-
-
-def _query(text: str) -> Translation:
-    found = translate(text)
-    assert isinstance(found, Translation)
-    return found
-
-
-def _sql(text: str) -> str:
-    return " ".join(_query(text).sql.split())
-
-
-SELECT = """SELECT
-name,
-createTime,
-displayName,
-expireTime,
-labels,
-sessionState,
-ttl,
-updateTime,
-userId
-FROM google.aiplatform.sessions
-WHERE projectsId = 'p' -- required
-AND locationsId = 'l' -- required
-AND reasoningEnginesId = '1' -- required
-AND sessionsId = 's' -- required
-;"""
-
-INSERT = """INSERT INTO google.aiplatform.sessions (
-data__userId,
-data__expireTime,
-data__sessionState,
-data__name,
-data__displayName,
-data__labels,
-data__ttl,
-projectsId,
-locationsId,
-reasoningEnginesId
-)
-SELECT
-'ann',
-'',
-'{"step":1}',
-'',
-'Tour',
-'{"env":"prod"}',
-'172800s',
-'p',
-'l',
-'1'
-RETURNING
-name,
-done,
-error,
-metadata,
-response
-;"""
-
-UPDATE = """UPDATE google.aiplatform.sessions
-SET
-data__userId = 'ann',
-data__expireTime = '',
-data__sessionState = '',
-data__name = '',
-data__displayName = 'New',
-data__labels = '',
-data__ttl = ''
-WHERE
-projectsId = 'p' --required
-AND locationsId = 'l' --required
-AND reasoningEnginesId = '1' --required
-AND sessionsId = 's' --required
-AND updateMask = 'displayName'
-RETURNING
-name,
-createTime,
-userId;"""
-
-DELETE = """DELETE FROM google.aiplatform.sessions
-WHERE projectsId = 'p' --required
-AND locationsId = 'l' --required
-AND reasoningEnginesId = '1' --required
-AND sessionsId = 's' --required
-;"""
-
-EXEC = """EXEC google.aiplatform.sessions.append_event
-@projectsId='p' --required,
-@locationsId='l' --required,
-@reasoningEnginesId='1' --required,
-@sessionsId='s' --required
-@@json=
-'{
-"author": "user",
-"content": "it''s me",
-"invocationId": "e-1",
-"timestamp": "2026-01-01T00:00:00Z",
-"actions": "{\\"stateDelta\\": {}}",
-"errorCode": "",
-"errorMessage": "",
-"eventMetadata": "",
-"name": ""
-}'
-;"""
 
 
 _COMPACT = (
     "EXEC google.aiplatform.sessions.compact @projectsId='p', @locationsId='l',"
     " @reasoningEnginesId='1', @sessionsId='s'"
 )
-
-
-def test_the_printed_select() -> None:
-    query = _query(SELECT)
-    assert " ".join(query.sql.split()) == (
-        'SELECT name AS "name", create_time AS "createTime", display_name AS "displayName",'
-        ' expire_time AS "expireTime", labels AS "labels", state AS "sessionState", ttl AS "ttl",'
-        ' update_time AS "updateTime", user_id AS "userId" FROM sessions'
-        " WHERE project = 'p' -- required AND location = 'l' -- required"
-        " AND reasoning_engine = '1' -- required AND session_id = 's' -- required ;"
-    )
-    assert query.scope == _SCOPE
-
-
-def test_the_printed_insert_returns_the_operation() -> None:
-    query = _query(INSERT)
-    assert " ".join(query.sql.split()) == (
-        "INSERT INTO sessions (user_id, expire_time, state, name, display_name, labels, ttl,"
-        " project, location, reasoning_engine) SELECT 'ann', NULL, '{\"step\":1}', NULL, 'Tour',"
-        " '{\"env\":\"prod\"}', '172800s', 'p', 'l', '1' ;"
-    )
-    assert query.answer is ResultShape.OPERATION
-    assert " ".join(query.items.split()) == "name, done, error, metadata, response"
-    assert query.scope == _SCOPE
-
-
-def test_the_printed_update_sends_what_is_not_empty_and_the_mask() -> None:
-    assert _sql(UPDATE) == (
-        "UPDATE sessions SET user_id = 'ann', display_name = 'New', update_mask = 'displayName'"
-        " WHERE project = 'p' --required AND location = 'l' --required"
-        " AND reasoning_engine = '1' --required AND session_id = 's' --required AND TRUE"
-        ' RETURNING name AS "name", create_time AS "createTime", user_id AS "userId";'
-    )
-
-
-def test_the_printed_delete() -> None:
-    assert _sql(DELETE) == (
-        "DELETE FROM sessions WHERE project = 'p' --required AND location = 'l' --required"
-        " AND reasoning_engine = '1' --required AND session_id = 's' --required ;"
-    )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        EXEC,
-        EXEC.replace(" --required", ""),
-        EXEC.replace(" --required,", ",").replace(" --required", ","),
-    ],
-)
-def test_the_printed_exec_runs_with_and_without_its_commas(text: str) -> None:
-    query = _query(text)
-    assert query.sql == (
-        "SELECT event_name, event_id, session_name, response FROM append_event("
-        "'projects/p/locations/l/reasoningEngines/1/sessions/s', 'user', 'it''s me', 'e-1',"
-        " '2026-01-01T00:00:00Z', '{\"stateDelta\": {}}')"
-    )
-    assert query.answer is ResultShape.MESSAGE
-    assert query.scope == _SCOPE
-
-
-@pytest.mark.parametrize("text", [SELECT, INSERT, UPDATE, DELETE, EXEC])
-def test_the_front_door_takes_what_comes_out(text: str) -> None:
-    rewrite(_query(text).sql, TestCatalog())
-
-
-@pytest.mark.parametrize("text", [SELECT, UPDATE, DELETE])
-def test_sqlite_takes_what_comes_out(text: str) -> None:
-    connection = apsw.Connection(":memory:")
-    columns = ", ".join(TestCatalog().tables["sessions"].table.names)
-    connection.execute(f"CREATE TABLE sessions({columns})")
-    connection.execute(_query(text).sql)
 
 
 @pytest.mark.parametrize(
@@ -259,11 +83,11 @@ def test_sqlite_takes_what_comes_out(text: str) -> None:
     ],
 )
 def test_names_are_translated_and_restored_in_headings(text: str, expected: str) -> None:
-    assert _sql(text) == expected
+    assert sql_of(text) == expected
 
 
 def test_a_star_is_stackqls_columns() -> None:
-    sql = _sql(f"SELECT * FROM {_T} WHERE {_WHERE}")
+    sql = sql_of(f"SELECT * FROM {_T} WHERE {_WHERE}")
     assert sql.startswith(
         'SELECT "sessions"."name" AS "name", "sessions"."create_time" AS "createTime", '
     )
@@ -272,7 +96,7 @@ def test_a_star_is_stackqls_columns() -> None:
 
 def test_unqualified_parameters_are_meant_for_every_resource() -> None:
     text = f"SELECT e.author FROM {_T} s JOIN google.aiplatform.events e ON e.sessionsId = s.sessionsId WHERE projectsId IN ('p') AND locationsId = 'l' AND reasoningEnginesId = ? AND s.userId = ?"
-    assert _sql(text) == (
+    assert sql_of(text) == (
         'SELECT e.author AS "author" FROM sessions s JOIN events e ON e.session_id = s.session_id'
         ' WHERE "s"."project" IN (\'p\') AND "e"."project" IN (\'p\')'
         ' AND "s"."location" = \'l\' AND "e"."location" = \'l\''
@@ -282,19 +106,19 @@ def test_unqualified_parameters_are_meant_for_every_resource() -> None:
 
 
 def test_the_scope_chooses_the_schema() -> None:
-    sources = Sources({"test": EngineScope("p", "l", "2"), "prod": _SCOPE}, default="test")
+    sources = Sources({"test": EngineScope("p", "l", "2"), "prod": SCOPE}, default="test")
     query = translate(f"SELECT userId FROM {_T} WHERE {_WHERE}", sources)
     assert isinstance(query, Translation)
     assert query.sql == f'SELECT user_id AS "userId" FROM "prod".sessions WHERE {_OURS}'
     exec_query = translate(EXEC, sources)
     assert isinstance(exec_query, Translation)
     assert 'FROM "prod".append_event(' in exec_query.sql
-    assert (query.scope, exec_query.scope) == (_SCOPE, _SCOPE)
+    assert (query.scope, exec_query.scope) == (SCOPE, SCOPE)
 
 
 def test_await_returns_the_session() -> None:
     columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
-    query = _query(
+    query = translation_of(
         f"INSERT /*+ AWAIT */ INTO {_T} {columns} VALUES (?, 'p', 'l', '1'), ('b', 'p', 'l', '1') RETURNING name, userId"
     )
     assert query.sql == (
@@ -308,24 +132,26 @@ def test_await_returns_the_session() -> None:
 def test_a_hint_without_blanks_is_ignored() -> None:
     columns = "(data__userId, projectsId, locationsId, reasoningEnginesId)"
     text = f"INSERT /*+AWAIT*/ INTO {_T} {columns} VALUES ('a', 'p', 'l', '1') RETURNING name"
-    assert _query(text).answer is ResultShape.OPERATION
+    assert translation_of(text).answer is ResultShape.OPERATION
 
 
 def test_showresults_gives_the_rows_of_exec() -> None:
-    assert _query(EXEC.replace("EXEC ", "EXEC /*+ SHOWRESULTS */ ")).answer is ResultShape.ROWS
+    assert (
+        translation_of(EXEC.replace("EXEC ", "EXEC /*+ SHOWRESULTS */ ")).answer is ResultShape.ROWS
+    )
 
 
 def test_messages_may_be_objects_in_the_payload() -> None:
     text = "EXEC google.aiplatform.sessions.append_event @projectsId='p', @locationsId='l', @reasoningEnginesId='1', @sessionsId='s' @@json='{\"author\":\"user\",\"content\":{\"parts\":[]}}'"
-    assert "'user', '{\"parts\": []}')" in _query(text).sql
+    assert "'user', '{\"parts\": []}')" in translation_of(text).sql
 
 
 def test_exec_may_be_an_item_of_from() -> None:
     text = f"SELECT event_id AS id FROM ({EXEC.rstrip(';')}) AS x WHERE x.event_id <> ?"
-    query = _query(text)
+    query = translation_of(text)
     assert query.sql.startswith("SELECT event_id AS id FROM append_event('projects/p/locations/l/")
     assert query.sql.endswith(") AS x WHERE x.event_id <> ?")
-    assert (query.answer, query.scope) == (ResultShape.ROWS, _SCOPE)
+    assert (query.answer, query.scope) == (ResultShape.ROWS, SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +165,7 @@ def test_exec_may_be_an_item_of_from() -> None:
 )
 def test_compact_is_compact_session(payload: str, arguments: str) -> None:
     session = "projects/p/locations/l/reasoningEngines/1/sessions/s"
-    assert _query(f"{_COMPACT} @@json='{payload}'").sql == (
+    assert translation_of(f"{_COMPACT} @@json='{payload}'").sql == (
         "SELECT session_name, operation, done, response"
         f" FROM compact_session('{session}'{arguments})"
     )

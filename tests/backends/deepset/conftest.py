@@ -114,3 +114,29 @@ def deepset(_started: Callable[[], Deepset], monkeypatch: pytest.MonkeyPatch) ->
     with started._stack:
         started.connection = started.connect()
         yield started
+
+
+NO_SUCH = "11111111-1111-4111-8111-111111111111"
+
+
+def with_files(deepset: Any, sessions: int, expired: int = 0, each: int = 1) -> set[Any]:
+    """Closed sessions with files of three states; session id and name of each file."""
+    ids = deepset.fill(sessions - expired, expired)
+    state = deepset.server.control.dump()
+    rows = set()
+    for place, session_id in enumerate(ids):
+        uploads = state["deepset"]["sessions"][session_id]["uploads"] = {}
+        for number in range(each):
+            status = ("PENDING", "FAILED", "FINISHED")[(place + number) % 3]
+            name = f"f{number:03}.txt"
+            uploads[name] = {
+                "upload_id": str(UUID(int=place * 1_000 + number + 1, version=4)),
+                "name": name,
+                "content": "",
+                "created_at": deepset.now.isoformat(),
+                "ingestion_status": status,
+            }
+            rows.add((session_id, name, status))
+        state["deepset"]["sessions"][session_id]["ingested"] = True
+    deepset.server.control.load(state)
+    return rows

@@ -8,11 +8,18 @@ import pytest
 
 from sessions_vtab.backends.vertex import VertexBackend
 from sessions_vtab.contract import times
-from sessions_vtab.contract.predicate import AllOf
+from sessions_vtab.contract.predicate import (
+    TIMESTAMP,
+    AllOf,
+    Compare,
+    Field,
+    Member,
+    Op,
+)
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.scoping import scoped
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.write import Action, Write
+from sessions_vtab.contract.write import Action, OutcomeState, Write
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.fetch import Client, Clock
@@ -186,3 +193,60 @@ def opened() -> Iterator[Callable[..., VertexBackend]]:
 @pytest.fixture
 def as_mapping() -> Callable[[Any], Mapping[str, Any]]:
     return vars
+
+
+SENT, FAILED, UNKNOWN, NOT_SENT = (
+    OutcomeState.SENT,
+    OutcomeState.FAILED,
+    OutcomeState.UNKNOWN,
+    OutcomeState.NOT_SENT,
+)
+
+
+def session(vertex, session_id):
+    found = vertex.rows("sessions", "get", Compare(Field("session_id"), Op.EQ, session_id))
+    return found[0] if found else None
+
+
+def row_of(vertex, outcome, table="sessions"):
+    return vertex.as_objects(table, [outcome.row])[0]
+
+
+def methods(vertex):
+    return [entry["method"] for entry in vertex.requests()]
+
+
+@pytest.fixture
+def made(vertex):
+    """An existing session, and an empty log."""
+    outcome = vertex.insert(
+        "sessions",
+        user_id="zoe",
+        session_id="made",
+        display_name="Made",
+        labels='{"env":"prod"}',
+        state='{"a":1,"user:seen":2,"app:v":3}',
+    )
+    assert outcome.state is SENT
+    vertex.control.reset_log()
+    return outcome.key
+
+
+def eq(field, value):
+    return Compare(Field(field) if isinstance(field, str) else field, Op.EQ, value)
+
+
+def time(field, op, value):
+    return Compare(Field(field), op, value, TIMESTAMP)
+
+
+def among(field, *values):
+    return Member(Field(field), tuple(values))
+
+
+@pytest.fixture
+def everything(vertex):
+    # Read page by page, because from both ends a request may remain when all rows are there.
+    rows = vertex.rows("sessions", "list", parameters={"page_size": 100})
+    vertex.control.reset_log()
+    return rows

@@ -172,3 +172,17 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the waits between attempts to a fiftieth."""
     plain = Clock.wait
     monkeypatch.setattr(Clock, "wait", lambda self, stop, seconds: plain(self, stop, seconds / 50))
+
+
+# Content of the emulator's seed 7: 1 200 sessions are 12 pages.
+PAGES = 12
+
+
+MEETING = 1
+"""Pages that a list read from both ends may take in addition: equal times on either side of the
+last page boundary can only be told apart by reading on."""
+
+
+@pytest.fixture(scope="module")
+def ids(big):
+    return [row[0] for row in big.ask("SELECT session_id FROM sessions ORDER BY create_time")]
