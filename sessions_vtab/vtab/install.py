@@ -93,8 +93,8 @@ def install(
 _INSTALLED: Final[weakref.WeakSet[apsw.Connection]] = weakref.WeakSet()
 
 
-# The interpreter's last collection finds APSW's names freed: a connection that it closes crashes the
-# process when SQLite disconnects a table.
+# The interpreter's last collection finds APSW's names freed: a connection that it closes crashes
+# the process when SQLite disconnects a table.
 @atexit.register
 def _close_forgotten() -> None:
     for connection in list(_INSTALLED):
