@@ -19,7 +19,7 @@ From what knows nothing of the rest to what uses it all:
 * `rest`, `backends`, `registry`: the engine of declared services, the services and stores, by name
 * `vtab`: virtual tables, as SQLite calls them
 * `settings`, `config`: what a source is configured with
-* `door`, `cursor`, `connection`, `hints`: executing a statement, and explaining its errors
+* `rewriter`, `cursor`, `connection`, `hints`: executing a statement, and explaining its errors
 * the interfaces: `cli`, `dbapi`, `sqlalchemy`, `notebook`, `harlequin`, `mcp`, and `extension`, for
   any SQLite; copies and reports: `snapshot`, `report`
 * bulk reading: `columnar`, `scanning`, `spark`, `daft`

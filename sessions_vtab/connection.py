@@ -18,9 +18,9 @@ from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.write import Request
 from sessions_vtab.cursor import Cursor
-from sessions_vtab.door import Door
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 from sessions_vtab.progress import Progress, ProgressWatch, ipython_line
+from sessions_vtab.rewriter import StatementRewriter
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import StatementKind
 from sessions_vtab.vtab.audit import Audit
@@ -100,8 +100,9 @@ class Connection(apsw.Connection):
         )
         tell = progress or ipython_line()
         self._host.watch = ProgressWatch(self.progress, tell) if tell else None
-        self._door = Door(self._host, self.failed)
-        self.cursor_factory = partial(Cursor, door=self._door)
+        self._host.failed = {name.lower(): error for name, error in self.failed.items()}
+        self._rewriter = StatementRewriter(self._host)
+        self.cursor_factory = partial(Cursor, host=self._host, rewriter=self._rewriter)
         try:
             start(self, configuration.views, configuration.init, configuration.file)
         except BaseException:
@@ -116,7 +117,7 @@ class Connection(apsw.Connection):
     @property
     def statement_requests(self) -> int:
         """HTTP requests that the last text given to ``execute`` has made so far."""
-        return self._host.requests - self._door.requests_before
+        return self._host.requests - self._host.requests_before
 
     def tally(self) -> Tally:
         """The present moment, for ``changed_since``."""
@@ -158,15 +159,15 @@ class Connection(apsw.Connection):
 
     def target(self, statement: str) -> tuple[OurTable, str] | None:
         """The table that a statement writes to, with the action; None if it is not one of ours."""
-        return self._door.target(statement)
+        return self._rewriter.read(statement).target
 
     def statement_kinds(self, statements: str) -> tuple[StatementKind, ...]:
         """What each statement of a text is, told without running it."""
-        return tuple(one.kind for one in self._door.read(statements).statements)
+        return tuple(one.kind for one in self._rewriter.read(statements).statements)
 
     def parameters(self, statements: str) -> tuple[str | None, ...]:
         """The parameters of a text: names as written, such as ``:user``; None for a bare ``?``."""
-        steps = self._door.read(statements).steps
+        steps = self._rewriter.read(statements).steps
         return tuple(
             step.numbering.names[number - 1]
             for step in steps
@@ -199,7 +200,8 @@ class Connection(apsw.Connection):
 
     def look(self, query: str, bindings: Any = None) -> Look:
         """As ``preview``, with the reads behind the requests."""
-        if not self._door.reads(query) and self._door.target(query) is None:
+        script = self._rewriter.read(query)
+        if not script.reads and script.target is None:
             raise UnsupportedError(
                 "Only a query, or a write to a sessions_vtab table, can be previewed."
             )
@@ -221,7 +223,7 @@ class Connection(apsw.Connection):
 
     def conditions(self, statement: str) -> Mapping[str, Sequence[Condition]]:
         """The conditions of a statement that are about one of our tables each, by alias."""
-        return self._door.conditions(statement)
+        return self._rewriter.conditions(statement)
 
     def require_copyable(self, schema: str, what: str) -> None:
         """Raises UnsupportedError if a copy of a schema's pages would have none of its rows.

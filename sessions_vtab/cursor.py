@@ -1,18 +1,20 @@
-"""A cursor whose statements pass the statement rewriter (``door``)."""
+"""A cursor whose statements pass the statement rewriter (``rewriter``)."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import islice
 from typing import Any, Final, NoReturn, Self, cast
 
 import apsw
 
 from sessions_vtab.contract.values import well_formed
-from sessions_vtab.door import Door, Script, Step
+from sessions_vtab.rewriter import Script, StatementRewriter, Step
 from sessions_vtab.sql.parameters import distribute, sound
+from sessions_vtab.vtab.holding import locked
+from sessions_vtab.vtab.host import Host
 
 __all__ = ["Cursor"]
 
@@ -30,9 +32,12 @@ class Cursor(apsw.Cursor):
     _text = ""
     _columns: tuple[str, ...] = ()
 
-    def __init__(self, connection: apsw.Connection, door: Door) -> None:
+    def __init__(
+        self, connection: apsw.Connection, host: Host, rewriter: StatementRewriter
+    ) -> None:
         super().__init__(connection)
-        self._door = door
+        self._host = host
+        self._rewriter = rewriter
 
     def execute(
         self,
@@ -74,10 +79,10 @@ class Cursor(apsw.Cursor):
         """A text is about to be executed: what is left of the last one is forgotten."""
         self._held, self._more = None, False
         self._text, self._columns = statements, ()
-        self._door.begin()
+        self._host.text_began()
 
     def _execute(self, statements: str, bindings: Any, options: dict[str, Any]) -> None:
-        script = self._door.read(statements)
+        script = self._rewriter.read(statements)
         # Nothing of ours is in the text: it runs with no more cost than on a bare cursor.
         if script.plain and not (script.stepwise or script.renames):
             _require_names(script, bindings)
@@ -90,7 +95,7 @@ class Cursor(apsw.Cursor):
                 self._execute_together(script, bindings, options)
         finally:
             if script.renames:
-                self._door.clear()
+                self._rewriter.clear()
 
     def executemany(self, statements: str, sequenceofbindings: Any, **options: Any) -> Self:
         """Runs a statement for each set of bindings, as one unit of work.
@@ -108,7 +113,7 @@ class Cursor(apsw.Cursor):
     def _execute_many(
         self, statements: str, sequenceofbindings: Any, options: dict[str, Any]
     ) -> None:
-        script = self._door.read(statements)
+        script = self._rewriter.read(statements)
         changes = all(one.kind.changes for one in script.statements)
         checked = _with_names(script, sequenceofbindings)
         if (script.plain and not changes) or (script.plain and self.connection.in_transaction):
@@ -185,11 +190,11 @@ class Cursor(apsw.Cursor):
     def _explain(self, error: apsw.Error) -> NoReturn:
         """Raises an error of SQLite with what it means, as far as that is known."""
         if isinstance(error, apsw.SQLError):
-            meant = self._door.unopened(error)
+            meant = self._host.unopened(error)
             if meant is None:
                 self._add_hints(error)
         else:
-            meant = self._door.refusal()
+            meant = self._host.refusal()
         if meant is None:
             raise error
         raise meant from error
@@ -198,7 +203,7 @@ class Cursor(apsw.Cursor):
         """Puts what was probably meant into the text of an error."""
         from sessions_vtab.hints import Connected, add_hints  # noqa: PLC0415
 
-        with suppress(apsw.Error), self._door.unnumbered():
+        with suppress(apsw.Error), self._host.statements.unnumbered():
             add_hints(error, self._text, self.connection, cast("Connected", self.connection))
 
     def _execute_together(self, script: Script, bindings: Any, options: Mapping[str, Any]) -> None:
@@ -206,12 +211,14 @@ class Cursor(apsw.Cursor):
         shares = _shares(script, bindings)
         # Only a text that has not begun can be tried again: a second run would send its writes
         # twice.
-        started = self._door.started
+        started = self._host.statements.count
         try:
             self._run(script, shares, options, plain=False)
         except apsw.SQLError:
             # A text that does not prepare with our splices runs as it was written.
-            if self._door.started != started or not any(one.touched for one in script.statements):
+            if self._host.statements.count != started or not any(
+                one.touched for one in script.statements
+            ):
                 raise
             self._run(script, shares, options, plain=True)
 
@@ -226,11 +233,11 @@ class Cursor(apsw.Cursor):
         texts: list[str] = []
         values: list[Any] = []
         for read, given in zip(script.steps, shares, strict=True):
-            step, share = self._door.settled(read, given)
-            one, answer = step.statement, self._door.answer(step)
-            texts += [self._door.admit(step, share, plain=plain), answer]
+            step, share = self._rewriter.with_values(read, given)
+            one, answer = step.statement, self._rewriter.answer(step)
+            texts += [self._rewriter.prepare(step, share, plain=plain), answer]
             values += share[: one.parameters]
-            if answer and one.returning is not None and not self._door.dry_run:
+            if answer and one.returning is not None and not self._host.dry_run:
                 values += share[: one.returning.parameters]
         explains = any(one.kind.explain for one in script.statements)
         # EXPLAIN is answered from the statement cache, with the plan of another day.
@@ -241,8 +248,8 @@ class Cursor(apsw.Cursor):
         rows: deque[Any] = deque()
         for step, share in zip(script.steps, _shares(script, bindings), strict=True):
             if script.renames:
-                self._door.clear()
-            now = self._door.step(step.text) if script.renames else step
+                self._rewriter.clear()
+            now = self._rewriter.read(step.text).steps[0] if script.renames else step
             rows.extend(self._rows_of(now, share, options))
         self._held = rows
 
@@ -250,11 +257,11 @@ class Cursor(apsw.Cursor):
         """Runs one statement to its end; returns its rows, or those of ``step.after``."""
         alone = Script((step,), plain=False, renames=False, stepwise=False)
         if not step.after:
-            with self._door.around(step):
+            with locked(self._host) if step.locks else nullcontext():
                 self._run(alone, [share], options, plain=False)
             return super().fetchall()
-        step, share = self._door.settled(step, share)
-        text = self._door.admit(step, share)
+        step, share = self._rewriter.with_values(step, share)
+        text = self._rewriter.prepare(step, share)
         super().execute(text, share[: step.statement.parameters], **options)
         super().fetchall()
         super().execute(step.after)

@@ -310,7 +310,7 @@ def test_every_other_shape_is_refused_and_nothing_runs(connect: Any, statement: 
     assert db.execute("SELECT count(*) FROM events").get == 0
 
 
-def test_a_connection_without_the_front_door_takes_the_function_alone() -> None:
+def test_a_connection_without_the_statement_rewriter_takes_the_function_alone() -> None:
     own = apsw.Connection(":memory:")
     sources = sessions_vtab.register(own, "local://:memory:", config="/dev/null")
     own.execute("INSERT INTO sessions(session_id, user_id) VALUES ('s1', 'ann')")

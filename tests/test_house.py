@@ -26,7 +26,7 @@ LAYERS = (
     ("backends", "vtab"),
     ("registry",),
     ("config",),
-    ("door", "hints", "notebook"),
+    ("rewriter", "hints", "notebook"),
     ("cursor",),
     ("connection",),
     ("dbapi", "scanning"),
@@ -41,10 +41,10 @@ STARTED = ("emulator", "mcp")
 ALONE = ("emulator",)
 # The package's front and its entry point only open doors.
 OPENERS = ("__init__", "__main__")
-ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "door", "cursor")
+ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "rewriter", "cursor")
 # ``testing`` is a face: its oracle is a plain connection.
 HOMES = {
-    "apsw": ("vtab", "backends/local", "backends/adk", "connection", "door", "cursor", "hints", "cli", "dbapi",
+    "apsw": ("vtab", "backends/local", "backends/adk", "connection", "rewriter", "cursor", "hints", "cli", "dbapi",
              "sqlalchemy", "snapshot", "report", "testing", "scanning/statement", "extension"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
@@ -201,7 +201,7 @@ def test_importing_the_package_loads_nothing_else() -> None:
 # What only some statements need; most of the time in which a process starts is imports.
 AT_NEED = {
     *("sessions_vtab.plan.planner", "sessions_vtab.vtab.costly_cursor", "sessions_vtab.hints"),
-    *("sessions_vtab.sql.rewriting", "sessions_vtab.sql.stackql.dialect"),
+    *("sessions_vtab.sql.splicing", "sessions_vtab.sql.stackql.dialect"),
     *("uuid", "platform", "subprocess"),
 }
 

@@ -27,9 +27,9 @@ from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.sql.front_door import occurrences_of
 from sessions_vtab.sql.lexer import Token, name_of, tokenize
 from sessions_vtab.sql.plans import PlanArgument
+from sessions_vtab.sql.rewrite import occurrences_of
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.table import SourceTable
 

@@ -295,7 +295,7 @@ class CostlyCursor(ScanCursor):
         return [*arguments[: plan.values], dump_json(lasting), *arguments[plan.values + 1 :]]
 
     def _link(self, scan: Scan, window: Window | None) -> ExactLink | None:
-        """Where the key of a read comes from, as far as the front door has said."""
+        """Where the key of a read comes from, as far as the statement rewriter has said."""
         plan = self.front
         if plan is None:
             return None

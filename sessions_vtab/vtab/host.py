@@ -8,7 +8,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
@@ -19,7 +19,7 @@ from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, OutcomeState
-from sessions_vtab.errors import BudgetError, ReadOnlyError
+from sessions_vtab.errors import BudgetError, ReadOnlyError, SessionsError
 from sessions_vtab.progress import ProgressWatch
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # They load the planner.
     from sessions_vtab.vtab.sending import Sending
 
 __all__ = ["Budget", "Host", "OpenSource", "RecentTexts", "StatementContext"]
+
+_NOT_THERE: Final = re.compile(r"no such table: (\w+)\..*|unknown database (\w+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Host:
         sizes: pages of the lists that were read to their ends, by source and table.
         previewed: what they would have sent, as rows of ``dry_run``.
         requests: HTTP requests made so far.
+        requests_before: those made before the text that is executed.
+        failed: errors of the sources that could not be opened, by name in lower case.
         skipped: rows that OR IGNORE left out because they existed, by the statement's number.
         sending: how far the unit of work is that is being sent; None while none is.
         watch: called while a statement waits; None if nobody wants to know.
@@ -144,7 +148,8 @@ class Host:
         self.budget = Budget()
         self.cursors: list[Outer] = []
         self.installing = False
-        self.requests = 0
+        self.requests = self.requests_before = 0
+        self.failed: Mapping[str, SessionsError] = {}
         self.skipped: Counter[int] = Counter()
         self.sending: Sending | None = None
         self.watch: ProgressWatch | None = None
@@ -169,6 +174,26 @@ class Host:
             msg = "the connection is gone"
             raise apsw.ConnectionClosedError(msg)
         return connection
+
+    def text_began(self) -> None:
+        """A text is executed: its requests are counted from here."""
+        self.requests_before = self.requests
+        if self.watch is not None:
+            self.watch.begin()
+
+    def unopened(self, error: apsw.Error) -> SessionsError | None:
+        """Why a source could not be opened, where SQLite does not find a table in it."""
+        match = _NOT_THERE.fullmatch(str(error))
+        found = None if match is None else self.failed.get((match[1] or match[2]).lower())
+        # A new one, since the one that is kept would collect the tracebacks of all that raise it.
+        return None if found is None else type(found)(str(found))
+
+    def refusal(self) -> ReadOnlyError | None:
+        """Why the last statement was not authorised, if it would have written around a source."""
+        if self.access is None or not self.access.refusal:
+            return None
+        reason, self.access.refusal = self.access.refusal, ""
+        return ReadOnlyError(reason)
 
     def context(self, source: OpenSource, table: str) -> StatementContext:
         """What a backend may ask of the statement that is running."""

@@ -96,7 +96,7 @@ def test_a_condition_gets_its_value_or_narrows_nothing_or_matches_nothing(
          "(user_id = 'ann' OR labels->>'env' = 'a')"),
     ],
 )  # fmt: skip
-def test_what_the_front_door_found_gets_its_values_from_one_json_array(
+def test_what_the_statement_rewriter_found_gets_its_values_from_one_json_array(
     predicate: Predicate, values: str, words: str | None
 ) -> None:
     plan = Plan(SESSIONS, PATH, pushed=Pushed(predicate, 0))

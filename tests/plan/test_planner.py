@@ -358,7 +358,7 @@ class TestRowsThatAreHidden:
         assert not self._shows(eq("_push", "plan-1"), unhiding=("plan-2",))
 
 
-class TestWhatTheFrontDoorFound:
+class TestWhatTheStatementRewriterFound:
     PUSH = eq("_push", "plan-1")
     VALUES = eq("_args")
     KEY = Field("labels", "env")

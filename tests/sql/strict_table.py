@@ -19,8 +19,8 @@ from sessions_vtab.contract.declare import declare_table
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import words_of
 from sessions_vtab.sql.catalog import OurTable
-from sessions_vtab.sql.front_door import FrontDoor, Rewritten
 from sessions_vtab.sql.plans import PlanArgument
+from sessions_vtab.sql.rewrite import Rewritten, rewrite
 
 _EQ, _ISNOT = apsw.SQLITE_INDEX_CONSTRAINT_EQ, apsw.SQLITE_INDEX_CONSTRAINT_ISNOT
 _TYPES = (
@@ -183,12 +183,10 @@ class Pair:
                 "INSERT INTO k VALUES('k1','x',1),('k2',NULL,2),('k3','1',NULL),(NULL,'y',1)"
             )
         capability = Capability(tuple(AccessPath(key, keys=(key,)) for key in ("name", "a", "n")))
-        self.door = FrontDoor(
-            Catalog({name: OurTable(table(name), capability) for name in self.rows})
-        )
+        self.catalog = Catalog({name: OurTable(table(name), capability) for name in self.rows})
 
     def rewrite(self, text: str) -> Rewritten:
-        rewritten = self.door.rewrite(text)
+        rewritten = rewrite(text, self.catalog)
         self.known.update(rewritten.plans)
         return rewritten
 

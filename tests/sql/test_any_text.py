@@ -10,8 +10,8 @@ import pytest
 from sql_tables import TestCatalog
 
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.sql.front_door import rewrite
 from sessions_vtab.sql.lexer import split, tokenize
+from sessions_vtab.sql.rewrite import rewrite
 from sessions_vtab.sql.stackql.dialect import EngineScope
 from sessions_vtab.sql.stackql.naming import Sources
 from sessions_vtab.sql.stackql.translate import translate

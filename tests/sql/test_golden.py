@@ -17,10 +17,10 @@ from sessions_vtab.errors import SessionsError
 from sessions_vtab.sql.analysis import analyse
 from sessions_vtab.sql.carrier import carry
 from sessions_vtab.sql.conditions import TimeOperand
-from sessions_vtab.sql.front_door import rewrite
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.occurrences import Occurrence
 from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.rewrite import rewrite
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.targets import creates_table
 

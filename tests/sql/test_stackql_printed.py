@@ -6,7 +6,7 @@ import apsw
 import pytest
 from sql_tables import TestCatalog
 
-from sessions_vtab.sql.front_door import rewrite
+from sessions_vtab.sql.rewrite import rewrite
 from sessions_vtab.sql.stackql.dialect import ResultShape
 from tests.sql.conftest import EXEC, SCOPE, sql_of, translation_of
 
@@ -147,7 +147,7 @@ def test_the_printed_exec_runs_with_and_without_its_commas(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [SELECT, INSERT, UPDATE, DELETE, EXEC])
-def test_the_front_door_takes_what_comes_out(text: str) -> None:
+def test_the_statement_rewriter_takes_what_comes_out(text: str) -> None:
     rewrite(translation_of(text).sql, TestCatalog())
 
 

@@ -1,7 +1,7 @@
 """StackQL's dialect for Google's sessions, translated to our own SQL.
 
 * `recognition`: whether a text is in it, asked of every statement
-* `steps`: what the front door executes for one; imported when there is one, as the rest is
+* `steps`: what the statement rewriter executes for one; imported when there is one, as the rest is
 * `translate`: one statement; `reading`, `writing`, `execute`, `show`: its kinds
 * `dialect`: comments, names of three parts, and what a translation can be
 * `naming`, `scoping`: whose column a name is, and which engines a table is about

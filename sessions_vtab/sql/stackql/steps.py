@@ -1,77 +1,57 @@
-"""A StackQL statement as the front door executes it."""
+"""A StackQL statement as the statement rewriter executes it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
+from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.predicate import literal
-from sessions_vtab.sql.parameters import Numbering
+from sessions_vtab.sql.dialects import Surroundings, Translated
 from sessions_vtab.sql.stackql.dialect import EngineScope, ResultShape, StaticResult
 from sessions_vtab.sql.stackql.naming import Sources
 from sessions_vtab.sql.stackql.recognition import ENGINE
 from sessions_vtab.sql.stackql.translate import translate
 
-__all__ = ["Translated", "translated"]
+__all__ = ["translated"]
+
+_DESPATCHED: Final = "SELECT 'The operation was despatched successfully' AS message"
 
 
-class Translated(NamedTuple):
-    """The statement in our own SQL, and what answers in place of its rows.
-
-    Attributes:
-        sql: the statement.
-        numbering: parameters of the original, by which its bindings are counted; None for those of
-            ``sql``.
-        asks: numbers of the parameters whose values choose its sources.
-        operation: what is selected of the long-running operation; empty for nothing.
-        despatched: the answer is that the operation was despatched, once the rows have been read.
-    """
-
-    sql: str
-    numbering: Numbering | None = None
-    asks: frozenset[int] = frozenset()
-    operation: str = ""
-    despatched: bool = False
-
-
-def translated(
-    text: str,
-    engines: Mapping[str, Mapping[str, str]],
-    home: str,
-    columns_of: Callable[[str], Collection[str] | None],
-    values: Mapping[int, str],
-) -> Translated | None:
+def translated(text: str, known: Surroundings, values: Mapping[int, str]) -> Translated | None:
     """What to execute for a text; None if it is not StackQL.
 
     Args:
         text: one statement.
-        engines: the scope of each source whose sessions belong to engines, by source name.
-        home: the source whose tables need no schema.
-        columns_of: names of the columns of any other table.
+        known: the connection; of its sources those count whose sessions belong to engines.
         values: of the parameters that choose a source, as far as they are known.
 
     Raises:
         SessionsError: as ``translate``.
     """
-    scopes = {name: _engine_of(scope) for name, scope in engines.items()}
-    sources = Sources(scopes, home if home in scopes else None, columns_of)
-    found = translate(text, sources, values)
+    scopes = {
+        name: EngineScope(**{column: one.scope.get(column, "") for column in ENGINE})
+        for name, one in known.backends.items()
+        if _has_engines(one)
+    }
+    home = known.catalog.resolve(None, "sessions")
+    default = home.source if home is not None and home.source in scopes else None
+    found = translate(text, Sources(scopes, default, known.columns_of), values)
     if found is None:
         return None
     if isinstance(found, StaticResult):
         return Translated(_selecting(found))
-    return Translated(
-        found.sql,
-        found.numbering,
-        found.asks,
-        found.items if found.answer is ResultShape.OPERATION else "",
-        found.answer is ResultShape.MESSAGE,
-    )
+    despatched = found.answer is ResultShape.MESSAGE
+    after = _DESPATCHED if despatched else ""
+    if found.answer is ResultShape.OPERATION and found.items:
+        after = f"SELECT {found.items} FROM {known.operations}"
+    return Translated(found.sql, found.numbering, found.asks, after, despatched)
 
 
-def _engine_of(scope: Mapping[str, str]) -> EngineScope:
-    return EngineScope(**{name: scope.get(name, "") for name in ENGINE})
+def _has_engines(backend: Backend) -> bool:
+    resource = backend.resources.get("sessions")
+    return resource is not None and resource.table.positions.keys() >= ENGINE
 
 
 def _selecting(listing: StaticResult) -> str:

@@ -1,4 +1,4 @@
-"""The statement rewriter: what is executed in place of a text, and what is known about it.
+"""One statement rewritten: what is executed in its place, and what is known about it.
 
 ``text`` is the user's own with splices, up to its last token; ``plain`` the same without plans, for
 values that cannot travel as JSON and for texts that SQLite then refuses to prepare. Where nothing
@@ -11,7 +11,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:  # Most of them are needed only by statements that concern us.
     from sessions_vtab.sql.returning import Returning
     from sessions_vtab.sql.targets import Conflict, Target
 
-__all__ = ["FrontDoor", "Rewritten", "conditions_of", "occurrences_of", "rewrite"]
+__all__ = ["Rewritten", "conditions_of", "occurrences_of", "rewrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +94,6 @@ class Rewritten:
         return all(_travels(values[mine - 1]) for mine in self.pushed)
 
 
-class FrontDoor:
-    """Rewrites the statements of one connection and remembers them by their text.
-
-    Whoever executes CREATE, DROP, ALTER, ATTACH, DETACH or ROLLBACK calls ``clear``: names may mean
-    something else then.
-    """
-
-    def __init__(self, catalog: Catalog, size: int = 512) -> None:
-        self._rewrite = lru_cache(maxsize=size)(partial(rewrite, catalog=catalog))
-
-    def rewrite(self, text: str) -> Rewritten:
-        """As the function ``rewrite``; the same object for the same text."""
-        return self._rewrite(text)
-
-    def clear(self) -> None:
-        """Forgets all statements."""
-        self._rewrite.cache_clear()
-
-
 def rewrite(text: str, catalog: Catalog) -> Rewritten:
     """Reads one statement and splices into it what its tables can use.
 
@@ -137,9 +117,9 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
     ours = not names.isdisjoint(catalog.table_names)
     if not acts and not ours:
         return Rewritten(text, text, text, kind, numbering, numbering.count)
-    from sessions_vtab.sql.rewriting import Rewriting  # noqa: PLC0415  # Only for ours.
+    from sessions_vtab.sql.splicing import Splicer  # noqa: PLC0415  # Only for ours.
 
-    return Rewriting(text, tokens, kind, numbering, catalog).rewritten(acts=acts, ours=ours)
+    return Splicer(text, tokens, kind, numbering, catalog).rewritten(acts=acts, ours=ours)
 
 
 def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Condition]]:

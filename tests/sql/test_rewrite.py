@@ -9,8 +9,8 @@ from sql_tables import TestCatalog
 
 from sessions_vtab.contract.predicate import AnyOf, Compare, Field, Op, Slot
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, SessionsError
-from sessions_vtab.sql.front_door import FrontDoor, Rewritten, rewrite
 from sessions_vtab.sql.plans import Link
+from sessions_vtab.sql.rewrite import Rewritten, rewrite
 
 
 def _rewrite(text: str) -> Rewritten:
@@ -236,20 +236,11 @@ def test_a_long_list_is_left_to_sqlite() -> None:
     assert not _rewrite(f"SELECT * FROM sessions WHERE user_id NOT IN ({values})").touched
 
 
-def test_statements_are_remembered_until_names_change() -> None:
-    door = FrontDoor(TestCatalog())
-    text = "SELECT * FROM sessions WHERE NOT user_id = 'a'"
-    first = door.rewrite(text)
-    assert door.rewrite(text) is first
-    door.clear()
-    assert door.rewrite(text) is not first
-
-
 def test_sqlglot_is_imported_only_where_something_may_be_pushed() -> None:
     script = (
         "import sys\n"
         "from sessions_vtab.contract.functions import FUNCTIONS\n"
-        "from sessions_vtab.sql.front_door import rewrite\n"
+        "from sessions_vtab.sql.rewrite import rewrite\n"
         "class Names:\n"
         "    table_names = frozenset(('sessions',))\n"
         "    effect_names = frozenset(('append_event',))\n"

@@ -13,11 +13,11 @@ from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
 from sessions_vtab.sql.fast_path import needs_parsing
 from sessions_vtab.sql.forms import require_form
-from sessions_vtab.sql.front_door import Rewritten
 from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, apply, name_of
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.sql.returning import Returning, keep_column_names, returning_of
+from sessions_vtab.sql.rewrite import Rewritten
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
@@ -25,7 +25,7 @@ from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_tab
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.conditions import TimeOperand
 
-__all__ = ["Rewriting"]
+__all__ = ["Splicer"]
 
 _Pushes = tuple[
     "Sequence[TimeOperand]",
@@ -38,7 +38,7 @@ _CARRIER = frozenset(("_push", "_args"))
 
 
 @dataclass(slots=True)
-class Rewriting:
+class Splicer:
     """One statement while it is read; its pairs are its brackets."""
 
     text: str
@@ -59,7 +59,7 @@ class Rewriting:
             ours: it may name one of our tables.
 
         Raises:
-            UnsupportedError, StatementError, InvalidValueError: as ``front_door.rewrite``.
+            UnsupportedError, StatementError, InvalidValueError: as ``rewrite.rewrite``.
         """
         if ours:
             require_form(self.tokens, self.kind, self.pairs, self.catalog)
