@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf, prod
 from types import MappingProxyType
@@ -229,6 +229,7 @@ class _Asked:
         times: how often.
         lasting: conditions that were the same in every read.
         accounts: what was spent on the reads that a list would have saved, by the list.
+        total: what was spent on all of them, and on lists.
         rental: the last read by key.
     """
 
@@ -236,6 +237,7 @@ class _Asked:
     times: int = 0
     lasting: frozenset[Predicate] = frozenset()
     accounts: dict[Hashable, Account] = field(default_factory=dict)
+    total: Account = field(default_factory=Account)
     rental: _Rental | None = None
 
     def narrow(self, scan: Scan) -> None:
@@ -252,9 +254,17 @@ class _Asked:
                 account.pay(each * recording.requests(page_cap))
             self.rental = None
 
-    def account(self, key: Hashable) -> Account:
-        """The account of a list; the oldest goes when there are too many."""
-        account = self.accounts.pop(key, None) or Account()
+    def account(self, holder: Holder) -> Account:
+        """The account of a list; the oldest goes when there are too many.
+
+        Which conditions last shows with the reads, so a larger list may be thought of late. One that
+        is confined by nothing else would have saved everything that was spent before.
+        """
+        key = _key(holder)
+        account = self.accounts.pop(key, None)
+        if account is None:
+            holds_all = self.lasting.issuperset(holder.scan.where.terms)
+            account = replace(self.total) if holds_all else Account()
         self.accounts[key] = account
         if len(self.accounts) > _MOST_ACCOUNTS:
             del self.accounts[next(iter(self.accounts))]
@@ -323,7 +333,7 @@ class Buyer:
             late = partial(self._accounts, scan, asked)
             return BoughtRead(None, inf, asked, (each, cap, late))
         lists = self._holders(scan, asked)
-        accounts = tuple(asked.account(_key(holder)) for holder in lists)
+        accounts = (*map(asked.account, lists), asked.total)
         most = inf
         for place, holder in enumerate(lists):
             bought = self._known(holder)
@@ -349,7 +359,7 @@ class Buyer:
         return [one for one in found if asked.times > 1 or not one.through]
 
     def _accounts(self, scan: Scan, asked: _Asked) -> Sequence[Account]:
-        return [asked.account(_key(holder)) for holder in self._holders(scan, asked)]
+        return [*map(asked.account, self._holders(scan, asked)), asked.total]
 
     def _known(self, holder: Holder) -> Purchase | None:
         """The list, if it can answer as it is."""
@@ -366,7 +376,8 @@ class Buyer:
 
         Args:
             holder: the list.
-            accounts: its own, and those of the larger lists, which would have saved this one.
+            accounts: its own, those of the larger lists, which would have saved this one, and that
+                of everything.
             prices: of the read by key, and of those that are certain to come.
         """
         known = self._table.pages_of(holder.scan)

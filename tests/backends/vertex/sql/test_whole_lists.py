@@ -1,0 +1,81 @@
+"""Statements that read every session's events, or the list of sessions, in more than one way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from sessions_vtab.emulator.serve import running
+from sessions_vtab.emulator.service import EmulatorSettings
+
+from .conftest import Database
+
+SESSIONS, EVENTS = 30, 3
+# The list of sessions, and the events of each.
+EVERY_EVENT = 1 + SESSIONS
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[Database]:
+    """Thirty sessions of three events each, with plain copies: ``s_`` and ``e_``."""
+    with running(EmulatorSettings()) as emulator:
+        database = Database(emulator)
+        database.fill(SESSIONS, EVENTS)
+        run = database.connection.execute
+        run("CREATE TEMP TABLE s_ AS SELECT * FROM sessions").fetchall()
+        run("CREATE TEMP TABLE e_ AS SELECT * FROM events").fetchall()
+        yield database
+        database.connection.close()
+
+
+# Each asks for the events of all sessions, with another value for each row of the other side.
+OF_EVERY_EVENT = {
+    "a join on a time": (
+        "SELECT a.event_id, b.event_id FROM {e} a JOIN {e} b ON b.timestamp = a.timestamp"
+    ),
+    "an outer join on a time": (
+        "SELECT a.event_id, b.event_id FROM {e} a FULL JOIN {e} b ON b.timestamp = a.timestamp"
+    ),
+    "a join on a session's time": (
+        "SELECT a.session_id, b.event_id FROM {s} a JOIN {e} b ON b.timestamp = a.create_time"
+    ),
+    "EXISTS of a time": (
+        "SELECT session_id FROM {s} a WHERE EXISTS"
+        " (SELECT 1 FROM {e} b WHERE b.timestamp = a.create_time)"
+    ),
+    "NOT EXISTS of a later event": (
+        "SELECT a.session_id FROM {s} a WHERE NOT EXISTS"
+        " (SELECT 1 FROM {e} b WHERE b.timestamp > a.update_time)"
+    ),
+    "the first event after each": (
+        "SELECT event_id, (SELECT min(b.timestamp) FROM {e} b WHERE b.timestamp > a.timestamp)"
+        " FROM {e} a"
+    ),
+    "a join on an author and a time": (
+        "SELECT a.event_id, b.event_id FROM {e} a JOIN {e} b"
+        " ON b.author = a.author AND b.timestamp = a.timestamp"
+    ),
+    "times of a plain table": (
+        "SELECT x.at, b.event_id FROM (SELECT timestamp AS at FROM e_) x"
+        " LEFT JOIN {e} b ON b.timestamp = x.at"
+    ),
+    "first one condition lasts, then none does": (
+        "SELECT x.who, x.at, b.event_id FROM (SELECT author AS who, timestamp AS at FROM e_"
+        " ORDER BY author, timestamp) x JOIN {e} b ON b.author = x.who AND b.timestamp = x.at"
+    ),
+}
+
+
+@pytest.mark.parametrize("sql", OF_EVERY_EVENT.values(), ids=list(OF_EVERY_EVENT))
+def test_what_was_spent_before_a_list_was_thought_of_counts(small: Database, sql: str) -> None:
+    rows = small.ask(sql.format(s="sessions", e="events"))
+
+    log = small.log
+    urls = Counter((one["raw_path"], json.dumps(one["query"], sort_keys=True)) for one in log)
+    assert len(log) <= 2 * EVERY_EVENT + 3
+    assert max(urls.values()) == 1
+    expected = small.connection.execute(sql.format(s="s_", e="e_")).fetchall()
+    assert sorted(map(repr, rows)) == sorted(map(repr, expected))
