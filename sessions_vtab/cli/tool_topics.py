@@ -213,8 +213,8 @@ TOOLS: Final = (
             Prose(
                 "Reading is limited by the requests per minute that a service allows, not by this"
                 f" machine. At {QUOTA} requests per minute, the general quota of Vertex AI for a"
-                " project and region, sessions of 100 events take as long as this, and the next time,"
-                " if 1 % of them changed:"
+                " project and region, sessions of 100 events take as long as this, and the next"
+                " time, if 1 % of them changed:"
             ),
             Grid(
                 ("sessions", "requests", "all of them", "1 % changed"),

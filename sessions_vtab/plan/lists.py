@@ -26,7 +26,7 @@ from sessions_vtab.contract.predicate import (
 from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.scan import Scan
 
-__all__ = ["Holder", "Sizes", "holders", "may_be_held", "pages_of", "size_key"]
+__all__ = ["Holder", "Sizes", "holders", "is_whole", "may_be_held", "pages_of", "size_key"]
 
 _OVERLAP: Final = 2
 _MOST_SIZES: Final = 1_000
@@ -98,6 +98,16 @@ def size_key(scan: Scan) -> object:
     return scan.path.name, scan.where, tuple(parameters.items())
 
 
+def is_whole(scan: Scan) -> bool:
+    """Whether a read is for all of a list."""
+    return not (
+        scan.path.unique
+        or scan.limit is not None
+        or scan.offset
+        or not scan.parameters.keys() <= _CARRIER
+    )
+
+
 class Sizes:
     """How many pages the lists of a table had that were read to their ends, the last 1 000."""
 
@@ -114,17 +124,11 @@ class Sizes:
 
     def learn(self, scan: Scan, pages: int, rows: int) -> None:
         """Takes note of a list that was read to its end."""
-        path = scan.path
-        if (
-            path.unique
-            or scan.limit is not None
-            or scan.offset
-            or not scan.parameters.keys() <= _CARRIER
-        ):
+        if not is_whole(scan):
             return
         key = size_key(scan)
         self._known.pop(key, None)
-        self._known[key] = pages_of(path, pages, rows), rows
+        self._known[key] = pages_of(scan.path, pages, rows), rows
         if len(self._known) > _MOST_SIZES:
             del self._known[next(iter(self._known))]
 

@@ -34,17 +34,18 @@ class Recording:
 
     Args:
         pages: of the read.
-        counted: called with the number of pages and rows when they have come to their end.
+        came: called with the number of pages and rows so far whenever a page came, and once more
+            when they have come to their end, which is the third argument.
 
     Attributes:
         ended: all pages came.
     """
 
     def __init__(
-        self, pages: Iterator[Page], counted: Callable[[int, int], None] | None = None
+        self, pages: Iterator[Page], came: Callable[[int, int, bool], None] | None = None
     ) -> None:
         self._rest = pages
-        self._counted = counted
+        self._came = came
         self._rows = self._last = 0
         self.ended = False
         self._pages: list[Rows | tuple[int, int]] = []
@@ -89,16 +90,20 @@ class Recording:
     def _advance(self) -> Rows | None:
         page = next(self._rest, None)
         if page is None:
-            self.ended = True
-            if self._counted is not None:
-                self._counted(len(self._pages), self._rows)
-                self._counted = None
+            if not self.ended:
+                self.ended = True
+                self._report()
             return None
         rows = page if isinstance(page, list) else list(page)
         self._rows += len(rows)
         self._last = len(rows)
         self._pages.append(self._keep(rows))
+        self._report()
         return rows
+
+    def _report(self) -> None:
+        if self._came is not None:
+            self._came(len(self._pages), self._rows, self.ended)
 
     def _keep(self, rows: Rows) -> Rows | tuple[int, int]:
         if len(self._pages) < _PAGES_IN_MEMORY:

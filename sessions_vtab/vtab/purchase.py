@@ -63,6 +63,11 @@ class Purchase:
         """How many pages of the list were read."""
         return pages_of(self._path, len(self._starts), self._rows)
 
+    @property
+    def responses(self) -> int:
+        """How many responses were read for that; a list read from both ends has up to two more."""
+        return len(self._starts)
+
     def advance(self) -> bool:
         """Reads the next page; False at the end."""
         page = next(self._coming, None)
@@ -78,6 +83,18 @@ class Purchase:
     def close(self) -> None:
         """Stops what is still coming and forgets what came."""
         self._recording.close()
+
+    def row_of(self, scan: Scan) -> Row | None:
+        """The row that a read finds by its unique key, if it has come: no other can be meant."""
+        keys = {self._positions[key]: scan.given(key) or () for key in scan.path.keys}
+        terms = [term for term in scan.where.terms if self._looks_up(term)]
+        if len(terms) < len(keys):
+            return None
+        for place in self._narrowest(terms, ()):
+            row = self._row(place)
+            if all(row[at] in values for at, values in keys.items()):
+                return row
+        return None
 
     def find(
         self, terms: Sequence[Predicate], keys: Mapping[str, Sequence[Value]] = _IN_LIST_ORDER
@@ -257,8 +274,8 @@ class _Asked:
     def account(self, holder: Holder) -> Account:
         """The account of a list; the oldest goes when there are too many.
 
-        Which conditions last shows with the reads, so a larger list may be thought of late. One that
-        is confined by nothing else would have saved everything that was spent before.
+        Which conditions last shows with the reads, so a larger list may be thought of late. One
+        that is confined by nothing else would have saved everything that was spent before.
         """
         key = _key(holder)
         account = self.accounts.pop(key, None)
@@ -328,7 +345,8 @@ class Buyer:
         asked.narrow(scan)
         each, further = _costs(scan, beside=beside)
         cap = None if scan.path.unique else scan.path.page_cap
-        if asked.times == 1 and not self._bought and _is_one(scan) and not foreseen():
+        nothing_read = not (self._bought or self._table.has_read_lists)
+        if asked.times == 1 and nothing_read and _is_one(scan) and not foreseen():
             # A single key buys nothing. Its lists are looked for when there is a second one.
             late = partial(self._accounts, scan, asked)
             return BoughtRead(None, inf, asked, (each, cap, late))
@@ -343,6 +361,9 @@ class Buyer:
                 bought = self._buy(holder, accounts[place:], prices)
             if bought is not None and (bought.ended or holder.through):
                 return BoughtRead(bought.find(_rest(scan, holder.scan), _one_by_one(scan, holder)))
+            row = bought.row_of(scan) if bought is not None and _is_one(scan) else None
+            if row is not None:
+                return BoughtRead(iter([[row]]))
             left = accounts[place].left(self._table.pages_of(holder.scan), _pages(bought))
             most = min(most, (left - each) / further)
         return BoughtRead(None, most, asked, (each, cap, lambda: accounts))
@@ -383,13 +404,16 @@ class Buyer:
         known = self._table.pages_of(holder.scan)
         bought = self._bought.get(_key(holder))
         account, *larger = accounts
-        while holder.through or account.buys(known, _pages(bought), *prices):
+        while True:
+            responses = 0 if bought is None else bought.responses
+            free = responses < self._table.responses_read(holder.scan)
+            if not (free or holder.through or account.buys(known, _pages(bought), *prices)):
+                return bought
             bought = bought or self._open(holder)
             if holder.through or not bought.advance():
-                break
-            for other in larger:
+                return bought
+            for other in () if free else larger:
                 other.pay(ALONE)
-        return bought
 
     def _open(self, holder: Holder) -> Purchase:
         recording = self._table.recorded(holder.scan)

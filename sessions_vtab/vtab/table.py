@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
@@ -21,7 +20,7 @@ from sessions_vtab.errors import (
     QueuedWritesError,
     UnsupportedError,
 )
-from sessions_vtab.plan.lists import Sizes
+from sessions_vtab.plan.lists import Sizes, is_whole, size_key
 from sessions_vtab.vtab.actions import require_action, require_conflict
 from sessions_vtab.vtab.blame import blame, blaming
 from sessions_vtab.vtab.host import Host, OpenSource, StatementContext
@@ -203,7 +202,29 @@ class SourceTable:
 
     def recorded(self, scan: Scan) -> Recording:
         """The pages of a scan, which are counted and remembered."""
-        return Recording(self.read(scan), partial(self.sizes.learn, scan))
+        lists = self._lists_read() if not scan.path.keys and is_whole(scan) else None
+
+        def came(pages: int, rows: int, ended: bool) -> None:
+            if lists is not None:
+                lists[size_key(scan), scan.order] = pages
+            if ended:
+                self.sizes.learn(scan, pages, rows)
+
+        return Recording(self.read(scan), came)
+
+    def responses_read(self, scan: Scan) -> int:
+        """How many responses of a list this statement has read: again, they cost no request."""
+        lists = self._lists_read()
+        return lists.get((size_key(scan), scan.order), 0) if lists else 0
+
+    @property
+    def has_read_lists(self) -> bool:
+        """Whether this statement has read lists of the table, at least in part."""
+        return bool(self._lists_read())
+
+    def _lists_read(self) -> dict[object, int]:
+        lists = self._context().memory.setdefault(("lists", self.title), {})
+        return cast("dict[object, int]", lists)
 
     def pages_of(self, scan: Scan) -> int | None:
         """How many pages a list had when it was last read to its end; None: it never was."""

@@ -79,3 +79,40 @@ def test_what_was_spent_before_a_list_was_thought_of_counts(small: Database, sql
     assert max(urls.values()) == 1
     expected = small.connection.execute(sql.format(s="s_", e="e_")).fetchall()
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
+
+
+# Each reads the list of sessions, and wants single sessions of it.
+OF_THE_LIST = {
+    "a self-join on the key": (
+        "SELECT a.user_id, b.display_name FROM {s} a JOIN {s} b ON b.session_id = a.session_id"
+    ),
+    "the other way round": (
+        "SELECT a.user_id, b.display_name FROM {s} a RIGHT JOIN {s} b ON b.session_id = a.session_id"
+    ),
+    "a self-join on the name": (
+        "SELECT a.user_id, b.session_id FROM {s} a LEFT JOIN {s} b ON b.name = a.name"
+    ),
+    "EXISTS of the same": (
+        "SELECT session_id FROM {s} a WHERE EXISTS (SELECT 1 FROM {s} b"
+        " WHERE b.session_id = a.session_id AND b.display_name IS NULL)"
+    ),
+    "the list for a limit, then single ones": (
+        "SELECT s.session_id FROM s_ x JOIN {s} s ON s.session_id = x.session_id"
+        " WHERE x.create_time <= (SELECT max(i.update_time) FROM {s} i WHERE i.state IS NOT NULL)"
+    ),
+    "three times the same": (
+        "SELECT a.session_id FROM {s} a JOIN {s} b ON b.session_id = a.session_id"
+        " JOIN {s} c ON c.session_id = b.session_id"
+    ),
+}
+
+
+@pytest.mark.parametrize("sql", OF_THE_LIST.values(), ids=list(OF_THE_LIST))
+def test_a_single_row_of_a_list_that_the_statement_reads_is_not_asked_for(
+    small: Database, sql: str
+) -> None:
+    rows = small.ask(sql.format(s="sessions"))
+
+    assert len(small.log) == 1
+    expected = small.connection.execute(sql.format(s="s_")).fetchall()
+    assert sorted(map(repr, rows)) == sorted(map(repr, expected))
