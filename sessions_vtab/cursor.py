@@ -10,9 +10,9 @@ from typing import Any, Final, NoReturn, Self, cast
 
 import apsw
 
-from sessions_vtab.contract.values import well_formed
+from sessions_vtab.contract.values import well_formed, well_formed_bindings
 from sessions_vtab.rewriter import Script, StatementRewriter, Step
-from sessions_vtab.sql.parameters import distribute, sound
+from sessions_vtab.sql.parameters import distribute
 from sessions_vtab.vtab.holding import locked
 from sessions_vtab.vtab.host import Host
 
@@ -62,7 +62,7 @@ class Cursor(apsw.Cursor):
             apsw.Error: what SQLite itself refuses.
             Exception: what a function of the user's own, or a bug in a backend, raised: unchanged.
         """
-        statements, bindings = well_formed(statements), sound(bindings)
+        statements, bindings = well_formed(statements), well_formed_bindings(bindings)
         self._reset(statements)
         options: dict[str, Any] = {
             "can_cache": can_cache,
@@ -102,7 +102,8 @@ class Cursor(apsw.Cursor):
 
         Writes are sent together at the end, concurrently, or not at all when one fails.
         """
-        statements, sequenceofbindings = well_formed(statements), map(sound, sequenceofbindings)
+        statements = well_formed(statements)
+        sequenceofbindings = map(well_formed_bindings, sequenceofbindings)
         self._reset(statements)
         try:
             self._execute_many(statements, sequenceofbindings, options)
@@ -153,8 +154,14 @@ class Cursor(apsw.Cursor):
 
     def fetchall(self) -> list[Any]:
         """The remaining rows."""
-        # Not super().fetchall(), which would call our own __next__ for each row.
-        return list(self)
+        if self._held is not None:
+            return list(self)
+        try:
+            # Not super().fetchall(), which would call our own __next__ for each row. A row is never
+            # None, so this ends where the rows do.
+            return list(iter(super().__next__, None))
+        except (apsw.AuthError, apsw.SQLError) as error:  # Of a later statement of the text.
+            self._explain(error)
 
     @property
     def get(self) -> Any:

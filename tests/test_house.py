@@ -200,7 +200,7 @@ def test_importing_the_package_loads_nothing_else() -> None:
 
 # What only some statements need; most of the time in which a process starts is imports.
 AT_NEED = {
-    *("sessions_vtab.plan.planner", "sessions_vtab.vtab.costly_cursor", "sessions_vtab.hints"),
+    *("sessions_vtab.plan.planner", "sessions_vtab.vtab.remote_cursor", "sessions_vtab.hints"),
     *("sessions_vtab.sql.splicing", "sessions_vtab.sql.stackql.dialect"),
     *("uuid", "platform", "subprocess"),
 }

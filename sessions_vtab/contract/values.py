@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 from sessions_vtab.contract import times
@@ -10,7 +11,15 @@ from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import InvalidValueError
 
-__all__ = ["accept", "dump_json", "is_object", "load_json", "minified", "well_formed"]
+__all__ = [
+    "accept",
+    "dump_json",
+    "is_object",
+    "load_json",
+    "minified",
+    "well_formed",
+    "well_formed_bindings",
+]
 
 _MAX_INTEGER: Final = 2**63
 _AS_TEXT: Final = (
@@ -76,6 +85,29 @@ def well_formed(text: str) -> str:
 def minified(value: Value, where: str) -> str:
     """JSON text without blanks, keys in their order; raises InvalidValueError if it is not JSON."""
     return dump_json(load_json(value, where))
+
+
+def well_formed_bindings(bindings: Any) -> Any:
+    """Bindings whose texts SQLite can take (``well_formed``); the same object if all are.
+
+    Args:
+        bindings: a sequence or a mapping, or what SQLite will refuse.
+    """
+    if isinstance(bindings, Mapping):
+        if all(map(_is_well_formed, bindings.values())):
+            return bindings
+        return {name: _well_formed(value) for name, value in bindings.items()}
+    if not isinstance(bindings, Sequence) or all(map(_is_well_formed, bindings)):
+        return bindings
+    return tuple(map(_well_formed, bindings))
+
+
+def _well_formed(value: object) -> object:
+    return well_formed(value) if isinstance(value, str) else value
+
+
+def _is_well_formed(value: object) -> bool:
+    return _well_formed(value) is value
 
 
 def load_json(value: Value, where: str) -> Any:

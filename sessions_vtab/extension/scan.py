@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol
 
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.vtab.costly_cursor import CostlyCursor, is_only_counted
+from sessions_vtab.vtab.counting import is_only_counted
+from sessions_vtab.vtab.remote_cursor import RemoteCursor
 from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["About", "Batch", "HostScan", "columns_of"]
@@ -102,9 +103,9 @@ class HostScan:
         self._size = _FIRST
 
     @property
-    def costly(self) -> CostlyCursor | None:
+    def costly(self) -> RemoteCursor | None:
         """The cursor, if its reads are worth looking ahead for."""
-        return self.cursor if isinstance(self.cursor, CostlyCursor) else None
+        return self.cursor if isinstance(self.cursor, RemoteCursor) else None
 
     def begin(self, mask: int, text: str | None) -> None:
         """Another scan of the same occurrence begins.

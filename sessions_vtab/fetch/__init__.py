@@ -53,9 +53,9 @@ What a backend writes, in this order:
    In a routine: ``run_job(client, context, lambda line: line.send(call))``. In such a job:
    ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
 
-Inside: `auth`, `call`, `site`, `clock`, `paging`, `operations` are values; `client`, `exchange`,
-`routes`, `deadline`, `body`, `retry`, `limits` send; `reader` and `turns` read in order; `scope`,
-`cache`, `shared` share; `sending` writes; `problems`, `redact` report.
+Inside: `auth`, `call`, `site`, `clock`, `operations` are values; `client`, `exchange`,
+`routes`, `deadline`, `body`, `retry`, `limits` send; `reader`, `paging` and `turns` read in order;
+`scope`, `cache` share; `sending` writes; `problems`, `redact` report.
 
 Shared by backends: ``fetch.options`` (settings by a pydantic model: ``validated``, ``KeyOptions``),
 ``fetch.rows`` (``RowDecoder``, ``DecodeContext``, getters: JSON to rows), ``contract.templates``
@@ -106,7 +106,7 @@ from sessions_vtab.fetch.call import (
     message_of,
     path,
 )
-from sessions_vtab.fetch.client import Client, Sender
+from sessions_vtab.fetch.client import Client, ClientHandle, Sender, shared_client
 from sessions_vtab.fetch.clock import Clock
 from sessions_vtab.fetch.operations import finish_operation
 from sessions_vtab.fetch.paging import (
@@ -120,7 +120,6 @@ from sessions_vtab.fetch.paging import (
 from sessions_vtab.fetch.reader import Items, Reader
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.sending import deliver, deliver_groups, run_job
-from sessions_vtab.fetch.shared import ClientHandle, shared_client
 from sessions_vtab.fetch.site import Endpoint, Origin, is_loopback, origin_of
 
 __all__ = [

@@ -1,8 +1,9 @@
 """The one place that sends: connections, credentials, limits and the request log.
 
-A ``Client`` belongs to one source and is shared by all statements of the process. ``Sender`` is its
-side that a job in a pool thread sees; ``reader.Reader`` the side that a statement sees. What is
-sent and when it is sent again: ``exchange``.
+A ``Client`` belongs to one source and is shared by all connections and statements of the process,
+each of which has a ``ClientHandle``. ``Sender`` is its side that a job in a pool thread sees;
+``reader.Reader`` the side that a statement sees. What is sent and when it is sent again:
+``exchange``.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.routes import Routes, Shortcut, is_plain, open_routes
 from sessions_vtab.fetch.site import Endpoint, check_target, origin_of
 
-__all__ = ["Client", "Sender", "readable", "record"]
+__all__ = ["Client", "ClientHandle", "Sender", "readable", "record", "shared_client"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,9 +58,9 @@ _LEDGER = threading.Lock()
 
 
 def _renew() -> None:
-    """In a forked process: a thread that is not there any more may have held the lock."""
-    global _LEDGER  # noqa: PLW0603
-    _LEDGER = threading.Lock()
+    """In a forked process: a thread that is not there any more may have held a lock."""
+    global _LEDGER, _clients_lock
+    _LEDGER, _clients_lock = threading.Lock(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -236,6 +237,68 @@ class Client:
     def shown(self, url: str, call: RequestSpec) -> str:
         """A URL as logs and errors show it."""
         return redact(url, (*self.site.auth.secrets(), *call.secrets))
+
+
+_clients: dict[tuple[int, Endpoint], Client] = {}
+_uses: dict[Client, int] = {}
+_clients_lock = threading.Lock()
+
+
+def shared_client(site: Endpoint) -> Client:
+    """The client of a site: the one that other connections use, else a new one.
+
+    Equal settings share threads, sockets, rate limits and ``cache_ttl`` answers. A forked process
+    has clients of its own.
+    """
+    with _clients_lock:
+        key = (os.getpid(), site)
+        client = _clients.get(key)
+        if client is None:
+            client = _clients[key] = Client(site)
+        _uses[client] = _uses.get(client, 0) + 1
+        return client
+
+
+class ClientHandle:
+    """What a backend has of a client that others may use too, until it is closed.
+
+    Args:
+        client: of ``shared_client``, or a test's own.
+
+    Attributes:
+        site: where it sends to, also when it is closed.
+    """
+
+    __slots__ = ("_client", "site")
+
+    def __init__(self, client: Client) -> None:
+        self._client: Client | None = client
+        self.site = client.site
+
+    @property
+    def client(self) -> Client:
+        """The client; raises UnsupportedError when the source is closed."""
+        if self._client is None:
+            raise UnsupportedError(f"{self.site.source} is closed.")
+        return self._client
+
+    def close(self) -> None:
+        """Gives it back, once; the last one closes threads and sockets."""
+        client, self._client = self._client, None
+        if client is not None:
+            _give_back(client)
+
+
+def _give_back(client: Client) -> None:
+    with _clients_lock:
+        left = _uses.get(client, 1) - 1
+        if left > 0:
+            _uses[client] = left
+            return
+        _uses.pop(client, None)
+        for key in [key for key, one in _clients.items() if one is client]:
+            del _clients[key]
+    client.close()
 
 
 class Sender:

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client
-from sessions_vtab.fetch.paging import Paginator, SinglePage
+from sessions_vtab.fetch.paging import PageIterator, Paginator, SinglePage
 from sessions_vtab.fetch.problems import stopped
-from sessions_vtab.fetch.scope import SLICE, PendingRequest, scope_of
-from sessions_vtab.fetch.turns import BothEnds, Items, PageIterator, SideBySide
+from sessions_vtab.fetch.scope import SLICE, scope_of
+from sessions_vtab.fetch.turns import BothEnds, Items, SideBySide
 
 __all__ = ["Items", "Reader"]
 
@@ -27,17 +27,23 @@ _T = TypeVar("_T")
 
 
 class Reader:
-    """Reads for one statement. Cheap: make one a scan."""
+    """Reads for one statement. Cheap: make one a scan.
+
+    Attributes:
+        client: sends the requests.
+        context: the statement.
+        shared: what the statement has asked of the client so far.
+    """
 
     def __init__(self, client: Client, context: Context) -> None:
         self.client = client
-        self._context = context
-        self._scope = scope_of(client, context)
+        self.context = context
+        self.shared = scope_of(client, context)
 
     @property
     def where(self) -> str:
         """Source and table that ask, for errors: ``prod.sessions``."""
-        return self.client.where(self._context.table)
+        return self.client.where(self.context.table)
 
     def get(self, call: RequestSpec) -> Response:
         """One answer; waits for it.
@@ -45,7 +51,7 @@ class Reader:
         Raises:
             SessionsError: as ``Sender.send``.
         """
-        return self.finish(self.start(call))
+        return self.shared.finish(self.shared.start(call, self.context), self.context)
 
     def pages(
         self, call: RequestSpec, pages: Paginator | None = None, *, limit: int | None = None
@@ -110,19 +116,7 @@ class Reader:
     def prefetch(self, calls: Iterable[RequestSpec]) -> None:
         """Starts requests that the statement will probably make; bounded, the oldest give way."""
         for call in calls:
-            self._scope.ahead(call, self._context)
-
-    def start(self, call: RequestSpec) -> PendingRequest:
-        """Starts a request, or claims the answer to the same one."""
-        return self._scope.start(call, self._context)
-
-    def finish(self, flight: PendingRequest) -> Response:
-        """Waits for a claimed answer."""
-        return self._scope.finish(flight, self._context)
-
-    def release(self, flight: PendingRequest) -> None:
-        """Gives a claimed answer back, unread."""
-        self._scope.release(flight, self._context)
+            self.shared.ahead(call, self.context)
 
     def first_of(self, arrived: SimpleQueue[_T]) -> _T:
         """Waits for the first entry of a queue."""
@@ -132,7 +126,7 @@ class Reader:
                 # wake a waiting thread.
                 return arrived.get(timeout=SLICE)
             except Empty:
-                if self._scope.interrupted(self._context):
+                if self.shared.interrupted(self.context):
                     raise stopped(self.client.site.source) from None
 
     def _a_few(

@@ -26,7 +26,16 @@ from sessions_vtab.contract.predicate import (
 from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.scan import Scan
 
-__all__ = ["Holder", "Sizes", "holders", "is_whole", "may_be_held", "pages_of", "size_key"]
+__all__ = [
+    "Holder",
+    "Sizes",
+    "holders",
+    "is_whole",
+    "may_be_held",
+    "pages_of",
+    "read_key",
+    "size_key",
+]
 
 _OVERLAP: Final = 2
 _MOST_SIZES: Final = 1_000
@@ -106,6 +115,11 @@ def is_whole(scan: Scan) -> bool:
         or scan.offset
         or not scan.parameters.keys() <= _CARRIER
     )
+
+
+def read_key(scan: Scan) -> object:
+    """What a list is known by when its responses were counted: they come in an order."""
+    return size_key(scan), scan.order
 
 
 class Sizes:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from sessions_vtab.contract.values import well_formed
 from sessions_vtab.errors import MissingParameterError, StatementError
 from sessions_vtab.sql.lexer import Edit, Token, TokenKind
 
-__all__ = ["Bindings", "Numbering", "bind", "distribute", "number", "sound"]
+__all__ = ["Bindings", "Numbering", "bind", "distribute", "number"]
 
 Bindings: TypeAlias = "Sequence[object] | Mapping[str, object] | None"
 """What a caller hands over beside the text: by place, by name, or nothing."""
@@ -92,29 +91,6 @@ def bind(numbering: Numbering, bindings: Bindings) -> tuple[object, ...]:
     if len(values) != numbering.count:
         raise _miscounted(numbering.count, len(values))
     return values
-
-
-def sound(bindings: Any) -> Any:
-    """Bindings whose texts SQLite can take (``well_formed``); the same object if all are.
-
-    Args:
-        bindings: a sequence or a mapping, or what SQLite will refuse.
-    """
-    if isinstance(bindings, Mapping):
-        if all(map(_is_sound, bindings.values())):
-            return bindings
-        return {name: _sound(value) for name, value in bindings.items()}
-    if not isinstance(bindings, Sequence) or all(map(_is_sound, bindings)):
-        return bindings
-    return tuple(map(_sound, bindings))
-
-
-def _sound(value: object) -> object:
-    return well_formed(value) if isinstance(value, str) else value
-
-
-def _is_sound(value: object) -> bool:
-    return _sound(value) is value
 
 
 def distribute(numberings: Sequence[Numbering], bindings: Bindings) -> list[tuple[object, ...]]:

@@ -5,8 +5,8 @@ virtual table and its scans, ``function`` the table-valued functions, ``unit_of_
 ``statements`` what is running, ``logs`` the tables ``http_requests`` and ``writes``.
 https://sqlite.org/vtab.html has the words.
 
-* reading: `modules`, `planning`, `best_index`, `cursor`, `costly_cursor`, `memo`,
-  `look_ahead`; lists that are bought: `purchase`, `index`
+* reading: `modules`, `planning`, `best_index`, `cursor`; over requests: `remote_cursor`, `memo`,
+  `look_ahead`, `counting`; lists that are bought: `purchase`, `index`
 * functions: `calling`
 * writing: `participants`, `write_queue`, `old_rows`, `sending`, `stopping`; RETURNING:
   `rows`

@@ -95,8 +95,8 @@ class FunctionCall:
             self._refuse_dry_run()
             self._host.logs.require_audit()
             self._host.unit.join(self._source)
-        else:
-            self._host.holding.hold(self._source.backend.transaction)
+        elif (store := self._source.backend.transaction) is not None:
+            self._host.holding.hold(store)
         waiting = self._host.unit.waiting(self._source)
         if waiting:
             raise missed(f"{function.name}()", waiting[0], self._host.statements.current.number)

@@ -1,4 +1,7 @@
-"""One scan of a virtual table in progress.
+"""One scan of a virtual table: it starts, its rows are handed to SQLite, and it ends.
+
+Rows of the transaction that wait to be sent are not among those a scan reads; so a scan that would
+miss one is refused. In a statement that writes, the old values of its rows are remembered.
 
 The path of a row is kept out of Python where possible: APSW looks methods up on the cursor object,
 so ``Column`` *is* the ``__getitem__`` of the current row, and ``Eof`` the length of a tuple that is
@@ -8,6 +11,7 @@ empty until the end. A row costs one call of ``Next`` and calls into C for each 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +21,11 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.errors import StoppedError
 from sessions_vtab.plan.plan import Plan
+from sessions_vtab.vtab.blame import blame, blaming
+from sessions_vtab.vtab.write_queue import Waiting, missed
 
 if TYPE_CHECKING:
+    from sessions_vtab.vtab.looking import Look
     from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["ScanCursor", "echoed"]
@@ -55,11 +62,11 @@ class ScanCursor:
 
     def Filter(self, _number: int, words: str, arguments: Sequence[Any]) -> None:
         """Starts a scan with the plan that BestIndex wrote into ``words``."""
-        table = self._table
-        binder = table.plans[words]
+        binder = self._table.plans[words]
         scan = binder.bind(arguments)
-        waiting = None if scan is None else table.waiting(scan)
-        if table.explained(words, scan):
+        waiting = None if scan is None else self._waiting(scan)
+        if self._table.host.explaining is not None:
+            self._explain(self._table.host.explaining, words, scan)
             scan = None
         self._stop()
         try:
@@ -67,9 +74,9 @@ class ScanCursor:
         except StoppedError as error:
             raise apsw.InterruptError(str(error)) from error
         except Exception as error:
-            table.blame(error)
+            self._blame(error)
             raise
-        self._rows: Iterator[Row] = table.watched(rows, scan, waiting)
+        self._rows: Iterator[Row] = self._watched(rows, scan, waiting)
         self.Eof = _MORE
         self.Next()
 
@@ -80,7 +87,7 @@ class ScanCursor:
         except StoppedError as error:
             raise apsw.InterruptError(str(error)) from error
         except Exception as error:
-            self._table.blame(error)
+            self._blame(error)
             raise
         if row is None:
             self.Eof = _END
@@ -106,7 +113,7 @@ class ScanCursor:
         arguments: Sequence[Any],  # noqa: ARG002
     ) -> Iterator[Row]:
         """The rows of a scan; ``words`` and ``arguments`` are what it came from."""
-        self._pages = self._table.read(scan)
+        self._pages = self.read(scan)
         rows = chain.from_iterable(self._pages)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
@@ -116,6 +123,85 @@ class ScanCursor:
         if close is not None:
             close()
         self._pages = ()
+
+    def read(self, scan: Scan) -> Iterator[Page]:
+        """The pages of a scan; whole rows where RETURNING will ask for them."""
+        table, host = self._table, self._table.host
+        context = host.context(table.source, table.name)
+        if table.store is not None:
+            host.holding.hold(table.store)
+        if not context.run.readonly and host.capturing(context.run.number):
+            # RETURNING * is answered from these rows, after SQLite has asked for fewer columns.
+            scan = replace(scan, columns=frozenset(table.positions), shape=None)
+        elif not context.run.readonly and table.store is None:
+            # What tells a row from those that wait to be sent.
+            scan = replace(scan, columns=scan.columns.union(table.identity), shape=None)
+        return table.resource.scan(scan, context)
+
+    def _waiting(self, scan: Scan) -> Waiting | None:
+        """Rows of earlier statements that are not sent yet, and that the scan may do without.
+
+        Raises:
+            QueuedWritesError: it may not: it would miss them.
+        """
+        table = self._table
+        if table.store is not None:
+            return None
+        unit, made_from = table.host.unit, table.resource.capability.made_from
+        entries = unit.waiting(table.source, table.name)
+        if entries:
+            waiting = Waiting(table.identity, table.identity_places, tuple(entries))
+            if not table.host.statements.current.readonly and waiting.spares(scan):
+                return waiting
+        elif made_from:
+            entries = unit.waiting(table.source, made_from)
+        if entries:
+            raise missed(table.title, entries[0], table.host.statements.current.number)
+        return None
+
+    def _watched(
+        self, rows: Iterator[Row], scan: Scan | None, waiting: Waiting | None
+    ) -> Iterator[Row]:
+        """The rows; in a statement that writes, their old values are remembered by key.
+
+        Args:
+            rows: as they were read.
+            scan: the read; None if there was none.
+            waiting: rows that must not be among them: QueuedWritesError.
+        """
+        if waiting is not None:
+            rows = self._none_of(rows, waiting)
+        table, host = self._table, self._table.host
+        statement, writes = host.statements.current, table.resource.capability.writes
+        if statement.readonly or scan is None:
+            return rows
+        capturing = host.capturing(statement.number)
+        if not (writes.update or writes.delete or capturing):
+            return rows
+        whole = capturing or table.old.are_whole(scan.columns)
+        if not whole and table.store is not None:
+            return rows
+        return table.old.remembered(rows, statement.number, whole=whole)
+
+    def _none_of(self, rows: Iterable[Row], waiting: Waiting) -> Iterator[Row]:
+        for row in rows:
+            if waiting.met(row):
+                current = self._table.host.statements.current
+                raise missed(self._table.title, waiting.rows[0], current.number)
+            yield row
+
+    def _explain(self, look: Look, words: str, scan: Scan | None) -> None:
+        """Notes what a read would send, which is not read."""
+        table = self._table
+        if scan is not None:
+            with blaming(table.source.backend.name, table.title):
+                requests = tuple(table.resource.preview(scan))
+            look.shown += [(table.title, request) for request in requests]
+            look.reach(words, scan, requests, *table.sizes.counts(scan))
+
+    def _blame(self, error: BaseException) -> None:
+        """Notes on an unexpected exception of a read that it is the backend's."""
+        blame(error, self._table.source.backend.name, self._table.title)
 
 
 def echoed(rows: Iterable[Row], table: SourceTable, scan: Scan) -> Iterator[Row]:

@@ -36,12 +36,11 @@ class Holding:
         self._connection = weakref.ref(connection)
         self._stores: list[Transaction] = []
 
-    def hold(self, store: Transaction | None) -> None:
-        """A store is about to be read; None: its source has none."""
-        if store is not None:
-            store.hold()
-            if store not in self._stores:
-                self._stores.append(store)
+    def hold(self, store: Transaction) -> None:
+        """A store is about to be read."""
+        store.hold()
+        if store not in self._stores:
+            self._stores.append(store)
 
     def idle(self) -> None:
         """No statement runs any more: what is held is let go, unless a transaction is open."""

@@ -31,9 +31,9 @@ from sessions_vtab.vtab.unit_of_work import UnitOfWork
 if TYPE_CHECKING:  # They load the planner.
     from sessions_vtab.plan.lists import Sizes
     from sessions_vtab.sql.plans import PlanArgument
-    from sessions_vtab.vtab.costly_cursor import CostlyCursor
     from sessions_vtab.vtab.look_ahead import Outer
     from sessions_vtab.vtab.looking import Look
+    from sessions_vtab.vtab.remote_cursor import RemoteCursor
     from sessions_vtab.vtab.sending import Sending
 
 __all__ = ["Budget", "Host", "OpenSource", "RecentTexts", "StatementContext"]
@@ -143,7 +143,7 @@ class Host:
         self.pushed: dict[str, Predicate] = {}
         self.told: dict[str, PlanArgument] = {}
         self.unhiding: set[str] = set()
-        self.labels: dict[tuple[int, str], CostlyCursor] = {}
+        self.labels: dict[tuple[int, str], RemoteCursor] = {}
         self.page: Sequence[Row] = ()
         self.budget = Budget()
         self.cursors: list[Outer] = []

@@ -36,13 +36,14 @@ class Log(Resource):
 
     def __init__(self, table: Table, *, trimmed: bool = False) -> None:
         self.table = table
+        self._names = table.names
         self._rows: deque[Row] = deque(maxlen=None if trimmed else _KEPT)
         self._numbers = count(1)
 
     def add(self, values: Mapping[str, Value]) -> None:
         """Appends a row; columns that are not named are NULL."""
         numbered = {**values, "number": next(self._numbers)}
-        self._rows.append(tuple(numbered.get(name) for name in self.table.names))
+        self._rows.append(tuple(numbered.get(name) for name in self._names))
 
     def trim(self) -> None:
         """Forgets all but the last rows."""

@@ -27,17 +27,17 @@ class UnitParticipant:
         table: its name there.
         joined: number of the moment it joined the transaction; None outside one.
         marks: number of each savepoint it was told of, by SQLite's level.
+        store: the transaction of its backend's own store; None if its rows are queued.
     """
 
     source: OpenSource
     table: str
     joined: int | None = None
     marks: dict[int, int] = field(default_factory=dict)
+    store: Transaction | None = field(init=False)
 
-    @property
-    def store(self) -> Transaction | None:
-        """The transaction of its backend's own store; None if its rows are queued."""
-        return self.source.backend.transaction
+    def __post_init__(self) -> None:
+        self.store = self.source.backend.transaction
 
     def leave(self) -> None:
         """Forgets the transaction."""

@@ -20,12 +20,13 @@ from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Table
 from sessions_vtab.contract.predicate import Compare, Predicate, Value
 from sessions_vtab.contract.scan import Page, Row, Scan
-from sessions_vtab.plan.lists import Holder, holders, may_be_held, pages_of, size_key
+from sessions_vtab.plan.lists import Holder, holders, may_be_held, pages_of, read_key, size_key
 from sessions_vtab.plan.rent import ALONE, BESIDE, Account
 from sessions_vtab.vtab.index import Equality, Times, chunks, is_equality, is_range, operands
 from sessions_vtab.vtab.memo import Recording
 
 if TYPE_CHECKING:
+    from sessions_vtab.vtab.remote_cursor import RemoteCursor
     from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["Buyer", "Purchase"]
@@ -315,12 +316,14 @@ class Buyer:
     """Lists that were bought for a cursor, and what its reads by key have cost.
 
     Args:
-        table: the cursor's table.
+        cursor: whose reads they answer.
+        table: its table.
     """
 
-    __slots__ = ("_asked", "_bought", "_table")
+    __slots__ = ("_asked", "_bought", "_cursor", "_table")
 
-    def __init__(self, table: SourceTable) -> None:
+    def __init__(self, cursor: RemoteCursor, table: SourceTable) -> None:
+        self._cursor = cursor
         self._table = table
         self._asked: dict[str, _Asked] = {}
         self._bought: OrderedDict[Hashable, Purchase] = OrderedDict()
@@ -336,6 +339,8 @@ class Buyer:
             beside: it was started ahead, while others were under way.
             foreseen: how many further keys are certain to be asked for.
         """
+        if not scan.where.terms and scan.path.within is None:
+            return _ANYHOW  # It is a whole list itself.
         asked = self._asked.get(words)
         if asked is None:
             asked = self._asked[words] = _Asked(may_be_held(scan))
@@ -345,7 +350,7 @@ class Buyer:
         asked.narrow(scan)
         each, further = _costs(scan, beside=beside)
         cap = None if scan.path.unique else scan.path.page_cap
-        nothing_read = not (self._bought or self._table.has_read_lists)
+        nothing_read = not (self._bought or self._cursor.lists_read())
         if asked.times == 1 and nothing_read and _is_one(scan) and not foreseen():
             # A single key buys nothing. Its lists are looked for when there is a second one.
             late = partial(self._accounts, scan, asked)
@@ -364,7 +369,7 @@ class Buyer:
             row = bought.row_of(scan) if bought is not None and _is_one(scan) else None
             if row is not None:
                 return BoughtRead(iter([[row]]))
-            left = accounts[place].left(self._table.pages_of(holder.scan), _pages(bought))
+            left = accounts[place].left(self._table.sizes.of(holder.scan), _pages(bought))
             most = min(most, (left - each) / further)
         return BoughtRead(None, most, asked, (each, cap, lambda: accounts))
 
@@ -401,12 +406,13 @@ class Buyer:
                 of everything.
             prices: of the read by key, and of those that are certain to come.
         """
-        known = self._table.pages_of(holder.scan)
+        known = self._table.sizes.of(holder.scan)
         bought = self._bought.get(_key(holder))
         account, *larger = accounts
         while True:
             responses = 0 if bought is None else bought.responses
-            free = responses < self._table.responses_read(holder.scan)
+            # What the statement has read already costs no request.
+            free = responses < self._cursor.lists_read().get(read_key(holder.scan), 0)
             if not (free or holder.through or account.buys(known, _pages(bought), *prices)):
                 return bought
             bought = bought or self._open(holder)
@@ -416,7 +422,7 @@ class Buyer:
                 other.pay(ALONE)
 
     def _open(self, holder: Holder) -> Purchase:
-        recording = self._table.recorded(holder.scan)
+        recording = self._cursor.recorded(holder.scan)
         bought = Purchase(recording, holder.scan.path, self._table.resource.table)
         self._bought[_key(holder)] = bought
         if len(self._bought) > _MOST_LISTS:

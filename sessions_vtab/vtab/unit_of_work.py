@@ -256,7 +256,7 @@ class UnitOfWork:
             source: the source that is read.
             table: the table; None for any table of the source.
         """
-        if not self._queue:
+        if not self._queue.entries:
             return []
         current = self._host.statements.current
         return [

@@ -61,41 +61,44 @@ class WriteQueue:
     Args:
         rows: rows kept in memory.
         size: bytes kept in memory, as far as text and blobs tell.
+
+    Attributes:
+        entries: what is queued, in order.
     """
 
     def __init__(self, rows: int = _ROWS_IN_MEMORY, size: int = _BYTES_IN_MEMORY) -> None:
-        self._entries: list[QueuedWrite] = []
+        self.entries: list[QueuedWrite] = []
         self._rows = rows
         self._room = self._size = size
         self._file: IO[bytes] | None = None
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def __iter__(self) -> Iterator[QueuedWrite]:
-        return iter(self._entries)
+        return iter(self.entries)
 
     def append(
         self, write: Write, source: str, participant: int, identity: Identity = None
     ) -> None:
         """Queues a row."""
         self._room -= sum(len(v) for v in write.values.values() if isinstance(v, str | bytes))
-        keep = len(self._entries) < self._rows and self._room > 0
+        keep = len(self.entries) < self._rows and self._room > 0
         place = write if keep else self._spill(write)
         entry = QueuedWrite(
             write.number, write.statement, source, write.table, participant, identity, place
         )
-        self._entries.append(entry)
+        self.entries.append(entry)
 
     def drop(self, void: Callable[[QueuedWrite], bool]) -> None:
         """Forgets the rows for which ``void`` is true."""
-        self._entries = [entry for entry in self._entries if not void(entry)]
-        if not self._entries:
+        self.entries = [entry for entry in self.entries if not void(entry)]
+        if not self.entries:
             self._forget_file()
 
     def take(self) -> list[tuple[QueuedWrite, Write]]:
         """Empties the queue and returns its rows in order."""
-        entries, self._entries = self._entries, []
+        entries, self.entries = self.entries, []
         rows = [(entry, self._load(entry.place)) for entry in entries]
         self._forget_file()
         return rows

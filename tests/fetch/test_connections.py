@@ -17,6 +17,7 @@ import pytest
 from sessions_vtab.errors import SessionsError, UnavailableError, UnsupportedError
 from sessions_vtab.fetch import Client, ClientHandle, Endpoint, Reader, RequestSpec, shared_client
 from sessions_vtab.fetch.routes import open_routes
+from sessions_vtab.fetch.scope import scope_of
 
 DESCRIPTORS = Path("/proc/self/fd")
 
@@ -120,13 +121,13 @@ def test_close_leaves_no_thread_and_no_socket(server, context):
     before = open_files()
     with closing(Client(Endpoint("prod", url))) as client:
         reader = Reader(client, context)
-        flights = [reader.start(call) for call in lists(40, "hang")]
+        flights = [reader.shared.start(call, reader.context) for call in lists(40, "hang")]
         until(lambda: len(running.paths) == 16)
         assert len(ours()) == 16
         assert len(client._sockets) == 16
         running.release.set()
         for flight in flights:
-            reader.finish(flight)
+            reader.shared.finish(flight, reader.context)
         client.close()
         client.close()
     assert ours() == []
@@ -142,7 +143,7 @@ def test_connections_are_reused(server, context):
 
 def test_close_ends_threads_that_wait_for_an_answer(server, context):
     client = Client(Endpoint("prod", server[1]))
-    flights = [Reader(client, context).start(call) for call in lists(3, "hang")]
+    flights = [scope_of(client, context).start(call, context) for call in lists(3, "hang")]
     while len(server[0].paths) < 3:
         time.sleep(0.01)
     started = time.monotonic()

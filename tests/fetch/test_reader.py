@@ -67,9 +67,9 @@ def test_one_request_under_way_serves_two_readers(client_for, context, service):
     service.delay = 0.05
     client = client_for(service, real_time=True)
     first, second = Reader(client, context), Reader(client, context)
-    flights = [first.start(LIST), second.start(LIST)]
-    first.release(flights[0])
-    assert second.finish(flights[1]).items()
+    flights = [first.shared.start(LIST, first.context), second.shared.start(LIST, second.context)]
+    first.shared.release(flights[0], first.context)
+    assert second.shared.finish(flights[1], second.context).items()
     assert service.total == 1
 
 

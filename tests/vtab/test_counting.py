@@ -6,7 +6,7 @@ import pytest
 
 from sessions_vtab.contract.scan import Counted, Page, Row
 from sessions_vtab.errors import TransientError
-from sessions_vtab.vtab.costly_cursor import counted_rows
+from sessions_vtab.vtab.counting import counted_rows
 
 KIND = 1
 FIRST: list[Row] = [("a", 0), ("b", 0)]

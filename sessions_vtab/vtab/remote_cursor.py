@@ -1,132 +1,39 @@
-"""A scan that costs requests: nothing is asked for twice, and what comes next is seen coming.
+"""The scan of a remote table, whose reads cost requests.
 
-Rows that are only counted are not read: ``count(*)`` takes the total that a list says. SQLite says
-that it uses the key of every scan of a table WITHOUT ROWID, also where it only counts, so that a
-plan cannot tell. Looking can: if no value but the known ones was asked for in the first page, the
-rest is handed out as rows that are read when somebody looks at them after all.
+Nothing is asked for twice (``memo``), what a join asks for next is started early (``look_ahead``),
+a whole list is read where key after key would cost more (``purchase``), and rows that are only
+counted are not read (``counting``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Generator, Hashable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from math import inf
 from operator import length_hint
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, cast
 
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.errors import TransientError
+from sessions_vtab.plan.lists import is_whole, read_key
 from sessions_vtab.plan.plan import Plan
+from sessions_vtab.vtab.blame import blaming
+from sessions_vtab.vtab.counting import Unread, counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, echoed
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain
-from sessions_vtab.vtab.memo import Memo
+from sessions_vtab.vtab.memo import Memo, Recording
 from sessions_vtab.vtab.purchase import Buyer
+from sessions_vtab.vtab.rows import page_name
 
 if TYPE_CHECKING:
     from sessions_vtab.sql.plans import PlanArgument
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["CostlyCursor", "counted_rows", "is_only_counted"]
+__all__ = ["RemoteCursor"]
 
 
-class _Watched(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
-    """A row that records whether any column was read whose value is not known in advance."""
-
-    ledger: _Ledger
-
-    @overload
-    def __getitem__(self, place: SupportsIndex) -> Value: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Value, ...]: ...
-    def __getitem__(self, place: Any) -> Any:
-        if place not in self.ledger.known:
-            self.ledger.looked = True
-        return tuple.__getitem__(self, place)
-
-
-class Unread(tuple[Value, ...]):  # noqa: SLOT001  # A tuple takes no slots.
-    """A row after the first page; it is fetched only when an unknown column is read."""
-
-    ledger: _Ledger
-    number: int
-
-    @overload
-    def __getitem__(self, place: SupportsIndex) -> Value: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Value, ...]: ...
-    def __getitem__(self, place: Any) -> Any:
-        if place in self.ledger.known:
-            return tuple.__getitem__(self, place)
-        return self.ledger.row(self.number)[place]
-
-
-class _Ledger:
-    """Records which rows were looked at, and fetches rows after the first page on demand.
-
-    Args:
-        known: places of the columns whose values are known without reading.
-        rest: the pages behind the first.
-    """
-
-    def __init__(self, known: frozenset[int], rest: Iterator[Page]) -> None:
-        self.known = known
-        self.looked = False
-        self._rest = chain.from_iterable(rest)
-        self._read: list[Row] = []
-
-    def row(self, number: int) -> Row:
-        """The row of that number behind the first page.
-
-        Raises:
-            TransientError: the list became shorter while it was read.
-        """
-        while len(self._read) <= number:
-            row = next(self._rest, None)
-            if row is None:
-                raise TransientError(
-                    "The list changed while it was being read. Run the statement again."
-                )
-            self._read.append(row)
-        return self._read[number]
-
-
-def is_only_counted(row: Row) -> bool:
-    """Whether looking at an unknown value of this row may make requests that counting does not."""
-    return isinstance(row, Unread) or (isinstance(row, _Watched) and not row.ledger.looked)
-
-
-def counted_rows(
-    page: Counted, rows: Iterator[Row], rest: Iterator[Page]
-) -> Generator[Row, None, bool]:
-    """The rows of a page, and those behind it if they are only counted.
-
-    Args:
-        page: which says how many come behind.
-        rows: its rows, so that others see how far they are used.
-        rest: the pages behind it; stays untouched unless a row behind is looked at.
-
-    Returns:
-        A generator whose value (PEP 380) is whether ``rest`` is still to be read.
-    """
-    ledger = _Ledger(page.known, rest)
-    for values in rows:
-        watched = _Watched(values)
-        watched.ledger = ledger
-        yield watched
-    if ledger.looked:
-        return True
-    numbered = (row for row, count in page.behind for _ in range(count))
-    for number, values in enumerate(numbered):
-        unread = Unread(values)
-        unread.ledger, unread.number = ledger, number
-        yield unread
-    return False
-
-
-class CostlyCursor(ScanCursor):
+class RemoteCursor(ScanCursor):
     """The cursor of a table whose reads are worth remembering, and worth starting early.
 
     Args:
@@ -155,7 +62,7 @@ class CostlyCursor(ScanCursor):
         self._memo = Memo()
         self._scan: Scan | None = None
         self._ahead = LookAhead()
-        self._buyer = Buyer(table)
+        self._buyer = Buyer(self, table)
         self.front: PlanArgument | None = None
         self.row: Row = ()
         self._values: Sequence[Any] = ()
@@ -168,7 +75,11 @@ class CostlyCursor(ScanCursor):
     def Close(self) -> None:
         """Ends the scan; requests that are under way are cancelled."""
         super().Close()
-        self._table.closed(self)
+        host = self._table.host
+        if self in host.cursors:
+            host.cursors.remove(self)
+        for key in [key for key, known in host.labels.items() if known is self]:
+            del host.labels[key]
         self._memo.close()
         self._buyer.close()
 
@@ -179,7 +90,7 @@ class CostlyCursor(ScanCursor):
         if scan is None:
             return 0
         if not scan.path.keys:
-            return self._table.pages_of(scan)
+            return self._table.sizes.of(scan)
         link = self._link(scan, None)
         known = scan.path.within is None and link is not None and not link.limited
         return link.outer.wanted_rows if known and link is not None else None
@@ -209,7 +120,7 @@ class CostlyCursor(ScanCursor):
         """
         rows = _rows_of(self._page)
         if self._passing is None:
-            self._passing = self._table.rows_that_pass(rows, self.front, self._values)
+            self._passing = self._rows_that_pass(rows)
         # The iterator of a list knows how many of its rows are still to come.
         coming = range(len(rows) - length_hint(self._rest), len(rows))
         yield from (rows[place][column] for place in coming if place in self._passing)
@@ -218,9 +129,27 @@ class CostlyCursor(ScanCursor):
             return
         rows = _rows_of(self._peekable.peek())
         if self._passing_next is None:
-            self._passing_next = self._table.rows_that_pass(rows, self.front, self._values)
+            self._passing_next = self._rows_that_pass(rows)
         passing = self._passing_next
         yield from (row[column] for place, row in enumerate(rows) if place in passing)
+
+    def recorded(self, scan: Scan) -> Recording:
+        """The pages of a scan, which are counted and remembered."""
+        lists = self.lists_read() if not scan.path.keys and is_whole(scan) else None
+
+        def came(pages: int, rows: int, ended: bool) -> None:
+            if lists is not None:
+                lists[read_key(scan)] = pages
+            if ended:
+                self._table.sizes.learn(scan, pages, rows)
+
+        return Recording(self.read(scan), came)
+
+    def lists_read(self) -> dict[object, int]:
+        """How many responses of each list of the table the statement has read (``read_key``)."""
+        memory = self._table.host.statements.current.memory
+        lists = memory.setdefault(("lists", self._table.title), {})
+        return cast("dict[object, int]", lists)
 
     def _start(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterator[Row]:
         """The rows of a scan, as they are known or coming."""
@@ -240,11 +169,21 @@ class CostlyCursor(ScanCursor):
 
     def _hear(self, plan: Plan, arguments: Sequence[Any]) -> None:
         """Looks up the plan that the statement rewriter made for this occurrence."""
-        self.front = self._table.front_plan(plan.told)
+        host = self._table.host
+        self.front = host.told.get(plan.told)
         if self.front is not None:
             raw = None if plan.values is None else arguments[plan.values]
             self._values = json.loads(raw) if isinstance(raw, str) else ()
-            self._table.label(self.front.label, self)
+            if self.front.label:
+                host.labels[host.statements.current.number, self.front.label] = self
+
+    def _rows_that_pass(self, rows: Sequence[Row]) -> Collection[int]:
+        """Places of the rows of a page that SQLite will keep, as far as the text tells."""
+        if self.front is None:
+            return range(len(rows))
+        table = self._table
+        name = page_name(table.source.name, table.name)
+        return table.host.rows_that_pass(rows, name, self.front, self._values)
 
     def _walk(self, pages: Iterator[Page], *, counts: bool) -> Iterator[Row]:
         """The rows, keeping track of the page they are on."""
@@ -276,13 +215,28 @@ class CostlyCursor(ScanCursor):
             )
             if offered.pages is not None:
                 return offered.pages
-            known = self._table.recorded(scan)
+            known = self.recorded(scan)
             offered.rents(known)
             self._memo.put(key, known, lookup=bool(scan.where.terms))
-            self._table.look_ahead(self._ahead, scan, self, link, known=beside, most=offered.most)
+            self._look_ahead(scan, link, known=beside, most=offered.most)
             return known
-        self._table.look_ahead(self._ahead, scan, self, link, known=True, most=inf)
+        self._look_ahead(scan, link, known=True, most=inf)
         return known
+
+    def _look_ahead(self, scan: Scan, exact: ExactLink | None, *, known: bool, most: float) -> None:
+        """Starts the reads that will be asked for soon.
+
+        After the one that is asked for now, unless its rows are known: it is waited for first.
+        """
+        table = self._table
+        # The outer side may be of another table and source, so all cursors of the connection are
+        # asked.
+        others = [one for one in table.host.cursors if one is not self]
+        scans = self._ahead.asked(scan, others, exact, most)
+        if scans:
+            context = table.host.context(table.source, table.name)
+            with blaming(table.source.backend.name, table.title):
+                table.resource.prefetch(scans if known else [scan, *scans], context)
 
     def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
         """The arguments that identify a read, without the look-ahead keys."""
@@ -301,8 +255,9 @@ class CostlyCursor(ScanCursor):
             return None
         if window is not None and plan.ahead is not None and plan.ahead.column in scan.path.keys:
             return ExactLink(window, 0, plan.limited)
+        host = self._table.host
         for link in plan.links:
-            outer = self._table.labelled(link.source)
+            outer = host.labels.get((host.statements.current.number, link.source))
             if link.column in scan.path.keys and outer is not None:
                 return ExactLink(outer, outer.position(link.source_column), plan.limited)
         return None
