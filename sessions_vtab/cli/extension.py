@@ -1,4 +1,4 @@
-"""``sessions-vtab extension``: where the loadable extension is, and what to type for it."""
+"""``sessions-vtab extension``: where the loadable extension is, what to type for it, a catalog."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from sessions_vtab.cli.display import escaped, is_terminal
+import apsw
 
-__all__ = ["CLIENTS", "show"]
+from sessions_vtab.cli.display import escaped, is_terminal
+from sessions_vtab.contract.declare import quoted
+from sessions_vtab.errors import ConfigurationError, SessionsError
+from sessions_vtab.extension import load, loadable_path
+
+__all__ = ["CLIENTS", "show", "write_catalog"]
 
 CLIENTS: Final = (
     ("sqlite3 shell", 'sqlite3 -cmd ".load {path}"'),
@@ -31,12 +36,8 @@ def show(arguments: argparse.Namespace) -> int:
         ExtensionMissingError: this installation is without the extension.
         SessionsError: the catalog file cannot be written.
     """
-    from sessions_vtab.extension import loadable_path  # noqa: PLC0415
-
     path = loadable_path()
     if arguments.catalog:
-        from sessions_vtab.extension.catalog_file import write_catalog  # noqa: PLC0415
-
         names = write_catalog(Path(arguments.catalog))
         print(f"{escaped(arguments.catalog)}: {', '.join(map(escaped, names))}")
         return 0
@@ -45,3 +46,53 @@ def show(arguments: argparse.Namespace) -> int:
         width = max(len(name) for name, _ in CLIENTS)
         print("\n".join(f"  {name:{width}}  {form.format(path=path)}" for name, form in CLIENTS))
     return 0
+
+
+def write_catalog(file: Path) -> list[str]:
+    """Writes a file for tools that list ``main`` and nothing else: the tables of every source.
+
+    They have the names that they have in ``temp``, and the file holds nothing else. A program that
+    opens it needs the extension: without it, SQLite says ``no such module: sessions_vtab``.
+
+    Args:
+        file: the new file.
+
+    Returns:
+        The names.
+
+    Raises:
+        ConfigurationError: the file exists, or cannot be written.
+        ExtensionMissingError: this installation is without the extension.
+        SessionsError: the sources cannot be opened.
+    """
+    if file.exists():
+        raise ConfigurationError(f"{file} exists already. It was left unchanged. Give a new file.")
+    connection = apsw.Connection(":memory:")
+    try:
+        load(connection)
+        rows = connection.execute(
+            "SELECT name, substr(sql, instr(sql, ' USING ')) FROM temp.sqlite_schema"
+            " WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING sessions_vtab(%' ORDER BY name"
+        ).fetchall()
+    except apsw.Error as error:
+        raise SessionsError(str(error)) from None
+    finally:
+        connection.close()
+    _write(file, {str(name): str(using) for name, using in rows})
+    return [str(name) for name, _ in rows]
+
+
+def _write(file: Path, tables: dict[str, str]) -> None:
+    try:
+        connection = apsw.Connection(str(file))
+    except apsw.Error as error:
+        raise ConfigurationError(f"{file} cannot be written: {error}.") from None
+    try:
+        load(connection)
+        with connection:
+            for name, using in tables.items():
+                connection.execute(f"CREATE VIRTUAL TABLE main.{quoted(name)}{using}")
+    except apsw.Error as error:
+        raise ConfigurationError(f"{file} cannot be written: {error}.") from None
+    finally:
+        connection.close()

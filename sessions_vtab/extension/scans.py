@@ -1,15 +1,221 @@
-"""The scans that a host has open, and those that wait for another run of their subquery."""
+"""The scans that a host has open: their rows in batches, and the look-ahead where SQLite stands.
+
+SQLite may run a subquery again for each row of another table: a scan that it closes then waits for
+the next run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, Protocol
 
-from sessions_vtab.extension.scan import About, HostScan
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Row
+from sessions_vtab.vtab.counting import is_only_counted
 from sessions_vtab.vtab.look_ahead import Outer
+from sessions_vtab.vtab.remote_cursor import RemoteCursor
 from sessions_vtab.vtab.statements import RunningStatement
 
-__all__ = ["Scans"]
+__all__ = ["About", "Batch", "HostScan", "Scans", "columns_of"]
+
+Batch = tuple[int, list[Any]]
+"""Whether no more rows come, and the rows: tuples of the columns asked for, or bare values."""
+
+_FIRST: Final = 64
+_MOST: Final = 2048
+_GROWTH: Final = 4
+_SECONDS: Final = 0.05
+"""A batch goes out at the latest after this time: somebody may be looking at the first rows."""
+_CLOCK_EACH: Final = 16
+_LAST_BIT: Final = 63
+
+
+class RowCursor(Protocol):
+    """A cursor of a table or function."""
+
+    @property
+    def Eof(self) -> Callable[[], object]: ...  # noqa: N802
+    @property
+    def row(self) -> Row: ...
+    @property
+    def page_ends(self) -> bool: ...
+
+    def Filter(self, _number: int, words: str, arguments: Sequence[Any], /) -> None: ...  # noqa: N802
+    def Next(self) -> None: ...  # noqa: N802
+    def Close(self) -> None: ...  # noqa: N802
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What scans have in common that may go on for each other.
+
+    Attributes:
+        statement: number of the run of the statement.
+        table: number of the table.
+        words: of the plan.
+    """
+
+    statement: int
+    table: int
+    words: str
+
+
+def columns_of(mask: int, width: int) -> tuple[int, ...]:
+    """Places of the columns that are asked for.
+
+    Args:
+        mask: a bit for each of the first 63 columns; the next stands for all that follow.
+        width: how many columns there are.
+    """
+    found = [place for place in range(min(width, _LAST_BIT)) if mask >> place & 1]
+    return (*found, *(range(_LAST_BIT, width) if mask >> _LAST_BIT & 1 else ()))
+
+
+class HostScan:
+    """A cursor that the host has open; also a ``vtab.look_ahead.Outer`` in the cursor's place.
+
+    The cursor is ahead of SQLite by up to a batch. The extension says with each new scan how many
+    rows SQLite has taken of every other one, and the look-ahead of a join begins there.
+
+    Args:
+        cursor: of the table.
+        statement: the run that it belongs to.
+        about: see ``About``.
+        shape: how many columns the table has, and the place of its key; -1: none.
+
+    Attributes:
+        text: of the statement, where a scan may be planned again from it.
+    """
+
+    def __init__(
+        self,
+        cursor: RowCursor,
+        statement: RunningStatement,
+        about: About,
+        shape: tuple[int, int],
+    ) -> None:
+        self.cursor = cursor
+        self.statement = statement
+        self.about = about
+        self.text: str | None = None
+        self._width, self._key = shape
+        self._sent: list[Row] = []
+        self._start = 0
+        self._at = 0
+        self._size = _FIRST
+
+    @property
+    def costly(self) -> RemoteCursor | None:
+        """The cursor, if its reads are worth looking ahead for."""
+        return self.cursor if isinstance(self.cursor, RemoteCursor) else None
+
+    def begin(self, mask: int, text: str | None) -> None:
+        """Another scan of the same occurrence begins.
+
+        Args:
+            mask: as for ``columns_of``.
+            text: of the statement, where it was sent.
+        """
+        self.text = text or self.text
+        self._columns = columns_of(mask, self._width)
+        self._bare = len(self._columns) == 1 and not mask >> _LAST_BIT & 1
+        # SQLite says that it uses the key also where it only counts.
+        self._counts = self._bare and self._columns == (self._key,)
+        self._pick = _picker(self._columns, bare=self._bare)
+        self._size = _FIRST
+        self._sent = []
+        self._start = 0
+        self._at = 0
+
+    # As an Outer.
+
+    @property
+    def row(self) -> Row:
+        """The row that SQLite stands on."""
+        place = self._at - self._start
+        return self._sent[place] if 0 <= place < len(self._sent) else ()
+
+    @property
+    def expected(self) -> int | None:
+        """About how many requests it will make; None where unknown."""
+        return None if self.costly is None else self.costly.expected
+
+    @property
+    def wanted_rows(self) -> int | None:
+        """How many rows it will give, if all are wanted; None where unknown."""
+        return None if self.costly is None else self.costly.wanted_rows
+
+    def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
+        """Values of a column behind SQLite's row: in the batch, then where the cursor stands."""
+        for row in self._sent[self._at - self._start + 1 :]:
+            yield row[column]
+        if self.costly is not None and not self.costly.Eof():
+            yield from self.costly.upcoming(column, further=further)
+
+    def stands_at(self, position: int) -> None:
+        """Notes how many rows SQLite has taken before its present one."""
+        self._at = position
+
+    # Rows.
+
+    def first(self) -> Batch:
+        """The rows that the scan begins with."""
+        return self._batch()
+
+    def following(self) -> Batch:
+        """The rows behind those that were sent last."""
+        self.cursor.Next()
+        return self._batch()
+
+    def key_at(self, position: int) -> Value:
+        """The key of a row of the last batch, which was sent without it.
+
+        Args:
+            position: rows of the scan before it.
+        """
+        return self._sent[position - self._start][self._key]
+
+    def _batch(self) -> Batch:
+        """Rows of one page, where pages cost requests, and not for long.
+
+        With LIMIT, SQLite may want none of the next page. A first row that may only be counted
+        comes alone: how the next ones are read depends on whether SQLite looks at it.
+        """
+        cursor = self.cursor
+        self._start += len(self._sent)
+        self._sent = rows = []
+        deadline = time.monotonic() + _SECONDS
+        while not cursor.Eof():
+            rows.append(cursor.row)
+            late = not len(rows) % _CLOCK_EACH and time.monotonic() > deadline
+            first = self._counts and not self._start and is_only_counted(cursor.row)
+            if len(rows) >= self._size or cursor.page_ends or late or first:
+                self._size = min(self._size * _GROWTH, _MOST)
+                return 0, self._batch_of(rows)
+            cursor.Next()
+        return 1, self._batch_of(rows)
+
+    def _batch_of(self, rows: Sequence[Row]) -> list[Any]:
+        if self._counts:
+            return [None if is_only_counted(row) else row[self._key] for row in rows]
+        try:
+            return list(map(self._pick, rows))
+        except IndexError:  # A row may end behind the last column that has a value.
+            whole = [(*row, *(None,) * (self._width - len(row))) for row in rows]
+            return list(map(self._pick, whole))
+
+
+def _picker(columns: tuple[int, ...], *, bare: bool) -> Callable[[Row], Any]:
+    """Makes of a row what is sent of it."""
+    if not columns:
+        return lambda _: ()
+    if len(columns) == 1 and not bare:
+        return lambda row: (row[columns[0]],)
+    return itemgetter(*columns)
 
 
 class Scans:

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from sessions_vtab import connect
+from sessions_vtab.cli.extension import write_catalog
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.extension import loadable_path
-from sessions_vtab.extension.catalog_file import write_catalog
 
 _HERE = Path(__file__).parent
 _CONFIG = """

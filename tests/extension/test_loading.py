@@ -13,8 +13,8 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab import extension
+from sessions_vtab.cli.extension import write_catalog
 from sessions_vtab.errors import ConfigurationError, UnsupportedError
-from sessions_vtab.extension import catalog_file
 from tests.extension.conftest import BOTH, Host, Setting, end_process, pid_of
 
 CORE = {"sessions", "events", "upload_sessions", "participants"}
@@ -389,7 +389,7 @@ def test_a_catalog_file_has_the_tables_in_main(
     monkeypatch.setattr(extension, "_FOLDER", library.parent)
     file = tmp_path / "catalog.db"
 
-    names = catalog_file.write_catalog(file)
+    names = write_catalog(file)
 
     assert {"sessions", "prod_sessions"} <= set(names)
     bare = apsw.Connection(str(file))
@@ -405,7 +405,7 @@ def test_a_catalog_file_has_the_tables_in_main(
     assert "sessions" not in _names(db, "temp")
     db.close()
     with pytest.raises(ConfigurationError, match="exists already"):
-        catalog_file.write_catalog(file)
+        write_catalog(file)
 
 
 def test_a_table_of_the_file_is_the_source_it_names_whatever_the_default_is(

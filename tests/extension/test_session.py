@@ -14,8 +14,8 @@ from sessions_vtab.errors import (
     SessionsError,
     UnknownNameError,
 )
+from sessions_vtab.extension.child import HostSession
 from sessions_vtab.extension.link import PROTOCOL
-from sessions_vtab.extension.session import HostSession
 from tests.extension.shim import EQ, IS_NOT_NULL, ONLY_READS, TRANSACTION, Shim
 
 

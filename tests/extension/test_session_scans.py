@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sessions_vtab.contract.scan import Counted
-from sessions_vtab.extension.scan import columns_of
+from sessions_vtab.extension.scans import columns_of
 from tests.extension.shim import EQ, Shim, fill, memory
 
 
