@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.install import install_command, packages_of
+from sessions_vtab.contract.install import missing_extra
 from sessions_vtab.contract.model import ColumnType
-from sessions_vtab.errors import InvalidValueError, MissingExtraError
+from sessions_vtab.errors import InvalidValueError
 
 __all__ = ["Declared", "Unit", "declared_type", "require_pyarrow"]
 
@@ -39,8 +39,11 @@ _HELD: Final = {
 """Python types of the values, where Arrow would take others too, and change them."""
 
 
-def require_pyarrow() -> Any:
+def require_pyarrow(who: str = "Arrow") -> Any:
     """The module ``pyarrow``.
+
+    Args:
+        who: what needs it, for the error.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -48,9 +51,7 @@ def require_pyarrow() -> Any:
     try:
         return import_module("pyarrow")
     except ImportError:
-        raise MissingExtraError(
-            f"Arrow needs pyarrow. Run: {install_command(*packages_of('arrow'))}"
-        ) from None
+        raise missing_extra(who, "pyarrow", "arrow") from None
 
 
 def declared_type(kind: ColumnType, unit: Unit = "ns") -> Any:

@@ -17,9 +17,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
-from sessions_vtab.contract.install import install_command, packages_of
+from sessions_vtab.contract.install import missing_extra
 from sessions_vtab.contract.source import Source
-from sessions_vtab.errors import MissingExtraError
 from sessions_vtab.scanning import Part, schema_of, split
 from sessions_vtab.scanning.model import equal_to
 from sessions_vtab.scanning.opening import resolved
@@ -31,9 +30,7 @@ try:
     from daft.recordbatch import RecordBatch
     from daft.schema import Schema
 except ImportError:
-    raise MissingExtraError(
-        f"The Daft data source needs daft. Run: {install_command(*packages_of('daft'))}"
-    ) from None
+    raise missing_extra("The Daft data source", "daft", "daft") from None
 
 __all__ = ["SessionsSource", "read_sessions"]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 
-__all__ = ["install_command", "packages_of"]
+from sessions_vtab.errors import MissingExtraError
+
+__all__ = ["install_command", "missing_extra", "packages_of"]
 
 _PROJECT = "sessions_vtab"
 
@@ -22,6 +24,18 @@ def install_command(*packages: str) -> str:
     # Environments made by uv have no pip.
     tool = f"{python} -m pip install" if find_spec("pip") else f"uv pip install --python {python}"
     return " ".join((tool, *map(shlex.quote, packages)))
+
+
+def missing_extra(who: str, package: str | None, extra: str) -> MissingExtraError:
+    """The error for a package that an extra of this project would have brought.
+
+    Args:
+        who: what needs it, at the beginning of a sentence.
+        package: what is missing, in words.
+        extra: the extra.
+    """
+    command = install_command(*packages_of(extra))
+    return MissingExtraError(f"{who} needs {package}. Run: {command}")
 
 
 def packages_of(extra: str) -> tuple[str, ...]:

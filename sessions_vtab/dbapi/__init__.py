@@ -16,8 +16,8 @@ tables hold, with ``connect(.., datetimes=True)`` as ``datetime``; both are take
 connection is used by one thread at a time; ``interrupt()`` may be called from any.
 
 * `connection`, `cursor`, `types`, `errors`: what PEP 249 asks for
-* `arrow`: rows as Arrow; `watch`: one thread at a time, and time limits
-* `guard`: what people who come through a BI tool cannot do
+* `arrow`: rows as Arrow
+* `limits`: one thread at a time, time limits, and what people behind a BI tool cannot do
 """
 
 from __future__ import annotations

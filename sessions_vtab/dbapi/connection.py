@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import apsw
@@ -16,8 +15,7 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.dbapi import errors
 from sessions_vtab.dbapi.cursor import Cursor
 from sessions_vtab.dbapi.errors import ProgrammingError, translated
-from sessions_vtab.dbapi.guard import Guard
-from sessions_vtab.dbapi.watch import StatementClock, Turn, Watch
+from sessions_vtab.dbapi.limits import Guard, StatementClock, Turn, Watch
 
 __all__ = ["Connection", "connect"]
 
@@ -197,12 +195,7 @@ class Connection:
         self.require_open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Commits, or rolls back after an error; the connection stays open, as in ``sqlite3``."""
         if kind is None:
             self.commit()

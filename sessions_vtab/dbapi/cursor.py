@@ -35,7 +35,7 @@ from sessions_vtab.notebook import SHOWN, html_table
 
 if TYPE_CHECKING:
     from sessions_vtab.dbapi.connection import Connection
-    from sessions_vtab.dbapi.watch import StatementClock
+    from sessions_vtab.dbapi.limits import StatementClock
 
 __all__ = ["Cursor"]
 
@@ -243,7 +243,7 @@ class Cursor:
                 raise ProgrammingError(
                     "execute() accepts only one statement, but several were given."
                 )
-            self._changing = self._changes(operation)
+            self._changing = any(one.changes and not one.explain for one in kinds)
             if self._changing:
                 self.connection.begin()
         self._joined = self.connection.in_transaction
@@ -266,10 +266,6 @@ class Cursor:
     def _inserts(self, operation: str) -> bool:
         kinds = self.connection.driver.statement_kinds(operation)
         return any(one.verb in {"INSERT", "REPLACE"} for one in kinds)
-
-    def _changes(self, operation: str) -> bool:
-        kinds = self.connection.driver.statement_kinds(operation)
-        return any(one.changes and not one.explain for one in kinds)
 
     @contextmanager
     def _unit(self) -> Iterator[None]:

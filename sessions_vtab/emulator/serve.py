@@ -1,4 +1,4 @@
-"""Running the emulator: in a background thread for tests, in the foreground for people."""
+"""The application, and running it: in a thread for tests, in the foreground for people."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from sessions_vtab.emulator.app import create_app
-from sessions_vtab.emulator.client import Control
-from sessions_vtab.emulator.front import TRANSPORT_KEY
-from sessions_vtab.emulator.service import EmulatorSettings, load_state, save_state
+from sessions_vtab.emulator import deepset, eleanor, embedding_studio, vertex, whylabs
+from sessions_vtab.emulator.control import Control, router
+from sessions_vtab.emulator.front import TRANSPORT_KEY, Front
+from sessions_vtab.emulator.service import Emulator, EmulatorSettings, load_state, save_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sessions_vtab.emulator.faults import RequestLog
-    from sessions_vtab.emulator.service import Emulator
 
 HOST = "127.0.0.1"
 """The only address it binds to: it has no authentication of its own."""
@@ -36,6 +36,28 @@ _BACKLOG = 2048
 _START_TIMEOUT = 30.0
 _GRACE = 1
 """Seconds that requests under way have at the end; then they are cancelled."""
+
+
+SERVICES = (
+    vertex.service,
+    deepset.service,
+    whylabs.service,
+    eleanor.service,
+    embedding_studio.service,
+)
+"""Makers of the emulated APIs, in the order of the start-up line."""
+
+
+def create_app(settings: EmulatorSettings) -> FastAPI:
+    """Return an emulator with all services; its `state.emulator` is the `Emulator`."""
+    emulator = Emulator(settings, [make(settings) for make in SERVICES])
+    app = FastAPI(title="sessions_vtab emulator", openapi_url=None)
+    app.state.emulator = emulator
+    for service in emulator.services:
+        app.include_router(service.router)
+    app.include_router(router(emulator))
+    app.add_middleware(Front, emulator=emulator)
+    return app
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,29 +138,38 @@ def running(settings: EmulatorSettings | None = None, port: int = 0) -> Iterator
         ValueError: The data file is malformed.
         RuntimeError: The server did not start.
     """
-    settings = settings or EmulatorSettings()
+    with _listening(settings or EmulatorSettings(), port) as (app, listener, url):
+        emulator: Emulator = app.state.emulator
+        server = _server(app)
+        thread = threading.Thread(
+            target=server.run, args=([listener],), name="sessions-vtab-emulator", daemon=True
+        )
+        thread.start()
+        try:
+            if not server.ready.wait(_START_TIMEOUT):
+                raise RuntimeError("the emulator did not start")
+            token = emulator.settings.control_token
+            yield Running(url, Control(url, token), token, emulator.log)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def _listening(
+    settings: EmulatorSettings, port: int
+) -> Iterator[tuple[FastAPI, socket.socket, str]]:
+    """The application with its data, its socket and its URL; at the end the data is saved."""
     app = create_app(settings)
-    emulator: Emulator = app.state.emulator
     if settings.data:
-        load_state(emulator, settings.data)
+        load_state(app.state.emulator, settings.data)
     listener = _bind(port)
-    url = f"http://{HOST}:{listener.getsockname()[1]}"
-    server = _server(app)
-    thread = threading.Thread(
-        target=server.run, args=([listener],), name="sessions-vtab-emulator", daemon=True
-    )
-    thread.start()
     try:
-        if not server.ready.wait(_START_TIMEOUT):
-            raise RuntimeError("the emulator did not start")
-        control = Control(url, settings.control_token)
-        yield Running(url, control, settings.control_token, emulator.log)
+        yield app, listener, f"http://{HOST}:{listener.getsockname()[1]}"
     finally:
-        server.should_exit = True
-        thread.join()
         listener.close()
         if settings.data:
-            save_state(emulator, settings.data)
+            save_state(app.state.emulator, settings.data)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,26 +220,18 @@ def _seconds(text: str) -> float:
 
 
 def _serve(settings: EmulatorSettings, port: int) -> int:
-    app = create_app(settings)
-    emulator: Emulator = app.state.emulator
-    if settings.data:
-        load_state(emulator, settings.data)
-    listener = _bind(port)
-    url = f"http://{HOST}:{listener.getsockname()[1]}"
-    sys.stdout.write(f"emulator on {url}: {emulator.summary()}\n")
-    sys.stdout.write(f"control token: {settings.control_token}\n")
-    sys.stdout.flush()
-    # uvicorn ends in good order on either signal and then raises it again.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        _server(app).run([listener])
-    except KeyboardInterrupt:
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        listener.close()
-        if settings.data:
-            save_state(emulator, settings.data)
+    with _listening(settings, port) as (app, listener, url):
+        sys.stdout.write(f"emulator on {url}: {app.state.emulator.summary()}\n")
+        sys.stdout.write(f"control token: {settings.control_token}\n")
+        sys.stdout.flush()
+        # uvicorn ends in good order on either signal and then raises it again.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            _server(app).run([listener])
+        except KeyboardInterrupt:
+            pass
+        finally:
+            signal.signal(signal.SIGTERM, before)
     return 0
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
+import string
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TypeAlias
 from urllib.parse import unquote
+from uuid import UUID
 from xml.sax.saxutils import escape
 
 from fastapi import APIRouter, Request, Response
@@ -284,3 +287,36 @@ def save_state(emulator: Emulator, path: Path) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+class Draws:
+    """A source of ids; the n-th one depends on the seed, the service and n alone.
+
+    Attributes:
+        count: Number of ids drawn so far. It belongs to the service's state: who restores it
+            never gets an id twice.
+    """
+
+    def __init__(self, service: str, seed: int | None) -> None:
+        # Without a seed two emulators should not hand out the same "random" ids.
+        self._salt = f"{service}:{secrets.token_hex(8) if seed is None else seed}"
+        self.count = 0
+
+    def uuid(self) -> str:
+        """Return a version 4 UUID as text."""
+        return str(UUID(int=self._next().getrandbits(128), version=4))
+
+    def alphanumeric(self, length: int) -> str:
+        """Return `length` letters and digits."""
+        return "".join(self._next().choices(ALPHANUMERIC, k=length))
+
+    def hexadecimal(self, length: int) -> str:
+        """Return `length` lower-case hexadecimal digits."""
+        return "".join(self._next().choices("0123456789abcdef", k=length))
+
+    def _next(self) -> random.Random:
+        self.count += 1
+        return random.Random(f"{self._salt}:{self.count}")

@@ -27,8 +27,15 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.service import JSON, EmulatorSettings, Refusal, Route, Service, detail
+from sessions_vtab.emulator.service import (
+    JSON,
+    Draws,
+    EmulatorSettings,
+    Refusal,
+    Route,
+    Service,
+    detail,
+)
 
 __all__ = ["service"]
 

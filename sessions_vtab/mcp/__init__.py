@@ -7,8 +7,7 @@
 * `statements`: one statement on one connection, with its errors in words
 * `pool`: connections and the threads their statements run in; cancellation
 * `budget`: what one call may cost, and how large its result may be
-* `schema`: the tables and functions as text for a prompt
-* `recipes`: SQL and prompts for what is asked most often
+* `prompts`: the tables and functions as text, SQL for what is asked most often, prompts
 * `http`: the HTTP transport, its token and the hosts it serves
 
 It needs the extra ``mcp``: the official Python SDK (https://py.sdk.modelcontextprotocol.io/).

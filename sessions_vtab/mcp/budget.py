@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any, Final
 from sessions_vtab import Connection
 from sessions_vtab.cli.explain import examine, explain
 from sessions_vtab.cli.readings import Expected, expected
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.dbapi import Error
 from sessions_vtab.dbapi.errors import translated
 from sessions_vtab.errors import BudgetError
@@ -130,4 +130,4 @@ def _mark(value: str | bytes, kept: int, unit: str, column: str) -> str:
 
 
 def _size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return len(dump_json(value).encode())

@@ -18,10 +18,10 @@ from mcp.server.mcpserver.resources import TextResource
 
 from sessions_vtab import dbapi
 from sessions_vtab.errors import ConfigurationError
-from sessions_vtab.mcp import http, recipes
+from sessions_vtab.mcp import http, prompts
 from sessions_vtab.mcp.budget import CallLimits
 from sessions_vtab.mcp.pool import ConnectionPool
-from sessions_vtab.mcp.schema import schema_text
+from sessions_vtab.mcp.prompts import schema_text
 from sessions_vtab.mcp.tools import ServerState, add_tools
 
 __all__ = ["build", "main"]
@@ -87,8 +87,9 @@ def build(arguments: argparse.Namespace) -> MCPServer[ServerState]:
     _add_text(
         server, "schema", "All tables and functions.", schema_text(first.sources, first.default)
     )
-    _add_text(server, "recipes", "SQL by question.", recipes.recipes_text(backend.resources))
-    _add_text(server, "questions", "30 questions with SQL.", _questions())
+    _add_text(server, "recipes", "SQL by question.", prompts.recipes_text(backend.resources))
+    questions = files("sessions_vtab").joinpath("docs", "questions.md").read_text("utf-8")
+    _add_text(server, "questions", "30 questions with SQL.", questions)
     _add_prompts(server)
     return server
 
@@ -100,16 +101,12 @@ def _add_text(server: MCPServer[ServerState], name: str, about: str, text: str) 
     )
 
 
-def _questions() -> str:
-    return files("sessions_vtab").joinpath("docs", "questions.md").read_text("utf-8")
-
-
 def _add_prompts(server: MCPServer[ServerState]) -> None:
     server.prompt("investigate_session", description="Find out what happened in a session.")(
-        recipes.investigate
+        prompts.investigate
     )
     server.prompt("what_failed_today", description="Find the failures of this day.")(
-        recipes.failed_today
+        prompts.failed_today
     )
 
 

@@ -17,11 +17,12 @@ from typing_extensions import TypedDict
 
 from sessions_vtab import dbapi
 from sessions_vtab.cli.display import escaped
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.mcp.budget import CallLimits
 from sessions_vtab.mcp.pool import ConnectionPool
-from sessions_vtab.mcp.schema import describe as described
-from sessions_vtab.mcp.schema import overview
+from sessions_vtab.mcp.prompts import describe as described
+from sessions_vtab.mcp.prompts import overview
 from sessions_vtab.mcp.statements import (
     QueryResult,
     SqlCall,
@@ -229,7 +230,7 @@ def _question(sql: str, parameters: Mapping[str, Any] | list[Any] | None, what: 
 
 def _result(result: QueryResult) -> CallToolResult:
     # Not as the SDK writes it, with a line for each value: that doubles what a model has to read.
-    text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
+    text = dump_json(result)
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content=dict(result)
     )

@@ -2,7 +2,7 @@
 
 * `run`: a private copy of the source is read, and asked
 * `numbers`: every number as a SELECT
-* `page`, `writing`: the answers as HTML, and values in it
+* `page`: the answers as HTML
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.report.numbers import NUMBERS, ask, conversation
@@ -127,14 +128,10 @@ def _condition(start: str | None, users: Sequence[str]) -> str | None:
     """Sessions of which something can be in the report."""
     terms = []
     if start is not None:
-        terms.append(f"update_time >= {_literal(start)}")
+        terms.append(f"update_time >= {literal(start)}")
     if users:
-        terms.append(f"user_id IN ({', '.join(map(_literal, users))})")
+        terms.append(f"user_id IN ({', '.join(map(literal, users))})")
     return " AND ".join(terms) or None
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _limits(start: str | None, users: Sequence[str], *, texts: bool) -> tuple[str, ...]:

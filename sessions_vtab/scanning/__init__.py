@@ -12,7 +12,7 @@
 Reading is bound by the service's quota, not by the machine: see ``docs/scale.md``.
 
 * `opening`: sources, tables and columns by name
-* `model`: parts and the conditions they hold; `context`: the requests of one read
+* `model`: parts and the conditions they hold
 * `rows`: a read without SQLite; `statement`: a read whose condition is SQL, by a connection
 * `reading`, `splitting`: the functions; `estimate`: requests and time, for people and plans
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any, Final
 
 from sessions_vtab.columnar import Declared, Unit, require_pyarrow
@@ -12,10 +12,9 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.scanning.context import ScanContext
 from sessions_vtab.scanning.model import Part, equal_to
 from sessions_vtab.scanning.opening import columns_of, opened, paced, resolved, resource_of
-from sessions_vtab.scanning.rows import TableRead, pages_of
+from sessions_vtab.scanning.rows import ScanContext, TableRead, pages_of
 from sessions_vtab.scanning.statement import condition, selected
 
 __all__ = ["pages", "read", "scan", "schema_of"]
@@ -137,20 +136,11 @@ def pages(
         with opened(source):  # Its rate limit lasts longer than the connection.
             yield from selected(source, table, question, where, limit)
         return
-    with opened(source) as backend, _context(source, table, limit) as context:
+    with opened(source) as backend, closing(ScanContext(source.name, table, limit)) as context:
         resource = resource_of(source, backend, table)
         found = pages_of(resource, question, context, f"{source.name}.{table}")
         with closing(found):
             yield from found
-
-
-@contextmanager
-def _context(source: Source, table: str, limit: int | None) -> Iterator[ScanContext]:
-    context = ScanContext(source.name, table, limit)
-    try:
-        yield context
-    finally:
-        context.close()
 
 
 def _columns(source: Source, table: str, names: Sequence[str] | None) -> tuple[Column, ...]:
@@ -166,8 +156,7 @@ def _declared(columns: Sequence[Column], unit: Unit) -> Declared:
 
 
 def _orders(order: str | Sequence[str] | None) -> tuple[Order, ...]:
-    terms = (order,) if isinstance(order, str) else order or ()
-    return tuple(_order(term) for term in terms)
+    return tuple(map(_order, (order,) if isinstance(order, str) else order or ()))
 
 
 def _order(term: str) -> Order:

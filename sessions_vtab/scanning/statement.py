@@ -13,9 +13,8 @@ from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.scanning.context import DEFAULT_BUDGET
 from sessions_vtab.scanning.model import PartCondition
-from sessions_vtab.scanning.rows import TableRead
+from sessions_vtab.scanning.rows import DEFAULT_BUDGET, TableRead
 
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection

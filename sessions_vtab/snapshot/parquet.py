@@ -12,16 +12,16 @@ from contextlib import closing, suppress
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import apsw
 
+from sessions_vtab import columnar
 from sessions_vtab.columnar import Declared
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.folders import make_private
-from sessions_vtab.contract.install import install_command, packages_of
 from sessions_vtab.contract.model import ColumnType
-from sessions_vtab.errors import MissingExtraError, StoreError
+from sessions_vtab.errors import StoreError
 from sessions_vtab.snapshot.work import create_private, require_regular, translated
 
 __all__ = ["require_pyarrow", "write_parquet"]
@@ -29,18 +29,9 @@ __all__ = ["require_pyarrow", "write_parquet"]
 _ROWS_A_GROUP: Final = 20_000
 
 
-def require_pyarrow() -> Any:
-    """The module.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        return import_module("pyarrow")
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            f"Parquet needs pyarrow. Run: {install_command(*packages_of('arrow'))}"
-        ) from None
+def require_pyarrow() -> None:
+    """Raises MissingExtraError if pyarrow is not installed."""
+    columnar.require_pyarrow("Parquet")
 
 
 def write_parquet(path: Path, folder: Path) -> list[Path]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +96,11 @@ def snapshot(  # noqa: PLR0913  # A face: each is an option of the command line 
         DEFAULT_BUDGET if max_requests is None else max_requests,
         overlap,
     )
-    with _connected(source) as connection:
+    if isinstance(source, Connection):
+        connected: AbstractContextManager[Connection] = nullcontext(source)
+    else:
+        connected = closing(connect(source, read_only=True))
+    with connected as connection:
         taken = _Snapshot(connection, _opened(connection, name), Path(path), options)
         return taken.take(progress or _silent, confirm or _agreed)
 
@@ -217,18 +221,6 @@ class _Snapshot:
                     raise InvalidValueError(
                         f"The condition on {listing.table} cannot be used: {error}"
                     ) from error
-
-
-@contextmanager
-def _connected(source: Connection | str) -> Iterator[Connection]:
-    if isinstance(source, Connection):
-        yield source
-        return
-    connection = connect(source, read_only=True)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _opened(connection: Connection, name: str | None) -> OpenSource:

@@ -12,11 +12,10 @@
         .load("events")
     )
 
-* `options`: what can be set; `reading`: the parts of a batch read; `stream`: offsets, and the
-  parts between two of them
-* `source`: the classes that Spark calls; `session`: ``register``
+* `options`: what can be set; `reading`: the parts of a batch and of a stream, and their rows
+* `source`: the classes that Spark calls, and ``register``
 
-Only the last two import pyspark. Conditions are options, judged by this package: Spark 4.3 returns
+Only the last one imports pyspark. Conditions are options, judged by this package: Spark 4.3 returns
 wrong rows for a Python source with ``pushFilters``, so there is none, and Spark filters what it
 reads. Options hold no credential; executors find it in the provider's usual place.
 """
@@ -29,16 +28,13 @@ from typing import TYPE_CHECKING, Any
 from sessions_vtab.spark.options import OPTIONS
 
 if TYPE_CHECKING:
-    from sessions_vtab.spark.session import register
-    from sessions_vtab.spark.source import SessionsDataSource
+    from sessions_vtab.spark.source import SessionsDataSource, register
 
 __all__ = ["OPTIONS", "SessionsDataSource", "register"]
-
-_HOMES = {"SessionsDataSource": "source", "register": "session"}
 
 
 def __getattr__(name: str) -> Any:
     """Imports pyspark when it is first needed."""
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.source"), name)

@@ -1,15 +1,22 @@
-"""The classes that Spark calls: https://spark.apache.org/docs/latest/api/python/tutorial/sql/python_data_source.html."""
+"""The classes that Spark calls, and ``register``, which makes them known to a session.
+
+https://spark.apache.org/docs/latest/api/python/tutorial/sql/python_data_source.html
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
-from sessions_vtab.contract.install import install_command, packages_of
+from sessions_vtab.contract.install import missing_extra
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
 from sessions_vtab.spark.options import ReaderOptions, parsed
-from sessions_vtab.spark.reading import TaskWork, batches, common_schema, parts, works
-from sessions_vtab.spark.stream import Stream
+from sessions_vtab.spark.reading import Stream, TaskWork, batches, common_schema, parts, works
+
+__all__ = ["SessionsDataSource", "register"]
 
 try:
     from pyspark.sql.datasource import (
@@ -19,16 +26,11 @@ try:
         InputPartition,
     )
 except ImportError:
-    raise MissingExtraError(
-        "The Spark data source needs pyspark 4.0 or later. Run:"
-        f" {install_command(*packages_of('spark'))}"
-    ) from None
+    raise missing_extra("The Spark data source", "pyspark 4.0 or later", "spark") from None
 try:
     from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow
 except ImportError:  # pyspark before 4.2, which ends such a stream without asking.
     SupportsTriggerAvailableNow = object
-
-__all__ = ["SessionsDataSource"]
 
 
 class SessionsDataSource(DataSource):
@@ -135,3 +137,43 @@ class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 def _rows(partition: InputPartition) -> Iterator[Any]:
     work = getattr(partition, "work", None)
     return iter(()) if work is None else batches(work)
+
+
+def register(spark: Any = None) -> Any:
+    """Makes ``format("sessions")`` known to a Spark session.
+
+    Args:
+        spark: the session; the active one, or a new one, unless given.
+
+    Returns:
+        The session.
+
+    Raises:
+        MissingExtraError: a session has to be started, and there is no Java runtime.
+    """
+    if spark is None:
+        from pyspark.sql import SparkSession  # noqa: PLC0415
+
+        spark = SparkSession.getActiveSession()
+        if spark is None:
+            _require_java()
+            spark = SparkSession.builder.getOrCreate()
+    on = str(spark.conf.get("spark.speculation", "false")).lower() == "true"
+    # Spark calls the source in other processes, which cannot ask the session for its settings: the
+    # class itself, which is sent to them, holds this one. It is fixed when a session starts.
+    spark.dataSource.register(type("Sessions", (SessionsDataSource,), {"speculation": on}))
+    return spark
+
+
+def _require_java() -> None:
+    """Raises MissingExtraError if Spark could not start a Java virtual machine."""
+    if os.environ.get("SPARK_REMOTE"):
+        return
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+    if found is None:
+        where = f"JAVA_HOME ({home}) has no bin/java" if home else "There is no java in PATH"
+        raise MissingExtraError(
+            f"{where}. Spark needs a Java runtime, version 17 or later. Install one, such as"
+            " openjdk-17-jre-headless, or set JAVA_HOME."
+        )

@@ -22,7 +22,7 @@ Hidden columns are not reflected. They are named where they are used::
 Works with SQLAlchemy 2.0 and 2.1; with 1.4 for reading and for INSERT, UPDATE and DELETE without
 RETURNING.
 
-* `url`: the forms of an engine's URL; `dialect`, `compiler`, `types`, `reflection`: the dialect
+* `url`: the forms of an engine's URL; `dialect`, `types`, `reflection`: the dialect
 * `superset`: what Apache Superset has to know besides
 """
 

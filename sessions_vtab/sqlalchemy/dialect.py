@@ -1,4 +1,4 @@
-"""The dialect."""
+"""The dialect: connections, transactions, and what is compiled otherwise than for SQLite's own."""
 
 from __future__ import annotations
 
@@ -9,19 +9,46 @@ from typing import Any
 import apsw
 from sqlalchemy import event, pool
 from sqlalchemy import types as sqltypes
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.engine.url import URL
 
 from sessions_vtab import dbapi
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.sqlalchemy.compiler import SessionsCompiler
 from sessions_vtab.sqlalchemy.reflection import HOME, Reflection
 from sessions_vtab.sqlalchemy.types import DateTime
 from sessions_vtab.sqlalchemy.url import MEMORY, connect_arguments, sources_of
 
-__all__ = ["SessionsDialect"]
+__all__ = ["SessionsCompiler", "SessionsDialect"]
+
+
+class SessionsCompiler(SQLiteCompiler):
+    """Writes ``column["key"].as_string()`` so that it can be sent to a service."""
+
+    def visit_json_getitem_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
+        """``column["key"]``."""
+        text = self._text_at(binary, **kw)
+        return text or super().visit_json_getitem_op_binary(binary, operator, **kw)
+
+    def visit_json_path_getitem_op_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
+        """``column[("key", "key")]``."""
+        text = self._text_at(binary, **kw)
+        return text or super().visit_json_path_getitem_op_binary(binary, operator, **kw)
+
+    def _text_at(self, binary: Any, **kw: Any) -> str:
+        """A key as text; empty for any other type.
+
+        The path has to be a literal: the statement rewriter reads which key is meant. It is put in
+        when the statement is executed, so that compiled statements can be kept. CAST makes text of
+        a number: the statement rewriter reads through it where a service has nothing but text.
+        """
+        if binary.type._type_affinity is not sqltypes.String:  # noqa: SLF001  # So do all dialects.
+            return ""
+        document = self.process(binary.left, **kw)
+        path = self.process(binary.right, **{**kw, "literal_execute": True})
+        return f"CAST(JSON_EXTRACT({document}, {path}) AS VARCHAR)"
+
 
 _AUTOCOMMIT = "AUTOCOMMIT"
 _SERIALIZABLE = "SERIALIZABLE"

@@ -42,6 +42,20 @@ def _cached(method: _Method) -> _Method:
     return cast("_Method", reflection.cache(plain))
 
 
+def _unless_ours(name: str, nothing: Callable[[], Any]) -> Any:
+    """A method that asks SQLite about the user's own tables, and finds nothing for ours."""
+
+    def method(
+        self: Reflection, connection: Any, table_name: str, schema: str | None = None, **kw: Any
+    ) -> Any:
+        if _table(connection, table_name, schema) is not None:
+            return nothing()
+        return getattr(super(Reflection, self), name)(connection, table_name, schema, **kw)
+
+    method.__name__ = name
+    return _cached(method)
+
+
 class Reflection(SQLiteDialect):
     """The part of the dialect that reflects schemas, tables and columns.
 
@@ -127,48 +141,11 @@ class Reflection(SQLiteDialect):
         return {"text": table.doc}
 
     # A virtual table has neither foreign keys nor constraints nor indexes.
-
-    @_cached
-    def get_foreign_keys(
-        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
-    ) -> Any:
-        """None, but for the user's own tables."""
-        return self._unless_ours("get_foreign_keys", [], connection, table_name, schema, **kw)
-
-    @_cached
-    def get_indexes(
-        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
-    ) -> Any:
-        """None, but for the user's own tables."""
-        return self._unless_ours("get_indexes", [], connection, table_name, schema, **kw)
-
-    @_cached
-    def get_unique_constraints(
-        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
-    ) -> Any:
-        """None, but for the user's own tables."""
-        return self._unless_ours("get_unique_constraints", [], connection, table_name, schema, **kw)
-
-    @_cached
-    def get_check_constraints(
-        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
-    ) -> Any:
-        """None, but for the user's own tables."""
-        return self._unless_ours("get_check_constraints", [], connection, table_name, schema, **kw)
-
-    @_cached
-    def get_table_options(
-        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
-    ) -> Any:
-        """None, but for the user's own tables."""
-        return self._unless_ours("get_table_options", {}, connection, table_name, schema, **kw)
-
-    def _unless_ours(
-        self, what: str, nothing: Any, connection: Any, name: str, schema: str | None, **kw: Any
-    ) -> Any:
-        if _table(connection, name, schema) is not None:
-            return nothing
-        return getattr(super(), what)(connection, name, schema, **kw)
+    get_foreign_keys = _unless_ours("get_foreign_keys", list)
+    get_indexes = _unless_ours("get_indexes", list)
+    get_unique_constraints = _unless_ours("get_unique_constraints", list)
+    get_check_constraints = _unless_ours("get_check_constraints", list)
+    get_table_options = _unless_ours("get_table_options", dict)
 
     def _names_made_by_user(self, connection: Any, schema: str, kind: str) -> list[str]:
         """Names of what the user made in a schema."""

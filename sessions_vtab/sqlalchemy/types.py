@@ -10,6 +10,7 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.engine.interfaces import Dialect
 
 from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.predicate import literal
 
 __all__ = ["DateTime", "JsonOrText", "type_for", "type_of_code"]
 
@@ -29,7 +30,7 @@ class DateTime(sqltypes.DateTime):
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002
         """A function that writes a value as a literal of SQL."""
-        return lambda value: "'" + str(_text(value)).replace("'", "''") + "'"
+        return lambda value: literal(str(_text(value)))
 
     def result_processor(
         self,

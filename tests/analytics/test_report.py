@@ -21,7 +21,7 @@ from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import BudgetError, InvalidValueError, UnsupportedError
 from sessions_vtab.report import report
 from sessions_vtab.report.numbers import NUMBERS
-from sessions_vtab.report.writing import milliseconds
+from sessions_vtab.report.page import milliseconds
 
 VOID = {"meta", "br"}
 

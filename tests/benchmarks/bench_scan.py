@@ -21,7 +21,7 @@ from typing import Final
 
 import sessions_vtab
 from sessions_vtab import scanning
-from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.control import Control
 from tests.benchmarks.served import emulator
 
 _DELAY: Final = 0.05

@@ -23,7 +23,7 @@ from pathlib import Path
 import apsw
 
 import sessions_vtab
-from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.control import Control
 from sessions_vtab.snapshot import SnapshotProgress, SnapshotReport, snapshot
 from tests.benchmarks.served import emulator
 

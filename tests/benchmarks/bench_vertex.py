@@ -26,7 +26,7 @@ from math import ceil
 import httpx
 
 import sessions_vtab
-from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.control import Control
 from tests.benchmarks.served import emulator
 
 _DELAY = 0.05

@@ -18,7 +18,7 @@ from math import ceil
 
 from sessions_vtab import scanning
 from sessions_vtab.contract.source import Source
-from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.control import Control
 from sessions_vtab.scanning.estimate import (
     APPENDS,
     PAGE,

@@ -12,8 +12,8 @@ from sessions_vtab.cli.help import Reference, SourceHelp
 from sessions_vtab.cli.inspection import candidates, inspect_table, schema_text, table_lines
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import names_of, problem
-from sessions_vtab.mcp.schema import overview
-from sessions_vtab.mcp.schema import schema_text as schema_for_prompts
+from sessions_vtab.mcp.prompts import overview
+from sessions_vtab.mcp.prompts import schema_text as schema_for_prompts
 
 
 @pytest.fixture

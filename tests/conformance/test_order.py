@@ -9,7 +9,7 @@ from itertools import cycle
 
 import pytest
 
-from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.control import Control
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing.conformance import Suite

@@ -14,7 +14,7 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.contract.predicate import Op
-from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.control import Control
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing import hostile

@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from sessions_vtab import dbapi
-from sessions_vtab.dbapi import watch
+from sessions_vtab.dbapi import limits
 
 COUNTING = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c"
 ENDLESS = f"{COUNTING}) SELECT count(*) FROM c"
@@ -31,7 +31,7 @@ class Now:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
-        monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=lambda: self.seconds))
+        monkeypatch.setattr(limits, "time", SimpleNamespace(monotonic=lambda: self.seconds))
 
 
 class TestTimeout:
@@ -83,7 +83,7 @@ class TestTimeout:
 
     def test_what_the_calls_before_have_taken_is_gone(self, monkeypatch) -> None:
         now = Now(monkeypatch)
-        clock = watch.StatementClock(watch.Watch(apsw.Connection("")), 10)
+        clock = limits.StatementClock(limits.Watch(apsw.Connection("")), 10)
 
         for _ in range(2):
             with clock:
@@ -154,7 +154,7 @@ class TestTimeout:
         assert threading.active_count() == before
 
     def test_the_thread_ends_with_an_abandoned_connection(self, monkeypatch) -> None:
-        monkeypatch.setattr(watch, "_IDLE", 0.01)
+        monkeypatch.setattr(limits, "_IDLE", 0.01)
         before = threading.active_count()
         db = dbapi.connect("local://:memory:", timeout=0.05)
         db.execute("SELECT 1").fetchall()

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from sessions_vtab.emulator import front
-from sessions_vtab.emulator.client import Control, ControlError
+from sessions_vtab.emulator.control import Control, ControlError
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from sessions_vtab.emulator.client import ControlError
+from sessions_vtab.emulator.control import ControlError
 
 
 @pytest.fixture

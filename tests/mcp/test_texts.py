@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sessions_vtab import connect
-from sessions_vtab.mcp.recipes import RECIPES
+from sessions_vtab.mcp.prompts import RECIPES
 
 
 @pytest.fixture

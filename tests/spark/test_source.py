@@ -52,18 +52,15 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         _module("pyspark.sql.pandas"),
         _module("pyspark.sql.pandas.types", from_arrow_schema=lambda schema: schema),
     ]
-    ours = ("sessions_vtab.spark.source", "sessions_vtab.spark.session")
+    ours = "sessions_vtab.spark.source"
     for module in stand_ins:
         monkeypatch.setitem(sys.modules, module.__name__, module)
     # As before pyspark 4.2.
     monkeypatch.setitem(sys.modules, "pyspark.sql.streaming.datasource", None)
-    for name in ours:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield import_module("sessions_vtab.spark.source")
-    for name in ours:
-        sys.modules.pop(name, None)
-    for name in ("source", "session"):
-        vars(sessions_vtab.spark).pop(name, None)
+    monkeypatch.delitem(sys.modules, ours, raising=False)
+    yield import_module(ours)
+    sys.modules.pop(ours, None)
+    vars(sessions_vtab.spark).pop("source", None)
 
 
 def test_a_batch_read(source, db, url, emulator):
@@ -136,7 +133,7 @@ class _Session:
 
 @pytest.mark.parametrize(("conf", "speculation"), [({}, False), ({"speculation": "true"}, True)])
 def test_register_tells_the_source_whether_tasks_are_copied(source, conf, speculation):
-    register = import_module("sessions_vtab.spark.session").register
+    register = import_module("sessions_vtab.spark.source").register
     session = _Session(**conf)
 
     assert register(session) is session
@@ -153,7 +150,7 @@ def test_register_tells_the_source_whether_tasks_are_copied(source, conf, specul
     ],
 )
 def test_without_java_the_error_says_what_to_install(source, monkeypatch, home, message):
-    register = import_module("sessions_vtab.spark.session").register
+    register = import_module("sessions_vtab.spark.source").register
     nobody = SimpleNamespace(getActiveSession=lambda: None)
     monkeypatch.setattr(sys.modules["pyspark.sql"], "SparkSession", nobody, raising=False)
     monkeypatch.setenv("PATH", "/nowhere")

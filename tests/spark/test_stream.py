@@ -10,8 +10,7 @@ import pytest
 
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.spark.options import parsed
-from sessions_vtab.spark.reading import batches, works
-from sessions_vtab.spark.stream import Stream
+from sessions_vtab.spark.reading import Stream, batches, works
 from tests.scanning.conftest import ordered, sql_rows
 from tests.spark.conftest import append
 

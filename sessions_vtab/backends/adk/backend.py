@@ -1,23 +1,30 @@
-"""``AdkBackend``: the sessions in a file that ADK writes, read-only."""
+"""``AdkBackend``: the sessions in a file that ADK writes, read-only, table by table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, tzinfo
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Final, Self
 
 from sessions_vtab.backends.adk.clocks import zone_of
-from sessions_vtab.backends.adk.resource import AdkResource
 from sessions_vtab.backends.adk.store import AdkStore
-from sessions_vtab.backends.adk.tables import NEWEST, SCOPES, relations
-from sessions_vtab.backends.local.opening import located, tilde
+from sessions_vtab.backends.adk.tables import ABSENT, NEWEST, SCOPES, relations
+from sessions_vtab.backends.local.file import located, tilde
+from sessions_vtab.backends.local.resource import LocalResource
+from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Backend
+from sessions_vtab.contract.backend import Backend, Context
+from sessions_vtab.contract.capability import Writes
+from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError, SessionsError
 
-__all__ = ["AdkBackend"]
+__all__ = ["AdkBackend", "AdkResource"]
 
 _OPTIONS: Final = frozenset(("timezone",))
 _URL: Final = "adk:///path/to/sessions.db?timezone=America/New_York"
@@ -112,3 +119,54 @@ class AdkBackend(Backend):
     def close(self) -> None:
         """Closes the file."""
         self._store.close()
+
+
+_REMEDY: Final = "Only ADK writes this file: run the agent, or copy the sessions to a local source."
+_WRITES: Final = Writes(
+    remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _REMEDY))
+)
+
+
+class AdkResource(LocalResource):
+    """One table.
+
+    Args:
+        relation: the columns of the table.
+        store: the file.
+    """
+
+    def __init__(self, relation: StoreTable, store: AdkStore) -> None:
+        super().__init__(relation, store, _WRITES)
+        absent = ABSENT.get(self.table.name, frozenset())
+        self.capability = replace(self.capability, absent=absent)
+        self._file = store
+
+    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
+        """Yields matching rows; if only some will probably be wanted, these first."""
+        # The layout of the file, which may have been replaced, determines the SQL.
+        self._select = self._file.select(self.table.name)
+        if scan.limit is None or scan.path.unique:
+            return super().scan(scan, context)
+        return self._first_some(scan, scan.limit, context)
+
+    def _first_some(self, scan: Scan, limit: int, context: Context) -> Iterator[Page]:
+        """Reads as many rows as will probably be wanted, and only then, if at all, the others.
+
+        The agent may have written between the two reads, so the second one skips rows by their
+        keys: none comes twice, and none is left out.
+        """
+        key = self.table.key
+        whole = replace(scan, columns=scan.columns | {key}, shape=None, offset=0)
+        text, bindings = self._select.statement(whole, partial(self._file.now_of, context))
+        handed: set[Value] = set()
+        place = self.table.positions[key]
+        for page in self._file.pages(
+            f"{text} LIMIT {limit} OFFSET {scan.offset}", bindings, context
+        ):
+            rows = list(page)
+            handed.update(row[place] for row in rows)
+            yield rows
+        if len(handed) < limit:
+            return
+        for page in self._file.pages(f"{text} LIMIT -1 OFFSET {scan.offset}", bindings, context):
+            yield [row for row in page if row[place] not in handed]

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sessions_vtab.backends.adk.names import (
+from sessions_vtab.backends.adk.values import (
+    METADATA,
     event_ids,
     part_ids,
     session_ids,
     session_name_of,
 )
-from sessions_vtab.backends.adk.values import METADATA
 from sessions_vtab.backends.local.ddl import calls, kind_of, of_call
 from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract.predicate import literal

@@ -9,7 +9,7 @@ import apsw
 
 from sessions_vtab.backends.local.checks import read_content, require_object
 from sessions_vtab.backends.local.ddl import facts_of
-from sessions_vtab.backends.local.errors import is_taken
+from sessions_vtab.backends.local.file import is_taken
 from sessions_vtab.backends.local.names import (
     check_id,
     last_segment,
@@ -18,10 +18,10 @@ from sessions_vtab.backends.local.names import (
     refuse_session,
     session_of,
 )
-from sessions_vtab.backends.local.state import delta_of, merge_delta
+from sessions_vtab.backends.local.pending import Touched
+from sessions_vtab.backends.local.sessions import delta_of, merge_delta
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import EVENT_NAMES
-from sessions_vtab.backends.local.touched import Touched
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import fact_columns

@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import quote, unquote
 
 from sessions_vtab.backends.local.store import Store
+from sessions_vtab.contract.predicate import literal
 from sessions_vtab.errors import (
     ConflictError,
     InvalidValueError,
@@ -22,7 +23,6 @@ __all__ = [
     "given_id",
     "id_of",
     "last_segment",
-    "literal",
     "new_id",
     "quoted",
     "refuse_session",
@@ -188,8 +188,3 @@ def refuse_session(store: Store, session_id: str, table: str) -> NoReturn:
         f"{store.source}.{table}: session {session_id!r} {what}."
         " Nothing was written; INSERT INTO sessions creates one."
     )
-
-
-def literal(text: str) -> str:
-    """Returns a text as an SQL literal, for hints that can be pasted."""
-    return "'" + text.replace("'", "''") + "'"

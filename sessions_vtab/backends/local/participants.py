@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import apsw
 
-from sessions_vtab.backends.local.errors import is_taken
+from sessions_vtab.backends.local.file import is_taken
 from sessions_vtab.backends.local.names import (
     check_id,
     child,

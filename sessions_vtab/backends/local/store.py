@@ -12,10 +12,8 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
-from sessions_vtab.backends.local.errors import stale, translate
-from sessions_vtab.backends.local.opening import MEMORY, Opening, identity
-from sessions_vtab.backends.local.spool import OpenScan
-from sessions_vtab.backends.local.touched import TouchedSessions
+from sessions_vtab.backends.local.file import MEMORY, Opening, identity, stale, translate
+from sessions_vtab.backends.local.pending import OpenScan, TouchedSessions
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.scan import Page

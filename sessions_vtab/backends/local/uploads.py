@@ -14,7 +14,6 @@ from sessions_vtab.backends.local.checks import require_object
 from sessions_vtab.backends.local.names import (
     given_id,
     last_segment,
-    literal,
     new_id,
     session_id_of,
     upload_session_name,
@@ -22,6 +21,7 @@ from sessions_vtab.backends.local.names import (
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Arguments
+from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write

@@ -16,8 +16,7 @@ from fastapi import Depends, Header
 from pydantic import BaseModel, ConfigDict
 
 from sessions_vtab.emulator.deepset import answers
-from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.service import JSON, EmulatorSettings
+from sessions_vtab.emulator.service import JSON, Draws, EmulatorSettings
 
 WriteMode = Literal["KEEP", "OVERWRITE", "FAIL", "TEMPORARY"]
 Status = Literal["OPEN", "CLOSED", "EXPIRED"]

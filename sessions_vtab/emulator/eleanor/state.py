@@ -14,8 +14,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from sessions_vtab.emulator.draws import Draws
-from sessions_vtab.emulator.service import JSON, EmulatorSettings, Refusal
+from sessions_vtab.emulator.service import JSON, Draws, EmulatorSettings, Refusal
 
 SUCCESS = "SUCCESS"
 

@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from sessions_vtab.emulator.draws import Draws
 from sessions_vtab.emulator.embedding_studio.payload import PayloadFilter
-from sessions_vtab.emulator.service import JSON, EmulatorSettings, Refusal
+from sessions_vtab.emulator.service import JSON, Draws, EmulatorSettings, Refusal
 
 
 class SearchResult(BaseModel):

@@ -3,7 +3,7 @@
 From the outside in: `service` turns a request into an `EmulatedRequest` of `context` and picks the
 handler; `engines`, `sessions`, `events` and `operations` hold the handlers; `wire` (with
 `messages`) reads request bodies by the rules of proto JSON and writes answers, `filters` and
-`listing` read list parameters; `store` keeps the rows; `seed` and `snapshot` fill and save them;
+`listing` read list parameters; `store` keeps the rows; `data` fills and saves them;
 `errors` has the service's words.
 """
 

@@ -16,15 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sessions_vtab.emulator.service import EmulatorSettings, Service
-from sessions_vtab.emulator.vertex import (
-    engines,
-    errors,
-    events,
-    operations,
-    seed,
-    sessions,
-    snapshot,
-)
+from sessions_vtab.emulator.vertex import data, engines, errors, events, operations, sessions
 from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
 from sessions_vtab.emulator.vertex.errors import ApiError
 from sessions_vtab.emulator.vertex.store import project_number
@@ -178,7 +170,7 @@ def service(settings: EmulatorSettings) -> Service:
     def reset(number: int | None) -> None:
         context.reset(number)
         if number is not None:
-            seed.fill(context, number)
+            data.fill(context, number)
 
     def summary() -> str:
         sessions, events = context.store.counts()
@@ -190,8 +182,8 @@ def service(settings: EmulatorSettings) -> Service:
         router=_router(context),
         reset=reset,
         summary=summary,
-        dump=lambda: snapshot.dump(context.store),
-        load=lambda value: snapshot.load(context.store, value),
+        dump=lambda: data.dump(context.store),
+        load=lambda value: data.load(context.store, value),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import sessions_vtab
-from sessions_vtab.backends.adk.names import event_ids, part_ids, session_ids
+from sessions_vtab.backends.adk.values import event_ids, part_ids, session_ids
 from sessions_vtab.errors import ConfigurationError, InvalidValueError, StoreError
 
 SESSIONS = "CREATE TABLE sessions(app_name, user_id, id, state, create_time, update_time)"

@@ -12,9 +12,9 @@ import apsw
 import pytest
 
 from sessions_vtab.backends.local import LocalBackend
-from sessions_vtab.backends.local.errors import translate
-from sessions_vtab.backends.local.opening import (
+from sessions_vtab.backends.local.file import (
     network_file_system,
+    translate,
 )
 from sessions_vtab.errors import (
     BusyError,
@@ -201,7 +201,7 @@ def test_network_file_systems_are_detected(path, kind):
 
 def test_a_store_on_a_network_file_system_is_refused(monkeypatch, open_store, path):
     monkeypatch.setattr(
-        "sessions_vtab.backends.local.opening.network_file_system", lambda _path: "nfs4"
+        "sessions_vtab.backends.local.file.network_file_system", lambda _path: "nfs4"
     )
     with pytest.raises(StoreError, match=r"network file system \(nfs4\)"):
         open_store().rows("sessions")

@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
-from sessions_vtab.backends.local.opening import create_file
+from sessions_vtab.backends.local.file import create_file
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract import times
 from sessions_vtab.errors import StoreError

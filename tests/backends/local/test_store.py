@@ -12,7 +12,7 @@ import pytest
 
 from sessions_vtab.backends.local import LocalBackend
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS
-from sessions_vtab.backends.local.opening import (
+from sessions_vtab.backends.local.file import (
     create_file,
     default_path,
     located,

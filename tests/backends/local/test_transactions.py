@@ -127,7 +127,7 @@ def test_a_session_made_after_a_savepoint_is_forgotten_with_it(local):
 
 
 def test_events_of_more_sessions_than_are_kept_in_memory(local, monkeypatch):
-    monkeypatch.setattr("sessions_vtab.backends.local.touched._MOST", 3)
+    monkeypatch.setattr("sessions_vtab.backends.local.pending._MOST", 3)
     local.begin()
     for number in range(10):
         local.create(f"{number}")
@@ -236,8 +236,8 @@ def test_a_half_read_scan_keeps_its_rows_through_a_transaction(local, end):
 
 
 def test_rows_that_do_not_fit_into_memory_are_spooled(local, monkeypatch):
-    monkeypatch.setattr("sessions_vtab.backends.local.spool._IN_MEMORY", 1_000)
-    monkeypatch.setattr("sessions_vtab.backends.local.spool._CHUNK", 100)
+    monkeypatch.setattr("sessions_vtab.backends.local.pending._IN_MEMORY", 1_000)
+    monkeypatch.setattr("sessions_vtab.backends.local.pending._CHUNK", 100)
     local.create()
     local.begin()
     for number in range(1_150):

@@ -1,4 +1,4 @@
-"""Exclusive use of a connection by one thread, and time limits for statements."""
+"""What limits a connection: one thread at a time, seconds for a statement, what is not allowed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 import threading
 import time
 import weakref
-from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import apsw
 
 from sessions_vtab.dbapi.errors import ProgrammingError
 from sessions_vtab.errors import inherited
+from sessions_vtab.vtab.access import Authorizer
 
-__all__ = ["StatementClock", "Turn", "Watch"]
+__all__ = ["Guard", "StatementClock", "Turn", "Watch"]
 
 _IDLE: Final = 60.0
 """Seconds after which the thread looks whether anybody still has the connection."""
@@ -40,12 +40,7 @@ class Turn:
                 " (threadsafety is 1)."
             )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Gives it back."""
         self._lock.release()
 
@@ -154,12 +149,101 @@ class StatementClock:
         self.due = time.monotonic() + self._left
         self._outer = self._watch.enter(self)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """It has ended."""
         self._watch.leave(self._outer)
         self._left = self.left()
+
+
+_NEVER: Final = {
+    apsw.SQLITE_ATTACH: "ATTACH (or VACUUM)",
+    apsw.SQLITE_DETACH: "DETACH",
+    apsw.SQLITE_CREATE_VTABLE: "CREATE VIRTUAL TABLE",
+    apsw.SQLITE_DROP_VTABLE: "DROP of a virtual table",
+}
+
+_MADE: Final = {
+    apsw.SQLITE_CREATE_TABLE: "CREATE TABLE",
+    apsw.SQLITE_CREATE_VIEW: "CREATE VIEW",
+    apsw.SQLITE_CREATE_INDEX: "CREATE INDEX",
+    apsw.SQLITE_CREATE_TRIGGER: "CREATE TRIGGER",
+}
+"""What TEMP has actions of its own for."""
+
+# Pragmas whose argument says what to show, not what to change.
+_SHOWING: Final = frozenset(
+    (
+        *("table_info", "table_xinfo", "table_list", "index_info", "index_list", "index_xinfo"),
+        *("foreign_key_list", "foreign_key_check", "integrity_check", "quick_check"),
+    )
+)
+# Pragmas that act although they take no argument.
+_ACTING: Final = frozenset(
+    ("incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint", "data_store_directory")
+)
+
+
+class Guard:
+    """An authorizer that denies access outside the sources and changes that others would see.
+
+    That is ATTACH, DETACH, VACUUM, creating, altering and dropping our tables, loading extensions,
+    and pragmas that change something: with ATTACH a SELECT reaches every file of the server. TEMP
+    tables and views are the user's own.
+
+    Where connections are pooled, tables in ``main`` are refused as well: they would be in one
+    connection's memory, and others of the pool would not have them, or have another user's.
+
+    It denies and does not raise: SQLite prints what is raised while VACUUM attaches its copy.
+
+    Args:
+        pooled: which connection a user gets is for a pool to say.
+
+    Attributes:
+        before: the authorizer that the connection had; it is asked as well.
+        refusal: the last thing that was denied, in words.
+    """
+
+    def __init__(self, *, pooled: bool = False) -> None:
+        self._pooled = pooled
+        self.before: Authorizer | None = None
+        self.refusal = ""
+
+    def __call__(
+        self, action: int, first: str | None, second: str | None, schema: Any, inner: Any
+    ) -> int:
+        """The authorizer (https://sqlite.org/c3ref/set_authorizer.html)."""
+        what = _denied(action, first or "", second)
+        if what:
+            self.refusal = f"{what} is not allowed on this guarded connection. Nothing was done."
+        elif self._pooled and action in _MADE:
+            self.refusal = (
+                f"{_MADE[action]} {first} is not possible here: it would be in the memory of one"
+                " connection of the pool, and the others would not have it. Use CREATE TEMP TABLE"
+                " within one connection, an engine with poolclass=StaticPool, or a database of your"
+                " own. Nothing was done."
+            )
+        else:
+            before = self.before or _allow
+            return before(action, first, second, schema, inner)
+        return apsw.SQLITE_DENY
+
+
+def _allow(*_: object) -> int:
+    return apsw.SQLITE_OK
+
+
+def _denied(action: int, first: str, second: str | None) -> str:
+    """What a statement is about to do, if it may not."""
+    if action in _NEVER:
+        return _NEVER[action]
+    if action == apsw.SQLITE_ALTER_TABLE and first != "temp":
+        return "ALTER TABLE"
+    if action == apsw.SQLITE_FUNCTION and (second or "").lower() == "load_extension":
+        return "load_extension()"
+    if action == apsw.SQLITE_PRAGMA:
+        name = first.lower()
+        if name in _ACTING:
+            return f"PRAGMA {name}"
+        if second is not None and name not in _SHOWING:
+            return f"PRAGMA {name} with a value"
+    return ""

@@ -1,0 +1,210 @@
+"""The control API of the emulator: its routes, and a client of it for tests and scripts.
+
+It is below `/_emulator/`; every request needs the control token.
+
+GET    /_emulator/requests   {requests, total, max_in_flight}
+DELETE /_emulator/requests   forget them
+GET    /_emulator/faults     {faults}, each with its id and hits
+POST   /_emulator/faults     put a `Fault` in force -> {id}
+DELETE /_emulator/faults     take all out of force
+POST   /_emulator/reset      {seed?}: fresh data, no faults, empty log
+GET    /_emulator/data       the state of all services, as in the data file
+PUT    /_emulator/data       replace it
+POST   /_emulator/delay      {seconds}: latency of each API response from now on
+GET    /_emulator/summary    {summary}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sessions_vtab.emulator.faults import Fault
+from sessions_vtab.emulator.service import Emulator
+
+_TIMEOUT = 60.0
+
+
+class ControlError(Exception):
+    """The control API refused a request; the text is its reason."""
+
+
+class Control:
+    """Controls an emulator that runs somewhere on this machine.
+
+    Every method raises `ControlError` if the emulator refuses, `OSError` if it is not there.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._address = urlsplit(url).netloc
+        self._token = token
+
+    def requests(self, method: str | None = None, contains: str = "") -> list[dict[str, Any]]:
+        """Return the logged requests in order of arrival, of a method and path only if given.
+
+        Keys: `number method path raw_path query headers body status bytes started ended in_flight
+        fault`; times are seconds since the log was reset.
+        """
+        found: list[dict[str, Any]] = self.log()["requests"]
+        return [
+            entry
+            for entry in found
+            if method in {None, entry["method"]} and contains in entry["path"]
+        ]
+
+    def log(self) -> dict[str, Any]:
+        """Return `{requests, total, max_in_flight}`; the last is a high-water mark."""
+        result: dict[str, Any] = self._call("GET", "requests")
+        return result
+
+    def reset_log(self) -> None:
+        """Forget the logged requests and the high-water mark."""
+        self._call("DELETE", "requests")
+
+    def reset(self, *, seed: int | None = None, empty: bool = False) -> None:
+        """Start anew: no faults, an empty log, and the data of the start.
+
+        With a `seed` the data of that seed, with `empty` none at all.
+        """
+        self._call("POST", "reset", {"seed": seed} if empty or seed is not None else {})
+
+    def fault(self, kind: str, **fields: Any) -> int:
+        """Put a fault in force and return its number; fields are those of `faults.Fault`."""
+        number: int = self._call("POST", "faults", {"kind": kind, **fields})["id"]
+        return number
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults in force, each with its `id` and its `hits`."""
+        found: list[dict[str, Any]] = self._call("GET", "faults")["faults"]
+        return found
+
+    def clear_faults(self) -> None:
+        """Take all faults out of force."""
+        self._call("DELETE", "faults")
+
+    def delay(self, seconds: float) -> None:
+        """Set the latency of each API response from now on."""
+        self._call("POST", "delay", {"seconds": seconds})
+
+    def dump(self) -> dict[str, Any]:
+        """Return the state of all services, as in the data file."""
+        state: dict[str, Any] = self._call("GET", "data")
+        return state
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Replace the state of the services that `state` has."""
+        self._call("PUT", "data", state)
+
+    def summary(self) -> str:
+        """Return what is loaded, as in the start-up line."""
+        text: str = self._call("GET", "summary")["summary"]
+        return text
+
+    def _call(self, method: str, name: str, body: Any = None) -> Any:
+        connection = HTTPConnection(self._address, timeout=_TIMEOUT)
+        headers = {"X-Emulator-Token": self._token, "Connection": "close"}
+        content = None if body is None else json.dumps(body).encode()
+        try:
+            connection.request(method, f"/_emulator/{name}", content, headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != 200:  # noqa: PLR2004 (OK)
+            raise ControlError(answer["error"])
+        return answer
+
+
+_UNCHANGED = object()
+
+
+def router(emulator: Emulator) -> APIRouter:
+    """Return the routes of the control API."""
+    control = _Control(emulator)
+    routes: list[tuple[str, str, Callable[[Any], Any]]] = [
+        ("GET", "requests", control.requests),
+        ("DELETE", "requests", control.forget_requests),
+        ("GET", "faults", control.faults),
+        ("POST", "faults", control.add_fault),
+        ("DELETE", "faults", control.clear_faults),
+        ("POST", "reset", control.reset),
+        ("GET", "data", control.data),
+        ("PUT", "data", control.load),
+        ("POST", "delay", control.delay),
+        ("GET", "summary", control.summary),
+    ]
+    result = APIRouter()
+    for method, name, handler in routes:
+        result.routes.append(Route(f"/_emulator/{name}", _endpoint(handler), methods=[method]))
+    return result
+
+
+def _endpoint(handler: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint: JSON in, JSON out, 400 for what the handler refuses."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = await request.json() if await request.body() else {}
+            return JSONResponse(handler(body))
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=400)
+
+    return endpoint
+
+
+class _Control:
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def requests(self, _: Any) -> Any:
+        log = self._emulator.log
+        return {
+            "requests": log.entries(),
+            "total": log.total,
+            "max_in_flight": log.max_in_flight,
+        }
+
+    def forget_requests(self, _: Any) -> Any:
+        self._emulator.log.reset()
+        return {}
+
+    def faults(self, _: Any) -> Any:
+        return {"faults": self._emulator.faults.as_json()}
+
+    def add_fault(self, body: Any) -> Any:
+        return {"id": self._emulator.faults.add(Fault.model_validate(body))}
+
+    def clear_faults(self, _: Any) -> Any:
+        self._emulator.clear_faults()
+        return {}
+
+    def reset(self, body: Any) -> Any:
+        seed = body.get("seed", _UNCHANGED)
+        if seed is _UNCHANGED:
+            seed = self._emulator.settings.seed
+        elif seed is not None and not isinstance(seed, int):
+            raise TypeError("seed must be a number or null")
+        self._emulator.reset(seed)
+        return {}
+
+    def data(self, _: Any) -> Any:
+        return self._emulator.dump()
+
+    def load(self, body: Any) -> Any:
+        self._emulator.load(body)
+        return {}
+
+    def delay(self, body: Any) -> Any:
+        self._emulator.delay = max(0.0, float(body["seconds"]))
+        return {}
+
+    def summary(self, _: Any) -> Any:
+        return {"summary": self._emulator.summary()}
