@@ -22,6 +22,7 @@ from sessions_vtab.contract.predicate import (
     Null,
     Op,
     Predicate,
+    Value,
 )
 from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.scan import Scan
@@ -29,6 +30,7 @@ from sessions_vtab.contract.scan import Scan
 __all__ = [
     "Holder",
     "Sizes",
+    "given_parameters",
     "holders",
     "is_whole",
     "may_be_held",
@@ -103,8 +105,12 @@ def pages_of(path: AccessPath, responses: int, rows: int) -> int:
 
 def size_key(scan: Scan) -> object:
     """What a list is known by when its pages were counted: neither order nor columns matter."""
-    parameters = {n: v for n, v in scan.parameters.items() if n not in _CARRIER}
-    return scan.path.name, scan.where, tuple(parameters.items())
+    return scan.path.name, scan.where, given_parameters(scan)
+
+
+def given_parameters(scan: Scan) -> tuple[tuple[str, Value], ...]:
+    """Parameter columns and their values, without those of the statement rewriter."""
+    return tuple((name, one) for name, one in scan.parameters.items() if name not in _CARRIER)
 
 
 def is_whole(scan: Scan) -> bool:

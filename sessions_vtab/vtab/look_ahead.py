@@ -16,10 +16,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import inf
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeGuard
 
 from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Predicate, Value
 from sessions_vtab.contract.scan import Row, Scan
+from sessions_vtab.plan.lists import given_parameters
 
 __all__ = ["ExactLink", "LookAhead", "Outer", "Window", "certain", "key_of"]
 
@@ -28,6 +29,8 @@ _EXACT: Final = (32,)
 """Twice what a source has in flight: the next request is waiting when one comes back, whether or
 not the statement's own thread has got to it."""
 _LIMITED: Final = (1, 2, 4, 8, 8, 16)
+_UNSURE: Final = 2
+"""Reads with further conditions, before it is known whether those have the same values in each."""
 _WINDOW: Final = 32
 _ENOUGH: Final = 24
 """Keys foreseen with which no others are looked for: that is done for each eighth key only."""
@@ -117,6 +120,7 @@ class LookAhead:
         self._foreseen: list[Value] = []
         self._started: set[Value] = set()
         self._link: tuple[Outer, int] | None = None
+        self._beside_key: object = None
 
     def has_started(self, scan: Scan) -> bool:
         """Whether a read was started ahead."""
@@ -152,8 +156,23 @@ class LookAhead:
             self._link = _find(others, value)
         self._learn(value, len(steps) - 1)
         self._foresee(value, further=exact is not None and not exact.limited)
-        window = int(min(steps[self._step], max(most, 0.0)))
+        window = int(min(steps[self._step], max(most, 0.0), self._most_alike(scan, column)))
         return [_with_key(scan, column, one) for one in self._to_start(window)]
+
+    def _most_alike(self, scan: Scan, column: str) -> float:
+        """How many reads may be expected that differ from this one by nothing but their key.
+
+        Where another value changes from read to read, as that of a correlated subquery, those that
+        were started ahead would be for the wrong one.
+        """
+        rest = tuple(term for term in scan.where.terms if not _is_on(term, column))
+        before, self._beside_key = self._beside_key, (rest, given_parameters(scan))
+        if before is None:
+            return _UNSURE if rest else inf
+        if before == self._beside_key:
+            return inf
+        self._started.clear()
+        return 0
 
     def _learn(self, value: Value, top: int) -> None:
         """Increases the look-ahead if the key was the predicted one, and reduces it otherwise."""
@@ -214,6 +233,8 @@ def _with_key(scan: Scan, column: str, value: Value) -> Scan:
 
 
 def _substituted(term: Predicate, column: str, value: Value) -> Predicate:
-    if isinstance(term, Compare) and term.field == Field(column) and term.op is Op.EQ:
-        return replace(term, operand=value)
-    return term
+    return replace(term, operand=value) if _is_on(term, column) else term
+
+
+def _is_on(term: Predicate, column: str) -> TypeGuard[Compare]:
+    return isinstance(term, Compare) and term.field == Field(column) and term.op is Op.EQ

@@ -18,9 +18,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Table
-from sessions_vtab.contract.predicate import Compare, Predicate, Value
+from sessions_vtab.contract.predicate import Compare, Field, Member, Predicate, Value
 from sessions_vtab.contract.scan import Page, Row, Scan
-from sessions_vtab.plan.lists import Holder, holders, may_be_held, pages_of, read_key, size_key
+from sessions_vtab.plan.lists import (
+    Holder,
+    holders,
+    is_whole,
+    may_be_held,
+    pages_of,
+    read_key,
+    size_key,
+)
 from sessions_vtab.plan.rent import ALONE, BESIDE, Account
 from sessions_vtab.vtab.index import Equality, Times, chunks, is_equality, is_range, operands
 from sessions_vtab.vtab.memo import Recording
@@ -57,6 +65,8 @@ class Purchase:
         self._equalities: dict[str, Equality] = {}
         self._times: dict[str, Times] = {}
         self._loaded: tuple[int, list[Row]] = (-1, [])
+        self._cap = 0 if path.fans_out else path.page_cap or 0
+        self._last = self._cap
         self.ended = False
 
     @property
@@ -69,12 +79,20 @@ class Purchase:
         """How many responses were read for that; a list read from both ends has up to two more."""
         return len(self._starts)
 
+    @property
+    def runs_out(self) -> bool:
+        """Whether no further page is expected, because the last one was not full."""
+        return self._last < self._cap
+
     def advance(self) -> bool:
         """Reads the next page; False at the end."""
+        surprised = self.runs_out
         page = next(self._coming, None)
         if page is None:
             self.ended = True
             return False
+        # A service that goes on behind a page that is not full is believed to do so again.
+        self._last = self._cap if surprised else len(page)
         self._loaded = (len(self._starts), page)
         self._starts.append(self._rows)
         self._index(page)
@@ -87,13 +105,13 @@ class Purchase:
 
     def row_of(self, scan: Scan) -> Row | None:
         """The row that a read finds by its unique key, if it has come: no other can be meant."""
-        keys = {self._positions[key]: scan.given(key) or () for key in scan.path.keys}
-        terms = [term for term in scan.where.terms if self._looks_up(term)]
-        if len(terms) < len(keys):
+        keys = {key: scan.given(key) or () for key in scan.path.keys}
+        terms = [Member(Field(key), values) for key, values in keys.items()]
+        if not all(map(self._looks_up, terms)):
             return None
         for place in self._narrowest(terms, ()):
             row = self._row(place)
-            if all(row[at] in values for at, values in keys.items()):
+            if all(row[self._positions[key]] in values for key, values in keys.items()):
                 return row
         return None
 
@@ -410,15 +428,16 @@ class Buyer:
         bought = self._bought.get(_key(holder))
         account, *larger = accounts
         while True:
-            responses = 0 if bought is None else bought.responses
-            # What the statement has read already costs no request.
-            free = responses < self._cursor.lists_read().get(read_key(holder.scan), 0)
-            if not (free or holder.through or account.buys(known, _pages(bought), *prices)):
+            # What the statement has read already costs no request, nor does the end of a list.
+            read = _responses(bought) < self._cursor.lists_read().get(read_key(holder.scan), 0)
+            ends = bought is not None and bought.runs_out and is_whole(holder.scan)
+            pays = read or ends or account.buys(known, _pages(bought), *prices)
+            if not (pays or holder.through):
                 return bought
             bought = bought or self._open(holder)
             if holder.through or not bought.advance():
                 return bought
-            for other in () if free else larger:
+            for other in () if read else larger:
                 other.pay(ALONE)
 
     def _open(self, holder: Holder) -> Purchase:
@@ -444,6 +463,10 @@ def _key(holder: Holder) -> Hashable:
 
 def _pages(bought: Purchase | None) -> int:
     return 0 if bought is None else bought.pages
+
+
+def _responses(bought: Purchase | None) -> int:
+    return 0 if bought is None else bought.responses
 
 
 def _costs(scan: Scan, *, beside: bool) -> tuple[float, float]:

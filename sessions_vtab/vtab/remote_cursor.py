@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from math import inf
 from operator import length_hint
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["RemoteCursor"]
+
+_MOST_LISTS_READ: Final = 100
 
 
 class RemoteCursor(ScanCursor):
@@ -135,18 +137,25 @@ class RemoteCursor(ScanCursor):
 
     def recorded(self, scan: Scan) -> Recording:
         """The pages of a scan, which are counted and remembered."""
-        lists = self.lists_read() if not scan.path.keys and is_whole(scan) else None
+        lists = self.lists_read()
+        key = read_key(scan) if is_whole(scan) else None
 
         def came(pages: int, rows: int, ended: bool) -> None:
-            if lists is not None:
-                lists[read_key(scan)] = pages
+            if key is not None:
+                lists.pop(key, None)
+                lists[key] = pages
+                if len(lists) > _MOST_LISTS_READ:
+                    del lists[next(iter(lists))]
             if ended:
                 self._table.sizes.learn(scan, pages, rows)
 
         return Recording(self.read(scan), came)
 
     def lists_read(self) -> dict[object, int]:
-        """How many responses of each list of the table the statement has read (``read_key``)."""
+        """How many responses of each list of the table the statement has read (``read_key``).
+
+        A join reads a list for each row of its outer side; the last ones are known.
+        """
         memory = self._table.host.statements.current.memory
         lists = memory.setdefault(("lists", self._table.title), {})
         return cast("dict[object, int]", lists)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Value
 from sessions_vtab.contract.scan import Row, Scan
-from sessions_vtab.vtab.look_ahead import LookAhead, key_of
+from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, key_of
 
 _BY_SESSION = AccessPath("list", keys=("session_id",))
 
@@ -97,6 +98,30 @@ def test_an_outer_row_without_the_key_is_not_an_outer_side() -> None:
 
     assert ahead.asked(_scan("k0"), [stranger]) == []
     assert ahead.asked(_scan("k1"), [stranger]) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "started"),
+    [
+        ("aaaa", [2, 30, 0, 0]),
+        ("aabb", [2, 30, 0, 29]),
+        ("abcd", [2, 0, 0, 0]),
+        ("abbb", [2, 0, 30, 0]),
+    ],
+)
+def test_reads_are_started_while_nothing_but_their_key_changes(
+    values: str, started: list[int]
+) -> None:
+    """As in a join whose inner side is also compared with what a subquery finds."""
+    page, ahead = _Page([f"k{n}" for n in range(60)]), LookAhead()
+    counts = []
+    for place, value in enumerate(values):
+        scan = page.move_to(place)
+        beside = Compare(Field("author"), Op.EQ, value)
+        scan = replace(scan, where=AllOf((*scan.where.terms, beside)))
+        counts.append(len(ahead.asked(scan, [page], ExactLink(page, 1, limited=False))))
+
+    assert counts == started
 
 
 def test_reads_are_started_in_the_order_in_which_they_will_be_asked_for(memory, monkeypatch):

@@ -8,8 +8,8 @@ import pytest
 
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.predicate import TIMESTAMP, Compare, Field, Member, Op, Predicate
-from sessions_vtab.contract.scan import Page, Row
+from sessions_vtab.contract.predicate import TIMESTAMP, AllOf, Compare, Field, Member, Op, Predicate
+from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.vtab.memo import Recording
 from sessions_vtab.vtab.purchase import Purchase
 
@@ -229,3 +229,38 @@ def test_an_index_of_many_rows_is_packed_and_finds_the_same(monkeypatch):
     bought.close()
 
     assert found == [f"n{n}" for n in range(1_050) if n % 7 == 3]
+
+
+def _one(name: object, *beside: Predicate) -> Scan:
+    unique = AccessPath("get", keys=("name",), unique=True)
+    return Scan(unique, AllOf((Compare(Field("name"), Op.EQ, name), *beside)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("n3", "n3"), ("n9", "n9"), ("n12", None), ("N3", None), (3, None)]
+)
+def test_a_row_that_has_come_is_found_by_its_key(name: object, found: str | None) -> None:
+    bought = Purchase(Recording(_pages([_row(n) for n in range(20)])), PATH, TABLE)
+    bought.advance()
+
+    row = bought.row_of(_one(name, _is("user", "someone")))
+
+    assert (row and row[0]) == found
+
+
+@pytest.mark.parametrize(
+    ("pages", "expected"),
+    [
+        ([10, 10, 4], [False, False, True]),
+        ([10, 0], [False, True]),
+        # After a surprise every page is taken for a full one.
+        ([10, 4, 4, 4], [False, True, False, True]),
+    ],
+)
+def test_a_list_runs_out_with_a_page_that_is_not_full(pages: list[int], expected: list[bool]):
+    rows = ([_row(n) for n in range(size)] for size in pages)
+    bought = Purchase(Recording(rows), PATH, TABLE)
+
+    seen = [bought.runs_out for _ in pages if bought.advance()]
+
+    assert seen == expected

@@ -116,3 +116,50 @@ def test_a_single_row_of_a_list_that_the_statement_reads_is_not_asked_for(
     assert len(small.log) == 1
     expected = small.connection.execute(sql.format(s="s_")).fetchall()
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
+
+
+# Each reads the events of one session after the other, twice; and how often it may ask beyond that.
+OF_EACH_SESSION = {
+    "the last event of each": (
+        (
+            "SELECT e.text FROM {s} s JOIN {e} e ON e.session_id = s.session_id WHERE e.timestamp ="
+            " (SELECT max(f.timestamp) FROM {e} f WHERE f.session_id = s.session_id)"
+        ),
+        # The two reads have not the same list; two are started before it is known that they vary.
+        1 + 2 * SESSIONS + 2,
+    ),
+    "pairs within each": (
+        (
+            "SELECT a.event_id, b.event_id FROM {s} s JOIN {e} a ON a.session_id = s.session_id"
+            " JOIN {e} b ON b.session_id = a.session_id AND b.timestamp > a.timestamp"
+        ),
+        1 + SESSIONS + 1,
+    ),
+    "events that another follows": (
+        (
+            "SELECT a.event_id FROM {s} s JOIN {e} a ON a.session_id = s.session_id WHERE EXISTS"
+            " (SELECT 1 FROM {e} b WHERE b.session_id = a.session_id AND b.timestamp > a.timestamp)"
+        ),
+        1 + SESSIONS + 1,
+    ),
+    "two conditions on each": (
+        (
+            "SELECT s.session_id,"
+            " (SELECT count(*) FROM {e} e WHERE e.session_id = s.session_id AND e.author = 'user'),"
+            " (SELECT count(*) FROM {e} e WHERE e.session_id = s.session_id AND e.author <> 'user')"
+            " FROM {s} s"
+        ),
+        1 + SESSIONS,
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", OF_EACH_SESSION)
+def test_a_list_of_one_session_is_read_once(small: Database, shape: str) -> None:
+    sql, most = OF_EACH_SESSION[shape]
+
+    rows = small.ask(sql.format(s="sessions", e="events"))
+
+    assert len(small.log) <= most
+    expected = small.connection.execute(sql.format(s="s_", e="e_")).fetchall()
+    assert sorted(map(repr, rows)) == sorted(map(repr, expected))
