@@ -25,9 +25,9 @@ from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import StatementKind
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.blame import blame, blamed
-from sessions_vtab.vtab.definitions import require_copyable
 from sessions_vtab.vtab.host import Budget, OpenSource
 from sessions_vtab.vtab.install import install, start
+from sessions_vtab.vtab.modules import require_copyable
 from sessions_vtab.vtab.sending import Sending
 
 if TYPE_CHECKING:  # The latter imports sqlglot, which many statements do not need.

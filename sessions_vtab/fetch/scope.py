@@ -259,9 +259,10 @@ class StatementResponses:
 
 def scope_of(client: Client, context: Context) -> StatementResponses:
     """The scope of a statement, made at its first request."""
-    scope = context.memory.get(client)
+    memory = context.memory
+    scope = memory.get(client)
     if not isinstance(scope, StatementResponses):
-        scope = context.memory[client] = StatementResponses(client)
+        scope = memory[client] = StatementResponses(client)
     return scope
 
 

@@ -5,12 +5,12 @@ virtual table and its scans, ``function`` the table-valued functions, ``unit_of_
 ``statements`` what is running, ``logs`` the tables ``http_requests`` and ``writes``.
 https://sqlite.org/vtab.html has the words.
 
-* reading: `modules`, `planning`, `best_index`, `cursor`; over requests: `remote_cursor`, `memo`,
+* reading: `modules`, `best_index`, `cursor`; over requests: `remote_cursor`, `memo`,
   `look_ahead`, `counting`; lists that are bought: `purchase`, `index`
 * functions: `calling`
 * writing: `participants`, `write_queue`, `old_rows`, `sending`, `stopping`; RETURNING:
   `rows`
-* refusing: `actions`, `definitions`, `access`, `limits`; `holding`: what a store's reads see
+* refusing: `actions`, `access`, `limits`; `holding`: what a store's reads see
 * the connection: `host`, `catalog`, `contents`
 * telling: `looking` (what would be done), `audit`, `blame` (whose bug it is)
 """

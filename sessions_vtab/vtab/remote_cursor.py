@@ -172,10 +172,6 @@ class RemoteCursor(ScanCursor):
         rows = self._walk(self._peekable, counts=not scan.parameters)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
-    def _stop(self) -> None:
-        super()._stop()
-        self._peekable = _Pages(())
-
     def _hear(self, plan: Plan, arguments: Sequence[Any]) -> None:
         """Looks up the plan that the statement rewriter made for this occurrence."""
         host = self._table.host
@@ -306,6 +302,7 @@ class _Pages(Iterator[Page]):
 
     def close(self) -> None:
         """Ends the read."""
+        self._held = None
         close = getattr(self._pages, "close", None)
         if close is not None:
             close()

@@ -94,7 +94,7 @@ class SourceTable:
 
     def planned(self, info: ApswIndexInfo) -> tuple[str, IndexInfo, IndexUsage] | None:
         """As ``BestIndexObject``: the plan's words, what was offered and what was answered."""
-        from sessions_vtab.vtab.planning import planned  # noqa: PLC0415  # See its own text.
+        from sessions_vtab.vtab.best_index import planned  # noqa: PLC0415  # It loads the planner.
 
         return planned(info, self, self.host)
 
@@ -111,7 +111,7 @@ class SourceTable:
         Returns:
             Its words, and the places of its arguments.
         """
-        from sessions_vtab.vtab.planning import narrowed  # noqa: PLC0415  # As above.
+        from sessions_vtab.vtab.best_index import narrowed  # noqa: PLC0415  # As above.
 
         return narrowed(self, self.host, index_info, usage, told)
 
