@@ -110,14 +110,14 @@ def explain(
     writing = examine_write(connection, sql, bindings)
     if writing is not None:
         yield from _writing_lines(writing)
-    costly = [one for one in readings if one.estimate is not None]
-    words = [str(one.estimate) for one in costly]
+    remote = [one for one in readings if one.estimate is not None]
+    words = [str(one.estimate) for one in remote]
     total = expected(readings, sql)
     if writing is not None and writing.source is not None:
         words.append(writing.count)
         total += Expected(len(writing.requests), exact=bool(writing.requests))
     if words:
-        most = _most(connection, [*(one.target.source for one in costly), _source_of(writing)])
+        most = _most(connection, [*(one.target.source for one in remote), _source_of(writing)])
         said, each = str(total), "; then ".join(words)
         said = said if said == each else f"{said} ({each})"
         yield f"requests  {said}; at most {most} (max_requests)"
@@ -169,8 +169,8 @@ def examine_write(
     title = f"{table.source}.{table.table.name} {action}"
     shown = connection.preview(sql, bindings or {})
     requests = tuple(request for other, request in shown if other == title)
-    costly = table.capability.costly
-    source = connection.sources[table.source].settings if costly else None
+    remote = table.capability.remote
+    source = connection.sources[table.source].settings if remote else None
     writes = table.capability.writes
     quota = writes.per_minute.get(action, 0)
     return Writing(title, writes.calls.get(action, ""), requests, source, quota)
@@ -214,7 +214,7 @@ def _readings(
             called = step.alias.lower()
             own = conditions.get(called) or conditions.get(called.rpartition(".")[2], ())
             reading = _said(reading, look, own)
-        if target.costly and target.path is not None:
+        if target.remote and target.path is not None:
             reading = _asked(reading, outer)
         yield reading
         outer = target.label if target.path is not None else outer

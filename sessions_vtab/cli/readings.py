@@ -58,9 +58,9 @@ class ReadTable:
     source: Source | None = None
 
     @property
-    def costly(self) -> bool:
+    def remote(self) -> bool:
         """Whether reading it costs requests, as far as is known."""
-        return self.resource is not None and self.resource.capability.costly
+        return self.resource is not None and self.resource.capability.remote
 
 
 @dataclass(frozen=True, slots=True)

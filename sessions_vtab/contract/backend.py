@@ -101,7 +101,7 @@ class Resource(ABC):
         give it.
         """
         method, _, where = scan.path.call.partition(" ")
-        return (Request(method, where),) if self.capability.costly else ()
+        return (Request(method, where),) if self.capability.remote else ()
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:  # noqa: B027
         """Starts reads that will probably be asked for soon, without waiting for them.

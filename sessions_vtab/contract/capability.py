@@ -193,7 +193,7 @@ class Capability:
         paths: ways to read, best first where their costs are equal; at least one.
         writes: what can be changed.
         rows: how many rows a full read is expected to give (an estimate for the planner).
-        costly: reading costs requests, so what was read in a statement is remembered.
+        remote: reading costs requests, so what was read in a statement is remembered.
         remedy: what to do when no path is usable because a key is missing.
         follows: for rows that belong to a session: the column of its row that changes whenever one
             of them does. Where it stayed the same, a copy of them is still right. Empty where
@@ -212,7 +212,7 @@ class Capability:
     paths: tuple[AccessPath, ...]
     writes: Writes = field(default_factory=Writes)
     rows: int = 10_000
-    costly: bool = True
+    remote: bool = True
     remedy: str = ""
     follows: str = ""
     hides: HiddenRows | None = None

@@ -109,7 +109,7 @@ class HostScan:
         self._size = _FIRST
 
     @property
-    def costly(self) -> RemoteCursor | None:
+    def remote(self) -> RemoteCursor | None:
         """The cursor, if its reads are worth looking ahead for."""
         return self.cursor if isinstance(self.cursor, RemoteCursor) else None
 
@@ -142,19 +142,19 @@ class HostScan:
     @property
     def expected(self) -> int | None:
         """About how many requests it will make; None where unknown."""
-        return None if self.costly is None else self.costly.expected
+        return None if self.remote is None else self.remote.expected
 
     @property
     def wanted_rows(self) -> int | None:
         """How many rows it will give, if all are wanted; None where unknown."""
-        return None if self.costly is None else self.costly.wanted_rows
+        return None if self.remote is None else self.remote.wanted_rows
 
     def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
         """Values of a column behind SQLite's row: in the batch, then where the cursor stands."""
         for row in self._sent[self._at - self._start + 1 :]:
             yield row[column]
-        if self.costly is not None and not self.costly.Eof():
-            yield from self.costly.upcoming(column, further=further)
+        if self.remote is not None and not self.remote.Eof():
+            yield from self.remote.upcoming(column, further=further)
 
     def stands_at(self, position: int) -> None:
         """Notes how many rows SQLite has taken before its present one."""
@@ -263,14 +263,14 @@ class Scans:
             parked = self._parked.get(about)
             found = parked.pop() if parked else make()
             self._open[number] = found
-            if found.costly is not None and parked is not None:
+            if found.remote is not None and parked is not None:
                 self._outers.append(found)
         return found
 
     @contextmanager
     def asking(self, scan: HostScan) -> Iterator[None]:
         """Within the block a scan's own cursor stands for it, not for an outer side of it."""
-        cursor = scan.costly
+        cursor = scan.remote
         if cursor is not None:
             self._replace(scan, cursor)
         try:
@@ -322,8 +322,8 @@ class Scans:
         self._parked.clear()
 
     def _end(self, scan: HostScan) -> None:
-        if scan.costly is not None:
-            self._replace(scan, scan.costly)
+        if scan.remote is not None:
+            self._replace(scan, scan.remote)
         scan.cursor.Close()
 
     def _replace(self, old: Outer, new: Outer) -> None:

@@ -187,7 +187,7 @@ class Tables:
         sql, made = self._module.Connect(self._connection, "", schema, name, source, table)
         resource = made.resource
         narrowing = None
-        if resource.capability.costly:
+        if resource.capability.remote:
             ours = OurTable(resource.table, resource.capability, source)
             narrowing = Narrowing(self.host, made, name, ours)
         width = len(resource.table.columns)

@@ -67,7 +67,7 @@ def split(
     if sessions_where is not None:
         _refuse_stranger(settings, table, parent)
         where = condition(settings, parent or table, sessions_where)
-    if not (read_by_parent(table, parent, resources) and resource.capability.costly):
+    if not (read_by_parent(table, parent, resources) and resource.capability.remote):
         return [Part(settings, table, where=_whole(settings, parent, where))]
     names = _names(settings, resources[parent], where)
     return list(parts_of_names(settings, table, names, size))

@@ -163,7 +163,7 @@ class _Snapshot:
             raise
 
     def _agree(self, confirm: Confirm, estimate: Estimate) -> None:
-        if not self._plan.costly or estimate.requests == 0:
+        if not self._plan.remote or estimate.requests == 0:
             return
         least = estimate.requests or 0
         # How long the lists are now is a guess.
@@ -194,14 +194,14 @@ class _Snapshot:
 
     def _rows(self, copying: Copying) -> Estimate:
         pending = [copying.pending(shape) for shape in self._plan.by_parent]
-        costly = sum(
+        remote = sum(
             count
             for count, shape in zip(pending, self._plan.by_parent, strict=True)
-            if self._opened.backend.resources[shape.table].capability.costly
+            if self._opened.backend.resources[shape.table].capability.remote
         )
         limit = self._options.max_requests
         read = max(pending, default=0)
-        return Estimate(False, read, costly, self._reading.spent, limit, *self._pace())
+        return Estimate(False, read, remote, self._reading.spent, limit, *self._pace())
 
     def _pace(self) -> tuple[int | None, bool]:
         """Requests per minute that are allowed, and whether the service documents them."""

@@ -112,12 +112,12 @@ class CopyPlan:
     Attributes:
         shapes: the tables, in the backend's order.
         listings: what is listed first, sessions before what belongs to them.
-        costly: reading costs requests.
+        remote: reading costs requests.
     """
 
     shapes: tuple[CopiedTable, ...]
     listings: tuple[ListedTable, ...]
-    costly: bool
+    remote: bool
 
     @property
     def by_parent(self) -> tuple[CopiedTable, ...]:
@@ -159,8 +159,8 @@ def plan_of(
         for name in listed
     )
     read = {*by_name, *listed}
-    costly = any(resources[name].capability.costly for name in read)
-    return CopyPlan(shapes, listings, costly)
+    remote = any(resources[name].capability.remote for name in read)
+    return CopyPlan(shapes, listings, remote)
 
 
 def _chosen(
@@ -205,8 +205,8 @@ def _copied(resource: Resource) -> tuple[Column, ...]:
     shown = tuple(column for column in table.visible if column.name not in _NEVER)
     key = table.column(table.key)
     # Of an API's, each may cost a request, but for those that are read from others.
-    costly = resource.capability.costly
-    more = (one for one in table.hidden if one.derived or (not costly and _is_kept(one)))
+    remote = resource.capability.remote
+    more = (one for one in table.hidden if one.derived or (not remote and _is_kept(one)))
     kept = (*shown, *(table.column(one.name) for one in more if one.name != key.name))
     return kept if not key.hidden else (key, *kept)
 
@@ -292,7 +292,7 @@ def _listing(
         shape,
         names.index(version) if version else None,
         where,
-        min(caps) if caps and resource.capability.costly else None,
+        min(caps) if caps and resource.capability.remote else None,
         time_order(resource),
     )
 
@@ -309,7 +309,7 @@ def _indexed(
         and column.name not in SCOPE_COLUMNS
         and column.type in {ColumnType.TEXT, ColumnType.TIME, ColumnType.INTEGER}
         and column.name in declared
-        and (capability.costly or column.type is ColumnType.TIME or _is_id(column.name))
+        and (capability.remote or column.type is ColumnType.TIME or _is_id(column.name))
     ]
     times = [column.name for column in columns if column.type is ColumnType.TIME]
     # Rows of one session are mostly wanted in the order of time.

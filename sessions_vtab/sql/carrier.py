@@ -33,7 +33,7 @@ def carry(
         The edits, the plans by their words, and the parameters whose values the plans need.
     """
     labels = _labels(occurrences)
-    named = {join.source.at for occurrence in occurrences for join in _costly_joins(occurrence)}
+    named = {join.source.at for occurrence in occurrences for join in _remote_joins(occurrence)}
     # Only an occurrence that hands its keys to another one needs a label and its residual
     # conditions.
     feeding = named.intersection(labels)
@@ -64,7 +64,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
     atoms = () if predicate is None else occurrence.atoms
     links = tuple(
         Link(join.column, labels[join.source.at], join.source_column)
-        for join in _costly_joins(occurrence)
+        for join in _remote_joins(occurrence)
         if join.source.at in labels
     )
     led = occurrence.lead is not None
@@ -94,13 +94,13 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
     return _Load(plan, tuple(values), frozenset(numbers))
 
 
-def _costly_joins(occurrence: Occurrence) -> list[Join]:
+def _remote_joins(occurrence: Occurrence) -> list[Join]:
     """The joins whose next keys are worth reading ahead: both tables cost requests."""
-    return [join for join in occurrence.joins if _is_costly(occurrence.item, join.source)]
+    return [join for join in occurrence.joins if _is_remote(occurrence.item, join.source)]
 
 
-def _is_costly(*items: Item) -> bool:
-    return all(one.ours is not None and one.ours.capability.costly for one in items)
+def _is_remote(*items: Item) -> bool:
+    return all(one.ours is not None and one.ours.capability.remote for one in items)
 
 
 def _localised(text: str, values: list[str]) -> str:

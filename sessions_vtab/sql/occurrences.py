@@ -139,7 +139,7 @@ def lead_of(
         return None
     if mine.block is None or first.ours is not None or first.label is None:
         return None
-    if not mine.ours.capability.costly:  # Reading ahead saves nothing.
+    if not mine.ours.capability.remote:  # Reading ahead saves nothing.
         return None
     found = _key(mine, scope, [*(term for term, _ in where), *ons])
     if found is None or not mine.spliceable or not _windowable(source, node, mine):

@@ -99,7 +99,7 @@ class Host:
         unhiding: of these texts, those whose occurrence wants rows that its table hides.
         labels: open cursors by statement and the label other occurrences know them by.
         page: rows that ``rows_that_pass`` is looking at.
-        cursors: open cursors over costly tables, in the order they were opened.
+        cursors: open cursors over remote tables, in the order they were opened.
         budget: limits the user set for this connection.
         dry_run: writes are shown and not sent.
         explaining: set while reads are shown and not made.

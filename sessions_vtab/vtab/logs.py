@@ -32,7 +32,7 @@ class Log(Resource):
         trimmed: it grows until ``trim`` is called; else the oldest row goes with each new one.
     """
 
-    capability = Capability((AccessPath("log"),), rows=100, costly=False)
+    capability = Capability((AccessPath("log"),), rows=100, remote=False)
 
     def __init__(self, table: Table, *, trimmed: bool = False) -> None:
         self.table = table

@@ -117,7 +117,7 @@ class SourceTable:
 
     def Open(self) -> ScanCursor:
         """A cursor for one occurrence of the table in one run of a statement."""
-        if not self.resource.capability.costly:
+        if not self.resource.capability.remote:
             from sessions_vtab.vtab.cursor import ScanCursor  # noqa: PLC0415  # As above.
 
             return ScanCursor(self)

@@ -203,7 +203,7 @@ def _capability(relation: StoreTable, writes: Writes) -> Capability:
         (*lookups, *_of_session(relation, listing), listing),
         writes,
         rows=_ROWS.get(table.name, 1_000),
-        costly=False,
+        remote=False,
         hides=HiddenRows("deleted", "include_deleted") if relation.unless else None,
     )
 
