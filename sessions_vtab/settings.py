@@ -54,7 +54,7 @@ _REFERENCE: Final = re.compile(r"_(?:env|file)$", re.IGNORECASE)
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
-_REMEDY: Final = (
+_HINT: Final = (
     "Secrets are referenced, not written: api_key_env names an environment variable,"
     " api_key_file names a file."
 )
@@ -138,7 +138,7 @@ def _refuse_secret(key: str, value: Any, what: str) -> None:
             _refuse_secret(key, held, what)
     elif _SECRET_KEY.search(key):
         raise CredentialError(
-            f"{what} must not hold a secret; its value is not shown here. {_REMEDY}"
+            f"{what} must not hold a secret; its value is not shown here. {_HINT}"
         )
     elif isinstance(value, str):
         _refuse_secret_text(key, value, what)
@@ -146,7 +146,7 @@ def _refuse_secret(key: str, value: Any, what: str) -> None:
 
 def _refuse_secret_text(key: str, value: str, what: str) -> None:
     if _credential().search(value):
-        raise CredentialError(f"{what} looks like a credential; its value is not shown. {_REMEDY}")
+        raise CredentialError(f"{what} looks like a credential; its value is not shown. {_HINT}")
     if key.lower().endswith("_env") and not _IDENTIFIER.fullmatch(value):
         raise CredentialError(
             f"{what} must be the name of an environment variable. The given value is not one,"

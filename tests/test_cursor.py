@@ -176,7 +176,7 @@ def test_a_row_that_exists_is_skipped_when_asked_for(connect: Any, clause: str) 
         "INSERT INTO sessions(name) VALUES ('s1') ON CONFLICT DO UPDATE SET display_name = 'x'",
     ],
 )
-def test_overwriting_unseen_is_refused_with_the_remedy(
+def test_overwriting_unseen_is_refused_with_the_hint(
     db: sessions_vtab.Connection, statement: str
 ) -> None:
     with pytest.raises(UnsupportedError, match="UPDATE"):

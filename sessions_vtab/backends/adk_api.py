@@ -195,7 +195,7 @@ class AdkApiBackend(RestBackend):
             ),
             update=Update(f"PATCH /{_SESSION}", body={"state": "stateDelta"}),
             delete=Delete(f"DELETE /{_SESSION}"),
-            remedy="The API lists the sessions of one user. Add WHERE user_id = '..', or put the"
+            hint="The API lists the sessions of one user. Add WHERE user_id = '..', or put the"
             " user into the source's URL (adk_api://APP/USER).",
             rows=1_000,
         ),
@@ -212,7 +212,7 @@ class AdkApiBackend(RestBackend):
             parent="sessions",
             inside=_events,
             listed=False,
-            remedies={
+            hints={
                 "insert": "The API cannot append events. They are made by running an agent:"
                 " SELECT * FROM run_agent('session', 'message')."
             },
@@ -234,7 +234,7 @@ class AdkApiBackend(RestBackend):
             inside=_parts,
             under={"event_name": _EVENT},
             listed=False,
-            remedies={"insert": "Parts are read from the content of events."},
+            hints={"insert": "Parts are read from the content of events."},
             follows="update_time",
         ),
     )

@@ -299,12 +299,12 @@ class EleanorBackend(RestBackend):
             ),
             delete=_deletion(self.operations["delete"]),
             hides=HiddenRows("deleted", "include_deleted"),
-            remedies={
+            hints={
                 "name": "It is derived from session_id; UPDATE session_id to rename a session.",
                 "deleted": "A session cannot be inserted as deleted.",
                 "user_id": "To bind a user, INSERT INTO participants(session_id, participant).",
             },
-            remedy="The source has no namespace. Add WHERE namespace = '..', or put it into the"
+            hint="The source has no namespace. Add WHERE namespace = '..', or put it into the"
             " source's URL (eleanor://NAMESPACE?base_url=..).",
             rows=1_000,
         )
@@ -323,7 +323,7 @@ class EleanorBackend(RestBackend):
             delete=_deletion(self.operations["unbind"]),
             parent="sessions",
             inside=self._bound,
-            remedies={
+            hints={
                 "update": "DELETE the binding and INSERT another one.",
                 "participant_type": "It is the type of the user or agent and cannot be set.",
             },

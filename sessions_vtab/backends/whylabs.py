@@ -311,12 +311,12 @@ class WhylabsBackend(RestBackend):
                 answer=_created,
                 partial=True,
             ),
-            remedies={
+            hints={
                 "update": "A guest session cannot be changed.",
                 "delete": "The API cannot delete guest sessions. They expire by themselves;"
                 " claim_guest_session('session-..', 'org-..') ends one at once.",
             },
-            remedy="The API cannot list guest sessions. Keep the id returned by INSERT INTO"
+            hint="The API cannot list guest sessions. Keep the id returned by INSERT INTO"
             " sessions(user_id) VALUES ('..') RETURNING session_id, and add WHERE"
             " session_id = '..'.",
             rows=1,

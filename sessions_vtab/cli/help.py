@@ -331,8 +331,8 @@ def _names(columns: frozenset[str]) -> str:
 
 
 def _refused(writes: Writes, action: str) -> str:
-    remedy = writes.remedy(action)
-    return f"no: {remedy}" if remedy else "no"
+    hint = writes.hint(action)
+    return f"no: {hint}" if hint else "no"
 
 
 def _reads(resource: Resource) -> Iterator[tuple[str, str]]:

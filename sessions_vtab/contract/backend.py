@@ -91,7 +91,7 @@ class Resource(ABC):
         the network do: tools page with LIMIT and OFFSET. ``fetch.Reader`` sees to that.
 
         Raises:
-            SessionsError: naming source, table, call and remedy.
+            SessionsError: naming source, table, call and hint.
         """
 
     def preview(self, scan: Scan) -> Sequence[Request]:

@@ -135,7 +135,7 @@ class Writes:
         required: of these, columns that must not be NULL.
         update: columns that an UPDATE takes; empty where there is no UPDATE.
         delete: rows can be deleted.
-        remedies: what to do instead, by action (``delete``) or column name, for error messages.
+        hints: what to do instead, by action (``delete``) or column name, for error messages.
         calls: the call that each action is, as ``AccessPath.call`` has it, for people.
         per_minute: how many rows the service's documented quota lets each action write in a minute;
             only for estimates of the time.
@@ -145,13 +145,13 @@ class Writes:
     required: tuple[str, ...] = ()
     update: frozenset[str] = frozenset()
     delete: bool = False
-    remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    hints: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     calls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     per_minute: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
-    def remedy(self, action: str, column: str = "") -> str:
+    def hint(self, action: str, column: str = "") -> str:
         """What to do instead of an action, or of giving a column a value; '' if nothing is said."""
-        return self.remedies.get(column) or self.remedies.get(action, "")
+        return self.hints.get(column) or self.hints.get(action, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class Capability:
         writes: what can be changed.
         rows: how many rows a full read is expected to give (an estimate for the planner).
         remote: reading costs requests, so what was read in a statement is remembered.
-        remedy: what to do when no path is usable because a key is missing.
+        hint: what to do when no path is usable because a key is missing.
         follows: for rows that belong to a session: the column of its row that changes whenever one
             of them does. Where it stayed the same, a copy of them is still right. Empty where
             nothing promises that.
@@ -213,7 +213,7 @@ class Capability:
     writes: Writes = field(default_factory=Writes)
     rows: int = 10_000
     remote: bool = True
-    remedy: str = ""
+    hint: str = ""
     follows: str = ""
     hides: HiddenRows | None = None
     made_from: str = ""

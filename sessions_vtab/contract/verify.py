@@ -102,10 +102,10 @@ def _of_writes(table: Table, capability: Capability, backend: Backend) -> Iterat
         if name not in writes.insert:
             near = did_you_mean(name, writes.insert)
             yield f"writes.required names {name}, which writes.insert does not have.{near}"
-    for name in writes.remedies:
+    for name in writes.hints:
         if name not in table.positions and name not in _ACTIONS:
             near = did_you_mean(name, (*table.names, *_ACTIONS))
-            yield f"writes.remedies: {name} is neither a column nor an action.{near}"
+            yield f"writes.hints: {name} is neither a column nor an action.{near}"
     written = writes.insert or writes.update or writes.delete
     method = "send" if backend.transaction is None else "apply"
     if written and getattr(type(backend), method) is getattr(Backend, method):

@@ -8,7 +8,7 @@ What a backend writes, in this order:
        endpoint = Endpoint.of(
            source, base_url, ApiKey("X-API-Key", Secret(variable="MY_API_KEY")),
            provider=("api.example.com",), named="api_key_env" in source.options,
-           documented={"write": 100}, remedies={402: "The plan has no sessions."})
+           documented={"write": 100}, hints={402: "The plan has no sessions."})
        self._handle = ClientHandle(shared_client(endpoint))   # and self._handle.close() in close()
 
    Schemes: ``NO_AUTH``, ``ApiKey(header, secret)``, ``Bearer(secret)``, ``Google()``; a ``Secret``

@@ -94,13 +94,11 @@ def refusal(reply: Response, site: Endpoint, auth: Auth, attempts: int) -> Sessi
 
     Args:
         reply: the answer.
-        site: whose meanings and remedies apply.
+        site: whose meanings and hints apply.
         auth: the credential that was sent.
         attempts: how many were made.
     """
-    error = _error_of(
-        reply, site, auth, attempts, _class_of(reply, site), _remedy(reply, site, auth)
-    )
+    error = _error_of(reply, site, auth, attempts, _class_of(reply, site), _hint(reply, site, auth))
     if isinstance(error, RefusedError | TransientError):
         error.status = reply.status
     return error
@@ -300,8 +298,8 @@ def _said(reply: Response, secrets: tuple[str, ...]) -> str:
     return plain(redact(said[:_LOOKED_AT], secrets)).rstrip(".")
 
 
-def _remedy(reply: Response, site: Endpoint, auth: Auth) -> str:
-    declared = dict(site.remedies).get(reply.status)
+def _hint(reply: Response, site: Endpoint, auth: Auth) -> str:
+    declared = dict(site.hints).get(reply.status)
     if declared and _concerns_service(reply):
         return f" {declared}"
     if reply.call.target and reply.status in _REFUSED:

@@ -95,7 +95,7 @@ class Endpoint:
         documented: the service's quotas per minute by kind. They are a whole project's: no limit
             for one process, but after a 429 such a kind is counted by the minute.
         meanings: refusals of this service that mean something more exact than their status.
-        remedies: what to do about a status, added to the error's text.
+        hints: what to do about a status, added to the error's text.
         once_more: statuses that are rarely a passing trouble here: such a call is sent once more,
             not until all attempts are used up.
     """
@@ -111,7 +111,7 @@ class Endpoint:
     limits: tuple[tuple[str, int], ...] = ()
     documented: tuple[tuple[str, int], ...] = ()
     meanings: tuple[tuple[ResponseMatcher, type[SessionsError]], ...] = ()
-    remedies: tuple[tuple[int, str], ...] = ()
+    hints: tuple[tuple[int, str], ...] = ()
     once_more: tuple[int, ...] = ()
     max_response: int = 64_000_000
 
@@ -126,7 +126,7 @@ class Endpoint:
         named: bool = False,
         documented: Mapping[str, int] | None = None,
         meanings: tuple[tuple[ResponseMatcher, type[SessionsError]], ...] = (),
-        remedies: Mapping[int, str] | None = None,
+        hints: Mapping[int, str] | None = None,
     ) -> Endpoint:
         """The site of a source.
 
@@ -138,7 +138,7 @@ class Endpoint:
             named: the source itself names the credential (``api_key_env`` and the like).
             documented: requests a minute by kind.
             meanings: see the class.
-            remedies: see the class.
+            hints: see the class.
 
         Raises:
             ConfigurationError: ``base_url`` is not a valid URL.
@@ -156,7 +156,7 @@ class Endpoint:
             tuple(sorted(source.rate_limit.items())),
             tuple(sorted((documented or {}).items())),
             meanings,
-            tuple(sorted((remedies or {}).items())),
+            tuple(sorted((hints or {}).items())),
             max_response=source.max_response_mb * 1_000_000,
         )
         site._check_base(named=named)

@@ -140,7 +140,7 @@ def _require_keys(index_info: IndexInfo, capability: Capability, where: str) -> 
         return
     sets = list(dict.fromkeys(path.keys for path in capability.paths))
     choices = " or ".join(_together(keys) for keys in sets) if sets[1:] else " and ".join(sets[0])
-    msg = f"{where} requires {choices} in WHERE. {capability.remedy}".rstrip()
+    msg = f"{where} requires {choices} in WHERE. {capability.hint}".rstrip()
     raise MissingParameterError(msg)
 
 

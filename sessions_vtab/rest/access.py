@@ -71,7 +71,7 @@ def capability_of(
         paths,
         _writes(table, owner),
         rows=table.rows,
-        remedy=table.remedy or owner.remedy,
+        hint=table.hint or owner.hint,
         follows=table.follows,
         hides=table.hides,
         forms=table.forms,
@@ -235,7 +235,7 @@ def _writes(table: RestTable, owner: RestTable) -> Writes:
         _required(table),
         frozenset(_columns(table.update)),
         delete=table.delete is not None,
-        remedies=table.remedies,
+        hints=table.hints,
         calls={action: one.route for action, one in operations.items() if one is not None},
     )
 

@@ -235,7 +235,7 @@ class RestBackend(Backend):
             provider=self.hosts,
             named=self.settings.secret is not None,
             meanings=self.meanings,
-            remedies=self.statuses,
+            hints=self.statuses,
         )
 
     def _credential(self) -> Auth:

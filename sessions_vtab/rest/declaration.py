@@ -287,8 +287,8 @@ class RestTable:
             template holds the parent's name, instead of ``session_name`` for ``sessions``.
         listed: the parent's list has these rows, too; else each is read by its own request.
         hides: rows that are left out unless a statement asks for them.
-        remedies: what to do instead, by action or column, where something cannot be written.
-        remedy: what to do where a key is missing.
+        hints: what to do instead, by action or column, where something cannot be written.
+        hint: what to do where a key is missing.
         rows: how many rows there are, as an estimate for the planner.
         per_parent: how many rows one row of the parent has, likewise.
         follows: see ``Capability.follows``.
@@ -308,8 +308,8 @@ class RestTable:
     under: Mapping[str, str] = field(default_factory=dict)
     listed: bool = True
     hides: HiddenRows | None = None
-    remedies: Mapping[str, str] = field(default_factory=dict)
-    remedy: str = ""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    hint: str = ""
     rows: int = 10_000
     per_parent: int = 20
     follows: str = ""

@@ -198,11 +198,11 @@ _KEEP = "Store the results first with CREATE TEMP TABLE r AS SELECT .. FROM {f}(
 _SUBSELECT = "Put the rest into one subquery: FROM (SELECT ..) AS k, {f}(..)"
 
 
-def _refused(name: str, what: str, remedy: str) -> UnsupportedError:
+def _refused(name: str, what: str, hint: str) -> UnsupportedError:
     accepted = _ACCEPTED.format(f=name)
     return UnsupportedError(
         f"{name}() has side effects and must run exactly once for each row of its arguments,"
-        f" which SQLite cannot guarantee with {what}. {remedy.format(f=name)}."
+        f" which SQLite cannot guarantee with {what}. {hint.format(f=name)}."
         f" Accepted: {accepted}, also as the source of INSERT or CREATE TABLE AS."
     )
 

@@ -29,13 +29,13 @@ _CONFLICTS: Final = {
 
 
 def require_action(title: str, writes: Writes, action: str, column: str = "") -> None:
-    """Raises UnsupportedError if no row of a table can be written that way, with the remedy.
+    """Raises UnsupportedError if no row of a table can be written that way, with the hint.
 
     Args:
         title: source and table.
         writes: what the table declares.
         action: ``insert``, ``update`` or ``delete``.
-        column: the one that was given a value, for a remedy of its own.
+        column: the one that was given a value, for a hint of its own.
     """
     if getattr(writes, action):
         return
@@ -45,7 +45,7 @@ def require_action(title: str, writes: Writes, action: str, column: str = "") ->
         else f"{title} does not support {action.upper()}."
     )
     raise UnsupportedError(
-        " ".join(filter(None, (what, writes.remedy(action, column), "Nothing was written.")))
+        " ".join(filter(None, (what, writes.hint(action, column), "Nothing was written.")))
     )
 
 

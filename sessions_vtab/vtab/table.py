@@ -250,7 +250,7 @@ class SourceTable:
             what = f"{self.title}.{column} cannot be changed after creation"
         else:
             what = f"{self.title}.{column} cannot be given on INSERT, because the source sets it"
-        msg = f"{what}. {self._writes.remedy(action, column)}".rstrip() + " Nothing was written."
+        msg = f"{what}. {self._writes.hint(action, column)}".rstrip() + " Nothing was written."
         raise UnsupportedError(msg)
 
     def _write(

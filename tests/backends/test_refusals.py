@@ -150,8 +150,8 @@ def test_an_error_names_table_and_call_and_gives_a_hint(
 
         text = str(raised.value)
         head = rf"{source}\.{table}: [A-Z]+ http://127\.0\.0\.1:\S+ returned {status}\b"
-        said = re.search(rf"{head}[^:]*: THE REASON[^.]*(?:\.[^.]*?)?\. (?P<remedy>[A-Z].+)", text)
+        said = re.search(rf"{head}[^:]*: THE REASON[^.]*(?:\.[^.]*?)?\. (?P<hint>[A-Z].+)", text)
         assert said is not None, text
         assert [one for one in own_secrets(sql, source) if one in text] == []
         if status >= 500 and not isinstance(raised.value, UnknownOutcomeError):
-            assert "again" in said["remedy"] or "search_query" in said["remedy"], text
+            assert "again" in said["hint"] or "search_query" in said["hint"], text

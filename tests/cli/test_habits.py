@@ -235,7 +235,7 @@ def test_other_statements_are_sql(statement):
     assert shell_command(statement) is None
 
 
-def test_remedies_are_for_commands_that_do_not_exist():
+def test_hints_are_for_commands_that_do_not_exist():
     assert not {f"command_{name}" for name in ELSEWHERE} & set(vars(Shell))
 
 

@@ -41,7 +41,7 @@ class Sessions(Resource):
         Writes(
             insert=frozenset(("user_id", "state")),
             required=("user_id",),
-            remedies={"delete": "sessions expire by themselves"},
+            hints={"delete": "sessions expire by themselves"},
         ),
     )
 

@@ -237,7 +237,7 @@ class TestTheQuestion:
         assert person(answer, "query", MANY.format(2_500)) == (0, self.QUESTION)
 
     @pytest.mark.parametrize("answer", ["n\n", "\n", "", "yo\n"])
-    def test_anything_else_is_an_error_with_the_remedy(self, person, answer):
+    def test_anything_else_is_an_error_with_the_hint(self, person, answer):
         status, said = person(answer, "query", MANY.format(2_500))
 
         assert status == 1

@@ -164,15 +164,15 @@ def test_a_401_renews_google_s_token_once(login, line_for):
 
 
 @pytest.mark.parametrize(
-    ("failing", "error", "remedy"),
+    ("failing", "error", "hint"),
     [
         (RefreshError("reauth needed: token abc"), CredentialError, "gcloud auth .* login' again"),
         (TransportError("abc"), UnavailableError, "cannot be reached.*Check the network"),
     ],
 )
-def test_a_login_that_cannot_be_renewed_says_what_to_do(login, failing, error, remedy):
+def test_a_login_that_cannot_be_renewed_says_what_to_do(login, failing, error, hint):
     login(Credentials(failing))
-    with pytest.raises(error, match=remedy) as caught:
+    with pytest.raises(error, match=hint) as caught:
         Google().headers()
     assert "abc" not in str(caught.value)
 

@@ -84,7 +84,7 @@ def test_the_service_s_own_words_are_found(line_for, body):
     ],
 )
 def test_what_to_do_fits_the_call(line_for, call, status, told):
-    line = line_for(lambda _: httpx.Response(status, json=SAID), remedies=((403, "THE ROLE."),))
+    line = line_for(lambda _: httpx.Response(status, json=SAID), hints=((403, "THE ROLE."),))
     with pytest.raises((RefusedError, CredentialError), match=told):
         line.send(call)
 

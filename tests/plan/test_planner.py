@@ -258,8 +258,8 @@ def test_a_set_is_looked_up_in_one_scan() -> None:
 
 
 class TestWhatIsRefused:
-    def test_a_table_without_its_key_names_the_key_and_the_remedy(self) -> None:
-        keyed = Capability((GET,), remedy="Take ids from a batch.")
+    def test_a_table_without_its_key_names_the_key_and_the_hint(self) -> None:
+        keyed = Capability((GET,), hint="Take ids from a batch.")
 
         with pytest.raises(MissingParameterError) as caught:
             _plan(eq("user_id"), capability=keyed)

@@ -280,7 +280,7 @@ class _Own(Backend):
             _capability(writes=Writes(frozenset(("owner",)), ("votes",))),
             "writes.required names votes, which writes.insert does not have",
         ),
-        (_capability(writes=Writes(remedies={"delet": "x"})), "Did you mean delete"),
+        (_capability(writes=Writes(hints={"delet": "x"})), "Did you mean delete"),
         (_capability(writes=Writes(frozenset(("owner",)))), r"no method send\(\)"),
     ],
 )

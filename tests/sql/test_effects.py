@@ -224,7 +224,7 @@ def test_conditions_move_into_the_item_and_its_hidden_columns_are_kept(
         ("SELECT * FROM k, act WHERE session = k.id", "a call without parentheses"),
     ],
 )
-def test_every_other_shape_is_refused_with_the_remedy(text: str, message: str) -> None:
+def test_every_other_shape_is_refused_with_the_hint(text: str, message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         _effect(text)
 

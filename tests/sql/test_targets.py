@@ -106,6 +106,6 @@ def test_the_columns_of_a_conflict_are_known() -> None:
         "INSERT INTO t VALUES (1) ON CONFLICT (a) DO NOTHING ON CONFLICT DO UPDATE SET b = 1 WHERE c",
     ],
 )
-def test_replacing_rows_is_refused_with_update_as_the_remedy(text: str) -> None:
+def test_replacing_rows_is_refused_with_update_as_the_hint(text: str) -> None:
     with pytest.raises(UnsupportedError, match=r"prod\.t.*UPDATE prod\.t SET"):
         _conflict(text)

@@ -121,9 +121,9 @@ class AdkBackend(Backend):
         self._store.close()
 
 
-_REMEDY: Final = "Only ADK writes this file: run the agent, or copy the sessions to a local source."
+_HINT: Final = "Only ADK writes this file: run the agent, or copy the sessions to a local source."
 _WRITES: Final = Writes(
-    remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _REMEDY))
+    hints=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _HINT))
 )
 
 

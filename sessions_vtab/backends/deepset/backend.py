@@ -231,7 +231,7 @@ class DeepsetBackend(RestBackend):
                     columns=("write_mode", "parallel_processing_enabled", "expires_in_seconds"),
                 ),
                 update=Update(f"PUT {_ONE}", body=_closing_body, done=_CLOSED, columns=("status",)),
-                remedies={
+                hints={
                     "delete": "The API cannot delete upload sessions. UPDATE upload_sessions SET"
                     " status = 'CLOSED' ends one and ingests its files; an upload session left open"
                     " ends by itself after 24 hours.",
@@ -257,7 +257,7 @@ class DeepsetBackend(RestBackend):
                     missing=_NO_SESSION,
                     takes=(status,),
                 ),
-                remedies={
+                hints={
                     "insert": "Files are uploaded with upload_file(session, file_name, content).",
                     "update": "An uploaded file cannot be changed; upload another one.",
                     "delete": "The API cannot remove files from an upload session.",
@@ -284,7 +284,7 @@ class DeepsetBackend(RestBackend):
                         Filter("meta", frozenset((Op.EQ,)), keyed=True),
                     ),
                 ),
-                remedies={
+                hints={
                     "insert": "Add files through an upload session: INSERT INTO upload_sessions,"
                     " upload_file(..), close_upload_session(..).",
                     "update": "This table is read-only. To replace a file, upload it again with"

@@ -158,7 +158,7 @@ class EmbeddingStudioBackend(RestBackend):
             update=Update(
                 "POST /clickstream/session/irrelevant", repeatable=True, columns=("is_irrelevant",)
             ),
-            remedies={
+            hints={
                 "delete": "Embedding Studio never deletes sessions; mark_session_irrelevant()"
                 " excludes one from training.",
                 "update": "A registered session cannot be changed, except by setting"
@@ -168,7 +168,7 @@ class EmbeddingStudioBackend(RestBackend):
                 "session_number": "The batch assigns it.",
                 "events": "Use INSERT INTO events(session_id, object_id).",
             },
-            remedy="Embedding Studio cannot list all sessions. Give session_id, or a batch_id"
+            hint="Embedding Studio cannot list all sessions. Give session_id, or a batch_id"
             " returned by SELECT batch_id FROM release_batch('..').",
             rows=1_000,
         )
@@ -192,13 +192,13 @@ class EmbeddingStudioBackend(RestBackend):
             ),
             parent="sessions",
             inside=events_in,
-            remedies={
+            hints={
                 "update": "Events cannot be changed: insert another one.",
                 "delete": "Embedding Studio never deletes events.",
                 "author": clicks,
                 "content": clicks,
             },
-            remedy="Embedding Studio cannot list all events. Give a session, or a batch to read the"
+            hint="Embedding Studio cannot list all events. Give a session, or a batch to read the"
             " events of all its sessions.",
         )
         return sessions, events

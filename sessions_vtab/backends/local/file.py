@@ -367,7 +367,7 @@ def translate(error: apsw.Error, place: str) -> Exception:
         return error
     if isinstance(error, apsw.SQLError) and "JSON path" in str(error):
         return InvalidValueError(f"{place}: a key after ->> is not a valid JSON path. ({error})")
-    for kind, made, remedy in _MEANINGS:
+    for kind, made, hint in _MEANINGS:
         if isinstance(error, kind):
-            return made(f"{place}: {remedy} ({error})")
+            return made(f"{place}: {hint} ({error})")
     return StoreError(f"{place}: SQLite failed. ({error})")

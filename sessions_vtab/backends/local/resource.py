@@ -53,7 +53,7 @@ WRITES: Final[Mapping[str, Writes]] = {
         insert=_MUTABLE | {"name", "session_id", "user_id", "create_time", "update_time"},
         update=_MUTABLE,
         delete=True,
-        remedies=MappingProxyType(
+        hints=MappingProxyType(
             {
                 "name": "It is derived from session_id.",
                 "batch_id": (
@@ -85,7 +85,7 @@ WRITES: Final[Mapping[str, Writes]] = {
             ]
         ),
         required=("author",),
-        remedies=MappingProxyType(
+        hints=MappingProxyType(
             {
                 "update": "Events are append-only; append another one.",
                 "delete": (
@@ -97,7 +97,7 @@ WRITES: Final[Mapping[str, Writes]] = {
         ),
     ),
     "event_parts": Writes(
-        remedies=MappingProxyType(
+        hints=MappingProxyType(
             {
                 "insert": "Parts are derived from events.content; use INSERT INTO events.",
                 "update": "Parts are derived from events.content, and events are append-only.",
@@ -117,7 +117,7 @@ WRITES: Final[Mapping[str, Writes]] = {
         ),
         update=frozenset(("status",)),
         delete=True,
-        remedies=MappingProxyType(
+        hints=MappingProxyType(
             {
                 "status": (
                     "A new upload session is always OPEN; close it with SELECT * FROM"
@@ -128,7 +128,7 @@ WRITES: Final[Mapping[str, Writes]] = {
         ),
     ),
     "upload_session_files": Writes(
-        remedies=MappingProxyType(
+        hints=MappingProxyType(
             {
                 "insert": "Upload with SELECT * FROM upload_file(session, file_name, content).",
                 "update": (
@@ -142,7 +142,7 @@ WRITES: Final[Mapping[str, Writes]] = {
         insert=frozenset(["name", "session_name", "session_id", "participant", "participant_type"]),
         required=("participant",),
         delete=True,
-        remedies=MappingProxyType({"update": "DELETE the binding and INSERT another one."}),
+        hints=MappingProxyType({"update": "DELETE the binding and INSERT another one."}),
     ),
 }
 """By table name. An UPDATE may set a column that cannot change only to its current value."""

@@ -30,10 +30,8 @@ APPLICATION_ID: Final = 0x5E551046
 VERSION: Final = 1
 """``PRAGMA user_version`` of a snapshot that this code writes and reads."""
 
-_REMEDY: Final = "A snapshot is read-only; write to the source it was taken from."
-WRITES: Final = Writes(
-    remedies=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _REMEDY))
-)
+_HINT: Final = "A snapshot is read-only; write to the source it was taken from."
+WRITES: Final = Writes(hints=MappingProxyType(dict.fromkeys(("insert", "update", "delete"), _HINT)))
 """The writes that a snapshot supports: none."""
 
 _CORE: Final = (

@@ -255,7 +255,7 @@ class VertexBackend(RestBackend):
             named=named is not None,
             documented={"write": WRITES, APPEND: APPENDS},
             meanings=self.meanings,
-            remedies=self.statuses,
+            hints=self.statuses,
         )
 
     def _named_credential(self) -> Auth | None:

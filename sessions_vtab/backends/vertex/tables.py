@@ -73,7 +73,7 @@ _SESSION_FILTERS = (
 )
 _EVENT_FILTERS = (Filter("timestamp", RANGE | {Op.EQ}),)
 
-_REMEDY = (
+_HINT = (
     "The source has no engine. Add WHERE reasoning_engine = '..', or put it into the source's"
     " URL (vertex://PROJECT/LOCATION/ENGINE)."
 )
@@ -374,12 +374,12 @@ def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
             list=events,
             insert=Insert(f"POST {one}:appendEvent", columns=_EVENT_INSERT, required=("author",)),
             parent="sessions",
-            remedies={
+            hints={
                 "update": "Events cannot be changed: append another one.",
                 "delete": "Single events cannot be deleted; delete their session.",
                 **dict.fromkeys(FACT_COLUMNS, FACT_REMEDY),
             },
-            remedy=_REMEDY,
+            hint=_HINT,
             rows=100_000,
             # appendEvent sets it to the server's time (recorded responses).
             follows="update_time",
@@ -391,7 +391,7 @@ def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
             list=events,
             parent="sessions",
             under={"event_name": event},
-            remedy=_REMEDY,
+            hint=_HINT,
             rows=200_000,
             follows="update_time",
         ),
@@ -418,10 +418,10 @@ def _sessions(every: str, one: str, name: str) -> RestTable:
         ),
         update=Update(f"PATCH {one}", columns=(*_LASTING, "update_mask")),
         delete=Delete(f"DELETE {one}", done=_NO_SESSION),
-        remedies={
+        hints={
             "user_id": "A session's user cannot be changed; insert a new session for another user."
         },
-        remedy=_REMEDY,
+        hint=_HINT,
     )
 
 
@@ -439,6 +439,6 @@ def _engines(every: str, name: str) -> RestTable:
             size="pageSize",
             cap=PAGE_CAP,
         ),
-        remedies=dict.fromkeys(("insert", "update", "delete"), _DEPLOYED),
+        hints=dict.fromkeys(("insert", "update", "delete"), _DEPLOYED),
         rows=20,
     )

@@ -209,7 +209,7 @@ def test_events_are_append_only(local, action):
         getattr(local, action)("events", key)
     writes = local.backend.resources["events"].capability.writes
     assert (writes.update, writes.delete) == (frozenset(), False)
-    assert "append-only" in writes.remedies[action]
+    assert "append-only" in writes.hints[action]
 
 
 # Content and text.

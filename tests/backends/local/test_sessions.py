@@ -356,7 +356,7 @@ def test_undelete_of_a_session_that_is_not_deleted_is_refused(local):
         local.call("undelete_session", "x")
 
 
-def test_an_insert_of_a_deleted_id_is_an_error_with_the_possible_remedies(local):
+def test_an_insert_of_a_deleted_id_is_an_error_with_the_possible_hints(local):
     local.create("it's")
     local.delete("sessions", "sessions/it%27s")
     with pytest.raises(ConflictError) as caught:

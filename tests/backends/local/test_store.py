@@ -211,7 +211,7 @@ def test_declared_writes_are_columns(local):
         writes = resource.capability.writes
         declared = {*writes.insert, *writes.update, *writes.required}
         assert declared <= set(resource.table.names), name
-        for about in writes.remedies:
+        for about in writes.hints:
             assert about in {"insert", "update", "delete", *resource.table.names}, name
 
 
