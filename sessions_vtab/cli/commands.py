@@ -138,12 +138,13 @@ def _text(argument: str) -> str:
 def _file(path: str) -> str:
     from sessions_vtab.cli.streams import read_sql  # noqa: PLC0415
 
+    name = "Standard input" if path == "-" else path
     try:
         return read_sql(path)
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+        raise ConfigurationError(f"{name} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not UTF-8 text.") from None
+        raise ConfigurationError(f"{name} is not UTF-8 text.") from None
 
 
 def _bindings(arguments: argparse.Namespace) -> Mapping[str, str]:
@@ -295,6 +296,9 @@ def _emulator(rest: list[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sessions_vtab"):
             raise
+        from sessions_vtab.emulator.options import parser  # noqa: PLC0415
+
+        parser().parse_args(rest)  # --help is answered without the packages, too.
         raise MissingExtraError(
             f"The emulator needs {error.name}. Run: {install_command(*packages_of('emulator'))}"
         ) from None

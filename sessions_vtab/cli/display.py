@@ -176,6 +176,7 @@ class Style:
         room: columns of the terminal, into which tables are cut; None for no limit.
         least: columns of the terminal that a value keeps when it is cut; with 32, times and most
             ids stay whole.
+        keep: how many of the first columns are never cut, such as one of names to be typed.
         widths: widths of columns, 0 for as wide as its values.
         unicode: whether lines and ``…`` can be shown.
     """
@@ -186,6 +187,7 @@ class Style:
     table: str = "table"
     room: int | None = None
     least: int = 32
+    keep: int = 0
     widths: Sequence[int] = ()
     unicode: bool = True
 
@@ -291,9 +293,9 @@ class Sheet:
         head = self._head if self._style.heading else [""] * len(self._head)
         widest = [max(map(width, cells)) for cells in zip(head, *self._cells, strict=True)]
         if self._style.room is not None:
-            widest = _capped(
-                widest, self._style.room - frame.overhead(len(widest)), self._style.least
-            )
+            kept, others = widest[: self._style.keep], widest[self._style.keep :]
+            room = self._style.room - frame.overhead(len(widest)) - sum(kept)
+            widest = kept + _capped(others, room, self._style.least)
         given = chain(self._style.widths, [0] * len(widest))
         return [abs(wanted) or room for wanted, room in zip(given, widest, strict=False)]
 
@@ -374,8 +376,14 @@ def render(found: Problem, sql: str, offset: int, help_command: str) -> str:
         before, after = map(escaped, line_at(sql, place))
         mark = " " * (2 + len(before)) + _HERE
         # Within 80 columns where there is room: a terminal would cut the command in two.
-        room = max(len(mark) + 2, min(_HINT_COLUMN, _WIDTH - len(hint)))
-        lines += ["  " + before + after, f"{mark.ljust(room)}{hint}" if hint else mark]
-    elif hint:
+        columns = terminal_size().columns if is_terminal(sys.stderr) else _WIDTH
+        room = max(len(mark) + 2, min(_HINT_COLUMN, min(columns, _WIDTH) - len(hint)))
+        lines.append("  " + before + after)
+        if room + len(hint) <= columns or not hint:
+            lines.append(f"{mark.ljust(room)}{hint}" if hint else mark)
+            hint = ""
+        else:
+            lines.append(mark)
+    if hint:
         lines.append("  " + hint)
     return "\n".join(lines)

@@ -46,6 +46,7 @@ __all__ = [
     "examine_write",
     "explain",
     "parse_step",
+    "short_url",
     "steps",
 ]
 
@@ -57,6 +58,8 @@ _SCAN: Final = re.compile(
 _CLAUSE: Final = re.compile(r"; (?=(?:sent|stops|here|order|read): |limit\b|skip\b|offset\b)")
 _VARIANT: Final = re.compile(r"; variant \d+$")
 _INTO: Final = re.compile(r"""\binto\s+[\w."`\[\]]+""", re.IGNORECASE)
+_GATHERS: Final = re.compile(r"USE TEMP B-TREE FOR (?:GROUP|ORDER) BY")
+_LIMIT: Final = re.compile(r"\blimit\b", re.IGNORECASE)
 _INDENT: Final = 2
 _SEGMENTS: Final = 3
 """Last parts of a URL's path that are shown: what comes before is the same for a whole source."""
@@ -123,6 +126,8 @@ def explain(
         yield f"requests  {said}; at most {most} (max_requests)"
     if not (readings or writing):
         yield "No table is read."
+    if _limit_comes_late(readings, sql):
+        yield "note      LIMIT does not end the reading early: rows are grouped or sorted first"
     for name in dict.fromkeys(one.target.source.name for one in readings if one.target.source):
         for notice in connection.sources[name].backend.notices():
             yield f"note      {name}: {notice}"
@@ -145,7 +150,7 @@ def examine(
     # SQLite prints a table that has a prefix and no alias with its prefix.
     tables = {mention.name.lower(): mention for mention in spoken}
     tables |= {mention.alias.lower(): mention for mention in spoken}
-    found = [(step, _target(step, tables, connection, names)) for step in steps(planned)]
+    found = [(step, _target(step, look, tables, connection, names)) for step in steps(planned)]
     try:
         reached = connection.look(sql, bindings or {}).reached
     except UnsupportedError:  # It writes to a table of another owner.
@@ -384,6 +389,13 @@ def _because(rule: Rule) -> str:
     return f": {'sent' if rule.sent else 'here'} by {rule}: {rule.says} ({rule.decided_in})"
 
 
+def _limit_comes_late(readings: Sequence[TableReading], sql: str) -> bool:
+    """Whether a LIMIT only cuts what was read: SQLite groups or sorts all rows of a list first."""
+    lists = any(one.estimate is not None and one.estimate.page is not None for one in readings)
+    gathers = any(_GATHERS.fullmatch(one.step.alias) for one in readings)
+    return lists and gathers and _LIMIT.search(sql) is not None
+
+
 def _writing_lines(writing: Writing) -> Iterator[str]:
     if writing.source is None:
         yield f"{writing.title}  in this transaction"
@@ -391,7 +403,7 @@ def _writing_lines(writing: Writing) -> Iterator[str]:
     words = writing.call
     if writing.requests:
         first = writing.requests[0]
-        words = f"{first.method} {_short(first.url)}"
+        words = f"{first.method} {short_url(first.url)}"
     if len(writing.requests) != 1:
         words += f", {writing.source.concurrency} at a time"
     yield f"{writing.title}  {words}"
@@ -406,7 +418,7 @@ def _first(reading: TableReading) -> str:
         call = f"  {target.path.call}" if target.path and target.path.call else ""
         return f"{reading.step.path}{call}"
     shown = requests[:1] if reading.estimate is None or not reading.estimate.lists else requests[:2]
-    words = ", then ".join(f"{one.method} {_short(one.url)}" for one in shown)
+    words = ", then ".join(f"{one.method} {short_url(one.url)}" for one in shown)
     if len(requests) > len(shown):
         # Lists are read one after the other as far as LIMIT needs them.
         most = "at most " if reading.estimate is not None and reading.estimate.limited else ""
@@ -416,7 +428,7 @@ def _first(reading: TableReading) -> str:
     return words
 
 
-def _short(url: str) -> str:
+def short_url(url: str) -> str:
     """A URL for people: without host, the end of its path, its query decoded."""
     parts = urlsplit(url)
     segments = [segment for segment in parts.path.split("/") if segment]
@@ -436,16 +448,20 @@ def _requests(reading: TableReading) -> str:
 
 
 def _target(
-    step: PlanStep, tables: Mapping[str, Mention], connection: Connection, names: Names
+    step: PlanStep,
+    look: Look,
+    tables: Mapping[str, Mention],
+    connection: Connection,
+    names: Names,
 ) -> ReadTable:
-    mention = tables.get(step.alias.lower())
-    if mention is None:
+    title = _title(step, look, tables, names.default)
+    if title is None:
         return ReadTable(step.alias, step.alias)
-    schema, _, table = mention.name.rpartition(".")
+    schema, _, table = title.rpartition(".")
     source = _in_any_case(schema or names.default, connection.sources)
     label = f"{source}.{table}"
-    if mention.alias.lower() != table.lower():
-        label += f" {mention.alias}"
+    if step.alias.lower().rpartition(".")[2] != table.lower():
+        label += f" {step.alias}"
     title = f"{source}.{table.lower()}"
     opened = connection.sources.get(source)
     resource = opened.backend.resources.get(table.lower()) if opened is not None else None
@@ -453,6 +469,22 @@ def _target(
         return ReadTable(title, label)
     paths = {path.name: path for path in resource.capability.paths}
     return ReadTable(title, label, resource, paths.get(step.path), opened.settings)
+
+
+def _title(step: PlanStep, look: Look, tables: Mapping[str, Mention], default: str) -> str | None:
+    """The table of a step: by its plan, or by its name in the text where two have the same plan.
+
+    The text's own spelling stays. What a view or a subquery reads is not named there, or its alias
+    is another table's.
+    """
+    planned = look.tables.get(step.words, ())
+    mention = tables.get(step.alias.lower())
+    written = None if mention is None else mention.name
+    if len(planned) != 1:
+        return written
+    title = next(iter(planned))
+    full = written if written is None or "." in written else f"{default}.{written}"
+    return written if full is not None and full.lower() == title.lower() else title
 
 
 def _in_any_case(name: str, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -24,6 +25,7 @@ __all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "topics"]
 
 VIEW_NAMES: Final[Mapping[str, View]] = {view.name: view for view in VIEWS}
 
+_NARROW: Final = 56
 _PUSHED: Final = (
     "Every source of agents' events has it in its own schema, and the default source without a"
     " prefix; a snapshot has it too. Conditions on session_id and session_name with = or IN and a"
@@ -373,8 +375,13 @@ def _columns_words(named: Sequence[str], table: Table) -> str:
 # Functions
 
 
+def _signature(function: Function) -> str:
+    """How it is called, on lines for the narrowest terminal: code is not wrapped later."""
+    called = f"{function.name}({', '.join(one.name for one in function.parameters)})"
+    return textwrap.fill(called, _NARROW, subsequent_indent=" " * 4)
+
+
 def _function_page(function: Function, reference: Reference) -> Page:
-    names = ", ".join(column.name for column in function.parameters)
     holders = [s.name for s in reference.sources if function.name in s.backend.routines]
     kind = (
         "It has side effects; see the topic functions." if function.effect else "It is read-only."
@@ -383,7 +390,7 @@ def _function_page(function: Function, reference: Reference) -> Page:
     return Page(
         function.name,
         (
-            Code(f"{function.name}({names})"),
+            Code(_signature(function)),
             Prose(f"{function.doc} {kind}{where}"),
             Heading("Parameters"),
             _columns(function.parameters, function.required),

@@ -109,11 +109,16 @@ def _block_lines(block: Block | None, width: int) -> Iterator[str]:
 def _grid_lines(rows: tuple[tuple[str, ...], ...], width: int) -> Iterator[str]:
     rooms = [max(map(len, cells)) + _GAP for cells in zip(*rows, strict=True)][:-1]
     left = len(_INDENT) + sum(rooms)
+    beside = left + _NARROWEST <= width
+    left = left if beside else 3 * len(_INDENT)
     for row in rows:
         start = _INDENT + "".join(c.ljust(room) for c, room in zip(row[:-1], rooms, strict=True))
+        if not beside:  # The last cell stands below the others.
+            yield start.rstrip()
+            start = " " * left
         yield textwrap.fill(
             row[-1] or " ",
-            max(width, left + _NARROWEST),
+            width,
             initial_indent=start,
             subsequent_indent=" " * left,
             break_long_words=False,

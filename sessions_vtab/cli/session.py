@@ -15,12 +15,19 @@ from typing import IO, Any, Final
 
 import apsw
 
-from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, seconds, style_for
+from sessions_vtab.cli.display import (
+    Style,
+    counted,
+    escaped,
+    is_terminal,
+    seconds,
+    style_for,
+)
 from sessions_vtab.cli.execution import execute
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.progress import progress_of
-from sessions_vtab.cli.streams import help_command, unwritable
+from sessions_vtab.cli.streams import fitted, help_command, unwritable
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BudgetError, SessionsError
 from sessions_vtab.vtab.blame import blamed
@@ -143,7 +150,8 @@ class ScriptSession:
         self._end(text)
         if self._terminal:
             for what in dict.fromkeys(self._told):
-                print(NOTES[what].format("--format"), file=sys.stderr)
+                note = NOTES[what].format("--format")
+                print(fitted(note) if is_terminal(sys.stderr) else note, file=sys.stderr)
 
     def tour(self, text: str) -> None:
         """As ``run``, with the comments before each statement and a summary at the end.

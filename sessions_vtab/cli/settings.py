@@ -17,9 +17,15 @@ from typing import Any, Final, NoReturn
 
 import apsw.shell
 
-from sessions_vtab.cli.display import Style, escaped, is_terminal, moves_cursor, style_for
+from sessions_vtab.cli.display import (
+    Style,
+    escaped,
+    is_terminal,
+    moves_cursor,
+    style_for,
+)
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
-from sessions_vtab.cli.streams import default_pager, output, show
+from sessions_vtab.cli.streams import default_pager, fitted, output, show
 from sessions_vtab.contract.near import did_you_mean
 
 __all__ = ["ShellSettings"]
@@ -88,7 +94,7 @@ class ShellSettings(apsw.shell.Shell):
     def _note(self, text: str) -> None:
         """Tells the user something that is not data: never into a file or a pipe."""
         stream = self._original_stdout if is_terminal(self._original_stdout) else self.stderr
-        self.write(stream, text + "\n")
+        self.write(stream, (fitted(text) if is_terminal(stream) else text) + "\n")
 
     # Where output goes
 

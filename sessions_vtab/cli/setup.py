@@ -45,9 +45,9 @@ def initialise(file: str | None) -> int:
     path = Path(file or os.environ.get(config.VARIABLE) or _usual()).expanduser()
     before = path.read_text("utf-8") if path.exists() else ""
     kinds = list(registry.BUILT_IN)
-    kind = _asked(f"Kind of source ({', '.join(kinds)})", "vertex")
-    if kind not in kinds:
-        raise ConfigurationError(f"There is no kind {kind!r:.60}.{did_you_mean(kind, kinds)}")
+    while (kind := _asked(f"Kind of source ({', '.join(kinds)})", "vertex")) not in kinds:
+        wrong = f"There is no kind {kind!r:.60}.{did_you_mean(kind, kinds)}"
+        print(escaped(wrong), file=sys.stderr)
     url = _url(registry.backend_class(kind).urls)
     name = _asked("Name of the source in SQL", "prod")
     read_only = _asked("Refuse writes? (y/n)", "y").lower() in _YES

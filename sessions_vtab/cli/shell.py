@@ -14,7 +14,6 @@ import re
 import shlex
 import sys
 import tempfile
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ import apsw
 import apsw.shell
 
 from sessions_vtab.cli import help as reference
-from sessions_vtab.cli.display import escaped, terminal_size
+from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.execution import Execution, execute
 from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
@@ -33,7 +32,7 @@ from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.session import can_describe, described, note_cost, split
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
-from sessions_vtab.cli.streams import unwritable
+from sessions_vtab.cli.streams import fitted, unwritable
 from sessions_vtab.contract.folders import make_private
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
@@ -81,7 +80,7 @@ def interact(connection: Connection, start: Start, *, read_only: bool) -> int:
     try:
         shell.begin(start)
         if not start.statements:
-            shell.cmdloop(_fitted(banner(connection, read_only=read_only)))
+            shell.cmdloop(fitted(banner(connection, read_only=read_only)) + "\n")
     except SystemExit as end:  # .exit and .quit
         status = end.code if isinstance(end.code, int) else _OK
     except BrokenPipeError:
@@ -255,6 +254,10 @@ class Shell(Commands):
         output, self.stdout = self.stdout, self._original_stdout
         try:
             line: str | None = super().get_line(prompt)
+        except KeyboardInterrupt:
+            if self.interactive:  # What was typed so far keeps its line.
+                self.write(self.stderr, "\n")
+            raise
         finally:
             self.stdout = output
         if line is None:
@@ -316,15 +319,6 @@ class Shell(Commands):
                 case "explain":
                     return self.complete_sql(line, token, beg, end)
         return list(super().complete_command(line, token, beg, end))
-
-
-def _fitted(text: str) -> str:
-    """Lines of a text, broken between words where the terminal ends."""
-    columns = terminal_size().columns
-    return "".join(
-        textwrap.fill(line, columns, subsequent_indent="    ", break_on_hyphens=False) + "\n"
-        for line in text.splitlines()
-    )
 
 
 def _history_file() -> Path:

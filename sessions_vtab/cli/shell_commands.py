@@ -49,7 +49,7 @@ _INDEXES: Final = """
     SELECT name FROM (SELECT * FROM main.sqlite_schema UNION ALL SELECT * FROM sqlite_temp_schema)
     WHERE type = 'index' AND tbl_name LIKE ? ORDER BY name"""
 
-_LEAST: Final = 12
+_LEAST: Final = 8
 """Columns of the terminal that a value of our own tables keeps."""
 _WIDE: Final = 110
 """Columns of a terminal that a table with texts for people needs."""
@@ -95,7 +95,7 @@ class Commands(ShellSettings):
             self._line(own)
             return
         if is_terminal(self.stdout) and terminal_size().columns < _WIDE:
-            self._box(columns[:-1], [row[:-1] for row in rows])
+            self._box(columns[:-1], [row[:-1] for row in rows], keep=1)
             self._line(f".help {cmd[0]} says what each column means.")
         else:
             self._box(columns, rows)
@@ -143,7 +143,12 @@ class Commands(ShellSettings):
         if cmd and not cmd[0].isdecimal():
             raise self.Error("the argument of .requests must be a number")
         query, values = (_REQUESTS, (int(cmd[0]),)) if cmd else (_LAST_REQUESTS, ())
-        rows = self._connection.execute(query, values).fetchall()
+        from sessions_vtab.cli.explain import short_url  # noqa: PLC0415
+
+        # On a terminal without the beginning, which all of them share: the rest would be cut.
+        shown = short_url if is_terminal(self.stdout) else str
+        found = self._connection.execute(query, values)
+        rows = [(method, shown(str(url)), *others) for method, url, *others in found]
         if rows:
             self._box(("method", "url", "status", "attempt", "ms", "rows", "error"), rows)
         else:
@@ -186,11 +191,16 @@ class Commands(ShellSettings):
                 )
 
     def _value(self, text: str) -> Any:
-        """The value of an SQL expression; any other text stands for itself."""
+        """The value of an SQL expression; any other text stands for itself.
+
+        Double quotes are taken off first, as the sqlite3 shell does: ``"'555-01'"`` is a text.
+        """
+        plain = " ".join(shlex.split(text))
+        expression = plain if text.startswith('"') else text
         try:
-            return self._connection.execute(f"SELECT ({text})").get
+            return self._connection.execute(f"SELECT ({expression})").get
         except (apsw.Error, SessionsError):
-            return " ".join(shlex.split(text))
+            return plain
 
     def command_indexes(self, cmd: Sequence[str]) -> None:
         """indexes ?TABLE?: Lists the indexes of your own tables
@@ -309,16 +319,18 @@ class Commands(ShellSettings):
     def _line(self, text: str) -> None:
         self.write(self.stdout, escaped(text) + "\n")
 
-    def _box(self, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Rows of our own as a table."""
+    def _box(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, keep: int = 0) -> None:
+        """Rows of our own as a table, of which the first columns are never cut."""
         form = FORMATS["box" if is_terminal(self.stdout) else "table"]
-        self._emit(form(columns, rows, style_for(self.stdout, Style(least=_LEAST))))
+        self._emit(form(columns, rows, style_for(self.stdout, Style(least=_LEAST, keep=keep))))
 
     def _say_what_is_not_kept(self, created: set[tuple[str, str]]) -> None:
         for name, kind in created:
+            self._note(f"The {kind} {escaped(name)} is kept in memory and ends with this shell.")
             self._note(
-                f"The {kind} {escaped(name)} is kept in memory and ends with this shell.\n"
                 f"To keep tables: ATTACH 'file.db' AS f; CREATE TABLE f.{escaped(name)} .."
+                if kind == "table"
+                else "To keep views, write them to a file and start with: sessions-vtab -init FILE"
             )
 
 

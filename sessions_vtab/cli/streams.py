@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import stat
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +24,7 @@ from sessions_vtab.errors import ConfigurationError
 
 __all__ = [
     "default_pager",
+    "fitted",
     "help_command",
     "output",
     "program",
@@ -167,6 +170,26 @@ def read_sql(path: str) -> str:
     return Path(path).read_text("utf-8-sig")
 
 
+_DOTTED: Final = re.compile(r"(?<=\s)(\.\w+) (\S+)(?: (\.\.))?")
+
+
+def fitted(text: str) -> str:
+    """Lines of a text, broken between words where the terminal ends, never in a dot command."""
+    columns = terminal_size().columns
+    lines = (_DOTTED.sub(_held_together, line) for line in text.splitlines())
+    return "\n".join(
+        textwrap.fill(line, columns, subsequent_indent="    ", break_on_hyphens=False)
+        for line in lines
+    ).replace(_HELD, " ")
+
+
+_HELD: Final = "\xa0"
+
+
+def _held_together(command: re.Match[str]) -> str:
+    return _HELD.join(filter(None, command.groups()))
+
+
 _ROOM_BELOW: Final = 3
 """Lines that the prompt, the footer and a note take."""
 
@@ -186,7 +209,8 @@ def default_pager(stream: IO[str]) -> str | None:
         return named or None
     from shutil import which  # noqa: PLC0415  # Slow to import.
 
-    return "less -FRSX" if which("less") else None
+    # Without -S, which hides the end of a long value: tables fit the terminal already.
+    return "less -FRX" if which("less") else None
 
 
 def show(pieces: Iterable[str], pager: str, write: Callable[[str], object]) -> float:

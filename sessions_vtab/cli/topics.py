@@ -273,7 +273,12 @@ TOPICS: Final[Mapping[str, Page]] = MappingProxyType(
 
 
 ALIASES: Final[Mapping[str, str]] = MappingProxyType(
-    {"login": "auth", "credentials": "auth", "pandas": "notebooks", "jupyter": "notebooks"}
+    {
+        **dict.fromkeys(("login", "credential", "credentials", "token"), "auth"),
+        **dict.fromkeys(("pandas", "jupyter", "ipython", "harlequin", "sqlalchemy"), "notebooks"),
+        **dict.fromkeys(("cron", "systemd", "alert", "alerts"), "schedule"),
+        **dict.fromkeys(("superset", "bi"), "notebooks"),
+    }
 )
 """Other words for a topic."""
 
@@ -448,8 +453,9 @@ def _notebooks() -> tuple[Block, ...]:
             'pandas.read_sql_table("sessions", engine)'
         ),
         Prose(
-            "JupySQL takes the same URLs; %sqlcmd explore reads page by page. harlequin, an SQL IDE"
-            " in the terminal, needs the extra harlequin:"
+            "JupySQL takes the same URLs; %sqlcmd explore reads page by page. Apache Superset takes"
+            " them for a database of type Other. harlequin, an SQL IDE in the terminal, needs the"
+            " extra harlequin:"
         ),
         Code(
             "%sql sessions+local:///:memory:\n"

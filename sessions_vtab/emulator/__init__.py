@@ -4,7 +4,8 @@ It is an independent witness: written from the API contracts alone and sharing n
 rest of the package, so that a misreading of a contract cannot hide on both sides of a test.
 
 * `service`: settings, ids, and what one emulated API offers to the application
-* `serve`, `front`: the application and how it is run, and its middleware
+* `serve`, `front`: the application and how it is run, and its middleware; `options`: of the
+  command line
 * `control`: the control API, and a client of it
 * `faults`: the request log, and what goes wrong on demand
 * `vertex`, `deepset`, `whylabs`, `eleanor`, `embedding_studio`: one emulated API each

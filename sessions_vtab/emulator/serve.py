@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import signal
@@ -11,7 +10,6 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -21,6 +19,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from sessions_vtab.emulator import deepset, eleanor, embedding_studio, vertex, whylabs
 from sessions_vtab.emulator.control import Control, router
 from sessions_vtab.emulator.front import TRANSPORT_KEY, Front
+from sessions_vtab.emulator.options import parser
 from sessions_vtab.emulator.service import Emulator, EmulatorSettings, load_state, save_state
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 """The only address it binds to: it has no authentication of its own."""
 
-DEFAULT_PORT = 8787
 _BACKLOG = 2048
 _START_TIMEOUT = 30.0
 _GRACE = 1
@@ -174,7 +172,7 @@ def _listening(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `sessions-vtab emulator` until it is interrupted; return the exit code."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     settings = EmulatorSettings(
         strict_filters=options.strict_filters,
         seed=options.seed,
@@ -186,37 +184,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sessions-vtab emulator",
-        description="Serve the session APIs on this machine, for tests, demos and offline work.",
-    )
-    add = parser.add_argument
-    add("--port", type=int, default=DEFAULT_PORT, help="port on 127.0.0.1 (default %(default)s)")
-    add("--data", type=Path, metavar="FILE", help="keep the state in FILE between runs")
-    add("--seed", type=int, metavar="N", help=("start with the deterministic data set of seed N"))
-    add(
-        "--strict-filters",
-        action="store_true",
-        help=("reject filters that Google does not document"),
-    )
-    add(
-        "--delay",
-        type=_seconds,
-        default=0.0,
-        metavar="SECONDS",
-        help=("latency of each response, in seconds"),
-    )
-    return parser
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 3600:  # noqa: PLR2004 (an hour)
-        raise argparse.ArgumentTypeError("must be at least 0 and below 3600 seconds")
-    return value
 
 
 def _serve(settings: EmulatorSettings, port: int) -> int:

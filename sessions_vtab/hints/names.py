@@ -171,9 +171,10 @@ def names_of(connection: Connected, database: apsw.Connection | None = None) -> 
         name: _columns_of(opened.backend) for name, opened in sources.items()
     }
     # Where the default's tables are: another table of that name is the user's.
-    home = "main" if database is None else "temp"
+    user = database or cast("apsw.Connection", connection)
+    home = "main" if user is cast("apsw.Connection", connection) else "temp"
     ours = {(home, name) for name in tables.get(connection.default, {})}
-    own = _own(database or cast("apsw.Connection", connection))
+    own = _own(user)
     tables["main"] = {
         name: columns for (at, name), columns in own.items() if (at, name) not in ours
     }

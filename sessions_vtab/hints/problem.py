@@ -13,6 +13,8 @@ from sessions_vtab.hints.names import Mention, Names, mentions
 __all__ = ["Problem", "explained", "line_at", "place_of", "problem"]
 
 _AROUND: Final = 40
+_WHOLE: Final = 76
+"""Characters of a line that is shown whole: with its margin it fits a terminal of 80."""
 _COMPARED: Final = (r"[=<>]", r"\b(?:LIKE|GLOB|IS|NOT)")
 _LISTED: Final = (r"[(,]", r"\b(?:AND|BETWEEN)")
 _WORDS: Final = re.findall(
@@ -221,9 +223,12 @@ def place_of(word: str, sql: str, offset: int) -> int | None:
 
 
 def line_at(sql: str, place: int) -> tuple[str, str]:
-    """The line around a place, at most 80 characters of it, cut in two at the place."""
-    start = max(sql.rfind("\n", 0, place) + 1, place - _AROUND)
-    end = sql.find("\n", place)
-    stop = min(len(sql) if end < 0 else end, place + _AROUND)
-    before = sql[start:place].replace("\t", " ").lstrip()
-    return before, sql[place:stop].replace("\t", " ")
+    """The line around a place, cut in two at the place; of a long line about 80 characters."""
+    start, end = sql.rfind("\n", 0, place) + 1, sql.find("\n", place)
+    before, after = sql[start:place], sql[place : None if end < 0 else end]
+    before, after = before.replace("\t", " ").lstrip(), after.replace("\t", " ").rstrip()
+    if len(before) + len(after) <= _WHOLE:
+        return before, after
+    if len(before) > _AROUND:
+        before = "…" + before[1 - _AROUND :]
+    return before, after if len(after) <= _AROUND else after[: _AROUND - 1] + "…"

@@ -222,7 +222,7 @@ def planned(
     words = _remembered(table, plan)
     give_index_usage(info, usage, words)
     if host.explaining is not None:
-        host.explaining.planned(words, plan, index_info, usage)
+        host.explaining.planned(table.title, words, plan, index_info, usage)
     return words, index_info, usage
 
 

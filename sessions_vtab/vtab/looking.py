@@ -44,15 +44,21 @@ class Look:
         spoken: what a plan sends, and what its order meets, with the values that stand in the
             statement, by its words; two occurrences with the same words may have different values.
         decided: why each condition that SQLite offered is sent or not, by the plan's words.
+        tables: the ``source.table`` of each plan, by its words; a view or a subquery reads tables
+            that the statement's own text does not name.
     """
 
     shown: list[tuple[str, Request]] = field(default_factory=list)
     reached: list[Reached] = field(default_factory=list)
     spoken: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     decided: dict[str, tuple[Decided, ...]] = field(default_factory=dict)
+    tables: dict[str, set[str]] = field(default_factory=dict)
 
-    def planned(self, words: str, plan: Plan, index_info: IndexInfo, usage: IndexUsage) -> None:
-        """Takes note of a plan with its literals."""
+    def planned(
+        self, title: str, words: str, plan: Plan, index_info: IndexInfo, usage: IndexUsage
+    ) -> None:
+        """Takes note of a plan of the table ``title`` with its literals."""
+        self.tables.setdefault(words, set()).add(title)
         taken: Sequence[tuple[int, Value | Unknown]] = sorted(
             (
                 (use.argument, one.literal)

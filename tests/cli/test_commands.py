@@ -283,6 +283,16 @@ class TestExplain:
         assert done.out.splitlines()[0].startswith("two.Sessions  list")
         assert done.out.splitlines()[-1] == "  requests  none"
 
+    @pytest.mark.parametrize("view", ["turns", "usage_by_session e", "two.tool_calls AS sessions"])
+    def test_the_tables_of_a_view_are_named(self, cli, view):
+        """Whatever the statement calls something else by the names within the view."""
+        done = cli(*TWO, "explain", f"SELECT * FROM {view} WHERE session_id = 'x'")
+
+        source = view.partition(".")[0] if "." in view else "one"
+        read = [line for line in done.out.splitlines() if f"{source}." in line]
+        assert read
+        assert "not known" not in done.out
+
     def test_it_runs_nothing(self, cli):
         cli("explain", INSERT)
 
@@ -380,3 +390,7 @@ class TestEmulator:
             f"The emulator needs {package}. Run: {sys.executable} -m pip install 'fastapi"
             in done.err
         )
+        shown, wrong = cli("emulator", "--help"), cli("emulator", "--sed", "7")
+        assert (shown.status, wrong.status) == (0, 2)
+        assert "--seed N" in shown.out
+        assert "needs" not in shown.err + wrong.err

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -71,10 +72,53 @@ def test_a_row_that_does_not_fit_is_shown_value_by_value_which_is_said_once(
     again = person.asks("SELECT * FROM sessions LIMIT 1;")
     fitting = person.asks("SELECT session_id, user_id, create_time FROM sessions;")
 
-    assert timeless(first) == RECORD + TOLD + "1 row, T s"
+    told = textwrap.fill(TOLD, columns, subsequent_indent="    ")
+    assert timeless(first) == f"{RECORD}{told}\n1 row, T s"
     assert timeless(again) == RECORD + "1 row, T s"
     assert timeless(fitting) == BOX
-    assert all(len(line) <= columns for line in fitting.splitlines())
+    assert all(len(line) <= columns for line in [*first.splitlines(), *fitting.splitlines()])
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_line_of_our_own_is_broken_by_the_terminal(sits_down, columns):
+    """What the terminal breaks, it breaks within words, and commands cannot be read."""
+    person = sits_down(MEMORY, columns=columns)
+
+    said = [person.reads_until("sessions> ")]
+    said += [
+        person.asks(line)
+        for line in (
+            *(
+                ".help",
+                ".help sessions",
+                ".help append_event",
+                ".tables",
+                "\\d sessions",
+                "\\d events",
+            ),
+            *("CREATE TABLE mine(a);", "CREATE VIEW v AS SELECT 1;"),
+            "SELECT sesion_id FROM sessions;",
+            "SELECT session_id, user_id, sesion_id FROM sessions;",
+        )
+    ]
+
+    lines = [line for text in said for line in text.splitlines()]
+    # An example and a message are to be copied as they are.
+    ours = [line for line in lines if not line.startswith(("Error: ", "  SELECT "))]
+    assert [line for line in ours if len(line) > columns] == []
+    assert not re.search(r"\.help$|\.explain$|^ *\.\.", said[0], re.MULTILINE)
+    assert "│ long_running_tool_ids │" in "\n".join(lines)
+
+
+def test_what_was_typed_before_ctrl_c_stands_on_a_line_of_its_own(sits_down):
+    person = sits_down(MEMORY)
+    person.reads_until("sessions> ")
+
+    person.types("SELECT half")
+    person.reads_until("half")
+    person.types("\x03")
+
+    assert person.reads_until("sessions> ").endswith("\nInterrupted.\nsessions> ")
 
 
 def test_values_are_cut_not_hyphenated_and_whole_in_line_mode(sits_down):
@@ -114,8 +158,8 @@ def test_ten_minutes(sits_down, tmp_path, filled):
 
     assert person.ends() == 0
     assert banner.splitlines()[-3:] == [
-        "Statements end with ;   .tables  .help sessions  .help append_event  .explain",
-        "    SELECT ..  .quit",
+        "Statements end with ;   .tables  .help sessions  .help append_event",
+        "    .explain SELECT ..  .quit",
         "sessions> ",
     ]
     assert typo.splitlines() == [
@@ -228,7 +272,9 @@ def test_query_fits_its_rows_to_the_terminal_too(sits_down, filled):
         f"local://{path}", "query", "SELECT * FROM sessions LIMIT 1", columns=60
     ).reads_until(": a table.")
 
-    assert timeless(shown).strip("\n") == (RECORD + TOLD.replace(".mode", "--format")).strip("\n")
+    told = TOLD.replace(".mode", "--format")
+    told = textwrap.fill(told, 60, subsequent_indent="    ", break_on_hyphens=False)
+    assert timeless(shown).strip("\n") == RECORD + told
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,10 @@ def test_options_are_the_modes_of_the_shell(name):
         ([".parameter set @u ann", "select @u as u;"], "│ ann │"),
         ([".parameter set $n 1+1", "select $n as n, typeof($n) as t;"], "│ 2 │ integer │"),
         ([".parameter set u 'a b'", ".parameter list"], "'a b'"),
+        # Of https://sqlite.org/cli.html#sql_parameters: single quotes within double quotes.
+        ([""".parameter set :p "'202-456-1111'\"""", "select :p as p;"], "│ 202-456-1111 │"),
+        (['.parameter set :p "1+1"', "select :p as p, typeof(:p) as t;"], "│ 2 │ integer │"),
+        (['.parameter set :p "it is"', "select :p as p;"], "│ it is │"),
         (
             [".changes on", "create temp table t(a);", "insert into t values(1);"],
             "changes: 1   tot",

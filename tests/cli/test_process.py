@@ -295,8 +295,8 @@ class TestText:
     @pytest.mark.parametrize(
         ("arguments", "status", "error"),
         [
-            (("query", "-"), 2, b"Error: - is not UTF-8 text.\n"),
-            (("run", "-"), 2, b"Error: - is not UTF-8 text.\n"),
+            (("query", "-"), 2, b"Error: Standard input is not UTF-8 text.\n"),
+            (("run", "-"), 2, b"Error: Standard input is not UTF-8 text.\n"),
             ((), 1, b"Error: The input is not utf-8 text.\n"),
         ],
     )

@@ -167,7 +167,7 @@ class TestRender:
         [
             ("SELECT 1,\n  x\nFROM sessions", -1, "  x"),
             ("SELECT 'é', x FROM sessions", 13, "  SELECT 'é', x FROM sessions"),
-            ("SELECT '" + "-" * 100 + "', x", -1, "  " + "-" * 37 + "', x"),
+            ("SELECT '" + "-" * 100 + "', x", -1, "  …" + "-" * 36 + "', x"),
             ("SELECT x\x1b[2J", 7, "  SELECT x\\x1b[2J"),
         ],
     )

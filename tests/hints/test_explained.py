@@ -12,6 +12,7 @@ import pytest
 
 import sessions_vtab
 from sessions_vtab import dbapi
+from sessions_vtab.hints import line_at
 
 LINES = [
     "no such column: usr_id",
@@ -91,6 +92,39 @@ def test_every_interface_says_where_and_what_there_is(run: Callable[[str], None]
     text = str(caught.value)
     assert "\n".join(LINES) in text
     assert "All columns of events: name, session_name, session_id" in text
+    assert "_push" not in text
+
+
+@pytest.mark.parametrize("run", INTERFACES)
+def test_every_interface_lists_each_table_once(run: Callable[[str], None]) -> None:
+    with pytest.raises(Exception, match="no such table") as caught:
+        run("SELECT 1 FROM sesions")
+
+    listed = str(caught.value).partition("All tables: ")[2].splitlines()[0].split(", ")
+    assert sorted(set(listed)) == sorted(listed)
+    assert {"sessions", "turns"} <= set(listed)
+
+
+@pytest.mark.parametrize(
+    ("sql", "place", "shown"),
+    [
+        (
+            "select a from sessions where user_id = ann",
+            39,
+            "select a from sessions where user_id = ann",
+        ),
+        ("SELECT 1,\n\tb FROM t\nWHERE x", 11, "b FROM t"),
+        ("SELECT " + "a, " * 30 + "here", 97, "…" + ("SELECT " + "a, " * 30)[-39:] + "here"),
+        ("here" + ", b" * 40, 0, ("here" + ", b" * 40)[:39] + "…"),
+    ],
+)
+def test_a_line_is_shown_whole_unless_it_is_long_and_then_its_cuts_are_marked(
+    sql: str, place: int, shown: str
+) -> None:
+    before, after = line_at(sql, place)
+
+    assert before + after == shown
+    assert after[:1] == sql[place]
 
 
 @pytest.fixture
