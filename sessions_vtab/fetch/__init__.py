@@ -46,8 +46,8 @@ What a backend writes, in this order:
    ``StopAfter``. Within a statement the same URL is requested once. ``Response`` has
    ``items()`` (the rows as dicts), ``object()``, ``json``, ``missing``, ``call``, ``url``.
 
-4. **Writing**, in ``Backend.send``: ``deliver(client, writes, context, lane, perform)``, where
-   ``lane(write)`` names the session (None: it depends on nothing) and ``perform(write, line)``
+4. **Writing**, in ``Backend.send``: ``deliver(client, writes, context, queue_key, perform)``, where
+   ``queue_key(write)`` names the session (None: it depends on nothing) and ``perform(write, line)``
    calls ``line.send(call)`` and returns an ``Outcome``; errors become outcomes by themselves.
    ``deliver_groups`` is for requests that carry several writes. Return its iterator as it is.
    In a routine: ``run_job(client, context, lambda line: line.send(call))``. In such a job:

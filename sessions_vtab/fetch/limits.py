@@ -26,7 +26,7 @@ _RECOVERY = 0.1
 periods the rate is what it was."""
 
 
-class _Lane:
+class _Pace:
     """When requests of one kind were, and may be, sent. Not thread-safe by itself.
 
     Args:
@@ -93,7 +93,7 @@ class RateLimiter:
 
     def __init__(self, limits: Mapping[str, int], documented: Iterable[str], clock: Clock) -> None:
         self._by_the_minute = frozenset((*limits, *documented))
-        self._lanes = {kind: _Lane(rate, _MINUTE) for kind, rate in limits.items()}
+        self._paces = {kind: _Pace(rate, _MINUTE) for kind, rate in limits.items()}
         self._lock = threading.Lock()
         self._clock = clock
 
@@ -101,7 +101,7 @@ class RateLimiter:
         """Waits until a request of a kind may be sent; False if ``stop`` was set meanwhile."""
         with self._lock:
             now = self._clock.now()
-            wait = self._lane(kind).reserve(now) - now
+            wait = self._pace_of(kind).reserve(now) - now
         return not (wait > 0 and self._clock.wait(stop, wait))
 
     def throttled(self, kind: str, began: float) -> None:
@@ -112,11 +112,11 @@ class RateLimiter:
             began: when it was sent, by the clock.
         """
         with self._lock:
-            self._lane(kind).halve(self._clock.now(), began)
+            self._pace_of(kind).halve(self._clock.now(), began)
 
-    def _lane(self, kind: str) -> _Lane:
-        lane = self._lanes.get(kind)
-        if lane is None:
+    def _pace_of(self, kind: str) -> _Pace:
+        pace = self._paces.get(kind)
+        if pace is None:
             period = _MINUTE if kind in self._by_the_minute else _SECOND
-            lane = self._lanes[kind] = _Lane(None, period)
-        return lane
+            pace = self._paces[kind] = _Pace(None, period)
+        return pace

@@ -1,7 +1,7 @@
-"""How writes are sent: lanes of rows that have to go in order, side by side.
+"""How writes are sent: queues of rows that have to go in order, side by side.
 
-A lane is a session: its rows are sent one after the other, and those behind a row that failed are
-not sent. Of the lanes that can go on, the longest goes first, which keeps the pool busy to the end.
+A queue is a session: its rows are sent one after the other, and those after a row that failed are
+not sent. Of the queues that can go on, the longest goes first, which keeps the pool busy to the end.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def deliver(
     client: Client,
     writes: Sequence[Write],
     context: Context,
-    lane: Callable[[Write], Hashable],
+    queue_key: Callable[[Write], Hashable],
     perform: Callable[[Write, Sender], Outcome],
 ) -> Iterator[Outcome]:
     """Sends queued writes, an outcome for each.
@@ -121,21 +121,22 @@ def deliver(
         client: whose pool and connections.
         writes: in statement order.
         context: the statement.
-        lane: what a write belongs to; those of one lane go in order. None: it depends on nothing.
+        queue_key: what a write belongs to; those of one key go in order. None: it depends on
+            nothing.
         perform: sends one write; an error becomes its outcome.
     """
 
     def alone(group: Sequence[Write], line: Sender) -> list[Outcome]:
         return [perform(group[0], line)]
 
-    return deliver_groups(client, [[write] for write in writes], context, lane, alone)
+    return deliver_groups(client, [[write] for write in writes], context, queue_key, alone)
 
 
 def deliver_groups(
     client: Client,
     groups: Sequence[Sequence[Write]],
     context: Context,
-    lane: Callable[[Write], Hashable],
+    queue_key: Callable[[Write], Hashable],
     perform: Callable[[Sequence[Write], Sender], list[Outcome]],
 ) -> Iterator[Outcome]:
     """As ``deliver``, for writes of which several go out in one request.
@@ -144,29 +145,29 @@ def deliver_groups(
         client: whose pool and connections.
         groups: the writes of each request, in statement order.
         context: the statement.
-        lane: what the first write of a group belongs to.
+        queue_key: what the first write of a group belongs to.
         perform: sends one group: an outcome for each of its writes; an error is the outcome of all.
     """
-    return _Delivery(client, context, perform, groups, lane)
+    return _Delivery(client, context, perform, groups, queue_key)
 
 
 _Group: TypeAlias = Sequence[Write]
-_Lane: TypeAlias = deque[_Group]
+_Queue: TypeAlias = deque[_Group]
 
 
 @dataclass(slots=True, eq=False)
-class _Flight:
+class _Submitted:
     """A group of writes that was handed to the pool.
 
     Attributes:
         group: the writes.
-        lane: what comes after them.
+        queue: what comes after them.
         begun: a thread has it, so that it may have been sent.
         outcomes: what became of them; None as long as that is not known.
     """
 
     group: _Group
-    lane: _Lane
+    queue: _Queue
     begun: bool = False
     outcomes: list[Outcome] | None = None
 
@@ -184,24 +185,24 @@ class _Delivery(Iterator[Outcome]):
         context: Context,
         perform: Callable[[_Group, Sender], list[Outcome]],
         groups: Sequence[_Group],
-        lane: Callable[[Write], Hashable],
+        queue_key: Callable[[Write], Hashable],
     ) -> None:
         self._stop = threading.Event()
         self._client = client
         self._context = context
         self._perform = perform
         self._until = math.inf
-        self._done: SimpleQueue[_Flight] = SimpleQueue()
-        self._flying: set[_Flight] = set()
-        self._ready: list[tuple[int, int, _Lane]] = []
+        self._done: SimpleQueue[_Submitted] = SimpleQueue()
+        self._in_flight: set[_Submitted] = set()
+        self._ready: list[tuple[int, int, _Queue]] = []
         self._settled: deque[Outcome] = deque()
         self._groups = groups
-        self._lane = lane
+        self._queue_key = queue_key
 
     def __next__(self) -> Outcome:
         """The next outcome; waits for it."""
         try:
-            while not self._settled and (self._groups or self._ready or self._flying):
+            while not self._settled and (self._groups or self._ready or self._in_flight):
                 self._go_on()
         except BaseException:
             # It goes to the caller at once; asked on, this has the outcomes of the rest.
@@ -218,23 +219,23 @@ class _Delivery(Iterator[Outcome]):
     __del__ = close
 
     def _begin(self) -> None:
-        """Makes the lanes."""
-        lanes: dict[Hashable, _Lane] = {}
+        """Makes the queues."""
+        queues: dict[Hashable, _Queue] = {}
         for group in self._groups:
             try:
-                key = self._lane(group[0])
+                key = self._queue_key(group[0])
             except Exception as error:  # noqa: BLE001  # It is the outcome of its own rows only.
                 where = self._client.where(group[0].table)
                 self._settle(group, OutcomeState.NOT_SENT, unexpected(error, where))
                 continue
-            own = ("alone", group[0].number) if key is None else ("lane", key)
-            lanes.setdefault(own, deque()).append(group)
-        for lane in lanes.values():
-            self._make_ready(lane)
+            own = ("alone", group[0].number) if key is None else ("key", key)
+            queues.setdefault(own, deque()).append(group)
+        for queue in queues.values():
+            self._make_ready(queue)
         self._groups = ()
 
-    def _make_ready(self, lane: _Lane) -> None:
-        heapq.heappush(self._ready, (-len(lane), lane[0][0].number, lane))
+    def _make_ready(self, queue: _Queue) -> None:
+        heapq.heappush(self._ready, (-len(queue), queue[0][0].number, queue))
 
     def _go_on(self) -> None:
         """Sends what can be sent, and waits for the outcomes of one group."""
@@ -246,13 +247,13 @@ class _Delivery(Iterator[Outcome]):
         else:
             self._begin()
             self._launch()
-        if not self._flying:
+        if not self._in_flight:
             return
         try:
-            self._land(self._done.get(timeout=SLICE))
+            self._complete(self._done.get(timeout=SLICE))
         except Empty:
-            for flight in [one for one in self._flying if one.outcomes is not None]:
-                self._land(flight)  # An exception came between its arrival and its landing.
+            for submitted in [one for one in self._in_flight if one.outcomes is not None]:
+                self._complete(submitted)  # An exception came between its response and this.
             if time.monotonic() > self._until:
                 self._give_up()
 
@@ -262,73 +263,73 @@ class _Delivery(Iterator[Outcome]):
         self._stop.set()
 
     def _launch(self) -> None:
-        while self._ready and len(self._flying) < self._client.site.concurrency:
-            lane = self._ready[0][2]
-            flight = _Flight(lane[0], lane)
-            self._flying.add(flight)
-            lane.popleft()
+        while self._ready and len(self._in_flight) < self._client.site.concurrency:
+            queue = self._ready[0][2]
+            submitted = _Submitted(queue[0], queue)
+            self._in_flight.add(submitted)
+            queue.popleft()
             heapq.heappop(self._ready)
             try:
-                future = self._client.pool.submit(self._one, flight)
+                future = self._client.pool.submit(self._one, submitted)
             except SessionsError as error:
-                flight.outcomes = _not_sent(flight.group, error)
-                self._done.put(flight)
+                submitted.outcomes = _not_sent(submitted.group, error)
+                self._done.put(submitted)
             else:
                 # Not only when it has been run: closing the client cancels what waits.
-                future.add_done_callback(partial(self._landed, flight))
+                future.add_done_callback(partial(self._completed, submitted))
 
-    def _landed(self, flight: _Flight, _: Future[None]) -> None:
-        self._done.put(flight)
+    def _completed(self, submitted: _Submitted, _: Future[None]) -> None:
+        self._done.put(submitted)
 
-    def _land(self, flight: _Flight) -> None:
-        if flight not in self._flying:
+    def _complete(self, submitted: _Submitted) -> None:
+        if submitted not in self._in_flight:
             return
-        outcomes = flight.outcomes
+        outcomes = submitted.outcomes
         if outcomes is None:
-            outcomes = _not_sent(flight.group, stopped(self._client.site.source))
+            outcomes = _not_sent(submitted.group, stopped(self._client.site.source))
         self._settled.extend(outcomes)
         if not all(outcome.state in _GOES_ON for outcome in outcomes):
-            self._drop(flight.lane, "an earlier row of the same session did not succeed")
-        elif flight.lane:
-            self._make_ready(flight.lane)
-        self._flying.discard(flight)
+            self._drop(submitted.queue, "an earlier row of the same session did not succeed")
+        elif submitted.queue:
+            self._make_ready(submitted.queue)
+        self._in_flight.discard(submitted)
 
     def _drop_waiting(self) -> None:
         """Everything that waits is not sent."""
-        for lane in (deque(self._groups), *(lane for _, _, lane in self._ready)):
-            self._drop(lane, "the statement was interrupted")
+        for queue in (deque(self._groups), *(queue for _, _, queue in self._ready)):
+            self._drop(queue, "the statement was interrupted")
         self._ready.clear()
         self._groups = ()
 
-    def _drop(self, lane: _Lane, reason: str) -> None:
-        for group in lane:
+    def _drop(self, queue: _Queue, reason: str) -> None:
+        for group in queue:
             self._settle(group, OutcomeState.NOT_SENT, SessionsError(f"Not sent: {reason}."))
 
     def _give_up(self) -> None:
         """What is still in flight when the grace period has ended."""
-        for flight in list(self._flying):
+        for submitted in list(self._in_flight):
             # One that has not begun finds that it is to stop before it sends anything.
-            state = OutcomeState.UNKNOWN if flight.begun else OutcomeState.NOT_SENT
-            self._settle(flight.group, state, stopped(self._client.site.source))
-            self._drop(flight.lane, "the statement was interrupted")
-            self._flying.discard(flight)
+            state = OutcomeState.UNKNOWN if submitted.begun else OutcomeState.NOT_SENT
+            self._settle(submitted.group, state, stopped(self._client.site.source))
+            self._drop(submitted.queue, "the statement was interrupted")
+            self._in_flight.discard(submitted)
 
     def _settle(self, group: _Group, state: OutcomeState, error: SessionsError) -> None:
         self._settled.extend(Outcome(write, state, key=write.key, error=error) for write in group)
 
-    def _one(self, flight: _Flight) -> None:
+    def _one(self, submitted: _Submitted) -> None:
         """Sends one group in a pool thread; every error is its outcome."""
-        flight.begun = True
-        line = Sender(self._client, self._context, self._stop, flight.group[0].table)
+        submitted.begun = True
+        line = Sender(self._client, self._context, self._stop, submitted.group[0].table)
         started = time.perf_counter()
         try:
             line.check()
-            outcomes = self._perform(flight.group, line)
+            outcomes = self._perform(submitted.group, line)
         except BaseException as error:  # noqa: BLE001  # Nobody else would see it here.
             told = unexpected(error, line.where)
-            outcomes = [_failed(write, told, line) for write in flight.group]
+            outcomes = [_failed(write, told, line) for write in submitted.group]
         elapsed = round((time.perf_counter() - started) * 1000, 3)
-        flight.outcomes = [replace(outcome, elapsed_ms=elapsed) for outcome in outcomes]
+        submitted.outcomes = [replace(outcome, elapsed_ms=elapsed) for outcome in outcomes]
 
 
 def _not_sent(group: _Group, error: SessionsError) -> list[Outcome]:

@@ -101,18 +101,18 @@ class Service:
         self.order = []
         self.count = count
         self.delay = delay
-        self.flying = self.most = 0
+        self.in_flight = self.most = 0
         self.lock = threading.Lock()
 
     def __call__(self, request):
         with self.lock:
             self.asked[str(request.url)] += 1
             self.order.append(request.url.path)
-            self.flying += 1
-            self.most = max(self.most, self.flying)
+            self.in_flight += 1
+            self.most = max(self.most, self.in_flight)
         time.sleep(self.delay)
         with self.lock:
-            self.flying -= 1
+            self.in_flight -= 1
         query = request.url.params
         numbers = list(range(self.count))
         if query.get("orderBy") == "n desc":

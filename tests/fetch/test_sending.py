@@ -1,4 +1,4 @@
-"""How writes are sent: in order within a lane, side by side across lanes, an outcome for each."""
+"""How writes are sent: in order within a queue, side by side across queues, an outcome for each."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from sessions_vtab.fetch import (
 )
 
 
-def row(number, lane=None, ignore=False):
-    return Write(number, 1, "t", Action.INSERT, lane, {"n": number}, ignore)
+def row(number, key=None, ignore=False):
+    return Write(number, 1, "t", Action.INSERT, key, {"n": number}, ignore)
 
 
 def perform(write, line):
@@ -53,17 +53,17 @@ class Sink:
     def __init__(self, answer=lambda n: httpx.Response(200, json={}), delay=0.0):
         self.answer, self.delay = answer, delay
         self.got, self.lock = [], threading.Lock()
-        self.flying = self.most = 0
+        self.in_flight = self.most = 0
 
     def __call__(self, request):
         number = json.loads(request.content)["n"]
         with self.lock:
             self.got.append(number)
-            self.flying += 1
-            self.most = max(self.most, self.flying)
+            self.in_flight += 1
+            self.most = max(self.most, self.in_flight)
         time.sleep(self.delay)
         with self.lock:
-            self.flying -= 1
+            self.in_flight -= 1
         return self.answer(number)
 
 
@@ -78,12 +78,12 @@ def test_every_write_has_one_outcome(client_for, context):
 def test_a_lane_keeps_its_order(client_for, context):
     sink = Sink(delay=0.001)
     send(client_for(sink, real_time=True), context, [row(n, f"s{n % 5}") for n in range(50)])
-    for lane in range(5):
-        assert [n for n in sink.got if n % 5 == lane] == list(range(lane, 50, 5))
+    for key in range(5):
+        assert [n for n in sink.got if n % 5 == key] == list(range(key, 50, 5))
 
 
 def test_lanes_run_side_by_side_and_the_longest_goes_first(client_for, context):
-    """Each lane comes to its turn early: lane after lane the last would wait for the first."""
+    """Each queue comes to its turn early: queue after queue the last would wait for the first."""
     sink = Sink(delay=0.02)
     client = client_for(sink, real_time=True)
     writes = [row(n, f"s{n % 24}") for n in range(480)]

@@ -207,13 +207,13 @@ class EmbeddingStudioBackend(RestBackend):
         """See ``Backend.send``; the events of a session go together, in the place of the first."""
         groups: dict[Hashable, list[Write]] = {}
         for write in self.in_order(writes):
-            session = self._lane(write) if write.table == "events" else None
+            session = self._queue_key(write) if write.table == "events" else None
             groups.setdefault(write.number if session is None else session, []).append(write)
         return deliver_groups(
-            self.client, list(groups.values()), context, self._lane, self._perform
+            self.client, list(groups.values()), context, self._queue_key, self._perform
         )
 
-    def _lane(self, write: Write) -> Hashable:
+    def _queue_key(self, write: Write) -> Hashable:
         return self.writing[write.table].queue_key(write)
 
     def _perform(self, group: Sequence[Write], line: Sender) -> list[Outcome]:
