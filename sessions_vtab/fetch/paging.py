@@ -175,16 +175,16 @@ class PageIterator(Iterator[Response]):
         self._left = limit
         self._next: RequestSpec | None = None
         self._seen: set[str] = set()
-        self.flight: PendingRequest | None = None
+        self.pending: PendingRequest | None = None
         self._start(call)
 
     def __next__(self) -> Response:
         """The next page; waits for it."""
         self.resume()
-        if self.flight is None:
+        if self.pending is None:
             raise StopIteration
-        flight, self.flight = self.flight, None
-        reply = self._reader.shared.finish(flight, self._reader.context)
+        pending, self.pending = self.pending, None
+        reply = self._reader.shared.finish(pending, self._reader.context)
         self._next = None if reply.missing else self._pages.following(reply)
         if self._wants_more(reply):
             self.resume()
@@ -192,34 +192,34 @@ class PageIterator(Iterator[Response]):
 
     def resume(self) -> None:
         """Requests the next page, if there is one and it is not under way."""
-        if self.flight is None and self._next is not None:
+        if self.pending is None and self._next is not None:
             call, self._next = self._next, None
             self._start(call)
 
     @property
     def ended(self) -> bool:
         """Whether the last page was read."""
-        return self.flight is None and self._next is None
+        return self.pending is None and self._next is None
 
     def close(self) -> None:
         """Ends the request that is under way, if any."""
         self._next = None
-        if self.flight is not None:
-            flight, self.flight = self.flight, None
-            self._reader.shared.release(flight, self._reader.context)
+        if self.pending is not None:
+            pending, self.pending = self.pending, None
+            self._reader.shared.release(pending, self._reader.context)
 
     def _start(self, call: RequestSpec) -> None:
-        flight = self._reader.shared.start(call, self._reader.context)
-        url = flight.key[0]
+        pending = self._reader.shared.start(call, self._reader.context)
+        url = pending.key[0]
         if url in self._seen:
-            self._reader.shared.release(flight, self._reader.context)
+            self._reader.shared.release(pending, self._reader.context)
             shown = self._reader.client.shown(url, call)
             raise ProtocolError(
                 f"{self._reader.where}: the pages of GET {shown} form a loop, so the rows"
                 " read were discarded. Try again, or narrow the statement with WHERE."
             )
         self._seen.add(url)
-        self.flight = flight
+        self.pending = pending
 
     def _wants_more(self, reply: Response) -> bool:
         if not self._left:

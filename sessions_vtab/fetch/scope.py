@@ -75,14 +75,14 @@ class StatementResponses:
         # Reentrant: a request that is done calls back at once.
         self._lock = threading.RLock()
         self._replies = ReplyCache()
-        self._flights: dict[Key, PendingRequest] = {}
+        self._pending: dict[Key, PendingRequest] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
         self._given_up = 0
         self._ended: SimpleQueue[None] = SimpleQueue()
         self._interrupted = False
         self._closed = False
         # When the engine drops the statement, its remaining requests are cancelled.
-        weakref.finalize(self, _drop, self._flights, self._replies)
+        weakref.finalize(self, _drop, self._pending, self._replies)
 
     def start(self, call: RequestSpec, context: Context) -> PendingRequest:
         """Claims the answer of a read: one that is there, one under way, or a new request."""
@@ -90,11 +90,11 @@ class StatementResponses:
         key = (url, "")
         with self._lock:
             self._ahead.pop(key, None)
-            flight = self._flights.get(key) or self._ready(key, auth, context)
-            if flight is None:
-                flight = self._submit(call, (url, auth), context)
-            flight.claims += 1
-            return flight
+            pending = self._pending.get(key) or self._ready(key, auth, context)
+            if pending is None:
+                pending = self._submit(call, (url, auth), context)
+            pending.claims += 1
+            return pending
 
     def ahead(self, call: RequestSpec, context: Context) -> None:
         """Starts a request whose answer will probably be wanted soon.
@@ -104,81 +104,81 @@ class StatementResponses:
         address = self.client.url_of(call)
         key = (address[0], "")
         with self._lock:
-            if key in self._flights or self._replies.get(key) is not None:
+            if key in self._pending or self._replies.get(key) is not None:
                 return
             self._submit(call, address, context)
             self._ahead[key] = None
             while len(self._ahead) > _MOST_AHEAD * self.client.site.concurrency:
                 passed, _ = self._ahead.popitem(last=False)
-                self._let_go(self._flights[passed], context)
+                self._let_go(self._pending[passed], context)
 
-    def finish(self, flight: PendingRequest, context: Context) -> Response:
+    def finish(self, pending: PendingRequest, context: Context) -> Response:
         """Waits for an answer and keeps it for the statement.
 
         Raises:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            reply = readable(self._wait(flight.future, context))
-            flight.log(context, reply.rows)
+            reply = readable(self._wait(pending.future, context))
+            pending.log(context, reply.rows)
         except StoppedError:
             # Given up by the one who claimed it before: it was not to be repeated for nobody.
-            given_up = flight.stop.is_set()
-            self.release(flight, context)
+            given_up = pending.stop.is_set()
+            self.release(pending, context)
             if not given_up or context.interrupted():
                 raise
-            return self.finish(self._again(flight, context), context)
+            return self.finish(self._again(pending, context), context)
         except BaseException:
-            self.release(flight, context)
+            self.release(pending, context)
             raise
-        self._keep(flight, reply)
+        self._keep(pending, reply)
         return reply
 
-    def _again(self, flight: PendingRequest, context: Context) -> PendingRequest:
+    def _again(self, pending: PendingRequest, context: Context) -> PendingRequest:
         with self._lock:
-            self._forget(flight)
-        return self.start(flight.call, context)
+            self._forget(pending)
+        return self.start(pending.call, context)
 
-    def release(self, flight: PendingRequest, context: Context) -> None:
+    def release(self, pending: PendingRequest, context: Context) -> None:
         """Gives a claim back.
 
         Without a claim a request that has not been sent is cancelled. One that has been sent is
         not repeated, but paid for: its response is kept for whoever asks for it next.
         """
         with self._lock:
-            flight.claims -= 1
-            if flight.claims <= 0:
-                self._let_go(flight, context)
+            pending.claims -= 1
+            if pending.claims <= 0:
+                self._let_go(pending, context)
 
-    def _let_go(self, flight: PendingRequest, context: Context) -> None:
+    def _let_go(self, pending: PendingRequest, context: Context) -> None:
         """Cancels a request that has not been sent; otherwise its response will be kept."""
-        flight.stop.set()
-        if flight.future.cancel():
-            self._forget(flight)
+        pending.stop.set()
+        if pending.future.cancel():
+            self._forget(pending)
             return
         # Not the scope itself: a request under way must not keep it from ending.
         scope = weakref.ref(self)
 
         def arrived(future: Future[Response]) -> None:
-            flight.log(context, None)
+            pending.log(context, None)
             known = scope()
             if known is not None:
-                known._arrived(flight, future)  # noqa: SLF001  # Its own.
+                known._arrived(pending, future)  # noqa: SLF001  # Its own.
 
-        flight.future.add_done_callback(arrived)
+        pending.future.add_done_callback(arrived)
 
-    def _arrived(self, flight: PendingRequest, future: Future[Response]) -> None:
+    def _arrived(self, pending: PendingRequest, future: Future[Response]) -> None:
         with self._lock:
-            if flight.claims > 0 or self._closed:
+            if pending.claims > 0 or self._closed:
                 return
-            self._forget(flight)
+            self._forget(pending)
             if not future.cancelled() and future.exception() is None:
-                self._replies.put(flight.key, future.result())
+                self._replies.put(pending.key, future.result())
 
-    def _forget(self, flight: PendingRequest) -> None:
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
-            self._ahead.pop(flight.key, None)
+    def _forget(self, pending: PendingRequest) -> None:
+        if self._pending.get(pending.key) is pending:
+            del self._pending[pending.key]
+            self._ahead.pop(pending.key, None)
 
     def interrupted(self, context: Context) -> bool:
         """Whether the user wants to stop; the end of the statement then waits for nothing."""
@@ -193,11 +193,11 @@ class StatementResponses:
         """
         with self._lock:
             self._closed = True
-            flights = list(self._flights.values())
-            self._flights.clear()
+            left = list(self._pending.values())
+            self._pending.clear()
             self._ahead.clear()
-        for flight in flights:
-            self._give_up(flight)
+        for pending in left:
+            self._give_up(pending)
         while self._given_up and not self._interrupted:
             try:
                 self._ended.get(timeout=_LAST_WAIT)
@@ -206,12 +206,12 @@ class StatementResponses:
             self._given_up -= 1
         self._replies.clear()
 
-    def _give_up(self, flight: PendingRequest) -> None:
-        flight.abandon()
-        if not flight.future.done():
+    def _give_up(self, pending: PendingRequest) -> None:
+        pending.abandon()
+        if not pending.future.done():
             self._given_up += 1
             # After the callback that logs it: callbacks are called in the order they were added.
-            flight.future.add_done_callback(lambda _: self._ended.put(None))
+            pending.future.add_done_callback(lambda _: self._ended.put(None))
 
     def _wait(self, future: Future[Response], context: Context) -> Response:
         """The result of a future; looks every 50 ms whether the user wants to stop."""
@@ -226,16 +226,16 @@ class StatementResponses:
                 if self.interrupted(context):
                     raise stopped(self.client.site.source) from None
 
-    def _keep(self, flight: PendingRequest, reply: Response) -> None:
+    def _keep(self, pending: PendingRequest, reply: Response) -> None:
         with self._lock:
-            flight.claims -= 1
-            if flight.claims <= 0:
-                self._forget(flight)
-            self._replies.put(flight.key, reply)
+            pending.claims -= 1
+            if pending.claims <= 0:
+                self._forget(pending)
+            self._replies.put(pending.key, reply)
         answers = self.client.answers
-        if answers.ttl and flight.epoch is not None:
+        if answers.ttl and pending.epoch is not None:
             _, auth = self.client.url_of(reply.call)
-            answers.put((flight.key[0], fingerprint(auth.headers())), reply, flight.epoch)
+            answers.put((pending.key[0], fingerprint(auth.headers())), reply, pending.epoch)
 
     def _ready(self, key: Key, auth: Auth, context: Context) -> PendingRequest | None:
         reply = self._replies.get(key)
@@ -251,10 +251,11 @@ class StatementResponses:
     def _submit(
         self, call: RequestSpec, address: tuple[str, Auth], context: Context
     ) -> PendingRequest:
-        flight = PendingRequest((address[0], ""), call, Future(), self.client.answers.epoch)
-        flight.future = self.client.pool.submit(_send, self.client, call, address, context, flight)
-        self._flights[flight.key] = flight
-        return flight
+        pending = PendingRequest((address[0], ""), call, Future(), self.client.answers.epoch)
+        pool = self.client.pool
+        pending.future = pool.submit(_send, self.client, call, address, context, pending)
+        self._pending[pending.key] = pending
+        return pending
 
 
 def scope_of(client: Client, context: Context) -> StatementResponses:
@@ -271,16 +272,16 @@ def _send(
     call: RequestSpec,
     address: tuple[str, Auth],
     context: Context,
-    flight: PendingRequest,
+    pending: PendingRequest,
 ) -> Response:
-    reply, flight.unlogged = Sender(client, context, flight.stop).fetch(call, address)
-    if not flight.claims:
+    reply, pending.unlogged = Sender(client, context, pending.stop).fetch(call, address)
+    if not pending.claims:
         # Nobody is known to read it: it is logged now.
-        flight.log(context, reply.rows)
+        pending.log(context, reply.rows)
     return reply
 
 
-def _drop(flights: dict[Key, PendingRequest], replies: ReplyCache) -> None:
-    for flight in list(flights.values()):
-        flight.abandon()
+def _drop(pending: dict[Key, PendingRequest], replies: ReplyCache) -> None:
+    for one in list(pending.values()):
+        one.abandon()
     replies.clear()

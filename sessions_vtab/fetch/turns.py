@@ -213,14 +213,14 @@ class SideBySide:
             self._all_started = True
 
     def _go_on(self, one: _PageList) -> None:
-        if one.chain.flight is None and not one.chain.ended:
+        if one.chain.pending is None and not one.chain.ended:
             one.chain.resume()
             self._watch(one)
 
     def _watch(self, one: _PageList) -> None:
-        if one.chain.flight is not None:
+        if one.chain.pending is not None:
             self._under_way += 1
-            one.chain.flight.future.add_done_callback(lambda _: self._arrived.put(one))
+            one.chain.pending.future.add_done_callback(lambda _: self._arrived.put(one))
 
 
 class _End:
@@ -330,7 +330,7 @@ class BothEnds:
         far = self._far
         if far is None:
             return False
-        if far.chain.flight is not None:
+        if far.chain.pending is not None:
             self._waiting.append(self._shelf.put(far.read(-1)))
         if near.chain.ended or near.reached is None or far.reached is None:
             return False

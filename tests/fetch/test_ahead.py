@@ -52,9 +52,9 @@ def test_what_was_sent_ahead_is_never_sent_again(client_for, context):
 def test_a_request_that_is_given_back_on_its_way_is_waited_for_by_the_next(client_for, context):
     service = Service(1, delay=0.05)
     reader = Reader(client_for(service, real_time=True), context)
-    flight = reader.shared.start(LIST, reader.context)
+    pending = reader.shared.start(LIST, reader.context)
     settle(service, 1, 0.04)
-    reader.shared.release(flight, reader.context)
+    reader.shared.release(pending, reader.context)
 
     reader.get(LIST)
 
@@ -64,9 +64,9 @@ def test_a_request_that_is_given_back_on_its_way_is_waited_for_by_the_next(clien
 def test_a_response_that_is_given_back_unread_is_kept(client_for, context):
     service = Service(1)
     reader = Reader(client_for(service, real_time=True), context)
-    flight = reader.shared.start(LIST, reader.context)
-    flight.future.result(5)
-    reader.shared.release(flight, reader.context)
+    pending = reader.shared.start(LIST, reader.context)
+    pending.future.result(5)
+    reader.shared.release(pending, reader.context)
 
     reader.get(LIST)
 
@@ -82,10 +82,10 @@ def test_a_repetition_that_was_given_up_is_asked_for_anew_when_it_is_wanted(clie
         return httpx.Response(status, json={}, headers={"Retry-After": "0.05"})
 
     reader = Reader(client_for(handle, real_time=True), context)
-    flight = reader.shared.start(LIST, reader.context)
+    pending = reader.shared.start(LIST, reader.context)
     while not asked:
         time.sleep(0.005)
-    reader.shared.release(flight, reader.context)
+    reader.shared.release(pending, reader.context)
 
     assert reader.get(LIST).status == 200
     assert len(asked) == 2
@@ -139,10 +139,10 @@ def test_a_repetition_that_waits_is_ended_by_closing(client_for, context):
         return httpx.Response(503, json={}, headers={"Retry-After": "0.2"})
 
     client = client_for(handle, real_time=True)
-    flight = scope_of(client, context).start(LIST, context)
+    pending = scope_of(client, context).start(LIST, context)
     while not asked:
         time.sleep(0.005)
-    scope_of(client, context).release(flight, context)
+    scope_of(client, context).release(pending, context)
     time.sleep(0.8)
     assert len(asked) == 1
 

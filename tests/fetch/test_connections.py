@@ -121,13 +121,13 @@ def test_close_leaves_no_thread_and_no_socket(server, context):
     before = open_files()
     with closing(Client(Endpoint("prod", url))) as client:
         reader = Reader(client, context)
-        flights = [reader.shared.start(call, reader.context) for call in lists(40, "hang")]
+        pending = [reader.shared.start(call, reader.context) for call in lists(40, "hang")]
         until(lambda: len(running.paths) == 16)
         assert len(ours()) == 16
         assert len(client._sockets) == 16
         running.release.set()
-        for flight in flights:
-            reader.shared.finish(flight, reader.context)
+        for one in pending:
+            reader.shared.finish(one, reader.context)
         client.close()
         client.close()
     assert ours() == []
@@ -143,16 +143,16 @@ def test_connections_are_reused(server, context):
 
 def test_close_ends_threads_that_wait_for_an_answer(server, context):
     client = Client(Endpoint("prod", server[1]))
-    flights = [scope_of(client, context).start(call, context) for call in lists(3, "hang")]
+    pending = [scope_of(client, context).start(call, context) for call in lists(3, "hang")]
     while len(server[0].paths) < 3:
         time.sleep(0.01)
     started = time.monotonic()
     client.close()
     assert time.monotonic() - started < 10
     assert ours() == []
-    for flight in flights:
+    for one in pending:
         with pytest.raises(SessionsError):
-            flight.future.result(0)
+            one.future.result(0)
 
 
 def test_a_request_whose_response_is_cut_off_is_repeated(server, context):

@@ -67,9 +67,9 @@ def test_one_request_under_way_serves_two_readers(client_for, context, service):
     service.delay = 0.05
     client = client_for(service, real_time=True)
     first, second = Reader(client, context), Reader(client, context)
-    flights = [first.shared.start(LIST, first.context), second.shared.start(LIST, second.context)]
-    first.shared.release(flights[0], first.context)
-    assert second.shared.finish(flights[1], second.context).items()
+    pending = [first.shared.start(LIST, first.context), second.shared.start(LIST, second.context)]
+    first.shared.release(pending[0], first.context)
+    assert second.shared.finish(pending[1], second.context).items()
     assert service.total == 1
 
 

@@ -298,10 +298,10 @@ class TestTheEndOfAStatement:
         client = client_for(gate, real_time=True, concurrency=2)
         reader = Reader(client, context)
         reader.prefetch(lists(4))
-        flight = reader.shared.start(LIST, reader.context)
+        pending = reader.shared.start(LIST, reader.context)
         gate.asked.acquire()
         gate.asked.acquire()
-        reader.shared.release(flight, reader.context)
+        reader.shared.release(pending, reader.context)
         threading.Timer(0.05, gate.open.set).start()
 
         scope_of(client, context).close()
