@@ -398,9 +398,19 @@ class Buyer:
         self._bought.clear()
 
     def _holders(self, scan: Scan, asked: _Asked) -> list[Holder]:
-        found = holders(scan, asked.lasting, self._table.resource.capability)
+        capability = self._table.resource.capability
+        found = holders(scan, asked.lasting, capability)
+        if asked.times > 1:
+            return list(found)
         # A single read does not need the whole list as rows, although it reads through it.
-        return [one for one in found if asked.times > 1 or not one.through]
+        own = [one for one in found if not one.through]
+        read = self._cursor.lists_read()
+        if not read:
+            return own
+        # Every condition of a first read lasts so far. Larger lists come into question that the
+        # statement has read.
+        others = [one for one in holders(scan, (), capability) if read_key(one.scan) in read]
+        return own + [one for one in others if one not in own and not one.through]
 
     def _accounts(self, scan: Scan, asked: _Asked) -> Sequence[Account]:
         return [*map(asked.account, self._holders(scan, asked)), asked.total]

@@ -142,8 +142,7 @@ class RemoteCursor(ScanCursor):
 
         def came(pages: int, rows: int, ended: bool) -> None:
             if key is not None:
-                lists.pop(key, None)
-                lists[key] = pages
+                lists[key] = max(lists.pop(key, 0), pages + ended)
                 if len(lists) > _MOST_LISTS_READ:
                     del lists[next(iter(lists))]
             if ended:
@@ -152,8 +151,9 @@ class RemoteCursor(ScanCursor):
         return Recording(self.read(scan), came)
 
     def lists_read(self) -> dict[object, int]:
-        """How many responses of each list of the table the statement has read (``read_key``).
+        """How far the statement has read each list of the table (``read_key``).
 
+        That is how many responses, and one more where it has come to the end.
         A join reads a list for each row of its outer side; the last ones are known.
         """
         memory = self._table.host.statements.current.memory

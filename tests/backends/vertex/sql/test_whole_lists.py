@@ -1,21 +1,32 @@
-"""Statements that read every session's events, or the list of sessions, in more than one way."""
+"""Statements that read every session's events, or the list of sessions, in more than one way.
+
+By the emulator's own log, with the rows of plain tables of the same content.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
+from sessions_vtab.testing import hostile
+from sessions_vtab.testing.generator import Query, queries
 
 from .conftest import Database
 
 SESSIONS, EVENTS = 30, 3
 # The list of sessions, and the events of each.
 EVERY_EVENT = 1 + SESSIONS
+
+
+def _urls(log: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    return Counter((one["raw_path"], json.dumps(one["query"], sort_keys=True)) for one in log)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +38,7 @@ def small() -> Iterator[Database]:
         run = database.connection.execute
         run("CREATE TEMP TABLE s_ AS SELECT * FROM sessions").fetchall()
         run("CREATE TEMP TABLE e_ AS SELECT * FROM events").fetchall()
+        run(hostile.NATIVE_TABLES).fetchall()
         yield database
         database.connection.close()
 
@@ -73,10 +85,8 @@ OF_EVERY_EVENT = {
 def test_what_was_spent_before_a_list_was_thought_of_counts(small: Database, sql: str) -> None:
     rows = small.ask(sql.format(s="sessions", e="events"))
 
-    log = small.log
-    urls = Counter((one["raw_path"], json.dumps(one["query"], sort_keys=True)) for one in log)
-    assert len(log) <= 2 * EVERY_EVENT + 3
-    assert max(urls.values()) == 1
+    assert len(small.log) <= 2 * EVERY_EVENT + 3
+    assert max(_urls(small.log).values()) == 1
     expected = small.connection.execute(sql.format(s="s_", e="e_")).fetchall()
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
 
@@ -163,3 +173,22 @@ def test_a_list_of_one_session_is_read_once(small: Database, shape: str) -> None
     assert len(small.log) <= most
     expected = small.connection.execute(sql.format(s="s_", e="e_")).fetchall()
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
+
+
+# Of the kit's generator, which the kit itself asks for rows only.
+@settings(
+    max_examples=settings().max_examples // 2,
+    phases=(Phase.generate,),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(query=queries())
+def test_no_statement_reads_more_than_twice_what_there_is(small: Database, query: Query) -> None:
+    """Single sessions side by side weigh a quarter of a page; nothing is asked for twice."""
+    sql = query.sql.format(sessions="sessions", events="events")
+
+    small.ask(sql, query.bindings)
+
+    urls = _urls(small.log)
+    weight = sum(0.25 if "/sessions/" in path and "events" not in path else 1 for path, _ in urls)
+    assert weight <= 2 * (EVERY_EVENT if "{events}" in query.sql else 1) + 3
+    assert not small.log or max(urls.values()) == 1
