@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 import apsw
 
 from sessions_vtab.contract.predicate import Value
+from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.vtab.statements import RunningStatement
 
 __all__ = ["HostedConnection", "HostedStatements", "Offered", "RunFirstError"]
@@ -111,10 +112,12 @@ class HostedStatements:
         """Has the host run a statement, and the present request be asked again.
 
         Raises:
-            RunFirstError: always.
+            RunFirstError: always, unless there are values.
+            UnsupportedError: the extension is told a statement's text only, so values cannot be
+                bound. Only a forecast binds any (``Host.rows_that_pass``), and does without.
         """
         if values:
-            raise NotImplementedError(sql)
+            raise UnsupportedError(f"The host cannot bind values to a statement of ours: {sql}")
         raise RunFirstError(sql)
 
     def tell(

@@ -24,9 +24,9 @@ from sessions_vtab.rest.declaration import (
     RestTable,
     Update,
 )
-from sessions_vtab.rest.decoding import Found
+from sessions_vtab.rest.decoding import Found, FoundPage
 from sessions_vtab.rest.functions import response_of, routine_of
-from sessions_vtab.rest.reading import Asked, Reading, RestResource, Spread
+from sessions_vtab.rest.reading import Asked, FoundPages, Reading, RestResource, Spread
 from sessions_vtab.rest.writing import Change, Writer
 
 __all__ = [
@@ -35,6 +35,8 @@ __all__ = [
     "Change",
     "Delete",
     "Found",
+    "FoundPage",
+    "FoundPages",
     "Get",
     "Insert",
     "List",

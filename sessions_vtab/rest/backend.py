@@ -281,7 +281,8 @@ class RestBackend(Backend):
     def allowed(self, places: dict[str, str]) -> dict[str, str]:
         """The same values; raises InvalidValueError if one must not be asked for."""
         for place in self.location:
-            if place in places:
+            # The source's own were checked when it was opened.
+            if place in places and places[place] != self.scope.get(place):
                 self._require_fitting(place, places[place])
         return places
 

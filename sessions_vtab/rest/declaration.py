@@ -149,8 +149,10 @@ class Operation:
 
     def _path(self, places: Mapping[str, Any]) -> str:
         segments, verb = _segments(self.route)
-        filled = (str(places[name]) if name else _filled(text, places) for text, name in segments)
-        return path(*filled, verb=verb)
+        return path(
+            *[str(places[name]) if name else _filled(text, places) for text, name in segments],
+            verb=verb,
+        )
 
     def _secrets(self, places: Mapping[str, Any]) -> tuple[str, ...]:
         """Each secret value as it stands in URLs, and as it stands in texts."""

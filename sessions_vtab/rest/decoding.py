@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import groupby, repeat
 from operator import itemgetter
 from string import ascii_letters, digits
@@ -29,7 +29,7 @@ from sessions_vtab.fetch.rows import (
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import RestFrame, RestTable
 
-__all__ = ["Decoder", "Found", "found_in", "items_inside", "rows_of", "texts_in"]
+__all__ = ["Decoder", "Found", "FoundPage", "items_inside", "rows_of", "texts_in"]
 
 _PLAIN: Final = f"{ascii_letters}{digits}_.~-\n".encode()
 """What ids that are the same percent-encoded consist of, one a line."""
@@ -54,13 +54,34 @@ class Found(NamedTuple):
     frame: RestFrame
 
 
-def found_in(items: Iterable[Item], frame: RestFrame) -> list[Found]:
-    """Some items of one response; made for every row, so without the named tuple's own function."""
-    return list(map(tuple.__new__, repeat(Found), zip(items, repeat(frame), strict=False)))
+class FoundPage(Collection[Found]):
+    """Items of one response, without an object for each: rows are made of all of them at once.
+
+    Args:
+        items: the items as they came.
+        frame: what their response says of them.
+    """
+
+    __slots__ = ("frame", "items")
+
+    def __init__(self, items: Sequence[Item], frame: RestFrame) -> None:
+        self.items = items
+        self.frame = frame
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Found]:
+        return map(Found, self.items, repeat(self.frame))
+
+    def __contains__(self, found: object) -> bool:
+        return any(found == one for one in self)
 
 
-def rows_of(found: Iterable[Found], make: RowDecoder[RestFrame]) -> list[Row]:
+def rows_of(found: Collection[Found], make: RowDecoder[RestFrame]) -> list[Row]:
     """The rows of some items, those of one response at once."""
+    if isinstance(found, FoundPage):
+        return make.page(found.items, found.frame)
     rows: list[Row] = []
     for frame, same in groupby(found, key=itemgetter(1)):
         rows += make.page([one.item for one in same], frame)
@@ -81,7 +102,7 @@ class Decoder:
     def __init__(self, table: RestTable, owner: RestTable) -> None:
         self._name = table.name
         self._made: dict[frozenset[str], RowDecoder[RestFrame]] = {}
-        own = self._own = places_of(table.name)
+        own = places_of(table.name)
         self.columns: dict[str, Getter[RestFrame]] = {
             **{one: _placed(one) for one in own if one in table.table.positions},
             **{name: self._getter(table, name, field) for name, field in table.fields.items()},
@@ -89,6 +110,8 @@ class Decoder:
         self._ids = {one: self.columns[one] for one in own if one in table.fields}
         held = (table.fields[one] for one in self._ids)
         self._id_fields = tuple(field for field in held if isinstance(field, str))
+        self._head, _, tail = table.name.rpartition(f"{{{own[-1]}}}")
+        self._ends_with_id = not tail and tuple(self._ids) == own[-1:]
         self.columns.setdefault("name", OfPage(self._names))
         if table.parent:
             parent = owner.name
@@ -109,6 +132,11 @@ class Decoder:
         """Whether an item says which one it is."""
         return all(field in item for field in self._id_fields)
 
+    def require_ids(self, item: Item, frame: RestFrame) -> None:
+        """Raises ProtocolError for an item that does not say which one it is."""
+        for get in self._ids.values():
+            get(item, frame)
+
     def places(self, item: Item, frame: RestFrame) -> dict[str, str]:
         """The values of the placeholders of an item's name: its own, else those of the request."""
         own = {name: get(item, frame) for name, get in self._ids.items()}
@@ -116,12 +144,11 @@ class Decoder:
 
     def _names(self, items: Sequence[Item], frame: RestFrame) -> list[str]:
         """The items' resource names: most often the request's places and one id of their own."""
-        place = self._own[-1]
-        head, _, tail = self._name.rpartition(f"{{{place}}}")
-        if tail or tuple(self._ids) != (place,):
+        if not self._ends_with_id:
             return [name_of(self._name, self.places(item, frame)) for item in items]
-        ids: Sequence[Any] = column_of(self.columns[place])(items, frame)
-        prefix = name_of(head, frame.places)
+        (read,) = self._ids.values()
+        ids: Sequence[Any] = column_of(read)(items, frame)
+        prefix = name_of(self._head, frame.places)
         return [prefix + one for one in (ids if _are_plain(ids) else map(encoded, map(str, ids)))]
 
     def _getter(

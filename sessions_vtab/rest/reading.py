@@ -7,15 +7,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.predicate import AllOf, fields
-from sessions_vtab.contract.scan import Page, Scan
+from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.templates import Places, places_of
 from sessions_vtab.contract.values import accept
 from sessions_vtab.contract.write import Request
@@ -24,12 +33,19 @@ from sessions_vtab.fetch import Item, Paginator, Reader, RequestSpec, Response, 
 from sessions_vtab.fetch.rows import RowDecoder
 from sessions_vtab.rest.access import admits, capability_of, described, named_by
 from sessions_vtab.rest.declaration import List, Operation, RestFrame, RestTable
-from sessions_vtab.rest.decoding import Decoder, Found, found_in, items_inside, rows_of, texts_in
+from sessions_vtab.rest.decoding import (
+    Decoder,
+    Found,
+    FoundPage,
+    items_inside,
+    rows_of,
+    texts_in,
+)
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
 
-__all__ = ["Asked", "Found", "Reading", "RestResource", "Spread"]
+__all__ = ["Asked", "Found", "FoundPages", "Reading", "RestResource", "Spread"]
 
 _GETS_PER_LIST: Final = 4  # A list of one page costs as much: GETs run in parallel.
 _ENCODED_PLACEHOLDER: Final = re.compile(r"%7B(\w+)%7D", re.ASCII)
@@ -59,6 +75,9 @@ class Reading:
     wanted: Mapping[tuple[str, ...], int] | None = None
 
 
+FoundPages: TypeAlias = Generator[Collection[Found], None, None]
+"""The items of a read as they arrive; closing it ends what is under way."""
+
 Spread = Callable[[str, Operation], Iterable[str]]
 """The values that a placeholder can have, from the operation that lists them."""
 
@@ -79,6 +98,7 @@ class RestResource(Resource):
         self.backend = backend
         self.capability = capability_of(spec, owner, backend.scope, backend.parse)
         self.where = f"{backend.source.name}.{spec.table.name}"
+        self._own = places_of(owner.name)
         self._templates = {"name": spec.name, **named_by(spec, owner)}
         self.items = Decoder(owner, owner)
         self.decoder = Decoder(spec, owner)
@@ -89,7 +109,7 @@ class RestResource(Resource):
         make = self.decoder.rows(self.table, scan.columns)
         with closing(self.found(scan, Reader(self.backend.client, context))) as pages:
             for page in pages:
-                yield rows_of(self._rows(page), make)
+                yield self._rows(page, make)
 
     def preview(self, scan: Scan) -> Sequence[Request]:
         """See ``Resource.preview``."""
@@ -116,7 +136,7 @@ class RestResource(Resource):
 
     def unknown(self) -> dict[str, str]:
         """What stands in a preview for a row of which nothing is known yet."""
-        return {one: f"{{{one}}}" for one in self._own()}
+        return {one: f"{{{one}}}" for one in self._own}
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
@@ -145,7 +165,7 @@ class RestResource(Resource):
         if self.owner.get is None or self._by_list(keys, scan):
             scoped = self._scopes_of(keys)
             asked = (Asked(self.list_call(one, scan), one) for one in scoped)
-            own = self._own()
+            own = self._own
             wanted = {tuple(one[at] for at in own): place for place, one in enumerate(keys)}
             return Reading(tuple(asked), lists=True, wanted=wanted)
         addressable = filter(self.owner.get.addresses, keys)
@@ -163,20 +183,17 @@ class RestResource(Resource):
             if template is not None and given is not None:
                 parsed = (self.backend.parse(template, value) for value in given)
                 return self._distinct(one for one in parsed if one is not None)
-        return self._distinct(self._products(self._own(), scan, _unknown))
+        return self._distinct(self._products(self._own, scan, _unknown))
 
     def _distinct(self, found: Iterable[dict[str, str]]) -> list[dict[str, str]]:
         """Each item's values once, all of them allowed; an id that no row can have is left out."""
-        own = self._own()
+        own = self._own
         kept = {tuple(one[place] for place in own): one for one in found}
         return [
             self.backend.allowed({p: one[p] for p in own})
             for one in kept.values()
             if self.backend.fits(own[-1], one[own[-1]])
         ]
-
-    def _own(self) -> tuple[str, ...]:
-        return places_of(self.owner.name)
 
     def _products(
         self, places: Sequence[str], scan: Scan, spread: Spread
@@ -279,7 +296,7 @@ class RestResource(Resource):
         spec, get = self.owner.list, self.owner.get
         if spec is None or not keys or (self.spec.parent and not self.spec.listed):
             return False
-        if not set(spec.places) <= set(self._own()):
+        if not set(spec.places) <= set(self._own):
             return False  # What a key says does not tell which list it is in.
         if self._shows_hidden(scan):
             return True
@@ -308,7 +325,7 @@ class RestResource(Resource):
 
     # Their responses
 
-    def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+    def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """The items of a scan as they arrive, in the order they were asked for."""
         reading = self.reading(scan, lambda _, each: texts_in(reader.get(each.call({}))))
         pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
@@ -317,9 +334,7 @@ class RestResource(Resource):
             for page in pages:
                 yield page if hidden else [one for one in page if not self._is_hidden(one)]
 
-    def listed(
-        self, reading: Reading, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def listed(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """The items of the lists of a reading, or what a fan-out finds for each of them."""
         if self.spec.sublist and scan.path.fans_out:
             with closing(self.parent.items_of(reading, Scan(scan.path), reader)) as parents:
@@ -328,9 +343,7 @@ class RestResource(Resource):
         with closing(self.items_of(reading, scan, reader)) as pages:
             yield from self._each(pages, reader) if scan.path.fans_out else pages
 
-    def items_of(
-        self, reading: Reading, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def items_of(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """The items of the lists of a reading, page by page."""
         by = self._rows_list()
         places = {by.apart(one.call): one.places for one in reading.asked}
@@ -354,7 +367,7 @@ class RestResource(Resource):
                 yield page
 
     def _in_order(
-        self, pages: Iterable[list[Found]], ranks: Mapping[tuple[str, ...], int]
+        self, pages: Iterable[Collection[Found]], ranks: Mapping[tuple[str, ...], int]
     ) -> list[Found]:
         """The wanted items in the order they were asked for; reads until all are there."""
         found: dict[tuple[str, ...], Found] = {}
@@ -364,7 +377,7 @@ class RestResource(Resource):
                 break
         return [found[key] for key in sorted(found, key=ranks.__getitem__)]
 
-    def page(self, reply: Response, places: Places, reading: Reading) -> list[Found]:
+    def page(self, reply: Response, places: Places, reading: Reading) -> Collection[Found]:
         """The items of one page that count."""
         frame = self.frame(reply, places)
         if not reply.missing:
@@ -374,9 +387,9 @@ class RestResource(Resource):
             return found
         return [one for one in found if self._key(one) in reading.wanted]
 
-    def rows_in(self, items: Iterable[Item], frame: RestFrame) -> list[Found]:
+    def rows_in(self, items: Sequence[Item], frame: RestFrame) -> FoundPage:
         """The rows that some items of a page are."""
-        return found_in(items, frame)
+        return FoundPage(items, frame)
 
     def frame(self, reply: Response, places: Places) -> RestFrame:
         """What the items of a response have in common."""
@@ -384,11 +397,9 @@ class RestResource(Resource):
 
     def _key(self, found: Found) -> tuple[str, ...]:
         places = self.items.places(found.item, found.frame)
-        return tuple(places[place] for place in self._own())
+        return tuple(places[place] for place in self._own)
 
-    def _each(
-        self, pages: Iterable[list[Found]], reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def _each(self, pages: Iterable[Collection[Found]], reader: Reader) -> FoundPages:
         """The items of a list, each read by its own request, since the list lacks these rows."""
         asked: dict[Hashable, Asked] = {}
         get = self.owner.get
@@ -409,8 +420,8 @@ class RestResource(Resource):
                 yield [] if reply.missing else [self.one(reply, places)]
 
     def _each_listed(
-        self, pages: Iterable[list[Found]], scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+        self, pages: Iterable[Collection[Found]], scan: Scan, reader: Reader
+    ) -> FoundPages:
         """The rows of each item of the parent's list, read by a list of their own."""
         by, places = self._rows_list(), dict[Hashable, Places]()
         whole, rows = replace(scan, limit=None), 0
@@ -432,7 +443,7 @@ class RestResource(Resource):
                 rows += len(page)
                 yield page
 
-    def got(self, reading: Reading, reader: Reader) -> Generator[list[Found], None, None]:
+    def got(self, reading: Reading, reader: Reader) -> FoundPages:
         """The items that are read one by one."""
         asked = reading.asked
         with closing(reader.gather([one.call for one in asked])) as replies:
@@ -441,7 +452,8 @@ class RestResource(Resource):
                     self.backend.missed(self.owner, one.places, reply, reader)
                 else:
                     self.backend.seen(one.places)
-                    yield [self.one(reply, one.places)]
+                    found = self.one(reply, one.places)
+                    yield FoundPage((found.item,), found.frame)
 
     def one(self, reply: Response, places: Places, write: Operation | None = None) -> Found:
         """The item in a response; ProtocolError if there is none, or one without its id."""
@@ -450,7 +462,7 @@ class RestResource(Resource):
         frame = self.frame(reply, places)
         if item is None:
             raise frame.wrong(by.item if by and by.item else "body", "an object")
-        self.items.places(item, frame)
+        self.items.require_ids(item, frame)
         return Found(item, frame)
 
     def find(self, reply: Response, places: Places, write: Operation | None = None) -> Found | None:
@@ -465,16 +477,16 @@ class RestResource(Resource):
         found = Found(item, self.frame(reply, places))
         return found if self.items.names(item) else None
 
-    def _rows(self, page: Iterable[Found]) -> Iterator[Found]:
-        """The items of this table: those found, or those inside them."""
+    def _rows(self, page: Collection[Found], make: RowDecoder[RestFrame]) -> list[Row]:
+        """The rows of the items of a page: of those found, or of those inside them."""
         if not self.spec.parent or self.spec.sublist:
-            return iter(page)
-        return (inner for one in page for inner in self.inside(one))
+            return rows_of(page, make)
+        return [row for one in page for row in rows_of(self.inside(one), make)]
 
-    def inside(self, found: Found) -> Iterator[Found]:
+    def inside(self, found: Found) -> FoundPage:
         """The items of this table's rows inside an item of its parent."""
         frame = replace(found.frame, places=self.items.places(found.item, found.frame))
-        return (Found(item, frame) for item in items_inside(self.spec, found.item, found.frame))
+        return FoundPage(items_inside(self.spec, found.item, found.frame), frame)
 
     # Hidden rows
 

@@ -7,10 +7,10 @@ the lists, others only in the answer to a session's own GET.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.capability import ValueForm
@@ -20,7 +20,7 @@ from sessions_vtab.contract.templates import Places
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch import NumberedPages, Paginator, Reader, RequestSpec, Response
 from sessions_vtab.fetch.rows import DecodeContext, RowDecoder, text_of
-from sessions_vtab.rest import Asked, Found, Reading, RestResource, Spread
+from sessions_vtab.rest import Asked, Found, FoundPages, Reading, RestResource, Spread
 
 __all__ = [
     "CAP",
@@ -52,8 +52,6 @@ _STATUSES: Final = frozenset(("OPEN", "CLOSED", "EXPIRED"))
 _FILE_STATUSES: Final = frozenset(("PENDING", "FAILED", "FINISHED"))
 _RETRY: Final = "The response was discarded. Try again."
 _session_id = text_of("session_id", required=True)
-
-_Pages: TypeAlias = Generator[list[Found], None, None]
 
 # How lists go on. The three things that a page says of that have to agree.
 
@@ -248,7 +246,7 @@ class UploadSessionReader(_OfSessions, _WithTotal):
         places = {"workspace": workspace, "is_expired": expired}
         return Asked(self.list_call(places, Scan(self.capability.paths[-1])), places)
 
-    def found(self, scan: Scan, reader: Reader) -> _Pages:
+    def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """See ``RestResource.found``; with one more request per row if a column needs it."""
         keys = self.keys(scan)
         picks = keys is not None and scan.columns & _LISTED
@@ -260,13 +258,13 @@ class UploadSessionReader(_OfSessions, _WithTotal):
                 may = [o for o in page if statuses is None or o.item.get("status") in statuses]
                 yield from self._detailed(may, reader) if scan.columns & _DETAILED else [may]
 
-    def items_of(self, reading: Reading, scan: Scan, reader: Reader) -> _Pages:
+    def items_of(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """See ``RestResource.items_of``; each once, even if a list changes while it is read."""
         seen: set[Value] = set()
         with closing(super().items_of(reading, scan, reader)) as pages:
             yield from (_fresh(self, page, seen) for page in pages)
 
-    def _sessions_by_key(self, keys: Sequence[Places], reader: Reader) -> _Pages:
+    def _sessions_by_key(self, keys: Sequence[Places], reader: Reader) -> FoundPages:
         """Reads lists, the active one first, until all wanted sessions are found.
 
         The rows have the order of the keys, as where a GET finds each.
@@ -286,7 +284,7 @@ class UploadSessionReader(_OfSessions, _WithTotal):
 
     def _found_in(
         self, workspace: str, expired: str, missing: dict[tuple[str, str], Places], reader: Reader
-    ) -> _Pages:
+    ) -> FoundPages:
         asked = self._list_of(workspace, expired)
         with closing(reader.pages(asked.call, UploadSessionPages())) as replies:
             for reply in replies:
@@ -297,7 +295,7 @@ class UploadSessionReader(_OfSessions, _WithTotal):
                 if all(key[0] != workspace for key in missing):
                     return
 
-    def _detailed(self, page: Sequence[Found], reader: Reader) -> _Pages:
+    def _detailed(self, page: Sequence[Found], reader: Reader) -> FoundPages:
         """The rows of a page with what only a GET of each has; those that are read so have it."""
         places = (self.decoder.places(one.item, one.frame) for one in page)
         with closing(reader.gather(map(self._detail_call, places))) as replies:
@@ -339,7 +337,7 @@ class UploadSessionFileReader(_OfSessions):
         for status in given:
             yield Asked(call.with_query(ingestion_status=str(status)), places)
 
-    def found(self, scan: Scan, reader: Reader) -> _Pages:
+    def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """See ``RestResource.found``; a small first page is read again with the full ones."""
         seen: set[Value] = set()
         with closing(super().found(scan, reader)) as pages:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -24,7 +24,16 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
 from sessions_vtab.fetch.rows import DecodeContext
-from sessions_vtab.rest import Asked, Found, List, Reading, RestFrame, RestResource, Spread
+from sessions_vtab.rest import (
+    Asked,
+    Found,
+    FoundPages,
+    List,
+    Reading,
+    RestFrame,
+    RestResource,
+    Spread,
+)
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
@@ -246,7 +255,7 @@ class _InBatches(RestResource):
 
     backend: EmbeddingStudioBackend
 
-    def page(self, reply: Response, places: Places, reading: Reading) -> list[Found]:
+    def page(self, reply: Response, places: Places, reading: Reading) -> Collection[Found]:
         """See ``RestResource.page``; what a page says of its batch is remembered."""
         self.backend.batches.saw_page(reply, places["batch_id"])
         return super().page(reply, places, reading)
@@ -294,7 +303,7 @@ class StudioSessionReader(_InBatches):
         """See ``RestResource.pages``."""
         return BatchPages(self.page_size(scan) or PAGE, _numbers(scan.where.terms)[1])
 
-    def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+    def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """See ``RestResource.found``."""
         if scan.given("batch_id") is not None:
             reading = self.reading(scan, lambda _, __: ())
@@ -308,9 +317,7 @@ class StudioSessionReader(_InBatches):
                 whole = "events" in scan.columns
                 yield [self.backend.batches.whole(o, reader.get) for o in page] if whole else page
 
-    def _sessions_of_batches(
-        self, reading: Reading, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def _sessions_of_batches(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """Sessions of batches: all of them, or those asked for by id, until they are found."""
         wanted = self._named_sessions(scan)
         if wanted is None and scan.limit is None:
@@ -328,9 +335,7 @@ class StudioSessionReader(_InBatches):
                     if wanted is not None and not wanted:
                         return
 
-    def _merged(
-        self, reading: Reading, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def _merged(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """Several batches in the order of the session numbers, one row per page."""
         reader.prefetch(one.call for one in reading.asked)
 
@@ -365,7 +370,7 @@ class StudioEventReader(_InBatches):
         """See ``RestResource.list_call``; LIMIT is about events, not about sessions."""
         return batch_page(places["batch_id"], 0, PAGE, 0)
 
-    def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+    def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """See ``RestResource.found``."""
         batch = scan.parameters.get("batch_id")
         batch_id = None if batch is None else str(batch)

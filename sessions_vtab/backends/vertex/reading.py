@@ -42,6 +42,8 @@ from sessions_vtab.fetch import Item, Paginator, Reader, RequestSpec, Response, 
 from sessions_vtab.rest import (
     Asked,
     Found,
+    FoundPage,
+    FoundPages,
     Operation,
     Reading,
     RestFrame,
@@ -121,9 +123,7 @@ class _Listed(RestResource):
         call = self.backend.call(spec, places, query=query, items=spec.items, listing=True)
         return Asked(call, places)
 
-    def items_of(
-        self, reading: Reading, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def items_of(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """See ``RestResource.items_of``."""
         if isinstance(reading, _Lists) and len(reading.asked) == 1:
             if reading.ends:
@@ -133,16 +133,12 @@ class _Listed(RestResource):
             return self._merged(reading, scan, reader)
         return super().items_of(reading, scan, reader)
 
-    def _chain(
-        self, one: Asked, reading: _Lists, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def _chain(self, one: Asked, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
         with closing(reader.pages(one.call, self.pages(scan), limit=scan.limit)) as replies:
             for reply in replies:
                 yield self.page(reply, one.places, reading)
 
-    def _both_ends(
-        self, reading: _Lists, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def _both_ends(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
         (one,) = reading.asked
         field, sign = _TIME_FIELDS[self.near.column], -1 if self.near.descending else 1
         far = replace(self.near, descending=not self.near.descending)
@@ -151,18 +147,14 @@ class _Listed(RestResource):
                 one.call,
                 one.call.with_query(orderBy=_order_text([far])),
                 self.pages(scan),
-                position=lambda item, reply: (
-                    sign * _instant(item, field, rows.DecodeContext(reply.what))
-                ),
+                position=lambda item, reply: sign * _instant(item, field, reply),
                 identity=lambda item: item.get("name"),
             )
         ) as replies:
             for reply, items in replies:
                 yield self.rows_in(items, self.frame(reply, one.places))
 
-    def _merged(
-        self, reading: _Lists, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def _merged(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
         """Merges sorted lists into one sorted list; each list's first page is needed first."""
         window = self.backend.site.concurrency
         asked = reading.asked
@@ -281,9 +273,7 @@ class SessionsTable(_Listed):
 
     # Their responses
 
-    def listed(
-        self, reading: Reading, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def listed(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """See ``RestResource.listed``. Reads with the best filter, or what is documented.
 
         Only when the list without the undocumented grammar is accepted is it certain that the
@@ -307,9 +297,7 @@ class SessionsTable(_Listed):
         if refused is not None:
             yield from self._without(refused, scan, reader)
 
-    def _without(
-        self, refused: frozenset[Feature], scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def _without(self, refused: frozenset[Feature], scan: Scan, reader: Reader) -> FoundPages:
         lists = self._lists(scan, _no_spread, self._allowed - refused)
         with closing(self.items_of(lists, scan, reader)) as pages:
             first = next(pages, [])
@@ -318,9 +306,7 @@ class SessionsTable(_Listed):
             yield first
             yield from pages
 
-    def _both_ends(
-        self, reading: _Lists, scan: Scan, reader: Reader
-    ) -> Generator[list[Found], None, None]:
+    def _both_ends(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
         found = 0
         with closing(super()._both_ends(reading, scan, reader)) as pages:
             for page in pages:
@@ -370,14 +356,12 @@ class Events(_Listed):
         order = _order_text(scan.order) or listing.order
         return self.list_of(places, listing.query(text, order, scan.limit)).call
 
-    def found(self, scan: Scan, reader: Reader) -> Generator[list[Found], None, None]:
+    def found(self, scan: Scan, reader: Reader) -> FoundPages:
         """See ``RestResource.found``: of the lists that are read, the events that are named."""
         names, pages = scan.given(self.key), super().found(scan, reader)
         return pages if names is None else self._named(pages, names)
 
-    def _named(
-        self, pages: Generator[list[Found], None, None], names: Sequence[Value]
-    ) -> Generator[list[Found], None, None]:
+    def _named(self, pages: FoundPages, names: Sequence[Value]) -> FoundPages:
         with closing(pages):
             for page in pages:
                 yield [one for one in page if self._event_name(one) in names]
@@ -397,16 +381,15 @@ class EventParts(Events):
     def _declared(self) -> Capability:
         return replace(super()._declared(), made_from="events")
 
-    def rows_in(self, items: Iterable[Item], frame: RestFrame) -> list[Found]:
+    def rows_in(self, items: Sequence[Item], frame: RestFrame) -> FoundPage:
         """See ``RestResource.rows_in``."""
         template, head = self.spec.under[self.key], frame.places
-        return [
-            Found(part, frame)
+        parts = (
+            parts_in(item, frame, name_of(template, {**head, "event_id": event_id}))
             for item in items
-            for part in parts_in(
-                item, frame, name_of(template, {**head, "event_id": last_segment(item, frame)})
-            )
-        ]
+            for event_id in (last_segment(item, frame),)
+        )
+        return FoundPage([part for some in parts for part in some], frame)
 
     def _event_name(self, found: Found) -> str:
         return str(found.item[self.key])
@@ -434,11 +417,11 @@ def _for_people(capability: Capability, owner: RestTable) -> Capability:
     return replace(capability, paths=paths, writes=replace(writes, calls=calls))
 
 
-def _instant(item: Item, field: str, frame: rows.DecodeContext) -> int:
-    """A required time field, in nanoseconds since 1970."""
+def _instant(item: Item, field: str, of: Response | RestFrame) -> int:
+    """A required time field of an item of a response, in nanoseconds since 1970."""
     instant = times.parse(item.get(field))
     if instant is None:
-        raise frame.wrong(field, "an RFC 3339 time")
+        raise rows.DecodeContext(of.what).wrong(field, "an RFC 3339 time")
     return instant
 
 
@@ -462,7 +445,7 @@ def _beyond(order: Order, edge: int) -> Callable[[Item, Response], bool]:
     field = _TIME_FIELDS[order.column]
 
     def beyond(item: Item, reply: Response) -> bool:
-        instant = _instant(item, field, rows.DecodeContext(reply.what))
+        instant = _instant(item, field, reply)
         return instant < edge if order.descending else instant > edge
 
     return beyond
