@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import date
+from datetime import date, datetime
 
 from sessions_vtab.errors import InvalidValueError
 
@@ -31,6 +31,9 @@ _TEXT = re.compile(
     r"(?:Z|([+-])(\d\d):?(\d\d))?)?",
     re.ASCII,
 )
+# What services and we ourselves write, which ``datetime`` reads several times as fast.
+_USUAL = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):\d\d:\d\d\.\d{6}Z?", re.ASCII).fullmatch
+_START = datetime(1970, 1, 1)  # noqa: DTZ001  # The texts are UTC, without saying so.
 _EPOCH = re.compile(r"(\d{9,11})(?:\.(\d{1,9})\d*)?|(\d{12,13})", re.ASCII)
 
 # Canonical texts that are certainly valid dates (29 February is left to the slow path): two of
@@ -50,6 +53,8 @@ def parse(value: object) -> int | None:
         value: text or a number, in one of the forms the module describes.
     """
     if isinstance(value, str):
+        if _USUAL(value):
+            return _from_usual(value)
         match = _TEXT.fullmatch(value)
         return _from_calendar(match) if match else _from_epoch(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -111,6 +116,14 @@ def compare(left: str, right: str) -> int:
         if first is not None or second is not None:
             return 1 if second is None else -1
     return -1 if left < right else 1
+
+
+def _from_usual(text: str) -> int | None:
+    try:
+        since = datetime.fromisoformat(text[:26]) - _START
+    except ValueError:
+        return None
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
 
 
 def _from_calendar(match: re.Match[str]) -> int | None:

@@ -13,6 +13,17 @@ NINE = "2026-01-01 09:00:00.000000"
 
 
 @pytest.mark.parametrize(
+    "day", ["0000-01-01", "0001-01-01", "1969-12-31", "2023-02-29", "9999-12-31"]
+)
+@pytest.mark.parametrize("clock", ["00:00:00", "23:59:59", "23:59:60", "23:60:00", "24:00:00"])
+@pytest.mark.parametrize("shape", ["{} {}.123456", "{}T{}.123456Z"])
+def test_the_usual_form_is_read_as_others_are(day: str, clock: str, shape: str) -> None:
+    text = shape.format(day, clock)
+
+    assert times.parse(text) == times.parse(f"{text.removesuffix('Z')}+00:00")
+
+
+@pytest.mark.parametrize(
     ("text", "canonical"),
     [
         ("2026-01-01", "2026-01-01 00:00:00.000000"),
