@@ -12,9 +12,9 @@ from sessions_vtab.contract.predicate import (
     EVERYTHING,
     AllOf,
     Compare,
-    Field,
     Member,
     Op,
+    Slot,
     Value,
     known,
 )
@@ -89,10 +89,14 @@ class Scan:
 
     def given(self, column: str) -> tuple[Value, ...] | None:
         """The distinct values that ``=`` or IN demand of a column; None if neither does."""
-        for term in self.where.terms:
-            match term:
-                case Compare(Field(name, None), Op.EQ, operand) if name == column:
-                    return known(operand)
-                case Member(Field(name, None), operands, False) if name == column:
-                    return tuple(dict.fromkeys(known(*operands)))
+        for term in self.where.terms:  # Without patterns: every key of a join is asked for so.
+            if not isinstance(term, (Compare, Member)) or term.field.column != column:
+                continue
+            if term.field.key is not None:
+                continue
+            if isinstance(term, Member):
+                if not term.negated:
+                    return tuple(dict.fromkeys(known(*term.operands)))
+            elif term.op is Op.EQ:
+                return () if isinstance(term.operand, Slot) else (term.operand,)
         return None

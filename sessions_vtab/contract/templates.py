@@ -42,9 +42,15 @@ def places_of(template: str) -> tuple[str, ...]:
 
 def name_of(template: str, places: Places) -> str:
     """The resource name for some values; each is percent-encoded, whatever it holds."""
-    return PLACEHOLDER.sub(
-        lambda place: encoded(places[place[1]], ":" if "+" in place[0] else ""), template
-    )
+    pattern, named = _format(template)
+    return pattern % tuple([encoded(places[place], safe) for place, safe in named])
+
+
+@cache
+def _format(template: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """A template with ``%s``; the placeholders, each with what stays as it is in its value."""
+    named = [(found[1], ":" if "+" in found[0] else "") for found in PLACEHOLDER.finditer(template)]
+    return PLACEHOLDER.sub("%s", template.replace("%", "%%")), tuple(named)
 
 
 @lru_cache(maxsize=4096)

@@ -188,7 +188,7 @@ class RestResource(Resource):
     def _distinct(self, found: Iterable[dict[str, str]]) -> list[dict[str, str]]:
         """Each item's values once, all of them allowed; an id that no row can have is left out."""
         own = self._own
-        kept = {tuple(one[place] for place in own): one for one in found}
+        kept = {tuple(map(one.__getitem__, own)): one for one in found}
         return [
             self.backend.allowed({p: one[p] for p in own})
             for one in kept.values()
@@ -329,10 +329,12 @@ class RestResource(Resource):
         """The items of a scan as they arrive, in the order they were asked for."""
         reading = self.reading(scan, lambda _, each: texts_in(reader.get(each.call({}))))
         pages = self.listed(reading, scan, reader) if reading.lists else self.got(reading, reader)
-        hidden = self.owner.hides is None or self._shows_hidden(scan)
+        return pages if self.owner.hides is None or self._shows_hidden(scan) else self._shown(pages)
+
+    def _shown(self, pages: FoundPages) -> FoundPages:
         with closing(pages):
             for page in pages:
-                yield page if hidden else [one for one in page if not self._is_hidden(one)]
+                yield [one for one in page if not self._is_hidden(one)]
 
     def listed(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """The items of the lists of a reading, or what a fan-out finds for each of them."""
