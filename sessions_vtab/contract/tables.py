@@ -345,9 +345,17 @@ UPLOAD_SESSION_COLUMNS = _by_name(
     SCOPE_COLUMNS["workspace"],
     Column("page_size", _INTEGER, "Rows per request, up to the API's maximum.", parameter=True),
     Column(
-        "parallel_processing_enabled", _BOOLEAN, "On INSERT: set to 1 to ingest files in parallel."
+        "parallel_processing_enabled",
+        _BOOLEAN,
+        "On INSERT: set to 1 to ingest files in parallel.",
+        write_only=True,
     ),
-    Column("expires_in_seconds", _INTEGER, "On INSERT: lifetime, 1 to 86400 seconds."),
+    Column(
+        "expires_in_seconds",
+        _INTEGER,
+        "On INSERT: lifetime, 1 to 86400 seconds.",
+        write_only=True,
+    ),
 )
 
 UPLOAD_SESSION_FILES = Table(

@@ -5,10 +5,12 @@ against ``oracle``, the same rows in plain SQLite tables, selected by what the b
 ``hostile`` has rows to load, ``generator`` random statements of the same grammar. ``memory`` is a
 small backend whose writes are queued and whose filters are strict, so that one wrong push shows.
 
-* `shapes`, `own_shapes`, `joined_patterns`, `conditions`: queries; `samples`: values to ask for
+* `shapes`, `several_tables`, `own_shapes`, `joined_patterns`, `conditions`: queries; `samples`:
+  values to ask for
 * `generated`, `cases`, `case`: statements for all that a table declares; `known`: the rows they
   need
-* `declared`, `traffic`: whether only what is declared is asked for, and what arrived at the service
+* `operators`, `declared`, `watching`, `traffic`: whether only what is declared is asked for, and
+  what arrived at the service
 * `ordering`, `writing`, `changes`: the order of rows, writes, and random changes
 """
 

@@ -194,13 +194,15 @@ class _Maker:
 
     def _asks(self, probe: _Probe, kind: _Kind, *, first: bool) -> bool:
         """Whether an operator is asked with a kind of value."""
-        _, column, op = probe
+        field, column, op = probe
         if op in _NULLITY:
             return first
+        if kind not in _NEAR:
+            return True
+        if field.key is not None:
+            return op in _EQUAL and isinstance(self._sample(field, column)[_Kind.TYPICAL], str)
         # A key has a form of its own, which part of it has not; ids are never searched for words.
-        return kind not in _NEAR or (
-            op in _EQUAL and column.type is ColumnType.TEXT and column.name not in self._names
-        )
+        return op in _EQUAL and column.type is ColumnType.TEXT and column.name not in self._names
 
     def negated(self, probes: Sequence[_Probe]) -> Iterator[Case]:
         """NOT of each operator."""
@@ -270,30 +272,32 @@ class _Maker:
         field, column, op = probe
         if op in _NULLITY:
             return CaseCondition(field, op)
-        if field not in self._samples:
-            self._samples[field] = self._sampled(field, column)
-        hostile = kind is _Kind.HOSTILE
-        choice = next(self._hostile[column.name]) if hostile else self._samples[field][kind]
+        sample, hostile = self._sample(field, column), kind is _Kind.HOSTILE
+        choice = next(self._hostile[column.name]) if hostile else sample[kind]
         bound = next(self._bound)
         if op in _SETS:
-            return CaseCondition(
-                field, op, (choice, choice, self._samples[field][_Kind.HOSTILE]), bound
-            )
+            return CaseCondition(field, op, (choice, choice, sample[_Kind.HOSTILE]), bound)
         if op in _PATTERNS and not (hostile and isinstance(choice, str)):
             choice = pattern(op, choice)
         return CaseCondition(field, op, (choice,), bound)
 
-    def _sampled(self, field: Field, column: Column) -> dict[_Kind, Value]:
+    def _sample(self, field: Field, column: Column) -> dict[_Kind, Value]:
         """A value of each kind; for HOSTILE, of which there are many, another one of no row."""
+        if field not in self._samples:
+            self._samples[field] = self._sampled(field, column)
+        return self._samples[field]
+
+    def _sampled(self, field: Field, column: Column) -> dict[_Kind, Value]:
         values = self._known.values(field.column)
         none = unknown_values(column, values)
         if field.key is not None:
             values = list(_members(values, field.key))
             none = "no such value", "nor this"
-        text = str(typical(values))
+        usual = typical(values)
+        text = str(usual)
         # The part is the longer half: short ones are values themselves.
         near = text[: max(1, len(text) * 2 // 3)], text.swapcase()
-        found = typical(values), awkward(values), *none, *near
+        found = usual, awkward(values), *none, *near
         return dict(zip(_Kind, found, strict=True))
 
     def _values(self, name: str) -> list[Value]:

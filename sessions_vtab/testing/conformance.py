@@ -24,6 +24,10 @@ repository uses it from pytest like this::
         for table, path in suite.paths():
             suite.check_path(table, path)         # cases made from the declarations: ``generated``
 
+    def test_no_field_is_misspelt(suite):
+        for table in suite.known:
+            suite.check_filled(table)             # a column that is NULL in every row
+
     def test_rows_come_in_one_order(suite):
         for table, path in suite.paths():
             suite.check_order(table, path)        # in pages, with ties, numbered: ``ordering``
@@ -48,25 +52,24 @@ change a table while they read it. Where an emulator logs its requests, give
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any, Final
 
-from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.predicate import Op
-from sessions_vtab.contract.scan import Page, Scan
-from sessions_vtab.errors import RefusedError
-from sessions_vtab.testing.declared import condition, declares, mentions, undeclared
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.errors import SessionsError
 from sessions_vtab.testing.generated import Checker, Look, failed, paths_of
 from sessions_vtab.testing.hostile import NATIVE_TABLES
-from sessions_vtab.testing.known import Keys, Known, read_known
+from sessions_vtab.testing.known import Keys, Known, never_filled, read_known
+from sessions_vtab.testing.operators import Probe, is_sent, probes_of
 from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
 from sessions_vtab.testing.ordering import check_order, check_pages
 from sessions_vtab.testing.own_shapes import own_shapes
 from sessions_vtab.testing.shapes import SHAPES, Shape
+from sessions_vtab.testing.watching import plan_words, recorded
 from sessions_vtab.testing.writing import Sample, sample_of, wrong_writes
 
 __all__ = ["SHAPES", "NotApplicable", "Probe", "Sample", "Shape", "Suite", "run_suite"]
@@ -75,35 +78,12 @@ _TABLE: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 _FEWEST: Final = 10
 """Fewer shapes than these prove nothing."""
 _STAR: Final = re.compile(r"\{(\w)\.\*\}")
-_WORDS: Final = re.compile(r"VIRTUAL TABLE INDEX \d+:(.*)", re.DOTALL)
 _NATIVE: Final = re.compile(r"CREATE TEMP TABLE (\w+)")
 _STAR_TABLES: Final = {"s": "sessions", "e": "events"}
-
-_OPERATORS: Final = (Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.LIKE, Op.GLOB, Op.IN)
-_NULLITY: Final = (Op.IS_NULL, Op.IS_NOT_NULL)
-_HANDED_OVER: Final = frozenset(("sent", "stops"))
-"""Clauses of a plan with conditions that the backend gets: as a filter, or as where to stop."""
 
 
 class NotApplicable(Exception):  # noqa: N818  # Not an error: see ``Suite.check``.
     """A shape needs what the backend does not declare."""
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One operator on one column, as a statement of its own.
-
-    Attributes:
-        table: name of the table.
-        column: name of the column.
-        op: the operator.
-        sql: the statement.
-    """
-
-    table: str
-    column: str
-    op: Op
-    sql: str
 
 
 class Suite:
@@ -116,6 +96,8 @@ class Suite:
         keys: table to key column to values, for tables that cannot be listed, and for parameter
             columns that a path needs: their rows are read by each value.
         parameters: table to parameter column to values that change no row, such as a page size.
+        empty: table to columns that are NULL in every row there, and rightly so: see
+            ``check_filled``.
     """
 
     def __init__(
@@ -126,6 +108,7 @@ class Suite:
         *,
         keys: Keys | None = None,
         parameters: Keys | None = None,
+        empty: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.connection = connection
         self.source = source
@@ -134,6 +117,7 @@ class Suite:
         )
         self.oracle = Oracle()
         self._parameters = parameters or {}
+        self._empty = empty or {}
         self.known: dict[str, Known] = {}
         for name, resource in self.resources.items():
             known = read_known(connection, source, resource, (keys or {}).get(name, {}))
@@ -194,6 +178,8 @@ class Suite:
                 self.check(shape)
             except AssertionError as error:
                 yield f"{shape}: {error}"
+            except SessionsError as error:
+                yield f"{shape}: {self.text(shape.sql)}\n{_told(error)}"
 
     def check(self, shape: Shape) -> None:
         """Compares the two answers.
@@ -259,7 +245,7 @@ class Suite:
         count = 0
         for probe in self.probes():
             count += 1
-            was_sent = self._check_probe(probe)
+            was_sent = is_sent(self, probe)
             if sent is not None:
                 sent(probe, was_sent)
         return count
@@ -267,14 +253,8 @@ class Suite:
     def probes(self) -> Iterator[Probe]:
         """A probe for each operator on each column of each table that can be listed."""
         for name, resource in self.resources.items():
-            if not self._listable(name):
-                continue
-            for column in resource.table.columns:
-                known = column.name in resource.table.never_null
-                ops = _OPERATORS if known else (*_OPERATORS, *_NULLITY)
-                for op in () if column.parameter else ops:
-                    sql = f"SELECT * FROM {self._name(name)} WHERE {condition(column, op)}"
-                    yield Probe(name, column.name, op, sql)
+            if self._listable(name):
+                yield from probes_of(resource.table, self._name(name))
 
     def paths(self) -> list[tuple[str, str]]:
         """Table and name of every access path whose rows the oracle knows."""
@@ -328,6 +308,32 @@ class Suite:
         """Checks the pages of a table's list without conditions: see ``ordering``."""
         return check_pages(self.connection, self.source, self.known[table])
 
+    def check_filled(self, table: str) -> None:
+        """Checks that every column has a value in some row, as a misspelt field never has one.
+
+        Columns that the service has nothing for (``Capability.absent``) are left out, and those
+        that say what they are made of: parameters, columns that are only written, and derived ones.
+
+        Args:
+            table: name of the table.
+
+        Raises:
+            AssertionError: a column is NULL in every row and not in ``empty``, or it is in
+                ``empty`` and has values; the message names all of them.
+        """
+        known = self.known[table]
+        count, said, found = len(known.every()), self._empty.get(table, ()), never_filled(known)
+        unsaid = [name for name in found if name not in said]
+        wrong = [f"{name} is in empty, but has values" for name in said if name not in found]
+        if unsaid:
+            listed = ", ".join(f'"{name}"' for name in unsaid)
+            wrong.append(
+                f"{', '.join(unsaid)}: NULL in all {count} rows. Is a field misspelt? If these rows"
+                f' have nothing there, write empty={{"{table}": [{listed}]}}'
+            )
+        if wrong and count:
+            raise AssertionError(f"{self.source}.{table}: {'; '.join(wrong)}")
+
     def check_writes(self, table: str, sample: Sample | None = None) -> None:
         """Checks what is declared of writes: see ``writing``. It writes, so it comes last.
 
@@ -346,31 +352,12 @@ class Suite:
 
     def plans(self, text: str, bindings: Any = None) -> list[str]:
         """The words of every scan of ours in a statement's plan."""
-        rows = self.connection.execute(
-            f"EXPLAIN QUERY PLAN {text}", bindings, can_cache=False
-        ).fetchall()
-        found = (_WORDS.search(detail) for *_, detail in rows)
-        return [match[1] for match in found if match]
+        explained = f"EXPLAIN QUERY PLAN {text}"
+        return plan_words(self.connection.execute(explained, bindings, can_cache=False).fetchall())
 
-    @contextmanager
-    def recorded(self) -> Iterator[list[tuple[Resource, Scan]]]:
+    def recorded(self) -> AbstractContextManager[list[tuple[Resource, Scan]]]:
         """Records every scan that reaches the backend while the block runs."""
-        scans: list[tuple[Resource, Scan]] = []
-
-        def scan(resource: Resource, plain: Any, asked: Scan, context: Context) -> Iterator[Page]:
-            scans.append((resource, asked))
-            pages: Iterator[Page] = plain(asked, context)
-            return pages
-
-        own = {name: vars(resource).copy() for name, resource in self.resources.items()}
-        for resource in self.resources.values():
-            vars(resource)["scan"] = partial(scan, resource, resource.scan)
-        try:
-            yield scans
-        finally:
-            for name, resource in self.resources.items():
-                del vars(resource)["scan"]
-                vars(resource).update(scan for scan in own[name].items() if scan[0] == "scan")
+        return recorded(self.resources.values())
 
     def text(self, sql: str) -> str:
         """A statement with the names of the source's tables."""
@@ -390,31 +377,6 @@ class Suite:
         self.oracle.close()
         for table in _NATIVE.findall(NATIVE_TABLES):
             self.connection.execute(f"DROP TABLE temp.{table}")
-
-    def _check_probe(self, probe: Probe) -> bool:
-        resource = self.resources[probe.table]
-        (words,) = self.plans(probe.sql) or [""]
-        name, _, rest = words.partition("; ")
-        (path,) = (path for path in resource.capability.paths if path.name == name)
-        # A scope of that name need not exist; what was asked of the backend counts all the same.
-        with self.recorded() as scans, suppress(RefusedError):
-            self.connection.execute(probe.sql).fetchall()
-        was_sent = any(
-            word in _HANDED_OVER and mentions(terms, probe.column, probe.op)
-            for word, _, terms in (part.partition(": ") for part in rest.split("; "))
-        )
-        if was_sent != declares(path, probe.column, probe.op):
-            verb = "is" if was_sent else "is not"
-            raise AssertionError(
-                f"{probe.sql}: {probe.op} {verb} sent, contrary to the declaration"
-            )
-        for one, scan in scans:
-            wrong = undeclared(scan)
-            if wrong is not None:
-                raise AssertionError(
-                    f"{probe.sql}: {one.table.name} was sent {wrong}, which is not declared"
-                )
-        return was_sent
 
     @contextmanager
     def _prepared(self, shape: Shape) -> Iterator[None]:
@@ -451,10 +413,11 @@ def run_suite(
     *,
     most: int | None = None,
     samples: Mapping[str, Sample | None] | None = None,
+    empty: Mapping[str, Collection[str]] | None = None,
 ) -> list[str]:
     """Runs the shapes of every table, the operators, every path, and writes at last.
 
-    Returns what failed, in words.
+    Returns what failed, in words. An error of the source is a failure of the check that met it.
 
     Args:
         connection: as for ``Suite``, like the others.
@@ -464,29 +427,46 @@ def run_suite(
         most: as for ``Suite.check_path``.
         samples: rows to write, by table; made from rows that are there unless given. None leaves
             the writes of a table out.
+        empty: columns that are NULL in every row there, by table.
     """
     try:
-        suite = Suite(connection, source, keys=keys, parameters=parameters)
+        suite = Suite(connection, source, keys=keys, parameters=parameters, empty=empty)
     except AssertionError as error:
         return [str(error)]
+    except SessionsError as error:
+        return [f"{source}: reading its rows: {_told(error)}"]
     failures = list(suite.wrong_shapes())
-    checks: list[Callable[[], int | None]] = [suite.check_operators]
-    checks += [partial(suite.check_path, *one, most=most) for one in suite.paths()]
-    checks += [partial(suite.check_order, *one) for one in suite.paths()]
-    checks += [partial(suite.check_pages, name) for name in suite.known]
-    given = samples or {}
-    checks += [
-        partial(suite.check_writes, name, given.get(name))
-        for name in suite.known
-        if name not in given or given[name] is not None
-    ]
-    for check in checks:
+    for title, check in _checks(suite, most, samples or {}):
         try:
             check()
         except AssertionError as error:
             failures.append(str(error))
+        except SessionsError as error:
+            failures.append(f"{source}: {title}: {_told(error)}")
     suite.close()
     return failures
+
+
+def _checks(
+    suite: Suite, most: int | None, samples: Mapping[str, Sample | None]
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What is checked beside the shapes, each with what it is; writes come last."""
+    yield "operators", suite.check_operators
+    for name in suite.known:
+        yield f"columns of {name}", partial(suite.check_filled, name)
+    for table, path in suite.paths():
+        yield f"{table} by {path}", partial(suite.check_path, table, path, most=most)
+    for table, path in suite.paths():
+        yield f"order of {table} by {path}", partial(suite.check_order, table, path)
+    for name in suite.known:
+        yield f"pages of {name}", partial(suite.check_pages, name)
+    for name in suite.known:
+        if name not in samples or samples[name] is not None:
+            yield f"writes of {name}", partial(suite.check_writes, name, samples.get(name))
+
+
+def _told(error: SessionsError) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _skip(reason: str) -> None:

@@ -15,7 +15,7 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.testing.oracle import Oracle
 
-__all__ = ["Keys", "Known", "read_known"]
+__all__ = ["Keys", "Known", "never_filled", "read_known"]
 
 Keys: TypeAlias = Mapping[str, Mapping[str, Sequence[Value]]]
 """Table to key column to values: the rows are read by each value, column after column."""
@@ -114,6 +114,20 @@ def read_known(
     for row in known.every():
         _require_types(resource.table, row)
     return known
+
+
+def never_filled(known: Known) -> list[str]:
+    """The columns that are NULL in every row, although the service should have something for them.
+
+    A derived column is made of others, so that no field of its own can be misspelt.
+    """
+    absent = known.resource.capability.absent
+    return [
+        column.name
+        for column in known.columns()
+        if not (column.write_only or column.derived or column.name in absent)
+        and all(value is None for value in known.values(column.name))
+    ]
 
 
 def _require_types(table: Table, row: Row) -> None:

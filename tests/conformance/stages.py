@@ -72,6 +72,7 @@ class Stage:
         fill: see ``Fill``.
         keys: as for ``Suite``, from the emulator's state.
         parameters: as for ``Suite``.
+        empty: as for ``Suite``: what the emulator's data has nothing for.
         shown: as for ``Traffic``.
     """
 
@@ -79,6 +80,7 @@ class Stage:
     fill: Fill
     keys: Callable[[dict[str, Any]], Any] = lambda _: {}
     parameters: Mapping[str, Mapping[str, list[Value]]] = field(default_factory=dict)
+    empty: Mapping[str, list[str]] = field(default_factory=dict)
     shown: Mapping[str, Shown] = field(default_factory=dict)
 
     @property
@@ -101,7 +103,11 @@ class Stage:
             self.fill(state, connection)
             emulator.control.load(state)
             suite = Suite(
-                connection, self.source.name, keys=self.keys(state), parameters=self.parameters
+                connection,
+                self.source.name,
+                keys=self.keys(state),
+                parameters=self.parameters,
+                empty=self.empty,
             )
             yield suite
             suite.close()
@@ -402,6 +408,8 @@ STAGES = {
             "file_name": _file_name,
             "meta->>": _meta,
         },
+        # Known only to the connection that opened the session.
+        empty={"upload_sessions": ["upload_url", "upload_fields"]},
     ),
     "whylabs": Stage(
         Source("guest", "whylabs"),
@@ -424,6 +432,7 @@ STAGES = {
         _studio,
         keys=_studio_keys,
         parameters={"sessions": {"page_size": [3]}},
+        empty={"sessions": ["payload_filter", "sort_by"]},
         shown={
             "batch_id": _batch,
             "name": _in_batch,
@@ -436,6 +445,10 @@ STAGES = {
         Source("prod", "vertex", "demo/us-central1/42"),
         _vertex,
         parameters={"sessions": _VERTEX, "events": {"page_size": [5]}},
+        empty={
+            "events": ["error_code", "error_message", "raw_event"],
+            "event_parts": ["thought", "mime_type", "file_uri", "size"],
+        },
         shown={
             "name": _part(7),
             "session_id": _if_an_id,
@@ -448,5 +461,25 @@ STAGES = {
             "update_time": _by_time,
         },
     ),
-    "local": Stage(Source("loc", "local", ":memory:"), _local),
+    "local": Stage(
+        Source("loc", "local", ":memory:"),
+        _local,
+        # Columns of other backends, which copies fill.
+        empty={
+            "sessions": [
+                "description",
+                "settings",
+                "search_query",
+                "search_results",
+                "search_meta",
+                "payload_filter",
+                "sort_by",
+                "batch_id",
+                "session_number",
+            ],
+            "events": ["actions", "error_code", "error_message", "event_metadata", "raw_event"],
+            "event_parts": ["thought", "call_id", "response", "mime_type", "file_uri", "size"],
+            "upload_sessions": ["documentation_url", "upload_url", "upload_fields"],
+        },
+    ),
 }

@@ -54,6 +54,14 @@ def test_each_path_returns_the_oracle_s_rows_and_is_sent_what_it_declares(
     assert suite.check_path(table, path, look, most=MOST) > 12
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_every_column_has_a_value_in_some_row(suite_of: Callable[[str], Suite], name: str) -> None:
+    suite = suite_of(name)
+
+    for table in suite.known:
+        suite.check_filled(table)
+
+
 @pytest.mark.parametrize("name", ["whylabs", "embedding_studio"])
 def test_shapes_with_a_key_return_the_oracle_s_rows(
     suite_of: Callable[[str], Suite], name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
 from dataclasses import replace
 
@@ -97,6 +98,77 @@ def test_a_filter_that_loses_a_row_is_found_by_the_shapes(listed) -> None:
         with pytest.raises(AssertionError, match=r"(?s)2 cases.*tickets-multiset-05: .*missing"):
             suite.check_shapes()
         suite.close()
+
+
+@pytest.mark.parametrize(
+    ("fields", "empty", "told"),
+    [
+        ({}, {}, None),
+        ({"votes": "vots"}, {}, r't\.tickets: votes: NULL in all 12 rows.*"tickets": \["votes"\]'),
+        ({"votes": "vots"}, {"tickets": ["votes"]}, None),
+        ({}, {"tickets": ["votes"]}, r"t\.tickets: votes is in empty, but has values"),
+        # Without an entry, the declaration says that the service has nothing for it.
+        ({"votes": None}, {}, None),
+    ],
+)
+def test_a_column_that_no_row_fills_is_reported_unless_the_author_says_so(
+    listed, fields: dict[str, str | None], empty: dict[str, list[str]], told: str | None
+) -> None:
+    (table,) = listed.tables
+    every = {name: field for name, field in (table.fields | fields).items() if field is not None}
+    bent = type("Bent", (Tickets,), {"tables": (replace(table, fields=every),)})
+
+    with closing(_connected(_server(), bent)) as db:
+        failures = run_suite(db, "t", most=2, empty=empty)
+
+    assert len(failures) == (told is not None)
+    assert told is None or re.match(told, failures[0])
+
+
+def test_without_rows_there_is_nothing_to_fill(listed) -> None:
+    nothing = httpx.MockTransport(lambda _: httpx.Response(200, json={"tickets": []}))
+
+    with closing(_connected(nothing, listed)) as db:
+        suite = Suite(db, "t")
+        suite.check_filled("tickets")
+        suite.close()
+
+
+def test_an_error_of_the_service_is_a_failure_of_each_check_that_meets_it() -> None:
+    def serve(request: httpx.Request) -> httpx.Response:
+        known = {"", *(one["id"] for one in ITEMS)}
+        if request.url.path.removeprefix("/tickets").strip("/") in known:
+            return _server().handle_request(request)
+        return httpx.Response(200, json=["not an id"])
+
+    with closing(_connected(httpx.MockTransport(serve))) as db:
+        failures = run_suite(db, "t", most=2)
+
+    assert any("t.tickets by get: " in one and "ProtocolError" in one for one in failures)
+    assert any("t: operators: ProtocolError: " in one for one in failures)
+
+
+def test_a_source_that_cannot_be_read_is_one_failure() -> None:
+    closed = httpx.MockTransport(lambda _: httpx.Response(403, json={"error": "closed"}))
+
+    with closing(_connected(closed)) as db:
+        (failure,) = run_suite(db, "t")
+
+    assert failure.startswith("t: reading its rows: ForbiddenError: ")
+
+
+def test_an_error_in_a_shape_has_its_statement(listed) -> None:
+    def serve(request: httpx.Request) -> httpx.Response:
+        wrong = "owner" in request.url.params
+        return httpx.Response(200, json=[]) if wrong else _server().handle_request(request)
+
+    with closing(_connected(httpx.MockTransport(serve), listed)) as db:
+        suite = Suite(db, "t")
+        failures = list(suite.wrong_shapes())
+        suite.close()
+
+    assert failures
+    assert all(re.match(r"tickets-\S+: SELECT .*\nProtocolError: ", one) for one in failures)
 
 
 def test_too_few_shapes_are_a_failure(listed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -114,7 +115,7 @@ def test_an_exact_filter_that_is_not_kept_is_found(backend: Backend) -> None:
         backend.check()
 
 
-@pytest.mark.parametrize(
+near = pytest.mark.parametrize(
     "alike",
     [
         pytest.param(lambda asked, had: asked in had, id="contains"),
@@ -122,6 +123,10 @@ def test_an_exact_filter_that_is_not_kept_is_found(backend: Backend) -> None:
         pytest.param(lambda asked, had: had.casefold() == asked.casefold(), id="any case"),
     ],
 )
+"""How a service may find texts that are not equal."""
+
+
+@near
 def test_an_exact_filter_that_finds_more_than_equal_texts_is_found(
     backend: Backend, alike: Callable[[str, str], bool]
 ) -> None:
@@ -146,6 +151,31 @@ def test_an_exact_filter_that_finds_more_than_equal_texts_is_found(
     backend.answer(scan)
 
     with pytest.raises(AssertionError, match=r"(?s)mem\.sessions by list: .*too many"):
+        backend.check()
+
+
+@near
+def test_a_key_of_json_whose_near_texts_are_left_out_is_found(
+    backend: Backend, alike: Callable[[str, str], bool]
+) -> None:
+    place, field = backend.resource.table.positions["labels"], Field("labels", "env")
+
+    def scan(plain: Any, asked: Scan, context: Any) -> Iterator[Any]:
+        others = [one.operand for one in asked.where.terms if getattr(one, "field", None) == field]
+        everything = replace(asked, where=AllOf(()), columns=asked.columns | {"labels"})
+        for page in plain(everything, context):
+            labels = [json.loads(row[place] or "{}").get("env") for row in page]
+            yield [
+                row
+                for row, had in zip(page, labels, strict=True)
+                if not any(had is not None and alike(str(one), had) for one in others)
+            ]
+
+    # SQLite checks what is found by a key; what is left out it never sees.
+    backend.declare(replace(LISTING, filters=(Filter("labels", frozenset((Op.NE,)), keyed=True),)))
+    backend.answer(scan)
+
+    with pytest.raises(AssertionError, match=r"(?s)mem\.sessions by list: .*labels.*missing"):
         backend.check()
 
 

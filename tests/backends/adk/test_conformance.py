@@ -57,6 +57,11 @@ def test_each_path_returns_the_oracle_s_rows(suite: Suite, table: str, path: str
     assert suite.check_order(table, path) > 3
 
 
+def test_every_column_has_a_value_in_some_row(suite: Suite) -> None:
+    for table in suite.known:
+        suite.check_filled(table)
+
+
 @pytest.mark.parametrize("shape", CHOSEN, ids=str)
 def test_shapes_return_the_oracle_s_rows(suite: Suite, shape: Shape) -> None:
     suite.check(shape)
