@@ -11,7 +11,7 @@ from typing import Final
 from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
 from sessions_vtab.cli.topics import ALIASES, TOPICS, service_pages
-from sessions_vtab.contract import tables
+from sessions_vtab.contract import log_tables, tables
 from sessions_vtab.contract.agent_views import VIEWS, View
 from sessions_vtab.contract.backend import Backend, Resource
 from sessions_vtab.contract.capability import AccessPath, Filter, Writes
@@ -71,9 +71,9 @@ _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyTyp
             (tables.FILES, {}),
             (tables.PARTICIPANTS, {}),
             (tables.REASONING_ENGINES, {}),
-            (tables.HTTP_REQUESTS, {}),
-            (tables.WRITES, {}),
-            (tables.DRY_RUN, {}),
+            (log_tables.HTTP_REQUESTS, {}),
+            (log_tables.WRITES, {}),
+            (log_tables.DRY_RUN, {}),
         )
     }
 )

@@ -3,8 +3,9 @@
 In this order: ``model`` (tables, columns and functions as data), ``predicate`` (conditions as
 values), ``capability`` (what a table of a backend can do, declared), ``scan`` (one read), ``write``
 (one changed row), ``backend`` (the classes to implement). ``tables`` and ``functions`` declare what
-several backends share; ``times`` and ``values`` say how instants, JSON and booleans look in SQL;
-``verify`` checks a backend's declarations when it is connected.
+several backends share, ``log_tables`` what every connection has; ``times`` and ``values`` say how
+instants, JSON and booleans look in SQL; ``verify`` checks a backend's declarations when it is
+connected.
 
 What helps with it: ``source`` (a configured source), ``scoping`` (the values that ``scopes``
 allows), ``parents`` (which table's rows another's belong to), ``names`` and ``templates`` (resource

@@ -1,10 +1,11 @@
 """The REST engine: a service is declared, and everything else follows.
 
 ``declaration`` is what an author writes: operations, tables, functions. ``access`` derives what a
-table can do; ``decoding`` makes rows of items; ``reading`` decides the requests of a scan,
-``writing`` those of a write, ``functions`` those of a call. ``checking`` finds mistakes in a
-declaration when it is opened, ``corrections`` those in routes from the configuration; ``backend``
-opens a declared service for one source.
+table can do. ``requests`` decides the requests of a scan, ``reading`` collects the items of their
+responses, ``decoding`` makes rows of them; ``writing`` decides the requests of a write,
+``functions`` those of a call. ``checking`` finds mistakes in a declaration when it is opened,
+``corrections`` those in routes from the configuration; ``backend`` opens a declared service for one
+source.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from sessions_vtab.rest.declaration import (
 )
 from sessions_vtab.rest.decoding import Found, FoundPage
 from sessions_vtab.rest.functions import response_of, routine_of
-from sessions_vtab.rest.reading import Asked, FoundPages, Reading, RestResource, Spread
+from sessions_vtab.rest.reading import FoundPages, RestResource
+from sessions_vtab.rest.requests import Asked, Reading, Spread
 from sessions_vtab.rest.writing import Change, Writer
 
 __all__ = [

@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Final, Self
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Backend, Context, Resource, Routine
 from sessions_vtab.contract.capability import AccessPath, Capability
+from sessions_vtab.contract.log_tables import HTTP_REQUESTS, WRITES
 from sessions_vtab.contract.model import Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.tables import HTTP_REQUESTS, WRITES
 from sessions_vtab.contract.write import Outcome, OutcomeState
 from sessions_vtab.vtab.audit import Audit
 

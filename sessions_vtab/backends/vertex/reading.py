@@ -119,7 +119,7 @@ class _Listed(RestResource):
 
     def list_of(self, places: Places, query: Sequence[tuple[str, str | int | None]]) -> Asked:
         """One list."""
-        spec = self._rows_list()
+        spec = self.rows_list()
         call = self.backend.call(spec, places, query=query, items=spec.items, listing=True)
         return Asked(call, places)
 
@@ -214,7 +214,7 @@ class SessionsTable(_Listed):
             asked = tuple(self._newest(dict(engine)) for engine in engines)
             wanted = {tuple(one.values()): rank for rank, one in enumerate(keys)}
             return Reading(asked, lists=True, wanted=wanted)
-        return Reading(tuple(map(self._get, keys)), lists=False)
+        return Reading(tuple(map(self.get_of, keys)), lists=False)
 
     def _picks(self, keys: Sequence[Places]) -> bool:
         """Whether reading the whole list is cheaper than the GETs, if its length is known."""

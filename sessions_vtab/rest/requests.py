@@ -1,0 +1,310 @@
+"""Which requests a scan makes: nothing is sent, and nothing is read.
+
+``ScanRequests.reading`` decides which requests a scan begins with. ``scan``, ``preview`` (explain,
+dry run) and ``prefetch`` (key look-ahead) all follow from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.predicate import AllOf, fields
+from sessions_vtab.contract.scan import Scan
+from sessions_vtab.contract.templates import Places, places_of
+from sessions_vtab.contract.values import accept
+from sessions_vtab.contract.write import Request
+from sessions_vtab.errors import InvalidValueError, SessionsError
+from sessions_vtab.fetch import Paginator, Reader, RequestSpec, SinglePage
+from sessions_vtab.rest.access import admits, capability_of, described, named_by
+from sessions_vtab.rest.declaration import List, Operation, RestTable
+
+if TYPE_CHECKING:
+    from sessions_vtab.rest.backend import RestBackend
+    from sessions_vtab.rest.reading import RestResource
+
+__all__ = ["Asked", "Reading", "ScanRequests", "Spread"]
+
+_GETS_PER_LIST: Final = 4  # A list of one page costs as much: GETs run in parallel.
+_ENCODED_PLACEHOLDER: Final = re.compile(r"%7B(\w+)%7D", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request of a read, and the values of the placeholders it was made of."""
+
+    call: RequestSpec
+    places: Places
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The requests that a read begins with.
+
+    Attributes:
+        asked: the requests, in the order their rows are returned.
+        lists: they are lists; else each reads one item.
+        wanted: keys whose items are picked from the lists, and the places of these items among the
+            rows: those that GETs would give them. None where all items count.
+    """
+
+    asked: tuple[Asked, ...]
+    lists: bool
+    wanted: Mapping[tuple[str, ...], int] | None = None
+
+
+Spread = Callable[[str, Operation], Iterable[str]]
+"""The values that a placeholder can have, from the operation that lists them."""
+
+
+class ScanRequests(Resource):
+    """The requests of a declared table's scans.
+
+    Args:
+        spec: the declaration.
+        owner: the declaration whose operations read it: that of its parent, or ``spec``.
+        backend: the source it belongs to.
+    """
+
+    def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
+        self.spec = spec
+        self.owner = owner
+        self.table = described(spec, owner, backend.location)
+        self.backend = backend
+        self.capability = capability_of(spec, owner, backend.scope, backend.parse)
+        self.where = f"{backend.source.name}.{spec.table.name}"
+        self.own = places_of(owner.name)
+        self._templates = {"name": spec.name, **named_by(spec, owner)}
+
+    def reading(self, scan: Scan, spread: Spread) -> Reading:
+        """The requests of a scan; the one place that decides them."""
+        keys = self.keys(scan)
+        if keys is None:
+            return Reading(tuple(self.lists(scan, spread)), lists=True)
+        if self.spec.sublist:
+            asked = (each for one in keys for each in self.each_of(one, scan))
+            return Reading(tuple(asked), lists=True)
+        if self.owner.get is None or self._by_list(keys, scan):
+            scoped = self._scopes_of(keys)
+            asked = (Asked(self.list_call(one, scan), one) for one in scoped)
+            own = self.own
+            wanted = {tuple(one[at] for at in own): place for place, one in enumerate(keys)}
+            return Reading(tuple(asked), lists=True, wanted=wanted)
+        addressable = filter(self.owner.get.addresses, keys)
+        return Reading(tuple(map(self.get_of, addressable)), lists=False)
+
+    def keys(self, scan: Scan) -> list[dict[str, str]] | None:
+        """The values of the name's placeholders that the path's keys give; None to read lists."""
+        if scan.path.name in {"list", "fan-out"} and not (
+            self.spec.sublist and not scan.path.fans_out
+        ):
+            return None
+        for key in scan.path.keys:
+            template = self._templates.get(key)
+            given = None if template is None else scan.given(key)
+            if template is not None and given is not None:
+                parsed = (self.backend.parse(template, value) for value in given)
+                return self._distinct(one for one in parsed if one is not None)
+        return self._distinct(self._products(self.own, scan, _unknown))
+
+    def _distinct(self, found: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+        """Each item's values once, all of them allowed; an id that no row can have is left out."""
+        own = self.own
+        kept = {tuple(map(one.__getitem__, own)): one for one in found}
+        return [
+            self.backend.allowed({p: one[p] for p in own})
+            for one in kept.values()
+            if self.backend.fits(own[-1], one[own[-1]])
+        ]
+
+    def _products(
+        self, places: Sequence[str], scan: Scan, spread: Spread
+    ) -> Iterator[dict[str, str]]:
+        """Every combination of the values that some placeholders have in a scan."""
+        values = [self.values(place, scan, spread) for place in places]
+        return (dict(zip(places, one, strict=True)) for one in product(*values))
+
+    def values(self, place: str, scan: Scan, spread: Spread) -> Sequence[str]:
+        """The values that a placeholder has in a scan."""
+        given = scan.given(place)
+        if given is not None:
+            return [str(value) for value in given]
+        if place in scan.parameters:
+            parameter = scan.parameters[place]
+            return [] if parameter is None else [str(parameter)]
+        spec = self.owner.list
+        if spec is not None and place in spec.each and place not in self.backend.scope:
+            each = spec.each[place]
+            return list(spread(place, each)) if isinstance(each, Operation) else each
+        return [self.backend.default_place(place)]
+
+    def lists(self, scan: Scan, spread: Spread) -> Iterator[Asked]:
+        """The lists that a scan reads, or that its fan-out begins with."""
+        if self.spec.parent and scan.path.fans_out:
+            # LIMIT and conditions are about these rows, not about those of the parent.
+            about = set(self._list().places)
+            terms = (one for one in scan.where.terms if {f.column for f in fields(one)} <= about)
+            yield from self.parent.lists(Scan(scan.path, AllOf(tuple(terms))), spread)
+            return
+        for places in self._products(self._list().places, scan, spread):
+            allowed = self.backend.allowed(places)
+            yield Asked(self.list_call(allowed, scan), allowed)
+
+    @property
+    def parent(self) -> RestResource:
+        """The table whose rows these belong to."""
+        return self.backend.resources[self.spec.parent]
+
+    def _list(self) -> List:
+        return self._known_list(self.owner)
+
+    def rows_list(self) -> List:
+        """The list that has these rows."""
+        return self._known_list(self.spec if self.spec.sublist else self.owner)
+
+    def _known_list(self, table: RestTable) -> List:
+        if table.list is None:
+            raise AssertionError(f"{self.where} has no list")  # No path reads one.
+        return table.list
+
+    def list_call(self, places: Places, scan: Scan) -> RequestSpec:
+        """The first page of a list."""
+        spec = self.rows_list()
+        query: list[tuple[str, str | int]] = []
+        if spec.size and spec.cap:
+            query.append((spec.size, self.page_size(scan) or min(scan.limit or spec.cap, spec.cap)))
+        if self.spec.sublist or (not self.spec.parent and self.keys(scan) is None):
+            for column, name in spec.filters.items():
+                query += ((name, str(value)) for value in scan.given(column) or ())
+        if spec.hidden is not None and self.shows_hidden(scan):
+            query.append(spec.hidden)
+        return self.backend.call(spec, places, query=query, items=spec.items, listing=True)
+
+    def page_size(self, scan: Scan) -> int | None:
+        """Rows of a page as the parameter ``page_size`` says; None if it does not.
+
+        Raises:
+            InvalidValueError: a page cannot have that number of rows.
+        """
+        size, cap = scan.parameters.get("page_size"), self.rows_list().cap
+        if size is None:
+            return None
+        if not isinstance(size, int) or size < 1:
+            raise InvalidValueError(f"{self.where}.page_size must be a number from 1 to {cap}.")
+        return min(size, cap or size)
+
+    def pages(self, scan: Scan) -> Paginator:  # noqa: ARG002
+        """How the lists of a scan go on."""
+        return self.rows_list().pages
+
+    def each_of(self, places: Places, scan: Scan) -> Iterator[Asked]:
+        """What is asked to get these rows for one row of the parent."""
+        if not self.spec.sublist:
+            yield self.get_of(places)
+            return
+        yield Asked(self.list_call(places, scan), places)
+
+    def get_of(self, places: Places) -> Asked:
+        """The request that reads one item."""
+        if self.owner.get is None:
+            raise AssertionError(f"{self.where} has no get")  # No path has keys then.
+        return Asked(self.backend.call(self.owner.get, places), places)
+
+    def _by_list(self, keys: Sequence[Places], scan: Scan) -> bool:
+        """Whether lists serve some keys better than a GET for each.
+
+        They do for many keys where a list is one page, and for what no GET can read: hidden rows,
+        and ids that cannot be a segment of a path.
+        """
+        spec, get = self.owner.list, self.owner.get
+        if spec is None or not keys or (self.spec.parent and not self.spec.listed):
+            return False
+        if not set(spec.places) <= set(self.own):
+            return False  # What a key says does not tell which list it is in.
+        if self.shows_hidden(scan):
+            return True
+        if get is not None and not all(map(get.addresses, keys)):
+            return True
+        many = len(keys) >= _GETS_PER_LIST * len(self._scopes_of(keys))
+        return many and spec.whole and isinstance(spec.pages, SinglePage)
+
+    def _scopes_of(self, keys: Sequence[Places]) -> list[dict[str, str]]:
+        """The placeholders of the lists that hold some keys."""
+        places = self._list().places
+        scopes = {tuple(one[place] for place in places) for one in keys}
+        return [dict(zip(places, one, strict=True)) for one in sorted(scopes)]
+
+    def _unlisted(self, spec: List, scan: Scan) -> bool:
+        return (
+            bool(spec.each)
+            and self.keys(scan) is None
+            and any(
+                isinstance(each, Operation)
+                and scan.given(place) is None
+                and place not in self.backend.scope
+                for place, each in spec.each.items()
+            )
+        )
+
+    def shows_hidden(self, scan: Scan) -> bool:
+        """Whether a parameter asks for hidden rows, or a condition that they can meet."""
+        hides = self.spec.hides
+        if hides is None:
+            return False
+        asked = scan.parameters.get(hides.parameter)
+        column = self.table.column(hides.parameter)
+        if asked is not None and accept(column, asked, f"{self.where}.{hides.parameter}") == 1:
+            return True
+        return any(admits(term, hides.column) for term in scan.where.terms)
+
+    # Shown, and sent early
+
+    def preview(self, scan: Scan) -> Sequence[Request]:
+        """See ``Resource.preview``."""
+        if any(scan.given(key) is None for key in self._needed(scan)):
+            return super().preview(scan)  # A join will give it.
+        reading = self.reading(scan, _unknown)
+        calls = [one.call for one in reading.asked]
+        if scan.path.fans_out:
+            calls += (call for one in reading.asked for call in self._next(one.places, scan))
+        return list(dict.fromkeys(map(self.readable, calls)))
+
+    def readable(self, call: RequestSpec) -> Request:
+        """A preview of a call, in which placeholders are not percent-encoded."""
+        shown = self.backend.client.preview(call)
+        return replace(shown, url=_ENCODED_PLACEHOLDER.sub(r"{\1}", shown.url))
+
+    def _needed(self, scan: Scan) -> Iterator[str]:
+        """The keys of the path that conditions give; parameters are given at once."""
+        return (key for key in scan.path.keys if key not in scan.parameters)
+
+    def _next(self, places: Places, scan: Scan) -> Iterator[RequestSpec]:
+        """What a fan-out asks for each row of its parent's list, of which nothing is known yet."""
+        yield from (one.call for one in self.each_of({**self.unknown(), **places}, scan))
+
+    def unknown(self) -> dict[str, str]:
+        """What stands in a preview for a row of which nothing is known yet."""
+        return {one: f"{{{one}}}" for one in self.own}
+
+    def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
+        """See ``Resource.prefetch``."""
+        Reader(self.backend.client, context).prefetch(
+            one.call for scan in scans for one in self._first(scan)
+        )
+
+    def _first(self, scan: Scan) -> Sequence[Asked]:
+        try:
+            if self.owner.list is not None and self._unlisted(self.owner.list, scan):
+                return ()  # What a placeholder can be has to be asked for first.
+            return self.reading(scan, _unknown).asked
+        except SessionsError:
+            return ()  # The scan itself raises it.
+
+
+def _unknown(place: str, _: Operation) -> list[str]:
+    """Stands in the URL of a preview for values that have to be asked for first."""
+    return [f"{{{place}}}"]
