@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import unquote
 from uuid import UUID
 from xml.sax.saxutils import escape
@@ -29,6 +29,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -320,3 +321,55 @@ class Draws:
     def _next(self) -> random.Random:
         self.count += 1
         return random.Random(f"{self._salt}:{self.count}")
+
+
+class DrawnState(BaseModel):
+    """The state of an API.
+
+    Attributes:
+        draws: Number of ids drawn so far; kept so that a restored state repeats none.
+    """
+
+    draws: int = 0
+
+
+_State = TypeVar("_State", bound=DrawnState)
+
+
+class Stateful(Generic[_State]):
+    """An emulated API whose whole state is one model; begins with the settings' seed.
+
+    Attributes:
+        state: What it keeps.
+        draws: Its ids.
+    """
+
+    state: _State
+    draws: Draws
+
+    def __init__(self, name: str, model: type[_State], settings: EmulatorSettings) -> None:
+        self._name = name
+        self._model = model
+        self._clock = settings.clock
+        self.reset(settings.seed)
+
+    def reset(self, seed: int | None) -> None:
+        """Forget everything; with a seed, fill in its data set."""
+        self.state = self._model()
+        self.draws = Draws(self._name, seed)
+        if seed is not None:
+            self.fill(seed)
+
+    def fill(self, seed: int) -> None:
+        """Fill in the data set of a seed; without one of its own, a seed sets the ids alone."""
+
+    def dump(self) -> JSON:
+        """Return the state as JSON; bytes are base64."""
+        self.state.draws = self.draws.count
+        dumped: JSON = self.state.model_dump(mode="json")
+        return dumped
+
+    def load(self, dumped: JSON) -> None:
+        """Take back what `dump` returned; raises ValueError if it is something else."""
+        self.state = self._model.model_validate_json(json.dumps(dumped))
+        self.draws.count = self.state.draws

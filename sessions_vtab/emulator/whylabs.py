@@ -13,7 +13,6 @@ be enumerated: its id is the bearer token that opens it. Where the contract leav
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,12 +27,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from sessions_vtab.emulator.service import (
-    JSON,
-    Draws,
+    DrawnState,
     EmulatorSettings,
     Refusal,
     Route,
     Service,
+    Stateful,
     detail,
 )
 
@@ -129,11 +128,10 @@ class Session(_Record):
     profiles: dict[str, Profile] = {}
 
 
-class WhylabsState(_Record):
-    """Sessions by id, and the number of ids drawn so far."""
+class WhylabsState(_Record, DrawnState):
+    """Sessions by id."""
 
     sessions: dict[str, Session] = {}
-    draws: int = 0
 
 
 KEY_FORMAT = re.compile(r"[0-9A-Za-z]{10}\.[^\s:]{53}(?::(?P<org>org-\w+))?")
@@ -235,12 +233,11 @@ def service(settings: EmulatorSettings) -> Service:
     return Service("whylabs", api.router(), api.reset, api.summary, api.dump, api.load)
 
 
-class WhyLabs:
-    """State and routes of one emulated WhyLabs."""
+class WhyLabs(Stateful[WhylabsState]):
+    """State and routes of one emulated WhyLabs. Data whose ids nobody has would be useless."""
 
     def __init__(self, settings: EmulatorSettings) -> None:
-        self._clock = settings.clock
-        self.reset(settings.seed)
+        super().__init__("whylabs", WhylabsState, settings)
 
     def router(self) -> APIRouter:
         """Return the routes."""
@@ -266,12 +263,12 @@ class WhyLabs:
     async def create(self, body: CreateSession) -> dict[str, str]:  # noqa: ARG002  (checked only)
         """Open a guest session in a fresh org; the creator's userId is not kept."""
         session = Session(
-            session_id="session-" + self._draws.alphanumeric(8),
-            org_id="org-" + self._draws.alphanumeric(6),
-            user_id="session-user-" + self._draws.uuid(),
+            session_id="session-" + self.draws.alphanumeric(8),
+            org_id="org-" + self.draws.alphanumeric(6),
+            user_id="session-user-" + self.draws.uuid(),
             expires_at=self._clock() + SESSION_LIFETIME,
         )
-        self._state.sessions[session.session_id] = session
+        self.state.sessions[session.session_id] = session
         return {"id": session.session_id}
 
     async def get(self, session_id: str, _key: KeyOrg) -> dict[str, Any]:
@@ -372,7 +369,7 @@ class WhyLabs:
 
     def _find(self, session_id: str) -> Session:
         """Return a session that still lives."""
-        session = self._state.sessions.get(session_id)
+        session = self.state.sessions.get(session_id)
         gone = session is None or session.claimed_by_org or self._clock() >= session.expires_at
         if session is None or gone:
             message = f"Resource session with ID {session_id} not found."
@@ -388,12 +385,12 @@ class WhyLabs:
         segment_tags: list[SegmentTag] | None = None,
     ) -> Profile:
         profile = Profile(
-            profile_id=prefix + self._draws.alphanumeric(16),
+            profile_id=prefix + self.draws.alphanumeric(16),
             alias=alias,
             timestamp=timestamp,
             segment_tags=segment_tags or [],
             expires_at=self._clock() + UPLOAD_LIFETIME,
-            signature=self._draws.hexadecimal(64),
+            signature=self.draws.hexadecimal(64),
         )
         session.profiles[profile.profile_id] = profile
         return profile
@@ -410,31 +407,15 @@ class WhyLabs:
         return f"{base_url.rstrip('/')}{path}?{urlencode(query)}"
 
     def _uploaded(self, org_id: str, profile_id: str) -> Profile | None:
-        for session in self._state.sessions.values():
+        for session in self.state.sessions.values():
             if session.org_id == org_id:
                 return session.profiles.get(profile_id)
         return None
 
-    def reset(self, seed: int | None) -> None:
-        """Forget everything; a seed sets the ids. Data whose ids nobody has would be useless."""
-        self._state = WhylabsState()
-        self._draws = Draws("whylabs", seed)
-
     def summary(self) -> str:
         """Return what is there in a few words, or nothing."""
-        count = len(self._state.sessions)
+        count = len(self.state.sessions)
         return f"{count} sessions" if count else ""
-
-    def dump(self) -> JSON:
-        """Return the state as JSON; profiles are base64."""
-        self._state.draws = self._draws.count
-        dumped: JSON = self._state.model_dump(mode="json")
-        return dumped
-
-    def load(self, dumped: JSON) -> None:
-        """Take back what `dump` returned; raises ValueError if it is something else."""
-        self._state = WhylabsState.model_validate_json(json.dumps(dumped))
-        self._draws.count = self._state.draws
 
 
 def _ms(time: datetime) -> int:

@@ -16,7 +16,7 @@ from fastapi import Depends, Header
 from pydantic import BaseModel, ConfigDict
 
 from sessions_vtab.emulator.deepset import answers
-from sessions_vtab.emulator.service import JSON, Draws, EmulatorSettings
+from sessions_vtab.emulator.service import DrawnState, Draws, EmulatorSettings, Stateful
 
 WriteMode = Literal["KEEP", "OVERWRITE", "FAIL", "TEMPORARY"]
 Status = Literal["OPEN", "CLOSED", "EXPIRED"]
@@ -113,16 +113,11 @@ class StoredFile(_Stored):
     created_at: datetime
 
 
-class DeepsetState(_Stored):
-    """Everything: sessions by id in order of creation, files by workspace and id.
-
-    Attributes:
-        draws: Number of ids drawn so far; kept so that a restored state repeats none.
-    """
+class DeepsetState(_Stored, DrawnState):
+    """Everything: sessions by id in order of creation, files by workspace and id."""
 
     sessions: dict[str, UploadSession] = {}
     files: dict[str, dict[str, StoredFile]] = {}
-    draws: int = 0
 
     def workspace(self, name: str) -> dict[str, StoredFile]:
         """Return the files of a workspace; any workspace exists (contract, section 9)."""
@@ -238,39 +233,24 @@ def caller(authorization: Annotated[str | None, Header()] = None) -> str:
 Key = Annotated[str, Depends(caller)]
 
 
-class Cloud:
+class Cloud(Stateful[DeepsetState]):
     """State, ids and time of one emulated deepset Cloud."""
 
     def __init__(self, settings: EmulatorSettings) -> None:
-        self._settings = settings
-        self.reset(settings.seed)
+        super().__init__("deepset", DeepsetState, settings)
 
     def now(self) -> datetime:
         """Return the time, after everything that was due by then has happened."""
-        now = self._settings.clock()
+        now = self._clock()
         self.state.settle(now)
         return now
 
-    def reset(self, seed: int | None) -> None:
-        """Forget everything; with a seed, fill in its data set."""
-        self.state = DeepsetState()
-        self.draws = Draws("deepset", seed)
-        if seed is not None:
-            now = self._settings.clock()
-            made = sessions(seed, self.draws, now)
-            self.state.sessions = {session.session_id: session for session in made}
-            self.state.settle(now)
-
-    def dump(self) -> JSON:
-        """Return the state as JSON; bytes are base64."""
-        self.state.draws = self.draws.count
-        dumped: JSON = self.state.model_dump(mode="json")
-        return dumped
-
-    def load(self, dumped: JSON) -> None:
-        """Take back what `dump` returned; raises ValueError if it is something else."""
-        self.state = DeepsetState.model_validate_json(json.dumps(dumped))
-        self.draws.count = self.state.draws
+    def fill(self, seed: int) -> None:
+        """Fill in the data set of a seed."""
+        now = self._clock()
+        made = sessions(seed, self.draws, now)
+        self.state.sessions = {session.session_id: session for session in made}
+        self.state.settle(now)
 
     def summary(self) -> str:
         """Return what is there in a few words, or nothing."""

@@ -6,15 +6,19 @@ fills the namespace `demo`.
 
 from __future__ import annotations
 
-import json
 import random
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from sessions_vtab.emulator.service import JSON, Draws, EmulatorSettings, Refusal
+from sessions_vtab.emulator.service import (
+    DrawnState,
+    EmulatorSettings,
+    Refusal,
+    Stateful,
+)
 
 SUCCESS = "SUCCESS"
 
@@ -130,12 +134,11 @@ class Session(BaseModel):
             binding.last_integration_turn = len(binding.chat_turns)
 
 
-class EleanorState(BaseModel):
-    """Sessions and participants by pkid, and the number of ids drawn so far."""
+class EleanorState(DrawnState):
+    """Sessions and participants by pkid."""
 
-    sessions: dict[str, Session] = {}
-    participants: dict[str, Participant] = {}
-    draws: int = 0
+    sessions: dict[str, Session] = Field(default_factory=dict)
+    participants: dict[str, Participant] = Field(default_factory=dict)
 
 
 UNKNOWN = "unknown"
@@ -146,12 +149,11 @@ MAX_NAME = 255
 """Our choice: RESOURCE_NAME_LEN is not known (contract, section 4)."""
 
 
-class EleanorStore:
+class EleanorStore(Stateful[EleanorState]):
     """State and ids of one emulated Eleanor."""
 
     def __init__(self, settings: EmulatorSettings) -> None:
-        self._clock = settings.clock
-        self.reset(settings.seed)
+        super().__init__("eleanor", EleanorState, settings)
 
     def namespace(self, name: str) -> str:
         """Return a namespace that exists; raises 404."""
@@ -231,28 +233,14 @@ class EleanorStore:
         people = [p.model_dump(exclude={"namespace"}) for p in self.bound(session)]
         return {**body, "participants": people}
 
-    def reset(self, seed: int | None) -> None:
-        """Forget everything; with a seed, fill in its data set."""
-        self.draws = Draws("eleanor", seed)
-        self.state = EleanorState()
-        if seed is not None:
-            fill(self, seed, self._clock())
+    def fill(self, seed: int) -> None:
+        """Fill in the data set of a seed."""
+        fill(self, seed, self._clock())
 
     def summary(self) -> str:
         """Return what is there in a few words, or nothing."""
         count = len(self.state.sessions)
         return f"{count} sessions" if count else ""
-
-    def dump(self) -> JSON:
-        """Return the state as JSON."""
-        self.state.draws = self.draws.count
-        dumped: JSON = self.state.model_dump(mode="json")
-        return dumped
-
-    def load(self, dumped: JSON) -> None:
-        """Take back what `dump` returned; raises ValueError if it is something else."""
-        self.state = EleanorState.model_validate_json(json.dumps(dumped))
-        self.draws.count = self.state.draws
 
 
 def _type_of(name: str) -> ParticipantType:

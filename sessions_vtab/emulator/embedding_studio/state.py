@@ -5,15 +5,19 @@ Contract, sections 2 and 3. The data of a seed: a released batch and a collectin
 
 from __future__ import annotations
 
-import json
 import random
 from itertools import islice
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from sessions_vtab.emulator.embedding_studio.payload import PayloadFilter
-from sessions_vtab.emulator.service import JSON, Draws, EmulatorSettings, Refusal
+from sessions_vtab.emulator.service import (
+    DrawnState,
+    EmulatorSettings,
+    Refusal,
+    Stateful,
+)
 
 
 class SearchResult(BaseModel):
@@ -113,18 +117,13 @@ class Improvement(BaseModel):
     status: Literal["pending"] = "pending"
 
 
-class StudioState(BaseModel):
-    """Everything; events by session id and event id, in the order of their arrival.
+class StudioState(DrawnState):
+    """Everything; events by session id and event id, in the order of their arrival."""
 
-    Attributes:
-        draws: Number of ids drawn so far.
-    """
-
-    batches: list[Batch] = []
-    sessions: dict[str, Session] = {}
-    events: dict[str, dict[str, PushedEvent]] = {}
-    improvements: list[Improvement] = []
-    draws: int = 0
+    batches: list[Batch] = Field(default_factory=list)
+    sessions: dict[str, Session] = Field(default_factory=dict)
+    events: dict[str, dict[str, PushedEvent]] = Field(default_factory=dict)
+    improvements: list[Improvement] = Field(default_factory=list)
 
 
 SESSIONS, RELEASED = 40, 25
@@ -182,12 +181,11 @@ EVENTS_SHOWN = 100
 """Events that the session route returns, without saying that there are more."""
 
 
-class Clickstream:
+class Clickstream(Stateful[StudioState]):
     """State, ids and time of one emulated Embedding Studio."""
 
     def __init__(self, settings: EmulatorSettings) -> None:
-        self._clock = settings.clock
-        self.reset(settings.seed)
+        super().__init__("embedding_studio", StudioState, settings)
 
     def now(self) -> int:
         """Return the time in whole seconds."""
@@ -265,7 +263,7 @@ class Clickstream:
         return last[0] if last and last[0].status == "collecting" else None
 
     def _new_batch(self) -> Batch:
-        batch = Batch(batch_id=self._draws.hexadecimal(24), created_at=self.now())
+        batch = Batch(batch_id=self.draws.hexadecimal(24), created_at=self.now())
         self.state.batches.append(batch)
         return batch
 
@@ -276,29 +274,15 @@ class Clickstream:
         shown = [event.model_dump(mode="json") for event in islice(events, _count(events_limit))]
         return {**body, "events": shown}
 
-    def reset(self, seed: int | None) -> None:
-        """Forget everything; with a seed, fill in its data set."""
-        self._draws = Draws("embedding_studio", seed)
-        self.state = StudioState()
-        if seed is not None:
-            fill(self, seed)
+    def fill(self, seed: int) -> None:
+        """Fill in the data set of a seed."""
+        fill(self, seed)
 
     def summary(self) -> str:
         """Return what is there in a few words, or nothing."""
         sessions = len(self.state.sessions)
         events = sum(map(len, self.state.events.values()))
         return f"{sessions} sessions, {events} events" if sessions or events else ""
-
-    def dump(self) -> JSON:
-        """Return the state as JSON."""
-        self.state.draws = self._draws.count
-        dumped: JSON = self.state.model_dump(mode="json")
-        return dumped
-
-    def load(self, dumped: JSON) -> None:
-        """Take back what `dump` returned; raises ValueError if it is something else."""
-        self.state = StudioState.model_validate_json(json.dumps(dumped))
-        self._draws.count = self.state.draws
 
 
 def _count(limit: int) -> int | None:
