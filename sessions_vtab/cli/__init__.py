@@ -7,10 +7,10 @@
   `transfer`; `habits`: what users of other shells type
 * `session`, `execution`, `progress`: the statements of a text, and running one
 * `display`, `formats`: rows, values and errors as text; `streams`: where that text goes
-* `explain`, `readings`, `why`: what a statement will do, and which rule decided it
+* `explain`, `readings`: what a statement will do, and which rule decided it
 * `help`, `pages`, `topics`, `tool_topics`, `questions`: the reference
 * `sources`, `inspection`: sources and tables as the shell shows them
-* `snapshot`, `reporting`, `extension`, `setup`: commands of their own
+* `copies`: snapshots and reports; `extension`, `setup`: commands of their own
 * `skeleton`: the package of a new backend
 
 Start-up is most of what ``query "select 1"`` takes, so modules are imported when they are needed.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from sessions_vtab.cli.display import escaped, is_terminal
-from sessions_vtab.contract.install import install_command, packages_of
+from sessions_vtab.contract.install import missing_extra
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -167,12 +167,13 @@ def _sources(arguments: argparse.Namespace) -> int:
         return _FAILED if failed else _OK
 
 
-def _snapshot(arguments: argparse.Namespace) -> int:
-    from sessions_vtab.cli.snapshot import take  # noqa: PLC0415
+def _copy(arguments: argparse.Namespace) -> int:
+    """A snapshot or a report."""
+    from sessions_vtab.cli.copies import take, write  # noqa: PLC0415
 
     arguments.read_only = True
     with _connected(arguments) as connection:
-        return take(arguments, connection)
+        return (take if arguments.command == "snapshot" else write)(arguments, connection)
 
 
 def _new_backend(arguments: argparse.Namespace) -> int:
@@ -184,23 +185,20 @@ def _new_backend(arguments: argparse.Namespace) -> int:
     return _OK
 
 
-def _report(arguments: argparse.Namespace) -> int:
-    from sessions_vtab.cli.reporting import write  # noqa: PLC0415
-
-    arguments.read_only = True
-    with _connected(arguments) as connection:
-        return write(arguments, connection)
-
-
-def _mcp(arguments: argparse.Namespace) -> int:
+@contextmanager
+def _of_extra(who: str, extra: str) -> Iterator[None]:
+    """A block that imports what an extra brings."""
     try:
-        from sessions_vtab.mcp import server  # noqa: PLC0415
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("sessions_vtab"):
             raise
-        raise MissingExtraError(
-            f"The MCP server needs {error.name}. Run: {install_command(*packages_of('mcp'))}"
-        ) from None
+        raise missing_extra(who, error.name, extra) from None
+
+
+def _mcp(arguments: argparse.Namespace) -> int:
+    with _of_extra("The MCP server", "mcp"):
+        from sessions_vtab.mcp import server  # noqa: PLC0415
     return server.main(arguments)
 
 
@@ -280,28 +278,21 @@ def _shell(arguments: argparse.Namespace) -> int:
 def _completion(shell: str) -> int:
     from sessions_vtab.cli.arguments import command_line  # noqa: PLC0415
 
-    try:
+    with _of_extra("Completion", "completion"):
         import shtab  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            f"Completion needs shtab. Run: {install_command(*packages_of('completion'))}"
-        ) from None
     print(shtab.complete(command_line(), shell))
     return _OK
 
 
 def _emulator(rest: list[str]) -> int:
     try:
-        from sessions_vtab.emulator import serve  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("sessions_vtab"):
-            raise
+        with _of_extra("The emulator", "emulator"):
+            from sessions_vtab.emulator import serve  # noqa: PLC0415
+    except MissingExtraError:
         from sessions_vtab.emulator.options import parser  # noqa: PLC0415
 
         parser().parse_args(rest)  # --help is answered without the packages, too.
-        raise MissingExtraError(
-            f"The emulator needs {error.name}. Run: {install_command(*packages_of('emulator'))}"
-        ) from None
+        raise
     status: Any = serve.main(rest)
     return int(status or _OK)
 
@@ -314,8 +305,8 @@ _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "explain": _explain,
     "sources": _sources,
     "init": _init,
-    "snapshot": _snapshot,
-    "report": _report,
+    "snapshot": _copy,
+    "report": _copy,
     "mcp": _mcp,
     "completion": lambda arguments: _completion(arguments.shell),
     "new-backend": _new_backend,

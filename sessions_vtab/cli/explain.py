@@ -21,8 +21,8 @@ from sessions_vtab.cli.readings import (
     RequestEstimate,
     TableReading,
     expected,
+    reasons,
 )
-from sessions_vtab.cli.why import reasons
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.predicate import BINARY, Compare, Member, Predicate, literal, words_of

@@ -9,7 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["COMMANDS", "FORMAT_NAMES", "MODE_NAMES", "Command", "add_common", "add_shell"]
+__all__ = [
+    "COMMANDS",
+    "FORMAT_NAMES",
+    "MODE_NAMES",
+    "UNASKED",
+    "Command",
+    "add_common",
+    "add_shell",
+]
 
 FORMAT_NAMES: Final = (
     *("table", "json", "jsonl", "csv", "tsv", "markdown", "box", "grid", "column", "line", "list"),
@@ -19,6 +27,9 @@ FORMAT_NAMES: Final = (
 
 MODE_NAMES: Final = {**{name: name for name in FORMAT_NAMES}, "table": "grid", "tabs": "tsv"}
 """Options such as ``-box``, as in the sqlite3 shell (a test: as in ``formats.SQLITE_MODES``)."""
+
+UNASKED: Final = 200
+"""Requests that ``report`` makes without asking."""
 
 _SHELLS: Final = ("bash", "zsh")
 _FILES: Final = {"bash": "_shtab_compgen_files", "zsh": "_files"}
@@ -326,9 +337,26 @@ def _add_new_backend(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
-    from sessions_vtab.cli.reporting import add_arguments  # noqa: PLC0415  # Only for this one.
-
-    add_arguments(parser)
+    add = parser.add_argument
+    file = "sessions-report.html"
+    add("-o", "--output", metavar="FILE", default=file, help=f"output file; default: {file}")
+    add("--since", metavar="TIME", help="only events from this time on, such as 2026-01-31")
+    add(
+        "--user",
+        dest="users",
+        action="append",
+        default=[],
+        metavar="USER",
+        help="only sessions of this user; can be repeated",
+    )
+    add(
+        "--without-text",
+        dest="texts",
+        action="store_false",
+        help="leave out what users and agents said",
+    )
+    add("--sql", action="store_true", help="show the SELECT of every number")
+    add("--yes", action="store_true", help=f"do not ask before more than {UNASKED} requests")
 
 
 def _add_nothing(_: argparse.ArgumentParser) -> None:

@@ -13,9 +13,10 @@ from sessions_vtab.cli.display import escaped, is_terminal, moves_cursor
 from sessions_vtab.connection import Connection
 from sessions_vtab.progress import EVERY, FIRST, Progress
 
-__all__ = ["paused", "progress", "progress_of", "terminal_question"]
+__all__ = ["CLEAR", "paused", "progress", "progress_of", "terminal_question"]
 
-_CLEAR: Final = "\r\x1b[K"
+CLEAR: Final = "\r\x1b[K"
+"""What takes a line away on a terminal."""
 
 _TERMINAL: Final = threading.RLock()
 """Held by whoever writes to the terminal while a line may be shown there."""
@@ -56,7 +57,7 @@ def paused() -> Iterator[None]:
     """Inside the block no progress is written over a question; afterwards it goes on."""
     with _TERMINAL:
         if moves_cursor(sys.stderr):
-            print(_CLEAR, end="", file=sys.stderr, flush=True)
+            print(CLEAR, end="", file=sys.stderr, flush=True)
         yield
 
 
@@ -90,7 +91,7 @@ class _Line(threading.Thread):
             except (RuntimeError, LookupError):
                 return  # The statement's thread has changed what is counted: the next look tells.
             self._shown = True
-            print(f"{_CLEAR}{progress} ..", end="", file=sys.stderr, flush=True)
+            print(f"{CLEAR}{progress} ..", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Removes the line; nothing is written once this returns. Later calls cost nothing."""
@@ -99,7 +100,7 @@ class _Line(threading.Thread):
         with _TERMINAL:
             self._ended.set()
             if self._shown:
-                print(_CLEAR, end="", file=sys.stderr, flush=True)
+                print(CLEAR, end="", file=sys.stderr, flush=True)
 
 
 def terminal_question() -> Callable[[str], bool] | None:

@@ -1,4 +1,4 @@
-"""``sessions-vtab snapshot``: a copy of a source as a file, with its cost said first."""
+"""``sessions-vtab snapshot`` and ``report``: a source is read as a whole, its cost said first."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import apsw
 
 from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
+from sessions_vtab.cli.options import UNASKED
+from sessions_vtab.cli.progress import CLEAR
+from sessions_vtab.cli.streams import output
+from sessions_vtab.connection import Connection
+from sessions_vtab.errors import BusyError, SessionsError
+from sessions_vtab.report import report
+from sessions_vtab.scanning.estimate import duration, requests_of
+from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport, snapshot
+from sessions_vtab.snapshot.parquet import require_pyarrow, write_parquet
 
-if TYPE_CHECKING:
-    from sessions_vtab.connection import Connection
-    from sessions_vtab.snapshot import Estimate, SnapshotProgress, SnapshotReport
-
-__all__ = ["Screen", "take"]
+__all__ = ["take", "write"]
 
 _OK, _FAILED = 0, 1
-_CLEAR: Final = "\r\x1b[K"
 _EVERY: Final = 0.2
 _EXAMPLE: Final = 10_000
 """Sessions, where it is not known yet how many there are."""
@@ -29,18 +33,14 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
     """Takes the snapshot that was asked for; returns the exit status.
 
     Args:
-        arguments: see ``arguments``.
+        arguments: see ``options``.
         connection: with the source as its default.
     """
-    from sessions_vtab.errors import BusyError, SessionsError  # noqa: PLC0415
-    from sessions_vtab.snapshot import snapshot  # noqa: PLC0415
-    from sessions_vtab.snapshot.parquet import require_pyarrow, write_parquet  # noqa: PLC0415
-
-    screen = Screen(connection.default, arguments.file, ask=not arguments.yes)
+    screen = _Screen(connection.default, arguments.file, ask=not arguments.yes)
     try:
         if arguments.parquet is not None:
             require_pyarrow()
-        report = snapshot(
+        taken = snapshot(
             connection,
             arguments.file,
             tables=arguments.tables,
@@ -53,13 +53,12 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
             confirm=screen.confirm,
         )
         screen.clear()
-        print(_summary(report))
+        print(_summary(taken))
         if arguments.parquet is not None:
-            for path in write_parquet(report.path, Path(arguments.parquet).expanduser()):
+            for path in write_parquet(taken.path, Path(arguments.parquet).expanduser()):
                 print(escaped(str(path)))
     except (SessionsError, apsw.Error) as error:
-        screen.clear()
-        print(f"Error: {escaped(str(error))}", file=sys.stderr)
+        screen.fail(error)
         if not isinstance(error, BusyError):  # Then it is another snapshot's.
             screen.say_what_is_left()
         return _FAILED
@@ -70,7 +69,48 @@ def take(arguments: argparse.Namespace, connection: Connection) -> int:
     return _OK
 
 
-class Screen:
+def write(arguments: argparse.Namespace, connection: Connection) -> int:
+    """Writes the report that was asked for; returns the exit status.
+
+    Args:
+        arguments: see ``options``.
+        connection: with the source as its default.
+    """
+    screen = _Screen(connection.default, arguments.output, ask=not arguments.yes)
+
+    def confirm(estimate: Estimate) -> bool:
+        if estimate.listing or (estimate.requests or 0) <= UNASKED:
+            return True
+        return screen.confirm(estimate)
+
+    try:
+        made = report(
+            connection,
+            texts=arguments.texts,
+            since=arguments.since,
+            users=arguments.users,
+            sql=arguments.sql,
+            max_requests=arguments.max_requests,
+            progress=screen.progress,
+            confirm=confirm,
+        )
+        screen.clear()
+        with output(arguments.output) as file:
+            file.write(made.html)
+    except (SessionsError, apsw.Error) as error:
+        screen.fail(error)
+        return _FAILED
+    said = "It contains what users said; " if arguments.texts else ""
+    print(
+        f"{escaped(arguments.output)}: {counted(made.sessions, 'session')},"
+        f" {counted(made.events, 'event')}, {counted(made.requests, 'request')}."
+        + (f" {said}--without-text leaves that out." if said else ""),
+        file=sys.stderr,
+    )
+    return _OK
+
+
+class _Screen:
     """What a person sees on standard error meanwhile.
 
     Args:
@@ -115,6 +155,11 @@ class Screen:
             f" {estimate.spent} already made; {limit}."
         )
 
+    def fail(self, error: Exception) -> None:
+        """Says what went wrong."""
+        self.clear()
+        print(f"Error: {escaped(str(error))}", file=sys.stderr)
+
     def say_what_is_left(self) -> None:
         """Says where it would go on from."""
         left = Path(self._file + ".partial").expanduser()
@@ -128,19 +173,17 @@ class Screen:
         if not self._terminal or now - self._shown < _EVERY:
             return
         self._shown = now
-        print(f"{_CLEAR}{_line(progress)}", end="", file=sys.stderr, flush=True)
+        print(f"{CLEAR}{_line(progress)}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Takes the line away."""
         if self._terminal and self._shown:
-            print(_CLEAR, end="", file=sys.stderr, flush=True)
+            print(CLEAR, end="", file=sys.stderr, flush=True)
         self._shown = 0.0
 
 
 def _time_needed(estimate: Estimate) -> str:
     """A sentence on how long it takes at the requests per minute that are allowed."""
-    from sessions_vtab.scanning.estimate import duration, requests_of  # noqa: PLC0415
-
     if estimate.per_minute is None:
         return ""
     whose = "documented quota of the service" if estimate.documented else "source's rate_limit"
