@@ -1,7 +1,8 @@
 """How writes are sent: queues of rows that have to go in order, side by side.
 
 A queue is a session: its rows are sent one after the other, and those after a row that failed are
-not sent. Of the queues that can go on, the longest goes first, which keeps the pool busy to the end.
+not sent. Of the queues that can go on, the longest goes first, which keeps the pool busy to the
+end.
 """
 
 from __future__ import annotations

@@ -217,11 +217,11 @@ def test_events_are_sent_in_order_and_after_their_session(vertex):
     ]
     assert {outcome.state for outcome in vertex.send(*writes)} == {SENT}
     bodies = [e for e in vertex.requests("POST") if e["path"].endswith(":appendEvent")]
-    for session in range(4):
+    for place in range(4):
         sent = [
-            e["body"]["content"]["parts"][0]["text"] for e in bodies if f"/s{session}:" in e["path"]
+            e["body"]["content"]["parts"][0]["text"] for e in bodies if f"/s{place}:" in e["path"]
         ]
-        assert sent == [str(n) for n in range(session, 40, 4)]
+        assert sent == [str(n) for n in range(place, 40, 4)]
 
 
 def test_events_of_a_session_that_failed_are_not_sent(vertex, made):
