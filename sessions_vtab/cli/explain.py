@@ -25,7 +25,7 @@ from sessions_vtab.cli.readings import (
 )
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.predicate import BINARY, Compare, Member, Predicate, literal, words_of
+from sessions_vtab.contract.predicate import BINARY, Compare, Member, Predicate, literal, to_sql
 from sessions_vtab.contract.predicate import fields as fields_of
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order, Scan
@@ -284,9 +284,9 @@ def _values_of(scan: Scan, *, met: bool) -> tuple[str, str]:
     for term in scan.where.terms:
         names = set(_columns(term))
         if not any(is_by_order(scan.path, name) for name in names):
-            sent.append(words_of(_plain(term)))
+            sent.append(to_sql(_plain(term)))
         elif stops in names:
-            order.append(words_of(_plain(term)))
+            order.append(to_sql(_plain(term)))
     sent += [f"{name} = {literal(v)}" for name, v in scan.parameters.items() if name[0] != "_"]
     return " AND ".join(sent), " AND ".join(order)
 

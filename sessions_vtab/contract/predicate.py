@@ -34,7 +34,7 @@ __all__ = [
     "fields",
     "known",
     "literal",
-    "words_of",
+    "to_sql",
 ]
 
 Value: TypeAlias = str | int | float | bytes | None
@@ -174,7 +174,7 @@ def fields(predicate: Predicate) -> Iterator[Field]:
             return
 
 
-def words_of(predicate: Predicate) -> str:
+def to_sql(predicate: Predicate) -> str:
     """A predicate as SQL text, slots as ``?1``, ``?2``, ..; different predicates differ in it."""
     match predicate:
         case Compare(field, op, operand, collation, optional):
@@ -191,7 +191,7 @@ def words_of(predicate: Predicate) -> str:
         case AnyOf(terms):
             return " OR ".join(map(_bracketed, terms)) or "FALSE"
         case Not(term):
-            return f"NOT ({words_of(term)})"
+            return f"NOT ({to_sql(term)})"
         case Nothing():
             return "NOTHING"
 
@@ -210,5 +210,5 @@ def _collation(collation: str) -> str:
 
 
 def _bracketed(term: Predicate) -> str:
-    words = words_of(term)
-    return f"({words})" if isinstance(term, AllOf | AnyOf) else words
+    text = to_sql(term)
+    return f"({text})" if isinstance(term, AllOf | AnyOf) else text

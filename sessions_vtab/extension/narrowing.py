@@ -169,7 +169,7 @@ class Narrowing:
         promise, found = self._promises.get(words), self._said(text)
         if promise is None or found is None:
             return None
-        told = found.plan.words
+        told = found.plan.text
         self._host.tell(told, found.plan)
         try:
             narrowed = self._table.narrowed(promise.index_info, promise.usage, told)

@@ -20,7 +20,7 @@ from sessions_vtab.contract.predicate import (
     Predicate,
     Value,
     literal,
-    words_of,
+    to_sql,
 )
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.contract.scan import Order
@@ -214,7 +214,7 @@ def _sent_besides(plan: Plan) -> list[str]:
     words = [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
     words += [f"{name} = {value!r}" for name, value in plan.constants]
     if plan.pushed is not None:
-        words.append(f"({words_of(plan.pushed.predicate)})")
+        words.append(f"({to_sql(plan.pushed.predicate)})")
     return words
 
 

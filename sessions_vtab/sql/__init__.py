@@ -4,8 +4,8 @@ From tokens alone: ``lexer`` (SQLite's tokens, and edits of a text), ``shapes`` 
 the clauses of a SELECT), ``parameters``, ``targets`` (what is changed, conflicts), ``returning``,
 ``effects``. What names and plans are: ``catalog``, ``plans``, ``names``. With sqlglot, imported
 only when a statement names one of our tables: ``conditions``, ``occurrences``, ``source``,
-``pushing``, ``analysis``, ``carrier``. All of it for one statement: ``rewrite``. A condition alone,
-without a statement: ``expression``. Other dialects than SQLite's: ``dialects``, ``stackql``.
+``pushing``, ``analysis``, ``plan_arguments``. All of it for one statement: ``rewrite``. A condition
+alone, without a statement: ``expression``. Other dialects than SQLite's: ``dialects``, ``stackql``.
 
 Besides: ``fast_path`` (whether sqlglot is needed), ``json_keys``, ``row_values``, ``forms`` (values
 that no row has), ``effect_call``, ``splicing`` (what is put into a statement), ``attach``,

@@ -16,7 +16,7 @@ from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.conditions import TimeOperand
 from sessions_vtab.sql.lexer import StatementKind, Token
 from sessions_vtab.sql.names import Item, Scope
-from sessions_vtab.sql.occurrences import Join, Occurrence, lead_of
+from sessions_vtab.sql.occurrences import Join, Occurrence, key_source_of
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.pushing import On, SelectConditions, read_conditions
 from sessions_vtab.sql.shapes import Span
@@ -50,11 +50,11 @@ def analyse(
         UnsupportedError: one of our tables is given arguments, or a parameter column is used
             where it has no value.
     """
-    masked = read(tokens, kind, numbering.numbers, pairs)
-    if masked is None:
+    parsed = read(tokens, kind, numbering.numbers, pairs)
+    if parsed is None:
         return [], []
-    walk = _Walk(ParsedStatement(text, tokens, numbering, pairs, masked), catalog)
-    walk.statement(masked.tree)
+    walk = _Walk(ParsedStatement(text, tokens, numbering, pairs, parsed), catalog)
+    walk.statement(parsed.tree)
     found = sorted(walk.occurrences.values(), key=lambda each: each.item.at)
     return found, walk.times
 
@@ -199,7 +199,7 @@ class _Walk:
 
     def _table(self, node: exp.Table, names: _Names, *, target: bool = False) -> Item:
         name, schema = node.name, node.db or None
-        at = self.source.masked.token_of(node.this)
+        at = self.source.parsed.token_of(node.this)
         hidden = schema is None and name.lower() in names
         ours = None if hidden or at < 0 else self.catalog.resolve(schema, name)
         alias = node.alias
@@ -245,7 +245,7 @@ class _Walk:
             self.times += read_conditions(self.source, occurrence, scope, where, ons)
         if isinstance(node, exp.Select) and scope.items[-1] is mine[-1].item:
             joined = [term for _, on in ons for term in terms(on)]
-            mine[-1].lead = lead_of(self.source, node, scope, mine[-1], where, joined)
+            mine[-1].key_source = key_source_of(self.source, node, scope, mine[-1], where, joined)
 
     def _where(self, occurrence: Occurrence) -> Span | None:
         if occurrence.block is not None:

@@ -20,7 +20,7 @@ from sessions_vtab.sql.names import Item, Scope
 from sessions_vtab.sql.shapes import Block, Span, find
 from sessions_vtab.sql.source import ParsedStatement
 
-__all__ = ["Condition", "Join", "Lead", "Occurrence", "Role", "lead_of"]
+__all__ = ["Condition", "Join", "KeySource", "Occurrence", "Role", "key_source_of"]
 
 
 class Role(StrEnum):
@@ -64,7 +64,7 @@ class Join(NamedTuple):
     source_column: str
 
 
-class Lead(NamedTuple):
+class KeySource(NamedTuple):
     """Rows of no table of ours that hand their keys to an occurrence: the FROM item before it.
 
     Attributes:
@@ -97,7 +97,7 @@ class Occurrence:
         order: terms of ORDER BY as written.
         limit: LIMIT and OFFSET as written.
         spliceable: table-valued arguments can be put behind its name.
-        lead: the item whose rows come first, if it is not a table of this package.
+        key_source: the item whose rows come first, if it is not a table of this package.
         hidden: a condition that SQLite does not offer the table is about rows that it hides.
     """
 
@@ -112,18 +112,18 @@ class Occurrence:
     order: str = ""
     limit: str = ""
     spliceable: bool = True
-    lead: Lead | None = None
+    key_source: KeySource | None = None
     hidden: bool = False
 
 
-def lead_of(
+def key_source_of(
     source: ParsedStatement,
     node: exp.Select,
     scope: Scope,
     mine: Occurrence,
     where: Sequence[tuple[exp.Expression, Span | None]],
     ons: Sequence[exp.Expression],
-) -> Lead | None:
+) -> KeySource | None:
     """The source of an inner table's join keys, for look-ahead; None if it cannot be used.
 
     Args:
@@ -148,7 +148,7 @@ def lead_of(
     about = [one for term, one in where if one is not None and _is_about(first, term)]
     label = source.tokens[span[1] - 1].text
     conditions = tuple(source.slice(one) for one in about)
-    return Lead(found[0], source.column_text(found[1]), label, span, conditions)
+    return KeySource(found[0], source.column_text(found[1]), label, span, conditions)
 
 
 def _key(

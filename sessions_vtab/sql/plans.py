@@ -1,8 +1,8 @@
-"""Plans: what one table occurrence is told, as values and as words.
+"""Plan arguments: what one table occurrence is handed, as values and as text.
 
-The words are the first table-valued argument of the occurrence, and the name under which the
-virtual table finds the plan again. They are a function of everything in it, so that different plans
-never share them.
+The text is the first table-valued argument of the occurrence, and the name under which the
+virtual table finds the plan again. It is a function of everything in the plan, so that different
+plans never share it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from sessions_vtab.contract.predicate import (
     Null,
     Predicate,
     Slot,
-    words_of,
+    to_sql,
 )
 
-__all__ = ["Ahead", "Link", "PlanArgument", "slots", "true_on_nulls", "with_slots"]
+__all__ = ["KeyLookAhead", "Link", "PlanArgument", "slots", "true_on_nulls", "with_slots"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class KeyLookAhead:
     """Keys that will be looked up next, when the rows come from a table outside this package.
 
     Attributes:
@@ -87,13 +87,13 @@ class PlanArgument:
     links: tuple[Link, ...] = ()
     limited: bool = False
     alias: str = ""
-    ahead: Ahead | None = None
+    ahead: KeyLookAhead | None = None
     hidden: bool = False
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The plan as one line of text, without values and without NUL."""
-        parts = [] if self.predicate is None else [words_of(self.predicate)]
+        parts = [] if self.predicate is None else [to_sql(self.predicate)]
         parts += ["HIDDEN ROWS"] if self.hidden else []
         parts += [str(link) for link in self.links]
         parts += [] if self.ahead is None else [str(self.ahead)]

@@ -29,12 +29,12 @@ class _Dialect(SQLite):
 
 
 @dataclass(frozen=True, slots=True)
-class Masked:
-    """A statement's tree.
+class SqlglotTree:
+    """The tree of sqlglot, and where in the statement its parts are.
 
     Attributes:
         tree: of sqlglot.
-        tokens: index of the token at each position in the masked text.
+        tokens: index of the token at each position in the text that sqlglot has read.
     """
 
     tree: exp.Expression
@@ -63,7 +63,7 @@ def read(
     kind: StatementKind,
     numbers: Mapping[int, int],
     pairs: dict[int, int],
-) -> Masked | None:
+) -> SqlglotTree | None:
     """The tree of a statement; None if sqlglot cannot read it.
 
     Args:
@@ -78,7 +78,7 @@ def read(
     for index in _tokens_for_sqlglot(tokens, kind, pairs):
         if tokens[index].kind is TokenKind.ILLEGAL:
             return None
-        piece = f"@{numbers[index]}" if index in numbers else _mask(tokens, index, kind)
+        piece = f"@{numbers[index]}" if index in numbers else _readable(tokens, index, kind)
         places[length] = index
         pieces.append(piece)
         length += len(piece) + 1
@@ -91,7 +91,7 @@ def read(
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Expression) or isinstance(tree, exp.Command):
         return None
-    return Masked(tree, places)
+    return SqlglotTree(tree, places)
 
 
 def _tokens_for_sqlglot(
@@ -141,7 +141,12 @@ def _is_hint(tokens: Sequence[Token], index: int) -> bool:
     return (before[-1:] == ["INDEXED"] and word == "BY") or before == ["INDEXED", "BY"]
 
 
-def _mask(tokens: Sequence[Token], index: int, kind: StatementKind) -> str:
+def _readable(tokens: Sequence[Token], index: int, kind: StatementKind) -> str:
+    """A token as sqlglot should read it.
+
+    ``~`` stands for what is not understood: nothing with it is pushed. So sqlglot, which forgets a
+    unary plus, cannot make of ``+column`` a column that SQLite would not have used.
+    """
     token = tokens[index]
     if token.kind is TokenKind.NUMBER:
         plain = token.text.replace("_", "")
@@ -170,7 +175,7 @@ class ParsedStatement:
         tokens: of the text.
         numbering: of its parameters.
         pairs: matching brackets.
-        masked: its tree.
+        parsed: its tree.
         blocks: its SELECTs.
     """
 
@@ -178,7 +183,7 @@ class ParsedStatement:
     tokens: Sequence[Token]
     numbering: Numbering
     pairs: dict[int, int]
-    masked: Masked
+    parsed: SqlglotTree
     blocks: list[Block] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -217,7 +222,7 @@ class ParsedStatement:
     def column_text(self, column: exp.Column) -> str:
         """A column with its qualifiers, as written."""
         first = column.args.get("db") or column.args.get("table") or column.this
-        start, end = self.masked.token_of(first), self.masked.token_of(column.this)
+        start, end = self.parsed.token_of(first), self.parsed.token_of(column.this)
         return self.text[self.tokens[start].start : self.tokens[end].end]
 
 

@@ -34,7 +34,7 @@ _Pushes = tuple[
     frozenset[int],
 ]
 _NO_PUSHES: _Pushes = ((), (), {}, frozenset())
-_CARRIER = frozenset(("_push", "_args"))
+_RESERVED = frozenset(("_push", "_args"))
 
 
 @dataclass(slots=True)
@@ -143,11 +143,11 @@ class Splicer:
         return max(kept, default=0)
 
     def _pushes(self) -> _Pushes:
-        self._refuse_carrier()
+        self._refuse_reserved()
         if not needs_parsing(self.tokens, self.catalog):
             return _NO_PUSHES
         from sessions_vtab.sql.analysis import analyse  # noqa: PLC0415  # Imports sqlglot.
-        from sessions_vtab.sql.carrier import carry  # noqa: PLC0415  # As above.
+        from sessions_vtab.sql.plan_arguments import splice_plans  # noqa: PLC0415  # As above.
 
         occurrences, timed = analyse(
             self.text, self.tokens, self.kind, self.numbering, self.pairs, self.catalog
@@ -155,14 +155,14 @@ class Splicer:
         for operand in timed:
             if operand.number is None:
                 times.require(operand.value, operand.column)
-        edits, plans, pushed = carry(self.tokens, self.pairs, occurrences)
+        edits, plans, pushed = splice_plans(self.tokens, self.pairs, occurrences)
         return timed, edits, plans, pushed
 
-    def _refuse_carrier(self) -> None:
+    def _refuse_reserved(self) -> None:
         for token in self.tokens:
             if (
                 token.kind in (TokenKind.WORD, TokenKind.QUOTED)
-                and name_of(token).lower() in _CARRIER
+                and name_of(token).lower() in _RESERVED
             ):
                 raise UnsupportedError(f"{token.text} is reserved for internal use; leave it out.")
 

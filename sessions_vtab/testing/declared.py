@@ -8,7 +8,7 @@ from typing import Final
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.model import Column, ColumnType
-from sessions_vtab.contract.predicate import AllOf, Compare, Member, Op, Predicate, words_of
+from sessions_vtab.contract.predicate import AllOf, Compare, Member, Op, Predicate, to_sql
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.plan.pushdown import project
 
@@ -29,7 +29,7 @@ def undeclared(scan: Scan) -> str | None:
     """The first condition or order of a scan that its path does not declare, in words."""
     for term in _terms(scan.where):
         if not _is_key(term, scan) and project(term, scan.path) != term:
-            return words_of(term)
+            return to_sql(term)
     for order in scan.order:
         path = scan.path
         upwards = order.column in path.ascending and not order.descending

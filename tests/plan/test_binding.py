@@ -17,7 +17,7 @@ from sessions_vtab.contract.predicate import (
     Op,
     Predicate,
     Slot,
-    words_of,
+    to_sql,
 )
 from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.plan.binding import Binder
@@ -32,7 +32,7 @@ NINE = "2026-01-01 09:00:00.000000"
 
 def _words(*terms: Term, arguments: tuple[Any, ...]) -> str | None:
     scan = Binder(Plan(SESSIONS, PATH, terms=terms), "prod.sessions").bind(arguments)
-    return None if scan is None else words_of(scan.where)
+    return None if scan is None else to_sql(scan.where)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_the_statement_rewriter_found_gets_its_values_from_one_json_array(
 
     scan = Binder(plan, "prod.sessions").bind((values,))
 
-    got = None if scan is None else words_of(scan.where)
+    got = None if scan is None else to_sql(scan.where)
     assert (got or "").strip("()") == (words or "").strip("()")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sessions_vtab.contract.capability import EQUALITY, RANGE, AccessPath, Capability, Filter
-from sessions_vtab.contract.predicate import TIMESTAMP, Op, words_of
+from sessions_vtab.contract.predicate import TIMESTAMP, Op, to_sql
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.errors import InvalidValueError
@@ -28,7 +28,7 @@ TERMS = (Term("session_id", Op.EQ), Term("user_id", Op.EQ), Term("display_name",
 def test_a_text_is_looked_up_by_its_key():
     scan = Binder(Plan(SESSIONS, GET, TERMS[:1], fallbacks=(LIST,)), "prod.sessions").bind(("7",))
 
-    assert (scan.path, words_of(scan.where)) == (GET, "session_id = '7'")
+    assert (scan.path, to_sql(scan.where)) == (GET, "session_id = '7'")
 
 
 def test_a_number_equals_many_texts_so_another_path_is_read_with_what_it_takes():
@@ -36,7 +36,7 @@ def test_a_number_equals_many_texts_so_another_path_is_read_with_what_it_takes()
         (7, "ann", "x")
     )
 
-    assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
+    assert (scan.path, to_sql(scan.where)) == (LIST, "user_id = 'ann'")
 
 
 def test_a_key_compared_without_case_is_not_a_key_lookup():
@@ -44,7 +44,7 @@ def test_a_key_compared_without_case_is_not_a_key_lookup():
         ("ann",)
     )
 
-    assert (scan.path, words_of(scan.where)) == (LIST, "user_id = 'ann'")
+    assert (scan.path, to_sql(scan.where)) == (LIST, "user_id = 'ann'")
 
 
 def test_the_fallback_path_must_keep_the_order():
@@ -91,7 +91,7 @@ def test_the_values_of_a_set_are_requested_in_the_same_order_in_every_process():
         ({"b", "c", "a"},)
     )
 
-    assert words_of(scan.where) == "user_id IN ('a', 'b', 'c')"
+    assert to_sql(scan.where) == "user_id IN ('a', 'b', 'c')"
 
 
 @pytest.mark.parametrize(("declared", "rows"), [(20, 20), (None, 200)])

@@ -12,7 +12,7 @@ from sessions_vtab.contract.capability import (
     HiddenRows,
     Within,
 )
-from sessions_vtab.contract.predicate import AllOf, Compare, Field, Member, Op, Predicate, words_of
+from sessions_vtab.contract.predicate import AllOf, Compare, Field, Member, Op, Predicate, to_sql
 from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.plan.lists import Sizes, holders, may_be_held, pages_of
 
@@ -64,7 +64,7 @@ def after(value: str) -> Compare:
 def found(path: AccessPath, terms: list[Predicate], lasting: list[Predicate]) -> list[str]:
     scan = Scan(path, AllOf(tuple(terms)))
     return [
-        f"{one.scan.path.name}: {words_of(one.scan.where)}" for one in holders(scan, lasting, TABLE)
+        f"{one.scan.path.name}: {to_sql(one.scan.where)}" for one in holders(scan, lasting, TABLE)
     ]
 
 
@@ -111,7 +111,7 @@ def test_a_condition_that_shows_hidden_rows_is_never_left_out():
 
     assert list(holders(Scan(path, AllOf((gone,))), [], table)) == []
     lists = holders(Scan(path, AllOf((gone, ann))), [gone], table)
-    assert [words_of(one.scan.where) for one in lists] == ["deleted = 1"]
+    assert [to_sql(one.scan.where) for one in lists] == ["deleted = 1"]
 
 
 def test_a_list_is_read_with_the_columns_that_are_compared_in_it():

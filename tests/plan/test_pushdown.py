@@ -15,7 +15,7 @@ from sessions_vtab.contract.predicate import (
     Op,
     Predicate,
     Slot,
-    words_of,
+    to_sql,
 )
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.plan.pushdown import exactly, project, refusal
@@ -68,8 +68,8 @@ FOLDED = Compare(Field("exact"), Op.EQ, Slot(0), "NOCASE")
 def test_a_path_is_given_the_part_of_a_condition_that_it_can_filter(
     predicate: Predicate, plain: str, full: str
 ) -> None:
-    assert words_of(project(predicate, PLAIN)) == plain
-    assert words_of(project(predicate, FULL)) == full
+    assert to_sql(project(predicate, PLAIN)) == plain
+    assert to_sql(project(predicate, FULL)) == full
 
 
 @pytest.mark.parametrize(

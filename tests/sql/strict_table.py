@@ -17,7 +17,7 @@ import apsw
 from sessions_vtab.contract.capability import AccessPath, Capability
 from sessions_vtab.contract.declare import declare_table
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.predicate import words_of
+from sessions_vtab.contract.predicate import to_sql
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.sql.rewrite import Rewritten, rewrite
@@ -98,8 +98,8 @@ class Module:
         assert plan is None or plan.ahead is None or isinstance(values[plan.ahead.index], list)
         if plan is None or plan.predicate is None:
             return every
-        highest = max((int(n) for n in re.findall(r"\?(\d+)", words_of(plan.predicate))), default=0)
-        text = f"SELECT name FROM t WHERE {words_of(plan.predicate)}"
+        highest = max((int(n) for n in re.findall(r"\?(\d+)", to_sql(plan.predicate))), default=0)
+        text = f"SELECT name FROM t WHERE {to_sql(plan.predicate)}"
         try:
             names = {row[0] for row in self.oracle.execute(text, values[:highest])}
         except apsw.SQLError:  # labels = 'x' AND labels->>'k' = 'y': SQLite reads 'x' as JSON.

@@ -4,10 +4,10 @@ import pytest
 from sql_tables import TestCatalog
 
 from sessions_vtab.sql.analysis import analyse
-from sessions_vtab.sql.carrier import carry
 from sessions_vtab.sql.fast_path import needs_parsing
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.plan_arguments import splice_plans
 from sessions_vtab.sql.shapes import partners
 
 ENOUGH = [
@@ -64,7 +64,7 @@ def test_tokens_are_enough(statement: str) -> None:
     found, times = analyse(
         statement, tokens, classify(tokens), number(tokens), pairs, TestCatalog()
     )
-    assert (carry(tokens, pairs, found)[1], times) == ({}, [])
+    assert (splice_plans(tokens, pairs, found)[1], times) == ({}, [])
 
 
 @pytest.mark.parametrize("statement", NOT_ENOUGH)

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from sql_tables import TestCatalog
 
-from sessions_vtab.contract.predicate import words_of
+from sessions_vtab.contract.predicate import to_sql
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.sql.analysis import analyse
-from sessions_vtab.sql.carrier import carry
 from sessions_vtab.sql.conditions import TimeOperand
 from sessions_vtab.sql.lexer import classify, tokenize
 from sessions_vtab.sql.occurrences import Occurrence
 from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.plan_arguments import splice_plans
 from sessions_vtab.sql.rewrite import rewrite
 from sessions_vtab.sql.shapes import partners
 from sessions_vtab.sql.targets import creates_table
@@ -77,7 +77,7 @@ def _about(one: Occurrence) -> list[str]:
     facts = []
     if one.predicate is not None:
         values = ", ".join(atom.text for atom in one.atoms)
-        facts.append(f"pushed {words_of(one.predicate)}" + (f" [{values}]" if values else ""))
+        facts.append(f"pushed {to_sql(one.predicate)}" + (f" [{values}]" if values else ""))
     facts += [
         f"{condition.role} {condition.text}"
         for condition in one.conditions
@@ -86,9 +86,9 @@ def _about(one: Occurrence) -> list[str]:
     facts += [
         f"from {join.source.label}.{join.source_column} to {join.column}" for join in one.joins
     ]
-    if one.lead is not None:
-        conditions = " AND ".join(one.lead.conditions) or "all rows"
-        facts.append(f"ahead {one.lead.key} to {one.lead.column} of {conditions}")
+    if one.key_source is not None:
+        conditions = " AND ".join(one.key_source.conditions) or "all rows"
+        facts.append(f"ahead {one.key_source.key} to {one.key_source.column} of {conditions}")
     facts += [f"order {one.order}"] if one.order else []
     facts += [f"limit {one.limit}"] if one.limit else []
     return [f"{one.alias}: {' '.join(fact.split())}" for fact in facts or ["everything"]]
@@ -109,7 +109,7 @@ def test_a_statement_that_is_not_parsed_has_nothing_to_push(statement: str) -> N
         return
     tokens = tokenize(statement)
     occurrences, times = _analysed(statement)
-    _, wanted, _ = carry(tokens, partners(tokens), occurrences)
+    _, wanted, _ = splice_plans(tokens, partners(tokens), occurrences)
     assert rewritten.plans == wanted
     assert set(rewritten.times) == {one for one in times if one.number is not None}
 

@@ -90,7 +90,7 @@ def test_the_plan_is_found_by_its_words() -> None:
     rewritten = _rewrite("SELECT 1 FROM sessions WHERE labels->>'env' = ? OR user_id = 'b'")
     (words, plan), *rest = rewritten.plans.items()
     assert not rest
-    assert words == plan.words == "labels->>'env' = ?1 OR user_id = ?2"
+    assert words == plan.text == "labels->>'env' = ?1 OR user_id = ?2"
     assert plan.predicate == AnyOf(
         (Compare(Field("labels", "env"), Op.EQ, Slot(0)), Compare(Field("user_id"), Op.EQ, Slot(1)))
     )
@@ -226,7 +226,7 @@ def test_a_parameter_compared_with_a_time_column_has_to_be_a_time() -> None:
         "SELECT * FROM sessions('a', 'b')",
     ],
 )
-def test_the_carrier_is_not_for_users(text: str) -> None:
+def test_the_columns_of_plans_are_not_for_users(text: str) -> None:
     with pytest.raises(SessionsError):
         _rewrite(text)
 

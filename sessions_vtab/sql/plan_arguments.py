@@ -1,8 +1,8 @@
 """Plans on their way into a statement: as table-valued arguments, or as a tautology in WHERE.
 
-``FROM sessions AS s`` becomes ``FROM sessions('<words>', json_array(?2)) AS s``. The target of an
-UPDATE or DELETE takes no arguments; there ``"_push" IS NOT '<words>'`` carries them, which is
-always true, because the column is NULL in every row.
+``FROM sessions AS s`` becomes ``FROM sessions('<text>', json_array(?2)) AS s``, with the plan's text.
+The target of an UPDATE or DELETE takes no arguments; there ``"_push" IS NOT '<text>'`` has it, which
+is always true, because the column is NULL in every row.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from dataclasses import dataclass
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, insert, tokenize
 from sessions_vtab.sql.names import Item
-from sessions_vtab.sql.occurrences import Join, Lead, Occurrence
-from sessions_vtab.sql.plans import Ahead, Link, PlanArgument
+from sessions_vtab.sql.occurrences import Join, KeySource, Occurrence
+from sessions_vtab.sql.plans import KeyLookAhead, Link, PlanArgument
 from sessions_vtab.sql.source import condition_of_change
 
-__all__ = ["carry"]
+__all__ = ["splice_plans"]
 
 _MOST_VALUES = 900
 """SQLite takes 1000 arguments of a function: https://sqlite.org/limits.html."""
 
 
-def carry(
+def splice_plans(
     tokens: Sequence[Token], pairs: dict[int, int], occurrences: Sequence[Occurrence]
 ) -> tuple[list[Edit], dict[str, PlanArgument], frozenset[int]]:
     """The edits that hand each occurrence its plan.
 
     Returns:
-        The edits, the plans by their words, and the parameters whose values the plans need.
+        The edits, the plans by their texts, and the parameters whose values the plans need.
     """
     labels = _labels(occurrences)
     named = {join.source.at for occurrence in occurrences for join in _remote_joins(occurrence)}
@@ -41,17 +41,17 @@ def carry(
     plans: dict[str, PlanArgument] = {}
     pushed: set[int] = set()
     for occurrence in occurrences:
-        load = _load(occurrence, labels, feeds=occurrence.item.at in feeding)
-        splices = [] if load is None else _splices(tokens, pairs, occurrence, load)
-        if load is not None and splices:
+        handed = _plan_of(occurrence, labels, feeds=occurrence.item.at in feeding)
+        splices = [] if handed is None else _splices(tokens, pairs, occurrence, handed)
+        if handed is not None and splices:
             edits += splices
-            plans[load.plan.words] = load.plan
-            pushed |= load.numbers
+            plans[handed.plan.text] = handed.plan
+            pushed |= handed.numbers
     return edits, plans, frozenset(pushed)
 
 
 @dataclass(frozen=True, slots=True)
-class _Load:
+class _PlanAndValues:
     """A plan with the SQL expressions for its values."""
 
     plan: PlanArgument
@@ -59,7 +59,9 @@ class _Load:
     numbers: frozenset[int]
 
 
-def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> _Load | None:
+def _plan_of(
+    occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool
+) -> _PlanAndValues | None:
     predicate = occurrence.predicate if len(occurrence.atoms) <= _MOST_VALUES else None
     atoms = () if predicate is None else occurrence.atoms
     links = tuple(
@@ -67,7 +69,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
         for join in _remote_joins(occurrence)
         if join.source.at in labels
     )
-    led = occurrence.lead is not None
+    led = occurrence.key_source is not None
     if predicate is None and not (links or feeds or led or occurrence.hidden):
         return None
     values = [atom.text for atom in atoms]
@@ -78,9 +80,9 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
             numbers.update(condition.numbers)
             residual.append(_localised(condition.text, values))
     ahead = None
-    if occurrence.lead is not None:
-        ahead = Ahead(occurrence.lead.column, len(values))
-        values.append(f'json({occurrence.lead.label}."_ahead")')
+    if occurrence.key_source is not None:
+        ahead = KeyLookAhead(occurrence.key_source.column, len(values))
+        values.append(f'json({occurrence.key_source.label}."_ahead")')
     plan = PlanArgument(
         predicate=predicate,
         label=labels[occurrence.item.at] if feeds else "",
@@ -91,7 +93,7 @@ def _load(occurrence: Occurrence, labels: Mapping[int, str], *, feeds: bool) -> 
         ahead=ahead,
         hidden=occurrence.hidden,
     )
-    return _Load(plan, tuple(values), frozenset(numbers))
+    return _PlanAndValues(plan, tuple(values), frozenset(numbers))
 
 
 def _remote_joins(occurrence: Occurrence) -> list[Join]:
@@ -106,7 +108,7 @@ def _is_remote(*items: Item) -> bool:
 def _localised(text: str, values: list[str]) -> str:
     """A condition whose ``?k`` means element k of the values; adds the values that are missing.
 
-    Literals become values too, so that the words of a plan do not depend on them.
+    Literals become values too, so that the text of a plan does not depend on them.
     """
     tokens = tokenize(text)
     typed = any(token.upper == "CAST" for token in tokens)  # VARCHAR(10) has no value in it.
@@ -139,20 +141,20 @@ def _labels(occurrences: Sequence[Occurrence]) -> dict[int, str]:
 
 
 def _splices(
-    tokens: Sequence[Token], pairs: dict[int, int], occurrence: Occurrence, load: _Load
+    tokens: Sequence[Token], pairs: dict[int, int], occurrence: Occurrence, handed: _PlanAndValues
 ) -> list[Edit]:
     # A literal and not a parameter: xBestIndex is told literals only, and has to cost the plan.
-    words = "'" + load.plan.words.replace("'", "''") + "'"
-    values = f"json_array({', '.join(load.values)})" if load.values else ""
+    text = "'" + handed.plan.text.replace("'", "''") + "'"
+    values = f"json_array({', '.join(handed.values)})" if handed.values else ""
     item = occurrence.item
     # UPDATE and DELETE take no table-valued arguments: there the plan is a condition that is always
     # true.
     if item.target:
-        return _tautology(tokens, pairs, occurrence, words, values)
+        return _tautology(tokens, pairs, occurrence, text, values)
     if not occurrence.spliceable:
         return []
-    arguments = f"({words}, {values})" if values else f"({words})"
-    window = [] if occurrence.lead is None else _window(tokens, occurrence.lead)
+    arguments = f"({text}, {values})" if values else f"({text})"
+    window = [] if occurrence.key_source is None else _window(tokens, occurrence.key_source)
     return [insert(tokens[item.at].end, arguments, rank=-2), *window]
 
 
@@ -160,19 +162,19 @@ _AHEAD = 63
 """Rows a window looks ahead: with the current one as many as a source has requests in flight."""
 
 
-def _window(tokens: Sequence[Token], lead: Lead) -> list[Edit]:
+def _window(tokens: Sequence[Token], key_source: KeySource) -> list[Edit]:
     """Wraps the FROM item to add a column: its key and the keys of the following rows.
 
     SQLite streams such a window. A blob would be an error in JSON.
     """
-    key = f"iif(typeof({lead.key}) = 'blob', NULL, {lead.key})"
+    key = f"iif(typeof({key_source.key}) = 'blob', NULL, {key_source.key})"
     frame = f"ROWS BETWEEN CURRENT ROW AND {_AHEAD} FOLLOWING"
     # Not IN (SELECT ..) over the outer side, which would read it twice and whole, whatever LIMIT
     # says.
     opening = f'(SELECT *, json_group_array({key}) OVER ({frame}) AS "_ahead" FROM '
-    where = f" WHERE {' AND '.join(f'({one})' for one in lead.conditions)}"
-    closing = f"{where if lead.conditions else ''}) AS {lead.label}"
-    first, end = lead.span
+    where = f" WHERE {' AND '.join(f'({one})' for one in key_source.conditions)}"
+    closing = f"{where if key_source.conditions else ''}) AS {key_source.label}"
+    first, end = key_source.span
     return [
         insert(tokens[first].start, opening),
         insert(tokens[end - 1].end, closing, rank=-1),
@@ -183,7 +185,7 @@ def _tautology(
     tokens: Sequence[Token],
     pairs: dict[int, int],
     occurrence: Occurrence,
-    words: str,
+    text: str,
     values: str,
 ) -> list[Edit]:
     item: Item = occurrence.item
@@ -191,10 +193,10 @@ def _tautology(
     if where is None:
         return []
     name = quoted(occurrence.alias)
-    carrier = f'{name}."_push" IS NOT {words} AND '
+    condition = f'{name}."_push" IS NOT {text} AND '
     if values:
-        carrier += f'{name}."_args" IS NOT {values} AND '
+        condition += f'{name}."_args" IS NOT {values} AND '
     return [
-        insert(tokens[where[0]].start, f"{carrier}(", rank=-1),
+        insert(tokens[where[0]].start, f"{condition}(", rank=-1),
         insert(tokens[where[1] - 1].end, ")", rank=-1),
     ]
