@@ -1,8 +1,8 @@
 """Plans on their way into a statement: as table-valued arguments, or as a tautology in WHERE.
 
-``FROM sessions AS s`` becomes ``FROM sessions('<text>', json_array(?2)) AS s``, with the plan's text.
-The target of an UPDATE or DELETE takes no arguments; there ``"_push" IS NOT '<text>'`` has it, which
-is always true, because the column is NULL in every row.
+``FROM sessions AS s`` becomes ``FROM sessions('<text>', json_array(?2)) AS s`` with the text of a
+plan. The target of an UPDATE or DELETE takes no arguments; there ``"_push" IS NOT '<text>'`` has
+it, which is always true, because the column is NULL in every row.
 """
 
 from __future__ import annotations

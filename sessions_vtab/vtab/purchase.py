@@ -1,239 +1,37 @@
-"""A list that is read once and then answers what is asked of it, for the rest of the statement.
+"""Whether the reads of a cursor go on by key, or are answered from a whole list that is read once.
 
-Whether a cursor's reads go on by key or are answered from a list is decided by ``plan.rent``. What
-was bought is kept as long as the cursor, which is one occurrence of a table in one run of a
-statement.
+``plan.rent`` has the rule, ``index`` the lists. What was read is kept as long as the cursor, which
+is one occurrence of a table in one run of a statement.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf, prod
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.model import Table
-from sessions_vtab.contract.predicate import Compare, Field, Member, Predicate, Value
-from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.contract.predicate import Predicate, Value
+from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.plan.lists import (
     Holder,
     holders,
     is_whole,
     may_be_held,
-    pages_of,
     read_key,
     size_key,
 )
 from sessions_vtab.plan.rent import ALONE, BESIDE, Account
-from sessions_vtab.vtab.index import Equality, Times, chunks, is_equality, is_range, operands
+from sessions_vtab.vtab.index import IndexedList
 from sessions_vtab.vtab.memo import Recording
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.remote_cursor import RemoteCursor
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["Buyer", "Purchase"]
-
-_IN_LIST_ORDER: Final[Mapping[str, Sequence[Value]]] = MappingProxyType({})
-
-
-class Purchase:
-    """A list that is being read, or was read: its pages, and where in them which value is.
-
-    Args:
-        recording: the list's pages.
-        path: how it is read.
-        table: whose rows they are.
-
-    Attributes:
-        ended: whether all pages were read.
-    """
-
-    def __init__(self, recording: Recording, path: AccessPath, table: Table) -> None:
-        self._recording = recording
-        self._path = path
-        self._table = table
-        self._positions: Mapping[str, int] = table.positions
-        self._coming = iter(recording)
-        self._starts: list[int] = []
-        self._rows = 0
-        self._equalities: dict[str, Equality] = {}
-        self._times: dict[str, Times] = {}
-        self._loaded: tuple[int, list[Row]] = (-1, [])
-        self._cap = 0 if path.fans_out else path.page_cap or 0
-        self._last = self._cap
-        self.ended = False
-
-    @property
-    def pages(self) -> int:
-        """How many pages of the list were read."""
-        return pages_of(self._path, len(self._starts), self._rows)
-
-    @property
-    def responses(self) -> int:
-        """How many responses were read for that; a list read from both ends has up to two more."""
-        return len(self._starts)
-
-    @property
-    def runs_out(self) -> bool:
-        """Whether no further page is expected, because the last one was not full."""
-        return self._last < self._cap
-
-    def advance(self) -> bool:
-        """Reads the next page; False at the end."""
-        surprised = self.runs_out
-        page = next(self._coming, None)
-        if page is None:
-            self.ended = True
-            return False
-        # A service that goes on behind a page that is not full is believed to do so again.
-        self._last = self._cap if surprised else len(page)
-        self._loaded = (len(self._starts), page)
-        self._starts.append(self._rows)
-        self._index(page)
-        self._rows += len(page)
-        return True
-
-    def close(self) -> None:
-        """Stops what is still coming and forgets what came."""
-        self._recording.close()
-
-    def row_of(self, scan: Scan) -> Row | None:
-        """The row that a read finds by its unique key, if it has come: no other can be meant."""
-        keys = {key: scan.given(key) or () for key in scan.path.keys}
-        terms = [Member(Field(key), values) for key, values in keys.items()]
-        if not all(map(self._looks_up, terms)):
-            return None
-        for place in self._narrowest(terms, ()):
-            row = self._row(place)
-            if all(row[self._positions[key]] in values for key, values in keys.items()):
-                return row
-        return None
-
-    def find(
-        self, terms: Sequence[Predicate], keys: Mapping[str, Sequence[Value]] = _IN_LIST_ORDER
-    ) -> Iterator[list[Row]]:
-        """Pages of the rows that may match the conditions; reads on where the list has not ended.
-
-        Args:
-            terms: what the list itself is not confined to.
-            keys: by column, the values of the sets that a read by key would ask for one after the
-                other. The rows come in that order, so that it does not depend on which way of
-                reading pays. The list is read to its end for it. Without, in the list's order.
-        """
-        if keys:
-            while not self.ended:
-                self.advance()
-            yield from self._one_by_one(terms, keys)
-            return
-        looked_up = [term for term in terms if self._looks_up(term)]
-        bounds = [term for term in terms if isinstance(term, Compare) and is_range(term)]
-        for term in bounds:
-            self._times_of(term.field.column)
-        start = 0
-        while True:
-            end = self._rows
-            yield from self._between(start, end, looked_up, bounds)
-            start = end
-            # Another reader may have read on meanwhile.
-            if self._rows == end and (self.ended or not self.advance()):
-                return
-
-    def _one_by_one(
-        self, terms: Sequence[Predicate], keys: Mapping[str, Sequence[Value]]
-    ) -> Iterator[list[Row]]:
-        """The rows that may match, by the places of their values among the keys."""
-        ranks = [
-            (self._positions[column], {value: rank for rank, value in enumerate(values)})
-            for column, values in keys.items()
-        ]
-
-        def rank(place: int) -> tuple[int, ...]:
-            row = self._row(place)
-            return tuple(known.get(row[at], len(known)) for at, known in ranks)
-
-        looked_up = [term for term in terms if self._looks_up(term)]
-        for part in chunks(sorted(self._narrowest(looked_up, ()), key=rank)):
-            yield [self._row(place) for place in part]
-
-    def _between(
-        self, start: int, end: int, looked_up: Sequence[Predicate], bounds: Sequence[Compare]
-    ) -> Iterator[list[Row]]:
-        places = self._narrowest(looked_up, bounds)
-        if isinstance(places, range):
-            places = range(max(places.start, start), min(places.stop, end))
-        elif start:
-            places = [place for place in places if start <= place < end]
-        for part in chunks(places):
-            yield [self._row(place) for place in part]
-
-    def _narrowest(
-        self, looked_up: Sequence[Predicate], bounds: Sequence[Compare]
-    ) -> Sequence[int]:
-        best: Sequence[int] = range(self._rows)
-        for column in dict.fromkeys(term.field.column for term in bounds):
-            own = [term for term in bounds if term.field.column == column]
-            found = self._times_of(column).find(own)
-            if found is not None and len(found) < len(best):
-                best = found
-        for term in looked_up:
-            places = self._equality_of(term).find(operands(term))
-            if len(places) < len(best):
-                best = places
-        return best
-
-    def _looks_up(self, term: Predicate) -> bool:
-        return is_equality(term) and self._equality_of(term).takes(operands(term))
-
-    def _equality_of(self, term: Predicate) -> Equality:
-        column = term.field.column  # type: ignore[union-attr]  # What is_equality has seen.
-        index = self._equalities.get(column)
-        if index is None:
-            index = self._equalities[column] = Equality(self._table.column(column))
-            at = self._positions[column]
-            for place, row in self._known():
-                index.add(place, row[at])
-        return index
-
-    def _times_of(self, column: str) -> Times:
-        index = self._times.get(column)
-        if index is None:
-            index = self._times[column] = Times()
-            at = self._positions[column]
-            for _, row in self._known():
-                index.add(row[at])
-        return index
-
-    def _index(self, page: Sequence[Row]) -> None:
-        for column, equality in self._equalities.items():
-            at = self._positions[column]
-            for place, row in enumerate(page, self._rows):
-                equality.add(place, row[at])
-        for column, instants in self._times.items():
-            at = self._positions[column]
-            for row in page:
-                instants.add(row[at])
-
-    def _known(self) -> Iterator[tuple[int, Row]]:
-        for number, start in enumerate(self._starts):
-            yield from enumerate(self._page(number), start)
-
-    def _row(self, place: int) -> Row:
-        number = bisect_right(self._starts, place) - 1
-        return self._page(number)[place - self._starts[number]]
-
-    def _page(self, number: int) -> list[Row]:
-        loaded, page = self._loaded
-        if loaded != number:
-            page = self._recording.page(number)
-            self._loaded = (number, page)
-        return page
-
+__all__ = ["Buyer"]
 
 _MOST_ACCOUNTS: Final = 1_000
 _MOST_LISTS: Final = 8
@@ -344,7 +142,7 @@ class Buyer:
         self._cursor = cursor
         self._table = table
         self._asked: dict[str, _Asked] = {}
-        self._bought: OrderedDict[Hashable, Purchase] = OrderedDict()
+        self._bought: OrderedDict[Hashable, IndexedList] = OrderedDict()
 
     def offer(
         self, scan: Scan, words: str, *, beside: bool, foreseen: Callable[[], int]
@@ -415,7 +213,7 @@ class Buyer:
     def _accounts(self, scan: Scan, asked: _Asked) -> Sequence[Account]:
         return [*map(asked.account, self._holders(scan, asked)), asked.total]
 
-    def _known(self, holder: Holder) -> Purchase | None:
+    def _known(self, holder: Holder) -> IndexedList | None:
         """The list, if it can answer as it is."""
         bought = self._bought.get(_key(holder))
         if bought is None or not (bought.ended or holder.through):
@@ -425,7 +223,7 @@ class Buyer:
 
     def _buy(
         self, holder: Holder, accounts: Sequence[Account], prices: tuple[float, float]
-    ) -> Purchase | None:
+    ) -> IndexedList | None:
         """Reads as much of a list as it pays; None: it does not.
 
         Args:
@@ -450,9 +248,9 @@ class Buyer:
             for other in () if read else larger:
                 other.pay(ALONE)
 
-    def _open(self, holder: Holder) -> Purchase:
+    def _open(self, holder: Holder) -> IndexedList:
         recording = self._cursor.recorded(holder.scan)
-        bought = Purchase(recording, holder.scan.path, self._table.resource.table)
+        bought = IndexedList(recording, holder.scan.path, self._table.resource.table)
         self._bought[_key(holder)] = bought
         if len(self._bought) > _MOST_LISTS:
             self._bought.popitem(last=False)[1].close()
@@ -471,11 +269,11 @@ def _key(holder: Holder) -> Hashable:
     return size_key(scan), scan.order, scan.columns
 
 
-def _pages(bought: Purchase | None) -> int:
+def _pages(bought: IndexedList | None) -> int:
     return 0 if bought is None else bought.pages
 
 
-def _responses(bought: Purchase | None) -> int:
+def _responses(bought: IndexedList | None) -> int:
     return 0 if bought is None else bought.responses
 
 

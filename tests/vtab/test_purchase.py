@@ -10,8 +10,8 @@ from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import TIMESTAMP, AllOf, Compare, Field, Member, Op, Predicate
 from sessions_vtab.contract.scan import Page, Row, Scan
+from sessions_vtab.vtab.index import IndexedList
 from sessions_vtab.vtab.memo import Recording
-from sessions_vtab.vtab.purchase import Purchase
 
 TABLE = Table(
     "things",
@@ -35,8 +35,8 @@ def _pages(rows: Sequence[Row]) -> Iterator[Page]:
         yield list(rows[start : start + 10])
 
 
-def _bought(rows: Sequence[Row]) -> Purchase:
-    bought = Purchase(Recording(_pages(rows)), PATH, TABLE)
+def _bought(rows: Sequence[Row]) -> IndexedList:
+    bought = IndexedList(Recording(_pages(rows)), PATH, TABLE)
     while bought.advance():
         pass
     return bought
@@ -188,7 +188,7 @@ def test_a_list_that_has_not_ended_is_read_on_as_far_as_it_is_wanted():
             asked.append(number)
             yield [_row(number * 10 + place, f"u{number}") for place in range(10)]
 
-    bought = Purchase(Recording(pages()), PATH, TABLE)
+    bought = IndexedList(Recording(pages()), PATH, TABLE)
 
     first = bought.find([_is("user", "u1")])
     assert len(next(first)) == 10
@@ -200,7 +200,7 @@ def test_a_list_that_has_not_ended_is_read_on_as_far_as_it_is_wanted():
 
 
 def test_two_readers_of_a_list_that_has_not_ended_see_every_row():
-    bought = Purchase(Recording(_pages([_row(n, f"u{n % 2}") for n in range(60)])), PATH, TABLE)
+    bought = IndexedList(Recording(_pages([_row(n, f"u{n % 2}") for n in range(60)])), PATH, TABLE)
     one, other = bought.find([_is("user", "u0")]), bought.find([])
 
     next(one)
@@ -240,7 +240,7 @@ def _one(name: object, *beside: Predicate) -> Scan:
     ("name", "found"), [("n3", "n3"), ("n9", "n9"), ("n12", None), ("N3", None), (3, None)]
 )
 def test_a_row_that_has_come_is_found_by_its_key(name: object, found: str | None) -> None:
-    bought = Purchase(Recording(_pages([_row(n) for n in range(20)])), PATH, TABLE)
+    bought = IndexedList(Recording(_pages([_row(n) for n in range(20)])), PATH, TABLE)
     bought.advance()
 
     row = bought.row_of(_one(name, _is("user", "someone")))
@@ -259,7 +259,7 @@ def test_a_row_that_has_come_is_found_by_its_key(name: object, found: str | None
 )
 def test_a_list_runs_out_with_a_page_that_is_not_full(pages: list[int], expected: list[bool]):
     rows = ([_row(n) for n in range(size)] for size in pages)
-    bought = Purchase(Recording(rows), PATH, TABLE)
+    bought = IndexedList(Recording(rows), PATH, TABLE)
 
     seen = [bought.runs_out for _ in pages if bought.advance()]
 
