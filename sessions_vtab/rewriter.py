@@ -166,9 +166,9 @@ class StatementRewriter:
         """
         one = step.statement
         require_definable(self._host, step.text, one.kind)
-        # The text carries only the plan's name; the tables look up what it means when SQLite plans.
-        for words, plan in one.plans.items():
-            self._host.tell(words, plan)
+        # The text has only the plan's text; the tables look up what it means when SQLite plans.
+        for argument, plan in one.plans.items():
+            self._host.register(argument, plan)
         chosen = one.plain if plain else one.choose(values)
         # On a line of its own: a text may end in a comment.
         text = chosen.rstrip().removesuffix(";") + "\n;"

@@ -212,7 +212,7 @@ def _readings(
     groups = _by_words([step for step, _ in found], reached)
     outer = ""
     for step, target in found:
-        known = groups[step.words].pop(0) if groups.get(step.words) else ()
+        known = groups[step.plan_text].pop(0) if groups.get(step.plan_text) else ()
         reading = TableReading(step, target, reached=known)
         if target.path is not None:
             # A table that has a prefix and no alias is called by its name alone in the text.
@@ -230,10 +230,10 @@ def _by_words(
 ) -> dict[str, list[tuple[Reached, ...]]]:
     """The reads of each plan: one for each step where there are as many, else all for the first."""
     groups: dict[str, list[tuple[Reached, ...]]] = {}
-    for words in dict.fromkeys(one.words for one in reached):
-        own = tuple(one for one in reached if one.words == words)
-        alone = sum(step.words == words for step in found) == len(own)
-        groups[words] = [(one,) for one in own] if alone else [own]
+    for text in dict.fromkeys(one.plan_text for one in reached):
+        own = tuple(one for one in reached if one.plan_text == text)
+        alone = sum(step.plan_text == text for step in found) == len(own)
+        groups[text] = [(one,) for one in own] if alone else [own]
     return groups
 
 
@@ -262,7 +262,7 @@ def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) ->
     """With its conditions, and their values as far as the statement has them."""
     step = reading.step
     sent, stops = step.clauses.get("sent", ""), step.clauses.get("stops", "")
-    spoken = look.spoken.get(step.words, set())
+    spoken = look.spoken.get(step.plan_text, set())
     if len(spoken) == 1:
         sent, stops = next(iter(spoken))
     if reading.reached:
@@ -270,7 +270,7 @@ def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) ->
         sent = " OR ".join(dict.fromkeys(text for text, _ in terms if text))
         stops = " OR ".join(dict.fromkeys(text for _, text in terms if text))
     here = _here(step, reading.target.path, conditions)
-    decided = look.decided.get(step.words, ())
+    decided = look.decided.get(step.plan_text, ())
     path = reading.target.path
     why = () if path is None else reasons(path, conditions, decided, reading.reached)
     return replace(reading, sent=sent, stops=stops, here=tuple(here), why=tuple(why))
@@ -477,7 +477,7 @@ def _title(step: PlanStep, look: Look, tables: Mapping[str, Mention], default: s
     The text's own spelling stays. What a view or a subquery reads is not named there, or its alias
     is another table's.
     """
-    planned = look.tables.get(step.words, ())
+    planned = look.tables.get(step.plan_text, ())
     mention = tables.get(step.alias.lower())
     written = None if mention is None else mention.name
     if len(planned) != 1:

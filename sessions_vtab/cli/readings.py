@@ -41,14 +41,14 @@ class PlanStep:
         path: name of the way of reading.
         clauses: the plan's clauses by their first word: sent, stops, here, order, read, limit.
         depth: how deep in the plan it is.
-        words: the plan's words.
+        plan_text: the text of the plan.
     """
 
     alias: str
     path: str
     clauses: Mapping[str, str]
     depth: int = 0
-    words: str = field(default="", compare=False)
+    plan_text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class _Filter(NamedTuple):
     table: int
     cursor: int
     statement: int
-    words: str
+    plan_text: str
     columns: int
     arguments: tuple[Any, ...]
     positions: tuple[tuple[int, int], ...]
@@ -227,13 +227,13 @@ class HostSession:
                 " sent."
             )
         self._scans.stand(asked.positions)
-        about = About(statement.number, asked.table, asked.words)
+        about = About(statement.number, asked.table, asked.plan_text)
         scan = self._scans.opened(
             asked.cursor, about, partial(self._opened, entry, statement, about)
         )
         scan.begin(asked.columns & _USED, asked.text)
         given: list[Any] = [set(o) if isinstance(o, list) else o for o in asked.arguments]
-        plan: tuple[str, Sequence[Any]] = asked.words, given
+        plan: tuple[str, Sequence[Any]] = asked.plan_text, given
         if entry.narrowing is not None and scan.text:
             plan = entry.narrowing.plan(*plan, scan.text) or plan
         with self._scans.asking(scan):

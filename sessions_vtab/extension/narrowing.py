@@ -147,37 +147,39 @@ class Narrowing:
         self._said = lru_cache(maxsize=_TEXTS)(partial(said, name=name, table=ours))
         self._promises: dict[str, _Promise | None] = {}
 
-    def promised(self, words: str, index_info: IndexInfo, usage: IndexUsage) -> None:
+    def promised(self, plan_text: str, index_info: IndexInfo, usage: IndexUsage) -> None:
         """Notes what SQLite was answered, by the words of the plan.
 
         Where the words stand for different promises nothing is narrowed: the plan that SQLite
         holds does not say which of them it is.
         """
         made = _Promise(index_info, usage, _blanked(index_info))
-        known = self._promises.get(words, made)
+        known = self._promises.get(plan_text, made)
         same = known is not None and (known.blanked, known.usage) == (made.blanked, usage)
-        self._promises[words] = made if same else None
+        self._promises[plan_text] = made if same else None
 
-    def plan(self, words: str, given: Sequence[Any], text: str) -> tuple[str, Sequence[Any]] | None:
+    def plan(
+        self, plan_text: str, given: Sequence[Any], text: str
+    ) -> tuple[str, Sequence[Any]] | None:
         """Words and arguments of the narrower plan; None where there is none.
 
         Args:
-            words: of the plan that SQLite holds.
+            plan_text: of the plan that SQLite holds.
             given: the arguments it hands over.
             text: of the statement.
         """
-        promise, found = self._promises.get(words), self._said(text)
+        promise, found = self._promises.get(plan_text), self._said(text)
         if promise is None or found is None:
             return None
-        told = found.plan.text
-        self._host.tell(told, found.plan)
+        argument = found.plan.text
+        self._host.register(argument, found.plan)
         try:
-            narrowed = self._table.narrowed(promise.index_info, promise.usage, told)
+            narrowed = self._table.narrowed(promise.index_info, promise.usage, argument)
         except SessionsError:
             return None
         if narrowed is None:
             return None
-        every = [*given, told, found.values]
+        every = [*given, argument, found.values]
         return narrowed[0], [every[place] for place in narrowed[1]]
 
 

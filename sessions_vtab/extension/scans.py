@@ -44,7 +44,7 @@ class RowCursor(Protocol):
     @property
     def page_ends(self) -> bool: ...
 
-    def Filter(self, _number: int, words: str, arguments: Sequence[Any], /) -> None: ...  # noqa: N802
+    def Filter(self, _number: int, plan_text: str, arguments: Sequence[Any], /) -> None: ...  # noqa: N802
     def Next(self) -> None: ...  # noqa: N802
     def Close(self) -> None: ...  # noqa: N802
 
@@ -56,12 +56,12 @@ class About:
     Attributes:
         statement: number of the run of the statement.
         table: number of the table.
-        words: of the plan.
+        plan_text: of the plan.
     """
 
     statement: int
     table: int
-    words: str
+    plan_text: str
 
 
 def columns_of(mask: int, width: int) -> tuple[int, ...]:

@@ -207,10 +207,10 @@ def broken(call: RequestSpec, url: str, where: str, error: Exception) -> Session
         where: source and table that asked.
         error: what the transport raised.
     """
-    told = f"{where}: {call.method} {url} failed: {_named(error)}."
+    message = f"{where}: {call.method} {url} failed: {_named(error)}."
     if call.changes and not call.may_repeat:
-        return UnknownOutcomeError(f"{told} {_IN_DOUBT}")
-    return UnavailableError(f"{told} Try again, and report it if it happens again.")
+        return UnknownOutcomeError(f"{message} {_IN_DOUBT}")
+    return UnavailableError(f"{message} Try again, and report it if it happens again.")
 
 
 def unexpected(error: BaseException, where: str) -> SessionsError:
@@ -222,12 +222,12 @@ def unexpected(error: BaseException, where: str) -> SessionsError:
     """
     if isinstance(error, SessionsError):
         return error
-    told = SessionsError(
+    reported = SessionsError(
         f"{where}: unexpected error: {_named(error)}{raised_in(error)}. This is a bug: report it"
         " with the traceback."
     )
-    told.__cause__ = error
-    return told
+    reported.__cause__ = error
+    return reported
 
 
 def _named(error: BaseException) -> str:
@@ -259,9 +259,9 @@ def doubtful(error: SessionsError, change: RequestSpec) -> SessionsError:
         return error
     what = "It can be repeated" if change.may_repeat else "Check the outcome before you repeat it"
     advice = f" The service accepted the {change.method} request, or may have. {what}."
-    told = UnknownOutcomeError(f"{error}{advice}")
-    told.brief = error.brief and f"{error.brief}{advice}"
-    return told
+    reported = UnknownOutcomeError(f"{error}{advice}")
+    reported.brief = error.brief and f"{error.brief}{advice}"
+    return reported
 
 
 def stopped(source: str) -> StoppedError:

@@ -96,8 +96,8 @@ def _run(job: Callable[[Sender], T], line: Sender) -> T:
     try:
         return job(line)
     except Exception as error:  # noqa: BLE001  # Told with the place, and with what was sent.
-        told = unexpected(error, line.where)
-        raise _as_known(told, line) from told.__cause__
+        reported = unexpected(error, line.where)
+        raise _as_known(reported, line) from reported.__cause__
 
 
 def _as_known(error: SessionsError, line: Sender) -> SessionsError:
@@ -327,8 +327,8 @@ class _Delivery(Iterator[Outcome]):
             line.check()
             outcomes = self._perform(submitted.group, line)
         except BaseException as error:  # noqa: BLE001  # Nobody else would see it here.
-            told = unexpected(error, line.where)
-            outcomes = [_failed(write, told, line) for write in submitted.group]
+            reported = unexpected(error, line.where)
+            outcomes = [_failed(write, reported, line) for write in submitted.group]
         elapsed = round((time.perf_counter() - started) * 1000, 3)
         submitted.outcomes = [replace(outcome, elapsed_ms=elapsed) for outcome in outcomes]
 
@@ -347,5 +347,5 @@ def _failed(write: Write, error: SessionsError, line: Sender) -> Outcome:
         state = OutcomeState.NOT_SENT
     else:
         state = OutcomeState.FAILED
-    told = _as_known(error, line)
-    return Outcome(write, state, key=write.key, error=told, http_status=status)
+    reported = _as_known(error, line)
+    return Outcome(write, state, key=write.key, error=reported, http_status=status)

@@ -229,8 +229,8 @@ def check_target(url: str, site: Endpoint) -> Origin:
     try:
         origin = origin_of(url)
     except ConfigurationError as error:
-        told = f"Source {site.source}: the upload target is not valid. {error} Nothing was sent."
-        raise ConfigurationError(told) from None
+        message = f"Source {site.source}: the upload target is not valid. {error} Nothing was sent."
+        raise ConfigurationError(message) from None
     if origin.loopback and site.origin.loopback:
         return origin
     if origin.scheme != "https":

@@ -41,7 +41,7 @@ def narrow(
     table: Table,
     capability: Capability,
     *,
-    told: str,
+    argument: str,
     pushed: Mapping[str, Predicate],
     where: str,
     unhiding: Container[str] = (),
@@ -53,7 +53,7 @@ def narrow(
         promised: what it was answered.
         table: the table that is read.
         capability: what can be done with it.
-        told: the text that stands for the condition, as if it were the value of ``_push``.
+        argument: the text that stands for the condition, as if it were the value of ``_push``.
         pushed: conditions by their texts.
         where: ``source.table``, for errors.
         unhiding: texts whose occurrence wants rows that the table hides.
@@ -61,7 +61,7 @@ def narrow(
     Raises:
         SessionsError: as ``plan_scan``.
     """
-    more = (Constraint(PUSH.name, Op.EQ, literal=told), Constraint(ARGUMENTS.name, Op.EQ))
+    more = (Constraint(PUSH.name, Op.EQ, literal=argument), Constraint(ARGUMENTS.name, Op.EQ))
     wider = replace(index_info, constraints=index_info.constraints + more)
     planned = plan_scan(wider, table, capability, pushed=pushed, where=where, unhiding=unhiding)
     if planned is None:

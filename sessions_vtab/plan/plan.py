@@ -80,7 +80,7 @@ class Plan:
         parameters: parameter columns given a value, and the index of the argument.
         constants: parameter columns that have the same value in every run.
         pushed: what the statement rewriter found.
-        told: the text of ``_push``: everything the statement rewriter said about this occurrence.
+        argument: the text of ``_push``: the plan argument of this occurrence; empty for none.
         values: index of the argument with the JSON array of its values.
         limit, offset: indexes of the arguments that hold the two numbers.
         skips: OFFSET is done by the backend; SQLite no longer does it.
@@ -98,7 +98,7 @@ class Plan:
     parameters: tuple[tuple[str, int], ...] = ()
     constants: tuple[tuple[str, Value], ...] = ()
     pushed: Pushed | None = None
-    told: str = ""
+    argument: str = ""
     values: int | None = None
     limit: int | None = None
     offset: int | None = None

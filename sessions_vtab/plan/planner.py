@@ -82,7 +82,7 @@ def plan_scan(
     fallbacks = tuple(one.path for one in others)
     plan = replace(best.plan(), fallbacks=fallbacks)
     hides = capability.hides
-    if hides is not None and (plan.told in unhiding or best.leaves(hides.column)):
+    if hides is not None and (plan.argument in unhiding or best.leaves(hides.column)):
         plan = replace(plan, constants=((hides.parameter, 1),))
     return plan, best.usage()
 
@@ -240,7 +240,7 @@ class _Candidate:
             terms=tuple(taken.term for taken in self._taken),
             parameters=tuple(parameters),
             pushed=self._pushed_with(place),
-            told=self._plan_text(),
+            argument=self._plan_text(),
             values=None if self._arguments is None else place[self._arguments],
             limit=None if limit is None else place[limit],
             offset=None if offset is None else place[offset],

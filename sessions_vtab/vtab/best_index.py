@@ -108,8 +108,8 @@ def read_index_info(
     return IndexInfo(constraints, tuple(_order(info, names)), frozenset(_used(info, table)))
 
 
-def give_index_usage(info: ApswIndexInfo, usage: IndexUsage, words: str) -> None:
-    """Tells SQLite what the planner decided; ``words`` is the idxStr."""
+def give_index_usage(info: ApswIndexInfo, usage: IndexUsage, plan_text: str) -> None:
+    """Tells SQLite what the planner decided; ``plan_text`` is the idxStr."""
     for index, use in enumerate(usage.uses):
         if use.argument is not None:
             # argvIndex counts from 1, and 0 means that the value is not wanted.
@@ -117,7 +117,7 @@ def give_index_usage(info: ApswIndexInfo, usage: IndexUsage, words: str) -> None
             info.set_aConstraintUsage_omit(index, use.omit)
             if use.as_set:
                 info.set_aConstraintUsage_in(index, True)
-    info.idxStr = words
+    info.idxStr = plan_text
     info.orderByConsumed = usage.ordered
     info.estimatedCost = usage.cost
     info.estimatedRows = usage.rows
@@ -201,7 +201,7 @@ def planned(
         host: the connection's state.
 
     Returns:
-        The plan's words, what was offered and what was answered.
+        The plan's text, what was offered and what was answered.
     """
     host.statements.preparing()
     resource = table.resource
@@ -219,15 +219,15 @@ def planned(
     if found is None:
         return None
     plan, usage = found
-    words = _remembered(table, plan)
-    give_index_usage(info, usage, words)
+    plan_text = _remembered(table, plan)
+    give_index_usage(info, usage, plan_text)
     if host.explaining is not None:
-        host.explaining.planned(table.title, words, plan, index_info, usage)
-    return words, index_info, usage
+        host.explaining.planned(table.title, plan_text, plan, index_info, usage)
+    return plan_text, index_info, usage
 
 
 def narrowed(
-    table: SourceTable, host: Host, index_info: IndexInfo, usage: IndexUsage, told: str
+    table: SourceTable, host: Host, index_info: IndexInfo, usage: IndexUsage, argument: str
 ) -> tuple[str, tuple[int, ...]] | None:
     """A plan with one more condition that keeps an answer's promise; see ``plan.narrowing``.
 
@@ -236,17 +236,17 @@ def narrowed(
         host: the connection's state.
         index_info: what SQLite offered.
         usage: what it was told.
-        told: the text of a plan of the statement rewriter, which the host has been told.
+        argument: the text of a plan argument that is registered with the host.
 
     Returns:
-        Its words, and the places of its arguments.
+        Its text, and the places of its arguments.
     """
     found = narrow(
         index_info,
         usage,
         table.resource.table,
         table.resource.capability,
-        told=told,
+        argument=argument,
         pushed=host.pushed,
         unhiding=host.unhiding,
         where=table.title,
@@ -256,13 +256,13 @@ def narrowed(
 
 def _remembered(table: SourceTable, plan: Plan) -> str:
     """The words under which the table knows a plan from now on."""
-    words = describe(plan)
+    plan_text = describe(plan)
     for number in count(2):
-        known = table.plans.get(words)
+        known = table.plans.get(plan_text)
         if known is None:
-            table.plans[words] = Binder(plan, table.title)
+            table.plans[plan_text] = Binder(plan, table.title)
         if known is None or known.plan == plan:
             break
         # The words tell two plans apart for people; this keeps them apart for certain.
-        words = f"{describe(plan)}; variant {number}"
-    return words
+        plan_text = f"{describe(plan)}; variant {number}"
+    return plan_text

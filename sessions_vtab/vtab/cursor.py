@@ -60,17 +60,19 @@ class ScanCursor:
         self._table = table
         self._pages: Iterable[Page] = ()
 
-    def Filter(self, _number: int, words: str, arguments: Sequence[Any]) -> None:
-        """Starts a scan with the plan that BestIndex wrote into ``words``."""
-        binder = self._table.plans[words]
+    def Filter(self, _number: int, plan_text: str, arguments: Sequence[Any]) -> None:
+        """Starts a scan with the plan that BestIndex wrote into ``plan_text``."""
+        binder = self._table.plans[plan_text]
         scan = binder.bind(arguments)
         waiting = None if scan is None else self._waiting(scan)
         if self._table.host.explaining is not None:
-            self._explain(self._table.host.explaining, words, scan)
+            self._explain(self._table.host.explaining, plan_text, scan)
             scan = None
         self._stop()
         try:
-            rows = iter(()) if scan is None else self._start(binder.plan, scan, words, arguments)
+            rows = (
+                iter(()) if scan is None else self._start(binder.plan, scan, plan_text, arguments)
+            )
         except StoppedError as error:
             raise apsw.InterruptError(str(error)) from error
         except Exception as error:
@@ -109,10 +111,10 @@ class ScanCursor:
         self,
         plan: Plan,  # noqa: ARG002  # For overriding, as are the last two.
         scan: Scan,
-        words: str,  # noqa: ARG002
+        plan_text: str,  # noqa: ARG002
         arguments: Sequence[Any],  # noqa: ARG002
     ) -> Iterator[Row]:
-        """The rows of a scan; ``words`` and ``arguments`` are what it came from."""
+        """The rows of a scan; ``plan_text`` and ``arguments`` are what it came from."""
         self._pages = self.read(scan)
         rows = chain.from_iterable(self._pages)
         return echoed(rows, self._table, scan) if scan.parameters else rows
@@ -190,14 +192,14 @@ class ScanCursor:
                 raise missed(self._table.title, waiting.rows[0], current.number)
             yield row
 
-    def _explain(self, look: Look, words: str, scan: Scan | None) -> None:
+    def _explain(self, look: Look, plan_text: str, scan: Scan | None) -> None:
         """Notes what a read would send, which is not read."""
         table = self._table
         if scan is not None:
             with blaming(table.source.backend.name, table.title):
                 requests = tuple(table.resource.preview(scan))
             look.shown += [(table.title, request) for request in requests]
-            look.reach(words, scan, requests, *table.sizes.counts(scan))
+            look.reach(plan_text, scan, requests, *table.sizes.counts(scan))
 
     def _blame(self, error: BaseException) -> None:
         """Notes on an unexpected exception of a read that it is the backend's."""

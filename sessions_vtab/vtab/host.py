@@ -95,7 +95,7 @@ class Host:
         sources: by name.
         logs: what was sent.
         pushed: conditions found by the statement rewriter, by the text that stands for them in SQL.
-        told: all it said about an occurrence, by the same text.
+        registered: the plan arguments of occurrences, by the same text.
         unhiding: of these texts, those whose occurrence wants rows that its table hides.
         labels: open cursors by statement and the label other occurrences know them by.
         page: rows that ``rows_that_pass`` is looking at.
@@ -141,7 +141,7 @@ class Host:
         self.sizes: dict[tuple[str, str], Sizes] = {}
         self.logs = Logs(audit)
         self.pushed: dict[str, Predicate] = {}
-        self.told: dict[str, PlanArgument] = {}
+        self.registered: dict[str, PlanArgument] = {}
         self.unhiding: set[str] = set()
         self.labels: dict[tuple[int, str], RemoteCursor] = {}
         self.page: Sequence[Row] = ()
@@ -247,13 +247,13 @@ class Host:
         self.unit.flush()
         return [row for _, row in sorted(self._captured.items())]
 
-    def tell(self, words: str, plan: PlanArgument) -> None:
-        """Registers a plan of the statement rewriter, so that the tables can look it up."""
-        if words not in self.told:
-            self.told[words] = plan
-            self.pushed[words] = EVERYTHING if plan.predicate is None else plan.predicate
+    def register(self, text: str, plan: PlanArgument) -> None:
+        """Registers a plan argument by its text, so that the tables can look it up."""
+        if text not in self.registered:
+            self.registered[text] = plan
+            self.pushed[text] = EVERYTHING if plan.predicate is None else plan.predicate
             if plan.hidden:
-                self.unhiding.add(words)
+                self.unhiding.add(text)
 
     def rows_that_pass(
         self, rows: Sequence[Row], table: str, plan: PlanArgument, values: Sequence[Value]

@@ -131,9 +131,9 @@ class Logs:
         def mark(row: dict[str, Value]) -> None:
             if row["statement"] in statements and row["outcome"] == OutcomeState.SENT.value:
                 row["outcome"] = OutcomeState.SENT_THEN_ROLLED_BACK.value
-                told = ("statement", "row", "source", "table", "action", "outcome", "http_status")
+                names = ("statement", "row", "source", "table", "action", "outcome", "http_status")
                 self.audit(
-                    **{name: row[name] for name in told}, key=row["answer_key"], **failure(None)
+                    **{name: row[name] for name in names}, key=row["answer_key"], **failure(None)
                 )
 
         self.writes.amend(mark)

@@ -19,14 +19,14 @@ class Reached:
     """A read that the statement begins with.
 
     Attributes:
-        words: of its plan.
+        plan_text: of its plan.
         scan: with its values.
         requests: what it would send first.
         pages: how many pages the list had when it was last read to its end; None: unknown.
         rows: how many rows that were.
     """
 
-    words: str
+    plan_text: str
     scan: Scan
     requests: tuple[Request, ...]
     pages: int | None = None
@@ -43,7 +43,7 @@ class Look:
         reached: the reads behind the former.
         spoken: what a plan sends, and what its order meets, with the values that stand in the
             statement, by its words; two occurrences with the same words may have different values.
-        decided: why each condition that SQLite offered is sent or not, by the plan's words.
+        decided: why each condition that SQLite offered is sent or not, by the plan's text.
         tables: the ``source.table`` of each plan, by its words; a view or a subquery reads tables
             that the statement's own text does not name.
     """
@@ -55,10 +55,10 @@ class Look:
     tables: dict[str, set[str]] = field(default_factory=dict)
 
     def planned(
-        self, title: str, words: str, plan: Plan, index_info: IndexInfo, usage: IndexUsage
+        self, title: str, plan_text: str, plan: Plan, index_info: IndexInfo, usage: IndexUsage
     ) -> None:
         """Takes note of a plan of the table ``title`` with its literals."""
-        self.tables.setdefault(words, set()).add(title)
+        self.tables.setdefault(plan_text, set()).add(title)
         taken: Sequence[tuple[int, Value | Unknown]] = sorted(
             (
                 (use.argument, one.literal)
@@ -68,16 +68,16 @@ class Look:
             key=lambda pair: pair[0],
         )
         values = tuple(UNKNOWN if value is None else value for _, value in taken)
-        self.spoken.setdefault(words, set()).add(spoken(plan, values))
-        self.decided[words] = decided(plan, index_info)
+        self.spoken.setdefault(plan_text, set()).add(spoken(plan, values))
+        self.decided[plan_text] = decided(plan, index_info)
 
     def reach(
         self,
-        words: str,
+        plan_text: str,
         scan: Scan,
         requests: tuple[Request, ...],
         pages: int | None,
         rows: int | None,
     ) -> None:
         """Takes note of a read: see ``Reached``."""
-        self.reached.append(Reached(words, scan, requests, pages, rows))
+        self.reached.append(Reached(plan_text, scan, requests, pages, rows))

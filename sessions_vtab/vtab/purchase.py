@@ -145,21 +145,21 @@ class Buyer:
         self._bought: OrderedDict[Hashable, IndexedList] = OrderedDict()
 
     def offer(
-        self, scan: Scan, words: str, *, beside: bool, foreseen: Callable[[], int]
+        self, scan: Scan, plan_text: str, *, beside: bool, foreseen: Callable[[], int]
     ) -> BoughtRead:
         """Buys a list if that pays now.
 
         Args:
             scan: the read.
-            words: the plan it comes from.
+            plan_text: the plan it comes from.
             beside: it was started ahead, while others were under way.
             foreseen: how many further keys are certain to be asked for.
         """
         if not scan.where.terms and scan.path.within is None:
             return _ANYHOW  # It is a whole list itself.
-        asked = self._asked.get(words)
+        asked = self._asked.get(plan_text)
         if asked is None:
-            asked = self._asked[words] = _Asked(may_be_held(scan))
+            asked = self._asked[plan_text] = _Asked(may_be_held(scan))
         if not asked.may or scan.offset:
             return _ANYHOW
         asked.settle()

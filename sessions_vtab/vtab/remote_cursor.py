@@ -42,7 +42,7 @@ class RemoteCursor(ScanCursor):
         table: the table.
 
     Attributes:
-        front: what the statement rewriter said about this occurrence of the table.
+        argument: what the statement rewriter said about this occurrence of the table.
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class RemoteCursor(ScanCursor):
         "_rest",
         "_scan",
         "_values",
-        "front",
+        "argument",
     )
 
     def __init__(self, table: SourceTable) -> None:
@@ -65,7 +65,7 @@ class RemoteCursor(ScanCursor):
         self._scan: Scan | None = None
         self._ahead = LookAhead()
         self._buyer = Buyer(self, table)
-        self.front: PlanArgument | None = None
+        self.argument: PlanArgument | None = None
         self.row: Row = ()
         self._values: Sequence[Any] = ()
         self._page: Page = ()
@@ -100,7 +100,7 @@ class RemoteCursor(ScanCursor):
     @property
     def wanted_rows(self) -> int | None:
         """How many rows its list had, if all of them are wanted."""
-        if self._scan is None or (self.front is not None and self.front.residual):
+        if self._scan is None or (self.argument is not None and self.argument.residual):
             return None
         return self._table.sizes.counts(self._scan)[1]
 
@@ -160,35 +160,37 @@ class RemoteCursor(ScanCursor):
         lists = memory.setdefault(("lists", self._table.title), {})
         return cast("dict[object, int]", lists)
 
-    def _start(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterator[Row]:
+    def _start(
+        self, plan: Plan, scan: Scan, plan_text: str, arguments: Sequence[Any]
+    ) -> Iterator[Row]:
         """The rows of a scan, as they are known or coming."""
         self._scan = scan
-        if plan.told:
-            self._hear(plan, arguments)
+        if plan.argument:
+            self._look_up_argument(plan, arguments)
         self._passing_next = None
         # A page is looked at before its turn only by an inner side that will want all of its keys.
-        self._pages = self._peekable = _Pages(self._read(plan, scan, words, arguments))
+        self._pages = self._peekable = _Pages(self._read(plan, scan, plan_text, arguments))
         # Rows that are echoed are copied, and could not be watched.
         rows = self._walk(self._peekable, counts=not scan.parameters)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
-    def _hear(self, plan: Plan, arguments: Sequence[Any]) -> None:
+    def _look_up_argument(self, plan: Plan, arguments: Sequence[Any]) -> None:
         """Looks up the plan that the statement rewriter made for this occurrence."""
         host = self._table.host
-        self.front = host.told.get(plan.told)
-        if self.front is not None:
+        self.argument = host.registered.get(plan.argument)
+        if self.argument is not None:
             raw = None if plan.values is None else arguments[plan.values]
             self._values = json.loads(raw) if isinstance(raw, str) else ()
-            if self.front.label:
-                host.labels[host.statements.current.number, self.front.label] = self
+            if self.argument.label:
+                host.labels[host.statements.current.number, self.argument.label] = self
 
     def _rows_that_pass(self, rows: Sequence[Row]) -> Collection[int]:
         """Places of the rows of a page that SQLite will keep, as far as the text tells."""
-        if self.front is None:
+        if self.argument is None:
             return range(len(rows))
         table = self._table
         name = page_name(table.source.name, table.name)
-        return table.host.rows_that_pass(rows, name, self.front, self._values)
+        return table.host.rows_that_pass(rows, name, self.argument, self._values)
 
     def _walk(self, pages: Iterator[Page], *, counts: bool) -> Iterator[Row]:
         """The rows, keeping track of the page they are on."""
@@ -203,8 +205,10 @@ class RemoteCursor(ScanCursor):
             self._rest = rest = iter(page)
             yield from rest
 
-    def _read(self, plan: Plan, scan: Scan, words: str, arguments: Sequence[Any]) -> Iterable[Page]:
-        key = (words, *map(_hashable, self._telling(plan, arguments)))
+    def _read(
+        self, plan: Plan, scan: Scan, plan_text: str, arguments: Sequence[Any]
+    ) -> Iterable[Page]:
+        key = (plan_text, *map(_hashable, self._identifying(plan, arguments)))
         # SQLite builds no automatic index on a virtual table: in a nested loop it starts the same
         # scan again for each outer row, so what was read is kept for the statement.
         known = self._memo.get(key)
@@ -214,7 +218,7 @@ class RemoteCursor(ScanCursor):
             beside = self._ahead.has_started(scan)
             offered = self._buyer.offer(
                 scan,
-                words,
+                plan_text,
                 beside=beside,
                 foreseen=lambda: certain(scan, link),
             )
@@ -243,9 +247,9 @@ class RemoteCursor(ScanCursor):
             with blaming(table.source.backend.name, table.title):
                 table.resource.prefetch(scans if known else [scan, *scans], context)
 
-    def _telling(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
+    def _identifying(self, plan: Plan, arguments: Sequence[Any]) -> Sequence[Any]:
         """The arguments that identify a read, without the look-ahead keys."""
-        ahead = self.front.ahead if self.front is not None else None
+        ahead = self.argument.ahead if self.argument is not None else None
         if ahead is None or plan.values is None:
             return arguments
         lasting = [one for place, one in enumerate(self._values) if place != ahead.index]
@@ -255,7 +259,7 @@ class RemoteCursor(ScanCursor):
 
     def _link(self, scan: Scan, window: Window | None) -> ExactLink | None:
         """Where the key of a read comes from, as far as the statement rewriter has said."""
-        plan = self.front
+        plan = self.argument
         if plan is None:
             return None
         if window is not None and plan.ahead is not None and plan.ahead.column in scan.path.keys:
@@ -269,7 +273,7 @@ class RemoteCursor(ScanCursor):
 
     def _window(self) -> Window | None:
         """The keys that the statement itself hands over."""
-        ahead = self.front.ahead if self.front is not None else None
+        ahead = self.argument.ahead if self.argument is not None else None
         keys = self._values[ahead.index] if ahead is not None else None
         return Window(keys) if isinstance(keys, list) else None
 

@@ -101,11 +101,11 @@ def failure(failed: Sequence[Outcome], total: int) -> SessionsError:
         return first.error
     unknown = sum(one.state is OutcomeState.UNKNOWN for one in failed)
     sent = total - len(failed)
-    told = f"{sent} {'was' if sent == 1 else 'were'} sent"
+    message = f"{sent} {'was' if sent == 1 else 'were'} sent"
     if unknown:
-        told += f", {unknown} {'has' if unknown == 1 else 'have'} an unknown outcome"
+        message += f", {unknown} {'has' if unknown == 1 else 'have'} an unknown outcome"
     msg = (
-        f"{len(failed)} of {total} writes did not succeed ({told})."
+        f"{len(failed)} of {total} writes did not succeed ({message})."
         f" The first: {str(first.error).rstrip('.')}. The table writes has one row for each."
     )
     return UnknownOutcomeError(msg) if unknown else WriteError(msg)

@@ -46,7 +46,7 @@ class SourceTable:
 
     Attributes:
         resource: what reads it.
-        plans: every plan that SQLite may still hold in a prepared statement, by its words. They
+        plans: every plan that SQLite may still hold in a prepared statement, by its text. They
             are as many as there are shapes of scans, so none is ever dropped.
         sizes: pages of the lists that were read to their ends.
         positions: index of each column in a row.
@@ -93,27 +93,27 @@ class SourceTable:
         return self.planned(info) is not None
 
     def planned(self, info: ApswIndexInfo) -> tuple[str, IndexInfo, IndexUsage] | None:
-        """As ``BestIndexObject``: the plan's words, what was offered and what was answered."""
+        """As ``BestIndexObject``: the plan's text, what was offered and what was answered."""
         from sessions_vtab.vtab.best_index import planned  # noqa: PLC0415  # It loads the planner.
 
         return planned(info, self, self.host)
 
     def narrowed(
-        self, index_info: IndexInfo, usage: IndexUsage, told: str
+        self, index_info: IndexInfo, usage: IndexUsage, argument: str
     ) -> tuple[str, tuple[int, ...]] | None:
         """A plan with one more condition that keeps an answer's promise; see ``plan.narrowing``.
 
         Args:
             index_info: what SQLite offered.
             usage: what it was told.
-            told: the text of a plan of the statement rewriter, which the host has been told.
+            argument: the text of a plan argument that is registered with the host.
 
         Returns:
-            Its words, and the places of its arguments.
+            Its text, and the places of its arguments.
         """
         from sessions_vtab.vtab.best_index import narrowed  # noqa: PLC0415  # As above.
 
-        return narrowed(self, self.host, index_info, usage, told)
+        return narrowed(self, self.host, index_info, usage, argument)
 
     def Open(self) -> ScanCursor:
         """A cursor for one occurrence of the table in one run of a statement."""

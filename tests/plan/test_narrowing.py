@@ -62,7 +62,7 @@ def _narrowed(
         usage,
         TABLE,
         capability,
-        told="T",
+        argument="T",
         pushed={"T": predicate},
         where="s.sessions",
     )
