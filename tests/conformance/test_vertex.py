@@ -17,12 +17,9 @@ from sessions_vtab.contract.predicate import Op
 from sessions_vtab.emulator.control import Control
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import SHAPES, Probe, Shape, Suite
+from tests.conformance.vertex_rows import engine_of, fill
 from tests.shapes import check_each, grouped
-
-_SESSIONS = 41
-_EXACT = 2**53
 
 
 @pytest.fixture(scope="module", params=["lenient", "strict"])
@@ -41,7 +38,7 @@ def control(emulator: Any) -> Control:
 def suite(emulator: Any, control: Control) -> Iterator[Suite]:
     with connect(f"prod=vertex://demo/us-central1/42?base_url={emulator.url}") as connection:
         connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Creates the engine.
-        _fill(control)
+        fill(control)
         suite = Suite(connection, "prod")
         yield suite
         suite.close()
@@ -66,7 +63,7 @@ def test_every_row_is_read_as_the_service_stores_it(suite: Suite, control: Contr
     columns = "session_id, user_id, display_name, create_time, labels, state"
     rows = suite.connection.execute(f"SELECT {columns} FROM prod.sessions").fetchall()
 
-    stored = {one["id"]: one for one in _engine(control.dump())["sessions"]}
+    stored = {one["id"]: one for one in engine_of(control.dump())["sessions"]}
 
     assert {row[0] for row in rows} == stored.keys()
     for session_id, user, name, created, labels, state in rows:
@@ -87,7 +84,7 @@ def test_only_declared_requests_are_in_the_log(
 ) -> None:
     everything = control.dump()
     few = control.dump()
-    _engine(few)["sessions"] = _engine(few)["sessions"][
+    engine_of(few)["sessions"] = engine_of(few)["sessions"][
         :2
     ]  # Each value costs one request per probe.
     control.load(few)
@@ -121,65 +118,3 @@ def _looking_into(control: Control) -> Callable[[Probe, bool], None]:
             assert narrowed, probe
 
     return look
-
-
-def _engine(dump: Any) -> Any:
-    return dump["vertex"]["engines"][0]
-
-
-def _fill(control: Control) -> None:
-    state = control.dump()["vertex"]
-    engine = state["engines"][0]
-    rows = {_id(str(row["session_id"])): row for row in hostile.session_rows()[:_SESSIONS]}
-    engine["sessions"] = [_session(session_id, row) for session_id, row in rows.items()]
-    engine["users"] = {one["user"]: {} for one in engine["sessions"]}
-    by_session: dict[str, list[dict[str, Any]]] = {}
-    for event in hostile.event_rows():
-        by_session.setdefault(_id(str(event["session_id"])), []).append(_event(event))
-    for one in engine["sessions"]:
-        one["events"] = sorted(by_session.get(one["id"], []), key=lambda event: event["timestamp"])
-    control.load({"vertex": state})
-
-
-def _id(text: str) -> str:
-    """A session id consists of lower-case letters, digits and hyphens."""
-    return text.lower().replace("_", "-")
-
-
-def _session(session_id: str, row: Any) -> dict[str, Any]:
-    return {
-        "id": session_id,
-        "user": row["user_id"],
-        "createTime": _time(row["create_time"]),
-        "updateTime": _time(row["update_time"]),
-        "expireTime": "9999-01-01T00:00:00Z",
-        "displayName": row["display_name"] or "",
-        "labels": json.loads(row["labels"] or "{}"),
-        "state": _struct(row["state"]),
-        "events": [],
-    }
-
-
-def _event(row: Any) -> dict[str, Any]:
-    return {
-        "id": row["event_id"],
-        "author": row["author"],
-        "invocationId": "e-1",
-        "timestamp": _time(row["timestamp"]),
-        "content": json.loads(row["content"] or "{}"),
-        "actions": {},
-        "eventMetadata": {},
-    }
-
-
-def _time(text: Any) -> str:
-    return str(text).replace(" ", "T") + "Z"
-
-
-def _struct(text: Any) -> Any:
-    """Numbers of a Struct are doubles."""
-
-    def number(digits: str) -> int | float:
-        return int(digits) if abs(int(digits)) <= _EXACT else float(digits)
-
-    return json.loads(text or "{}", parse_int=number)

@@ -1,0 +1,104 @@
+"""Random SELECTs of the kit's generator on a store, on Vertex in both filter modes, and on both.
+
+``STATEMENTS=4000`` asks that many of each in place of those that CI asks, other ones with each
+``STATEMENTS_SEED``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+
+import hypothesis
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from sessions_vtab import Connection, connect
+from sessions_vtab.contract.source import Source
+from sessions_vtab.emulator.serve import running
+from sessions_vtab.emulator.service import EmulatorSettings
+from sessions_vtab.testing import hostile
+from sessions_vtab.testing.conformance import Suite
+from sessions_vtab.testing.generator import Query, queries
+from tests.conformance import vertex_rows
+from tests.two_sources import TwoSources
+
+_COUNT = int(os.environ.get("STATEMENTS", "40"))
+_SEED = int(os.environ.get("STATEMENTS_SEED", "0"))
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Suite]:
+    source = Source("loc", "local", ":memory:")
+    with closing(connect(sources=[source])) as connection:
+        _fill_local(connection)
+        yield Suite(connection, "loc")
+
+
+@pytest.fixture(scope="module", params=["lenient", "strict"])
+def prod(request: pytest.FixtureRequest) -> Iterator[Source]:
+    with running(EmulatorSettings(strict_filters=request.param == "strict")) as emulator:
+        source = Source("prod", "vertex", "demo/us-central1/42", {"base_url": emulator.url})
+        with closing(connect(sources=[source])) as connection:
+            connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()  # Creates the engine.
+        vertex_rows.fill(emulator.control)
+        yield source
+
+
+def _fill_local(connection: Connection) -> None:
+    tables = connection.sources["loc"].backend.resources
+    sessions = hostile.session_rows(odd_labels=False)
+    names = {row["name"] for row in sessions}
+    events = [row for row in hostile.event_rows() if row["session_name"] in names]
+    with connection:
+        for table, rows in (("sessions", sessions), ("events", events)):
+            columns = tables[table].capability.writes.insert
+            hostile.load(connection.execute, "loc", table, rows, columns)
+
+
+def test_a_store_returns_the_oracle_s_rows(local: Suite) -> None:
+    _ask(local)
+
+
+def test_vertex_returns_the_oracle_s_rows(prod: Source) -> None:
+    with closing(connect(sources=[prod])) as connection:
+        _ask(Suite(connection, "prod"))
+
+
+@pytest.mark.parametrize("prod", ["lenient"], indirect=True)
+def test_statements_over_both_return_the_oracle_s_rows(prod: Source) -> None:
+    """A table is of one of them by chance; most joins and subqueries are over both."""
+    both = [Source("loc", "local", ":memory:"), prod]
+    with closing(connect(sources=both)) as connection:
+        _fill_local(connection)
+        suite = TwoSources(connection, "loc", "prod")
+        _ask(suite)
+        print(f"{suite.asked[True]} of them over both")
+        assert suite.asked[True] > _COUNT / 5
+
+
+def _ask(suite: Suite) -> None:
+    answered = asked = 0
+
+    @hypothesis.seed(_SEED)
+    @settings(
+        max_examples=_COUNT,
+        derandomize=False,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(query=queries())
+    def check(query: Query) -> None:
+        nonlocal answered, asked
+        query.check(suite)
+        asked += 1
+        answered += bool(suite.oracle.ask(suite.native_text(query.sql), query.bindings))
+
+    check()
+
+    print(f"{asked} statements, {answered} of them with rows")
+    assert answered > asked / 3
+    suite.close()
