@@ -10,6 +10,7 @@ import pytest
 
 from sessions_vtab import Connection, connect, registry
 from sessions_vtab.contract.source import Source
+from tests.clocks import waits_pass_at_once
 
 # The same examples in every run: a red build is a change's fault. HYPOTHESIS_PROFILE=long looks
 # further, at other examples each time.
@@ -34,6 +35,21 @@ def _no_configuration_of_the_user(
 ) -> None:
     monkeypatch.delenv("SESSIONS_VTAB_CONFIG", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Waits between requests pass at once, but where a test asks for ``real_waits``."""
+    if "real_waits" in request.fixturenames:
+        yield
+        return
+    with waits_pass_at_once():
+        yield
+
+
+@pytest.fixture
+def real_waits() -> None:
+    """For tests whose subject is what happens during a wait."""
 
 
 @pytest.fixture

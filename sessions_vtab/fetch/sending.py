@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -255,8 +255,8 @@ class _Delivery(Iterator[Outcome]):
         except Empty:
             for submitted in [one for one in self._in_flight if one.outcomes is not None]:
                 self._complete(submitted)  # An exception came between its response and this.
-            if time.monotonic() > self._until:
-                self._give_up()
+            late = time.monotonic() > self._until
+            self._give_up([one for one in self._in_flight if late or self._never_begins(one)])
 
     def _halt(self) -> None:
         """Sends nothing more; a second time, what is in flight is not waited for either."""
@@ -306,10 +306,16 @@ class _Delivery(Iterator[Outcome]):
         for group in queue:
             self._settle(group, OutcomeState.NOT_SENT, SessionsError(f"Not sent: {reason}."))
 
-    def _give_up(self) -> None:
-        """What is still in flight when the grace period has ended."""
-        for submitted in list(self._in_flight):
-            # One that has not begun finds that it is to stop before it sends anything.
+    def _never_begins(self, submitted: _Submitted) -> bool:
+        """Whether it sends nothing: the pool may never have had it, if an exception came between.
+
+        A thread that begins it after this finds that it is to stop.
+        """
+        return self._stop.is_set() and not submitted.begun
+
+    def _give_up(self, given: Iterable[_Submitted]) -> None:
+        """Waits for these no longer."""
+        for submitted in given:
             state = OutcomeState.UNKNOWN if submitted.begun else OutcomeState.NOT_SENT
             self._settle(submitted.group, state, stopped(self._client.site.source))
             self._drop(submitted.queue, "the statement was interrupted")

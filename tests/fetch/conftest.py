@@ -17,6 +17,7 @@ from sessions_vtab.fetch import (
     RequestSpec,
     Sender,
 )
+from tests.clocks import RealClock
 from tests.fakes import FakeContext
 
 
@@ -71,7 +72,7 @@ def client_for(clock: FakeClock) -> Iterator[Callable[..., Client]]:
         **settings: Any,
     ) -> Client:
         site = site or Endpoint("prod", "http://127.0.0.1:9", **settings)
-        chosen = None if real_time else clock
+        chosen = RealClock() if real_time else clock
         made.append(Client(site, clock=chosen, transport=httpx.MockTransport(handler)))
         return made[-1]
 

@@ -26,16 +26,14 @@ from tests.backends.adk.files import written
 from tests.fakes import FakeContext
 
 _APPEND = """
-import sqlite3, sys, time
+import sqlite3, sys
 path, count, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 wait = sys.argv[4] == "wait"
 connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
 assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-worst = 0
 for number in range(count):
     if wait:
         assert sys.stdin.readline(), "the reader is gone"
-    began = time.monotonic()
     connection.execute("BEGIN")
     connection.execute(
         "INSERT INTO events SELECT 'new-' || count(*), 'shop', 'carol', 'empty', 'i', 1767603700.0,"
@@ -43,12 +41,10 @@ for number in range(count):
     )
     connection.execute("UPDATE sessions SET update_time = 1767603700.0 WHERE id = 'empty'")
     connection.execute("COMMIT")
-    worst = max(worst, time.monotonic() - began)
-print(worst)
 """
 APPENDS = 60
 POLLS = int(os.environ.get("SESSIONS_VTAB_ADK_POLLS", "300"))
-"""Reads in all; more of them meet more moments of an append."""
+"""Fewest reads in all; more of them meet more moments of an append."""
 
 
 @pytest.fixture
@@ -90,25 +86,24 @@ def test_an_open_cursor_blocks_no_append(path: Path) -> None:
 
 
 def test_polling_and_appending_succeed(path: Path) -> None:
-    """An append is asked for after a share of the reads, and nobody waits until it is done."""
+    """From when an append is asked for until it is seen, the file is read without a pause."""
     seen: list[int] = []
     statement = "SELECT count(*), max(timestamp) FROM events WHERE session_id = 'empty'"
     with sessions_vtab.connect(f"adk=adk://{path}") as connection:
+        # A lock of ours that lasts makes it fail: "database is locked".
         writer = _append(path, APPENDS, patience=5, wait=True)
         assert writer.stdin is not None
-        for poll in range(POLLS):
-            if poll * APPENDS // POLLS >= (poll - 1) * APPENDS // POLLS + 1 or poll == 0:
-                writer.stdin.write("\n")
-                writer.stdin.flush()
-            seen.append(connection.execute(statement).get[0])
-        worst, errors = writer.communicate()
-        after = connection.execute(statement).get[0]
+        for append in range(APPENDS):
+            writer.stdin.write("\n")
+            writer.stdin.flush()
+            least = len(seen) + POLLS // APPENDS
+            while writer.poll() in {None, 0} and (len(seen) < least or seen[-1] <= append):
+                seen.append(connection.execute(statement).get[0])
+        _, errors = writer.communicate()
 
     assert (writer.returncode, errors) == (0, "")
     assert seen == sorted(seen)
-    assert len(set(seen)) > APPENDS // 4, "the appends were made between the reads"
-    assert after == APPENDS
-    assert float(worst) < 5, "a lock of ours would have made the writer wait that long"
+    assert set(seen) - {0} == set(range(1, APPENDS + 1)), "each append was seen by itself"
 
 
 @pytest.mark.parametrize("offset", [0, 7])
