@@ -21,7 +21,6 @@ from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import SessionsError, UnknownOutcomeError
-from sessions_vtab.fetch import Clock
 
 TIMEOUT = 0.08
 
@@ -226,9 +225,7 @@ def server() -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def services(server: Running) -> Iterator[tuple[Connection, dict[str, str], Any]]:
     """A connection to all services, ids of sessions there, and the state of the beginning."""
-    plain = Clock.wait
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clock, "wait", lambda self, stop, _: plain(self, stop, 0.001))
         patch.setenv("DEEPSET_API_KEY", "key")
         patch.setenv("WHYLABS_API_KEY", "abcdefghij." + "k" * 53)
         base = {"base_url": server.url}

@@ -146,7 +146,6 @@ class TestInit:
     ) -> None:
         nowhere = tuple(f"{form}?base_url=http://127.0.0.1:1" for form in self._vertex_forms())
         monkeypatch.setattr(registry.backend_class("vertex"), "urls", nowhere)
-        monkeypatch.setattr("sessions_vtab.fetch.clock.Clock.wait", lambda *_: False)
 
         done = cli("init", stdin="vertex\ndemo\nus-central1\n77\nprod\n\n")
 

@@ -62,8 +62,7 @@ def test_a_general_error_of_a_read_is_retried(sql):
     assert len(sql.sent()) == 2
 
 
-def test_a_general_error_that_stays_is_an_error_with_its_message(sql, monkeypatch):
-    monkeypatch.setattr("sessions_vtab.fetch.clock.Clock.wait", lambda *_: False)
+def test_a_general_error_that_stays_is_an_error_with_its_message(sql):
     sql.control.fault("status", method="GET", status=500, body=STATUS, count=None)
     with pytest.raises(UnavailableError, match=f"500 .* after 5 attempts: {MESSAGE}"):
         sql("SELECT session_id FROM sessions")

@@ -31,18 +31,18 @@ _written: set[str] = set()
 """URLs of emulators whose data a test has changed."""
 
 
-class QuickClock(Clock):
-    """Waits a hundredth of the requested time."""
+class NotingClock(Clock):
+    """Notes how long it is asked to wait."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
 
     def wait(self, stop: Any, seconds: float) -> bool:
         self.waits.append(seconds)
-        return stop.wait(seconds / 100)
+        return super().wait(stop, seconds)
 
 
-class Quick(VertexBackend):
+class Noted(VertexBackend):
     """Waits by a clock of its own."""
 
     def __init__(self, source: Source, clock: Clock) -> None:
@@ -59,8 +59,8 @@ class Vertex:
     def __init__(self, emulator: Running, **source: Any) -> None:
         options = {"base_url": emulator.url, **source.pop("options", {})}
         given = Source("prod", "vertex", **{"location": LOCATION, **source}, options=options)
-        self.clock = QuickClock()
-        backend = Quick(given, self.clock)
+        self.clock = NotingClock()
+        backend = Noted(given, self.clock)
         self.client = backend.client
         self.backend = scoped(backend, given)
         self.control = emulator.control

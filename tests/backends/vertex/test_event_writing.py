@@ -149,28 +149,31 @@ def test_a_lost_append_is_not_confused_with_another_event_of_the_same_time(
     assert len(events(vertex, "made")) == 1
 
 
-@pytest.mark.parametrize("name", ["", "bogus/", "events/..", 5])
-def test_a_lost_append_is_not_found_in_an_event_without_a_usable_name(vertex, made, name):
+@pytest.fixture(params=["", "bogus/", "events/..", 5])
+def misnamed(vertex, made, request):
+    """Values of an event that the list has with a name that cannot be used."""
     event = {
-        "name": name,
+        "name": request.param,
         "author": "user",
         "invocationId": "e-1",
         "timestamp": "2026-01-01T00:00:00Z",
         "content": {"role": "user", "parts": [{"text": "hi"}]},
     }
-    vertex.control.fault("drop", method="POST", act=True)
     body = {"sessionEvents": [event]}
     vertex.control.fault("status", method="GET", path="/events$", status=200, body=body, count=None)
-    outcome = vertex.insert(
-        "events",
-        session_id="made",
-        author="user",
-        content="hi",
-        invocation_id="e-1",
-        timestamp="2026-01-01",
-        returning=False,
-    )
-    assert outcome.state is UNKNOWN
+    values = {"session_id": "made", "author": "user", "content": "hi", "invocation_id": "e-1"}
+    return {**values, "timestamp": "2026-01-01"}
+
+
+def test_a_lost_append_is_not_found_in_an_event_without_a_usable_name(vertex, misnamed):
+    vertex.control.fault("drop", method="POST", act=True)
+    assert vertex.insert("events", **misnamed, returning=False).state is UNKNOWN
+
+
+def test_an_appended_event_without_a_usable_name_is_returned_as_sent(vertex, misnamed):
+    outcome = vertex.insert("events", **misnamed)
+    row = row_of(vertex, outcome, "events")
+    assert (outcome.state, row.author, row.text, row.event_id) == (SENT, "user", "hi", None)
 
 
 def test_a_lost_append_is_found_among_more_than_a_page_of_its_time(vertex, made):

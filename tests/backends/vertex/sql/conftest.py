@@ -8,7 +8,6 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.fetch import Clock
 
 ENGINE = "projects/demo/locations/us-central1/reasoningEngines/42"
 
@@ -165,13 +164,6 @@ def open_(scratch: Running) -> Iterator[Callable[..., Database]]:
 @pytest.fixture
 def db(open_: Callable[..., Database]) -> Database:
     return open_()
-
-
-@pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the waits between attempts to a fiftieth."""
-    plain = Clock.wait
-    monkeypatch.setattr(Clock, "wait", lambda self, stop, seconds: plain(self, stop, seconds / 50))
 
 
 # Content of the emulator's seed 7: 1 200 sessions are 12 pages.

@@ -19,8 +19,6 @@ from sessions_vtab.errors import (
     WriteError,
 )
 
-pytestmark = pytest.mark.usefixtures("hurried")
-
 SCAN = "SELECT session_id FROM sessions"
 PAGE = {"method": "GET", "path": "/sessions$"}
 
