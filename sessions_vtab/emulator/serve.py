@@ -34,6 +34,8 @@ _BACKLOG = 2048
 _START_TIMEOUT = 30.0
 _GRACE = 1
 """Seconds that requests under way have at the end; then they are cancelled."""
+_GRACE_IN_PROCESS = 0.25
+"""The same for a server within this process: whoever asked it has no use for an answer any more."""
 
 
 SERVICES = (
@@ -150,6 +152,8 @@ def running(settings: EmulatorSettings | None = None, port: int = 0) -> Iterator
             yield Running(url, Control(url, token), token, emulator.log)
         finally:
             server.should_exit = True
+            thread.join(_GRACE_IN_PROCESS)
+            server.force_exit = True
             thread.join()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sessions_vtab.emulator.client import Control
+from sessions_vtab.emulator.control import Control
 from sessions_vtab.testing import hostile
 
 _SESSIONS = 41

@@ -63,11 +63,11 @@ def outcomes(db: Connection) -> dict[str, str]:
     return dict(rows)
 
 
-def interrupt_after(emulator: Running, requests: int) -> None:
-    """Ctrl-C, as soon as the emulator has received some requests: the rows are being sent then."""
-    until, step = emulator.log.total + requests, threading.Event()
+def interrupt_at(emulator: Running, total: int) -> None:
+    """Ctrl-C, as soon as the emulator has received so many requests: rows are being sent then."""
+    step = threading.Event()
     for _ in range(3000):
-        if emulator.log.total >= until:
+        if emulator.log.total >= total:
             break
         step.wait(0.01)
     os.kill(os.getpid(), signal.SIGINT)
@@ -212,7 +212,7 @@ def test_the_command_says_how_many_rows_were_sent(
     emulator.control.fault("delay", method="POST", seconds=0.3, count=None)
     url = f"prod=vertex://demo/us-central1/42?base_url={emulator.url}&concurrency=4"
     rows = ", ".join(f"('s{number}', 'ann')" for number in range(ROWS))
-    threading.Thread(target=interrupt_after, args=(emulator, 5)).start()
+    threading.Thread(target=interrupt_at, args=(emulator, emulator.log.total + 5)).start()
 
     status = main(
         ["query", "--source", url, f"INSERT INTO sessions(session_id, user_id) VALUES {rows}"]
