@@ -49,14 +49,14 @@ def view_page(name: str, backends: Mapping[str, Backend]) -> Page:
     else:
         rows = tuple((column.name, column.type.value, column.doc) for column in view.columns)
         blocks.append(Grid(("column", "type", "meaning"), rows))
-    holders = [one for one, backend in backends.items() if name in _view_names(backend)]
+    holders = [
+        source
+        for source, backend in backends.items()
+        if name in {one.name for one in views_of(backend)}
+    ]
     if holders:
         blocks.append(Prose(f"In: {', '.join(holders)}."))
     return Page(name, (*blocks, Heading("Example"), Code(f"{view.example};")))
-
-
-def _view_names(backend: Backend) -> set[str]:
-    return {view.name for view in views_of(backend)}
 
 
 _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyType(

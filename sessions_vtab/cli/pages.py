@@ -231,7 +231,7 @@ def _rows(name: str, backend: Backend) -> Iterator[tuple[str, ...]]:
             f"`{table_name}`",
             ", ".join(keys) or "anything",
             _filters(table, capability),
-            _orders(table, capability),
+            _columns({n for path in _listings(capability) for n in path.orders}, table) or "-",
             _writes(capability.writes),
         )
 
@@ -253,11 +253,6 @@ def _filters(table: Table, capability: Capability) -> str:
     if len(keys) > 1 and keyed == json:
         keys = ["JSON keys"]
     return ", ".join(filter(None, (_columns(plain, table), *keys))) or "-"
-
-
-def _orders(table: Table, capability: Capability) -> str:
-    names = {name for path in _listings(capability) for name in path.orders}
-    return _columns(names, table) or "-"
 
 
 def _listings(capability: Capability) -> list[AccessPath]:

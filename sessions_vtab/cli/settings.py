@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import apsw.shell
 
@@ -248,11 +248,8 @@ class ShellSettings(apsw.shell.Shell):
         """The value of a switch, in the forms that the sqlite3 shell has."""
         word = cmd[0].lower() if len(cmd) == 1 else ""
         if word not in _YES | _NO:
-            self._refuse_switch(name)
+            raise self.Error(f".{name} must be on or off")
         return word in _YES
-
-    def _refuse_switch(self, name: str) -> NoReturn:
-        raise self.Error(f".{name} must be on or off")
 
 
 _SWITCHES: Final = ("bail", "changes", "echo", "eqp", "header", "stats", "timer")

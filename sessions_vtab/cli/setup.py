@@ -42,7 +42,8 @@ def initialise(file: str | None) -> int:
     Raises:
         ConfigurationError: an answer is wrong, or the input ended; nothing was written.
     """
-    path = Path(file or os.environ.get(config.VARIABLE) or _usual()).expanduser()
+    usual = config.default_file(os.environ, sys.platform, Path.home())
+    path = Path(file or os.environ.get(config.VARIABLE) or usual).expanduser()
     before = path.read_text("utf-8") if path.exists() else ""
     kinds = list(registry.BUILT_IN)
     while (kind := _asked(f"Kind of source ({', '.join(kinds)})", "vertex")) not in kinds:
@@ -52,14 +53,12 @@ def initialise(file: str | None) -> int:
     name = _asked("Name of the source in SQL", "prod")
     read_only = _asked("Refuse writes? (y/n)", "y").lower() in _YES
     text = _with_source(before, name, url, read_only=read_only)
-    _write(path, text)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with output(str(path)) as stream:
+        stream.write(text)
     for line in _farewell(path, name):
         print(escaped(line))
     return 0
-
-
-def _usual() -> Path:
-    return config.default_file(os.environ, sys.platform, Path.home())
 
 
 def _asked(question: str, default: str = "") -> str:
@@ -131,12 +130,6 @@ def _with_source(before: str, name: str, url: str, *, read_only: bool) -> str:
     lines += ["read_only = true"] if read_only else []
     head = "" if before else f'default = "{name}"\n\n'
     return head + (before.rstrip("\n") + "\n\n" if before else "") + "\n".join(lines) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with output(str(path)) as stream:
-        stream.write(text)
 
 
 def _farewell(path: Path, name: str) -> Iterator[str]:

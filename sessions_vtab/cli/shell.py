@@ -180,7 +180,8 @@ class Shell(Commands):
                 execute(self._connection, sql, bindings) as execution,
             ):
                 if execution.columns:
-                    pieces = self._ending(self._rows(execution), end_progress)
+                    printed = self._print(execution.columns, execution.rows)
+                    pieces = self._ending(printed, end_progress)
                     execution.started += self._emit(pieces)
         except Exception as error:
             if not can_describe(error):
@@ -192,9 +193,6 @@ class Shell(Commands):
         self._explain_rows()
         self._account(execution, used)
         self._say_what_is_not_kept(self._kept_in_memory(sql) - kept)
-
-    def _rows(self, execution: Execution) -> Iterable[str]:
-        return self._print(execution.columns, execution.rows)
 
     def _ending(self, pieces: Iterable[str], end_progress: Callable[[], None]) -> Iterator[str]:
         """The pieces of an answer; the progress line goes before the first is printed."""

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -103,8 +104,9 @@ def import_rows(connection: Connection, wanted: Import) -> tuple[int, bool]:
             raise InvalidValueError(f"{wanted.file} contains no records. Nothing was imported.")
         _, names = first
         named = not known or {name.lower() for name in names} <= {name.lower() for name in known}
-        columns = _header(names) if named else known
-        rows = _rows(wanted, columns, records if named else _again(first, records))
+        heads = [name.strip() or f"c{number}" for number, name in enumerate(names, 1)]
+        columns = distinct(heads) if named else known
+        rows = _rows(wanted, columns, records if named else chain([first], records))
         before = connection.total_changes()
         with connection:
             if not known:
@@ -146,17 +148,6 @@ def _records(wanted: Import) -> Iterator[Iterator[tuple[int, list[str]]]]:
         raise InvalidValueError(
             f"{wanted.file}, line {reader.line_num}: {error}. Nothing was imported."
         ) from None
-
-
-def _header(names: Sequence[str]) -> list[str]:
-    return distinct([name.strip() or f"c{number}" for number, name in enumerate(names, 1)])
-
-
-def _again(
-    first: tuple[int, list[str]], records: Iterator[tuple[int, list[str]]]
-) -> Iterator[tuple[int, list[str]]]:
-    yield first
-    yield from records
 
 
 def _rows(
