@@ -14,6 +14,7 @@ import sessions_vtab
 _ROOT = Path(__file__).parents[1]
 _FILES = (
     *sorted(Path(sessions_vtab.__file__).parent.rglob("*.py")),
+    *sorted((Path(sessions_vtab.__file__).parent / "docs" / "help").glob("*.md")),
     _ROOT / "README.md",
     _ROOT / "examples.sql",
 )

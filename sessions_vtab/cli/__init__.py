@@ -8,7 +8,7 @@
 * `session`, `execution`, `progress`: the statements of a text, and running one
 * `display`, `formats`: rows, values and errors as text; `streams`: where that text goes
 * `explain`, `readings`: what a statement will do, and which rule decided it
-* `help`, `pages`, `topics`, `tool_topics`, `questions`: the reference
+* `help`, `pages`, `topics`, `questions`: the reference, whose topics are documents in ``docs/help``
 * `sources`, `inspection`: sources and tables as the shell shows them
 * `copies`: snapshots and reports; `extension`, `setup`: commands of their own
 * `skeleton`: the package of a new backend

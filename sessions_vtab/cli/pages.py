@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from sessions_vtab.contract.backend import Backend
@@ -163,9 +164,17 @@ _ITEM: Final = re.compile(r"(?:-|\d+\.) ")
 _MARKS: Final = re.compile(r"\*\*|`")
 
 
-def document(name: str) -> Page:
-    """The page of ``docs/NAME.md``, with the name as its title."""
-    return page_of(name, (_DOCS / f"{name}.md").read_text("utf-8"))
+def document(name: str, values: Mapping[str, str] = MappingProxyType({})) -> Page:
+    """The page of ``docs/NAME.md``, its title the last part of the name.
+
+    Args:
+        name: of the document, without its ending.
+        values: what stands there for names in braces.
+    """
+    body = (_DOCS / f"{name}.md").read_text("utf-8")
+    for key, value in values.items():
+        body = body.replace(f"{{{key}}}", value)
+    return page_of(name.rpartition("/")[2], body)
 
 
 def page_of(title: str, text: str) -> Page:
@@ -173,7 +182,7 @@ def page_of(title: str, text: str) -> Page:
 
     Args:
         title: topic of the help; the text's own title is left out.
-        text: headings, paragraphs, lists and fenced code. An item of a list is a paragraph.
+        text: headings, paragraphs, lists, tables and fenced code. An item of a list is a paragraph.
     """
     return Page(title, tuple(_blocks(text.splitlines())))
 
@@ -190,7 +199,7 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
                 code.append(line)
             continue
         if pending and (not line or _ITEM.match(line) or line.startswith((_FENCE, "#"))):
-            yield Prose(_MARKS.sub("", " ".join(pending)))
+            yield _grid(pending) if pending[0].startswith("|") else _prose(pending)
             pending = []
         if line.startswith(_FENCE):
             code = []
@@ -198,6 +207,15 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
             yield Heading(_MARKS.sub("", line.lstrip("# ")))
         elif line and not line.startswith("# "):
             pending.append(line.strip())
+
+
+def _prose(lines: Sequence[str]) -> Prose:
+    return Prose(_MARKS.sub("", " ".join(lines)))
+
+
+def _grid(lines: Sequence[str]) -> Grid:
+    head, _, *rows = (tuple(map(str.strip, line[1:-1].split("|"))) for line in lines)
+    return Grid(head, tuple(rows))
 
 
 _HEADINGS = ("backend", "table", "found by", "filtered by the API", "ordered by", "written")
