@@ -55,7 +55,9 @@ _SCAN: Final = re.compile(
     r"(?: (?:LEFT|FULL|RIGHT)-JOIN)?",
     re.DOTALL,
 )
-_CLAUSE: Final = re.compile(r"; (?=(?:sent|stops|here|order|read): |limit\b|skip\b|offset\b)")
+_CLAUSE: Final = re.compile(
+    r"; (?=(?:sent|stops|here|order|groups|read): |limit\b|skip\b|offset\b)"
+)
 _VARIANT: Final = re.compile(r"; variant \d+$")
 _INTO: Final = re.compile(r"""\binto\s+[\w."`\[\]]+""", re.IGNORECASE)
 _GATHERS: Final = re.compile(r"USE TEMP B-TREE FOR (?:GROUP|ORDER) BY")
@@ -376,7 +378,7 @@ def _lines(reading: TableReading, *, why: bool) -> Iterator[str]:
         yield f"{margin}  by order  {reading.stops} (the API has no such filter; stops early)"
     here = ", ".join(f"{text} ({why})" if why else text for text, why in reading.here)
     yield f"{margin}  here      {here or 'nothing'}"
-    for word in ("order", "read"):
+    for word in ("order", "groups", "read"):
         if word in step.clauses:
             yield f"{margin}  {word:<8}  {step.clauses[word]}"
     yield f"{margin}  requests  {_requests(reading)}"

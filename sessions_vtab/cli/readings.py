@@ -39,7 +39,8 @@ class PlanStep:
     Attributes:
         alias: what the statement calls it.
         path: name of the way of reading.
-        clauses: the plan's clauses by their first word: sent, stops, here, order, read, limit.
+        clauses: the plan's clauses by their first word: sent, stops, here, order, groups,
+            read, limit.
         depth: how deep in the plan it is.
         plan_text: the text of the plan.
     """

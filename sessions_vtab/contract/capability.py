@@ -101,6 +101,8 @@ class AccessPath:
             planner); None for the usual share of all rows.
         fans_out: it makes a request for each session, which its filters make no fewer.
         within: the list that is read instead when there are many keys; None where there is none.
+        grouped: a column whose equal values come one after another, since one session is read after
+            the other; empty where nothing promises that.
     """
 
     name: str
@@ -117,6 +119,7 @@ class AccessPath:
     rows_per_key: int | None = None
     fans_out: bool = False
     within: Within | None = None
+    grouped: str = ""
 
     def filter_for(self, column: str, *, keyed: bool = False) -> Filter | None:
         """The declaration for a column (or its keys), or None."""

@@ -190,6 +190,7 @@ class Offered:
         self._constraints = constraints
         self._order = order
         self.nConstraint, self.nOrderBy = len(constraints), len(order)
+        self.distinct = 0  # It is not asked for there: a program's SQLite may be older.
         self.colUsed = {bit for bit in range(64) if used >> bit & 1}
         self._uses = [[0, 0, 0] for _ in constraints]
 

@@ -78,11 +78,14 @@ class IndexInfo:
         constraints: in SQLite's order.
         order: the order it would like the rows in.
         used: names of the columns the statement looks at.
+        grouping: it only wants rows with the same values in the columns of ``order`` one after
+            another, for GROUP BY; in which order these groups come does not matter.
     """
 
     constraints: tuple[Constraint, ...] = ()
     order: tuple[Order, ...] = ()
     used: frozenset[str] = frozenset()
+    grouping: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,8 @@ class Plan:
         limit, offset: indexes of the arguments that hold the two numbers.
         skips: OFFSET is done by the backend; SQLite no longer does it.
         order: the order rows must come in.
+        groups: columns whose equal values must come one after another, for GROUP BY; the path
+            promises it of one of them (``AccessPath.grouped``).
         columns: names of the columns that are looked at.
         here: conditions that SQLite checks itself, as text for people.
         fallbacks: other ways of reading, best first, for values that cannot be a key: a number may
@@ -104,6 +106,7 @@ class Plan:
     offset: int | None = None
     skips: bool = False
     order: tuple[Order, ...] = ()
+    groups: tuple[str, ...] = ()
     columns: frozenset[str] = frozenset()
     here: tuple[str, ...] = ()
     fallbacks: tuple[AccessPath, ...] = ()
@@ -140,6 +143,7 @@ def describe(plan: Plan) -> str:
         _clause("stops", " AND ".join(_term(one) for one in plan.terms if one.column == stops)),
         _clause("here", ", ".join([*plan.here, *_unmet(plan, stops)])),
         _clause("order", ", ".join(map(_order, plan.order))),
+        _clause("groups", ", ".join(plan.groups)),
         "limit" if plan.limit is not None else "",
         ("skip" if plan.skips else "offset") if plan.offset is not None else "",
         _clause("read", _columns(plan) or "no column"),

@@ -182,7 +182,8 @@ class _Candidate:
         self._push = self._index(PUSH.name)
         self._arguments = self._index(ARGUMENTS.name)
         self._pushed = self._project(pushed)
-        self._ordered = self._sorts()
+        self._sorted = self._sorts()
+        self._ordered = self._sorted or self._groups()
         self._rows = self._estimate(capability)
 
     @property
@@ -245,7 +246,8 @@ class _Candidate:
             limit=None if limit is None else place[limit],
             offset=None if offset is None else place[offset],
             skips=self._skips(),
-            order=self._info.order if self._ordered and not self._single() else (),
+            order=self._info.order if self._sorted and not self._single() else (),
+            groups=() if self._sorted else self._grouped_by(),
             columns=self._info.used,
             here=tuple(self._here()),
             rules=tuple(self._rules.items()),
@@ -382,6 +384,20 @@ class _Candidate:
             one.column in path.orders or (one.column in path.ascending and not one.descending)
             for one in self._info.order
         )
+
+    def _groups(self) -> bool:
+        """Whether rows of one group come one after another, though the path cannot sort them.
+
+        Each row is a group of its own if its key is among the columns. Else a path reads group
+        after group by one of the columns, and the engine collects what is within such a group.
+        """
+        columns = {one.column for one in self._info.order}
+        return self._info.grouping and (self._table.key in columns or self.path.grouped in columns)
+
+    def _grouped_by(self) -> tuple[str, ...]:
+        """The columns by which the engine has to collect rows; none if there is nothing to do."""
+        columns = tuple(one.column for one in self._info.order)
+        return () if not self._ordered or self._table.key in columns else columns
 
     def _single(self) -> bool:
         """Whether the plan returns at most one row: a unique path with one value for each key."""

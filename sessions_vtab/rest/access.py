@@ -214,6 +214,7 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
         cost=_FAN_OUT_COST if fans_out else _LIST_COST,
         call=_fan_out(table, owner) if fans_out else spec.route,
         fans_out=fans_out,
+        grouped=parent_column(table, owner) if fans_out else "",
     )
 
 

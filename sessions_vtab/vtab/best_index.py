@@ -45,6 +45,8 @@ class ApswIndexInfo(Protocol):
     def nOrderBy(self) -> int: ...
     @property
     def colUsed(self) -> set[int]: ...
+    @property
+    def distinct(self) -> int: ...
 
     idxStr: str | None
     idxFlags: int
@@ -82,6 +84,9 @@ _OPERATORS: Final[dict[int, Op | Relation | Hint]] = {
     apsw.SQLITE_INDEX_CONSTRAINT_OFFSET: Hint.OFFSET,
 }
 
+_GROUP_BY: Final = 1
+"""``sqlite3_vtab_distinct()``: ORDER BY that wants the same order is 0 beside GROUP BY, too."""
+
 # ``colUsed`` has one bit for each of the first 63 columns; the last bit covers all others.
 _LAST_BIT: Final = 63
 
@@ -105,7 +110,12 @@ def read_index_info(
         else _constraint(info, index, names, sets=sets)
         for index in range(info.nConstraint)
     )
-    return IndexInfo(constraints, tuple(_order(info, names)), frozenset(_used(info, table)))
+    return IndexInfo(
+        constraints,
+        tuple(_order(info, names)),
+        frozenset(_used(info, table)),
+        grouping=info.distinct == _GROUP_BY,
+    )
 
 
 def give_index_usage(info: ApswIndexInfo, usage: IndexUsage, plan_text: str) -> None:

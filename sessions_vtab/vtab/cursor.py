@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sessions_vtab.vtab.looking import Look
     from sessions_vtab.vtab.table import SourceTable
 
-__all__ = ["ScanCursor", "echoed"]
+__all__ = ["ScanCursor", "collected", "echoed"]
 
 _MORE: Final[Callable[[], int]] = ().__len__
 _END: Final[Callable[[], int]] = (None,).__len__
@@ -109,14 +109,14 @@ class ScanCursor:
 
     def _start(
         self,
-        plan: Plan,  # noqa: ARG002  # For overriding, as are the last two.
+        plan: Plan,
         scan: Scan,
-        plan_text: str,  # noqa: ARG002
+        plan_text: str,  # noqa: ARG002  # For overriding, as is the last.
         arguments: Sequence[Any],  # noqa: ARG002
     ) -> Iterator[Row]:
         """The rows of a scan; ``plan_text`` and ``arguments`` are what it came from."""
         self._pages = self.read(scan)
-        rows = chain.from_iterable(self._pages)
+        rows = collected(chain.from_iterable(self._pages), self._table, plan)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
     def _stop(self) -> None:
@@ -204,6 +204,25 @@ class ScanCursor:
     def _blame(self, error: BaseException) -> None:
         """Notes on an unexpected exception of a read that it is the backend's."""
         blame(error, self._table.source.backend.name, self._table.title)
+
+
+def collected(rows: Iterator[Row], table: SourceTable, plan: Plan) -> Iterator[Row]:
+    """Rows with equal values in the plan's ``groups`` one after another.
+
+    The path reads them group after group by one column; only one of its groups is held at a time.
+    """
+    if not plan.groups:
+        return rows
+    places = [table.positions[name] for name in plan.groups]
+    return _collected(rows, table.positions[plan.path.grouped], places)
+
+
+def _collected(rows: Iterator[Row], outer: int, places: Sequence[int]) -> Iterator[Row]:
+    for _, together in groupby(rows, key=lambda row: row[outer]):
+        groups: dict[tuple[Value, ...], list[Row]] = {}
+        for row in together:
+            groups.setdefault(tuple(row[place] for place in places), []).append(row)
+        yield from chain.from_iterable(groups.values())
 
 
 def echoed(rows: Iterable[Row], table: SourceTable, scan: Scan) -> Iterator[Row]:

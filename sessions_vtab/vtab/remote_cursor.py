@@ -20,7 +20,7 @@ from sessions_vtab.plan.lists import is_whole, read_key
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.counting import Unread, counted_rows
-from sessions_vtab.vtab.cursor import ScanCursor, echoed
+from sessions_vtab.vtab.cursor import ScanCursor, collected, echoed
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain
 from sessions_vtab.vtab.memo import Memo, Recording
 from sessions_vtab.vtab.purchase import Buyer
@@ -171,7 +171,8 @@ class RemoteCursor(ScanCursor):
         # A page is looked at before its turn only by an inner side that will want all of its keys.
         self._pages = self._peekable = _Pages(self._read(plan, scan, plan_text, arguments))
         # Rows that are echoed are copied, and could not be watched.
-        rows = self._walk(self._peekable, counts=not scan.parameters)
+        walked = self._walk(self._peekable, counts=not (scan.parameters or plan.groups))
+        rows = collected(walked, self._table, plan)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
     def _look_up_argument(self, plan: Plan, arguments: Sequence[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import apsw
 import pytest
 
 from sessions_vtab import Connection, connect, register
-from sessions_vtab.emulator.serve import Running
+from sessions_vtab.emulator.serve import Running, running
+from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.errors import QueuedWritesError
 from sessions_vtab.hints import names_of
 
@@ -85,6 +88,18 @@ def test_every_source_has_the_same_rows(
     assert source.execute(sql).fetchall() == rows
 
 
+MANY = 150
+"""Sessions of an emulator with more of them than requests run side by side."""
+CONCURRENCY = 16
+
+
+@pytest.fixture(scope="module")
+def many() -> Iterator[str]:
+    settings = EmulatorSettings(seed=7, sessions=MANY, events=3 * MANY)
+    with running(settings) as emulator:
+        yield f"vertex://demo/us-central1/42?base_url={emulator.url}"
+
+
 EVENTS = "GET sessions/full/events"
 ONE = "GET sessions/full"
 
@@ -132,6 +147,81 @@ def test_conditions_pass_through_a_view(
     log = emulator.control.requests()
     made = [f"{one['method']} {one['path'].partition('/reasoningEngines/42/')[2]}" for one in log]
     assert sorted(made) == sorted(requests)
+
+
+@pytest.mark.parametrize(
+    ("view", "most"),
+    [
+        ("turns", 1 + CONCURRENCY * 3),
+        ("usage_by_session", 1 + CONCURRENCY * 3),
+        ("live_events", 1 + CONCURRENCY * 3),
+        # Its groups are those of an expression, which SQLite sorts.
+        ("tool_calls", 2 + MANY),
+    ],
+)
+def test_limit_ends_the_reading_of_a_view_early(many: str, view: str, most: int) -> None:
+    """A list of sessions, and what is under way; not the events of every session."""
+    with closing(connect(many)) as connection:
+        rows = connection.execute(f"SELECT * FROM {view} LIMIT 2").fetchall()
+
+        assert len(rows) == 2
+        assert connection.statement_requests <= most
+
+
+GROUPED = [
+    "SELECT session_name, count(*) FROM events GROUP BY session_name",
+    "SELECT session_id, session_name, author, count(*) FROM events GROUP BY 1, 2, 3",
+    "SELECT author, session_name, count(*), max(timestamp) FROM events GROUP BY 1, 2",
+    "SELECT session_name, partial, count(text) FROM events GROUP BY 1, 2 HAVING count(*) > 1",
+    "SELECT name, count(*) FROM sessions GROUP BY name",
+    "SELECT user_id, name, count(*) FROM sessions GROUP BY user_id, name",
+    (
+        "SELECT session_name, invocation_id, count(*) FROM events"
+        " WHERE session_id IN ('full', 'bobs') GROUP BY 1, 2"
+    ),
+    (
+        "SELECT session_name, invocation_id, count(*) FROM events"
+        " WHERE session_id = 'full' OR session_id = 'bobs' GROUP BY 1, 2"
+    ),
+    "SELECT session_name, kind, count(*) FROM event_parts GROUP BY session_name, kind",
+    (
+        "SELECT s.name, count(e.name) FROM sessions s LEFT JOIN events e"
+        " ON e.session_name = s.name GROUP BY s.name"
+    ),
+    "SELECT count(*) FROM (SELECT 1 FROM events GROUP BY session_name, author)",
+]
+
+
+@pytest.fixture
+def own(vertex: Connection) -> Iterator[Connection]:
+    """With copies of the tables, as SQLite's own."""
+    tables = ("events", "sessions", "event_parts")
+    for table in tables:
+        vertex.execute(f"CREATE TEMP TABLE own_{table} AS SELECT * FROM {table}")
+    yield vertex
+    for table in tables:
+        vertex.execute(f"DROP TABLE own_{table}")
+
+
+@pytest.mark.parametrize("sql", GROUPED)
+def test_groups_are_the_same_whether_the_table_or_sqlite_makes_them(
+    own: Connection, sql: str
+) -> None:
+    copied = re.sub(r"\b(FROM|JOIN) (\w)", r"\1 own_\2", sql)
+    expected = own.execute(copied).fetchall()
+    by = ", ".join(str(number + 1) for number in range(len(expected[0])))
+
+    assert sorted(own.execute(sql), key=repr) == sorted(expected, key=repr)
+    sort = f"SELECT * FROM ({{}}) ORDER BY {by}"
+    assert own.execute(sort.format(sql)).fetchall() == own.execute(sort.format(copied)).fetchall()
+
+
+def test_groups_that_are_to_be_sorted_are_sorted(vertex: Connection) -> None:
+    rows = vertex.execute(
+        "SELECT session_name, author FROM events GROUP BY 1, 2 ORDER BY 1, 2"
+    ).fetchall()
+
+    assert rows == sorted(rows)
 
 
 def test_the_tool_calls_of_a_long_session_take_its_pages_and_no_more(emulator: Running) -> None:

@@ -161,6 +161,45 @@ def test_one_row_is_in_every_order() -> None:
     assert (usage.ordered, usage.unique, usage.rows, plan.order) == (True, True, 1, ())
 
 
+BY_USER = AccessPath("fan-out", filters=LIST.filters, grouped="user_id")
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "groups", "ordered"),
+    [
+        # Each row is a group of its own.
+        (LIST, ("name",), (), True),
+        (LIST, ("user_id", "name"), (), True),
+        (LIST, ("user_id",), (), False),
+        # What it can sort by, it sorts by.
+        (LIST, ("create_time",), (), True),
+        # The path reads group after group; within one of them the engine collects.
+        (BY_USER, ("user_id",), ("user_id",), True),
+        (BY_USER, ("display_name", "user_id"), ("display_name", "user_id"), True),
+        (BY_USER, ("display_name",), (), False),
+        (BY_USER, ("user_id", "name"), (), True),
+    ],
+)
+def test_groups_need_no_sorting_where_their_rows_come_together(
+    path: AccessPath, columns: tuple[str, ...], groups: tuple[str, ...], ordered: bool
+) -> None:
+    order = tuple(map(Order, columns))
+    asked = IndexInfo((), order, frozenset(("name",)), grouping=True)
+    capability = Capability((path,), rows=1_000)
+
+    found = plan_scan(asked, TABLE, capability, pushed={}, where="s.sessions")
+    sorting = plan_scan(
+        replace(asked, grouping=False), TABLE, capability, pushed={}, where="s.sessions"
+    )
+
+    assert found is not None
+    assert (found[0].groups, found[1].ordered) == (groups, ordered)
+    # The same columns in ORDER BY are another question.
+    assert sorting is not None
+    assert sorting[0].groups == ()
+    assert sorting[1].ordered == all(one in path.orders for one in columns)
+
+
 def test_the_rows_of_a_set_of_keys_are_in_no_order() -> None:
     _, usage = _plan(eq("session_id", set=True), order=(Order("user_id"),))
 
