@@ -191,7 +191,7 @@ class Connection(apsw.Connection):
         Returns:
             ``source.table`` and request, in the order SQLite reads the tables; then, for rows the
             statement itself has, ``source.table insert`` and the request that writes one. With
-            LIMIT, at most these: lists behind the first are read only as far as rows are wanted.
+            LIMIT, at most these: lists after the first are read only as far as rows are wanted.
 
         Raises:
             UnsupportedError: the statement is neither.

@@ -213,7 +213,7 @@ def candidates(names: Names, line: str, begin: int) -> Candidates:
     before = line[:begin]
     prefix = _PREFIX.search(before)
     if prefix:
-        return _behind_dot(names, line, prefix[1])
+        return _after_dot(names, line, prefix[1])
     if _EXPECTS_TABLE.search(before):
         return Candidates(_called(names, (*names.reachable(None), *names.functions)), only=True)
     columns = [column for mention in mentions(line, names) for column in mention.columns]
@@ -222,7 +222,7 @@ def candidates(names: Names, line: str, begin: int) -> Candidates:
     return Candidates(_called(names, names.reachable(None)))
 
 
-def _behind_dot(names: Names, line: str, prefix: str) -> Candidates:
+def _after_dot(names: Names, line: str, prefix: str) -> Candidates:
     """Tables of a source, or columns of a table or alias."""
     for mention in mentions(line, names):
         if mention.alias.lower() == prefix.lower():

@@ -95,7 +95,7 @@ class RequestEstimate:
     limited: bool = False
 
     def count(self, rows: Sequence[int], listed: int = 0) -> int:
-        """Requests of reads that give so many rows each, behind a list of ``listed`` rows."""
+        """Requests of reads that give so many rows each, after a list of ``listed`` rows."""
         first = self._pages(listed) if self.lists else 0
         return first + sum(map(self._pages, rows))
 
@@ -128,7 +128,7 @@ class TableReading:
         estimate: of all its requests; None where there are none.
         reached: the reads that these come from; none where a join will give the keys.
         sent: conditions that go out, with their values as far as the statement has them.
-        stops: conditions that are met by the order of reading, which ends behind the last row.
+        stops: conditions that are met by the order of reading, which ends after the last row.
         here: conditions that SQLite checks, and why.
         why: each condition, and the rule by which it is sent or not.
     """

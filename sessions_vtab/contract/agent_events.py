@@ -48,7 +48,7 @@ def _path(text: str) -> _Path:
 
 
 def _at(value: Any, keys: Sequence[tuple[str, str]]) -> Any:
-    """What is behind some keys of a JSON value; None if one of them is missing."""
+    """What some keys of a JSON value lead to; None if one of them is missing."""
     for camel, snake in keys:
         if not isinstance(value, dict):
             return None

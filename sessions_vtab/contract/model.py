@@ -124,7 +124,7 @@ class Table:
         return tuple(self.positions)
 
     def extended(self, *extra: Column, hidden: tuple[Column, ...] = ()) -> Table:
-        """This table with further columns behind its own visible and hidden ones."""
+        """This table with further columns after its own visible and hidden ones."""
         return replace(self, visible=self.visible + extra, hidden=self.hidden + hidden)
 
 

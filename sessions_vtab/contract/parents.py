@@ -63,7 +63,7 @@ def time_order(resource: Resource) -> str:
 
 
 def _has_cheap_list(capability: Capability) -> bool:
-    """Whether one list gives all rows, without a request for each key behind it."""
+    """Whether one list gives all rows, without a request for each key after it."""
     keyed = [path.cost for path in capability.paths if path.keys]
     lists = [path.cost for path in capability.paths if not path.keys]
     return bool(lists) and min(lists) <= _WORTH * min(keyed, default=min(lists))

@@ -24,7 +24,7 @@ __all__ = ["Counted", "Order", "Page", "Row", "Scan"]
 Row: TypeAlias = tuple[Value, ...]
 """SQLite values in the order of ``Table.columns``; None for columns that were not asked for.
 
-Where a scan has no parameters a row may end behind the last column that was asked for.
+Where a scan has no parameters a row may end after the last column that was asked for.
 """
 
 Page: TypeAlias = Iterable[Row]
@@ -32,24 +32,24 @@ Page: TypeAlias = Iterable[Row]
 
 
 class Counted(list[Row]):
-    """A page that says how many rows come behind it, for an API whose lists say their total.
+    """A page that says how many rows follow it, for an API whose lists say their total.
 
     If nothing but ``known`` columns was looked at in this page, the statement probably counts: the
-    engine then takes ``behind`` for the rest and reads no further page. It goes on to read them
-    where another column is looked at after all, so the pages behind must have those rows, in that
+    engine then takes ``following`` for the rest and reads no further page. It goes on to read them
+    where another column is looked at after all, so the pages after must have those rows, in that
     order. A scan that orders, has parameters or a limit should come without.
 
     Args:
         rows: of this page.
-        behind: rows that follow, in order: one with the ``known`` columns, and how often.
-        known: places in a row of the columns that ``behind`` has values for.
+        following: rows that follow, in order: one with the ``known`` columns, and how often.
+        known: places in a row of the columns that ``following`` has values for.
     """
 
     def __init__(
-        self, rows: Iterable[Row], behind: Sequence[tuple[Row, int]], known: frozenset[int]
+        self, rows: Iterable[Row], following: Sequence[tuple[Row, int]], known: frozenset[int]
     ) -> None:
         super().__init__(rows)
-        self.behind = tuple(behind)
+        self.following = tuple(following)
         self.known = known
 
 

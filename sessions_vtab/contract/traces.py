@@ -6,7 +6,7 @@ __all__ = ["raised_in"]
 
 
 def raised_in(error: BaseException) -> str:
-    """The line that raised an exception, behind a blank: ``(tickets.py, line 12)``."""
+    """The line that raised an exception, after a blank: ``(tickets.py, line 12)``."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -108,7 +108,7 @@ class Cursor:
         return self
 
     def fetchone(self) -> tuple[Any, ...] | None:
-        """The next row, None behind the last."""
+        """The next row, None after the last."""
         rows = self._fetch(1)
         return rows[0] if rows else None
 

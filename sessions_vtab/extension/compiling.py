@@ -36,7 +36,7 @@ def compile_library(library: Path, flags: Sequence[str] = ()) -> str:
 
     Args:
         library: the file to write.
-        flags: further ones for the compiler, behind ours and ``$CFLAGS``.
+        flags: further ones for the compiler, after ours and ``$CFLAGS``.
 
     Returns:
         What stood in the way, for a message; empty if nothing did.

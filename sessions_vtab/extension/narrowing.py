@@ -105,11 +105,11 @@ def said(text: str, name: str, table: OurTable) -> Said | None:
 
 
 def _mentions(tokens: Sequence[Token], name: str) -> int:
-    """How often a name stands where a table can: a qualifier has a dot behind it."""
-    behind = (*(one.text for one in tokens[1:]), "")
+    """How often a name stands where a table can: a qualifier has a dot after it."""
+    following = (*(one.text for one in tokens[1:]), "")
     return sum(
         name_of(one).lower() == name.lower() and text != "."
-        for one, text in zip(tokens, behind, strict=True)
+        for one, text in zip(tokens, following, strict=True)
     )
 
 

@@ -150,7 +150,7 @@ class HostScan:
         return None if self.remote is None else self.remote.wanted_rows
 
     def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
-        """Values of a column behind SQLite's row: in the batch, then where the cursor stands."""
+        """Values of a column after SQLite's row: in the batch, then where the cursor stands."""
         for row in self._sent[self._at - self._start + 1 :]:
             yield row[column]
         if self.remote is not None and not self.remote.Eof():
@@ -167,7 +167,7 @@ class HostScan:
         return self._batch()
 
     def following(self) -> Batch:
-        """The rows behind those that were sent last."""
+        """The rows after those that were sent last."""
         self.cursor.Next()
         return self._batch()
 
@@ -204,7 +204,7 @@ class HostScan:
             return [None if is_only_counted(row) else row[self._key] for row in rows]
         try:
             return list(map(self._pick, rows))
-        except IndexError:  # A row may end behind the last column that has a value.
+        except IndexError:  # A row may end after the last column that has a value.
             whole = [(*row, *(None,) * (self._width - len(row))) for row in rows]
             return list(map(self._pick, whole))
 

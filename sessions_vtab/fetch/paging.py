@@ -30,7 +30,7 @@ class Paginator(Protocol):
     """How a list goes on."""
 
     def following(self, reply: Response) -> RequestSpec | None:
-        """The call for the page behind a reply; None if there is none.
+        """The call for the page after a reply; None if there is none.
 
         Raises:
             ProtocolError: the reply does not say it in the form the API describes.
@@ -53,7 +53,7 @@ class TokenPages:
     Attributes:
         field: of the answer; absent or empty at the end.
         parameter: of the call.
-        size: parameter that the page size is in; pages behind the first are asked for with
+        size: parameter that the page size is in; pages after the first are asked for with
             ``full`` rows, since a small first page was only a guess about LIMIT.
         full: rows of a full page; 0 leaves the size as it is.
     """
@@ -112,11 +112,11 @@ class NumberedPages:
 
 @dataclass(frozen=True, slots=True)
 class AfterPages:
-    """The next page starts behind the last row of this one.
+    """The next page starts after the last row of this one.
 
     Attributes:
         parameter: of the call: where to start.
-        field: of a row: what to start behind.
+        field: of a row: what to start after.
         size: parameter that holds the page size; a page with fewer rows is the last.
     """
 
@@ -142,7 +142,7 @@ class StopAfter:
 
     Attributes:
         pages: how the list goes on otherwise.
-        beyond: whether a row, the last of a page, lies behind the last one wanted.
+        beyond: whether a row, the last of a page, lies after the last one wanted.
     """
 
     pages: Paginator

@@ -49,7 +49,7 @@ def run_job(client: Client, context: Context, job: Callable[[Sender], T]) -> T:
 
     Raises:
         UnknownOutcomeError: the user stopped the statement while the job was sending, or the job
-            failed behind a change that was accepted or may have been.
+            failed after a change that was accepted or may have been.
         SessionsError: as the job.
     """
     stop = threading.Event()

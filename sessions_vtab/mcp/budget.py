@@ -123,7 +123,7 @@ def _shown(value: Any, column: str, widest: int) -> Any:
 
 
 def _mark(value: str | bytes, kept: int, unit: str, column: str) -> str:
-    """What is written behind a value that was cut; SQLite's substr() counts in the same unit."""
+    """What is written after a value that was cut; SQLite's substr() counts in the same unit."""
     if kept == len(value):
         return ""
     return f".. [cut: {kept} of {len(value)} {unit}; the rest: substr({column}, {kept + 1})]"

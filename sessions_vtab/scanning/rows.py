@@ -62,7 +62,7 @@ def pages_of(
     table = resource.table
     wanted = judge(table, question.conditions)
     picked = _picker(table, question.columns)
-    # A backend may end its rows behind the last column that it was asked for.
+    # A backend may end its rows after the last column that it was asked for.
     width = 1 + max(table.positions[name] for name in _used(question))
     left = question.limit
     with closing(_closable(resource.scan(found, context))) as pages:

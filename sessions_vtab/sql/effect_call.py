@@ -100,8 +100,8 @@ class SideEffectCall:
     def _may_be_own(self, index: int) -> bool:
         """Whether a token is a column's name that is not qualified with another table."""
         token, last = self.tokens[index], len(self.tokens) - 1
-        behind = self.tokens[index + 1].text if index < last else ""
-        if token.kind not in _NAMES or behind in {".", "("} or self._is_type(index):
+        following = self.tokens[index + 1].text if index < last else ""
+        if token.kind not in _NAMES or following in {".", "("} or self._is_type(index):
             return False
         return self._qualifier(index) in {None, self._label}
 

@@ -18,7 +18,7 @@ __all__ = ["needs_parsing"]
 _CONDITIONAL = frozenset(("WHERE", "ON", "USING", "NATURAL", "HAVING"))
 _COMPARISONS = frozenset(("=", "==", "<", "<=", ">", ">=", "<>", "!="))
 _VALUES = (TokenKind.STRING, TokenKind.NUMBER, TokenKind.PARAMETER)
-_BEHIND = frozenset((";", "GROUP", "ORDER", "LIMIT"))
+_ENDS = frozenset((";", "GROUP", "ORDER", "LIMIT"))
 _NAMES = (TokenKind.WORD, TokenKind.QUOTED)
 
 
@@ -56,10 +56,10 @@ def _is_plain(tokens: Sequence[Token], catalog: Catalog) -> bool:
         return False
     place = end
     while words[place] in {"WHERE", "AND"}:
-        place = _behind_comparison(tokens, place + 1, table, label)
+        place = _after_comparison(tokens, place + 1, table, label)
         if place >= len(tokens):
             return place == len(tokens)  # Else something else was found.
-    return words[place] in _BEHIND
+    return words[place] in _ENDS
 
 
 def _item(tokens: Sequence[Token], catalog: Catalog) -> tuple[OurTable | None, str]:
@@ -77,7 +77,7 @@ def _item(tokens: Sequence[Token], catalog: Catalog) -> tuple[OurTable | None, s
             return None, ""
 
 
-def _behind_comparison(tokens: Sequence[Token], place: int, table: OurTable, label: str) -> int:
+def _after_comparison(tokens: Sequence[Token], place: int, table: OurTable, label: str) -> int:
     """The index after ``column = value``, or an index past the end if something else is there."""
     nowhere = len(tokens) + 1
     if [one.text for one in tokens[place + 1 : place + 2]] == ["."]:

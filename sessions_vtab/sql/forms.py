@@ -81,13 +81,14 @@ def _found(tokens: Sequence[Token], span: Span, catalog: Catalog, label: str) ->
 
 
 def _label(tokens: Sequence[Token], at: int) -> str:
-    behind = at + 1
-    if behind < len(tokens) and tokens[behind].upper == "AS":
-        behind += 1
-    is_alias = behind < len(tokens) and (
-        behind > at + 1 or (tokens[behind].kind in _NAMED and tokens[behind].upper not in _WORDS)
+    following = at + 1
+    if following < len(tokens) and tokens[following].upper == "AS":
+        following += 1
+    is_alias = following < len(tokens) and (
+        following > at + 1
+        or (tokens[following].kind in _NAMED and tokens[following].upper not in _WORDS)
     )
-    return name_of(tokens[behind] if is_alias else tokens[at]).lower()
+    return name_of(tokens[following] if is_alias else tokens[at]).lower()
 
 
 _WORDS = frozenset(

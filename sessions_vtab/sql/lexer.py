@@ -161,10 +161,10 @@ class StatementKind:
     Attributes:
         explain: ``EXPLAIN``, ``EXPLAIN QUERY PLAN`` or empty.
         verb: the statement's verb in capitals (SELECT, VALUES, INSERT, REPLACE, UPDATE, DELETE,
-            CREATE, BEGIN, ..); for WITH the verb behind the common table expressions. Empty for
+            CREATE, BEGIN, ..); for WITH the verb after the common table expressions. Empty for
             a text without tokens.
         at: index of the verb's token.
-        first: index of the first token behind EXPLAIN.
+        first: index of the first token after EXPLAIN.
     """
 
     explain: str
@@ -191,7 +191,7 @@ def classify(tokens: Sequence[Token]) -> StatementKind:
     explain, first = _explain(tokens)
     at = first
     if at < len(tokens) and tokens[at].upper == "WITH":
-        at = _behind_with(tokens, at)
+        at = _after_with(tokens, at)
     verb = tokens[at].upper if at < len(tokens) and tokens[at].kind is TokenKind.WORD else ""
     return StatementKind(explain, verb, at, first)
 
@@ -203,7 +203,7 @@ def _explain(tokens: Sequence[Token]) -> tuple[str, int]:
     return ("EXPLAIN", 1) if words[:1] == ["EXPLAIN"] else ("", 0)
 
 
-def _behind_with(tokens: Sequence[Token], start: int) -> int:
+def _after_with(tokens: Sequence[Token], start: int) -> int:
     depth = 0
     for index in range(start, len(tokens)):
         text = tokens[index].text
@@ -219,7 +219,7 @@ def _behind_with(tokens: Sequence[Token], start: int) -> int:
 class Edit(NamedTuple):
     """Replaces ``text[start:end]``.
 
-    Edits are ordered by place; at one place by ``rank``, insertions first. What is inserted behind
+    Edits are ordered by place; at one place by ``rank``, insertions first. What is inserted after
     a token has a negative rank, so that it stays with that token.
     """
 

@@ -96,7 +96,7 @@ class Occurrence:
         joins: equalities with rows of other occurrences.
         order: terms of ORDER BY as written.
         limit: LIMIT and OFFSET as written.
-        spliceable: table-valued arguments can be put behind its name.
+        spliceable: table-valued arguments can be put after its name.
         key_source: the item whose rows come first, if it is not a table of this package.
         hidden: a condition that SQLite does not offer the table is about rows that it hides.
     """

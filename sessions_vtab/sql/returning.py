@@ -184,7 +184,7 @@ def select_text(returning: Returning, source: str) -> str:
 
     Args:
         returning: the clause.
-        source: what holds the captured rows, as written behind FROM.
+        source: what holds the captured rows, as written after FROM.
     """
     label = returning.target.label.replace('"', '""')
     return f'SELECT {returning.select_list} FROM {source} AS "{label}"'

@@ -10,7 +10,7 @@ from sessions_vtab.sql.lexer import Token, TokenKind
 __all__ = ["Block", "Span", "blocks", "commas", "conjuncts", "find", "partners"]
 
 Span = tuple[int, int]
-"""Token indexes: first, and one behind the last."""
+"""Token indexes: first, and one after the last."""
 
 _CLAUSES = frozenset(("FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT"))
 _COMPOUND = frozenset(("UNION", "INTERSECT", "EXCEPT"))
@@ -22,7 +22,7 @@ class Block:
 
     Attributes:
         at: index of the SELECT token.
-        end: one behind its last token.
+        end: one after its last token.
         items: span of its result columns, without DISTINCT or ALL.
         clauses: span of each clause by its first keyword, without the keywords. ORDER and LIMIT
             are those of the whole compound, found on its last SELECT.
@@ -131,7 +131,7 @@ _STOPS = _CLAUSES | _COMPOUND | _AFTER
 
 def _block(tokens: Sequence[Token], at: int, limit: int, pairs: dict[int, int]) -> Block:
     marks: list[int] = []
-    end, compound = limit, _behind_compound(tokens, at)
+    end, compound = limit, _after_compound(tokens, at)
     for index in find(tokens, (at + 1, limit), pairs, _STOPS):
         word = tokens[index].upper
         if word == "FROM" and tokens[index - 1].upper == "DISTINCT" and index > at + 2:
@@ -153,7 +153,7 @@ def _block(tokens: Sequence[Token], at: int, limit: int, pairs: dict[int, int]) 
     return Block(at, end, (first, bounds[0]), clauses, distinct, compound)
 
 
-def _behind_compound(tokens: Sequence[Token], at: int) -> bool:
+def _after_compound(tokens: Sequence[Token], at: int) -> bool:
     return at > 0 and tokens[at - 1].upper in {*_COMPOUND, "ALL"}
 
 

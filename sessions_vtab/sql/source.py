@@ -22,7 +22,7 @@ __all__ = ["ParsedStatement", "condition_of_change", "parts", "queries", "read",
 
 
 class _Dialect(SQLite):
-    """SQLite, with the path behind ``->>`` left as it is written."""
+    """SQLite, with the path after ``->>`` left as it is written."""
 
     def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
         return path

@@ -21,9 +21,9 @@ class Target:
     Attributes:
         schema: as named before the dot; None if it was not.
         name: the table's name.
-        alias: the name behind AS; None if there is none.
+        alias: the name after AS; None if there is none.
         at: index of the name's token.
-        end: one behind the last token of name and alias.
+        end: one after the last token of name and alias.
     """
 
     schema: str | None

@@ -2,7 +2,7 @@
 
 =============================================  ====================================================
 ``sessions://``                                what the user's configuration says
-``sessions+BACKEND://LOCATION?KEY=VALUE``      one source: behind ``sessions+`` stands the source as
+``sessions+BACKEND://LOCATION?KEY=VALUE``      one source: after ``sessions+`` stands the source as
                                                it is written everywhere
 ``sessions+local:////var/lib/sessions.db``     a file; three slashes for a relative path
 ``sessions+local:///:memory:``                 a store that lives as long as its connection

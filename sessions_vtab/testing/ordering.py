@@ -123,7 +123,7 @@ def check_pages(connection: Any, schema: str, known: Known) -> int:
 def _hinted(known: Known, limit: int) -> Iterator[None]:
     """Scans expect some rows, as under LIMIT, and are read to their end all the same.
 
-    The first page is small then, and the pages behind it begin elsewhere.
+    The first page is small then, and the pages after it begin elsewhere.
     """
     plain = known.resource.scan
 

@@ -97,9 +97,9 @@ class ConnectionCatalog:
             f"SELECT lower(name), sql FROM {quoted(schema)}.sqlite_schema"
             " WHERE type IN ('table', 'view')"
         )
-        return {str(name): _behind(str(sql)) for name, sql in rows}
+        return {str(name): _module_and_source(str(sql)) for name, sql in rows}
 
 
-def _behind(sql: str) -> tuple[str, str]:
+def _module_and_source(sql: str) -> tuple[str, str]:
     match = _OURS.fullmatch(sql)
     return (match[1], match[2]) if match else ("", "")

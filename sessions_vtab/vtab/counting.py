@@ -54,7 +54,7 @@ class _Ledger:
 
     Args:
         known: places of the columns whose values are known without reading.
-        rest: the pages behind the first.
+        rest: the pages after the first.
     """
 
     def __init__(self, known: frozenset[int], rest: Iterator[Page]) -> None:
@@ -64,7 +64,7 @@ class _Ledger:
         self._read: list[Row] = []
 
     def row(self, number: int) -> Row:
-        """The row of that number behind the first page.
+        """The row of that number after the first page.
 
         Raises:
             TransientError: the list became shorter while it was read.
@@ -87,12 +87,12 @@ def is_only_counted(row: Row) -> bool:
 def counted_rows(
     page: Counted, rows: Iterator[Row], rest: Iterator[Page]
 ) -> Generator[Row, None, bool]:
-    """The rows of a page, and those behind it if they are only counted.
+    """The rows of a page, and those after it if they are only counted.
 
     Args:
-        page: which says how many come behind.
+        page: which says how many follow.
         rows: its rows, so that others see how far they are used.
-        rest: the pages behind it; stays untouched unless a row behind is looked at.
+        rest: the pages after it; stays untouched unless a row after is looked at.
 
     Returns:
         A generator whose value (PEP 380) is whether ``rest`` is still to be read.
@@ -104,7 +104,7 @@ def counted_rows(
         yield watched
     if ledger.looked:
         return True
-    numbered = (row for row, count in page.behind for _ in range(count))
+    numbered = (row for row, count in page.following for _ in range(count))
     for number, values in enumerate(numbered):
         unread = Unread(values)
         unread.ledger, unread.number = ledger, number

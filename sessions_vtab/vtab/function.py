@@ -125,7 +125,7 @@ class FunctionCursor:
 
     @property
     def row(self) -> Row:
-        """The current row: results, and behind them the arguments; empty at the end."""
+        """The current row: results, and after them the arguments; empty at the end."""
         return self._row or ()
 
     @property
@@ -149,7 +149,7 @@ class FunctionCursor:
         self._row = next(self._rows, None)
 
     def Column(self, column: int) -> Value:
-        """A result or, behind the results, an argument."""
+        """A result or, after the results, an argument."""
         return None if self._row is None or column < 0 else self._row[column]
 
     def Rowid(self) -> int:

@@ -250,7 +250,7 @@ class IndexedList:
         if page is None:
             self.ended = True
             return False
-        # A service that goes on behind a page that is not full is believed to do so again.
+        # A service that goes on after a page that is not full is believed to do so again.
         self._last = self._cap if surprised else len(page)
         self._loaded = (len(self._starts), page)
         self._starts.append(self._rows)

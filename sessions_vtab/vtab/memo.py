@@ -71,7 +71,7 @@ class Recording:
         return self._load(self._pages[number])
 
     def requests(self, page_cap: int | None) -> int:
-        """About how many requests it took: behind a full page the next one is under way."""
+        """About how many requests it took: after a full page the next one is under way."""
         ahead = page_cap is not None and not self.ended and self._last >= page_cap
         return max(len(self._pages), 1) + ahead
 

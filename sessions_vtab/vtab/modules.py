@@ -148,8 +148,8 @@ def require_definable(host: Host, text: str, kind: StatementKind) -> None:
         if module and module[0].lower() in {MODULE, FUNCTION_MODULE}:
             raise foreign_create(module[0])
     elif kind.verb == "DROP" and words[:1] == ["TABLE"]:
-        behind = 3 if words[1:3] == ["IF", "EXISTS"] else 1
-        host.unit.require_droppable(*_name(tokens[behind:]))
+        following = 3 if words[1:3] == ["IF", "EXISTS"] else 1
+        host.unit.require_droppable(*_name(tokens[following:]))
 
 
 def _name(tokens: Sequence[Token]) -> tuple[str | None, str]:

@@ -114,7 +114,7 @@ class RemoteCursor(ScanCursor):
         return self._table.positions[column]
 
     def upcoming(self, column: int, *, further: bool) -> Iterator[Value]:
-        """Values of a column in the wanted rows behind the current one.
+        """Values of a column in the wanted rows after the current one.
 
         Args:
             column: index of the column.

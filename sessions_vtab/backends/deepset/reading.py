@@ -171,7 +171,7 @@ class _WithTotal(RestResource):
         with closing(reader.gather([one.call for one in reading.asked])) as gathered:
             replies = list(zip(reading.asked, gathered, strict=True))
         rest = [(asked, pages.following(reply)) for asked, reply in replies]
-        behind = [
+        further = [
             (
                 tuple(self.known(name, asked.places) for name in self.table.names),
                 max(0, _total_of(reply) - len(reply.items())),
@@ -179,7 +179,7 @@ class _WithTotal(RestResource):
             for asked, reply in replies
         ]
         at = frozenset(self.table.positions[name] for name in self.same)
-        yield Counted([row for asked, reply in replies for row in rows(reply, asked)], behind, at)
+        yield Counted([row for asked, reply in replies for row in rows(reply, asked)], further, at)
         for asked, call in rest:
             if call is not None:
                 with closing(reader.pages(call, pages)) as following:

@@ -114,7 +114,7 @@ class ResourceMention:
     Attributes:
         resource: which it is.
         at: index of its first token.
-        end: one behind the last token of its name.
+        end: one after the last token of its name.
         label: how its columns are qualified.
         aliased: it is followed by an alias.
     """

@@ -198,10 +198,10 @@ class StatementNames:
         stops = find(self._tokens, (at, limit), self._pairs, _ITEM_ENDS)
         end = next(stops, limit)
         place = self._places.get(at)
-        behind = at + 5 if place else self._behind_name(at)
-        alias = alias_at(self._tokens, behind) if behind < end else None
+        following = at + 5 if place else self._after_name(at)
+        alias = alias_at(self._tokens, following) if following < end else None
         if alias is not None:
-            self._skipped.update(range(behind, end))
+            self._skipped.update(range(following, end))
         if place is not None:
             return FromItem((at, end), place.label.lower(), place)
         derived = self._tokens[at].text == "("
@@ -215,7 +215,7 @@ class StatementNames:
             last += 2
         return last
 
-    def _behind_name(self, at: int) -> int:
+    def _after_name(self, at: int) -> int:
         """The token after a name with its arguments, or after a derived table."""
         at = at if self._tokens[at].text == "(" else self._last_of_name(at) + 1
         is_open = at < len(self._tokens) and self._tokens[at].text == "("
@@ -230,14 +230,16 @@ class StatementNames:
         key = lowered if body is None else body
         if key not in self._columns:
             self._columns[key] = None  # Also the answer for a table that is defined by itself.
-            self._columns[key] = self._table(item.name) if body is None else self._behind(body)
+            self._columns[key] = (
+                self._table(item.name) if body is None else self._columns_of_query(body)
+            )
         return self._columns[key]
 
     def _table(self, name: str) -> frozenset[str] | None:
         found = self._sources.columns_of(name)
         return None if found is None else frozenset(one.lower() for one in found)
 
-    def _behind(self, opening: int) -> frozenset[str] | None:
+    def _columns_of_query(self, opening: int) -> frozenset[str] | None:
         """The columns that a bracket stands for: those it lists, or of the SELECT in it."""
         closing = self._pairs.get(opening, opening)
         inside = range(opening + 1, closing)
@@ -255,15 +257,15 @@ class StatementNames:
             last = self._tokens[end - 1]
             if last.text == "*" and (end - first == 1 or self._tokens[end - 2].text == "."):
                 label = name_of(self._tokens[first]).lower() if end - first > 1 else None
-                behind = self._behind_star(frame, label)
-                if behind is None:
+                every = self._columns_of_star(frame, label)
+                if every is None:
                     return None
-                found |= behind
+                found |= every
             elif last.kind in (*_NAMED, TokenKind.STRING):
                 found.add(name_of(last).lower())
         return frozenset(found)
 
-    def _behind_star(self, frame: SelectNames, label: str | None) -> frozenset[str] | None:
+    def _columns_of_star(self, frame: SelectNames, label: str | None) -> frozenset[str] | None:
         found: frozenset[str] = frozenset()
         for item in frame.items:
             if label not in (None, item.label):
@@ -346,8 +348,8 @@ class StatementNames:
         for first, end in commas(
             self._tokens, frame.block.clauses.get("ORDER", (0, 0)), self._pairs
         ):
-            behind = self._text(first + 1).upper() if first + 1 < end else ""
-            if behind in {"", "ASC", "DESC", "NULLS", "COLLATE"}:
+            following = self._text(first + 1).upper() if first + 1 < end else ""
+            if following in {"", "ASC", "DESC", "NULLS", "COLLATE"}:
                 self._bare[first] = frame
 
     # Identifiers.

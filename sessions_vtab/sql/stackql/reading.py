@@ -93,7 +93,7 @@ class TranslatedText:
     # Tokens and edits.
 
     def word(self, index: int) -> str:
-        """A token in capitals; '' behind the last."""
+        """A token in capitals; '' after the last."""
         return self.tokens[index].upper if index < len(self.tokens) else ""
 
     def is_empty(self, index: int) -> bool:
@@ -120,7 +120,7 @@ class TranslatedText:
     # What is read.
 
     def where(self, at: int, end: int) -> Span:
-        """The condition behind WHERE, at the level of token ``at``.
+        """The condition after WHERE, at the level of token ``at``.
 
         Raises:
             MissingParameterError: there is none.

@@ -85,7 +85,7 @@ def _expect(name: Sequence[str], wanted: Sequence[str]) -> None:
 
 
 def _where(text: str, tokens: Sequence[Token]) -> tuple[list[Token], str]:
-    """The tokens before WHERE, and the condition behind it."""
+    """The tokens before WHERE, and the condition after it."""
     end = len(tokens) - (tokens[-1].text == ";")
     at = next((index for index in range(end) if tokens[index].upper == "WHERE"), None)
     if at is None:
@@ -115,7 +115,7 @@ def _in_and_like(tokens: Sequence[Token]) -> tuple[list[str], str | None]:
 
 
 def _name(tokens: Sequence[Token], index: int) -> tuple[list[str], int]:
-    """A name in parts, and the index behind it."""
+    """A name in parts, and the index after it."""
     name = []
     while index < len(tokens) and tokens[index].kind in (TokenKind.WORD, TokenKind.QUOTED):
         name.append(name_of(tokens[index]))

@@ -54,16 +54,16 @@ def delete(text: TranslatedText, place: ResourceMention) -> Translation:
 
 def insert_into(text: TranslatedText, place: ResourceMention) -> Translation:
     """INSERT: '' is not sent; what it returns is the operation, or with AWAIT the session."""
-    columns, behind = _columns(text, place)
+    columns, following = _columns(text, place)
     required(place, "INSERT", [name.lower() for name in columns])
     ours = [_body_column(place.resource, name) for name in columns]
-    text.read(without_headings=behind)
-    text.replace((place.end, behind), f"({', '.join(ours)})")
-    rows = _rows(text, behind)
+    text.read(without_headings=following)
+    text.replace((place.end, following), f"({', '.join(ours)})")
+    rows = _rows(text, following)
     text.table(place, _source_of_rows(text, ours, rows))
     for item in (item for row in rows for item in row):
         _blank_is_null(text, item)
-    returning = _returning(text, behind)
+    returning = _returning(text, following)
     if returning is not None and "AWAIT" not in text.hints:
         return _with_operation(text, returning)
     if returning is not None:
@@ -152,7 +152,7 @@ def _body_column(resource: ProviderResource, name: str) -> str:
 
 
 def _columns(text: TranslatedText, place: ResourceMention) -> tuple[list[str], int]:
-    """The names of the list of columns, and the token behind it."""
+    """The names of the list of columns, and the token after it."""
     if place.end not in text.pairs:
         raise StatementError("syntax error: INSERT needs a list of columns.")
     closing = text.pairs[place.end]
@@ -200,11 +200,11 @@ def _source_of_rows(
 
 
 def _given(text: TranslatedText, item: Span) -> ParameterValue:
-    return text.reader.value((item[0], _behind_value(text, item)))
+    return text.reader.value((item[0], _after_value(text, item)))
 
 
-def _behind_value(text: TranslatedText, item: Span) -> int:
-    """The token behind an expression, which may have an alias."""
+def _after_value(text: TranslatedText, item: Span) -> int:
+    """The token after an expression, which may have an alias."""
     end = item[1]
     if not has_alias(text.tokens, item):
         return end
@@ -218,6 +218,6 @@ def _blank_is_null(text: TranslatedText, item: Span) -> None:
     if single and text.is_empty(first):
         text.replace(item, "NULL")
     elif not (single and text.tokens[first].kind in _CONSTANTS):
-        last = _behind_value(text, item) - 1
+        last = _after_value(text, item) - 1
         text.edits.append(insert(text.tokens[first].start, "nullif("))
         text.edits.append(insert(text.tokens[last].end, ", '')", rank=-1))
