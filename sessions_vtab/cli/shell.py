@@ -33,7 +33,7 @@ from sessions_vtab.cli.session import can_describe, described, note_cost, split
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
 from sessions_vtab.cli.streams import fitted, unwritable
-from sessions_vtab.contract.folders import make_private
+from sessions_vtab.contract.files import make_private
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
 

@@ -12,8 +12,8 @@ allows), ``parents`` (which table's rows another's belong to), ``names`` and ``t
 names), ``rules`` (why a condition is sent or not), ``content`` and ``agent_events`` (what an event
 says), ``views`` and ``agent_views`` (views over a source's tables), ``declare`` (a table as CREATE
 TABLE), ``checked`` (rows compared with their columns), ``near`` (the name that was meant),
-``traces`` (the line that raised an exception), ``folders`` and ``install`` (private folders, and
-the command that installs an extra).
+``traces`` (the line that raised an exception), ``files`` (private ones) and ``install`` (the
+command that installs an extra).
 """
 
 from __future__ import annotations

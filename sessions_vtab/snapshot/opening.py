@@ -16,7 +16,7 @@ from sessions_vtab.errors import ConfigurationError, StoreError
 from sessions_vtab.snapshot.ddl import OWN_TABLES, create_table
 from sessions_vtab.snapshot.model import SnapshotOptions
 from sessions_vtab.snapshot.shape import CopyPlan
-from sessions_vtab.snapshot.work import Work, create_private, remove, require_regular, translated
+from sessions_vtab.snapshot.work import Work, create_file, remove, require_regular, translated
 
 __all__ = ["CopySource", "open_work"]
 
@@ -62,7 +62,7 @@ def open_work(
             _describe(left, options)
         return Work(left, target, path, incremental=incremental, resumed=True)
     remove(path)
-    create_private(path)
+    create_file(path)
     usable = last is not None and not options.full and last["tables"] == _described(plan)
     connection = _copied(target, path) if usable else _connect(path)
     try:

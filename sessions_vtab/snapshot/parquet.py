@@ -19,10 +19,10 @@ import apsw
 from sessions_vtab import columnar
 from sessions_vtab.columnar import Declared
 from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.folders import make_private
+from sessions_vtab.contract.files import make_private
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.errors import StoreError
-from sessions_vtab.snapshot.work import create_private, require_regular, translated
+from sessions_vtab.snapshot.work import create_file, require_regular, translated
 
 __all__ = ["require_pyarrow", "write_parquet"]
 
@@ -96,7 +96,7 @@ def _write(
     selected = ", ".join(_selected(name, kind) for name, kind in columns.items())
     cursor = connection.execute(f"SELECT {selected} FROM {quoted(table)}")
     partial.unlink(missing_ok=True)
-    create_private(partial)
+    create_file(partial)
     with parquet.ParquetWriter(partial, declared.schema, compression="zstd") as writer:
         while rows := list(islice(cursor, _ROWS_A_GROUP)):
             writer.write_batch(declared.batch(rows))

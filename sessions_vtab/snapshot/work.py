@@ -18,11 +18,12 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.files import create_private, identity
 from sessions_vtab.errors import BusyError, SessionsError, StoreError
 from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes, create_views
 from sessions_vtab.snapshot.shape import CopyPlan
 
-__all__ = ["Work", "create_private", "one_writer", "remove", "require_regular", "translated"]
+__all__ = ["Work", "create_file", "one_writer", "remove", "require_regular", "translated"]
 
 _BUSY: Final = (
     "another program is using this file",
@@ -117,8 +118,8 @@ def one_writer(target: Path) -> Iterator[None]:
 
 def _locked(path: Path, target: Path) -> apsw.Connection:
     while True:
-        create_private(path)
-        before = _identity(path)
+        create_file(path)
+        before = identity(path)
         connection = _connection(path)
         if connection is None:
             continue
@@ -131,7 +132,7 @@ def _locked(path: Path, target: Path) -> apsw.Connection:
                 " or use another file."
             ) from None
         # Its last owner removes it: what we locked must still be what others find under the name.
-        if _identity(path) == before:
+        if identity(path) == before:
             return connection
         connection.close(True)
 
@@ -148,25 +149,14 @@ def _connection(path: Path) -> apsw.Connection | None:
         return None
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def create_private(path: Path) -> None:
+def create_file(path: Path) -> None:
     """Creates an empty file that only its owner can read; an existing one is kept, unopened.
-
-    Closing a file that SQLite has open elsewhere in the process would give up SQLite's locks on it
-    (https://sqlite.org/howtocorrupt.html, section 2.2).
 
     Raises:
         StoreError: the system does not allow it.
     """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        create_private(path)
     except FileExistsError:
         return
     except OSError as error:

@@ -19,10 +19,10 @@ from sessions_vtab.backends.adk.tables import Layout, relations
 from sessions_vtab.backends.adk.values import functions
 from sessions_vtab.backends.local.ddl import add_function
 from sessions_vtab.backends.local.dialect import Select
-from sessions_vtab.backends.local.file import identity
 from sessions_vtab.backends.local.pending import OpenScan
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.backend import Context
+from sessions_vtab.contract.files import identity
 from sessions_vtab.contract.scan import Page
 from sessions_vtab.errors import BusyError, ConfigurationError, SessionsError, StoreError
 

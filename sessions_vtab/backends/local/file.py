@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 
 from sessions_vtab.backends.local.ddl import APPLICATION_ID, MIGRATIONS, add_function
-from sessions_vtab.contract.folders import make_private
+from sessions_vtab.contract.files import create_private, make_private
 from sessions_vtab.errors import (
     BusyError,
     ConflictError,
@@ -28,7 +28,6 @@ __all__ = [
     "Opening",
     "create_file",
     "default_path",
-    "identity",
     "is_taken",
     "located",
     "network_file_system",
@@ -94,15 +93,12 @@ def tilde(path: str) -> str:
 def create_file(path: Path) -> None:
     """Creates an empty file that only its owner can read, and its folder; keeps an existing file.
 
-    An existing file is not even opened: closing it would give up the locks that SQLite has on it
-    in this process (https://sqlite.org/howtocorrupt.html, section 2.2).
-
     Raises:
         StoreError: the operating system does not allow it.
     """
     try:
         make_private(path.parent)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        create_private(path)
     except FileExistsError:
         if not os.access(path, os.R_OK | os.W_OK):
             raise _not_writable(path, os.strerror(errno.EACCES)) from None
@@ -128,15 +124,6 @@ def require_database(path: Path, place: str) -> None:
             f"{place}: it is not an SQLite database and was left unchanged. Use another file:"
             " local:///path/to/sessions.db"
         )
-
-
-def identity(path: str) -> tuple[int, int] | None:
-    """Returns what identifies a file whatever its path; None if it does not exist."""
-    try:
-        found = os.stat(path)  # noqa: PTH116  # Six times as fast, and once a statement.
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def network_file_system(path: Path, mounts: str | None = None) -> str | None:
