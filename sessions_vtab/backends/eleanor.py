@@ -35,7 +35,6 @@ from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
-from sessions_vtab.contract.values import load_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
@@ -54,6 +53,7 @@ from sessions_vtab.fetch import (
 )
 from sessions_vtab.fetch.rows import DecodeContext, json_of, text_of
 from sessions_vtab.rest import (
+    Body,
     Change,
     Delete,
     Found,
@@ -67,10 +67,12 @@ from sessions_vtab.rest import (
     RestFunction,
     RestOptions,
     RestTable,
+    Sent,
     Update,
     Writer,
     check_names,
     check_routes,
+    json_object,
     name_of,
     response_of,
 )
@@ -165,14 +167,12 @@ class _EleanorSessions(Writer):
         for column in ("session_id", "enabled"):
             if column in values and values[column] in {None, ""}:
                 raise InvalidValueError(f"{self.where}.{column} cannot be empty. {_NOTHING}")
-        operation = self.operation(Action.UPDATE)
-        if "session_id" in values:
-            # Repeated after a renaming, the old name is gone.
-            operation = replace(operation, done=_GONE)
-        call = operation.call(places, json=self.backend.body_of(values, self.where))
-        return Change(
-            call, {**places, "session_id": str(values.get("session_id", places["session_id"]))}
-        )
+        change = super().change(write)
+        if "session_id" not in values:
+            return change
+        # Repeated after a renaming, the old name is gone.
+        call = replace(change.call, done=_GONE)
+        return Change(call, {**places, "session_id": str(values["session_id"])})
 
     def _flagged(self, values: Mapping[str, Value], places: Places) -> Change:
         if len(values) > 1:
@@ -271,7 +271,10 @@ class EleanorBackend(RestBackend):
         }
         own = ("namespace", "pkid", "description", *_FLAGS, "settings")
         columns = (*_COLUMNS, *_OPTIONAL)
-        settable = ("description", "enabled", "settings")
+        body: Body = {
+            **{one: fields[one] for one in ("session_id", "description", "enabled")},
+            "settings": Sent(fields["settings"], _settings),
+        }
         sessions = RestTable(
             SESSIONS.extended(*session_columns(*own), hidden=session_columns("include_deleted")),
             _SESSION,
@@ -286,16 +289,16 @@ class EleanorBackend(RestBackend):
             ),
             insert=Insert(
                 self._route("create"),
-                body=self.body_of,
+                body=body,
                 item=item,
-                columns=("session_id", *settable),
                 required=("session_id",),
             ),
             update=Update(
                 self._route("update"),
                 repeatable=True,
+                body=body,
                 item=item,
-                columns=("session_id", *settable, "deleted"),
+                columns=("deleted",),
             ),
             delete=_deletion(self.operations["delete"]),
             hides=HiddenRows("deleted", "include_deleted"),
@@ -342,22 +345,6 @@ class EleanorBackend(RestBackend):
         # Whether a participant is an object or just its name is not documented.
         name = self._fields["participant"]
         return [one if isinstance(one, dict) else {name: one} for one in listed]
-
-    def body_of(self, values: Mapping[str, Value], where: str) -> dict[str, Any]:
-        """The body of a row that is written: the columns that are given."""
-        body: dict[str, Any] = {}
-        if "session_id" in values:
-            body["session_id"] = str(values["session_id"])
-        if "description" in values:
-            body["description"] = values["description"]
-        if "enabled" in values:
-            body["enabled"] = bool(values["enabled"])
-        if "settings" in values:
-            settings = {} if values["settings"] is None else load_json(values["settings"], where)
-            if not isinstance(settings, dict):
-                raise InvalidValueError(f"{where}.settings must be a JSON object. {_NOTHING}")
-            body["settings"] = settings
-        return {self._fields[column]: value for column, value in body.items()}
 
     def missed(self, table: RestTable, places: Places, reply: Response, reader: Reader) -> None:
         """See ``RestBackend.missed``. A missing namespace looks the same: its list tells."""
@@ -407,6 +394,10 @@ class EleanorBackend(RestBackend):
 
 
 _COLUMNS: Final = ("session_id", "pkid", "description", *_FLAGS, "settings", "create_time")
+
+
+def _settings(value: Value, where: str) -> dict[str, Any]:
+    return {} if value is None else json_object(value, where)
 
 
 def _deletion(operation: Operation) -> Delete:

@@ -12,9 +12,17 @@ from __future__ import annotations
 
 from sessions_vtab.contract.templates import Places, name_of, parse_name
 from sessions_vtab.rest.backend import OpenOptions, RestBackend, RestOptions
+from sessions_vtab.rest.bodies import (
+    Body,
+    Sent,
+    body_of,
+    json_array,
+    json_object,
+    refused,
+    rfc3339,
+)
 from sessions_vtab.rest.corrections import check_names, check_routes
 from sessions_vtab.rest.declaration import (
-    Body,
     Delete,
     Get,
     Insert,
@@ -52,13 +60,19 @@ __all__ = [
     "RestOptions",
     "RestResource",
     "RestTable",
+    "Sent",
     "Spread",
     "Update",
     "Writer",
+    "body_of",
     "check_names",
     "check_routes",
+    "json_array",
+    "json_object",
     "name_of",
     "parse_name",
+    "refused",
     "response_of",
+    "rfc3339",
     "routine_of",
 ]

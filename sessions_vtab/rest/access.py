@@ -56,7 +56,11 @@ def named_by(table: RestTable, owner: RestTable) -> dict[str, str]:
 
 
 def capability_of(
-    table: RestTable, owner: RestTable, given: Mapping[str, str], parse: Parse = parse_name
+    table: RestTable,
+    owner: RestTable,
+    given: Mapping[str, str],
+    location: Sequence[str] = (),
+    parse: Parse = parse_name,
 ) -> Capability:
     """The capability that follows from a declaration.
 
@@ -64,6 +68,7 @@ def capability_of(
         table: the table.
         owner: the table whose operations read it: its parent, or itself.
         given: placeholders that the source's location gives.
+        location: those that it can give: a table whose rows are the values of one lists them.
         parse: takes a name apart.
     """
     paths = (*_gets(table, owner, given, parse), *_lists(table, owner, given))
@@ -75,6 +80,8 @@ def capability_of(
         follows=table.follows,
         hides=table.hides,
         forms=table.forms,
+        made_from=table.made_from,
+        enumerates=next((one for one in places_of(table.name)[-1:] if one in location), ""),
         absent=_absent(table, owner),
     )
 
@@ -100,7 +107,8 @@ def _gets(
     rows = table.per_parent if many else None
     takes = operation.takes if table.sublist or not many else ()
     shown = (*_shown(table), *takes)
-    cap = table.list.cap if table.list is not None and table.sublist else None
+    own = table.list if table.sublist else None
+    cap, orders = (None, ()) if own is None else (own.cap, own.orders)
     cost = _LIST_COST if table.sublist else _GET_COST
     yield AccessPath(
         f"{verb} by name",
@@ -109,6 +117,7 @@ def _gets(
         # Rows inside another come together with their neighbours, and a DELETE takes the first row
         # of what is said to be one.
         unique=not many,
+        orders=orders,
         page_cap=cap,
         cost=cost,
         call=call,
@@ -119,6 +128,7 @@ def _gets(
             _path_name(verb, column),
             (column,),
             takes,
+            orders=orders,
             page_cap=cap,
             cost=cost,
             call=call,
@@ -142,6 +152,7 @@ def _gets(
         keys,
         (*scope, *shown),
         unique=not many,
+        orders=orders,
         page_cap=cap,
         cost=cost,
         call=call,
@@ -210,6 +221,8 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
             *(table.list.takes if table.list is not None and table.sublist else taken),
             *_shown(table),
         ),
+        orders=() if table.parent else spec.orders,
+        ascending=() if table.parent else spec.ascending,
         page_cap=spec.cap,
         cost=_FAN_OUT_COST if fans_out else _LIST_COST,
         call=_fan_out(table, owner) if fans_out else spec.route,
@@ -238,6 +251,7 @@ def _writes(table: RestTable, owner: RestTable) -> Writes:
         delete=table.delete is not None,
         hints=table.hints,
         calls={action: one.route for action, one in operations.items() if one is not None},
+        per_minute=table.per_minute,
     )
 
 

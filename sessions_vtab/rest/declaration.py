@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import quote
 
 from sessions_vtab.contract.backend import Arguments
 from sessions_vtab.contract.capability import Filter, HiddenRows, ValueForm
 from sessions_vtab.contract.model import Function, Table
-from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import PLACEHOLDER, UNADDRESSABLE, Places, places_of
 from sessions_vtab.fetch import (
@@ -30,9 +29,9 @@ from sessions_vtab.fetch import (
     path,
 )
 from sessions_vtab.fetch.rows import DecodeContext, Getter
+from sessions_vtab.rest.bodies import Body
 
 __all__ = [
-    "Body",
     "Delete",
     "Get",
     "Insert",
@@ -43,10 +42,6 @@ __all__ = [
     "RestTable",
     "Update",
 ]
-
-Body: TypeAlias = Callable[[Mapping[str, Value], str], Any] | Mapping[str, str]
-"""The JSON body: the field of each column, or a function of the values and of where they come from
-(``source.table``, for errors)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +206,8 @@ class List(Operation):
             its response is a list of texts. Used where neither the source nor the statement names
             one.
         hidden: query parameter and value that make the list include hidden rows.
+        orders: columns that a reader of the backend's own can have the list sorted by.
+        ascending: columns that the list is always sorted by.
     """
 
     _: KW_ONLY
@@ -225,6 +222,8 @@ class List(Operation):
     exact: bool = False
     each: Mapping[str, Operation | Sequence[str]] = field(default_factory=dict)
     hidden: tuple[str, str] | None = None
+    orders: tuple[str, ...] = ()
+    ascending: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +294,8 @@ class RestTable:
         per_parent: how many rows one row of the parent has, likewise.
         follows: see ``Capability.follows``.
         forms: see ``Capability.forms``.
+        made_from: see ``Capability.made_from``.
+        per_minute: see ``Writes.per_minute``.
     """
 
     table: Table
@@ -316,6 +317,8 @@ class RestTable:
     per_parent: int = 20
     follows: str = ""
     forms: Mapping[str, ValueForm] = field(default_factory=dict)
+    made_from: str = ""
+    per_minute: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def sublist(self) -> bool:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sessions_vtab.contract.backend import Arguments, Context, Routine
-from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import Places
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import MissingParameterError, NotFoundError
 from sessions_vtab.fetch import RequestSpec, Response, Sender, message_of, plain, redact, run_job
-from sessions_vtab.rest.declaration import Body, RestFunction
+from sessions_vtab.rest.bodies import body_of
+from sessions_vtab.rest.declaration import RestFunction
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
@@ -74,14 +74,8 @@ def _call(
                 f" {setting} in the source's settings. Nothing was sent."
             )
     operation, values = declared.operation, {**given, **places}
-    body = None if operation.body is None else _body(operation.body, values, where)
+    body = body_of(operation.body, values, where, declared.function.parameters)
     return backend.call(operation, values, json=body)
-
-
-def _body(body: Body, values: Mapping[str, Value], where: str) -> Any:
-    if callable(body):
-        return body(values, where)
-    return {field: values[name] for name, field in body.items() if name in values}
 
 
 def _gone(reply: Response, function: str, backend: RestBackend) -> NotFoundError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import (
+    Callable,
     Collection,
     Generator,
     Hashable,
@@ -13,7 +15,8 @@ from collections.abc import (
 )
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.scan import Page, Row, Scan
@@ -104,6 +107,41 @@ class RestResource(ScanRequests):
             for page in pages:
                 rows += len(page)
                 yield page
+
+    def chain(self, one: Asked, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
+        """The items of one list, page after page."""
+        with closing(reader.pages(one.call, self.pages(scan), limit=scan.limit)) as replies:
+            for reply in replies:
+                yield self.page(reply, one.places, reading)
+
+    def merged(
+        self, reading: Reading, scan: Scan, reader: Reader, key: Callable[[Found], Any], size: int
+    ) -> FoundPages:
+        """The items of sorted lists as one sorted list; the first page of each is needed first.
+
+        Args:
+            reading: the lists.
+            scan: the read they are of.
+            reader: reads them.
+            key: what they are sorted by.
+            size: items of a page that is handed on.
+        """
+        window = self.backend.site.concurrency
+
+        def entries(index: int) -> Generator[Found, None, None]:
+            reader.prefetch(one.call for one in reading.asked[index : index + window])
+            with closing(self.chain(reading.asked[index], reading, scan, reader)) as pages:
+                for page in pages:
+                    yield from page
+
+        lists = [entries(index) for index in range(len(reading.asked))]
+        merged = heapq.merge(*lists, key=key)
+        try:
+            while page := list(islice(merged, size)):
+                yield page
+        finally:
+            for one in lists:
+                one.close()
 
     def _in_order(
         self, pages: Iterable[Collection[Found]], ranks: Mapping[tuple[str, ...], int]

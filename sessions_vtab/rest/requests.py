@@ -75,7 +75,7 @@ class ScanRequests(Resource):
         self.owner = owner
         self.table = described(spec, owner, backend.location)
         self.backend = backend
-        self.capability = capability_of(spec, owner, backend.scope, backend.parse)
+        self.capability = capability_of(spec, owner, backend.scope, backend.location, backend.parse)
         self.where = f"{backend.source.name}.{spec.table.name}"
         self.own = places_of(owner.name)
         self._templates = {"name": spec.name, **named_by(spec, owner)}

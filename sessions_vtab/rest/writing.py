@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sessions_vtab.contract.model import ColumnType, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.templates import Places, name_of, places_of, shape
-from sessions_vtab.contract.values import load_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     InvalidValueError,
@@ -22,7 +19,8 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import RequestSpec, Response, Sender
 from sessions_vtab.rest.access import noun, parent_column
-from sessions_vtab.rest.declaration import Body, Operation, RestTable
+from sessions_vtab.rest.bodies import body_of
+from sessions_vtab.rest.declaration import Operation, RestTable
 from sessions_vtab.rest.decoding import Found
 from sessions_vtab.rest.reading import RestResource
 
@@ -70,7 +68,7 @@ class Writer:
         """
         operation, places = self.operation(write.action), self.places(write)
         values = {**write.values, **places} if write.action is Action.INSERT else write.values
-        body = None if operation.body is None else self.encode(operation.body, values)
+        body = body_of(operation.body, values, self.where, self.spec.table.columns)
         return Change(self.backend.call(operation, {**values, **places}, json=body), places)
 
     def operation(self, action: Action) -> Operation:
@@ -84,17 +82,6 @@ class Writer:
         if found is None:
             raise UnsupportedError(f"{self.where}: the API cannot {action.value} rows. {_NOTHING}")
         return found
-
-    def encode(self, body: Body, values: Mapping[str, Value]) -> Any:
-        """The JSON body of some values; a column that is not given is left out."""
-        if not isinstance(body, Mapping):
-            return body(values, self.where)
-        table = self.spec.table
-        return {
-            field: _encoded(table, column, values[column], f"{self.where}.{column}")
-            for column, field in body.items()
-            if column in values
-        }
 
     def places(self, write: Write) -> dict[str, str]:
         """The values of the name's placeholders that a write gives, with the source's own."""
@@ -302,12 +289,3 @@ class Writer:
                 " read. Try again later."
             )
         return found
-
-
-def _encoded(table: Table, column: str, value: Value, where: str) -> Any:
-    if value is None:
-        return None
-    kind = table.column(column).type
-    if kind is ColumnType.JSON:
-        return load_json(value, where)
-    return bool(value) if kind is ColumnType.BOOLEAN else value

@@ -18,10 +18,10 @@ from sessions_vtab.backends.deepset.reading import (
     UploadSessionReader,
 )
 from sessions_vtab.backends.deepset.uploads import (
+    OPENING,
     SESSION,
     UploadSessionWriter,
     UploadTarget,
-    opening_body,
     post_all,
     stored_name,
     target_for,
@@ -227,8 +227,7 @@ class DeepsetBackend(RestBackend):
                 ),
                 insert=Insert(
                     f"POST {_AT}/upload_sessions",
-                    body=opening_body,
-                    columns=("write_mode", "parallel_processing_enabled", "expires_in_seconds"),
+                    body=OPENING,
                 ),
                 update=Update(f"PUT {_ONE}", body=_closing_body, done=_CLOSED, columns=("status",)),
                 hints={

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from sessions_vtab.backends.deepset.reading import UploadSessionPages, detail_of
@@ -21,23 +21,22 @@ from sessions_vtab.contract.values import load_json
 from sessions_vtab.contract.write import Action, Outcome, Write
 from sessions_vtab.errors import (
     ForbiddenError,
-    InvalidValueError,
     MissingParameterError,
     ProtocolError,
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch import WRITE, Item, MultipartForm, RequestSpec, Response, Sender
 from sessions_vtab.fetch.rows import DecodeContext, text_of
-from sessions_vtab.rest import Change, Found, RestFrame, Writer
+from sessions_vtab.rest import Body, Change, Found, RestFrame, Sent, Writer, json_object, refused
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.deepset.backend import DeepsetBackend
 
 __all__ = [
+    "OPENING",
     "SESSION",
     "UploadSessionWriter",
     "UploadTarget",
-    "opening_body",
     "post_all",
     "stored_name",
     "target_for",
@@ -75,36 +74,26 @@ def _target_of(body: Item, frame: DecodeContext) -> UploadTarget:
     return UploadTarget(str(_url(config, frame)), fields)
 
 
-def opening_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """The body that opens a session: the given values; the service has defaults for the rest.
-
-    Raises:
-        InvalidValueError: the API would reject a value. Nothing was sent.
-    """
-    body: dict[str, Any] = {}
-    mode, seconds = values.get("write_mode"), values.get("expires_in_seconds")
-    if mode is not None:
-        body["write_mode"] = _mode(mode, where)
-    if values.get("parallel_processing_enabled") is not None:
-        body["parallel_processing_enabled"] = bool(values["parallel_processing_enabled"])
-    if seconds is not None:
-        if not isinstance(seconds, int) or not 1 <= seconds <= _LONGEST:
-            raise InvalidValueError(
-                f"{where}.expires_in_seconds must be from 1 to {_LONGEST}, not {seconds!r:.60}."
-                " Nothing was sent."
-            )
-        body["expires_in_seconds"] = seconds
-    return body
-
-
 def _mode(mode: Value, where: str) -> Value:
     if mode in _MODES:
         return mode
     unlisted = " (deepset's own SDK could no longer list the upload sessions)"
-    raise InvalidValueError(
-        f"{where}.write_mode must be one of {', '.join(_MODES)}, not {mode!r:.60}"
-        f"{unlisted if mode == 'TEMPORARY' else ''}. Nothing was sent."
-    )
+    why = f"must be one of {', '.join(_MODES)}, not {mode!r:.60}"
+    raise refused(where, why + (unlisted if mode == "TEMPORARY" else ""))
+
+
+def _lifetime(seconds: Value, where: str) -> int:
+    if not isinstance(seconds, int) or not 1 <= seconds <= _LONGEST:
+        raise refused(where, f"must be from 1 to {_LONGEST}, not {seconds!r:.60}")
+    return seconds
+
+
+OPENING: Final[Body] = {
+    "write_mode": Sent("write_mode", _mode),
+    "parallel_processing_enabled": "parallel_processing_enabled",
+    "expires_in_seconds": Sent("expires_in_seconds", _lifetime),
+}
+"""The body that opens a session: the given values; the service has defaults for the rest."""
 
 
 class UploadSessionWriter(Writer):
@@ -116,10 +105,8 @@ class UploadSessionWriter(Writer):
         """See ``Writer.change``."""
         status = write.values.get("status", "CLOSED")
         if write.action is Action.UPDATE and status != "CLOSED":
-            raise InvalidValueError(
-                f"{self.where}.status can only be set to 'CLOSED', not {status!r:.60}. Nothing was"
-                " sent."
-            )
+            why = f"can only be set to 'CLOSED', not {status!r:.60}"
+            raise refused(f"{self.where}.status", why)
         return super().change(write)
 
     def perform(self, write: Write, line: Sender) -> Outcome:
@@ -204,12 +191,13 @@ def target_for(
     loaded = load_json(fields, f"{where}: upload_fields")
     texts = isinstance(loaded, dict) and all(isinstance(value, str) for value in loaded.values())
     if not texts or not loaded.get("key"):
-        raise InvalidValueError(
-            f"{where}: upload_fields must be the JSON object returned by RETURNING"
-            " upload_fields: string values, including key. Nothing was sent."
+        raise refused(
+            f"{where}: upload_fields",
+            "must be the JSON object returned by RETURNING upload_fields: string values,"
+            " including key",
         )
     if not url:
-        raise InvalidValueError(f"{where}: upload_url is empty. Nothing was sent.")
+        raise refused(f"{where}: upload_url", "is empty")
     return UploadTarget(str(url), loaded)
 
 
@@ -221,12 +209,12 @@ def upload_calls(target: UploadTarget, arguments: Arguments, where: str) -> list
     """
     name = stored_name(str(arguments["file_name"]))
     if not name.strip("."):
-        raise InvalidValueError(f"{where}: file_name is empty. Nothing was sent.")
+        raise refused(f"{where}: file_name", "is empty")
     content = _bytes(arguments["content"])
     if len(content) > _MOST_BYTES:
-        raise InvalidValueError(
-            f"{where}: content has {len(content)} bytes, but the service accepts at most 200"
-            " MB per file. Nothing was sent."
+        raise refused(
+            f"{where}: content",
+            f"has {len(content)} bytes, but the service accepts at most 200 MB per file",
         )
     parts = [(name, content)]
     meta = arguments.get("meta")
@@ -274,14 +262,10 @@ def _bytes(content: object) -> bytes:
     return content if isinstance(content, bytes) else str(content).encode()
 
 
-def _metadata(meta: object, where: str) -> bytes:
-    text = str(meta)
-    if not isinstance(load_json(text, f"{where}: meta"), dict):
-        raise InvalidValueError(f"{where}: meta must be a JSON object. Nothing was sent.")
-    encoded = text.encode()
+def _metadata(meta: Value, where: str) -> bytes:
+    json_object(meta, f"{where}: meta")
+    encoded = str(meta).encode()
     if len(encoded) > _MOST_META:
-        raise InvalidValueError(
-            f"{where}: meta has {len(encoded)} bytes, but the service accepts at most"
-            f" {_MOST_META}. Nothing was sent."
-        )
+        why = f"has {len(encoded)} bytes, but the service accepts at most {_MOST_META}"
+        raise refused(f"{where}: meta", why)
     return encoded

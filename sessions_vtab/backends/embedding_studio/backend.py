@@ -21,10 +21,10 @@ from sessions_vtab.backends.embedding_studio.reading import (
 )
 from sessions_vtab.backends.embedding_studio.writing import (
     EVENT,
+    SESSION_BODY,
     StudioEventWriter,
     StudioSessionWriter,
     events_body,
-    session_body,
 )
 from sessions_vtab.contract.backend import Arguments, Context, Routine
 from sessions_vtab.contract.capability import EQUALITY, RANGE, Filter
@@ -147,12 +147,15 @@ class EmbeddingStudioBackend(RestBackend):
                 missing=(ResponseMatcher(404, r"^Session with id=", "detail"),),
                 takes=(Filter("batch_id", EQUALITY), _OF_NUMBER),
             ),
-            list=replace(BATCH, takes=(_OF_NUMBER, Filter("session_id", EQUALITY))),
+            list=replace(
+                BATCH,
+                takes=(_OF_NUMBER, Filter("session_id", EQUALITY)),
+                ascending=("session_number",),
+            ),
             insert=Insert(
                 "POST /clickstream/session",
                 repeatable=True,
-                body=session_body,
-                columns=("session_id", "user_id", "create_time", *own),
+                body=SESSION_BODY,
                 required=("session_id", "search_query", "search_results"),
             ),
             update=Update(

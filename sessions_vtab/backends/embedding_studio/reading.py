@@ -6,11 +6,10 @@ shows all of them, so a connection remembers the batches that it has seen.
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sessions_vtab.contract.predicate import Compare, Field, Member, Op, Predicate
@@ -264,14 +263,6 @@ class _InBatches(RestResource):
 class StudioSessionReader(_InBatches):
     """Rows of ``sessions``: by id, or by batch in the order of their numbers."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        paths = (
-            replace(one, ascending=("session_number",)) if one.name == "list" else one
-            for one in self.capability.paths
-        )
-        self.capability = replace(self.capability, paths=tuple(paths))
-
     def keys(self, scan: Scan) -> list[dict[str, str]] | None:
         """See ``RestResource.keys``. What a statement says of the batch leads to its list."""
         return None if scan.given("batch_id") is not None else super().keys(scan)
@@ -307,10 +298,12 @@ class StudioSessionReader(_InBatches):
         """See ``RestResource.found``."""
         if scan.given("batch_id") is not None:
             reading = self.reading(scan, lambda _, __: ())
-            merged = bool(scan.order) and len(reading.asked) > 1
-            yield from (self._merged if merged else self._sessions_of_batches)(
-                reading, scan, reader
-            )
+            if scan.order and len(reading.asked) > 1:
+                yield from self.merged(
+                    reading, scan, reader, lambda found: found.item["session_number"], 1
+                )
+            else:
+                yield from self._sessions_of_batches(reading, scan, reader)
             return
         with closing(super().found(scan, reader)) as pages:
             for page in pages:
@@ -334,24 +327,6 @@ class StudioSessionReader(_InBatches):
                     yield page
                     if wanted is not None and not wanted:
                         return
-
-    def _merged(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
-        """Several batches in the order of the session numbers, one row per page."""
-        reader.prefetch(one.call for one in reading.asked)
-
-        def sessions(asked: Asked) -> Generator[Found, None, None]:
-            pages = reader.pages(asked.call, self.pages(scan), limit=scan.limit)
-            with closing(pages) as replies:
-                for reply in replies:
-                    yield from self.page(reply, asked.places, reading)
-
-        sources = [sessions(one) for one in reading.asked]
-        try:
-            for one in heapq.merge(*sources, key=lambda found: found.item["session_number"]):
-                yield [one]
-        finally:
-            for source in sources:
-                source.close()
 
     def _named_sessions(self, scan: Scan) -> set[str] | None:
         """The sessions that a statement names, by name or id; None if it names none."""

@@ -16,31 +16,41 @@ from typing import TYPE_CHECKING, Any, Final
 from sessions_vtab.backends.embedding_studio.reading import SESSION
 from sessions_vtab.contract import times
 from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.tables import EVENTS
 from sessions_vtab.contract.templates import name_of
-from sessions_vtab.contract.values import dump_json, load_json
+from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
 from sessions_vtab.errors import (
     ConflictError,
-    InvalidValueError,
     MissingParameterError,
     NotFoundError,
     RefusedError,
     SessionsError,
 )
 from sessions_vtab.fetch import Item, Response, Sender, plain
-from sessions_vtab.rest import Change, Found, RestFrame, Writer
+from sessions_vtab.rest import (
+    Body,
+    Change,
+    Found,
+    RestFrame,
+    Sent,
+    Writer,
+    body_of,
+    json_array,
+    json_object,
+    refused,
+)
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
 
-__all__ = ["EVENT", "StudioEventWriter", "StudioSessionWriter", "events_body", "session_body"]
+__all__ = ["EVENT", "SESSION_BODY", "StudioEventWriter", "StudioSessionWriter", "events_body"]
 
 EVENT: Final = f"{SESSION}/events/{{event_id}}"
 
 _NOTHING: Final = "Nothing was sent."
 _SECOND: Final = 1_000_000_000
 
-_TEXTS: Final = ("search_query", "user_id")
 _RESULT: Final = frozenset(("object_id", "rank", "meta"))
 _SORT: Final = frozenset(("field", "order", "force_not_payload"))
 
@@ -54,53 +64,6 @@ _FIELD: Final = frozenset(("field", "force_not_payload"))
 _BOUNDS: Final = frozenset(("gte", "lte", "gt", "lt", "eq"))
 _EXACT: Final = 2**53
 """Bounds are returned as floats, which represent every integer up to this one exactly."""
-
-
-def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """The body that registers a session.
-
-    Raises:
-        InvalidValueError: the service would discard or reject a value; the error names the column.
-    """
-    body: dict[str, Any] = {"session_id": values["session_id"]}
-    body.update((name, values[name]) for name in _TEXTS if name in values)
-    body["search_results"] = _results(values.get("search_results"), f"{where}.search_results")
-    for name in ("search_meta", "payload_filter", "sort_by"):
-        if name in values:
-            body[name] = _object(values[name], f"{where}.{name}")
-    if "payload_filter" in body:
-        _check_filter(body["payload_filter"], f"{where}.payload_filter")
-    if "sort_by" in body:
-        _check_keys(body["sort_by"], _SORT, f"{where}.sort_by")
-        body["sort_by"] = {"order": "asc", **body["sort_by"]}
-    if "create_time" in values:
-        body["created_at"] = _seconds(values["create_time"], f"{where}.create_time")
-    return body
-
-
-def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """One event of a body, with an id made here unless one is given.
-
-    Raises:
-        InvalidValueError: a value is not valid; the error names the column.
-    """
-    event_id = values.get("event_id")
-    body: dict[str, Any] = {
-        "event_id": str(uuid.uuid4() if event_id is None else event_id),
-        "object_id": values["object_id"],
-    }
-    if "event_type" in values:
-        body["event_type"] = values["event_type"]
-    if "timestamp" in values:
-        body["created_at"] = _seconds(values["timestamp"], f"{where}.timestamp")
-    if "meta" in values:
-        body["meta"] = _object(values["meta"], f"{where}.meta")
-    return body
-
-
-def events_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """The body that stores one event of a session."""
-    return {"session_id": values["session_id"], "events": [event_body(values, where)]}
 
 
 def _differing(
@@ -133,55 +96,56 @@ def _covers(sent: Any, kept: Any) -> bool:
 def _seconds(value: Value, what: str) -> int:
     seconds, rest = divmod(times.require(value, what), _SECOND)
     if rest:
-        raise InvalidValueError(
-            f"{what} must be in whole seconds, because the service stores nothing finer;"
-            f" {value!r:.60} has a fraction. datetime(..) truncates it. {_NOTHING}"
+        raise refused(
+            what,
+            "must be in whole seconds, because the service stores nothing finer;"
+            f" {value!r:.60} has a fraction. datetime(..) truncates it",
         )
     return seconds
 
 
-def _object(value: Value, what: str) -> dict[str, Any]:
-    loaded = load_json(value, what)
-    if not isinstance(loaded, dict):
-        raise InvalidValueError(f"{what} must be a JSON object. {_NOTHING}")
-    return loaded
-
-
 def _results(value: Value, what: str) -> list[dict[str, Any]]:
-    loaded = load_json(value, what)
-    if not isinstance(loaded, list):
-        raise InvalidValueError(f"{what} must be a JSON array ('[]' for none). {_NOTHING}")
+    loaded = json_array(value, what)
     for number, result in enumerate(loaded):
         here = f"{what}[{number}]"
         if not isinstance(result, dict) or not isinstance(result.get("object_id"), str):
-            raise InvalidValueError(f"{here} must be an object with a text object_id. {_NOTHING}")
+            raise refused(here, "must be an object with a text object_id")
         _check_keys(result, _RESULT, here)
         rank, meta = result.get("rank"), result.get("meta")
         if not isinstance(rank, int | float | None) or isinstance(rank, bool):
-            raise InvalidValueError(f"{here}.rank must be a number. {_NOTHING}")
+            raise refused(f"{here}.rank", "must be a number")
         if not isinstance(meta, dict | None):
-            raise InvalidValueError(f"{here}.meta must be an object. {_NOTHING}")
+            raise refused(f"{here}.meta", "must be an object")
     return loaded
+
+
+def _sort_by(value: Value, what: str) -> dict[str, Any]:
+    loaded = json_object(value, what)
+    _check_keys(loaded, _SORT, what)
+    return {"order": "asc", **loaded}
 
 
 def _check_keys(value: Mapping[str, Any], known: frozenset[str], what: str) -> None:
     unknown = sorted(value.keys() - known)
     if unknown:
-        raise InvalidValueError(
-            f"{what}: the service would discard {', '.join(unknown):.100}; it stores only"
-            f" {', '.join(sorted(known))}. {_NOTHING}"
+        raise refused(
+            f"{what}:",
+            f"the service would discard {', '.join(unknown):.100}; it stores only"
+            f" {', '.join(sorted(known))}",
         )
 
 
-def _check_filter(value: Mapping[str, Any], what: str) -> None:
-    if value.keys() != {"query"} or not _is_kept(value["query"], top=True):
-        raise InvalidValueError(
-            f'{what}: the service would not store this filter. It accepts {{"query": X}},'
+def _filter(value: Value, what: str) -> dict[str, Any]:
+    loaded = json_object(value, what)
+    if loaded.keys() != {"query"} or not _is_kept(loaded["query"], top=True):
+        raise refused(
+            f"{what}:",
+            'the service would not store this filter. It accepts {"query": X},'
             f" where X is one of {', '.join(sorted(_FORMS))}, or has"
             f" {', '.join(sorted(_PARTS))} as lists of those; a range is allowed only"
-            " inside such a list, and only with numbers. Put the rest into search_meta."
-            f" {_NOTHING}"
+            " inside such a list, and only with numbers. Put the rest into search_meta",
         )
+    return loaded
 
 
 def _is_kept(query: Any, *, top: bool) -> bool:
@@ -230,6 +194,34 @@ def _is_form(form: str, inner: Mapping[str, Any]) -> bool:
     return isinstance(listed, list) and all(isinstance(one, _SCALAR) for one in listed)
 
 
+SESSION_BODY: Final[Body] = {
+    **{one: one for one in ("session_id", "search_query", "user_id")},
+    "search_results": Sent("search_results", _results),
+    "search_meta": Sent("search_meta", json_object),
+    "payload_filter": Sent("payload_filter", _filter),
+    "sort_by": Sent("sort_by", _sort_by),
+    "create_time": Sent("created_at", _seconds),
+}
+"""The body that registers a session: what the service would discard or reject is refused."""
+
+_EVENT_BODY: Final[Body] = {
+    **{one: one for one in ("event_id", "object_id", "event_type")},
+    "timestamp": Sent("created_at", _seconds),
+    "meta": Sent("meta", json_object),
+}
+
+
+def events_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+    """The body that stores one event of a session, with an id made here unless one is given.
+
+    Raises:
+        InvalidValueError: a value is not valid; the error names the column.
+    """
+    named = {**values, "event_id": values.get("event_id") or str(uuid.uuid4())}
+    event = body_of(_EVENT_BODY, named, where, EVENTS.columns)
+    return {"session_id": values["session_id"], "events": [event]}
+
+
 # Null unless a registration gives them, so a value that was not sent reveals another registration.
 _OPTIONAL: Final = frozenset(("search_meta", "payload_filter", "sort_by", "user_id"))
 
@@ -242,10 +234,8 @@ class StudioSessionWriter(Writer):
         if write.action is not Action.UPDATE:
             return super().change(write)
         if write.values.get("is_irrelevant") != 1:
-            raise InvalidValueError(
-                f"{self.where}.is_irrelevant can only be set to 1, and this cannot be undone."
-                f" {_NOTHING}"
-            )
+            why = "can only be set to 1, and this cannot be undone"
+            raise refused(f"{self.where}.is_irrelevant", why)
         places = self.places(write)
         return Change(self.operation(Action.UPDATE).call(places, json=dict(places)), places)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import model_validator
 
-from sessions_vtab.backends.vertex.reading import Engines, EventParts, Events, SessionsTable
+from sessions_vtab.backends.vertex.reading import EventParts, Events, SessionsTable
 from sessions_vtab.backends.vertex.tables import APPENDS, SCOPE, WRITES, tables_of
 from sessions_vtab.backends.vertex.writing import (
     APPEND,
@@ -20,6 +20,7 @@ from sessions_vtab.backends.vertex.writing import (
 )
 from sessions_vtab.contract.backend import Arguments, Context, Routine
 from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.templates import Places, name_of, parse_name
@@ -144,7 +145,6 @@ class VertexBackend(RestBackend):
         "sessions": SessionsTable,
         "events": Events,
         "event_parts": EventParts,
-        "reasoning_engines": Engines,
     }
     writers = {"sessions": SessionWriter, "events": EventWriter}  # noqa: RUF012
     hosts = (
@@ -328,20 +328,15 @@ class VertexBackend(RestBackend):
         route = one.route.replace("GET", "POST")
         return (
             RestFunction(
-                FUNCTIONS["append_event"], Operation(f"{route}:appendEvent"), _appended_rows
-            ),
-            RestFunction(
                 FUNCTIONS["compact_session"],
                 Operation(f"{route}:compact", body=self._compaction),
                 self._compacted_rows,
             ),
         )
 
-    def routine(self, declared: RestFunction) -> Routine:
-        """See ``RestBackend.routine``."""
-        if declared.function.name == "append_event":
-            return self._append_event
-        return super().routine(declared)
+    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
+        """See ``RestBackend.own_functions``; an append whose response was lost is looked for."""
+        return [(FUNCTIONS["append_event"], self._append_event)]
 
     def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:  # noqa: ARG002
         """See ``RestBackend.act``: an operation is waited for."""
@@ -393,11 +388,6 @@ class VertexBackend(RestBackend):
 
     def _session_name(self, places: Mapping[str, Any]) -> str:
         return name_of(self.writing["sessions"].spec.name, places)
-
-
-def _appended_rows(reply: Response, given: Arguments) -> Iterator[Row]:  # noqa: ARG001
-    """Appending has a routine of its own, as a response that was lost is looked for."""
-    return iter(())
 
 
 def _is_local(base_url: str) -> bool:

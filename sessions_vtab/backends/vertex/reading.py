@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
@@ -23,10 +21,9 @@ from sessions_vtab.backends.vertex.filters import (
     without_scope,
 )
 from sessions_vtab.backends.vertex.tables import (
-    APPENDS,
     PAGE_CAP,
     SCOPE,
-    WRITES,
+    SORTED,
     PageFrame,
     last_segment,
     parts_in,
@@ -55,7 +52,7 @@ from sessions_vtab.rest import (
 if TYPE_CHECKING:
     from sessions_vtab.rest import RestBackend
 
-__all__ = ["Engines", "EventParts", "Events", "Listing", "SessionsTable"]
+__all__ = ["EventParts", "Events", "Listing", "SessionsTable"]
 
 _BAD_REQUEST = 400
 _TIME_FIELDS: Final = {
@@ -64,9 +61,6 @@ _TIME_FIELDS: Final = {
     "timestamp": "timestamp",
 }
 """Field of the API for each column that it can sort by."""
-
-_SORTED: Final = ("create_time", "update_time")
-"""Columns that lists of sessions can be sorted by."""
 
 _GETS_A_PAGE = 4
 """Cost of one list page, in GETs: pages come one after another, GETs run in parallel."""
@@ -128,15 +122,10 @@ class _Listed(RestResource):
         if isinstance(reading, _Lists) and len(reading.asked) == 1:
             if reading.ends:
                 return self._both_ends(reading, scan, reader)
-            return self._chain(reading.asked[0], reading, scan, reader)
+            return self.chain(reading.asked[0], reading, scan, reader)
         if isinstance(reading, _Lists) and scan.order:
             return self._merged(reading, scan, reader)
         return super().items_of(reading, scan, reader)
-
-    def _chain(self, one: Asked, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
-        with closing(reader.pages(one.call, self.pages(scan), limit=scan.limit)) as replies:
-            for reply in replies:
-                yield self.page(reply, one.places, reading)
 
     def _both_ends(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
         (one,) = reading.asked
@@ -155,29 +144,12 @@ class _Listed(RestResource):
                 yield self.rows_in(items, self.frame(reply, one.places))
 
     def _merged(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
-        """Merges sorted lists into one sorted list; each list's first page is needed first."""
-        window = self.backend.site.concurrency
-        asked = reading.asked
-
-        def entries(index: int) -> Generator[Found, None, None]:
-            reader.prefetch(one.call for one in asked[index : index + window])
-            with closing(self._chain(asked[index], reading, scan, reader)) as pages:
-                for page in pages:
-                    yield from page
-
         def key(found: Found) -> tuple[int, ...]:
             pairs = ((_TIME_FIELDS[term.column], term.descending) for term in scan.order)
             instants = ((_instant(found.item, field, found.frame), down) for field, down in pairs)
             return tuple(-at if down else at for at, down in instants)
 
-        lists = [entries(index) for index in range(len(asked))]
-        merged = heapq.merge(*lists, key=key)
-        try:
-            while page := list(islice(merged, PAGE_CAP)):
-                yield page
-        finally:
-            for entry in lists:
-                entry.close()
+        return self.merged(reading, scan, reader, key, PAGE_CAP)
 
 
 class SessionsTable(_Listed):
@@ -197,10 +169,7 @@ class SessionsTable(_Listed):
         connectives = frozenset(c for c, f in known.items() if f not in self._refused)
         said = super()._declared()
         *keyed, listed = said.paths
-        listed = replace(listed, orders=_SORTED, connectives=connectives)
-        minute = dict.fromkeys(("insert", "update", "delete"), WRITES)
-        writes = replace(said.writes, per_minute=minute)
-        return replace(said, paths=(*keyed, listed), writes=writes)
+        return replace(said, paths=(*keyed, replace(listed, connectives=connectives)))
 
     # Which requests
 
@@ -257,7 +226,7 @@ class SessionsTable(_Listed):
         """The order to request: the statement's, or one that puts the wanted rows first."""
         if scan.order or listing.order or listing.token:
             return scan.order
-        times = ((column, bounds(scan.where.terms, column)) for column in _SORTED)
+        times = ((column, bounds(scan.where.terms, column)) for column in SORTED)
         orders = (Order(column, descending=edge.low is not None) for column, edge in times if edge)
         return tuple(orders)[:1]
 
@@ -321,18 +290,10 @@ class Events(_Listed):
 
     Attributes:
         key: the column that holds an event's name.
-        orders: what the rows of a session can be sorted by.
     """
 
     near = Order("timestamp")
     key = "name"
-    orders: tuple[str, ...] = ("timestamp",)
-
-    def _declared(self) -> Capability:
-        capability = super()._declared()
-        paths = tuple(replace(one, orders=self.orders) for one in capability.paths[:-1])
-        writes = replace(capability.writes, per_minute={"insert": APPENDS})
-        return replace(capability, paths=(*paths, capability.paths[-1]), writes=writes)
 
     def reading(self, scan: Scan, spread: Spread) -> Reading:
         """See ``RestResource.reading``."""
@@ -376,11 +337,6 @@ class EventParts(Events):
 
     key = "event_name"
 
-    orders = ()
-
-    def _declared(self) -> Capability:
-        return replace(super()._declared(), made_from="events")
-
     def rows_in(self, items: Sequence[Item], frame: RestFrame) -> FoundPage:
         """See ``RestResource.rows_in``."""
         template, head = self.spec.under[self.key], frame.places
@@ -393,14 +349,6 @@ class EventParts(Events):
 
     def _event_name(self, found: Found) -> str:
         return str(found.item[self.key])
-
-
-class Engines(RestResource):
-    """The table ``reasoning_engines``: its rows are the values of a scope column."""
-
-    def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
-        super().__init__(spec, owner, backend)
-        self.capability = replace(self.capability, enumerates="reasoning_engine")
 
 
 def _for_people(capability: Capability, owner: RestTable) -> Capability:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from sessions_vtab.contract import times
 from sessions_vtab.contract.agent_events import FACTS, Documents, Fact
 from sessions_vtab.contract.capability import EQUALITY, RANGE, Filter
 from sessions_vtab.contract.content import part_columns, text_of
@@ -23,11 +22,21 @@ from sessions_vtab.contract.tables import (
     event_columns,
     session_columns,
 )
-from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.fetch import Item, ResponseMatcher, TokenPages, rows
 from sessions_vtab.fetch.rows import Getter, OfPage, time_of
-from sessions_vtab.rest import Delete, Get, Insert, List, RestFrame, RestTable, Update
+from sessions_vtab.rest import (
+    Delete,
+    Get,
+    Insert,
+    List,
+    RestFrame,
+    RestTable,
+    Sent,
+    Update,
+    json_object,
+    rfc3339,
+)
 
 __all__ = [
     "APPENDS",
@@ -36,9 +45,9 @@ __all__ = [
     "PAGE_CAP",
     "SCOPE",
     "SESSION_BODY",
+    "SORTED",
     "WRITES",
     "PageFrame",
-    "body_of",
     "last_segment",
     "parts_in",
     "refuse_inexact",
@@ -51,6 +60,9 @@ PAGE_CAP = 100
 # https://docs.cloud.google.com/agent-builder/quotas; for each project and region.
 WRITES, APPENDS = 100, 300
 """Sessions that may be written in a minute, and events that may be appended."""
+
+SORTED = ("create_time", "update_time")
+"""Columns that lists of sessions can be sorted by."""
 
 SCOPE = ("project", "location", "reasoning_engine")
 _PLACE = SCOPE[:2]
@@ -251,28 +263,6 @@ _PART_FIELDS: Final[Mapping[str, Getter[RestFrame]]] = {
 _EXACT = 2**53
 _TTL = re.compile(r"(\d+(?:\.\d{1,9})?)s?", re.ASCII)
 
-_JSON = frozenset(("labels", "state", "actions", "event_metadata", "raw_event"))
-_TIMES = frozenset(("expire_time", "timestamp"))
-
-SESSION_BODY = {
-    "user_id": "userId",
-    "display_name": "displayName",
-    "labels": "labels",
-    "state": "sessionState",
-    "expire_time": "expireTime",
-    "ttl": "ttl",
-}
-_LASTING = tuple(SESSION_BODY)
-EVENT_BODY = {
-    **{one: one for one in ("name", "author", "timestamp", "content", "actions")},
-    "invocation_id": "invocationId",
-    "error_code": "errorCode",
-    "error_message": "errorMessage",
-    "event_metadata": "eventMetadata",
-    "raw_event": "rawEvent",
-}
-_EVENT_INSERT = tuple(name for name in EVENT_BODY if name != "name")
-
 
 def refuse_inexact(value: Any, where: str) -> None:
     """Raises InvalidValueError for an integer beyond 2^53, with its JSON path.
@@ -300,33 +290,17 @@ def _inexact(value: Any, place: str) -> Iterator[str]:
         yield place
 
 
-def body_of(values: Mapping[str, Value], names: Mapping[str, str], where: str) -> dict[str, Any]:
-    """Returns the API fields for the columns that are given and not NULL."""
-    return {
-        field: _convert(column, values[column], f"{where}.{column}")
-        for column, field in names.items()
-        if values.get(column) is not None
-    }
-
-
-def _convert(column: str, value: Value, where: str) -> Any:
-    if column in _JSON:
-        return _json_object(value, where, labels=column == "labels")
-    if column in _TIMES:
-        return times.to_rfc3339(times.require(value, where))
-    if column == "ttl":
-        return _ttl(value, where)
-    return value if isinstance(value, str) else str(value)
-
-
-def _json_object(value: Value, where: str, *, labels: bool) -> dict[str, Any]:
-    loaded = load_json(value, where)
-    if not isinstance(loaded, dict):
-        raise InvalidValueError(f"{where} must be a JSON object, not {dump_json(loaded):.60}.")
-    wrong = next((key for key, held in loaded.items() if not isinstance(held, str)), None)
-    if labels and wrong is not None:
-        raise InvalidValueError(f"{where}: label values must be text, not {wrong!r:.60}.")
+def _object_sent(value: Value, where: str) -> dict[str, Any]:
+    loaded = json_object(value, where)
     refuse_inexact(loaded, where)
+    return loaded
+
+
+def _labels_sent(value: Value, where: str) -> dict[str, Any]:
+    loaded = _object_sent(value, where)
+    wrong = next((key for key, held in loaded.items() if not isinstance(held, str)), None)
+    if wrong is not None:
+        raise InvalidValueError(f"{where}: label values must be text, not {wrong!r:.60}.")
     return loaded
 
 
@@ -338,6 +312,29 @@ def _ttl(value: Value, where: str) -> str:
             f" '172800s', not {value!r:.60}."
         )
     return f"{match.group(1)}s"
+
+
+SESSION_BODY: Final[Mapping[str, str | Sent]] = {
+    "user_id": "userId",
+    "display_name": "displayName",
+    "labels": Sent("labels", _labels_sent),
+    "state": Sent("sessionState", _object_sent),
+    "expire_time": Sent("expireTime", rfc3339),
+    "ttl": Sent("ttl", _ttl),
+}
+EVENT_BODY: Final[Mapping[str, str | Sent]] = {
+    **{one: one for one in ("name", "author")},
+    "timestamp": Sent("timestamp", rfc3339),
+    "content": Sent("content", lambda value, _: value),  # Its role depends on the author.
+    "actions": Sent("actions", _object_sent),
+    "invocation_id": "invocationId",
+    "error_code": "errorCode",
+    "error_message": "errorMessage",
+    "event_metadata": Sent("eventMetadata", _object_sent),
+    "raw_event": Sent("rawEvent", _object_sent),
+}
+_LASTING = tuple(SESSION_BODY)
+_EVENT_INSERT = tuple(name for name in EVENT_BODY if name != "name")
 
 
 # Operations.
@@ -363,6 +360,7 @@ def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
         size="pageSize",
         cap=PAGE_CAP,
         takes=_EVENT_FILTERS,
+        orders=("timestamp",),
         missing=_NO_SESSION,
     )
     tables = (
@@ -383,14 +381,16 @@ def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
             rows=100_000,
             # appendEvent sets it to the server's time (recorded responses).
             follows="update_time",
+            per_minute={"insert": APPENDS},
         ),
         RestTable(
             _PARTS,
             f"{event}#{{part}}",
             _PART_FIELDS,
-            list=events,
+            list=replace(events, orders=()),
             parent="sessions",
             under={"event_name": event},
+            made_from="events",
             hint=_HINT,
             rows=200_000,
             follows="update_time",
@@ -412,6 +412,7 @@ def _sessions(every: str, one: str, name: str) -> RestTable:
             size="pageSize",
             cap=PAGE_CAP,
             takes=_SESSION_FILTERS,
+            orders=SORTED,
         ),
         insert=Insert(
             f"POST {every}", columns=(*SCOPE, "session_id", *_LASTING), required=("user_id",)
@@ -422,6 +423,7 @@ def _sessions(every: str, one: str, name: str) -> RestTable:
             "user_id": "A session's user cannot be changed; insert a new session for another user."
         },
         hint=_HINT,
+        per_minute=dict.fromkeys(("insert", "update", "delete"), WRITES),
     )
 
 

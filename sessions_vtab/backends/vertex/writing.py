@@ -14,7 +14,6 @@ from sessions_vtab.backends.vertex.filters import Listing, TimeBounds, timestamp
 from sessions_vtab.backends.vertex.tables import (
     EVENT_BODY,
     SESSION_BODY,
-    body_of,
     last_segment,
     refuse_inexact,
 )
@@ -32,7 +31,7 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch import Item, RequestSpec, Response, Sender, TokenPages, plain
-from sessions_vtab.rest import Change, Found, RestFrame, Writer
+from sessions_vtab.rest import Change, Found, RestFrame, Sent, Writer, body_of
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.vertex.backend import VertexBackend
@@ -397,7 +396,7 @@ _SHARED = ("app:", "user:")
 
 
 def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
-    """Returns the Session of a create call.
+    """Returns the Session of a create or patch call, without what is NULL.
 
     Args:
         values: values by column name.
@@ -407,8 +406,11 @@ def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
         InvalidValueError: a value is not valid; the error names the column, and the place within
             JSON.
     """
-    _one_lifetime(values, where)
-    return body_of(values, SESSION_BODY, where)
+    if values.get("ttl") is not None and values.get("expire_time") is not None:
+        raise InvalidValueError(f"{where}: give ttl or expire_time, not both. Nothing was sent.")
+    given = {name: value for name, value in values.items() if value is not None}
+    body: dict[str, Any] = body_of(SESSION_BODY, given, where, ())
+    return body
 
 
 def patch_body(values: Mapping[str, Value], where: str) -> tuple[str, dict[str, Any]]:
@@ -418,15 +420,15 @@ def patch_body(values: Mapping[str, Value], where: str) -> tuple[str, dict[str, 
     is in the mask but not in the body, which clears the field. ``app:`` and ``user:`` keys of the
     state are shared with other sessions and are not sent.
     """
-    _one_lifetime(values, where)
-    body = body_of(values, SESSION_BODY, where)
+    body = session_body(values, where)
     if "sessionState" in body:
         own = body["sessionState"]
         body["sessionState"] = {key: own[key] for key in own if not key.startswith(_SHARED)}
     given = values.get("update_mask")
     if isinstance(given, str) and given:
         return given, body
-    return ",".join(SESSION_BODY[name] for name in SESSION_BODY if name in values), body
+    changed = (sent for name, sent in SESSION_BODY.items() if name in values)
+    return ",".join(one.field if isinstance(one, Sent) else one for one in changed), body
 
 
 def _shared_keys(state: Value) -> dict[str, Any]:
@@ -440,12 +442,12 @@ def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
 
     A rawEvent is never added, because ADK would read the whole event from it.
     """
-    body = body_of(values, EVENT_BODY, where)
+    given = {name: value for name, value in values.items() if value is not None}
+    body: dict[str, Any] = body_of(EVENT_BODY, given, where, ())
     if "content" in body:
-        body["content"] = _content_of(
-            values["content"], str(values.get("author")), f"{where}.content"
-        )
-        refuse_inexact(body["content"], f"{where}.content")
+        what = f"{where}.content"
+        body["content"] = _content_of(body["content"], str(values.get("author")), what)
+        refuse_inexact(body["content"], what)
     return body
 
 
@@ -460,8 +462,3 @@ def _content_of(value: Value, author: str, where: str) -> dict[str, Any]:
         loaded: dict[str, Any] = load_json(text, where)
         return loaded
     return {"role": "user" if author == "user" else "model", "parts": [{"text": text}]}
-
-
-def _one_lifetime(values: Mapping[str, Value], where: str) -> None:
-    if values.get("ttl") is not None and values.get("expire_time") is not None:
-        raise InvalidValueError(f"{where}: give ttl or expire_time, not both. Nothing was sent.")
