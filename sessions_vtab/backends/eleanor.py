@@ -55,7 +55,6 @@ from sessions_vtab.fetch.rows import DecodeContext, json_of, text_of
 from sessions_vtab.rest import (
     Body,
     Change,
-    Delete,
     Found,
     Get,
     Insert,
@@ -300,7 +299,7 @@ class EleanorBackend(RestBackend):
                 item=item,
                 columns=("deleted",),
             ),
-            delete=_deletion(self.operations["delete"]),
+            delete=self.operations["delete"],
             hides=HiddenRows("deleted", "include_deleted"),
             hints={
                 "name": "It is derived from session_id; UPDATE session_id to rename a session.",
@@ -323,7 +322,7 @@ class EleanorBackend(RestBackend):
                 "participant_type": fields["participant_type"],
             },
             insert=Insert(bind.route, repeatable=True, done=bind.done, required=("participant",)),
-            delete=_deletion(self.operations["unbind"]),
+            delete=self.operations["unbind"],
             parent="sessions",
             inside=self._bound,
             hints={
@@ -398,9 +397,3 @@ _COLUMNS: Final = ("session_id", "pkid", "description", *_FLAGS, "settings", "cr
 
 def _settings(value: Value, where: str) -> dict[str, Any]:
     return {} if value is None else json_object(value, where)
-
-
-def _deletion(operation: Operation) -> Delete:
-    return Delete(
-        operation.route, repeatable=operation.repeatable, done=operation.done, item=operation.item
-    )

@@ -18,9 +18,9 @@ from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import SESSIONS, session_columns
 from sessions_vtab.contract.values import load_json
-from sessions_vtab.errors import InvalidValueError, NotFoundError, ProtocolError
+from sessions_vtab.errors import InvalidValueError, NotFoundError
 from sessions_vtab.fetch import Item, Response, ResponseMatcher
-from sessions_vtab.fetch.rows import DecodeContext
+from sessions_vtab.fetch.rows import DecodeContext, epoch_of
 from sessions_vtab.rest import (
     Body,
     Get,
@@ -31,6 +31,8 @@ from sessions_vtab.rest import (
     RestFunction,
     RestOptions,
     RestTable,
+    json_array,
+    refused,
     response_of,
 )
 
@@ -73,20 +75,9 @@ def milliseconds(value: Any, where: str) -> int:
     return times.require(value if isinstance(value, str) else None, where) // _MS
 
 
-def _wrong(where: str, why: str) -> InvalidValueError:
-    return InvalidValueError(f"{where} {why}. Nothing was sent.")
-
-
-def _array(value: Value, where: str) -> list[Any]:
-    given = load_json(value, where)
-    if not isinstance(given, list):
-        raise _wrong(where, "must be a JSON array")
-    return given
-
-
 def _text(value: Any, where: str, *, empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or empty):
-        raise _wrong(where, "must be text")
+        raise refused(where, "must be text")
     return value
 
 
@@ -108,7 +99,7 @@ def dataset_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
     if isinstance(tags, dict):
         tags = [{"key": key, "value": value} for key, value in tags.items()]
     if not isinstance(tags, list) or not all(map(_is_tag, tags)):
-        raise _wrong(
+        raise refused(
             what,
             "must be a JSON object with text values, or an array of {key, value}"
             " objects; neither keys nor values may be empty",
@@ -126,19 +117,19 @@ def _is_tag(tag: Any) -> bool:
 def references_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
     """BatchLogReferenceRequest."""
     what = f"{where}: reference_list"
-    listed = _array(given["reference_list"], what)
+    listed = json_array(given["reference_list"], what)
     if not listed:
-        raise _wrong(what, "needs at least one reference")
+        raise refused(what, "needs at least one reference")
     return {"references": [_reference(one, f"{what}[{at}]") for at, one in enumerate(listed)]}
 
 
 def _reference(one: Any, where: str) -> dict[str, Any]:
     if not isinstance(one, dict):
-        raise _wrong(where, "must be a JSON object")
+        raise refused(where, "must be a JSON object")
     for name in one:
         if name not in _FIELDS:
             near = did_you_mean(name, _FIELDS)
-            raise _wrong(where, f"has no field {name!r:.60}.{near} Fields: {', '.join(_FIELDS)}")
+            raise refused(where, f"has no field {name!r:.60}.{near} Fields: {', '.join(_FIELDS)}")
     body: dict[str, Any] = {
         name: _text(one[name], f"{where}.{name}", empty=name == "alias")
         for name in ("alias", "region")
@@ -153,10 +144,10 @@ def _reference(one: Any, where: str) -> dict[str, Any]:
 def links_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
     """GetProfileObservatoryLinkRequest."""
     in_times, in_ids = f"{where}: batch_profile_timestamps", f"{where}: reference_profile_ids"
-    stamps = _array(given.get("batch_profile_timestamps", "[]"), in_times)
-    ids = _array(given.get("reference_profile_ids", "[]"), in_ids)
+    stamps = json_array(given.get("batch_profile_timestamps", "[]"), in_times)
+    ids = json_array(given.get("reference_profile_ids", "[]"), in_ids)
     if not (stamps or ids):
-        raise _wrong(
+        raise refused(
             where, "needs at least one of batch_profile_timestamps and reference_profile_ids"
         )
     return {
@@ -177,17 +168,7 @@ def _required(item: Item, name: str, frame: DecodeContext) -> str:
     return value
 
 
-def _upload_time(item: Item, frame: DecodeContext) -> str | None:
-    """``uploadTimestamp``, which is optional: milliseconds as canonical text."""
-    value = item.get("uploadTimestamp")
-    if value is None:
-        return None
-    try:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return times.to_text(value * _MS)
-    except (ValueError, OverflowError):
-        pass
-    raise ProtocolError(f"{frame.what}: the field uploadTimestamp should be milliseconds.")
+_upload_time = epoch_of("uploadTimestamp", per_second=1_000)
 
 
 def _place(item: Item, frame: DecodeContext) -> tuple[Value, ...]:

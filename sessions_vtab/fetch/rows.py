@@ -232,22 +232,30 @@ def _usual(count: int) -> bytes:
     return b"\n".join([b"0000-00-00T00:00:00.000000Z"] * count)
 
 
-def epoch_of(field: str, *, whole: bool = True) -> OfPage[DecodeContext, str | None]:
+def epoch_of(
+    field: str, *, whole: bool = True, per_second: int = 1
+) -> OfPage[DecodeContext, str | None]:
     """Seconds since 1970 as canonical text; NULL if it is absent or null.
 
     Args:
         field: of an item.
-        whole: the API has whole seconds; else a fraction is allowed, of which six digits count.
+        whole: the API has whole numbers; else a fraction is allowed, of which six digits count.
+        per_second: 1 000 where the API has milliseconds.
     """
-    kinds = (int,) if whole else (int, float)
-    expected = "whole seconds since 1970" if whole else "seconds since 1970"
-    read = _typed(field, expected, kinds).column
+    kinds, unit = (
+        (int,) if whole else (int, float),
+        "seconds" if per_second == 1 else "milliseconds",
+    )
+    expected = f"{'whole ' if whole else ''}{unit} since 1970"
+    read, micros = _typed(field, expected, kinds).column, _MICROS // per_second
 
     def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[str | None]:
         values = read(items, frame)
         try:
             return [
-                None if value is None else times.to_text(round(value * _MICROS) * 1_000)
+                None
+                if value is None
+                else times.to_text(round(value * _MICROS) * 1_000 // per_second)
                 for value in values
             ]
         except (ValueError, OverflowError):

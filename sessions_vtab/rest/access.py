@@ -103,38 +103,33 @@ def _gets(
     operation = table.list if table.sublist else owner.get
     if operation is None:
         return
-    call, many, verb = operation.route, bool(table.parent), _verb(table)
-    rows = table.per_parent if many else None
+    many, verb = bool(table.parent), _verb(table)
     takes = operation.takes if table.sublist or not many else ()
     shown = (*_shown(table), *takes)
     own = table.list if table.sublist else None
-    cap, orders = (None, ()) if own is None else (own.cap, own.orders)
-    cost = _LIST_COST if table.sublist else _GET_COST
-    yield AccessPath(
-        f"{verb} by name",
-        ("name",),
-        shown,
+    way = AccessPath(
+        verb,
+        filters=takes,
+        orders=() if own is None else own.orders,
+        page_cap=None if own is None else own.cap,
+        cost=_GET_COST if own is None else _LIST_COST,
+        call=operation.route,
+        rows_per_key=table.per_parent if many else None,
+    )
+    yield replace(
+        way,
+        name=f"{verb} by name",
+        keys=("name",),
+        filters=shown,
         # Rows inside another come together with their neighbours, and a DELETE takes the first row
         # of what is said to be one.
         unique=not many,
-        orders=orders,
-        page_cap=cap,
-        cost=cost,
-        call=call,
+        rows_per_key=None,
         within=_within(table, owner, table.name, parse),
     )
     for column, template in named_by(table, owner).items():
-        yield AccessPath(
-            _path_name(verb, column),
-            (column,),
-            takes,
-            orders=orders,
-            page_cap=cap,
-            cost=cost,
-            call=call,
-            rows_per_key=rows,
-            within=None if template == owner.name else _within(table, owner, template, parse),
-        )
+        within = None if template == owner.name else _within(table, owner, template, parse)
+        yield replace(way, name=_path_name(verb, column), keys=(column,), within=within)
     places = operation.places
     keys = tuple(one for one in reversed(places) if one == places[-1] or one not in given)
     # Several values of a scope are several requests, whose rows do not overlap; but one row is
@@ -145,20 +140,10 @@ def _gets(
         for one in places
         if one != keys[0] and one in table.table.positions
     )
-    if not all(key in table.table.positions for key in keys):
-        return
-    yield AccessPath(
-        verb,
-        keys,
-        (*scope, *shown),
-        unique=not many,
-        orders=orders,
-        page_cap=cap,
-        cost=cost,
-        call=call,
-        rows_per_key=rows,
-        within=None if many or not _serves(owner) else Within("list"),
-    )
+    if all(key in table.table.positions for key in keys):
+        within = None if many or not _serves(owner) else Within("list")
+        filters = (*scope, *shown)
+        yield replace(way, keys=keys, filters=filters, unique=not many, within=within)
 
 
 def _within(table: RestTable, owner: RestTable, template: str, parse: Parse) -> Within | None:

@@ -78,7 +78,7 @@ class RestBackend(Backend):
     """A service that is declared: a subclass names its tables, functions and settings.
 
     What the service does differently is overridden: ``declare`` (tables that depend on settings),
-    ``readers``, ``writers``, ``located``, ``make_site``, ``send``, ``routine``, ``act``,
+    ``readers``, ``writers``, ``located``, ``make_site``, ``send``, ``own_functions``, ``act``,
     ``missed``.
 
     Args:
@@ -154,7 +154,7 @@ class RestBackend(Backend):
         }
         self.resources: Mapping[str, RestResource] = made
         self.writing = {name: self.writers.get(name, Writer)(one) for name, one in made.items()}
-        made_of = [(one.function, self.routine(one)) for one in functions]
+        made_of = [(one.function, routine_of(one, self)) for one in functions]
         every = (*made_of, *self.own_functions())
         self.functions: Mapping[str, Function] = {one.name: one for one, _ in every}
         self.routines: Mapping[str, Routine] = {one.name: routine for one, routine in every}
@@ -369,10 +369,6 @@ class RestBackend(Backend):
     def own_functions(self) -> Sequence[tuple[Function, Routine]]:
         """Functions that are more than one call, each with its implementation."""
         return ()
-
-    def routine(self, declared: RestFunction) -> Routine:
-        """The implementation of a declared function."""
-        return routine_of(declared, self)
 
     def resolve(self, session: Value) -> dict[str, str]:
         """The row that a function's argument names: by full name, else by id."""

@@ -305,7 +305,7 @@ class RestTable:
     list: List | None = None
     insert: Insert | None = None
     update: Update | None = None
-    delete: Delete | None = None
+    delete: Operation | None = None
     parent: str = ""
     inside: str | Callable[[Item, RestFrame], Iterable[Item]] = ""
     under: Mapping[str, str] = field(default_factory=dict)

@@ -80,31 +80,46 @@ class RestResource(ScanRequests):
         """The items of the lists of a reading, or what a fan-out finds for each of them."""
         if self.spec.sublist and scan.path.fans_out:
             with closing(self.parent.items_of(reading, Scan(scan.path), reader)) as parents:
-                yield from self._each_listed(parents, scan, reader)
+                found = (self.items.places(one.item, one.frame) for page in parents for one in page)
+                asked = (each for places in found for each in self.each_of(places, scan))
+                whole = Reading((), lists=True)
+                yield from self._side_by_side(asked, whole, scan.limit, scan, reader)
             return
         with closing(self.items_of(reading, scan, reader)) as pages:
             yield from self._each(pages, reader) if scan.path.fans_out else pages
 
     def items_of(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """The items of the lists of a reading, page by page."""
-        by = self.rows_list()
-        places = {by.apart(one.call): one.places for one in reading.asked}
         # Which of the rows of a list are wanted is not known, so LIMIT says nothing about pages.
-        limit = None if reading.wanted is not None or scan.path.fans_out else scan.limit
-        rows = 0
+        vague = reading.wanted is not None or scan.path.fans_out
+        limit = None if vague else scan.limit
+        with closing(self._side_by_side(reading.asked, reading, limit, scan, reader)) as pages:
+            if reading.wanted is None:
+                yield from pages
+            else:
+                yield self._in_order(pages, reading.wanted)
+
+    def _side_by_side(
+        self,
+        asked: Iterable[Asked],
+        reading: Reading,
+        limit: int | None,
+        scan: Scan,
+        reader: Reader,
+    ) -> FoundPages:
+        """The items of some lists in their order, several of them under way."""
+        by, places, rows = self.rows_list(), dict[Hashable, Places](), 0
 
         def calls() -> Iterator[RequestSpec]:
-            for one in reading.asked:
+            for one in asked:
+                places[by.apart(one.call)] = one.places
                 # Once more rows are read than LIMIT suggested, small pages only cost requests.
-                small = limit is None or rows < limit or not by.size
-                yield one.call if small else one.call.with_query(**{by.size: by.cap})
+                enough = limit is not None and rows >= limit and "page_size" not in scan.parameters
+                yield one.call.with_query(**{by.size: by.cap}) if enough and by.size else one.call
 
         with closing(reader.fan_out(calls(), self.pages(scan), limit=limit)) as replies:
-            pages = (self.page(reply, places[by.apart(reply.call)], reading) for reply in replies)
-            if reading.wanted is not None:
-                yield self._in_order(pages, reading.wanted)
-                return
-            for page in pages:
+            for reply in replies:
+                page = self.page(reply, places[by.apart(reply.call)], reading)
                 rows += len(page)
                 yield page
 
@@ -195,30 +210,6 @@ class RestResource(ScanRequests):
                 places = asked.pop(get.apart(reply.call)).places
                 # An item that is gone by now has no rows.
                 yield [] if reply.missing else [self.one(reply, places)]
-
-    def _each_listed(
-        self, pages: Iterable[Collection[Found]], scan: Scan, reader: Reader
-    ) -> FoundPages:
-        """The rows of each item of the parent's list, read by a list of their own."""
-        by, places = self.rows_list(), dict[Hashable, Places]()
-        whole, rows = replace(scan, limit=None), 0
-
-        def calls() -> Iterator[RequestSpec]:
-            for page in pages:
-                for one in page:
-                    # Once more rows are read than LIMIT suggested, small pages only cost requests.
-                    small = scan.limit is not None and rows < scan.limit
-                    found = self.items.places(one.item, one.frame)
-                    for each in self.each_of(found, scan if small else whole):
-                        places[by.apart(each.call)] = each.places
-                        yield each.call
-
-        reading = Reading((), lists=True)
-        with closing(reader.fan_out(calls(), self.pages(scan), limit=scan.limit)) as replies:
-            for reply in replies:
-                page = self.page(reply, places[by.apart(reply.call)], reading)
-                rows += len(page)
-                yield page
 
     def got(self, reading: Reading, reader: Reader) -> FoundPages:
         """The items that are read one by one."""

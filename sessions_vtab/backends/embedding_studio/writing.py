@@ -217,7 +217,8 @@ def events_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
     Raises:
         InvalidValueError: a value is not valid; the error names the column.
     """
-    named = {**values, "event_id": values.get("event_id") or str(uuid.uuid4())}
+    given = values.get("event_id")
+    named = {**values, "event_id": str(uuid.uuid4()) if given is None else given}
     event = body_of(_EVENT_BODY, named, where, EVENTS.columns)
     return {"session_id": values["session_id"], "events": [event]}
 

@@ -294,7 +294,7 @@ class Listing:
     chosen: bool = False
 
     @classmethod
-    def of(cls, scan: Scan, where: str) -> Listing:
+    def of(cls, scan: Scan, where: str, size: int | None) -> Listing:
         """Reads a scan's parameter columns; InvalidValueError names ``where`` and the column."""
         if scan.parameters.keys().isdisjoint(LISTING):
             return _PAGED if "next_page_token" in scan.columns else _USUAL
@@ -303,11 +303,7 @@ class Listing:
             if value is not None and not isinstance(value, str):
                 raise InvalidValueError(f"{where}.{name} must be text.")
         filter_, order, token = (str(value or "") for _, value in given)
-        size = scan.parameters.get("page_size")
-        if size is not None and (not isinstance(size, int) or size < 1):
-            raise InvalidValueError(f"{where}.page_size must be a number from 1 to {PAGE_CAP}.")
-        capped = min(size, PAGE_CAP) if isinstance(size, int) else None
-        return cls(filter_, order, token, capped, chosen=True)
+        return cls(filter_, order, token, size, chosen=True)
 
     def query(self, text: str, order: str, limit: int | None) -> list[tuple[str, str | int | None]]:
         """The parameters of a first page: as many rows as given, or as LIMIT will probably need."""

@@ -106,6 +106,10 @@ class _Listed(RestResource):
         """See ``RestResource.unknown``."""
         return super().unknown() | {"session_id": "{session}"}
 
+    def listing(self, scan: Scan) -> Listing:
+        """The list parameters that a statement gives."""
+        return Listing.of(scan, self.where, self.page_size(scan))
+
     def frame(self, reply: Response, places: Places) -> RestFrame:
         """See ``RestResource.frame``."""
         token = "" if reply.missing else reply.object().get("nextPageToken", "")
@@ -202,7 +206,7 @@ class SessionsTable(_Listed):
         return frozenset(Feature) - self._refused
 
     def _lists(self, scan: Scan, spread: Spread, allowed: frozenset[Feature]) -> _Lists:
-        listing = Listing.of(scan, self.where)
+        listing = self.listing(scan)
         terms = without_scope(scan.where.terms)
         order = self._order(scan, listing)
         texts = [compose(terms, allowed)] if listing.token else disjoint(terms, allowed)
@@ -232,7 +236,7 @@ class SessionsTable(_Listed):
 
     def pages(self, scan: Scan) -> Paginator:
         """See ``RestResource.pages``; a sorted list stops at the end of the wanted range."""
-        listing = Listing.of(scan, self.where)
+        listing = self.listing(scan)
         for order in self._order(scan, listing)[:1]:
             limits = bounds(scan.where.terms, order.column)
             edge = limits.low if order.descending else limits.high
@@ -297,7 +301,7 @@ class Events(_Listed):
 
     def reading(self, scan: Scan, spread: Spread) -> Reading:
         """See ``RestResource.reading``."""
-        found, listing = super().reading(scan, spread), Listing.of(scan, self.where)
+        found, listing = super().reading(scan, spread), self.listing(scan)
         if scan.path.fans_out:
             return found
         free = not (scan.order or listing.order or listing.chosen or scan.limit)
@@ -306,11 +310,11 @@ class Events(_Listed):
 
     def pages(self, scan: Scan) -> Paginator:
         """See ``RestResource.pages``."""
-        return Listing.of(scan, self.where).pages
+        return self.listing(scan).pages
 
     def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """See ``RestResource.list_call``."""
-        listing = Listing.of(scan, self.where)
+        listing = self.listing(scan)
         confined, text = bounds(scan.where.terms, "timestamp"), listing.filter
         if confined:
             text = join([Text(f"({text})" if text else ""), timestamp_filter(confined)]).text
