@@ -247,7 +247,7 @@ def epoch_of(
         "seconds" if per_second == 1 else "milliseconds",
     )
     expected = f"{'whole ' if whole else ''}{unit} since 1970"
-    read, micros = _typed(field, expected, kinds).column, _MICROS // per_second
+    read = _typed(field, expected, kinds).column
 
     def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[str | None]:
         values = read(items, frame)

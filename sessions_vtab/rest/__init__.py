@@ -1,11 +1,11 @@
 """The REST engine: a service is declared, and everything else follows.
 
-``declaration`` is what an author writes: operations, tables, functions. ``access`` derives what a
-table can do. ``requests`` decides the requests of a scan, ``reading`` collects the items of their
-responses, ``decoding`` makes rows of them; ``writing`` decides the requests of a write,
-``functions`` those of a call. ``checking`` finds mistakes in a declaration when it is opened,
-``corrections`` those in routes from the configuration; ``backend`` opens a declared service for one
-source.
+``declaration`` is what an author writes: operations, tables, functions; ``bodies`` says how columns
+are sent. ``access`` derives what a table can do. ``requests`` decides the requests of a scan,
+``reading`` collects the items of their responses, ``decoding`` makes rows of them; ``writing``
+decides the requests of a write, ``functions`` those of a call. ``checking`` finds mistakes in a
+declaration when it is opened, ``corrections`` those in routes from the configuration; ``backend``
+opens a declared service for one source.
 """
 
 from __future__ import annotations

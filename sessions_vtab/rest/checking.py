@@ -120,8 +120,9 @@ def _of_reading(table: RestTable, owner: RestTable) -> Iterator[str]:
 def _of_list(listed: List, table: RestTable, known: Sequence[str]) -> Iterator[str]:
     yield from _of_operation("list", listed, known)
     yield from _of_taken("list", listed.takes, table)
-    for column in _unknown(listed.filters, table.table.names, "column"):
-        yield f"list: filters: {column}"
+    for part in ("filters", "orders", "ascending"):
+        problems = _unknown(getattr(listed, part), table.table.names, "column")
+        yield from (f"list: {part}: {one}" for one in problems)
     yield from (f"list: each: {one}" for one in _unknown(listed.each, known, "placeholder"))
     if bool(listed.size) != (listed.cap is not None):
         yield "list: size and cap go together: the parameter, and its largest value."

@@ -84,6 +84,8 @@ def _bent(**change: Any) -> Callable[[], Any]:
             _bent(list=List("GET /tickets", filters={"ownr": "owner"})),
             "list: filters: there is no column ownr. Did you mean owner",
         ),
+        (_bent(list=List("GET /tickets", orders=("vots",))), "orders: .*Did you mean votes"),
+        (_bent(list=List("GET /tickets", ascending=("x",))), "list: ascending: .*no column x"),
         (_bent(list=List("GET /tickets", size="limit")), "size and cap go together"),
         (
             _bent(list=List("GET /tickets", each={"scope": Operation("GET /scopes")})),
