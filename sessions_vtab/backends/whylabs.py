@@ -341,5 +341,5 @@ class WhylabsBackend(RestBackend):
     def describe(self) -> str:
         """See ``Backend.describe``."""
         if not self.has_key:
-            return f"{self.title} at {self.site.base_url} as a guest, without a key"
+            return f"{self.title} at {self.endpoint.base_url} as a guest, without a key"
         return f"{super().describe()} where one is needed"

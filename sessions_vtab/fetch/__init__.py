@@ -47,13 +47,14 @@ What a backend writes, in this order:
    ``items()`` (the rows as dicts), ``object()``, ``json``, ``missing``, ``call``, ``url``.
 
 4. **Writing**, in ``Backend.send``: ``deliver(client, writes, context, queue_key, perform)``, where
-   ``queue_key(write)`` names the session (None: it depends on nothing) and ``perform(write, line)``
-   calls ``line.send(call)`` and returns an ``Outcome``; errors become outcomes by themselves.
+   ``queue_key(write)`` names the session (None: it depends on nothing) and ``perform(write,
+   sender)`` calls ``sender.send(call)`` and returns an ``Outcome``; errors become outcomes by
+   themselves.
    ``deliver_groups`` is for requests that carry several writes. Return its iterator as it is.
-   In a routine: ``run_job(client, context, lambda line: line.send(call))``. In such a job:
-   ``line.pause(seconds)``, ``finish_operation(line, reply, look)``.
+   In a routine: ``run_job(client, context, lambda sender: sender.send(call))``. In such a job:
+   ``sender.pause(seconds)``, ``finish_operation(sender, response, look)``.
 
-Inside: `auth`, `call`, `site`, `clock`, `operations` are values; `client`, `exchange`,
+Inside: `auth`, `call`, `endpoint`, `clock`, `operations` are values; `client`, `exchange`,
 `routes`, `deadline`, `body`, `retry`, `limits` send; `reader`, `paging` and `turns` read in order;
 `scope`, `cache` share; `sending` writes; `problems`, `redact` report.
 
@@ -68,7 +69,7 @@ ProtocolError; a POST whose fate is unknown UnknownOutcomeError: read back, or l
 ``Endpoint.meanings`` refines this by ``ResponseMatcher``. Server text is escaped, and secrets are
 cut.
 
-Tests: ``Client(site, transport=httpx.MockTransport(handler), clock=..)`` instead of
+Tests: ``Client(endpoint, transport=httpx.MockTransport(handler), clock=..)`` instead of
 ``shared_client``.
 
 A whole read-only resource::
@@ -85,8 +86,8 @@ A whole read-only resource::
             query = (("limit", size),)
             call = RequestSpec("GET", path("v1", "notes"), query, items="notes", listing=True)
             reader = Reader(self._client, context)
-            for reply in reader.pages(call, NumberedPages(), limit=scan.limit):
-                yield [row_of(item, scan.columns) for item in reply.items()]
+            for response in reader.pages(call, NumberedPages(), limit=scan.limit):
+                yield [row_of(item, scan.columns) for item in response.items()]
 
         def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
             Reader(self._client, context).prefetch(first_call(scan) for scan in scans)
@@ -108,6 +109,7 @@ from sessions_vtab.fetch.call import (
 )
 from sessions_vtab.fetch.client import Client, ClientHandle, Sender, shared_client
 from sessions_vtab.fetch.clock import Clock
+from sessions_vtab.fetch.endpoint import Endpoint, Origin, is_loopback, origin_of
 from sessions_vtab.fetch.operations import finish_operation
 from sessions_vtab.fetch.paging import (
     AfterPages,
@@ -120,7 +122,6 @@ from sessions_vtab.fetch.paging import (
 from sessions_vtab.fetch.reader import Items, Reader
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.sending import deliver, deliver_groups, run_job
-from sessions_vtab.fetch.site import Endpoint, Origin, is_loopback, origin_of
 
 __all__ = [
     "NO_AUTH",

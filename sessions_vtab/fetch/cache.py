@@ -15,7 +15,7 @@ from typing import IO, TypeAlias
 from sessions_vtab.fetch.call import Response
 from sessions_vtab.fetch.clock import Clock
 
-__all__ = ["Key", "ReplyCache", "Spool", "SpoolPlace", "TimedCache", "fingerprint"]
+__all__ = ["Key", "ResponseCache", "Spool", "SpoolPlace", "TimedCache", "fingerprint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ _IN_MEMORY = 4 << 20
 not grow the process."""
 
 
-class ReplyCache:
+class ResponseCache:
     """Answers by URL, the first ones up to a cap: what is read again is read from the start.
 
     Args:
@@ -88,31 +88,31 @@ class ReplyCache:
 
     def get(self, key: Key) -> Response | None:
         """The answer, or None."""
-        reply, spilled = self._kept.get(key, (None, None))
-        if reply is None or spilled is None:
-            return reply
-        return replace(reply, content=self._spool.get(spilled))
+        response, spilled = self._kept.get(key, (None, None))
+        if response is None or spilled is None:
+            return response
+        return replace(response, content=self._spool.get(spilled))
 
-    def put(self, key: Key, reply: Response) -> None:
+    def put(self, key: Key, response: Response) -> None:
         """Keeps an answer, without its parsed form, if there is room."""
-        size = len(reply.content)
+        size = len(response.content)
         if key in self._kept or self._size + size > self._cap:
             return
         if self._size + size <= self._in_memory:
-            self._kept[key] = (reply.unread(), None)
+            self._kept[key] = (response.unread(), None)
         else:
-            spilled = self._spool.put(reply.content)
+            spilled = self._spool.put(response.content)
             if spilled is None:
                 return  # The disk has no room: it is asked for again.
-            self._kept[key] = (replace(reply, content=b""), spilled)
+            self._kept[key] = (replace(response, content=b""), spilled)
         self._size += size
 
     def drop(self, key: Key) -> None:
         """Forgets one answer that is in memory."""
-        reply, spilled = self._kept.get(key, (None, None))
-        if reply is not None and spilled is None:
+        response, spilled = self._kept.get(key, (None, None))
+        if response is not None and spilled is None:
             del self._kept[key]
-            self._size -= len(reply.content)
+            self._size -= len(response.content)
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -137,7 +137,7 @@ class TimedCache:
         self.ttl = ttl
         self._clock = clock
         self._lock = threading.Lock()
-        self._replies = ReplyCache(in_memory=CAP)
+        self._responses = ResponseCache(in_memory=CAP)
         self._until: dict[Key, float] = {}
         self.epoch = 0
 
@@ -146,12 +146,12 @@ class TimedCache:
         with self._lock:
             until = self._until.get(key, 0.0)
             if until > self._clock.now():
-                return self._replies.get(key)
+                return self._responses.get(key)
             self._until.pop(key, None)
-            self._replies.drop(key)
+            self._responses.drop(key)
             return None
 
-    def put(self, key: Key, reply: Response, epoch: int) -> None:
+    def put(self, key: Key, response: Response, epoch: int) -> None:
         """Keeps an answer from now on, if nothing was written since it was asked for."""
         now = self._clock.now()
         with self._lock:
@@ -159,18 +159,18 @@ class TimedCache:
                 return
             for old in [one for one, until in self._until.items() if until <= now]:
                 del self._until[old]
-                self._replies.drop(old)
+                self._responses.drop(old)
             # A statement that writes asks again: what it was told replaces what was kept.
-            self._replies.drop(key)
+            self._responses.drop(key)
             self._until[key] = now + self.ttl
-            self._replies.put(key, reply)
+            self._responses.put(key, response)
 
     def clear(self) -> None:
         """Forgets everything: something was written."""
         with self._lock:
             self.epoch += 1
             self._until.clear()
-            self._replies.clear()
+            self._responses.clear()
 
 
 def fingerprint(headers: Mapping[str, str]) -> str:

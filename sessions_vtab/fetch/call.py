@@ -1,4 +1,4 @@
-"""One HTTP exchange as data: the call that is made, what its answers mean, and the reply."""
+"""One HTTP exchange as data: the call that is made, what its answers mean, and the response."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ class ResponseMatcher:
     pattern: str = ""
     field: str = ""
 
-    def matches(self, reply: Response) -> bool:
-        """Whether a reply is such an answer."""
-        if reply.status != self.status or not reply.is_json:
+    def matches(self, response: Response) -> bool:
+        """Whether a response is such an answer."""
+        if response.status != self.status or not response.is_json:
             return False
-        text = _at(reply.json, self.field) if self.field else message_of(reply)
+        text = _at(response.json, self.field) if self.field else message_of(response)
         return re.search(self.pattern, text if isinstance(text, str) else "") is not None
 
 
@@ -125,7 +125,7 @@ class RequestSpec:
 
     Attributes:
         method: GET, POST, PUT, PATCH or DELETE.
-        path: from ``path()``; appended to the site's ``base_url``.
+        path: from ``path()``; appended to the endpoint's ``base_url``.
         query: parameters in order; None values are left out.
         json: the JSON body; None for no body.
         form: a multipart body instead.
@@ -141,12 +141,12 @@ class RequestSpec:
         repeatable: None: what asks, PUT, PATCH and DELETE are. True: sending it twice has the
             effect of sending it once. False: it is only sent again if the server cannot have acted.
             It says nothing about whether the request changes something.
-        missing: answers that mean "no such row": the reply comes back with ``missing`` set.
+        missing: answers that mean "no such row": the response comes back with ``missing`` set.
         done: answers that mean "already done" when an earlier attempt may have acted.
-        origin: ``https://host`` instead of the site's own; must be a host of the provider.
+        origin: ``https://host`` instead of the endpoint's own; must be a host of the provider.
         target: a complete presigned URL instead of path and query; goes without credential.
         expects_json: a 2xx answer has to be JSON, or empty.
-        anonymous: goes without the site's credential.
+        anonymous: goes without the endpoint's credential.
         secrets: parts of path or body that are cut from logs and errors.
     """
 
@@ -234,10 +234,10 @@ class Response:
 
     def unread(self) -> Response:
         """A copy without the parsed body, at a tenth of the cost of ``dataclasses.replace``."""
-        reply = object.__new__(Response)
-        reply.__dict__.update(self.__dict__)
-        reply.__dict__.pop("json", None)
-        return reply
+        response = object.__new__(Response)
+        response.__dict__.update(self.__dict__)
+        response.__dict__.pop("json", None)
+        return response
 
     @property
     def is_json(self) -> bool:
@@ -333,16 +333,16 @@ class Response:
         return len(body) if isinstance(body, list) else 0
 
 
-def message_of(reply: Response) -> str:
+def message_of(response: Response) -> str:
     """The service's own sentence about a refusal; '' if there is none."""
-    if not reply.is_json:
+    if not response.is_json:
         return ""
-    if isinstance(reply.json, str):
-        return reply.json
-    found = (_at(reply.json, place) for place in _MESSAGES)
+    if isinstance(response.json, str):
+        return response.json
+    found = (_at(response.json, place) for place in _MESSAGES)
     said = next((text for text in found if isinstance(text, str) and text), "")
     # FastAPI's 422 says beside its message which part of the request it is about.
-    where = _at(reply.json, "detail.0.loc")
+    where = _at(response.json, "detail.0.loc")
     return f"{'.'.join(map(str, where))}: {said}" if said and isinstance(where, list) else said
 
 

@@ -36,12 +36,12 @@ from sessions_vtab.fetch.auth import NO_AUTH, Auth
 from sessions_vtab.fetch.cache import TimedCache
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.clock import Clock
+from sessions_vtab.fetch.endpoint import Endpoint, check_target, origin_of
 from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Exchange, shut
 from sessions_vtab.fetch.limits import RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.routes import Routes, Shortcut, is_plain, open_routes
-from sessions_vtab.fetch.site import Endpoint, check_target, origin_of
 
 __all__ = ["Client", "ClientHandle", "Sender", "readable", "record", "shared_client"]
 
@@ -71,12 +71,14 @@ class _Pool(ThreadPoolExecutor):
     """Threads that send; a job they cannot take is an error of this package.
 
     Args:
-        site: whose requests they send.
+        endpoint: whose requests they send.
     """
 
-    def __init__(self, site: Endpoint) -> None:
-        super().__init__(site.concurrency, thread_name_prefix=f"sessions_vtab-{site.source}")
-        self._source = site.source
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(
+            endpoint.concurrency, thread_name_prefix=f"sessions_vtab-{endpoint.source}"
+        )
+        self._source = endpoint.source
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As ``Executor.submit``; raises UnavailableError where the process ends meanwhile."""
@@ -93,26 +95,26 @@ class Client:
     """Sends the calls of one source.
 
     Args:
-        site: where to, and how.
+        endpoint: where to, and how.
         clock: time and waiting.
         transport: instead of the network, for tests.
     """
 
     def __init__(
         self,
-        site: Endpoint,
+        endpoint: Endpoint,
         *,
         clock: Clock | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.site = site
+        self.endpoint = endpoint
         self.clock = clock or Clock()
-        self.limiter = RateLimiter(dict(site.limits), dict(site.documented), self.clock)
+        self.limiter = RateLimiter(dict(endpoint.limits), dict(endpoint.documented), self.clock)
         self._process = os.getpid()
-        self.answers = TimedCache(site.cache_ttl, self.clock)
+        self.answers = TimedCache(endpoint.cache_ttl, self.clock)
         self.closing = threading.Event()
         self.timeout = httpx.Timeout(
-            site.timeout, connect=min(CONNECT_TIMEOUT, site.timeout), pool=None
+            endpoint.timeout, connect=min(CONNECT_TIMEOUT, endpoint.timeout), pool=None
         ).as_dict()
         self._routes = None if transport is None else Routes(transport, {})
         self._bases: dict[str, Auth] = {}
@@ -121,7 +123,7 @@ class Client:
         self._pool: ThreadPoolExecutor | None = None
 
     def __repr__(self) -> str:
-        return f"Client({self.site.source!r}, {redact(self.site.base_url)!r})"
+        return f"Client({self.endpoint.source!r}, {redact(self.endpoint.base_url)!r})"
 
     @property
     def pool(self) -> ThreadPoolExecutor:
@@ -130,7 +132,7 @@ class Client:
         with self._lock:
             self._check_open()
             if self._pool is None:
-                self._pool = _Pool(self.site)
+                self._pool = _Pool(self.endpoint)
             return self._pool
 
     def transport_for(self, url: httpx.URL) -> httpx.BaseTransport:
@@ -152,11 +154,11 @@ class Client:
         It comes before any lock, which a thread that was not copied may hold.
         """
         if os.getpid() != self._process:
-            raise UnsupportedError(inherited(self.site.source))
+            raise UnsupportedError(inherited(self.endpoint.source))
 
     def _check_open(self) -> None:
         if self.closing.is_set():
-            raise UnavailableError(f"{self.site.source}: the connection is closed.")
+            raise UnavailableError(f"{self.endpoint.source}: the connection is closed.")
 
     def close(self) -> None:
         """Ends its threads and sockets, also those that wait for an answer. May be called twice.
@@ -197,9 +199,9 @@ class Client:
         """
         self._check_process()
         if call.target:
-            check_target(call.target, self.site)
+            check_target(call.target, self.endpoint)
             return call.target, NO_AUTH
-        base = call.origin or self.site.base_url
+        base = call.origin or self.endpoint.base_url
         query = _encoded(call.query)
         url = f"{base}{call.path}{'?' if query else ''}{query}"
         known = self._bases.get(base)
@@ -208,14 +210,14 @@ class Client:
             return url, NO_AUTH if call.anonymous else known
         # Checked once more on the finished text: nothing in it may have moved the host.
         origin = origin_of(url)
-        if origin != (origin_of(call.origin) if call.origin else self.site.origin):
+        if origin != (origin_of(call.origin) if call.origin else self.endpoint.origin):
             raise ConfigurationError(
-                f"{self.site.source}: a path changed the host of the URL. Nothing was sent."
+                f"{self.endpoint.source}: a path changed the host of the URL. Nothing was sent."
             )
-        self.site.check_origin(origin)
+        self.endpoint.check_origin(origin)
         if call.anonymous:
             return url, NO_AUTH
-        auth = self.site.credential_for(origin)
+        auth = self.endpoint.credential_for(origin)
         if len(self._bases) < _MOST_BASES:
             self._bases[base] = auth
         return url, auth
@@ -232,11 +234,11 @@ class Client:
 
     def where(self, table: str) -> str:
         """Who asks, for errors: ``prod.sessions``."""
-        return f"{self.site.source}.{table}"
+        return f"{self.endpoint.source}.{table}"
 
     def shown(self, url: str, call: RequestSpec) -> str:
         """A URL as logs and errors show it."""
-        return redact(url, (*self.site.auth.secrets(), *call.secrets))
+        return redact(url, (*self.endpoint.auth.secrets(), *call.secrets))
 
 
 _clients: dict[tuple[int, Endpoint], Client] = {}
@@ -244,17 +246,17 @@ _uses: dict[Client, int] = {}
 _clients_lock = threading.Lock()
 
 
-def shared_client(site: Endpoint) -> Client:
-    """The client of a site: the one that other connections use, else a new one.
+def shared_client(endpoint: Endpoint) -> Client:
+    """The client of an endpoint: the one that other connections use, else a new one.
 
     Equal settings share threads, sockets, rate limits and ``cache_ttl`` answers. A forked process
     has clients of its own.
     """
     with _clients_lock:
-        key = (os.getpid(), site)
+        key = (os.getpid(), endpoint)
         client = _clients.get(key)
         if client is None:
-            client = _clients[key] = Client(site)
+            client = _clients[key] = Client(endpoint)
         _uses[client] = _uses.get(client, 0) + 1
         return client
 
@@ -266,20 +268,20 @@ class ClientHandle:
         client: of ``shared_client``, or a test's own.
 
     Attributes:
-        site: where it sends to, also when it is closed.
+        endpoint: where it sends to, also when it is closed.
     """
 
-    __slots__ = ("_client", "site")
+    __slots__ = ("_client", "endpoint")
 
     def __init__(self, client: Client) -> None:
         self._client: Client | None = client
-        self.site = client.site
+        self.endpoint = client.endpoint
 
     @property
     def client(self) -> Client:
         """The client; raises UnsupportedError when the source is closed."""
         if self._client is None:
-            raise UnsupportedError(f"{self.site.source} is closed.")
+            raise UnsupportedError(f"{self.endpoint.source} is closed.")
         return self._client
 
     def close(self) -> None:
@@ -324,7 +326,7 @@ class Sender:
         self._stop = stop
 
     def send(self, call: RequestSpec) -> Response:
-        """The reply: a success, or one that the call declares as missing or already done.
+        """The response: a success, or one that the call declares as missing or already done.
 
         Retries as law 7 says.
 
@@ -354,7 +356,7 @@ class Sender:
             address: its ``Client.url_of``.
 
         Returns:
-            The reply, and its row for the request log, which lacks the number of rows yet.
+            The response, and its row for the request log, which lacks the number of rows yet.
         """
         exchange = Exchange(self, call, address, unread=True)
         return exchange.run(), exchange.unlogged
@@ -362,18 +364,18 @@ class Sender:
     def pause(self, seconds: float) -> None:
         """Waits; raises TransientError at once if the statement is stopped."""
         if self.client.clock.wait(self._stop, seconds):
-            raise stopped(self.client.site.source)
+            raise stopped(self.client.endpoint.source)
 
     def check(self) -> None:
         """Raises if the statement is stopped."""
         if self._stop.is_set() or self.client.closing.is_set():
-            raise stopped(self.client.site.source)
+            raise stopped(self.client.endpoint.source)
 
     def admit(self, kind: str) -> None:
         """Waits for the rate limit, then takes one request from the statement's budget."""
         self.check()
         if not self.client.limiter.admit(kind, self._stop):
-            raise stopped(self.client.site.source)
+            raise stopped(self.client.endpoint.source)
         with _LEDGER:
             self._context.spend(1)
 
@@ -388,19 +390,19 @@ def record(context: Context, row: Mapping[str, Value]) -> None:
         context.record(row)
 
 
-def readable(reply: Response) -> Response:
-    """The reply, if a body that has to be JSON is JSON.
+def readable(response: Response) -> Response:
+    """The response, if a body that has to be JSON is JSON.
 
     Raises:
         ProtocolError: it is not.
         UnknownOutcomeError: it is not, and the call was a write.
     """
-    if reply.call.expects_json:
+    if response.call.expects_json:
         try:
-            _ = reply.json
+            _ = response.json
         except ProtocolError as error:
-            raise acted_unreadably(reply, error) from None
-    return reply
+            raise acted_unreadably(response, error) from None
+    return response
 
 
 def _encoded(query: Sequence[tuple[str, str | int | None]]) -> str:

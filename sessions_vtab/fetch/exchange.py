@@ -57,7 +57,7 @@ class Exchange:
     """One call with its retries.
 
     Args:
-        line: of the job that sends it.
+        sender: of the job that sends it.
         call: what to send.
         address: its ``Client.url_of``.
         unread: the body is parsed where it is used; its row for the log waits for that.
@@ -68,13 +68,13 @@ class Exchange:
     """
 
     def __init__(
-        self, line: Sender, call: RequestSpec, address: tuple[str, Auth], *, unread: bool = False
+        self, sender: Sender, call: RequestSpec, address: tuple[str, Auth], *, unread: bool = False
     ) -> None:
         self.unlogged: dict[str, Value] | None = None
         self._unread = unread
-        self._line = line
-        self._client = line.client
-        self._clock = line.client.clock
+        self._sender = sender
+        self._client = sender.client
+        self._clock = sender.client.clock
         self._call = call
         self._url, self._auth = address
         self._used = 0.0
@@ -87,10 +87,10 @@ class Exchange:
         return self._client.shown(self._url, self._call)
 
     def run(self) -> Response:
-        """The reply: a success, or one that the call declares; others raise SessionsError."""
+        """The response: a success, or one that the call declares; others raise SessionsError."""
         attempt, renewed = 1, False
         while True:
-            self._line.admit(self._call.kind)
+            self._sender.admit(self._call.kind)
             began = self._clock.now()
             outcome = self._attempt(attempt)
             if isinstance(outcome, Response):
@@ -109,35 +109,35 @@ class Exchange:
             attempt += 1
 
     def _renewed(self) -> bool:
-        return asked(self._line.where, lambda: self._auth.refresh(self._sent))
+        return asked(self._sender.where, lambda: self._auth.refresh(self._sent))
 
     def _attempt(self, attempt: int) -> Response | _Lost:
         ask, started = self._prepared(), time.perf_counter()
-        response: httpx.Response | None = None
+        received: httpx.Response | None = None
         try:
             with within(self._seconds()):
-                response = ask()
-                body = self._read(response)
+                received = ask()
+                body = self._read(received)
         except _NOT_SENT as error:
             return self._lost(attempt, started, Failure.NOT_SENT, _words(error))
         except TooLongError:
-            raise self._broken_off(response, attempt, started) from None
+            raise self._broken_off(received, attempt, started) from None
         except (httpx.HTTPError, httpcore.TimeoutException, OSError) as error:
             return self._lost(attempt, started, Failure.LOST, _words(error))
         except Exception as error:
             lost = self._lost(attempt, started, Failure.LOST, _words(error))
             if self._client.closing.is_set():  # Its sockets were closed under the request.
                 return lost
-            raise broken(self._call, self._shown, self._line.where, error) from error
+            raise broken(self._call, self._shown, self._sender.where, error) from error
         elapsed = self._spent(started)
-        self._line.sent += 1
-        reply = self._reply(response, body, elapsed)
-        self._log(attempt, elapsed, reply)
-        return reply
+        self._sender.sent += 1
+        response = self._response(received, body, elapsed)
+        self._log(attempt, elapsed, response)
+        return response
 
     def _seconds(self) -> float:
         """How long an attempt may take; what is left of the whole exchange if that is less."""
-        timeout = self._client.site.timeout
+        timeout = self._client.endpoint.timeout
         left = max(RETRIES.deadline, timeout) - self._used
         return min(timeout, max(left, _LEAST_SECONDS))
 
@@ -150,20 +150,22 @@ class Exchange:
     def _lost(self, attempt: int, started: float, failure: Failure, reason: str) -> _Lost:
         elapsed = self._spent(started)
         if failure is Failure.LOST:
-            self._line.sent += 1
+            self._sender.sent += 1
             self.may_have_acted = True
         self._log(attempt, elapsed, error=reason)
         return _Lost(failure, reason)
 
     def _broken_off(
-        self, response: httpx.Response | None, attempt: int, started: float
+        self, received: httpx.Response | None, attempt: int, started: float
     ) -> SessionsError:
         """The error of an answer that is too long to be read; sent again, it would be so again."""
-        status = None if response is None else response.status_code
-        self._line.sent += 1
+        status = None if received is None else received.status_code
+        self._sender.sent += 1
         self.may_have_acted |= status in _SUCCESS or status in _MAY_HAVE_ACTED
         self._log(attempt, self._spent(started), error="the response is too long", status=status)
-        return endless(self._call, self._shown, self._line.where, self._client.site.max_response)
+        return endless(
+            self._call, self._shown, self._sender.where, self._client.endpoint.max_response
+        )
 
     def _prepared(self) -> Callable[[], httpx.Response]:
         """What sends the request.
@@ -173,7 +175,7 @@ class Exchange:
         Raises:
             InvalidValueError: it cannot be written, for instance because its JSON is too deep.
         """
-        call, self._sent = self._call, asked(self._line.where, self._auth.headers)
+        call, self._sent = self._call, asked(self._sender.where, self._auth.headers)
         headers = {**_HEADERS, **call.headers, **self._sent}
         extensions = {"timeout": self._client.timeout}
         try:
@@ -192,51 +194,51 @@ class Exchange:
                 extensions=extensions,
             )
         except httpx.InvalidURL:
-            raise too_long(self._url, call, self._line.where) from None
+            raise too_long(self._url, call, self._sender.where) from None
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
-            raise unsendable(call, self._shown, self._line.where, error) from error
+            raise unsendable(call, self._shown, self._sender.where, error) from error
         return lambda: self._client.transport_for(request.url).handle_request(request)
 
-    def _read(self, response: httpx.Response) -> bytes:
+    def _read(self, received: httpx.Response) -> bytes:
         try:
-            return read_body(response, self._client.site.max_response)
+            return read_body(received, self._client.endpoint.max_response)
         finally:
-            if response.status_code >= _SERVER_ERROR:
-                self._leave(response)
-            response.close()
+            if received.status_code >= _SERVER_ERROR:
+                self._leave(received)
+            received.close()
 
-    def _leave(self, response: httpx.Response) -> None:
+    def _leave(self, received: httpx.Response) -> None:
         """Ends the connection of a failed server: some close it without saying so.
 
         The next request would then be lost on it, and a POST that is lost is of unknown outcome.
         """
-        stream = response.extensions.get("network_stream")
+        stream = received.extensions.get("network_stream")
         connected = None if stream is None else stream.get_extra_info("socket")
         if isinstance(connected, socket.socket):
             shut(connected)
 
-    def _reply(self, response: httpx.Response, body: bytes, elapsed: float) -> Response:
-        reply = Response(
+    def _response(self, received: httpx.Response, body: bytes, elapsed: float) -> Response:
+        response = Response(
             self._call,
             self._shown,
-            response.status_code,
-            {name.lower(): value for name, value in response.headers.items()},
+            received.status_code,
+            {name.lower(): value for name, value in received.headers.items()},
             body,
             elapsed_ms=elapsed,
-            where=self._line.where,
+            where=self._sender.where,
         )
-        if reply.status in _SUCCESS:
-            return reply
-        missing = any(answer.matches(reply) for answer in self._call.missing)
-        done = any(answer.matches(reply) for answer in self._call.done)
+        if response.status in _SUCCESS:
+            return response
+        missing = any(answer.matches(response) for answer in self._call.missing)
+        done = any(answer.matches(response) for answer in self._call.done)
         already = self.may_have_acted and done
-        self.may_have_acted = self.may_have_acted or reply.status in _MAY_HAVE_ACTED
-        return replace(reply, missing=missing and not already, already=already)
+        self.may_have_acted = self.may_have_acted or response.status in _MAY_HAVE_ACTED
+        return replace(response, missing=missing and not already, already=already)
 
     def _wait_or_raise(self, outcome: Response | _Lost, attempt: int) -> None:
         policy = RETRIES
         kind = outcome.status if isinstance(outcome, Response) else outcome.failure
-        attempts = 2 if kind in self._client.site.once_more else policy.attempts
+        attempts = 2 if kind in self._client.endpoint.once_more else policy.attempts
         if attempt < attempts and may_retry(self._call, kind):
             named = None
             if isinstance(outcome, Response):
@@ -244,16 +246,16 @@ class Exchange:
             wait = backoff(policy, attempt, named, self._clock.chance())
             self._used += wait  # Pacing for a rate limit is not counted.
             if self._used <= policy.deadline:
-                self._line.pause(wait)
+                self._sender.pause(wait)
                 return
         raise self._error(outcome, attempt)
 
     def _error(self, outcome: Response | _Lost, attempt: int) -> SessionsError:
-        site, where = self._client.site, self._line.where
+        endpoint, where = self._client.endpoint, self._sender.where
         if isinstance(outcome, Response):
             if outcome.status in _MAY_HAVE_ACTED and not self._call.may_repeat:
-                return may_have_acted(outcome, site, self._auth, attempt)
-            return refusal(outcome, site, self._auth, attempt)
+                return may_have_acted(outcome, endpoint, self._auth, attempt)
+            return refusal(outcome, endpoint, self._auth, attempt)
         acted = outcome.failure is Failure.LOST
         return no_answer(self._call, self._shown, outcome.reason, where, may_have_acted=acted)
 
@@ -261,26 +263,26 @@ class Exchange:
         self,
         attempt: int,
         elapsed: float,
-        reply: Response | None = None,
+        response: Response | None = None,
         error: str = "",
         status: int | None = None,
     ) -> None:
         row: dict[str, Value] = {
             "method": self._call.method,
             "url": self._shown,
-            "status": reply.status if reply else status,
+            "status": response.status if response else status,
             "attempt": attempt,
             "elapsed_ms": round(elapsed, 3),
-            "bytes": len(reply.content) if reply else None,
+            "bytes": len(response.content) if response else None,
             "rows": None,
             "error": error or None,
         }
-        if reply is None or reply.status not in _SUCCESS:
-            self._line.record(row)
+        if response is None or response.status not in _SUCCESS:
+            self._sender.record(row)
         elif self._unread:
             self.unlogged = row
         else:
-            self._line.record({**row, "rows": reply.rows})
+            self._sender.record({**row, "rows": response.rows})
 
 
 class _Lost:

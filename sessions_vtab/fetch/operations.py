@@ -36,12 +36,12 @@ _CODES: dict[object, type[SessionsError]] = {
 
 
 def finish_operation(
-    line: Sender, started: Response, look: Callable[[dict[str, Any]], RequestSpec]
+    sender: Sender, started: Response, look: Callable[[dict[str, Any]], RequestSpec]
 ) -> dict[str, Any]:
     """The operation as it is when done; asks after 0.5 s, then x1.5 up to 5 s, 120 s in all.
 
     Args:
-        line: of the job that started it.
+        sender: of the job that started it.
         started: the answer that holds the operation.
         look: the call that asks about an operation; checks its name.
 
@@ -52,16 +52,16 @@ def finish_operation(
     operation, waited, pause = _held(started), 0.0, _FIRST
     while not operation.get("done"):
         if waited >= _OVERALL:
-            raise _unknown(line, operation, f"did not finish within {_OVERALL:g} s")
+            raise _unknown(sender, operation, f"did not finish within {_OVERALL:g} s")
         try:
-            line.pause(pause)
-            operation = line.send(look(operation)).object()
+            sender.pause(pause)
+            operation = sender.send(look(operation)).object()
         except SessionsError as error:
-            raise _unknown(line, operation, f"could not be followed ({error})") from error
+            raise _unknown(sender, operation, f"could not be followed ({error})") from error
         waited, pause = waited + pause, min(_LONGEST, pause * _GROWTH)
     if operation.get("error"):
-        line.in_doubt = False
-        raise _failure(line, started, operation)
+        sender.in_doubt = False
+        raise _failure(sender, started, operation)
     return operation
 
 
@@ -72,20 +72,20 @@ def _held(started: Response) -> dict[str, Any]:
         raise acted_unreadably(started, error) from None
 
 
-def _unknown(line: Sender, operation: dict[str, Any], what: str) -> UnknownOutcomeError:
+def _unknown(sender: Sender, operation: dict[str, Any], what: str) -> UnknownOutcomeError:
     name = plain(str(operation.get("name") or "without a name"), 300)
     return UnknownOutcomeError(
-        f"{line.where}: the operation {name} {what}; the service may still finish it."
+        f"{sender.where}: the operation {name} {what}; the service may still finish it."
     )
 
 
-def _failure(line: Sender, started: Response, operation: dict[str, Any]) -> SessionsError:
+def _failure(sender: Sender, started: Response, operation: dict[str, Any]) -> SessionsError:
     status = operation["error"]
     code, said = (
         (status.get("code"), status.get("message")) if isinstance(status, dict) else ("", "")
     )
     kind = _CODES.get(code, RefusedError)
     return kind(
-        f"{line.where}: {started.call.method} {started.url} was accepted, but its"
+        f"{sender.where}: {started.call.method} {started.url} was accepted, but its"
         f" operation ended in an error (code {plain(str(code), 20)}): {plain(str(said))}"
     )

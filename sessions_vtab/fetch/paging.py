@@ -29,11 +29,11 @@ _LONGEST_TOKEN = 4096
 class Paginator(Protocol):
     """How a list goes on."""
 
-    def following(self, reply: Response) -> RequestSpec | None:
-        """The call for the page after a reply; None if there is none.
+    def following(self, response: Response) -> RequestSpec | None:
+        """The call for the page after a response; None if there is none.
 
         Raises:
-            ProtocolError: the reply does not say it in the form the API describes.
+            ProtocolError: the response does not say it in the form the API describes.
         """
 
 
@@ -41,7 +41,7 @@ class Paginator(Protocol):
 class SinglePage:
     """The whole list comes at once."""
 
-    def following(self, reply: Response) -> RequestSpec | None:  # noqa: ARG002
+    def following(self, response: Response) -> RequestSpec | None:  # noqa: ARG002
         """There is none."""
         return None
 
@@ -63,18 +63,18 @@ class TokenPages:
     size: str = "pageSize"
     full: int = 0
 
-    def following(self, reply: Response) -> RequestSpec | None:
+    def following(self, response: Response) -> RequestSpec | None:
         """By the token."""
-        token = reply.object().get(self.field)
+        token = response.object().get(self.field)
         if token is None or token == "":
             return None
         if not isinstance(token, str) or len(token) > _LONGEST_TOKEN or not token.isprintable():
             raise ProtocolError(
-                f"{reply.what}: {self.field} is not a valid page token. Does base_url point"
+                f"{response.what}: {self.field} is not a valid page token. Does base_url point"
                 " to the service itself?"
             )
         grown = {self.size: self.full} if self.full else {}
-        return reply.call.with_query(**grown, **{self.parameter: token})
+        return response.call.with_query(**grown, **{self.parameter: token})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +94,20 @@ class NumberedPages:
     more: str = "has_more"
     size: str = "limit"
 
-    def following(self, reply: Response) -> RequestSpec | None:
+    def following(self, response: Response) -> RequestSpec | None:
         """By the field, or by the number of rows."""
-        rows = reply.items()
+        rows = response.items()
         if self.more:
-            more = reply.object().get(self.more, False)
+            more = response.object().get(self.more, False)
             if not isinstance(more, bool):
-                raise ProtocolError(f"{reply.what}: {self.more} should be true or false.")
+                raise ProtocolError(f"{response.what}: {self.more} should be true or false.")
         else:
-            more = len(rows) >= int(reply.call.parameter(self.size) or 1)
+            more = len(rows) >= int(response.call.parameter(self.size) or 1)
         # A page without rows is the last one, whatever it says.
         if not (more and rows):
             return None
-        number = int(reply.call.parameter(self.parameter) or self.first)
-        return reply.call.with_query(**{self.parameter: number + 1})
+        number = int(response.call.parameter(self.parameter) or self.first)
+        return response.call.with_query(**{self.parameter: number + 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +124,16 @@ class AfterPages:
     field: str
     size: str = "limit"
 
-    def following(self, reply: Response) -> RequestSpec | None:
+    def following(self, response: Response) -> RequestSpec | None:
         """By the last row."""
-        rows = reply.items()
-        wanted = reply.call.parameter(self.size)
+        rows = response.items()
+        wanted = response.call.parameter(self.size)
         if not rows or (wanted is not None and len(rows) < int(wanted)):
             return None
         last = rows[-1].get(self.field)
         if not isinstance(last, str | int) or isinstance(last, bool):
-            raise ProtocolError(f"{reply.what}: the last row has no usable field {self.field}.")
-        return reply.call.with_query(**{self.parameter: last})
+            raise ProtocolError(f"{response.what}: the last row has no usable field {self.field}.")
+        return response.call.with_query(**{self.parameter: last})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +148,12 @@ class StopAfter:
     pages: Paginator
     beyond: Callable[[dict[str, Any], Response], bool]
 
-    def following(self, reply: Response) -> RequestSpec | None:
+    def following(self, response: Response) -> RequestSpec | None:
         """None once a page went beyond."""
-        rows = reply.items()
-        if rows and self.beyond(rows[-1], reply):
+        rows = response.items()
+        if rows and self.beyond(rows[-1], response):
             return None
-        return self.pages.following(reply)
+        return self.pages.following(response)
 
 
 class PageIterator(Iterator[Response]):
@@ -184,11 +184,11 @@ class PageIterator(Iterator[Response]):
         if self.pending is None:
             raise StopIteration
         pending, self.pending = self.pending, None
-        reply = self._reader.shared.finish(pending, self._reader.context)
-        self._next = None if reply.missing else self._pages.following(reply)
-        if self._wants_more(reply):
+        response = self._reader.shared.finish(pending, self._reader.context)
+        self._next = None if response.missing else self._pages.following(response)
+        if self._wants_more(response):
             self.resume()
-        return reply
+        return response
 
     def resume(self) -> None:
         """Requests the next page, if there is one and it is not under way."""
@@ -221,8 +221,8 @@ class PageIterator(Iterator[Response]):
         self._seen.add(url)
         self.pending = pending
 
-    def _wants_more(self, reply: Response) -> bool:
+    def _wants_more(self, response: Response) -> bool:
         if not self._left:
             return self._left is None
-        self._left = max(0, self._left - len(reply.items()))
+        self._left = max(0, self._left - len(response.items()))
         return self._left > 0

@@ -23,8 +23,8 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch.auth import Auth, Google, NoAuth
 from sessions_vtab.fetch.call import RequestSpec, Response, message_of
+from sessions_vtab.fetch.endpoint import Endpoint
 from sessions_vtab.fetch.redact import plain, redact
-from sessions_vtab.fetch.site import Endpoint
 
 __all__ = [
     "acted_unreadably",
@@ -89,44 +89,53 @@ _GENERAL = {
 _TAG = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
-def refusal(reply: Response, site: Endpoint, auth: Auth, attempts: int) -> SessionsError:
+def refusal(response: Response, endpoint: Endpoint, auth: Auth, attempts: int) -> SessionsError:
     """The error for an answer that is not a success.
 
     Args:
-        reply: the answer.
-        site: whose meanings and hints apply.
+        response: the answer.
+        endpoint: whose meanings and hints apply.
         auth: the credential that was sent.
         attempts: how many were made.
     """
-    error = _error_of(reply, site, auth, attempts, _class_of(reply, site), _hint(reply, site, auth))
+    error = _error_of(
+        response,
+        endpoint,
+        auth,
+        attempts,
+        _class_of(response, endpoint),
+        _hint(response, endpoint, auth),
+    )
     if isinstance(error, RefusedError | TransientError):
-        error.status = reply.status
+        error.status = response.status
     return error
 
 
-def may_have_acted(reply: Response, site: Endpoint, auth: Auth, attempts: int) -> SessionsError:
+def may_have_acted(
+    response: Response, endpoint: Endpoint, auth: Auth, attempts: int
+) -> SessionsError:
     """The error for a failure after which the service may have performed the request.
 
     Args: as ``refusal``.
     """
-    return _error_of(reply, site, auth, attempts, UnknownOutcomeError, f" {_IN_DOUBT}")
+    return _error_of(response, endpoint, auth, attempts, UnknownOutcomeError, f" {_IN_DOUBT}")
 
 
 def _error_of(
-    reply: Response,
-    site: Endpoint,
+    response: Response,
+    endpoint: Endpoint,
     auth: Auth,
     attempts: int,
     kind: type[SessionsError],
     advice: str,
 ) -> SessionsError:
     # A refusal may repeat what this very call did not carry, such as the key of others.
-    secrets = (*auth.secrets(), *site.auth.secrets(), *reply.call.secrets)
-    said = _said(reply, secrets)
+    secrets = (*auth.secrets(), *endpoint.auth.secrets(), *response.call.secrets)
+    said = _said(response, secrets)
     tries = f" after {attempts} attempts" if attempts > 1 else ""
     head = (
-        f"{reply.where}: {reply.call.method} {reply.url} returned"
-        f" {_status_text(reply.status)}{tries}"
+        f"{response.where}: {response.call.method} {response.url} returned"
+        f" {_status_text(response.status)}{tries}"
     )
     error = kind(redact(f"{head}{': ' + said if said else ''}.{advice}", secrets))
     error.brief = redact(f"{head}.", secrets)
@@ -236,12 +245,12 @@ def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def acted_unreadably(reply: Response, error: ProtocolError) -> SessionsError:
+def acted_unreadably(response: Response, error: ProtocolError) -> SessionsError:
     """The error for a success with an unreadable body; a write is known to have been accepted.
 
     A read gives the ProtocolError itself.
     """
-    if not reply.call.changes:
+    if not response.call.changes:
         return error
     return UnknownOutcomeError(
         f"{error} The service accepted the request. Check the outcome before you repeat it."
@@ -271,13 +280,13 @@ def stopped(source: str) -> StoppedError:
     )
 
 
-def _class_of(reply: Response, site: Endpoint) -> type[SessionsError]:
-    for answer, kind in site.meanings:
-        if answer.matches(reply):
+def _class_of(response: Response, endpoint: Endpoint) -> type[SessionsError]:
+    for answer, kind in endpoint.meanings:
+        if answer.matches(response):
             return kind
-    if reply.status >= _SERVER_ERROR:
+    if response.status >= _SERVER_ERROR:
         return UnavailableError
-    return _CLASSES.get(reply.status, RefusedError)
+    return _CLASSES.get(response.status, RefusedError)
 
 
 def _status_text(status: int) -> str:
@@ -287,43 +296,45 @@ def _status_text(status: int) -> str:
         return str(status)
 
 
-def _said(reply: Response, secrets: tuple[str, ...]) -> str:
+def _said(response: Response, secrets: tuple[str, ...]) -> str:
     """What the service said, safe to show: its message, else the text of its page."""
-    said = message_of(reply)
+    said = message_of(response)
     if not said:
         said = " ".join(
-            _TAG.sub(" ", reply.content[:_LOOKED_AT].decode("utf-8", "replace")).split()
+            _TAG.sub(" ", response.content[:_LOOKED_AT].decode("utf-8", "replace")).split()
         )
     # Before it is shortened to what is shown: little of a secret would not be recognised.
     return plain(redact(said[:_LOOKED_AT], secrets)).rstrip(".")
 
 
-def _hint(reply: Response, site: Endpoint, auth: Auth) -> str:
-    declared = dict(site.hints).get(reply.status)
-    if declared and _concerns_service(reply):
+def _hint(response: Response, endpoint: Endpoint, auth: Auth) -> str:
+    declared = dict(endpoint.hints).get(response.status)
+    if declared and _concerns_service(response):
         return f" {declared}"
-    if reply.call.target and reply.status in _REFUSED:
+    if response.call.target and response.status in _REFUSED:
         return " The upload URL and its signature were used as given; they may have expired."
-    if _class_of(reply, site) is CredentialError:
-        return f" {_about_credential(reply.call, auth)}"
-    if reply.status == _NOT_FOUND and not reply.is_json:
+    if _class_of(response, endpoint) is CredentialError:
+        return f" {_about_credential(response.call, auth)}"
+    if response.status == _NOT_FOUND and not response.is_json:
         return " The service has no such URL. Check base_url and api_version."
-    if reply.status in _REDIRECT:
+    if response.status in _REDIRECT:
         return " Redirects are not followed. Set base_url to the service's actual address."
-    wait = reply.headers.get("retry-after")
-    if wait and reply.status >= _THROTTLED:
+    wait = response.headers.get("retry-after")
+    if wait and response.status >= _THROTTLED:
         unit = " seconds" if wait.strip().isdigit() else ""
         return f" Try again after {plain(wait, 40)}{unit}."
-    return _GENERAL.get(reply.status, " Try again later." if reply.status >= _SERVER_ERROR else "")
+    return _GENERAL.get(
+        response.status, " Try again later." if response.status >= _SERVER_ERROR else ""
+    )
 
 
-def _concerns_service(reply: Response) -> bool:
+def _concerns_service(response: Response) -> bool:
     """Whether what is said of the service's refusals can be true of this one.
 
     It says nothing of a presigned target, and nothing of keys where none was to be sent.
     """
-    about_key = reply.call.anonymous and reply.status in {_UNAUTHORIZED, _FORBIDDEN}
-    return not (reply.call.target or about_key)
+    about_key = response.call.anonymous and response.status in {_UNAUTHORIZED, _FORBIDDEN}
+    return not (response.call.target or about_key)
 
 
 def _about_credential(call: RequestSpec, auth: Auth) -> str:

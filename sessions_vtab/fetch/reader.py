@@ -74,7 +74,7 @@ class Reader:
     ) -> Generator[Response, None, None]:
         """The pages of many lists in order, as many at once as the source allows.
 
-        ``reply.call`` says which list a page is of (its path, for instance). The calls may
+        ``response.call`` says which list a page is of (its path, for instance). The calls may
         themselves come from pages: they are taken as lists are started. Pages and errors of a list
         wait until the lists before it have been read.
 
@@ -87,7 +87,7 @@ class Reader:
         # Under LIMIT all lists at once would be sent in vain: most statements end in the first few.
         if limit is not None:
             return self._a_few(iter(calls), pages, limit)
-        return SideBySide(self, iter(calls), pages, self.client.site.concurrency).run()
+        return SideBySide(self, iter(calls), pages, self.client.endpoint.concurrency).run()
 
     def both_ends(
         self,
@@ -107,7 +107,7 @@ class Reader:
             near: first page in the order wanted.
             far: first page in the opposite order.
             pages: how either goes on.
-            position: of a row: a number that grows along the order wanted. The reply is for
+            position: of a row: a number that grows along the order wanted. The response is for
                 errors.
             identity: of a row, by which those seen from both ends are recognised.
         """
@@ -127,13 +127,13 @@ class Reader:
                 return arrived.get(timeout=SLICE)
             except Empty:
                 if self.shared.interrupted(self.context):
-                    raise stopped(self.client.site.source) from None
+                    raise stopped(self.client.endpoint.source) from None
 
     def _a_few(
         self, calls: Iterator[RequestSpec], pages: Paginator, limit: int
     ) -> Generator[Response, None, None]:
         open_chains: deque[PageIterator] = deque()
-        most = self.client.site.concurrency
+        most = self.client.endpoint.concurrency
         window = 1
         try:
             while True:

@@ -24,7 +24,7 @@ import httpcore
 import httpx
 
 from sessions_vtab.fetch.deadline import TimedBackend
-from sessions_vtab.fetch.site import is_loopback
+from sessions_vtab.fetch.endpoint import is_loopback
 
 __all__ = ["KEEP_ALIVE", "Connections", "Routes", "Shortcut", "is_plain", "open_routes"]
 

@@ -14,7 +14,7 @@ from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.errors import StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
-from sessions_vtab.fetch.cache import Key, ReplyCache, fingerprint
+from sessions_vtab.fetch.cache import Key, ResponseCache, fingerprint
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client, Sender, readable, record
 from sessions_vtab.fetch.problems import stopped
@@ -74,7 +74,7 @@ class StatementResponses:
         self.client = client
         # Reentrant: a request that is done calls back at once.
         self._lock = threading.RLock()
-        self._replies = ReplyCache()
+        self._responses = ResponseCache()
         self._pending: dict[Key, PendingRequest] = {}
         self._ahead: OrderedDict[Key, None] = OrderedDict()
         self._given_up = 0
@@ -82,7 +82,7 @@ class StatementResponses:
         self._interrupted = False
         self._closed = False
         # When the engine drops the statement, its remaining requests are cancelled.
-        weakref.finalize(self, _drop, self._pending, self._replies)
+        weakref.finalize(self, _drop, self._pending, self._responses)
 
     def start(self, call: RequestSpec, context: Context) -> PendingRequest:
         """Claims the answer of a read: one that is there, one under way, or a new request."""
@@ -104,11 +104,11 @@ class StatementResponses:
         address = self.client.url_of(call)
         key = (address[0], "")
         with self._lock:
-            if key in self._pending or self._replies.get(key) is not None:
+            if key in self._pending or self._responses.get(key) is not None:
                 return
             self._submit(call, address, context)
             self._ahead[key] = None
-            while len(self._ahead) > _MOST_AHEAD * self.client.site.concurrency:
+            while len(self._ahead) > _MOST_AHEAD * self.client.endpoint.concurrency:
                 passed, _ = self._ahead.popitem(last=False)
                 self._let_go(self._pending[passed], context)
 
@@ -119,8 +119,8 @@ class StatementResponses:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            reply = readable(self._wait(pending.future, context))
-            pending.log(context, reply.rows)
+            response = readable(self._wait(pending.future, context))
+            pending.log(context, response.rows)
         except StoppedError:
             # Given up by the one who claimed it before: it was not to be repeated for nobody.
             given_up = pending.stop.is_set()
@@ -131,8 +131,8 @@ class StatementResponses:
         except BaseException:
             self.release(pending, context)
             raise
-        self._keep(pending, reply)
-        return reply
+        self._keep(pending, response)
+        return response
 
     def _again(self, pending: PendingRequest, context: Context) -> PendingRequest:
         with self._lock:
@@ -173,7 +173,7 @@ class StatementResponses:
                 return
             self._forget(pending)
             if not future.cancelled() and future.exception() is None:
-                self._replies.put(pending.key, future.result())
+                self._responses.put(pending.key, future.result())
 
     def _forget(self, pending: PendingRequest) -> None:
         if self._pending.get(pending.key) is pending:
@@ -204,7 +204,7 @@ class StatementResponses:
             except Empty:
                 break
             self._given_up -= 1
-        self._replies.clear()
+        self._responses.clear()
 
     def _give_up(self, pending: PendingRequest) -> None:
         pending.abandon()
@@ -219,34 +219,34 @@ class StatementResponses:
             try:
                 return future.result(SLICE)
             except CancelledError:
-                raise stopped(self.client.site.source) from None
+                raise stopped(self.client.endpoint.source) from None
             except FutureTimeout:
                 if future.done():
                     return future.result()
                 if self.interrupted(context):
-                    raise stopped(self.client.site.source) from None
+                    raise stopped(self.client.endpoint.source) from None
 
-    def _keep(self, pending: PendingRequest, reply: Response) -> None:
+    def _keep(self, pending: PendingRequest, response: Response) -> None:
         with self._lock:
             pending.claims -= 1
             if pending.claims <= 0:
                 self._forget(pending)
-            self._replies.put(pending.key, reply)
+            self._responses.put(pending.key, response)
         answers = self.client.answers
         if answers.ttl and pending.epoch is not None:
-            _, auth = self.client.url_of(reply.call)
-            answers.put((pending.key[0], fingerprint(auth.headers())), reply, pending.epoch)
+            _, auth = self.client.url_of(response.call)
+            answers.put((pending.key[0], fingerprint(auth.headers())), response, pending.epoch)
 
     def _ready(self, key: Key, auth: Auth, context: Context) -> PendingRequest | None:
-        reply = self._replies.get(key)
-        if reply is None and self.client.answers.ttl and not context.writes:
+        response = self._responses.get(key)
+        if response is None and self.client.answers.ttl and not context.writes:
             where = self.client.where(context.table)
-            reply = self.client.answers.get((key[0], fingerprint(asked(where, auth.headers))))
-        if reply is None:
+            response = self.client.answers.get((key[0], fingerprint(asked(where, auth.headers))))
+        if response is None:
             return None
         future: Future[Response] = Future()
-        future.set_result(reply)
-        return PendingRequest(key, reply.call, future)
+        future.set_result(response)
+        return PendingRequest(key, response.call, future)
 
     def _submit(
         self, call: RequestSpec, address: tuple[str, Auth], context: Context
@@ -274,14 +274,14 @@ def _send(
     context: Context,
     pending: PendingRequest,
 ) -> Response:
-    reply, pending.unlogged = Sender(client, context, pending.stop).fetch(call, address)
+    response, pending.unlogged = Sender(client, context, pending.stop).fetch(call, address)
     if not pending.claims:
         # Nobody is known to read it: it is logged now.
-        pending.log(context, reply.rows)
-    return reply
+        pending.log(context, response.rows)
+    return response
 
 
-def _drop(pending: dict[Key, PendingRequest], replies: ReplyCache) -> None:
+def _drop(pending: dict[Key, PendingRequest], responses: ResponseCache) -> None:
     for one in list(pending.values()):
         one.abandon()
-    replies.clear()
+    responses.clear()

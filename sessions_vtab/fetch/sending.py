@@ -45,7 +45,7 @@ _GOES_ON = frozenset((OutcomeState.SENT, OutcomeState.SKIPPED))
 def run_job(client: Client, context: Context, job: Callable[[Sender], T]) -> T:
     """Runs a job that sends in the pool, and waits for it as the statement's thread has to.
 
-    For functions with side effects: ``run_job(client, context, lambda line: line.send(call))``.
+    For functions with side effects: ``run_job(client, context, lambda line: sender.send(call))``.
 
     Raises:
         UnknownOutcomeError: the user stopped the statement while the job was sending, or the job
@@ -53,8 +53,8 @@ def run_job(client: Client, context: Context, job: Callable[[Sender], T]) -> T:
         SessionsError: as the job.
     """
     stop = threading.Event()
-    line = Sender(client, context, stop)
-    future = client.pool.submit(_run, job, line)
+    sender = Sender(client, context, stop)
+    future = client.pool.submit(_run, job, sender)
     try:
         while not context.interrupted():
             try:
@@ -64,45 +64,45 @@ def run_job(client: Client, context: Context, job: Callable[[Sender], T]) -> T:
                     return future.result()
     except BaseException as error:
         if not future.done():  # Else it is the job's own error.
-            error.add_note(_fate(future, stop, line))
+            error.add_note(_fate(future, stop, sender))
         raise
-    return _stopped(future, stop, line)
+    return _stopped(future, stop, sender)
 
 
-def _stopped(future: Future[T], stop: threading.Event, line: Sender) -> T:
+def _stopped(future: Future[T], stop: threading.Event, sender: Sender) -> T:
     """The result of a job that is told to stop, if it comes within the grace period."""
     stop.set()
     try:
         return future.result(_GRACE)
     except TimeoutError:
         if future.cancel():
-            raise stopped(line.client.site.source) from None
+            raise stopped(sender.client.endpoint.source) from None
         raise UnknownOutcomeError(
-            f"{line.where}: interrupted while a request was in progress; the service may"
+            f"{sender.where}: interrupted while a request was in progress; the service may"
             " or may not have acted."
         ) from None
 
 
-def _fate(future: Future[T], stop: threading.Event, line: Sender) -> str:
+def _fate(future: Future[T], stop: threading.Event, sender: Sender) -> str:
     """What became of a job whose caller was interrupted by an exception."""
     try:
-        _stopped(future, stop, line)
+        _stopped(future, stop, sender)
     except SessionsError as error:
         return str(error)
-    return f"{line.where}: the request was completed before the statement was stopped."
+    return f"{sender.where}: the request was completed before the statement was stopped."
 
 
-def _run(job: Callable[[Sender], T], line: Sender) -> T:
+def _run(job: Callable[[Sender], T], sender: Sender) -> T:
     try:
-        return job(line)
+        return job(sender)
     except Exception as error:  # noqa: BLE001  # Told with the place, and with what was sent.
-        reported = unexpected(error, line.where)
-        raise _as_known(reported, line) from reported.__cause__
+        reported = unexpected(error, sender.where)
+        raise _as_known(reported, sender) from reported.__cause__
 
 
-def _as_known(error: SessionsError, line: Sender) -> SessionsError:
+def _as_known(error: SessionsError, sender: Sender) -> SessionsError:
     """The error of a job, or an UnknownOutcomeError if its change may have been performed."""
-    return doubtful(error, line.change) if line.in_doubt and line.change else error
+    return doubtful(error, sender.change) if sender.in_doubt and sender.change else error
 
 
 def deliver(
@@ -127,8 +127,8 @@ def deliver(
         perform: sends one write; an error becomes its outcome.
     """
 
-    def alone(group: Sequence[Write], line: Sender) -> list[Outcome]:
-        return [perform(group[0], line)]
+    def alone(group: Sequence[Write], sender: Sender) -> list[Outcome]:
+        return [perform(group[0], sender)]
 
     return deliver_groups(client, [[write] for write in writes], context, queue_key, alone)
 
@@ -264,7 +264,7 @@ class _Delivery(Iterator[Outcome]):
         self._stop.set()
 
     def _launch(self) -> None:
-        while self._ready and len(self._in_flight) < self._client.site.concurrency:
+        while self._ready and len(self._in_flight) < self._client.endpoint.concurrency:
             queue = self._ready[0][2]
             submitted = _Submitted(queue[0], queue)
             self._in_flight.add(submitted)
@@ -287,7 +287,7 @@ class _Delivery(Iterator[Outcome]):
             return
         outcomes = submitted.outcomes
         if outcomes is None:
-            outcomes = _not_sent(submitted.group, stopped(self._client.site.source))
+            outcomes = _not_sent(submitted.group, stopped(self._client.endpoint.source))
         self._settled.extend(outcomes)
         if not all(outcome.state in _GOES_ON for outcome in outcomes):
             self._drop(submitted.queue, "an earlier row of the same session did not succeed")
@@ -317,7 +317,7 @@ class _Delivery(Iterator[Outcome]):
         """Waits for these no longer."""
         for submitted in given:
             state = OutcomeState.UNKNOWN if submitted.begun else OutcomeState.NOT_SENT
-            self._settle(submitted.group, state, stopped(self._client.site.source))
+            self._settle(submitted.group, state, stopped(self._client.endpoint.source))
             self._drop(submitted.queue, "the statement was interrupted")
             self._in_flight.discard(submitted)
 
@@ -327,14 +327,14 @@ class _Delivery(Iterator[Outcome]):
     def _one(self, submitted: _Submitted) -> None:
         """Sends one group in a pool thread; every error is its outcome."""
         submitted.begun = True
-        line = Sender(self._client, self._context, self._stop, submitted.group[0].table)
+        sender = Sender(self._client, self._context, self._stop, submitted.group[0].table)
         started = time.perf_counter()
         try:
-            line.check()
-            outcomes = self._perform(submitted.group, line)
+            sender.check()
+            outcomes = self._perform(submitted.group, sender)
         except BaseException as error:  # noqa: BLE001  # Nobody else would see it here.
-            reported = unexpected(error, line.where)
-            outcomes = [_failed(write, reported, line) for write in submitted.group]
+            reported = unexpected(error, sender.where)
+            outcomes = [_failed(write, reported, sender) for write in submitted.group]
         elapsed = round((time.perf_counter() - started) * 1000, 3)
         submitted.outcomes = [replace(outcome, elapsed_ms=elapsed) for outcome in outcomes]
 
@@ -343,15 +343,15 @@ def _not_sent(group: _Group, error: SessionsError) -> list[Outcome]:
     return [Outcome(one, OutcomeState.NOT_SENT, key=one.key, error=error) for one in group]
 
 
-def _failed(write: Write, error: SessionsError, line: Sender) -> Outcome:
+def _failed(write: Write, error: SessionsError, sender: Sender) -> Outcome:
     status = error.status if isinstance(error, RefusedError | TransientError) else None
-    if line.in_doubt or isinstance(error, UnknownOutcomeError):
+    if sender.in_doubt or isinstance(error, UnknownOutcomeError):
         state = OutcomeState.UNKNOWN
     elif write.ignore and isinstance(error, ConflictError):
         state = OutcomeState.SKIPPED
-    elif line.sent == 0:
+    elif sender.sent == 0:
         state = OutcomeState.NOT_SENT
     else:
         state = OutcomeState.FAILED
-    reported = _as_known(error, line)
+    reported = _as_known(error, sender)
     return Outcome(write, state, key=write.key, error=reported, http_status=status)

@@ -37,12 +37,12 @@ class Shelved:
     """One page that waits.
 
     Attributes:
-        reply: the page; without its body if that is in the file.
+        response: the page; without its body if that is in the file.
         size: bytes of the body.
         place: where in the file the body is; None if it is in memory.
     """
 
-    reply: Response
+    response: Response
     size: int
     place: SpoolPlace | None = None
 
@@ -71,28 +71,28 @@ class Shelf:
         """Whether reading ahead should pause. A page that is put in all the same is kept."""
         return self._size >= self._room
 
-    def put(self, reply: Response) -> Shelved:
+    def put(self, response: Response) -> Shelved:
         """Keeps a page; in memory if the disk has no room, since no page may be lost."""
-        size = len(reply.content)
+        size = len(response.content)
         self._size += size
         if self._size <= self._parsed:
-            return Shelved(reply, size)
-        place = None if self._size <= self._in_memory else self._spool.put(reply.content)
+            return Shelved(response, size)
+        place = None if self._size <= self._in_memory else self._spool.put(response.content)
         if place is None:
-            return Shelved(replace(reply), size)
+            return Shelved(replace(response), size)
         self._in_file += 1
-        return Shelved(replace(reply, content=b""), size, place)
+        return Shelved(replace(response, content=b""), size, place)
 
     def take(self, page: Shelved) -> Response:
         """Gives a page back, once."""
         self._size -= page.size
         if page.place is None:
-            return page.reply
-        reply = replace(page.reply, content=self._spool.get(page.place))
+            return page.response
+        response = replace(page.response, content=self._spool.get(page.place))
         self._in_file -= 1
         if not self._in_file:
             self._spool.clear()
-        return reply
+        return response
 
     def close(self) -> None:
         """Drops what still waits."""
@@ -250,16 +250,16 @@ class _End:
         Args:
             sign: 1 if positions grow along this end's pages, -1 if they fall.
         """
-        reply = next(self.chain)
+        response = next(self.chain)
         self.count += 1
-        items = reply.items()
+        items = response.items()
         # A near end that has come to its own end has everything: nothing is compared with it.
         if items and not (sign > 0 and self.chain.ended):
-            first, last = (self._position(items[at], reply) for at in (0, -1))
+            first, last = (self._position(items[at], response) for at in (0, -1))
             before = first if self.reached is None else self.reached
             self.straight = self.straight and sign * before <= sign * first <= sign * last
             self.reached, self.span = last, abs(last - first)
-        return reply
+        return response
 
 
 class BothEnds:
@@ -301,13 +301,13 @@ class BothEnds:
         near = self._open(call)
         try:
             while not near.chain.ended:
-                reply = near.read(1)
+                response = near.read(1)
                 if not near.chain.ended:
-                    self._note_ties(reply)
+                    self._note_ties(response)
                 met = self._read_far(near)
                 if not met:
                     self._request(near, opposite)
-                yield reply, reply.items()
+                yield response, response.items()
                 if met:
                     yield from self._other_half()
                     return
@@ -355,17 +355,17 @@ class BothEnds:
             if 2 * gap > near.span + far.span:
                 far.chain.resume()
 
-    def _note_ties(self, reply: Response) -> None:
+    def _note_ties(self, response: Response) -> None:
         """Notes the near end's last rows of equal position: only they may come twice."""
-        items = reply.items()
+        items = response.items()
         if not items:
             return
-        last = self._position(items[-1], reply)
+        last = self._position(items[-1], response)
         tied, seen = self._tied
         if tied != last:
             seen = set()
         for item in reversed(items):
-            if self._position(item, reply) != last:
+            if self._position(item, response) != last:
                 break
             seen.add(self._identity(item))
         self._tied = last, seen
@@ -374,16 +374,16 @@ class BothEnds:
         """The rows of the far end that the near one has not had, in the near one's order."""
         bound, seen = self._tied
         while self._waiting:
-            reply = self._shelf.take(self._waiting.pop())
-            items = reply.items()[::-1]
+            response = self._shelf.take(self._waiting.pop())
+            items = response.items()[::-1]
             if bound is not None and items:
-                beyond = self._position(items[-1], reply) > bound
-                items = [item for item in items if self._is_fresh(item, reply, bound, seen)]
+                beyond = self._position(items[-1], response) > bound
+                items = [item for item in items if self._is_fresh(item, response, bound, seen)]
                 bound = None if beyond else bound
-            yield reply, items
+            yield response, items
 
     def _is_fresh(
-        self, item: dict[str, Any], reply: Response, bound: int, seen: set[Hashable]
+        self, item: dict[str, Any], response: Response, bound: int, seen: set[Hashable]
     ) -> bool:
-        position = self._position(item, reply)
+        position = self._position(item, response)
         return position > bound or (position == bound and self._identity(item) not in seen)

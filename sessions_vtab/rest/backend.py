@@ -172,9 +172,9 @@ class RestBackend(Backend):
         return self._lease.client
 
     @property
-    def site(self) -> Endpoint:
+    def endpoint(self) -> Endpoint:
         """Where requests go."""
-        return self._lease.site
+        return self._lease.endpoint
 
     def declare(self) -> Sequence[RestTable]:
         """The tables of this source, the one that functions are about first."""
@@ -210,9 +210,11 @@ class RestBackend(Backend):
         return dict(zip(self.location, given, strict=False))
 
     def _client(self) -> Client:
-        site = self.make_site()
+        endpoint = self.make_site()
         transport = self.source.transport
-        return shared_client(site) if transport is None else Client(site, transport=transport)
+        return (
+            shared_client(endpoint) if transport is None else Client(endpoint, transport=transport)
+        )
 
     def make_site(self) -> Endpoint:
         """Where requests go, and with which credential.
@@ -257,15 +259,15 @@ class RestBackend(Backend):
         """Whether a request that needs the key has a chance."""
         if not (self.key_variables or self.key_header):
             return True
-        credential = self.site.credential_for(self.site.origin)
+        credential = self.endpoint.credential_for(self.endpoint.origin)
         return self.has_key and not isinstance(credential, NoAuth)
 
     def describe(self) -> str:
         """See ``Backend.describe``."""
         place = "/".join(self.scope.get(one, f"(any {one})") for one in self.location)
         who = f"{self.title} {place}".rstrip()
-        credential = self.site.credential_for(self.site.origin).describe()
-        return f"{who} at {self.site.base_url} with {credential}"
+        credential = self.endpoint.credential_for(self.endpoint.origin).describe()
+        return f"{who} at {self.endpoint.base_url} with {credential}"
 
     # Scopes
 

@@ -141,7 +141,7 @@ class RestResource(ScanRequests):
             key: what they are sorted by.
             size: items of a page that is handed on.
         """
-        window = self.backend.site.concurrency
+        window = self.backend.endpoint.concurrency
 
         def entries(index: int) -> Generator[Found, None, None]:
             reader.prefetch(one.call for one in reading.asked[index : index + window])

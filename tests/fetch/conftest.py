@@ -67,13 +67,13 @@ def client_for(clock: FakeClock) -> Iterator[Callable[..., Client]]:
 
     def make(
         handler: Callable[[httpx.Request], httpx.Response],
-        site: Endpoint | None = None,
+        endpoint: Endpoint | None = None,
         real_time: bool = False,
         **settings: Any,
     ) -> Client:
-        site = site or Endpoint("prod", "http://127.0.0.1:9", **settings)
+        endpoint = endpoint or Endpoint("prod", "http://127.0.0.1:9", **settings)
         chosen = RealClock() if real_time else clock
-        made.append(Client(site, clock=chosen, transport=httpx.MockTransport(handler)))
+        made.append(Client(endpoint, clock=chosen, transport=httpx.MockTransport(handler)))
         return made[-1]
 
     yield make
@@ -82,8 +82,8 @@ def client_for(clock: FakeClock) -> Iterator[Callable[..., Client]]:
 
 
 @pytest.fixture
-def line_for(client_for: Any, context: FakeContext) -> Callable[..., Sender]:
-    """Makes lines, which send in the thread of the test."""
+def sender_for(client_for: Any, context: FakeContext) -> Callable[..., Sender]:
+    """Makes senders, which send in the thread of the test."""
 
     def make(handler: Callable[[httpx.Request], httpx.Response], **settings: Any) -> Sender:
         return Sender(client_for(handler, **settings), context, threading.Event())

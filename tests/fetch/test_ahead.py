@@ -124,8 +124,8 @@ def test_an_interrupt_ends_a_fan_out(client_for, context, limit):
 def test_closing_an_iterator_sends_nothing_more(client_for, context):
     service = Service(1, delay=0.02)
     client = client_for(service, real_time=True, concurrency=2)
-    with closing(Reader(client, context).fan_out(lists(40), TokenPages())) as replies:
-        next(replies)
+    with closing(Reader(client, context).fan_out(lists(40), TokenPages())) as responses:
+        next(responses)
     sent = service.total
     time.sleep(0.15)
     assert service.total <= sent + 2

@@ -83,7 +83,7 @@ def test_a_missing_file_is_named():
         Secret(file="/no/such/file").read()
 
 
-def test_a_401_makes_it_read_the_file_again(tmp_path, line_for):
+def test_a_401_makes_it_read_the_file_again(tmp_path, sender_for):
     file = tmp_path / "key"
     file.write_text("old")
     got = []
@@ -93,8 +93,8 @@ def test_a_401_makes_it_read_the_file_again(tmp_path, line_for):
         file.write_text("new")
         return httpx.Response(200 if got[-1] == "new" else 401, json={})
 
-    line = line_for(handle, auth=ApiKey("X-API-Key", Secret(file=str(file))))
-    line.send(RequestSpec("POST", json={}))
+    sender = sender_for(handle, auth=ApiKey("X-API-Key", Secret(file=str(file))))
+    sender.send(RequestSpec("POST", json={}))
     assert got == ["old", "new"]
 
 
@@ -121,21 +121,21 @@ def test_requests_side_by_side_that_are_refused_all_go_on_with_the_new_credentia
     assert held.refreshed == (2 if kind == "google" else 0)
 
 
-def test_a_401_with_the_same_key_is_final(monkeypatch, line_for):
+def test_a_401_with_the_same_key_is_final(monkeypatch, sender_for):
     monkeypatch.setenv("THE_KEY", "abc")
     got = []
-    line = line_for(
+    sender = sender_for(
         lambda r: got.append(r) or httpx.Response(401, json={}),
         auth=Bearer(Secret(variable="THE_KEY")),
     )
     with pytest.raises(CredentialError, match=r"\$THE_KEY"):
-        line.send(RequestSpec("GET"))
+        sender.send(RequestSpec("GET"))
     assert len(got) == 1
 
 
-def test_a_401_without_credential_explains_why_none_was_sent(line_for):
+def test_a_401_without_credential_explains_why_none_was_sent(sender_for):
     with pytest.raises(CredentialError, match="because"):
-        line_for(lambda _: httpx.Response(401, json={}), auth=NoAuth("None, because.")).send(
+        sender_for(lambda _: httpx.Response(401, json={}), auth=NoAuth("None, because.")).send(
             RequestSpec("GET")
         )
 
@@ -150,7 +150,7 @@ def test_google_tokens_are_had_once_and_renewed_when_they_expire(login):
     assert set(auth.secrets()) == {"token-1", "token-2"}
 
 
-def test_a_401_renews_google_s_token_once(login, line_for):
+def test_a_401_renews_google_s_token_once(login, sender_for):
     login(Credentials())
     got = []
 
@@ -159,7 +159,7 @@ def test_a_401_renews_google_s_token_once(login, line_for):
         return httpx.Response(401, json={})
 
     with pytest.raises(CredentialError, match="application-default"):
-        line_for(handle, auth=Google()).send(RequestSpec("GET"))
+        sender_for(handle, auth=Google()).send(RequestSpec("GET"))
     assert got == ["Bearer token-1", "Bearer token-2"]
 
 

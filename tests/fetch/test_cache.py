@@ -7,13 +7,13 @@ import gc
 import pytest
 
 from sessions_vtab.fetch import RequestSpec, Response
-from sessions_vtab.fetch.cache import ReplyCache, TimedCache, fingerprint
+from sessions_vtab.fetch.cache import ResponseCache, TimedCache, fingerprint
 from sessions_vtab.fetch.scope import scope_of
 
 JSON = {"content-type": "application/json"}
 
 
-def reply(text: str) -> Response:
+def response(text: str) -> Response:
     return Response(RequestSpec("GET"), "http://h/", 200, JSON, f'"{text}"'.encode())
 
 
@@ -23,31 +23,31 @@ def key(name):
 
 @pytest.fixture
 def cache():
-    made = ReplyCache(cap=100, in_memory=30)
+    made = ResponseCache(cap=100, in_memory=30)
     yield made
     made.clear()
 
 
 def test_responses_are_returned_unchanged_from_memory_and_from_the_file(cache):
     for name in "abcdefgh":
-        cache.put(key(name), reply(name * 8))
+        cache.put(key(name), response(name * 8))
     assert [cache.get(key(name)).json for name in "abcdefgh"] == [name * 8 for name in "abcdefgh"]
     assert cache._spool._file is not None
 
 
 def test_beyond_the_cap_the_first_ones_stay(cache):
     for name in "abcdefghijklmno":
-        cache.put(key(name), reply(name * 8))
+        cache.put(key(name), response(name * 8))
     assert [name for name in "abcdefghijklmno" if cache.get(key(name))] == list("abcdefghij")
 
 
 def test_one_answer_larger_than_the_cap_is_not_kept(cache):
-    cache.put(key("a"), reply("x" * 200))
+    cache.put(key("a"), response("x" * 200))
     assert len(cache) == 0
 
 
 def test_a_parsed_form_is_not_kept(cache):
-    first = reply("a")
+    first = response("a")
     assert first.json == "a"
     cache.put(key("a"), first)
     assert "json" not in vars(cache.get(key("a")))
@@ -59,16 +59,16 @@ def test_a_full_disk_only_costs_a_request(cache, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", fail)
     for name in "abcdef":
-        cache.put(key(name), reply(name * 8))
+        cache.put(key(name), response(name * 8))
     assert [name for name in "abcdef" if cache.get(key(name))] == list("abc")
 
 
 def test_the_file_is_removed_with_the_statement(client_for, context):
     scope = scope_of(client_for(lambda _: None), context)
-    replies = scope._replies
-    replies._in_memory = 0
-    replies.put(key("a"), reply("a"))
-    held = replies._spool._file
+    responses = scope._responses
+    responses._in_memory = 0
+    responses.put(key("a"), response("a"))
+    held = responses._spool._file
     assert not held.closed
     del scope
     context.memory.clear()
@@ -78,7 +78,7 @@ def test_the_file_is_removed_with_the_statement(client_for, context):
 
 def test_a_timed_answer_is_good_for_its_time(clock):
     cache = TimedCache(10.0, clock)
-    cache.put(key("a"), reply("a"), cache.epoch)
+    cache.put(key("a"), response("a"), cache.epoch)
     clock.time += 9
     assert cache.get(key("a")).json == "a"
     clock.time += 2
@@ -88,15 +88,15 @@ def test_a_timed_answer_is_good_for_its_time(clock):
 def test_expired_responses_are_dropped(clock):
     cache = TimedCache(10.0, clock)
     for name in "abc":
-        cache.put(key(name), reply(name), cache.epoch)
+        cache.put(key(name), response(name), cache.epoch)
         clock.time += 6
-    assert len(cache._replies) == 2
+    assert len(cache._responses) == 2
 
 
 def test_a_newer_answer_replaces_the_one_that_is_kept(clock):
     cache = TimedCache(10.0, clock)
     for text in ("old", "new"):
-        cache.put(key("a"), reply(text), cache.epoch)
+        cache.put(key("a"), response(text), cache.epoch)
     assert cache.get(key("a")).json == "new"
 
 
@@ -104,7 +104,7 @@ def test_a_response_requested_before_a_write_is_not_cached_after_it(clock):
     cache = TimedCache(10.0, clock)
     asked = cache.epoch
     cache.clear()
-    cache.put(key("a"), reply("a"), asked)
+    cache.put(key("a"), response("a"), asked)
     assert cache.get(key("a")) is None
 
 

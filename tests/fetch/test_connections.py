@@ -157,8 +157,8 @@ def test_close_ends_threads_that_wait_for_an_answer(server, context):
 
 def test_a_request_whose_response_is_cut_off_is_repeated(server, context):
     with closing(Client(Endpoint("prod", server[1]))) as client:
-        reply = Reader(client, context).get(lists(1, "cut")[0])
-        assert reply.items() == [{"n": 1}]
+        response = Reader(client, context).get(lists(1, "cut")[0])
+        assert response.items() == [{"n": 1}]
     assert len(server[0].paths) == 3
     assert [row["status"] for row in context.requests] == [None, None, 200]
 
@@ -235,9 +235,9 @@ def test_loopback_works_behind_a_dead_proxy(proxies, server, context):
 
 
 def test_equal_sites_share_one_client_until_the_last_lease_ends(server, context):
-    site = Endpoint("prod", server[1])
+    endpoint = Endpoint("prod", server[1])
     first, second = (
-        ClientHandle(shared_client(site)),
+        ClientHandle(shared_client(endpoint)),
         ClientHandle(shared_client(Endpoint("prod", server[1]))),
     )
     other = ClientHandle(shared_client(Endpoint("prod", server[1], timeout=5)))
@@ -252,5 +252,5 @@ def test_equal_sites_share_one_client_until_the_last_lease_ends(server, context)
     second.close()
     other.close()
     assert ours() == []
-    with closing(ClientHandle(shared_client(site))) as again:
+    with closing(ClientHandle(shared_client(endpoint))) as again:
         assert again.client is not old

@@ -21,16 +21,16 @@ from tests.fetch.conftest import LIST, Service, lists, settle
 def test_a_fan_out_runs_side_by_side_up_to_the_source_s_concurrency(client_for, context):
     service = Service(3, delay=0.02)
     client = client_for(service, real_time=True, concurrency=8)
-    replies = list(Reader(client, context).fan_out(lists(40), TokenPages()))
-    assert len(replies) == 40
+    responses = list(Reader(client, context).fan_out(lists(40), TokenPages()))
+    assert len(responses) == 40
     assert service.most == 8
     assert service.total == 40
 
 
 def test_a_fan_out_gives_every_row_of_every_list_once(client_for, context):
     client = client_for(Service(10, delay=0.001), real_time=True, concurrency=4)
-    replies = Reader(client, context).fan_out(lists(9), TokenPages())
-    rows = [(row["at"], row["n"]) for reply in replies for row in reply.items()]
+    responses = Reader(client, context).fan_out(lists(9), TokenPages())
+    rows = [(row["at"], row["n"]) for response in responses for row in response.items()]
     assert rows == [(f"/l{at}", n) for at in range(9) for n in range(10)]
 
 
@@ -39,24 +39,24 @@ def test_a_fan_out_with_a_limit_starts_with_one_list_and_doubles(client_for, con
     client = client_for(service, real_time=True)
     with closing(
         Reader(client, context).fan_out(iter(lists(40)), TokenPages(), limit=1)
-    ) as replies:
-        next(replies)
+    ) as responses:
+        next(responses)
         assert settle(service, 2, 0.05) == 1
-        next(replies)
+        next(responses)
         assert settle(service, 3) <= 3
 
 
 def test_a_fan_out_holds_no_more_than_its_window(client_for, context):
     service = Service(1)
     client = client_for(service, real_time=True, concurrency=4)
-    with closing(Reader(client, context).fan_out(lists(100), TokenPages())) as replies:
-        next(replies)
+    with closing(Reader(client, context).fan_out(lists(100), TokenPages())) as responses:
+        next(responses)
         assert settle(service, 99, 0.1) <= 5
 
 
 def test_responses_of_independent_requests_come_in_order(client_for, context):
     client = client_for(Service(1, delay=0.002), real_time=True)
-    paths = [reply.call.path for reply in Reader(client, context).gather(lists(30))]
+    paths = [response.call.path for response in Reader(client, context).gather(lists(30))]
     assert paths == [f"/l{n}" for n in range(30)]
 
 

@@ -106,15 +106,15 @@ def test_a_limit_of_the_source_holds_from_the_start_and_is_never_exceeded(clock)
     assert [pause(limiter, clock, "read") for _ in range(3)] == [0, 1, 1]
 
 
-def test_a_429_slows_the_client_down(line_for, clock):
+def test_a_429_slows_the_client_down(sender_for, clock):
     statuses = [200] * 60 + [429] + [200] * 2
-    line = line_for(
+    sender = sender_for(
         lambda _: httpx.Response(statuses.pop(0), json={}), documented=(("append", 60),)
     )
     for _ in range(60):
-        line.send(RequestSpec("POST", json={}, kind="append"))
+        sender.send(RequestSpec("POST", json={}, kind="append"))
     assert clock.waits == []
     for _ in range(2):
-        line.send(RequestSpec("POST", json={}, kind="append"))
+        sender.send(RequestSpec("POST", json={}, kind="append"))
     backoff, used_up, spaced = clock.waits
     assert (backoff, 59 < used_up < 60, 1.5 < spaced < 2) == (0.5, True, True)

@@ -39,9 +39,9 @@ SAID = {"error": {"code": 1, "message": "Because so.", "status": "X"}}
         (503, UnavailableError),
     ],
 )
-def test_a_status_has_its_error(line_for, status, kind):
+def test_a_status_has_its_error(sender_for, status, kind):
     with pytest.raises(kind) as caught:
-        line_for(lambda _: httpx.Response(status, json=SAID)).send(RequestSpec("GET", "/a"))
+        sender_for(lambda _: httpx.Response(status, json=SAID)).send(RequestSpec("GET", "/a"))
     assert type(caught.value) is kind
     assert str(caught.value).startswith(
         f"prod.sessions: GET http://127.0.0.1:9/a returned {status}"
@@ -63,9 +63,9 @@ def test_a_status_has_its_error(line_for, status, kind):
         "THE REASON",
     ],
 )
-def test_the_service_s_own_words_are_found(line_for, body):
+def test_the_service_s_own_words_are_found(sender_for, body):
     with pytest.raises(RefusedError, match="THE REASON"):
-        line_for(lambda _: httpx.Response(400, json=body)).send(RequestSpec("GET"))
+        sender_for(lambda _: httpx.Response(400, json=body)).send(RequestSpec("GET"))
 
 
 @pytest.mark.parametrize(
@@ -83,27 +83,27 @@ def test_the_service_s_own_words_are_found(line_for, body):
         (RequestSpec("GET"), 451, r"Because so\.$"),
     ],
 )
-def test_what_to_do_fits_the_call(line_for, call, status, told):
-    line = line_for(lambda _: httpx.Response(status, json=SAID), hints=((403, "THE ROLE."),))
+def test_what_to_do_fits_the_call(sender_for, call, status, told):
+    sender = sender_for(lambda _: httpx.Response(status, json=SAID), hints=((403, "THE ROLE."),))
     with pytest.raises((RefusedError, CredentialError), match=told):
-        line.send(call)
+        sender.send(call)
 
 
 @pytest.mark.parametrize(
     ("wait", "told"),
     [("7", "after 7 seconds"), ("Wed, 15 Nov 2023 07:28:00 GMT", "after Wed, .* 07:28:00 GMT.$")],
 )
-def test_retry_after_is_part_of_the_error(line_for, wait, told):
+def test_retry_after_is_part_of_the_error(sender_for, wait, told):
     answer = httpx.Response(503, headers={"Retry-After": wait})
     with pytest.raises(UnavailableError, match=told):
-        line_for(lambda _: answer).send(RequestSpec("GET"))
+        sender_for(lambda _: answer).send(RequestSpec("GET"))
 
 
-def test_a_failure_after_a_possible_write_quotes_the_service(line_for):
+def test_a_failure_after_a_possible_write_quotes_the_service(sender_for):
     with pytest.raises(
         UnknownOutcomeError, match=r"500 .*: Because so. The service may or may not"
     ):
-        line_for(lambda _: httpx.Response(500, json=SAID)).send(RequestSpec("POST"))
+        sender_for(lambda _: httpx.Response(500, json=SAID)).send(RequestSpec("POST"))
 
 
 @pytest.mark.parametrize(
@@ -114,28 +114,28 @@ def test_a_failure_after_a_possible_write_quotes_the_service(line_for):
         RequestSpec("POST", target=f"http://127.0.0.1:9/{'x' * 70_000}"),
     ],
 )
-def test_a_value_that_makes_a_url_too_long_is_an_error_of_the_statement(line_for, call):
-    line = line_for(lambda _: httpx.Response(200, json={}))
+def test_a_value_that_makes_a_url_too_long_is_an_error_of_the_statement(sender_for, call):
+    sender = sender_for(lambda _: httpx.Response(200, json={}))
     with pytest.raises(
         InvalidValueError, match=r"^prod.sessions: .* too long\. .* Nothing was sent"
     ):
-        line.send(call)
-    assert line.sent == 0
+        sender.send(call)
+    assert sender.sent == 0
 
 
-def test_a_backend_can_say_what_a_refusal_means(line_for):
+def test_a_backend_can_say_what_a_refusal_means(sender_for):
     meanings = ((ResponseMatcher(400, "already exists"), ConflictError),)
     body = {"error": {"message": "It already exists."}}
     with pytest.raises(ConflictError):
-        line_for(lambda _: httpx.Response(400, json=body), meanings=meanings).send(
+        sender_for(lambda _: httpx.Response(400, json=body), meanings=meanings).send(
             RequestSpec("GET")
         )
 
 
-def test_a_declared_404_is_a_missing_row(line_for):
+def test_a_declared_404_is_a_missing_row(sender_for):
     call = RequestSpec("GET", "/a", missing=(ResponseMatcher(404, r"^Session .* not found"),))
     body = {"error": {"message": "Session s1 not found."}}
-    reply = line_for(lambda _: httpx.Response(404, json=body)).send(call)
+    reply = sender_for(lambda _: httpx.Response(404, json=body)).send(call)
     assert reply.missing
     assert reply.items() == []
     assert reply.object() == {}
@@ -151,16 +151,16 @@ def test_a_declared_404_is_a_missing_row(line_for):
         httpx.Response(410, json={"error": {"message": "Session s1 not found."}}),
     ],
 )
-def test_any_other_404_is_an_error(line_for, response):
+def test_any_other_404_is_an_error(sender_for, response):
     call = RequestSpec("GET", "/a", missing=(ResponseMatcher(404, r"Session .* not found"),))
     with pytest.raises(RefusedError):
-        line_for(lambda _: response).send(call)
+        sender_for(lambda _: response).send(call)
 
 
-def test_an_html_404_hints_at_a_wrong_base_url(line_for):
+def test_an_html_404_hints_at_a_wrong_base_url(sender_for):
     page = "<html><style>b{}</style><title>Error 404</title><script>x()</script></html>"
     with pytest.raises(NotFoundError, match=r"Error 404\. The service has no such URL"):
-        line_for(lambda _: httpx.Response(404, html=page)).send(RequestSpec("GET"))
+        sender_for(lambda _: httpx.Response(404, html=page)).send(RequestSpec("GET"))
 
 
 @pytest.mark.parametrize(
@@ -172,20 +172,22 @@ def test_an_html_404_hints_at_a_wrong_base_url(line_for):
         httpx.Response(200, content=b"\xff\xfe{"),
     ],
 )
-def test_a_success_without_json_is_an_error_and_for_a_write_an_unknown_outcome(line_for, response):
+def test_a_success_without_json_is_an_error_and_for_a_write_an_unknown_outcome(
+    sender_for, response
+):
     with pytest.raises(
         ProtocolError, match=r"^prod[.]sessions: .*GET .*the response was discarded"
     ):
-        line_for(lambda _: response).send(RequestSpec("GET"))
+        sender_for(lambda _: response).send(RequestSpec("GET"))
     with pytest.raises(UnknownOutcomeError, match="accepted the request"):
-        line_for(lambda _: response).send(RequestSpec("POST", json={}))
+        sender_for(lambda _: response).send(RequestSpec("POST", json={}))
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"null"])
 @pytest.mark.parametrize("items", ["sessions", ""])
-def test_an_empty_response_is_not_an_empty_page(line_for, content, items):
+def test_an_empty_response_is_not_an_empty_page(sender_for, content, items):
     call = RequestSpec("GET", "/a", items=items, listing=True)
-    reply = line_for(lambda _: httpx.Response(200, content=content)).send(call)
+    reply = sender_for(lambda _: httpx.Response(200, content=content)).send(call)
     with pytest.raises(
         ProtocolError, match=r"^prod[.]sessions: .*GET http://127\.0\.0\.1:9/a .*is empty"
     ):
@@ -195,8 +197,8 @@ def test_an_empty_response_is_not_an_empty_page(line_for, content, items):
 @pytest.mark.parametrize(
     "body", [[], "x", 1, {"sessions": 5}, {"sessions": ["x"]}, {"sessions": {}}]
 )
-def test_rows_of_the_wrong_type_are_an_error_that_names_the_url(line_for, body):
-    reply = line_for(lambda _: httpx.Response(200, json=body)).send(
+def test_rows_of_the_wrong_type_are_an_error_that_names_the_url(sender_for, body):
+    reply = sender_for(lambda _: httpx.Response(200, json=body)).send(
         RequestSpec("GET", "/a", items="sessions", listing=True)
     )
     with pytest.raises(ProtocolError, match=r"http://127\.0\.0\.1:9/a"):
@@ -216,7 +218,7 @@ def test_a_body_that_cannot_be_written_is_an_error_of_the_statement(
     sent = []
     client = client_for(sent.append)
     with pytest.raises(InvalidValueError, match=r"^prod\.sessions: .*/a cannot be .*Nothing was"):
-        run_job(client, context, lambda line: line.send(RequestSpec(method, "/a", json=body)))
+        run_job(client, context, lambda sender: sender.send(RequestSpec(method, "/a", json=body)))
     assert sent == []
 
 
@@ -237,7 +239,7 @@ def test_an_exception_of_python_in_an_exchange_has_a_place_and_a_cause(
     client = client_for(fail)
     says = rf"^prod\.sessions: {method} http.*/a failed: {type(error).__name__}"
     with pytest.raises(kind, match=says):
-        run_job(client, context, lambda line: line.send(RequestSpec(method, "/a")))
+        run_job(client, context, lambda sender: sender.send(RequestSpec(method, "/a")))
     if method == "GET":
         with pytest.raises(kind, match=says) as raised:
             Reader(client, context).get(RequestSpec("GET", "/a"))

@@ -85,7 +85,9 @@ def test_cache_ttl_reuses_responses_until_it_expires_or_something_is_written(
     assert [ask(), ask()] == [1, 1]
     clock.time += 11
     assert [ask(), ask()] == [2, 2]
-    run_job(client, make_context(), lambda line: line.send(RequestSpec("POST", "/list", json={})))
+    run_job(
+        client, make_context(), lambda sender: sender.send(RequestSpec("POST", "/list", json={}))
+    )
     assert ask() == 4
 
 

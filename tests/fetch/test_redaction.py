@@ -96,16 +96,16 @@ def test_what_only_begins_like_a_secret_stays():
     assert redact(text, ["session-canary", LONG]) == text
 
 
-def test_the_message_of_a_service_is_cut_before_it_is_shortened(line_for, monkeypatch):
+def test_the_message_of_a_service_is_cut_before_it_is_shortened(sender_for, monkeypatch):
     """Its secret lies across the border of what is looked at; tags make what is shown shorter."""
     monkeypatch.setenv("THE_KEY", LONG)
     page = "<p>" * 1322 + "the key is " + LONG
-    line = line_for(
+    sender = sender_for(
         lambda _: httpx.Response(400, text=page),
         auth=ApiKey("x-api-key", Secret(variable="THE_KEY")),
     )
     with pytest.raises(SessionsError) as raised:
-        line.send(RequestSpec("GET", "/a"))
+        sender.send(RequestSpec("GET", "/a"))
     assert "the key is [cut]" in str(raised.value)
     assert LONG[:12] not in str(raised.value)
 
@@ -131,17 +131,17 @@ def test_server_text_is_one_short_line_without_control_characters(text, shown):
 @pytest.mark.parametrize("make", [lambda s: ApiKey("x-api-key", s), Bearer])
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 500])
 def test_a_secret_that_the_service_echoes_is_cut_everywhere(
-    monkeypatch, line_for, context, caplog, make, status
+    monkeypatch, sender_for, context, caplog, make, status
 ):
     monkeypatch.setenv("THE_KEY", CANARY)
     caplog.set_level(logging.DEBUG)
     echo = {"error": {"message": f"your key {CANARY} is bad", "status": CANARY}}
-    line = line_for(
+    sender = sender_for(
         lambda _: httpx.Response(status, json=echo), auth=make(Secret(variable="THE_KEY"))
     )
-    seen = [repr(line.client), repr(line.client.site), repr(line.client.site.auth)]
+    seen = [repr(sender.client), repr(sender.client.endpoint), repr(sender.client.endpoint.auth)]
     try:
-        line.send(RequestSpec("GET", f"/a/{CANARY}", query=(("q", CANARY),)))
+        sender.send(RequestSpec("GET", f"/a/{CANARY}", query=(("q", CANARY),)))
     except SessionsError as error:
         seen += [str(error), repr(error), str(pickle.loads(pickle.dumps(error)))]
     seen += [repr(context.requests), caplog.text]
@@ -149,20 +149,20 @@ def test_a_secret_that_the_service_echoes_is_cut_everywhere(
     assert not [text for text in seen if CANARY in text]
 
 
-def test_a_call_can_name_secrets_of_its_own(line_for, context):
-    line = line_for(lambda _: httpx.Response(404, json={"message": f"no {CANARY}"}))
+def test_a_call_can_name_secrets_of_its_own(sender_for, context):
+    sender = sender_for(lambda _: httpx.Response(404, json={"message": f"no {CANARY}"}))
     with pytest.raises(SessionsError) as caught:
-        line.send(RequestSpec("GET", f"/v0/sessions/{CANARY}", secrets=(CANARY,)))
+        sender.send(RequestSpec("GET", f"/v0/sessions/{CANARY}", secrets=(CANARY,)))
     assert CANARY not in str(caught.value) + repr(context.requests)
 
 
-def test_the_credential_is_sent_all_the_same(monkeypatch, line_for):
+def test_the_credential_is_sent_all_the_same(monkeypatch, sender_for):
     monkeypatch.setenv("THE_KEY", CANARY)
     got = []
-    line = line_for(
+    sender = sender_for(
         lambda request: got.append(request) or httpx.Response(200, json={}),
-        site=Endpoint("prod", "http://127.0.0.1:9", Bearer(Secret(variable="THE_KEY"))),
+        endpoint=Endpoint("prod", "http://127.0.0.1:9", Bearer(Secret(variable="THE_KEY"))),
     )
-    line.send(RequestSpec("GET"))
-    line.send(RequestSpec("GET", anonymous=True))
+    sender.send(RequestSpec("GET"))
+    sender.send(RequestSpec("GET", anonymous=True))
     assert [r.headers.get("authorization") for r in got] == [f"Bearer {CANARY}", None]

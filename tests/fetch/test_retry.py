@@ -94,73 +94,73 @@ def answers(*statuses: int, headers: dict[str, str] | None = None):
 
 
 @pytest.mark.parametrize("trouble", [0, -1, 408, 429, 500, 503])
-def test_a_get_recovers(line_for, clock, trouble):
+def test_a_get_recovers(sender_for, clock, trouble):
     handle, got = answers(trouble, trouble, 200)
-    assert line_for(handle).send(RequestSpec("GET")).json == {"ok": 200}
+    assert sender_for(handle).send(RequestSpec("GET")).json == {"ok": 200}
     assert len(got) == 3
     assert clock.waits == [0.5, 1.0]
 
 
-def test_retry_after_is_honoured(line_for, clock):
+def test_retry_after_is_honoured(sender_for, clock):
     handle, _ = answers(503, 200, headers={"Retry-After": "9"})
-    line_for(handle).send(RequestSpec("GET"))
+    sender_for(handle).send(RequestSpec("GET"))
     assert clock.waits == [9.0]
 
 
-def test_five_attempts_are_made(line_for):
+def test_five_attempts_are_made(sender_for):
     handle, got = answers(*[503] * 9)
     with pytest.raises(UnavailableError, match="after 5 attempts"):
-        line_for(handle).send(RequestSpec("GET"))
+        sender_for(handle).send(RequestSpec("GET"))
     assert len(got) == 5
 
 
-def test_no_attempt_begins_after_sixty_seconds(line_for, clock):
+def test_no_attempt_begins_after_sixty_seconds(sender_for, clock):
     handle, got = answers(*[429] * 9, headers={"Retry-After": "25"})
     with pytest.raises(ThrottledError, match="25 seconds"):
-        line_for(handle).send(RequestSpec("GET"))
+        sender_for(handle).send(RequestSpec("GET"))
     assert len(got) == 3
     assert sum(clock.waits) == 50
 
 
 @pytest.mark.parametrize("trouble", [0, 408, 500, 503])
-def test_a_post_with_an_unknown_outcome_is_sent_once(line_for, trouble):
+def test_a_post_with_an_unknown_outcome_is_sent_once(sender_for, trouble):
     handle, got = answers(trouble, 200)
     with pytest.raises(
         UnknownOutcomeError, match=r"^prod[.]sessions: POST http.*may or may not have acted"
     ):
-        line_for(handle).send(RequestSpec("POST", json={}))
+        sender_for(handle).send(RequestSpec("POST", json={}))
     assert len(got) == 1
 
 
 @pytest.mark.parametrize("trouble", [-1, 429])
-def test_a_post_that_cannot_have_acted_is_repeated(line_for, trouble):
+def test_a_post_that_cannot_have_acted_is_repeated(sender_for, trouble):
     handle, got = answers(trouble, 200)
-    line_for(handle).send(RequestSpec("POST", json={}))
+    sender_for(handle).send(RequestSpec("POST", json={}))
     assert len(got) == 2
 
 
-def test_a_refused_connection_of_a_post_is_not_an_unknown_outcome(line_for):
+def test_a_refused_connection_of_a_post_is_not_an_unknown_outcome(sender_for):
     handle, _ = answers(*[-1] * 5)
     with pytest.raises(UnavailableError, match="refused"):
-        line_for(handle).send(RequestSpec("POST", json={}))
+        sender_for(handle).send(RequestSpec("POST", json={}))
 
 
 def gone(status: int) -> httpx.Response:
     return httpx.Response(status, json={"error": {"message": "Session x not found."}})
 
 
-def test_already_done_is_success_only_after_a_repetition(line_for):
+def test_already_done_is_success_only_after_a_repetition(sender_for):
     delete = RequestSpec("DELETE", done=(ResponseMatcher(404, "not found"),))
     statuses = [503, 404]
-    reply = line_for(lambda _: gone(statuses.pop(0))).send(delete)
+    reply = sender_for(lambda _: gone(statuses.pop(0))).send(delete)
     assert reply.already
     with pytest.raises(NotFoundError):
-        line_for(lambda _: gone(404)).send(delete)
+        sender_for(lambda _: gone(404)).send(delete)
 
 
-def test_every_attempt_is_logged_and_spent(line_for, context):
+def test_every_attempt_is_logged_and_spent(sender_for, context):
     handle, _ = answers(503, 0, 200)
-    line_for(handle).send(RequestSpec("GET", "/a"))
+    sender_for(handle).send(RequestSpec("GET", "/a"))
     assert [(r["attempt"], r["status"]) for r in context.requests] == [
         (1, 503),
         (2, None),
@@ -170,11 +170,11 @@ def test_every_attempt_is_logged_and_spent(line_for, context):
     assert context.left == 1_000_000 - 3
 
 
-def test_a_used_up_budget_stops_before_sending(line_for, context):
+def test_a_used_up_budget_stops_before_sending(sender_for, context):
     context.left = 1
     handle, got = answers(503, 200)
     with pytest.raises(BudgetError):
-        line_for(handle).send(RequestSpec("GET"))
+        sender_for(handle).send(RequestSpec("GET"))
     assert len(got) == 1
 
 

@@ -34,9 +34,11 @@ def row(number, key=None, ignore=False):
     return Write(number, 1, "t", Action.INSERT, key, {"n": number}, ignore)
 
 
-def perform(write, line):
-    reply = line.send(RequestSpec("POST", "/rows", json={"n": write.values["n"]}, kind="write"))
-    return Outcome(write, OutcomeState.SENT, http_status=reply.status)
+def perform(write, sender):
+    response = sender.send(
+        RequestSpec("POST", "/rows", json={"n": write.values["n"]}, kind="write")
+    )
+    return Outcome(write, OutcomeState.SENT, http_status=response.status)
 
 
 def send(client, context, writes, how=perform):
@@ -112,7 +114,7 @@ def test_what_follows_a_failed_row_of_its_lane_is_not_sent(client_for, context):
     ],
 )
 def test_errors_become_outcomes(client_for, context, error, state):
-    def fail(write, line):
+    def fail(write, sender):
         raise error
 
     (outcome,) = send(client_for(Sink()), context, [row(1)], fail)
@@ -137,9 +139,9 @@ LIST = httpx.Response(200, json=[])
 def change_and_look(method):
     """A write of two requests: the change, and a look at what became of it."""
 
-    def how(write, line):
-        line.send(RequestSpec(method, "/rows", json={"n": 1}, kind="write")).object()
-        line.send(RequestSpec("GET", "/rows")).object()
+    def how(write, sender):
+        sender.send(RequestSpec(method, "/rows", json={"n": 1}, kind="write")).object()
+        sender.send(RequestSpec("GET", "/rows")).object()
         return Outcome(write, OutcomeState.SENT)
 
     return how
@@ -175,7 +177,7 @@ def test_a_failure_after_a_possible_change_is_not_a_failed_write(
     assert (outcome.state.value, type(outcome.error)) == (state, error)
     assert ("or may have" in str(outcome.error)) == (error is UnknownOutcomeError)
     with pytest.raises(error):
-        run_job(client(), context, lambda line: job(row(1), line))
+        run_job(client(), context, lambda sender: job(row(1), sender))
 
 
 def _next(answers):
@@ -206,7 +208,7 @@ def test_an_interrupt_is_noticed_between_rapid_responses(client_for, context):
 def test_a_job_runs_in_the_pool_and_its_error_comes_back(client_for, context):
     names = []
 
-    def job(line):
+    def job(sender):
         names.append(threading.current_thread().name)
         raise RefusedError("no")
 
@@ -222,36 +224,38 @@ def test_an_interrupted_job_that_cannot_be_stopped_has_an_unknown_outcome(
     client = client_for(Sink(delay=0.5), real_time=True)
     context.stop = True
     with pytest.raises(UnknownOutcomeError, match="interrupted"):
-        run_job(client, context, lambda line: perform(row(1), line))
+        run_job(client, context, lambda sender: perform(row(1), sender))
 
 
 # Operations
 
 
-def operation(line_for, *answers):
+def operation(sender_for, *answers):
     left = list(answers)
-    line = line_for(lambda _: httpx.Response(200, json=left.pop(0) if len(left) > 1 else left[0]))
-    started = line.send(RequestSpec("POST", "/start", json={}))
-    return finish_operation(line, started, lambda op: RequestSpec("GET", f"/{op['name']}"))
+    sender = sender_for(
+        lambda _: httpx.Response(200, json=left.pop(0) if len(left) > 1 else left[0])
+    )
+    started = sender.send(RequestSpec("POST", "/start", json={}))
+    return finish_operation(sender, started, lambda op: RequestSpec("GET", f"/{op['name']}"))
 
 
-def test_a_finished_operation_is_not_polled(line_for, clock, context):
+def test_a_finished_operation_is_not_polled(sender_for, clock, context):
     done = {"name": "operations/1", "done": True, "response": {"a": 1}}
-    assert operation(line_for, done) == done
+    assert operation(sender_for, done) == done
     assert len(context.requests) == 1
 
 
-def test_an_operation_is_polled_at_growing_intervals(line_for, clock):
+def test_an_operation_is_polled_at_growing_intervals(sender_for, clock):
     waiting, done = {"name": "operations/1"}, {"name": "operations/1", "done": True}
-    operation(line_for, *[waiting] * 9, done)
+    operation(sender_for, *[waiting] * 9, done)
     assert clock.waits == [0.5, 0.75, 1.125, 1.688, 2.531, 3.797, 5, 5, 5]
 
 
-def test_an_operation_that_never_ends_has_an_unknown_outcome(line_for, clock):
+def test_an_operation_that_never_ends_has_an_unknown_outcome(sender_for, clock):
     with pytest.raises(
         UnknownOutcomeError, match=r"^prod[.]sessions: the operation operations/1 did not finish"
     ):
-        operation(line_for, {"name": "operations/1"})
+        operation(sender_for, {"name": "operations/1"})
     assert 120 <= sum(clock.waits) < 130
 
 
@@ -266,37 +270,37 @@ def test_an_operation_that_never_ends_has_an_unknown_outcome(line_for, clock):
         httpx.Response(200, json=[]),
     ],
 )
-def test_an_operation_that_cannot_be_followed_has_an_unknown_outcome(line_for, answer):
+def test_an_operation_that_cannot_be_followed_has_an_unknown_outcome(sender_for, answer):
     started = httpx.Response(200, json={"name": "operations/1"})
-    line = line_for(lambda request: started if request.method == "POST" else answer)
-    first = line.send(RequestSpec("POST", "/start", json={}))
+    sender = sender_for(lambda request: started if request.method == "POST" else answer)
+    first = sender.send(RequestSpec("POST", "/start", json={}))
     with pytest.raises(
         UnknownOutcomeError, match=r"the operation operations/1 could not be followed"
     ):
-        finish_operation(line, first, lambda op: RequestSpec("GET", f"/{op['name']}"))
+        finish_operation(sender, first, lambda op: RequestSpec("GET", f"/{op['name']}"))
 
 
-def test_an_accepted_call_without_an_operation_has_an_unknown_outcome(line_for):
+def test_an_accepted_call_without_an_operation_has_an_unknown_outcome(sender_for):
     with pytest.raises(UnknownOutcomeError, match="accepted the request"):
-        operation(line_for, [])
+        operation(sender_for, [])
 
 
-def test_an_operation_that_ended_in_an_error_leaves_no_doubt(line_for):
+def test_an_operation_that_ended_in_an_error_leaves_no_doubt(sender_for):
     failed = {"name": "o", "done": True, "error": {"code": 3, "message": "no"}}
-    line = line_for(lambda _: httpx.Response(200, json=failed))
-    started = line.send(RequestSpec("POST", "/start", json={}))
+    sender = sender_for(lambda _: httpx.Response(200, json=failed))
+    started = sender.send(RequestSpec("POST", "/start", json={}))
     with pytest.raises(RefusedError):
-        finish_operation(line, started, lambda op: RequestSpec("GET", f"/{op['name']}"))
-    assert not line.in_doubt
+        finish_operation(sender, started, lambda op: RequestSpec("GET", f"/{op['name']}"))
+    assert not sender.in_doubt
 
 
 @pytest.mark.parametrize(
     ("code", "kind"), [(3, RefusedError), (6, ConflictError), (8, ThrottledError)]
 )
-def test_the_error_of_an_operation_becomes_an_error_of_this_package(line_for, code, kind):
+def test_the_error_of_an_operation_becomes_an_error_of_this_package(sender_for, code, kind):
     failed = {"name": "o", "done": True, "error": {"code": code, "message": "It\x07broke"}}
     with pytest.raises(kind, match=r"ended in an error \(code \d\): It\\x07broke"):
-        operation(line_for, failed)
+        operation(sender_for, failed)
 
 
 def test_a_stopped_line_sends_nothing(client_for, context):

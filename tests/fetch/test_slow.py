@@ -97,7 +97,7 @@ def test_a_change_without_an_answer_in_time_has_an_unknown_outcome(impatient, co
         impatient(url) as client,
         pytest.raises(UnknownOutcomeError, match="no response in time"),
     ):
-        run_job(client, context, lambda line: line.send(RequestSpec("POST", "/a", json={})))
+        run_job(client, context, lambda sender: sender.send(RequestSpec("POST", "/a", json={})))
     assert len(context.requests) == 1
 
 
@@ -170,7 +170,7 @@ def test_a_change_answered_at_too_great_length_may_be_done(
 ):
     client = client_for(lambda _: answer(b" " * 1001, status=status), max_response=1000)
     with pytest.raises(error, match="max_response_mb"):
-        run_job(client, context, lambda line: line.send(RequestSpec(method, "/a", json={})))
+        run_job(client, context, lambda sender: sender.send(RequestSpec(method, "/a", json={})))
 
 
 def test_a_bomb_is_cut_while_it_is_read(client_for, context):

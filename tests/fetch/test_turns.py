@@ -117,8 +117,8 @@ class TestBothEnds:
     def test_take_half_as_many_steps(self, client_for, context):
         service = Service(even(400))
         near = [
-            reply.call.parameter("orderBy")
-            for reply, _ in both(Reader(client_for(service), context))
+            response.call.parameter("orderBy")
+            for response, _ in both(Reader(client_for(service), context))
         ].count("n")
 
         assert service.total <= 101
@@ -156,26 +156,26 @@ def lists(count):
     ]
 
 
-def read_into(paths, replies):
-    paths.extend(reply.call.path for reply in replies)
+def read_into(paths, responses):
+    paths.extend(response.call.path for response in responses)
 
 
 class TestManyLists:
     @pytest.mark.parametrize("seed", range(4))
     def test_come_one_after_the_other_whichever_answer_is_late(self, client_for, context, seed):
         client = client_for(Service(even(10), seed), real_time=True, concurrency=4)
-        replies = Reader(client, context).fan_out(lists(9), TokenPages())
-        assert [(reply.call.path, row["id"]) for reply in replies for row in reply.items()] == [
-            (f"/l{at}", n) for at in range(9) for n in range(10)
-        ]
+        responses = Reader(client, context).fan_out(lists(9), TokenPages())
+        assert [
+            (response.call.path, row["id"]) for response in responses for row in response.items()
+        ] == [(f"/l{at}", n) for at in range(9) for n in range(10)]
 
     def test_are_read_on_while_the_first_is_long(self, client_for, context):
         """A list of many pages does not keep the others from being read beside it."""
         service = Service(even(10))
         client = client_for(service, real_time=True, concurrency=3)
         most = 0
-        with closing(Reader(client, context).fan_out(lists(60), TokenPages())) as replies:
-            for number, _ in enumerate(replies, 1):
+        with closing(Reader(client, context).fan_out(lists(60), TokenPages())) as responses:
+            for number, _ in enumerate(responses, 1):
                 most = max(most, service.total - number)
         assert most >= 3
 
@@ -231,7 +231,7 @@ class TestManyLists:
         assert read == ["/l0", "/l1"]
 
 
-def reply(number, size=100):
+def response(number, size=100):
     body = b'{"n": %d, "x": "%s"}' % (number, b"x" * size)
     return Response(LIST, f"http://h/{number}", 200, {}, body)
 
@@ -241,7 +241,7 @@ class TestTheShelf:
     @pytest.mark.parametrize("in_memory", [0, 360, 10_000])
     def test_gives_pages_back_as_they_were(self, in_memory, last_first):
         shelf = Shelf(parsed=120, in_memory=in_memory)
-        pages = [shelf.put(reply(number)) for number in range(9)]
+        pages = [shelf.put(response(number)) for number in range(9)]
         assert sum(page.place is not None for page in pages) == {0: 8, 360: 6, 10_000: 0}[in_memory]
 
         order = list(range(9))[:: -1 if last_first else 1]
@@ -250,7 +250,7 @@ class TestTheShelf:
     def test_begins_a_new_file_when_the_last_one_is_read(self):
         shelf = Shelf(parsed=0, in_memory=0)
         for number in range(3):
-            assert shelf.take(shelf.put(reply(number))).json["n"] == number
+            assert shelf.take(shelf.put(response(number))).json["n"] == number
             assert shelf._spool._file is None
 
     def test_keeps_a_page_for_which_the_disk_has_no_room(self, monkeypatch):
@@ -259,13 +259,13 @@ class TestTheShelf:
 
         monkeypatch.setattr("tempfile.TemporaryFile", full)
         shelf = Shelf(parsed=0, in_memory=0)
-        assert shelf.take(shelf.put(reply(1))).json["n"] == 1
+        assert shelf.take(shelf.put(response(1))).json["n"] == 1
 
     def test_says_when_it_is_full(self):
         shelf = Shelf(room=300)
         pages = []
         while not shelf.full:
-            pages.append(shelf.put(reply(len(pages))))
+            pages.append(shelf.put(response(len(pages))))
         assert len(pages) == 3
         shelf.take(pages[0])
         assert not shelf.full

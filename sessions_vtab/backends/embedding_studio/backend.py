@@ -120,7 +120,7 @@ class EmbeddingStudioBackend(RestBackend):
 
     def describe(self) -> str:
         """See ``Backend.describe``."""
-        return f"{self.title} at {self.site.base_url}, without a credential"
+        return f"{self.title} at {self.endpoint.base_url}, without a credential"
 
     def declare(self) -> Sequence[RestTable]:
         """See ``RestBackend.declare``."""

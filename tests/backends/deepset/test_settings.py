@@ -11,7 +11,7 @@ from sessions_vtab.errors import ConfigurationError, CredentialError, InvalidVal
 from sessions_vtab.fetch import NoAuth, origin_of
 
 
-def _site(location: str = "ws", *, from_file: bool = False, **options: Any) -> Any:
+def _endpoint(location: str = "ws", *, from_file: bool = False, **options: Any) -> Any:
     with closing(_opened(location, options, from_file=from_file)) as backend:
         return backend.make_site()
 
@@ -35,7 +35,7 @@ def _opened(location: str, options: dict[str, Any], *, from_file: bool = False) 
 def test_base_url_is_given_with_or_without_the_version(base_url: str | None, base: str) -> None:
     options = {} if base_url is None else {"base_url": base_url}
 
-    assert _site(**options).base_url == base
+    assert _endpoint(**options).base_url == base
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_key_is_read_from_the_variables_of_the_sdks(
     for name, value in set_.items():
         monkeypatch.setenv(name, value)
 
-    assert _site().auth.headers() == {"Authorization": f"Bearer {used}"}
+    assert _endpoint().auth.headers() == {"Authorization": f"Bearer {used}"}
 
 
 def test_without_a_key_the_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_without_a_key_the_error_names_the_variable(monkeypatch: pytest.MonkeyPa
         monkeypatch.delenv(name, raising=False)
 
     with pytest.raises(CredentialError, match=r"\$DEEPSET_API_KEY\. .* is not set"):
-        _site().auth.headers()
+        _endpoint().auth.headers()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_without_a_key_the_error_names_the_variable(monkeypatch: pytest.MonkeyPa
 )
 def test_an_error_names_the_setting(location: str, options: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
-        _site(location, **options)
+        _endpoint(location, **options)
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_an_error_names_the_setting(location: str, options: dict[str, Any], told
 def test_the_key_is_sent_only_to_allowed_hosts(
     base_url: str, options: dict[str, Any], from_file: bool, goes: bool
 ) -> None:
-    site = _site(base_url=base_url, from_file=from_file, **options)
+    endpoint = _endpoint(base_url=base_url, from_file=from_file, **options)
 
-    credential = site.credential_for(origin_of(base_url))
+    credential = endpoint.credential_for(origin_of(base_url))
 
     assert isinstance(credential, NoAuth) is not goes
 

@@ -91,7 +91,7 @@ def test_a_wrong_setting_is_named(location, options, message):
 )
 def test_a_location_determines_the_host_which_may_receive_the_credential(opened, location, host):
     assert host_of(location) == host
-    assert opened("p/us-central1/42").site.is_provider(host)
+    assert opened("p/us-central1/42").endpoint.is_provider(host)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_location_determines_the_host_which_may_receive_the_credential(opened,
     ],
 )
 def test_other_hosts_do_not_belong_to_the_provider(opened, host):
-    assert not opened("p/us-central1/42").site.is_provider(host)
+    assert not opened("p/us-central1/42").endpoint.is_provider(host)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_an_operation_with_another_name_is_not_asked_for(sources, name):
 def test_settings_show_no_secrets(opened, monkeypatch):
     monkeypatch.setenv("MINE", "canary-1")
     backend = opened("p/us-central1/42", token_env="MINE")
-    assert "canary-1" not in f"{backend.settings!r} {backend.site!r}"
+    assert "canary-1" not in f"{backend.settings!r} {backend.endpoint!r}"
 
 
 @pytest.mark.parametrize(("value", "state"), [(None, "is not set"), ("", "is empty")])
@@ -317,10 +317,10 @@ def test_an_api_key_that_is_not_there_names_the_url_that_needs_none(
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
     if value is not None:
         monkeypatch.setenv("GOOGLE_API_KEY", value)
-    site = opened("/42").site
+    endpoint = opened("/42").endpoint
 
     with pytest.raises(CredentialError) as caught:
-        site.credential_for(site.origin).headers()
+        endpoint.credential_for(endpoint.origin).headers()
 
     for part in (state, "api_key_env", "vertex://PROJECT/LOCATION/ENGINE"):
         assert part in str(caught.value)

@@ -29,8 +29,8 @@ def test_a_base_url_is_required_since_the_platform_has_ended() -> None:
 def test_the_endpoint_of_whylogs_is_a_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHYLABS_API_ENDPOINT", BASE)
 
-    assert _opened().site.base_url == BASE
-    assert _opened(base_url="http://127.0.0.1:1/").site.base_url == "http://127.0.0.1:1"
+    assert _opened().endpoint.base_url == BASE
+    assert _opened(base_url="http://127.0.0.1:1/").endpoint.base_url == "http://127.0.0.1:1"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_without_a_key_nothing_is_asked_that_needs_one() -> None:
 
     assert not backend.reads_back()
     with pytest.raises(CredentialError, match=r"\$WHYLABS_API_KEY\. .* is not set"):
-        backend.site.auth.headers()
+        backend.endpoint.auth.headers()
 
 
 def test_a_named_key_does_not_go_over_plain_http() -> None:

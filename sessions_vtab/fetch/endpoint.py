@@ -128,7 +128,7 @@ class Endpoint:
         meanings: tuple[tuple[ResponseMatcher, type[SessionsError]], ...] = (),
         hints: Mapping[int, str] | None = None,
     ) -> Endpoint:
-        """The site of a source.
+        """The endpoint of a source.
 
         Args:
             source: the configured source.
@@ -144,7 +144,7 @@ class Endpoint:
             ConfigurationError: ``base_url`` is not a valid URL.
             CredentialError: a named credential would go out over plain http.
         """
-        site = cls(
+        endpoint = cls(
             source.name,
             base_url.rstrip("/"),
             auth,
@@ -159,8 +159,8 @@ class Endpoint:
             tuple(sorted((hints or {}).items())),
             max_response=source.max_response_mb * 1_000_000,
         )
-        site._check_base(named=named)
-        return site
+        endpoint._check_base(named=named)
+        return endpoint
 
     def _check_base(self, *, named: bool) -> None:
         try:
@@ -217,7 +217,7 @@ class Endpoint:
         return self.auth
 
 
-def check_target(url: str, site: Endpoint) -> Origin:
+def check_target(url: str, endpoint: Endpoint) -> Origin:
     """The origin of a presigned URL that a service handed out, if data may go there.
 
     https on a public address, or the loopback host that the source itself uses. The name is
@@ -229,29 +229,31 @@ def check_target(url: str, site: Endpoint) -> Origin:
     try:
         origin = origin_of(url)
     except ConfigurationError as error:
-        message = f"Source {site.source}: the upload target is not valid. {error} Nothing was sent."
+        message = (
+            f"Source {endpoint.source}: the upload target is not valid. {error} Nothing was sent."
+        )
         raise ConfigurationError(message) from None
-    if origin.loopback and site.origin.loopback:
+    if origin.loopback and endpoint.origin.loopback:
         return origin
     if origin.scheme != "https":
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} is not https."
+            f"Source {endpoint.source}: the upload target {origin.host!r:.100} is not https."
             " Nothing was sent."
         )
-    if not all(_is_public(address) for address in _addresses(origin, site)):
+    if not all(_is_public(address) for address in _addresses(origin, endpoint)):
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} is a private address."
-            " Nothing was sent."
+            f"Source {endpoint.source}: the upload target {origin.host!r:.100} is a private"
+            " address. Nothing was sent."
         )
     return origin
 
 
-def _addresses(origin: Origin, site: Endpoint) -> list[str]:
+def _addresses(origin: Origin, endpoint: Endpoint) -> list[str]:
     try:
         found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # The latter of a label that no name can have.
         raise ConfigurationError(
-            f"Source {site.source}: the upload target {origin.host!r:.100} cannot be resolved."
+            f"Source {endpoint.source}: the upload target {origin.host!r:.100} cannot be resolved."
             " Nothing was sent."
         ) from None
     return [str(entry[4][0]) for entry in found]

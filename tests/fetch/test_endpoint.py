@@ -16,13 +16,13 @@ from sessions_vtab.errors import (
     RefusedError,
 )
 from sessions_vtab.fetch import NO_AUTH, ApiKey, Endpoint, NoAuth, RequestSpec, Secret, path
-from sessions_vtab.fetch.site import check_target, is_loopback, origin_of
+from sessions_vtab.fetch.endpoint import check_target, is_loopback, origin_of
 
 KEY = ApiKey("x-api-key", Secret(variable="THE_KEY"))
 PROVIDER = (r"(?:[a-z0-9-]+\.)?example\.com",)
 
 
-def site(base_url, named=False, from_file=False, auth=KEY):
+def endpoint(base_url, named=False, from_file=False, auth=KEY):
     source = Source("prod", "any", from_file=from_file)
     return Endpoint.of(source, base_url, auth, provider=PROVIDER, named=named)
 
@@ -45,7 +45,7 @@ def site(base_url, named=False, from_file=False, auth=KEY):
     ],
 )
 def test_the_credential_is_sent_to(base_url, named, from_file, sent):
-    chosen = site(base_url, named, from_file)
+    chosen = endpoint(base_url, named, from_file)
     auth = chosen.credential_for(chosen.origin)
     assert (auth is KEY) is sent
     if not sent:
@@ -56,11 +56,11 @@ def test_the_credential_is_sent_to(base_url, named, from_file, sent):
 @pytest.mark.parametrize("base_url", ["http://example.com", "http://other.net"])
 def test_a_named_credential_over_plain_http_is_refused_when_the_source_is_opened(base_url):
     with pytest.raises(CredentialError, match="plain http"):
-        site(base_url, named=True, from_file=True)
+        endpoint(base_url, named=True, from_file=True)
 
 
 def test_a_usual_credential_never_goes_over_plain_http():
-    chosen = site("http://example.com")
+    chosen = endpoint("http://example.com")
     with pytest.raises(CredentialError, match="Use https"):
         chosen.credential_for(chosen.origin)
 
@@ -82,7 +82,7 @@ def test_a_usual_credential_never_goes_over_plain_http():
 )
 def test_a_base_url_has_to_be_a_plain_url(url):
     with pytest.raises(ConfigurationError, match="prod") as caught:
-        site(url)
+        endpoint(url)
     assert "hunter2" not in str(caught.value)
 
 
@@ -96,13 +96,13 @@ def test_a_base_url_has_to_be_a_plain_url(url):
     ],
 )
 def test_a_call_cannot_choose_a_host_that_is_not_the_provider_s(client_for, origin):
-    client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
+    client = client_for(lambda _: httpx.Response(200), endpoint("https://example.com"))
     with pytest.raises(ConfigurationError, match="Nothing was"):
         client.url_of(RequestSpec("GET", "/a", origin=origin))
 
 
 def test_a_call_can_choose_another_host_of_the_provider(client_for):
-    client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
+    client = client_for(lambda _: httpx.Response(200), endpoint("https://example.com"))
     url, auth = client.url_of(RequestSpec("GET", "/a", origin="https://eu.example.com"))
     assert url == "https://eu.example.com/a"
     assert auth is KEY
@@ -110,7 +110,7 @@ def test_a_call_can_choose_another_host_of_the_provider(client_for):
 
 @pytest.mark.parametrize("moved", [".evil.net/", "@evil.net/", ":8080/", "evil"])
 def test_a_path_cannot_move_the_host(client_for, moved):
-    client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
+    client = client_for(lambda _: httpx.Response(200), endpoint("https://example.com"))
     for _ in range(2):  # Before and after the host is known to be right.
         with pytest.raises(ConfigurationError):
             client.url_of(RequestSpec("GET", moved))
@@ -118,7 +118,7 @@ def test_a_path_cannot_move_the_host(client_for, moved):
 
 
 def test_a_url_is_the_same_when_its_host_is_known(client_for):
-    client = client_for(lambda _: httpx.Response(200), site("https://example.com"))
+    client = client_for(lambda _: httpx.Response(200), endpoint("https://example.com"))
     odd = (("filter", 'a="é" AND b'), ("none", None), ("size", 5), ("a b", ""))
     calls = [
         RequestSpec("GET", "/v1/a%2Fb"),
@@ -192,7 +192,7 @@ def resolving(monkeypatch, address):
 )
 def test_an_upload_target_is_https_on_a_public_address(monkeypatch, url, address, allowed):
     resolving(monkeypatch, address)
-    chosen = site("https://example.com")
+    chosen = endpoint("https://example.com")
     if allowed:
         assert check_target(url, chosen) == origin_of(url)
     else:
@@ -219,14 +219,14 @@ def test_nothing_is_sent_to_an_invalid_upload_url(url):
     with pytest.raises(
         ConfigurationError, match=r"Source prod: the upload target.*Nothing was sent"
     ):
-        check_target(url, site("https://example.com"))
+        check_target(url, endpoint("https://example.com"))
 
 
 def test_an_upload_target_may_be_the_loopback_of_an_emulator():
-    check_target("http://127.0.0.1:5000/x", site("http://127.0.0.1:8787"))
+    check_target("http://127.0.0.1:5000/x", endpoint("http://127.0.0.1:8787"))
 
 
-def test_an_upload_is_sent_without_the_credential(monkeypatch, line_for):
+def test_an_upload_is_sent_without_the_credential(monkeypatch, sender_for):
     monkeypatch.setenv("THE_KEY", "s3cret")
     got = []
 
@@ -234,13 +234,13 @@ def test_an_upload_is_sent_without_the_credential(monkeypatch, line_for):
         got.append(request)
         return httpx.Response(204)
 
-    line = line_for(handle, site=site("http://127.0.0.1:8787"))
-    line.send(RequestSpec("POST", target="http://127.0.0.1:5000/put?X-Amz-Signature=abc"))
-    line.send(RequestSpec("GET", "/a"))
+    sender = sender_for(handle, endpoint=endpoint("http://127.0.0.1:8787"))
+    sender.send(RequestSpec("POST", target="http://127.0.0.1:5000/put?X-Amz-Signature=abc"))
+    sender.send(RequestSpec("GET", "/a"))
     assert [request.headers.get("x-api-key") for request in got] == [None, "s3cret"]
 
 
-def test_redirects_are_not_followed(line_for):
+def test_redirects_are_not_followed(sender_for):
     got = []
 
     def handle(request):
@@ -248,7 +248,7 @@ def test_redirects_are_not_followed(line_for):
         return httpx.Response(302, headers={"Location": "http://evil.example/"})
 
     with pytest.raises(RefusedError, match="Redirects are not followed"):
-        line_for(handle, auth=NO_AUTH).send(RequestSpec("GET", "/a"))
+        sender_for(handle, auth=NO_AUTH).send(RequestSpec("GET", "/a"))
     assert len(got) == 1
 
 
@@ -288,9 +288,9 @@ def test_an_upload_goes_only_to_a_host_on_the_public_internet(monkeypatch, addre
     """An IPv6 address can lead to a private IPv4 one, through a gateway."""
     found = [(0, 0, 0, "", (address, 443))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    site = Endpoint("prod", "https://api.example.com")
+    endpoint = Endpoint("prod", "https://api.example.com")
     if public:
-        assert check_target("https://bucket.example.net/x", site).host == "bucket.example.net"
+        assert check_target("https://bucket.example.net/x", endpoint).host == "bucket.example.net"
     else:
         with pytest.raises(ConfigurationError, match="is a private address"):
-            check_target("https://bucket.example.net/x", site)
+            check_target("https://bucket.example.net/x", endpoint)
