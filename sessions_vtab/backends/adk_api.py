@@ -84,14 +84,14 @@ _EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
 class _AdkSessions(Writer):
     """Rows of ``sessions``: the API merges a state, so an UPDATE cannot remove keys."""
 
-    def perform(self, write: Write, line: Sender) -> Outcome:
+    def perform(self, write: Write, sender: Sender) -> Outcome:
         """See ``Writer.perform``."""
         if "state" in write.values:
-            self._refuse_lost_keys(write, line)
-        return super().perform(write, line)
+            self._refuse_lost_keys(write, sender)
+        return super().perform(write, sender)
 
-    def _refuse_lost_keys(self, write: Write, line: Sender) -> None:
-        found = None if write.key is None else self.look(self.places(write), line)
+    def _refuse_lost_keys(self, write: Write, sender: Sender) -> None:
+        found = None if write.key is None else self.look(self.places(write), sender)
         before = found.item.get("state") if found is not None else None
         given = load_json(write.values["state"] or "{}", f"{self.where}.state")
         lost = (before or {}).keys() - given.keys()
@@ -144,10 +144,10 @@ def _message(given: Mapping[str, Value], where: str) -> dict[str, Any]:
     }
 
 
-def _made_events(reply: Response, given: Arguments) -> Iterable[Row]:
+def _made_events(response: Response, given: Arguments) -> Iterable[Row]:
     places = {one: str(given[one]) for one in ("app_name", "user_id", "session_id")}
-    frame = RestFrame(reply.what, places)
-    for item in reply.items():
+    frame = RestFrame(response.what, places)
+    for item in response.items():
         stamp = epoch_of("timestamp", whole=False)(item, frame)
         author, content = item.get("author"), item.get("content")
         name, text = _event_name(item, frame), text_of(content)

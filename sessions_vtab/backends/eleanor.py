@@ -182,24 +182,24 @@ class _EleanorSessions(Writer):
         name = "undelete" if values["deleted"] == 0 else "delete"
         return Change(self.backend.operations[name].call(places), places)
 
-    def outcome(self, write: Write, reply: Response, places: Places, line: Sender) -> Outcome:
+    def outcome(self, write: Write, response: Response, places: Places, sender: Sender) -> Outcome:
         """See ``Writer.outcome``. A deleted session can no longer be read."""
-        if write.values.get("deleted") == 1 and self.resource.find(reply, places) is None:
-            return Outcome(write, OutcomeState.SENT, key=write.key, http_status=reply.status)
-        return super().outcome(write, reply, places, line)
+        if write.values.get("deleted") == 1 and self.resource.find(response, places) is None:
+            return Outcome(write, OutcomeState.SENT, key=write.key, http_status=response.status)
+        return super().outcome(write, response, places, sender)
 
 
 class _Participants(Writer):
     """Rows of ``participants``: 400 does not say whether a participant was already bound."""
 
-    def send(self, call: RequestSpec, places: Places, line: Sender) -> Response:
+    def send(self, call: RequestSpec, places: Places, sender: Sender) -> Response:
         """See ``Writer.send``; raises ConflictError if the participant was bound before."""
         try:
-            return line.send(call)
+            return sender.send(call)
         except RefusedError as error:
             if call.method == "DELETE" or error.status != _BAD_REQUEST:
                 raise
-            found = self.look(places, line)
+            found = self.look(places, sender)
             if found is None or self.among(found, places) is None:
                 raise
             raise ConflictError(
@@ -345,9 +345,9 @@ class EleanorBackend(RestBackend):
         name = self._fields["participant"]
         return [one if isinstance(one, dict) else {name: one} for one in listed]
 
-    def missed(self, table: RestTable, places: Places, reply: Response, reader: Reader) -> None:
+    def missed(self, table: RestTable, places: Places, response: Response, reader: Reader) -> None:
         """See ``RestBackend.missed``. A missing namespace looks the same: its list tells."""
-        if reply.status == _NOT_FOUND and not self.is_known(places) and table.list is not None:
+        if response.status == _NOT_FOUND and not self.is_known(places) and table.list is not None:
             reader.get(table.list.call(places, items=table.list.items, listing=True))
         self.seen(places)
 
@@ -367,27 +367,27 @@ class EleanorBackend(RestBackend):
         """See ``RestBackend.own_functions``."""
         return [(FUNCTIONS["integrate_session"], self._integrate)]
 
-    def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:
+    def act(self, function: str, call: RequestSpec, places: Places, sender: Sender) -> Response:
         """See ``RestBackend.act``."""
         if function == "bind_participant":
-            return self.writing["participants"].send(call, places, line)
-        return super().act(function, call, places, line)
+            return self.writing["participants"].send(call, places, sender)
+        return super().act(function, call, places, sender)
 
     def _integrate(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         """Reads the session first, because the response contains only the id of the task."""
         places = self.resolve(arguments["session"])
         call = self.operations["integrate"].call(places)
 
-        def job(line: Sender) -> Row:
-            found = self.writing["sessions"].look(places, line)
+        def job(sender: Sender) -> Row:
+            found = self.writing["sessions"].look(places, sender)
             if found is None:
                 raise NotFoundError(
                     f"{self.source.name}.integrate_session: session {name_of(_SESSION, places)}"
                     f" does not exist or is deleted. {_NOTHING}"
                 )
-            core, reply = self.core(found), line.send(call)
-            task = text_of(self._fields["task_id"])(reply.object(), DecodeContext(reply.what))
-            return (*core, task, response_of(reply))
+            core, response = self.core(found), sender.send(call)
+            task = text_of(self._fields["task_id"])(response.object(), DecodeContext(response.what))
+            return (*core, task, response_of(response))
 
         yield run_job(self.client, context, job)
 

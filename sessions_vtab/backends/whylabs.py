@@ -176,43 +176,43 @@ def _place(item: Item, frame: DecodeContext) -> tuple[Value, ...]:
     return (*(_required(item, name, frame) for name in names), _upload_time(item, frame))
 
 
-def _claim_rows(reply: Response, given: Arguments) -> Iterable[Row]:
-    yield given["session_id"], str(given["org"]), 1, response_of(reply)
+def _claim_rows(response: Response, given: Arguments) -> Iterable[Row]:
+    yield given["session_id"], str(given["org"]), 1, response_of(response)
 
 
-def _dataset_rows(reply: Response, _: Arguments) -> Iterable[Row]:
-    item, frame = reply.object(), DecodeContext(reply.what)
+def _dataset_rows(response: Response, _: Arguments) -> Iterable[Row]:
+    item, frame = response.object(), DecodeContext(response.what)
     ids = (_required(item, name, frame) for name in ("id", "uploadUrl", "observatoryUrl"))
     upload_time = _upload_time(item, frame)
-    yield *ids, _required(item, "datasetId", frame), upload_time, response_of(reply)
+    yield *ids, _required(item, "datasetId", frame), upload_time, response_of(response)
 
 
-def _reference_rows(reply: Response, _: Arguments) -> Iterable[Row]:
-    yield *_place(reply.object(), DecodeContext(reply.what)), response_of(reply)
+def _reference_rows(response: Response, _: Arguments) -> Iterable[Row]:
+    yield *_place(response.object(), DecodeContext(response.what)), response_of(response)
 
 
-def _references_rows(reply: Response, _: Arguments) -> Iterable[Row]:
-    item, frame = reply.object(), DecodeContext(reply.what)
-    given, count = item.get("references"), len(reply.call.json["references"])
+def _references_rows(response: Response, _: Arguments) -> Iterable[Row]:
+    item, frame = response.object(), DecodeContext(response.what)
+    given, count = item.get("references"), len(response.call.json["references"])
     if not isinstance(given, list) or len(given) != count:
         raise frame.wrong("references", f"a list of {count}")
     if not all(isinstance(one, dict) for one in given):
         raise frame.wrong("references", "a list of objects")
-    joint, response = _required(item, "observatoryUrl", frame), response_of(reply)
-    return [(*_place(one, frame), joint, response) for one in given]
+    joint, text = _required(item, "observatoryUrl", frame), response_of(response)
+    return [(*_place(one, frame), joint, text) for one in given]
 
 
-def _link_rows(reply: Response, _: Arguments) -> Iterable[Row]:
+def _link_rows(response: Response, _: Arguments) -> Iterable[Row]:
     """References first, then times. A link names a day, and so does its row."""
-    item, frame, sent = reply.object(), DecodeContext(reply.what), reply.call.json
+    item, frame, sent = response.object(), DecodeContext(response.what), response.call.json
     days = [str(stamp - stamp % _DAY) for stamp in sent["batchProfileTimestamps"]]
     profiles, links = [*sent["referenceProfileIds"], *days], item.get("individualObservatoryUrls")
     texts = isinstance(links, list) and all(isinstance(link, str) for link in links)
     if not isinstance(links, list) or not texts or len(links) != len(profiles):
         raise frame.wrong("individualObservatoryUrls", f"a list of {len(profiles)} strings")
-    joint, response = _required(item, "observatoryUrl", frame), response_of(reply)
+    joint, text = _required(item, "observatoryUrl", frame), response_of(response)
     pairs = enumerate(zip(profiles, links, strict=True))
-    return [(profile, link, joint, int(at < _JOINT), response) for at, (profile, link) in pairs]
+    return [(profile, link, joint, int(at < _JOINT), text) for at, (profile, link) in pairs]
 
 
 # "Resource session with ID .. not found." A server without these routes answers 404 without a

@@ -313,7 +313,7 @@ class RestBackend(Backend):
         """Notes that the scope of some values exists."""
         self._known.add(self._scope_of(places))
 
-    def missed(self, table: RestTable, places: Places, reply: Response, reader: Reader) -> None:
+    def missed(self, table: RestTable, places: Places, response: Response, reader: Reader) -> None:
         """Called for a row that a GET did not find; raises if more than the row is missing."""
 
     def is_known(self, places: Places) -> bool:
@@ -343,7 +343,7 @@ class RestBackend(Backend):
 
     def performer(self, writes: Sequence[Write]) -> Callable[[Write, Sender], Outcome]:  # noqa: ARG002
         """What sends each of some writes."""
-        return lambda write, line: self.writing[write.table].perform(write, line)
+        return lambda write, sender: self.writing[write.table].perform(write, sender)
 
     def in_order(self, writes: Iterable[Write]) -> list[Write]:
         """The writes with those that create a parent first.
@@ -381,13 +381,13 @@ class RestBackend(Backend):
             found = {**{one: self.default_place(one) for one in scope}, own: str(session)}
         return self.named(found)
 
-    def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:  # noqa: ARG002
+    def act(self, function: str, call: RequestSpec, places: Places, sender: Sender) -> Response:  # noqa: ARG002
         """Sends the call of a function; ``places`` name the row that it is about."""
-        return line.send(call)
+        return sender.send(call)
 
-    def core_of(self, reply: Response, places: Places, line: Sender) -> Row:
+    def core_of(self, response: Response, places: Places, sender: Sender) -> Row:
         """The core columns of the row that a function was about, as it is then."""
-        return self.core(self.writing[self._main.table.name].after(reply, places, line))
+        return self.core(self.writing[self._main.table.name].after(response, places, sender))
 
     def core(self, found: Found) -> Row:
         """The core columns of a row that was found."""

@@ -154,9 +154,9 @@ class Operation:
         values = [str(places[name]) for name in self.secret]
         return tuple(text for value in values for text in (quote(value, safe=""), value))
 
-    def object_in(self, reply: Response) -> Item | None:
+    def object_in(self, response: Response) -> Item | None:
         """The object in a response; None if it holds none."""
-        found = reply.object().get(self.item) if self.item else reply.object()
+        found = response.object().get(self.item) if self.item else response.object()
         return found if isinstance(found, dict) and found else None
 
 

@@ -199,8 +199,10 @@ def items_inside(table: RestTable, item: Item, frame: RestFrame) -> list[Item]:
     return found
 
 
-def texts_in(reply: Response) -> list[str]:
+def texts_in(response: Response) -> list[str]:
     """A response that is a list of texts."""
-    if not isinstance(reply.json, list) or not all(isinstance(one, str) for one in reply.json):
-        raise ProtocolError(f"{reply.what} should be a list of texts.")
-    return reply.json
+    if not isinstance(response.json, list) or not all(
+        isinstance(one, str) for one in response.json
+    ):
+        raise ProtocolError(f"{response.what} should be a list of texts.")
+    return response.json

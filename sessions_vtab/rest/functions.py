@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["response_of", "routine_of"]
 
 
-def response_of(reply: Response) -> str | None:
+def response_of(response: Response) -> str | None:
     """The body as JSON, without secrets; None if it is empty."""
-    return None if reply.json is None else redact(dump_json(reply.json), reply.call.secrets)
+    return (
+        None if response.json is None else redact(dump_json(response.json), response.call.secrets)
+    )
 
 
 def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
@@ -35,13 +37,13 @@ def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
         places = backend.resolve(given["session"]) if "session" in given else {}
         call = _call(declared, backend, given, places)
 
-        def job(line: Sender) -> list[Row]:
-            reply = backend.act(name, call, {**_placed(declared, given), **places}, line)
-            if reply.missing:
-                raise _gone(reply, name, backend)
+        def job(sender: Sender) -> list[Row]:
+            response = backend.act(name, call, {**_placed(declared, given), **places}, sender)
+            if response.missing:
+                raise _gone(response, name, backend)
             if declared.rows is not None:
-                return list(declared.rows(reply, {**given, **places}))
-            return [(*backend.core_of(reply, places, line), dump_json(reply.object()))]
+                return list(declared.rows(response, {**given, **places}))
+            return [(*backend.core_of(response, places, sender), dump_json(response.object()))]
 
         return run_job(backend.client, context, job)
 
@@ -78,12 +80,12 @@ def _call(
     return backend.call(operation, values, json=body)
 
 
-def _gone(reply: Response, function: str, backend: RestBackend) -> NotFoundError:
-    words = message_of(reply) or "no message"
-    said = plain(backend.client.shown(words, reply.call)).rstrip(".")
+def _gone(response: Response, function: str, backend: RestBackend) -> NotFoundError:
+    words = message_of(response) or "no message"
+    said = plain(backend.client.shown(words, response.call)).rstrip(".")
     error = NotFoundError(
-        f"{backend.source.name}.{function}: {reply.call.method} {reply.url} returned"
-        f" {reply.status} Not Found: {said}. {backend.gone}".rstrip()
+        f"{backend.source.name}.{function}: {response.call.method} {response.url} returned"
+        f" {response.status} Not Found: {said}. {backend.gone}".rstrip()
     )
-    error.status = reply.status
+    error.status = response.status
     return error

@@ -117,17 +117,17 @@ class RestResource(ScanRequests):
                 enough = limit is not None and rows >= limit and "page_size" not in scan.parameters
                 yield one.call.with_query(**{by.size: by.cap}) if enough and by.size else one.call
 
-        with closing(reader.fan_out(calls(), self.pages(scan), limit=limit)) as replies:
-            for reply in replies:
-                page = self.page(reply, places[by.apart(reply.call)], reading)
+        with closing(reader.fan_out(calls(), self.pages(scan), limit=limit)) as responses:
+            for response in responses:
+                page = self.page(response, places[by.apart(response.call)], reading)
                 rows += len(page)
                 yield page
 
     def chain(self, one: Asked, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """The items of one list, page after page."""
-        with closing(reader.pages(one.call, self.pages(scan), limit=scan.limit)) as replies:
-            for reply in replies:
-                yield self.page(reply, one.places, reading)
+        with closing(reader.pages(one.call, self.pages(scan), limit=scan.limit)) as responses:
+            for response in responses:
+                yield self.page(response, one.places, reading)
 
     def merged(
         self, reading: Reading, scan: Scan, reader: Reader, key: Callable[[Found], Any], size: int
@@ -169,12 +169,12 @@ class RestResource(ScanRequests):
                 break
         return [found[key] for key in sorted(found, key=ranks.__getitem__)]
 
-    def page(self, reply: Response, places: Places, reading: Reading) -> Collection[Found]:
+    def page(self, response: Response, places: Places, reading: Reading) -> Collection[Found]:
         """The items of one page that count."""
-        frame = self.frame(reply, places)
-        if not reply.missing:
+        frame = self.frame(response, places)
+        if not response.missing:
             self.backend.seen(places)
-        found = self.rows_in(reply.items(), frame)
+        found = self.rows_in(response.items(), frame)
         if reading.wanted is None:
             return found
         return [one for one in found if self._key(one) in reading.wanted]
@@ -183,9 +183,9 @@ class RestResource(ScanRequests):
         """The rows that some items of a page are."""
         return FoundPage(items, frame)
 
-    def frame(self, reply: Response, places: Places) -> RestFrame:
+    def frame(self, response: Response, places: Places) -> RestFrame:
         """What the items of a response have in common."""
-        return RestFrame(reply.what, places)
+        return RestFrame(response.what, places)
 
     def _key(self, found: Found) -> tuple[str, ...]:
         places = self.items.places(found.item, found.frame)
@@ -205,44 +205,46 @@ class RestResource(ScanRequests):
                     asked[get.apart(wanted.call)] = wanted
                     yield wanted.call
 
-        with closing(reader.gather(calls())) as replies:
-            for reply in replies:
-                places = asked.pop(get.apart(reply.call)).places
+        with closing(reader.gather(calls())) as responses:
+            for response in responses:
+                places = asked.pop(get.apart(response.call)).places
                 # An item that is gone by now has no rows.
-                yield [] if reply.missing else [self.one(reply, places)]
+                yield [] if response.missing else [self.one(response, places)]
 
     def got(self, reading: Reading, reader: Reader) -> FoundPages:
         """The items that are read one by one."""
         asked = reading.asked
-        with closing(reader.gather([one.call for one in asked])) as replies:
-            for one, reply in zip(asked, replies, strict=True):
-                if reply.missing:
-                    self.backend.missed(self.owner, one.places, reply, reader)
+        with closing(reader.gather([one.call for one in asked])) as responses:
+            for one, response in zip(asked, responses, strict=True):
+                if response.missing:
+                    self.backend.missed(self.owner, one.places, response, reader)
                 else:
                     self.backend.seen(one.places)
-                    found = self.one(reply, one.places)
+                    found = self.one(response, one.places)
                     yield FoundPage((found.item,), found.frame)
 
-    def one(self, reply: Response, places: Places, write: Operation | None = None) -> Found:
+    def one(self, response: Response, places: Places, write: Operation | None = None) -> Found:
         """The item in a response; ProtocolError if there is none, or one without its id."""
         by = write if write is not None and write.item else self.owner.get
-        item = None if by is None else by.object_in(reply)
-        frame = self.frame(reply, places)
+        item = None if by is None else by.object_in(response)
+        frame = self.frame(response, places)
         if item is None:
             raise frame.wrong(by.item if by and by.item else "body", "an object")
         self.items.require_ids(item, frame)
         return Found(item, frame)
 
-    def find(self, reply: Response, places: Places, write: Operation | None = None) -> Found | None:
+    def find(
+        self, response: Response, places: Places, write: Operation | None = None
+    ) -> Found | None:
         """The item in a response; None if it holds none, or one without its id."""
         by = write if write is not None and write.item else self.owner.get
         # A change may be answered with nothing, or with null.
-        if by is None or reply.missing or reply.json is None:
+        if by is None or response.missing or response.json is None:
             return None
-        item = by.object_in(reply)
+        item = by.object_in(response)
         if item is None:
             return None
-        found = Found(item, self.frame(reply, places))
+        found = Found(item, self.frame(response, places))
         return found if self.items.names(item) else None
 
     def _rows(self, page: Collection[Found], make: RowDecoder[RestFrame]) -> list[Row]:

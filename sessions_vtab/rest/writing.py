@@ -154,64 +154,64 @@ class Writer:
 
     # What became of it
 
-    def perform(self, write: Write, line: Sender) -> Outcome:
+    def perform(self, write: Write, sender: Sender) -> Outcome:
         """Sends a write; errors are raised."""
         change = self.change(write)
         try:
-            reply = self.send(change.call, change.places, line)
+            response = self.send(change.call, change.places, sender)
         except UnknownOutcomeError as unknown:
             if write.action is not Action.INSERT or not self._can_look(change.places):
                 raise
-            return self.answered(write, self._settled(write, change, line, unknown))
+            return self.answered(write, self._settled(write, change, sender, unknown))
         if write.action is Action.DELETE:
-            return Outcome(write, OutcomeState.SENT, key=write.key, http_status=reply.status)
-        return self.outcome(write, reply, change.places, line)
+            return Outcome(write, OutcomeState.SENT, key=write.key, http_status=response.status)
+        return self.outcome(write, response, change.places, sender)
 
-    def send(self, call: RequestSpec, places: Places, line: Sender) -> Response:  # noqa: ARG002
+    def send(self, call: RequestSpec, places: Places, sender: Sender) -> Response:  # noqa: ARG002
         """Sends the request of a write; ``places`` name its row."""
-        return line.send(call)
+        return sender.send(call)
 
-    def outcome(self, write: Write, reply: Response, places: Places, line: Sender) -> Outcome:
+    def outcome(self, write: Write, response: Response, places: Places, sender: Sender) -> Outcome:
         """The outcome of an accepted write; the row is read again only where that is needed."""
         if not places.keys() >= set(self._own):
-            return self._created(write, reply, places, line)
+            return self._created(write, response, places, sender)
         if not write.returning:
             key = name_of(self.spec.name, places)
-            return Outcome(write, OutcomeState.SENT, key=key, http_status=reply.status)
-        found = self.after(reply, places, line, self.operation(write.action))
+            return Outcome(write, OutcomeState.SENT, key=key, http_status=response.status)
+        found = self.after(response, places, sender, self.operation(write.action))
         if self.spec.parent:
             found = self._inside(found, places)
-        return self.answered(write, found, reply.status)
+        return self.answered(write, found, response.status)
 
-    def _created(self, write: Write, reply: Response, places: Places, line: Sender) -> Outcome:
+    def _created(self, write: Write, response: Response, places: Places, sender: Sender) -> Outcome:
         """The outcome where the service makes the id, so that only its response names the row."""
         try:
-            found = self._answer(reply, places)
+            found = self._answer(response, places)
         except ProtocolError as error:
             what = noun(self.spec)
             article = "An" if what[0] in "aeiou" else "A"
             raise UnknownOutcomeError(f"{error} {article} {what} may have been created.") from None
         insert = self.spec.insert
         if write.returning and insert is not None and insert.partial:
-            found = self._completed(found, line)
-        return self.answered(write, found, reply.status)
+            found = self._completed(found, sender)
+        return self.answered(write, found, response.status)
 
-    def _answer(self, reply: Response, places: Places) -> Found:
+    def _answer(self, response: Response, places: Places) -> Found:
         insert = self.spec.insert
         if insert is None or insert.answer is None:
-            return self.resource.one(reply, places, insert)
-        frame = self.resource.frame(reply, places)
-        found = Found(insert.answer(reply.object(), frame), frame)
+            return self.resource.one(response, places, insert)
+        frame = self.resource.frame(response, places)
+        found = Found(insert.answer(response.object(), frame), frame)
         self.resource.items.places(found.item, found.frame)  # It has to say which one it is.
         return found
 
-    def _completed(self, found: Found, line: Sender) -> Found:
+    def _completed(self, found: Found, sender: Sender) -> Found:
         """A new row with the columns its response lacks, where they can be read."""
         if not self.backend.reads_back():
             return found
         try:
             places = self.resource.items.places(found.item, found.frame)
-            return self.look(places, line) or found
+            return self.look(places, sender) or found
         except SessionsError:
             return found  # It exists all the same.
 
@@ -250,17 +250,17 @@ class Writer:
         return get is not None and not self.spec.parent and set(get.places) <= places.keys()
 
     def _settled(
-        self, write: Write, change: Change, line: Sender, unknown: UnknownOutcomeError
+        self, write: Write, change: Change, sender: Sender, unknown: UnknownOutcomeError
     ) -> Found:
         """The row of a create whose response was lost.
 
         Looks whether it is there. If not, the request is sent once more: the id is the user's own,
         so no second row can come of it.
         """
-        found = self.look(change.places, line)
+        found = self.look(change.places, sender)
         if found is None:
-            again = line.send(change.call)
-            return self.after(again, change.places, line, self.operation(write.action))
+            again = sender.send(change.call)
+            return self.after(again, change.places, sender, self.operation(write.action))
         row = self.resource.row(found.item, found.frame)
         at = self.spec.table.positions
         if any(row[at[column]] != value for column, value in write.values.items()):
@@ -268,24 +268,24 @@ class Writer:
             raise UnknownOutcomeError(f"{unknown} {name} exists, but differs from the row.")
         return found
 
-    def look(self, places: Places, line: Sender) -> Found | None:
+    def look(self, places: Places, sender: Sender) -> Found | None:
         """The row (or its parent's) as it is now; None if it is missing or hidden."""
         get = self.resource.owner.get
         if get is None:
             return None
-        reply = line.send(self.backend.call(get, places))
-        return None if reply.missing else self.resource.one(reply, places)
+        response = sender.send(self.backend.call(get, places))
+        return None if response.missing else self.resource.one(response, places)
 
     def after(
-        self, reply: Response, places: Places, line: Sender, write: Operation | None = None
+        self, response: Response, places: Places, sender: Sender, write: Operation | None = None
     ) -> Found:
         """The row (or its parent's) in a response; read again where the response holds none."""
-        found = None if reply.already else self.resource.find(reply, places, write)
-        found = found or self.look(places, line)
+        found = None if response.already else self.resource.find(response, places, write)
+        found = found or self.look(places, sender)
         if found is None:
             name = name_of(self.resource.owner.name, places)
             raise UnknownOutcomeError(
-                f"{line.where}: {reply.call.method} {reply.url} was accepted, but {name} cannot be"
-                " read. Try again later."
+                f"{sender.where}: {response.call.method} {response.url} was accepted, but {name}"
+                " cannot be read. Try again later."
             )
         return found

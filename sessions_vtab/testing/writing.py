@@ -250,10 +250,10 @@ class _Check:
         plain_send, own = Sender.send, vars(self._backend)
         send = self._backend.send
 
-        def record(line: Sender, call: RequestSpec) -> Response:
+        def record(sender: Sender, call: RequestSpec) -> Response:
             if call.changes:
-                sent.append(line.client.preview(call))
-            return plain_send(line, call)
+                sent.append(sender.client.preview(call))
+            return plain_send(sender, call)
 
         def delivered(writes: Sequence[Write], context: Any) -> Any:
             writing.extend(writes)

@@ -310,8 +310,8 @@ class DeepsetBackend(RestBackend):
         if len({write.action for write in writes}) == 1:
             return super().send(writes, context)
 
-        def perform(write: Write, line: Sender) -> Outcome:
-            return self.writing[write.table].perform(write, line)
+        def perform(write: Write, sender: Sender) -> Outcome:
+            return self.writing[write.table].perform(write, sender)
 
         # At most ten sessions can be open. Closing one makes room, so the order matters.
         return deliver(self.client, writes, context, lambda _: "all", perform)
@@ -337,6 +337,6 @@ class DeepsetBackend(RestBackend):
         session = name_of(SESSION, self.resolve(arguments["session"]))
         target = target_for(session, arguments, self.targets, where)
         posts = upload_calls(target, arguments, where)
-        run_job(self.client, context, lambda line: post_all(posts, session, line))
+        run_job(self.client, context, lambda sender: post_all(posts, session, sender))
         content = posts[-1].form.content if posts[-1].form else b""
         yield session, stored_name(str(arguments["file_name"])), len(content), None

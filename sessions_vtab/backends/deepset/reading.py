@@ -69,12 +69,12 @@ class UploadSessionPages:
 
     grows: bool = True
 
-    def following(self, reply: Response) -> RequestSpec | None:
+    def following(self, response: Response) -> RequestSpec | None:
         """The next numbered page, or the first page in full size."""
-        first = int(reply.call.parameter("page_number") or 1) - 1
-        _check(reply, first * int(reply.call.parameter("limit") or CAP))
-        call = NumberedPages().following(reply)
-        if call is None or not self.grows or reply.call.parameter("limit") == CAP:
+        first = int(response.call.parameter("page_number") or 1) - 1
+        _check(response, first * int(response.call.parameter("limit") or CAP))
+        call = NumberedPages().following(response)
+        if call is None or not self.grows or response.call.parameter("limit") == CAP:
             return call
         return call.with_query(limit=CAP, page_number=1)
 
@@ -89,52 +89,56 @@ class FilePages:
 
     size: int = CAP
 
-    def following(self, reply: Response) -> RequestSpec | None:
+    def following(self, response: Response) -> RequestSpec | None:
         """The page that starts after the last row."""
-        call, rows = reply.call, reply.items()
+        call, rows = response.call, response.items()
         # How many rows lie before a cursor is not known: at least one.
-        if not _check(reply, None if call.parameter("after_file_id") else 0):
+        if not _check(response, None if call.parameter("after_file_id") else 0):
             return None
         last = rows[-1]
         if not (isinstance(last.get("created_at"), str) and isinstance(last.get("file_id"), str)):
-            raise ProtocolError(f"{reply.what}: the last row lacks created_at or file_id.")
+            raise ProtocolError(f"{response.what}: the last row lacks created_at or file_id.")
         if last["file_id"] == call.parameter("after_file_id"):
-            raise ProtocolError(f"{reply.what}: the page ends where it should begin. {_RETRY}")
+            raise ProtocolError(f"{response.what}: the page ends where it should begin. {_RETRY}")
         return call.with_query(
             limit=self.size, after_value=last["created_at"], after_file_id=last["file_id"]
         )
 
 
-def _total_of(reply: Response) -> int:
-    total = reply.object().get("total")
+def _total_of(response: Response) -> int:
+    total = response.object().get("total")
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-        raise ProtocolError(f"{reply.what}: total should be a number.")
+        raise ProtocolError(f"{response.what}: total should be a number.")
     return total
 
 
-def _check(reply: Response, before: int | None) -> bool:
+def _check(response: Response, before: int | None) -> bool:
     """Whether another page follows.
 
     Args:
-        reply: the page.
+        response: the page.
         before: rows of the list on the pages before it; None if that is not known.
 
     Raises:
         ProtocolError: it contradicts itself: rows would be missing, or pages would never end.
     """
-    rows, more, total = len(reply.items()), reply.object().get("has_more"), _total_of(reply)
+    rows, more, total = (
+        len(response.items()),
+        response.object().get("has_more"),
+        _total_of(response),
+    )
     if not isinstance(more, bool):
-        raise ProtocolError(f"{reply.what}: has_more should be true or false.")
+        raise ProtocolError(f"{response.what}: has_more should be true or false.")
     if more and not rows:
-        raise ProtocolError(f"{reply.what} has no rows, but says that more follow. {_RETRY}")
+        raise ProtocolError(f"{response.what} has no rows, but says that more follow. {_RETRY}")
     if before is not None and not rows and total > before:
         raise ProtocolError(
-            f"{reply.what} has no rows, but its total is {total} and only {before} rows came"
+            f"{response.what} has no rows, but its total is {total} and only {before} rows came"
             f" before it. {_RETRY}"
         )
     if before is not None and more and before + rows >= total:
         raise ProtocolError(
-            f"{reply.what} says that more rows follow, but has the last of {total}. {_RETRY}"
+            f"{response.what} says that more rows follow, but has the last of {total}. {_RETRY}"
         )
     return more
 
@@ -164,26 +168,28 @@ class _WithTotal(RestResource):
         make, pages = RowDecoder(self.table, self.decoder.columns, scan.columns), self.pages(scan)
         reading, seen = self.reading(scan, lambda _, __: ()), set[Value]()
 
-        def rows(reply: Response, asked: Asked) -> list[Row]:
-            page = _fresh(self, self.page(reply, asked.places, reading), seen)
+        def rows(response: Response, asked: Asked) -> list[Row]:
+            page = _fresh(self, self.page(response, asked.places, reading), seen)
             return [make(one.item, one.frame) for one in page]
 
         with closing(reader.gather([one.call for one in reading.asked])) as gathered:
-            replies = list(zip(reading.asked, gathered, strict=True))
-        rest = [(asked, pages.following(reply)) for asked, reply in replies]
+            responses = list(zip(reading.asked, gathered, strict=True))
+        rest = [(asked, pages.following(response)) for asked, response in responses]
         further = [
             (
                 tuple(self.known(name, asked.places) for name in self.table.names),
-                max(0, _total_of(reply) - len(reply.items())),
+                max(0, _total_of(response) - len(response.items())),
             )
-            for asked, reply in replies
+            for asked, response in responses
         ]
         at = frozenset(self.table.positions[name] for name in self.same)
-        yield Counted([row for asked, reply in replies for row in rows(reply, asked)], further, at)
+        yield Counted(
+            [row for asked, response in responses for row in rows(response, asked)], further, at
+        )
         for asked, call in rest:
             if call is not None:
                 with closing(reader.pages(call, pages)) as following:
-                    yield from (rows(reply, asked) for reply in following)
+                    yield from (rows(response, asked) for response in following)
 
 
 def _fresh(table: RestResource, page: Iterable[Found], seen: set[Value]) -> list[Found]:
@@ -286,9 +292,9 @@ class UploadSessionReader(_OfSessions, _WithTotal):
         self, workspace: str, expired: str, missing: dict[tuple[str, str], Places], reader: Reader
     ) -> FoundPages:
         asked = self._list_of(workspace, expired)
-        with closing(reader.pages(asked.call, UploadSessionPages())) as replies:
-            for reply in replies:
-                page = self.page(reply, asked.places, Reading((asked,), lists=True))
+        with closing(reader.pages(asked.call, UploadSessionPages())) as responses:
+            for response in responses:
+                page = self.page(response, asked.places, Reading((asked,), lists=True))
                 keyed = [(_key(self.decoder.places(o.item, o.frame)), o) for o in page]
                 picked = [one for key, one in keyed if missing.pop(key, None) is not None]
                 yield picked
@@ -298,9 +304,9 @@ class UploadSessionReader(_OfSessions, _WithTotal):
     def _detailed(self, page: Sequence[Found], reader: Reader) -> FoundPages:
         """The rows of a page with what only a GET of each has; those that are read so have it."""
         places = (self.decoder.places(one.item, one.frame) for one in page)
-        with closing(reader.gather(map(self._detail_call, places))) as replies:
-            for one, reply in zip(page, replies, strict=False):
-                yield [one._replace(item={**detail_of(reply), **one.item})]
+        with closing(reader.gather(map(self._detail_call, places))) as responses:
+            for one, response in zip(page, responses, strict=False):
+                yield [one._replace(item={**detail_of(response), **one.item})]
 
     def _detail_call(self, places: Places) -> RequestSpec:
         if self.spec.get is None:
@@ -308,11 +314,11 @@ class UploadSessionReader(_OfSessions, _WithTotal):
         return self.spec.get.call(places)
 
 
-def detail_of(reply: Response) -> dict[str, object]:
+def detail_of(response: Response) -> dict[str, object]:
     """The counters of a session; an answer that names none is not a session's."""
-    body = reply.object()
-    if not reply.missing:
-        _session_id(body, DecodeContext(reply.what))
+    body = response.object()
+    if not response.missing:
+        _session_id(body, DecodeContext(response.what))
     return body
 
 

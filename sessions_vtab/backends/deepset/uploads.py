@@ -109,32 +109,35 @@ class UploadSessionWriter(Writer):
             raise refused(f"{self.where}.status", why)
         return super().change(write)
 
-    def perform(self, write: Write, line: Sender) -> Outcome:
+    def perform(self, write: Write, sender: Sender) -> Outcome:
         """See ``Writer.perform``."""
         if write.action is not Action.INSERT:
-            return super().perform(write, line)
+            return super().perform(write, sender)
         change = self.change(write)
-        reply = line.send(change.call)
+        response = sender.send(change.call)
         try:
-            found = self._opened(write, reply, change.places)
-            return self.answered(write, found, reply.status)
+            found = self._opened(write, response, change.places)
+            return self.answered(write, found, response.status)
         except ProtocolError as error:
             raise UnknownOutcomeError(
                 f"{self.where}: {error} The service opened an upload session anyway; find it"
                 " with SELECT session_id FROM upload_sessions WHERE status = 'OPEN'."
             ) from None
 
-    def _opened(self, write: Write, reply: Response, places: Places) -> Found:
+    def _opened(self, write: Write, response: Response, places: Places) -> Found:
         """The new session, whose upload target is kept."""
-        body, frame = detail_of(reply), RestFrame(reply.what, {**places, "is_expired": "false"})
+        body, frame = (
+            detail_of(response),
+            RestFrame(response.what, {**places, "is_expired": "false"}),
+        )
         name = name_of(SESSION, self.resource.decoder.places(body, frame))
         self.backend.targets[name] = _target_of(body, frame)
         mode = write.values.get("write_mode", "KEEP")
         return Found({**body, "status": "OPEN", "write_mode": mode}, frame)
 
-    def look(self, places: Places, line: Sender) -> Found | None:
+    def look(self, places: Places, sender: Sender) -> Found | None:
         """See ``Writer.look``: the answer to the session's GET, and its row of a list."""
-        found = super().look(places, line)
+        found = super().look(places, sender)
         listed = self.spec.list
         if found is None or listed is None:
             return found
@@ -143,11 +146,11 @@ class UploadSessionWriter(Writer):
             inside = {**places, "is_expired": expired}
             call: RequestSpec | None = self.resource.list_call(inside, Scan(path))
             while call is not None:
-                reply = line.send(call)
-                for item in reply.items():
+                response = sender.send(call)
+                for item in response.items():
                     if item.get("session_id") == places["session_id"]:
-                        return Found({**found.item, **item}, RestFrame(reply.what, inside))
-                call = UploadSessionPages().following(reply)
+                        return Found({**found.item, **item}, RestFrame(response.what, inside))
+                call = UploadSessionPages().following(response)
         return found
 
 
@@ -239,7 +242,7 @@ def _post(target: UploadTarget, wire_name: str, content: bytes) -> RequestSpec:
     )
 
 
-def post_all(posts: list[RequestSpec], session: str, line: Sender) -> None:
+def post_all(posts: list[RequestSpec], session: str, sender: Sender) -> None:
     """Sends the POSTs of one file, one after the other.
 
     Raises:
@@ -247,7 +250,7 @@ def post_all(posts: list[RequestSpec], session: str, line: Sender) -> None:
     """
     for call in posts:
         try:
-            line.send(call)
+            sender.send(call)
         except ForbiddenError as error:
             told = ForbiddenError(
                 f"{error} Files can be uploaded only into an open session. {session} may"

@@ -219,10 +219,10 @@ class EmbeddingStudioBackend(RestBackend):
     def _queue_key(self, write: Write) -> Hashable:
         return self.writing[write.table].queue_key(write)
 
-    def _perform(self, group: Sequence[Write], line: Sender) -> list[Outcome]:
+    def _perform(self, group: Sequence[Write], sender: Sender) -> list[Outcome]:
         if group[0].table == "events":
-            return self.clicks.together(group, line)
-        return [self.writing["sessions"].perform(write, line) for write in group]
+            return self.clicks.together(group, sender)
+        return [self.writing["sessions"].perform(write, sender) for write in group]
 
     # Functions
 
@@ -258,18 +258,18 @@ class EmbeddingStudioBackend(RestBackend):
         own = {"push_event": self._push_event, "batch_sessions": self._batch_sessions}
         return [(FUNCTIONS[name], routine) for name, routine in own.items()]
 
-    def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:
+    def act(self, function: str, call: RequestSpec, places: Places, sender: Sender) -> Response:
         """See ``RestBackend.act``."""
-        reply = super().act(function, call, places, line)
-        if function == "release_batch" and reply.missing:
+        response = super().act(function, call, places, sender)
+        if function == "release_batch" and response.missing:
             raise NotFoundError(
                 f"{self.source.name}.release_batch: no batch is collecting sessions. Nothing was"
                 " released; the next registered session starts a new batch."
             )
-        return reply
+        return response
 
-    def _released_rows(self, reply: Response, _: Arguments) -> Iterable[Row]:
-        body, frame = reply.object(), DecodeContext(reply.what)
+    def _released_rows(self, response: Response, _: Arguments) -> Iterable[Row]:
+        body, frame = response.object(), DecodeContext(response.what)
         batch_id = _released_batch(body, frame)
         self.batches.known[str(batch_id)] = None
         yield batch_id, _released_at(body, frame), dump_json(body)
@@ -281,15 +281,15 @@ class EmbeddingStudioBackend(RestBackend):
         body = events_body(values, f"{self.source.name}.push_event")
         (event,), session_id = body["events"], places["session_id"]
 
-        def job(line: Sender) -> Response:
-            known = self.clicks.known(session_id, line, batch_id=None, whole=given is not None)
+        def job(sender: Sender) -> Response:
+            known = self.clicks.known(session_id, sender, batch_id=None, whole=given is not None)
             if event["event_id"] in known:
                 raise self.clicks.conflict(session_id, event["event_id"])
-            return self.clicks.push(session_id, [event], line)
+            return self.clicks.push(session_id, [event], sender)
 
-        reply = run_job(self.client, context, job)
+        response = run_job(self.client, context, job)
         name = name_of(EVENT, {**places, "event_id": event["event_id"]})
-        yield name, event["event_id"], name_of(SESSION, places), dump_json(reply.json)
+        yield name, event["event_id"], name_of(SESSION, places), dump_json(response.json)
 
     def _batch_sessions(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         """Pages of a batch, which are rows of ``sessions``."""
@@ -299,10 +299,10 @@ class EmbeddingStudioBackend(RestBackend):
         at = [resource.table.positions[column.name] for column in results]
         reader = Reader(self.client, context)
         call = batch_page(batch_id, after or 0, PAGE, events)
-        with closing(reader.pages(call, BatchPages())) as replies:
-            for reply in replies:
-                frame = RestFrame(reply.what, {"batch_id": batch_id})
-                for item in self.batches.saw_page(reply, batch_id):
+        with closing(reader.pages(call, BatchPages())) as responses:
+            for response in responses:
+                frame = RestFrame(response.what, {"batch_id": batch_id})
+                for item in self.batches.saw_page(response, batch_id):
                     row = resource.row(item, frame)
                     yield tuple(row[place] for place in at)
 
@@ -316,10 +316,10 @@ class EmbeddingStudioBackend(RestBackend):
         )
 
 
-def _marked_rows(reply: Response, given: Arguments) -> Iterable[Row]:
-    yield given["session_id"], 1, dump_json(reply.json)
+def _marked_rows(response: Response, given: Arguments) -> Iterable[Row]:
+    yield given["session_id"], 1, dump_json(response.json)
 
 
-def _used_rows(reply: Response, given: Arguments) -> Iterable[Row]:
+def _used_rows(response: Response, given: Arguments) -> Iterable[Row]:
     """The response never says whether anything was scheduled."""
-    yield given["session_id"], None, None, dump_json(reply.json)
+    yield given["session_id"], None, None, dump_json(response.json)

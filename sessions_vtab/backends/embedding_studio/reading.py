@@ -74,17 +74,17 @@ class BatchPages:
     size: int = PAGE
     last: int | None = None
 
-    def following(self, reply: Response) -> RequestSpec | None:
+    def following(self, response: Response) -> RequestSpec | None:
         """The page after ``last_number``."""
-        rows = reply.items()
-        if len(rows) < int(reply.call.parameter("limit") or 1):
+        rows = response.items()
+        if len(rows) < int(response.call.parameter("limit") or 1):
             return None
-        number = reply.object().get("last_number")
+        number = response.object().get("last_number")
         if not isinstance(number, int) or isinstance(number, bool):
-            raise ProtocolError(f"{reply.what}: the field last_number should be a number.")
+            raise ProtocolError(f"{response.what}: the field last_number should be a number.")
         if self.last is not None and number >= self.last:
             return None
-        return reply.call.with_query(after_number=number, limit=self.size)
+        return response.call.with_query(after_number=number, limit=self.size)
 
 
 # An unknown batch is empty.
@@ -128,14 +128,14 @@ class Batches:
     known: dict[str, None] = field(default_factory=dict)
     _places: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def saw_page(self, reply: Response, batch_id: str) -> list[dict[str, Any]]:
+    def saw_page(self, response: Response, batch_id: str) -> list[dict[str, Any]]:
         """Remembers the sessions on a page of a batch, and returns them."""
-        items = reply.items()
+        items = response.items()
         for item in items:
             session_id, number = item.get("session_id"), item.get("session_number")
             if not isinstance(session_id, str) or type(number) is not int or number > MOST:
                 raise ProtocolError(
-                    f"{reply.what}: a session has no session_id or no session_number."
+                    f"{response.what}: a session has no session_id or no session_number."
                 )
             if len(self._places) >= _REMEMBERED and session_id not in self._places:
                 del self._places[next(iter(self._places))]
@@ -168,10 +168,10 @@ class Batches:
         batch, number = self._find(session_id, fetch, batch_id)
         if shown != PAGE:
             return found
-        reply = fetch(batch_page(batch, number - 1, 1, 0))
-        for item in self.saw_page(reply, batch):
+        response = fetch(batch_page(batch, number - 1, 1, 0))
+        for item in self.saw_page(response, batch):
             if item["session_id"] == session_id:
-                return Found(item, RestFrame(reply.what, found.frame.places))
+                return Found(item, RestFrame(response.what, found.frame.places))
         raise ProtocolError(
             f"{self.source}.events: session {session_id!r:.80} is no longer number"
             f" {number} of batch {batch}."
@@ -199,9 +199,9 @@ class Batches:
         """Reads a batch, with one event per session, until the session was found."""
         call: RequestSpec | None = batch_page(batch_id, 0, PAGE, 1)
         while call is not None and session_id not in self._places:
-            reply = fetch(call)
-            self.saw_page(reply, batch_id)
-            call = BatchPages().following(reply)
+            response = fetch(call)
+            self.saw_page(response, batch_id)
+            call = BatchPages().following(response)
 
 
 def events_in(session: Item, frame: DecodeContext) -> list[Item]:
@@ -254,10 +254,10 @@ class _InBatches(RestResource):
 
     backend: EmbeddingStudioBackend
 
-    def page(self, reply: Response, places: Places, reading: Reading) -> Collection[Found]:
+    def page(self, response: Response, places: Places, reading: Reading) -> Collection[Found]:
         """See ``RestResource.page``; what a page says of its batch is remembered."""
-        self.backend.batches.saw_page(reply, places["batch_id"])
-        return super().page(reply, places, reading)
+        self.backend.batches.saw_page(response, places["batch_id"])
+        return super().page(response, places, reading)
 
 
 class StudioSessionReader(_InBatches):
@@ -318,9 +318,9 @@ class StudioSessionReader(_InBatches):
         for asked in reading.asked:
             # Once all are found, no further pages are requested.
             limit = scan.limit if wanted is None else len(wanted)
-            with closing(reader.pages(asked.call, self.pages(scan), limit=limit)) as replies:
-                for reply in replies:
-                    page = self.page(reply, asked.places, reading)
+            with closing(reader.pages(asked.call, self.pages(scan), limit=limit)) as responses:
+                for response in responses:
+                    page = self.page(response, asked.places, reading)
                     if wanted is not None:
                         page = [one for one in page if one.item["session_id"] in wanted]
                         wanted.difference_update(one.item["session_id"] for one in page)

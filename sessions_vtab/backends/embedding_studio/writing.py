@@ -240,19 +240,19 @@ class StudioSessionWriter(Writer):
         places = self.places(write)
         return Change(self.operation(Action.UPDATE).call(places, json=dict(places)), places)
 
-    def perform(self, write: Write, line: Sender) -> Outcome:
+    def perform(self, write: Write, sender: Sender) -> Outcome:
         """See ``Writer.perform``."""
         if write.action is Action.UPDATE:
-            return super().perform(write, line)
+            return super().perform(write, sender)
         change = self.change(write)
-        reply = line.send(change.call)
-        found = self.after(reply, change.places, line)
+        response = sender.send(change.call)
+        found = self.after(response, change.places, sender)
         try:
             self._compare(change.call.json, found.item)
         except RefusedError:
-            line.in_doubt = False  # What is registered is known, and it is not this row.
+            sender.in_doubt = False  # What is registered is known, and it is not this row.
             raise
-        return self.answered(write, found, reply.status)
+        return self.answered(write, found, response.status)
 
     def _compare(self, body: Item, kept: Item) -> None:
         """Raises if the registered session differs from the one that was sent."""
@@ -277,14 +277,14 @@ class StudioEventWriter(Writer):
 
     backend: EmbeddingStudioBackend
 
-    def together(self, members: Sequence[Write], line: Sender) -> list[Outcome]:
+    def together(self, members: Sequence[Write], sender: Sender) -> list[Outcome]:
         """Sends events of one session; sends nothing if one of them already exists."""
         bodies = [self.change(member).call.json["events"][0] for member in members]
         session_id = self.places(members[0])["session_id"]
         named = (m.values["batch_id"] for m in members if "batch_id" in m.values)
         batch_id = next(map(str, named), None)
         given = any("event_id" in self.places(member) for member in members)
-        taken = self.known(session_id, line, batch_id=batch_id, whole=given)
+        taken = self.known(session_id, sender, batch_id=batch_id, whole=given)
         fresh: dict[int, dict[str, Any]] = {}
         for member, body in zip(members, bodies, strict=True):
             if body["event_id"] not in taken:
@@ -294,18 +294,18 @@ class StudioEventWriter(Writer):
                 return list(_refused(members, member, self.conflict(session_id, body["event_id"])))
         if not fresh:
             return [Outcome(member, OutcomeState.SKIPPED) for member in members]
-        reply = self.push(session_id, list(fresh.values()), line)
+        response = self.push(session_id, list(fresh.values()), sender)
         look = any(member.returning for member in members)
-        kept = self._kept(session_id, line, batch_id) if look else {}
+        kept = self._kept(session_id, sender, batch_id) if look else {}
         return [
-            self._outcome(member, fresh[member.number], kept, session_id, reply)
+            self._outcome(member, fresh[member.number], kept, session_id, response)
             if member.number in fresh
             else Outcome(member, OutcomeState.SKIPPED)
             for member in members
         ]
 
     def known(
-        self, session_id: str, line: Sender, *, batch_id: str | None, whole: bool
+        self, session_id: str, sender: Sender, *, batch_id: str | None, whole: bool
     ) -> set[str]:
         """The ids of the session's events: all of them, or those in one response.
 
@@ -314,7 +314,7 @@ class StudioEventWriter(Writer):
                 but nobody could read them.
             MissingParameterError: all ids are needed, but the batch is not known.
         """
-        found = self.look({"session_id": session_id}, line)
+        found = self.look({"session_id": session_id}, sender)
         if found is None:
             raise NotFoundError(
                 f"{self.where}: session {session_id!r:.80} does not exist. Register"
@@ -322,7 +322,7 @@ class StudioEventWriter(Writer):
                 f" search_results). {_NOTHING}"
             )
         try:
-            return set(self._by_id(found, line, batch_id, whole=whole))
+            return set(self._by_id(found, sender, batch_id, whole=whole))
         except MissingParameterError as error:
             raise MissingParameterError(
                 f"{error} Without that, a reused event_id cannot be detected; leave event_id"
@@ -330,11 +330,11 @@ class StudioEventWriter(Writer):
             ) from None
 
     def _by_id(
-        self, found: Found, line: Sender, batch_id: str | None, *, whole: bool = True
+        self, found: Found, sender: Sender, batch_id: str | None, *, whole: bool = True
     ) -> dict[str, Item]:
         """The events of a session."""
         if whole:
-            found = self.backend.batches.whole(found, line.send, batch_id)
+            found = self.backend.batches.whole(found, sender.send, batch_id)
         return {str(one.item.get("event_id")): one.item for one in self.resource.inside(found)}
 
     def conflict(self, session_id: str, event_id: str) -> ConflictError:
@@ -344,24 +344,29 @@ class StudioEventWriter(Writer):
             " which was kept. INSERT OR IGNORE skips existing events."
         )
 
-    def push(self, session_id: str, events: list[Any], line: Sender) -> Response:
+    def push(self, session_id: str, events: list[Any], sender: Sender) -> Response:
         """Sends events of a session."""
         body = {"session_id": session_id, "events": events}
-        return line.send(self.operation(Action.INSERT).call({}, json=body))
+        return sender.send(self.operation(Action.INSERT).call({}, json=body))
 
-    def _kept(self, session_id: str, line: Sender, batch_id: str | None) -> dict[str, Item]:
+    def _kept(self, session_id: str, sender: Sender, batch_id: str | None) -> dict[str, Item]:
         """The events of a session as the service has them now."""
-        found = self.look({"session_id": session_id}, line)
+        found = self.look({"session_id": session_id}, sender)
         if found is None:
             return {}
         try:
-            return self._by_id(found, line, batch_id)
+            return self._by_id(found, sender, batch_id)
         except MissingParameterError:
             # The events are stored; only the times that the service set cannot be read.
-            return self._by_id(found, line, batch_id, whole=False)
+            return self._by_id(found, sender, batch_id, whole=False)
 
     def _outcome(
-        self, write: Write, sent: Item, kept: Mapping[str, Item], session_id: str, reply: Response
+        self,
+        write: Write,
+        sent: Item,
+        kept: Mapping[str, Item],
+        session_id: str,
+        response: Response,
     ) -> Outcome:
         """The outcome of an event as it was read back, or as it was sent if it cannot be read."""
         event_id = sent["event_id"]
@@ -370,8 +375,8 @@ class StudioEventWriter(Writer):
         if _differing(sent, event):  # Another client stored one at the same moment.
             error = self.conflict(session_id, event_id)
             return Outcome(write, OutcomeState.FAILED, key=key, error=error)
-        row = self.resource.row(event, RestFrame(reply.what, places))
-        return Outcome(write, OutcomeState.SENT, row, key, http_status=reply.status)
+        row = self.resource.row(event, RestFrame(response.what, places))
+        return Outcome(write, OutcomeState.SENT, row, key, http_status=response.status)
 
 
 def _refused(members: Sequence[Write], cause: Write, conflict: ConflictError) -> Iterator[Outcome]:

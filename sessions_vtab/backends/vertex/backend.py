@@ -283,9 +283,9 @@ class VertexBackend(RestBackend):
             more["beside"] = _BESIDE
         return operation.call(places, origin=self._origin(places), **more)
 
-    def follow(self, reply: Response, places: Places, line: Sender) -> dict[str, Any]:
+    def follow(self, response: Response, places: Places, sender: Sender) -> dict[str, Any]:
         """Returns the operation of a response once it is done."""
-        return finish_operation(line, reply, lambda one: self._operation_call(one, places))
+        return finish_operation(sender, response, lambda one: self._operation_call(one, places))
 
     def _operation_call(self, operation: Mapping[str, Any], places: Places) -> RequestSpec:
         """Gets an operation by its name; ProtocolError if the name is not valid."""
@@ -312,11 +312,11 @@ class VertexBackend(RestBackend):
         """See ``RestBackend.performer``; equal events are told apart by how many came before."""
         before = equal_before(writes)
 
-        def perform(write: Write, line: Sender) -> Outcome:
+        def perform(write: Write, sender: Sender) -> Outcome:
             writer = self.writing[write.table]
             if isinstance(writer, EventWriter):
-                return writer.perform_after(write, line, before.get(write.number, 0))
-            return writer.perform(write, line)
+                return writer.perform_after(write, sender, before.get(write.number, 0))
+            return writer.perform(write, sender)
 
         return perform
 
@@ -338,26 +338,26 @@ class VertexBackend(RestBackend):
         """See ``RestBackend.own_functions``; an append whose response was lost is looked for."""
         return [(FUNCTIONS["append_event"], self._append_event)]
 
-    def act(self, function: str, call: RequestSpec, places: Places, line: Sender) -> Response:  # noqa: ARG002
+    def act(self, function: str, call: RequestSpec, places: Places, sender: Sender) -> Response:  # noqa: ARG002
         """See ``RestBackend.act``: an operation is waited for."""
-        reply = line.send(call)
-        operation = self.follow(reply, places, line)
-        return replace(reply, content=dump_json(operation).encode())
+        response = sender.send(call)
+        operation = self.follow(response, places, sender)
+        return replace(response, content=dump_json(operation).encode())
 
     def _append_event(self, arguments: Arguments, context: Context) -> Iterator[Row]:
         values = dict(arguments)
         places = self.resolve(values.pop("session", None))
         writer = cast("EventWriter", self.writing["events"])
         change = writer.append_to(places, values, f"{self.source.name}.append_event")
-        reply, found = run_job(
-            self.client, context, lambda line: writer.append(change, line, find=True)
+        response, found = run_job(
+            self.client, context, lambda sender: writer.append(change, sender, find=True)
         )
         name = event_id = None
         if found is not None:
             event = writer.resource.decoder.places(found.item, found.frame)
             name, event_id = name_of(writer.spec.name, event), event["event_id"]
-        response = None if reply is None else dump_json(reply.object())
-        yield name, event_id, self._session_name(places), response
+        text = None if response is None else dump_json(response.object())
+        yield name, event_id, self._session_name(places), text
 
     def _compaction(self, given: Mapping[str, Value], where: str) -> dict[str, object]:
         if self.express:  # Contract, section 1.
@@ -375,8 +375,8 @@ class VertexBackend(RestBackend):
             raise InvalidValueError(f"{where}: summarization and event_editing must be 'AUTO'.")
         return {"compaction": {field: {"mode": mode} for field, mode in chosen.items()}}
 
-    def _compacted_rows(self, reply: Response, given: Arguments) -> Iterator[Row]:
-        operation = reply.object()
+    def _compacted_rows(self, response: Response, given: Arguments) -> Iterator[Row]:
+        operation = response.object()
         name = operation.get("name")
         text = name if isinstance(name, str) else None
         yield (

@@ -110,10 +110,10 @@ class _Listed(RestResource):
         """The list parameters that a statement gives."""
         return Listing.of(scan, self.where, self.page_size(scan))
 
-    def frame(self, reply: Response, places: Places) -> RestFrame:
+    def frame(self, response: Response, places: Places) -> RestFrame:
         """See ``RestResource.frame``."""
-        token = "" if reply.missing else reply.object().get("nextPageToken", "")
-        return PageFrame(reply.what, places, token if isinstance(token, str) else "")
+        token = "" if response.missing else response.object().get("nextPageToken", "")
+        return PageFrame(response.what, places, token if isinstance(token, str) else "")
 
     def list_of(self, places: Places, query: Sequence[tuple[str, str | int | None]]) -> Asked:
         """One list."""
@@ -140,12 +140,12 @@ class _Listed(RestResource):
                 one.call,
                 one.call.with_query(orderBy=_order_text([far])),
                 self.pages(scan),
-                position=lambda item, reply: sign * _instant(item, field, reply),
+                position=lambda item, response: sign * _instant(item, field, response),
                 identity=lambda item: item.get("name"),
             )
-        ) as replies:
-            for reply, items in replies:
-                yield self.rows_in(items, self.frame(reply, one.places))
+        ) as responses:
+            for response, items in responses:
+                yield self.rows_in(items, self.frame(response, one.places))
 
     def _merged(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
         def key(found: Found) -> tuple[int, ...]:
@@ -396,8 +396,8 @@ def _beyond(order: Order, edge: int) -> Callable[[Item, Response], bool]:
     """Returns a test for rows that come after the last wanted one."""
     field = _TIME_FIELDS[order.column]
 
-    def beyond(item: Item, reply: Response) -> bool:
-        instant = _instant(item, field, reply)
+    def beyond(item: Item, response: Response) -> bool:
+        instant = _instant(item, field, response)
         return instant < edge if order.descending else instant > edge
 
     return beyond

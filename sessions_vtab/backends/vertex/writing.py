@@ -75,23 +75,23 @@ class SessionWriter(_VertexWriter):
             query = (("updateMask", mask),)
         return Change(self.backend.call(operation, places, query=query, json=body), places)
 
-    def perform(self, write: Write, line: Sender) -> Outcome:
+    def perform(self, write: Write, sender: Sender) -> Outcome:
         """See ``Writer.perform``."""
         change = self.change(write)
         match write.action:
             case Action.INSERT:
-                return self._create(write, change, line)
+                return self._create(write, change, sender)
             case Action.UPDATE if write.values:
-                return self._patch(write, change, line)
+                return self._patch(write, change, sender)
             case Action.UPDATE:
-                return self._shown(write, change.places, line)
+                return self._shown(write, change.places, sender)
             case _:
-                return self._delete(write, change, line)
+                return self._delete(write, change, sender)
 
-    def _create(self, write: Write, change: Change, line: Sender) -> Outcome:
+    def _create(self, write: Write, change: Change, sender: Sender) -> Outcome:
         places = change.places
         try:
-            operation = self.backend.follow(line.send(change.call), places, line)
+            operation = self.backend.follow(sender.send(change.call), places, sender)
         except UnknownOutcomeError as unknown:
             if "session_id" not in places:
                 raise UnknownOutcomeError(
@@ -99,14 +99,14 @@ class SessionWriter(_VertexWriter):
                     " user_id = '..' ORDER BY create_time DESC LIMIT 1. A row with its own"
                     " session_id can safely be sent again."
                 ) from None
-            operation = self._settle_create(change, line, unknown)
+            operation = self._settle_create(change, sender, unknown)
         made = {**places, "session_id": places.get("session_id") or _created_session_id(operation)}
         if not write.returning and isinstance(operation.get("response"), dict):
             return self._sent(write, made, 200)
-        return replace(self._shown(write, made, line), response=dump_json(operation))
+        return replace(self._shown(write, made, sender), response=dump_json(operation))
 
     def _settle_create(
-        self, change: Change, line: Sender, unknown: UnknownOutcomeError
+        self, change: Change, sender: Sender, unknown: UnknownOutcomeError
     ) -> dict[str, Any]:
         """Returns the operation of a call whose response was lost.
 
@@ -114,41 +114,41 @@ class SessionWriter(_VertexWriter):
         because the service would reject a second session with the same id.
         """
         try:
-            return self._found_or_made(change, line, unknown)
+            return self._found_or_made(change, sender, unknown)
         except UnknownOutcomeError:
             raise
         except SessionsError as error:
             raise unknown from error  # The first call may have taken effect, whatever came later.
 
     def _found_or_made(
-        self, change: Change, line: Sender, unknown: UnknownOutcomeError
+        self, change: Change, sender: Sender, unknown: UnknownOutcomeError
     ) -> dict[str, Any]:
-        found, name = self.look(change.places, line), self._name(change.places)
+        found, name = self.look(change.places, sender), self._name(change.places)
         if found is None:
             try:
-                return self.backend.follow(line.send(change.call), change.places, line)
+                return self.backend.follow(sender.send(change.call), change.places, sender)
             except ConflictError:
                 # The first call took effect; its session becomes visible later.
-                found = self._visible(change.places, line)
+                found = self._visible(change.places, sender)
         if found is None:
             raise UnknownOutcomeError(f"{unknown} Session {name} exists, but cannot be read yet.")
         if not _is_what_was_sent(found.item, change.call.json):
             raise UnknownOutcomeError(f"{unknown} Session {name} exists, but differs from the row.")
         return {"response": found.item}
 
-    def _patch(self, write: Write, change: Change, line: Sender) -> Outcome:
-        reply, places = line.send(change.call), change.places
+    def _patch(self, write: Write, change: Change, sender: Sender) -> Outcome:
+        response, places = sender.send(change.call), change.places
         try:
-            self._check_shared(write, reply.object(), places)
+            self._check_shared(write, response.object(), places)
         except RefusedError:
-            line.in_doubt = False  # It is certain what was done and what was not.
+            sender.in_doubt = False  # It is certain what was done and what was not.
             raise
         if not write.returning:
-            return self._sent(write, places, reply.status)
-        if "expireTime" not in reply.object():
-            return self._shown(write, places, line)
-        frame = self.resource.frame(reply, places)
-        return self.answered(write, Found(reply.object(), frame), reply.status)
+            return self._sent(write, places, response.status)
+        if "expireTime" not in response.object():
+            return self._shown(write, places, sender)
+        frame = self.resource.frame(response, places)
+        return self.answered(write, Found(response.object(), frame), response.status)
 
     def _check_shared(self, write: Write, body: Mapping[str, Any], places: Places) -> None:
         """Raises if an UPDATE would change ``app:`` or ``user:`` keys, which are not sent."""
@@ -163,10 +163,10 @@ class SessionWriter(_VertexWriter):
                 " {..}}')."
             )
 
-    def _delete(self, write: Write, change: Change, line: Sender) -> Outcome:
-        reply = line.send(change.call)
-        operation = {} if reply.already else self.backend.follow(reply, change.places, line)
-        outcome = self._sent(write, change.places, reply.status)
+    def _delete(self, write: Write, change: Change, sender: Sender) -> Outcome:
+        response = sender.send(change.call)
+        operation = {} if response.already else self.backend.follow(response, change.places, sender)
+        outcome = self._sent(write, change.places, response.status)
         return replace(outcome, response=dump_json(operation))
 
     def _name(self, places: Places) -> str:
@@ -175,9 +175,9 @@ class SessionWriter(_VertexWriter):
     def _sent(self, write: Write, places: Places, status: int) -> Outcome:
         return Outcome(write, OutcomeState.SENT, key=self._name(places), http_status=status)
 
-    def _shown(self, write: Write, places: Places, line: Sender) -> Outcome:
+    def _shown(self, write: Write, places: Places, sender: Sender) -> Outcome:
         """Adds the stored session to the outcome; a new session may not be visible at once."""
-        found = self._visible(places, line)
+        found = self._visible(places, sender)
         if found is None:
             raise UnknownOutcomeError(
                 f"{self.where}: {self._name(places)} was written, but cannot be read yet. Try"
@@ -185,12 +185,12 @@ class SessionWriter(_VertexWriter):
             )
         return self.answered(write, found, 200)
 
-    def _visible(self, places: Places, line: Sender) -> Found | None:
+    def _visible(self, places: Places, sender: Sender) -> Found | None:
         """Returns the session as stored; None if it cannot be read within some seconds."""
         for pause in _VISIBLE_AFTER:
             if pause:
-                line.pause(pause)
-            found = self.look(places, line)
+                sender.pause(pause)
+            found = self.look(places, sender)
             if found is not None:
                 return found
         return None
@@ -254,15 +254,15 @@ class EventWriter(_VertexWriter):
         operation = self.operation(Action.INSERT)
         return Change(self.backend.call(operation, places, json=body, kind=APPEND), places)
 
-    def perform(self, write: Write, line: Sender) -> Outcome:
+    def perform(self, write: Write, sender: Sender) -> Outcome:
         """See ``Writer.perform``."""
-        return self.perform_after(write, line, 0)
+        return self.perform_after(write, sender, 0)
 
-    def perform_after(self, write: Write, line: Sender, before: int) -> Outcome:
+    def perform_after(self, write: Write, sender: Sender, before: int) -> Outcome:
         """Sends a write of an event that is equal to ``before`` events sent earlier."""
         change = self.change(write)
-        reply, found = self.append(change, line, find=write.returning, before=before)
-        status = reply.status if reply else None
+        response, found = self.append(change, sender, find=write.returning, before=before)
+        status = response.status if response else None
         if found is None:
             # An event that cannot be read yet is stored anyway: return it as sent, without a name.
             sent = {**change.call.json, "name": "events/unknown"}
@@ -273,13 +273,13 @@ class EventWriter(_VertexWriter):
         return self.answered(write, found, status)
 
     def append(
-        self, change: Change, line: Sender, *, find: bool, before: int = 0
+        self, change: Change, sender: Sender, *, find: bool, before: int = 0
     ) -> tuple[Response | None, Found | None]:
         """Appends an event; ``before`` equal ones were sent earlier and are not taken for it.
 
         Args:
             change: the request from ``append_to``.
-            line: sends the calls of the job.
+            sender: sends the calls of the job.
             find: whether the event's name is wanted, which the response does not contain.
             before: number of equal events.
 
@@ -290,23 +290,23 @@ class EventWriter(_VertexWriter):
             UnknownOutcomeError: the response was lost, and the event cannot be found.
         """
         try:
-            reply = line.send(change.call)
+            response = sender.send(change.call)
         except UnknownOutcomeError as unknown:
             try:
-                found = self._find(change, line, before)
+                found = self._find(change, sender, before)
             except SessionsError as error:
                 raise unknown from error
             if found is None:
                 raise
             return None, found
         if not find:
-            return reply, None
+            return response, None
         try:
-            return reply, self._find(change, line, before)
+            return response, self._find(change, sender, before)
         except SessionsError:
-            return reply, None  # It cannot be read.
+            return response, None  # It cannot be read.
 
-    def _find(self, change: Change, line: Sender, before: int) -> Found | None:
+    def _find(self, change: Change, sender: Sender, before: int) -> Found | None:
         """Finds the event that was sent among those with its timestamp; None if it is not there."""
         sent, frame = change.call.json, RestFrame("An event", change.places)
         instant = times.require(sent["timestamp"], "timestamp")
@@ -315,8 +315,8 @@ class EventWriter(_VertexWriter):
         call = self.resource.list_of(change.places, query).call
         for pause in _VISIBLE_AFTER[:3]:
             if pause:
-                line.pause(pause)
-            equal = (item for item in _items(call, line) if is_event(item, sent))
+                sender.pause(pause)
+            equal = (item for item in _items(call, sender) if is_event(item, sent))
             found = next(islice(equal, before, None), None)
             if found is not None:
                 last_segment(found, frame)
@@ -324,13 +324,13 @@ class EventWriter(_VertexWriter):
         return None
 
 
-def _items(listing: RequestSpec, line: Sender) -> Iterator[Item]:
+def _items(listing: RequestSpec, sender: Sender) -> Iterator[Item]:
     """Yields the rows of a list, page by page."""
     call: RequestSpec | None = listing
     while call is not None:
-        reply = line.send(call)
-        yield from reply.items()
-        call = TokenPages().following(reply)
+        response = sender.send(call)
+        yield from response.items()
+        call = TokenPages().following(response)
 
 
 def equal_before(writes: Iterable[Write]) -> dict[int, int]:
