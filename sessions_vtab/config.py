@@ -441,12 +441,9 @@ def _source(
 def _known_backend(name: str, where: str) -> None:
     if name in registry.BUILT_IN:
         return
-    known = registry.names()
-    if name not in known:
+    if name not in registry.names():
         problem = f"{where}: there is no backend" if where else "There is no backend"
-        raise UnknownNameError(
-            f"{problem} {name!r:.40}.{did_you_mean(name, known)} Backends: {', '.join(known)}."
-        )
+        raise UnknownNameError(f"{problem} {name!r:.40}.{registry.meant(name)}")
 
 
 def _chosen(wanted: str | None, merged: Mapping[str, Source]) -> str:

@@ -26,7 +26,16 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.verify import verify
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 
-__all__ = ["BUILT_IN", "GROUP", "backend_class", "names", "opened", "register", "url_forms"]
+__all__ = [
+    "BUILT_IN",
+    "GROUP",
+    "backend_class",
+    "meant",
+    "names",
+    "opened",
+    "register",
+    "url_forms",
+]
 
 GROUP: Final = "sessions_vtab.backends"
 """The entry-point group of backends that other packages add."""
@@ -69,6 +78,15 @@ def names() -> tuple[str, ...]:
     return (*BUILT_IN, *sorted(others - BUILT_IN.keys()))
 
 
+def meant(name: str) -> str:
+    """What was probably meant by the name of an unknown backend, and which there are."""
+    known = names()
+    # The address of a service, such as its documentation has it.
+    address = " The address of a service is a setting, as in whylabs://?base_url=https://HOST."
+    hint = address if name.lower() in {"http", "https"} else did_you_mean(name, known)
+    return f"{hint} Backends: {', '.join(known)}."
+
+
 def backend_class(name: str) -> type[Backend]:
     """The class of a backend.
 
@@ -82,10 +100,7 @@ def backend_class(name: str) -> type[Backend]:
         return _registered[name]
     reference = BUILT_IN.get(name) or _entry_points().get(name)
     if reference is None:
-        known = names()
-        raise UnknownNameError(
-            f"There is no backend {name}.{did_you_mean(name, known)} Backends: {', '.join(known)}."
-        )
+        raise UnknownNameError(f"There is no backend {name}.{meant(name)}")
     loaded = _load(name, reference)
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
         raise ConfigurationError(

@@ -126,7 +126,10 @@ def command_line(only: str | None = None) -> argparse.ArgumentParser:
         epilog=_EXIT,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument("-help", action="help", help=argparse.SUPPRESS)  # As sqlite3 has it.
+    parser.add_argument(
+        "--version", "-version", action="store_true", help="print the version and exit"
+    )
     add_common(parser, "sources", None)
     add_shell(parser)
     # With prog given, argparse does not format a usage line (and import shutil) to make it up.

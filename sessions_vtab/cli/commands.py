@@ -117,6 +117,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 def _reported(work: Callable[[], None]) -> int:
     """Does some work; prints why a statement failed or a file cannot be written."""
     from sessions_vtab.cli.session import Failed  # noqa: PLC0415
+    from sessions_vtab.cli.streams import unusable  # noqa: PLC0415
 
     try:
         work()
@@ -125,7 +126,7 @@ def _reported(work: Callable[[], None]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
-        print(f"Error: {escaped(str(error))}", file=sys.stderr)
+        print(f"Error: {escaped(unusable(error))}", file=sys.stderr)
     else:
         return _OK
     return _FAILED

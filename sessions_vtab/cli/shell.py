@@ -32,7 +32,7 @@ from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.session import can_describe, described, note_cost, split
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
-from sessions_vtab.cli.streams import fitted, unwritable
+from sessions_vtab.cli.streams import fitted, unusable, unwritable
 from sessions_vtab.contract.files import make_private
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of
@@ -232,6 +232,8 @@ class Shell(Commands):
                 text = f"The input is not {error.encoding} text."
             elif isinstance(error, UnicodeEncodeError):
                 text = unwritable(error)
+            elif isinstance(error, OSError):
+                text = unusable(error)
             self.write_error(f"Error: {escaped(text).rstrip()}\n")
         super().handle_exception()
 

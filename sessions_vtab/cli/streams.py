@@ -31,6 +31,7 @@ __all__ = [
     "read_sql",
     "require_text",
     "show",
+    "unusable",
     "unwritable",
     "use_utf8",
     "write_whole",
@@ -87,6 +88,13 @@ def unwritable(error: UnicodeEncodeError) -> str:
         f"The output contains characters that {error.encoding} does not have. Unset"
         " PYTHONIOENCODING, or set it to utf-8."
     )
+
+
+def unusable(error: OSError) -> str:
+    """Which file could not be used, and why: without a number of the system's."""
+    if error.strerror is None or error.filename is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}."
 
 
 def require_text(argv: Sequence[str]) -> None:

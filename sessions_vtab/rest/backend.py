@@ -226,9 +226,10 @@ class RestBackend(Backend):
         base_url = self.settings.base_url or os.environ.get(self.base_url_variable)
         if not base_url:
             variable = f", or set {self.base_url_variable}" if self.base_url_variable else ""
+            place = "/".join(map(str.upper, self.location))
             raise ConfigurationError(
                 f"Source {self.source.name}: base_url is required. Write the URL as"
-                f" {self.name}://?base_url=https://..{variable}. {self.no_default}".rstrip()
+                f" {self.name}://{place}?base_url=https://..{variable}. {self.no_default}".rstrip()
             )
         return Endpoint.of(
             self.source,

@@ -13,6 +13,7 @@ from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
 from sessions_vtab.cli.options import MODE_NAMES
 from sessions_vtab.cli.shell import Shell
+from sessions_vtab.cli.sources import version_line
 
 MEMORY = "local://:memory:"
 SNAPSHOT = "Error: To copy a source to a file: sessions-vtab snapshot FILE.db\n"
@@ -66,6 +67,7 @@ def typed(monkeypatch):
         ([".print hello"], 0, "hello\n"),
         (["query", "--json", "select 1 as a"], 0, '[{"a":1}]\n'),
         (["query", "--csv", "--noheader", "select 1 as a"], 0, "1\n"),
+        (["-version"], 0, f"{version_line()}\n"),
         (["query", "--fail-if-rows", "select 1 as a"], 1, "a\n1\n"),
         (["query", "--fail-if-rows", "select 1 as a where 0"], 0, "a\n"),
         (["select count(*) as n from generate_series(1, 10, 3)"], 0, "n\n4\n"),
@@ -87,6 +89,10 @@ def test_a_command_line_of_sqlite3(cli, arguments, status, out):
         (["query", ".mode box"], 1, "For commands of the shell: sessions-vtab '.mode box'"),
         (["select now()"], 1, "There is no function now. Use datetime('now')."),
         (["store.db"], 2, "To open a local store: sessions-vtab local:///"),
+        (["--source", "https://host/v1", "query", "select 1"], 2, "The address of a service is"),
+        (["--source", "adk_api://a/u", "query", "select 1"], 2, "adk_api://APP_NAME/USER_ID?base"),
+        (["query", "-o", "none/x", "select 1"], 1, "none/x: No such file or directory.\n"),
+        ([".once none/x"], 1, "none/x: No such file or directory.\n"),
         (["tour.sql"], 2, "To run a file: sessions-vtab run tour.sql"),
         (["qurey", "select 1"], 2, "Did you mean query?"),
         (
@@ -103,6 +109,10 @@ def test_a_command_line_that_cannot_be_obeyed_says_what_to_do(cli, arguments, st
     assert done.status == status
     assert error in done.err
     assert "Traceback" not in done.err
+
+
+def test_help_is_there_by_the_name_that_sqlite3_has_for_it(cli):
+    assert (cli("-help").status, cli("-help").out) == (0, cli("--help").out)
 
 
 def test_a_shell_starts_with_its_file_and_then_its_commands(cli, tmp_path):
@@ -170,6 +180,7 @@ def test_options_are_the_modes_of_the_shell(name):
         ([".eqp on", "select * from sessions;"], "local.sessions  list"),
         ([".stats on", ".show"], "     stats: on\n"),
         ([".show"], "      mode: auto\n"),
+        (["create view v as select 1;"], "To keep views, write them to a file and start with"),
         (["create temp table t(a);", "create index temp.i on t(a);", ".indexes"], "i\n"),
         ([".fullschema"], 'CREATE TABLE "local"."sessions"('),
         ([".tab %ents"], "local (default)\n  tables     events"),

@@ -157,6 +157,8 @@ class VertexBackend(RestBackend):
     )
     statuses = {  # noqa: RUF012
         403: "The role roles/aiplatform.user on the project is sufficient.",
+        404: "If the engine is what is missing: the table reasoning_engines of a source"
+        " vertex://PROJECT/LOCATION lists them.",
         429: "This is a quota of the project and region; requests of this source are slowed down"
         " from now on.",
     }
@@ -182,7 +184,7 @@ class VertexBackend(RestBackend):
         try:
             return self.allowed(scope)
         except InvalidValueError as error:
-            raise ConfigurationError(str(error)) from None
+            raise ConfigurationError(f"{error} {_FORMS}") from None
 
     def _scope(self) -> tuple[str | None, str | None, str | None]:
         """Returns project, location and engine from location text, options or environment.

@@ -58,6 +58,7 @@ def test_project_and_location_have_defaults_in_the_environment(opened, monkeypat
         ("a/b/c/d", {}, "vertex://PROJECT/LOCATION/ENGINE"),
         ("my-project", {}, "'my-project' alone is not enough.*vertex://PROJECT/LOCATION/ENGINE"),
         ("p/evil.example/42", {}, "'evil.example' is not a valid location"),
+        ("my-project/42", {}, "'42' is not a valid location.*vertex://PROJECT/LOCATION/ENGINE"),
         ("p/us-central1/../42", {}, "vertex://"),
         ("P/us-central1/42", {}, "'P' is not a valid project"),
         ("p/us-central1/4?2", {}, "is not a valid reasoning_engine"),
