@@ -252,6 +252,15 @@ def test_the_users_own_tables_come_first(own: apsw.Connection, sql: str, listed:
     assert listed in str(caught.value)
 
 
+@pytest.mark.parametrize("table", ["writes", "http_requests", "sessions"])
+def test_columns_that_nobody_writes_are_not_listed(own: apsw.Connection, table: str) -> None:
+    with pytest.raises(apsw.SQLError, match=f"All columns of {table}: ") as caught:
+        own.execute(f"SELECT zzz FROM {table}")
+
+    assert "_push" not in str(caught.value)
+    assert "_args" not in str(caught.value)
+
+
 def test_a_registered_connection_works_as_before(own: apsw.Connection) -> None:
     own.execute("INSERT INTO notes VALUES (?)", ("a",))
     own.executemany("INSERT INTO notes VALUES (?)", [("b",), ("c",)])
