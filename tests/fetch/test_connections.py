@@ -24,6 +24,8 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body in one packet: the second one would wait for the client's acknowledgement.
+    wbufsize = -1
 
     def do_GET(self):
         self.server.paths.append(self.path)
@@ -60,9 +62,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """A client that has gone is what many tests are about."""
+
+
 @contextmanager
 def serving():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.paths, server.cookies, server.release = [], [], threading.Event()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

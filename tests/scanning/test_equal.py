@@ -98,7 +98,7 @@ def test_columns_are_those_that_were_asked_for_in_that_order(url, counted):
 
 
 def test_many_requests_are_in_flight(url, emulator):
-    emulator.control.delay(0.02)
+    emulator.control.delay(0.2)
     try:
         read(split(url, "events", size=SESSIONS)[0]).read_all()
     finally:
