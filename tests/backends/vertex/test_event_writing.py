@@ -15,6 +15,8 @@ from sessions_vtab.errors import (
 )
 from tests.backends.vertex.conftest import FAILED, NOT_SENT, SENT, UNKNOWN, methods, row_of, session
 
+pytestmark = pytest.mark.usefixtures("no_seed")
+
 
 def events(vertex, session_id):
     return vertex.rows(

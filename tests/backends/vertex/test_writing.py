@@ -18,6 +18,8 @@ from sessions_vtab.errors import (
 )
 from tests.backends.vertex.conftest import FAILED, NOT_SENT, SENT, UNKNOWN, methods, row_of, session
 
+pytestmark = pytest.mark.usefixtures("no_seed")
+
 # Creating
 
 
