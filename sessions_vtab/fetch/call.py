@@ -25,6 +25,7 @@ __all__ = [
     "RequestSpec",
     "Response",
     "ResponseMatcher",
+    "is_plain",
     "message_of",
     "path",
 ]
@@ -356,3 +357,19 @@ def _at(body: Any, place: str) -> Any:
         else:
             return None
     return body
+
+
+_LONGEST = 65_536
+"""Characters of a URL; httpx refuses longer ones."""
+
+# What follows the host of a URL that httpx would send as it is written.
+_PLAIN = re.compile(
+    r"/[A-Za-z0-9._~/:+-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~/:+-]*)*"
+    r"(?:\?[A-Za-z0-9._~&=+*-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~&=+*-]*)*)?",
+    re.ASCII,
+).fullmatch
+
+
+def is_plain(url: str, start: int) -> bool:
+    """Whether what follows the host of a URL, from ``start`` on, is sent as it is written."""
+    return len(url) <= _LONGEST and _PLAIN(url, start) is not None and "/." not in url

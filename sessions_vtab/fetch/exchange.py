@@ -88,6 +88,8 @@ class Exchange:
 
     def run(self) -> Response:
         """The response: a success, or one that the call declares; others raise SessionsError."""
+        # A loop of our own, not the retries of a library: whether a request may be sent again
+        # depends on what the service may have done with it (``retry``).
         attempt, renewed = 1, False
         while True:
             self._sender.admit(self._call.kind)
@@ -99,7 +101,7 @@ class Exchange:
                 if outcome.status in _SUCCESS or outcome.missing or outcome.already:
                     return outcome
                 refused = outcome.status == _UNAUTHORIZED and not renewed
-                if refused and self._renewed():
+                if refused and asked(self._sender.where, lambda: self._auth.refresh(self._sent)):
                     renewed = True
                     self.__dict__.pop("_shown", None)
                     continue
@@ -107,9 +109,6 @@ class Exchange:
                     self._client.limiter.throttled(self._call.kind, began)
             self._wait_or_raise(outcome, attempt)
             attempt += 1
-
-    def _renewed(self) -> bool:
-        return asked(self._sender.where, lambda: self._auth.refresh(self._sent))
 
     def _attempt(self, attempt: int) -> Response | _Lost:
         ask, started = self._prepared(), time.perf_counter()

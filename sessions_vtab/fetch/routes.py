@@ -11,7 +11,6 @@ the source's pool, and that has one.
 from __future__ import annotations
 
 import functools
-import re
 import ssl
 import threading
 import time
@@ -23,10 +22,11 @@ from urllib import request as environment
 import httpcore
 import httpx
 
+from sessions_vtab.fetch.call import is_plain
 from sessions_vtab.fetch.deadline import TimedBackend
 from sessions_vtab.fetch.endpoint import is_loopback
 
-__all__ = ["KEEP_ALIVE", "Connections", "Routes", "Shortcut", "is_plain", "open_routes"]
+__all__ = ["KEEP_ALIVE", "Connections", "Routes", "Shortcut", "open_routes"]
 
 KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection is kept."""
@@ -186,21 +186,7 @@ def _as_httpx(error: BaseException) -> BaseException:
     return error if meaning is None else meaning(str(error))
 
 
-_LONGEST: Final = 65_536
-"""Characters of a URL; httpx refuses longer ones."""
-
-# What follows the host of a URL that httpx would send as it is written.
-_PLAIN: Final = re.compile(
-    r"/[A-Za-z0-9._~/:+-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~/:+-]*)*"
-    r"(?:\?[A-Za-z0-9._~&=+*-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~&=+*-]*)*)?",
-    re.ASCII,
-).fullmatch
 _MOST_ORIGINS: Final = 64
-
-
-def is_plain(url: str, start: int) -> bool:
-    """Whether what follows the host of a URL, from ``start`` on, is sent as it is written."""
-    return len(url) <= _LONGEST and _PLAIN(url, start) is not None and "/." not in url
 
 
 class Shortcut(NamedTuple):

@@ -113,7 +113,8 @@ class _Walk:
             self._query(query, outer, names)
 
     def _select(self, node: exp.Select, outer: Scope | None, names: _Names) -> None:
-        scope = Scope(outer=outer, aliases=_aliases(node))
+        aliases = frozenset(part.alias.lower() for part in node.expressions if part.alias)
+        scope = Scope(outer=outer, aliases=aliases)
         ons = self._from(node, scope, names)
         self._conditions(node, scope, ons)
         inside = ("expressions", "where", "group", "having", "order", "windows", "distinct")
@@ -251,7 +252,3 @@ class _Walk:
         if occurrence.block is not None:
             return occurrence.block.clauses.get("WHERE")
         return condition_of_change(self.source.tokens, occurrence.item.at, self.source.pairs)
-
-
-def _aliases(node: exp.Select) -> frozenset[str]:
-    return frozenset(part.alias.lower() for part in node.expressions if part.alias)

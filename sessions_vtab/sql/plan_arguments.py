@@ -98,11 +98,10 @@ def _plan_of(
 
 def _remote_joins(occurrence: Occurrence) -> list[Join]:
     """The joins whose next keys are worth reading ahead: both tables cost requests."""
-    return [join for join in occurrence.joins if _is_remote(occurrence.item, join.source)]
-
-
-def _is_remote(*items: Item) -> bool:
-    return all(one.ours is not None and one.ours.capability.remote for one in items)
+    if not occurrence.ours.capability.remote:
+        return []
+    sources = ((join, join.source.ours) for join in occurrence.joins)
+    return [join for join, ours in sources if ours is not None and ours.capability.remote]
 
 
 def _localised(text: str, values: list[str]) -> str:

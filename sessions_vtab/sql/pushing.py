@@ -86,7 +86,13 @@ def _condition(
     rule: Rule | None = Rule.SQLITE if predicate is None else Rule.OUTER_JOIN
     if reader.is_plain(term):
         role, rule = Role.OFFERED, None
-    elif predicate is not None and _movable(predicate, scope, nullable=nullable):
+    elif (
+        predicate is not None
+        and not scope.fixed
+        # An outer join has rows of NULLs, which the table does not give: a condition that keeps
+        # them would lose them if it were sent.
+        and not (nullable and true_on_nulls(predicate) is True)
+    ):
         role, rule = (Role.PUSHED if reader.complete else Role.NARROWED), None
         pushed = [predicate]
     if span is not None and about is not None:
@@ -136,10 +142,6 @@ def _link(occurrence: Occurrence, scope: Scope, term: exp.Expression, *, nullabl
         if other.item is not mine.item and first:
             joined = Join(mine.column.name, other.item, other.column.name)
             occurrence.joins.append(joined)
-
-
-def _movable(predicate: Predicate, scope: Scope, *, nullable: bool) -> bool:
-    return not scope.fixed and not (nullable and true_on_nulls(predicate) is True)
 
 
 def _flat(predicates: Sequence[Predicate]) -> Iterator[Predicate]:

@@ -131,7 +131,7 @@ _STOPS = _CLAUSES | _COMPOUND | _AFTER
 
 def _block(tokens: Sequence[Token], at: int, limit: int, pairs: dict[int, int]) -> Block:
     marks: list[int] = []
-    end, compound = limit, _after_compound(tokens, at)
+    end, compound = limit, at > 0 and tokens[at - 1].upper in {*_COMPOUND, "ALL"}
     for index in find(tokens, (at + 1, limit), pairs, _STOPS):
         word = tokens[index].upper
         if word == "FROM" and tokens[index - 1].upper == "DISTINCT" and index > at + 2:
@@ -151,10 +151,6 @@ def _block(tokens: Sequence[Token], at: int, limit: int, pairs: dict[int, int]) 
         for n, mark in enumerate(marks)
     }
     return Block(at, end, (first, bounds[0]), clauses, distinct, compound)
-
-
-def _after_compound(tokens: Sequence[Token], at: int) -> bool:
-    return at > 0 and tokens[at - 1].upper in {*_COMPOUND, "ALL"}
 
 
 def _is_clause(tokens: Sequence[Token], index: int) -> bool:

@@ -101,7 +101,7 @@ def _tokens_for_sqlglot(
     end = len(tokens)
     for index in find(tokens, (kind.at, end), pairs, _CUT_AT):
         if tokens[index - 1].text != "." and (
-            tokens[index].upper != "CONFLICT" or _on(tokens, index)
+            tokens[index].upper != "CONFLICT" or tokens[index - 1].upper == "ON"
         ):
             end = index - (tokens[index].upper == "CONFLICT")
             break
@@ -123,10 +123,6 @@ def _first(tokens: Sequence[Token], kind: StatementKind, pairs: dict[int, int]) 
 
 
 _AS = frozenset(("AS",))
-
-
-def _on(tokens: Sequence[Token], index: int) -> bool:
-    return tokens[index - 1].upper == "ON"
 
 
 def _is_hint(tokens: Sequence[Token], index: int) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sessions_vtab.contract import times
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.catalog import Catalog, OurTable
+from sessions_vtab.sql.catalog import Catalog
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
 from sessions_vtab.sql.fast_path import needs_parsing
 from sessions_vtab.sql.forms import require_form
@@ -20,7 +20,7 @@ from sessions_vtab.sql.returning import Returning, keep_column_names, returning_
 from sessions_vtab.sql.rewrite import Rewritten
 from sessions_vtab.sql.row_values import keep_row_values
 from sessions_vtab.sql.shapes import partners
-from sessions_vtab.sql.targets import Conflict, Target, conflict_of, creates_table, target_of
+from sessions_vtab.sql.targets import conflict_of, creates_table, target_of
 
 if TYPE_CHECKING:  # It imports sqlglot, which many statements do not need.
     from sessions_vtab.sql.conditions import TimeOperand
@@ -68,8 +68,10 @@ class Splicer:
         table = None if target is None else self.catalog.resolve(target.schema, target.name)
         returning = conflict = None
         if target is not None and table is not None:
-            returning = self._returning()
-            conflict = self._conflict(target, table)
+            returning = returning_of(self.text, self.tokens, self.kind, self.numbering, self.pairs)
+            in_schema = target.schema is not None
+            name = f"{target.schema}.{target.name}" if in_schema else table.table.name
+            conflict = conflict_of(self.tokens, self.kind, self.pairs, name)
         base = [
             *(effect.edits if effect else ()),
             *(conflict.edits if conflict else ()),
@@ -125,13 +127,6 @@ class Splicer:
         ours = self.catalog.resolve(schema, name)
         columns = () if ours is None else ours.table.columns
         return frozenset(one.name for one in columns if one.hidden)
-
-    def _returning(self) -> Returning | None:
-        return returning_of(self.text, self.tokens, self.kind, self.numbering, self.pairs)
-
-    def _conflict(self, target: Target, table: OurTable) -> Conflict:
-        name = table.table.name if target.schema is None else f"{target.schema}.{target.name}"
-        return conflict_of(self.tokens, self.kind, self.pairs, name)
 
     def _parameters(self, returning: Returning | None) -> int:
         """The largest number left in the text: SQLite wants exactly that many values."""

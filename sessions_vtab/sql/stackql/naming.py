@@ -416,7 +416,8 @@ class StatementNames:
             mine = [place for place in one.places if name in place.resource.names]
             others = [item for item in one.items if item.place is None]
             theirs = any(name in (self.columns(item) or ()) for item in others)
-            if mine and theirs and not self._is_merged(one):
+            merged = any(find(self._tokens, one.source, self._pairs, _MERGES))
+            if mine and theirs and not merged:
                 raise StatementError(f"ambiguous column name: {self._tokens[index].text}")
             if mine:
                 return mine[0]
@@ -425,9 +426,6 @@ class StatementNames:
             if name in one.aliases and not one.source[0] <= index < one.source[1]:
                 return None
         return None
-
-    def _is_merged(self, frame: SelectNames) -> bool:
-        return any(find(self._tokens, frame.source, self._pairs, _MERGES))
 
     def _text(self, index: int) -> str:
         return self._tokens[index].text if 0 <= index < len(self._tokens) else ""
