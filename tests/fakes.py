@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sessions_vtab.errors import BudgetError
@@ -21,6 +22,9 @@ class FakeContext:
 
     def interrupted(self) -> bool:
         return self.stop
+
+    def when_more(self, start: Callable[[], None]) -> None:
+        start()
 
     def spend(self, requests: int = 1) -> None:
         if self.left < requests:

@@ -66,6 +66,13 @@ class Context(Protocol):
     def interrupted(self) -> bool:
         """Whether the user wants the statement to stop. Waits look at it every 50 ms."""
 
+    def when_more(self, start: Callable[[], None]) -> None:
+        """Calls back as soon as the statement takes a second row of what this scan gives.
+
+        Until then nothing is requested ahead: ``min()``, EXISTS and LIMIT 1 take one row. Called at
+        once where that cannot be seen.
+        """
+
     def spend(self, requests: int = 1) -> None:
         """Takes requests from the statement's budget; raises BudgetError when it is used up."""
 

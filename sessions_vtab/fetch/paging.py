@@ -165,14 +165,22 @@ class PageIterator(Iterator[Response]):
         pages: how the list goes on.
         limit: rows that will probably be read: no page is requested ahead once they are there.
             With 0, only ``resume`` requests a page ahead.
+        when_more: is given what requests the second page, to call it when that is wanted; None:
+            it is requested with the first page's response.
     """
 
     def __init__(
-        self, reader: Reader, call: RequestSpec, pages: Paginator, limit: int | None
+        self,
+        reader: Reader,
+        call: RequestSpec,
+        pages: Paginator,
+        limit: int | None,
+        when_more: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self._reader = reader
         self._pages = pages
         self._left = limit
+        self._when_more = when_more
         self._next: RequestSpec | None = None
         self._seen: set[str] = set()
         self.pending: PendingRequest | None = None
@@ -186,8 +194,12 @@ class PageIterator(Iterator[Response]):
         pending, self.pending = self.pending, None
         response = self._reader.shared.finish(pending, self._reader.context)
         self._next = None if response.missing else self._pages.following(response)
+        when_more, self._when_more = self._when_more, None
         if self._wants_more(response):
-            self.resume()
+            if when_more is None:
+                self.resume()
+            else:
+                when_more(self.resume)
         return response
 
     def resume(self) -> None:

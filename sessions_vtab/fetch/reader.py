@@ -57,7 +57,7 @@ class Reader:
         self, call: RequestSpec, pages: Paginator | None = None, *, limit: int | None = None
     ) -> Generator[Response, None, None]:
         """The pages of one list, the next requested while this one is read."""
-        chain = PageIterator(self, call, pages or SinglePage(), limit)
+        chain = PageIterator(self, call, pages or SinglePage(), limit, self.context.when_more)
         try:
             yield from chain
         finally:

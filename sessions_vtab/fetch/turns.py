@@ -305,7 +305,9 @@ class BothEnds:
                 if not near.chain.ended:
                     self._note_ties(response)
                 met = self._read_far(near)
-                if not met:
+                if near.count == 1:
+                    self._reader.context.when_more(near.chain.resume)
+                elif not met:
                     self._request(near, opposite)
                 yield response, response.items()
                 if met:

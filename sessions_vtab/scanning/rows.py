@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -178,6 +178,10 @@ class ScanContext:
     def interrupted(self) -> bool:
         """Whether the reader was closed."""
         return self._closed
+
+    def when_more(self, start: Callable[[], None]) -> None:
+        """Calls back at once: all rows are wanted."""
+        start()
 
     def spend(self, requests: int = 1) -> None:
         """Takes requests from the budget.

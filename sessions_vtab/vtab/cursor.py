@@ -26,6 +26,7 @@ from sessions_vtab.vtab.write_queue import Waiting, missed
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.looking import Look
+    from sessions_vtab.vtab.remote_cursor import RemoteCursor
     from sessions_vtab.vtab.table import SourceTable
 
 __all__ = ["ScanCursor", "collected", "echoed"]
@@ -126,10 +127,16 @@ class ScanCursor:
             close()
         self._pages = ()
 
-    def read(self, scan: Scan) -> Iterator[Page]:
-        """The pages of a scan; whole rows where RETURNING will ask for them."""
+    def read(self, scan: Scan, cursor: RemoteCursor | None = None) -> Iterator[Page]:
+        """The pages of a scan; whole rows where RETURNING will ask for them.
+
+        Args:
+            scan: what is read.
+            cursor: takes the rows as they come; None: the pages are wanted.
+        """
         table, host = self._table, self._table.host
         context = host.context(table.source, table.name)
+        context.cursor = cursor
         if table.store is not None:
             host.holding.hold(table.store)
         if not context.run.readonly and host.capturing(context.run.number):

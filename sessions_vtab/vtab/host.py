@@ -313,6 +313,7 @@ class StatementContext:
     source: OpenSource
     table: str
     run: RunningStatement = field(repr=False)
+    cursor: RemoteCursor | None = field(default=None, repr=False)
 
     @property
     def statement(self) -> int:
@@ -328,6 +329,13 @@ class StatementContext:
     def writes(self) -> bool:
         """Whether the statement changes tables, or calls a function with side effects."""
         return not self.run.readonly or self.run.text in self.host.accepted
+
+    def when_more(self, start: Callable[[], None]) -> None:
+        """Calls back when the cursor, if one takes rows as they come, is asked for a second one."""
+        if self.cursor is None:
+            start()
+        else:
+            self.cursor.when_more = start
 
     def interrupted(self) -> bool:
         """Whether ``Connection.interrupt`` was called. Asked often by the statement's thread."""

@@ -8,7 +8,8 @@ counted are not read (``counting``).
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import islice
 from math import inf
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -43,6 +44,7 @@ class RemoteCursor(ScanCursor):
 
     Attributes:
         argument: what the statement rewriter said about this occurrence of the table.
+        when_more: to be called when a second row is taken: it requests the second page.
     """
 
     __slots__ = (
@@ -57,6 +59,7 @@ class RemoteCursor(ScanCursor):
         "_scan",
         "_values",
         "argument",
+        "when_more",
     )
 
     def __init__(self, table: SourceTable) -> None:
@@ -67,6 +70,7 @@ class RemoteCursor(ScanCursor):
         self._buyer = Buyer(self, table)
         self.argument: PlanArgument | None = None
         self.row: Row = ()
+        self.when_more: Callable[[], None] | None = None
         self._values: Sequence[Any] = ()
         self._page: Page = ()
         self._passing: Collection[int] | None = None
@@ -135,8 +139,8 @@ class RemoteCursor(ScanCursor):
         passing = self._passing_next
         yield from (row[column] for place, row in enumerate(rows) if place in passing)
 
-    def recorded(self, scan: Scan) -> Recording:
-        """The pages of a scan, which are counted and remembered."""
+    def recorded(self, scan: Scan, taker: RemoteCursor | None = None) -> Recording:
+        """The pages of a scan, which are counted and remembered; ``taker`` as for ``read``."""
         lists = self.lists_read()
         key = read_key(scan) if is_whole(scan) else None
 
@@ -148,7 +152,7 @@ class RemoteCursor(ScanCursor):
             if ended:
                 self._table.sizes.learn(scan, pages, rows)
 
-        return Recording(self.read(scan), came)
+        return Recording(self.read(scan, taker), came)
 
     def lists_read(self) -> dict[object, int]:
         """How far the statement has read each list of the table (``read_key``).
@@ -198,12 +202,18 @@ class RemoteCursor(ScanCursor):
         for page in pages:
             self._page = page
             self._passing, self._passing_next = self._passing_next, None
+            start, self.when_more = self.when_more, None
             if counts and isinstance(page, Counted):
+                if start is not None:
+                    start()
                 self._page, self._rest = (), iter(page)
                 if not (yield from counted_rows(page, self._rest, pages)):
                     return
                 continue
             self._rest = rest = iter(page)
+            if start is not None:
+                yield from islice(rest, 1)
+                start()
             yield from rest
 
     def _read(
@@ -225,7 +235,7 @@ class RemoteCursor(ScanCursor):
             )
             if offered.pages is not None:
                 return offered.pages
-            known = self.recorded(scan)
+            known = self.recorded(scan, self)
             offered.rents(known)
             self._memo.put(key, known, lookup=bool(scan.where.terms))
             self._look_ahead(scan, link, known=beside, most=offered.most)

@@ -288,6 +288,31 @@ def test_nothing_is_bought_before_it_pays(fresh, shape):
     assert len(fresh.log) <= most
 
 
+# Each is met by the first row of a long list.
+OF_ONE_ROW = {
+    "min": "SELECT min(create_time) FROM sessions",
+    "max": "SELECT max(update_time) FROM sessions",
+    "max of one session's": f"SELECT max(timestamp) FROM events WHERE session_id = '{SESSION}'",
+    "EXISTS": "SELECT EXISTS (SELECT 1 FROM sessions)",
+    "EXISTS with a condition that is checked here": (
+        "SELECT EXISTS (SELECT 1 FROM sessions WHERE length(session_id) > 1)"
+    ),
+    "a scalar subquery": "SELECT (SELECT session_id FROM sessions)",
+    "an outer join": (
+        "SELECT s.session_id FROM (SELECT 1) LEFT JOIN sessions s ON length(s.session_id) > 1 LIMIT 1"
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", OF_ONE_ROW)
+def test_no_page_is_requested_ahead_for_one_row(seeded, shape):
+    for _ in range(5):
+        database = Database(seeded)
+        database.ask(OF_ONE_ROW[shape])
+        assert len(database.log) == 1
+        database.connection.close()
+
+
 def test_a_session_after_the_other_is_not_bought_for_those_before(seeded):
     """Each session is asked twice: no list of events pays, however many sessions there were."""
     database = Database(seeded)
