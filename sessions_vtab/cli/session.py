@@ -193,7 +193,7 @@ class ScriptSession:
         for number, statement in enumerate(_statements(text), 1):
             with self._guarded(statement, number):
                 for line in explain(self._connection, statement.text, self._bindings, why=why):
-                    self._write(escaped(line) + "\n")
+                    self._write(escaped(fitted(line) if self._terminal else line) + "\n")
 
     @contextmanager
     def _executed(

@@ -17,13 +17,14 @@ import apsw
 
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, style_for, terminal_size
-from sessions_vtab.cli.formats import FORMATS
+from sessions_vtab.cli.formats import FORMATS, automatic
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.pages import text as page_text
 from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.session import can_describe, described
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
+from sessions_vtab.cli.streams import fitted
 from sessions_vtab.cli.transfer import import_rows, parse_import
 from sessions_vtab.errors import SessionsError, UnknownNameError
 from sessions_vtab.hints import names_of
@@ -132,7 +133,7 @@ class Commands(ShellSettings):
             )
         try:
             for line in explain(self._connection, sql.rstrip("; "), self.bindings, why=why):
-                self._line(line)
+                self._line(fitted(line) if is_terminal(self.stdout) else line)
         except Exception as error:
             if not can_describe(error):
                 raise
@@ -321,8 +322,11 @@ class Commands(ShellSettings):
 
     def _box(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, keep: int = 0) -> None:
         """Rows of our own as a table, of which the first columns are never cut."""
-        form = FORMATS["box" if is_terminal(self.stdout) else "table"]
-        self._emit(form(columns, rows, style_for(self.stdout, Style(least=_LEAST, keep=keep))))
+        style = style_for(self.stdout, Style(least=_LEAST, keep=keep))
+        if is_terminal(self.stdout):
+            self._emit(automatic(columns, rows, style, lambda _: None))
+        else:
+            self._emit(FORMATS["table"](columns, rows, style))
 
     def _say_what_is_not_kept(self, created: set[tuple[str, str]]) -> None:
         for name, kind in created:

@@ -178,17 +178,30 @@ def read_sql(path: str) -> str:
     return Path(path).read_text("utf-8-sig")
 
 
+_WORD: Final = re.compile(r" *(?:[a-z]+(?: order)? {2,})?")
+"""What a line of an explanation begins with: ``  by order  ``."""
+
 _DOTTED: Final = re.compile(r"(?<=\s)(\.\w+) (\S+)(?: (\.\.))?")
 
 
 def fitted(text: str) -> str:
-    """Lines of a text, broken between words where the terminal ends, never in a dot command."""
+    """Lines of a text, broken between words where the terminal ends, never in a dot command.
+
+    What a line goes on with stands below its value, where it begins with a word for it.
+    """
     columns = terminal_size().columns
-    lines = (_DOTTED.sub(_held_together, line) for line in text.splitlines())
-    return "\n".join(
-        textwrap.fill(line, columns, subsequent_indent="    ", break_on_hyphens=False)
-        for line in lines
-    ).replace(_HELD, " ")
+    return "\n".join(_broken(line, columns) for line in text.splitlines()).replace(_HELD, " ")
+
+
+def _broken(line: str, columns: int) -> str:
+    word = _WORD.match(line)
+    return textwrap.fill(
+        _DOTTED.sub(_held_together, line),
+        columns,
+        subsequent_indent=" " * (word.end() if word and word[0].strip() else 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 _HELD: Final = "\xa0"

@@ -97,6 +97,7 @@ def test_no_line_of_our_own_is_broken_by_the_terminal(sits_down, columns):
                 "\\d events",
             ),
             *("CREATE TABLE mine(a);", "CREATE VIEW v AS SELECT 1;"),
+            *(".explain SELECT * FROM tool_calls LIMIT 2", ".requests"),
             "SELECT sesion_id FROM sessions;",
             "SELECT session_id, user_id, sesion_id FROM sessions;",
         )
