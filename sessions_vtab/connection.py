@@ -93,7 +93,7 @@ class Connection(apsw.Connection):
             self,
             self.sources,
             self.default,
-            home="main",
+            schema="main",
             read_only=read_only,
             dry_run=dry_run,
             audit=self._audit,
@@ -340,7 +340,7 @@ def register(
             connection,
             opened,
             configuration.default,
-            home="temp",
+            schema="temp",
             read_only=read_only,
             audit=None if read_only else _audit(configuration.audit),
         )

@@ -114,7 +114,7 @@ class CredentialError(ConfigurationError):
 
 
 class MissingExtraError(ConfigurationError):
-    """A face or backend needs an optional dependency; the message says what to install."""
+    """An interface or backend needs an optional dependency; the message says what to install."""
 
 
 class RefusedError(SessionsError):

@@ -225,7 +225,7 @@ class StatementRewriter:
         one = step.statement
         for named in (one.target if one.table is not None else None, one.effect):
             if named is not None:
-                self._catalog.require_home(named.schema, named.name)
+                self._catalog.require_default(named.schema, named.name)
         written = _target_of(one)
         if written is not None:  # What the table does not support is refused before a row is read.
             table, action = written

@@ -1,4 +1,4 @@
-"""The laws of the house: who may import whom, where a library is at home, what loads when."""
+"""Rules between the layers: who may import whom, where a library is used, what loads when."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ALONE = ("emulator",)
 # The package's front and its entry point only open doors.
 OPENERS = ("__init__", "__main__")
 ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "rewriter", "cursor")
-# ``testing`` is a face: its oracle is a plain connection.
+# ``testing`` is an interface: its reference is a plain connection.
 HOMES = {
     "apsw": ("vtab", "backends/local", "backends/adk", "connection", "rewriter", "cursor", "hints", "cli", "dbapi",
              "sqlalchemy", "snapshot", "report", "testing", "scanning/statement", "extension"),

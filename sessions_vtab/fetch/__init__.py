@@ -1,4 +1,4 @@
-"""HOW pages arrive: the home of httpx and of threads. A backend declares; everything else is here.
+"""How pages arrive: httpx and threads are used here alone. A backend declares; the rest is here.
 
 What a backend writes, in this order:
 

@@ -328,7 +328,7 @@ class Sender:
     def send(self, call: RequestSpec) -> Response:
         """The response: a success, or one that the call declares as missing or already done.
 
-        Retries as law 7 says.
+        Repeated as ``retry`` decides.
 
         Raises:
             SessionsError: every other answer, and no answer.

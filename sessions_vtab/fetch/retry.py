@@ -1,6 +1,6 @@
 """When a request is sent again: a pure decision.
 
-Law 7: GET, PUT, DELETE and PATCH after connection errors, 408, 429 and 5xx; everything else only
+The rule: GET, PUT, DELETE and PATCH after connection errors, 408, 429 and 5xx; everything else only
 if the server cannot have acted: the connection was never made, or the answer was 429 (quota is
 checked before anything is done). Waiting honours Retry-After, else it is exponential with jitter.
 """

@@ -42,7 +42,7 @@ class Report:
     requests: int
 
 
-def report(  # A face: each is an option of the command line too.
+def report(  # Each is an option of the command line too.
     connection: Connection,
     *,
     texts: bool = True,

@@ -44,7 +44,7 @@ def schema_of(
     return _declared(_columns(settings, table, columns), unit).schema
 
 
-def read(  # The face of every engine.
+def read(  # What every engine calls.
     part: Part,
     columns: Sequence[str] | None = None,
     *,

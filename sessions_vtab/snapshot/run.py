@@ -45,7 +45,7 @@ __all__ = ["snapshot"]
 _MINUTE: Final = 60 * 1_000_000_000
 
 
-def snapshot(  # noqa: PLR0913  # A face: each is an option of the command line too.
+def snapshot(  # noqa: PLR0913  # Each is an option of the command line too.
     source: Connection | str,
     path: str | Path,
     *,

@@ -1,4 +1,4 @@
-"""How SQLite sees it: the home of apsw.
+"""How SQLite sees it: what speaks to apsw.
 
 ``install`` puts the tables of the sources into a connection. ``table`` and ``cursor`` are the
 virtual table and its scans, ``function`` the table-valued functions, ``unit_of_work`` the writes,

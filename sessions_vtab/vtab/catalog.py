@@ -15,7 +15,7 @@ from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE
 
 __all__ = ["ConnectionCatalog"]
 
-_HOME: Final = frozenset(("temp", "main"))
+_OF_DEFAULT: Final = frozenset(("temp", "main"))
 
 _OURS: Final = re.compile(
     rf"CREATE VIRTUAL TABLE .* USING ({MODULE}|{FUNCTION_MODULE})\((\w+)\)", re.DOTALL
@@ -55,14 +55,14 @@ class ConnectionCatalog:
         function = self._host.sources[source_name].backend.functions[name.lower()]
         return function if function.effect else None
 
-    def require_home(self, schema: str | None, name: str) -> None:
+    def require_default(self, schema: str | None, name: str) -> None:
         """Raises UnknownNameError for a name without schema that only another source has.
 
         SQLite would go on searching the attached schemas and act on whichever has it first.
         """
         if schema is None:
             found = [one for one, objects in self._schemas().items() if name.lower() in objects]
-            if found and not _HOME.intersection(found):
+            if found and not _OF_DEFAULT.intersection(found):
                 msg = f"The default source has no {name}; use {found[0]}.{name}. Nothing was sent."
                 raise UnknownNameError(msg)
 

@@ -44,7 +44,7 @@ def install(
     sources: Mapping[str, OpenSource],
     default: str,
     *,
-    home: str,
+    schema: str,
     read_only: bool,
     dry_run: bool = False,
     audit: Audit | None = None,
@@ -55,7 +55,7 @@ def install(
         connection: to install into; its own database files are never written to.
         sources: by name; each gets an attached in-memory schema of that name.
         default: source whose tables can be named without a schema.
-        home: schema for those: ``main`` of a connection of ours, else ``temp``.
+        schema: where these are made: ``main`` of a connection of ours, else ``temp``.
         read_only: refuse writes and functions with side effects.
         dry_run: show what writes would send, and send nothing.
         audit: the file that every write is noted in.
@@ -74,8 +74,8 @@ def install(
     host.installing = True
     before, views = _schemas(connection), _temporary_views(connection)
     try:
-        _create_all(connection, sources, default, home)
-        _create(connection, home, logs)
+        _create_all(connection, sources, default, schema)
+        _create(connection, schema, logs)
     except BaseException:
         _undo(connection, names, _schemas(connection) - before)
         tracker.stop()
@@ -215,12 +215,12 @@ def sets_work(connection: apsw.Connection) -> bool:
 
 
 def _create_all(
-    connection: apsw.Connection, sources: Mapping[str, OpenSource], default: str, home: str
+    connection: apsw.Connection, sources: Mapping[str, OpenSource], default: str, schema: str
 ) -> None:
     for name, source in sources.items():
         connection.execute(f"ATTACH ':memory:' AS {quoted(name)}")
         _create(connection, name, source)
-    _create(connection, home, sources[default])
+    _create(connection, schema, sources[default])
 
 
 def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> None:

@@ -1,4 +1,4 @@
-"""The conformance suite's queries through this face, as BI tools use it: guarded and limited."""
+"""The conformance suite's queries through this interface, as BI tools use it: guarded and limited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Law 7: retry what is safe, and nothing else."""
+"""What is sent again: what is safe, and nothing else."""
 
 from __future__ import annotations
 
