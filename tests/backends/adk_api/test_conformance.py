@@ -1,0 +1,122 @@
+"""The conformance kit on a server in this process that answers as the ADK server does.
+
+``SESSIONS_VTAB_CONFORMANCE=full`` asks everything; otherwise a few cases of each kind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+
+from sessions_vtab import connect
+from sessions_vtab.testing.conformance import Sample, run_suite
+
+FULL = os.environ.get("SESSIONS_VTAB_CONFORMANCE") == "full"
+NOW = 1_795_999_418.5
+
+EMPTY = {
+    "events": ["error_code", "error_message"],
+    "event_parts": ["thought", "mime_type", "file_uri", "size"],
+}
+SESSION = {"app_name": "desk", "user_id": "ann", "session_id": "kit", "state": '{"step":1}'}
+
+
+def _events(number: int) -> list[dict[str, Any]]:
+    """A question, a call with its response, and an answer."""
+    said: list[tuple[str, dict[str, Any]]] = [
+        ("user", {"text": f"Where is order {number}?"}),
+        ("desk", {"functionCall": {"id": f"c{number}", "name": "look", "args": {"n": number}}}),
+        ("desk", {"functionResponse": {"id": f"c{number}", "name": "look", "response": {"n": 1}}}),
+        ("desk", {"text": "On its way."}),
+    ]
+    return [
+        {
+            "id": f"{number}-{place}",
+            "author": author,
+            "timestamp": NOW + number + place / 2,
+            "invocationId": f"e-{number}",
+            "content": {"role": "user" if author == "user" else "model", "parts": [part]},
+            "actions": {"stateDelta": {}},
+        }
+        for place, (author, part) in enumerate(said[: 1 + number % 4])
+    ]
+
+
+class Server:
+    """Sessions of one user of one app; lists have no events."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[tuple[str, str], dict[str, Any]] = {}
+        for number in range(16):
+            made = self.create("ann", {"sessionId": f"s{number}", "state": {"step": number % 3}})
+            made["events"] = _events(number)
+
+    def create(self, user: str, sent: dict[str, Any]) -> dict[str, Any]:
+        made = {
+            "id": sent.get("sessionId") or f"made-{len(self.sessions)}",
+            "appName": "desk",
+            "userId": user,
+            "state": sent.get("state") or {},
+            "events": [],
+            "lastUpdateTime": NOW + len(self.sessions) // 2,
+        }
+        self.sessions[user, made["id"]] = made
+        return made
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/list-apps":
+            return httpx.Response(200, json=["desk"])
+        _, _, app, _, user, _, *key = request.url.path.split("/")
+        sent = json.loads(request.content or b"{}")
+        if not key and request.method == "GET":
+            mine = (
+                one for (owner, _), one in self.sessions.items() if (app, owner) == ("desk", user)
+            )
+            return httpx.Response(200, json=[one | {"events": []} for one in mine])
+        if not key:
+            if (user, sent.get("sessionId")) in self.sessions:
+                return httpx.Response(409, json={"detail": "Session already exists"})
+            return httpx.Response(200, json=self.create(user, sent))
+        found = self.sessions.get((user, key[0])) if app == "desk" else None
+        if request.method == "DELETE":
+            self.sessions.pop((user, key[0]), None)
+            return httpx.Response(200, json=None)
+        if found is None:
+            return httpx.Response(404, json={"detail": "Session not found"})
+        found["state"] |= sent.get("stateDelta") or {}
+        return httpx.Response(200, json=found)
+
+
+def _failures(serve: Callable[[httpx.Request], httpx.Response]) -> list[str]:
+    source = {
+        "backend": "adk_api",
+        "base_url": "http://127.0.0.1:1",
+        "location": "desk/ann",
+        "transport": httpx.MockTransport(serve),
+    }
+    samples = {"sessions": Sample(SESSION, {"state": '{"step":2}'})}
+    with closing(connect(sources={"t": source}, config=os.devnull)) as connection:
+        return run_suite(connection, "t", most=None if FULL else 2, samples=samples, empty=EMPTY)
+
+
+@pytest.mark.timeout(3_600 if FULL else 120)
+def test_the_declaration_says_what_the_server_does() -> None:
+    assert _failures(Server()) == []
+
+
+def test_a_server_that_forgets_the_state_is_found() -> None:
+    server = Server()
+
+    def forgetful(request: httpx.Request) -> httpx.Response:
+        response = server(request)
+        if request.method == "PATCH":
+            response = httpx.Response(200, json=response.json() | {"state": {}})
+        return response
+
+    assert any("t.sessions: writes" in one for one in _failures(forgetful))
