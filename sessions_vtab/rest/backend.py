@@ -78,7 +78,7 @@ class RestBackend(Backend):
     """A service that is declared: a subclass names its tables, functions and settings.
 
     What the service does differently is overridden: ``declare`` (tables that depend on settings),
-    ``readers``, ``writers``, ``located``, ``make_site``, ``send``, ``own_functions``, ``act``,
+    ``readers``, ``writers``, ``located``, ``credential``, ``send``, ``own_functions``, ``act``,
     ``missed``.
 
     Args:
@@ -125,6 +125,9 @@ class RestBackend(Backend):
 
     meanings: ClassVar[tuple[tuple[ResponseMatcher, type[SessionsError]], ...]] = ()
     """Refusals that mean something more exact than their status."""
+
+    documented: ClassVar[Mapping[str, int]] = {}
+    """Requests per minute that the service documents, by kind: ``read``, ``write``."""
 
     gone: ClassVar[str] = ""
     """What to say where the session of a function is missing."""
@@ -223,6 +226,20 @@ class RestBackend(Backend):
             ConfigurationError: ``base_url`` is missing, or is not a URL.
             CredentialError: a named credential must not go there.
         """
+        credential, named = self.credential()
+        return Endpoint.of(
+            self.source,
+            with_prefix(self.base_url(), self.settings.api_prefix),
+            credential,
+            provider=self.hosts,
+            named=named,
+            documented=self.documented,
+            meanings=self.meanings,
+            hints=self.statuses,
+        )
+
+    def base_url(self) -> str:
+        """Where the service is; raises ConfigurationError if nothing says it."""
         base_url = self.settings.base_url or os.environ.get(self.base_url_variable)
         if not base_url:
             variable = f", or set {self.base_url_variable}" if self.base_url_variable else ""
@@ -231,24 +248,18 @@ class RestBackend(Backend):
                 f"Source {self.source.name}: base_url is required. Write the URL as"
                 f" {self.name}://{place}?base_url=https://..{variable}. {self.no_default}".rstrip()
             )
-        return Endpoint.of(
-            self.source,
-            with_prefix(base_url, self.settings.api_prefix),
-            self._credential(),
-            provider=self.hosts,
-            named=self.settings.secret is not None,
-            meanings=self.meanings,
-            hints=self.statuses,
-        )
+        return base_url
 
-    def _credential(self) -> Auth:
-        secret = self.settings.secret
+    def credential(self) -> tuple[Auth, bool]:
+        """The credential, and whether the settings name it."""
+        secret = named = self.settings.secret
         if secret is None:
             if not self.key_variables:
-                return NO_AUTH
+                return NO_AUTH, False
             found = (name for name in self.key_variables if os.environ.get(name))
             secret = Secret(variable=next(found, self.key_variables[0]))
-        return ApiKey(self.key_header, secret) if self.key_header else Bearer(secret)
+        made = ApiKey(self.key_header, secret) if self.key_header else Bearer(secret)
+        return made, named is not None
 
     @property
     def has_key(self) -> bool:

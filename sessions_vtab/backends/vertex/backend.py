@@ -40,7 +40,6 @@ from sessions_vtab.fetch import (
     ApiKey,
     Auth,
     Bearer,
-    Endpoint,
     Google,
     RequestSpec,
     Response,
@@ -54,7 +53,6 @@ from sessions_vtab.fetch import (
     plain,
     run_job,
 )
-from sessions_vtab.fetch.options import with_prefix
 from sessions_vtab.rest import (
     List,
     Operation,
@@ -163,6 +161,8 @@ class VertexBackend(RestBackend):
         " from now on.",
     }
 
+    documented = {"write": WRITES, APPEND: APPENDS}  # noqa: RUF012
+
     # Agent Engine documents no number for reads of sessions; this is Vertex AI's general one, for
     # each project and region: https://docs.cloud.google.com/vertex-ai/docs/quotas.
     reads_per_minute: ClassVar[int | None] = 600
@@ -244,40 +244,22 @@ class VertexBackend(RestBackend):
 
     # Requests
 
-    def make_site(self) -> Endpoint:
-        """See ``RestBackend.make_site``."""
-        given = self.settings.base_url
-        base = given or f"https://{host_of(self.scope.get('location'))}"
-        named = self._named_credential()
-        return Endpoint.of(
-            self.source,
-            with_prefix(base, self.settings.api_prefix),
-            named or self._usual_credential(),
-            provider=self.hosts,
-            named=named is not None,
-            documented={"write": WRITES, APPEND: APPENDS},
-            meanings=self.meanings,
-            hints=self.statuses,
-        )
+    def base_url(self) -> str:
+        """See ``RestBackend.base_url``."""
+        return self.settings.base_url or f"https://{host_of(self.scope.get('location'))}"
 
-    def _named_credential(self) -> Auth | None:
+    def credential(self) -> tuple[Auth, bool]:
+        """See ``RestBackend.credential``; none for an emulator on this machine."""
         options = self.settings
         if options.secret is not None:
-            return ApiKey(_API_KEY, options.secret)
+            return ApiKey(_API_KEY, options.secret), True
         if options.token_env or options.token_file:
-            return Bearer(Secret(options.token_env or "", options.token_file or ""))
-        return None
-
-    def _usual_credential(self) -> Auth:
-        """The credential from the provider's usual place; none for an emulator on this machine."""
-        base = self.settings.base_url
-        if base and _is_local(base):
-            return NO_AUTH
+            return Bearer(Secret(options.token_env or "", options.token_file or "")), True
+        if options.base_url and _is_local(options.base_url):
+            return NO_AUTH, False
         if self.express:
-            return ApiKey(_API_KEY, Secret(variable="GOOGLE_API_KEY", hint=_EXPRESS))
-        if os.environ.get(_TOKEN):
-            return Bearer(Secret(variable=_TOKEN))
-        return Google()
+            return ApiKey(_API_KEY, Secret(variable="GOOGLE_API_KEY", hint=_EXPRESS)), False
+        return (Bearer(Secret(variable=_TOKEN)) if os.environ.get(_TOKEN) else Google()), False
 
     def call(self, operation: Operation, places: Mapping[str, Any], **more: Any) -> RequestSpec:
         """See ``RestBackend.call``; each location has a host of its own."""

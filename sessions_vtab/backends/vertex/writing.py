@@ -114,22 +114,18 @@ class SessionWriter(_VertexWriter):
         because the service would reject a second session with the same id.
         """
         try:
-            return self._found_or_made(change, sender, unknown)
+            found = self.look(change.places, sender)
+            if found is None:
+                try:
+                    return self.backend.follow(sender.send(change.call), change.places, sender)
+                except ConflictError:
+                    # The first call took effect; its session becomes visible later.
+                    found = self._visible(change.places, sender)
         except UnknownOutcomeError:
             raise
         except SessionsError as error:
             raise unknown from error  # The first call may have taken effect, whatever came later.
-
-    def _found_or_made(
-        self, change: Change, sender: Sender, unknown: UnknownOutcomeError
-    ) -> dict[str, Any]:
-        found, name = self.look(change.places, sender), self._name(change.places)
-        if found is None:
-            try:
-                return self.backend.follow(sender.send(change.call), change.places, sender)
-            except ConflictError:
-                # The first call took effect; its session becomes visible later.
-                found = self._visible(change.places, sender)
+        name = self._name(change.places)
         if found is None:
             raise UnknownOutcomeError(f"{unknown} Session {name} exists, but cannot be read yet.")
         if not _is_what_was_sent(found.item, change.call.json):
