@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from sessions_vtab.cli.pages import Block, Code, Heading, Page, Prose
+from sessions_vtab.cli.pages import Block, Code, Heading, Page, Prose, document
 
 __all__ = ["DASHBOARD", "EVAL_SET", "PAGES", "QUESTIONS", "Question"]
 
@@ -179,22 +179,8 @@ def _page_of_questions() -> Page:
     return Page("questions", tuple(blocks))
 
 
-def _page_of_dashboards() -> Page:
-    return Page(
-        "dashboards",
-        (
-            Prose(
-                "A snapshot is plain SQLite: sessions-vtab snapshot agents.db, then open agents.db"
-                " with any tool. sessions-vtab report writes the same numbers into one HTML file."
-            ),
-            Prose(
-                "For Datasette: pip install datasette datasette-dashboards, save this as"
-                " dashboard.yml, and run datasette agents.db --metadata dashboard.yml"
-            ),
-            Code(DASHBOARD.rstrip()),
-        ),
-    )
-
-
-PAGES: Final = (_page_of_questions(), _page_of_dashboards())
+PAGES: Final = (
+    _page_of_questions(),
+    document("help/dashboards", {"dashboard": DASHBOARD.rstrip()}),
+)
 """Pages of the reference."""
