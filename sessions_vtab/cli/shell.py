@@ -29,7 +29,7 @@ from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
 from sessions_vtab.cli.inspection import candidates, matching
 from sessions_vtab.cli.progress import progress_of
-from sessions_vtab.cli.session import can_describe, described, note_cost, split
+from sessions_vtab.cli.session import split
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
 from sessions_vtab.cli.streams import fitted, unusable, unwritable
@@ -174,22 +174,14 @@ class Shell(Commands):
         if self.eqp and self._connection.statement_kinds(sql)[0].reads:
             self.command_explain([sql])
         kept, used = self._kept_in_memory(sql), os.times()
-        try:
-            with (
-                progress_of(self._connection) as end_progress,
-                execute(self._connection, sql, bindings) as execution,
-            ):
-                if execution.columns:
-                    printed = self._print(execution.columns, execution.rows)
-                    pieces = self._ending(printed, end_progress)
-                    execution.started += self._emit(pieces)
-        except Exception as error:
-            if not can_describe(error):
-                raise
-            self._fail(described(self._connection, error, sql, ".help"), error)
-        except KeyboardInterrupt as error:
-            note_cost(error, self._connection)
-            raise
+        with (
+            self._telling(sql),
+            progress_of(self._connection) as end_progress,
+            execute(self._connection, sql, bindings) as execution,
+        ):
+            if execution.columns:
+                printed = self._print(execution.columns, execution.rows)
+                execution.started += self._emit(self._ending(printed, end_progress))
         self._explain_rows()
         self._account(execution, used)
         self._say_what_is_not_kept(self._kept_in_memory(sql) - kept)

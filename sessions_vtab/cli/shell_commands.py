@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import apsw
@@ -21,7 +21,7 @@ from sessions_vtab.cli.formats import FORMATS, automatic
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.pages import text as page_text
 from sessions_vtab.cli.progress import progress_of
-from sessions_vtab.cli.session import can_describe, described
+from sessions_vtab.cli.session import can_describe, described, note_cost
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.cli.streams import fitted
@@ -131,13 +131,9 @@ class Commands(ShellSettings):
             raise self.Error(
                 ".explain requires a statement, such as .explain SELECT * FROM sessions"
             )
-        try:
+        with self._telling(sql):
             for line in explain(self._connection, sql.rstrip("; "), self.bindings, why=why):
                 self._line(fitted(line) if is_terminal(self.stdout) else line)
-        except Exception as error:
-            if not can_describe(error):
-                raise
-            self._fail(described(self._connection, error, sql, ".help"), error)
 
     def command_requests(self, cmd: Sequence[str]) -> None:
         """requests ?N?: Shows the requests of the last statement that made any, or the last N"""
@@ -295,6 +291,19 @@ class Commands(ShellSettings):
     def command_restore(self, _cmd: Sequence[str]) -> None:
         """restore: Not available: it would overwrite the sources' tables"""
         self._refuse()
+
+    @contextlib.contextmanager
+    def _telling(self, sql: str) -> Iterator[None]:
+        """A block that works for a statement: what fails is told with its place and hints."""
+        try:
+            yield
+        except Exception as error:
+            if not can_describe(error):
+                raise
+            self._fail(described(self._connection, error, sql, ".help"), error)
+        except KeyboardInterrupt as error:
+            note_cost(error, self._connection)
+            raise
 
     def _fail(self, text: str, error: Exception) -> NoReturn:
         """Prints an error once; input that is not a terminal ends here."""
