@@ -1,43 +1,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
-from sessions_vtab import Connection, connect
-from sessions_vtab.contract.source import Source
+from sessions_vtab import Connection
 from sessions_vtab.contract.write import Action
 from sessions_vtab.errors import (
-    BudgetError,
-    ConflictError,
     InvalidValueError,
     QueuedWritesError,
-    ReadOnlyError,
-    UnknownOutcomeError,
     UnsupportedError,
-    WriteError,
 )
-
-
-def _sent(connection: Connection, source: str = "mem") -> list[tuple[str, Any]]:
-    writes = connection.sources[source].backend.sent
-    return [(one.action.value, one.key or one.values["name"]) for one in writes]
-
-
-def _names(connection: Connection, table: str = "sessions") -> list[str]:
-    return [name for (name,) in connection.execute(f"SELECT name FROM {table} ORDER BY name")]
-
-
-def _outcomes(connection: Connection) -> list[tuple[Any, ...]]:
-    return connection.execute("SELECT key, outcome FROM writes ORDER BY number").fetchall()
-
-
-class BoomError(Exception):
-    pass
+from tests.vtab.conftest import BoomError, names, writes_sent
 
 
 def boom(value: Any, fails: Any) -> Any:
@@ -78,17 +54,17 @@ class TestWhatIsSentAndWhen:
         memory.execute("BEGIN; INSERT INTO sessions(name) VALUES ('s1')")
         memory.execute("INSERT INTO events(name) VALUES ('e1')")
         memory.execute("INSERT INTO sessions(name) VALUES ('s2')")
-        assert _sent(memory) == []
+        assert writes_sent(memory) == []
 
         memory.execute("COMMIT")
 
-        assert _sent(memory) == [("insert", "s1"), ("insert", "e1"), ("insert", "s2")]
+        assert writes_sent(memory) == [("insert", "s1"), ("insert", "e1"), ("insert", "s2")]
         assert memory.sources["mem"].backend.batches == [3]
 
     def test_rollback_sends_nothing(self, memory: Connection) -> None:
         memory.execute("BEGIN; INSERT INTO sessions(name) VALUES ('a'); ROLLBACK")
 
-        assert _sent(memory) == []
+        assert writes_sent(memory) == []
 
     def test_executemany_is_one_unit(self, memory: Connection) -> None:
         memory.executemany("INSERT INTO sessions(name) VALUES (?)", [("a",), ("b",), ("c",)])
@@ -118,7 +94,7 @@ class TestWhatIsSentAndWhen:
         memory.executemany(sql, sets)
 
         backend = memory.sources["mem"].backend
-        assert (_sent(memory)[3:], backend.batches) == (sent, [3, 2])
+        assert (writes_sent(memory)[3:], backend.batches) == (sent, [3, 2])
 
     def test_executemany_that_fails_for_one_row_sends_none(self, memory: Connection) -> None:
         with pytest.raises(InvalidValueError, match="labels"):
@@ -126,7 +102,7 @@ class TestWhatIsSentAndWhen:
                 "INSERT INTO sessions(name, labels) VALUES (?, ?)", [("a", None), ("b", "bad")]
             )
 
-        assert _sent(memory) == []
+        assert writes_sent(memory) == []
 
     def test_nested_blocks_are_sent_when_the_outermost_is_left(self, memory: Connection) -> None:
         with memory:
@@ -136,9 +112,9 @@ class TestWhatIsSentAndWhen:
                 raise BoomError
             with memory:
                 memory.execute("INSERT INTO sessions(name) VALUES ('c')")
-            assert _sent(memory) == []
+            assert writes_sent(memory) == []
 
-        assert _sent(memory) == [("insert", "a"), ("insert", "c")]
+        assert writes_sent(memory) == [("insert", "a"), ("insert", "c")]
 
     def test_an_update_sends_only_the_columns_that_change(self, memory: Connection) -> None:
         memory.execute("INSERT INTO sessions(name, display_name, labels) VALUES ('a', 'x', '{}')")
@@ -156,7 +132,7 @@ class TestWhatIsSentAndWhen:
 
         memory.execute("UPDATE sessions SET user_id = user_id")
 
-        assert len(_sent(memory)) == 2
+        assert len(writes_sent(memory)) == 2
         assert memory.changes() == 2
 
     def test_changes_are_counted_and_the_last_rowid_is_left_alone(self, memory: Connection) -> None:
@@ -174,7 +150,7 @@ class TestWhatIsSentAndWhen:
 
         memory.execute("INSERT INTO sessions(name) SELECT name || '2' FROM sessions")
 
-        assert _names(memory) == ["a", "a2", "b", "b2"]
+        assert names(memory) == ["a", "a2", "b", "b2"]
 
 
 FAILING = {
@@ -219,7 +195,7 @@ class TestAStatementThatFailsHalfWay:
                 connection.execute(sql.replace("= 'b'", "= 'sessions/b'"))
         connection.execute("COMMIT")
 
-        assert _names(connection) == ["sessions/a", "sessions/b", "sessions/before"]
+        assert names(connection) == ["sessions/a", "sessions/b", "sessions/before"]
         assert (
             connection.execute("SELECT count(*) FROM sessions WHERE display_name = 'new'").get == 0
         )
@@ -236,7 +212,7 @@ class TestAStatementThatFailsHalfWay:
             connection.execute(sql, ("sessions/3", "sessions/4", "bad"))
         connection.execute("COMMIT")
 
-        assert _names(connection) == ["sessions/1", "sessions/2", "sessions/a", "sessions/b"]
+        assert names(connection) == ["sessions/1", "sessions/2", "sessions/a", "sessions/b"]
 
     def test_does_so_within_savepoints(self, connection: Connection) -> None:
         connection.execute("SAVEPOINT one; INSERT INTO sessions(name) VALUES ('sessions/1')")
@@ -247,7 +223,7 @@ class TestAStatementThatFailsHalfWay:
             )
         connection.execute("RELEASE two; RELEASE one")
 
-        assert _names(connection) == ["sessions/1", "sessions/2", "sessions/a", "sessions/b"]
+        assert names(connection) == ["sessions/1", "sessions/2", "sessions/a", "sessions/b"]
 
 
 class TestSavepoints:
@@ -290,8 +266,8 @@ class TestSavepoints:
             else:
                 database.execute(step)
 
-        assert _names(database) == ["sessions/0", *(f"sessions/{one}" for one in left.split())]
-        assert _names(database, "events") == []
+        assert names(database) == ["sessions/0", *(f"sessions/{one}" for one in left.split())]
+        assert names(database, "events") == []
 
 
 class TestReadingWhatIsQueued:
@@ -330,7 +306,7 @@ class TestReadingWhatIsQueued:
             memory.execute(sql).fetchall()
 
         memory.execute("COMMIT")
-        assert ("insert", "q") in _sent(memory)
+        assert ("insert", "q") in writes_sent(memory)
 
     @pytest.mark.parametrize(
         ("sql", "sent"),
@@ -347,7 +323,7 @@ class TestReadingWhatIsQueued:
         memory.execute(sql)
         memory.execute("COMMIT")
 
-        assert _sent(memory)[3:] == [
+        assert writes_sent(memory)[3:] == [
             ("insert", "q"),
             ("update", "changed"),
             ("delete", "gone"),
@@ -362,7 +338,7 @@ class TestReadingWhatIsQueued:
         memory.execute("ROLLBACK; BEGIN; SAVEPOINT a; INSERT INTO sessions(name) VALUES ('r')")
         memory.execute("ROLLBACK TO a")
 
-        assert _names(memory) == ["changed", "gone", "known"]
+        assert names(memory) == ["changed", "gone", "known"]
 
 
 def test_a_transactional_source_shows_its_own_writes_before_commit(local: Connection) -> None:
@@ -373,333 +349,3 @@ def test_a_transactional_source_shows_its_own_writes_before_commit(local: Connec
     assert local.execute("SELECT session_id, display_name FROM sessions").fetchall() == [("a", "x")]
     local.execute("ROLLBACK")
     assert local.execute("SELECT count(*) FROM sessions").get == 0
-
-
-class TestWhenCommitDoesNotEndIt:
-    def test_a_second_sync_sends_nothing(self, memory: Connection, tmp_path: Path) -> None:
-        """A locked file makes COMMIT fail after our rows were sent; the retry sends no row again."""
-        file = str(tmp_path / "native.db")
-        other = apsw.Connection(file)
-        other.execute("CREATE TABLE t(x)")
-        memory.execute("ATTACH ? AS native", (file,))
-        memory.execute("BEGIN; INSERT INTO native.t VALUES (1)")
-        memory.execute("INSERT INTO sessions(name) VALUES ('a')")
-        reader = other.execute("SELECT * FROM sqlite_schema")
-        next(reader)
-
-        with pytest.raises(apsw.BusyError):
-            memory.execute("COMMIT")
-        assert memory.in_transaction
-        reader.close()
-        memory.execute("COMMIT")
-
-        assert _sent(memory) == [("insert", "a")]
-        assert _outcomes(memory) == [("a", "sent")]
-        other.close()
-
-    def test_a_rollback_after_sending_is_recorded(self, memory: Connection) -> None:
-        memory.set_commit_hook(lambda: True)
-
-        with pytest.raises(apsw.ConstraintError):
-            memory.execute("INSERT INTO sessions(name) VALUES ('a')")
-
-        memory.set_commit_hook(None)
-        assert _sent(memory) == [("insert", "a")]
-        assert _outcomes(memory) == [("a", "sent although rolled back")]
-
-    def test_a_row_that_fails_rolls_back_native_tables_and_counts_what_was_sent(
-        self, memory: Connection
-    ) -> None:
-        memory.execute("CREATE TABLE native(x)")
-        memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
-        memory.execute("BEGIN; INSERT INTO native VALUES (1)")
-        memory.execute("INSERT INTO sessions(name) VALUES ('new'), ('taken')")
-
-        with pytest.raises(
-            WriteError, match=r"1 of 2 writes .*\(1 was sent\).* already has a row taken\. The"
-        ):
-            memory.execute("COMMIT")
-
-        assert not memory.in_transaction
-        assert memory.execute("SELECT count(*) FROM native").get == 0
-        assert _outcomes(memory) == [
-            ("taken", "sent"),
-            ("new", "sent although rolled back"),
-            ("taken", "failed"),
-        ]
-
-    def test_the_only_row_fails_with_its_own_error(self, memory: Connection) -> None:
-        memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
-
-        with pytest.raises(ConflictError, match="already has a row taken"):
-            memory.execute("INSERT INTO sessions(name) VALUES ('taken')")
-
-
-class TestSeveralSources:
-    def test_are_written_in_one_transaction(self, opened: Callable[..., Connection]) -> None:
-        database = opened(one="memory", two="memory")
-        database.execute("BEGIN; INSERT INTO two.sessions(name) VALUES ('b1')")
-        database.execute("INSERT INTO one.sessions(name) VALUES ('a')")
-        database.execute("INSERT INTO two.sessions(name) VALUES ('b2')")
-        assert _sent(database, "one") == _sent(database, "two") == []
-
-        database.execute("COMMIT")
-
-        assert _sent(database, "one") == [("insert", "a")]
-        assert _sent(database, "two") == [("insert", "b1"), ("insert", "b2")]
-
-    def test_after_one_has_failed_the_next_is_not_sent_to(
-        self, opened: Callable[..., Connection]
-    ) -> None:
-        database = opened(one="memory", two="memory")
-        database.execute("INSERT INTO one.sessions(name) VALUES ('taken')")
-        database.execute("BEGIN; INSERT INTO one.sessions(name) VALUES ('taken')")
-        database.execute("INSERT INTO two.sessions(name) VALUES ('b')")
-
-        with pytest.raises(WriteError, match="2 of 2"):
-            database.execute("COMMIT")
-
-        assert _sent(database, "two") == []
-        assert _outcomes(database)[1:] == [("taken", "failed"), ("b", "not sent")]
-
-    @pytest.mark.parametrize("order", [("loc", "mem"), ("mem", "loc")])
-    def test_a_store_of_our_own_comes_last_and_undoes_what_a_remote_refused(
-        self, opened: Callable[..., Connection], order: tuple[str, str]
-    ) -> None:
-        database = opened(loc="local", mem="memory")
-        database.execute("INSERT INTO mem.sessions(name) VALUES ('sessions/taken')")
-        database.execute("BEGIN")
-        for source in order:
-            database.execute(f"INSERT INTO {source}.sessions(name) VALUES ('sessions/taken')")
-
-        with pytest.raises(ConflictError):
-            database.execute("COMMIT")
-
-        assert database.execute("SELECT count(*) FROM loc.sessions").get == 0
-
-
-class TestSchemaChanges:
-    @pytest.mark.parametrize(
-        "drop",
-        [
-            "DROP TABLE mem.sessions",
-            'drop table if exists "MEM" . [Sessions] -- and more',
-            "SELECT 1; DROP TABLE mem.sessions; SELECT 2",
-        ],
-    )
-    def test_drop_of_a_table_with_queued_rows_is_refused_and_the_rows_are_kept(
-        self, memory: Connection, drop: str
-    ) -> None:
-        memory.execute("BEGIN; INSERT INTO mem.sessions(name) VALUES ('a')")
-
-        with pytest.raises(QueuedWritesError, match=r"mem\.sessions has writes .* before DROP"):
-            memory.execute(drop)
-        memory.execute("COMMIT")
-
-        assert _sent(memory) == [("insert", "a")]
-
-    @pytest.mark.parametrize("table", ["sessions", "mem.sessions"])
-    def test_a_table_keeps_its_name(self, memory: Connection, table: str) -> None:
-        with pytest.raises(UnsupportedError, match='CREATE TEMP VIEW "mine" AS SELECT'):
-            memory.execute(f"ALTER TABLE {table} RENAME TO mine")
-
-        assert memory.execute(f"SELECT count(*) FROM {table}").get == 0
-
-    def test_detach_of_a_source_with_queued_rows_is_refused(self, memory: Connection) -> None:
-        memory.execute("BEGIN; INSERT INTO mem.sessions(name) VALUES ('a')")
-
-        with pytest.raises(apsw.SQLError, match=r"locked|within transaction"):
-            memory.execute("DETACH mem")
-        memory.execute("COMMIT")
-
-        assert _sent(memory) == [("insert", "a")]
-
-    def test_a_schema_change_that_is_rolled_back_keeps_the_rows_around_it(
-        self, memory: Connection
-    ) -> None:
-        memory.execute("BEGIN; INSERT INTO sessions(name) VALUES ('a'); SAVEPOINT s")
-        memory.execute("CREATE TABLE native(x); INSERT INTO sessions(name) VALUES ('b')")
-        memory.execute("ROLLBACK TO s; INSERT INTO sessions(name) VALUES ('c'); COMMIT")
-
-        assert _sent(memory) == [("insert", "a"), ("insert", "c")]
-
-    def test_a_table_of_another_name_can_be_dropped_meanwhile(self, memory: Connection) -> None:
-        memory.execute("CREATE TABLE native(x); CREATE TEMP TABLE other(x)")
-        memory.execute("BEGIN; INSERT INTO mem.sessions(name) VALUES ('a')")
-        memory.execute("DROP TABLE native; DROP TABLE IF EXISTS temp.other; COMMIT")
-
-        assert _sent(memory) == [("insert", "a")]
-
-    @pytest.mark.parametrize(
-        "using",
-        ["USING sessions_vtab(mem)", 'USING "Sessions_VTab"', "using sessions_vtab_function"],
-    )
-    def test_users_cannot_create_virtual_tables_of_this_package(
-        self, memory: Connection, using: str
-    ) -> None:
-        with pytest.raises(UnsupportedError, match=r"not by CREATE VIRTUAL TABLE"):
-            memory.execute(f"CREATE VIRTUAL TABLE IF NOT EXISTS mine {using}")
-
-        assert memory.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'mine'").get == 0
-
-
-class TestConflicts:
-    @pytest.fixture(params=["memory", "local"])
-    def connection(self, request: pytest.FixtureRequest) -> Connection:
-        connection: Connection = request.getfixturevalue(request.param)
-        connection.execute("INSERT INTO sessions(name, user_id) VALUES ('sessions/a', 'u')")
-        return connection
-
-    def test_or_ignore_skips_rows_that_exist(self, connection: Connection) -> None:
-        connection.execute(
-            "INSERT OR IGNORE INTO sessions(name) VALUES ('sessions/a'), ('sessions/b')"
-        )
-
-        assert _names(connection) == ["sessions/a", "sessions/b"]
-        assert _outcomes(connection)[1:] == [("sessions/a", "skipped"), ("sessions/b", "sent")]
-
-    @pytest.mark.parametrize("verb", ["REPLACE", "INSERT OR REPLACE"])
-    def test_replace_is_refused_with_what_to_use(self, connection: Connection, verb: str) -> None:
-        with pytest.raises(UnsupportedError, match=r"(?i)use UPDATE"):
-            connection.execute(f"{verb} INTO sessions(name) VALUES ('sessions/a')")
-
-    @pytest.mark.parametrize(
-        ("verb", "says"),
-        [
-            ("OR FAIL", "OR FAIL would keep the rows before .* Use INSERT, or INSERT OR IGNORE"),
-            (
-                "OR ROLLBACK",
-                "OR ROLLBACK would roll back at the first row .* ROLLBACK after an error",
-            ),
-        ],
-    )
-    def test_conflict_clauses_that_cannot_work_as_in_sqlite_are_refused(
-        self, connection: Connection, verb: str, says: str
-    ) -> None:
-        connection.execute("CREATE TABLE native(x); BEGIN; INSERT INTO native VALUES (1)")
-
-        with pytest.raises(UnsupportedError, match=says):
-            connection.execute(f"INSERT {verb} INTO sessions(name) VALUES ('sessions/b')")
-        connection.execute("COMMIT")
-
-        assert _names(connection) == ["sessions/a"]
-        assert connection.execute("SELECT x FROM native").get == 1
-
-    @pytest.mark.parametrize("verb", ["", "OR ABORT", "OR FAIL", "OR IGNORE", "OR ROLLBACK"])
-    def test_an_update_without_possible_conflicts_accepts_every_conflict_clause(
-        self, connection: Connection, verb: str
-    ) -> None:
-        connection.execute(f"UPDATE {verb} sessions SET display_name = 'x'")
-
-        assert connection.execute("SELECT display_name FROM sessions").get == "x"
-
-    def test_a_key_cannot_be_changed(self, connection: Connection) -> None:
-        with pytest.raises(UnsupportedError, match=r"sessions\.name cannot be changed"):
-            connection.execute("UPDATE sessions SET name = 'sessions/z'")
-
-        assert _names(connection) == ["sessions/a"]
-
-    def test_a_column_that_is_fixed_at_creation_cannot_be_changed(
-        self, connection: Connection
-    ) -> None:
-        with pytest.raises(UnsupportedError, match=r"sessions\.user_id cannot be changed"):
-            connection.execute("UPDATE sessions SET user_id = 'v', display_name = 'x'")
-
-        assert connection.execute("SELECT user_id, display_name FROM sessions").get == ("u", None)
-
-
-class TestLimits:
-    def test_max_writes_stops_a_statement_before_anything_is_sent(self, memory: Connection) -> None:
-        memory.budget.max_writes = 2
-
-        with pytest.raises(BudgetError, match=r"more than 2 rows of mem\.sessions \(max_writes\)"):
-            memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b'), ('c')")
-
-        assert _sent(memory) == []
-        memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
-        assert len(_sent(memory)) == 2
-
-    def test_nobody_to_ask_inside_a_transaction_is_no_permission(self, memory: Connection) -> None:
-        memory.budget.max_writes = 2
-        memory.execute("BEGIN; INSERT INTO sessions(name) VALUES ('z')")
-
-        with pytest.raises(BudgetError, match=r"more than 2 rows of mem\.sessions \(max_writes\)"):
-            memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b'), ('c')")
-
-        memory.execute("COMMIT")
-        assert len(_sent(memory)) == 1
-
-    def test_max_requests_ends_a_read(self, memory: Connection) -> None:
-        memory.executemany("INSERT INTO sessions(name) VALUES (?)", [(f"{n}",) for n in range(20)])
-        memory.budget.max_requests = 2
-
-        with pytest.raises(BudgetError, match=r"more than 2 requests .* mem\.sessions"):
-            memory.execute("SELECT * FROM sessions").fetchall()
-
-    def test_a_limit_of_the_source_holds_unless_the_connection_sets_its_own(self) -> None:
-        database = connect(sources=[Source("mem", "memory", max_writes=1)])
-
-        with pytest.raises(BudgetError):
-            database.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
-        database.budget.max_writes = 5
-        database.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
-
-        assert len(_sent(database)) == 2
-        database.close()
-
-    @pytest.mark.parametrize(
-        "sql",
-        [
-            "INSERT INTO sessions(name) VALUES ('b')",
-            "UPDATE sessions SET display_name = 'x'",
-            "DELETE FROM sessions",
-        ],
-    )
-    @pytest.mark.parametrize("how", ["connection", "source"])
-    def test_what_is_read_only_is_not_written(self, how: str, sql: str) -> None:
-        source = Source("mem", "memory", read_only=how == "source")
-        database = connect(sources=[source], read_only=how == "connection")
-        rows = database.sources["mem"].backend.tables["sessions"]
-        rows.rows["a"] = dict.fromkeys(rows.table.names) | {"name": "a"}
-
-        said = r"mem\.sessions would write .* read-only \(read_only\)\. Nothing was sent"
-        with pytest.raises(ReadOnlyError, match=said):
-            database.execute(sql)
-        with pytest.raises(ReadOnlyError, match=said):
-            database.execute(f"BEGIN; {sql}")
-        database.execute("ROLLBACK")
-
-        assert rows.pages == 0
-        assert _names(database) == ["a"]
-        database.close()
-
-
-class TestABackendThatIsCutShort:
-    def _cut(self, monkeypatch: pytest.MonkeyPatch, memory: Connection, error: Exception | None):
-        backend = memory.sources["mem"].backend
-        whole = backend.send
-
-        def send(writes, context):
-            yield from whole(writes[:1], context)
-            if error is not None:
-                raise error
-
-        monkeypatch.setattr(backend, "send", send)
-
-    def test_by_an_error_leaves_the_rest_unknown(
-        self, memory: Connection, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self._cut(monkeypatch, memory, BoomError())
-
-        with pytest.raises(BoomError):
-            memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
-
-        assert _outcomes(memory) == [("a", "sent although rolled back"), ("b", "unknown")]
-
-    def test_without_a_word_leaves_the_rest_unknown(
-        self, memory: Connection, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self._cut(monkeypatch, memory, None)
-
-        with pytest.raises(UnknownOutcomeError, match=r"1 of 2 .* 1 has an unknown outcome"):
-            memory.execute("INSERT INTO sessions(name) VALUES ('a'), ('b')")
