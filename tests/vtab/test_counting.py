@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 
-from sessions_vtab.contract.scan import Counted, Page, Row
+from sessions_vtab import Connection
+from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.errors import TransientError
+from sessions_vtab.testing import memory
 from sessions_vtab.vtab.counting import counted_rows
 
 KIND = 1
@@ -73,3 +77,29 @@ def test_a_list_that_became_shorter_meanwhile_is_an_error() -> None:
 
     with pytest.raises(TransientError, match="changed while it was being read"):
         rows[-1][0]
+
+
+def test_rows_that_show_a_parameter_are_read(
+    opened: Callable[..., Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such rows are copied: nobody would see which of their columns are looked at."""
+    size = Column("page_size", ColumnType.INTEGER, "Rows of a page.", parameter=True)
+    table = memory.MEMORY_SESSIONS.extended(hidden=(size,))
+    monkeypatch.setattr(memory, "MEMORY_SESSIONS", table)
+    db = opened(mem="memory")
+    db.executemany("INSERT INTO sessions(user_id) VALUES (?)", [("ann",), ("bob",), ("cid",)])
+    resource = db.sources["mem"].backend.resources["sessions"]
+    plain = resource.scan
+
+    def scan(asked: Scan, context: Any) -> Iterator[Page]:
+        rows = [row for page in plain(asked, context) for row in page]
+        nothing = (None,) * len(table.columns)
+        yield Counted(rows[:1], [(nothing, len(rows) - 1)], frozenset())
+        yield rows[1:]
+
+    monkeypatch.setattr(resource, "scan", scan)
+
+    for where in ("", " WHERE page_size = 5"):
+        found = db.execute(f"SELECT user_id FROM sessions{where}").fetchall()
+        assert sorted(found) == [("ann",), ("bob",), ("cid",)]
+        assert db.execute(f"SELECT count(*) FROM sessions{where}").get == 3
