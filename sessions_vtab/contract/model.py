@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
-__all__ = ["ARGUMENTS", "PUSH", "Column", "ColumnType", "Function", "Table"]
+__all__ = ["ARGUMENTS", "PLAN_COLUMNS", "PUSH", "Column", "ColumnType", "Function", "Table"]
 
 
 class ColumnType(Enum):
@@ -70,6 +70,9 @@ ARGUMENTS = Column(
     "_args", ColumnType.TEXT, "Values of that plan, a JSON array.", hidden=True, parameter=True
 )
 
+PLAN_COLUMNS = frozenset((PUSH.name, ARGUMENTS.name))
+"""Names of the hidden columns through which the statement rewriter hands a table its plan."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -103,8 +106,8 @@ class Table:
     positions: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        shy = tuple(replace(column, hidden=True) for column in self.hidden)
-        columns = (*self.visible, PUSH, ARGUMENTS, *shy)
+        hidden = tuple(replace(column, hidden=True) for column in self.hidden)
+        columns = (*self.visible, PUSH, ARGUMENTS, *hidden)
         positions = {column.name: index for index, column in enumerate(columns)}
         object.__setattr__(self, "columns", columns)
         object.__setattr__(self, "positions", MappingProxyType(positions))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 import apsw
 
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.model import ARGUMENTS, PUSH
+from sessions_vtab.contract.model import PLAN_COLUMNS
 from sessions_vtab.contract.views import views_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ _T = TypeVar("_T")
 __all__ = ["Connected", "Mention", "Names", "mentions", "names_of"]
 
 # What the front door writes into a call of a table; the logs have them, too.
-_CARRIER: Final = frozenset((PUSH.name, ARGUMENTS.name))
 _SKIPPED: Final = r"--[^\n]* | /\*.*?(?:\*/|\Z) | '(?:[^']|'')*(?:'|\Z)"
 _WORD: Final = re.compile(
     rf"""(?:{_SKIPPED}) | (?P<dot>\.) | (?P<word>[^\W\d]\w*) |
@@ -211,6 +210,6 @@ def _own(connection: apsw.Connection) -> dict[tuple[str, str], tuple[str, ...]]:
     )
     grouped: dict[tuple[str, str], list[str]] = {}
     for schema, table, column in listed:
-        if column not in _CARRIER:
+        if column not in PLAN_COLUMNS:
             grouped.setdefault((str(schema), str(table)), []).append(str(column))
     return {place: tuple(columns) for place, columns in grouped.items()}

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from sessions_vtab.contract.capability import AccessPath, Capability, Within
-from sessions_vtab.contract.model import ARGUMENTS, PUSH
+from sessions_vtab.contract.model import PLAN_COLUMNS
 from sessions_vtab.contract.predicate import (
     AllOf,
     Compare,
@@ -41,7 +41,6 @@ __all__ = [
 
 _OVERLAP: Final = 2
 _MOST_SIZES: Final = 1_000
-_CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def size_key(scan: Scan) -> object:
 
 def given_parameters(scan: Scan) -> tuple[tuple[str, Value], ...]:
     """Parameter columns and their values, without those of the statement rewriter."""
-    return tuple((name, one) for name, one in scan.parameters.items() if name not in _CARRIER)
+    return tuple((name, one) for name, one in scan.parameters.items() if name not in PLAN_COLUMNS)
 
 
 def is_whole(scan: Scan) -> bool:
@@ -119,7 +118,7 @@ def is_whole(scan: Scan) -> bool:
         scan.path.unique
         or scan.limit is not None
         or scan.offset
-        or not scan.parameters.keys() <= _CARRIER
+        or not scan.parameters.keys() <= PLAN_COLUMNS
     )
 
 
@@ -158,7 +157,7 @@ def _within(
 ) -> Iterator[Holder]:
     path = next(path for path in paths if path.name == within.path)
     settled = _settled(scan, within)
-    if settled is None or not _orders(scan, path) or not scan.parameters.keys() <= _CARRIER:
+    if settled is None or not _orders(scan, path) or not scan.parameters.keys() <= PLAN_COLUMNS:
         return
     given = {term.field.column for term in settled}
     terms = [term for term in scan.where.terms if _stays(term, scan.path, path, lasting)]
@@ -201,7 +200,7 @@ def _stays(
 def _list(scan: Scan, path: AccessPath, terms: tuple[Predicate, ...]) -> Scan:
     """The read of a list: with the columns that are compared in it afterwards."""
     compared = {field.column for field in fields_of(scan.where)}
-    kept = {name: value for name, value in scan.parameters.items() if name not in _CARRIER}
+    kept = {name: value for name, value in scan.parameters.items() if name not in PLAN_COLUMNS}
     return replace(
         scan,
         path=path,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.model import ARGUMENTS, PUSH, Table
+from sessions_vtab.contract.model import PLAN_COLUMNS, Table
 from sessions_vtab.contract.predicate import (
     BINARY,
     TIMESTAMP,
@@ -113,9 +113,6 @@ class Plan:
     rules: tuple[tuple[int, Rule], ...] = field(default=(), compare=False)
 
 
-_CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
-
-
 def spoken(plan: Plan, values: Sequence[Value | Unknown]) -> tuple[str, str]:
     """What is sent, and what the order of reading meets, with the values that are known.
 
@@ -174,7 +171,7 @@ def decided(plan: Plan, index_info: IndexInfo) -> tuple[Decided, ...]:
     for index, rule in plan.rules:
         one = index_info.constraints[index]
         met = rule is not Rule.ORDER or one.column == stops
-        if one.column not in _CARRIER:
+        if one.column not in PLAN_COLUMNS:
             rule_met = rule if met else Rule.OTHER_ORDER
             found.append(Decided(one.column, str(one.op), one.collation, rule_met))
     return tuple(found)
@@ -215,7 +212,7 @@ def _sent(plan: Plan) -> list[str]:
 
 def _sent_besides(plan: Plan) -> list[str]:
     """Parameters, and what the statement rewriter found."""
-    words = [f"{name} = ?" for name, _ in plan.parameters if name not in _CARRIER]
+    words = [f"{name} = ?" for name, _ in plan.parameters if name not in PLAN_COLUMNS]
     words += [f"{name} = {value!r}" for name, value in plan.constants]
     if plan.pushed is not None:
         words.append(f"({to_sql(plan.pushed.predicate)})")

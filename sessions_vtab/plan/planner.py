@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.capability import RANGE, AccessPath, Capability
-from sessions_vtab.contract.model import ARGUMENTS, PUSH, ColumnType, Table
+from sessions_vtab.contract.model import ARGUMENTS, PLAN_COLUMNS, PUSH, ColumnType, Table
 from sessions_vtab.contract.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
@@ -32,7 +32,6 @@ from sessions_vtab.plan.pushdown import project
 
 __all__ = ["plan_scan"]
 
-_CARRIER = frozenset((PUSH.name, ARGUMENTS.name))
 _PATTERNS = frozenset((Op.LIKE, Op.GLOB))
 _COMPARISONS = frozenset((Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Relation.IS))
 
@@ -99,8 +98,8 @@ def _check(index_info: IndexInfo, table: Table, where: str) -> None:
         if not one.column:
             continue
         column = table.column(one.column)
-        carried = one.op is Relation.IS_NOT and column.name in _CARRIER
-        if column.parameter and (one.listed or not (one.op is Op.EQ or carried)):
+        in_plan = one.op is Relation.IS_NOT and column.name in PLAN_COLUMNS
+        if column.parameter and (one.listed or not (one.op is Op.EQ or in_plan)):
             msg = (
                 f"{where}.{column.name} is a parameter and can only be used as"
                 f" {column.name} = value."
@@ -177,7 +176,7 @@ class _Candidate:
         self._parameters = [
             (index, one.column)
             for index, one in enumerate(index_info.constraints)
-            if _is_parameter(table, one) and one.column not in _CARRIER
+            if _is_parameter(table, one) and one.column not in PLAN_COLUMNS
         ]
         self._push = self._index(PUSH.name)
         self._arguments = self._index(ARGUMENTS.name)
@@ -353,7 +352,7 @@ class _Candidate:
         one = self._info.constraints[index]
         if one.op is Hint.OFFSET:
             return self._skips()
-        return one.column in _CARRIER
+        return one.column in PLAN_COLUMNS
 
     def _skips(self) -> bool:
         """OFFSET can be handed over if just the wanted rows come, in the wanted order."""

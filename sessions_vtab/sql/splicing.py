@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.model import PLAN_COLUMNS
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.sql.catalog import Catalog
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
@@ -34,7 +35,6 @@ _Pushes = tuple[
     frozenset[int],
 ]
 _NO_PUSHES: _Pushes = ((), (), {}, frozenset())
-_RESERVED = frozenset(("_push", "_args"))
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class Splicer:
         for token in self.tokens:
             if (
                 token.kind in (TokenKind.WORD, TokenKind.QUOTED)
-                and name_of(token).lower() in _RESERVED
+                and name_of(token).lower() in PLAN_COLUMNS
             ):
                 raise UnsupportedError(f"{token.text} is reserved for internal use; leave it out.")
 

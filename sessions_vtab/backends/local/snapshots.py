@@ -108,9 +108,9 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
         )
     source, backend, finished, _ = about
     known = {row[1] for row in connection.execute("PRAGMA table_info(_snapshot_tables)")}
-    shy = "hidden" if "hidden" in known else "'[]'"  # Older snapshots have no hidden columns.
+    hidden = "hidden" if "hidden" in known else "'[]'"  # Older snapshots have no hidden columns.
     listed = connection.execute(
-        f"SELECT name, key, columns, {shy} FROM _snapshot_tables ORDER BY rowid"
+        f"SELECT name, key, columns, {hidden} FROM _snapshot_tables ORDER BY rowid"
     )
     relations = {
         str(name): _relation(
