@@ -111,8 +111,9 @@ class TestTimeout:
         assert found == [(600_000,)]
 
     def test_the_error_names_a_transaction_that_was_lost_with_the_statement(self, open_) -> None:
-        db = open_(timeout=0.1)
+        db = open_()
         db.execute(INSERT, ["a", "ann"])
+        db.timeout = 0.1
 
         with pytest.raises(dbapi.OperationalError, match=r"transaction .* rolled back"):
             db.execute(f"INSERT INTO sessions(user_id) {COUNTING}) SELECT x FROM c WHERE x < 0")
