@@ -69,9 +69,8 @@ class Splicer:
         returning = conflict = None
         if target is not None and table is not None:
             returning = returning_of(self.text, self.tokens, self.kind, self.numbering, self.pairs)
-            in_schema = target.schema is not None
-            name = f"{target.schema}.{target.name}" if in_schema else table.table.name
-            conflict = conflict_of(self.tokens, self.kind, self.pairs, name)
+            shown = f"{target.schema}.{target.name}" if target.schema else table.table.name
+            conflict = conflict_of(self.tokens, self.kind, self.pairs, shown)
         base = [
             *(effect.edits if effect else ()),
             *(conflict.edits if conflict else ()),
