@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Backend, Context
+from sessions_vtab.contract.backend import Backend, Context, Resource
 from sessions_vtab.contract.model import ColumnType, Table
 from sessions_vtab.contract.scan import Page, Scan
 
-__all__ = ["CHECKED", "with_checked_rows", "wrong_row"]
+__all__ = ["CHECKED", "rows_checked", "with_checked_rows", "wrong_row"]
 
 CHECKED: Final = "SESSIONS_VTAB_CHECK_ROWS"
 """Environment variable: ``1`` checks every row that a backend returns, which takes time."""
@@ -21,15 +22,38 @@ CHECKED: Final = "SESSIONS_VTAB_CHECK_ROWS"
 def with_checked_rows(backend: Backend) -> Backend:
     """The same backend; a row that is not as declared raises TypeError, naming table and column."""
     for resource in backend.resources.values():
-        vars(resource)["scan"] = partial(_checked, resource.table, resource.scan)
+        _check(resource)
     return backend
+
+
+@contextmanager
+def rows_checked(resource: Resource) -> Iterator[None]:
+    """Inside the block, a row of the table that is not as declared raises TypeError."""
+    before = vars(resource).get("scan")
+    _check(resource)
+    try:
+        yield
+    finally:
+        del vars(resource)["scan"]
+        if before is not None:
+            vars(resource)["scan"] = before
+
+
+def _check(resource: Resource) -> None:
+    vars(resource)["scan"] = partial(_checked, resource.table, resource.scan)
 
 
 def _checked(
     table: Table, read: Callable[[Scan, Context], Iterator[Page]], scan: Scan, context: Context
 ) -> Iterator[Page]:
     wanted = max((table.positions[name] + 1 for name in scan.columns), default=0)
-    for page in read(scan, context):
+    pages = read(scan, context)
+    if not isinstance(pages, Iterator):
+        raise TypeError(
+            f"{table.name}: scan() must return an iterator of pages, each a list of rows, not"
+            f" {pages!r:.80}"
+        )
+    for page in pages:
         rows = list(page)
         for row in rows:
             wrong = wrong_row(table, row, wanted)

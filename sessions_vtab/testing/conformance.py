@@ -71,6 +71,7 @@ from sessions_vtab.testing.own_shapes import own_shapes
 from sessions_vtab.testing.shapes import SHAPES, Shape
 from sessions_vtab.testing.watching import plan_words, recorded
 from sessions_vtab.testing.writing import Sample, sample_of, wrong_writes
+from sessions_vtab.vtab.blame import blamed
 
 __all__ = ["SHAPES", "NotApplicable", "Probe", "Sample", "Shape", "Suite", "run_suite"]
 
@@ -433,7 +434,7 @@ def run_suite(
         suite = Suite(connection, source, keys=keys, parameters=parameters, empty=empty)
     except AssertionError as error:
         return [str(error)]
-    except SessionsError as error:
+    except Exception as error:  # noqa: BLE001  # The kit goes on whatever a backend raises.
         return [f"{source}: reading its rows: {_told(error)}"]
     failures = list(suite.wrong_shapes())
     for title, check in _checks(suite, most, samples or {}):
@@ -441,7 +442,7 @@ def run_suite(
             check()
         except AssertionError as error:
             failures.append(str(error))
-        except SessionsError as error:
+        except Exception as error:  # noqa: BLE001  # As above.
             failures.append(f"{source}: {title}: {_told(error)}")
     suite.close()
     return failures
@@ -465,8 +466,8 @@ def _checks(
             yield f"writes of {name}", partial(suite.check_writes, name, samples.get(name))
 
 
-def _told(error: SessionsError) -> str:
-    return f"{type(error).__name__}: {error}"
+def _told(error: Exception) -> str:
+    return blamed(error) or f"{type(error).__name__}: {error}"
 
 
 def _skip(reason: str) -> None:

@@ -8,12 +8,13 @@ from typing import Any, Final, TypeAlias
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.checked import wrong_row
+from sessions_vtab.contract.checked import rows_checked
 from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.testing.oracle import Oracle
+from sessions_vtab.vtab.blame import blamed
 
 __all__ = ["Keys", "Known", "never_filled", "read_known"]
 
@@ -92,8 +93,19 @@ def read_known(
     """Reads every row of a table once; None if it cannot be listed and no key is given.
 
     Raises:
-        AssertionError: a row is read differently by two keys, or comes twice in a list.
+        AssertionError: a row is not as declared, is read differently by two keys, or comes twice in
+            a list.
     """
+    try:
+        with rows_checked(resource):
+            return _read(connection, schema, resource, keys)
+    except TypeError as error:
+        raise AssertionError(blamed(error) or str(error)) from error
+
+
+def _read(
+    connection: Any, schema: str, resource: Resource, keys: Mapping[str, Sequence[Value]]
+) -> Known | None:
     known = Known(resource)
     select = _select(resource.table, schema)
     if any(not path.keys for path in resource.capability.paths):
@@ -111,8 +123,6 @@ def read_known(
                 known.by_parameter[column, value] = rows
             _merge(found, _keyed(known, rows), f"{resource.table.name} by {column} = {value!r}")
     known.rows = [row[1:] for row in found.values()] if keys else known.rows
-    for row in known.every():
-        _require_types(resource.table, row)
     return known
 
 
@@ -128,12 +138,6 @@ def never_filled(known: Known) -> list[str]:
         if not (column.write_only or column.derived or column.name in absent)
         and all(value is None for value in known.values(column.name))
     ]
-
-
-def _require_types(table: Table, row: Row) -> None:
-    wrong = wrong_row(table, row)
-    if wrong is not None:
-        raise AssertionError(wrong)
 
 
 def _keyed(known: Known, rows: Iterable[Row]) -> Iterator[Row]:

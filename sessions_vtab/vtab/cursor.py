@@ -145,7 +145,8 @@ class ScanCursor:
         elif not context.run.readonly and table.store is None:
             # What tells a row from those that wait to be sent.
             scan = replace(scan, columns=scan.columns.union(table.identity), shape=None)
-        return table.resource.scan(scan, context)
+        # A list of pages will do, too.
+        return iter(table.resource.scan(scan, context))
 
     def _waiting(self, scan: Scan) -> Waiting | None:
         """Rows of earlier statements that are not sent yet, and that the scan may do without.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ from sessions_vtab.rest import (
     RestTable,
     Update,
 )
+from sessions_vtab.testing.conformance import run_suite
 
 T = ColumnType
 TICKETS = Table(
@@ -293,6 +295,48 @@ def test_a_mistake_in_a_declaration_by_hand(
 
     with pytest.raises(ConfigurationError, match=f"The backend own: .*{told}"):
         connect(sources={"t": _Own}, config=os.devnull)
+
+
+ROW = ("tickets/1", "1", "ann", 3)
+
+
+def _raises(_: Any = None) -> Any:
+    raise ValueError("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (
+            lambda: [ROW, ROW],
+            r"scan\(\) must return an iterator of pages, each a list of rows, not",
+        ),
+        (lambda: None, "scan.. must return an iterator of pages, each a list of rows, not None"),
+        (lambda: iter([ROW]), "a row must be a tuple of 6 values, not 'tickets/1'"),
+        (lambda: iter([[list(ROW)]]), "a row must be a tuple of 6 values, not"),
+        (lambda: iter([[{"id": "1"}]]), "a row must be a tuple of 6 values, not"),
+        (lambda: iter([[ROW[:2]]]), "a row must be a tuple of 6 values, not"),
+        (lambda: iter([[(*ROW[:3], "many")]]), "votes must be an int, not 'many'"),
+        (lambda: iter([[ROW, ROW]]), "tickets: its list has 1 rows twice"),
+        (_raises, "ValueError no such thing in bad.tickets .*bug in the backend own"),
+    ],
+)
+def test_a_scan_that_is_not_as_declared_is_a_failure_of_the_kit(
+    rows: Any, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Own, "made", _Rows(_capability(), rows))
+
+    with connect(sources={"bad": _Own}, config=os.devnull) as db:
+        failures = run_suite(db, "bad", most=2)
+
+    assert re.search(told, failures[0])
+
+
+def test_a_list_of_pages_is_read_as_an_iterator_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Own, "made", _Rows(_capability(), lambda: [[ROW], [ROW]]))
+
+    with connect(sources={"own": _Own}, config=os.devnull) as db:
+        assert db.execute("SELECT id FROM tickets").fetchall() == [("1",), ("1",)]
 
 
 @pytest.mark.parametrize(
