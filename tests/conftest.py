@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 
 import hypothesis
@@ -11,6 +13,10 @@ import pytest
 from sessions_vtab import Connection, connect, registry
 from sessions_vtab.contract.source import Source
 from tests.clocks import waits_pass_at_once
+
+# What a shell without job control starts in the background ignores Ctrl-C, and so do its children.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run: a red build is a change's fault. HYPOTHESIS_PROFILE=long looks
 # further, at other examples each time.

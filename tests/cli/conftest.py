@@ -4,6 +4,7 @@ import io
 import os
 import re
 import select
+import signal
 import struct
 import sys
 import time
@@ -85,6 +86,7 @@ class Typist:
 
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:  # It ends with the terminal, which ends with the tests.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # Unless it was started by nohup.
             os.environ["TERM"] = "dumb"
             os.environ["PAGER"] = ""  # A pager would take what is typed for its own commands.
             for name, value in (variables or {}).items():
