@@ -202,10 +202,11 @@ class HostSession:
         number: int,
         constraints: tuple[Constraint, ...],
         order: tuple[tuple[int, int], ...],
+        distinct: int,
         used: int,
     ) -> tuple[Any, ...] | None:
         entry = self._tables[number]
-        info = Offered(constraints, order, used & _USED)
+        info = Offered(constraints, order, distinct, used & _USED)
         if isinstance(entry.table, FunctionTable):
             return info.answer() if entry.table.BestIndexObject(info) else None
         planned = entry.table.planned(info)

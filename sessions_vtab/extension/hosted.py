@@ -175,6 +175,7 @@ class Offered:
     Args:
         constraints: in SQLite's order.
         order: column and whether it descends, for each term.
+        distinct: ``sqlite3_vtab_distinct()``; 0 where SQLite is older than 3.38.
         used: a bit for each column; the 64th stands for all that follow.
     """
 
@@ -185,12 +186,16 @@ class Offered:
     estimatedRows = 25  # noqa: N815
 
     def __init__(
-        self, constraints: Sequence[Constraint], order: Sequence[tuple[int, int]], used: int
+        self,
+        constraints: Sequence[Constraint],
+        order: Sequence[tuple[int, int]],
+        distinct: int,
+        used: int,
     ) -> None:
         self._constraints = constraints
         self._order = order
         self.nConstraint, self.nOrderBy = len(constraints), len(order)
-        self.distinct = 0  # It is not asked for there: a program's SQLite may be older.
+        self.distinct = distinct
         self.colUsed = {bit for bit in range(64) if used >> bit & 1}
         self._uses = [[0, 0, 0] for _ in constraints]
 

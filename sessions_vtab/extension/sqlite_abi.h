@@ -158,6 +158,7 @@ struct sqlite3_module {
   X(3022000, 223, int, value_nochange, (sqlite3_value*)) \
   X(3022000, 224, const char*, vtab_collation, (sqlite3_index_info*, int)) \
   X(3038000, 257, int, vtab_rhs_value, (sqlite3_index_info*, int, sqlite3_value**)) \
+  X(3038000, 258, int, vtab_distinct, (sqlite3_index_info*)) \
   X(3038000, 259, int, vtab_in, (sqlite3_index_info*, int, int)) \
   X(3038000, 260, int, vtab_in_first, (sqlite3_value*, sqlite3_value**)) \
   X(3038000, 261, int, vtab_in_next, (sqlite3_value*, sqlite3_value**))

@@ -111,7 +111,8 @@ class RemoteCursor(ScanCursor):
     @property
     def page_ends(self) -> bool:
         """Whether the row after the current one may cost a request."""
-        return not length_hint(self._rest) and not isinstance(self.row, Unread)
+        last = not length_hint(self._rest) and not isinstance(self.row, Unread)
+        return last or self.when_more is not None
 
     def position(self, column: str) -> int:
         """Index of a column in a row."""
@@ -171,7 +172,7 @@ class RemoteCursor(ScanCursor):
         self._scan = scan
         if plan.argument:
             self._look_up_argument(plan, arguments)
-        self._passing_next = None
+        self._passing_next = self.when_more = None
         # A page is looked at before its turn only by an inner side that will want all of its keys.
         self._pages = self._peekable = _Pages(self._read(plan, scan, plan_text, arguments))
         # Rows that are echoed are copied, and could not be watched.
@@ -202,19 +203,22 @@ class RemoteCursor(ScanCursor):
         for page in pages:
             self._page = page
             self._passing, self._passing_next = self._passing_next, None
-            start, self.when_more = self.when_more, None
             if counts and isinstance(page, Counted):
-                if start is not None:
-                    start()
+                self._request_more()
                 self._page, self._rest = (), iter(page)
                 if not (yield from counted_rows(page, self._rest, pages)):
                     return
                 continue
             self._rest = rest = iter(page)
-            if start is not None:
+            if self.when_more is not None:
                 yield from islice(rest, 1)
-                start()
+                self._request_more()
             yield from rest
+
+    def _request_more(self) -> None:
+        start, self.when_more = self.when_more, None
+        if start is not None:
+            start()
 
     def _read(
         self, plan: Plan, scan: Scan, plan_text: str, arguments: Sequence[Any]

@@ -58,7 +58,7 @@ class Shim:
         offered = tuple(
             (self.place(name, column), EQ, 1, 0, "BINARY", value) for column, value in constraints
         )
-        return self.result(b"B", self.table(name), offered, more.get("order", ()), columns)
+        return self.result(b"B", self.table(name), offered, more.get("order", ()), 0, columns)
 
     def scan(self, name: str, words: str, *arguments: Any, **more: Any) -> Any:
         """Begins a scan: with the next cursor and statement unless told otherwise."""

@@ -73,6 +73,18 @@ SHAPES = {
         f"SELECT count(*) FROM {S} a LEFT JOIN {S} b ON b.update_time = a.create_time"
         " WHERE a.user_id = :user"
     ),
+    "the first": Shape(f"SELECT min(create_time) FROM {S}"),
+    "itself by key": Shape(
+        f"SELECT count(b.name) FROM {S} a JOIN {S} b ON b.session_id = a.session_id"
+        " WHERE a.user_id = :user"
+    ),
+    "the last of each": Shape(
+        f"SELECT e.name FROM {S} s JOIN {E} e ON e.session_id = s.session_id WHERE s.user_id = :user"
+        f" AND e.timestamp = (SELECT max(f.timestamp) FROM {E} f WHERE f.session_id = s.session_id)"
+    ),
+    "groups of a key": Shape(
+        f"SELECT session_name, session_id, count(*) FROM {E} GROUP BY session_name, session_id"
+    ),
     "contradiction": Shape(f"SELECT * FROM {S} WHERE user_id = NULL"),
     "a label": Shape(f"SELECT name FROM {S} WHERE labels->>'env' = 'prod'", as_connect=True),
     "a label as a parameter": Shape(

@@ -90,7 +90,7 @@ class TestPlanning:
         place = shim.place("mem_sessions", "_push")
         offered = ((place, IS_NOT_NULL, 1, 0, "BINARY", None),)
 
-        answer = shim.result(b"B", shim.table("mem_sessions"), offered, (), 1)
+        answer = shim.result(b"B", shim.table("mem_sessions"), offered, (), 0, 1)
 
         assert answer[0] == ((0, 0, 0),)
 
@@ -99,7 +99,7 @@ class TestPlanning:
         place = len(shim.tables["append_event"][1]) - 1
 
         with pytest.raises(MissingParameterError, match=r"append_event requires .*session"):
-            shim.ask(b"B", number, ((place, EQ, 1, 0, "BINARY", None),), (), 1)
+            shim.ask(b"B", number, ((place, EQ, 1, 0, "BINARY", None),), (), 0, 1)
 
 
 class TestFunctions:
@@ -108,7 +108,7 @@ class TestFunctions:
         _, columns, _ = shim.tables["append_event"]
         given = {"session": "s", "author": "user", "content": "hi"}
         offered = tuple((columns.index(name), EQ, 1, 0, "BINARY", None) for name in given)
-        _, words, *_ = shim.result(b"B", number, offered, (), 1)
+        _, words, *_ = shim.result(b"B", number, offered, (), 0, 1)
         values = [given[name] for name in words.split(",")]
         return shim.scan("append_event", words, *values, text=text, flags=flags)
 

@@ -53,7 +53,7 @@ class TestScans:
         fill(shim, 4)
         place = shim.place("mem_sessions", "session_id")
         offered = ((place, EQ, 1, 1, "BINARY", None),)
-        uses, words, *_ = shim.result(b"B", shim.table("mem_sessions"), offered, (), 1)
+        uses, words, *_ = shim.result(b"B", shim.table("mem_sessions"), offered, (), 0, 1)
 
         _, (_, rows) = shim.scan("mem_sessions", words, ["s01", "s03", "none"])
 
@@ -200,6 +200,6 @@ class TestNarrowing:
         words = shim.plan("mem_sessions")[1]
         place = shim.place("mem_sessions", "user_id")
         offered = ((place, EQ, 0, 0, "BINARY", None),)
-        assert shim.result(b"B", shim.table("mem_sessions"), offered, (), 1)[1] == words
+        assert shim.result(b"B", shim.table("mem_sessions"), offered, (), 0, 1)[1] == words
 
         assert len(shim.scan("mem_sessions", words, text=self.TEXT)[1][1]) == 7
