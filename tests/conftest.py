@@ -21,10 +21,15 @@ if threading.current_thread() is threading.main_thread():
 # The same examples in every run: a red build is a change's fault. HYPOTHESIS_PROFILE=long looks
 # further, at other examples each time.
 hypothesis.settings.register_profile(
-    "ci", derandomize=True, deadline=None, database=None, max_examples=100
+    "ci", derandomize=True, deadline=None, database=None, max_examples=70
 )
 hypothesis.settings.register_profile("long", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests of sockets and processes wait a tenth of the time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session", autouse=True)

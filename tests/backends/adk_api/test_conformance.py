@@ -54,7 +54,7 @@ class Server:
 
     def __init__(self) -> None:
         self.sessions: dict[tuple[str, str], dict[str, Any]] = {}
-        for number in range(16 if FULL else 8):
+        for number in range(16 if FULL else 5):
             made = self.create("ann", {"sessionId": f"s{number}", "state": {"step": number % 3}})
             made["events"] = _events(number)
 
