@@ -235,10 +235,12 @@ class Buyer:
         known = self._table.sizes.of(holder.scan)
         bought = self._bought.get(_key(holder))
         account, *larger = accounts
+        whole = is_whole(holder.scan)
+        already = self._cursor.lists_read().get(read_key(holder.scan), 0)
         while True:
             # What the statement has read already costs no request, nor does the end of a list.
-            read = _responses(bought) < self._cursor.lists_read().get(read_key(holder.scan), 0)
-            ends = bought is not None and bought.runs_out and is_whole(holder.scan)
+            read = _responses(bought) < already
+            ends = whole and bought is not None and bought.runs_out
             pays = read or ends or account.buys(known, _pages(bought), *prices)
             if not (pays or holder.through):
                 return bought

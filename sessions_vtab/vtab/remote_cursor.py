@@ -142,14 +142,14 @@ class RemoteCursor(ScanCursor):
 
     def recorded(self, scan: Scan, taker: RemoteCursor | None = None) -> Recording:
         """The pages of a scan, which are counted and remembered; ``taker`` as for ``read``."""
-        lists = self.lists_read()
-        key = read_key(scan) if is_whole(scan) else None
+        if not is_whole(scan):  # Of these, there is nothing to learn.
+            return Recording(self.read(scan, taker))
+        lists, key = self.lists_read(), read_key(scan)
 
         def came(pages: int, rows: int, ended: bool) -> None:
-            if key is not None:
-                lists[key] = max(lists.pop(key, 0), pages + ended)
-                if len(lists) > _MOST_LISTS_READ:
-                    del lists[next(iter(lists))]
+            lists[key] = max(lists.pop(key, 0), pages + ended)
+            if len(lists) > _MOST_LISTS_READ:
+                del lists[next(iter(lists))]
             if ended:
                 self._table.sizes.learn(scan, pages, rows)
 
