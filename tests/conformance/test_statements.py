@@ -10,9 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 
-import hypothesis
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.source import Source
@@ -20,8 +18,9 @@ from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import Suite
-from sessions_vtab.testing.generator import Query, queries
+from sessions_vtab.testing.generator import Query
 from tests.conformance import vertex_rows
+from tests.random_statements import ask
 from tests.two_sources import TwoSources
 
 _COUNT = int(os.environ.get("STATEMENTS", "20"))
@@ -81,23 +80,13 @@ def test_statements_over_both_return_the_oracle_s_rows(prod: Source) -> None:
 def _ask(suite: Suite) -> None:
     answered = asked = 0
 
-    @hypothesis.seed(_SEED)
-    @settings(
-        max_examples=_COUNT,
-        derandomize=False,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(query=queries())
     def check(query: Query) -> None:
         nonlocal answered, asked
         query.check(suite)
         asked += 1
         answered += bool(suite.oracle.ask(suite.native_text(query.sql), query.bindings))
 
-    check()
+    ask(_COUNT, _SEED, check)
 
     print(f"{asked} statements, {answered} of them with rows")
     assert answered > asked / 5

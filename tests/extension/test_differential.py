@@ -9,17 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import hypothesis
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
 from sessions_vtab import connect
 from sessions_vtab.emulator.serve import Running
 from sessions_vtab.testing import hostile
-from sessions_vtab.testing.generator import Query, queries
+from sessions_vtab.testing.generator import Query
 from tests.conformance.stages import STAGES
 from tests.extension.conftest import Host, Setting
 from tests.extension.pair import Pair, Rows, rows_of
+from tests.random_statements import ask
 
 _COUNT = int(os.environ.get("EXTENSION_DIFFERENTIAL", "8"))
 _SEED = int(os.environ.get("EXTENSION_SEED", "0"))
@@ -78,20 +77,10 @@ def pair(request: pytest.FixtureRequest, configured: Rows, host: Host) -> Iterat
 
 
 def test_any_query_returns_the_rows_of_ordinary_tables(pair: Pair) -> None:
-    @hypothesis.seed(_SEED)
-    @settings(
-        max_examples=_COUNT,
-        derandomize=False,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(query=queries())
     def check(query: Query) -> None:
         pair.check(query.sql, query.bindings, query.compare, query.unlimited)
 
-    check()
+    ask(_COUNT, _SEED, check)
 
     print(f"{pair.asked} statements, {pair.rows} rows")
     assert pair.rows > pair.asked
