@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, Final, Literal, TypeAlias
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.install import missing_extra
+from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.errors import InvalidValueError
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
-from sessions_vtab.contract.install import missing_extra
+from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.contract.source import Source
 from sessions_vtab.scanning import Part, schema_of, split
 from sessions_vtab.scanning.model import equal_to

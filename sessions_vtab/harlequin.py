@@ -17,8 +17,7 @@ from harlequin.options import TextOption
 
 from sessions_vtab import dbapi
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Column
+from sessions_vtab.contract.model import Column, quoted
 from sessions_vtab.contract.views import views_of
 
 __all__ = ["SessionsAdapter"]

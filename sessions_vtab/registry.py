@@ -18,12 +18,10 @@ from importlib.util import find_spec
 from typing import Final
 
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.checked import CHECKED, with_checked_rows
-from sessions_vtab.contract.install import install_command, packages_of
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean, install_command, packages_of
 from sessions_vtab.contract.scoping import scoped
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.verify import verify
+from sessions_vtab.contract.verify import CHECKED, verify, with_checked_rows
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
 
 __all__ = [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.dialects import DIALECTS, Dialect, Surroundings

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.errors import ConfigurationError, CredentialError
 
 __all__ = [

@@ -12,8 +12,8 @@ import pytest
 
 from sessions_vtab import Connection, connect, register, registry
 from sessions_vtab.cli import main
-from sessions_vtab.contract.checked import CHECKED
 from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.verify import CHECKED
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, SessionsError
 from sessions_vtab.rest import Get, List, RestBackend, RestTable
 from sessions_vtab.testing.conformance import Suite

@@ -10,9 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from sessions_vtab.contract.agent_events import FACTS, Documents, Fact
+from sessions_vtab.contract.agent_events import (
+    FACTS,
+    Documents,
+    Fact,
+    part_columns,
+    parts_of,
+    text_of,
+)
 from sessions_vtab.contract.backend import Arguments
-from sessions_vtab.contract.content import part_columns, parts_of, text_of
 from sessions_vtab.contract.model import Column, ColumnType, Function
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Arguments
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import SESSIONS, session_columns

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 from sessions_vtab.cli.habits import shell_command
 from sessions_vtab.cli.options import COMMANDS, FORMAT_NAMES, Command, add_common, add_shell
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
 
 __all__ = ["command_line", "parse"]
 

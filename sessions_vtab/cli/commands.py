@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from sessions_vtab.cli.display import escaped, is_terminal
-from sessions_vtab.contract.install import missing_extra
+from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Final
 import apsw
 
 from sessions_vtab.cli.display import escaped, is_terminal
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import ConfigurationError, SessionsError
 from sessions_vtab.extension import load, loadable_path
 

@@ -26,7 +26,7 @@ from sessions_vtab.cli.display import (
     TableFrame,
     literal,
 )
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 
 __all__ = ["AUTO", "FORMATS", "NOTES", "SQLITE_MODES", "Format", "automatic", "distinct"]
 

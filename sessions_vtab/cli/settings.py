@@ -26,7 +26,7 @@ from sessions_vtab.cli.display import (
 )
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
 from sessions_vtab.cli.streams import default_pager, fitted, output, show
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
 
 __all__ = ["ShellSettings"]
 

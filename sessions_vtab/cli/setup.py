@@ -21,7 +21,7 @@ from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.sources import choices
 from sessions_vtab.cli.streams import output, program
 from sessions_vtab.connection import connect
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.errors import ConfigurationError, SessionsError
 
 __all__ = ["initialise"]

@@ -12,8 +12,8 @@ import apsw
 from sessions_vtab.cli.display import footer
 from sessions_vtab.connection import Connection
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import SessionsError, UnknownNameError
 
 __all__ = ["banner", "checked", "choices", "listed", "require", "version_line"]

@@ -10,7 +10,7 @@ from sessions_vtab.cli import questions
 from sessions_vtab.cli.extension import CLIENTS
 from sessions_vtab.cli.pages import Code, Page, document
 from sessions_vtab.cli.streams import program
-from sessions_vtab.contract.install import install_command, packages_of
+from sessions_vtab.contract.messages import install_command, packages_of
 from sessions_vtab.contract.times import ACCEPTED
 from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.cli.formats import distinct
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import InvalidValueError
 
 if TYPE_CHECKING:

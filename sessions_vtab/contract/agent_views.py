@@ -14,8 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.model import Column, ColumnType, quoted
 
 __all__ = ["VIEWS", "View", "views_for"]
 

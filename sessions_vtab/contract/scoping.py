@@ -20,8 +20,8 @@ from sessions_vtab.contract.backend import (
     Transaction,
 )
 from sessions_vtab.contract.capability import Capability
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Function, Table
-from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.source import Source

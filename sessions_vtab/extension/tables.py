@@ -16,8 +16,7 @@ from typing import TypeAlias
 
 from sessions_vtab.config import load
 from sessions_vtab.connection import close_sources, open_sources
-from sessions_vtab.contract.declare import declare_function
-from sessions_vtab.contract.model import Function
+from sessions_vtab.contract.model import Function, declare_function
 from sessions_vtab.errors import ConfigurationError, UnknownNameError
 from sessions_vtab.extension.hosted import HostedConnection, HostedStatements
 from sessions_vtab.extension.narrowing import Narrowing

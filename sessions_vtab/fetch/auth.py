@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sessions_vtab.contract.install import install_command
+from sessions_vtab.contract.messages import install_command
 from sessions_vtab.errors import CredentialError, MissingExtraError, SessionsError, UnavailableError
 
 __all__ = ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Google", "NoAuth", "Secret", "asked"]

@@ -6,7 +6,7 @@ from typing import ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.fetch.auth import Secret

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-from sessions_vtab.contract.traces import raised_in
+from sessions_vtab.contract.messages import raised_in
 from sessions_vtab.errors import (
     ConflictError,
     CredentialError,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sessions_vtab.contract.near import did_you_mean, nearest
+from sessions_vtab.contract.messages import did_you_mean, nearest
 from sessions_vtab.hints.names import Mention, Names, mentions
 
 __all__ = ["Problem", "explained", "line_at", "place_of", "problem"]

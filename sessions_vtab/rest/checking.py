@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sessions_vtab.contract.capability import Filter
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType
-from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.contract.templates import places_of
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.fetch import AfterPages, NumberedPages, SinglePage, TokenPages

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.parents import (
     LINK,
     SESSION_TABLES,

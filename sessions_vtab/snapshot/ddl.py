@@ -12,8 +12,7 @@ from typing import Final
 
 from sessions_vtab.backends.local.ddl import MODIFIERS, SPELLINGS
 from sessions_vtab.contract.agent_views import VIEWS, views_for
-from sessions_vtab.contract.declare import quoted, sql_type
-from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.model import Column, ColumnType, quoted, sql_type
 from sessions_vtab.contract.tables import EVENT_PARTS
 from sessions_vtab.snapshot.shape import CopiedTable, CopyPlan
 

@@ -18,9 +18,8 @@ import apsw
 
 from sessions_vtab import columnar
 from sessions_vtab.columnar import Declared
-from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.files import make_private
-from sessions_vtab.contract.model import ColumnType
+from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.errors import StoreError
 from sessions_vtab.snapshot.work import create_file, require_regular, translated
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from sessions_vtab.connection import Connection
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import BudgetError
 from sessions_vtab.snapshot.ddl import delete_missing, renumber, upsert
 from sessions_vtab.snapshot.model import ProgressCallback, SnapshotProgress

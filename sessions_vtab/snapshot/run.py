@@ -15,7 +15,7 @@ import apsw
 
 from sessions_vtab.connection import Connection, connect
 from sessions_vtab.contract import times
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import (
     BudgetError,

@@ -8,8 +8,8 @@ from typing import Final
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath, Capability
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.near import did_you_mean
 from sessions_vtab.contract.parents import (
     LINK,
     followed_column,

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.files import create_private, identity
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import BusyError, SessionsError, StoreError
 from sessions_vtab.snapshot.ddl import TEMPORARY_TABLES, create_indexes, create_views
 from sessions_vtab.snapshot.shape import CopyPlan

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.scanning.opening import resolved

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sessions_vtab.contract.install import missing_extra
+from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
 from sessions_vtab.spark.options import ReaderOptions, parsed
 from sessions_vtab.spark.reading import Stream, TaskWork, batches, common_schema, parts, works

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.sql.lexer import Token, TokenKind, apply, insert, name_of, tokenize
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, insert, tokenize
 from sessions_vtab.sql.names import Item
 from sessions_vtab.sql.occurrences import Join, KeySource, Occurrence

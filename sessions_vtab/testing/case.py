@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Field, Op, Value
 from sessions_vtab.contract.scan import Order
 

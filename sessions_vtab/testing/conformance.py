@@ -58,7 +58,7 @@ from functools import partial
 from typing import Any, Final
 
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.testing.generated import Checker, Look, failed, paths_of

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.model import Column, ColumnType, quoted
 from sessions_vtab.contract.predicate import AllOf, Compare, Member, Op, Predicate, to_sql
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.plan.pushdown import project

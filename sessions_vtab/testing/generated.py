@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Field, Op, Value, fields
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.tables import SCOPE_COLUMNS

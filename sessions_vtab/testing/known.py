@@ -8,11 +8,10 @@ from typing import Any, Final, TypeAlias
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.checked import rows_checked
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table
+from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.verify import rows_checked
 from sessions_vtab.testing.oracle import Oracle
 from sessions_vtab.vtab.blame import blamed
 

@@ -15,8 +15,7 @@ from typing import Any, Final, TypeAlias
 import apsw
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.declare import declare_table, quoted
-from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.model import Table, declare_table, quoted
 
 __all__ = ["Answer", "Comparison", "Oracle", "difference"]
 

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.testing.known import Known

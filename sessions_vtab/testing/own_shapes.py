@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.testing.known import Known
 from sessions_vtab.testing.oracle import Comparison
 from sessions_vtab.testing.shapes import Shape

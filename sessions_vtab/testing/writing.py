@@ -15,8 +15,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from sessions_vtab.contract.capability import Writes
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.model import Column, ColumnType, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.templates import places_of
 from sessions_vtab.contract.values import accept

@@ -8,7 +8,7 @@ from typing import Final
 
 import apsw
 
-from sessions_vtab.contract.traces import raised_in
+from sessions_vtab.contract.messages import raised_in
 from sessions_vtab.errors import SessionsError
 
 __all__ = ["blame", "blamed", "blaming"]

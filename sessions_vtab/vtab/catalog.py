@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Function
+from sessions_vtab.contract.model import Function, quoted
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.vtab.host import Host

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from sessions_vtab.contract.backend import Transaction
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import Host, OpenSource

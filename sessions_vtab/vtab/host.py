@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import apsw
 
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import EVERYTHING, Predicate, Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.source import Source

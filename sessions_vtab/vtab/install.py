@@ -14,8 +14,8 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.declare import quoted
 from sessions_vtab.contract.log_tables import DRY_RUN
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import ConfigurationError, SessionsError
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.vtab.access import Access

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from sessions_vtab.contract.declare import declare_function, declare_table
+from sessions_vtab.contract.model import declare_function, declare_table
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.sql.lexer import StatementKind, Token, name_of, tokenize

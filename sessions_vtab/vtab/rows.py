@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import apsw
 
-from sessions_vtab.contract.declare import declare_rows
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column, ColumnType, Table, declare_rows
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 

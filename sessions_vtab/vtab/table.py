@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Table
+from sessions_vtab.contract.model import Table, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import accept

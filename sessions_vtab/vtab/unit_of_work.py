@@ -18,7 +18,7 @@ from itertools import count, groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab.contract.backend import Transaction
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write

@@ -4,9 +4,16 @@ import apsw
 import pytest
 
 from sessions_vtab.contract import tables, times
-from sessions_vtab.contract.declare import declare_function, declare_table, quoted
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.model import Column, ColumnType, Function, Table
+from sessions_vtab.contract.model import (
+    Column,
+    ColumnType,
+    Function,
+    Table,
+    declare_function,
+    declare_table,
+    quoted,
+)
 
 TABLES = [one for one in vars(tables).values() if isinstance(one, Table)]
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.declare import sql_type
-from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.model import Column, ColumnType, sql_type
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Compare, Field, Op, Value
 from sessions_vtab.plan.affinity import NOT_PUSHABLE, certain, pushable
 from sessions_vtab.testing.memory import evaluate

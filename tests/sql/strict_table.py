@@ -15,8 +15,7 @@ from typing import Any
 import apsw
 
 from sessions_vtab.contract.capability import AccessPath, Capability
-from sessions_vtab.contract.declare import declare_table
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column, ColumnType, Table, declare_table
 from sessions_vtab.contract.predicate import to_sql
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.plans import PlanArgument

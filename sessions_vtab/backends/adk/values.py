@@ -20,7 +20,7 @@ from typing import Any, Final, ParamSpec, TypeAlias
 from sessions_vtab.backends.adk.clocks import epoch, moment
 from sessions_vtab.backends.adk.pickled import Unreadable, data_of
 from sessions_vtab.contract import times
-from sessions_vtab.contract.content import camel, in_api_names, text_of
+from sessions_vtab.contract.agent_events import camel, in_api_names, text_of
 from sessions_vtab.contract.values import dump_json, well_formed
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any, Final
 from unicodedata import category
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.content import text_of
+from sessions_vtab.contract.agent_events import text_of
 from sessions_vtab.contract.values import is_object, load_json
 from sessions_vtab.errors import InvalidValueError
 

@@ -18,8 +18,7 @@ import apsw
 from sessions_vtab.backends.local.tables import StoreTable, derived_parts
 from sessions_vtab.contract import tables as schema
 from sessions_vtab.contract.capability import Writes
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab.contract.model import Column, ColumnType, Table, quoted
 from sessions_vtab.errors import StoreError
 
 __all__ = ["APPLICATION_ID", "VERSION", "WRITES", "Snapshot", "snapshot_at"]

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from sessions_vtab.contract.agent_events import FACTS, Documents, Fact
+from sessions_vtab.contract.agent_events import FACTS, Documents, Fact, part_columns, text_of
 from sessions_vtab.contract.capability import EQUALITY, RANGE, Filter
-from sessions_vtab.contract.content import part_columns, text_of
 from sessions_vtab.contract.predicate import Op, Value
 from sessions_vtab.contract.tables import (
     AGENT_EVENTS,

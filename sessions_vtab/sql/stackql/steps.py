@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.sql.dialects import Surroundings, Translated
 from sessions_vtab.sql.stackql.dialect import EngineScope, ResultShape, StaticResult

@@ -8,7 +8,7 @@ import pytest
 
 from sessions_vtab.backends.vertex import VertexBackend
 from sessions_vtab.backends.vertex.tables import PageFrame
-from sessions_vtab.contract.content import text_of
+from sessions_vtab.contract.agent_events import text_of
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import ProtocolError
 from sessions_vtab.fetch.rows import RowDecoder

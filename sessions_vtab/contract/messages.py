@@ -1,13 +1,50 @@
-"""The command that installs an optional dependency into the environment that is running."""
+"""What several messages say: the name that was meant, the line that raised, the command to run."""
 
 from __future__ import annotations
 
-import shlex
 import sys
+from collections.abc import Iterable
 
 from sessions_vtab.errors import MissingExtraError
 
-__all__ = ["install_command", "missing_extra", "packages_of"]
+__all__ = [
+    "did_you_mean",
+    "install_command",
+    "missing_extra",
+    "nearest",
+    "packages_of",
+    "raised_in",
+]
+
+_SIMILAR = 0.6
+"""Least ratio of ``difflib``; its own default."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like ``name``, upper and lower case being alike; None if none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415  # Only errors need it.
+
+    by_folded = {candidate.lower(): candidate for candidate in known}
+    matches = get_close_matches(name.lower(), by_folded, n=1, cutoff=_SIMILAR)
+    return by_folded[matches[0]] if matches else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence to append to a message, with a blank before it; empty if no name is near."""
+    match = nearest(name, known)
+    return f" Did you mean {match}?" if match is not None else ""
+
+
+def raised_in(error: BaseException) -> str:
+    """The line that raised an exception, after a blank: ``(tickets.py, line 12)``."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    name = trace.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
+    return f" ({name}, line {trace.tb_lineno})"
+
 
 _PROJECT = "sessions_vtab"
 
@@ -18,7 +55,9 @@ def install_command(*packages: str) -> str:
     It names this Python and the packages themselves: the project's own name with an extra would be
     looked for in a package index, which need not have it.
     """
-    from importlib.util import find_spec  # noqa: PLC0415  # Only errors need it.
+    # Only errors need them.
+    import shlex  # noqa: PLC0415
+    from importlib.util import find_spec  # noqa: PLC0415
 
     python = shlex.quote(sys.executable or "python3")
     # Environments made by uv have no pip.
