@@ -10,40 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from sessions_vtab.contract.agent_events import (
-    FACTS,
-    Documents,
-    Fact,
-    part_columns,
-    parts_of,
-    text_of,
-)
-from sessions_vtab.contract.backend import Arguments
-from sessions_vtab.contract.model import Column, ColumnType, Function
-from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.scan import Row
+from sessions_vtab import rest
+from sessions_vtab.contract import agent_events
 from sessions_vtab.contract.tables import EVENT_PARTS, EVENTS, SESSIONS, event_columns, fact_columns
-from sessions_vtab.contract.values import dump_json, load_json
-from sessions_vtab.contract.write import Outcome, Write
-from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError
-from sessions_vtab.fetch import Item, Response, ResponseMatcher, Sender
-from sessions_vtab.fetch.rows import DecodeContext, Getter, epoch_of, number_of
-from sessions_vtab.fetch.rows import text_of as field_of
-from sessions_vtab.rest import (
-    Delete,
-    Get,
-    Insert,
-    List,
-    Operation,
-    RestBackend,
-    RestFrame,
-    RestFunction,
-    RestOptions,
-    RestTable,
-    Update,
-    Writer,
-    name_of,
-)
 
 __all__ = ["AdkApiBackend"]
 
@@ -52,29 +21,31 @@ _ALL = "/apps/{app_name}/users/{user_id}/sessions"
 _EVENT = f"{_SESSION}/events/{{event_id}}"
 
 # A route that does not exist answers "Not Found".
-_GONE = (ResponseMatcher(404, r"^Session not found", "detail"),)
-_APP = Column("app_name", ColumnType.TEXT, "App; default: the source's own, or every app.")
+_GONE = (rest.ResponseMatcher(404, r"^Session not found", "detail"),)
+_APP = rest.Column(
+    "app_name", rest.ColumnType.TEXT, "App; default: the source's own, or every app."
+)
 
 # The list is whole and in the order of writing. No field of an event has such a name.
 _PLACE = "#"
 
-_get = Get(f"GET /{_SESSION}", missing=_GONE)
-_event_id = field_of("id", required=True)
-_list = List(f"GET {_ALL}", each={"app_name": Operation("GET /list-apps")})
+_get = rest.Get(f"GET /{_SESSION}", missing=_GONE)
+_event_id = rest.text_of("id", required=True)
+_list = rest.List(f"GET {_ALL}", each={"app_name": rest.Operation("GET /list-apps")})
 
 
-def _text(item: Item, _: DecodeContext) -> str | None:
-    return text_of(item.get("content"))
+def _text(item: rest.Item, _: rest.DecodeContext) -> str | None:
+    return agent_events.text_of(item.get("content"))
 
 
-def _fact(read: Fact) -> Getter[RestFrame]:
+def _fact(read: agent_events.Fact) -> rest.Getter[rest.RestFrame]:
     """The event is the raw event: the server returns what the framework has."""
-    return lambda item, _: read(Documents(None, None, item))
+    return lambda item, _: read(agent_events.Documents(None, None, item))
 
 
-_EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
+_EVENT_FIELDS: Mapping[str, str | rest.Getter[rest.RestFrame]] = {
     "event_id": "id",
-    "timestamp": epoch_of("timestamp", whole=False),
+    "timestamp": rest.epoch_of("timestamp", whole=False),
     "author": "author",
     "content": "content",
     "text": _text,
@@ -82,34 +53,33 @@ _EVENT_FIELDS: Mapping[str, str | Getter[RestFrame]] = {
     "actions": "actions",
     "error_code": "errorCode",
     "error_message": "errorMessage",
-    "sequence": number_of(_PLACE, int),
-    **{name: _fact(read) for name, read in FACTS.items()},
+    "sequence": rest.number_of(_PLACE, int),
+    **{name: _fact(read) for name, read in agent_events.FACTS.items()},
 }
 
 
-class _AdkSessions(Writer):
+class _AdkSessions(rest.Writer):
     """Rows of ``sessions``: the API merges a state, so an UPDATE cannot remove keys."""
 
-    def perform(self, write: Write, sender: Sender) -> Outcome:
-        """See ``Writer.perform``."""
+    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
         if "state" in write.values:
             self._refuse_lost_keys(write, sender)
         return super().perform(write, sender)
 
-    def _refuse_lost_keys(self, write: Write, sender: Sender) -> None:
+    def _refuse_lost_keys(self, write: rest.Write, sender: rest.Sender) -> None:
         found = None if write.key is None else self.look(self.places(write), sender)
         before = found.item.get("state") if found is not None else None
-        given = load_json(write.values["state"] or "{}", f"{self.where}.state")
+        given = rest.load_json(write.values["state"] or "{}", f"{self.where}.state")
         lost = (before or {}).keys() - given.keys()
         if lost:
-            raise InvalidValueError(
+            raise rest.InvalidValueError(
                 f"{self.where}.state: the API adds and changes keys, but cannot remove"
                 f" {', '.join(sorted(lost))}. Keep these keys, or set them to null. Nothing was"
                 " sent."
             )
 
 
-def _events(item: Item, frame: RestFrame) -> list[Item]:
+def _events(item: rest.Item, frame: rest.RestFrame) -> list[rest.Item]:
     """The events of a session; the server never leaves the list out."""
     events = item.get("events")
     if not isinstance(events, list) or not all(isinstance(one, dict) for one in events):
@@ -117,31 +87,31 @@ def _events(item: Item, frame: RestFrame) -> list[Item]:
     return [{**event, _PLACE: number} for number, event in enumerate(events, 1)]
 
 
-def _parts(item: Item, frame: RestFrame) -> Iterator[Item]:
+def _parts(item: rest.Item, frame: rest.RestFrame) -> Iterator[rest.Item]:
     """The parts of all events of a session, each with its number and what is the event's."""
     for event in _events(item, frame):
         of_event = {
             "id": _event_id(event, frame),
-            "timestamp": epoch_of("timestamp", whole=False)(event, frame),
-            "author": field_of("author")(event, frame),
-            "invocation_id": field_of("invocationId")(event, frame),
+            "timestamp": rest.epoch_of("timestamp", whole=False)(event, frame),
+            "author": rest.text_of("author")(event, frame),
+            "invocation_id": rest.text_of("invocationId")(event, frame),
         }
-        for number, part in enumerate(parts_of(event.get("content"))):
-            yield {**of_event, "part": number, **part_columns(part)}
+        for number, part in enumerate(agent_events.parts_of(event.get("content"))):
+            yield {**of_event, "part": number, **agent_events.part_columns(part)}
 
 
-def _event_name(item: Item, frame: RestFrame) -> str:
-    return name_of(_EVENT, {**frame.places, "event_id": str(_event_id(item, frame))})
+def _event_name(item: rest.Item, frame: rest.RestFrame) -> str:
+    return rest.name_of(_EVENT, {**frame.places, "event_id": str(_event_id(item, frame))})
 
 
 def _of_part(name: str) -> Any:
     return lambda item, _: item.get(name)
 
 
-def _message(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+def _message(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """The body of /run; the message is plain text, or a Content as JSON."""
     text = str(given["message"])
-    content = load_json(text, f"{where}: message") if text.lstrip().startswith("{") else None
+    content = rest.load_json(text, f"{where}: message") if rest.is_object(text) else None
     return {
         "appName": given["app_name"],
         "userId": given["user_id"],
@@ -150,23 +120,23 @@ def _message(given: Mapping[str, Value], where: str) -> dict[str, Any]:
     }
 
 
-def _made_events(response: Response, given: Arguments) -> Iterable[Row]:
+def _made_events(response: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
     places = {one: str(given[one]) for one in ("app_name", "user_id", "session_id")}
-    frame = RestFrame(response.what, places)
+    frame = rest.RestFrame(response.what, places)
     for item in response.items():
-        stamp = epoch_of("timestamp", whole=False)(item, frame)
-        author, content = item.get("author"), item.get("content")
-        name, text = _event_name(item, frame), text_of(content)
-        yield name, _event_id(item, frame), stamp, author, text, dump_json(item)
+        stamp = rest.epoch_of("timestamp", whole=False)(item, frame)
+        author, text = item.get("author"), _text(item, frame)
+        name = _event_name(item, frame)
+        yield name, _event_id(item, frame), stamp, author, text, rest.dump_json(item)
 
 
-class AdkApiOptions(RestOptions):
+class AdkApiOptions(rest.RestOptions):
     """Settings of a source."""
 
     urls: ClassVar[tuple[str, ...]] = ("adk_api://APP/USER?base_url=http://127.0.0.1:8000",)
 
 
-class AdkApiBackend(RestBackend):
+class AdkApiBackend(rest.RestBackend):
     """Sessions of one app and user, or of those that statements name."""
 
     name = "adk_api"
@@ -180,10 +150,10 @@ class AdkApiBackend(RestBackend):
     options = AdkApiOptions
     location = ("app_name", "user_id")
     writers = {"sessions": _AdkSessions}  # noqa: RUF012
-    meanings = ((ResponseMatcher(409), ConflictError), (_GONE[0], NotFoundError))
+    meanings = ((rest.ResponseMatcher(409), rest.ConflictError), (_GONE[0], rest.NotFoundError))
     gone = "The session does not exist. Create it with INSERT INTO sessions(session_id)."
     tables = (
-        RestTable(
+        rest.RestTable(
             SESSIONS.extended(_APP),
             _SESSION,
             {
@@ -191,21 +161,21 @@ class AdkApiBackend(RestBackend):
                 "user_id": "userId",
                 "app_name": "appName",
                 "state": "state",
-                "update_time": epoch_of("lastUpdateTime", whole=False),
+                "update_time": rest.epoch_of("lastUpdateTime", whole=False),
             },
             get=_get,
             list=_list,
-            insert=Insert(
+            insert=rest.Insert(
                 f"POST {_ALL}",
                 body={"session_id": "sessionId", "state": "state"},
             ),
-            update=Update(f"PATCH /{_SESSION}", body={"state": "stateDelta"}),
-            delete=Delete(f"DELETE /{_SESSION}"),
+            update=rest.Update(f"PATCH /{_SESSION}", body={"state": "stateDelta"}),
+            delete=rest.Delete(f"DELETE /{_SESSION}"),
             hint="The API lists the sessions of one user. Add WHERE user_id = '..', or put the"
             " user into the source's URL (adk_api://APP/USER).",
             rows=1_000,
         ),
-        RestTable(
+        rest.RestTable(
             EVENTS.extended(
                 *event_columns(
                     "invocation_id", "actions", "error_code", "error_message", "sequence"
@@ -224,7 +194,7 @@ class AdkApiBackend(RestBackend):
             },
             follows="update_time",
         ),
-        RestTable(
+        rest.RestTable(
             EVENT_PARTS.extended(hidden=(_APP,)),
             f"{_EVENT}#{{part}}",
             {
@@ -245,26 +215,32 @@ class AdkApiBackend(RestBackend):
         ),
     )
     functions_declared = (
-        RestFunction(
-            Function(
+        rest.RestFunction(
+            rest.Function(
                 "run_agent",
                 (
-                    Column("session", ColumnType.TEXT, "Id or full name of the session."),
-                    Column("message", ColumnType.TEXT, "Message of the user: text, or a Content."),
+                    rest.Column("session", rest.ColumnType.TEXT, "Id or full name of the session."),
+                    rest.Column(
+                        "message", rest.ColumnType.TEXT, "Message of the user: text, or a Content."
+                    ),
                 ),
                 (
-                    Column("event_name", ColumnType.TEXT, "Full resource name of the event."),
-                    Column("event_id", ColumnType.TEXT, "Id of the event."),
-                    Column("timestamp", ColumnType.TIME, "Time of the event."),
-                    Column("author", ColumnType.TEXT, "The agent."),
-                    Column("text", ColumnType.TEXT, "The text parts of the event's content."),
-                    Column("response", ColumnType.JSON, "The event as JSON."),
+                    rest.Column(
+                        "event_name", rest.ColumnType.TEXT, "Full resource name of the event."
+                    ),
+                    rest.Column("event_id", rest.ColumnType.TEXT, "Id of the event."),
+                    rest.Column("timestamp", rest.ColumnType.TIME, "Time of the event."),
+                    rest.Column("author", rest.ColumnType.TEXT, "The agent."),
+                    rest.Column(
+                        "text", rest.ColumnType.TEXT, "The text parts of the event's content."
+                    ),
+                    rest.Column("response", rest.ColumnType.JSON, "The event as JSON."),
                 ),
                 "Runs the agent on a message; one row for each event that it made.",
                 ("session", "message"),
                 example="SELECT author, text FROM run_agent('s1', 'Where is my order?')",
             ),
-            Operation("POST /run", body=_message, missing=_GONE),
+            rest.Operation("POST /run", body=_message, missing=_GONE),
             _made_events,
         ),
     )

@@ -28,53 +28,9 @@ from typing import Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
-from sessions_vtab.contract.backend import Arguments, Context, Routine
-from sessions_vtab.contract.capability import HiddenRows
+from sessions_vtab import rest
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.model import Function
-from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import PARTICIPANTS, SCOPE_COLUMNS, SESSIONS, session_columns
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
-from sessions_vtab.errors import (
-    ConflictError,
-    InvalidValueError,
-    NotFoundError,
-    RefusedError,
-)
-from sessions_vtab.fetch import (
-    Item,
-    Reader,
-    RequestSpec,
-    Response,
-    ResponseMatcher,
-    Sender,
-    run_job,
-)
-from sessions_vtab.fetch.rows import DecodeContext, json_of, text_of
-from sessions_vtab.rest import (
-    Body,
-    Change,
-    Found,
-    Get,
-    Insert,
-    List,
-    Operation,
-    Places,
-    RestBackend,
-    RestFrame,
-    RestFunction,
-    RestOptions,
-    RestTable,
-    Sent,
-    Update,
-    Writer,
-    check_names,
-    check_routes,
-    json_object,
-    name_of,
-    response_of,
-)
 
 __all__ = ["EleanorBackend"]
 
@@ -118,16 +74,16 @@ _OPTIONAL: Final = ("user_id", "display_name", "labels", "state", "update_time",
 # The shape of an error body is assumed: a status with a message, or a detail. FastAPI's own
 # "Not Found" means that there is no such route.
 _GONE: Final = (
-    ResponseMatcher(404, r".", "status.message"),
-    ResponseMatcher(404, r"^(?!Not Found$).", "detail"),
-    ResponseMatcher(410),
+    rest.ResponseMatcher(404, r".", "status.message"),
+    rest.ResponseMatcher(404, r"^(?!Not Found$).", "detail"),
+    rest.ResponseMatcher(410),
 )
-_IN_THAT_STATE: Final = (ResponseMatcher(400),)
+_IN_THAT_STATE: Final = (rest.ResponseMatcher(400),)
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _NOTHING: Final = "Nothing was sent."
 
 
-class EleanorOptions(RestOptions):
+class EleanorOptions(rest.RestOptions):
     """Settings of a source.
 
     Attributes:
@@ -143,81 +99,86 @@ class EleanorOptions(RestOptions):
 
     @model_validator(mode="after")
     def _known_routes_and_fields(self) -> Self:
-        check_routes(self.routes, ROUTES)
-        check_names("fields", self.fields, (*FIELDS, *_OPTIONAL))
+        rest.check_routes(self.routes, ROUTES)
+        rest.check_names("fields", self.fields, (*FIELDS, *_OPTIONAL))
         for column, field in self.fields.items():
             if not field.strip() and column not in {"session", "sessions"}:
                 raise ValueError(f"fields.{column} must be the name of a field")
         return self
 
 
-class _EleanorSessions(Writer):
+class _EleanorSessions(rest.Writer):
     """Rows of ``sessions``: ``deleted`` and the name change by operations of their own."""
 
     backend: EleanorBackend
 
-    def change(self, write: Write) -> Change:
-        """See ``Writer.change``."""
-        if write.action is not Action.UPDATE:
+    def change(self, write: rest.Write) -> rest.Change:
+        if write.action is not rest.Action.UPDATE:
             return super().change(write)
         places, values = self.places(write), write.values
         if "deleted" in values:
             return self._flagged(values, places)
         for column in ("session_id", "enabled"):
             if column in values and values[column] in {None, ""}:
-                raise InvalidValueError(f"{self.where}.{column} cannot be empty. {_NOTHING}")
+                raise rest.InvalidValueError(f"{self.where}.{column} cannot be empty. {_NOTHING}")
         change = super().change(write)
         if "session_id" not in values:
             return change
         # Repeated after a renaming, the old name is gone.
         call = replace(change.call, done=_GONE)
-        return Change(call, {**places, "session_id": str(values["session_id"])})
+        return rest.Change(call, {**places, "session_id": str(values["session_id"])})
 
-    def _flagged(self, values: Mapping[str, Value], places: Places) -> Change:
+    def _flagged(self, values: Mapping[str, rest.Value], places: rest.Places) -> rest.Change:
         if len(values) > 1:
-            raise InvalidValueError(
+            raise rest.InvalidValueError(
                 f"{self.where}: deleted cannot be combined with other columns; set it in a"
                 f" separate UPDATE. {_NOTHING}"
             )
         name = "undelete" if values["deleted"] == 0 else "delete"
-        return Change(self.backend.operations[name].call(places), places)
+        return rest.Change(self.backend.operations[name].call(places), places)
 
-    def outcome(self, write: Write, response: Response, places: Places, sender: Sender) -> Outcome:
-        """See ``Writer.outcome``. A deleted session can no longer be read."""
+    def outcome(
+        self, write: rest.Write, response: rest.Response, places: rest.Places, sender: rest.Sender
+    ) -> rest.Outcome:
+        """A deleted session can no longer be read."""
         if write.values.get("deleted") == 1 and self.resource.find(response, places) is None:
-            return Outcome(write, OutcomeState.SENT, key=write.key, http_status=response.status)
+            return rest.Outcome(
+                write, rest.OutcomeState.SENT, key=write.key, http_status=response.status
+            )
         return super().outcome(write, response, places, sender)
 
 
-class _Participants(Writer):
+class _Participants(rest.Writer):
     """Rows of ``participants``: 400 does not say whether a participant was already bound."""
 
-    def send(self, call: RequestSpec, places: Places, sender: Sender) -> Response:
-        """See ``Writer.send``; raises ConflictError if the participant was bound before."""
+    def send(
+        self, call: rest.RequestSpec, places: rest.Places, sender: rest.Sender
+    ) -> rest.Response:
+        """Raises ConflictError if the participant was bound before."""
         try:
             return sender.send(call)
-        except RefusedError as error:
+        except rest.RefusedError as error:
             if call.method == "DELETE" or error.status != _BAD_REQUEST:
                 raise
             found = self.look(places, sender)
             if found is None or self.among(found, places) is None:
                 raise
-            raise ConflictError(
+            raise rest.ConflictError(
                 f"{self.where}: {places['participant']!r:.80} is already bound to"
-                f" {name_of(_SESSION, places)}."
+                f" {rest.name_of(_SESSION, places)}."
             ) from error
 
-    def among(self, found: Found, places: Places) -> Found | None:
+    def among(self, found: rest.Found, places: rest.Places) -> rest.Found | None:
         """The participant of that name or pkid."""
         named = self.resource.decoder.columns["participant"]
         for one in self.resource.inside(found):
-            known = (get(one.item, one.frame) for get in (named, text_of("pkid")))
+            known = (get(one.item, one.frame) for get in (named, rest.text_of("pkid")))
             if places["participant"] in known:
                 return one
         return None
 
 
-class EleanorBackend(RestBackend):
+class EleanorBackend(rest.RestBackend):
     """Sessions and participants of one namespace, or of those that statements name."""
 
     name = "eleanor"
@@ -235,7 +196,7 @@ class EleanorBackend(RestBackend):
     options = EleanorOptions
     settings: EleanorOptions
     writers = {"sessions": _EleanorSessions, "participants": _Participants}  # noqa: RUF012
-    meanings = ((ResponseMatcher(410), NotFoundError),)
+    meanings = ((rest.ResponseMatcher(410), rest.NotFoundError),)
     statuses = {  # noqa: RUF012  # Declared once, never changed.
         403: "The session is disabled or managed by the system, the participant belongs to another"
         " namespace, or the credential lacks permission.",
@@ -250,12 +211,11 @@ class EleanorBackend(RestBackend):
         " source's settings.",
     }
 
-    def declare(self) -> Sequence[RestTable]:
-        """See ``RestBackend.declare``."""
+    def declare(self) -> Sequence[rest.RestTable]:
         fields = self._fields = {**FIELDS, **self.settings.fields}
         item = fields["session"]
         self.operations = {
-            name: Operation(
+            name: rest.Operation(
                 self._route(name), item=item, asks=False, repeatable=repeatable, done=done
             )
             for name, repeatable, done in (
@@ -270,29 +230,29 @@ class EleanorBackend(RestBackend):
         }
         own = ("namespace", "pkid", "description", *_FLAGS, "settings")
         columns = (*_COLUMNS, *_OPTIONAL)
-        body: Body = {
+        body: rest.Body = {
             **{one: fields[one] for one in ("session_id", "description", "enabled")},
-            "settings": Sent(fields["settings"], _settings),
+            "settings": rest.Sent(fields["settings"], _settings),
         }
-        sessions = RestTable(
+        sessions = rest.RestTable(
             SESSIONS.extended(*session_columns(*own), hidden=session_columns("include_deleted")),
             _SESSION,
             {
-                one: json_of(field) if one in _OBJECTS else field
+                one: rest.json_of(field) if one in _OBJECTS else field
                 for one, field in fields.items()
                 if one in columns
             },
-            get=Get(self._route("get"), item=item, missing=_GONE),
-            list=List(
+            get=rest.Get(self._route("get"), item=item, missing=_GONE),
+            list=rest.List(
                 self._route("list"), items=fields["sessions"], hidden=("include_deleted", "true")
             ),
-            insert=Insert(
+            insert=rest.Insert(
                 self._route("create"),
                 body=body,
                 item=item,
                 required=("session_id",),
             ),
-            update=Update(
+            update=rest.Update(
                 self._route("update"),
                 repeatable=True,
                 body=body,
@@ -300,7 +260,7 @@ class EleanorBackend(RestBackend):
                 columns=("deleted",),
             ),
             delete=self.operations["delete"],
-            hides=HiddenRows("deleted", "include_deleted"),
+            hides=rest.HiddenRows("deleted", "include_deleted"),
             hints={
                 "name": "It is derived from session_id; UPDATE session_id to rename a session.",
                 "deleted": "A session cannot be inserted as deleted.",
@@ -312,16 +272,18 @@ class EleanorBackend(RestBackend):
         )
         return sessions, self._participants()
 
-    def _participants(self) -> RestTable:
+    def _participants(self) -> rest.RestTable:
         fields, bind = self._fields, self.operations["bind"]
-        return RestTable(
+        return rest.RestTable(
             PARTICIPANTS.extended(hidden=(SCOPE_COLUMNS["namespace"],)),
             f"{_SESSION}/participants/{{participant}}",
             {
                 "participant": fields["participant"],
                 "participant_type": fields["participant_type"],
             },
-            insert=Insert(bind.route, repeatable=True, done=bind.done, required=("participant",)),
+            insert=rest.Insert(
+                bind.route, repeatable=True, done=bind.done, required=("participant",)
+            ),
             delete=self.operations["unbind"],
             parent="sessions",
             inside=self._bound,
@@ -337,7 +299,7 @@ class EleanorBackend(RestBackend):
         route = self.settings.routes.get(name, ROUTES[name])
         return route.replace("{session}", "{session_id}")
 
-    def _bound(self, item: Item, frame: RestFrame) -> Iterable[Item]:
+    def _bound(self, item: rest.Item, frame: rest.RestFrame) -> Iterable[rest.Item]:
         listed = item.get(self._fields["participants"]) or []
         if not isinstance(listed, list):
             raise frame.wrong(self._fields["participants"], "a list")
@@ -345,55 +307,64 @@ class EleanorBackend(RestBackend):
         name = self._fields["participant"]
         return [one if isinstance(one, dict) else {name: one} for one in listed]
 
-    def missed(self, table: RestTable, places: Places, response: Response, reader: Reader) -> None:
-        """See ``RestBackend.missed``. A missing namespace looks the same: its list tells."""
+    def missed(
+        self,
+        table: rest.RestTable,
+        places: rest.Places,
+        response: rest.Response,
+        reader: rest.Reader,
+    ) -> None:
+        """A missing namespace looks the same: its list tells."""
         if response.status == _NOT_FOUND and not self.is_known(places) and table.list is not None:
             reader.get(table.list.call(places, items=table.list.items, listing=True))
         self.seen(places)
 
     # Functions
 
-    def declare_functions(self) -> Sequence[RestFunction]:
-        """See ``RestBackend.declare_functions``."""
+    def declare_functions(self) -> Sequence[rest.RestFunction]:
         verbs = {
             "undelete_session": "undelete",
             "truncate_session": "truncate",
             "bind_participant": "bind",
             "unbind_participant": "unbind",
         }
-        return [RestFunction(FUNCTIONS[name], self.operations[one]) for name, one in verbs.items()]
+        return [
+            rest.RestFunction(FUNCTIONS[name], self.operations[one]) for name, one in verbs.items()
+        ]
 
-    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
-        """See ``RestBackend.own_functions``."""
+    def own_functions(self) -> Sequence[tuple[rest.Function, rest.Routine]]:
         return [(FUNCTIONS["integrate_session"], self._integrate)]
 
-    def act(self, function: str, call: RequestSpec, places: Places, sender: Sender) -> Response:
-        """See ``RestBackend.act``."""
+    def act(
+        self, function: str, call: rest.RequestSpec, places: rest.Places, sender: rest.Sender
+    ) -> rest.Response:
         if function == "bind_participant":
             return self.writing["participants"].send(call, places, sender)
         return super().act(function, call, places, sender)
 
-    def _integrate(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+    def _integrate(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         """Reads the session first, because the response contains only the id of the task."""
         places = self.resolve(arguments["session"])
         call = self.operations["integrate"].call(places)
 
-        def job(sender: Sender) -> Row:
+        def job(sender: rest.Sender) -> rest.Row:
             found = self.writing["sessions"].look(places, sender)
             if found is None:
-                raise NotFoundError(
-                    f"{self.source.name}.integrate_session: session {name_of(_SESSION, places)}"
-                    f" does not exist or is deleted. {_NOTHING}"
+                raise rest.NotFoundError(
+                    f"{self.source.name}.integrate_session: session"
+                    f" {rest.name_of(_SESSION, places)} does not exist or is deleted. {_NOTHING}"
                 )
             core, response = self.core(found), sender.send(call)
-            task = text_of(self._fields["task_id"])(response.object(), DecodeContext(response.what))
-            return (*core, task, response_of(response))
+            task = rest.text_of(self._fields["task_id"])(
+                response.object(), rest.DecodeContext(response.what)
+            )
+            return (*core, task, rest.response_of(response))
 
-        yield run_job(self.client, context, job)
+        yield rest.run_job(self.client, context, job)
 
 
 _COLUMNS: Final = ("session_id", "pkid", "description", *_FLAGS, "settings", "create_time")
 
 
-def _settings(value: Value, where: str) -> dict[str, Any]:
-    return {} if value is None else json_object(value, where)
+def _settings(value: rest.Value, where: str) -> dict[str, Any]:
+    return {} if value is None else rest.json_object(value, where)

@@ -10,31 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from sessions_vtab import rest
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Arguments
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.messages import did_you_mean
-from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.tables import SESSIONS, session_columns
-from sessions_vtab.contract.values import load_json
-from sessions_vtab.errors import InvalidValueError, NotFoundError
-from sessions_vtab.fetch import Item, Response, ResponseMatcher
-from sessions_vtab.fetch.rows import DecodeContext, epoch_of
-from sessions_vtab.rest import (
-    Body,
-    Get,
-    Insert,
-    Operation,
-    RestBackend,
-    RestFrame,
-    RestFunction,
-    RestOptions,
-    RestTable,
-    json_array,
-    refused,
-    response_of,
-)
 
 __all__ = [
     "WhylabsBackend",
@@ -67,7 +46,7 @@ def milliseconds(value: Any, where: str) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) in _AMBIGUOUS:
-            raise InvalidValueError(
+            raise rest.InvalidValueError(
                 f"{where}: {value} could mean seconds or milliseconds since 1970. Write a"
                 " time such as '2026-01-01 09:00:00'. Nothing was sent."
             )
@@ -77,11 +56,11 @@ def milliseconds(value: Any, where: str) -> int:
 
 def _text(value: Any, where: str, *, empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or empty):
-        raise refused(where, "must be text")
+        raise rest.refused(where, "must be text")
     return value
 
 
-def reference_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+def reference_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """LogReferenceRequest; ``{}`` if nothing is given."""
     body: dict[str, Any] = {
         name: given[name] for name in ("alias", "region") if given.get(name) is not None
@@ -92,14 +71,14 @@ def reference_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
     return body
 
 
-def dataset_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+def dataset_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """LogAsyncRequest; tags as an object, or in the API's own form."""
     what = f"{where}: segment_tags"
-    tags = load_json(given["segment_tags"], what)
+    tags = rest.load_json(given["segment_tags"], what)
     if isinstance(tags, dict):
         tags = [{"key": key, "value": value} for key, value in tags.items()]
     if not isinstance(tags, list) or not all(map(_is_tag, tags)):
-        raise refused(
+        raise rest.refused(
             what,
             "must be a JSON object with text values, or an array of {key, value}"
             " objects; neither keys nor values may be empty",
@@ -114,22 +93,24 @@ def _is_tag(tag: Any) -> bool:
     return all(isinstance(text, str) and text for text in tag.values())
 
 
-def references_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+def references_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """BatchLogReferenceRequest."""
     what = f"{where}: reference_list"
-    listed = json_array(given["reference_list"], what)
+    listed = rest.json_array(given["reference_list"], what)
     if not listed:
-        raise refused(what, "needs at least one reference")
+        raise rest.refused(what, "needs at least one reference")
     return {"references": [_reference(one, f"{what}[{at}]") for at, one in enumerate(listed)]}
 
 
 def _reference(one: Any, where: str) -> dict[str, Any]:
     if not isinstance(one, dict):
-        raise refused(where, "must be a JSON object")
+        raise rest.refused(where, "must be a JSON object")
     for name in one:
         if name not in _FIELDS:
-            near = did_you_mean(name, _FIELDS)
-            raise refused(where, f"has no field {name!r:.60}.{near} Fields: {', '.join(_FIELDS)}")
+            near = rest.did_you_mean(name, _FIELDS)
+            raise rest.refused(
+                where, f"has no field {name!r:.60}.{near} Fields: {', '.join(_FIELDS)}"
+            )
     body: dict[str, Any] = {
         name: _text(one[name], f"{where}.{name}", empty=name == "alias")
         for name in ("alias", "region")
@@ -141,13 +122,13 @@ def _reference(one: Any, where: str) -> dict[str, Any]:
     return body
 
 
-def links_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
+def links_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """GetProfileObservatoryLinkRequest."""
     in_times, in_ids = f"{where}: batch_profile_timestamps", f"{where}: reference_profile_ids"
-    stamps = json_array(given.get("batch_profile_timestamps", "[]"), in_times)
-    ids = json_array(given.get("reference_profile_ids", "[]"), in_ids)
+    stamps = rest.json_array(given.get("batch_profile_timestamps", "[]"), in_times)
+    ids = rest.json_array(given.get("reference_profile_ids", "[]"), in_ids)
     if not (stamps or ids):
-        raise refused(
+        raise rest.refused(
             where, "needs at least one of batch_profile_timestamps and reference_profile_ids"
         )
     return {
@@ -161,80 +142,82 @@ def links_body(given: Mapping[str, Value], where: str) -> dict[str, Any]:
 # From responses to rows.
 
 
-def _required(item: Item, name: str, frame: DecodeContext) -> str:
+def _required(item: rest.Item, name: str, frame: rest.DecodeContext) -> str:
     value = item.get(name)
     if not isinstance(value, str):
         raise frame.wrong(name, "text")
     return value
 
 
-_upload_time = epoch_of("uploadTimestamp", per_second=1_000)
+_upload_time = rest.epoch_of("uploadTimestamp", per_second=1_000)
 
 
-def _place(item: Item, frame: DecodeContext) -> tuple[Value, ...]:
+def _place(item: rest.Item, frame: rest.DecodeContext) -> tuple[rest.Value, ...]:
     names = ("id", "alias", "modelId", "uploadUrl", "observatoryUrl")
     return (*(_required(item, name, frame) for name in names), _upload_time(item, frame))
 
 
-def _claim_rows(response: Response, given: Arguments) -> Iterable[Row]:
-    yield given["session_id"], str(given["org"]), 1, response_of(response)
+def _claim_rows(response: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
+    yield given["session_id"], str(given["org"]), 1, rest.response_of(response)
 
 
-def _dataset_rows(response: Response, _: Arguments) -> Iterable[Row]:
-    item, frame = response.object(), DecodeContext(response.what)
+def _dataset_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
+    item, frame = response.object(), rest.DecodeContext(response.what)
     ids = (_required(item, name, frame) for name in ("id", "uploadUrl", "observatoryUrl"))
     upload_time = _upload_time(item, frame)
-    yield *ids, _required(item, "datasetId", frame), upload_time, response_of(response)
+    yield *ids, _required(item, "datasetId", frame), upload_time, rest.response_of(response)
 
 
-def _reference_rows(response: Response, _: Arguments) -> Iterable[Row]:
-    yield *_place(response.object(), DecodeContext(response.what)), response_of(response)
+def _reference_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
+    yield *_place(response.object(), rest.DecodeContext(response.what)), rest.response_of(response)
 
 
-def _references_rows(response: Response, _: Arguments) -> Iterable[Row]:
-    item, frame = response.object(), DecodeContext(response.what)
+def _references_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
+    item, frame = response.object(), rest.DecodeContext(response.what)
     given, count = item.get("references"), len(response.call.json["references"])
     if not isinstance(given, list) or len(given) != count:
         raise frame.wrong("references", f"a list of {count}")
     if not all(isinstance(one, dict) for one in given):
         raise frame.wrong("references", "a list of objects")
-    joint, text = _required(item, "observatoryUrl", frame), response_of(response)
+    joint, text = _required(item, "observatoryUrl", frame), rest.response_of(response)
     return [(*_place(one, frame), joint, text) for one in given]
 
 
-def _link_rows(response: Response, _: Arguments) -> Iterable[Row]:
+def _link_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
     """References first, then times. A link names a day, and so does its row."""
-    item, frame, sent = response.object(), DecodeContext(response.what), response.call.json
+    item, frame, sent = response.object(), rest.DecodeContext(response.what), response.call.json
     days = [str(stamp - stamp % _DAY) for stamp in sent["batchProfileTimestamps"]]
     profiles, links = [*sent["referenceProfileIds"], *days], item.get("individualObservatoryUrls")
     texts = isinstance(links, list) and all(isinstance(link, str) for link in links)
     if not isinstance(links, list) or not texts or len(links) != len(profiles):
         raise frame.wrong("individualObservatoryUrls", f"a list of {len(profiles)} strings")
-    joint, text = _required(item, "observatoryUrl", frame), response_of(response)
+    joint, text = _required(item, "observatoryUrl", frame), rest.response_of(response)
     pairs = enumerate(zip(profiles, links, strict=True))
     return [(profile, link, joint, int(at < _JOINT), text) for at, (profile, link) in pairs]
 
 
 # "Resource session with ID .. not found." A server without these routes answers 404 without a
 # body (contract, section 1), which is another thing.
-_GONE = (ResponseMatcher(404, r"^ResourceNotFound$", "type"),)
+_GONE = (rest.ResponseMatcher(404, r"^ResourceNotFound$", "type"),)
 _ONE = "/v0/sessions/{session_id}"
 
 
-def _created(item: Item, frame: RestFrame) -> Item:
+def _created(item: rest.Item, frame: rest.RestFrame) -> rest.Item:
     """The service answers with the id alone, in another field than a session has it."""
     return {"sessionId": _required(item, "id", frame)}
 
 
-def _guest(name: str, route: str, body: Body, rows: Any, *, asks: bool = False) -> RestFunction:
+def _guest(
+    name: str, route: str, body: rest.Body, rows: Any, *, asks: bool = False
+) -> rest.RestFunction:
     """A function of a guest: it is sent without the key."""
-    operation = Operation(
+    operation = rest.Operation(
         route, body=body, missing=_GONE, anonymous=True, asks=asks, secret=("session_id",)
     )
-    return RestFunction(FUNCTIONS[name], operation, rows)
+    return rest.RestFunction(FUNCTIONS[name], operation, rows)
 
 
-class WhylabsOptions(RestOptions):
+class WhylabsOptions(rest.RestOptions):
     """Settings of a source.
 
     Attributes:
@@ -245,7 +228,7 @@ class WhylabsOptions(RestOptions):
     org_id: str | None = None
 
 
-class WhylabsBackend(RestBackend):
+class WhylabsBackend(rest.RestBackend):
     """Guest sessions of one server."""
 
     name = "whylabs"
@@ -257,7 +240,7 @@ class WhylabsBackend(RestBackend):
     hosts = (r"(?:api|songbird\.development)\.whylabsapp\.com",)
     key_header = "X-API-Key"
     key_variables = ("WHYLABS_API_KEY",)
-    meanings = ((ResponseMatcher(410), NotFoundError),)
+    meanings = ((rest.ResponseMatcher(410), rest.NotFoundError),)
     statuses = {  # noqa: RUF012  # Declared once, never changed.
         403: "The key is unknown, has expired, or belongs to another organisation. Session routes"
         " may also refuse ordinary keys.",
@@ -272,7 +255,7 @@ class WhylabsBackend(RestBackend):
         " INSERT INTO sessions(user_id) VALUES ('..') RETURNING session_id."
     )
     tables = (
-        RestTable(
+        rest.RestTable(
             SESSIONS.extended(*session_columns("org_id", "model_id")),
             "sessions/{session_id}",
             {
@@ -282,8 +265,8 @@ class WhylabsBackend(RestBackend):
                 "org_id": "orgId",
                 "model_id": "modelId",
             },
-            get=Get(f"GET {_ONE}", item="session", missing=_GONE, secret=("session_id",)),
-            insert=Insert(
+            get=rest.Get(f"GET {_ONE}", item="session", missing=_GONE, secret=("session_id",)),
+            insert=rest.Insert(
                 "POST /v0/sessions",
                 body=lambda row, _: {"userId": str(row["user_id"])},
                 anonymous=True,
@@ -304,9 +287,9 @@ class WhylabsBackend(RestBackend):
         ),
     )
     functions_declared = (
-        RestFunction(
+        rest.RestFunction(
             FUNCTIONS["claim_guest_session"],
-            Operation(
+            rest.Operation(
                 f"POST {_ONE}/claim",
                 query={"org_id": "{org}"},
                 headers={"Content-Type": "application/json"},
@@ -339,7 +322,6 @@ class WhylabsBackend(RestBackend):
     )
 
     def describe(self) -> str:
-        """See ``Backend.describe``."""
         if not self.has_key:
             return f"{self.title} at {self.endpoint.base_url} as a guest, without a key"
         return f"{super().describe()} where one is needed"

@@ -1,5 +1,12 @@
 """The REST engine: a service is declared, and everything else follows.
 
+A backend imports this package, and has what it needs: ``from sessions_vtab import rest``, then
+``rest.RestTable``, ``rest.List``, ``rest.Response``. In the order of ``__all__``: what is declared;
+how fields become columns and columns bodies; what is overridden where a service does something
+differently, and what such methods are given and give; names and JSON; the settings of a source.
+Beside it there are ``sessions_vtab.errors``, what several services share (``contract.tables``,
+``contract.functions``), and conditions as values (``contract.predicate``).
+
 ``declaration`` is what an author writes: operations, tables, functions; ``bodies`` says how columns
 are sent. ``access`` derives what a table can do. ``requests`` decides the requests of a scan,
 ``reading`` collects the items of their responses, ``decoding`` makes rows of them; ``writing``
@@ -10,7 +17,81 @@ opens a declared service for one source.
 
 from __future__ import annotations
 
-from sessions_vtab.contract.templates import Places, name_of, parse_name
+from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.capability import (
+    EQUALITY,
+    RANGE,
+    Capability,
+    Connective,
+    Filter,
+    HiddenRows,
+    ValueForm,
+)
+from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.contract.model import Column, ColumnType, Function, Table
+from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab.contract.scan import Counted, Order, Page, Row, Scan
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.templates import UNADDRESSABLE, Places, name_of, parse_name
+from sessions_vtab.contract.values import dump_json, is_object, load_json
+from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Request, Write
+from sessions_vtab.errors import (
+    ConfigurationError,
+    ConflictError,
+    CredentialError,
+    ForbiddenError,
+    InvalidValueError,
+    MissingParameterError,
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    SessionsError,
+    UnknownOutcomeError,
+    UnsupportedError,
+)
+from sessions_vtab.fetch import (
+    NO_AUTH,
+    WRITE,
+    AfterPages,
+    ApiKey,
+    Auth,
+    Bearer,
+    Endpoint,
+    Google,
+    Item,
+    MultipartForm,
+    NumberedPages,
+    Paginator,
+    Reader,
+    RequestSpec,
+    Response,
+    ResponseMatcher,
+    Secret,
+    Sender,
+    SinglePage,
+    StopAfter,
+    TokenPages,
+    deliver,
+    deliver_groups,
+    finish_operation,
+    is_loopback,
+    origin_of,
+    path,
+    plain,
+    run_job,
+)
+from sessions_vtab.fetch.rows import (
+    DecodeContext,
+    Getter,
+    OfPage,
+    RowDecoder,
+    epoch_of,
+    flag_of,
+    json_of,
+    number_of,
+    text_of,
+    time_of,
+)
 from sessions_vtab.rest.backend import OpenOptions, RestBackend, RestOptions
 from sessions_vtab.rest.bodies import (
     Body,
@@ -39,40 +120,24 @@ from sessions_vtab.rest.reading import FoundPages, RestResource
 from sessions_vtab.rest.requests import Asked, Reading, Spread
 from sessions_vtab.rest.writing import Change, Writer
 
-__all__ = [
-    "Asked",
-    "Body",
-    "Change",
-    "Delete",
-    "Found",
-    "FoundPage",
-    "FoundPages",
-    "Get",
-    "Insert",
-    "List",
-    "OpenOptions",
-    "Operation",
-    "Places",
-    "Reading",
-    "RestBackend",
-    "RestFrame",
-    "RestFunction",
-    "RestOptions",
-    "RestResource",
-    "RestTable",
-    "Sent",
-    "Spread",
-    "Update",
-    "Writer",
-    "body_of",
-    "check_names",
-    "check_routes",
-    "json_array",
-    "json_object",
-    "name_of",
-    "parse_name",
-    "refused",
-    "response_of",
-    "rfc3339",
-    "routine_of",
-]
+__all__ = ["Column", "ColumnType", "Function", "RestBackend", "RestFunction", "RestTable", "Table"]
+__all__ += ["Delete", "Get", "Insert", "List", "Operation", "ResponseMatcher", "Update"]
+__all__ += ["EQUALITY", "RANGE", "Capability", "Connective", "Filter", "HiddenRows", "ValueForm"]
+__all__ += ["AfterPages", "NumberedPages", "Paginator", "SinglePage", "StopAfter", "TokenPages"]
+__all__ += ["DecodeContext", "Getter", "OfPage", "RestFrame", "RowDecoder"]
+__all__ += ["epoch_of", "flag_of", "json_of", "number_of", "text_of", "time_of"]
+__all__ += ["Body", "Sent", "body_of", "json_array", "json_object", "refused", "rfc3339"]
+__all__ += ["Asked", "Change", "Reading", "RestResource", "Spread", "Writer"]
+__all__ += ["Counted", "Found", "FoundPage", "FoundPages", "Item", "Order", "Page", "Row", "Scan"]
+__all__ += ["Action", "Op", "Outcome", "OutcomeState", "Request", "Value", "Write"]
+__all__ += ["WRITE", "MultipartForm", "Reader", "RequestSpec", "Response", "Sender"]
+__all__ += ["Arguments", "Context", "Routine", "deliver", "deliver_groups", "finish_operation"]
+__all__ += ["response_of", "routine_of", "run_job"]
+__all__ += ["UNADDRESSABLE", "Places", "name_of", "parse_name", "path"]
+__all__ += ["did_you_mean", "dump_json", "is_object", "load_json", "plain"]
+__all__ += ["OpenOptions", "RestOptions", "Source", "check_names", "check_routes"]
+__all__ += ["NO_AUTH", "ApiKey", "Auth", "Bearer", "Endpoint", "Google", "Secret"]
+__all__ += ["is_loopback", "origin_of"]
+__all__ += ["ConfigurationError", "ConflictError", "CredentialError", "ForbiddenError"]
+__all__ += ["InvalidValueError", "MissingParameterError", "NotFoundError", "ProtocolError"]
+__all__ += ["RefusedError", "SessionsError", "UnknownOutcomeError", "UnsupportedError"]

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from pydantic import field_validator
 
+from sessions_vtab import rest
 from sessions_vtab.backends.deepset.reading import (
     CAP,
     ID_FORM,
@@ -27,13 +28,7 @@ from sessions_vtab.backends.deepset.uploads import (
     target_for,
     upload_calls,
 )
-from sessions_vtab.contract.backend import Arguments, Context, Routine
-from sessions_vtab.contract.capability import EQUALITY, Filter
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.model import Function
-from sessions_vtab.contract.predicate import Op, Value
-from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.tables import (
     FILES,
     SCOPE_COLUMNS,
@@ -41,24 +36,6 @@ from sessions_vtab.contract.tables import (
     UPLOAD_SESSION_COLUMNS,
     UPLOAD_SESSION_FILES,
     UPLOAD_SESSIONS,
-)
-from sessions_vtab.contract.templates import UNADDRESSABLE, name_of
-from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Outcome, Write
-from sessions_vtab.errors import ConfigurationError, InvalidValueError
-from sessions_vtab.fetch import Item, Response, ResponseMatcher, Sender, deliver, plain, run_job
-from sessions_vtab.fetch.rows import json_of
-from sessions_vtab.rest import (
-    Get,
-    Insert,
-    List,
-    Operation,
-    RestBackend,
-    RestFrame,
-    RestFunction,
-    RestOptions,
-    RestTable,
-    Update,
 )
 
 __all__ = ["DeepsetBackend"]
@@ -73,26 +50,26 @@ _ONE: Final = f"{_AT}/upload_sessions/{{session_id}}"
 # "There's no session with the ID '..' in the workspace .." (contract, section 2). The text for a
 # missing workspace differs, and is an error.
 _NO_SESSION: Final = (
-    ResponseMatcher(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),
+    rest.ResponseMatcher(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),
 )
-_CLOSED: Final = (ResponseMatcher(409),)
+_CLOSED: Final = (rest.ResponseMatcher(409),)
 _WORKSPACE: Final = SCOPE_COLUMNS["workspace"]
 _PAGE_SIZE: Final = UPLOAD_SESSION_COLUMNS["page_size"]
 _IDS: Final = {"session_id": ID_FORM}
 
 
-def _closing_body(_: Mapping[str, Value], __: str) -> dict[str, str]:
+def _closing_body(_: Mapping[str, rest.Value], __: str) -> dict[str, str]:
     return {"status": "CLOSED"}
 
 
-def _closed_rows(_: Response, given: Arguments) -> Iterable[Row]:
+def _closed_rows(_: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
     """The API returns an empty response."""
     places = {one: str(given[one]) for one in ("workspace", "session_id")}
-    yield name_of(SESSION, places), places["session_id"], "CLOSED", None
+    yield rest.name_of(SESSION, places), places["session_id"], "CLOSED", None
 
 
-def _counter(name: str) -> Callable[[Item, RestFrame], Value]:
-    def get(item: Item, frame: RestFrame) -> Value:
+def _counter(name: str) -> Callable[[rest.Item, rest.RestFrame], rest.Value]:
+    def get(item: rest.Item, frame: rest.RestFrame) -> rest.Value:
         counters = item.get("ingestion_status")
         if counters is None:
             return None
@@ -106,13 +83,13 @@ def _counter(name: str) -> Callable[[Item, RestFrame], Value]:
     return get
 
 
-def _is_expired(item: Item, frame: RestFrame) -> Value:
+def _is_expired(item: rest.Item, frame: rest.RestFrame) -> rest.Value:
     """By the list it is in; its own GET does not say."""
     listed = frame.places.get("is_expired")
     return None if listed is None else int(listed == "true" or item.get("status") == "EXPIRED")
 
 
-class DeepsetOptions(RestOptions):
+class DeepsetOptions(rest.RestOptions):
     """Settings of a source.
 
     Attributes:
@@ -129,7 +106,7 @@ class DeepsetOptions(RestOptions):
         return _VERSION.sub("", base_url)
 
 
-class DeepsetBackend(RestBackend):
+class DeepsetBackend(rest.RestBackend):
     """Upload sessions and files of the workspaces of one account."""
 
     name = "deepset"
@@ -161,36 +138,35 @@ class DeepsetBackend(RestBackend):
         422: "The service rejected a value in the request. Nothing was changed.",
     }
     functions_declared = (
-        RestFunction(
+        rest.RestFunction(
             FUNCTIONS["close_upload_session"],
-            Operation(f"PUT {_ONE}", body=_closing_body, done=_CLOSED),
+            rest.Operation(f"PUT {_ONE}", body=_closing_body, done=_CLOSED),
             _closed_rows,
         ),
     )
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: rest.Source) -> None:
         self.targets: dict[str, UploadTarget] = {}
         super().__init__(source)
 
     def located(self) -> dict[str, str]:
-        """See ``RestBackend.located``; a workspace's name may be any text."""
+        """A workspace's name may be any text."""
         workspace = self.source.location or self.settings.workspace
         if not workspace:
-            raise ConfigurationError(
+            raise rest.ConfigurationError(
                 f"Source {self.source.name}: no workspace is given. Write the URL as"
                 " deepset://WORKSPACE."
             )
-        if workspace in UNADDRESSABLE:
-            raise ConfigurationError(
+        if workspace in rest.UNADDRESSABLE:
+            raise rest.ConfigurationError(
                 f"Source {self.source.name}: {workspace!r:.80} is not a valid workspace name."
             )
         return {"workspace": workspace}
 
-    def declare(self) -> Sequence[RestTable]:
-        """See ``RestBackend.declare``."""
-        status = Filter("ingestion_status", EQUALITY)
+    def declare(self) -> Sequence[rest.RestTable]:
+        status = rest.Filter("ingestion_status", rest.EQUALITY)
         return (
-            RestTable(
+            rest.RestTable(
                 UPLOAD_SESSIONS.extended(
                     _WORKSPACE,
                     hidden=(
@@ -207,13 +183,13 @@ class DeepsetBackend(RestBackend):
                     "is_expired": _is_expired,
                     "failed_files": _counter("failed_files"),
                     "finished_files": _counter("finished_files"),
-                    "created_by": json_of("created_by"),
+                    "created_by": rest.json_of("created_by"),
                     "documentation_url": "documentation_url",
                     "upload_url": self._upload_url,
                     "upload_fields": self._upload_fields,
                 },
-                get=Get(f"GET {_ONE}", missing=_NO_SESSION),
-                list=List(
+                get=rest.Get(f"GET {_ONE}", missing=_NO_SESSION),
+                list=rest.List(
                     f"GET {_AT}/upload_sessions",
                     # The SDK omits "false". If it is sent, the lists certainly share no row.
                     query={"page_number": "1", "is_expired": "{is_expired}"},
@@ -223,13 +199,15 @@ class DeepsetBackend(RestBackend):
                     size="limit",
                     cap=CAP,
                     whole=False,
-                    takes=(Filter("status", EQUALITY),),
+                    takes=(rest.Filter("status", rest.EQUALITY),),
                 ),
-                insert=Insert(
+                insert=rest.Insert(
                     f"POST {_AT}/upload_sessions",
                     body=OPENING,
                 ),
-                update=Update(f"PUT {_ONE}", body=_closing_body, done=_CLOSED, columns=("status",)),
+                update=rest.Update(
+                    f"PUT {_ONE}", body=_closing_body, done=_CLOSED, columns=("status",)
+                ),
                 hints={
                     "delete": "The API cannot delete upload sessions. UPDATE upload_sessions SET"
                     " status = 'CLOSED' ends one and ingests its files; an upload session left open"
@@ -239,14 +217,14 @@ class DeepsetBackend(RestBackend):
                 rows=1_000,
                 forms=_IDS,
             ),
-            RestTable(
+            rest.RestTable(
                 UPLOAD_SESSION_FILES.extended(hidden=(_WORKSPACE, _PAGE_SIZE)),
                 f"{SESSION}/files/{{file_name}}",
                 # The contract, section 2, confirms only these two fields.
                 {"file_name": "name", "ingestion_status": "ingestion_status"},
                 parent="upload_sessions",
                 under={"session_name": SESSION},
-                list=List(
+                list=rest.List(
                     f"GET {_ONE}/files",
                     query={"page_number": "1"},
                     items="data",
@@ -263,24 +241,26 @@ class DeepsetBackend(RestBackend):
                 },
                 forms=_IDS,
             ),
-            RestTable(
+            rest.RestTable(
                 FILES.extended(_WORKSPACE, hidden=(_PAGE_SIZE, SESSION_COLUMNS["filter"])),
                 "workspaces/{workspace}/files/{file_id}",
                 {
                     **{one: one for one in ("file_id", "size", "url")},
                     "file_name": "name",
                     "create_time": "created_at",
-                    "meta": json_of("meta"),
+                    "meta": rest.json_of("meta"),
                 },
-                list=List(
+                list=rest.List(
                     f"GET {_AT}/files",
                     items="data",
                     pages=FilePages(),
                     size="limit",
                     cap=CAP,
                     takes=(
-                        Filter("file_name", frozenset((Op.EQ, Op.LIKE, Op.GLOB))),
-                        Filter("meta", frozenset((Op.EQ,)), keyed=True),
+                        rest.Filter(
+                            "file_name", frozenset((rest.Op.EQ, rest.Op.LIKE, rest.Op.GLOB))
+                        ),
+                        rest.Filter("meta", frozenset((rest.Op.EQ,)), keyed=True),
                     ),
                 ),
                 hints={
@@ -293,50 +273,47 @@ class DeepsetBackend(RestBackend):
             ),
         )
 
-    def _target(self, item: Item, frame: RestFrame) -> UploadTarget | None:
+    def _target(self, item: rest.Item, frame: rest.RestFrame) -> UploadTarget | None:
         places = {**frame.places, "session_id": str(item.get("session_id"))}
-        return self.targets.get(name_of(SESSION, places))
+        return self.targets.get(rest.name_of(SESSION, places))
 
-    def _upload_url(self, item: Item, frame: RestFrame) -> Value:
+    def _upload_url(self, item: rest.Item, frame: rest.RestFrame) -> rest.Value:
         target = self._target(item, frame)
         return None if target is None else target.url
 
-    def _upload_fields(self, item: Item, frame: RestFrame) -> Value:
+    def _upload_fields(self, item: rest.Item, frame: rest.RestFrame) -> rest.Value:
         target = self._target(item, frame)
-        return None if target is None else dump_json(target.fields)
+        return None if target is None else rest.dump_json(target.fields)
 
-    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
-        """See ``Backend.send``."""
+    def send(self, writes: Sequence[rest.Write], context: rest.Context) -> Iterable[rest.Outcome]:
         if len({write.action for write in writes}) == 1:
             return super().send(writes, context)
 
-        def perform(write: Write, sender: Sender) -> Outcome:
+        def perform(write: rest.Write, sender: rest.Sender) -> rest.Outcome:
             return self.writing[write.table].perform(write, sender)
 
         # At most ten sessions can be open. Closing one makes room, so the order matters.
-        return deliver(self.client, writes, context, lambda _: "all", perform)
+        return rest.deliver(self.client, writes, context, lambda _: "all", perform)
 
     # Functions
 
-    def resolve(self, session: Value) -> dict[str, str]:
-        """See ``RestBackend.resolve``."""
+    def resolve(self, session: rest.Value) -> dict[str, str]:
         found = super().resolve(session)
         if not ID_FORM.fits(found["session_id"]):
-            raise InvalidValueError(
-                f"Source {self.source.name}: {plain(repr(session), 60)} is not a valid"
+            raise rest.InvalidValueError(
+                f"Source {self.source.name}: {rest.plain(repr(session), 60)} is not a valid"
                 f" {ID_FORM.says}. Nothing was sent."
             )
         return {**found, "session_id": found["session_id"].lower()}
 
-    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
-        """See ``RestBackend.own_functions``."""
+    def own_functions(self) -> Sequence[tuple[rest.Function, rest.Routine]]:
         return [(FUNCTIONS["upload_file"], self._upload_file)]
 
-    def _upload_file(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+    def _upload_file(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         where = f"{self.source.name}.upload_file"
-        session = name_of(SESSION, self.resolve(arguments["session"]))
+        session = rest.name_of(SESSION, self.resolve(arguments["session"]))
         target = target_for(session, arguments, self.targets, where)
         posts = upload_calls(target, arguments, where)
-        run_job(self.client, context, lambda sender: post_all(posts, session, sender))
+        rest.run_job(self.client, context, lambda sender: post_all(posts, session, sender))
         content = posts[-1].form.content if posts[-1].form else b""
         yield session, stored_name(str(arguments["file_name"])), len(content), None

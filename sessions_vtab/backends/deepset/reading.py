@@ -12,15 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from sessions_vtab.contract.backend import Context
-from sessions_vtab.contract.capability import ValueForm
+from sessions_vtab import rest
 from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Predicate, Value
-from sessions_vtab.contract.scan import Counted, Page, Row, Scan
-from sessions_vtab.contract.templates import Places
-from sessions_vtab.errors import InvalidValueError, ProtocolError
-from sessions_vtab.fetch import NumberedPages, Paginator, Reader, RequestSpec, Response
-from sessions_vtab.fetch.rows import DecodeContext, RowDecoder, text_of
-from sessions_vtab.rest import Asked, Found, FoundPages, Reading, RestResource, Spread
 
 __all__ = [
     "CAP",
@@ -36,7 +29,7 @@ __all__ = [
 CAP: Final = 100
 """Most rows of a page."""
 
-ID_FORM: Final = ValueForm(
+ID_FORM: Final = rest.ValueForm(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     "upload session id; ids are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e",
 )
@@ -51,7 +44,7 @@ _DETAILED: Final = frozenset(("failed_files", "finished_files", "documentation_u
 _STATUSES: Final = frozenset(("OPEN", "CLOSED", "EXPIRED"))
 _FILE_STATUSES: Final = frozenset(("PENDING", "FAILED", "FINISHED"))
 _RETRY: Final = "The response was discarded. Try again."
-_session_id = text_of("session_id", required=True)
+_session_id = rest.text_of("session_id", required=True)
 
 # How lists go on. The three things that a page says of that have to agree.
 
@@ -69,11 +62,11 @@ class UploadSessionPages:
 
     grows: bool = True
 
-    def following(self, response: Response) -> RequestSpec | None:
+    def following(self, response: rest.Response) -> rest.RequestSpec | None:
         """The next numbered page, or the first page in full size."""
         first = int(response.call.parameter("page_number") or 1) - 1
         _check(response, first * int(response.call.parameter("limit") or CAP))
-        call = NumberedPages().following(response)
+        call = rest.NumberedPages().following(response)
         if call is None or not self.grows or response.call.parameter("limit") == CAP:
             return call
         return call.with_query(limit=CAP, page_number=1)
@@ -89,7 +82,7 @@ class FilePages:
 
     size: int = CAP
 
-    def following(self, response: Response) -> RequestSpec | None:
+    def following(self, response: rest.Response) -> rest.RequestSpec | None:
         """The page that starts after the last row."""
         call, rows = response.call, response.items()
         # How many rows lie before a cursor is not known: at least one.
@@ -97,22 +90,24 @@ class FilePages:
             return None
         last = rows[-1]
         if not (isinstance(last.get("created_at"), str) and isinstance(last.get("file_id"), str)):
-            raise ProtocolError(f"{response.what}: the last row lacks created_at or file_id.")
+            raise rest.ProtocolError(f"{response.what}: the last row lacks created_at or file_id.")
         if last["file_id"] == call.parameter("after_file_id"):
-            raise ProtocolError(f"{response.what}: the page ends where it should begin. {_RETRY}")
+            raise rest.ProtocolError(
+                f"{response.what}: the page ends where it should begin. {_RETRY}"
+            )
         return call.with_query(
             limit=self.size, after_value=last["created_at"], after_file_id=last["file_id"]
         )
 
 
-def _total_of(response: Response) -> int:
+def _total_of(response: rest.Response) -> int:
     total = response.object().get("total")
     if not isinstance(total, int) or isinstance(total, bool) or total < 0:
-        raise ProtocolError(f"{response.what}: total should be a number.")
+        raise rest.ProtocolError(f"{response.what}: total should be a number.")
     return total
 
 
-def _check(response: Response, before: int | None) -> bool:
+def _check(response: rest.Response, before: int | None) -> bool:
     """Whether another page follows.
 
     Args:
@@ -128,22 +123,24 @@ def _check(response: Response, before: int | None) -> bool:
         _total_of(response),
     )
     if not isinstance(more, bool):
-        raise ProtocolError(f"{response.what}: has_more should be true or false.")
+        raise rest.ProtocolError(f"{response.what}: has_more should be true or false.")
     if more and not rows:
-        raise ProtocolError(f"{response.what} has no rows, but says that more follow. {_RETRY}")
+        raise rest.ProtocolError(
+            f"{response.what} has no rows, but says that more follow. {_RETRY}"
+        )
     if before is not None and not rows and total > before:
-        raise ProtocolError(
+        raise rest.ProtocolError(
             f"{response.what} has no rows, but its total is {total} and only {before} rows came"
             f" before it. {_RETRY}"
         )
     if before is not None and more and before + rows >= total:
-        raise ProtocolError(
+        raise rest.ProtocolError(
             f"{response.what} says that more rows follow, but has the last of {total}. {_RETRY}"
         )
     return more
 
 
-class _WithTotal(RestResource):
+class _WithTotal(rest.RestResource):
     """A table whose lists say how many rows they have, so that counting needs only one page.
 
     Attributes:
@@ -152,29 +149,31 @@ class _WithTotal(RestResource):
 
     same: ClassVar[tuple[str, ...]] = ("workspace",)
 
-    def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
-        """See ``Resource.scan``."""
+    def scan(self, scan: rest.Scan, context: rest.Context) -> Iterator[rest.Page]:
         only = scan.columns <= {*self.same, self.table.key}
         if scan.path.name == "list" and only and not scan.parameters and scan.limit is None:
-            return self._counted(scan, Reader(self.backend.client, context))
+            return self._counted(scan, rest.Reader(self.backend.client, context))
         return super().scan(scan, context)
 
-    def known(self, column: str, places: Places) -> Value:
+    def known(self, column: str, places: rest.Places) -> Value:
         """The value of such a column in the rows of a list."""
         return places.get(column)
 
-    def _counted(self, scan: Scan, reader: Reader) -> Iterator[Page]:
+    def _counted(self, scan: rest.Scan, reader: rest.Reader) -> Iterator[rest.Page]:
         """The first page of each list with the number of further rows, then those rows."""
-        make, pages = RowDecoder(self.table, self.decoder.columns, scan.columns), self.pages(scan)
+        make, pages = (
+            rest.RowDecoder(self.table, self.decoder.columns, scan.columns),
+            self.pages(scan),
+        )
         reading, seen = self.reading(scan, lambda _, __: ()), set[Value]()
 
-        def rows(response: Response, asked: Asked) -> list[Row]:
+        def rows(response: rest.Response, asked: rest.Asked) -> list[rest.Row]:
             page = _fresh(self, self.page(response, asked.places, reading), seen)
             return [make(one.item, one.frame) for one in page]
 
         with closing(reader.gather([one.call for one in reading.asked])) as gathered:
             responses = list(zip(reading.asked, gathered, strict=True))
-        rest = [(asked, pages.following(response)) for asked, response in responses]
+        nexts = [(asked, pages.following(response)) for asked, response in responses]
         further = [
             (
                 tuple(self.known(name, asked.places) for name in self.table.names),
@@ -183,16 +182,18 @@ class _WithTotal(RestResource):
             for asked, response in responses
         ]
         at = frozenset(self.table.positions[name] for name in self.same)
-        yield Counted(
+        yield rest.Counted(
             [row for asked, response in responses for row in rows(response, asked)], further, at
         )
-        for asked, call in rest:
+        for asked, call in nexts:
             if call is not None:
                 with closing(reader.pages(call, pages)) as following:
                     yield from (rows(response, asked) for response in following)
 
 
-def _fresh(table: RestResource, page: Iterable[Found], seen: set[Value]) -> list[Found]:
+def _fresh(
+    table: rest.RestResource, page: Iterable[rest.Found], seen: set[Value]
+) -> list[rest.Found]:
     """The rows of a page that were not seen before: pages overlap where a list changes."""
     fresh = []
     for one in page:
@@ -203,19 +204,18 @@ def _fresh(table: RestResource, page: Iterable[Found], seen: set[Value]) -> list
     return fresh
 
 
-class _OfSessions(RestResource):
+class _OfSessions(rest.RestResource):
     """A table whose rows are asked for by the id of an upload session."""
 
-    def keys(self, scan: Scan) -> list[dict[str, str]] | None:
-        """See ``RestResource.keys``; a text that is not a UUID belongs to no session."""
+    def keys(self, scan: rest.Scan) -> list[dict[str, str]] | None:
+        """A text that is not a UUID belongs to no session."""
         found = super().keys(scan)
         if found is None:
             return None
         lower = ({**one, "session_id": one["session_id"].lower()} for one in found)
         return [one for one in lower if ID_FORM.fits(one["session_id"])]
 
-    def pages(self, scan: Scan) -> Paginator:
-        """See ``RestResource.pages``."""
+    def pages(self, scan: rest.Scan) -> rest.Paginator:
         return UploadSessionPages(grows="page_size" not in scan.parameters)
 
 
@@ -224,13 +224,12 @@ class UploadSessionReader(_OfSessions, _WithTotal):
 
     same = ("workspace", "is_expired")
 
-    def known(self, column: str, places: Places) -> Value:
-        """See ``_WithTotal.known``."""
+    def known(self, column: str, places: rest.Places) -> Value:
         found = super().known(column, places)
         return int(found == "true") if column == "is_expired" else found
 
-    def values(self, place: str, scan: Scan, spread: Spread) -> Sequence[str]:
-        """See ``RestResource.values``; conditions tell which of the two lists can have rows."""
+    def values(self, place: str, scan: rest.Scan, spread: rest.Spread) -> Sequence[str]:
+        """Conditions tell which of the two lists can have rows."""
         if place != "is_expired":
             return super().values(place, scan, spread)
         kinds = {False, True}
@@ -241,19 +240,21 @@ class UploadSessionReader(_OfSessions, _WithTotal):
             kinds &= {status == "EXPIRED" for status in statuses}
         return ["true" if kind else "false" for kind in sorted(kinds)]
 
-    def reading(self, scan: Scan, spread: Spread) -> Reading:
-        """See ``RestResource.reading``; what only the lists have leads to them."""
+    def reading(self, scan: rest.Scan, spread: rest.Spread) -> rest.Reading:
+        """What only the lists have leads to them."""
         keys = self.keys(scan)
         if keys is None or not scan.columns & _LISTED:
             return super().reading(scan, spread)
-        return Reading(tuple(self._list_of(one, "false") for one in _workspaces(keys)), lists=True)
+        return rest.Reading(
+            tuple(self._list_of(one, "false") for one in _workspaces(keys)), lists=True
+        )
 
-    def _list_of(self, workspace: str, expired: str) -> Asked:
+    def _list_of(self, workspace: str, expired: str) -> rest.Asked:
         places = {"workspace": workspace, "is_expired": expired}
-        return Asked(self.list_call(places, Scan(self.capability.paths[-1])), places)
+        return rest.Asked(self.list_call(places, rest.Scan(self.capability.paths[-1])), places)
 
-    def found(self, scan: Scan, reader: Reader) -> FoundPages:
-        """See ``RestResource.found``; with one more request per row if a column needs it."""
+    def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
+        """With one more request per row if a column needs it."""
         keys = self.keys(scan)
         picks = keys is not None and scan.columns & _LISTED
         pages = self._sessions_by_key(keys or [], reader) if picks else super().found(scan, reader)
@@ -264,87 +265,93 @@ class UploadSessionReader(_OfSessions, _WithTotal):
                 may = [o for o in page if statuses is None or o.item.get("status") in statuses]
                 yield from self._detailed(may, reader) if scan.columns & _DETAILED else [may]
 
-    def items_of(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
-        """See ``RestResource.items_of``; each once, even if a list changes while it is read."""
+    def items_of(
+        self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader
+    ) -> rest.FoundPages:
+        """Each once, even if a list changes while it is read."""
         seen: set[Value] = set()
         with closing(super().items_of(reading, scan, reader)) as pages:
             yield from (_fresh(self, page, seen) for page in pages)
 
-    def _sessions_by_key(self, keys: Sequence[Places], reader: Reader) -> FoundPages:
+    def _sessions_by_key(self, keys: Sequence[rest.Places], reader: rest.Reader) -> rest.FoundPages:
         """Reads lists, the active one first, until all wanted sessions are found.
 
         The rows have the order of the keys, as where a GET finds each.
         """
         missing = {_key(one): one for one in keys}
-        ranks, found = {key: rank for rank, key in enumerate(missing)}, list[Found]()
+        ranks, found = {key: rank for rank, key in enumerate(missing)}, list[rest.Found]()
         for workspace in _workspaces(keys):
             for expired in ("false", "true"):
                 if any(key[0] == workspace for key in missing):
                     pages = self._found_in(workspace, expired, missing, reader)
                     found += (one for page in pages for one in page)
         # Sessions in no list are requested too, because only the service knows whether they exist.
-        asked = (Asked(self._detail_call(one), one) for one in missing.values())
-        got = self.got(Reading(tuple(asked), lists=False), reader)
+        asked = (rest.Asked(self._detail_call(one), one) for one in missing.values())
+        got = self.got(rest.Reading(tuple(asked), lists=False), reader)
         found += (one for page in got for one in page)
         yield sorted(found, key=lambda one: ranks[_key(self.decoder.places(one.item, one.frame))])
 
     def _found_in(
-        self, workspace: str, expired: str, missing: dict[tuple[str, str], Places], reader: Reader
-    ) -> FoundPages:
+        self,
+        workspace: str,
+        expired: str,
+        missing: dict[tuple[str, str], rest.Places],
+        reader: rest.Reader,
+    ) -> rest.FoundPages:
         asked = self._list_of(workspace, expired)
         with closing(reader.pages(asked.call, UploadSessionPages())) as responses:
             for response in responses:
-                page = self.page(response, asked.places, Reading((asked,), lists=True))
+                page = self.page(response, asked.places, rest.Reading((asked,), lists=True))
                 keyed = [(_key(self.decoder.places(o.item, o.frame)), o) for o in page]
                 picked = [one for key, one in keyed if missing.pop(key, None) is not None]
                 yield picked
                 if all(key[0] != workspace for key in missing):
                     return
 
-    def _detailed(self, page: Sequence[Found], reader: Reader) -> FoundPages:
+    def _detailed(self, page: Sequence[rest.Found], reader: rest.Reader) -> rest.FoundPages:
         """The rows of a page with what only a GET of each has; those that are read so have it."""
         places = (self.decoder.places(one.item, one.frame) for one in page)
         with closing(reader.gather(map(self._detail_call, places))) as responses:
             for one, response in zip(page, responses, strict=False):
                 yield [one._replace(item={**detail_of(response), **one.item})]
 
-    def _detail_call(self, places: Places) -> RequestSpec:
+    def _detail_call(self, places: rest.Places) -> rest.RequestSpec:
         if self.spec.get is None:
             raise AssertionError(self.where)
         return self.spec.get.call(places)
 
 
-def detail_of(response: Response) -> dict[str, object]:
+def detail_of(response: rest.Response) -> dict[str, object]:
     """The counters of a session; an answer that names none is not a session's."""
     body = response.object()
     if not response.missing:
-        _session_id(body, DecodeContext(response.what))
+        _session_id(body, rest.DecodeContext(response.what))
     return body
 
 
-def _key(places: Places) -> tuple[str, str]:
+def _key(places: rest.Places) -> tuple[str, str]:
     return places["workspace"], places["session_id"]
 
 
-def _workspaces(keys: Iterable[Places]) -> list[str]:
+def _workspaces(keys: Iterable[rest.Places]) -> list[str]:
     return list(dict.fromkeys(one["workspace"] for one in keys))
 
 
 class UploadSessionFileReader(_OfSessions):
     """Rows of ``upload_session_files``."""
 
-    def each_of(self, places: Places, scan: Scan) -> Iterator[Asked]:
-        """See ``RestResource.each_of``; one list for each status that is asked for."""
+    def each_of(self, places: rest.Places, scan: rest.Scan) -> Iterator[rest.Asked]:
+        """One list for each status that is asked for."""
         call, given = self.list_call(places, scan), scan.given("ingestion_status")
         # The service may know a status that this package does not; such a status is compared here.
         if given is None or not set(given) <= _FILE_STATUSES:
-            yield Asked(call, places)
+            yield rest.Asked(call, places)
             return
         for status in given:
-            yield Asked(call.with_query(ingestion_status=str(status)), places)
+            yield rest.Asked(call.with_query(ingestion_status=str(status)), places)
 
-    def found(self, scan: Scan, reader: Reader) -> FoundPages:
-        """See ``RestResource.found``; a small first page is read again with the full ones."""
+    def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
+        """A small first page is read again with the full ones."""
         seen: set[Value] = set()
         with closing(super().found(scan, reader)) as pages:
             yield from (_fresh(self, page, seen) for page in pages)
@@ -353,18 +360,17 @@ class UploadSessionFileReader(_OfSessions):
 class FileReader(_WithTotal):
     """Rows of ``files``."""
 
-    def list_call(self, places: Places, scan: Scan) -> RequestSpec:
-        """See ``RestResource.list_call``; conditions never narrow more than SQLite will check."""
+    def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:
+        """Conditions never narrow more than SQLite will check."""
         own = scan.parameters.get("filter")
         if own is not None and not isinstance(own, str):
-            raise InvalidValueError(f"{self.where}.filter must be an OData filter string.")
+            raise rest.InvalidValueError(f"{self.where}.filter must be an OData filter string.")
         terms = scan.where.terms
         text = " and ".join(filter(None, (own, _filter_text(terms))))
         call = super().list_call(places, scan)
         return call.with_query(name=_name_part(terms) or None, filter=text or None)
 
-    def pages(self, scan: Scan) -> Paginator:
-        """See ``RestResource.pages``."""
+    def pages(self, scan: rest.Scan) -> rest.Paginator:
         return FilePages(self.page_size(scan) or CAP)
 
 

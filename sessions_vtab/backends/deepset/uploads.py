@@ -12,22 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from sessions_vtab import rest
 from sessions_vtab.backends.deepset.reading import UploadSessionPages, detail_of
-from sessions_vtab.contract.backend import Arguments
-from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.scan import Scan
-from sessions_vtab.contract.templates import Places, name_of
-from sessions_vtab.contract.values import load_json
-from sessions_vtab.contract.write import Action, Outcome, Write
-from sessions_vtab.errors import (
-    ForbiddenError,
-    MissingParameterError,
-    ProtocolError,
-    UnknownOutcomeError,
-)
-from sessions_vtab.fetch import WRITE, Item, MultipartForm, RequestSpec, Response, Sender
-from sessions_vtab.fetch.rows import DecodeContext, text_of
-from sessions_vtab.rest import Body, Change, Found, RestFrame, Sent, Writer, json_object, refused
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.deepset.backend import DeepsetBackend
@@ -47,7 +33,7 @@ SESSION: Final = "workspaces/{workspace}/upload_sessions/{session_id}"
 
 _MODES: Final = ("KEEP", "OVERWRITE", "FAIL")
 _LONGEST: Final = 86_400
-_url = text_of("url", required=True)
+_url = rest.text_of("url", required=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +49,7 @@ class UploadTarget:
     fields: Mapping[str, str] = field(repr=False)
 
 
-def _target_of(body: Item, frame: DecodeContext) -> UploadTarget:
+def _target_of(body: rest.Item, frame: rest.DecodeContext) -> UploadTarget:
     """The upload target in the response to a create call."""
     config = body.get("aws_prefixed_request_config")
     fields = config.get("fields") if isinstance(config, dict) else None
@@ -74,69 +60,69 @@ def _target_of(body: Item, frame: DecodeContext) -> UploadTarget:
     return UploadTarget(str(_url(config, frame)), fields)
 
 
-def _mode(mode: Value, where: str) -> Value:
+def _mode(mode: rest.Value, where: str) -> rest.Value:
     if mode in _MODES:
         return mode
     unlisted = " (deepset's own SDK could no longer list the upload sessions)"
     why = f"must be one of {', '.join(_MODES)}, not {mode!r:.60}"
-    raise refused(where, why + (unlisted if mode == "TEMPORARY" else ""))
+    raise rest.refused(where, why + (unlisted if mode == "TEMPORARY" else ""))
 
 
-def _lifetime(seconds: Value, where: str) -> int:
+def _lifetime(seconds: rest.Value, where: str) -> int:
     if not isinstance(seconds, int) or not 1 <= seconds <= _LONGEST:
-        raise refused(where, f"must be from 1 to {_LONGEST}, not {seconds!r:.60}")
+        raise rest.refused(where, f"must be from 1 to {_LONGEST}, not {seconds!r:.60}")
     return seconds
 
 
-OPENING: Final[Body] = {
-    "write_mode": Sent("write_mode", _mode),
+OPENING: Final[rest.Body] = {
+    "write_mode": rest.Sent("write_mode", _mode),
     "parallel_processing_enabled": "parallel_processing_enabled",
-    "expires_in_seconds": Sent("expires_in_seconds", _lifetime),
+    "expires_in_seconds": rest.Sent("expires_in_seconds", _lifetime),
 }
 """The body that opens a session: the given values; the service has defaults for the rest."""
 
 
-class UploadSessionWriter(Writer):
+class UploadSessionWriter(rest.Writer):
     """Rows of ``upload_sessions``: INSERT opens one, UPDATE closes one."""
 
     backend: DeepsetBackend
 
-    def change(self, write: Write) -> Change:
-        """See ``Writer.change``."""
+    def change(self, write: rest.Write) -> rest.Change:
         status = write.values.get("status", "CLOSED")
-        if write.action is Action.UPDATE and status != "CLOSED":
+        if write.action is rest.Action.UPDATE and status != "CLOSED":
             why = f"can only be set to 'CLOSED', not {status!r:.60}"
-            raise refused(f"{self.where}.status", why)
+            raise rest.refused(f"{self.where}.status", why)
         return super().change(write)
 
-    def perform(self, write: Write, sender: Sender) -> Outcome:
-        """See ``Writer.perform``."""
-        if write.action is not Action.INSERT:
+    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
+        if write.action is not rest.Action.INSERT:
             return super().perform(write, sender)
         change = self.change(write)
         response = sender.send(change.call)
         try:
             found = self._opened(write, response, change.places)
             return self.answered(write, found, response.status)
-        except ProtocolError as error:
-            raise UnknownOutcomeError(
+        except rest.ProtocolError as error:
+            raise rest.UnknownOutcomeError(
                 f"{self.where}: {error} The service opened an upload session anyway; find it"
                 " with SELECT session_id FROM upload_sessions WHERE status = 'OPEN'."
             ) from None
 
-    def _opened(self, write: Write, response: Response, places: Places) -> Found:
+    def _opened(
+        self, write: rest.Write, response: rest.Response, places: rest.Places
+    ) -> rest.Found:
         """The new session, whose upload target is kept."""
         body, frame = (
             detail_of(response),
-            RestFrame(response.what, {**places, "is_expired": "false"}),
+            rest.RestFrame(response.what, {**places, "is_expired": "false"}),
         )
-        name = name_of(SESSION, self.resource.decoder.places(body, frame))
+        name = rest.name_of(SESSION, self.resource.decoder.places(body, frame))
         self.backend.targets[name] = _target_of(body, frame)
         mode = write.values.get("write_mode", "KEEP")
-        return Found({**body, "status": "OPEN", "write_mode": mode}, frame)
+        return rest.Found({**body, "status": "OPEN", "write_mode": mode}, frame)
 
-    def look(self, places: Places, sender: Sender) -> Found | None:
-        """See ``Writer.look``: the answer to the session's GET, and its row of a list."""
+    def look(self, places: rest.Places, sender: rest.Sender) -> rest.Found | None:
+        """The answer to the session's GET, and its row of a list."""
         found = super().look(places, sender)
         listed = self.spec.list
         if found is None or listed is None:
@@ -144,12 +130,14 @@ class UploadSessionWriter(Writer):
         path = self.resource.capability.paths[-1]
         for expired in ("false", "true"):
             inside = {**places, "is_expired": expired}
-            call: RequestSpec | None = self.resource.list_call(inside, Scan(path))
+            call: rest.RequestSpec | None = self.resource.list_call(inside, rest.Scan(path))
             while call is not None:
                 response = sender.send(call)
                 for item in response.items():
                     if item.get("session_id") == places["session_id"]:
-                        return Found({**found.item, **item}, RestFrame(response.what, inside))
+                        return rest.Found(
+                            {**found.item, **item}, rest.RestFrame(response.what, inside)
+                        )
                 call = UploadSessionPages().following(response)
         return found
 
@@ -171,7 +159,7 @@ def stored_name(file_name: str) -> str:
 
 
 def target_for(
-    name: str, arguments: Arguments, known: Mapping[str, UploadTarget], where: str
+    name: str, arguments: rest.Arguments, known: Mapping[str, UploadTarget], where: str
 ) -> UploadTarget:
     """The upload target: as given, or as received when this connection opened the session.
 
@@ -184,27 +172,29 @@ def target_for(
     if url is None and fields is None and name in known:
         return known[name]
     if url is None or fields is None:
-        raise MissingParameterError(
+        raise rest.MissingParameterError(
             f"{where}: the upload target of {name} is known only to the connection"
             " that opened the session. Get it with INSERT INTO upload_sessions .."
             " RETURNING upload_url, upload_fields, and pass it to"
             f" {where.rpartition('.')[2]}(session, file_name, content, meta,"
             " upload_url, upload_fields). Nothing was sent."
         )
-    loaded = load_json(fields, f"{where}: upload_fields")
+    loaded = rest.load_json(fields, f"{where}: upload_fields")
     texts = isinstance(loaded, dict) and all(isinstance(value, str) for value in loaded.values())
     if not texts or not loaded.get("key"):
-        raise refused(
+        raise rest.refused(
             f"{where}: upload_fields",
             "must be the JSON object returned by RETURNING upload_fields: string values,"
             " including key",
         )
     if not url:
-        raise refused(f"{where}: upload_url", "is empty")
+        raise rest.refused(f"{where}: upload_url", "is empty")
     return UploadTarget(str(url), loaded)
 
 
-def upload_calls(target: UploadTarget, arguments: Arguments, where: str) -> list[RequestSpec]:
+def upload_calls(
+    target: UploadTarget, arguments: rest.Arguments, where: str
+) -> list[rest.RequestSpec]:
     """The POSTs of one file, metadata first, so that it is never ingested without them.
 
     Raises:
@@ -212,10 +202,10 @@ def upload_calls(target: UploadTarget, arguments: Arguments, where: str) -> list
     """
     name = stored_name(str(arguments["file_name"]))
     if not name.strip("."):
-        raise refused(f"{where}: file_name", "is empty")
+        raise rest.refused(f"{where}: file_name", "is empty")
     content = _bytes(arguments["content"])
     if len(content) > _MOST_BYTES:
-        raise refused(
+        raise rest.refused(
             f"{where}: content",
             f"has {len(content)} bytes, but the service accepts at most 200 MB per file",
         )
@@ -226,23 +216,23 @@ def upload_calls(target: UploadTarget, arguments: Arguments, where: str) -> list
     return [_post(target, quote(one, safe=""), data) for one, data in parts]
 
 
-def _post(target: UploadTarget, wire_name: str, content: bytes) -> RequestSpec:
+def _post(target: UploadTarget, wire_name: str, content: bytes) -> rest.RequestSpec:
     """The form's fields, then the file, as the SDK sends them.
 
     Uploading an object twice has the effect of uploading it once, so the call can be repeated.
     """
-    return RequestSpec(
+    return rest.RequestSpec(
         "POST",
         target=target.url,
-        form=MultipartForm(target.fields, "file", wire_name, content, "text/plain"),
-        kind=WRITE,
+        form=rest.MultipartForm(target.fields, "file", wire_name, content, "text/plain"),
+        kind=rest.WRITE,
         repeatable=True,
         expects_json=False,
         secrets=tuple(value for name, value in target.fields.items() if name != "key"),
     )
 
 
-def post_all(posts: list[RequestSpec], session: str, sender: Sender) -> None:
+def post_all(posts: list[rest.RequestSpec], session: str, sender: rest.Sender) -> None:
     """Sends the POSTs of one file, one after the other.
 
     Raises:
@@ -251,8 +241,8 @@ def post_all(posts: list[RequestSpec], session: str, sender: Sender) -> None:
     for call in posts:
         try:
             sender.send(call)
-        except ForbiddenError as error:
-            told = ForbiddenError(
+        except rest.ForbiddenError as error:
+            told = rest.ForbiddenError(
                 f"{error} Files can be uploaded only into an open session. {session} may"
                 " be closed or expired, or upload_url and upload_fields may belong to"
                 " another session."
@@ -265,10 +255,10 @@ def _bytes(content: object) -> bytes:
     return content if isinstance(content, bytes) else str(content).encode()
 
 
-def _metadata(meta: Value, where: str) -> bytes:
-    json_object(meta, f"{where}: meta")
+def _metadata(meta: rest.Value, where: str) -> bytes:
+    rest.json_object(meta, f"{where}: meta")
     encoded = str(meta).encode()
     if len(encoded) > _MOST_META:
         why = f"has {len(encoded)} bytes, but the service accepts at most {_MOST_META}"
-        raise refused(f"{where}: meta", why)
+        raise rest.refused(f"{where}: meta", why)
     return encoded

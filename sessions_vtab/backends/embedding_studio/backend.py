@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
+from sessions_vtab import rest
 from sessions_vtab.backends.embedding_studio.reading import (
     BATCH,
     MOST,
@@ -26,53 +27,22 @@ from sessions_vtab.backends.embedding_studio.writing import (
     StudioSessionWriter,
     events_body,
 )
-from sessions_vtab.contract.backend import Arguments, Context, Routine
-from sessions_vtab.contract.capability import EQUALITY, RANGE, Filter
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.model import Function
-from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
-from sessions_vtab.contract.templates import Places, name_of
-from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Outcome, Write
-from sessions_vtab.errors import InvalidValueError, NotFoundError
-from sessions_vtab.fetch import (
-    Endpoint,
-    Reader,
-    RequestSpec,
-    Response,
-    ResponseMatcher,
-    Sender,
-    deliver_groups,
-    run_job,
-)
-from sessions_vtab.fetch.rows import DecodeContext, epoch_of, json_of, text_of
-from sessions_vtab.rest import (
-    Get,
-    Insert,
-    OpenOptions,
-    Operation,
-    RestBackend,
-    RestFrame,
-    RestFunction,
-    RestTable,
-    Update,
-)
 
 __all__ = ["EmbeddingStudioBackend"]
 
-_OF_NUMBER: Final = Filter("session_number", EQUALITY | RANGE)
+_OF_NUMBER: Final = rest.Filter("session_number", rest.EQUALITY | rest.RANGE)
 
 _IN_FRONT: Final = (
     "Embedding Studio needs no credential, and its sources have none. The request was refused"
     " by something in front of it, such as a proxy. Check base_url."
 )
-_released_batch = text_of("batch_id", required=True)
-_released_at = epoch_of("released_at")
+_released_batch = rest.text_of("batch_id", required=True)
+_released_at = rest.epoch_of("released_at")
 
 
-class EmbeddingStudioOptions(OpenOptions):
+class EmbeddingStudioOptions(rest.OpenOptions):
     """Settings of a source; the service takes no credential."""
 
     urls: ClassVar[tuple[str, ...]] = ("embedding_studio://?base_url=https://HOST",)
@@ -80,7 +50,7 @@ class EmbeddingStudioOptions(OpenOptions):
     api_prefix: str = "/api/v1"
 
 
-class EmbeddingStudioBackend(RestBackend):
+class EmbeddingStudioBackend(rest.RestBackend):
     """Sessions, events and batches of one Embedding Studio."""
 
     name = "embedding_studio"
@@ -108,26 +78,23 @@ class EmbeddingStudioBackend(RestBackend):
         " search_query; exclude that session by its session_number.",
     }
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: rest.Source) -> None:
         self.batches = Batches(source.name)
         super().__init__(source)
         self.clicks = StudioEventWriter(self.resources["events"])
 
-    def make_site(self) -> Endpoint:
-        """See ``RestBackend.make_site``."""
+    def make_site(self) -> rest.Endpoint:
         # A 500 of this service is an uncaught exception that will most likely occur again.
         return replace(super().make_site(), once_more=(500,))
 
     def describe(self) -> str:
-        """See ``Backend.describe``."""
         return f"{self.title} at {self.endpoint.base_url}, without a credential"
 
-    def declare(self) -> Sequence[RestTable]:
-        """See ``RestBackend.declare``."""
+    def declare(self) -> Sequence[rest.RestTable]:
         texts = ("session_id", "user_id", "search_query", "is_irrelevant")
         objects = ("payload_filter", "sort_by")
         own = ("search_query", "search_results", "search_meta", *objects)
-        sessions = RestTable(
+        sessions = rest.RestTable(
             SESSIONS.extended(
                 *session_columns(*own, "is_irrelevant", "batch_id", "session_number", "events"),
                 hidden=session_columns("page_size"),
@@ -135,30 +102,30 @@ class EmbeddingStudioBackend(RestBackend):
             SESSION,
             {
                 **{one: one for one in texts},
-                **{one: json_of(one) for one in ("search_meta", *objects)},
-                **{one: json_of(one, list) for one in ("search_results", "events")},
-                "create_time": epoch_of("created_at"),
+                **{one: rest.json_of(one) for one in ("search_meta", *objects)},
+                **{one: rest.json_of(one, list) for one in ("search_results", "events")},
+                "create_time": rest.epoch_of("created_at"),
                 "batch_id": lambda item, _: self.batches.place_of(item)[0],
                 "session_number": lambda item, _: self.batches.place_of(item)[1],
             },
-            get=Get(
+            get=rest.Get(
                 "GET /clickstream/session",
                 query={"session_id": "{session_id}"},
-                missing=(ResponseMatcher(404, r"^Session with id=", "detail"),),
-                takes=(Filter("batch_id", EQUALITY), _OF_NUMBER),
+                missing=(rest.ResponseMatcher(404, r"^Session with id=", "detail"),),
+                takes=(rest.Filter("batch_id", rest.EQUALITY), _OF_NUMBER),
             ),
             list=replace(
                 BATCH,
-                takes=(_OF_NUMBER, Filter("session_id", EQUALITY)),
+                takes=(_OF_NUMBER, rest.Filter("session_id", rest.EQUALITY)),
                 ascending=("session_number",),
             ),
-            insert=Insert(
+            insert=rest.Insert(
                 "POST /clickstream/session",
                 repeatable=True,
                 body=SESSION_BODY,
                 required=("session_id", "search_query", "search_results"),
             ),
-            update=Update(
+            update=rest.Update(
                 "POST /clickstream/session/irrelevant", repeatable=True, columns=("is_irrelevant",)
             ),
             hints={
@@ -176,17 +143,17 @@ class EmbeddingStudioBackend(RestBackend):
             rows=1_000,
         )
         clicks = "Events are clicks here; use object_id, event_type and meta."
-        events = RestTable(
+        events = rest.RestTable(
             EVENTS.extended(
                 *event_columns("object_id", "event_type", "meta"), hidden=event_columns("batch_id")
             ),
             EVENT,
             {
                 **{one: one for one in ("event_id", "object_id", "event_type")},
-                "timestamp": epoch_of("created_at"),
-                "meta": json_of("meta"),
+                "timestamp": rest.epoch_of("created_at"),
+                "meta": rest.json_of("meta"),
             },
-            insert=Insert(
+            insert=rest.Insert(
                 "POST /clickstream/session/events",
                 repeatable=True,
                 body=events_body,
@@ -206,33 +173,32 @@ class EmbeddingStudioBackend(RestBackend):
         )
         return sessions, events
 
-    def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
-        """See ``Backend.send``; the events of a session go together, in the place of the first."""
-        groups: dict[Hashable, list[Write]] = {}
+    def send(self, writes: Sequence[rest.Write], context: rest.Context) -> Iterable[rest.Outcome]:
+        """The events of a session go together, in the place of the first."""
+        groups: dict[Hashable, list[rest.Write]] = {}
         for write in self.in_order(writes):
             session = self._queue_key(write) if write.table == "events" else None
             groups.setdefault(write.number if session is None else session, []).append(write)
-        return deliver_groups(
+        return rest.deliver_groups(
             self.client, list(groups.values()), context, self._queue_key, self._perform
         )
 
-    def _queue_key(self, write: Write) -> Hashable:
+    def _queue_key(self, write: rest.Write) -> Hashable:
         return self.writing[write.table].queue_key(write)
 
-    def _perform(self, group: Sequence[Write], sender: Sender) -> list[Outcome]:
+    def _perform(self, group: Sequence[rest.Write], sender: rest.Sender) -> list[rest.Outcome]:
         if group[0].table == "events":
             return self.clicks.together(group, sender)
         return [self.writing["sessions"].perform(write, sender) for write in group]
 
     # Functions
 
-    def declare_functions(self) -> Sequence[RestFunction]:
-        """See ``RestBackend.declare_functions``."""
+    def declare_functions(self) -> Sequence[rest.RestFunction]:
         one = {"session_id": "session_id"}
 
-        def declared(name: str, route: str, rows: Any, **more: Any) -> RestFunction:
-            operation = Operation(f"POST /clickstream/{route}", **{"repeatable": True, **more})
-            return RestFunction(FUNCTIONS[name], operation, rows)
+        def declared(name: str, route: str, rows: Any, **more: Any) -> rest.RestFunction:
+            operation = rest.Operation(f"POST /clickstream/{route}", **{"repeatable": True, **more})
+            return rest.RestFunction(FUNCTIONS[name], operation, rows)
 
         return (
             declared("mark_session_irrelevant", "session/irrelevant", _marked_rows, body=one),
@@ -249,77 +215,79 @@ class EmbeddingStudioBackend(RestBackend):
                 "internal/batch/release",
                 self._released_rows,
                 body={"release_id": "release_id"},
-                missing=(ResponseMatcher(404, r"^There is no collecting batch$", "detail"),),
+                missing=(rest.ResponseMatcher(404, r"^There is no collecting batch$", "detail"),),
             ),
         )
 
-    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
-        """See ``RestBackend.own_functions``."""
+    def own_functions(self) -> Sequence[tuple[rest.Function, rest.Routine]]:
         own = {"push_event": self._push_event, "batch_sessions": self._batch_sessions}
         return [(FUNCTIONS[name], routine) for name, routine in own.items()]
 
-    def act(self, function: str, call: RequestSpec, places: Places, sender: Sender) -> Response:
-        """See ``RestBackend.act``."""
+    def act(
+        self, function: str, call: rest.RequestSpec, places: rest.Places, sender: rest.Sender
+    ) -> rest.Response:
         response = super().act(function, call, places, sender)
         if function == "release_batch" and response.missing:
-            raise NotFoundError(
+            raise rest.NotFoundError(
                 f"{self.source.name}.release_batch: no batch is collecting sessions. Nothing was"
                 " released; the next registered session starts a new batch."
             )
         return response
 
-    def _released_rows(self, response: Response, _: Arguments) -> Iterable[Row]:
-        body, frame = response.object(), DecodeContext(response.what)
+    def _released_rows(self, response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
+        body, frame = response.object(), rest.DecodeContext(response.what)
         batch_id = _released_batch(body, frame)
         self.batches.known[str(batch_id)] = None
-        yield batch_id, _released_at(body, frame), dump_json(body)
+        yield batch_id, _released_at(body, frame), rest.dump_json(body)
 
-    def _push_event(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+    def _push_event(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         """Sends an event whose id is new; without a given one, those in one response suffice."""
         places, given = self.resolve(arguments["session"]), arguments.get("event")
         values = {**arguments, **places, "event_id": given}
         body = events_body(values, f"{self.source.name}.push_event")
         (event,), session_id = body["events"], places["session_id"]
 
-        def job(sender: Sender) -> Response:
+        def job(sender: rest.Sender) -> rest.Response:
             known = self.clicks.known(session_id, sender, batch_id=None, whole=given is not None)
             if event["event_id"] in known:
                 raise self.clicks.conflict(session_id, event["event_id"])
             return self.clicks.push(session_id, [event], sender)
 
-        response = run_job(self.client, context, job)
-        name = name_of(EVENT, {**places, "event_id": event["event_id"]})
-        yield name, event["event_id"], name_of(SESSION, places), dump_json(response.json)
+        response = rest.run_job(self.client, context, job)
+        name = rest.name_of(EVENT, {**places, "event_id": event["event_id"]})
+        yield name, event["event_id"], rest.name_of(SESSION, places), rest.dump_json(response.json)
 
-    def _batch_sessions(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+    def _batch_sessions(
+        self, arguments: rest.Arguments, context: rest.Context
+    ) -> Iterator[rest.Row]:
         """Pages of a batch, which are rows of ``sessions``."""
         batch_id, resource = str(arguments["batch"]), self.resources["sessions"]
         after, events = (self._count(arguments, one) for one in ("after_number", "events_limit"))
         results = FUNCTIONS["batch_sessions"].results
         at = [resource.table.positions[column.name] for column in results]
-        reader = Reader(self.client, context)
+        reader = rest.Reader(self.client, context)
         call = batch_page(batch_id, after or 0, PAGE, events)
         with closing(reader.pages(call, BatchPages())) as responses:
             for response in responses:
-                frame = RestFrame(response.what, {"batch_id": batch_id})
+                frame = rest.RestFrame(response.what, {"batch_id": batch_id})
                 for item in self.batches.saw_page(response, batch_id):
                     row = resource.row(item, frame)
                     yield tuple(row[place] for place in at)
 
-    def _count(self, arguments: Arguments, name: str) -> int | None:
+    def _count(self, arguments: rest.Arguments, name: str) -> int | None:
         value = arguments.get(name)
         if value is None or (isinstance(value, int) and 0 <= value <= MOST):
             return value
-        raise InvalidValueError(
+        raise rest.InvalidValueError(
             f"{self.source.name}.batch_sessions: {name} must be 0 or a positive number, not"
             f" {value!r:.40}."
         )
 
 
-def _marked_rows(response: Response, given: Arguments) -> Iterable[Row]:
-    yield given["session_id"], 1, dump_json(response.json)
+def _marked_rows(response: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
+    yield given["session_id"], 1, rest.dump_json(response.json)
 
 
-def _used_rows(response: Response, given: Arguments) -> Iterable[Row]:
+def _used_rows(response: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
     """The response never says whether anything was scheduled."""
-    yield given["session_id"], None, None, dump_json(response.json)
+    yield given["session_id"], None, None, rest.dump_json(response.json)

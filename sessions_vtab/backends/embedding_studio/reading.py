@@ -12,27 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from sessions_vtab import rest
 from sessions_vtab.contract.predicate import Compare, Field, Member, Op, Predicate
-from sessions_vtab.contract.scan import Scan
-from sessions_vtab.contract.templates import Places, parse_name
-from sessions_vtab.errors import (
-    InvalidValueError,
-    MissingParameterError,
-    NotFoundError,
-    ProtocolError,
-)
-from sessions_vtab.fetch import Item, Reader, RequestSpec, Response
-from sessions_vtab.fetch.rows import DecodeContext
-from sessions_vtab.rest import (
-    Asked,
-    Found,
-    FoundPages,
-    List,
-    Reading,
-    RestFrame,
-    RestResource,
-    Spread,
-)
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
@@ -59,7 +40,7 @@ whether there are more."""
 MOST: Final = 2**63 - 1
 _REMEMBERED: Final = 100_000
 
-_Fetch: TypeAlias = Callable[[RequestSpec], Response]
+_Fetch: TypeAlias = Callable[[rest.RequestSpec], rest.Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +55,21 @@ class BatchPages:
     size: int = PAGE
     last: int | None = None
 
-    def following(self, response: Response) -> RequestSpec | None:
+    def following(self, response: rest.Response) -> rest.RequestSpec | None:
         """The page after ``last_number``."""
         rows = response.items()
         if len(rows) < int(response.call.parameter("limit") or 1):
             return None
         number = response.object().get("last_number")
         if not isinstance(number, int) or isinstance(number, bool):
-            raise ProtocolError(f"{response.what}: the field last_number should be a number.")
+            raise rest.ProtocolError(f"{response.what}: the field last_number should be a number.")
         if self.last is not None and number >= self.last:
             return None
         return response.call.with_query(after_number=number, limit=self.size)
 
 
 # An unknown batch is empty.
-BATCH: Final = List(
+BATCH: Final = rest.List(
     "GET /clickstream/internal/batch/sessions",
     query={"batch_id": "{batch_id}"},
     items="sessions",
@@ -99,7 +80,7 @@ BATCH: Final = List(
 )
 
 
-def batch_page(batch_id: str, after: int, limit: int, events: int | None) -> RequestSpec:
+def batch_page(batch_id: str, after: int, limit: int, events: int | None) -> rest.RequestSpec:
     """Up to ``limit`` sessions of a batch whose numbers are larger than ``after``.
 
     Args:
@@ -128,13 +109,13 @@ class Batches:
     known: dict[str, None] = field(default_factory=dict)
     _places: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def saw_page(self, response: Response, batch_id: str) -> list[dict[str, Any]]:
+    def saw_page(self, response: rest.Response, batch_id: str) -> list[dict[str, Any]]:
         """Remembers the sessions on a page of a batch, and returns them."""
         items = response.items()
         for item in items:
             session_id, number = item.get("session_id"), item.get("session_number")
             if not isinstance(session_id, str) or type(number) is not int or number > MOST:
-                raise ProtocolError(
+                raise rest.ProtocolError(
                     f"{response.what}: a session has no session_id or no session_number."
                 )
             if len(self._places) >= _REMEMBERED and session_id not in self._places:
@@ -143,11 +124,11 @@ class Batches:
             self.known[batch_id] = None
         return items
 
-    def place_of(self, item: Item) -> tuple[str | None, int | None]:
+    def place_of(self, item: rest.Item) -> tuple[str | None, int | None]:
         """The batch of a session and its number there, if this connection has read it."""
         return self._places.get(str(item.get("session_id")), (None, None))
 
-    def whole(self, found: Found, fetch: _Fetch, batch_id: str | None = None) -> Found:
+    def whole(self, found: rest.Found, fetch: _Fetch, batch_id: str | None = None) -> rest.Found:
         """A session, as its own route returned it, with all of its events.
 
         Args:
@@ -171,8 +152,8 @@ class Batches:
         response = fetch(batch_page(batch, number - 1, 1, 0))
         for item in self.saw_page(response, batch):
             if item["session_id"] == session_id:
-                return Found(item, RestFrame(response.what, found.frame.places))
-        raise ProtocolError(
+                return rest.Found(item, rest.RestFrame(response.what, found.frame.places))
+        raise rest.ProtocolError(
             f"{self.source}.events: session {session_id!r:.80} is no longer number"
             f" {number} of batch {batch}."
         )
@@ -184,11 +165,11 @@ class Batches:
         if known is not None and batch_id in {None, known[0]}:
             return known
         if batch_id is not None:
-            raise NotFoundError(
+            raise rest.NotFoundError(
                 f"{self.source}.events: session {session_id!r:.80} is not in batch"
                 f" {batch_id!r:.80}."
             )
-        raise MissingParameterError(
+        raise rest.MissingParameterError(
             f"{self.source}.events: session {session_id!r:.80} has {PAGE} events or more,"
             f" and without a batch the service returns only {PAGE} of them. Add"
             " batch_id = '..' with an id returned by release_batch(). None of the"
@@ -197,14 +178,14 @@ class Batches:
 
     def _search(self, batch_id: str, session_id: str, fetch: _Fetch) -> None:
         """Reads a batch, with one event per session, until the session was found."""
-        call: RequestSpec | None = batch_page(batch_id, 0, PAGE, 1)
+        call: rest.RequestSpec | None = batch_page(batch_id, 0, PAGE, 1)
         while call is not None and session_id not in self._places:
             response = fetch(call)
             self.saw_page(response, batch_id)
             call = BatchPages().following(response)
 
 
-def events_in(session: Item, frame: DecodeContext) -> list[Item]:
+def events_in(session: rest.Item, frame: rest.DecodeContext) -> list[rest.Item]:
     """The events of a session; the service never leaves the list out."""
     events = session.get("events")
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
@@ -249,13 +230,15 @@ def _bounds(op: Op, value: float) -> tuple[int, int | None]:
     }.get(op, (0, None))
 
 
-class _InBatches(RestResource):
+class _InBatches(rest.RestResource):
     """A table whose lists are batches."""
 
     backend: EmbeddingStudioBackend
 
-    def page(self, response: Response, places: Places, reading: Reading) -> Collection[Found]:
-        """See ``RestResource.page``; what a page says of its batch is remembered."""
+    def page(
+        self, response: rest.Response, places: rest.Places, reading: rest.Reading
+    ) -> Collection[rest.Found]:
+        """What a page says of its batch is remembered."""
         self.backend.batches.saw_page(response, places["batch_id"])
         return super().page(response, places, reading)
 
@@ -263,39 +246,36 @@ class _InBatches(RestResource):
 class StudioSessionReader(_InBatches):
     """Rows of ``sessions``: by id, or by batch in the order of their numbers."""
 
-    def keys(self, scan: Scan) -> list[dict[str, str]] | None:
-        """See ``RestResource.keys``. What a statement says of the batch leads to its list."""
+    def keys(self, scan: rest.Scan) -> list[dict[str, str]] | None:
+        """What a statement says of the batch leads to its list."""
         return None if scan.given("batch_id") is not None else super().keys(scan)
 
-    def lists(self, scan: Scan, spread: Spread) -> Iterator[Asked]:
-        """See ``RestResource.lists``; none where no session number can match."""
+    def lists(self, scan: rest.Scan, spread: rest.Spread) -> Iterator[rest.Asked]:
+        """None where no session number can match."""
         after, last = _numbers(scan.where.terms)
         none = last is not None and last <= after
         return (
             iter(()) if none or self._named_sessions(scan) == set() else super().lists(scan, spread)
         )
 
-    def list_call(self, places: Places, scan: Scan) -> RequestSpec:
-        """See ``RestResource.list_call``."""
+    def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:
         (after, last), size = _numbers(scan.where.terms), self.page_size(scan) or PAGE
         first = size if self._named_sessions(scan) is not None else min(scan.limit or size, size)
         first = first if last is None else min(first, last - after)
         events = 0 if "events" in scan.columns else 1
         return batch_page(places["batch_id"], after, first, events)
 
-    def page_size(self, scan: Scan) -> int | None:
-        """See ``RestResource.page_size``; the service has no largest size."""
+    def page_size(self, scan: rest.Scan) -> int | None:
+        """The service has no largest size."""
         size = scan.parameters.get("page_size")
         if size is None or (isinstance(size, int) and 1 <= size <= MOST):
             return size
-        raise InvalidValueError(f"{self.where}.page_size must be a number of at least 1.")
+        raise rest.InvalidValueError(f"{self.where}.page_size must be a number of at least 1.")
 
-    def pages(self, scan: Scan) -> BatchPages:
-        """See ``RestResource.pages``."""
+    def pages(self, scan: rest.Scan) -> BatchPages:
         return BatchPages(self.page_size(scan) or PAGE, _numbers(scan.where.terms)[1])
 
-    def found(self, scan: Scan, reader: Reader) -> FoundPages:
-        """See ``RestResource.found``."""
+    def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
         if scan.given("batch_id") is not None:
             reading = self.reading(scan, lambda _, __: ())
             if scan.order and len(reading.asked) > 1:
@@ -310,7 +290,9 @@ class StudioSessionReader(_InBatches):
                 whole = "events" in scan.columns
                 yield [self.backend.batches.whole(o, reader.get) for o in page] if whole else page
 
-    def _sessions_of_batches(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
+    def _sessions_of_batches(
+        self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader
+    ) -> rest.FoundPages:
         """Sessions of batches: all of them, or those asked for by id, until they are found."""
         wanted = self._named_sessions(scan)
         if wanted is None and scan.limit is None:
@@ -328,25 +310,24 @@ class StudioSessionReader(_InBatches):
                     if wanted is not None and not wanted:
                         return
 
-    def _named_sessions(self, scan: Scan) -> set[str] | None:
+    def _named_sessions(self, scan: rest.Scan) -> set[str] | None:
         """The sessions that a statement names, by name or id; None if it names none."""
         names = scan.given("name")
         if names is None:
             ids = scan.given("session_id")
             return None if ids is None else {str(one) for one in ids}
-        found = (parse_name(SESSION, name) for name in names)
+        found = (rest.parse_name(SESSION, name) for name in names)
         return {one["session_id"] for one in found if one is not None}
 
 
 class StudioEventReader(_InBatches):
     """Rows of ``events``: those of a session, or of all sessions of a batch."""
 
-    def list_call(self, places: Places, scan: Scan) -> RequestSpec:  # noqa: ARG002
-        """See ``RestResource.list_call``; LIMIT is about events, not about sessions."""
+    def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:  # noqa: ARG002
+        """LIMIT is about events, not about sessions."""
         return batch_page(places["batch_id"], 0, PAGE, 0)
 
-    def found(self, scan: Scan, reader: Reader) -> FoundPages:
-        """See ``RestResource.found``."""
+    def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
         batch = scan.parameters.get("batch_id")
         batch_id = None if batch is None else str(batch)
         with closing(super().found(scan, reader)) as pages:

@@ -13,33 +13,10 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from sessions_vtab import rest
 from sessions_vtab.backends.embedding_studio.reading import SESSION
 from sessions_vtab.contract import times
-from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.tables import EVENTS
-from sessions_vtab.contract.templates import name_of
-from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
-from sessions_vtab.errors import (
-    ConflictError,
-    MissingParameterError,
-    NotFoundError,
-    RefusedError,
-    SessionsError,
-)
-from sessions_vtab.fetch import Item, Response, Sender, plain
-from sessions_vtab.rest import (
-    Body,
-    Change,
-    Found,
-    RestFrame,
-    Sent,
-    Writer,
-    body_of,
-    json_array,
-    json_object,
-    refused,
-)
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
@@ -93,10 +70,10 @@ def _covers(sent: Any, kept: Any) -> bool:
     return bool(sent == kept) and isinstance(sent, bool) == isinstance(kept, bool)
 
 
-def _seconds(value: Value, what: str) -> int:
-    seconds, rest = divmod(times.require(value, what), _SECOND)
-    if rest:
-        raise refused(
+def _seconds(value: rest.Value, what: str) -> int:
+    seconds, fraction = divmod(times.require(value, what), _SECOND)
+    if fraction:
+        raise rest.refused(
             what,
             "must be in whole seconds, because the service stores nothing finer;"
             f" {value!r:.60} has a fraction. datetime(..) truncates it",
@@ -104,23 +81,23 @@ def _seconds(value: Value, what: str) -> int:
     return seconds
 
 
-def _results(value: Value, what: str) -> list[dict[str, Any]]:
-    loaded = json_array(value, what)
+def _results(value: rest.Value, what: str) -> list[dict[str, Any]]:
+    loaded = rest.json_array(value, what)
     for number, result in enumerate(loaded):
         here = f"{what}[{number}]"
         if not isinstance(result, dict) or not isinstance(result.get("object_id"), str):
-            raise refused(here, "must be an object with a text object_id")
+            raise rest.refused(here, "must be an object with a text object_id")
         _check_keys(result, _RESULT, here)
         rank, meta = result.get("rank"), result.get("meta")
         if not isinstance(rank, int | float | None) or isinstance(rank, bool):
-            raise refused(f"{here}.rank", "must be a number")
+            raise rest.refused(f"{here}.rank", "must be a number")
         if not isinstance(meta, dict | None):
-            raise refused(f"{here}.meta", "must be an object")
+            raise rest.refused(f"{here}.meta", "must be an object")
     return loaded
 
 
-def _sort_by(value: Value, what: str) -> dict[str, Any]:
-    loaded = json_object(value, what)
+def _sort_by(value: rest.Value, what: str) -> dict[str, Any]:
+    loaded = rest.json_object(value, what)
     _check_keys(loaded, _SORT, what)
     return {"order": "asc", **loaded}
 
@@ -128,17 +105,17 @@ def _sort_by(value: Value, what: str) -> dict[str, Any]:
 def _check_keys(value: Mapping[str, Any], known: frozenset[str], what: str) -> None:
     unknown = sorted(value.keys() - known)
     if unknown:
-        raise refused(
+        raise rest.refused(
             f"{what}:",
             f"the service would discard {', '.join(unknown):.100}; it stores only"
             f" {', '.join(sorted(known))}",
         )
 
 
-def _filter(value: Value, what: str) -> dict[str, Any]:
-    loaded = json_object(value, what)
+def _filter(value: rest.Value, what: str) -> dict[str, Any]:
+    loaded = rest.json_object(value, what)
     if loaded.keys() != {"query"} or not _is_kept(loaded["query"], top=True):
-        raise refused(
+        raise rest.refused(
             f"{what}:",
             'the service would not store this filter. It accepts {"query": X},'
             f" where X is one of {', '.join(sorted(_FORMS))}, or has"
@@ -194,24 +171,24 @@ def _is_form(form: str, inner: Mapping[str, Any]) -> bool:
     return isinstance(listed, list) and all(isinstance(one, _SCALAR) for one in listed)
 
 
-SESSION_BODY: Final[Body] = {
+SESSION_BODY: Final[rest.Body] = {
     **{one: one for one in ("session_id", "search_query", "user_id")},
-    "search_results": Sent("search_results", _results),
-    "search_meta": Sent("search_meta", json_object),
-    "payload_filter": Sent("payload_filter", _filter),
-    "sort_by": Sent("sort_by", _sort_by),
-    "create_time": Sent("created_at", _seconds),
+    "search_results": rest.Sent("search_results", _results),
+    "search_meta": rest.Sent("search_meta", rest.json_object),
+    "payload_filter": rest.Sent("payload_filter", _filter),
+    "sort_by": rest.Sent("sort_by", _sort_by),
+    "create_time": rest.Sent("created_at", _seconds),
 }
 """The body that registers a session: what the service would discard or reject is refused."""
 
-_EVENT_BODY: Final[Body] = {
+_EVENT_BODY: Final[rest.Body] = {
     **{one: one for one in ("event_id", "object_id", "event_type")},
-    "timestamp": Sent("created_at", _seconds),
-    "meta": Sent("meta", json_object),
+    "timestamp": rest.Sent("created_at", _seconds),
+    "meta": rest.Sent("meta", rest.json_object),
 }
 
 
-def events_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+def events_body(values: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """The body that stores one event of a session, with an id made here unless one is given.
 
     Raises:
@@ -219,7 +196,7 @@ def events_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
     """
     given = values.get("event_id")
     named = {**values, "event_id": str(uuid.uuid4()) if given is None else given}
-    event = body_of(_EVENT_BODY, named, where, EVENTS.columns)
+    event = rest.body_of(_EVENT_BODY, named, where, EVENTS.columns)
     return {"session_id": values["session_id"], "events": [event]}
 
 
@@ -227,57 +204,57 @@ def events_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
 _OPTIONAL: Final = frozenset(("search_meta", "payload_filter", "sort_by", "user_id"))
 
 
-class StudioSessionWriter(Writer):
+class StudioSessionWriter(rest.Writer):
     """Rows of ``sessions``: registered, then read, since the response does not say what is kept."""
 
-    def change(self, write: Write) -> Change:
-        """See ``Writer.change``."""
-        if write.action is not Action.UPDATE:
+    def change(self, write: rest.Write) -> rest.Change:
+        if write.action is not rest.Action.UPDATE:
             return super().change(write)
         if write.values.get("is_irrelevant") != 1:
             why = "can only be set to 1, and this cannot be undone"
-            raise refused(f"{self.where}.is_irrelevant", why)
+            raise rest.refused(f"{self.where}.is_irrelevant", why)
         places = self.places(write)
-        return Change(self.operation(Action.UPDATE).call(places, json=dict(places)), places)
+        return rest.Change(
+            self.operation(rest.Action.UPDATE).call(places, json=dict(places)), places
+        )
 
-    def perform(self, write: Write, sender: Sender) -> Outcome:
-        """See ``Writer.perform``."""
-        if write.action is Action.UPDATE:
+    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
+        if write.action is rest.Action.UPDATE:
             return super().perform(write, sender)
         change = self.change(write)
         response = sender.send(change.call)
         found = self.after(response, change.places, sender)
         try:
             self._compare(change.call.json, found.item)
-        except RefusedError:
+        except rest.RefusedError:
             sender.in_doubt = False  # What is registered is known, and it is not this row.
             raise
         return self.answered(write, found, response.status)
 
-    def _compare(self, body: Item, kept: Item) -> None:
+    def _compare(self, body: rest.Item, kept: rest.Item) -> None:
         """Raises if the registered session differs from the one that was sent."""
         fields = _differing(body, kept, _OPTIONAL)
         which = f"{self.where}: session {body['session_id']!r:.80}"
         if fields == ["payload_filter"]:
-            filtered = plain(dump_json(kept.get("payload_filter")), 200)
-            raise RefusedError(
+            filtered = rest.plain(rest.dump_json(kept.get("payload_filter")), 200)
+            raise rest.RefusedError(
                 f"{which} is registered with a different payload_filter: {filtered}. Either"
                 " it was registered before, or the service did not store what was sent."
             )
         if fields:
-            raise ConflictError(
+            raise rest.ConflictError(
                 f"{which} was already registered with different values of"
                 f" {', '.join(fields)}. The first registration stays; nothing from this one"
                 " was stored."
             )
 
 
-class StudioEventWriter(Writer):
+class StudioEventWriter(rest.Writer):
     """Rows of ``events``: those of one session go in one request, and none of them twice."""
 
     backend: EmbeddingStudioBackend
 
-    def together(self, members: Sequence[Write], sender: Sender) -> list[Outcome]:
+    def together(self, members: Sequence[rest.Write], sender: rest.Sender) -> list[rest.Outcome]:
         """Sends events of one session; sends nothing if one of them already exists."""
         bodies = [self.change(member).call.json["events"][0] for member in members]
         session_id = self.places(members[0])["session_id"]
@@ -293,19 +270,19 @@ class StudioEventWriter(Writer):
             elif not member.ignore:
                 return list(_refused(members, member, self.conflict(session_id, body["event_id"])))
         if not fresh:
-            return [Outcome(member, OutcomeState.SKIPPED) for member in members]
+            return [rest.Outcome(member, rest.OutcomeState.SKIPPED) for member in members]
         response = self.push(session_id, list(fresh.values()), sender)
         look = any(member.returning for member in members)
         kept = self._kept(session_id, sender, batch_id) if look else {}
         return [
             self._outcome(member, fresh[member.number], kept, session_id, response)
             if member.number in fresh
-            else Outcome(member, OutcomeState.SKIPPED)
+            else rest.Outcome(member, rest.OutcomeState.SKIPPED)
             for member in members
         ]
 
     def known(
-        self, session_id: str, sender: Sender, *, batch_id: str | None, whole: bool
+        self, session_id: str, sender: rest.Sender, *, batch_id: str | None, whole: bool
     ) -> set[str]:
         """The ids of the session's events: all of them, or those in one response.
 
@@ -316,73 +293,77 @@ class StudioEventWriter(Writer):
         """
         found = self.look({"session_id": session_id}, sender)
         if found is None:
-            raise NotFoundError(
+            raise rest.NotFoundError(
                 f"{self.where}: session {session_id!r:.80} does not exist. Register"
                 " it first with INSERT INTO sessions(session_id, search_query,"
                 f" search_results). {_NOTHING}"
             )
         try:
             return set(self._by_id(found, sender, batch_id, whole=whole))
-        except MissingParameterError as error:
-            raise MissingParameterError(
+        except rest.MissingParameterError as error:
+            raise rest.MissingParameterError(
                 f"{error} Without that, a reused event_id cannot be detected; leave event_id"
                 f" out. {_NOTHING}"
             ) from None
 
     def _by_id(
-        self, found: Found, sender: Sender, batch_id: str | None, *, whole: bool = True
-    ) -> dict[str, Item]:
+        self, found: rest.Found, sender: rest.Sender, batch_id: str | None, *, whole: bool = True
+    ) -> dict[str, rest.Item]:
         """The events of a session."""
         if whole:
             found = self.backend.batches.whole(found, sender.send, batch_id)
         return {str(one.item.get("event_id")): one.item for one in self.resource.inside(found)}
 
-    def conflict(self, session_id: str, event_id: str) -> ConflictError:
+    def conflict(self, session_id: str, event_id: str) -> rest.ConflictError:
         """The error for an event that already exists."""
-        return ConflictError(
+        return rest.ConflictError(
             f"{self.where}: session {session_id!r:.80} already has an event {event_id!r:.80},"
             " which was kept. INSERT OR IGNORE skips existing events."
         )
 
-    def push(self, session_id: str, events: list[Any], sender: Sender) -> Response:
+    def push(self, session_id: str, events: list[Any], sender: rest.Sender) -> rest.Response:
         """Sends events of a session."""
         body = {"session_id": session_id, "events": events}
-        return sender.send(self.operation(Action.INSERT).call({}, json=body))
+        return sender.send(self.operation(rest.Action.INSERT).call({}, json=body))
 
-    def _kept(self, session_id: str, sender: Sender, batch_id: str | None) -> dict[str, Item]:
+    def _kept(
+        self, session_id: str, sender: rest.Sender, batch_id: str | None
+    ) -> dict[str, rest.Item]:
         """The events of a session as the service has them now."""
         found = self.look({"session_id": session_id}, sender)
         if found is None:
             return {}
         try:
             return self._by_id(found, sender, batch_id)
-        except MissingParameterError:
+        except rest.MissingParameterError:
             # The events are stored; only the times that the service set cannot be read.
             return self._by_id(found, sender, batch_id, whole=False)
 
     def _outcome(
         self,
-        write: Write,
-        sent: Item,
-        kept: Mapping[str, Item],
+        write: rest.Write,
+        sent: rest.Item,
+        kept: Mapping[str, rest.Item],
         session_id: str,
-        response: Response,
-    ) -> Outcome:
+        response: rest.Response,
+    ) -> rest.Outcome:
         """The outcome of an event as it was read back, or as it was sent if it cannot be read."""
         event_id = sent["event_id"]
         places, event = {"session_id": session_id}, kept.get(event_id, sent)
-        key = name_of(EVENT, {**places, "event_id": event_id})
+        key = rest.name_of(EVENT, {**places, "event_id": event_id})
         if _differing(sent, event):  # Another client stored one at the same moment.
             error = self.conflict(session_id, event_id)
-            return Outcome(write, OutcomeState.FAILED, key=key, error=error)
-        row = self.resource.row(event, RestFrame(response.what, places))
-        return Outcome(write, OutcomeState.SENT, row, key, http_status=response.status)
+            return rest.Outcome(write, rest.OutcomeState.FAILED, key=key, error=error)
+        row = self.resource.row(event, rest.RestFrame(response.what, places))
+        return rest.Outcome(write, rest.OutcomeState.SENT, row, key, http_status=response.status)
 
 
-def _refused(members: Sequence[Write], cause: Write, conflict: ConflictError) -> Iterator[Outcome]:
+def _refused(
+    members: Sequence[rest.Write], cause: rest.Write, conflict: rest.ConflictError
+) -> Iterator[rest.Outcome]:
     """Outcomes if an event already exists: its row failed, and the other rows were not sent."""
-    yield Outcome(cause, OutcomeState.FAILED, error=conflict)
-    rest = SessionsError("Not sent: another event of the same request already exists.")
+    yield rest.Outcome(cause, rest.OutcomeState.FAILED, error=conflict)
+    unsent = rest.SessionsError("Not sent: another event of the same request already exists.")
     for member in members:
         if member is not cause:
-            yield Outcome(member, OutcomeState.NOT_SENT, error=rest)
+            yield rest.Outcome(member, rest.OutcomeState.NOT_SENT, error=unsent)

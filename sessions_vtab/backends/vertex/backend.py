@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import model_validator
 
+from sessions_vtab import rest
 from sessions_vtab.backends.vertex.reading import EventParts, Events, SessionsTable
 from sessions_vtab.backends.vertex.tables import APPENDS, SCOPE, WRITES, tables_of
 from sessions_vtab.backends.vertex.writing import (
@@ -18,49 +19,7 @@ from sessions_vtab.backends.vertex.writing import (
     SessionWriter,
     equal_before,
 )
-from sessions_vtab.contract.backend import Arguments, Context, Routine
 from sessions_vtab.contract.functions import FUNCTIONS
-from sessions_vtab.contract.model import Function
-from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.templates import Places, name_of, parse_name
-from sessions_vtab.contract.values import dump_json
-from sessions_vtab.contract.write import Outcome, Write
-from sessions_vtab.errors import (
-    ConfigurationError,
-    ConflictError,
-    CredentialError,
-    InvalidValueError,
-    MissingParameterError,
-    ProtocolError,
-    UnsupportedError,
-)
-from sessions_vtab.fetch import (
-    NO_AUTH,
-    ApiKey,
-    Auth,
-    Bearer,
-    Google,
-    RequestSpec,
-    Response,
-    ResponseMatcher,
-    Secret,
-    Sender,
-    finish_operation,
-    is_loopback,
-    origin_of,
-    path,
-    plain,
-    run_job,
-)
-from sessions_vtab.rest import (
-    List,
-    Operation,
-    RestBackend,
-    RestFunction,
-    RestOptions,
-    RestTable,
-)
 
 __all__ = ["VertexBackend", "host_of"]
 
@@ -97,7 +56,7 @@ _FORMS: Final = (
 )
 
 
-class _Options(RestOptions):
+class _Options(rest.RestOptions):
     """The backend's own settings, as written in a URL or in TOML."""
 
     urls: ClassVar[tuple[str, ...]] = _URLS
@@ -128,7 +87,7 @@ def host_of(location: str | None) -> str:
     return f"{location}-aiplatform.googleapis.com"
 
 
-class VertexBackend(RestBackend):
+class VertexBackend(rest.RestBackend):
     """Sessions and events of the engines of one project and location.
 
     Attributes:
@@ -150,8 +109,8 @@ class VertexBackend(RestBackend):
         r"aiplatform\.(?:us|eu)\.rep\.googleapis\.com",
     )
     meanings = (
-        (ResponseMatcher(400, r"already exists"), ConflictError),
-        (ResponseMatcher(400, r"API key (?:not valid|expired)"), CredentialError),
+        (rest.ResponseMatcher(400, r"already exists"), rest.ConflictError),
+        (rest.ResponseMatcher(400, r"API key (?:not valid|expired)"), rest.CredentialError),
     )
     statuses = {  # noqa: RUF012
         403: "The role roles/aiplatform.user on the project is sufficient.",
@@ -167,14 +126,13 @@ class VertexBackend(RestBackend):
     # each project and region: https://docs.cloud.google.com/vertex-ai/docs/quotas.
     reads_per_minute: ClassVar[int | None] = 600
 
-    def declare(self) -> Sequence[RestTable]:
-        """See ``RestBackend.declare``."""
+    def declare(self) -> Sequence[rest.RestTable]:
         return tables_of(self.settings.api_version, express=self.express)
 
     # The place of a source
 
     def located(self) -> dict[str, str]:
-        """See ``RestBackend.located``; the options and the environment give places, too."""
+        """The options and the environment give places, too."""
         project, location, engine = self._scope()
         self.express = project is None
         self.location = SCOPE[2:] if self.express else SCOPE
@@ -183,8 +141,8 @@ class VertexBackend(RestBackend):
         scope = {name: value for name, value in used.items() if value is not None}
         try:
             return self.allowed(scope)
-        except InvalidValueError as error:
-            raise ConfigurationError(f"{error} {_FORMS}") from None
+        except rest.InvalidValueError as error:
+            raise rest.ConfigurationError(f"{error} {_FORMS}") from None
 
     def _scope(self) -> tuple[str | None, str | None, str | None]:
         """Returns project, location and engine from location text, options or environment.
@@ -203,7 +161,7 @@ class VertexBackend(RestBackend):
             case [engine] if engine.isdigit() or source.location.startswith("/"):
                 return None, None, engine
             case [alone]:
-                raise ConfigurationError(
+                raise rest.ConfigurationError(
                     f"Source {source.name}: {alone!r:.60} alone is not enough. For a project, add"
                     f" the location and the engine. {_FORMS}"
                 )
@@ -212,7 +170,7 @@ class VertexBackend(RestBackend):
                 region = options.location or os.environ.get("GOOGLE_CLOUD_LOCATION")
                 if project_id and region:
                     return project_id, region, options.reasoning_engine
-        raise ConfigurationError(
+        raise rest.ConfigurationError(
             f"Source {source.name}: the location in the URL is incomplete, or has too many parts."
             f" {_FORMS} Or set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION."
         )
@@ -222,65 +180,75 @@ class VertexBackend(RestBackend):
         for name, value in used.items():
             given = getattr(self.settings, name)
             if given not in {None, value}:
-                raise ConfigurationError(
+                raise rest.ConfigurationError(
                     f"Source {self.source.name}: {name} is {given!r:.60} in the settings but"
                     f" {value!r:.60} in the location. Keep only one."
                 )
         if self.express and self.settings.api_version == "v1":
-            raise ConfigurationError(
+            raise rest.ConfigurationError(
                 f"Source {self.source.name}: api_version v1 has no sessions with an API key."
                 f" Remove api_version, or write {_URLS[0]}."
             )
 
     def fits(self, place: str, value: str) -> bool:
-        """See ``RestBackend.fits``. Text from SQL is matched before it is part of a request."""
+        """Text from SQL is matched before it is part of a request."""
         return place not in _VALID or _VALID[place](value) is not None
 
     def parse(self, template: str, name: object) -> dict[str, str] | None:
-        """See ``RestBackend.parse``."""
-        found = parse_name(template, name)
+        found = rest.parse_name(template, name)
         fits = found is not None and all(self.fits(*pair) for pair in found.items())
         return found if fits else None
 
     # Requests
 
     def base_url(self) -> str:
-        """See ``RestBackend.base_url``."""
         return self.settings.base_url or f"https://{host_of(self.scope.get('location'))}"
 
-    def credential(self) -> tuple[Auth, bool]:
-        """See ``RestBackend.credential``; none for an emulator on this machine."""
+    def credential(self) -> tuple[rest.Auth, bool]:
+        """None for an emulator on this machine."""
         options = self.settings
         if options.secret is not None:
-            return ApiKey(_API_KEY, options.secret), True
+            return rest.ApiKey(_API_KEY, options.secret), True
         if options.token_env or options.token_file:
-            return Bearer(Secret(options.token_env or "", options.token_file or "")), True
+            return rest.Bearer(rest.Secret(options.token_env or "", options.token_file or "")), True
         if options.base_url and _is_local(options.base_url):
-            return NO_AUTH, False
+            return rest.NO_AUTH, False
         if self.express:
-            return ApiKey(_API_KEY, Secret(variable="GOOGLE_API_KEY", hint=_EXPRESS)), False
-        return (Bearer(Secret(variable=_TOKEN)) if os.environ.get(_TOKEN) else Google()), False
+            return rest.ApiKey(
+                _API_KEY, rest.Secret(variable="GOOGLE_API_KEY", hint=_EXPRESS)
+            ), False
+        return (
+            rest.Bearer(rest.Secret(variable=_TOKEN)) if os.environ.get(_TOKEN) else rest.Google()
+        ), False
 
-    def call(self, operation: Operation, places: Mapping[str, Any], **more: Any) -> RequestSpec:
-        """See ``RestBackend.call``; each location has a host of its own."""
-        if isinstance(operation, List):
+    def call(
+        self, operation: rest.Operation, places: Mapping[str, Any], **more: Any
+    ) -> rest.RequestSpec:
+        """Each location has a host of its own."""
+        if isinstance(operation, rest.List):
             more["beside"] = _BESIDE
         return operation.call(places, origin=self._origin(places), **more)
 
-    def follow(self, response: Response, places: Places, sender: Sender) -> dict[str, Any]:
+    def follow(
+        self, response: rest.Response, places: rest.Places, sender: rest.Sender
+    ) -> dict[str, Any]:
         """Returns the operation of a response once it is done."""
-        return finish_operation(sender, response, lambda one: self._operation_call(one, places))
+        return rest.finish_operation(
+            sender, response, lambda one: self._operation_call(one, places)
+        )
 
-    def _operation_call(self, operation: Mapping[str, Any], places: Places) -> RequestSpec:
+    def _operation_call(
+        self, operation: Mapping[str, Any], places: rest.Places
+    ) -> rest.RequestSpec:
         """Gets an operation by its name; ProtocolError if the name is not valid."""
         name = operation.get("name")
         if not isinstance(name, str) or ".." in name or not _OPERATION.fullmatch(name):
-            raise ProtocolError(
-                f"Source {self.source.name}: {plain(repr(name), 100)} is not a valid operation"
+            raise rest.ProtocolError(
+                f"Source {self.source.name}: {rest.plain(repr(name), 100)} is not a valid operation"
                 " name, so it was not requested."
             )
         segments = (self.settings.api_version, *name.split("/"))
-        return RequestSpec("GET", path(*segments), origin=self._origin(places))
+        return rest.RequestSpec("GET", rest.path(*segments), origin=self._origin(places))
 
     def _origin(self, places: Mapping[str, Any]) -> str:
         """Scheme and host for a location; '' for the source's own ``base_url``."""
@@ -288,15 +256,17 @@ class VertexBackend(RestBackend):
 
     # Writing
 
-    def in_order(self, writes: Iterable[Write]) -> list[Write]:
-        """See ``RestBackend.in_order``: all writes about one session are sent in their order."""
+    def in_order(self, writes: Iterable[rest.Write]) -> list[rest.Write]:
+        """All writes about one session are sent in their order."""
         return list(writes)
 
-    def performer(self, writes: Sequence[Write]) -> Callable[[Write, Sender], Outcome]:
-        """See ``RestBackend.performer``; equal events are told apart by how many came before."""
+    def performer(
+        self, writes: Sequence[rest.Write]
+    ) -> Callable[[rest.Write, rest.Sender], rest.Outcome]:
+        """Equal events are told apart by how many came before."""
         before = equal_before(writes)
 
-        def perform(write: Write, sender: Sender) -> Outcome:
+        def perform(write: rest.Write, sender: rest.Sender) -> rest.Outcome:
             writer = self.writing[write.table]
             if isinstance(writer, EventWriter):
                 return writer.perform_after(write, sender, before.get(write.number, 0))
@@ -306,60 +276,63 @@ class VertexBackend(RestBackend):
 
     # Functions
 
-    def declare_functions(self) -> Sequence[RestFunction]:
-        """See ``RestBackend.declare_functions``."""
+    def declare_functions(self) -> Sequence[rest.RestFunction]:
         one = next(table.get for table in self.declare() if table.get is not None)
         route = one.route.replace("GET", "POST")
         return (
-            RestFunction(
+            rest.RestFunction(
                 FUNCTIONS["compact_session"],
-                Operation(f"{route}:compact", body=self._compaction),
+                rest.Operation(f"{route}:compact", body=self._compaction),
                 self._compacted_rows,
             ),
         )
 
-    def own_functions(self) -> Sequence[tuple[Function, Routine]]:
-        """See ``RestBackend.own_functions``; an append whose response was lost is looked for."""
+    def own_functions(self) -> Sequence[tuple[rest.Function, rest.Routine]]:
+        """An append whose response was lost is looked for."""
         return [(FUNCTIONS["append_event"], self._append_event)]
 
-    def act(self, function: str, call: RequestSpec, places: Places, sender: Sender) -> Response:  # noqa: ARG002
-        """See ``RestBackend.act``: an operation is waited for."""
+    def act(
+        self, _: str, call: rest.RequestSpec, places: rest.Places, sender: rest.Sender
+    ) -> rest.Response:
+        """An operation is waited for."""
         response = sender.send(call)
         operation = self.follow(response, places, sender)
-        return replace(response, content=dump_json(operation).encode())
+        return replace(response, content=rest.dump_json(operation).encode())
 
-    def _append_event(self, arguments: Arguments, context: Context) -> Iterator[Row]:
+    def _append_event(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         values = dict(arguments)
         places = self.resolve(values.pop("session", None))
         writer = cast("EventWriter", self.writing["events"])
         change = writer.append_to(places, values, f"{self.source.name}.append_event")
-        response, found = run_job(
+        response, found = rest.run_job(
             self.client, context, lambda sender: writer.append(change, sender, find=True)
         )
         name = event_id = None
         if found is not None:
             event = writer.resource.decoder.places(found.item, found.frame)
-            name, event_id = name_of(writer.spec.name, event), event["event_id"]
-        text = None if response is None else dump_json(response.object())
+            name, event_id = rest.name_of(writer.spec.name, event), event["event_id"]
+        text = None if response is None else rest.dump_json(response.object())
         yield name, event_id, self._session_name(places), text
 
-    def _compaction(self, given: Mapping[str, Value], where: str) -> dict[str, object]:
+    def _compaction(self, given: Mapping[str, rest.Value], where: str) -> dict[str, object]:
         if self.express:  # Contract, section 1.
-            raise UnsupportedError(
+            raise rest.UnsupportedError(
                 f"{where}: the service cannot compact sessions with an API key. Use a source"
                 f" with a project: {_URLS[0]}."
             )
         fields = {"summarization": "summarization", "event_editing": "eventEditing"}
         chosen = {field: given[name] for name, field in fields.items() if given.get(name)}
         if not chosen:
-            raise MissingParameterError(
+            raise rest.MissingParameterError(
                 f"{where}: set summarization or event_editing, or both, to 'AUTO'."
             )
         if any(mode != "AUTO" for mode in chosen.values()):
-            raise InvalidValueError(f"{where}: summarization and event_editing must be 'AUTO'.")
+            raise rest.InvalidValueError(
+                f"{where}: summarization and event_editing must be 'AUTO'."
+            )
         return {"compaction": {field: {"mode": mode} for field, mode in chosen.items()}}
 
-    def _compacted_rows(self, response: Response, given: Arguments) -> Iterator[Row]:
+    def _compacted_rows(self, response: rest.Response, given: rest.Arguments) -> Iterator[rest.Row]:
         operation = response.object()
         name = operation.get("name")
         text = name if isinstance(name, str) else None
@@ -367,15 +340,15 @@ class VertexBackend(RestBackend):
             self._session_name(given),
             text,
             int(bool(operation.get("done"))),
-            dump_json(operation),
+            rest.dump_json(operation),
         )
 
     def _session_name(self, places: Mapping[str, Any]) -> str:
-        return name_of(self.writing["sessions"].spec.name, places)
+        return rest.name_of(self.writing["sessions"].spec.name, places)
 
 
 def _is_local(base_url: str) -> bool:
     try:
-        return is_loopback(origin_of(base_url).host)
-    except ConfigurationError:
+        return rest.is_loopback(rest.origin_of(base_url).host)
+    except rest.ConfigurationError:
         return False  # Site.of reports the error.

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from sessions_vtab import rest
 from sessions_vtab.backends.vertex.tables import LISTING, PAGE_CAP, SCOPE
 from sessions_vtab.contract import times
 from sessions_vtab.contract.predicate import (
@@ -36,9 +37,6 @@ from sessions_vtab.contract.predicate import (
     Value,
     fields,
 )
-from sessions_vtab.contract.scan import Scan
-from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.fetch import TokenPages
 
 __all__ = [
     "MOST_TERMS",
@@ -220,12 +218,12 @@ def disjoint(terms: Sequence[Predicate], allowed: frozenset[Feature]) -> list[Te
     for index, term in enumerate(terms):
         if not isinstance(term, Member) or not _splits(term, allowed):
             continue
-        rest = [*terms[:index], *terms[index + 1 :]]
+        others = [*terms[:index], *terms[index + 1 :]]
         size = MOST_TERMS if Feature.OR in allowed else 1
         chunks = [term.operands[at : at + size] for at in range(0, len(term.operands), size)]
         parts = [compose([replace(term, operands=chunk)], allowed) for chunk in chunks]
         if all(part.text for part in parts):
-            return [compose([replace(term, operands=chunk), *rest], allowed) for chunk in chunks]
+            return [compose([replace(term, operands=chunk), *others], allowed) for chunk in chunks]
     return [compose(terms, allowed)]
 
 
@@ -294,14 +292,14 @@ class Listing:
     chosen: bool = False
 
     @classmethod
-    def of(cls, scan: Scan, where: str, size: int | None) -> Listing:
+    def of(cls, scan: rest.Scan, where: str, size: int | None) -> Listing:
         """Reads a scan's parameter columns; InvalidValueError names ``where`` and the column."""
         if scan.parameters.keys().isdisjoint(LISTING):
             return _PAGED if "next_page_token" in scan.columns else _USUAL
         given = [(name, scan.parameters.get(name)) for name in _TEXTS]
         for name, value in given:
             if value is not None and not isinstance(value, str):
-                raise InvalidValueError(f"{where}.{name} must be text.")
+                raise rest.InvalidValueError(f"{where}.{name} must be text.")
         filter_, order, token = (str(value or "") for _, value in given)
         return cls(filter_, order, token, size, chosen=True)
 
@@ -313,9 +311,9 @@ class Listing:
         return [("pageSize", size), *listed]
 
     @property
-    def pages(self) -> TokenPages:
+    def pages(self) -> rest.TokenPages:
         """How a list goes on, with full pages."""
-        return TokenPages(full=self.size or PAGE_CAP)
+        return rest.TokenPages(full=self.size or PAGE_CAP)
 
 
 _USUAL, _PAGED = Listing(), Listing(chosen=True)

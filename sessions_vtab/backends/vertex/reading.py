@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from sessions_vtab import rest
 from sessions_vtab.backends.vertex.filters import (
     Feature,
     Listing,
@@ -29,28 +30,6 @@ from sessions_vtab.backends.vertex.tables import (
     parts_in,
 )
 from sessions_vtab.contract import times
-from sessions_vtab.contract.capability import Capability, Connective
-from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.scan import Order, Scan
-from sessions_vtab.contract.templates import Places, name_of
-from sessions_vtab.contract.write import Request
-from sessions_vtab.errors import RefusedError
-from sessions_vtab.fetch import Item, Paginator, Reader, RequestSpec, Response, StopAfter, rows
-from sessions_vtab.rest import (
-    Asked,
-    Found,
-    FoundPage,
-    FoundPages,
-    Operation,
-    Reading,
-    RestFrame,
-    RestResource,
-    RestTable,
-    Spread,
-)
-
-if TYPE_CHECKING:
-    from sessions_vtab.rest import RestBackend
 
 __all__ = ["EventParts", "Events", "Listing", "SessionsTable"]
 
@@ -67,7 +46,7 @@ _GETS_A_PAGE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Lists(Reading):
+class _Lists(rest.Reading):
     """Lists whose rows do not overlap.
 
     Attributes:
@@ -81,48 +60,51 @@ class _Lists(Reading):
     whole: bool = False
 
 
-class _Listed(RestResource):
+class _Listed(rest.RestResource):
     """A table whose lists take a filter, an order and a page token."""
 
-    near: Order
+    near: rest.Order
     """The order of the rows if the statement asks for none; its key must never change."""
 
-    def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
+    def __init__(
+        self, spec: rest.RestTable, owner: rest.RestTable, backend: rest.RestBackend
+    ) -> None:
         super().__init__(spec, owner, backend)
         self.capability = self._declared()
 
-    def _declared(self) -> Capability:
+    def _declared(self) -> rest.Capability:
         """What the declaration says, with what is not in it; calls are shortened for people."""
         return _for_people(self.capability, self.owner)
 
-    def preview(self, scan: Scan) -> Sequence[Request]:
-        """See ``Resource.preview``; what a join will give is shown as ``{session}``."""
+    def preview(self, scan: rest.Scan) -> Sequence[rest.Request]:
+        """What a join will give is shown as ``{session}``."""
         if all(scan.given(key) is not None for key in scan.path.keys):
             return super().preview(scan)
         asked = self.each_of({**self.unknown(), **self.backend.scope}, scan)
         return [self.readable(one.call) for one in asked]
 
     def unknown(self) -> dict[str, str]:
-        """See ``RestResource.unknown``."""
         return super().unknown() | {"session_id": "{session}"}
 
-    def listing(self, scan: Scan) -> Listing:
+    def listing(self, scan: rest.Scan) -> Listing:
         """The list parameters that a statement gives."""
         return Listing.of(scan, self.where, self.page_size(scan))
 
-    def frame(self, response: Response, places: Places) -> RestFrame:
-        """See ``RestResource.frame``."""
+    def frame(self, response: rest.Response, places: rest.Places) -> rest.RestFrame:
         token = "" if response.missing else response.object().get("nextPageToken", "")
         return PageFrame(response.what, places, token if isinstance(token, str) else "")
 
-    def list_of(self, places: Places, query: Sequence[tuple[str, str | int | None]]) -> Asked:
+    def list_of(
+        self, places: rest.Places, query: Sequence[tuple[str, str | int | None]]
+    ) -> rest.Asked:
         """One list."""
         spec = self.rows_list()
         call = self.backend.call(spec, places, query=query, items=spec.items, listing=True)
-        return Asked(call, places)
+        return rest.Asked(call, places)
 
-    def items_of(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
-        """See ``RestResource.items_of``."""
+    def items_of(
+        self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader
+    ) -> rest.FoundPages:
         if isinstance(reading, _Lists) and len(reading.asked) == 1:
             if reading.ends:
                 return self._both_ends(reading, scan, reader)
@@ -131,7 +113,7 @@ class _Listed(RestResource):
             return self._merged(reading, scan, reader)
         return super().items_of(reading, scan, reader)
 
-    def _both_ends(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
+    def _both_ends(self, reading: _Lists, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
         (one,) = reading.asked
         field, sign = _TIME_FIELDS[self.near.column], -1 if self.near.descending else 1
         far = replace(self.near, descending=not self.near.descending)
@@ -147,8 +129,8 @@ class _Listed(RestResource):
             for response, items in responses:
                 yield self.rows_in(items, self.frame(response, one.places))
 
-    def _merged(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
-        def key(found: Found) -> tuple[int, ...]:
+    def _merged(self, reading: _Lists, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
+        def key(found: rest.Found) -> tuple[int, ...]:
             pairs = ((_TIME_FIELDS[term.column], term.descending) for term in scan.order)
             instants = ((_instant(found.item, field, found.frame), down) for field, down in pairs)
             return tuple(-at if down else at for at, down in instants)
@@ -161,15 +143,17 @@ class SessionsTable(_Listed):
 
     # The service's own order is said to be this one, but this is not guaranteed. Since it is
     # requested by name, LIMIT, filters and the length of a list cannot change it.
-    near = Order("create_time", descending=True)
+    near = rest.Order("create_time", descending=True)
 
-    def __init__(self, spec: RestTable, owner: RestTable, backend: RestBackend) -> None:
+    def __init__(
+        self, spec: rest.RestTable, owner: rest.RestTable, backend: rest.RestBackend
+    ) -> None:
         self._refused: frozenset[Feature] = frozenset()
         self._page_counts: dict[tuple[tuple[str, str], ...], int] = {}
         super().__init__(spec, owner, backend)
 
-    def _declared(self) -> Capability:
-        known = {Connective.OR: Feature.OR, Connective.NOT: Feature.NOT_EQUAL}
+    def _declared(self) -> rest.Capability:
+        known = {rest.Connective.OR: Feature.OR, rest.Connective.NOT: Feature.NOT_EQUAL}
         connectives = frozenset(c for c, f in known.items() if f not in self._refused)
         said = super()._declared()
         *keyed, listed = said.paths
@@ -177,8 +161,7 @@ class SessionsTable(_Listed):
 
     # Which requests
 
-    def reading(self, scan: Scan, spread: Spread) -> Reading:
-        """See ``RestResource.reading``."""
+    def reading(self, scan: rest.Scan, spread: rest.Spread) -> rest.Reading:
         keys = self.keys(scan)
         if keys is None:
             return self._lists(scan, spread, self._allowed)
@@ -186,26 +169,26 @@ class SessionsTable(_Listed):
             engines = dict.fromkeys(map(_engine, keys))
             asked = tuple(self._newest(dict(engine)) for engine in engines)
             wanted = {tuple(one.values()): rank for rank, one in enumerate(keys)}
-            return Reading(asked, lists=True, wanted=wanted)
-        return Reading(tuple(map(self.get_of, keys)), lists=False)
+            return rest.Reading(asked, lists=True, wanted=wanted)
+        return rest.Reading(tuple(map(self.get_of, keys)), lists=False)
 
-    def _picks(self, keys: Sequence[Places]) -> bool:
+    def _picks(self, keys: Sequence[rest.Places]) -> bool:
         """Whether reading the whole list is cheaper than the GETs, if its length is known."""
         pages = self._page_counts.get(_engine(keys[0])) if keys else None
         return pages is not None and len(keys) >= _GETS_A_PAGE * pages
 
-    def list_call(self, places: Places, scan: Scan) -> RequestSpec:  # noqa: ARG002
-        """See ``RestResource.list_call``: the list that events of all sessions begin with."""
+    def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:  # noqa: ARG002
+        """The list that events of all sessions begin with."""
         return self._newest(places).call
 
-    def _newest(self, places: Places) -> Asked:
+    def _newest(self, places: rest.Places) -> rest.Asked:
         return self.list_of(places, Listing().query("", _order_text([self.near]), None))
 
     @property
     def _allowed(self) -> frozenset[Feature]:
         return frozenset(Feature) - self._refused
 
-    def _lists(self, scan: Scan, spread: Spread, allowed: frozenset[Feature]) -> _Lists:
+    def _lists(self, scan: rest.Scan, spread: rest.Spread, allowed: frozenset[Feature]) -> _Lists:
         listing = self.listing(scan)
         terms = without_scope(scan.where.terms)
         order = self._order(scan, listing)
@@ -226,28 +209,32 @@ class SessionsTable(_Listed):
         whole = ends and not texts[0].text
         return _Lists(asked, lists=True, features=features, ends=ends, whole=whole)
 
-    def _order(self, scan: Scan, listing: Listing) -> tuple[Order, ...]:
+    def _order(self, scan: rest.Scan, listing: Listing) -> tuple[rest.Order, ...]:
         """The order to request: the statement's, or one that puts the wanted rows first."""
         if scan.order or listing.order or listing.token:
             return scan.order
         times = ((column, bounds(scan.where.terms, column)) for column in SORTED)
-        orders = (Order(column, descending=edge.low is not None) for column, edge in times if edge)
+        orders = (
+            rest.Order(column, descending=edge.low is not None) for column, edge in times if edge
+        )
         return tuple(orders)[:1]
 
-    def pages(self, scan: Scan) -> Paginator:
-        """See ``RestResource.pages``; a sorted list stops at the end of the wanted range."""
+    def pages(self, scan: rest.Scan) -> rest.Paginator:
+        """A sorted list stops at the end of the wanted range."""
         listing = self.listing(scan)
         for order in self._order(scan, listing)[:1]:
             limits = bounds(scan.where.terms, order.column)
             edge = limits.low if order.descending else limits.high
             if edge is not None:
-                return StopAfter(listing.pages, _beyond(order, edge))
+                return rest.StopAfter(listing.pages, _beyond(order, edge))
         return listing.pages
 
     # Their responses
 
-    def listed(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
-        """See ``RestResource.listed``. Reads with the best filter, or what is documented.
+    def listed(
+        self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader
+    ) -> rest.FoundPages:
+        """Reads with the best filter, or what is documented.
 
         Only when the list without the undocumented grammar is accepted is it certain that the
         grammar was the cause.
@@ -259,7 +246,7 @@ class SessionsTable(_Listed):
         with closing(self.items_of(reading, scan, reader)) as pages:
             try:
                 first = next(pages, None)
-            except RefusedError as error:
+            except rest.RefusedError as error:
                 if error.status != _BAD_REQUEST or not reading.features:
                     raise
                 refused = reading.features
@@ -270,7 +257,9 @@ class SessionsTable(_Listed):
         if refused is not None:
             yield from self._without(refused, scan, reader)
 
-    def _without(self, refused: frozenset[Feature], scan: Scan, reader: Reader) -> FoundPages:
+    def _without(
+        self, refused: frozenset[Feature], scan: rest.Scan, reader: rest.Reader
+    ) -> rest.FoundPages:
         lists = self._lists(scan, _no_spread, self._allowed - refused)
         with closing(self.items_of(lists, scan, reader)) as pages:
             first = next(pages, [])
@@ -279,7 +268,7 @@ class SessionsTable(_Listed):
             yield first
             yield from pages
 
-    def _both_ends(self, reading: _Lists, scan: Scan, reader: Reader) -> FoundPages:
+    def _both_ends(self, reading: _Lists, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
         found = 0
         with closing(super()._both_ends(reading, scan, reader)) as pages:
             for page in pages:
@@ -296,11 +285,10 @@ class Events(_Listed):
         key: the column that holds an event's name.
     """
 
-    near = Order("timestamp")
+    near = rest.Order("timestamp")
     key = "name"
 
-    def reading(self, scan: Scan, spread: Spread) -> Reading:
-        """See ``RestResource.reading``."""
+    def reading(self, scan: rest.Scan, spread: rest.Spread) -> rest.Reading:
         found, listing = super().reading(scan, spread), self.listing(scan)
         if scan.path.fans_out:
             return found
@@ -308,12 +296,10 @@ class Events(_Listed):
         ends = free and len(found.asked) == 1
         return _Lists(found.asked, lists=True, ends=ends)
 
-    def pages(self, scan: Scan) -> Paginator:
-        """See ``RestResource.pages``."""
+    def pages(self, scan: rest.Scan) -> rest.Paginator:
         return self.listing(scan).pages
 
-    def list_call(self, places: Places, scan: Scan) -> RequestSpec:
-        """See ``RestResource.list_call``."""
+    def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:
         listing = self.listing(scan)
         confined, text = bounds(scan.where.terms, "timestamp"), listing.filter
         if confined:
@@ -321,19 +307,19 @@ class Events(_Listed):
         order = _order_text(scan.order) or listing.order
         return self.list_of(places, listing.query(text, order, scan.limit)).call
 
-    def found(self, scan: Scan, reader: Reader) -> FoundPages:
-        """See ``RestResource.found``: of the lists that are read, the events that are named."""
+    def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
+        """Of the lists that are read, the events that are named."""
         names, pages = scan.given(self.key), super().found(scan, reader)
         return pages if names is None else self._named(pages, names)
 
-    def _named(self, pages: FoundPages, names: Sequence[Value]) -> FoundPages:
+    def _named(self, pages: rest.FoundPages, names: Sequence[rest.Value]) -> rest.FoundPages:
         with closing(pages):
             for page in pages:
                 yield [one for one in page if self._event_name(one) in names]
 
-    def _event_name(self, found: Found) -> str:
+    def _event_name(self, found: rest.Found) -> str:
         ids = {"event_id": last_segment(found.item, found.frame)}
-        return name_of(self.spec.name, {**found.frame.places, **ids})
+        return rest.name_of(self.spec.name, {**found.frame.places, **ids})
 
 
 class EventParts(Events):
@@ -341,21 +327,20 @@ class EventParts(Events):
 
     key = "event_name"
 
-    def rows_in(self, items: Sequence[Item], frame: RestFrame) -> FoundPage:
-        """See ``RestResource.rows_in``."""
+    def rows_in(self, items: Sequence[rest.Item], frame: rest.RestFrame) -> rest.FoundPage:
         template, head = self.spec.under[self.key], frame.places
         parts = (
-            parts_in(item, frame, name_of(template, {**head, "event_id": event_id}))
+            parts_in(item, frame, rest.name_of(template, {**head, "event_id": event_id}))
             for item in items
             for event_id in (last_segment(item, frame),)
         )
-        return FoundPage([part for some in parts for part in some], frame)
+        return rest.FoundPage([part for some in parts for part in some], frame)
 
-    def _event_name(self, found: Found) -> str:
+    def _event_name(self, found: rest.Found) -> str:
         return str(found.item[self.key])
 
 
-def _for_people(capability: Capability, owner: RestTable) -> Capability:
+def _for_people(capability: rest.Capability, owner: rest.RestTable) -> rest.Capability:
     """The same with short calls: ``GET {engine}/sessions``."""
     prefix = "" if owner.list is None else owner.list.route.removeprefix("GET ")
     engine = prefix.rpartition("/")[0]
@@ -369,34 +354,34 @@ def _for_people(capability: Capability, owner: RestTable) -> Capability:
     return replace(capability, paths=paths, writes=replace(writes, calls=calls))
 
 
-def _instant(item: Item, field: str, of: Response | RestFrame) -> int:
+def _instant(item: rest.Item, field: str, of: rest.Response | rest.RestFrame) -> int:
     """A required time field of an item of a response, in nanoseconds since 1970."""
     instant = times.parse(item.get(field))
     if instant is None:
-        raise rows.DecodeContext(of.what).wrong(field, "an RFC 3339 time")
+        raise rest.DecodeContext(of.what).wrong(field, "an RFC 3339 time")
     return instant
 
 
-def _no_spread(place: str, operation: Operation) -> Iterable[str]:  # noqa: ARG001
+def _no_spread(place: str, operation: rest.Operation) -> Iterable[str]:  # noqa: ARG001
     """No placeholder has values that are listed."""
     return ()
 
 
-def _order_text(order: Iterable[Order]) -> str:
+def _order_text(order: Iterable[rest.Order]) -> str:
     """The ``orderBy`` parameter: ``create_time desc,update_time``."""
     return ",".join(term.column + (" desc" if term.descending else "") for term in order)
 
 
-def _engine(places: Places) -> tuple[tuple[str, str], ...]:
+def _engine(places: rest.Places) -> tuple[tuple[str, str], ...]:
     """The engine that some places are in."""
     return tuple((name, places[name]) for name in SCOPE if name in places)
 
 
-def _beyond(order: Order, edge: int) -> Callable[[Item, Response], bool]:
+def _beyond(order: rest.Order, edge: int) -> Callable[[rest.Item, rest.Response], bool]:
     """Returns a test for rows that come after the last wanted one."""
     field = _TIME_FIELDS[order.column]
 
-    def beyond(item: Item, response: Response) -> bool:
+    def beyond(item: rest.Item, response: rest.Response) -> bool:
         instant = _instant(item, field, response)
         return instant < edge if order.descending else instant > edge
 

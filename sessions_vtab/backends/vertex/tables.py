@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from sessions_vtab.contract.agent_events import FACTS, Documents, Fact, part_columns, text_of
-from sessions_vtab.contract.capability import EQUALITY, RANGE, Filter
-from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab import rest
+from sessions_vtab.contract import agent_events
 from sessions_vtab.contract.tables import (
     AGENT_EVENTS,
     EVENT_PARTS,
@@ -20,21 +19,6 @@ from sessions_vtab.contract.tables import (
     SESSIONS,
     event_columns,
     session_columns,
-)
-from sessions_vtab.errors import InvalidValueError
-from sessions_vtab.fetch import Item, ResponseMatcher, TokenPages, rows
-from sessions_vtab.fetch.rows import Getter, OfPage, time_of
-from sessions_vtab.rest import (
-    Delete,
-    Get,
-    Insert,
-    List,
-    RestFrame,
-    RestTable,
-    Sent,
-    Update,
-    json_object,
-    rfc3339,
 )
 
 __all__ = [
@@ -71,18 +55,20 @@ LISTING = ("filter", "order_by", "page_size", "page_token", "next_page_token")
 
 # Recorded: "Session {name} not found."; in 2025 a list of ids took the place of the name. An engine
 # that does not exist has another text, and is an error.
-_NO_SESSION = (ResponseMatcher(404, r"^Session\b.*\bnot found"),)
-_NO_ENGINE = (ResponseMatcher(404, r"^The ReasoningEngine does not exist\.?$"),)
+_NO_SESSION = (rest.ResponseMatcher(404, r"^Session\b.*\bnot found"),)
+_NO_ENGINE = (rest.ResponseMatcher(404, r"^The ReasoningEngine does not exist\.?$"),)
 
-_MATCHING = EQUALITY | {Op.NE, Op.NOT_IN}
+_MATCHING = rest.EQUALITY | {rest.Op.NE, rest.Op.NOT_IN}
 _SESSION_FILTERS = (
-    Filter("user_id", _MATCHING),
-    Filter("display_name", _MATCHING),
-    Filter("labels", _MATCHING | {Op.IS_NULL, Op.IS_NOT_NULL}, keyed=True, texts=True),
-    Filter("create_time", RANGE, by_order=True),
-    Filter("update_time", RANGE, by_order=True),
+    rest.Filter("user_id", _MATCHING),
+    rest.Filter("display_name", _MATCHING),
+    rest.Filter(
+        "labels", _MATCHING | {rest.Op.IS_NULL, rest.Op.IS_NOT_NULL}, keyed=True, texts=True
+    ),
+    rest.Filter("create_time", rest.RANGE, by_order=True),
+    rest.Filter("update_time", rest.RANGE, by_order=True),
 )
-_EVENT_FILTERS = (Filter("timestamp", RANGE | {Op.EQ}),)
+_EVENT_FILTERS = (rest.Filter("timestamp", rest.RANGE | {rest.Op.EQ}),)
 
 _HINT = (
     "The source has no engine. Add WHERE reasoning_engine = '..', or put it into the source's"
@@ -115,7 +101,7 @@ _ONLY_SEGMENTS = re.compile(rf"(?:{_ID}\n)*{_ID}", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
-class PageFrame(RestFrame):
+class PageFrame(rest.RestFrame):
     """What the items of one page have in common.
 
     Attributes:
@@ -127,7 +113,7 @@ class PageFrame(RestFrame):
     read: dict[str, tuple[Any, Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
-def last_segment(item: Item, frame: rows.DecodeContext) -> str:
+def last_segment(item: rest.Item, frame: rest.DecodeContext) -> str:
     """The id in an item's name; names in responses spell the project as its number."""
     name = item.get("name")
     segment = name.rpartition("/")[2] if isinstance(name, str) else ""
@@ -136,7 +122,7 @@ def last_segment(item: Item, frame: rows.DecodeContext) -> str:
     return segment
 
 
-def _ids(items: Sequence[Item], frame: rows.DecodeContext) -> list[str]:
+def _ids(items: Sequence[rest.Item], frame: rest.DecodeContext) -> list[str]:
     """The last segment of each item's name, validated with one regex match if it can be."""
 
     def read() -> list[str]:
@@ -146,7 +132,7 @@ def _ids(items: Sequence[Item], frame: rows.DecodeContext) -> list[str]:
 
 
 def _once(
-    name: str, items: Sequence[Item], frame: rows.DecodeContext, read: Callable[[], _T]
+    name: str, items: Sequence[rest.Item], frame: rest.DecodeContext, read: Callable[[], _T]
 ) -> _T:
     """What is read of a page's items for one of its columns, and again for the next one."""
     memo = frame.read if isinstance(frame, PageFrame) else {}
@@ -156,14 +142,19 @@ def _once(
     return found
 
 
-def _documents(items: Sequence[Item], frame: rows.DecodeContext) -> list[Documents]:
+def _documents(
+    items: Sequence[rest.Item], frame: rest.DecodeContext
+) -> list[agent_events.Documents]:
     names = ("actions", "eventMetadata", "rawEvent")
     return _once(
-        "documents", items, frame, lambda: [Documents(*map(item.get, names)) for item in items]
+        "documents",
+        items,
+        frame,
+        lambda: [agent_events.Documents(*map(item.get, names)) for item in items],
     )
 
 
-def _segments(items: Sequence[Item]) -> list[str] | None:
+def _segments(items: Sequence[rest.Item]) -> list[str] | None:
     try:
         segments = [item["name"].rpartition("/")[2] for item in items]
     except (KeyError, AttributeError):
@@ -174,56 +165,56 @@ def _segments(items: Sequence[Item]) -> list[str] | None:
 # NULL for what is empty: the service adds {} where nothing was sent.
 
 
-def _text(name: str) -> OfPage[RestFrame, Value]:
-    read = rows.text_of(name).column
-    return OfPage(lambda items, frame: [text or None for text in read(items, frame)])
+def _text(name: str) -> rest.OfPage[rest.RestFrame, rest.Value]:
+    read = rest.text_of(name).column
+    return rest.OfPage(lambda items, frame: [text or None for text in read(items, frame)])
 
 
-def _object(name: str) -> OfPage[RestFrame, Value]:
-    read = rows.json_of(name).column
-    return OfPage(
+def _object(name: str) -> rest.OfPage[rest.RestFrame, rest.Value]:
+    read = rest.json_of(name).column
+    return rest.OfPage(
         lambda items, frame: [None if text == "{}" else text for text in read(items, frame)]
     )
 
 
-def _next_token(items: Sequence[Item], frame: RestFrame) -> list[Value]:
+def _next_token(items: Sequence[rest.Item], frame: rest.RestFrame) -> list[rest.Value]:
     token = frame.next_token if isinstance(frame, PageFrame) else ""
     return [token or None] * len(items)
 
 
-def _fact(fact: Fact) -> OfPage[RestFrame, Value]:
-    return OfPage(lambda items, frame: [fact.read(one) for one in _documents(items, frame)])
+def _fact(fact: agent_events.Fact) -> rest.OfPage[rest.RestFrame, rest.Value]:
+    return rest.OfPage(lambda items, frame: [fact.read(one) for one in _documents(items, frame)])
 
 
-_SESSION_FIELDS: Final[Mapping[str, Getter[RestFrame]]] = {
-    "session_id": OfPage(_ids),
-    "next_page_token": OfPage(_next_token),
+_SESSION_FIELDS: Final[Mapping[str, rest.Getter[rest.RestFrame]]] = {
+    "session_id": rest.OfPage(_ids),
+    "next_page_token": rest.OfPage(_next_token),
     "user_id": _text("userId"),
     "display_name": _text("displayName"),
     "labels": _object("labels"),
     "state": _object("sessionState"),
-    "create_time": time_of("createTime", required=True),
-    "update_time": time_of("updateTime", required=True),
-    "expire_time": time_of("expireTime"),
+    "create_time": rest.time_of("createTime", required=True),
+    "update_time": rest.time_of("updateTime", required=True),
+    "expire_time": rest.time_of("expireTime"),
 }
 # Events have no number that grows; their list's order is one only while it is read.
-_EVENT_FIELDS: Final[Mapping[str, Getter[RestFrame]]] = {
-    "event_id": OfPage(_ids),
-    "next_page_token": OfPage(_next_token),
-    "timestamp": time_of("timestamp", required=True),
+_EVENT_FIELDS: Final[Mapping[str, rest.Getter[rest.RestFrame]]] = {
+    "event_id": rest.OfPage(_ids),
+    "next_page_token": rest.OfPage(_next_token),
+    "timestamp": rest.time_of("timestamp", required=True),
     "author": _text("author"),
     "content": _object("content"),
-    "text": lambda item, _: text_of(item.get("content")),
+    "text": lambda item, _: agent_events.text_of(item.get("content")),
     "invocation_id": _text("invocationId"),
     "actions": _object("actions"),
     "error_code": _text("errorCode"),
     "error_message": _text("errorMessage"),
     "event_metadata": _object("eventMetadata"),
     "raw_event": _object("rawEvent"),
-    **{name: _fact(read) for name, read in FACTS.items()},
+    **{name: _fact(read) for name, read in agent_events.FACTS.items()},
 }
-_ENGINE_FIELDS: Final[Mapping[str, str | Getter[RestFrame]]] = {
-    "reasoning_engine": OfPage(_ids),
+_ENGINE_FIELDS: Final[Mapping[str, str | rest.Getter[rest.RestFrame]]] = {
+    "reasoning_engine": rest.OfPage(_ids),
     "display_name": _text("displayName"),
     "create_time": "createTime",
     "update_time": "updateTime",
@@ -232,10 +223,10 @@ _OF_EVENT = ("timestamp", "author", "invocation_id")
 """Columns of ``event_parts`` that are those of the event."""
 
 
-def parts_in(item: Item, frame: RestFrame, event_name: str) -> Iterator[Item]:
+def parts_in(item: rest.Item, frame: rest.RestFrame, event_name: str) -> Iterator[rest.Item]:
     """The items of ``event_parts`` in an event: its columns by their names."""
-    content = item.get("content")
-    parts = content.get("parts", []) if isinstance(content, dict) else []
+    held = item.get("content")
+    parts = held.get("parts", []) if isinstance(held, dict) else []
     if not isinstance(parts, list):
         raise frame.wrong("content.parts", "a list")
     of_event = {name: _EVENT_FIELDS[name](item, frame) for name in _OF_EVENT} if parts else {}
@@ -243,14 +234,14 @@ def parts_in(item: Item, frame: RestFrame, event_name: str) -> Iterator[Item]:
         if not isinstance(part, dict):
             raise frame.wrong(f"content.parts[{number}]", "an object")
         own = {"part": number, "name": f"{event_name}#{number}", "event_name": event_name}
-        yield {**own, **of_event, **part_columns(part)}
+        yield {**own, **of_event, **agent_events.part_columns(part)}
 
 
-def _of_part(column: str) -> Getter[RestFrame]:
+def _of_part(column: str) -> rest.Getter[rest.RestFrame]:
     return lambda item, _: item.get(column)
 
 
-_PART_FIELDS: Final[Mapping[str, Getter[RestFrame]]] = {
+_PART_FIELDS: Final[Mapping[str, rest.Getter[rest.RestFrame]]] = {
     name: _of_part(name)
     for name in (*(column.name for column in _PARTS.visible), "name", "event_id")
     if name not in ("session_name", "session_id", *SCOPE)
@@ -269,7 +260,7 @@ def refuse_inexact(value: Any, where: str) -> None:
     The service stores every number as a double, so a larger integer would come back changed.
     """
     for place in _inexact(value, "$"):
-        raise InvalidValueError(
+        raise rest.InvalidValueError(
             f"{where}: the integer at {place} is beyond 2^53, and the service would change"
             " it, because it stores numbers as doubles. Write it as text. Nothing was"
             " sent."
@@ -289,48 +280,48 @@ def _inexact(value: Any, place: str) -> Iterator[str]:
         yield place
 
 
-def _object_sent(value: Value, where: str) -> dict[str, Any]:
-    loaded = json_object(value, where)
+def _object_sent(value: rest.Value, where: str) -> dict[str, Any]:
+    loaded = rest.json_object(value, where)
     refuse_inexact(loaded, where)
     return loaded
 
 
-def _labels_sent(value: Value, where: str) -> dict[str, Any]:
+def _labels_sent(value: rest.Value, where: str) -> dict[str, Any]:
     loaded = _object_sent(value, where)
     wrong = next((key for key, held in loaded.items() if not isinstance(held, str)), None)
     if wrong is not None:
-        raise InvalidValueError(f"{where}: label values must be text, not {wrong!r:.60}.")
+        raise rest.InvalidValueError(f"{where}: label values must be text, not {wrong!r:.60}.")
     return loaded
 
 
-def _ttl(value: Value, where: str) -> str:
+def _ttl(value: rest.Value, where: str) -> str:
     match = _TTL.fullmatch(str(value))
     if match is None:
-        raise InvalidValueError(
+        raise rest.InvalidValueError(
             f"{where} must be a number of seconds or a duration such as"
             f" '172800s', not {value!r:.60}."
         )
     return f"{match.group(1)}s"
 
 
-SESSION_BODY: Final[Mapping[str, str | Sent]] = {
+SESSION_BODY: Final[Mapping[str, str | rest.Sent]] = {
     "user_id": "userId",
     "display_name": "displayName",
-    "labels": Sent("labels", _labels_sent),
-    "state": Sent("sessionState", _object_sent),
-    "expire_time": Sent("expireTime", rfc3339),
-    "ttl": Sent("ttl", _ttl),
+    "labels": rest.Sent("labels", _labels_sent),
+    "state": rest.Sent("sessionState", _object_sent),
+    "expire_time": rest.Sent("expireTime", rest.rfc3339),
+    "ttl": rest.Sent("ttl", _ttl),
 }
-EVENT_BODY: Final[Mapping[str, str | Sent]] = {
+EVENT_BODY: Final[Mapping[str, str | rest.Sent]] = {
     **{one: one for one in ("name", "author")},
-    "timestamp": Sent("timestamp", rfc3339),
-    "content": Sent("content", lambda value, _: value),  # Its role depends on the author.
-    "actions": Sent("actions", _object_sent),
+    "timestamp": rest.Sent("timestamp", rest.rfc3339),
+    "content": rest.Sent("content", lambda value, _: value),  # Its role depends on the author.
+    "actions": rest.Sent("actions", _object_sent),
     "invocation_id": "invocationId",
     "error_code": "errorCode",
     "error_message": "errorMessage",
-    "event_metadata": Sent("eventMetadata", _object_sent),
-    "raw_event": Sent("rawEvent", _object_sent),
+    "event_metadata": rest.Sent("eventMetadata", _object_sent),
+    "raw_event": rest.Sent("rawEvent", _object_sent),
 }
 _LASTING = tuple(SESSION_BODY)
 _EVENT_INSERT = tuple(name for name in EVENT_BODY if name != "name")
@@ -339,7 +330,7 @@ _EVENT_INSERT = tuple(name for name in EVENT_BODY if name != "name")
 # Operations.
 
 
-def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
+def tables_of(version: str, *, express: bool) -> tuple[rest.RestTable, ...]:
     """The tables of a source.
 
     Args:
@@ -352,10 +343,10 @@ def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
     name = engine.replace("{project}", "{+project}")
     session = f"{name}/sessions/{{session_id}}"
     event = f"{session}/events/{{event_id}}"
-    events = List(
+    events = rest.List(
         f"GET {one}/events",
         items="sessionEvents",
-        pages=TokenPages(full=PAGE_CAP),
+        pages=rest.TokenPages(full=PAGE_CAP),
         size="pageSize",
         cap=PAGE_CAP,
         takes=_EVENT_FILTERS,
@@ -364,12 +355,14 @@ def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
     )
     tables = (
         _sessions(f"/{version}/{engine}/sessions", one, session),
-        RestTable(
+        rest.RestTable(
             _EVENTS,
             event,
             _EVENT_FIELDS,
             list=events,
-            insert=Insert(f"POST {one}:appendEvent", columns=_EVENT_INSERT, required=("author",)),
+            insert=rest.Insert(
+                f"POST {one}:appendEvent", columns=_EVENT_INSERT, required=("author",)
+            ),
             parent="sessions",
             hints={
                 "update": "Events cannot be changed: append another one.",
@@ -382,7 +375,7 @@ def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
             follows="update_time",
             per_minute={"insert": APPENDS},
         ),
-        RestTable(
+        rest.RestTable(
             _PARTS,
             f"{event}#{{part}}",
             _PART_FIELDS,
@@ -398,26 +391,26 @@ def tables_of(version: str, *, express: bool) -> tuple[RestTable, ...]:
     return tables if express else (*tables, _engines(f"/{version}/{place}reasoningEngines", name))
 
 
-def _sessions(every: str, one: str, name: str) -> RestTable:
-    return RestTable(
+def _sessions(every: str, one: str, name: str) -> rest.RestTable:
+    return rest.RestTable(
         _SESSIONS,
         name,
         _SESSION_FIELDS,
-        get=Get(f"GET {one}", missing=_NO_SESSION),
-        list=List(
+        get=rest.Get(f"GET {one}", missing=_NO_SESSION),
+        list=rest.List(
             f"GET {every}",
             items="sessions",
-            pages=TokenPages(full=PAGE_CAP),
+            pages=rest.TokenPages(full=PAGE_CAP),
             size="pageSize",
             cap=PAGE_CAP,
             takes=_SESSION_FILTERS,
             orders=SORTED,
         ),
-        insert=Insert(
+        insert=rest.Insert(
             f"POST {every}", columns=(*SCOPE, "session_id", *_LASTING), required=("user_id",)
         ),
-        update=Update(f"PATCH {one}", columns=(*_LASTING, "update_mask")),
-        delete=Delete(f"DELETE {one}", done=_NO_SESSION),
+        update=rest.Update(f"PATCH {one}", columns=(*_LASTING, "update_mask")),
+        delete=rest.Delete(f"DELETE {one}", done=_NO_SESSION),
         hints={
             "user_id": "A session's user cannot be changed; insert a new session for another user."
         },
@@ -426,17 +419,17 @@ def _sessions(every: str, one: str, name: str) -> RestTable:
     )
 
 
-def _engines(every: str, name: str) -> RestTable:
+def _engines(every: str, name: str) -> rest.RestTable:
     """Table of engines; an API key without a project cannot list them (contract, section 1)."""
-    return RestTable(
+    return rest.RestTable(
         _ENGINES,
         name,
         _ENGINE_FIELDS,
-        get=Get(f"GET {every}/{{reasoning_engine}}", missing=_NO_ENGINE),
-        list=List(
+        get=rest.Get(f"GET {every}/{{reasoning_engine}}", missing=_NO_ENGINE),
+        list=rest.List(
             f"GET {every}",
             items="reasoningEngines",
-            pages=TokenPages(),
+            pages=rest.TokenPages(),
             size="pageSize",
             cap=PAGE_CAP,
         ),

@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from sessions_vtab import rest
 from sessions_vtab.backends.vertex.filters import Listing, TimeBounds, timestamp_filter
 from sessions_vtab.backends.vertex.tables import (
     EVENT_BODY,
@@ -18,20 +19,6 @@ from sessions_vtab.backends.vertex.tables import (
     refuse_inexact,
 )
 from sessions_vtab.contract import times
-from sessions_vtab.contract.predicate import Value
-from sessions_vtab.contract.templates import Places, name_of
-from sessions_vtab.contract.values import dump_json, is_object, load_json
-from sessions_vtab.contract.write import Action, Outcome, OutcomeState, Write
-from sessions_vtab.errors import (
-    ConflictError,
-    InvalidValueError,
-    MissingParameterError,
-    RefusedError,
-    SessionsError,
-    UnknownOutcomeError,
-)
-from sessions_vtab.fetch import Item, RequestSpec, Response, Sender, TokenPages, plain
-from sessions_vtab.rest import Change, Found, RestFrame, Sent, Writer, body_of
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.vertex.backend import VertexBackend
@@ -46,13 +33,13 @@ _VISIBLE_AFTER = (0.0, 0.5, 1.0, 2.0, 3.0)
 """Seconds before each GET of a new resource: it was 404 for up to 3 s (contract, section 4)."""
 
 
-class _VertexWriter(Writer):
+class _VertexWriter(rest.Writer):
     """What both tables have in common."""
 
     backend: VertexBackend
 
-    def queue_key(self, write: Write) -> Hashable:
-        """See ``Writer.queue_key``; the id and the number of a project name the same project."""
+    def queue_key(self, write: rest.Write) -> Hashable:
+        """The id and the number of a project name the same project."""
         key = super().queue_key(write)
         return key[1:] if isinstance(key, tuple) and not self.backend.express else key
 
@@ -60,41 +47,40 @@ class _VertexWriter(Writer):
 class SessionWriter(_VertexWriter):
     """Rows of ``sessions``: creating and deleting are operations, which are waited for."""
 
-    def change(self, write: Write) -> Change:
-        """See ``Writer.change``; an UPDATE that changes nothing reads the row."""
+    def change(self, write: rest.Write) -> rest.Change:
+        """An UPDATE that changes nothing reads the row."""
         places, operation = self.places(write), self.operation(write.action)
         query: tuple[tuple[str, str | None], ...] = ()
         body = None
-        if write.action is Action.INSERT:
+        if write.action is rest.Action.INSERT:
             query = (("sessionId", places.get("session_id")),)
             body = session_body(write.values, self.where)
-        elif write.action is Action.UPDATE:
+        elif write.action is rest.Action.UPDATE:
             if not write.values and self.spec.get is not None:
-                return Change(self.backend.call(self.spec.get, places), places)
+                return rest.Change(self.backend.call(self.spec.get, places), places)
             mask, body = patch_body(write.values, self.where)
             query = (("updateMask", mask),)
-        return Change(self.backend.call(operation, places, query=query, json=body), places)
+        return rest.Change(self.backend.call(operation, places, query=query, json=body), places)
 
-    def perform(self, write: Write, sender: Sender) -> Outcome:
-        """See ``Writer.perform``."""
+    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
         change = self.change(write)
         match write.action:
-            case Action.INSERT:
+            case rest.Action.INSERT:
                 return self._create(write, change, sender)
-            case Action.UPDATE if write.values:
+            case rest.Action.UPDATE if write.values:
                 return self._patch(write, change, sender)
-            case Action.UPDATE:
+            case rest.Action.UPDATE:
                 return self._shown(write, change.places, sender)
             case _:
                 return self._delete(write, change, sender)
 
-    def _create(self, write: Write, change: Change, sender: Sender) -> Outcome:
+    def _create(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
         places = change.places
         try:
             operation = self.backend.follow(sender.send(change.call), places, sender)
-        except UnknownOutcomeError as unknown:
+        except rest.UnknownOutcomeError as unknown:
             if "session_id" not in places:
-                raise UnknownOutcomeError(
+                raise rest.UnknownOutcomeError(
                     f"{unknown} Look for the session with SELECT session_id FROM sessions WHERE"
                     " user_id = '..' ORDER BY create_time DESC LIMIT 1. A row with its own"
                     " session_id can safely be sent again."
@@ -103,10 +89,10 @@ class SessionWriter(_VertexWriter):
         made = {**places, "session_id": places.get("session_id") or _created_session_id(operation)}
         if not write.returning and isinstance(operation.get("response"), dict):
             return self._sent(write, made, 200)
-        return replace(self._shown(write, made, sender), response=dump_json(operation))
+        return replace(self._shown(write, made, sender), response=rest.dump_json(operation))
 
     def _settle_create(
-        self, change: Change, sender: Sender, unknown: UnknownOutcomeError
+        self, change: rest.Change, sender: rest.Sender, unknown: rest.UnknownOutcomeError
     ) -> dict[str, Any]:
         """Returns the operation of a call whose response was lost.
 
@@ -118,25 +104,29 @@ class SessionWriter(_VertexWriter):
             if found is None:
                 try:
                     return self.backend.follow(sender.send(change.call), change.places, sender)
-                except ConflictError:
+                except rest.ConflictError:
                     # The first call took effect; its session becomes visible later.
                     found = self._visible(change.places, sender)
-        except UnknownOutcomeError:
+        except rest.UnknownOutcomeError:
             raise
-        except SessionsError as error:
+        except rest.SessionsError as error:
             raise unknown from error  # The first call may have taken effect, whatever came later.
         name = self._name(change.places)
         if found is None:
-            raise UnknownOutcomeError(f"{unknown} Session {name} exists, but cannot be read yet.")
+            raise rest.UnknownOutcomeError(
+                f"{unknown} Session {name} exists, but cannot be read yet."
+            )
         if not _is_what_was_sent(found.item, change.call.json):
-            raise UnknownOutcomeError(f"{unknown} Session {name} exists, but differs from the row.")
+            raise rest.UnknownOutcomeError(
+                f"{unknown} Session {name} exists, but differs from the row."
+            )
         return {"response": found.item}
 
-    def _patch(self, write: Write, change: Change, sender: Sender) -> Outcome:
+    def _patch(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
         response, places = sender.send(change.call), change.places
         try:
             self._check_shared(write, response.object(), places)
-        except RefusedError:
+        except rest.RefusedError:
             sender.in_doubt = False  # It is certain what was done and what was not.
             raise
         if not write.returning:
@@ -144,44 +134,48 @@ class SessionWriter(_VertexWriter):
         if "expireTime" not in response.object():
             return self._shown(write, places, sender)
         frame = self.resource.frame(response, places)
-        return self.answered(write, Found(response.object(), frame), response.status)
+        return self.answered(write, rest.Found(response.object(), frame), response.status)
 
-    def _check_shared(self, write: Write, body: Mapping[str, Any], places: Places) -> None:
+    def _check_shared(
+        self, write: rest.Write, body: Mapping[str, Any], places: rest.Places
+    ) -> None:
         """Raises if an UPDATE would change ``app:`` or ``user:`` keys, which are not sent."""
         wanted, state = _shared_keys(write.values.get("state")), body.get("sessionState") or {}
         changed = sorted(key for key in wanted if wanted[key] != state.get(key))
         if changed and "sessionState" in body:
-            raise RefusedError(
+            raise rest.RefusedError(
                 f"{self.where}: the state of {self._name(places)} was"
-                f" written without {plain(', '.join(changed), 200)}. These keys are shared"
+                f" written without {rest.plain(', '.join(changed), 200)}. These keys are shared"
                 " with other sessions and can be changed only by an event: INSERT INTO"
                 ' events(session_id, author, actions) VALUES (.., .., \'{"stateDelta":'
                 " {..}}')."
             )
 
-    def _delete(self, write: Write, change: Change, sender: Sender) -> Outcome:
+    def _delete(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
         response = sender.send(change.call)
         operation = {} if response.already else self.backend.follow(response, change.places, sender)
         outcome = self._sent(write, change.places, response.status)
-        return replace(outcome, response=dump_json(operation))
+        return replace(outcome, response=rest.dump_json(operation))
 
-    def _name(self, places: Places) -> str:
-        return name_of(self.spec.name, places)
+    def _name(self, places: rest.Places) -> str:
+        return rest.name_of(self.spec.name, places)
 
-    def _sent(self, write: Write, places: Places, status: int) -> Outcome:
-        return Outcome(write, OutcomeState.SENT, key=self._name(places), http_status=status)
+    def _sent(self, write: rest.Write, places: rest.Places, status: int) -> rest.Outcome:
+        return rest.Outcome(
+            write, rest.OutcomeState.SENT, key=self._name(places), http_status=status
+        )
 
-    def _shown(self, write: Write, places: Places, sender: Sender) -> Outcome:
+    def _shown(self, write: rest.Write, places: rest.Places, sender: rest.Sender) -> rest.Outcome:
         """Adds the stored session to the outcome; a new session may not be visible at once."""
         found = self._visible(places, sender)
         if found is None:
-            raise UnknownOutcomeError(
+            raise rest.UnknownOutcomeError(
                 f"{self.where}: {self._name(places)} was written, but cannot be read yet. Try"
                 " again later."
             )
         return self.answered(write, found, 200)
 
-    def _visible(self, places: Places, sender: Sender) -> Found | None:
+    def _visible(self, places: rest.Places, sender: rest.Sender) -> rest.Found | None:
         """Returns the session as stored; None if it cannot be read within some seconds."""
         for pause in _VISIBLE_AFTER:
             if pause:
@@ -194,7 +188,7 @@ class SessionWriter(_VertexWriter):
 
 def _created_session_id(operation: Mapping[str, Any]) -> str:
     """The id of the session that an operation created, from its response or else its name."""
-    frame = RestFrame("The operation of a new session")
+    frame = rest.RestFrame("The operation of a new session")
     response = operation.get("response")
     if isinstance(response, dict) and "name" in response:
         return last_segment(response, frame)
@@ -225,12 +219,13 @@ class EventWriter(_VertexWriter):
 
     resource: Events
 
-    def change(self, write: Write) -> Change:
-        """See ``Writer.change``."""
+    def change(self, write: rest.Write) -> rest.Change:
         self.operation(write.action)
         return self.append_to(self.places(write), write.values, self.where)
 
-    def append_to(self, places: Places, values: Mapping[str, Value], where: str) -> Change:
+    def append_to(
+        self, places: rest.Places, values: Mapping[str, rest.Value], where: str
+    ) -> rest.Change:
         """The request that appends an event.
 
         Args:
@@ -239,7 +234,9 @@ class EventWriter(_VertexWriter):
             where: the table or function, for errors.
         """
         if values.get("author") in {None, ""}:
-            raise MissingParameterError(f"{where}: author is required: 'user' or an agent's name.")
+            raise rest.MissingParameterError(
+                f"{where}: author is required: 'user' or an agent's name."
+            )
         filled = {
             **values,
             "timestamp": values.get("timestamp") or times.to_text(times.now()),
@@ -247,14 +244,13 @@ class EventWriter(_VertexWriter):
             "invocation_id": values.get("invocation_id") or f"e-{uuid.uuid4()}",
         }
         body = event_body(filled, where)
-        operation = self.operation(Action.INSERT)
-        return Change(self.backend.call(operation, places, json=body, kind=APPEND), places)
+        operation = self.operation(rest.Action.INSERT)
+        return rest.Change(self.backend.call(operation, places, json=body, kind=APPEND), places)
 
-    def perform(self, write: Write, sender: Sender) -> Outcome:
-        """See ``Writer.perform``."""
+    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
         return self.perform_after(write, sender, 0)
 
-    def perform_after(self, write: Write, sender: Sender, before: int) -> Outcome:
+    def perform_after(self, write: rest.Write, sender: rest.Sender, before: int) -> rest.Outcome:
         """Sends a write of an event that is equal to ``before`` events sent earlier."""
         change = self.change(write)
         response, found = self.append(change, sender, find=write.returning, before=before)
@@ -262,15 +258,15 @@ class EventWriter(_VertexWriter):
         if found is None:
             # An event that cannot be read yet is stored anyway: return it as sent, without a name.
             sent = {**change.call.json, "name": "events/unknown"}
-            row = list(self.resource.row(sent, RestFrame("An event", change.places)))
+            row = list(self.resource.row(sent, rest.RestFrame("An event", change.places)))
             for column in ("name", "event_id"):
                 row[self.spec.table.positions[column]] = None
-            return Outcome(write, OutcomeState.SENT, tuple(row), http_status=status)
+            return rest.Outcome(write, rest.OutcomeState.SENT, tuple(row), http_status=status)
         return self.answered(write, found, status)
 
     def append(
-        self, change: Change, sender: Sender, *, find: bool, before: int = 0
-    ) -> tuple[Response | None, Found | None]:
+        self, change: rest.Change, sender: rest.Sender, *, find: bool, before: int = 0
+    ) -> tuple[rest.Response | None, rest.Found | None]:
         """Appends an event; ``before`` equal ones were sent earlier and are not taken for it.
 
         Args:
@@ -287,10 +283,10 @@ class EventWriter(_VertexWriter):
         """
         try:
             response = sender.send(change.call)
-        except UnknownOutcomeError as unknown:
+        except rest.UnknownOutcomeError as unknown:
             try:
                 found = self._find(change, sender, before)
-            except SessionsError as error:
+            except rest.SessionsError as error:
                 raise unknown from error
             if found is None:
                 raise
@@ -299,12 +295,12 @@ class EventWriter(_VertexWriter):
             return response, None
         try:
             return response, self._find(change, sender, before)
-        except SessionsError:
+        except rest.SessionsError:
             return response, None  # It cannot be read.
 
-    def _find(self, change: Change, sender: Sender, before: int) -> Found | None:
+    def _find(self, change: rest.Change, sender: rest.Sender, before: int) -> rest.Found | None:
         """Finds the event that was sent among those with its timestamp; None if it is not there."""
-        sent, frame = change.call.json, RestFrame("An event", change.places)
+        sent, frame = change.call.json, rest.RestFrame("An event", change.places)
         instant = times.require(sent["timestamp"], "timestamp")
         text = timestamp_filter(TimeBounds(instant, instant)).text
         query = Listing().query(text, "timestamp desc", None)
@@ -316,25 +312,25 @@ class EventWriter(_VertexWriter):
             found = next(islice(equal, before, None), None)
             if found is not None:
                 last_segment(found, frame)
-                return Found(found, frame)
+                return rest.Found(found, frame)
         return None
 
 
-def _items(listing: RequestSpec, sender: Sender) -> Iterator[Item]:
+def _items(listing: rest.RequestSpec, sender: rest.Sender) -> Iterator[rest.Item]:
     """Yields the rows of a list, page by page."""
-    call: RequestSpec | None = listing
+    call: rest.RequestSpec | None = listing
     while call is not None:
         response = sender.send(call)
         yield from response.items()
-        call = TokenPages().following(response)
+        call = rest.TokenPages().following(response)
 
 
-def equal_before(writes: Iterable[Write]) -> dict[int, int]:
+def equal_before(writes: Iterable[rest.Write]) -> dict[int, int]:
     """For each write, the number of equal events queued before it; writes without any are omitted.
 
     A row without a timestamp or an invocation id of its own gets one that no other row has.
     """
-    counts: Counter[frozenset[tuple[str, Value]]] = Counter()
+    counts: Counter[frozenset[tuple[str, rest.Value]]] = Counter()
     before: dict[int, int] = {}
     for write in writes:
         values = write.values
@@ -357,7 +353,7 @@ _STANDARD = str.maketrans("-_", "+/")
 _HUMP = re.compile(r"_([a-z0-9])")
 
 
-def is_event(item: Item, sent: Mapping[str, Any]) -> bool:
+def is_event(item: rest.Item, sent: Mapping[str, Any]) -> bool:
     """Whether a listed event equals the one that was sent.
 
     Args:
@@ -391,7 +387,7 @@ def _camel(key: str) -> str:
 _SHARED = ("app:", "user:")
 
 
-def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+def session_body(values: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """Returns the Session of a create or patch call, without what is NULL.
 
     Args:
@@ -403,13 +399,15 @@ def session_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
             JSON.
     """
     if values.get("ttl") is not None and values.get("expire_time") is not None:
-        raise InvalidValueError(f"{where}: give ttl or expire_time, not both. Nothing was sent.")
+        raise rest.InvalidValueError(
+            f"{where}: give ttl or expire_time, not both. Nothing was sent."
+        )
     given = {name: value for name, value in values.items() if value is not None}
-    body: dict[str, Any] = body_of(SESSION_BODY, given, where, ())
+    body: dict[str, Any] = rest.body_of(SESSION_BODY, given, where, ())
     return body
 
 
-def patch_body(values: Mapping[str, Value], where: str) -> tuple[str, dict[str, Any]]:
+def patch_body(values: Mapping[str, rest.Value], where: str) -> tuple[str, dict[str, Any]]:
     """Returns the updateMask and the Session of a patch call.
 
     The mask lists the changed columns, or repeats ``update_mask`` verbatim. A column set to NULL
@@ -424,22 +422,22 @@ def patch_body(values: Mapping[str, Value], where: str) -> tuple[str, dict[str, 
     if isinstance(given, str) and given:
         return given, body
     changed = (sent for name, sent in SESSION_BODY.items() if name in values)
-    return ",".join(one.field if isinstance(one, Sent) else one for one in changed), body
+    return ",".join(one.field if isinstance(one, rest.Sent) else one for one in changed), body
 
 
-def _shared_keys(state: Value) -> dict[str, Any]:
+def _shared_keys(state: rest.Value) -> dict[str, Any]:
     """The ``app:`` and ``user:`` keys of a state's JSON text."""
-    loaded = load_json(state, "state") if isinstance(state, str) else {}
+    loaded = rest.load_json(state, "state") if isinstance(state, str) else {}
     return {key: loaded[key] for key in loaded if key.startswith(_SHARED)}
 
 
-def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
+def event_body(values: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """Returns the SessionEvent of an append call; author, invocation id and timestamp must be set.
 
     A rawEvent is never added, because ADK would read the whole event from it.
     """
     given = {name: value for name, value in values.items() if value is not None}
-    body: dict[str, Any] = body_of(EVENT_BODY, given, where, ())
+    body: dict[str, Any] = rest.body_of(EVENT_BODY, given, where, ())
     if "content" in body:
         what = f"{where}.content"
         body["content"] = _content_of(body["content"], str(values.get("author")), what)
@@ -447,14 +445,14 @@ def event_body(values: Mapping[str, Value], where: str) -> dict[str, Any]:
     return body
 
 
-def _content_of(value: Value, author: str, where: str) -> dict[str, Any]:
+def _content_of(value: rest.Value, author: str, where: str) -> dict[str, Any]:
     """Returns the Content for a value: a JSON object if it begins with ``{``, else plain text.
 
     Raises:
         InvalidValueError: it begins with ``{`` but is not a JSON object.
     """
     text = value if isinstance(value, str) else str(value)
-    if is_object(text):
-        loaded: dict[str, Any] = load_json(text, where)
+    if rest.is_object(text):
+        loaded: dict[str, Any] = rest.load_json(text, where)
         return loaded
     return {"role": "user" if author == "user" else "model", "parts": [{"text": text}]}
