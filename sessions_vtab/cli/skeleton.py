@@ -56,57 +56,56 @@ How a backend is written: sessions-vtab help backends.
 
 from __future__ import annotations
 
-from sessions_vtab.errors import ConflictError
-from sessions_vtab.fetch import ResponseMatcher, TokenPages
-from sessions_vtab.rest import Delete, Get, Insert, List, RestBackend, RestTable, Update
-from sessions_vtab.contract.model import Column, ColumnType, Table
+from sessions_vtab import rest
 
 __all__ = ["@Class@"]
 
-ITEMS = Table(
+ITEMS = rest.Table(
     "items",
     (
-        Column("name", ColumnType.TEXT, "Full resource name."),
-        Column("id", ColumnType.TEXT, "Id of the item."),
-        Column("owner", ColumnType.TEXT, "Who it belongs to."),
-        Column("votes", ColumnType.INTEGER, "Number of people who want it."),
-        Column("created", ColumnType.TIME, "When it was made."),
-        Column("meta", ColumnType.JSON, "JSON object of metadata."),
+        rest.Column("name", rest.ColumnType.TEXT, "Full resource name."),
+        rest.Column("id", rest.ColumnType.TEXT, "Id of the item."),
+        rest.Column("owner", rest.ColumnType.TEXT, "Who it belongs to."),
+        rest.Column("votes", rest.ColumnType.INTEGER, "Number of people who want it."),
+        rest.Column("created", rest.ColumnType.TIME, "When it was made."),
+        rest.Column("meta", rest.ColumnType.JSON, "JSON object of metadata."),
     ),
     "One row per item.",
     example="SELECT id, votes FROM items WHERE owner = 'ann'",
 )
 _ONE = "/v1/items/{id}"
-_GONE = (ResponseMatcher(404, "no such item"),)
+_GONE = (rest.ResponseMatcher(404, "no such item"),)
 _WRITTEN = {"owner": "owner", "votes": "votes", "meta": "meta"}
 
 
-class @Class@(RestBackend):
+class @Class@(rest.RestBackend):
     """The items of one server."""
 
     name = "@name@"
     title = "@name@"
     about = "What a user should know before the first statement."
     key_variables = ("@NAME@_API_KEY",)
-    meanings = ((ResponseMatcher(409), ConflictError),)
+    meanings = ((rest.ResponseMatcher(409), rest.ConflictError),)
     tables = (
-        RestTable(
+        rest.RestTable(
             ITEMS,
             "items/{id}",
             {"id": "id", "created": "createdAt", **_WRITTEN},
-            get=Get(f"GET {_ONE}", missing=_GONE),
-            list=List(
+            get=rest.Get(f"GET {_ONE}", missing=_GONE),
+            list=rest.List(
                 "GET /v1/items",
                 items="items",
-                pages=TokenPages(full=100),
+                pages=rest.TokenPages(full=100),
                 size="pageSize",
                 cap=100,
                 filters={"owner": "owner"},
                 exact=True,
             ),
-            insert=Insert("POST /v1/items", body={"id": "id", **_WRITTEN}, required=("owner",)),
-            update=Update(f"PATCH {_ONE}", body=_WRITTEN),
-            delete=Delete(f"DELETE {_ONE}"),
+            insert=rest.Insert(
+                "POST /v1/items", body={"id": "id", **_WRITTEN}, required=("owner",)
+            ),
+            update=rest.Update(f"PATCH {_ONE}", body=_WRITTEN),
+            delete=rest.Delete(f"DELETE {_ONE}"),
         ),
     )
 '''

@@ -69,7 +69,7 @@ def test_help_backends_shows_the_author_s_guide(cli):
 
     assert shown.startswith("backends\nA backend makes the API of a service into SQL tables.")
     assert "\nThe ten concepts, in order\n1. Table: columns with types" in shown
-    assert "\n  class Tickets(RestBackend):\n" in shown
+    assert "\n  class Tickets(rest.RestBackend):\n" in shown
     assert "```" not in shown
     assert "**" not in shown
 
