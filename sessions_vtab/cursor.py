@@ -13,8 +13,8 @@ import apsw
 from sessions_vtab.contract.values import well_formed, well_formed_bindings
 from sessions_vtab.rewriter import Script, StatementRewriter, Step
 from sessions_vtab.sql.parameters import distribute
-from sessions_vtab.vtab.holding import locked
 from sessions_vtab.vtab.host import Host
+from sessions_vtab.vtab.transactions import locked
 
 __all__ = ["Cursor"]
 

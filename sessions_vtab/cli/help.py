@@ -11,7 +11,7 @@ from typing import Final
 from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
 from sessions_vtab.cli.topics import ALIASES, TOPICS, service_pages
-from sessions_vtab.contract import log_tables, tables
+from sessions_vtab.contract import tables
 from sessions_vtab.contract.agent_views import VIEWS, View
 from sessions_vtab.contract.backend import Backend, Resource
 from sessions_vtab.contract.capability import AccessPath, Filter, Writes
@@ -20,6 +20,7 @@ from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType, Function, Table
 from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import UnknownNameError
+from sessions_vtab.vtab import logs
 
 __all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "topics"]
 
@@ -71,9 +72,9 @@ _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyTyp
             (tables.FILES, {}),
             (tables.PARTICIPANTS, {}),
             (tables.REASONING_ENGINES, {}),
-            (log_tables.HTTP_REQUESTS, {}),
-            (log_tables.WRITES, {}),
-            (log_tables.DRY_RUN, {}),
+            (logs.HTTP_REQUESTS, {}),
+            (logs.WRITES, {}),
+            (logs.DRY_RUN, {}),
         )
     }
 )

@@ -3,9 +3,9 @@
 In this order: ``model`` (tables, columns and functions as data and as CREATE TABLE), ``predicate``
 (conditions as values), ``capability`` (what a table of a backend can do, declared), ``scan`` (one
 read), ``write`` (one changed row), ``backend`` (the classes to implement). ``tables`` and
-``functions`` declare what several backends share, ``log_tables`` what every connection has;
-``times`` and ``values`` say how instants, JSON and booleans look in SQL; ``verify`` checks a
-backend's declarations when it is connected, and rows where that is asked for.
+``functions`` declare what several backends share; ``times`` and ``values`` say how instants, JSON
+and booleans look in SQL; ``verify`` checks a backend's declarations when it is connected, and rows
+where that is asked for.
 
 What helps with it: ``source`` (a configured source), ``scoping`` (the values that ``scopes``
 allows), ``parents`` (which table's rows another's belong to), ``templates`` (resource

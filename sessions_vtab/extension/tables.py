@@ -22,10 +22,9 @@ from sessions_vtab.extension.hosted import HostedConnection, HostedStatements
 from sessions_vtab.extension.narrowing import Narrowing
 from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.calling import named_source
-from sessions_vtab.vtab.contents import NameKind, add_logs, contents
-from sessions_vtab.vtab.function import FunctionTable
+from sessions_vtab.vtab.function import FunctionTable, named_source
 from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.install import NameKind, add_logs, contents
 from sessions_vtab.vtab.modules import SourceModule
 from sessions_vtab.vtab.table import SourceTable
 

@@ -7,11 +7,10 @@ https://sqlite.org/vtab.html has the words.
 
 * reading: `modules`, `best_index`, `cursor`; over requests: `remote_cursor`, `memo`,
   `look_ahead`, `counting`; lists that are bought: `purchase`, `index`
-* functions: `calling`
-* writing: `participants`, `write_queue`, `old_rows`, `sending`, `stopping`; RETURNING:
-  `rows`
-* refusing: `actions`, `access`, `limits`; `holding`: what a store's reads see
-* the connection: `host`, `catalog`, `contents`
+* writing: `write_queue`, `sending`, `transactions` (which tables take part, and what the reads
+  of a store see); rows before and after: `rows`
+* refusing: `actions`, `access`
+* the connection: `host`, `catalog`
 * telling: `looking` (what would be done), `audit`, `blame` (whose bug it is)
 """
 

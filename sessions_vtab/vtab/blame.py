@@ -1,4 +1,7 @@
-"""Exceptions that a backend did not mean to raise: they pass unchanged, and say whose they are."""
+"""What a backend raises: what it did not mean to passes unchanged, and says whose it is.
+
+A statement that the user stopped ends in ``apsw.InterruptError``, whoever noticed it first.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from typing import Final
 import apsw
 
 from sessions_vtab.contract.messages import raised_in
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, StoppedError
 
-__all__ = ["blame", "blamed", "blaming"]
+__all__ = ["as_sqlite_says", "blame", "blamed", "blaming"]
 
 _MARK: Final = "sessions_vtab_backend"
 
@@ -46,3 +49,12 @@ def blamed(error: BaseException) -> str | None:
     """What an exception is and whose bug, as sentences; None if it came out of no backend."""
     words = getattr(error, _MARK, None)
     return words if isinstance(words, str) else None
+
+
+@contextmanager
+def as_sqlite_says() -> Iterator[None]:
+    """Turns the StoppedError of a backend into what SQLite raises for itself."""
+    try:
+        yield
+    except StoppedError as error:
+        raise apsw.InterruptError(str(error)) from error

@@ -1,23 +1,193 @@
-"""Table-valued functions: planning a call, and its rows."""
+"""Table-valued functions: planning a call, for whom it is, what came of it, and its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import apsw
 
+from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.errors import StatementError, UnsupportedError
-from sessions_vtab.vtab.calling import ChooseSource, FunctionCall, refuse_missing
-from sessions_vtab.vtab.host import Host
+from sessions_vtab.contract.values import accept
+from sessions_vtab.contract.write import OutcomeState
+from sessions_vtab.errors import (
+    InvalidValueError,
+    MissingParameterError,
+    SessionsError,
+    StatementError,
+    UnknownNameError,
+    UnknownOutcomeError,
+    UnsupportedError,
+)
+from sessions_vtab.vtab.blame import as_sqlite_says, blame
+from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.logs import failure
+from sessions_vtab.vtab.write_queue import missed
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.best_index import ApswIndexInfo
 
-__all__ = ["FunctionTable"]
+__all__ = ["ChooseSource", "FunctionCall", "FunctionTable", "named_source", "refuse_missing"]
+
+_HOME: Final = frozenset((None, "temp", "main"))
+
+ChooseSource: TypeAlias = Callable[[], OpenSource]
+"""The source that the running statement means by a function's name."""
+
+
+def named_source(
+    text: str, name: str, sources: Mapping[str, OpenSource], default: str
+) -> OpenSource:
+    """The source that a statement names before a function.
+
+    An eponymous table has no schema of its own: SQLite finds it whatever is written before it.
+
+    Args:
+        text: of the statement.
+        name: of the function.
+        sources: those that have it, by name.
+        default: name of the source that is meant where none is written.
+
+    Raises:
+        UnknownNameError: it names a source without the function, none of them, or several.
+    """
+    from sessions_vtab.sql.effects import schemas_of  # noqa: PLC0415  # Rarely needed.
+
+    written = {None if one is None else one.lower() for one in schemas_of(text, name)}
+    meant = sorted({default.lower() if one in _HOME else str(one) for one in written})
+    known = {key.lower(): one for key, one in sources.items()}
+    if len(meant) == 1 and meant[0] in known:
+        return known[meant[0]]
+    likely = " or ".join(f"{one}.{name}" for one in sources)
+    if not written:
+        what = f"The statement does not say whose {name}() is meant"
+    elif written <= _HOME:
+        what = f"The default source has no {name}"
+    else:
+        what = f"{name}() is called for {' and '.join(meant)}"
+    raise UnknownNameError(f"{what}; use {likely}. Nothing was sent.")
+
+
+class FunctionCall:
+    """One call of a function of one source.
+
+    Args:
+        host: the connection's state.
+        source: whose function it is.
+        function: the function.
+    """
+
+    def __init__(self, host: Host, source: OpenSource, function: Function) -> None:
+        self._host = host
+        self._source = source
+        self._function = function
+
+    def rows(self, names: list[str], values: Sequence[Value]) -> list[Row]:
+        """Runs the function once: result columns followed by the arguments as they were given."""
+        function, where = self._function, f"{self._source.name}.{self._function.name}"
+        given = dict(zip(names, values, strict=True))
+        arguments = {
+            name: accept(function.parameter(name), value, f"{where}: {name}")
+            for name, value in given.items()
+            if value is not None
+        }
+        refuse_missing(function, arguments, where)
+        if function.effect:
+            self._host.require_writable(self._source, f"{function.name}()")
+            self._refuse_dry_run()
+            self._host.logs.require_audit()
+            self._host.unit.join(self._source)
+        elif (store := self._source.backend.transaction) is not None:
+            self._host.holding.hold(store)
+        waiting = self._host.unit.waiting(self._source)
+        if waiting:
+            raise missed(f"{function.name}()", waiting[0], self._host.statements.current.number)
+        context = self._host.context(self._source, function.name)
+        with as_sqlite_says():
+            rows = self._run(arguments, context)
+        echo = tuple(given.get(column.name) for column in function.parameters)
+        return [(*row, *echo) for row in rows]
+
+    def _refuse_dry_run(self) -> None:
+        if self._host.dry_run:
+            msg = (
+                f"{self._function.name}() takes effect at once, so a dry run cannot preview"
+                " it; INSERT, UPDATE and DELETE can be previewed. Nothing was sent."
+            )
+            raise UnsupportedError(msg)
+
+    def _run(self, arguments: Mapping[str, Value], context: Context) -> list[Row]:
+        statement = self._host.statements.current
+        routine = self._source.backend.routines[self._function.name]
+        before = self._host.requests
+        try:
+            rows = list(routine(arguments, context))
+            self._require_width(rows)
+        except BaseException as error:
+            blame(error, self._source.backend.name, f"{self._source.name}.{self._function.name}()")
+            self._audit(arguments, error, getattr(error, "status", None))
+            if isinstance(error, SessionsError) and self._function.effect and statement.effects:
+                error.add_note(
+                    f"{statement.effects} earlier calls of this statement have"
+                    " already taken effect."
+                )
+            raise
+        sent = self._host.requests > before
+        self._audit(arguments, None, self._host.logs.requests.last("status") if sent else None)
+        statement.effects += 1
+        return rows
+
+    def _require_width(self, rows: Sequence[Row]) -> None:
+        """Raises TypeError for a row that does not fit, whose values would be another column's."""
+        wide = len(self._function.results)
+        for row in rows:
+            if not isinstance(row, tuple) or len(row) != wide:
+                did = ". The function has taken effect" if self._function.effect else ""
+                msg = f"{self._function.name}(): a row must be a tuple of {wide} values, not "
+                raise TypeError(f"{msg}{row!r:.80}{did}")
+
+    def _audit(
+        self, arguments: Mapping[str, Value], error: BaseException | None, status: Value
+    ) -> None:
+        """Adds a line to the audit file; an unexpected error counts as an unknown outcome."""
+        if not self._function.effect:
+            return
+        unknown = isinstance(error, UnknownOutcomeError) or not isinstance(error, SessionsError)
+        outcome = OutcomeState.UNKNOWN if unknown else OutcomeState.FAILED
+        # A value that was refused may be another than the session's, such as a presigned form.
+        refused = isinstance(error, InvalidValueError)
+        hidden = refused or self._source.backend.secret_ids
+        key = None if hidden else arguments.get("session")
+        line = {
+            "statement": self._host.statements.current.number,
+            "row": self._host.statements.current.effects + 1,
+            "source": self._source.name,
+            "table": self._function.name,
+            "action": "call",
+            "key": key if isinstance(key, str) else None,
+            "outcome": (OutcomeState.SENT if error is None else outcome).value,
+            "http_status": status,
+            **failure(error),
+        }
+        self._host.unit.called(self._source, line, acted=error is None)
+
+
+def refuse_missing(function: Function, given: Mapping[str, object], where: str) -> None:
+    """Raises MissingParameterError unless all parameters have values that must have one.
+
+    Args:
+        function: the function.
+        given: parameters that have a value.
+        where: what the statement calls it, for the error.
+    """
+    missing = [name for name in function.required if name not in given]
+    if missing:
+        signature = ", ".join(column.name for column in function.parameters)
+        msg = f"{where} requires {' and '.join(missing)}: {function.name}({signature})."
+        raise MissingParameterError(msg)
 
 
 class FunctionTable:

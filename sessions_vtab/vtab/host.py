@@ -23,9 +23,9 @@ from sessions_vtab.errors import BudgetError, ReadOnlyError, SessionsError
 from sessions_vtab.progress import ProgressWatch
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.holding import Holding
 from sessions_vtab.vtab.logs import Logs
 from sessions_vtab.vtab.statements import HostConnection, RunningStatement, Statements
+from sessions_vtab.vtab.transactions import Holding
 from sessions_vtab.vtab.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:  # They load the planner.

@@ -9,19 +9,22 @@ import atexit
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 from typing import Any, Final
 
 import apsw
 
 from sessions_vtab.contract import times
-from sessions_vtab.contract.log_tables import DRY_RUN
+from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import quoted
+from sessions_vtab.contract.source import Source
+from sessions_vtab.contract.views import SourceView, views_of
 from sessions_vtab.errors import ConfigurationError, SessionsError
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.vtab.access import Access
 from sessions_vtab.vtab.audit import Audit
-from sessions_vtab.vtab.contents import NameKind, add_logs, contents
 from sessions_vtab.vtab.host import Host, OpenSource
+from sessions_vtab.vtab.logs import DRY_RUN, LogsBackend
 from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE, FunctionModule, SourceModule
 from sessions_vtab.vtab.rows import (
     OPERATIONS,
@@ -33,7 +36,36 @@ from sessions_vtab.vtab.rows import (
 )
 from sessions_vtab.vtab.statements import StatementTracker
 
-__all__ = ["install", "start"]
+__all__ = ["LOGS", "NameKind", "add_logs", "contents", "install", "start"]
+
+LOGS = "sessions_vtab_logs"
+"""Name of the source behind ``http_requests`` and ``writes``."""
+
+
+class NameKind(IntEnum):
+    """What a name stands for."""
+
+    TABLE = 0
+    FUNCTION = 1
+    VIEW = 2
+
+
+def contents(backend: Backend) -> Iterator[tuple[NameKind, str, SourceView | None]]:
+    """Everything a source has, in the order in which it can be created, by name."""
+    for name in backend.resources:
+        yield NameKind.TABLE, name, None
+    for name in backend.routines:
+        yield NameKind.FUNCTION, name, None
+    for view in views_of(backend):
+        yield NameKind.VIEW, view.name, view
+
+
+def add_logs(host: Host) -> OpenSource:
+    """Adds the source whose tables are the logs of the connection, and returns it."""
+    logs = LogsBackend(host.logs)
+    made = host.sources[LOGS] = OpenSource(Source(LOGS, logs.name), logs)
+    return made
+
 
 # Three and more take one of 33 slots of the whole process; one has no savepoints.
 _MODULE_VERSION: Final = 2

@@ -68,7 +68,7 @@ class RunningStatement:
 
 
 class StatementTracker:
-    """``hosting.Statements`` of an APSW connection, told by its trace."""
+    """``Statements`` of an APSW connection, told by its trace."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = weakref.ref(connection)
@@ -86,7 +86,7 @@ class StatementTracker:
         on_end: Callable[[RunningStatement, bool], None],
         on_idle: Callable[[], None],
     ) -> None:
-        """See ``hosting.Statements``."""
+        """See ``Statements``."""
         self._on_begin, self._on_end, self._on_idle = on_begin, on_end, on_idle
         mask = apsw.SQLITE_TRACE_STMT | apsw.SQLITE_TRACE_PROFILE
         self.connection.trace_v2(mask, self._traced, id=self)
@@ -135,7 +135,7 @@ class StatementTracker:
             self._quiet -= 1
 
     def run(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
-        """See ``hosting.Statements``."""
+        """See ``Statements``."""
         with self.unnumbered():
             # Not connection.execute(), which may pass the statement rewriter.
             return apsw.Cursor(self.connection).execute(sql, values).fetchall()

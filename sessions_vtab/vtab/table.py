@@ -21,8 +21,8 @@ from sessions_vtab.errors import (
 from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.vtab.actions import require_action, require_conflict
 from sessions_vtab.vtab.host import Host, OpenSource
-from sessions_vtab.vtab.old_rows import OldRows
-from sessions_vtab.vtab.participants import UnitParticipant
+from sessions_vtab.vtab.rows import OldRows
+from sessions_vtab.vtab.transactions import UnitParticipant
 from sessions_vtab.vtab.write_queue import (
     Identity,
     changed,

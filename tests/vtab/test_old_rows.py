@@ -9,7 +9,7 @@ import pytest
 
 from sessions_vtab import Connection
 from sessions_vtab.contract.tables import SESSIONS
-from sessions_vtab.vtab.old_rows import OldRows
+from sessions_vtab.vtab.rows import OldRows
 
 _LAST = "(SELECT max(t.session_id) FROM sessions t WHERE t.user_id = sessions.user_id)"
 _ROWS = [("a", "ann", "A"), ("b", "ann", "B"), ("c", "bob", "C")]
