@@ -21,8 +21,8 @@ from sessions_vtab.cursor import Cursor
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 from sessions_vtab.progress import Progress, ProgressWatch, ipython_line
 from sessions_vtab.rewriter import StatementRewriter
-from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import StatementKind
+from sessions_vtab.sql.names import OurTable
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.blame import blame, blamed
 from sessions_vtab.vtab.host import Budget, OpenSource

@@ -16,9 +16,9 @@ from harlequin.exception import HarlequinConnectionError, HarlequinQueryError
 from harlequin.options import TextOption
 
 from sessions_vtab import dbapi
+from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import Column, quoted
-from sessions_vtab.contract.views import views_of
 
 __all__ = ["SessionsAdapter"]
 

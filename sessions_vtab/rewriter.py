@@ -17,9 +17,9 @@ import apsw
 
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import literal
-from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.dialects import DIALECTS, Dialect, Surroundings
 from sessions_vtab.sql.lexer import split, tokenize
+from sessions_vtab.sql.names import OurTable
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.rewrite import Rewritten, conditions_of, rewrite
 from sessions_vtab.vtab.access import Access

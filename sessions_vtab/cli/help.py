@@ -12,13 +12,12 @@ from sessions_vtab.cli.display import operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
 from sessions_vtab.cli.topics import ALIASES, TOPICS, service_pages
 from sessions_vtab.contract import tables
-from sessions_vtab.contract.agent_views import VIEWS, View
+from sessions_vtab.contract.agent_views import VIEWS, View, views_of
 from sessions_vtab.contract.backend import Backend, Resource
 from sessions_vtab.contract.capability import AccessPath, Filter, Writes
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType, Function, Table
-from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.vtab import logs
 

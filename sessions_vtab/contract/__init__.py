@@ -8,10 +8,9 @@ and booleans look in SQL; ``verify`` checks a backend's declarations when it is 
 where that is asked for.
 
 What helps with it: ``source`` (a configured source), ``scoping`` (the values that ``scopes``
-allows), ``parents`` (which table's rows another's belong to), ``templates`` (resource
-names), ``rules`` (why a condition is sent or not), ``agent_events`` (what an event says), ``views``
-and ``agent_views`` (views over a source's tables), ``messages`` (what several messages say) and
-``files`` (private ones).
+allows), ``templates`` (resource names), ``rules`` (why a condition is sent or not),
+``agent_events`` (what an event says), ``agent_views`` (views over a source's tables), ``messages``
+(what several messages say) and ``files`` (private ones).
 """
 
 from __future__ import annotations

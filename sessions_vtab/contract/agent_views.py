@@ -10,13 +10,14 @@ condition on them to the tables. A window function in a view would prevent that.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import Column, ColumnType, quoted
 
-__all__ = ["VIEWS", "View", "views_for"]
+__all__ = ["VIEWS", "View", "views_for", "views_of"]
 
 _TEXT, _INTEGER = ColumnType.TEXT, ColumnType.INTEGER
 _TIME, _JSON = ColumnType.TIME, ColumnType.JSON
@@ -29,10 +30,10 @@ class View:
     Attributes:
         name: as written in SQL.
         doc: what a row is.
-        columns: its columns, in order; empty for those of the table ``like``.
+        columns: its columns, in order; those of the table ``like`` once that is known.
         select: its SELECT; tables are in braces, so that a schema can be put before them.
         needs: the columns it reads, by table.
-        like: the table whose visible columns it has, in ``{columns}``; "" for none.
+        like: the table whose visible columns it has, as ``{columns}``; "" for none.
         example: one statement that shows typical use.
     """
 
@@ -44,33 +45,39 @@ class View:
     like: str = ""
     example: str = ""
 
-    def create(
-        self, schema: str, shown: Sequence[str] = (), source: str = "", prefix: str = ""
-    ) -> str:
+    def create(self, schema: str, source: str = "", prefix: str = "") -> str:
         """The CREATE VIEW statement.
 
         Args:
             schema: where the view is made.
-            shown: the visible columns of the table ``like``.
             source: schema of the tables, where it is not the view's.
             prefix: what the names of view and tables begin with.
         """
         of = f"{quoted(source)}." if source else ""
         tables = {table: f"{of}{quoted(prefix + table)}" for table in self.needs}
-        columns = ", ".join(_REPLACED.get(name, f"e.{quoted(name)}") for name in shown)
+        names = (column.name for column in self.columns)
+        columns = ", ".join(_REPLACED.get(name, f"e.{quoted(name)}") for name in names)
         select = self.select.format(**tables, columns=columns)
         return (
             f"CREATE VIEW IF NOT EXISTS {quoted(schema)}.{quoted(prefix + self.name)} AS\n{select}"
         )
 
 
-def views_for(tables: Mapping[str, Collection[str]]) -> tuple[View, ...]:
+def views_for(tables: Mapping[str, Sequence[Column]]) -> tuple[View, ...]:
     """The views that can be made over tables, given as names with all their columns."""
+    names = {table: {column.name for column in columns} for table, columns in tables.items()}
     return tuple(
-        view
+        replace(view, columns=tuple(one for one in tables[view.like] if not one.hidden))
+        if view.like
+        else view
         for view in VIEWS
-        if all(name in tables and used <= set(tables[name]) for name, used in view.needs.items())
+        if all(used <= names.get(table, set()) for table, used in view.needs.items())
     )
+
+
+def views_of(backend: Backend) -> tuple[View, ...]:
+    """The views over the tables of a backend; none without the columns of agents' events."""
+    return views_for({name: one.table.columns for name, one in backend.resources.items()})
 
 
 # Conditions on these two must reach the sessions: SQLite passes ``=`` on to the other side of a

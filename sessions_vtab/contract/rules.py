@@ -72,7 +72,7 @@ class Rule(Enum):
         "value",
         False,
         "the value's type does not settle how SQLite compares it",
-        "plan/affinity.py",
+        "plan/pushdown.py",
     )
     LATER = (
         "later",

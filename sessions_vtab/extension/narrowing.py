@@ -26,8 +26,8 @@ from sessions_vtab.contract.predicate import Predicate, fields
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage
-from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.lexer import Token, name_of, tokenize
+from sessions_vtab.sql.names import OurTable
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.sql.rewrite import occurrences_of
 from sessions_vtab.vtab.host import Host
@@ -54,7 +54,7 @@ class Said:
 
 
 class OneTable:
-    """``sql.catalog.Catalog`` that knows a single table; all else is somebody else's.
+    """``sql.names.Catalog`` that knows a single table; all else is somebody else's.
 
     Args:
         name: what SQL calls it.

@@ -20,7 +20,7 @@ from sessions_vtab.contract.model import Function, declare_function
 from sessions_vtab.errors import ConfigurationError, UnknownNameError
 from sessions_vtab.extension.hosted import HostedConnection, HostedStatements
 from sessions_vtab.extension.narrowing import Narrowing
-from sessions_vtab.sql.catalog import OurTable
+from sessions_vtab.sql.names import OurTable
 from sessions_vtab.vtab.audit import Audit
 from sessions_vtab.vtab.function import FunctionTable, named_source
 from sessions_vtab.vtab.host import Host, OpenSource

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import apsw
 
+from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import PLAN_COLUMNS
-from sessions_vtab.contract.views import views_of
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.host import OpenSource
@@ -20,7 +20,6 @@ _T = TypeVar("_T")
 
 __all__ = ["Connected", "Mention", "Names", "mentions", "names_of"]
 
-# What the front door writes into a call of a table; the logs have them, too.
 _SKIPPED: Final = r"--[^\n]* | /\*.*?(?:\*/|\Z) | '(?:[^']|'')*(?:'|\Z)"
 _WORD: Final = re.compile(
     rf"""(?:{_SKIPPED}) | (?P<dot>\.) | (?P<word>[^\W\d]\w*) |

@@ -27,9 +27,9 @@ from sessions_vtab.contract.predicate import (
 )
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
-from sessions_vtab.plan.affinity import NOT_PUSHABLE, NotPushable, pushable, takes_any_text
 from sessions_vtab.plan.index_info import Relation
 from sessions_vtab.plan.plan import Plan, Term
+from sessions_vtab.plan.pushdown import NOT_PUSHABLE, NotPushable, pushable, takes_any_text
 
 __all__ = ["Binder"]
 

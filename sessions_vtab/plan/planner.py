@@ -11,8 +11,7 @@ from sessions_vtab.contract.model import ARGUMENTS, PLAN_COLUMNS, PUSH, ColumnTy
 from sessions_vtab.contract.predicate import EVERYTHING, TIMESTAMP, Op, Predicate
 from sessions_vtab.contract.rules import Rule
 from sessions_vtab.errors import InvalidValueError, MissingParameterError, UnsupportedError
-from sessions_vtab.plan.affinity import certain
-from sessions_vtab.plan.estimate import (
+from sessions_vtab.plan.costs import (
     VALUES_OF_A_SET,
     cost_of,
     share_of_operators,
@@ -28,7 +27,7 @@ from sessions_vtab.plan.index_info import (
     Relation,
 )
 from sessions_vtab.plan.plan import Plan, Pushed, Term, is_by_order
-from sessions_vtab.plan.pushdown import project
+from sessions_vtab.plan.pushdown import certain, project
 
 __all__ = ["plan_scan"]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import apsw
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.agent_views import views_of
 from sessions_vtab.contract.predicate import literal
-from sessions_vtab.contract.views import views_of
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.report.numbers import NUMBERS, ask, conversation
 from sessions_vtab.report.page import Facts, page

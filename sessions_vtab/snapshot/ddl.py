@@ -168,12 +168,8 @@ def create_views(plan: CopyPlan) -> str:
 
 
 def _statements(plan: CopyPlan) -> Iterator[str]:
-    tables: dict[str, Collection[str]] = {shape.table: shape.names for shape in plan.shapes}
-    shown = {
-        shape.table: [column.name for column in shape.columns if not column.hidden]
-        for shape in plan.shapes
-    }
-    events = frozenset(tables.get("events", ()))
+    tables = {shape.table: shape.columns for shape in plan.shapes}
+    events = frozenset(column.name for column in tables.get("events", ()))
     derived = _PARTS not in tables and events >= _NEEDED
     made = views_for({**tables, _PARTS: _PART_COLUMNS} if derived else tables)
     for name in (_PARTS, *(view.name for view in VIEWS)):
@@ -183,7 +179,7 @@ def _statements(plan: CopyPlan) -> Iterator[str]:
         yield f"CREATE VIEW {quoted(_PARTS)} AS\n{_parts(events)}"
     for view in made:
         if view.name not in tables:
-            yield view.create("main", shown[view.like] if view.like else ())
+            yield view.create("main")
 
 
 def _field(*paths: str) -> str:
@@ -231,7 +227,7 @@ _EXPRESSIONS: Final[Mapping[str, str]] = {
     "size": f"length(rtrim({_field('inlineData.data', 'inline_data.data')}, '=')) * 3 / 4",
     "name": "p.event || '#' || p.part",
 }
-_PART_COLUMNS: Final = tuple(_EXPRESSIONS)
+_PART_COLUMNS: Final = tuple(map(EVENT_PARTS.column, _EXPRESSIONS))
 
 
 def _parts(events: Collection[str]) -> str:

@@ -10,15 +10,15 @@ from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath, Capability
 from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.parents import (
+from sessions_vtab.contract.tables import EVENT_COLUMNS, SCOPE_COLUMNS
+from sessions_vtab.errors import InvalidValueError, UnknownNameError
+from sessions_vtab.scanning.splitting import (
     LINK,
     followed_column,
     parent_of,
     read_by_parent,
     time_order,
 )
-from sessions_vtab.contract.tables import EVENT_COLUMNS, SCOPE_COLUMNS
-from sessions_vtab.errors import InvalidValueError, UnknownNameError
 from sessions_vtab.snapshot.model import SnapshotOptions
 
 __all__ = ["CopiedTable", "CopyPlan", "ListedTable", "plan_of"]

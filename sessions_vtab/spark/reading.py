@@ -17,7 +17,6 @@ from typing import Any
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.parents import followed_column, parent_of
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.source import Source
@@ -27,7 +26,7 @@ from sessions_vtab.scanning.model import Part, PartCondition
 from sessions_vtab.scanning.opening import opened, resource_of
 from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import TableRead
-from sessions_vtab.scanning.splitting import parts_of_names
+from sessions_vtab.scanning.splitting import followed_column, parent_of, parts_of_names
 from sessions_vtab.scanning.statement import condition
 from sessions_vtab.spark.options import ReaderOptions
 

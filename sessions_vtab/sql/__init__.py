@@ -2,14 +2,14 @@
 
 From tokens alone: ``lexer`` (SQLite's tokens, and edits of a text), ``shapes`` (matching brackets,
 the clauses of a SELECT), ``parameters``, ``targets`` (what is changed, conflicts), ``returning``,
-``effects``. What names and plans are: ``catalog``, ``plans``, ``names``. With sqlglot, imported
+``effects``. What names and plans are: ``names``, ``plans``. With sqlglot, imported
 only when a statement names one of our tables: ``conditions``, ``occurrences``, ``source``,
 ``pushing``, ``analysis``, ``plan_arguments``. All of it for one statement: ``rewrite``. A condition
 alone, without a statement: ``expression``. Other dialects than SQLite's: ``dialects``, ``stackql``.
 
-Besides: ``fast_path`` (whether sqlglot is needed), ``json_keys``, ``row_values``, ``forms`` (values
-that no row has), ``effect_call``, ``splicing`` (what is put into a statement), ``attach``,
-``dialect`` (SQLite's grammar for tools that ask sqlglot).
+Besides: ``fast_path`` (whether sqlglot is needed), ``json_keys``, ``row_values``, ``effect_call``,
+``splicing`` (what is put into a statement, and what is refused), ``attach``, ``dialect`` (SQLite's
+grammar for tools that ask sqlglot).
 """
 
 from __future__ import annotations

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sessions_vtab.errors import UnsupportedError
-from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.conditions import TimeOperand
 from sessions_vtab.sql.lexer import StatementKind, Token
-from sessions_vtab.sql.names import Item, Scope
+from sessions_vtab.sql.names import Catalog, Item, OurTable, Scope
 from sessions_vtab.sql.occurrences import Join, Occurrence, key_source_of
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.pushing import On, SelectConditions, read_conditions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sessions_vtab.contract.predicate import literal
 from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, name_of
 from sessions_vtab.sql.parameters import number
 from sessions_vtab.sql.shapes import Span, find, partners
@@ -51,7 +52,7 @@ def _expression(text: str, tokens: Sequence[Token], span: Span, edits: Sequence[
     """An expression; a single name is a text here."""
     first, end = span
     if end - first == 1 and tokens[first].kind in (TokenKind.WORD, TokenKind.QUOTED):
-        return "'" + name_of(tokens[first]).replace("'", "''") + "'"
+        return literal(name_of(tokens[first]))
     start, stop = tokens[first].start, tokens[end - 1].end
     inside = [
         Edit(one.start - start, one.end - start, one.text)

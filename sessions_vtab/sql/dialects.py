@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.sql.catalog import Catalog
+from sessions_vtab.sql.names import Catalog
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.stackql.recognition import is_stackql
 
@@ -87,7 +87,7 @@ class StackQL:
     ) -> Translated | None:
         """See ``Dialect``."""
         # Most connections never see StackQL.
-        from sessions_vtab.sql.stackql.steps import translated  # noqa: PLC0415
+        from sessions_vtab.sql.stackql.translate import translated  # noqa: PLC0415
 
         return translated(text, known, values)
 

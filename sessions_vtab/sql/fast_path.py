@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sessions_vtab.contract.model import ColumnType
-from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
+from sessions_vtab.sql.names import Catalog, OurTable
 
 __all__ = ["needs_parsing"]
 

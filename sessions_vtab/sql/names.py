@@ -1,18 +1,65 @@
-"""Which table a column of a statement belongs to.
+"""What names mean: our tables and functions on a connection, and the columns of a statement.
 
-SQLite's rules (https://sqlite.org/src/file/src/resolve.c): the innermost SELECT whose FROM has the
-name wins; its aliases come before the SELECTs around it. What cannot be decided is None.
+Which table a column belongs to is decided by SQLite's rules
+(https://sqlite.org/src/file/src/resolve.c): the innermost SELECT whose FROM has the name wins; its
+aliases come before the SELECTs around it. What cannot be decided is None.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from sessions_vtab.contract.model import Column
-from sessions_vtab.sql.catalog import OurTable
+from sessions_vtab.contract.capability import Capability
+from sessions_vtab.contract.model import Column, Function, Table
 
-__all__ = ["Item", "Resolved", "Scope"]
+__all__ = ["Catalog", "Item", "OurTable", "Resolved", "Scope"]
+
+
+@dataclass(frozen=True, slots=True)
+class OurTable:
+    """A virtual table of ours, as a statement may name it.
+
+    Attributes:
+        table: its columns.
+        capability: what its backend can do.
+        source: name of the source it belongs to.
+    """
+
+    table: Table
+    capability: Capability
+    source: str = ""
+
+    @property
+    def title(self) -> str:
+        """``source.table``, for errors."""
+        return f"{self.source}.{self.table.name}" if self.source else self.table.name
+
+
+class Catalog(Protocol):
+    """The names of a connection, at one moment: it is asked again after DDL, ATTACH and ROLLBACK.
+
+    Names are compared without case, as SQLite does for ASCII letters.
+    """
+
+    @property
+    def table_names(self) -> frozenset[str]:
+        """Names of all our tables, in lower case: a statement with none of them is not read."""
+
+    @property
+    def effect_names(self) -> frozenset[str]:
+        """Names of all functions that act, in lower case."""
+
+    def resolve(self, schema: str | None, name: str) -> OurTable | None:
+        """Our table of that name; None for anything else (native table, view, nothing at all).
+
+        Args:
+            schema: as written before the dot; None where SQLite searches temp, main, attached.
+            name: the table's name.
+        """
+
+    def effect(self, schema: str | None, name: str) -> Function | None:
+        """Our function of that name, if it acts; None for anything else."""
 
 
 @dataclass(slots=True, eq=False)

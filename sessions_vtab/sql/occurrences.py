@@ -14,9 +14,8 @@ from sqlglot import exp
 
 from sessions_vtab.contract.predicate import Predicate, fields
 from sessions_vtab.contract.rules import Rule
-from sessions_vtab.sql.catalog import OurTable
 from sessions_vtab.sql.conditions import Atom, resolve
-from sessions_vtab.sql.names import Item, Scope
+from sessions_vtab.sql.names import Item, OurTable, Scope
 from sessions_vtab.sql.shapes import Block, Span, find
 from sessions_vtab.sql.source import ParsedStatement
 

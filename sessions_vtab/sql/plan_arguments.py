@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sessions_vtab.contract.model import quoted
+from sessions_vtab.contract.predicate import literal
 from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, insert, tokenize
 from sessions_vtab.sql.names import Item
 from sessions_vtab.sql.occurrences import Join, KeySource, Occurrence
@@ -143,7 +144,7 @@ def _splices(
     tokens: Sequence[Token], pairs: dict[int, int], occurrence: Occurrence, handed: _PlanAndValues
 ) -> list[Edit]:
     # A literal and not a parameter: xBestIndex is told literals only, and has to cost the plan.
-    text = "'" + handed.plan.text.replace("'", "''") + "'"
+    text = literal(handed.plan.text)
     values = f"json_array({', '.join(handed.values)})" if handed.values else ""
     item = occurrence.item
     # UPDATE and DELETE take no table-valued arguments: there the plan is a condition that is always

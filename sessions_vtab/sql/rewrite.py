@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sessions_vtab.contract import times
-from sessions_vtab.sql.catalog import Catalog, OurTable
 from sessions_vtab.sql.lexer import StatementKind, TokenKind, classify, name_of, tokenize
+from sessions_vtab.sql.names import Catalog, OurTable
 from sessions_vtab.sql.parameters import Bindings, Numbering, bind, number
 
 if TYPE_CHECKING:  # Most of them are needed only by statements that concern us.

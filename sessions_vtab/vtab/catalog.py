@@ -8,7 +8,7 @@ from typing import Final
 
 from sessions_vtab.contract.model import Function, quoted
 from sessions_vtab.errors import UnknownNameError
-from sessions_vtab.sql.catalog import OurTable
+from sessions_vtab.sql.names import OurTable
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.modules import FUNCTION_MODULE, MODULE
 
@@ -22,7 +22,7 @@ _OURS: Final = re.compile(
 
 
 class ConnectionCatalog:
-    """Implements ``sql.catalog.Catalog``. Reads each schema once, until ``clear``."""
+    """Implements ``sql.names.Catalog``. Reads each schema once, until ``clear``."""
 
     def __init__(self, host: Host) -> None:
         self._host = host

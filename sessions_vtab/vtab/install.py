@@ -15,10 +15,10 @@ from typing import Any, Final
 import apsw
 
 from sessions_vtab.contract import times
+from sessions_vtab.contract.agent_views import View, views_of
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.source import Source
-from sessions_vtab.contract.views import SourceView, views_of
 from sessions_vtab.errors import ConfigurationError, SessionsError
 from sessions_vtab.sql.lexer import split
 from sessions_vtab.vtab.access import Access
@@ -50,7 +50,7 @@ class NameKind(IntEnum):
     VIEW = 2
 
 
-def contents(backend: Backend) -> Iterator[tuple[NameKind, str, SourceView | None]]:
+def contents(backend: Backend) -> Iterator[tuple[NameKind, str, View | None]]:
     """Everything a source has, in the order in which it can be created, by name."""
     for name in backend.resources:
         yield NameKind.TABLE, name, None

@@ -1,6 +1,6 @@
 """Whether the reads of a cursor go on by key, or are answered from a whole list that is read once.
 
-``plan.rent`` has the rule, ``index`` the lists. What was read is kept as long as the cursor, which
+``plan.costs`` has the rule, ``index`` the lists. What was read is kept as long as the cursor, which
 is one occurrence of a table in one run of a statement.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sessions_vtab.contract.predicate import Predicate, Value
 from sessions_vtab.contract.scan import Page, Scan
+from sessions_vtab.plan.costs import ALONE, BESIDE, Account
 from sessions_vtab.plan.lists import (
     Holder,
     holders,
@@ -23,7 +24,6 @@ from sessions_vtab.plan.lists import (
     read_key,
     size_key,
 )
-from sessions_vtab.plan.rent import ALONE, BESIDE, Account
 from sessions_vtab.vtab.index import IndexedList
 from sessions_vtab.vtab.memo import Recording
 

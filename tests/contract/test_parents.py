@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from sessions_vtab.contract.capability import AccessPath, Capability
-from sessions_vtab.contract.parents import parent_of, read_by_parent
 from sessions_vtab.contract.tables import EVENTS, SESSIONS
+from sessions_vtab.scanning.splitting import parent_of, read_by_parent
 
 KEYED = AccessPath("by session", ("session_id",), cost=100)
 CHEAP = AccessPath("list", cost=1_000)

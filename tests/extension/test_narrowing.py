@@ -6,7 +6,7 @@ import pytest
 
 from sessions_vtab import Connection
 from sessions_vtab.extension.narrowing import said
-from sessions_vtab.sql.catalog import OurTable
+from sessions_vtab.sql.names import OurTable
 
 ENV = "labels->>'env' = 'prod'"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.plan.rent import ALONE, BESIDE, Account, allowance, believed, buys
+from sessions_vtab.plan.costs import ALONE, BESIDE, Account, allowance, believed, buys
 
 
 @pytest.mark.parametrize(

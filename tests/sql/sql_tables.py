@@ -8,7 +8,7 @@ from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, 
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
-from sessions_vtab.sql.catalog import OurTable
+from sessions_vtab.sql.names import OurTable
 
 _CAPABILITY = Capability(
     (

@@ -17,7 +17,7 @@ import apsw
 from sessions_vtab.contract.capability import AccessPath, Capability
 from sessions_vtab.contract.model import Column, ColumnType, Table, declare_table
 from sessions_vtab.contract.predicate import to_sql
-from sessions_vtab.sql.catalog import OurTable
+from sessions_vtab.sql.names import OurTable
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.sql.rewrite import Rewritten, rewrite
 

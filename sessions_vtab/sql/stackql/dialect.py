@@ -22,6 +22,7 @@ __all__ = [
     "alias_at",
     "cleaned",
     "hints_of",
+    "parts_at",
     "places",
     "resource_of",
 ]
@@ -141,6 +142,18 @@ def places(tokens: Sequence[Token]) -> list[ResourceMention]:
             label = resource.name if alias is None else alias
             found.append(ResourceMention(resource, index, index + 5, label, alias is not None))
     return found
+
+
+def parts_at(tokens: Sequence[Token], index: int) -> tuple[list[str], int]:
+    """The parts of the dotted name that begins at a token, and the index after it."""
+    parts = []
+    while index < len(tokens) and tokens[index].kind in (TokenKind.WORD, TokenKind.QUOTED):
+        parts.append(name_of(tokens[index]))
+        index += 1
+        if index >= len(tokens) or tokens[index].text != ".":
+            break
+        index += 1
+    return parts, index
 
 
 def resource_of(parts: Sequence[str]) -> ProviderResource:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sessions_vtab.contract.functions import FUNCTIONS
+from sessions_vtab.contract.predicate import literal
 from sessions_vtab.errors import (
     InvalidValueError,
     MissingParameterError,
@@ -20,6 +21,7 @@ from sessions_vtab.sql.stackql.dialect import (
     EngineScope,
     ResultShape,
     Translation,
+    parts_at,
     places,
     resource_of,
 )
@@ -102,7 +104,7 @@ def inlined(
 
 
 def _call(tokens: Sequence[Token], prefix: Callable[[EngineScope], str]) -> _Call:
-    parts, at = _name(tokens)
+    parts, at = parts_at(tokens, 1)
     method = _method(parts)
     given, payload = _variables(tokens, at)
     for name in method.required:
@@ -116,17 +118,6 @@ def _call(tokens: Sequence[Token], prefix: Callable[[EngineScope], str]) -> _Cal
     arguments = ", ".join(_arguments(function, {"session": session, **read(payload)}))
     scope = EngineScope(*path[:3])
     return _Call(function, f"{prefix(scope)}{function}({arguments})", scope)
-
-
-def _name(tokens: Sequence[Token]) -> tuple[list[str], int]:
-    parts, at = [], 1
-    while at < len(tokens) and tokens[at].kind in (TokenKind.WORD, TokenKind.QUOTED):
-        parts.append(name_of(tokens[at]))
-        at += 1
-        if at >= len(tokens) or tokens[at].text != ".":
-            break
-        at += 1
-    return parts, at
 
 
 def _method(parts: Sequence[str]) -> Method:
@@ -238,5 +229,4 @@ def _literal(value: Any) -> str:
     """A payload value as an SQL literal; '' and null are not sent."""
     if value is None or value == "":
         return "NULL"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return "'" + text.replace("'", "''") + "'"
+    return literal(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

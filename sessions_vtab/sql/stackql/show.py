@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from sessions_vtab import __version__
 from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
-from sessions_vtab.sql.lexer import Token, TokenKind, name_of
-from sessions_vtab.sql.stackql.dialect import StaticResult, resource_of
+from sessions_vtab.sql.lexer import Token, name_of
+from sessions_vtab.sql.stackql.dialect import StaticResult, parts_at, resource_of
 from sessions_vtab.sql.stackql.provider import RESOURCES, Method, ProviderResource
 from sessions_vtab.sql.stackql.recognition import SERVICE
 
@@ -102,7 +102,7 @@ def _in_and_like(tokens: Sequence[Token]) -> tuple[list[str], str | None]:
     while index < len(tokens):
         word = tokens[index].upper
         if word in {"IN", "FROM"}:
-            name, index = _name(tokens, index + 1)
+            name, index = parts_at(tokens, index + 1)
         elif word == "LIKE" and tokens[index + 1 : index + 2]:
             pattern, index = name_of(tokens[index + 1]), index + 2
         elif word == ";":
@@ -114,18 +114,6 @@ def _in_and_like(tokens: Sequence[Token]) -> tuple[list[str], str | None]:
     return name, pattern
 
 
-def _name(tokens: Sequence[Token], index: int) -> tuple[list[str], int]:
-    """A name in parts, and the index after it."""
-    name = []
-    while index < len(tokens) and tokens[index].kind in (TokenKind.WORD, TokenKind.QUOTED):
-        name.append(name_of(tokens[index]))
-        index += 1
-        if index >= len(tokens) or tokens[index].text != ".":
-            break
-        index += 1
-    return name, index
-
-
 def _like(pattern: str, value: str) -> bool:
     parts = [".*" if c == "%" else "." if c == "_" else re.escape(c) for c in pattern]
     return re.fullmatch("".join(parts), value, re.IGNORECASE | re.DOTALL) is not None
@@ -134,7 +122,7 @@ def _like(pattern: str, value: str) -> bool:
 def _insert(tokens: Sequence[Token]) -> StaticResult:
     """SHOW INSERT INTO resource: a template of the statement."""
     start = 2 if tokens[1:2] and tokens[1].upper == "INTO" else 1
-    name, _ = _name(tokens, start)
+    name, _ = parts_at(tokens, start)
     resource = resource_of([*name, "", "", ""][:3])
     create = next((method for method in resource.methods if method.verb == "INSERT"), None)
     if create is None:
@@ -171,7 +159,7 @@ def describe(tokens: Sequence[Token]) -> StaticResult:
     """
     words = [token.upper for token in tokens[1:3]]
     method, extended = "METHOD" in words[:1], "EXTENDED" in words
-    name, _ = _name(tokens, 1 + method + extended)
+    name, _ = parts_at(tokens, 1 + method + extended)
     rows = _parameters(name) if method else _fields(name)
     columns: tuple[str, ...] = ("name", "type", "description")
     if method:
