@@ -78,7 +78,7 @@ class RestResource(ScanRequests):
 
     def listed(self, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """The items of the lists of a reading, or what a fan-out finds for each of them."""
-        if self.spec.sublist and scan.path.fans_out:
+        if self.sublist and scan.path.fans_out:
             with closing(self.parent.items_of(reading, Scan(scan.path), reader)) as parents:
                 found = (self.items.places(one.item, one.frame) for page in parents for one in page)
                 asked = (each for places in found for each in self.each_of(places, scan))
@@ -117,7 +117,8 @@ class RestResource(ScanRequests):
                 enough = limit is not None and rows >= limit and "page_size" not in scan.parameters
                 yield one.call.with_query(**{by.size: by.cap}) if enough and by.size else one.call
 
-        with closing(reader.fan_out(calls(), self.pages(scan), limit=limit)) as responses:
+        pages = reading.pages or self.pages(scan)
+        with closing(reader.fan_out(calls(), pages, limit=limit)) as responses:
             for response in responses:
                 page = self.page(response, places[by.apart(response.call)], reading)
                 rows += len(page)
@@ -125,7 +126,8 @@ class RestResource(ScanRequests):
 
     def chain(self, one: Asked, reading: Reading, scan: Scan, reader: Reader) -> FoundPages:
         """The items of one list, page after page."""
-        with closing(reader.pages(one.call, self.pages(scan), limit=scan.limit)) as responses:
+        pages = reading.pages or self.pages(scan)
+        with closing(reader.pages(one.call, pages, limit=scan.limit)) as responses:
             for response in responses:
                 yield self.page(response, one.places, reading)
 
@@ -249,7 +251,7 @@ class RestResource(ScanRequests):
 
     def _rows(self, page: Collection[Found], make: RowDecoder[RestFrame]) -> list[Row]:
         """The rows of the items of a page: of those found, or of those inside them."""
-        if not self.spec.parent or self.spec.sublist:
+        if not self.spec.parent or self.sublist:
             return rows_of(page, make)
         return [row for one in page for row in rows_of(self.inside(one), make)]
 

@@ -50,11 +50,13 @@ class Reading:
         lists: they are lists; else each reads one item.
         wanted: keys whose items are picked from the lists, and the places of these items among the
             rows: those that GETs would give them. None where all items count.
+        pages: how the lists go on, where that follows from what they are asked for.
     """
 
     asked: tuple[Asked, ...]
     lists: bool
     wanted: Mapping[tuple[str, ...], int] | None = None
+    pages: Paginator | None = None
 
 
 Spread = Callable[[str, Operation], Iterable[str]]
@@ -78,6 +80,8 @@ class ScanRequests(Resource):
         self.capability = capability_of(spec, owner, backend.scope, backend.location, backend.parse)
         self.where = f"{backend.source.name}.{spec.table.name}"
         self.own = places_of(owner.name)
+        self.sublist = spec.sublist
+        self._rows_list = spec.list if spec.sublist else owner.list
         self._templates = {"name": spec.name, **named_by(spec, owner)}
 
     def reading(self, scan: Scan, spread: Spread) -> Reading:
@@ -85,7 +89,7 @@ class ScanRequests(Resource):
         keys = self.keys(scan)
         if keys is None:
             return Reading(tuple(self.lists(scan, spread)), lists=True)
-        if self.spec.sublist:
+        if self.sublist:
             asked = (each for one in keys for each in self.each_of(one, scan))
             return Reading(tuple(asked), lists=True)
         if self.owner.get is None or self._by_list(keys, scan):
@@ -99,9 +103,7 @@ class ScanRequests(Resource):
 
     def keys(self, scan: Scan) -> list[dict[str, str]] | None:
         """The values of the name's placeholders that the path's keys give; None to read lists."""
-        if scan.path.name in {"list", "fan-out"} and not (
-            self.spec.sublist and not scan.path.fans_out
-        ):
+        if scan.path.name in {"list", "fan-out"} and not (self.sublist and not scan.path.fans_out):
             return None
         for key in scan.path.keys:
             template = self._templates.get(key)
@@ -136,11 +138,13 @@ class ScanRequests(Resource):
         if place in scan.parameters:
             parameter = scan.parameters[place]
             return [] if parameter is None else [str(parameter)]
+        if place in self.backend.scope:
+            return [self.backend.scope[place]]
         spec = self.owner.list
-        if spec is not None and place in spec.each and place not in self.backend.scope:
+        if spec is not None and place in spec.each:
             each = spec.each[place]
             return list(spread(place, each)) if isinstance(each, Operation) else each
-        return [self.backend.default_place(place)]
+        return [self.backend.default_place(place)]  # An error that says where to put it.
 
     def lists(self, scan: Scan, spread: Spread) -> Iterator[Asked]:
         """The lists that a scan reads, or that its fan-out begins with."""
@@ -160,16 +164,16 @@ class ScanRequests(Resource):
         return self.backend.resources[self.spec.parent]
 
     def _list(self) -> List:
-        return self._known_list(self.owner)
+        return self._declared_list(self.owner.list)
 
     def rows_list(self) -> List:
         """The list that has these rows."""
-        return self._known_list(self.spec if self.spec.sublist else self.owner)
+        return self._declared_list(self._rows_list)
 
-    def _known_list(self, table: RestTable) -> List:
-        if table.list is None:
+    def _declared_list(self, found: List | None) -> List:
+        if found is None:
             raise AssertionError(f"{self.where} has no list")  # No path reads one.
-        return table.list
+        return found
 
     def list_call(self, places: Places, scan: Scan) -> RequestSpec:
         """The first page of a list."""
@@ -177,7 +181,7 @@ class ScanRequests(Resource):
         query: list[tuple[str, str | int]] = []
         if spec.size and spec.cap:
             query.append((spec.size, self.page_size(scan) or min(scan.limit or spec.cap, spec.cap)))
-        if self.spec.sublist or (not self.spec.parent and self.keys(scan) is None):
+        if self.sublist or (not self.spec.parent and self.keys(scan) is None):
             for column, name in spec.filters.items():
                 query += ((name, str(value)) for value in scan.given(column) or ())
         if spec.hidden is not None and self.shows_hidden(scan):
@@ -203,7 +207,7 @@ class ScanRequests(Resource):
 
     def each_of(self, places: Places, scan: Scan) -> Iterator[Asked]:
         """What is asked to get these rows for one row of the parent."""
-        if not self.spec.sublist:
+        if not self.sublist:
             yield self.get_of(places)
             return
         yield Asked(self.list_call(places, scan), places)

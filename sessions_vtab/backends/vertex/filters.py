@@ -260,6 +260,12 @@ def bounds(terms: Iterable[Predicate], column: str) -> TimeBounds:
     return TimeBounds(low, high)
 
 
+def confined_times(terms: Sequence[Predicate], columns: Iterable[str]) -> dict[str, TimeBounds]:
+    """Those of some time columns that the terms confine, with their ranges."""
+    ranges = ((column, bounds(terms, column)) for column in columns)
+    return {column: edges for column, edges in ranges if edges}
+
+
 def timestamp_filter(confined: TimeBounds) -> Text:
     """A range of event timestamps, both ends included; SQLite removes rows that do not match."""
     parts = []

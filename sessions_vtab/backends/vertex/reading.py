@@ -15,6 +15,7 @@ from sessions_vtab.backends.vertex.filters import (
     Text,
     bounds,
     compose,
+    confined_times,
     disjoint,
     join,
     timestamp_filter,
@@ -90,6 +91,9 @@ class _Listed(rest.RestResource):
         """The list parameters that a statement gives."""
         return Listing.of(scan, self.where, self.page_size(scan))
 
+    def pages(self, scan: rest.Scan) -> rest.Paginator:
+        return self.listing(scan).pages
+
     def frame(self, response: rest.Response, places: rest.Places) -> rest.RestFrame:
         token = "" if response.missing else response.object().get("nextPageToken", "")
         return PageFrame(response.what, places, token if isinstance(token, str) else "")
@@ -121,7 +125,7 @@ class _Listed(rest.RestResource):
             reader.both_ends(
                 one.call,
                 one.call.with_query(orderBy=_order_text([far])),
-                self.pages(scan),
+                reading.pages or self.pages(scan),
                 position=lambda item, response: sign * _instant(item, field, response),
                 identity=lambda item: item.get("name"),
             )
@@ -191,7 +195,7 @@ class SessionsTable(_Listed):
     def _lists(self, scan: rest.Scan, spread: rest.Spread, allowed: frozenset[Feature]) -> _Lists:
         listing = self.listing(scan)
         terms = without_scope(scan.where.terms)
-        order = self._order(scan, listing)
+        order, edge = self._order(scan, listing)
         texts = [compose(terms, allowed)] if listing.token else disjoint(terms, allowed)
         texts = [with_users(listing.filter, text, allowed) for text in texts]
         own = "" if listing.chosen else _order_text([self.near])
@@ -206,28 +210,31 @@ class SessionsTable(_Listed):
         )
         features = frozenset().union(*(text.features for text in texts))
         ends = len(asked) == 1 and not (order or listing.chosen or scan.limit)
-        whole = ends and not texts[0].text
-        return _Lists(asked, lists=True, features=features, ends=ends, whole=whole)
-
-    def _order(self, scan: rest.Scan, listing: Listing) -> tuple[rest.Order, ...]:
-        """The order to request: the statement's, or one that puts the wanted rows first."""
-        if scan.order or listing.order or listing.token:
-            return scan.order
-        times = ((column, bounds(scan.where.terms, column)) for column in SORTED)
-        orders = (
-            rest.Order(column, descending=edge.low is not None) for column, edge in times if edge
+        # A sorted list stops at the end of the wanted range.
+        pages = (
+            listing.pages
+            if edge is None
+            else rest.StopAfter(listing.pages, _beyond(order[0], edge))
         )
-        return tuple(orders)[:1]
+        whole = ends and not texts[0].text
+        return _Lists(asked, lists=True, pages=pages, features=features, ends=ends, whole=whole)
 
-    def pages(self, scan: rest.Scan) -> rest.Paginator:
-        """A sorted list stops at the end of the wanted range."""
-        listing = self.listing(scan)
-        for order in self._order(scan, listing)[:1]:
-            limits = bounds(scan.where.terms, order.column)
-            edge = limits.low if order.descending else limits.high
-            if edge is not None:
-                return rest.StopAfter(listing.pages, _beyond(order, edge))
-        return listing.pages
+    def _order(self, scan: rest.Scan, listing: Listing) -> tuple[Sequence[rest.Order], int | None]:
+        """The order to request: the statement's, or one that puts the wanted rows first.
+
+        Returns:
+            It, and the time after which no row is wanted in that order; None for no such time.
+        """
+        order, ranges = scan.order, confined_times(scan.where.terms, SORTED)
+        if not (order or listing.order or listing.token):
+            narrowed = ranges.items()
+            order = tuple(
+                rest.Order(one, descending=edge.low is not None) for one, edge in narrowed
+            )[:1]
+        limits = ranges.get(order[0].column) if order else None
+        if limits is None:
+            return order, None
+        return order, limits.low if order[0].descending else limits.high
 
     # Their responses
 
@@ -294,10 +301,7 @@ class Events(_Listed):
             return found
         free = not (scan.order or listing.order or listing.chosen or scan.limit)
         ends = free and len(found.asked) == 1
-        return _Lists(found.asked, lists=True, ends=ends)
-
-    def pages(self, scan: rest.Scan) -> rest.Paginator:
-        return self.listing(scan).pages
+        return _Lists(found.asked, lists=True, pages=listing.pages, ends=ends)
 
     def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:
         listing = self.listing(scan)
