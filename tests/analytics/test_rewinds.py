@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import NamedTuple
 
 import apsw
 import pytest
 
 from sessions_vtab.contract.agent_views import VIEWS
+from sessions_vtab.contract.model import Column, ColumnType
 
 HISTORIES = 600
 
@@ -58,7 +60,9 @@ def test_random_histories(numbered: bool) -> None:
         " rewind_before); CREATE INDEX by_session ON events(session_name)"
     )
     (view,) = (one for one in VIEWS if one.name == "live_events")
-    database.execute(view.create("main", ["session_name", "timestamp", "sequence"]))
+    names = ("session_name", "timestamp", "sequence")
+    columns = tuple(Column(name, ColumnType.TEXT, "") for name in names)
+    database.execute(replace(view, columns=columns).create("main"))
     for number, events in enumerate(histories):
         name = f"s{number}"
         database.execute("INSERT INTO sessions VALUES (?1, ?1)", (name,))
