@@ -15,14 +15,7 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.tables import SESSIONS, session_columns
 
-__all__ = [
-    "WhylabsBackend",
-    "dataset_body",
-    "links_body",
-    "milliseconds",
-    "reference_body",
-    "references_body",
-]
+__all__ = ["WhylabsBackend"]
 
 _MS, _DAY = 1_000_000, 86_400_000
 _JOINT = 3
@@ -60,14 +53,16 @@ def _text(value: Any, where: str, *, empty: bool = False) -> str:
     return value
 
 
-def reference_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
+def reference_body(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """LogReferenceRequest; ``{}`` if nothing is given."""
     body: dict[str, Any] = {
-        name: given[name] for name in ("alias", "region") if given.get(name) is not None
+        name: _text(given[name], f"{where}.{name}", empty=name == "alias")
+        for name in ("alias", "region")
+        if given.get(name) is not None
     }
     stamp = given.get("dataset_timestamp")
     if stamp is not None:
-        body["datasetTimestamp"] = times.require(stamp, f"{where}: dataset_timestamp") // _MS
+        body["datasetTimestamp"] = milliseconds(stamp, f"{where}.dataset_timestamp")
     return body
 
 
@@ -111,15 +106,7 @@ def _reference(one: Any, where: str) -> dict[str, Any]:
             raise rest.refused(
                 where, f"has no field {name!r:.60}.{near} Fields: {', '.join(_FIELDS)}"
             )
-    body: dict[str, Any] = {
-        name: _text(one[name], f"{where}.{name}", empty=name == "alias")
-        for name in ("alias", "region")
-        if one.get(name) is not None
-    }
-    stamp = one.get("dataset_timestamp")
-    if stamp is not None:
-        body["datasetTimestamp"] = milliseconds(stamp, f"{where}.dataset_timestamp")
-    return body
+    return reference_body(one, where)
 
 
 def links_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
@@ -141,57 +128,37 @@ def links_body(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
 
 # From responses to rows.
 
-
-def _required(item: rest.Item, name: str, frame: rest.DecodeContext) -> str:
-    value = item.get(name)
-    if not isinstance(value, str):
-        raise frame.wrong(name, "text")
-    return value
-
-
+_id, _url = (rest.text_of(name, required=True) for name in ("id", "observatoryUrl"))
 _upload_time = rest.epoch_of("uploadTimestamp", per_second=1_000)
-
-
-def _place(item: rest.Item, frame: rest.DecodeContext) -> tuple[rest.Value, ...]:
-    names = ("id", "alias", "modelId", "uploadUrl", "observatoryUrl")
-    return (*(_required(item, name, frame) for name in names), _upload_time(item, frame))
-
-
-def _claim_rows(response: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
-    yield given["session_id"], str(given["org"]), 1, rest.response_of(response)
-
-
-def _dataset_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
-    item, frame = response.object(), rest.DecodeContext(response.what)
-    ids = (_required(item, name, frame) for name in ("id", "uploadUrl", "observatoryUrl"))
-    upload_time = _upload_time(item, frame)
-    yield *ids, _required(item, "datasetId", frame), upload_time, rest.response_of(response)
-
-
-def _reference_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
-    yield *_place(response.object(), rest.DecodeContext(response.what)), rest.response_of(response)
+_REFERENCE = {
+    "reference_id": _id,
+    "reference_alias": rest.text_of("alias", required=True),
+    "model_id": rest.text_of("modelId", required=True),
+    "upload_url": rest.text_of("uploadUrl", required=True),
+    "observatory_url": _url,
+    "upload_time": _upload_time,
+}
 
 
 def _references_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
-    item, frame = response.object(), rest.DecodeContext(response.what)
+    item, frame = response.object(), rest.RestFrame(response.what)
     given, count = item.get("references"), len(response.call.json["references"])
-    if not isinstance(given, list) or len(given) != count:
-        raise frame.wrong("references", f"a list of {count}")
-    if not all(isinstance(one, dict) for one in given):
-        raise frame.wrong("references", "a list of objects")
-    joint, text = _required(item, "observatoryUrl", frame), rest.response_of(response)
-    return [(*_place(one, frame), joint, text) for one in given]
+    objects = isinstance(given, list) and all(isinstance(one, dict) for one in given)
+    if not isinstance(given, list) or not objects or len(given) != count:
+        raise frame.wrong("references", f"a list of {count} objects")
+    joint, text = _url(item, frame), rest.response_of(response)
+    return [(*(get(one, frame) for get in _REFERENCE.values()), joint, text) for one in given]
 
 
 def _link_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
     """References first, then times. A link names a day, and so does its row."""
-    item, frame, sent = response.object(), rest.DecodeContext(response.what), response.call.json
+    item, frame, sent = response.object(), rest.RestFrame(response.what), response.call.json
     days = [str(stamp - stamp % _DAY) for stamp in sent["batchProfileTimestamps"]]
     profiles, links = [*sent["referenceProfileIds"], *days], item.get("individualObservatoryUrls")
     texts = isinstance(links, list) and all(isinstance(link, str) for link in links)
     if not isinstance(links, list) or not texts or len(links) != len(profiles):
         raise frame.wrong("individualObservatoryUrls", f"a list of {len(profiles)} strings")
-    joint, text = _required(item, "observatoryUrl", frame), rest.response_of(response)
+    joint, text = _url(item, frame), rest.response_of(response)
     pairs = enumerate(zip(profiles, links, strict=True))
     return [(profile, link, joint, int(at < _JOINT), text) for at, (profile, link) in pairs]
 
@@ -200,11 +167,6 @@ def _link_rows(response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]
 # body (contract, section 1), which is another thing.
 _GONE = (rest.ResponseMatcher(404, r"^ResourceNotFound$", "type"),)
 _ONE = "/v0/sessions/{session_id}"
-
-
-def _created(item: rest.Item, frame: rest.RestFrame) -> rest.Item:
-    """The service answers with the id alone, in another field than a session has it."""
-    return {"sessionId": _required(item, "id", frame)}
 
 
 def _guest(
@@ -272,7 +234,8 @@ class WhylabsBackend(rest.RestBackend):
                 anonymous=True,
                 columns=("user_id",),
                 required=("user_id",),
-                answer=_created,
+                # The id alone, in another field than a session has it.
+                answer=lambda item, frame: {"sessionId": _id(item, frame)},
                 partial=True,
             ),
             hints={
@@ -296,15 +259,26 @@ class WhylabsBackend(rest.RestBackend):
                 missing=_GONE,
                 secret=("session_id",),
             ),
-            _claim_rows,
+            {"org_id": lambda _, frame: frame.places["org"], "claimed": lambda *_: 1},
             defaults={"org": "org_id"},
         ),
-        _guest("create_dataset_profile_upload", f"POST {_ONE}/upload", dataset_body, _dataset_rows),
+        _guest(
+            "create_dataset_profile_upload",
+            f"POST {_ONE}/upload",
+            dataset_body,
+            {
+                "log_id": "id",
+                "upload_url": "uploadUrl",
+                "observatory_url": "observatoryUrl",
+                "dataset_id": "datasetId",
+                "upload_time": _upload_time,
+            },
+        ),
         _guest(
             "create_reference_profile_upload",
             f"POST {_ONE}/reference",
             reference_body,
-            _reference_rows,
+            _REFERENCE,
         ),
         _guest(
             "batch_create_reference_profile_upload",

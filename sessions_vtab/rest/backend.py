@@ -88,6 +88,7 @@ class RestBackend(Backend):
         source: the configured source.
         settings: its validated options.
         scope: values of placeholders that its location gives.
+        main: the table that functions are about.
     """
 
     title: ClassVar[str]
@@ -161,8 +162,8 @@ class RestBackend(Backend):
         every = (*made_of, *self.own_functions())
         self.functions: Mapping[str, Function] = {one.name: one for one, _ in every}
         self.routines: Mapping[str, Routine] = {one.name: routine for one, routine in every}
-        self._main = next(iter(made.values()))
-        self._core = RowDecoder(SESSIONS, self._main.decoder.columns)
+        self.main = next(iter(made.values()))
+        self._core = RowDecoder(SESSIONS, self.main.decoder.columns)
 
     @classmethod
     def open(cls, source: Source) -> Self:
@@ -386,7 +387,7 @@ class RestBackend(Backend):
 
     def resolve(self, session: Value) -> dict[str, str]:
         """The row that a function's argument names: by full name, else by id."""
-        template = self._main.spec.name
+        template = self.main.spec.name
         found = self.parse(template, session)
         if found is None:
             *scope, own = places_of(template)
@@ -399,7 +400,7 @@ class RestBackend(Backend):
 
     def core_of(self, response: Response, places: Places, sender: Sender) -> Row:
         """The core columns of the row that a function was about, as it is then."""
-        return self.core(self.writing[self._main.table.name].after(response, places, sender))
+        return self.core(self.writing[self.main.table.name].after(response, places, sender))
 
     def core(self, found: Found) -> Row:
         """The core columns of a row that was found."""

@@ -207,6 +207,11 @@ def _of_function(declared: RestFunction, own: Sequence[str]) -> Iterator[str]:
     if function.effect != declared.operation.changes:
         does = "changes something" if function.effect else "changes nothing"
         yield f"operation: the function {does} (effect), so asks must be {not function.effect}."
+    if isinstance(declared.rows, Mapping):
+        results = [column.name for column in function.results]
+        yield from (f"rows: {one}" for one in _unknown(declared.rows, results, "result"))
+        known = (*known, *declared.rows, "response", *(("session_name",) if about else ()))
+        yield from (f"rows: nothing says what {one} is." for one in results if one not in known)
     if declared.rows is None and function.results[-1].name != "response":
         yield "without rows, its results must be a session's core columns and response."
 

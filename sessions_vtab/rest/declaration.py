@@ -334,12 +334,18 @@ class RestFunction:
         function: its parameters, results and docs.
         operation: what is called; placeholders are parameters, and, if ``session`` is a parameter,
             those of the session's name.
-        rows: makes rows of the response and the arguments; None for the session's core columns
-            followed by ``response``.
+        rows: makes rows of the response and the arguments. Or, for one row, by result, the field of
+            the response's object that it is, or a function that makes it; a result without an entry
+            is the argument or placeholder of that name, ``session_name`` or ``response``. None for
+            the session's core columns followed by ``response``.
         defaults: settings of the source that stand in for a missing argument, by parameter.
     """
 
     function: Function
     operation: Operation
-    rows: Callable[[Response, Arguments], Iterable[Row]] | None = None
+    rows: (
+        Callable[[Response, Arguments], Iterable[Row]]
+        | Mapping[str, str | Getter[RestFrame]]
+        | None
+    ) = None
     defaults: Mapping[str, str] = field(default_factory=dict)

@@ -29,7 +29,7 @@ from sessions_vtab.fetch.rows import (
 from sessions_vtab.rest.access import parent_column
 from sessions_vtab.rest.declaration import RestFrame, RestTable
 
-__all__ = ["Decoder", "Found", "FoundPage", "items_inside", "rows_of", "texts_in"]
+__all__ = ["Decoder", "Found", "FoundPage", "getter_of", "items_inside", "rows_of", "texts_in"]
 
 _PLAIN: Final = f"{ascii_letters}{digits}_.~-\n".encode()
 """What ids that are the same percent-encoded consist of, one a line."""
@@ -156,12 +156,21 @@ class Decoder:
     ) -> Getter[RestFrame]:
         if not isinstance(field, str):
             return field
-        kind = table.table.column(name).type
-        if name in places_of(table.name) and kind is ColumnType.TEXT:
-            return text_of(field, required=True)
-        if name in table.table.filled and kind is ColumnType.TIME:
-            return time_of(field, required=True)
-        return _BY_TYPE[kind](field)
+        required = name in table.table.filled or name in places_of(table.name)
+        return getter_of(field, table.table.column(name).type, required=required)
+
+
+def getter_of(
+    field: str | Getter[RestFrame], kind: ColumnType, *, required: bool = False
+) -> Getter[RestFrame]:
+    """What makes a value of some type; a text or a time may be required."""
+    if not isinstance(field, str):
+        return field
+    if required and kind is ColumnType.TEXT:
+        return text_of(field, required=True)
+    if required and kind is ColumnType.TIME:
+        return time_of(field, required=True)
+    return _BY_TYPE[kind](field)
 
 
 def _are_plain(ids: Sequence[Any]) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from sessions_vtab.contract.backend import Arguments, Context, Routine
+from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.contract.scan import Row
-from sessions_vtab.contract.templates import Places
+from sessions_vtab.contract.templates import Places, name_of
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import MissingParameterError, NotFoundError
 from sessions_vtab.fetch import RequestSpec, Response, Sender, message_of, plain, redact, run_job
+from sessions_vtab.fetch.rows import Getter
 from sessions_vtab.rest.bodies import body_of
-from sessions_vtab.rest.declaration import RestFunction
+from sessions_vtab.rest.declaration import RestFrame, RestFunction
+from sessions_vtab.rest.decoding import getter_of
 
 if TYPE_CHECKING:
     from sessions_vtab.rest.backend import RestBackend
@@ -22,9 +25,7 @@ __all__ = ["response_of", "routine_of"]
 
 def response_of(response: Response) -> str | None:
     """The body as JSON, without secrets; None if it is empty."""
-    return (
-        None if response.json is None else redact(dump_json(response.json), response.call.secrets)
-    )
+    return redact(dump_json(response.json), response.call.secrets) if response.content else None
 
 
 def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
@@ -41,13 +42,36 @@ def routine_of(declared: RestFunction, backend: RestBackend) -> Routine:
             response = backend.act(name, call, {**_placed(declared, given), **places}, sender)
             if response.missing:
                 raise _gone(response, name, backend)
-            if declared.rows is not None:
+            if declared.rows is None:
+                return [(*backend.core_of(response, places, sender), dump_json(response.object()))]
+            if callable(declared.rows):
                 return list(declared.rows(response, {**given, **places}))
-            return [(*backend.core_of(response, places, sender), dump_json(response.object()))]
+            return [_row(declared, declared.rows, backend, response, {**given, **places})]
 
         return run_job(backend.client, context, job)
 
     return routine
+
+
+def _row(
+    declared: RestFunction,
+    fields: Mapping[str, str | Getter[RestFrame]],
+    backend: RestBackend,
+    response: Response,
+    given: Arguments,
+) -> Row:
+    """The row of a function whose results are declared by name."""
+    item = (None if response.json is None else declared.operation.object_in(response)) or {}
+    frame = RestFrame(response.what, {name: str(value) for name, value in given.items()})
+    values = {**given, "response": response_of(response)}
+    if "session" in given:
+        values["session_name"] = name_of(backend.main.spec.name, frame.places)
+    for one in declared.function.results:
+        if one.name in fields:
+            # A text that is named is part of the response.
+            get = getter_of(fields[one.name], one.type, required=one.type is ColumnType.TEXT)
+            values[one.name] = get(item, frame)
+    return tuple(values.get(one.name) for one in declared.function.results)
 
 
 def _placed(declared: RestFunction, given: Arguments) -> Places:

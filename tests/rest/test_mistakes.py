@@ -150,6 +150,14 @@ def _bent(**change: Any) -> Callable[[], Any]:
             lambda: opened(RIGHT, functions=VERB),  # type: ignore[arg-type]
             r"functions_declared must be a tuple: \(RestFunction\(\.\.\),\)",
         ),
+        (
+            lambda: opened(RIGHT, functions=(replace(VERB, rows={"respons": "x"}),)),
+            r"truncate_session\(\): rows: there is no result respons. Did you mean response\?",
+        ),
+        (
+            lambda: opened(RIGHT, functions=(replace(VERB, rows={}),)),
+            r"truncate_session\(\): rows: nothing says what name is.",
+        ),
         (lambda: opened(RIGHT, location=("scope",)), "location: there is no placeholder scope"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, Final
 
 from pydantic import field_validator
@@ -52,20 +52,15 @@ _ONE: Final = f"{_AT}/upload_sessions/{{session_id}}"
 _NO_SESSION: Final = (
     rest.ResponseMatcher(404, r"(?i)\bno (?:upload )?session\b|\bsession\b.*\bnot (?:found|exist)"),
 )
-_CLOSED: Final = (rest.ResponseMatcher(409),)
+_CLOSING: Final = rest.Update(
+    f"PUT {_ONE}",
+    body=lambda *_: {"status": "CLOSED"},
+    done=(rest.ResponseMatcher(409),),
+    columns=("status",),
+)
 _WORKSPACE: Final = SCOPE_COLUMNS["workspace"]
 _PAGE_SIZE: Final = UPLOAD_SESSION_COLUMNS["page_size"]
 _IDS: Final = {"session_id": ID_FORM}
-
-
-def _closing_body(_: Mapping[str, rest.Value], __: str) -> dict[str, str]:
-    return {"status": "CLOSED"}
-
-
-def _closed_rows(_: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
-    """The API returns an empty response."""
-    places = {one: str(given[one]) for one in ("workspace", "session_id")}
-    yield rest.name_of(SESSION, places), places["session_id"], "CLOSED", None
 
 
 def _counter(name: str) -> Callable[[rest.Item, rest.RestFrame], rest.Value]:
@@ -140,8 +135,8 @@ class DeepsetBackend(rest.RestBackend):
     functions_declared = (
         rest.RestFunction(
             FUNCTIONS["close_upload_session"],
-            rest.Operation(f"PUT {_ONE}", body=_closing_body, done=_CLOSED),
-            _closed_rows,
+            _CLOSING,
+            {"status": lambda *_: "CLOSED"},
         ),
     )
 
@@ -205,9 +200,7 @@ class DeepsetBackend(rest.RestBackend):
                     f"POST {_AT}/upload_sessions",
                     body=OPENING,
                 ),
-                update=rest.Update(
-                    f"PUT {_ONE}", body=_closing_body, done=_CLOSED, columns=("status",)
-                ),
+                update=_CLOSING,
                 hints={
                     "delete": "The API cannot delete upload sessions. UPDATE upload_sessions SET"
                     " status = 'CLOSED' ends one and ingests its files; an upload session left open"

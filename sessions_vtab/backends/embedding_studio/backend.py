@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from sessions_vtab import rest
 from sessions_vtab.backends.embedding_studio.reading import (
@@ -38,8 +38,9 @@ _IN_FRONT: Final = (
     "Embedding Studio needs no credential, and its sources have none. The request was refused"
     " by something in front of it, such as a proxy. Check base_url."
 )
-_released_batch = rest.text_of("batch_id", required=True)
-_released_at = rest.epoch_of("released_at")
+_IRRELEVANT: Final = "/clickstream/session/irrelevant"
+_BY_ID: Final = {"session_id": "session_id"}
+_batch_id = rest.text_of("batch_id", required=True)
 
 
 class EmbeddingStudioOptions(rest.OpenOptions):
@@ -77,6 +78,30 @@ class EmbeddingStudioBackend(rest.RestBackend):
         500: "The service failed. It fails on every read whose result includes a session without a"
         " search_query; exclude that session by its session_number.",
     }
+
+    functions_declared = (
+        rest.RestFunction(
+            FUNCTIONS["mark_session_irrelevant"],
+            rest.Operation(f"POST {_IRRELEVANT}", repeatable=True, body=_BY_ID),
+            {"is_irrelevant": lambda *_: 1},
+        ),
+        # Each call schedules the session once more, and no response says whether it did.
+        rest.RestFunction(
+            FUNCTIONS["use_session_for_improvement"],
+            rest.Operation("POST /clickstream/internal/session/use-for-improvement", body=_BY_ID),
+            {"scheduled": lambda *_: None, "reason": lambda *_: None},
+        ),
+        rest.RestFunction(
+            FUNCTIONS["release_batch"],
+            rest.Operation(
+                "POST /clickstream/internal/batch/release",
+                repeatable=True,
+                body={"release_id": "release_id"},
+                missing=(rest.ResponseMatcher(404, r"^There is no collecting batch$", "detail"),),
+            ),
+            {"batch_id": _batch_id, "release_time": rest.epoch_of("released_at")},
+        ),
+    )
 
     def __init__(self, source: rest.Source) -> None:
         self.batches = Batches(source.name)
@@ -125,9 +150,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
                 body=SESSION_BODY,
                 required=("session_id", "search_query", "search_results"),
             ),
-            update=rest.Update(
-                "POST /clickstream/session/irrelevant", repeatable=True, columns=("is_irrelevant",)
-            ),
+            update=rest.Update(f"POST {_IRRELEVANT}", repeatable=True, columns=("is_irrelevant",)),
             hints={
                 "delete": "Embedding Studio never deletes sessions; mark_session_irrelevant()"
                 " excludes one from training.",
@@ -193,32 +216,6 @@ class EmbeddingStudioBackend(rest.RestBackend):
 
     # Functions
 
-    def declare_functions(self) -> Sequence[rest.RestFunction]:
-        one = {"session_id": "session_id"}
-
-        def declared(name: str, route: str, rows: Any, **more: Any) -> rest.RestFunction:
-            operation = rest.Operation(f"POST /clickstream/{route}", **{"repeatable": True, **more})
-            return rest.RestFunction(FUNCTIONS[name], operation, rows)
-
-        return (
-            declared("mark_session_irrelevant", "session/irrelevant", _marked_rows, body=one),
-            # Each call schedules the session once more.
-            declared(
-                "use_session_for_improvement",
-                "internal/session/use-for-improvement",
-                _used_rows,
-                body=one,
-                repeatable=False,
-            ),
-            declared(
-                "release_batch",
-                "internal/batch/release",
-                self._released_rows,
-                body={"release_id": "release_id"},
-                missing=(rest.ResponseMatcher(404, r"^There is no collecting batch$", "detail"),),
-            ),
-        )
-
     def own_functions(self) -> Sequence[tuple[rest.Function, rest.Routine]]:
         own = {"push_event": self._push_event, "batch_sessions": self._batch_sessions}
         return [(FUNCTIONS[name], routine) for name, routine in own.items()]
@@ -227,18 +224,15 @@ class EmbeddingStudioBackend(rest.RestBackend):
         self, function: str, call: rest.RequestSpec, places: rest.Places, sender: rest.Sender
     ) -> rest.Response:
         response = super().act(function, call, places, sender)
-        if function == "release_batch" and response.missing:
+        if response.missing:
             raise rest.NotFoundError(
-                f"{self.source.name}.release_batch: no batch is collecting sessions. Nothing was"
+                f"{self.source.name}.{function}: no batch is collecting sessions. Nothing was"
                 " released; the next registered session starts a new batch."
             )
+        if function == "release_batch":
+            batch_id = _batch_id(response.object(), rest.DecodeContext(response.what))
+            self.batches.known[str(batch_id)] = None
         return response
-
-    def _released_rows(self, response: rest.Response, _: rest.Arguments) -> Iterable[rest.Row]:
-        body, frame = response.object(), rest.DecodeContext(response.what)
-        batch_id = _released_batch(body, frame)
-        self.batches.known[str(batch_id)] = None
-        yield batch_id, _released_at(body, frame), rest.dump_json(body)
 
     def _push_event(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         """Sends an event whose id is new; without a given one, those in one response suffice."""
@@ -282,12 +276,3 @@ class EmbeddingStudioBackend(rest.RestBackend):
             f"{self.source.name}.batch_sessions: {name} must be 0 or a positive number, not"
             f" {value!r:.40}."
         )
-
-
-def _marked_rows(response: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
-    yield given["session_id"], 1, rest.dump_json(response.json)
-
-
-def _used_rows(response: rest.Response, given: rest.Arguments) -> Iterable[rest.Row]:
-    """The response never says whether anything was scheduled."""
-    yield given["session_id"], None, None, rest.dump_json(response.json)

@@ -283,7 +283,10 @@ class VertexBackend(rest.RestBackend):
             rest.RestFunction(
                 FUNCTIONS["compact_session"],
                 rest.Operation(f"{route}:compact", body=self._compaction),
-                self._compacted_rows,
+                {
+                    "operation": rest.text_of("name"),
+                    "done": lambda item, _: int(bool(item.get("done"))),
+                },
             ),
         )
 
@@ -312,7 +315,7 @@ class VertexBackend(rest.RestBackend):
             event = writer.resource.decoder.places(found.item, found.frame)
             name, event_id = rest.name_of(writer.spec.name, event), event["event_id"]
         text = None if response is None else rest.dump_json(response.object())
-        yield name, event_id, self._session_name(places), text
+        yield name, event_id, rest.name_of(self.main.spec.name, places), text
 
     def _compaction(self, given: Mapping[str, rest.Value], where: str) -> dict[str, object]:
         if self.express:  # Contract, section 1.
@@ -331,20 +334,6 @@ class VertexBackend(rest.RestBackend):
                 f"{where}: summarization and event_editing must be 'AUTO'."
             )
         return {"compaction": {field: {"mode": mode} for field, mode in chosen.items()}}
-
-    def _compacted_rows(self, response: rest.Response, given: rest.Arguments) -> Iterator[rest.Row]:
-        operation = response.object()
-        name = operation.get("name")
-        text = name if isinstance(name, str) else None
-        yield (
-            self._session_name(given),
-            text,
-            int(bool(operation.get("done"))),
-            rest.dump_json(operation),
-        )
-
-    def _session_name(self, places: Mapping[str, Any]) -> str:
-        return rest.name_of(self.writing["sessions"].spec.name, places)
 
 
 def _is_local(base_url: str) -> bool:
