@@ -30,6 +30,9 @@ class Auth(Protocol):
     def headers(self) -> Mapping[str, str]:
         """The headers that carry the credential; raises CredentialError if there is none."""
 
+    def ready(self) -> bool:
+        """Whether ``headers`` can answer without asking a service for a token."""
+
     def refresh(self, sent: Mapping[str, str]) -> bool:
         """After a 401: tries to get another credential; returns whether there is one.
 
@@ -110,6 +113,10 @@ class NoAuth:
         """None."""
         return {}
 
+    def ready(self) -> bool:
+        """Yes."""
+        return True
+
     def refresh(self, sent: Mapping[str, str]) -> bool:  # noqa: ARG002
         """There is nothing to refresh."""
         return False
@@ -154,6 +161,10 @@ class ApiKey:
         if not self._held.current:
             self._take(self.secret.read())
         return {self.header: self.prefix + self._held.current}
+
+    def ready(self) -> bool:
+        """Yes: it is on this machine."""
+        return True
 
     def refresh(self, sent: Mapping[str, str]) -> bool:
         """Reads it again, unless that was done since; whether it is another one."""
@@ -208,6 +219,11 @@ class Google:
             if not self._credentials.valid:
                 self._renew()
             return self._applied()
+
+    def ready(self) -> bool:
+        """Whether there is a token that is valid, and nobody is about to replace it."""
+        known = self._credentials
+        return known is not None and bool(known.valid) and not self._lock.locked()
 
     def refresh(self, sent: Mapping[str, str]) -> bool:
         """Asks for a new token, unless that was done; CredentialError if the login has ended."""

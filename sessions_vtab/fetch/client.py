@@ -1,7 +1,8 @@
 """The one place that sends: connections, credentials, limits and the request log.
 
 A ``Client`` belongs to one source and is shared by all connections and statements of the process,
-each of which has a ``ClientHandle``. ``Sender`` is its side that a job in a pool thread sees;
+each of which has a ``ClientHandle``. ``Sender`` is its side that sees whoever sends: a job in a
+thread of the pool, or a statement that has only the response to wait for;
 ``reader.Reader`` the side that a statement sees. What is sent and when it is sent again:
 ``exchange``.
 """
@@ -52,6 +53,9 @@ _PLAIN_VALUE = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
 
 _MOST_BASES = 64
 """Beginnings of URLs whose host and credential are remembered."""
+
+_MOMENT = 0.002
+"""Seconds between two looks at whether a place has become free."""
 
 # Contexts belong to the statement's thread; what they are told from pool threads goes one by one.
 _LEDGER = threading.Lock()
@@ -121,6 +125,7 @@ class Client:
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        self._under_way: set[object] = set()
 
     def __repr__(self) -> str:
         return f"Client({self.endpoint.source!r}, {redact(self.endpoint.base_url)!r})"
@@ -147,6 +152,21 @@ class Client:
         """The way of a GET in plain letters; None where there is none, or no connection yet."""
         routes = self._routes
         return None if routes is None else routes.shortcut(url)
+
+    def enter(self, request: object) -> bool:
+        """Whether one more request may be under way; from here until ``leave`` it is.
+
+        The pool's threads are no more than that, but a statement's own thread may send, too.
+        """
+        with self._lock:
+            free = len(self._under_way) < self.endpoint.concurrency
+            if free:
+                self._under_way.add(request)
+            return free
+
+    def leave(self, request: object) -> None:
+        """It is not under way any more. May be called twice."""
+        self._under_way.discard(request)
 
     def _check_process(self) -> None:
         """Raises UnsupportedError in a forked process: the threads are those of the other one.
@@ -309,6 +329,7 @@ class Sender:
     Attributes:
         sent: attempts that reached, or may have reached, the service.
         where: source and table it sends for, in errors: ``prod.sessions``.
+        stop: ends its waits between attempts, and the sending.
         change: the last call that was there to change something; None if there was none.
         in_doubt: the service accepted that call, or may have; a job that fails all the same does
             not know what became of it. Set to False by who finds out that nothing was done.
@@ -323,7 +344,7 @@ class Sender:
         self.change: RequestSpec | None = None
         self.in_doubt = False
         self._context = context
-        self._stop = stop
+        self.stop = stop
 
     def send(self, call: RequestSpec) -> Response:
         """The response: a success, or one that the call declares as missing or already done.
@@ -343,41 +364,36 @@ class Sender:
             self.in_doubt = exchange.may_have_acted
             self.client.answers.clear()
 
-    def fetch(
-        self, call: RequestSpec, address: tuple[str, Auth]
-    ) -> tuple[Response, dict[str, Value] | None]:
-        """As ``send``, but the body stays unread: to be parsed where it is used.
-
-        Parsing in pool threads would hold a parsed page for each of them, and spread their memory
-        over as many of the allocator's arenas.
-
-        Args:
-            call: what to ask for.
-            address: its ``Client.url_of``.
-
-        Returns:
-            The response, and its row for the request log, which lacks the number of rows yet.
-        """
-        exchange = Exchange(self, call, address, unread=True)
-        return exchange.run(), exchange.unlogged
-
     def pause(self, seconds: float) -> None:
         """Waits; raises TransientError at once if the statement is stopped."""
-        if self.client.clock.wait(self._stop, seconds):
+        if self.client.clock.wait(self.stop, seconds):
             raise stopped(self.client.endpoint.source)
 
     def check(self) -> None:
         """Raises if the statement is stopped."""
-        if self._stop.is_set() or self.client.closing.is_set():
+        if self.stop.is_set() or self.client.closing.is_set():
             raise stopped(self.client.endpoint.source)
 
     def admit(self, kind: str) -> None:
         """Waits for the rate limit, then takes one request from the statement's budget."""
         self.check()
-        if not self.client.limiter.admit(kind, self._stop):
+        if not self.client.limiter.admit(kind, self.stop):
             raise stopped(self.client.endpoint.source)
         with _LEDGER:
             self._context.spend(1)
+
+    def admit_at_once(self, kind: str) -> bool:
+        """As ``admit`` if there is no rate limit to wait for; else False."""
+        if not self.client.limiter.admit_at_once(kind):
+            return False
+        with _LEDGER:
+            self._context.spend(1)
+        return True
+
+    def wait_for_place(self, request: object) -> None:
+        """Waits until one more request may be under way. Hardly ever: see ``Client.enter``."""
+        while not self.client.enter(request):
+            self.pause(_MOMENT)
 
     def record(self, row: Mapping[str, Value]) -> None:
         """Adds an attempt to the request log."""

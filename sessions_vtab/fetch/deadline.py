@@ -3,6 +3,9 @@
 httpcore's read timeout begins anew with every byte that arrives, so that a service which sends one
 now and then, headers or a body or 1xx answers without end, keeps a thread for ever. A request runs
 in one thread from its first byte to its last, so the thread knows when it ends.
+
+A statement's own thread, which sends what it would only wait for, also looks now and then whether
+the user wants to stop.
 """
 
 from __future__ import annotations
@@ -16,19 +19,27 @@ from typing import Any, TypeAlias
 
 import httpcore
 
-__all__ = ["TimedBackend", "check", "within"]
+__all__ = ["SLICE", "TimedBackend", "check", "within"]
+
+SLICE = 0.05
+"""Seconds between two looks at whether the user wants to stop."""
 
 _running = threading.local()
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """What this thread does on the network inside the block ends after so many seconds."""
-    _running.until = time.monotonic() + seconds
+def within(seconds: float, look: Callable[[], None] | None = None) -> Iterator[None]:
+    """What this thread does on the network inside the block ends after so many seconds.
+
+    Args:
+        seconds: until then.
+        look: called every 50 ms while it waits for something to read; raises what ends it.
+    """
+    _running.until, _running.look = time.monotonic() + seconds, look
     try:
         yield
     finally:
-        _running.until = None
+        _running.until = _running.look = None
 
 
 def check() -> None:
@@ -88,7 +99,15 @@ class _TimedStream(httpcore.NetworkStream):
         opened(self)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        look = getattr(_running, "look", None)
+        if look is None:
+            return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        while True:
+            left = _left(SLICE, httpcore.ReadTimeout)
+            try:
+                return self._inner.read(max_bytes, left)
+            except httpcore.ReadTimeout:
+                look()
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))

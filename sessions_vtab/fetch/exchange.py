@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ import httpcore
 import httpx
 
 from sessions_vtab.contract.predicate import Value
-from sessions_vtab.errors import SessionsError
+from sessions_vtab.errors import SessionsError, StoppedError
 from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.body import ENCODINGS, TooLongError, read_body
 from sessions_vtab.fetch.call import MultipartForm, RequestSpec, Response
@@ -28,6 +29,7 @@ from sessions_vtab.fetch.problems import (
     unsendable,
 )
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
+from sessions_vtab.fetch.routes import Shortcut
 
 if TYPE_CHECKING:
     from sessions_vtab.fetch.client import Sender
@@ -45,6 +47,8 @@ _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ENCODINGS,
 }
+_SHORT = 8_192
+"""Characters of a URL that a socket takes at once, without waiting for room."""
 _UNAUTHORIZED = 401
 _THROTTLED = 429
 _SERVER_ERROR = 500
@@ -78,6 +82,9 @@ class Exchange:
         self._call = call
         self._url, self._auth = address
         self._used = 0.0
+        self._number = 1
+        self._admitted = self._renewed = False
+        self._failed: Response | _Lost | None = None
         self._sent: Mapping[str, str] = {}
         self.may_have_acted = False
 
@@ -86,52 +93,111 @@ class Exchange:
         """The URL as logs show it; not asked for before the credential is there to be cut."""
         return self._client.shown(self._url, self._call)
 
+    @property
+    def stop(self) -> threading.Event:
+        """Ends the waits of ``run``."""
+        return self._sender.stop
+
+    @stop.setter
+    def stop(self, stop: threading.Event) -> None:
+        self._sender.stop = stop
+
     def run(self) -> Response:
         """The response: a success, or one that the call declares; others raise SessionsError."""
         # A loop of our own, not the retries of a library: whether a request may be sent again
         # depends on what the service may have done with it (``retry``).
-        attempt, renewed = 1, False
         while True:
-            self._sender.admit(self._call.kind)
-            began = self._clock.now()
-            outcome = self._attempt(attempt)
-            if isinstance(outcome, Response):
-                if outcome.status in _SUCCESS:
-                    self.may_have_acted = True
-                if outcome.status in _SUCCESS or outcome.missing or outcome.already:
-                    return outcome
-                refused = outcome.status == _UNAUTHORIZED and not renewed
-                if refused and asked(self._sender.where, lambda: self._auth.refresh(self._sent)):
-                    renewed = True
-                    self.__dict__.pop("_shown", None)
-                    continue
-                if outcome.status == _THROTTLED:
-                    self._client.limiter.throttled(self._call.kind, began)
-            self._wait_or_raise(outcome, attempt)
-            attempt += 1
+            if self._failed is not None:
+                self._get_ready_again(self._failed)
+            if not self._admitted:
+                self._sender.admit(self._call.kind)
+            try:
+                self._sender.wait_for_place(self)
+                response = self._ask(self._prepared(self._shortcut()))
+            finally:
+                self._client.leave(self)
+            if response is not None:
+                return response
 
-    def _attempt(self, attempt: int) -> Response | _Lost:
-        ask, started = self._prepared(), time.perf_counter()
+    def run_here(self, look: Callable[[], None]) -> Response | None:
+        """One attempt in the statement's own thread, where only the response has to be waited for.
+
+        Args:
+            look: called every 50 ms while it waits; raises what ends it.
+
+        Returns:
+            None if ``run`` has to go on, in a thread of the pool: it connects, waits for a rate
+            limit or a token, and decides about responses that are not what was asked for.
+        """
+        if not (self._call.bare and len(self._url) < _SHORT and self._auth.ready()):
+            return None
+        way = self._client.shortcut(self._url)
+        if way is None:
+            return None
+        send = self._prepared(way)
+        try:
+            if not self._client.enter(self):
+                return None
+            self._admitted = self._sender.admit_at_once(self._call.kind)
+            connection = way.connections.take(way.url) if self._admitted else None
+            return None if connection is None else self._ask(partial(send, connection), look)
+        finally:
+            self._client.leave(self)
+
+    def _ask(
+        self, send: Callable[[], httpx.Response], look: Callable[[], None] | None = None
+    ) -> Response | None:
+        """The response of an attempt, if it is one that ``run`` returns."""
+        began, self._admitted = self._clock.now(), False
+        outcome = self._attempt(send, look)
+        if isinstance(outcome, Response):
+            if outcome.status in _SUCCESS:
+                self.may_have_acted = True
+            if outcome.status in _SUCCESS or outcome.missing or outcome.already:
+                return outcome
+            if outcome.status == _THROTTLED:
+                self._client.limiter.throttled(self._call.kind, began)
+        self._failed = outcome
+        return None
+
+    def _get_ready_again(self, failed: Response | _Lost) -> None:
+        """Renews the credential or waits, so that another attempt may succeed; or raises."""
+        refused = isinstance(failed, Response) and failed.status == _UNAUTHORIZED
+        renews = refused and not self._renewed
+        if renews and asked(self._sender.where, lambda: self._auth.refresh(self._sent)):
+            self._renewed = True
+            self.__dict__.pop("_shown", None)
+            return
+        self._wait_or_raise(failed)
+        self._number += 1
+
+    def _attempt(
+        self, send: Callable[[], httpx.Response], look: Callable[[], None] | None
+    ) -> Response | _Lost:
+        started = time.perf_counter()
         received: httpx.Response | None = None
         try:
-            with within(self._seconds()):
-                received = ask()
+            with within(self._seconds(), look):
+                received = send()
                 body = self._read(received)
         except _NOT_SENT as error:
-            return self._lost(attempt, started, Failure.NOT_SENT, _words(error))
+            return self._lost(started, Failure.NOT_SENT, _words(error))
         except TooLongError:
-            raise self._broken_off(received, attempt, started) from None
+            raise self._broken_off(received, started) from None
         except (httpx.HTTPError, httpcore.TimeoutException, OSError) as error:
-            return self._lost(attempt, started, Failure.LOST, _words(error))
-        except Exception as error:
-            lost = self._lost(attempt, started, Failure.LOST, _words(error))
+            return self._lost(started, Failure.LOST, _words(error))
+        except BaseException as error:
+            lost = self._lost(started, Failure.LOST, _words(error))
+            # In the statement's own thread it may be what ``look`` or a signal handler has raised.
+            if look is not None or not isinstance(error, Exception):
+                raise
             if self._client.closing.is_set():  # Its sockets were closed under the request.
                 return lost
             raise broken(self._call, self._shown, self._sender.where, error) from error
         elapsed = self._spent(started)
         self._sender.sent += 1
         response = self._response(received, body, elapsed)
-        self._log(attempt, elapsed, response)
+        self._log(elapsed, response)
         return response
 
     def _seconds(self) -> float:
@@ -146,30 +212,34 @@ class Exchange:
         self._used += elapsed
         return elapsed * 1000
 
-    def _lost(self, attempt: int, started: float, failure: Failure, reason: str) -> _Lost:
+    def _lost(self, started: float, failure: Failure, reason: str) -> _Lost:
         elapsed = self._spent(started)
         if failure is Failure.LOST:
             self._sender.sent += 1
             self.may_have_acted = True
-        self._log(attempt, elapsed, error=reason)
+        self._log(elapsed, error=reason)
         return _Lost(failure, reason)
 
-    def _broken_off(
-        self, received: httpx.Response | None, attempt: int, started: float
-    ) -> SessionsError:
+    def _broken_off(self, received: httpx.Response | None, started: float) -> SessionsError:
         """The error of an answer that is too long to be read; sent again, it would be so again."""
         status = None if received is None else received.status_code
         self._sender.sent += 1
         self.may_have_acted |= status in _SUCCESS or status in _MAY_HAVE_ACTED
-        self._log(attempt, self._spent(started), error="the response is too long", status=status)
+        self._log(self._spent(started), error="the response is too long", status=status)
         return endless(
             self._call, self._shown, self._sender.where, self._client.endpoint.max_response
         )
 
-    def _prepared(self) -> Callable[[], httpx.Response]:
+    def _shortcut(self) -> Shortcut | None:
+        return self._client.shortcut(self._url) if self._call.bare else None
+
+    def _prepared(self, way: Shortcut | None) -> Callable[..., httpx.Response]:
         """What sends the request.
 
         By a transport, without httpx.Client: no cookies, no redirects, no netrc, and less CPU time.
+
+        Args:
+            way: of a bare call, if there is one; then the result takes a connection to send over.
 
         Raises:
             InvalidValueError: it cannot be written, for instance because its JSON is too deep.
@@ -178,11 +248,9 @@ class Exchange:
         headers = {**_HEADERS, **call.headers, **self._sent}
         extensions = {"timeout": self._client.timeout}
         try:
-            if call.bare:
-                way = self._client.shortcut(self._url)
-                if way is not None:
-                    named = [(b"Host", way.host), *map(_encoded, headers.items())]
-                    return partial(way.connections.get, way.url, named, extensions)
+            if way is not None:
+                named = [(b"Host", way.host), *map(_encoded, headers.items())]
+                return partial(way.connections.get, way.url, named, extensions)
             request = httpx.Request(
                 call.method,
                 self._url,
@@ -234,8 +302,8 @@ class Exchange:
         self.may_have_acted = self.may_have_acted or response.status in _MAY_HAVE_ACTED
         return replace(response, missing=missing and not already, already=already)
 
-    def _wait_or_raise(self, outcome: Response | _Lost, attempt: int) -> None:
-        policy = RETRIES
+    def _wait_or_raise(self, outcome: Response | _Lost) -> None:
+        policy, attempt = RETRIES, self._number
         kind = outcome.status if isinstance(outcome, Response) else outcome.failure
         attempts = 2 if kind in self._client.endpoint.once_more else policy.attempts
         if attempt < attempts and may_retry(self._call, kind):
@@ -247,20 +315,19 @@ class Exchange:
             if self._used <= policy.deadline:
                 self._sender.pause(wait)
                 return
-        raise self._error(outcome, attempt)
+        raise self._error(outcome)
 
-    def _error(self, outcome: Response | _Lost, attempt: int) -> SessionsError:
+    def _error(self, outcome: Response | _Lost) -> SessionsError:
         endpoint, where = self._client.endpoint, self._sender.where
         if isinstance(outcome, Response):
             if outcome.status in _MAY_HAVE_ACTED and not self._call.may_repeat:
-                return may_have_acted(outcome, endpoint, self._auth, attempt)
-            return refusal(outcome, endpoint, self._auth, attempt)
+                return may_have_acted(outcome, endpoint, self._auth, self._number)
+            return refusal(outcome, endpoint, self._auth, self._number)
         acted = outcome.failure is Failure.LOST
         return no_answer(self._call, self._shown, outcome.reason, where, may_have_acted=acted)
 
     def _log(
         self,
-        attempt: int,
         elapsed: float,
         response: Response | None = None,
         error: str = "",
@@ -270,7 +337,7 @@ class Exchange:
             "method": self._call.method,
             "url": self._shown,
             "status": response.status if response else status,
-            "attempt": attempt,
+            "attempt": self._number,
             "elapsed_ms": round(elapsed, 3),
             "bytes": len(response.content) if response else None,
             "rows": None,
@@ -297,7 +364,7 @@ class _Lost:
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     """What went wrong, without the host's own words: they can hold anything."""
     match error:
         case httpx.ConnectTimeout():
@@ -312,6 +379,8 @@ def _words(error: Exception) -> str:
             return "the response could not be decompressed"
         case httpx.NetworkError() | httpx.RemoteProtocolError():
             return "the connection was closed before the response was complete"
+        case StoppedError() | KeyboardInterrupt():
+            return "the statement was interrupted"
         case _:
             return f"the request failed ({type(error).__name__})"
 

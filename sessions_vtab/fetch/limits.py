@@ -104,6 +104,15 @@ class RateLimiter:
             wait = self._pace_of(kind).reserve(now) - now
         return not (wait > 0 and self._clock.wait(stop, wait))
 
+    def admit_at_once(self, kind: str) -> bool:
+        """Whether a request of a kind may be sent without waiting; then it counts as sent."""
+        with self._lock:
+            pace, now = self._pace_of(kind), self._clock.now()
+            unlimited = pace.rate(now) is None
+            if unlimited:
+                pace.reserve(now)
+            return unlimited
+
     def throttled(self, kind: str, began: float) -> None:
         """Notes that the service refused a request for its rate.
 

@@ -159,9 +159,11 @@ class StopAfter:
 class PageIterator(Iterator[Response]):
     """The pages of one list; the next is requested while this one is read.
 
+    The first is requested when it is taken, or by ``resume`` before that.
+
     Args:
         reader: whose requests these are.
-        call: for the first page; sent at once.
+        call: for the first page.
         pages: how the list goes on.
         limit: rows that will probably be read: no page is requested ahead once they are there.
             With 0, only ``resume`` requests a page ahead.
@@ -181,14 +183,13 @@ class PageIterator(Iterator[Response]):
         self._pages = pages
         self._left = limit
         self._when_more = when_more
-        self._next: RequestSpec | None = None
+        self._next: RequestSpec | None = call
         self._seen: set[str] = set()
         self.pending: PendingRequest | None = None
-        self._start(call)
 
     def __next__(self) -> Response:
         """The next page; waits for it."""
-        self.resume()
+        self._request(waits=True)
         if self.pending is None:
             raise StopIteration
         pending, self.pending = self.pending, None
@@ -204,9 +205,7 @@ class PageIterator(Iterator[Response]):
 
     def resume(self) -> None:
         """Requests the next page, if there is one and it is not under way."""
-        if self.pending is None and self._next is not None:
-            call, self._next = self._next, None
-            self._start(call)
+        self._request(waits=False)
 
     @property
     def ended(self) -> bool:
@@ -220,8 +219,11 @@ class PageIterator(Iterator[Response]):
             pending, self.pending = self.pending, None
             self._reader.shared.release(pending, self._reader.context)
 
-    def _start(self, call: RequestSpec) -> None:
-        pending = self._reader.shared.start(call, self._reader.context)
+    def _request(self, *, waits: bool) -> None:
+        if self.pending is not None or self._next is None:
+            return
+        call, self._next = self._next, None
+        pending = self._reader.shared.start(call, self._reader.context, waits=waits)
         url = pending.key[0]
         if url in self._seen:
             self._reader.shared.release(pending, self._reader.context)

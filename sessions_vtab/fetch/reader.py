@@ -1,6 +1,7 @@
 """How a statement reads: single answers, pages, many lists at once, a list from both ends.
 
-Everything here runs in the statement's thread and waits there; requests run in the client's pool.
+Everything here runs in the statement's thread and waits there. Requests run in the client's pool,
+except for one that is waited for at once (``Exchange.run_here``).
 Rows come in the order of the lists, whatever the network does. Iterators hold at most the page that
 is read and the next one of each open list, and in bounded memory the pages that arrived early;
 closing one ends what it has started.
@@ -16,9 +17,10 @@ from typing import Any, TypeVar
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client
+from sessions_vtab.fetch.deadline import SLICE
 from sessions_vtab.fetch.paging import PageIterator, Paginator, SinglePage
 from sessions_vtab.fetch.problems import stopped
-from sessions_vtab.fetch.scope import SLICE, scope_of
+from sessions_vtab.fetch.scope import scope_of
 from sessions_vtab.fetch.turns import BothEnds, Items, SideBySide
 
 __all__ = ["Items", "Reader"]
@@ -51,7 +53,8 @@ class Reader:
         Raises:
             SessionsError: as ``Sender.send``.
         """
-        return self.shared.finish(self.shared.start(call, self.context), self.context)
+        pending = self.shared.start(call, self.context, waits=True)
+        return self.shared.finish(pending, self.context)
 
     def pages(
         self, call: RequestSpec, pages: Paginator | None = None, *, limit: int | None = None
@@ -141,6 +144,8 @@ class Reader:
                     open_chains.append(PageIterator(self, call, pages, limit))
                 if not open_chains:
                     return
+                for chain in open_chains if len(open_chains) > 1 else ():
+                    chain.resume()
                 # In the order of the calls, whatever arrives first: rows of an unchanged table come
                 # in one order.
                 yield from open_chains[0]

@@ -4,8 +4,8 @@ For each host there is a stack of idle connections, the one used last on top. ht
 at all its connections, twice for each request, which with 16 of them costs more than the request.
 Here a request takes the connection that was used last, and puts it back. Connections that are not
 needed stay at the bottom, where they expire. HTTP itself stays with httpcore: framing, TLS, 1xx
-responses, proxies. The number of connections needs no limit of its own: each is used by a thread of
-the source's pool, and that has one.
+responses, proxies. The number of connections needs no limit of its own: each is used by a request
+that is under way, and their number has one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,11 @@ class Connections(httpx.BaseTransport):
         return self._send(sent)
 
     def get(
-        self, url: httpcore.URL, headers: Headers, extensions: dict[str, Any]
+        self,
+        url: httpcore.URL,
+        headers: Headers,
+        extensions: dict[str, Any],
+        connection: httpcore.ConnectionInterface | None = None,
     ) -> httpx.Response:
         """As ``handle_request`` for a GET, without the cost of an ``httpx.Request``.
 
@@ -94,8 +98,14 @@ class Connections(httpx.BaseTransport):
             url: as it goes out.
             headers: all of them, with Host.
             extensions: of httpcore, such as ``timeout``.
+            connection: that of ``take``; None: the one that is found, or a new one.
         """
-        return self._send(httpcore.Request("GET", url, headers=headers, extensions=extensions))
+        request = httpcore.Request("GET", url, headers=headers, extensions=extensions)
+        return self._send(request, connection)
+
+    def take(self, url: httpcore.URL) -> httpcore.ConnectionInterface | None:
+        """A connection to the host of a URL that ``get`` may use; None if none is idle."""
+        return self._take(_place(url))
 
     def close(self) -> None:
         """Closes idle connections at once, those in use when their responses have been read."""
@@ -106,10 +116,11 @@ class Connections(httpx.BaseTransport):
         for connection in idle:
             connection.close()
 
-    def _send(self, request: httpcore.Request) -> httpx.Response:
-        origin = request.url.origin
-        place = (origin.scheme, origin.host, origin.port)
-        connection = self._take(place) or self._connect(origin)
+    def _send(
+        self, request: httpcore.Request, connection: httpcore.ConnectionInterface | None = None
+    ) -> httpx.Response:
+        place = _place(request.url)
+        connection = connection or self._take(place) or self._connect(request.url.origin)
         try:
             response = connection.handle_request(request)
         except BaseException as error:
@@ -148,6 +159,11 @@ class Connections(httpx.BaseTransport):
             connection.close()
         if expired is not None:
             expired.close()
+
+
+def _place(url: httpcore.URL) -> _Place:
+    origin = url.origin
+    return origin.scheme, origin.host, origin.port
 
 
 class _ResponseBody(httpx.SyncByteStream):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from sessions_vtab.contract.backend import Context
@@ -17,12 +19,11 @@ from sessions_vtab.fetch.auth import Auth, asked
 from sessions_vtab.fetch.cache import Key, ResponseCache, fingerprint
 from sessions_vtab.fetch.call import RequestSpec, Response
 from sessions_vtab.fetch.client import Client, Sender, readable, record
+from sessions_vtab.fetch.deadline import SLICE
+from sessions_vtab.fetch.exchange import Exchange
 from sessions_vtab.fetch.problems import stopped
 
-__all__ = ["SLICE", "PendingRequest", "StatementResponses", "scope_of"]
-
-SLICE = 0.05
-"""Seconds between two looks at whether the user wants to stop."""
+__all__ = ["PendingRequest", "StatementResponses", "scope_of"]
 
 _MOST_AHEAD = 3
 """Requests started ahead and not claimed yet, in multiples of those that can be in flight: enough
@@ -40,8 +41,9 @@ class PendingRequest:
     Attributes:
         key: what it is shared by.
         call: what is asked.
-        future: the answer to come.
-        stop: ends its waiting between attempts.
+        response: the answer, if it is there already.
+        future: the answer to come of a thread of the pool; else None.
+        stop: ends that thread's waiting between attempts.
         epoch: of the timed answers when it was sent; None for an answer that was there already.
         claims: who still wants the answer; 0 for one that was only fetched ahead.
         unlogged: its row for the request log, until the rows of the answer are counted.
@@ -49,11 +51,17 @@ class PendingRequest:
 
     key: Key
     call: RequestSpec
-    future: Future[Response]
+    response: Response | None = None
+    future: Future[Response] | None = None
+    stop: threading.Event | None = None
     epoch: int | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
     claims: int = 0
     unlogged: dict[str, Value] | None = None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it was told to stop."""
+        return self.stop is not None and self.stop.is_set()
 
     def log(self, context: Context, rows: int | None) -> None:
         """Adds it to the request log, once."""
@@ -61,10 +69,22 @@ class PendingRequest:
         if row is not None:
             record(context, {**row, "rows": rows})
 
-    def abandon(self) -> None:
-        """Cancels the request: nobody wants the response, so it is not sent or retried."""
-        self.stop.set()
-        self.future.cancel()
+    def when_done(self, call_back: Callable[[], None]) -> None:
+        """Calls back when the answer, or an error, is there: at once, or from another thread."""
+        if self.future is None:
+            call_back()
+        else:
+            self.future.add_done_callback(lambda _: call_back())
+
+    def abandon(self) -> bool:
+        """Cancels the request: nobody wants the response, so it is not sent or retried.
+
+        Returns:
+            Whether it has not been sent.
+        """
+        if self.stop is not None:
+            self.stop.set()
+        return self.future is not None and self.future.cancel()
 
 
 class StatementResponses:
@@ -81,20 +101,39 @@ class StatementResponses:
         self._ended: SimpleQueue[None] = SimpleQueue()
         self._interrupted = False
         self._closed = False
-        # When the engine drops the statement, its remaining requests are cancelled.
-        weakref.finalize(self, _drop, self._pending, self._responses)
 
-    def start(self, call: RequestSpec, context: Context) -> PendingRequest:
-        """Claims the answer of a read: one that is there, one under way, or a new request."""
-        url, auth = self.client.url_of(call)
-        key = (url, "")
+    def __del__(self) -> None:
+        """The engine drops the statement: its remaining requests are cancelled."""
+        for one in list(self._pending.values()):
+            one.abandon()
+        self._responses.clear()
+
+    def start(self, call: RequestSpec, context: Context, *, waits: bool = False) -> PendingRequest:
+        """Claims the answer of a read: one that is there, one under way, or a new request.
+
+        Args:
+            call: what to ask for.
+            context: the statement.
+            waits: ``finish`` comes next. Then the statement's own thread sends the request, if
+                nothing but the response has to be waited for: to hand it over to another thread
+                and back would cost a third of its CPU time.
+        """
+        address = self.client.url_of(call)
+        key = (address[0], "")
         with self._lock:
             self._ahead.pop(key, None)
-            pending = self._pending.get(key) or self._ready(key, auth, context)
-            if pending is None:
-                pending = self._submit(call, (url, auth), context)
-            pending.claims += 1
+            pending = self._pending.get(key) or self._ready(key, address[1], context)
+        if pending is None:
+            pending = PendingRequest(key, call, epoch=self.client.answers.epoch, claims=1)
+            exchange = self._exchange(call, address, context)
+            if waits:
+                pending.response = exchange.run_here(partial(self._look, context))
+                pending.unlogged = exchange.unlogged
+            if pending.response is None:
+                self._submit(pending, exchange, context)
             return pending
+        pending.claims += 1
+        return pending
 
     def ahead(self, call: RequestSpec, context: Context) -> None:
         """Starts a request whose answer will probably be wanted soon.
@@ -106,7 +145,8 @@ class StatementResponses:
         with self._lock:
             if key in self._pending or self._responses.get(key) is not None:
                 return
-            self._submit(call, address, context)
+            pending = PendingRequest(key, call, epoch=self.client.answers.epoch)
+            self._submit(pending, self._exchange(call, address, context), context)
             self._ahead[key] = None
             while len(self._ahead) > _MOST_AHEAD * self.client.endpoint.concurrency:
                 passed, _ = self._ahead.popitem(last=False)
@@ -119,11 +159,11 @@ class StatementResponses:
             SessionsError: there is none; a later claim sends the request anew.
         """
         try:
-            response = readable(self._wait(pending.future, context))
+            response = readable(pending.response or self._wait(pending.future, context))
             pending.log(context, response.rows)
         except StoppedError:
             # Given up by the one who claimed it before: it was not to be repeated for nobody.
-            given_up = pending.stop.is_set()
+            given_up = pending.given_up
             self.release(pending, context)
             if not given_up or context.interrupted():
                 raise
@@ -152,28 +192,30 @@ class StatementResponses:
 
     def _let_go(self, pending: PendingRequest, context: Context) -> None:
         """Cancels a request that has not been sent; otherwise its response will be kept."""
-        pending.stop.set()
-        if pending.future.cancel():
+        if pending.abandon():
             self._forget(pending)
             return
         # Not the scope itself: a request under way must not keep it from ending.
         scope = weakref.ref(self)
 
-        def arrived(future: Future[Response]) -> None:
+        def arrived() -> None:
             pending.log(context, None)
             known = scope()
             if known is not None:
-                known._arrived(pending, future)  # noqa: SLF001  # Its own.
+                known._arrived(pending)  # noqa: SLF001  # Its own.
 
-        pending.future.add_done_callback(arrived)
+        pending.when_done(arrived)
 
-    def _arrived(self, pending: PendingRequest, future: Future[Response]) -> None:
+    def _arrived(self, pending: PendingRequest) -> None:
         with self._lock:
             if pending.claims > 0 or self._closed:
                 return
             self._forget(pending)
-            if not future.cancelled() and future.exception() is None:
-                self._responses.put(pending.key, future.result())
+            response, future = pending.response, pending.future
+            if future is not None and not future.cancelled() and future.exception() is None:
+                response = future.result()
+            if response is not None:
+                self._responses.put(pending.key, response)
 
     def _forget(self, pending: PendingRequest) -> None:
         if self._pending.get(pending.key) is pending:
@@ -208,23 +250,22 @@ class StatementResponses:
 
     def _give_up(self, pending: PendingRequest) -> None:
         pending.abandon()
-        if not pending.future.done():
-            self._given_up += 1
-            # After the callback that logs it: callbacks are called in the order they were added.
-            pending.future.add_done_callback(lambda _: self._ended.put(None))
+        self._given_up += 1
+        # After the callback that logs it: callbacks are called in the order they were added.
+        pending.when_done(lambda: self._ended.put(None))
 
-    def _wait(self, future: Future[Response], context: Context) -> Response:
+    def _wait(self, future: Future[Response] | None, context: Context) -> Response:
         """The result of a future; looks every 50 ms whether the user wants to stop."""
-        while True:
+        while future is not None:
             try:
                 return future.result(SLICE)
             except CancelledError:
-                raise stopped(self.client.endpoint.source) from None
+                break
             except FutureTimeout:
                 if future.done():
                     return future.result()
-                if self.interrupted(context):
-                    raise stopped(self.client.endpoint.source) from None
+                self._look(context)
+        raise stopped(self.client.endpoint.source)
 
     def _keep(self, pending: PendingRequest, response: Response) -> None:
         with self._lock:
@@ -244,18 +285,25 @@ class StatementResponses:
             response = self.client.answers.get((key[0], fingerprint(asked(where, auth.headers))))
         if response is None:
             return None
-        future: Future[Response] = Future()
-        future.set_result(response)
-        return PendingRequest(key, response.call, future)
+        return PendingRequest(key, response.call, response)
 
-    def _submit(
-        self, call: RequestSpec, address: tuple[str, Auth], context: Context
-    ) -> PendingRequest:
-        pending = PendingRequest((address[0], ""), call, Future(), self.client.answers.epoch)
-        pool = self.client.pool
-        pending.future = pool.submit(_send, self.client, call, address, context, pending)
-        self._pending[pending.key] = pending
-        return pending
+    def _exchange(self, call: RequestSpec, address: tuple[str, Auth], context: Context) -> Exchange:
+        # Parsed where it is used: in pool threads, each of them would hold a parsed page, and
+        # spread their memory over as many of the allocator's arenas.
+        sender = Sender(self.client, context, self.client.closing)
+        return Exchange(sender, call, address, unread=True)
+
+    def _look(self, context: Context) -> None:
+        """Raises StoppedError if the user wants to stop."""
+        if self.interrupted(context):
+            raise stopped(self.client.endpoint.source)
+
+    def _submit(self, pending: PendingRequest, exchange: Exchange, context: Context) -> None:
+        """Hands a request over to a thread of the pool."""
+        with self._lock:
+            pending.stop = exchange.stop = threading.Event()
+            pending.future = self.client.pool.submit(_send, exchange, context, pending)
+            self._pending[pending.key] = pending
 
 
 def scope_of(client: Client, context: Context) -> StatementResponses:
@@ -267,21 +315,10 @@ def scope_of(client: Client, context: Context) -> StatementResponses:
     return scope
 
 
-def _send(
-    client: Client,
-    call: RequestSpec,
-    address: tuple[str, Auth],
-    context: Context,
-    pending: PendingRequest,
-) -> Response:
-    response, pending.unlogged = Sender(client, context, pending.stop).fetch(call, address)
+def _send(exchange: Exchange, context: Context, pending: PendingRequest) -> Response:
+    response = exchange.run()
+    pending.unlogged = exchange.unlogged
     if not pending.claims:
         # Nobody is known to read it: it is logged now.
         pending.log(context, response.rows)
     return response
-
-
-def _drop(pending: dict[Key, PendingRequest], responses: ResponseCache) -> None:
-    for one in list(pending.values()):
-        one.abandon()
-    responses.clear()

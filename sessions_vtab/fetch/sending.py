@@ -29,8 +29,8 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
 )
 from sessions_vtab.fetch.client import Client, Sender
+from sessions_vtab.fetch.deadline import SLICE
 from sessions_vtab.fetch.problems import doubtful, stopped, unexpected
-from sessions_vtab.fetch.scope import SLICE
 
 __all__ = ["deliver", "deliver_groups", "run_job"]
 

@@ -186,7 +186,7 @@ class SideBySide:
                 return
             one = _PageList(PageIterator(self._reader, call, self._pages, 0))
             self._lists.append(one)
-            self._watch(one)
+            self._go_on(one)
 
     def _may_start(self) -> bool:
         """Whether to start one more list.
@@ -220,7 +220,7 @@ class SideBySide:
     def _watch(self, one: _PageList) -> None:
         if one.chain.pending is not None:
             self._under_way += 1
-            one.chain.pending.future.add_done_callback(lambda _: self._arrived.put(one))
+            one.chain.pending.when_done(lambda: self._arrived.put(one))
 
 
 class _End:
@@ -352,6 +352,7 @@ class BothEnds:
         if far is None:
             if near.count >= _BOTH_ENDS_AFTER:
                 self._far = self._open(opposite)
+                self._far.chain.resume()
         elif near.straight and far.straight and not self._shelf.full:
             gap = (far.reached or 0) - (near.reached or 0)
             if 2 * gap > near.span + far.span:
