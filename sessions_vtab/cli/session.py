@@ -5,7 +5,6 @@ Each statement comes with the lines that it is on.
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,21 +29,10 @@ from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.streams import fitted, help_command, unwritable
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BudgetError, SessionsError
+from sessions_vtab.sql import lexer
 from sessions_vtab.vtab.blame import blamed
 
 __all__ = ["Failed", "ScriptSession", "ScriptStatement", "described", "note_cost", "split"]
-
-# Where a semicolon does not end anything, and the semicolons that may. Text that is not closed
-# runs to the end, as SQLite reads it.
-_TOKEN: Final = re.compile(
-    r"""
-    --[^\n]* | /\*.*?(?:\*/|\Z)
-    | '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z) | `[^`]*(?:`|\Z) | \[[^\]]*(?:\]|\Z)
-    | (?P<end>;)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_LEADING: Final = re.compile(r"(?:\s+|;|--[^\n]*|/\*.*?(?:\*/|\Z))*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +56,19 @@ def split(text: str) -> Iterator[ScriptStatement]:
     The end of a statement is where SQLite's own ``sqlite3_complete`` says so: the semicolons
     inside a trigger's body do not end it.
     """
-    start, line = 0, 1
-    for match in _TOKEN.finditer(text):
-        if match["end"] is None or not apsw.complete(text[start : match.end()]):
-            continue
-        statement = _statement(text[start : match.end()], line)
-        line += text.count("\n", start, match.end())
-        start = match.end()
-        if statement.text:
-            yield statement
-    rest = _statement(text[start:], line)
-    if rest.text or rest.comments:
-        yield rest
+    end = 0
+    for one in lexer.split(text, apsw.complete):
+        comments = _comments(text[end : one.start])
+        # The last one may lack its semicolon, and end in a comment.
+        end = one.start + len(one.text) if one.text.endswith(";") else len(text)
+        yield ScriptStatement(text[one.start : end].rstrip(), one.line, comments)
+    if comments := _comments(text[end:]):  # Those at the end.
+        yield ScriptStatement("", text.count("\n") + 1, comments)
 
 
-def _statement(piece: str, line: int) -> ScriptStatement:
-    match = _LEADING.match(piece)
-    skipped = match[0] if match else ""
-    comments = tuple(row.strip() for row in skipped.splitlines() if row.strip().startswith("--"))
-    return ScriptStatement(piece[len(skipped) :].rstrip(), line + skipped.count("\n"), comments)
+def _comments(between: str) -> tuple[str, ...]:
+    lines = map(str.strip, between.splitlines())
+    return tuple(line for line in lines if line.startswith("--"))
 
 
 _MARGIN: Final = "   "

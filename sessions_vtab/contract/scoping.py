@@ -22,7 +22,6 @@ from sessions_vtab.contract.backend import (
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Function, Table
-from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.templates import parse_name
@@ -124,7 +123,9 @@ class _ScopedResource(Resource):
         for page in self._inner.scan(self._checked(scan), context):
             rows = self._shown(page)
             for row in rows:
-                self._require_row(row, places)
+                for place, name in places:
+                    if place < len(row) and row[place] is not None:
+                        self._scopes.require(name, row[place], self._where)
             yield rows
 
     def preview(self, scan: Scan) -> Sequence[Request]:
@@ -167,11 +168,6 @@ class _ScopedResource(Resource):
             return rows
         place = self.table.positions[column]
         return [row for row in rows if self._scopes.allows(column, row[place])]
-
-    def _require_row(self, row: Row, places: Iterable[tuple[int, str]]) -> None:
-        for place, name in places:
-            if place < len(row) and row[place] is not None:
-                self._scopes.require(name, row[place], self._where)
 
     def require(self, write: Write) -> None:
         """Raises InvalidValueError for a write into a scope that is not allowed."""
@@ -263,15 +259,12 @@ class _ScopedBackend(Backend):
         where = f"{self._scopes.source}.{name}"
 
         def routine(arguments: Arguments, context: Context) -> Iterable[Row]:
-            self._require_arguments(arguments, where)
+            for value in arguments.values():
+                for resource in self._resources.values():
+                    self._scopes.require_name(resource.table, "name", value, where)
             return inner(arguments, context)
 
         return routine
-
-    def _require_arguments(self, arguments: Mapping[str, Value], where: str) -> None:
-        for value in arguments.values():
-            for resource in self._resources.values():
-                self._scopes.require_name(resource.table, "name", value, where)
 
     def close(self) -> None:
         """See ``Backend.close``."""

@@ -68,7 +68,9 @@ def _of_resource(name: str, resource: Resource, backend: Backend) -> Iterator[st
     yield from _unknown("absent", sorted(capability.absent), table)
     for one in sorted(capability.absent & (capability.writes.insert | capability.writes.update)):
         yield f"absent: {one} is written, so it is not always NULL."
-    yield from _of_follows(capability, backend)
+    sessions = backend.resources.get("sessions")
+    if capability.follows and sessions is not None:
+        yield from _unknown("follows", [capability.follows], sessions.table)
 
 
 def _of_table(table: Table) -> Iterator[str]:
@@ -117,12 +119,6 @@ def _of_writes(table: Table, capability: Capability, backend: Backend) -> Iterat
     method = "send" if backend.transaction is None else "apply"
     if written and getattr(type(backend), method) is getattr(Backend, method):
         yield f"it declares writes, but {type(backend).__name__} has no method {method}()."
-
-
-def _of_follows(capability: Capability, backend: Backend) -> Iterator[str]:
-    sessions = backend.resources.get("sessions")
-    if capability.follows and sessions is not None:
-        yield from _unknown("follows", [capability.follows], sessions.table)
 
 
 def _of_function(function: Function) -> Iterator[str]:

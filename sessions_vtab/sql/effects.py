@@ -223,7 +223,8 @@ def _block_of(
     top = [block for block in blocks(tokens, pairs) if _is_top(tokens, kind, pairs, block)]
     for block in top:
         first, end = block.clauses.get("FROM", (0, 0))
-        if first <= at < end and not _within_brackets(pairs, (first, end), at):
+        bracketed = any(first <= start < at < pairs[start] < end for start in pairs)
+        if first <= at < end and not bracketed:
             return block
     if kind.verb == "CREATE" and not creates_table(tokens, kind):
         raise _refused(name, "a view or trigger", "Call it in a separate statement")
@@ -235,15 +236,7 @@ def _is_top(
 ) -> bool:
     if any(start < block.at < end for start, end in pairs.items()):
         return False
-    if kind.verb == "SELECT":
-        return True
-    if kind.verb == "CREATE":
-        return creates_table(tokens, kind)
-    return kind.verb in {"INSERT", "REPLACE"}
-
-
-def _within_brackets(pairs: dict[int, int], span: Span, at: int) -> bool:
-    return any(span[0] <= start < at < pairs[start] < span[1] for start in pairs)
+    return kind.verb in {"SELECT", "INSERT", "REPLACE"} or creates_table(tokens, kind)
 
 
 def _check_block(tokens: Sequence[Token], block: Block, pairs: dict[int, int], name: str) -> None:

@@ -85,7 +85,9 @@ class Splicer:
         # sqlglot reads and never writes: a statement that it prints back can have other column
         # names and another join order. So the user's text stays, with edits at the places of
         # tokens.
-        readable = ours and self._is_readable()
+        # It is not asked about what cannot read our tables.
+        reads = self.kind.verb == "SELECT" or self.kind.changes
+        readable = ours and (reads or creates_table(self.tokens, self.kind))
         timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
         plain = self._edited(base)
         return Rewritten(
@@ -106,11 +108,6 @@ class Splicer:
             conflict=conflict,
             effect=effect,
         )
-
-    def _is_readable(self) -> bool:
-        """Whether it can read our tables: sqlglot is not asked about anything else."""
-        made = self.kind.verb == "CREATE" and creates_table(self.tokens, self.kind)
-        return made or self.kind.verb == "SELECT" or self.kind.changes
 
     def _effect(self) -> Effect | None:
         known = self.catalog

@@ -59,6 +59,8 @@ def target_of(tokens: Sequence[Token], kind: StatementKind) -> Target | None:
 
 def creates_table(tokens: Sequence[Token], kind: StatementKind) -> bool:
     """Whether it is CREATE [TEMP] TABLE, as opposed to a view, trigger or virtual table."""
+    if kind.verb != "CREATE":
+        return False
     words = [token.upper for token in tokens[kind.at + 1 : kind.at + 3]]
     return words[:1] == ["TABLE"] or (words[:1] in (["TEMP"], ["TEMPORARY"]) and "TABLE" in words)
 

@@ -96,9 +96,5 @@ class ConnectionCatalog:
             f"SELECT lower(name), sql FROM {quoted(schema)}.sqlite_schema"
             " WHERE type IN ('table', 'view')"
         )
-        return {str(name): _module_and_source(str(sql)) for name, sql in rows}
-
-
-def _module_and_source(sql: str) -> tuple[str, str]:
-    match = _OURS.fullmatch(sql)
-    return (match[1], match[2]) if match else ("", "")
+        made = ((str(name), _OURS.fullmatch(str(sql))) for name, sql in rows)
+        return {name: (match[1], match[2]) if match else ("", "") for name, match in made}

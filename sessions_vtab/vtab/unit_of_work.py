@@ -76,7 +76,11 @@ class UnitOfWork:
             joined = next(self._clock)
             self._host.logs.writes.trim()
             if participant.store is not None:
-                self._begin_store(participant.store)
+                if not self._host.connection.in_transaction:
+                    # An open SELECT does not belong to this statement's transaction: its rows are
+                    # kept.
+                    participant.store.let_go()
+                participant.store.begin()
                 participant.store.savepoint(joined)
             # Not before: a table whose xBegin failed is not told how the transaction ends.
             participant.joined = joined
@@ -303,12 +307,6 @@ class UnitOfWork:
                 raise failure(failed, total)
 
     # Inside.
-
-    def _begin_store(self, store: Transaction) -> None:
-        if not self._host.connection.in_transaction:
-            # An open SELECT does not belong to this statement's transaction: its rows are kept.
-            store.let_go()
-        store.begin()
 
     def _explain(self, participant: UnitParticipant, write: Write) -> None:
         """Shows what a row would send, instead of writing it."""

@@ -166,7 +166,9 @@ class StatementNames:
             self.frames.append(self._frame(block))
         for frame in self.frames:
             frame.outer = self._outer(frame)
-            self._skip_aliases(frame)
+            for item in commas(self._tokens, frame.block.items, self._pairs):
+                if has_alias(self._tokens, item):
+                    self._skipped.add(item[1] - 1)
         for frame in self.frames:
             frame.aliases = self._compound_aliases(frame)
             self._order_terms(frame)
@@ -322,11 +324,6 @@ class StatementNames:
             item.span[0] < at < item.span[1] and self._text(item.span[0]) == "("
             for item in parent.items
         )
-
-    def _skip_aliases(self, frame: SelectNames) -> None:
-        for item in commas(self._tokens, frame.block.items, self._pairs):
-            if has_alias(self._tokens, item):
-                self._skipped.add(item[1] - 1)
 
     def _compound_aliases(self, frame: SelectNames) -> frozenset[str]:
         """Names by which ORDER BY knows the result columns."""
