@@ -23,7 +23,6 @@ from sessions_vtab.sql.names import OurTable
 from sessions_vtab.sql.parameters import Numbering
 from sessions_vtab.sql.rewrite import Rewritten, conditions_of, rewrite
 from sessions_vtab.vtab.access import Access
-from sessions_vtab.vtab.actions import require_action
 from sessions_vtab.vtab.catalog import ConnectionCatalog
 from sessions_vtab.vtab.host import Host
 from sessions_vtab.vtab.modules import require_definable
@@ -229,7 +228,7 @@ class StatementRewriter:
         written = _target_of(one)
         if written is not None:  # What the table does not support is refused before a row is read.
             table, action = written
-            require_action(table.title, table.capability.writes, action)
+            table.capability.writes.require(action, table.title)
         acts = one.effect is not None and one.effect.item
         step.stepwise = step.stepwise or acts or step.locks
         return step

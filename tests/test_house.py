@@ -45,7 +45,7 @@ ENGINE = ("sql", "plan", "fetch", "rest", "vtab", "rewriter", "cursor")
 # ``testing`` is an interface: its reference is a plain connection.
 HOMES = {
     "apsw": ("vtab", "backends/local", "backends/adk", "connection", "rewriter", "cursor", "hints", "cli", "dbapi",
-             "sqlalchemy", "snapshot", "report", "testing", "scanning/statement", "extension"),
+             "sqlalchemy", "snapshot", "report", "testing", "scanning/rows", "extension"),
     "sqlglot": ("sql",),
     "httpx": ("fetch", "emulator"),
     "threading": ("fetch", "emulator", "cli", "dbapi", "extension"),

@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from sessions_vtab.contract.predicate import BINARY, TIMESTAMP, Op, Value
+from sessions_vtab.errors import UnsupportedError
 
 __all__ = [
     "EQUALITY",
@@ -155,6 +156,24 @@ class Writes:
     def hint(self, action: str, column: str = "") -> str:
         """What to do instead of an action, or of giving a column a value; '' if nothing is said."""
         return self.hints.get(column) or self.hints.get(action, "")
+
+    def require(self, action: str, title: str, column: str = "") -> None:
+        """Raises UnsupportedError, with the hint, if no row of a table can be written that way.
+
+        Args:
+            action: ``insert``, ``update`` or ``delete``.
+            title: source and table.
+            column: the one that was given a value, for a hint of its own.
+        """
+        if getattr(self, action):
+            return
+        what = (
+            f"Rows of {title} cannot be deleted."
+            if action == "delete"
+            else f"{title} does not support {action.upper()}."
+        )
+        hint = self.hint(action, column)
+        raise UnsupportedError(" ".join(filter(None, (what, hint, "Nothing was written."))))
 
 
 @dataclass(frozen=True, slots=True)

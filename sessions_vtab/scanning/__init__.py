@@ -13,7 +13,7 @@ Reading is bound by the service's quota, not by the machine: see ``docs/scale.md
 
 * `opening`: sources, tables and columns by name
 * `model`: parts and the conditions they hold
-* `rows`: a read without SQLite; `statement`: a read whose condition is SQL, by a connection
+* `rows`: a read without SQLite, or by a connection where its condition is SQL
 * `reading`, `splitting` (into sessions, by which table belongs to which): the functions;
   `estimate`: requests and time, for people and plans
 

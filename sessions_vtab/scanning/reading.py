@@ -14,8 +14,7 @@ from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.scanning.model import Part, equal_to
 from sessions_vtab.scanning.opening import columns_of, opened, paced, resolved, resource_of
-from sessions_vtab.scanning.rows import ScanContext, TableRead, pages_of
-from sessions_vtab.scanning.statement import condition, selected
+from sessions_vtab.scanning.rows import ScanContext, TableRead, condition, pages_of, selected
 
 __all__ = ["pages", "read", "scan", "schema_of"]
 

@@ -19,8 +19,7 @@ from sessions_vtab.scanning.estimate import cut
 from sessions_vtab.scanning.model import Part
 from sessions_vtab.scanning.opening import opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
-from sessions_vtab.scanning.rows import TableRead
-from sessions_vtab.scanning.statement import condition
+from sessions_vtab.scanning.rows import TableRead, condition
 
 __all__ = [
     "DEFAULT_SIZE",

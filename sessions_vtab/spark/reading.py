@@ -25,9 +25,8 @@ from sessions_vtab.scanning import read, schema_of, split
 from sessions_vtab.scanning.model import Part, PartCondition
 from sessions_vtab.scanning.opening import opened, resource_of
 from sessions_vtab.scanning.reading import pages
-from sessions_vtab.scanning.rows import TableRead
+from sessions_vtab.scanning.rows import TableRead, condition
 from sessions_vtab.scanning.splitting import followed_column, parent_of, parts_of_names
-from sessions_vtab.scanning.statement import condition
 from sessions_vtab.spark.options import ReaderOptions
 
 __all__ = ["Stream", "TaskWork", "batches", "common_schema", "parts", "works"]

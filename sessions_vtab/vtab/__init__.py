@@ -9,7 +9,7 @@ https://sqlite.org/vtab.html has the words.
   `look_ahead`, `counting`; lists that are bought: `purchase`, `index`
 * writing: `write_queue`, `sending`, `transactions` (which tables take part, and what the reads
   of a store see); rows before and after: `rows`
-* refusing: `actions`, `access`, `limits`
+* refusing: `access`, `limits`
 * the connection: `host`, `catalog`
 * telling: `looking` (what would be done), `audit`, `blame` (whose bug it is)
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
@@ -19,7 +19,6 @@ from sessions_vtab.errors import (
     UnsupportedError,
 )
 from sessions_vtab.plan.lists import Sizes
-from sessions_vtab.vtab.actions import require_action, require_conflict
 from sessions_vtab.vtab.host import Host, OpenSource
 from sessions_vtab.vtab.rows import OldRows
 from sessions_vtab.vtab.transactions import UnitParticipant
@@ -38,6 +37,23 @@ if TYPE_CHECKING:  # Most of them load the planner.
     from sessions_vtab.vtab.cursor import ScanCursor
 
 __all__ = ["SourceTable"]
+
+_CONFLICTS: Final = {
+    apsw.SQLITE_REPLACE: (
+        "REPLACE would overwrite rows of {} without reading them; use UPDATE instead."
+    ),
+    apsw.SQLITE_FAIL: (
+        "INSERT OR FAIL would keep the rows before the failing one, but rows of {} are"
+        " written together or not at all. Use INSERT, or INSERT OR IGNORE to skip"
+        " existing rows."
+    ),
+    apsw.SQLITE_ROLLBACK: (
+        "INSERT OR ROLLBACK would roll back at the first row that already exists, but for {}"
+        " that is known only when the transaction ends. Use INSERT, and ROLLBACK"
+        " after an error."
+    ),
+}
+"""What is said of a conflict clause (``sqlite3_vtab_on_conflict()``) that cannot be kept."""
 
 
 class SourceTable:
@@ -152,7 +168,8 @@ class SourceTable:
     def UpdateInsertRow(self, _rowid: int | None, fields: tuple[Any, ...]) -> int:
         """INSERT of one row."""
         conflict = self.host.connection.vtab_on_conflict()
-        require_conflict(self.title, conflict)
+        if conflict in _CONFLICTS:
+            raise UnsupportedError(_CONFLICTS[conflict].format(self.title))
         given = {
             column.name: value
             for column, value in zip(self._table.columns, fields, strict=True)
@@ -184,7 +201,7 @@ class SourceTable:
 
     def UpdateDeleteRow(self, key: Any) -> None:
         """DELETE of one row."""
-        require_action(self.title, self._writes, "delete")
+        self._writes.require("delete", self.title)
         self._write(Action.DELETE, key, {}, before=self.old.row(key))
 
     # Transactions: see unit_of_work.
@@ -242,7 +259,7 @@ class SourceTable:
                 self._refuse(name, action)
 
     def _refuse(self, column: str, action: str) -> None:
-        require_action(self.title, self._writes, action, column)
+        self._writes.require(action, self.title, column)
         if column in self.resource.capability.absent:
             what = f"{self.title}.{column} is always NULL, because the service has no field for it"
         elif action == "update":
