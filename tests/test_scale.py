@@ -12,15 +12,20 @@ import sessions_vtab
 from sessions_vtab.cli import main
 from sessions_vtab.scanning.estimate import (
     QUOTA_ROWS,
-    TaskEstimate,
     cut,
     duration,
-    makespan,
     pages_of,
     requests_of,
 )
 from sessions_vtab.spark.options import OPTIONS
-from tests.benchmarks.simulate_scale import by_executors, minutes, skewed, tables
+from tests.benchmarks.simulate_scale import (
+    TaskEstimate,
+    by_executors,
+    makespan,
+    minutes,
+    skewed,
+    tables,
+)
 
 _TEXT = (Path(sessions_vtab.__file__).parent / "docs" / "scale.md").read_text("utf-8")
 

@@ -1,15 +1,11 @@
 """How many requests a read takes, and how long: what ``split`` cuts by, as numbers for people.
 
 Reading is bound by the requests per minute that a service allows, so time is a matter of requests.
-Skew, that one session has most of the events, matters where many tasks read: the pages of one
-session come one after the other.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Final, TypeVar
 
@@ -18,10 +14,8 @@ __all__ = [
     "PAGE",
     "QUOTA",
     "QUOTA_ROWS",
-    "TaskEstimate",
     "cut",
     "duration",
-    "makespan",
     "pages_of",
     "requests_of",
 ]
@@ -58,35 +52,6 @@ def requests_of(sessions: int, events: int, page: int = PAGE) -> int:
         page: rows of a page.
     """
     return pages_of(sessions, page) + sessions * pages_of(events, page)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskEstimate:
-    """How long a task takes that reads some sessions.
-
-    Attributes:
-        latency: seconds of a request.
-        in_flight: requests at the same time.
-        start: seconds that starting the task costs.
-    """
-
-    latency: float = 0.05
-    in_flight: int = 16
-    start: float = 0.2
-
-    def seconds(self, events: Sequence[int]) -> float:
-        """For sessions with so many events: the pages of one session follow one another."""
-        lists = [pages_of(count) for count in events]
-        rounds = max(ceil(sum(lists) / self.in_flight), max(lists, default=0))
-        return self.start + rounds * self.latency
-
-
-def makespan(costs: Iterable[float], slots: int) -> float:
-    """When the last of some parts is done, if each slot takes the next one as it is free."""
-    free = [0.0] * slots
-    for cost in costs:
-        heapq.heapreplace(free, free[0] + cost)
-    return max(free)
 
 
 def duration(minutes: float) -> str:

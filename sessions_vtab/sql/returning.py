@@ -21,12 +21,10 @@ from sessions_vtab.sql.lexer import (
     Token,
     TokenKind,
     apply,
-    classify,
     insert,
-    tokenize,
 )
-from sessions_vtab.sql.parameters import Numbering, number
-from sessions_vtab.sql.shapes import Span, blocks, commas, find, partners
+from sessions_vtab.sql.parameters import Numbering
+from sessions_vtab.sql.shapes import Span, blocks, commas, find
 from sessions_vtab.sql.targets import Target, target_of
 
 __all__ = [
@@ -36,7 +34,6 @@ __all__ = [
     "keep_items",
     "returning_of",
     "select_text",
-    "split_returning",
 ]
 
 _NAMES = frozenset((TokenKind.WORD, TokenKind.QUOTED, TokenKind.STRING))
@@ -188,16 +185,6 @@ def select_text(returning: Returning, source: str) -> str:
     """
     label = returning.target.label.replace('"', '""')
     return f'SELECT {returning.select_list} FROM {source} AS "{label}"'
-
-
-def split_returning(text: str) -> tuple[str, Returning] | None:
-    """The numbered statement without its RETURNING, and the clause; None if it has none."""
-    tokens = tokenize(text)
-    numbering = number(tokens)
-    found = returning_of(text, tokens, classify(tokens), numbering, partners(tokens))
-    if found is None:
-        return None
-    return apply(text, [*numbering.edits(tokens), found.cut]), found
 
 
 def _list_text(

@@ -4,16 +4,18 @@
     python -m tests.benchmarks.simulate_scale --measure  # with the emulator at 50 ms; a minute
 
 The model uses the functions that ``split`` and ``snapshot`` use: how sessions are cut into parts
-and how many requests a list takes.
+and how many requests a list takes. Skew, that one session has most of the events, matters where
+many tasks read: the pages of one session come one after the other.
 """
 
 from __future__ import annotations
 
 import argparse
+import heapq
 import multiprocessing
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 
 from sessions_vtab import scanning
@@ -24,10 +26,8 @@ from sessions_vtab.scanning.estimate import (
     PAGE,
     QUOTA,
     QUOTA_ROWS,
-    TaskEstimate,
     cut,
     duration,
-    makespan,
     pages_of,
     requests_of,
 )
@@ -43,6 +43,35 @@ _SLOTS = 4
 """Tasks that an executor runs at the same time."""
 
 Rows = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEstimate:
+    """How long a task takes that reads some sessions.
+
+    Attributes:
+        latency: seconds of a request.
+        in_flight: requests at the same time.
+        start: seconds that starting the task costs.
+    """
+
+    latency: float = 0.05
+    in_flight: int = 16
+    start: float = 0.2
+
+    def seconds(self, events: Sequence[int]) -> float:
+        """For sessions with so many events: the pages of one session follow one another."""
+        lists = [pages_of(count) for count in events]
+        rounds = max(ceil(sum(lists) / self.in_flight), max(lists, default=0))
+        return self.start + rounds * self.latency
+
+
+def makespan(costs: Iterable[float], slots: int) -> float:
+    """When the last of some parts is done, if each slot takes the next one as it is free."""
+    free = [0.0] * slots
+    for cost in costs:
+        heapq.heapreplace(free, free[0] + cost)
+    return max(free)
 
 
 def minutes(events: Sequence[int], executors: int, quota: int | None, size: int) -> float:

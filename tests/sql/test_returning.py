@@ -4,7 +4,21 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import SessionsError
-from sessions_vtab.sql.returning import select_text, split_returning
+from sessions_vtab.sql.lexer import apply, classify, tokenize
+from sessions_vtab.sql.parameters import number
+from sessions_vtab.sql.returning import Returning, returning_of, select_text
+from sessions_vtab.sql.shapes import partners
+
+
+def split_returning(text: str) -> tuple[str, Returning] | None:
+    """The numbered statement without its RETURNING, and the clause; None if it has none."""
+    tokens = tokenize(text)
+    numbering = number(tokens)
+    found = returning_of(text, tokens, classify(tokens), numbering, partners(tokens))
+    if found is None:
+        return None
+    return apply(text, [*numbering.edits(tokens), found.cut]), found
+
 
 _SCHEMA = "CREATE TABLE t(Name TEXT PRIMARY KEY, a, b) WITHOUT ROWID"
 _ROWS = "INSERT INTO t VALUES ('x', 1, 2), ('y', 3, 4)"
