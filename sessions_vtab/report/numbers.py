@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -155,10 +155,6 @@ def conversation(
     """The events of a turn, and the calls and answers of tools by event."""
     bindings = {"session": session, "turn": turn}
     calls: dict[str, list[tuple[Any, ...]]] = {}
-    for event, *call in _rows(database, _CALLS, bindings):
+    for event, *call in database.execute(_CALLS, bindings):
         calls.setdefault(event, []).append(tuple(call))
     return ask(database, CONVERSATION, bindings), calls
-
-
-def _rows(database: apsw.Connection, sql: str, bindings: Any) -> Iterator[tuple[Any, ...]]:
-    yield from database.execute(sql, bindings)

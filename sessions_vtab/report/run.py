@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,16 +112,7 @@ def _asked(database: apsw.Connection, facts: Facts, start: str | None) -> Facts:
     answers = {key: ask(database, number) for key, number in NUMBERS.items()}
     turns = answers["look_at"].rows if facts.texts else ()
     talks = tuple(conversation(database, str(session), turn) for session, _, _, turn, *_ in turns)
-    return Facts(
-        facts.source,
-        facts.made,
-        facts.limits,
-        facts.requests,
-        answers,
-        talks,
-        facts.texts,
-        facts.sql,
-    )
+    return replace(facts, answers=answers, talks=talks)
 
 
 def _condition(start: str | None, users: Sequence[str]) -> str | None:

@@ -85,10 +85,7 @@ class Splicer:
         # sqlglot reads and never writes: a statement that it prints back can have other column
         # names and another join order. So the user's text stays, with edits at the places of
         # tokens.
-        # It is not asked about what cannot read our tables.
-        reads = self.kind.verb == "SELECT" or self.kind.changes
-        readable = ours and (reads or creates_table(self.tokens, self.kind))
-        timed, pushes, plans, pushed = self._pushes() if readable else _NO_PUSHES
+        timed, pushes, plans, pushed = self._pushes() if ours else _NO_PUSHES
         plain = self._edited(base)
         return Rewritten(
             original=self.text,
@@ -139,6 +136,9 @@ class Splicer:
         return max(kept, default=0)
 
     def _pushes(self) -> _Pushes:
+        reads = self.kind.verb == "SELECT" or self.kind.changes
+        if not (reads or creates_table(self.tokens, self.kind)):
+            return _NO_PUSHES  # It reads no table of ours.
         self._refuse_reserved()
         if not needs_parsing(self.tokens, self.catalog):
             return _NO_PUSHES

@@ -106,9 +106,7 @@ def install(
     host.installing = True
     before, views = _schemas(connection), _temporary_views(connection)
     try:
-        for name, source in sources.items():
-            connection.execute(f"ATTACH ':memory:' AS {quoted(name)}")
-            _create(connection, name, source)
+        _create_all(connection, sources)
         _create(connection, schema, sources[default])
         _create(connection, schema, logs)
     except BaseException:
@@ -247,6 +245,13 @@ def sets_work(connection: apsw.Connection) -> bool:
     finally:
         connection.create_module("sessions_vtab_probe", None)
     return True
+
+
+def _create_all(connection: apsw.Connection, sources: Mapping[str, OpenSource]) -> None:
+    """Attaches a schema for each source, with its tables."""
+    for name, source in sources.items():
+        connection.execute(f"ATTACH ':memory:' AS {quoted(name)}")
+        _create(connection, name, source)
 
 
 def _create(connection: apsw.Connection, schema: str, source: OpenSource) -> None:
