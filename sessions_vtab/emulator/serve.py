@@ -54,8 +54,8 @@ def create_app(settings: EmulatorSettings) -> FastAPI:
     app = FastAPI(title="sessions_vtab emulator", openapi_url=None)
     app.state.emulator = emulator
     for service in emulator.services:
-        app.include_router(service.router)
-    app.include_router(router(emulator))
+        app.router.routes.extend(service.router.routes)
+    app.router.routes.extend(router(emulator).routes)
     app.add_middleware(Front, emulator=emulator)
     return app
 

@@ -145,7 +145,7 @@ def error(status: int, kind: str, message: str, parameter: str | None = None) ->
     return Refusal.json(status, {key: value for key, value in body.items() if value is not None})
 
 
-def require_key(
+async def require_key(
     x_api_key: Annotated[str | None, Header()] = None,
     cookie: Annotated[str | None, Cookie(alias="X-API-Key")] = None,
 ) -> str | None:

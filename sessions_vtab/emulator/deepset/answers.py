@@ -72,7 +72,7 @@ class ListingWindow:
     after: str | None
 
 
-def window(
+async def window(
     limit: Limit = 10,
     page_number: Annotated[int | None, Query(ge=1)] = None,
     before: UUID | None = None,

@@ -152,7 +152,7 @@ Test = Callable[[StoredFile], bool]
 Position = tuple[datetime, str]
 
 
-def wanted(
+async def wanted(
     name: str | None = None,
     content: str | None = None,
     odata_filter: Annotated[str | None, Query(alias="filter")] = None,
@@ -178,7 +178,7 @@ def wanted(
     return test
 
 
-def cursor(
+async def cursor(
     after_value: AwareDatetime | None = None, after_file_id: UUID | None = None
 ) -> Position | None:
     """Read the cursor: creation time and id of the last row of the page before, both or none."""

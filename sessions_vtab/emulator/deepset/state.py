@@ -220,7 +220,7 @@ def _session(source: random.Random, draws: Draws, start: datetime) -> UploadSess
     return session
 
 
-def caller(authorization: Annotated[str | None, Header()] = None) -> str:
+async def caller(authorization: Annotated[str | None, Header()] = None) -> str:
     """Return the API key of a request: any is taken, unless it starts with `invalid` (401)."""
     scheme, _, key = (authorization or "").partition(" ")
     if scheme.lower() != "bearer":
