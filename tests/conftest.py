@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -32,35 +35,45 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_configure() -> None:
+    if sys.dont_write_bytecode:
+        _keep_bytecode_in_the_cache()
+
+
+def _keep_bytecode_in_the_cache() -> None:
+    """Each worker, and each process that a test starts, would compile all that it imports anew."""
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """No test frees what is collected, so nothing looks for garbage among it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_of_the_user_and_no_waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No configuration of the user's; waits between requests pass at once."""
+    with pytest.MonkeyPatch.context() as patch, waits_pass_at_once():
+        patch.delenv("SESSIONS_VTAB_CONFIG", raising=False)
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _memory_backend_is_known() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         memory = "sessions_vtab.testing.memory:MemoryBackend"
         patch.setattr(registry, "BUILT_IN", {**registry.BUILT_IN, "memory": memory})
         yield
-
-
-@pytest.fixture(autouse=True)
-def _no_configuration_of_the_user(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    monkeypatch.delenv("SESSIONS_VTAB_CONFIG", raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Waits between requests pass at once, but where a test asks for ``real_waits``."""
-    if "real_waits" in request.fixturenames:
-        yield
-        return
-    with waits_pass_at_once():
-        yield
-
-
-@pytest.fixture
-def real_waits() -> None:
-    """For tests whose subject is what happens during a wait."""
 
 
 @pytest.fixture

@@ -31,15 +31,8 @@ _FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SESSIONS_VTAB_CONFIG", raising=False)
-        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
         yield
-
-
-@pytest.fixture(autouse=True)
-def _no_configuration_of_the_user() -> None:
-    """In place of the fixture for all tests: here a configuration holds for a module."""
 
 
 def _without(reason: str) -> None:
