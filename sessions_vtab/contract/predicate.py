@@ -82,7 +82,7 @@ class Field:
     def __str__(self) -> str:
         if self.key is None:
             return self.column
-        return f"{self.column}->>'" + self.key.replace("'", "''") + "'"
+        return f"{self.column}->>{literal(self.key)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,8 @@ def to_sql(predicate: Predicate) -> str:
 
 def literal(value: object) -> str:
     """A value as SQL writes it."""
+    if value is None:
+        return "NULL"
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
 
 

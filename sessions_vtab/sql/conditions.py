@@ -32,6 +32,7 @@ from sessions_vtab.contract.predicate import (
     Predicate,
     Slot,
     Value,
+    literal,
 )
 from sessions_vtab.sql.json_keys import is_key_of_json, key_of, makes_text
 from sessions_vtab.sql.names import Item, Resolved, Scope
@@ -480,7 +481,7 @@ def _literal(node: exp.Literal) -> Atom | None:
 
 
 def _text(text: str) -> Atom:
-    return Atom("'" + text.replace("'", "''") + "'", value=text)
+    return Atom(literal(text), value=text)
 
 
 def _numeric(value: Value) -> int | float:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
 from sessions_vtab.contract.model import quoted
-from sessions_vtab.contract.predicate import Field, Op, Value
+from sessions_vtab.contract.predicate import Field, Op, Value, literal
 from sessions_vtab.contract.scan import Order
 
 __all__ = ["Case", "CaseCondition", "CaseForm"]
@@ -50,10 +50,10 @@ class CaseCondition:
         """The condition in SQL, and the values of its parameters."""
         name = quoted(self.field.column)
         if self.field.key is not None:
-            name += "->>'" + self.field.key.replace("'", "''") + "'"
+            name += f"->>{literal(self.field.key)}"
         if self.op in _NO_VALUE:
             return f"{name} {self.op}", ()
-        places = ["?" if self._binds(value) else _literal(value) for value in self.values]
+        places = ["?" if self._binds(value) else literal(value) for value in self.values]
         listed = ", ".join(places)
         text = f"{name} {self.op} ({listed})" if self.op in _SETS else f"{name} {self.op} {listed}"
         return text, tuple(filter(self._binds, self.values))
@@ -138,11 +138,3 @@ class Case:
     def conditions(self) -> Iterable[CaseCondition]:
         """All of its conditions but those on parameters."""
         return (*self.key, *self.terms)
-
-
-def _literal(value: Value) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return repr(value)

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 
 from hypothesis import strategies as st
 
-from sessions_vtab.contract.predicate import Value
+from sessions_vtab.contract.predicate import Value, literal
 from sessions_vtab.testing.conformance import Suite
 from sessions_vtab.testing.hostile import TEXTS
 from sessions_vtab.testing.oracle import Comparison
@@ -87,12 +87,6 @@ class Query:
         suite.compare(self.sql, self.bindings, self.compare, unlimited=self.unlimited)
 
 
-def _literal(value: Value) -> str:
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return "NULL" if value is None else repr(value)
-
-
 def _operands(values: tuple[Value, ...]) -> st.SearchStrategy[Part]:
     """A value as a literal or as a parameter; NULL now and then."""
 
@@ -100,7 +94,7 @@ def _operands(values: tuple[Value, ...]) -> st.SearchStrategy[Part]:
         # A literal ends at NUL.
         if bound or (isinstance(value, str) and "\x00" in value):
             return "?", (value,)
-        return _literal(value), ()
+        return literal(value), ()
 
     given = st.builds(written, st.sampled_from((*values, None)), st.booleans())
     return st.one_of(given, given, given, _native_values())
