@@ -111,7 +111,8 @@ class Decoder:
         held = (table.fields[one] for one in self._ids)
         self._id_fields = tuple(field for field in held if isinstance(field, str))
         self._head, _, tail = table.name.rpartition(f"{{{own[-1]}}}")
-        self._ends_with_id = not tail and tuple(self._ids) == own[-1:]
+        only = not tail and tuple(self._ids) == own[-1:]
+        self._only_id = column_of(self._ids[own[-1]]) if only else None
         self.columns.setdefault("name", OfPage(self._names))
         if table.parent:
             parent = owner.name
@@ -144,10 +145,9 @@ class Decoder:
 
     def _names(self, items: Sequence[Item], frame: RestFrame) -> list[str]:
         """The items' resource names: most often the request's places and one id of their own."""
-        if not self._ends_with_id:
+        if self._only_id is None:
             return [name_of(self._name, self.places(item, frame)) for item in items]
-        (read,) = self._ids.values()
-        ids: Sequence[Any] = column_of(read)(items, frame)
+        ids: Sequence[Any] = self._only_id(items, frame)
         prefix = name_of(self._head, frame.places)
         return [prefix + one for one in (ids if _are_plain(ids) else map(encoded, map(str, ids)))]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from sessions_vtab.contract.backend import Backend
 from sessions_vtab.sql.names import Catalog
 from sessions_vtab.sql.parameters import Numbering
-from sessions_vtab.sql.stackql.recognition import is_stackql
+from sessions_vtab.sql.stackql import is_stackql
 
 __all__ = ["DIALECTS", "Dialect", "StackQL", "Surroundings", "Translated"]
 

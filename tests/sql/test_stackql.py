@@ -12,9 +12,9 @@ from sessions_vtab.errors import (
     UnknownNameError,
     UnsupportedError,
 )
+from sessions_vtab.sql.stackql import is_stackql
 from sessions_vtab.sql.stackql.dialect import EngineScope, ResultShape, StaticResult, Translation
 from sessions_vtab.sql.stackql.naming import Sources
-from sessions_vtab.sql.stackql.recognition import is_stackql
 from sessions_vtab.sql.stackql.translate import translate
 from tests.sql.conftest import EXEC, SCOPE, sql_of, translation_of
 

@@ -10,8 +10,8 @@ from enum import Enum
 from sessions_vtab.errors import StatementError, UnknownNameError
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.parameters import Numbering
+from sessions_vtab.sql.stackql import SERVICE, is_place
 from sessions_vtab.sql.stackql.provider import RESOURCES, ProviderResource
-from sessions_vtab.sql.stackql.recognition import SERVICE, is_place
 
 __all__ = [
     "EngineScope",

@@ -17,6 +17,7 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.sql.lexer import Edit, Token, TokenKind, apply, name_of
 from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.stackql import is_exec
 from sessions_vtab.sql.stackql.dialect import (
     EngineScope,
     ResultShape,
@@ -26,7 +27,6 @@ from sessions_vtab.sql.stackql.dialect import (
     resource_of,
 )
 from sessions_vtab.sql.stackql.provider import RESOURCES, Method
-from sessions_vtab.sql.stackql.recognition import is_exec
 
 __all__ = ["execute", "inlined"]
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from sessions_vtab import __version__
 from sessions_vtab.errors import StatementError, UnknownNameError, UnsupportedError
 from sessions_vtab.sql.lexer import Token, name_of
+from sessions_vtab.sql.stackql import SERVICE
 from sessions_vtab.sql.stackql.dialect import StaticResult, parts_at, resource_of
 from sessions_vtab.sql.stackql.provider import RESOURCES, Method, ProviderResource
-from sessions_vtab.sql.stackql.recognition import SERVICE
 
 __all__ = ["describe", "show"]
 

@@ -17,6 +17,7 @@ from sessions_vtab.contract.predicate import literal
 from sessions_vtab.errors import StatementError, UnsupportedError
 from sessions_vtab.sql.dialects import Surroundings, Translated
 from sessions_vtab.sql.lexer import apply, tokenize
+from sessions_vtab.sql.stackql import ENGINE, OWN_AFFAIRS, is_stackql
 from sessions_vtab.sql.stackql.dialect import (
     EngineScope,
     ResultShape,
@@ -28,7 +29,6 @@ from sessions_vtab.sql.stackql.dialect import (
 from sessions_vtab.sql.stackql.execute import execute, inlined
 from sessions_vtab.sql.stackql.naming import Sources
 from sessions_vtab.sql.stackql.reading import TranslatedText
-from sessions_vtab.sql.stackql.recognition import ENGINE, OWN_AFFAIRS, is_stackql
 from sessions_vtab.sql.stackql.show import describe, show
 from sessions_vtab.sql.stackql.writing import delete, insert_into, update
 
