@@ -9,7 +9,7 @@ from zlib import crc32
 
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.testing.conformance import Suite
-from sessions_vtab.testing.known import read_known
+from sessions_vtab.testing.oracle import read_known
 
 __all__ = ["TwoSources"]
 

@@ -5,12 +5,10 @@ against ``oracle``, the same rows in plain SQLite tables, selected by what the b
 ``hostile`` has rows to load, ``generator`` random statements of the same grammar. ``memory`` is a
 small backend whose writes are queued and whose filters are strict, so that one wrong push shows.
 
-* `shapes`, `several_tables`, `own_shapes`, `joined_patterns`, `conditions`: queries; `samples`:
-  values to ask for
-* `generated`, `cases`, `case`: statements for all that a table declares; `known`: the rows they
-  need
-* `operators`, `declared`, `watching`, `traffic`: whether only what is declared is asked for, and
-  what arrived at the service
+* `shapes`, `several_tables`, `conditions`: queries
+* `generated`, `cases`, `case`: statements for all that a table declares, and what of them arrived
+  at the service
+* `watching`: whether only what is declared is asked for
 * `ordering`, `writing`, `changes`: the order of rows, writes, and random changes
 """
 

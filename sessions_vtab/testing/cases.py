@@ -19,9 +19,10 @@ from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import Column, ColumnType
 from sessions_vtab.contract.predicate import Field, Op, Value
 from sessions_vtab.contract.scan import Order
-from sessions_vtab.testing.case import Case, CaseCondition, CaseForm
-from sessions_vtab.testing.known import Known
-from sessions_vtab.testing.samples import (
+from sessions_vtab.testing.case import (
+    Case,
+    CaseCondition,
+    CaseForm,
     awkward,
     hostile_values,
     json_keys,
@@ -29,6 +30,7 @@ from sessions_vtab.testing.samples import (
     typical,
     unknown_values,
 )
+from sessions_vtab.testing.oracle import Known
 
 __all__ = ["cases_for", "sorts"]
 

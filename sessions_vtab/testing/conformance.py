@@ -63,13 +63,19 @@ from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.testing.generated import Checker, Look, failed, paths_of
 from sessions_vtab.testing.hostile import NATIVE_TABLES
-from sessions_vtab.testing.known import Keys, Known, never_filled, read_known
-from sessions_vtab.testing.operators import Probe, is_sent, probes_of
-from sessions_vtab.testing.oracle import Answer, Comparison, Oracle, difference
+from sessions_vtab.testing.oracle import (
+    Answer,
+    Comparison,
+    Keys,
+    Known,
+    Oracle,
+    difference,
+    never_filled,
+    read_known,
+)
 from sessions_vtab.testing.ordering import check_order, check_pages
-from sessions_vtab.testing.own_shapes import own_shapes
-from sessions_vtab.testing.shapes import SHAPES, Shape
-from sessions_vtab.testing.watching import plan_words, recorded
+from sessions_vtab.testing.shapes import SHAPES, Shape, own_shapes
+from sessions_vtab.testing.watching import Probe, is_sent, plan_words, probes_of, recorded
 from sessions_vtab.testing.writing import Sample, sample_of, wrong_writes
 from sessions_vtab.vtab.blame import blamed
 

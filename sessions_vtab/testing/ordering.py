@@ -21,7 +21,7 @@ from sessions_vtab.contract.capability import AccessPath
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Scan
-from sessions_vtab.testing.known import Known
+from sessions_vtab.testing.oracle import Known
 
 __all__ = ["check_order", "check_pages", "of_keys", "same_order"]
 

@@ -2,6 +2,7 @@
 
 ``{sessions}`` and ``{events}`` stand for the tables, ``{s.*}`` for all visible columns of the
 alias ``s``. The native tables ``people``, ``numbers``, ``moments`` and ``wanted`` are there too.
+``own_shapes`` makes some for any other table, from its columns.
 """
 
 from __future__ import annotations
@@ -10,11 +11,61 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sessions_vtab.contract.declare import quoted
 from sessions_vtab.testing import conditions, several_tables
-from sessions_vtab.testing.joined_patterns import joined_patterns
-from sessions_vtab.testing.oracle import Comparison
+from sessions_vtab.testing.oracle import Comparison, Known
 
-__all__ = ["SHAPES", "Shape"]
+__all__ = ["SHAPES", "Shape", "joined_patterns", "own_shapes"]
+
+_PATTERNS: Final = (
+    "LIKE 'plain'",
+    "LIKE 'nobody'",
+    "LIKE 'p%'",
+    "LIKE 'pl%n'",
+    "LIKE 'p_ain'",
+    "LIKE '%a%'",
+    "LIKE '_lain'",
+    "LIKE '100\\%%' ESCAPE '\\'",
+    "LIKE 'pla\\%n' ESCAPE '\\'",
+    "LIKE ''",
+    "NOT LIKE 'p%n'",
+    "GLOB 'plain'",
+    "GLOB 'nobody*'",
+    "GLOB 'pl*n'",
+    "GLOB 'p?ain'",
+    "GLOB '[o-q]*'",
+    "NOT GLOB 'p*'",
+)
+_JOINS: Final = ("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
+_PLACES: Final = (
+    ("a.{column} {pattern}", "1"),
+    ("b.{column} {pattern}", "1"),
+    ("1", "a.{column} {pattern}"),
+    ("1", "b.{column} {pattern}"),
+    ("b.{column} {pattern}", "b.name IS NULL"),
+    ("b.{column} {pattern} OR a.{column} {pattern}", "1"),
+)
+_COLUMNS: Final = ("display_name", "user_id")
+
+
+def joined_patterns(share: int = 4) -> Iterator[str]:
+    """A statement for each join and place, with one SELECT for each pattern.
+
+    Args:
+        share: one pattern in so many, in each join and place other ones; 1 for all of them.
+    """
+    for turn, join in enumerate(_JOINS):
+        for place, (on, where) in enumerate(_PLACES):
+            selects = (
+                f"SELECT {number}, a.name, b.name FROM {{sessions}} a {join} {{sessions}} b"
+                f" ON b.user_id = a.user_id AND ({on}) WHERE {where}".replace(
+                    "{column}",
+                    _COLUMNS[(number + place) % 4 == 3],  # noqa: PLR2004
+                ).replace("{pattern}", pattern)
+                for number, pattern in enumerate(_PATTERNS)
+                if (number + turn + place) % share == 0
+            )
+            yield " UNION ALL ".join(selects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,3 +330,49 @@ def _all() -> Iterator[Shape]:
 
 SHAPES: Final[tuple[Shape, ...]] = tuple(_all())
 """Every shape, in the order of the module."""
+
+_OWN_ORDERED: Final = (
+    "SELECT {key} FROM {table} ORDER BY {key}",
+    "SELECT {key} FROM {table} ORDER BY {key} DESC LIMIT 4 OFFSET 2",
+    "SELECT {key} FROM {table} WHERE {column} IS NOT NULL ORDER BY {key} LIMIT 5",
+    "SELECT {key}, {column} FROM {table} ORDER BY {column} DESC, {key} LIMIT 7",
+    "SELECT {key}, row_number() OVER (ORDER BY {key}) FROM {table} ORDER BY 2",
+)
+_OWN_OTHERS: Final = (
+    "SELECT count(*), count({column}), count(DISTINCT {column}) FROM {table}",
+    "SELECT DISTINCT {column} FROM {table}",
+    "SELECT {column}, count(*) FROM {table} GROUP BY {column} HAVING count(*) > 1",
+    "SELECT {key} FROM {table} WHERE {column} IS NULL",
+    "SELECT {key} FROM {table} WHERE {column} = (SELECT min({column}) FROM {table})",
+    "SELECT {key} FROM {table} WHERE {column} <> (SELECT max({column}) FROM {table})",
+    "SELECT {key} FROM {table} WHERE NOT ({column} = (SELECT max({column}) FROM {table}) OR 0)",
+    "SELECT {key} FROM {table} WHERE {key} IN (SELECT max({key}) FROM {table} GROUP BY {column})",
+    (
+        "SELECT {key} FROM {table} AS a WHERE EXISTS"
+        " (SELECT 1 FROM {table} AS b WHERE b.{column} = a.{column} AND b.{key} <> a.{key})"
+    ),
+    "SELECT a.{key}, b.{column} FROM {table} AS a JOIN {table} AS b ON b.{key} = a.{key}",
+    (
+        "SELECT a.{key}, b.{key} FROM {table} AS a"
+        " LEFT JOIN {table} AS b ON b.{column} = a.{column} AND b.{key} > a.{key}"
+    ),
+    "SELECT {key} FROM {table} UNION ALL SELECT {column} FROM {table}",
+    "WITH w AS (SELECT {key}, {column} FROM {table}) SELECT count(*) FROM w AS a, w AS b",
+)
+
+
+def own_shapes(known: Known) -> Iterator[Shape]:
+    """The shapes of a table whose rows are known: its key beside the column that repeats most."""
+    table, key = known.table, known.table.key
+    counted = {
+        column.name: len({value for value in known.values(column.name) if value is not None})
+        for column in known.columns()
+        if column.name != key
+    }
+    filled = [name for name, count in counted.items() if count]
+    column = min(filled, key=lambda name: (counted[name] < 2, counted[name]), default=key)  # noqa: PLR2004
+    names = {"table": f"{{{table.name}}}", "key": quoted(key), "column": quoted(column)}
+    for how, texts in ((Comparison.SEQUENCE, _OWN_ORDERED), (Comparison.MULTISET, _OWN_OTHERS)):
+        for number, text in enumerate(texts, 1):
+            name = f"{table.name}-{how.name.lower()}-{number:02d}"
+            yield Shape(name, text.format(**names), compare=how)

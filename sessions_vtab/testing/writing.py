@@ -22,7 +22,7 @@ from sessions_vtab.contract.values import accept
 from sessions_vtab.contract.write import Request, Write
 from sessions_vtab.errors import ConflictError, SessionsError, UnsupportedError
 from sessions_vtab.fetch import RequestSpec, Response, Sender
-from sessions_vtab.testing.known import Known
+from sessions_vtab.testing.oracle import Known
 
 __all__ = ["Sample", "sample_of", "wrong_writes"]
 

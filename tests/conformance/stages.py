@@ -19,8 +19,7 @@ from sessions_vtab.emulator.serve import Running
 from sessions_vtab.registry import backend_class
 from sessions_vtab.testing import hostile
 from sessions_vtab.testing.conformance import Suite
-from sessions_vtab.testing.generated import paths_of
-from sessions_vtab.testing.traffic import Shown
+from sessions_vtab.testing.generated import Shown, paths_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = {"DEEPSET_API_KEY": "api_key", "WHYLABS_API_KEY": "canarycana." + "w" * 53}

@@ -15,7 +15,7 @@ import pytest
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.testing.conformance import SHAPES, Suite
-from sessions_vtab.testing.traffic import Traffic
+from sessions_vtab.testing.generated import Traffic
 from tests.conformance.stages import KEYS, NOW, STAGES
 
 MOST = None if os.environ.get("SESSIONS_VTAB_CONFORMANCE") == "full" else 4

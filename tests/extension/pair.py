@@ -9,8 +9,13 @@ from typing import Any, TypeAlias
 from sessions_vtab import Connection
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.testing.hostile import NATIVE_TABLES
-from sessions_vtab.testing.known import Known, read_known
-from sessions_vtab.testing.oracle import Comparison, difference, native_declaration
+from sessions_vtab.testing.oracle import (
+    Comparison,
+    Known,
+    difference,
+    native_declaration,
+    read_known,
+)
 
 _TABLE = re.compile(r"\{([a-z_]+)\}")
 

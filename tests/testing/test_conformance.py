@@ -11,8 +11,8 @@ from sessions_vtab.contract.tables import SESSIONS
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.testing import conformance, hostile
 from sessions_vtab.testing.conformance import SHAPES, Sample, Shape, Suite, run_suite
-from sessions_vtab.testing.joined_patterns import joined_patterns
 from sessions_vtab.testing.oracle import Comparison
+from sessions_vtab.testing.shapes import joined_patterns
 from tests.shapes import check_each, grouped
 
 
@@ -152,7 +152,7 @@ class TestTheSuiteFindsABackendThat:
     def test_is_sent_operators_that_it_did_not_declare(
         self, suite: Suite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("sessions_vtab.testing.operators.declares", lambda *_: False)
+        monkeypatch.setattr("sessions_vtab.testing.case.CaseCondition.declared", lambda *_: False)
         with pytest.raises(AssertionError, match="is sent, contrary to the declaration"):
             suite.check_operators()
 

@@ -18,11 +18,9 @@ from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.source import Source
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.testing import conformance, hostile, memory
-from sessions_vtab.testing.case import Case
+from sessions_vtab.testing.case import Case, hostile_values, unknown_values
 from sessions_vtab.testing.conformance import Suite, run_suite
-from sessions_vtab.testing.generated import RunCase
-from sessions_vtab.testing.samples import hostile_values, unknown_values
-from sessions_vtab.testing.traffic import Traffic
+from sessions_vtab.testing.generated import RunCase, Traffic
 
 MOST = 40
 
