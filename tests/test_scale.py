@@ -17,15 +17,8 @@ from sessions_vtab.scanning.estimate import (
     pages_of,
     requests_of,
 )
-from sessions_vtab.spark.options import OPTIONS
-from tests.benchmarks.simulate_scale import (
-    TaskEstimate,
-    by_executors,
-    makespan,
-    minutes,
-    skewed,
-    tables,
-)
+from sessions_vtab.spark.reading import OPTIONS
+from tests.benchmarks.simulate_scale import by_executors, minutes, skewed, tables
 
 _TEXT = (Path(sessions_vtab.__file__).parent / "docs" / "scale.md").read_text("utf-8")
 

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 from sessions_vtab.contract.predicate import Op
 
 if TYPE_CHECKING:
+    from sessions_vtab.contract.capability import Filter
     from sessions_vtab.hints import Problem
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Sheet",
     "Style",
     "TableFrame",
+    "by_operators",
     "counted",
     "escaped",
     "footer",
@@ -119,6 +121,15 @@ def operators(ops: Collection[Op]) -> str:
     if len(ops) == len(Op):
         return "any"
     return " ".join(op.value for op in Op if op in ops)
+
+
+def by_operators(filters: Iterable[Filter]) -> dict[str, list[str]]:
+    """Columns, and JSON columns with a key, by the text of the operators they take."""
+    found: dict[str, list[str]] = {}
+    for one in filters:
+        name = f"{one.column}->>'..'" if one.keyed else one.column
+        found.setdefault(operators(one.ops), []).append(name)
+    return found
 
 
 def is_terminal(stream: IO[str]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from sessions_vtab.cli.display import operators
+from sessions_vtab.cli.display import by_operators
 from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
 from sessions_vtab.cli.topics import ALIASES, TOPICS, service_pages
 from sessions_vtab.contract import tables
@@ -354,11 +354,7 @@ def _path_words(path: AccessPath, table: Table) -> Iterator[str]:
 
 def _filter_words(filters: Sequence[Filter], table: Table) -> Iterator[str]:
     """Conditions it takes; columns that take the same ones together."""
-    columns: dict[str, list[str]] = {}
-    for declared in filters:
-        column = f"{declared.column}->>'..'" if declared.keyed else declared.column
-        columns.setdefault(operators(declared.ops), []).append(column)
-    for ops, named in columns.items():
+    for ops, named in by_operators(filters).items():
         what = _columns_words(named, table)
         yield f"any condition on {what}" if ops == "any" else f"{what} {ops}"
 

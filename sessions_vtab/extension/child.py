@@ -21,17 +21,15 @@ import sessions_vtab
 from sessions_vtab.contract import times
 from sessions_vtab.errors import ReadOnlyError, SessionsError, UnsupportedError
 from sessions_vtab.extension.hosted import (
+    ERROR,
+    PROTOCOL,
+    RESULT,
+    RUN_FIRST,
     Constraint,
     HostedConnection,
     HostedStatements,
     Offered,
     RunFirstError,
-)
-from sessions_vtab.extension.link import (
-    ERROR,
-    PROTOCOL,
-    RESULT,
-    RUN_FIRST,
     SocketLink,
     code_of,
     decoded,

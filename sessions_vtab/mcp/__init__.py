@@ -4,11 +4,9 @@
 
 * `server`: the server with its tools, resources and prompts, and how it is started
 * `tools`: query, explain, describe, sources and, on a writable server, write
-* `statements`: one statement on one connection, with its errors in words
+* `statements`: one statement on one connection: its cost, its result, its errors in words
 * `pool`: connections and the threads their statements run in; cancellation
-* `budget`: what one call may cost, and how large its result may be
 * `prompts`: the tables and functions as text, SQL for what is asked most often, prompts
-* `http`: the HTTP transport, its token and the hosts it serves
 
 It needs the extra ``mcp``: the official Python SDK (https://py.sdk.modelcontextprotocol.io/).
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sessions_vtab.cli.display import operators
+from sessions_vtab.cli.display import by_operators
 from sessions_vtab.cli.help import Reference, SourceHelp, page
 from sessions_vtab.cli.pages import markdown
 from sessions_vtab.contract.backend import Resource
@@ -91,11 +91,7 @@ def _column(column: Column) -> str:
 def _sent(path: AccessPath) -> str:
     """What a way of reading lets the service check, such as ``user_id = IN; sorted by ..``."""
     words = [f"{name} =" for name in path.keys]
-    grouped: dict[str, list[str]] = {}
-    for one in path.filters:
-        name = f"{one.column}->>'..'" if one.keyed else one.column
-        grouped.setdefault(operators(one.ops), []).append(name)
-    words += [f"{', '.join(names)} {ops}" for ops, names in grouped.items()]
+    words += [f"{', '.join(names)} {ops}" for ops, names in by_operators(path.filters).items()]
     if path.orders:
         words.append(f"ORDER BY {', '.join(path.orders)}")
     return "; ".join(words)

@@ -1,8 +1,15 @@
-"""The server with its tools, resources and prompts, and how it is started."""
+"""The server with its tools, resources and prompts, and how it is started.
+
+It serves standard input and output, or HTTP: on the loopback address only, with a token.
+"""
 
 from __future__ import annotations
 
 import argparse
+import hmac
+import os
+import secrets
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,19 +20,29 @@ from importlib.resources import files
 from typing import Any, Final
 
 import anyio
+import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver.resources import TextResource
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sessions_vtab import dbapi
 from sessions_vtab.errors import ConfigurationError
-from sessions_vtab.mcp import http, prompts
-from sessions_vtab.mcp.budget import CallLimits
+from sessions_vtab.mcp import prompts
 from sessions_vtab.mcp.pool import ConnectionPool
 from sessions_vtab.mcp.prompts import schema_text
+from sessions_vtab.mcp.statements import CallLimits
 from sessions_vtab.mcp.tools import ServerState, add_tools
 
-__all__ = ["build", "main"]
+__all__ = ["VARIABLE", "build", "main", "token_of_environment"]
 
+VARIABLE: Final = "SESSIONS_VTAB_MCP_TOKEN"
+"""Environment variable with the token; without it, each start makes a new one."""
+
+_HOST: Final = "127.0.0.1"
+_GRACE: Final = 1
+"""Seconds that calls have when the server stops; then they are cancelled."""
 _INSTRUCTIONS: Final = """\
 Sessions and events of AI agents, and upload sessions of data platforms, as SQL tables of SQLite.
 Look first: the resource sessions://schema has all tables, describe(table) one, and
@@ -143,9 +160,9 @@ def _limits(arguments: argparse.Namespace) -> CallLimits:
 
 
 def _serve_http(server: MCPServer[ServerState], port: int) -> None:
-    token, made = http.token_of_environment()
+    token, made = token_of_environment()
     try:
-        listener = http.bind(port)
+        listener = _bind(port)
     except OSError as error:
         raise ConfigurationError(
             f"Port {port} cannot be used: {error.strerror}. Choose another one with --http."
@@ -155,4 +172,74 @@ def _serve_http(server: MCPServer[ServerState], port: int) -> None:
         sys.stderr.write(f"MCP at {address}\n")
         if made:
             sys.stderr.write(f"Authorization: Bearer {token}\n")
-        anyio.run(http.serve, server, listener, token)
+        anyio.run(_serve, server, listener, token)
+
+
+def token_of_environment() -> tuple[str, bool]:
+    """The token, and whether it was made up now and has to be shown."""
+    given = os.environ.get(VARIABLE, "")
+    return (given, False) if given else (secrets.token_urlsafe(32), True)
+
+
+def _bind(port: int) -> socket.socket:
+    """A socket that listens on the loopback address; port 0 takes a free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    # With the protocol named, asyncio sets TCP_NODELAY; without it each response takes 40 ms more.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            # Elsewhere it would let two processes listen on one port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_HOST, port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def _serve(server: MCPServer[Any], listener: socket.socket, token: str) -> None:
+    """Serves streamable HTTP at ``/mcp`` until the process is told to stop.
+
+    A client that drops its connection cancels its call, if it speaks the protocol of 2026-07-28.
+    Before that, a dropped connection could be resumed: such a call ends at its time limit.
+    """
+    await uvicorn.Server(_configuration(server, listener, token)).serve(sockets=[listener])
+
+
+def _configuration(server: MCPServer[Any], listener: socket.socket, token: str) -> uvicorn.Config:
+    port = listener.getsockname()[1]
+    hosts = [f"{_HOST}:{port}", f"localhost:{port}"]
+    app = server.streamable_http_app(
+        host=_HOST,
+        # Without these checks, a web page could reach the server under a name of its own that
+        # resolves to this machine (DNS rebinding).
+        transport_security=TransportSecuritySettings(
+            allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts]
+        ),
+    )
+    return uvicorn.Config(
+        _RequireToken(app, token),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
+class _RequireToken:
+    """Refuses what comes without the token, before anything of it is read."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = dict(scope.get("headers", ())).get(b"authorization", b"")
+        allowed = scope["type"] != "http" or hmac.compare_digest(given, self._expected)
+        refusal = Response(status_code=401, headers={"www-authenticate": "Bearer"})
+        await (self._app if allowed else refusal)(scope, receive, send)

@@ -19,11 +19,11 @@ from sessions_vtab import dbapi
 from sessions_vtab.cli.display import escaped
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import UnknownNameError
-from sessions_vtab.mcp.budget import CallLimits
 from sessions_vtab.mcp.pool import ConnectionPool
 from sessions_vtab.mcp.prompts import describe as described
 from sessions_vtab.mcp.prompts import overview
 from sessions_vtab.mcp.statements import (
+    CallLimits,
     QueryResult,
     SqlCall,
     explained,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from sessions_vtab.backends.local.ddl import MODIFIERS, SPELLINGS
+from sessions_vtab.backends.local.ddl import CALLS, PART_PATHS, kind_of
 from sessions_vtab.contract.agent_views import VIEWS, views_for
 from sessions_vtab.contract.model import Column, ColumnType, quoted, sql_type
 from sessions_vtab.contract.tables import EVENT_PARTS
@@ -188,16 +188,8 @@ def _field(*paths: str) -> str:
     return f"coalesce({found}, NULL)"
 
 
-_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in SPELLINGS.items())
-_KIND: Final = (
-    f"(SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each(p.object) f"
-    f" WHERE f.type <> 'null' AND f.key NOT IN ({MODIFIERS}) LIMIT 1)"
-)
-
-
 def _of_calls(field: str) -> str:
-    calls = ("functionCall", "function_call", "functionResponse", "function_response")
-    return _field(*(f"{call}.{field}" for call in calls))
+    return _field(*(f"{call}.{field}" for call in CALLS))
 
 
 _EXPRESSIONS: Final[Mapping[str, str]] = {
@@ -208,23 +200,13 @@ _EXPRESSIONS: Final[Mapping[str, str]] = {
     "author": "p.author",
     "invocation_id": "p.invocation_id",
     "part": "p.part",
-    "kind": _KIND,
-    "text": _field("text"),
+    "kind": kind_of("p.object"),
+    "text": _field(*PART_PATHS["text"]),
     "thought": "CASE WHEN json_type(p.object, '$.thought') = 'true' THEN 1 END",
     "function_name": _of_calls("name"),
     "call_id": _of_calls("id"),
-    "args": _field("functionCall.args", "function_call.args", "executableCode", "executable_code"),
-    "response": _field(
-        "functionResponse.response",
-        "function_response.response",
-        "codeExecutionResult",
-        "code_execution_result",
-    ),
-    "mime_type": _field(
-        "inlineData.mimeType", "inline_data.mime_type", "fileData.mimeType", "file_data.mime_type"
-    ),
-    "file_uri": _field("fileData.fileUri", "file_data.file_uri"),
-    "size": f"length(rtrim({_field('inlineData.data', 'inline_data.data')}, '=')) * 3 / 4",
+    **{name: _field(*PART_PATHS[name]) for name in ("args", "response", "mime_type", "file_uri")},
+    "size": f"length(rtrim({_field(*PART_PATHS['size'])}, '=')) * 3 / 4",
     "name": "p.event || '#' || p.part",
 }
 _PART_COLUMNS: Final = tuple(map(EVENT_PARTS.column, _EXPRESSIONS))

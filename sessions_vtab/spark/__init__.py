@@ -12,7 +12,7 @@
         .load("events")
     )
 
-* `options`: what can be set; `reading`: the parts of a batch and of a stream, and their rows
+* `reading`: what can be set, the parts of a batch and of a stream, and their rows
 * `source`: the classes that Spark calls, and ``register``
 
 Only the last one imports pyspark. Conditions are options, judged by this package: Spark 4.3 returns
@@ -25,7 +25,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.spark.options import OPTIONS
+from sessions_vtab.spark.reading import OPTIONS
 
 if TYPE_CHECKING:
     from sessions_vtab.spark.source import SessionsDataSource, register

@@ -13,8 +13,16 @@ from typing import Any, ClassVar
 
 from sessions_vtab.contract.messages import missing_extra
 from sessions_vtab.errors import ConfigurationError, MissingExtraError
-from sessions_vtab.spark.options import ReaderOptions, parsed
-from sessions_vtab.spark.reading import Stream, TaskWork, batches, common_schema, parts, works
+from sessions_vtab.spark.reading import (
+    ReaderOptions,
+    Stream,
+    TaskWork,
+    batches,
+    common_schema,
+    parsed,
+    parts,
+    works,
+)
 
 __all__ = ["SessionsDataSource", "register"]
 

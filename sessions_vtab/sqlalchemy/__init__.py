@@ -22,7 +22,7 @@ Hidden columns are not reflected. They are named where they are used::
 Works with SQLAlchemy 2.0 and 2.1; with 1.4 for reading and for INSERT, UPDATE and DELETE without
 RETURNING.
 
-* `url`: the forms of an engine's URL; `dialect`, `types`, `reflection`: the dialect
+* `url`: the forms of an engine's URL; `dialect`, `reflection`: the dialect
 * `superset`: what Apache Superset has to know besides
 """
 
@@ -32,7 +32,7 @@ from sqlalchemy.dialects import registry as dialects
 
 from sessions_vtab import registry
 from sessions_vtab.sqlalchemy.dialect import SessionsDialect
-from sessions_vtab.sqlalchemy.types import DateTime, JsonOrText
+from sessions_vtab.sqlalchemy.reflection import DateTime, JsonOrText
 from sessions_vtab.sqlalchemy.url import engine_url
 
 __all__ = ["DateTime", "JsonOrText", "SessionsDialect", "engine_url"]

@@ -16,8 +16,7 @@ from sqlalchemy.engine.url import URL
 
 from sessions_vtab import dbapi
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.sqlalchemy.reflection import HOME, Reflection
-from sessions_vtab.sqlalchemy.types import DateTime
+from sessions_vtab.sqlalchemy.reflection import HOME, DateTime, Reflection
 from sessions_vtab.sqlalchemy.url import MEMORY, connect_arguments, sources_of
 
 __all__ = ["SessionsCompiler", "SessionsDialect"]

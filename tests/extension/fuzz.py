@@ -85,26 +85,26 @@ def spoilt(frame: bytes, chance: random.Random) -> tuple[bytes, bool]:
 
 def serve(descriptor: int, seed: int) -> None:
     """What the real process does, with spoilt answers."""
-    from sessions_vtab.extension import child, link  # noqa: PLC0415
+    from sessions_vtab.extension import child, hosted  # noqa: PLC0415
 
     chance = random.Random(f"{seed}/{os.getpid()}")  # Each process of a run has others.
     spared = 60  # The answers of the first load, so that there is something to ask.
-    write = link.SocketLink.write
+    write = hosted.SocketLink.write
 
-    def spoiling(self: link.SocketLink, kind: bytes, value: object) -> None:
+    def spoiling(self: hosted.SocketLink, kind: bytes, value: object) -> None:
         nonlocal spared
         spared -= 1
         if spared > 0 or chance.random() < 0.5:
             write(self, kind, value)
             return
-        frame, whole = spoilt(link.encoded(kind, value), chance)
+        frame, whole = spoilt(hosted.encoded(kind, value), chance)
         with Path(os.environ["FUZZ_COUNT"]).open("a") as count:
             count.write("x")
         self._socket.sendall(frame)
         if not whole:
             raise EOFError
 
-    link.SocketLink.write = spoiling  # type: ignore[method-assign]
+    hosted.SocketLink.write = spoiling  # type: ignore[method-assign]
     child.main(descriptor)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sessions_vtab.extension.child import HostSession
-from sessions_vtab.extension.link import PROTOCOL
+from sessions_vtab.extension.hosted import PROTOCOL
 from sessions_vtab.vtab.table import SourceTable
 
 EQ, IS_NOT_NULL = 2, 70

@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from sessions_vtab.errors import NotFoundError, StoppedError
-from sessions_vtab.extension.link import (
+from sessions_vtab.extension.hosted import (
     ERROR,
     RESULT,
     RUN_FIRST,

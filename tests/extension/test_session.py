@@ -15,7 +15,7 @@ from sessions_vtab.errors import (
     UnknownNameError,
 )
 from sessions_vtab.extension.child import HostSession
-from sessions_vtab.extension.link import PROTOCOL
+from sessions_vtab.extension.hosted import PROTOCOL
 from tests.extension.shim import EQ, IS_NOT_NULL, ONLY_READS, TRANSACTION, Shim
 
 

@@ -12,7 +12,7 @@ from sessions_vtab import connect
 from sessions_vtab.cli.explain import examine
 from sessions_vtab.cli.readings import expected
 from sessions_vtab.errors import BudgetError
-from sessions_vtab.mcp.budget import CallLimits, fit, require_within
+from sessions_vtab.mcp.statements import CallLimits, fit, require_within
 
 IDS = ", ".join(f"'{number}'" for number in range(50))
 SESSIONS = f"SELECT user_id FROM sessions WHERE session_id IN ({IDS})"

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from sessions_vtab.mcp.budget import CallLimits
+from sessions_vtab.mcp.statements import CallLimits
 
 TEXT = files("sessions_vtab").joinpath("docs", "questions.md").read_text("utf-8")
 QUESTIONS = dict(re.findall(r"## \d+\. (.+?)\n\n```sql\n(.+?)\n```", TEXT, re.DOTALL))

@@ -7,7 +7,7 @@ import json
 import anyio
 import pytest
 
-from sessions_vtab.mcp.budget import CallLimits
+from sessions_vtab.mcp.statements import CallLimits
 
 MANY = ", ".join(f"'{number}'" for number in range(300))
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT {} FROM c"

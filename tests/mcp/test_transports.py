@@ -21,7 +21,7 @@ from mcp_types import ElicitResult
 
 from sessions_vtab.cli import main
 from sessions_vtab.cli.topics import MCP_CLIENTS
-from sessions_vtab.mcp.http import token_of_environment
+from sessions_vtab.mcp.server import token_of_environment
 from tests.children import mortal
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")

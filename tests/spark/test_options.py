@@ -10,8 +10,7 @@ import pytest
 
 import sessions_vtab.spark
 from sessions_vtab.errors import ConfigurationError, MissingExtraError, UnknownNameError
-from sessions_vtab.spark.options import OPTIONS, parsed
-from sessions_vtab.spark.reading import common_schema, parts, works
+from sessions_vtab.spark.reading import OPTIONS, common_schema, parsed, parts, works
 
 URL = "prod=vertex://demo/us-central1/42?base_url=http://127.0.0.1:1"
 LEAST = {"url": URL, "path": "events"}

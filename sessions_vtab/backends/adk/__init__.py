@@ -1,8 +1,7 @@
 """The file that Google's Agent Development Kit (ADK) keeps its sessions in, read-only.
 
-* `backend`: opening a source, and its tables; `tables`: the file's layouts and columns
-* `store`: the file, read without making its writer wait
-* `values`, `clocks`, `pickled`: what ADK stores, as values of the columns and resource names
+* `backend`: opening and reading a file, and its tables; `tables`: the file's layouts and columns
+* `values`, `pickled`: what ADK stores, as values of the columns and resource names
 
 Facts: files written by google-adk 0.5.0 to 2.13.0 on SQLite, compared with what its own
 ``get_session`` returns; the sources of adk-js and adk-go.

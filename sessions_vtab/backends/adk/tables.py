@@ -18,7 +18,7 @@ from sessions_vtab.backends.adk.values import (
     session_ids,
     session_name_of,
 )
-from sessions_vtab.backends.local.ddl import calls, kind_of, of_call
+from sessions_vtab.backends.local.ddl import calls, kind_of, of_call, part_columns
 from sessions_vtab.backends.local.tables import StoreTable
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.tables import (
@@ -274,17 +274,6 @@ def _events(stored: Mapping[str, str]) -> StoreTable:
 def _parts(stored: Mapping[str, str]) -> StoreTable:
     part = "iif(p.type = 'object', p.value, '{}')"
 
-    def of(*paths: str) -> str:
-        return "(coalesce(" + ", ".join(f"{part} -> '$.{path}'" for path in paths) + "))"
-
-    def of_file(*paths: str, form: str = "{}") -> str:
-        texts = (
-            f"iif(json_type({part}, '$.{path}') = 'text', nullif({part} ->> '$.{path}', ''), NULL)"
-            for path in paths
-        )
-        found = form.format(f"coalesce({', '.join(texts)}, NULL)")
-        return f"(iif({kind_of(part)} IN ('inlineData', 'fileData'), {found}, NULL))"
-
     return StoreTable(
         _PARTS,
         f"events e JOIN json_each({stored['content']}, '$.parts') p ON typeof(p.key) = 'integer'",
@@ -296,26 +285,9 @@ def _parts(stored: Mapping[str, str]) -> StoreTable:
             **{name: stored[name] for name in ("timestamp", "author", "invocation_id")},
             "part": "p.key",
             "kind": kind_of(part),
-            "text": f"({part} ->> '$.text')",
-            "thought": f"(iif(json_type({part}, '$.thought') = 'true', 1, NULL))",
+            **part_columns(part, lambda path: f"'$.{path}'", kind_of(part)),
             "function_name": of_call(part, "name"),
             "call_id": of_call(part, "id"),
-            "args": of(
-                *("functionCall.args", "function_call.args", "executableCode", "executable_code")
-            ),
-            "response": of(
-                *("functionResponse.response", "function_response.response"),
-                *("codeExecutionResult", "code_execution_result"),
-            ),
-            "mime_type": of_file(
-                *("inlineData.mimeType", "inline_data.mime_type"),
-                *("fileData.mimeType", "file_data.mime_type"),
-            ),
-            "file_uri": of_file("fileData.fileUri", "file_data.file_uri"),
-            # 4 characters of base64 or base64url are 3 bytes, without the padding.
-            "size": of_file(
-                "inlineData.data", "inline_data.data", form="length(rtrim({}, '=')) * 3 / 4"
-            ),
         },
         "e",
         same_as={

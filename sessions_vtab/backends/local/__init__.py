@@ -8,9 +8,9 @@ runs no model: ``integrate_session`` and ``use_session_for_improvement`` only re
 * `store`, `pending`: its connection, scans and transaction, and what waits in that
 * `file`, `ddl`: its file; `snapshots`: a snapshot's file
 * `tables`, `dialect`: columns, and scans as SQL of the file
-* `sessions`, `events`, `checks`: writing sessions and events
+* `sessions`, `events`: writing sessions and events; `checks`: rules for ids, names and values
 * `uploads`, `participants`, `improvement`: what upload, chat and search sessions have besides
-* `routines`: functions; `names`: the session that is meant
+* `routines`: functions
 """
 
 from __future__ import annotations

@@ -23,12 +23,12 @@ from sessions_vtab.backends.local.snapshots import (
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.contract import times
-from sessions_vtab.contract.backend import Backend, Context
+from sessions_vtab.contract.backend import Backend, Context, Transaction
 from sessions_vtab.contract.source import Source
 from sessions_vtab.contract.write import Action, Outcome, Write
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnsupportedError
 
-__all__ = ["LocalBackend", "StoreTransaction"]
+__all__ = ["LocalBackend"]
 
 _Apply: TypeAlias = Callable[[Store, Write], Outcome]
 
@@ -86,7 +86,7 @@ class LocalBackend(Backend):
             return
         # A store in memory is new, so there is nothing in it to protect.
         self._store = Store(path, source, clock, read_only=read_only and path != MEMORY)
-        self.transaction: StoreTransaction | None = StoreTransaction(self._store)
+        self.transaction: Transaction | None = self._store
         self._tables = {
             name: LocalResource(relation, self._store) for name, relation in RELATIONS.items()
         }
@@ -174,8 +174,6 @@ class LocalBackend(Backend):
     def close(self) -> None:
         """Closes the file; uncommitted changes are rolled back."""
         self._store.close()
-        if self.transaction is not None:
-            self.transaction.forget()
 
     def _completed(self, outcome: Outcome) -> Outcome:
         """Adds the row to the outcome, unless the action has already done so."""
@@ -188,84 +186,3 @@ class LocalBackend(Backend):
         ):
             return outcome
         return replace(outcome, row=self._tables[write.table].row("name", outcome.key))
-
-
-class StoreTransaction:
-    """``contract.backend.Transaction`` of one store.
-
-    Args:
-        store: the store of the transaction.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._marks: list[int] = []
-
-    def begin(self) -> None:
-        """Starts a write transaction unless one is open; see ``Store.begin``."""
-        self._store.begin()
-
-    def hold(self) -> None:
-        """Begins to read one state of the store; see ``Store.hold``."""
-        self._store.hold()
-
-    def let_go(self) -> None:
-        """Ends what ``hold`` began."""
-        self._store.let_go()
-
-    def savepoint(self, number: int) -> None:
-        """Sets a savepoint for the current state; begins a transaction if none is open."""
-        self._store.begin()
-        # Savepoints are named by depth, so that the same few statements are prepared only once.
-        self._run(f"SAVEPOINT s{len(self._marks)}")
-        self._store.touched.mark()
-        self._marks.append(number)
-
-    def rollback_to(self, number: int) -> None:
-        """Rolls back to a savepoint, which stays; unknown numbers are ignored."""
-        if number in self._marks:
-            depth = self._marks.index(number)
-            self._store.settle()
-            self._run(f"ROLLBACK TO s{depth}")
-            self._store.touched.rollback_to(depth)
-            del self._marks[depth + 1 :]
-
-    def release(self, number: int) -> None:
-        """Releases a savepoint and later ones; unknown numbers are ignored."""
-        if number in self._marks:
-            depth = self._marks.index(number)
-            self._run(f"RELEASE s{depth}")
-            self._store.touched.release(depth)
-            del self._marks[depth:]
-
-    def commit(self) -> None:
-        """Makes the changes durable.
-
-        Raises:
-            StoreError: SQLite rolled back the transaction after an earlier error.
-            BusyError: another process holds the lock; the transaction stays open.
-        """
-        self._store.end("COMMIT")
-        self._marks.clear()
-
-    def rollback(self) -> None:
-        """Rolls back the changes since ``begin``."""
-        self._store.end("ROLLBACK")
-        self._marks.clear()
-
-    def forget(self) -> None:
-        """Discards the savepoints of a store that was closed."""
-        self._marks.clear()
-
-    def _run(self, sql: str) -> None:
-        """Executes a statement, unless the transaction is lost.
-
-        A lost transaction no longer has savepoints, and only ROLLBACK ends it.
-        """
-        store = self._store
-        if store.transaction_lost:
-            return
-        try:
-            store.connection.execute(sql)
-        except apsw.Error as error:
-            raise store.failure(error) from error

@@ -1,19 +1,206 @@
-"""Rules for values: labels, JSON shapes, time to live; an event's content as JSON or plain text."""
+"""Rules for what is written: ids, resource names, labels, JSON shapes, time to live, content.
+
+Also finding the session that a row or a call refers to.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from unicodedata import category
+from urllib.parse import quote, unquote
 
+from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract import times
-from sessions_vtab.contract.agent_events import text_of
+from sessions_vtab.contract.content import text_of
+from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.values import is_object, load_json
-from sessions_vtab.errors import InvalidValueError
+from sessions_vtab.errors import (
+    ConflictError,
+    InvalidValueError,
+    MissingParameterError,
+    NotFoundError,
+)
 
-__all__ = ["check_session", "expiry", "read_content", "require_object"]
+__all__ = [
+    "check_id",
+    "check_session",
+    "child",
+    "event_name",
+    "expiry",
+    "given_id",
+    "id_of",
+    "last_segment",
+    "new_id",
+    "quoted",
+    "read_content",
+    "refuse_session",
+    "require_object",
+    "require_session",
+    "session_id_of",
+    "session_name",
+    "session_of",
+    "upload_session_name",
+]
+
+_LONGEST: Final = 255
+_REFUSED: Final = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
+
+
+def check_id(identifier: str, where: str) -> str:
+    """Returns the id; raises InvalidValueError unless it has 1 to 255 valid characters."""
+    if not 0 < len(identifier) <= _LONGEST or _REFUSED.search(identifier):
+        raise InvalidValueError(
+            f"{where} must have 1 to {_LONGEST} characters, without '/' or control"
+            f" characters; {identifier!r:.60} is not valid. Nothing was written."
+        )
+    return identifier
+
+
+def quoted(identifier: str) -> str:
+    """Returns an id as one segment of a name."""
+    return quote(identifier, safe="")
+
+
+def session_name(session_id: str) -> str:
+    """``sessions/{id}``."""
+    return "sessions/" + quoted(session_id)
+
+
+def upload_session_name(session_id: str) -> str:
+    """``upload_sessions/{id}``."""
+    return "upload_sessions/" + quoted(session_id)
+
+
+def child(parent: str, collection: str, identifier: str) -> str:
+    """``{parent}/{collection}/{id}``."""
+    return f"{parent}/{collection}/{quoted(identifier)}"
+
+
+def event_name(session_id: str, event_id: str) -> str:
+    """``sessions/{id}/events/{id}``."""
+    return child(session_name(session_id), "events", event_id)
+
+
+def last_segment(name: str) -> str:
+    """Returns the id in the last segment of a resource name of any backend."""
+    return unquote(name.rpartition("/")[2])
+
+
+def id_of(name: str, prefix: str) -> str | None:
+    """Returns the id in ``{prefix}{id}``; None unless the name is spelled as in the store."""
+    if not name.startswith(prefix):
+        return None
+    try:
+        identifier = unquote(name[len(prefix) :], errors="strict")
+    except UnicodeDecodeError:
+        return None
+    return identifier if prefix + quoted(identifier) == name else None
+
+
+def given_id(values: Mapping[str, Any], where: str) -> str | None:
+    """Returns the id of a new row from ``session_id``, ``name`` or both; None if neither is given.
+
+    Raises:
+        InvalidValueError: they contradict each other, or the id is not valid.
+    """
+    session_id: str | None = values.get("session_id")
+    name = values.get("name")
+    if name is not None:
+        named = last_segment(name)
+        if session_id is not None and named != session_id:
+            raise InvalidValueError(
+                f"{where}: session_id {session_id!r:.60} does not match the last part of name"
+                f" {name!r:.120}. Give only one of them. Nothing was written."
+            )
+        session_id = named
+    return None if session_id is None else check_id(session_id, f"{where}.session_id")
+
+
+def new_id() -> str:
+    """A new random id: a UUID of version 4 as text."""
+    from uuid import uuid4  # noqa: PLC0415  # It imports platform, which takes 4 ms.
+
+    return str(uuid4())
+
+
+_NAMES: Final = ("session_name", "session_of_name")
+
+
+def session_id_of(session: str) -> str:
+    """Returns the id of a session given by id or by full name; ids contain no slash."""
+    return last_segment(session) if "/" in session else session
+
+
+def session_of(values: Mapping[str, Any], where: str) -> str:
+    """Returns the session's id from ``session_id`` and ``session_name``, which must agree.
+
+    Raises:
+        MissingParameterError: neither is given.
+        InvalidValueError: they name different sessions.
+    """
+    found: str | None = values.get("session_id")
+    for column in _NAMES:
+        name = values.get(column)
+        if name is None:
+            continue
+        identifier = last_segment(name)
+        if found is not None and identifier != found:
+            raise InvalidValueError(
+                f"{where}: session_id {found!r:.60} does not match the session in name"
+                f" {name!r:.120}. Give only one of them. Nothing was written."
+            )
+        found = identifier
+    if found is None:
+        raise MissingParameterError(
+            f"{where} needs session_id or session_name. Nothing was written."
+        )
+    return found
+
+
+def require_session(store: Store, session: str, table: str) -> str:
+    """Returns the id of a session that exists and is not deleted.
+
+    Args:
+        store: the store of the session.
+        session: its id or full name.
+        table: the table or function, for errors.
+
+    Raises:
+        NotFoundError: the session does not exist or has expired.
+        ConflictError: the session is soft-deleted.
+    """
+    session_id = session_id_of(session)
+    found = store.row(
+        "SELECT 1 FROM sessions WHERE session_id = ? AND deleted = 0"
+        " AND (expire_time IS NULL OR expire_time > ?)",
+        (session_id, store.now()),
+    )
+    if found is None:
+        refuse_session(store, session_id, table)
+    return session_id
+
+
+def refuse_session(store: Store, session_id: str, table: str) -> NoReturn:
+    """Raises the error for a session that does not exist, has expired, or is deleted."""
+    found = store.row(
+        "SELECT deleted, expire_time <= ? FROM sessions WHERE session_id = ?",
+        (store.now(), session_id),
+    )
+    deleted, expired = found or (0, 0)
+    if deleted and not expired:
+        raise ConflictError(
+            f"{store.source}.{table}: session {session_id!r} is deleted. Nothing was written."
+            f" Restore it with SELECT * FROM undelete_session({literal(session_id)})."
+        )
+    what = "has expired" if expired else "does not exist"
+    raise NotFoundError(
+        f"{store.source}.{table}: session {session_id!r} {what}."
+        " Nothing was written; INSERT INTO sessions creates one."
+    )
+
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 

@@ -8,7 +8,7 @@ sqlite-jdbc reads. What is read from events' documents is a SQL function of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,15 +20,16 @@ from sessions_vtab.contract.predicate import Value
 
 __all__ = [
     "APPLICATION_ID",
+    "CALLS",
     "MIGRATIONS",
-    "MODIFIERS",
-    "SPELLINGS",
+    "PART_PATHS",
     "add_function",
     "calls",
     "expressions",
     "facts_of",
     "kind_of",
     "of_call",
+    "part_columns",
     "parts_of",
 ]
 
@@ -171,15 +172,14 @@ CREATE VIEW files AS
 """
 
 # A part is an object with one field that determines its kind, in either spelling, and modifiers.
-MODIFIERS: Final = (
+_MODIFIERS: Final = (
     "'thought', 'thoughtSignature', 'thought_signature', 'videoMetadata', 'video_metadata',"
     " 'mediaResolution', 'media_resolution', 'speechMetadata', 'speech_metadata',"
     " 'audioTranscription', 'audio_transcription', 'mediaProcessing', 'media_processing',"
     " 'partMetadata', 'part_metadata'"
 )
-"""Fields of a part that are not its kind, as a list of SQL."""
 
-SPELLINGS: Final = {
+_SPELLINGS: Final = {
     "function_call": "functionCall",
     "function_response": "functionResponse",
     "inline_data": "inlineData",
@@ -189,10 +189,25 @@ SPELLINGS: Final = {
     "tool_call": "toolCall",
     "tool_response": "toolResponse",
 }
-"""Kinds of parts that have two spellings."""
 
-_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in SPELLINGS.items())
-_CALLS: Final = ("functionCall", "function_call", "functionResponse", "function_response")
+PART_PATHS: Final[Mapping[str, tuple[str, ...]]] = {
+    "text": ("text",),
+    "args": ("functionCall.args", "function_call.args", "executableCode", "executable_code"),
+    "response": (
+        *("functionResponse.response", "function_response.response"),
+        *("codeExecutionResult", "code_execution_result"),
+    ),
+    "mime_type": (
+        *("inlineData.mimeType", "inline_data.mime_type"),
+        *("fileData.mimeType", "file_data.mime_type"),
+    ),
+    "file_uri": ("fileData.fileUri", "file_data.file_uri"),
+    "size": ("inlineData.data", "inline_data.data"),
+}
+"""Where a part has what a column of ``event_parts`` shows, in either spelling."""
+
+_CASES: Final = " ".join(f"WHEN '{snake}' THEN '{camel}'" for snake, camel in _SPELLINGS.items())
+CALLS: Final = ("functionCall", "function_call", "functionResponse", "function_response")
 
 
 def kind_of(part: str) -> str:
@@ -202,14 +217,48 @@ def kind_of(part: str) -> str:
         part: SQL of the part, a JSON object.
     """
     return f"""(SELECT CASE f.key {_CASES} ELSE f.key END FROM json_each({part}) f
-        WHERE f.type <> 'null' AND f.key NOT IN ({MODIFIERS}) LIMIT 1)"""
+        WHERE f.type <> 'null' AND f.key NOT IN ({_MODIFIERS}) LIMIT 1)"""
 
 
 def of_call(part: str, field: str) -> str:
     """SQL of a text in a part's call or response, in either spelling: ``name``, ``id``."""
-    paths = ", ".join(f"{part} ->> '$.{call}.{field}'" for call in _CALLS)
+    paths = ", ".join(f"{part} ->> '$.{call}.{field}'" for call in CALLS)
     # Most parts are text: looking for the letters costs less than eight paths.
     return f"""iif(instr({part}, '"function'), coalesce({paths}), NULL)"""
+
+
+def part_columns(document: str, place: Callable[[str], str], kind: str) -> dict[str, str]:
+    """SQL of the columns of ``event_parts`` that a part itself has.
+
+    Args:
+        document: SQL of the JSON document that the part is in.
+        place: SQL of the path of one of the part's fields there.
+        kind: SQL of the part's kind.
+    """
+
+    def found(arrow: str, column: str) -> str:
+        fields = (f"{document} {arrow} {place(path)}" for path in PART_PATHS[column])
+        return f"(coalesce({', '.join(fields)}, NULL))"
+
+    def of_file(column: str, form: str = "{}") -> str:
+        texts = (
+            f"iif(json_type({document}, {place(path)}) = 'text',"
+            f" nullif({document} ->> {place(path)}, ''), NULL)"
+            for path in PART_PATHS[column]
+        )
+        value = form.format(f"coalesce({', '.join(texts)}, NULL)")
+        return f"(iif({kind} IN ('inlineData', 'fileData'), {value}, NULL))"
+
+    return {
+        "text": found("->>", "text"),
+        "thought": f"(iif(json_type({document}, {place('thought')}) = 'true', 1, NULL))",
+        "args": found("->", "args"),
+        "response": found("->", "response"),
+        "mime_type": of_file("mime_type"),
+        "file_uri": of_file("file_uri"),
+        # 4 characters of base64 or base64url are 3 bytes, without the padding.
+        "size": of_file("size", "length(rtrim({}, '=')) * 3 / 4"),
+    }
 
 
 def parts_of(row: str, key: str, table: str = "") -> str:

@@ -7,17 +7,18 @@ from typing import Any, Final, NoReturn
 
 import apsw
 
-from sessions_vtab.backends.local.checks import read_content, require_object
-from sessions_vtab.backends.local.ddl import facts_of
-from sessions_vtab.backends.local.file import is_taken
-from sessions_vtab.backends.local.names import (
+from sessions_vtab.backends.local.checks import (
     check_id,
     last_segment,
     new_id,
     quoted,
+    read_content,
     refuse_session,
+    require_object,
     session_of,
 )
+from sessions_vtab.backends.local.ddl import facts_of
+from sessions_vtab.backends.local.file import is_taken
 from sessions_vtab.backends.local.pending import Touched
 from sessions_vtab.backends.local.sessions import delta_of, merge_delta
 from sessions_vtab.backends.local.store import Store

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sessions_vtab.backends.local.names import new_id, require_session
+from sessions_vtab.backends.local.checks import new_id, require_session
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.backends.local.tables import RELATIONS
 from sessions_vtab.contract.backend import Arguments

@@ -10,8 +10,7 @@ from typing import Any, Final, NoReturn
 
 import apsw
 
-from sessions_vtab.backends.local.file import is_taken
-from sessions_vtab.backends.local.names import (
+from sessions_vtab.backends.local.checks import (
     check_id,
     child,
     last_segment,
@@ -19,6 +18,7 @@ from sessions_vtab.backends.local.names import (
     session_name,
     session_of,
 )
+from sessions_vtab.backends.local.file import is_taken
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
 from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from sessions_vtab.backends.local import events, improvement, participants, sessions, uploads
-from sessions_vtab.backends.local.names import new_id, require_session, session_id_of
+from sessions_vtab.backends.local.checks import new_id, require_session, session_id_of
 from sessions_vtab.backends.local.resource import LocalResource
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.backend import Arguments, Context, Routine
@@ -87,10 +87,10 @@ def _effect(store: Store, effect: _Effect) -> Routine:
                 store.touched.forget()
                 rows = effect(store, arguments)
             if own:
-                store.end("COMMIT")
+                store.commit()
         except BaseException:
             if own:
-                store.end("ROLLBACK")
+                store.rollback()
             raise
         return rows
 

@@ -14,10 +14,9 @@ from typing import Any, Final, NoReturn
 
 import apsw
 
-from sessions_vtab.backends.local.checks import check_session, expiry
+from sessions_vtab.backends.local.checks import check_session, expiry, given_id, session_name
 from sessions_vtab.backends.local.file import is_taken
 from sessions_vtab.backends.local.improvement import register
-from sessions_vtab.backends.local.names import given_id, session_name
 from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.values import dump_json, load_json

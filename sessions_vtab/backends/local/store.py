@@ -40,7 +40,7 @@ _LAST_PAGE: Final = 128
 
 
 class Store:
-    """One SQLite file, or memory, for one source.
+    """One SQLite file, or memory, for one source; it is a ``contract.backend.Transaction``.
 
     Args:
         path: the file; ``:memory:`` for no file.
@@ -89,6 +89,7 @@ class Store:
         self._waiting_since = 0.0
         self._identity: tuple[int, int] | None = None
         self._held = False
+        self._marks: list[int] = []
         self._overdue = ""
         self._process = os.getpid()
 
@@ -155,6 +156,7 @@ class Store:
             self._connection.close(True)  # This also closes its cursors.
             self._connection = None
             self.began = self.transaction_lost = self.erased = self._held = False
+        self._marks.clear()
 
     # Using.
 
@@ -277,6 +279,37 @@ class Store:
             raise stale(error, self.place) from error
         self._held = False
 
+    def savepoint(self, number: int) -> None:
+        """Sets a savepoint for the current state; begins a transaction if none is open."""
+        self.begin()
+        # Savepoints are named by depth, so that the same few statements are prepared only once.
+        self._unless_lost(f"SAVEPOINT s{len(self._marks)}")
+        self.touched.mark()
+        self._marks.append(number)
+
+    def rollback_to(self, number: int) -> None:
+        """Rolls back to a savepoint, which stays; unknown numbers are ignored."""
+        if number in self._marks:
+            depth = self._marks.index(number)
+            self.settle()
+            self._unless_lost(f"ROLLBACK TO s{depth}")
+            self.touched.rollback_to(depth)
+            del self._marks[depth + 1 :]
+
+    def release(self, number: int) -> None:
+        """Releases a savepoint and later ones; unknown numbers are ignored."""
+        if number in self._marks:
+            depth = self._marks.index(number)
+            self._unless_lost(f"RELEASE s{depth}")
+            self.touched.release(depth)
+            del self._marks[depth:]
+
+    def _unless_lost(self, sql: str) -> None:
+        """Executes a statement; a lost transaction has no savepoints, and only ROLLBACK ends it."""
+        if not self.transaction_lost:
+            with self.translated():
+                self.connection.execute(sql)
+
     def hold(self) -> None:
         """From here until ``let_go`` or the end of a write transaction, reads see one state.
 
@@ -340,20 +373,32 @@ class Store:
                 " as a full disk. Run ROLLBACK, then repeat the transaction."
             )
 
-    def end(self, word: str) -> None:
-        """Ends the transaction with COMMIT or ROLLBACK; does nothing without a transaction."""
-        if not self.began:
-            return
-        if word == "COMMIT":
+    def commit(self) -> None:
+        """Makes the changes durable; does nothing without a transaction.
+
+        Raises:
+            StoreError: SQLite rolled back the transaction after an earlier error.
+            BusyError: another process holds the lock; the transaction stays open.
+        """
+        if self.began:
             self.require_transaction()
             self.require_file()
-        with self.translated():
-            if not self.transaction_lost:
-                if word == "ROLLBACK":
+            with self.translated():
+                self.flush()
+                self.connection.execute("COMMIT")
+            self._ended()
+
+    def rollback(self) -> None:
+        """Rolls back the changes since ``begin``; does nothing without a transaction."""
+        if self.began:
+            with self.translated():
+                if not self.transaction_lost:
                     self.settle()
-                else:
-                    self.flush()
-                self.connection.execute(word)
+                    self.connection.execute("ROLLBACK")
+            self._ended()
+
+    def _ended(self) -> None:
+        self._marks.clear()
         self.touched.clear()
         self.began = self.transaction_lost = False
         if self.erased:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from sessions_vtab.backends.local.ddl import expressions, parts_of
-from sessions_vtab.backends.local.names import event_name, id_of
+from sessions_vtab.backends.local.checks import event_name, id_of
+from sessions_vtab.backends.local.ddl import expressions, part_columns, parts_of
 from sessions_vtab.contract.model import Column, Table
 from sessions_vtab.contract.tables import (
     AGENT_EVENTS,
@@ -150,30 +150,8 @@ EVENT_NAMES: Final = tuple(column.name for column in _EVENTS.table.visible if no
 """The columns of ``events`` that are stored, in the order of a row."""
 
 
-def _part(arrow: str, *fields: str) -> str:
-    """A field of a part of the event's content, in either spelling."""
-    paths = (f"e.content {arrow} {_place(field)}" for field in fields)
-    return f"(coalesce({', '.join(paths)}, NULL))"
-
-
 def _place(field: str) -> str:
     return f"('$.parts[' || p.number || '].{field}')"
-
-
-def _file_part(*fields: str, form: str = "{}") -> str:
-    """A text of a part with a file or data, if it is not empty.
-
-    Args:
-        fields: where it may be.
-        form: an expression of it.
-    """
-    texts = (
-        f"iif(json_type(e.content, {_place(field)}) = 'text',"
-        f" nullif(e.content ->> {_place(field)}, ''), NULL)"
-        for field in fields
-    )
-    found = form.format(f"coalesce({', '.join(texts)}, NULL)")
-    return f"(iif(p.kind IN ('inlineData', 'fileData'), {found}, NULL))"
 
 
 _OF_EVENT: Final = ("timestamp", "author", "invocation_id")
@@ -186,29 +164,7 @@ _EVENT_PARTS: Final = StoreTable(
         "session_name": "e.session_name",
         "part": "p.number",
         **{name: f"e.{name}" for name in _OF_EVENT},
-        "text": _part("->>", "text"),
-        "thought": f"(iif(json_type(e.content, {_place('thought')}) = 'true', 1, NULL))",
-        "args": _part(
-            "->", "functionCall.args", "function_call.args", "executableCode", "executable_code"
-        ),
-        "response": _part(
-            "->",
-            "functionResponse.response",
-            "function_response.response",
-            "codeExecutionResult",
-            "code_execution_result",
-        ),
-        "mime_type": _file_part(
-            "inlineData.mimeType",
-            "inline_data.mime_type",
-            "fileData.mimeType",
-            "file_data.mime_type",
-        ),
-        "file_uri": _file_part("fileData.fileUri", "file_data.file_uri"),
-        # 4 characters of base64 or base64url are 3 bytes, without the padding.
-        "size": _file_part(
-            "inlineData.data", "inline_data.data", form="length(rtrim({}, '=')) * 3 / 4"
-        ),
+        **part_columns("e.content", _place, "p.kind"),
         "name": "(e.name || '#' || p.number)",
     },
     "p",

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sessions_vtab.backends.local.checks import require_object
-from sessions_vtab.backends.local.names import (
+from sessions_vtab.backends.local.checks import (
     given_id,
     last_segment,
     new_id,
+    require_object,
     session_id_of,
     upload_session_name,
 )

@@ -123,7 +123,7 @@ def first_version(path):
             " VALUES ('sessions/s/events/' || ?1, 's', ?1, '2026', 'user', ?2)",
             (str(number), content),
         )
-    store.end("COMMIT")
+    store.commit()
     assert store.run("PRAGMA user_version") == [(1,)]
     store.close()
     return contents
