@@ -290,7 +290,7 @@ def _emulator(rest: list[str]) -> int:
         with _of_extra("The emulator", "emulator"):
             from sessions_vtab.emulator import serve  # noqa: PLC0415
     except MissingExtraError:
-        from sessions_vtab.emulator.options import parser  # noqa: PLC0415
+        from sessions_vtab.emulator import parser  # noqa: PLC0415
 
         parser().parse_args(rest)  # --help is answered without the packages, too.
         raise

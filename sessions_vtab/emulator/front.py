@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sessions_vtab.emulator.faults import Entry, Fault
 from sessions_vtab.emulator.service import Emulator
-from sessions_vtab.emulator.vertex.service import PLAN_KEY
+from sessions_vtab.emulator.vertex import PLAN_KEY
 
 CONTROL = "/_emulator/"
 """Paths below it are the control API."""

@@ -16,10 +16,9 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from sessions_vtab.emulator import deepset, eleanor, embedding_studio, vertex, whylabs
+from sessions_vtab.emulator import deepset, eleanor, embedding_studio, parser, vertex, whylabs
 from sessions_vtab.emulator.control import Control, router
 from sessions_vtab.emulator.front import TRANSPORT_KEY, Front
-from sessions_vtab.emulator.options import parser
 from sessions_vtab.emulator.service import Emulator, EmulatorSettings, load_state, save_state
 
 if TYPE_CHECKING:

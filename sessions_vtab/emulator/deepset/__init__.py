@@ -8,12 +8,221 @@ Written from the deepset contract, with its [INF] choices; where the contract le
 * an open session that nobody closes is closed, and so ingested, when it expires
 * ingestion is done `INGESTION_DELAY` after the close by the clock of the settings
 
+Here are the routes of upload sessions (contract, section 2); besides:
+
 * `state`: what is kept, and how files move from a session into a workspace
-* `app`, `files`: the routes; `answers`: error bodies, pages, and the filter of the files listing
+* `files`: the other routes; `answers`: error bodies, pages, and the filter of the files listing
 """
 
 from __future__ import annotations
 
-from sessions_vtab.emulator.deepset.app import service
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from sessions_vtab.emulator.deepset import answers
+from sessions_vtab.emulator.deepset.answers import ListedRows, Paging
+from sessions_vtab.emulator.deepset.files import Bucket, FileRoutes, presigned_form
+from sessions_vtab.emulator.deepset.state import (
+    Cloud,
+    IngestionStatus,
+    Key,
+    Upload,
+    UploadSession,
+    WriteMode,
+    caller,
+    user_id,
+)
+from sessions_vtab.emulator.service import EmulatorSettings, Route, Service
 
 __all__ = ["service"]
+
+
+DOCUMENTATION_URL = "https://docs.cloud.deepset.ai/docs/upload-files"
+MAX_OPEN = 10
+"""Open sessions that one user may have (contract, section 2)."""
+
+DAY = 86_400
+"""Seconds for which a session lives unless it says otherwise; also the longest it may."""
+
+
+class CreateSession(BaseModel):
+    """Body that opens a session; every field may be missing."""
+
+    write_mode: WriteMode = "KEEP"
+    parallel_processing_enabled: bool = False
+    expires_in_seconds: Annotated[int, Field(ge=1, le=DAY)] | None = DAY
+
+
+class CloseSession(BaseModel):
+    """Body that closes a session."""
+
+    status: Literal["CLOSED"] = "CLOSED"
+
+
+class UploadSessionRoutes:
+    """The five operations on upload sessions."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def mount(self, router: APIRouter) -> None:
+        """Add the routes to a router."""
+        base = "/api/v1/workspaces/{workspace}/upload_sessions"
+        one = base + "/{session_id}"
+        add = partial(router.add_api_route, dependencies=[Depends(caller)], response_model=None)
+        add(base, self.create, methods=["POST"], status_code=201)
+        add(base, self.list, methods=["GET"])
+        add(one, self.get, methods=["GET"])
+        add(one, self.close, methods=["PUT"])
+        add(one + "/files", self.files, methods=["GET"])
+
+    async def create(
+        self,
+        request: Request,
+        workspace: str,
+        key: Key,
+        body: Annotated[CreateSession | None, Body()] = None,
+    ) -> dict[str, Any]:
+        """Open a session: 201, 402 on the free plan, 406 with ten open ones."""
+        if key.startswith("free"):
+            raise answers.free_plan()
+        now = self._cloud.now()
+        if self._cloud.state.open_sessions(user_id(key), now) >= MAX_OPEN:
+            raise answers.too_many_sessions()
+        session = self._open(workspace, user_id(key), body or CreateSession(), now)
+        form = presigned_form(session, str(request.base_url))
+        return {
+            "session_id": session.session_id,
+            "documentation_url": DOCUMENTATION_URL,
+            "expires_at": session.expires_at.isoformat(),
+            "aws_prefixed_request_config": form,
+        }
+
+    def _open(
+        self, workspace: str, owner: str, body: CreateSession, now: datetime
+    ) -> UploadSession:
+        # The SDK cannot read a session without expiry (contract, section 3), so null is a day.
+        lifetime = timedelta(seconds=body.expires_in_seconds or DAY)
+        session = UploadSession(
+            session_id=self._cloud.draws.uuid(),
+            workspace=workspace,
+            owner=owner,
+            write_mode=body.write_mode,
+            parallel_processing_enabled=body.parallel_processing_enabled,
+            created_at=now,
+            expires_at=now + lifetime,
+            signature=self._cloud.draws.hexadecimal(64),
+        )
+        self._cloud.state.sessions[session.session_id] = session
+        return session
+
+    async def list(
+        self,
+        workspace: str,
+        paging: Paging,
+        is_expired: Annotated[bool | None, Query()] = None,
+    ) -> dict[str, Any]:
+        """List the workspace's sessions, newest first: live ones, or the expired ones alone."""
+        now = self._cloud.now()
+        sessions = [s for s in self._cloud.state.sessions.values() if s.workspace == workspace]
+        sessions.sort(key=lambda s: s.created_at)
+        listing = ListedRows(
+            rows=sessions[::-1],
+            identify=lambda s: s.session_id,
+            wanted=lambda s: (s.status(now) == "EXPIRED") == bool(is_expired),
+            show=lambda s: _row(s, now),
+        )
+        return listing.page(paging)
+
+    async def get(self, workspace: str, session_id: UUID) -> dict[str, Any]:
+        """Return a session's counters. Status, mode and creator are in the list alone."""
+        self._cloud.now()
+        session = self._find(workspace, session_id)
+        counters = {
+            "failed_files": session.count("FAILED"),
+            "finished_files": session.count("FINISHED"),
+        }
+        return {
+            "session_id": session.session_id,
+            "expires_at": session.expires_at.isoformat(),
+            "documentation_url": DOCUMENTATION_URL,
+            "ingestion_status": counters,
+        }
+
+    async def close(
+        self,
+        workspace: str,
+        session_id: UUID,
+        body: CloseSession,  # noqa: ARG002  (its one value says it all)
+    ) -> Response:
+        """Close a session: 204, 409 if it is closed, by request or by its expiry."""
+        now = self._cloud.now()
+        session = self._find(workspace, session_id)
+        if session.status(now) != "OPEN":
+            raise answers.conflict(f"The session with the ID '{session_id}' is already closed.")
+        session.closed_at = now
+        return Response(status_code=204)
+
+    async def files(
+        self,
+        workspace: str,
+        session_id: UUID,
+        paging: Paging,
+        ingestion_status: Annotated[IngestionStatus | None, Query()] = None,
+    ) -> dict[str, Any]:
+        """List a session's files in order of arrival; their row shape is our own ([INF])."""
+        self._cloud.now()
+        session = self._find(workspace, session_id)
+        listing = ListedRows(
+            rows=session.files(),
+            identify=lambda upload: upload.upload_id,
+            wanted=lambda upload: ingestion_status in {None, upload.ingestion_status},
+            show=_file_row,
+        )
+        return listing.page(paging)
+
+    def _find(self, workspace: str, session_id: UUID) -> UploadSession:
+        session = self._cloud.state.sessions.get(str(session_id))
+        if session is None or session.workspace != workspace:
+            raise answers.not_found(
+                f"There's no session with the ID '{session_id}' in the workspace '{workspace}'."
+            )
+        return session
+
+
+def _row(session: UploadSession, now: datetime) -> dict[str, Any]:
+    creator = {"user_id": session.owner, "given_name": "Emulated", "family_name": "User"}
+    return {
+        "session_id": session.session_id,
+        "created_by": creator,
+        "created_at": session.created_at.isoformat(),
+        "expires_at": session.expires_at.isoformat(),
+        "write_mode": session.write_mode,
+        "status": session.status(now),
+    }
+
+
+def _file_row(upload: Upload) -> dict[str, Any]:
+    return {
+        "file_id": upload.upload_id,
+        "name": upload.name,
+        "ingestion_status": upload.ingestion_status,
+        "created_at": upload.created_at.isoformat(),
+    }
+
+
+def service(settings: EmulatorSettings) -> Service:
+    """Return an emulated deepset Cloud with its own state.
+
+    Its paths are `/api/v1/workspaces/...` and, for the presigned uploads, `/deepset-uploads/...`.
+    """
+    cloud = Cloud(settings)
+    router = APIRouter(route_class=Route)
+    for routes in (UploadSessionRoutes(cloud), FileRoutes(cloud), Bucket(cloud)):
+        routes.mount(router)
+    return Service("deepset", router, cloud.reset, cloud.summary, cloud.dump, cloud.load)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from sessions_vtab.emulator.vertex import events, wire
+from sessions_vtab.emulator.vertex import wire
 from sessions_vtab.emulator.vertex.messages import SECOND, format_time, parse_time
-from sessions_vtab.emulator.vertex.sessions import DAY, DEFAULT_LIFE
+from sessions_vtab.emulator.vertex.sessions import DAY, DEFAULT_LIFE, store_event
 from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Event, Session, project_number
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class _Generator:
                 moment += self._random.randrange(1, min(step, 90 * SECOND) + 1)
             message["timestamp"] = moment - moment % (_MICROSECOND if count % 7 else 1)
             event_id = str(self._random.randrange(10**16, 10**19))
-            events.store(self._engine, session, event_id, message)
+            store_event(self._engine, session, event_id, message)
         if count:
             moment -= moment % _MICROSECOND
             self._engine.touch(session, max(moment, session.create_time))

@@ -1,20 +1,30 @@
-"""Long-running operations (Vertex contract, section 4)."""
+"""Long-running operations, and reasoning engines as far as the SDKs need them.
+
+Vertex contract, sections 4 and 10.6.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sessions_vtab.emulator.vertex import listing
-from sessions_vtab.emulator.vertex.errors import RPC_CODES, found_errors, not_found
+from sessions_vtab.emulator.vertex.errors import (
+    RPC_CODES,
+    failed_precondition,
+    found_errors,
+    not_found,
+)
 from sessions_vtab.emulator.vertex.messages import format_time
-from sessions_vtab.emulator.vertex.store import Rows
-from sessions_vtab.emulator.vertex.wire import dumps
+from sessions_vtab.emulator.vertex.store import Engine, EngineKey, Rows
+from sessions_vtab.emulator.vertex.wire import dumps, parse_json, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sessions_vtab.emulator.vertex.context import EmulatedRequest, ServiceContext
+
+T = TypeVar("T")
 
 _KEPT = 10_000
 """Operations that are remembered; older ones are forgotten."""
@@ -104,14 +114,13 @@ class Operations:
     def __init__(self) -> None:
         self._by_id: dict[str, LongRunningOperation] = {}
 
-    def start(self, operation: LongRunningOperation) -> LongRunningOperation:
+    def start(self, operation: LongRunningOperation) -> None:
         """Remember an operation and set it going by its plan."""
         operation.polls_left = operation.plan.polls
         operation.error = operation.plan.error
         self._by_id[operation.id] = operation
         if len(self._by_id) > _KEPT:
             del self._by_id[next(iter(self._by_id))]
-        return operation
 
     def find(self, call: EmulatedRequest) -> LongRunningOperation:
         """Return the operation that the last segment of the path names, or raise a 404."""
@@ -135,12 +144,41 @@ class Operations:
 
 
 def run(
-    context: ServiceContext, operation: LongRunningOperation, effect: Callable[[], object]
-) -> LongRunningOperation:
-    """Start an operation, whose effect comes about at once unless it is to end in an error."""
-    if operation.plan.error is None:
-        effect()
-    return context.operations.start(operation)
+    context: ServiceContext,
+    call: EmulatedRequest,
+    kind: str,
+    parent: str,
+    scope: tuple[str, ...],
+    effect: Callable[[OperationCourse], object],
+    response: tuple[str, dict[str, Any]] = (EMPTY, {}),
+) -> bytes:
+    """Start an operation and answer with it.
+
+    Args:
+        context: Where it is kept.
+        call: The call that starts it.
+        kind: Name of its metadata message.
+        parent: The resource that its name begins with.
+        scope: See `LongRunningOperation`.
+        effect: Comes about at once, unless the operation is to end in an error.
+        response: Name and fields of its response.
+    """
+    operation_id, plan = context.new_id(), context.plan(call)
+    operation = LongRunningOperation(
+        id=operation_id,
+        name=f"{parent}/operations/{operation_id}",
+        kind=kind,
+        scope=scope,
+        version=call.version,
+        create_time=context.now(),
+        plan=plan,
+        answer=response[0],
+        response=response[1],
+    )
+    if plan.error is None:
+        effect(plan)
+    context.operations.start(operation)
+    return dumps(operation.message(call.version))
 
 
 def get(context: ServiceContext, call: EmulatedRequest) -> bytes:
@@ -173,14 +211,77 @@ def list_under(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """List the operations of a session, an engine or a location."""
     if call.query.get("filter"):
         raise found_errors(("filter", "Filters are not supported on operations."))
-    size = listing.page_size(call.query)
     scope = (call.project, call.location, *call.path[1:-1:2])
-    parameters = ("operations", *scope)
+    rows = context.operations.under(scope)
+    return _page(call, "operations", rows, scope, lambda one: one.message(call.version))
+
+
+def _page(
+    call: EmulatedRequest,
+    field: str,
+    rows: Rows[T],
+    scope: tuple[str, ...],
+    show: Callable[[T], dict[str, Any]],
+) -> bytes:
+    size, parameters = listing.page_size(call.query), (field, *scope)
     after = listing.decode(listing.page_token(call.query), parameters)
-    found, more = context.operations.under(scope).page(size, after=after)
-    answer: dict[str, Any] = {}
-    if found:
-        answer["operations"] = [operation.message(call.version) for operation in found]
+    found, more = rows.page(size, after=after)
+    answer: dict[str, Any] = {field: [show(one) for one in found]} if found else {}
     if more:
         answer["nextPageToken"] = listing.encode(more, parameters)
     return dumps(answer)
+
+
+def create_engine(context: ServiceContext, call: EmulatedRequest) -> bytes:
+    """Create an engine under a new id; only its display name is kept."""
+    message = read_body("ReasoningEngine", call.body, call.version, "reasoning_engine")
+    now = context.now()
+    key = EngineKey(call.project, call.location, context.new_id())
+    engine = Engine(key, now, message.get("displayName", ""))
+
+    def effect(_: OperationCourse) -> None:
+        context.store.engines[key] = engine
+
+    kind, response = "CreateReasoningEngineOperationMetadata", _message(call, engine)
+    made = "ReasoningEngine", response
+    return run(context, call, kind, response["name"], key, effect, made)
+
+
+def _message(call: EmulatedRequest, engine: Engine) -> dict[str, Any]:
+    message = {
+        "name": call.name("reasoningEngines", engine.key.engine),
+        "displayName": engine.display_name,
+        "createTime": format_time(engine.create_time),
+        "updateTime": format_time(engine.update_time),
+    }
+    return {name: value for name, value in message.items() if value}
+
+
+def get_engine(context: ServiceContext, call: EmulatedRequest) -> bytes:
+    """Answer with one engine."""
+    return dumps(_message(call, context.engine(call)))
+
+
+def list_engines(context: ServiceContext, call: EmulatedRequest) -> bytes:
+    """Answer with a page of the engines of a location, oldest first."""
+    scope = (call.project, call.location)
+    engines = context.store.under(*scope, context.now())
+    rows = Rows((engine.create_time, int(engine.key.engine), engine) for engine in engines)
+    return _page(call, "reasoningEngines", rows, scope, lambda one: _message(call, one))
+
+
+def delete_engine(context: ServiceContext, call: EmulatedRequest) -> bytes:
+    """Delete an engine; one with sessions only by force, in the query or (vertexai) the body."""
+    engine = context.engine(call)
+    body = parse_json(call.body)
+    forced = call.query.get("force") == "true" or (
+        isinstance(body, dict) and body.get("force") is True
+    )
+    if engine.sessions and not forced:
+        raise failed_precondition(
+            f"The ReasoningEngine {engine.key.name()} contains child resources: sessions."
+            " Set force to true to delete them too."
+        )
+    name = call.name("reasoningEngines", engine.key.engine)
+    kind = "DeleteOperationMetadata"
+    return run(context, call, kind, name, engine.key, lambda _: context.store.delete(engine))

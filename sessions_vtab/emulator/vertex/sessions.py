@@ -1,4 +1,4 @@
-"""Handlers for sessions: create, get, list, patch, delete (Vertex contract, sections 3 to 6)."""
+"""Handlers for sessions and their events (Vertex contract, sections 3 to 6)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Any
 from sessions_vtab.emulator.vertex import listing, operations, wire
 from sessions_vtab.emulator.vertex.context import session_not_found
 from sessions_vtab.emulator.vertex.errors import (
+    BAD_ARGUMENT,
     BAD_SESSION_ID,
     found_errors,
     invalid,
 )
-from sessions_vtab.emulator.vertex.listing import session_filter
+from sessions_vtab.emulator.vertex.listing import event_filter, session_filter
 from sessions_vtab.emulator.vertex.messages import MESSAGES, SECOND, format_time, snake
-from sessions_vtab.emulator.vertex.operations import LongRunningOperation
-from sessions_vtab.emulator.vertex.store import Position, Rows, Session, valid_session_id
+from sessions_vtab.emulator.vertex.operations import OperationCourse
+from sessions_vtab.emulator.vertex.store import (
+    Event,
+    Position,
+    Rows,
+    Session,
+    plausible_session_id,
+    valid_session_id,
+)
 from sessions_vtab.emulator.vertex.wire import read_body
 
 if TYPE_CHECKING:
@@ -45,15 +53,17 @@ def create(context: ServiceContext, call: EmulatedRequest) -> bytes:
         name = f"{engine.key.name()}/sessions/{session_id}"
         raise invalid(f"Session with user-provided ID '{name}' already exists.")
     session = _new_session(context, engine, session_id, message)
-    operation = _create_operation(context, call, engine, session, message)
+    name = call.name("reasoningEngines", engine.key.engine, "sessions", session.id)
+    response = "Session", _create_response(name, message, session.create_time)
 
-    def effect() -> None:
-        session.hidden = operation.plan.hidden_gets
+    def effect(plan: OperationCourse) -> None:
+        session.hidden = plan.hidden_gets
         engine.add(session)
         engine.merge_state(session, message.get("sessionState", {}))
 
-    operations.run(context, operation, effect)
-    return wire.dumps(operation.message(call.version))
+    # The operation's name must have the session's id in the third-last place.
+    kind, scope = "CreateSessionOperationMetadata", (*engine.key, session.id)
+    return operations.run(context, call, kind, name, scope, effect, response)
 
 
 def _new_session(
@@ -69,29 +79,6 @@ def _new_session(
         expire_time=_expiry(context, message, now, now),
         display_name=message.get("displayName", ""),
         labels=message.get("labels", {}),
-    )
-
-
-def _create_operation(
-    context: ServiceContext,
-    call: EmulatedRequest,
-    engine: Engine,
-    session: Session,
-    message: dict[str, Any],
-) -> LongRunningOperation:
-    """Return the operation; its name must have the session's id in the third-last place."""
-    operation_id = context.new_id()
-    name = call.name("reasoningEngines", engine.key.engine, "sessions", session.id)
-    return LongRunningOperation(
-        id=operation_id,
-        name=f"{name}/operations/{operation_id}",
-        kind="CreateSessionOperationMetadata",
-        scope=(*engine.key, session.id),
-        version=call.version,
-        create_time=session.create_time,
-        plan=context.plan(call),
-        answer="Session",
-        response=_create_response(name, message, session.create_time),
     )
 
 
@@ -260,16 +247,105 @@ def _masked(mask: str, message: dict[str, Any]) -> set[str]:
 def delete(context: ServiceContext, call: EmulatedRequest) -> bytes:
     """Delete a session with its events; the operation's name has no session in it."""
     engine, session = context.session(call)
-    operation_id = context.new_id()
     location = f"projects/{call.project}/locations/{call.location}"
-    operation = LongRunningOperation(
-        id=operation_id,
-        name=f"{location}/operations/{operation_id}",
-        kind="DeleteOperationMetadata",
-        scope=(*engine.key, session.id),
-        version=call.version,
-        create_time=context.now(),
-        plan=context.plan(call),
+    kind, scope = "DeleteOperationMetadata", (*engine.key, session.id)
+    return operations.run(context, call, kind, location, scope, lambda _: engine.remove(session))
+
+
+_EVENT_FIELDS = {
+    "author": "event.author",
+    "invocationId": "event.invocation_id",
+    "timestamp": "event.timestamp",
+}
+_MASKED_RESPONSE = 4096
+"""Compaction masks a tool's response whose JSON is longer than this many bytes."""
+
+
+def append_event(context: ServiceContext, call: EmulatedRequest) -> bytes:
+    """Add an event and merge its state delta; there is no check for duplicates."""
+    if not plausible_session_id(call.path[3]):
+        raise invalid(BAD_ARGUMENT, [("name", BAD_SESSION_ID)])
+    message = read_body("SessionEvent", call.body, call.version, "event")
+    problems = [
+        (path, "Required field is not set.")
+        for field, path in _EVENT_FIELDS.items()
+        if field not in message
+    ]
+    if problems:
+        raise found_errors(*problems)
+    engine, session = context.session(call)
+    store_event(engine, session, context.new_id(), message)
+    engine.touch(session, context.now())
+    return b"{}"
+
+
+def store_event(engine: Engine, session: Session, event_id: str, message: dict[str, Any]) -> None:
+    """Put an event into a session, in the order of the clients' timestamps."""
+    tail = wire.make_tail(event_id, wire.event_fields(message))
+    event = Event(event_id, session.event_count, message["timestamp"], tail)
+    session.event_count += 1
+    session.events.add(event.timestamp, event.number, event)
+    engine.merge_state(session, message.get("actions", {}).get("stateDelta", {}))
+
+
+def list_events(context: ServiceContext, call: EmulatedRequest) -> bytes:
+    """Answer with a page of a session's events, by timestamp."""
+    size = listing.page_size(call.query)
+    filter_text = call.query.get("filter", "")
+    order_text = listing.parameter(call.query, "orderBy", "order_by")
+    terms = listing.parse_order(order_text, listing.EVENT_FIELDS, listing.EVENT_DEFAULT)
+    wanted = event_filter(filter_text, context.settings.strict_filters)
+    engine, session = context.session(call, "parent")
+    parameters = ("events", *engine.key, session.id, filter_text, order_text)
+    found, more = session.events.page(
+        size,
+        after=listing.decode(listing.page_token(call.query), parameters),
+        descending=terms[0].descending,
+        bounds=(wanted.first, wanted.last),
+        keep=wanted.test,
     )
-    operations.run(context, operation, lambda: engine.remove(session))
-    return wire.dumps(operation.message(call.version))
+    tails = [wire.event_tail(event, call.version) for event in found]
+    token = listing.encode(more, parameters) if more else None
+    prefix = call.name(*call.path[:4], "events", "")
+    return wire.page("sessionEvents", prefix, tails, token)
+
+
+def compact(context: ServiceContext, call: EmulatedRequest) -> bytes:
+    """Compact a session's history.
+
+    Event editing strips the model's thoughts and masks long tool responses, as the reference
+    describes. Summarization starts only above a threshold that is not published; there is no
+    model here, so it leaves the history as it is. The type of the response is not known either:
+    Empty.
+    """
+    message = read_body("CompactSessionRequest", call.body, call.version, "request")
+    modes = message.get("compaction", {})
+    enabled = {name for name, config in modes.items() if config.get("mode") == "AUTO"}
+    if not enabled or len(enabled) < len(modes):
+        raise found_errors(("compaction", "At least one category must be enabled, in mode AUTO."))
+    engine, session = context.session(call)
+
+    def effect(_: OperationCourse) -> None:
+        if "eventEditing" in enabled:
+            _edit(session)
+        engine.touch(session, context.now())
+
+    kind, scope = "CompactSessionOperationMetadata", (*engine.key, session.id)
+    return operations.run(context, call, kind, call.name(*call.path[:4]), scope, effect)
+
+
+def _edit(session: Session) -> None:
+    for event in session.events:
+        fields = wire.parse_tail(event.tail)
+        parts = fields["content"].get("parts", [])
+        kept = [_masked_part(part) for part in parts if not part.get("thought")]
+        if kept != parts:
+            fields["content"]["parts"] = kept
+            event.tail = wire.make_tail(event.id, fields)
+
+
+def _masked_part(part: dict[str, Any]) -> dict[str, Any]:
+    answer = part.get("functionResponse", {})
+    if len(wire.dumps(answer.get("response"))) <= _MASKED_RESPONSE:
+        return part
+    return {**part, "functionResponse": {**answer, "response": {"masked": True}}}
