@@ -5,12 +5,12 @@
   new-backend, emulator
 * `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`,
   `transfer`; `habits`: what users of other shells type
-* `session`, `execution`, `progress`: the statements of a text, and running one
+* `session`, `execution`: the statements of a text, and running one
 * `display`, `formats`: rows, values and errors as text; `streams`: where that text goes
 * `explain`, `readings`: what a statement will do, and which rule decided it
-* `help`, `pages`, `topics`, `questions`: the reference, whose topics are documents in ``docs/help``
+* `help`, `pages`, `topics`: the reference, whose topics are documents in ``docs/help``
 * `sources`, `inspection`: sources and tables as the shell shows them
-* `copies`: snapshots and reports; `extension`, `setup`: commands of their own
+* `copies`: snapshots and reports; `extension`: a command of its own
 * `skeleton`: the package of a new backend
 
 Start-up is most of what ``query "select 1"`` takes, so modules are imported when they are needed.

@@ -35,7 +35,7 @@ def dispatch(arguments: argparse.Namespace) -> int:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from sessions_vtab.cli.setup import initialise  # noqa: PLC0415
+    from sessions_vtab.cli.sources import initialise  # noqa: PLC0415
 
     return initialise(arguments.config)
 
@@ -43,8 +43,7 @@ def _init(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
     """The connection that the common options describe."""
-    from sessions_vtab.cli.execution import prepare  # noqa: PLC0415
-    from sessions_vtab.cli.progress import terminal_question  # noqa: PLC0415
+    from sessions_vtab.cli.execution import prepare, terminal_question  # noqa: PLC0415
     from sessions_vtab.connection import connect  # noqa: PLC0415
 
     connection = connect(

@@ -11,8 +11,8 @@ from typing import Final
 import apsw
 
 from sessions_vtab.cli.display import counted, escaped, is_terminal, seconds
+from sessions_vtab.cli.execution import CLEAR
 from sessions_vtab.cli.options import UNASKED
-from sessions_vtab.cli.progress import CLEAR
 from sessions_vtab.cli.streams import output
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BusyError, SessionsError

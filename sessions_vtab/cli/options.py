@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 __all__ = [
@@ -72,48 +73,44 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
+def _option(group: Any, form: str, text: str, **settings: Any) -> None:
+    """Adds an option or argument in the form that its help shows.
+
+    Args:
+        group: what it is added to.
+        form: such as ``-o --output FILE``; an option without a value is a switch.
+        text: its help.
+        settings: of ``argparse``, where they do not follow from the form.
+    """
+    words = form.split()
+    flags = [word for word in words if word.startswith("-")]
+    if len(flags) < len(words):
+        settings.setdefault("metavar", " ".join(words[len(flags) :]))
+    else:
+        settings.setdefault("action", "store_true")
+    group.add_argument(*flags, help=text, **settings)
+
+
 def add_common(parser: argparse.ArgumentParser, sources: str, default: str | None) -> None:
     """Options that may stand before or after the command.
 
     A command's parser leaves out what was not given (SUPPRESS), so that it does not undo what
     stood before it.
     """
-    add = parser.add_argument_group("sources and limits").add_argument
-    add(
-        "--source",
-        dest=sources,
-        action="append",
-        metavar="[NAME=]URL",
-        default=default,
-        help=(
-            "URL of a source, such as local:///path/to/file.db; can be repeated, the first"
-            " is the default"
-        ),
-    )
-    add("--config", metavar="FILE", default=default, help="configuration file")
-    flag = argparse.SUPPRESS if default else False
-    add("--read-only", "-readonly", action="store_true", default=flag, help="refuse all writes")
-    add(
-        "--dry-run",
-        action="store_true",
-        default=flag,
-        help=("show what writes would send, without sending it"),
-    )
-    add("--audit", metavar="FILE", default=default, help="append one line per write to FILE")
-    add(
-        "--max-requests",
-        type=_count,
-        metavar="N",
-        default=default,
-        help=("maximum number of requests per statement"),
-    )
-    add(
-        "--max-writes",
-        type=_count,
-        metavar="N",
-        default=default,
-        help=("maximum number of rows written per statement"),
-    )
+    group = parser.add_argument_group("sources and limits")
+    switch = argparse.SUPPRESS if default else False
+
+    def add(form: str, text: str, **settings: Any) -> None:
+        _option(group, form, text, **{"default": default, **settings})
+
+    about = "URL of a source, such as local:///path/to/file.db; can be repeated, the first is the"
+    add("--source [NAME=]URL", f"{about} default", dest=sources, action="append")
+    add("--config FILE", "configuration file")
+    add("--read-only -readonly", "refuse all writes", default=switch)
+    add("--dry-run", "show what writes would send, without sending it", default=switch)
+    add("--audit FILE", "append one line per write to FILE")
+    add("--max-requests N", "maximum number of requests per statement", type=_count)
+    add("--max-writes N", "maximum number of rows written per statement", type=_count)
 
 
 def add_shell(parser: argparse.ArgumentParser) -> None:
@@ -122,27 +119,17 @@ def add_shell(parser: argparse.ArgumentParser) -> None:
         "shell", "As in the sqlite3 shell. With SQL in place of COMMAND, that is run."
     )
     _add_modes(group, None)
-    add = group.add_argument
-    add("-init", "--init", metavar="FILE", help="run FILE first")
-    add(
-        *("-cmd", "--cmd"),
-        dest="commands",
-        action="append",
-        metavar="COMMAND",
-        help="run COMMAND before reading input; can be repeated",
-    )
-    add("-bail", "--bail", action="store_true", help="stop after the first error")
-    add("-batch", "--batch", action="store_true", help="read input without prompts")
-    add("-echo", dest="commands", action="append_const", const=".echo on", help=argparse.SUPPRESS)
+    commands = {"dest": "commands", "action": "append"}
+    about = "run COMMAND before reading input; can be repeated"
+    _option(group, "-init --init FILE", "run FILE first")
+    _option(group, "-cmd --cmd COMMAND", about, **commands)
+    _option(group, "-bail --bail", "stop after the first error")
+    _option(group, "-batch --batch", "read input without prompts")
+    echo = {"dest": "commands", "action": "append_const", "const": ".echo on"}
+    _option(group, "-echo", argparse.SUPPRESS, **echo)
     for name in ("nullvalue", "separator"):
-        add(
-            *(f"-{name}", f"--{name}"),
-            dest="commands",
-            action="append",
-            type=_Setting(name),
-            metavar="TEXT",
-            help=argparse.SUPPRESS,
-        )
+        form = f"-{name} --{name} TEXT"
+        _option(group, form, argparse.SUPPRESS, type=_Setting(name), **commands)
 
 
 class _Setting:
@@ -157,48 +144,30 @@ class _Setting:
 
 def _add_modes(parser: Any, default: str | None) -> None:
     """``-box``, ``-csv`` and the like; ``-header`` and ``-noheader``."""
+    mode = {"dest": "format", "action": "store_const", "default": default}
+    about = "output format: also -csv, -json, -markdown, .."
     for name, form in MODE_NAMES.items():
-        parser.add_argument(
-            *(f"-{name}", f"--{name}"),
-            dest="format",
-            action="store_const",
-            const=form,
-            default=default,
-            help="output format: also -csv, -json, -markdown, .."
-            if name == "box"
-            else argparse.SUPPRESS,
-        )
-    heading = argparse.SUPPRESS if default else True
-    parser.add_argument(
-        *("-header", "--header"),
-        dest="heading",
-        action="store_true",
-        default=heading,
-        help=argparse.SUPPRESS,
-    )
-    parser.add_argument(
-        *("-noheader", "--noheader"),
-        dest="heading",
-        action="store_false",
-        default=heading,
-        help="leave out the names of columns",
-    )
+        text = about if name == "box" else argparse.SUPPRESS
+        _option(parser, f"-{name} --{name}", text, const=form, **mode)
+    heading = {"dest": "heading", "default": argparse.SUPPRESS if default else True}
+    _option(parser, "-header --header", argparse.SUPPRESS, **heading)
+    text = "leave out the names of columns"
+    _option(parser, "-noheader --noheader", text, action="store_false", **heading)
+
+
+def _add_file(parser: argparse.ArgumentParser, *form: str, **settings: Any) -> None:
+    """An argument or option whose value a shell completes to a file."""
+    parser.add_argument(*form, **settings).complete = _FILES  # type: ignore[attr-defined]
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file", metavar="FILE.sql", help="SQL file, or - for standard input"
-    ).complete = _FILES  # type: ignore[attr-defined]
+    _add_file(parser, "file", metavar="FILE.sql", help="SQL file, or - for standard input")
     _add_output(parser, "table")
 
 
 def _add_query(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sql", metavar="SQL", help="SQL statements, or - for standard input")
-    parser.add_argument(
-        "--fail-if-rows",
-        action="store_true",
-        help="exit with 1 if there is a row, for alerts",
-    )
+    _option(parser, "--fail-if-rows", "exit with 1 if there is a row, for alerts")
     _add_output(parser, None)
 
 
@@ -207,127 +176,67 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_extension(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--catalog",
-        metavar="FILE",
-        help="write a new database file whose tables are the live ones, for tools that list those",
-    ).complete = _FILES  # type: ignore[attr-defined]
+    text = "write a new database file whose tables are the live ones, for tools that list those"
+    _add_file(parser, "--catalog", metavar="FILE", help=text)
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sql", metavar="SQL", help="SQL statement, or - for standard input")
-    parser.add_argument(
-        "--why",
-        action="store_true",
-        help="also name the rule by which each condition is sent or not",
-    )
+    _option(parser, "--why", "also name the rule by which each condition is sent or not")
     _add_parameters(parser)
 
 
 def _add_output(parser: argparse.ArgumentParser, default: str | None) -> None:
     note = "" if default else "; default: box or line on a terminal, csv otherwise"
-    parser.add_argument(
-        "--format",
-        choices=FORMAT_NAMES,
-        default=argparse.SUPPRESS,
-        help=f"output format: {', '.join(FORMAT_NAMES)}{note}; also as --json, --csv, ..",
-        metavar="FORMAT",
-    )
+    text = f"output format: {', '.join(FORMAT_NAMES)}{note}; also as --json, --csv, .."
+    _option(parser, "--format FORMAT", text, choices=FORMAT_NAMES, default=argparse.SUPPRESS)
     _add_modes(parser, argparse.SUPPRESS)
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help=("write the output to FILE, which appears only when it is complete"),
-    )
+    text = "write the output to FILE, which appears only when it is complete"
+    _option(parser, "-o --output FILE", text)
     _add_parameters(parser)
 
 
 def _add_parameters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set the parameter :NAME to VALUE, as text; can be repeated",
-    )
+    text = "set the parameter :NAME to VALUE, as text; can be repeated"
+    pairs = {"dest": "parameters", "nargs": 2, "action": "append", "metavar": ("NAME", "VALUE")}
+    _option(parser, "-p --parameter", text, default=[], **pairs)
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--check", action="store_true", help=("test each source with one cheap request")
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=("sources to list; default: all"))
+    _option(parser, "--check", "test each source with one cheap request")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="sources to list; default: all")
 
 
 def _add_snapshot(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("file", metavar="FILE.db", help="output file; an existing snapshot is updated")
-    add("--tables", type=_names, metavar="T,..", help="copy only these tables")
-    add(
-        "--where",
-        metavar="SQL",
-        help=("copy only sessions that match this condition, and their events"),
-    )
-    add("--without", type=_names, default=(), metavar="C,..", help="leave out these columns")
-    add("--full", action="store_true", help="read everything again")
-    add(
-        "--overlap",
-        type=_minutes,
-        default=5.0,
-        metavar="MINUTES",
-        help=("read sessions again that were younger than this at the last snapshot; default: 5"),
-    )
-    add(
-        "--yes",
-        action="store_true",
-        help=("do not ask for confirmation before making many requests"),
-    )
-    add("--parquet", metavar="DIR", help="also write the tables as Parquet files to DIR")
+    text = "output file; an existing snapshot is updated"
+    parser.add_argument("file", metavar="FILE.db", help=text)
+    add = partial(_option, parser)
+    add("--tables T,..", "copy only these tables", type=_names)
+    add("--where SQL", "copy only sessions that match this condition, and their events")
+    add("--without C,..", "leave out these columns", type=_names, default=())
+    add("--full", "read everything again")
+    text = "read sessions again that were younger than this at the last snapshot; default: 5"
+    add("--overlap MINUTES", text, type=_minutes, default=5.0)
+    add("--yes", "do not ask for confirmation before making many requests")
+    add("--parquet DIR", "also write the tables as Parquet files to DIR")
 
 
 def _add_mcp(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add(
-        "--http",
-        type=_port,
-        metavar="PORT",
-        help=(
-            "serve HTTP on this loopback port instead of standard input and output; 0 takes a"
-            " free one"
-        ),
-    )
-    add("--writable", action="store_true", help="also offer the tool write")
-    add(
-        "--max-rows",
-        type=_positive,
-        metavar="N",
-        help="maximum number of rows per call; default: 1000",
-    )
-    add(
-        "--max-bytes",
-        type=_positive,
-        metavar="N",
-        help="maximum size of the rows per call as JSON; default: 100000",
-    )
-    add(
-        "--statement-timeout",
-        type=_seconds,
-        metavar="SECONDS",
-        help="time that a statement may take; default: 60",
-    )
+    add = partial(_option, parser)
+    text = "serve HTTP on this loopback port instead of standard input and output; 0 takes a free"
+    add("--http PORT", f"{text} one", type=_port)
+    add("--writable", "also offer the tool write")
+    add("--max-rows N", "maximum number of rows per call; default: 1000", type=_positive)
+    text = "maximum size of the rows per call as JSON; default: 100000"
+    add("--max-bytes N", text, type=_positive)
+    text = "time that a statement may take; default: 60"
+    add("--statement-timeout SECONDS", text, type=_seconds)
 
 
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", help="table, function or topic")
-    parser.add_argument(
-        "--markdown",
-        action="store_true",
-        help=("print Markdown; without a topic, print the whole reference"),
-    )
+    text = "print Markdown; without a topic, print the whole reference"
+    _option(parser, "--markdown", text)
 
 
 def _add_new_backend(parser: argparse.ArgumentParser) -> None:
@@ -337,26 +246,15 @@ def _add_new_backend(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    file = "sessions-report.html"
-    add("-o", "--output", metavar="FILE", default=file, help=f"output file; default: {file}")
-    add("--since", metavar="TIME", help="only events from this time on, such as 2026-01-31")
-    add(
-        "--user",
-        dest="users",
-        action="append",
-        default=[],
-        metavar="USER",
-        help="only sessions of this user; can be repeated",
-    )
-    add(
-        "--without-text",
-        dest="texts",
-        action="store_false",
-        help="leave out what users and agents said",
-    )
-    add("--sql", action="store_true", help="show the SELECT of every number")
-    add("--yes", action="store_true", help=f"do not ask before more than {UNASKED} requests")
+    file, add = "sessions-report.html", partial(_option, parser)
+    add("-o --output FILE", f"output file; default: {file}", default=file)
+    add("--since TIME", "only events from this time on, such as 2026-01-31")
+    text = "only sessions of this user; can be repeated"
+    add("--user USER", text, dest="users", action="append", default=[])
+    text = "leave out what users and agents said"
+    add("--without-text", text, dest="texts", action="store_false")
+    add("--sql", "show the SELECT of every number")
+    add("--yes", f"do not ask before more than {UNASKED} requests")
 
 
 def _add_nothing(_: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ from sessions_vtab.contract.capability import AccessPath, Capability, Writes
 from sessions_vtab.contract.model import ColumnType, Table
 
 __all__ = [
+    "DOCS",
     "Block",
     "Code",
     "Grid",
@@ -158,7 +159,7 @@ def _plain(body: str) -> str:
     return body
 
 
-_DOCS: Final = Path(__file__).parent.parent / "docs"
+DOCS: Final = Path(__file__).parent.parent / "docs"
 _FENCE: Final = "```"
 _ITEM: Final = re.compile(r"(?:-|\d+\.) ")
 _MARKS: Final = re.compile(r"\*\*|`")
@@ -171,7 +172,7 @@ def document(name: str, values: Mapping[str, str] = MappingProxyType({})) -> Pag
         name: of the document, without its ending.
         values: what stands there for names in braces.
     """
-    body = (_DOCS / f"{name}.md").read_text("utf-8")
+    body = (DOCS / f"{name}.md").read_text("utf-8")
     for key, value in values.items():
         body = body.replace(f"{{{key}}}", value)
     return page_of(name.rpartition("/")[2], body)

@@ -22,10 +22,9 @@ from sessions_vtab.cli.display import (
     seconds,
     style_for,
 )
-from sessions_vtab.cli.execution import execute
+from sessions_vtab.cli.execution import execute, progress_of
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command
-from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.streams import fitted, help_command, unwritable
 from sessions_vtab.connection import Connection
 from sessions_vtab.errors import BudgetError, SessionsError

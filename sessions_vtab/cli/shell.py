@@ -24,11 +24,10 @@ import apsw.shell
 
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli.display import escaped
-from sessions_vtab.cli.execution import Execution, execute
+from sessions_vtab.cli.execution import Execution, execute, progress_of
 from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
 from sessions_vtab.cli.inspection import candidates, matching
-from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.session import split
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner

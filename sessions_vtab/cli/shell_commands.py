@@ -17,10 +17,10 @@ import apsw
 
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, style_for, terminal_size
+from sessions_vtab.cli.execution import progress_of
 from sessions_vtab.cli.formats import FORMATS, automatic
 from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.pages import text as page_text
-from sessions_vtab.cli.progress import progress_of
 from sessions_vtab.cli.session import can_describe, described, note_cost
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
-from sessions_vtab.cli import questions
 from sessions_vtab.cli.extension import CLIENTS
-from sessions_vtab.cli.pages import Code, Page, document
+from sessions_vtab.cli.pages import DOCS, Code, Heading, Page, document
 from sessions_vtab.cli.streams import program
 from sessions_vtab.contract.messages import install_command, packages_of
 from sessions_vtab.contract.times import ACCEPTED
 from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 
-__all__ = ["ADK", "ALIASES", "IDLE", "MCP_CLIENTS", "RESUME", "TOPICS", "service_pages"]
+__all__ = [
+    "ADK",
+    "ALIASES",
+    "DASHBOARD",
+    "EVAL_SET",
+    "IDLE",
+    "MCP_CLIENTS",
+    "QUESTIONS",
+    "RESUME",
+    "TOPICS",
+    "service_pages",
+]
 
 _NAMES: Final = (
     *("sources", "tables", "functions", "times", "json", "transactions", "returning", "delete"),
     *("explain", "mcp", "output", "shell", "schedule", "adk", "scale", "extension", "emulator"),
+    *("questions", "dashboards"),
 )
 _SERVICES: Final = ("vertex", "deepset", "whylabs", "embedding_studio", "eleanor", "adk_api")
+DASHBOARD: Final = (DOCS / "dashboard.yml").read_text("utf-8")
+"""A dashboard for Datasette's plugin datasette-dashboards, over a snapshot."""
+
 _VALUES: Final = {
+    "dashboard": DASHBOARD.rstrip(),
     "accepted": ACCEPTED,
     "quota": str(QUOTA),
     "appends": str(APPENDS),
@@ -39,7 +55,6 @@ TOPICS: Final[Mapping[str, Page]] = MappingProxyType(
         page.title: page
         for page in (
             *(document(f"help/{name}", _VALUES) for name in _NAMES),
-            *questions.PAGES,
             document("pushdown"),
             document("backends"),
         )
@@ -71,6 +86,24 @@ MCP_CLIENTS: Final = _sample("mcp", 0)
 """The configuration of a client that starts the server; a test starts what it names."""
 ADK: Final = _sample("adk", 3)
 """Copies one app's sessions from ADK's file into the store; a test runs it."""
+
+
+class Question(NamedTuple):
+    """A question about agents' conversations, and the SELECT that answers it."""
+
+    asks: str
+    sql: str
+
+
+def _questions() -> Iterator[Question]:
+    for heading, code in pairwise(TOPICS["questions"].blocks):
+        if isinstance(heading, Heading) and isinstance(code, Code):
+            yield Question(heading.body.partition(". ")[2], code.body.removesuffix(";"))
+
+
+*QUESTIONS, (_, EVAL_SET) = _questions()
+"""Tests run them: each SELECT has the same rows on every source of agents' events; the last one
+makes an eval set of ADK, in one row."""
 
 
 def service_pages() -> tuple[Page, ...]:

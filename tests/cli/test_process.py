@@ -14,8 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from sessions_vtab.cli import progress as progress_module
-from sessions_vtab.cli.progress import paused, progress
+from sessions_vtab.cli import execution as progress_module
+from sessions_vtab.cli.execution import paused, progress
 from sessions_vtab.emulator.serve import running
 from sessions_vtab.emulator.service import EmulatorSettings
 from sessions_vtab.progress import Progress
