@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sessions_vtab.emulator.faults import Fault
+from sessions_vtab.emulator.faults import Fault, RequestLog
 from sessions_vtab.emulator.service import Emulator
 
 _TIMEOUT = 60.0
@@ -123,23 +123,20 @@ class Control:
         return answer
 
 
-_UNCHANGED = object()
-
-
 def router(emulator: Emulator) -> APIRouter:
     """Return the routes of the control API."""
-    control = _Control(emulator)
+    log, faults = emulator.log, emulator.faults
     routes: list[tuple[str, str, Callable[[Any], Any]]] = [
-        ("GET", "requests", control.requests),
-        ("DELETE", "requests", control.forget_requests),
-        ("GET", "faults", control.faults),
-        ("POST", "faults", control.add_fault),
-        ("DELETE", "faults", control.clear_faults),
-        ("POST", "reset", control.reset),
-        ("GET", "data", control.data),
-        ("PUT", "data", control.load),
-        ("POST", "delay", control.delay),
-        ("GET", "summary", control.summary),
+        ("GET", "requests", lambda _: _logged(log)),
+        ("DELETE", "requests", lambda _: log.reset()),
+        ("GET", "faults", lambda _: {"faults": faults.as_json()}),
+        ("POST", "faults", lambda body: {"id": faults.add(Fault.model_validate(body))}),
+        ("DELETE", "faults", lambda _: emulator.clear_faults()),
+        ("POST", "reset", lambda body: _reset(emulator, body)),
+        ("GET", "data", lambda _: emulator.dump()),
+        ("PUT", "data", emulator.load),
+        ("POST", "delay", lambda body: _delay(emulator, float(body["seconds"]))),
+        ("GET", "summary", lambda _: {"summary": emulator.summary()}),
     ]
     result = APIRouter()
     for method, name, handler in routes:
@@ -153,58 +150,23 @@ def _endpoint(handler: Callable[[Any], Any]) -> Callable[[Request], Awaitable[Re
     async def endpoint(request: Request) -> Response:
         try:
             body = await request.json() if await request.body() else {}
-            return JSONResponse(handler(body))
+            return JSONResponse(handler(body) or {})
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             return JSONResponse({"error": f"{type(error).__name__}: {error}"}, status_code=400)
 
     return endpoint
 
 
-class _Control:
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
+def _logged(log: RequestLog) -> dict[str, Any]:
+    return {"requests": log.entries(), "total": log.total, "max_in_flight": log.max_in_flight}
 
-    def requests(self, _: Any) -> Any:
-        log = self._emulator.log
-        return {
-            "requests": log.entries(),
-            "total": log.total,
-            "max_in_flight": log.max_in_flight,
-        }
 
-    def forget_requests(self, _: Any) -> Any:
-        self._emulator.log.reset()
-        return {}
+def _reset(emulator: Emulator, body: Any) -> None:
+    seed = body.get("seed", emulator.settings.seed)
+    if seed is not None and not isinstance(seed, int):
+        raise TypeError("seed must be a number or null")
+    emulator.reset(seed)
 
-    def faults(self, _: Any) -> Any:
-        return {"faults": self._emulator.faults.as_json()}
 
-    def add_fault(self, body: Any) -> Any:
-        return {"id": self._emulator.faults.add(Fault.model_validate(body))}
-
-    def clear_faults(self, _: Any) -> Any:
-        self._emulator.clear_faults()
-        return {}
-
-    def reset(self, body: Any) -> Any:
-        seed = body.get("seed", _UNCHANGED)
-        if seed is _UNCHANGED:
-            seed = self._emulator.settings.seed
-        elif seed is not None and not isinstance(seed, int):
-            raise TypeError("seed must be a number or null")
-        self._emulator.reset(seed)
-        return {}
-
-    def data(self, _: Any) -> Any:
-        return self._emulator.dump()
-
-    def load(self, body: Any) -> Any:
-        self._emulator.load(body)
-        return {}
-
-    def delay(self, body: Any) -> Any:
-        self._emulator.delay = max(0.0, float(body["seconds"]))
-        return {}
-
-    def summary(self, _: Any) -> Any:
-        return {"summary": self._emulator.summary()}
+def _delay(emulator: Emulator, seconds: float) -> None:
+    emulator.delay = max(0.0, seconds)

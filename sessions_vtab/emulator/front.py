@@ -203,11 +203,15 @@ async def _drain(receive: Receive) -> None:
         pass
 
 
-async def _respond(send: Send, answer: WholeResponse, fraction: float | None = None) -> None:
-    """Send an answer; with a fraction only so much of the body, as if more were to come."""
+async def _send_head(send: Send, answer: WholeResponse) -> None:
     headers = [pair for pair in answer.headers if pair[0].lower() != b"content-length"]
     headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+async def _respond(send: Send, answer: WholeResponse, fraction: float | None = None) -> None:
+    """Send an answer; with a fraction only so much of the body, as if more were to come."""
+    await _send_head(send, answer)
     body = answer.body if fraction is None else cut(answer.body, fraction)
     message = {"type": "http.response.body", "body": body, "more_body": fraction is not None}
     await send(message)
@@ -215,9 +219,7 @@ async def _respond(send: Send, answer: WholeResponse, fraction: float | None = N
 
 async def _trickle(send: Send, answer: WholeResponse, seconds: float) -> None:
     """Send the body byte by byte. A client that has gone ends it: sending to it does nothing."""
-    headers = [pair for pair in answer.headers if pair[0].lower() != b"content-length"]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await _send_head(send, answer)
     for place in range(len(answer.body)):
         await asyncio.sleep(seconds)
         part = answer.body[place : place + 1]

@@ -360,8 +360,16 @@ class Stateful(Generic[_State]):
         if seed is not None:
             self.fill(seed)
 
+    def service(self, router: APIRouter) -> Service:
+        """Return what the application includes: these routes and this state."""
+        return Service(self._name, router, self.reset, self.summary, self.dump, self.load)
+
     def fill(self, seed: int) -> None:
         """Fill in the data set of a seed; without one of its own, a seed sets the ids alone."""
+
+    def summary(self) -> str:
+        """Return what is there in a few words, or nothing."""
+        raise NotImplementedError
 
     def dump(self) -> JSON:
         """Return the state as JSON; bytes are base64."""

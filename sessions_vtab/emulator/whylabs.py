@@ -230,7 +230,7 @@ def service(settings: EmulatorSettings) -> Service:
     Its paths are `/v0/...` and, for the presigned uploads, `/whylabs-uploads/...`.
     """
     api = WhyLabs(settings)
-    return Service("whylabs", api.router(), api.reset, api.summary, api.dump, api.load)
+    return api.service(api.router())
 
 
 class WhyLabs(Stateful[WhylabsState]):

@@ -41,28 +41,11 @@ MEMORY: Final = ":memory:"
 
 # WAL requires memory shared by all processes that use the file (https://sqlite.org/wal.html).
 _NETWORK: Final = frozenset(
-    [
-        "afs",
-        "afpfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "davfs",
-        "fuse.davfs2",
-        "fuse.glusterfs",
-        "fuse.rclone",
-        "fuse.s3fs",
-        "fuse.sshfs",
-        "glusterfs",
-        "lustre",
-        "ncpfs",
-        "nfs",
-        "nfs4",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "webdav",
-    ]
+    (
+        *("afs", "afpfs", "ceph", "cifs", "coda", "davfs", "fuse.davfs2", "fuse.glusterfs"),
+        *("fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4"),
+        *("smb2", "smb3", "smbfs", "webdav"),
+    )
 )
 
 

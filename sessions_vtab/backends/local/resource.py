@@ -28,24 +28,11 @@ from sessions_vtab.contract.tables import FACT_COLUMNS, FACT_REMEDY
 __all__ = ["LocalResource"]
 
 _MUTABLE: Final = frozenset(
-    [
-        "display_name",
-        "labels",
-        "state",
-        "expire_time",
-        "ttl",
-        "description",
-        "enabled",
-        "settings",
-        "deleted",
-        "search_query",
-        "search_results",
-        "search_meta",
-        "payload_filter",
-        "sort_by",
-        "is_irrelevant",
-        "is_payload_search",
-    ]
+    (
+        *("display_name", "labels", "state", "expire_time", "ttl", "description", "enabled"),
+        *("settings", "deleted", "search_query", "search_results", "search_meta"),
+        *("payload_filter", "sort_by", "is_irrelevant", "is_payload_search"),
+    )
 )
 
 WRITES: Final[Mapping[str, Writes]] = {
@@ -66,23 +53,11 @@ WRITES: Final[Mapping[str, Writes]] = {
     ),
     "events": Writes(
         insert=frozenset(
-            [
-                "name",
-                "session_name",
-                "session_id",
-                "event_id",
-                "timestamp",
-                "author",
-                "content",
-                "text",
-                "invocation_id",
-                "actions",
-                "error_code",
-                "error_message",
-                "event_metadata",
-                "raw_event",
-                "sequence",
-            ]
+            (
+                *("name", "session_name", "session_id", "event_id", "timestamp", "author"),
+                *("content", "text", "invocation_id", "actions", "error_code", "error_message"),
+                *("event_metadata", "raw_event", "sequence"),
+            )
         ),
         required=("author",),
         hints=MappingProxyType(
@@ -107,13 +82,10 @@ WRITES: Final[Mapping[str, Writes]] = {
     ),
     "upload_sessions": Writes(
         insert=frozenset(
-            [
-                "name",
-                "session_id",
-                "write_mode",
-                "parallel_processing_enabled",
+            (
+                *("name", "session_id", "write_mode", "parallel_processing_enabled"),
                 "expires_in_seconds",
-            ]
+            )
         ),
         update=frozenset(("status",)),
         delete=True,

@@ -31,15 +31,8 @@ from sessions_vtab.errors import (
 __all__ = ["delete", "delta_of", "insert", "merge_delta", "undelete", "update"]
 
 _PLAIN: Final = (
-    "display_name",
-    "labels",
-    "description",
-    "settings",
-    "search_query",
-    "search_results",
-    "search_meta",
-    "payload_filter",
-    "sort_by",
+    *("display_name", "labels", "description", "settings", "search_query", "search_results"),
+    *("search_meta", "payload_filter", "sort_by"),
 )
 _FLAGS: Final = {"enabled": 1, "deleted": 0, "is_irrelevant": 0, "is_payload_search": 0}
 _COLUMNS: Final = (

@@ -92,21 +92,9 @@ _NOT_EXPIRED: Final = f"(s.expire_time IS NULL OR s.expire_time > {NOW})"
 _SESSIONS: Final = StoreTable(
     SESSIONS.extended(
         hidden=session_columns(
-            "description",
-            "enabled",
-            "settings",
-            "deleted",
-            "include_deleted",
-            "ttl",
-            "search_query",
-            "search_results",
-            "search_meta",
-            "payload_filter",
-            "sort_by",
-            "is_irrelevant",
-            "is_payload_search",
-            "batch_id",
-            "session_number",
+            *("description", "enabled", "settings", "deleted", "include_deleted", "ttl"),
+            *("search_query", "search_results", "search_meta", "payload_filter", "sort_by"),
+            *("is_irrelevant", "is_payload_search", "batch_id", "session_number"),
         )
     ),
     "sessions s",

@@ -225,4 +225,4 @@ def service(settings: EmulatorSettings) -> Service:
     router = APIRouter(route_class=Route)
     for routes in (UploadSessionRoutes(cloud), FileRoutes(cloud), Bucket(cloud)):
         routes.mount(router)
-    return Service("deepset", router, cloud.reset, cloud.summary, cloud.dump, cloud.load)
+    return cloud.service(router)

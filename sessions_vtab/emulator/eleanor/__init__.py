@@ -120,7 +120,7 @@ def service(settings: EmulatorSettings, *, token: str | None = None) -> Service:
     router = APIRouter(route_class=Route)
     SessionRoutes(store, settings).mount(router, token)
     AdminRoutes(store).mount(router)
-    return Service("eleanor", router, store.reset, store.summary, store.dump, store.load)
+    return store.service(router)
 
 
 def bearer(token: str | None) -> Callable[..., None]:

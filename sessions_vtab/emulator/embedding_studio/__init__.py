@@ -46,14 +46,7 @@ def service(settings: EmulatorSettings) -> Service:
     clickstream = Clickstream(settings)
     router = APIRouter(route_class=ClickstreamRoute)
     ClickstreamRoutes(clickstream).mount(router)
-    return Service(
-        "embedding_studio",
-        router,
-        clickstream.reset,
-        clickstream.summary,
-        clickstream.dump,
-        clickstream.load,
-    )
+    return clickstream.service(router)
 
 
 class ClickstreamRoute(Route):
