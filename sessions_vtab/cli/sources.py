@@ -24,8 +24,8 @@ from sessions_vtab.cli.display import escaped, footer
 from sessions_vtab.cli.streams import output, program
 from sessions_vtab.connection import Connection, connect
 from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.near import did_you_mean
+from sessions_vtab.contract.messages import did_you_mean
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import ConfigurationError, SessionsError, UnknownNameError
 
 __all__ = ["banner", "checked", "choices", "initialise", "listed", "require", "version_line"]

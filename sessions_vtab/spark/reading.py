@@ -19,8 +19,7 @@ from typing import Any, Final
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Resource
-from sessions_vtab.contract.near import did_you_mean
-from sessions_vtab.contract.parents import followed_column, parent_of
+from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.predicate import Op
 from sessions_vtab.contract.scan import Order
 from sessions_vtab.contract.source import Source

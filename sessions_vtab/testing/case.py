@@ -16,8 +16,7 @@ from typing import Final, TypeAlias
 
 from sessions_vtab.contract import times
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
-from sessions_vtab.contract.declare import quoted
-from sessions_vtab.contract.model import Column, ColumnType
+from sessions_vtab.contract.model import Column, ColumnType, quoted
 from sessions_vtab.contract.predicate import Field, Op, Value
 from sessions_vtab.contract.scan import Order
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.contract.predicate import (
     AllOf,
     Compare,

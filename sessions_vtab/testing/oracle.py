@@ -18,11 +18,10 @@ import apsw
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.checked import rows_checked
-from sessions_vtab.contract.declare import declare_table, quoted
-from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table
+from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table, declare_table, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
+from sessions_vtab.contract.verify import rows_checked
 from sessions_vtab.vtab.blame import blamed
 
 __all__ = [

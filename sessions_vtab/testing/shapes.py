@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sessions_vtab.contract.declare import quoted
+from sessions_vtab.contract.model import quoted
 from sessions_vtab.testing import conditions, several_tables
 from sessions_vtab.testing.oracle import Comparison, Known
 
