@@ -3,13 +3,13 @@
 * `arguments`, `options`: what can be asked for
 * `commands`: run, query, explain, sources, snapshot, mcp, help, completion,
   new-backend, emulator
-* `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`,
-  `transfer`; `habits`: what users of other shells type
+* `shell`: the interactive shell, APSW's with commands of our own: `shell_commands`, `settings`;
+  `habits`: what users of other shells type
 * `session`, `execution`: the statements of a text, and running one
 * `display`, `formats`: rows, values and errors as text; `streams`: where that text goes
 * `explain`, `readings`: what a statement will do, and which rule decided it
 * `help`, `pages`, `topics`: the reference, whose topics are documents in ``docs/help``
-* `sources`, `inspection`: sources and tables as the shell shows them
+* `sources`, `tables`: sources and tables as the shell shows them
 * `copies`: snapshots and reports; `extension`: a command of its own
 * `skeleton`: the package of a new backend
 

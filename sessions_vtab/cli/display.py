@@ -66,11 +66,6 @@ def _written_out(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code > _TWO_BYTES else f"\\x{code:02x}"
 
 
-def escaped_row(row: Sequence[Any]) -> tuple[Any, ...]:
-    """A row whose texts are safe to show on a terminal."""
-    return tuple(escaped(value) if isinstance(value, str) else value for value in row)
-
-
 def literal(value: Any) -> str:
     """A value as text: NULL, ``x'00ff'`` for a blob, a text as it is."""
     if value is None:

@@ -122,7 +122,8 @@ def explain(
         words.append(writing.count)
         total += Expected(len(writing.requests), exact=bool(writing.requests))
     if words:
-        most = _most(connection, [*(one.target.source for one in remote), _source_of(writing)])
+        written = None if writing is None else writing.source
+        most = _most(connection, [*(one.target.source for one in remote), written])
         said, each = str(total), "; then ".join(words)
         said = said if said == each else f"{said} ({each})"
         yield f"requests  {said}; at most {most} (max_requests)"
@@ -253,7 +254,8 @@ def _asked(reading: TableReading, outer: str) -> TableReading:
     if path.fans_out:
         estimate = replace(estimate, reads=1, lists=_place(requests[-1].url) if requests else "row")
     elif not known and (path.keys or "?" in reading.step.clauses.get("sent", "")):
-        estimate = replace(estimate, each=f"row of {outer}" if outer else _each(path))
+        alone = " and ".join(path.keys) or "value"
+        estimate = replace(estimate, each=f"row of {outer}" if outer else alone)
     return replace(reading, requests=tuple(requests), estimate=estimate)
 
 
@@ -343,10 +345,6 @@ def _template(step: PlanStep, path: AccessPath, resource: Resource) -> Sequence[
     return resource.preview(Scan(path, order=order))
 
 
-def _each(path: AccessPath) -> str:
-    return " and ".join(path.keys) or "value"
-
-
 def _place(url: str) -> str:
     """The name of the placeholder in a URL: ``session`` for ``../{session}/events``."""
     match = re.search(r"\{(\w+)\}", url)
@@ -357,10 +355,6 @@ def _most(connection: Connection, sources: Iterable[Source | None]) -> int:
     if connection.budget.max_requests is not None:
         return connection.budget.max_requests
     return min((source.max_requests for source in sources if source is not None), default=0)
-
-
-def _source_of(writing: Writing | None) -> Source | None:
-    return None if writing is None else writing.source
 
 
 # In words.
@@ -381,7 +375,8 @@ def _lines(reading: TableReading, *, why: bool) -> Iterator[str]:
     for word in ("order", "groups", "read"):
         if word in step.clauses:
             yield f"{margin}  {word:<8}  {step.clauses[word]}"
-    yield f"{margin}  requests  {_requests(reading)}"
+    unknown = "not known" if target.resource is None else "none"
+    yield f"{margin}  requests  {reading.estimate or unknown}"
     if why:
         for text, rule in reading.why or (("no condition", None),):
             yield f"{margin}  why       {text}{'' if rule is None else _because(rule)}"
@@ -438,12 +433,6 @@ def short_url(url: str) -> str:
     if parts.scheme and len(segments) > _SEGMENTS:
         path = "/".join(("..", *segments[-_SEGMENTS:]))
     return escaped(path + (f"?{unquote_plus(parts.query)}" if parts.query else ""))
-
-
-def _requests(reading: TableReading) -> str:
-    if reading.estimate is not None:
-        return str(reading.estimate)
-    return "not known" if reading.target.resource is None else "none"
 
 
 # Names.

@@ -27,11 +27,11 @@ from sessions_vtab.cli.display import escaped
 from sessions_vtab.cli.execution import Execution, execute, progress_of
 from sessions_vtab.cli.formats import SQLITE_MODES
 from sessions_vtab.cli.habits import ELSEWHERE, command_name, shell_command
-from sessions_vtab.cli.inspection import candidates, matching
 from sessions_vtab.cli.session import split
 from sessions_vtab.cli.shell_commands import BUDGETS, Commands, mark_seen
 from sessions_vtab.cli.sources import banner
 from sessions_vtab.cli.streams import fitted, unusable, unwritable
+from sessions_vtab.cli.tables import candidates, matching
 from sessions_vtab.contract.files import make_private
 from sessions_vtab.errors import SessionsError, notes_of
 from sessions_vtab.hints import names_of

@@ -19,13 +19,18 @@ from sessions_vtab.cli import help as reference
 from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, style_for, terminal_size
 from sessions_vtab.cli.execution import progress_of
 from sessions_vtab.cli.formats import FORMATS, automatic
-from sessions_vtab.cli.inspection import inspect_table, schema_text, table_lines
 from sessions_vtab.cli.pages import text as page_text
 from sessions_vtab.cli.session import can_describe, described, note_cost
 from sessions_vtab.cli.settings import ShellSettings
 from sessions_vtab.cli.sources import checked, listed, require
 from sessions_vtab.cli.streams import fitted
-from sessions_vtab.cli.transfer import import_rows, parse_import
+from sessions_vtab.cli.tables import (
+    import_rows,
+    inspect_table,
+    parse_import,
+    schema_text,
+    table_lines,
+)
 from sessions_vtab.errors import SessionsError, UnknownNameError
 from sessions_vtab.hints import names_of
 

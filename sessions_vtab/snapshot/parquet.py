@@ -54,7 +54,8 @@ def write_parquet(path: Path, folder: Path) -> list[Path]:
     written: dict[Path, Path] = {}
     try:
         make_private(folder)
-        with translated(path), closing(_opened(path)) as connection:
+        reading = apsw.SQLITE_OPEN_READONLY
+        with translated(path), closing(apsw.Connection(str(path), flags=reading)) as connection:
             for table, columns in _tables(connection):
                 target = folder / f"{table}.parquet"
                 partial = target.with_name(target.name + ".partial")
@@ -76,10 +77,6 @@ def write_parquet(path: Path, folder: Path) -> list[Path]:
     return list(written)
 
 
-def _opened(path: Path) -> apsw.Connection:
-    return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-
-
 def _tables(connection: apsw.Connection) -> Iterator[tuple[str, dict[str, ColumnType]]]:
     listed = connection.execute("SELECT name, columns FROM _snapshot_tables ORDER BY rowid")
     for name, columns in listed.fetchall():
@@ -91,7 +88,10 @@ def _write(
     connection: apsw.Connection, table: str, columns: dict[str, ColumnType], partial: Path
 ) -> None:
     parquet = import_module("pyarrow.parquet")
-    declared = _declared(columns)
+    # The same schema in every snapshot. Times have microseconds, as in the files of earlier
+    # versions: Spark does not read Parquet files with nanoseconds, and pyarrow does not read files
+    # of both kinds together.
+    declared = Declared(columns.items(), unit="us")
     selected = ", ".join(_selected(name, kind) for name, kind in columns.items())
     cursor = connection.execute(f"SELECT {selected} FROM {quoted(table)}")
     partial.unlink(missing_ok=True)
@@ -99,15 +99,6 @@ def _write(
     with parquet.ParquetWriter(partial, declared.schema, compression="zstd") as writer:
         while rows := list(islice(cursor, _ROWS_A_GROUP)):
             writer.write_batch(declared.batch(rows))
-
-
-def _declared(columns: dict[str, ColumnType]) -> Declared:
-    """Makes the batches of a table, in the same schema in every snapshot.
-
-    Times have microseconds, as in the files of earlier versions: Spark does not read Parquet files
-    with nanoseconds, and pyarrow does not read files of both kinds together.
-    """
-    return Declared(columns.items(), unit="us")
 
 
 def _selected(name: str, kind: ColumnType) -> str:

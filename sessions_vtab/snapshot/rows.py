@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -189,9 +190,8 @@ class Copying:
         done = rows = 0
         after, size = "", _FIRST_BATCH
         while batch := self._batch(shape, after, size):
-            rows += self._copy_batch(
-                shape, batch, _Tell(self._tell, shape.table, done, total, rows)
-            )
+            tell = partial(self._tell, shape.table, done, total)
+            rows += self._copy_batch(shape, batch, rows, tell)
             done += len(batch)
             after, size = batch[-1][0], min(2 * size, _LAST_BATCH)
             self._tell(shape.table, done, total, rows)
@@ -211,8 +211,17 @@ class Copying:
             "after": after,
         }
 
-    def _copy_batch(self, shape: CopiedTable, batch: list[Any], tell: _Tell) -> int:
-        """The rows of some sessions, compared by key with those that were there."""
+    def _copy_batch(
+        self, shape: CopiedTable, batch: list[Any], before: int, tell: Callable[[int], None]
+    ) -> int:
+        """The rows of some sessions, compared by key with those that were there.
+
+        Args:
+            shape: their table.
+            batch: the sessions.
+            before: rows of the table read so far.
+            tell: told how many rows there are then.
+        """
         keys = [key for key, _, _ in batch]
         read_before = [key for key, _, known in batch if known]
         where = f"{quoted(shape.link)} IN ({', '.join('?' * len(keys))})"
@@ -228,7 +237,7 @@ class Copying:
                     names = ((row[place],) for row in chunk)
                     self.work.executemany("INSERT OR IGNORE INTO temp.seen VALUES (?)", names)
                 count += len(chunk)
-                tell(count)
+                tell(before + count)
             if read_before:
                 self._remove_unseen(shape, read_before)
             self._mark(shape, batch)
@@ -295,20 +304,6 @@ class _Numbering:
             return row
         number = self._last[row[self._link]] = self._last.get(row[self._link], 0) + 1
         return (*row[:at], number, *row[at + (not self._missing) :])
-
-
-@dataclass(frozen=True, slots=True)
-class _Tell:
-    """Reports progress within a batch: the row count grows, the session count stays."""
-
-    tell: Callable[[str, int, int | None, int], None]
-    table: str
-    done: int
-    total: int
-    rows: int
-
-    def __call__(self, more: int) -> None:
-        self.tell(self.table, self.done, self.total, self.rows + more)
 
 
 def _keys(listing: ListedTable, chunk: Iterable[Any]) -> Iterator[tuple[Any, ...]]:

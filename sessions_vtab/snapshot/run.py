@@ -30,7 +30,6 @@ from sessions_vtab.snapshot.model import (
     Estimate,
     ProgressCallback,
     SnapshotOptions,
-    SnapshotProgress,
     SnapshotReport,
 )
 from sessions_vtab.snapshot.opening import CopySource, open_work
@@ -102,7 +101,7 @@ def snapshot(  # noqa: PLR0913  # Each is an option of the command line too.
         connected = closing(connect(source, read_only=True))
     with connected as connection:
         taken = _Snapshot(connection, _opened(connection, name), Path(path), options)
-        return taken.take(progress or _silent, confirm or _agreed)
+        return taken.take(progress or (lambda _: None), confirm or (lambda _: True))
 
 
 class _Snapshot:
@@ -265,11 +264,3 @@ def _without_user(url: Any) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, sort_keys=True)
-
-
-def _silent(_: SnapshotProgress) -> None:
-    """Shows nothing."""
-
-
-def _agreed(_: Estimate) -> bool:
-    return True

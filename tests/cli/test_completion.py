@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.cli.inspection import candidates, matching
+from sessions_vtab.cli.tables import candidates, matching
 
 TABLES = ("sessions", "events", "append_event(", "notes", "prod.sessions", "local", "prod")
 SESSION = ("name", "session_id", "user_id", "create_time")

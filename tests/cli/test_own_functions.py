@@ -9,7 +9,7 @@ from sessions_vtab import connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference, SourceHelp
-from sessions_vtab.cli.inspection import candidates, inspect_table, schema_text, table_lines
+from sessions_vtab.cli.tables import candidates, inspect_table, schema_text, table_lines
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.hints import names_of, problem
 from sessions_vtab.mcp.prompts import overview

@@ -13,7 +13,7 @@ from sessions_vtab import Connection, connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference, SourceHelp
-from sessions_vtab.cli.inspection import inspect_table
+from sessions_vtab.cli.tables import inspect_table
 from sessions_vtab.contract.verify import problems, verify
 from sessions_vtab.errors import ConfigurationError, UnsupportedError
 

@@ -17,7 +17,6 @@ from typing import NoReturn, TypeAlias
 
 from sessions_vtab.emulator.vertex.errors import ApiError, found_errors
 
-OPERATORS = ("<=", ">=", "!=", "<", ">", "=", ":")
 KEYWORDS = ("AND", "OR", "NOT")
 _MAX_NESTING = 50
 _TOKEN = re.compile(
