@@ -260,19 +260,10 @@ def _version() -> int:
 
 
 def _shell(arguments: argparse.Namespace) -> int:
-    from sessions_vtab.cli.shell import Start, interact  # noqa: PLC0415
+    from sessions_vtab.cli.shell import interact  # noqa: PLC0415
 
-    start = Start(
-        mode=arguments.format,
-        heading=arguments.heading,
-        init=arguments.init,
-        commands=arguments.commands or (),
-        statements=arguments.statements,
-        bail=arguments.bail,
-        batch=arguments.batch,
-    )
     with _connected(arguments) as connection:
-        return interact(connection, start, read_only=arguments.read_only)
+        return interact(connection, arguments)
 
 
 def _completion(shell: str) -> int:

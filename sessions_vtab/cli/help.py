@@ -9,8 +9,17 @@ from types import MappingProxyType
 from typing import Final
 
 from sessions_vtab.cli.display import by_operators
-from sessions_vtab.cli.pages import Block, Code, Grid, Heading, Page, Prose
-from sessions_vtab.cli.topics import ALIASES, TOPICS, service_pages
+from sessions_vtab.cli.pages import (
+    ALIASES,
+    TOPICS,
+    Block,
+    Code,
+    Grid,
+    Heading,
+    Page,
+    Prose,
+    service_pages,
+)
 from sessions_vtab.contract import tables
 from sessions_vtab.contract.agent_views import VIEWS, View, views_of
 from sessions_vtab.contract.backend import Backend, Resource
@@ -20,8 +29,9 @@ from sessions_vtab.contract.messages import did_you_mean
 from sessions_vtab.contract.model import Column, ColumnType, Function, Table
 from sessions_vtab.errors import UnknownNameError
 from sessions_vtab.vtab import logs
+from sessions_vtab.vtab.host import OpenSource
 
-__all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "topics"]
+__all__ = ["Reference", "SourceHelp", "all_pages", "index", "page", "reference_of", "topics"]
 
 VIEW_NAMES: Final[Mapping[str, View]] = {view.name: view for view in VIEWS}
 
@@ -116,6 +126,15 @@ class Reference:
     sources: Sequence[SourceHelp] = field(default=())
     command: str = "sessions-vtab help"
     complete: bool = False
+
+
+def reference_of(sources: Mapping[str, OpenSource], command: str, *, read_only: bool) -> Reference:
+    """The reference for a connection's sources; read-only if that refuses all writes."""
+    found = [
+        SourceHelp(name, opened.backend, read_only or opened.settings.read_only)
+        for name, opened in sources.items()
+    ]
+    return Reference(found, command)
 
 
 def topics(reference: Reference) -> list[str]:

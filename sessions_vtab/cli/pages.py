@@ -1,8 +1,7 @@
-"""Pages of the help, from the reference, from the package's documents and from declarations.
+"""Pages of the help: rendered as plain text or as Markdown, or read from a document.
 
-A page is rendered as plain text or as Markdown. Of a document, the part of Markdown that documents
-use is read. The capability matrix is made from the declarations that the planner uses, so that it
-cannot say anything else.
+Of a document, the part of Markdown that documents use is read. Topics that are about no single
+table or function are documents of ``docs/help``.
 """
 
 from __future__ import annotations
@@ -14,14 +13,25 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from sessions_vtab.contract.backend import Backend
-from sessions_vtab.contract.capability import AccessPath, Capability, Writes
-from sessions_vtab.contract.model import ColumnType, Table
+from sessions_vtab.cli.extension import CLIENTS
+from sessions_vtab.cli.streams import program
+from sessions_vtab.contract.messages import install_command, packages_of
+from sessions_vtab.contract.times import ACCEPTED
+from sessions_vtab.scanning.estimate import APPENDS, QUOTA, QUOTA_ROWS
 
 __all__ = [
+    "ADK",
+    "ALIASES",
+    "DASHBOARD",
     "DOCS",
+    "EVAL_SET",
+    "IDLE",
+    "MCP_CLIENTS",
+    "QUESTIONS",
+    "RESUME",
+    "TOPICS",
     "Block",
     "Code",
     "Grid",
@@ -30,8 +40,8 @@ __all__ = [
     "Prose",
     "document",
     "markdown",
-    "matrix",
     "page_of",
+    "service_pages",
     "text",
 ]
 
@@ -219,66 +229,98 @@ def _grid(lines: Sequence[str]) -> Grid:
     return Grid(head, tuple(rows))
 
 
-_HEADINGS = ("backend", "table", "found by", "filtered by the API", "ordered by", "written")
+_NAMES: Final = (
+    *("sources", "tables", "functions", "times", "json", "transactions", "returning", "delete"),
+    *("explain", "mcp", "output", "shell", "schedule", "adk", "scale", "extension", "emulator"),
+    *("questions", "dashboards"),
+)
+_SERVICES: Final = ("vertex", "deepset", "whylabs", "embedding_studio", "eleanor", "adk_api")
+DASHBOARD: Final = (DOCS / "dashboard.yml").read_text("utf-8")
+"""A dashboard for Datasette's plugin datasette-dashboards, over a snapshot."""
 
+_VALUES: Final = {
+    "dashboard": DASHBOARD.rstrip(),
+    "accepted": ACCEPTED,
+    "quota": str(QUOTA),
+    "appends": str(APPENDS),
+    "times": "\n".join(
+        f"| {sessions} sessions | {requests} requests | {every} | snapshot {changed}, stream"
+        f" {stream} |"
+        for sessions, requests, every, changed, stream in QUOTA_ROWS
+    ),
+    "programs": "\n".join(f"| {name} | {form.format(path='PATH')} |" for name, form in CLIENTS),
+}
+"""What stands in braces in the documents."""
 
-def matrix(backends: Mapping[str, Backend]) -> str:
-    """Two Markdown tables: one row a table, then the functions of each backend.
-
-    Args:
-        backends: open backends by the name to show.
-    """
-    rows = [row for name, backend in backends.items() for row in _rows(name, backend)]
-    functions = [
-        (name, ", ".join(f"`{one}`" for one in backend.routines) or "none")
-        for name, backend in backends.items()
-    ]
-    return "\n".join((*_table(_HEADINGS, rows), "", *_table(("backend", "functions"), functions)))
-
-
-def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    for row in (headings, ("---",) * len(headings), *rows):
-        yield f"| {' | '.join(row)} |"
-
-
-def _rows(name: str, backend: Backend) -> Iterator[tuple[str, ...]]:
-    for table_name, resource in backend.resources.items():
-        table, capability = resource.table, resource.capability
-        keys = dict.fromkeys(" and ".join(path.keys) for path in capability.paths if path.keys)
-        yield (
-            name,
-            f"`{table_name}`",
-            ", ".join(keys) or "anything",
-            _filters(table, capability),
-            _columns({n for path in _listings(capability) for n in path.orders}, table) or "-",
-            _writes(capability.writes),
+TOPICS: Final[Mapping[str, Page]] = MappingProxyType(
+    {
+        page.title: page
+        for page in (
+            *(document(f"help/{name}", _VALUES) for name in _NAMES),
+            document("pushdown"),
+            document("backends"),
         )
+    }
+)
+"""Pages by topic, in the order of the reference."""
+
+ALIASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("login", "credential", "credentials", "token"), "auth"),
+        **dict.fromkeys(("pandas", "jupyter", "ipython", "harlequin", "sqlalchemy"), "notebooks"),
+        **dict.fromkeys(("cron", "systemd", "alert", "alerts"), "schedule"),
+        **dict.fromkeys(("superset", "bi"), "notebooks"),
+    }
+)
+"""Other words for a topic."""
 
 
-def _columns(names: set[str], table: Table) -> str:
-    """Names in the order of the table, or one word for all of them."""
-    data = [column.name for column in table.columns if not column.parameter]
-    if names and names.issuperset(data):
-        return "every column"
-    return ", ".join(name for name in table.names if name in names)
+def _sample(topic: str, place: int) -> str:
+    """What a page has in a block of code, the first being 0."""
+    return [block.body for block in TOPICS[topic].blocks if isinstance(block, Code)][place]
 
 
-def _filters(table: Table, capability: Capability) -> str:
-    listing = _listings(capability)
-    plain = {one.column for path in listing for one in path.filters if not one.keyed}
-    keyed = {one.column for path in listing for one in path.filters if one.keyed}
-    json = {column.name for column in table.columns if column.type is ColumnType.JSON}
-    keys = [f"{name}->>'key'" for name in table.names if name in keyed]
-    if len(keys) > 1 and keyed == json:
-        keys = ["JSON keys"]
-    return ", ".join(filter(None, (_columns(plain, table), *keys))) or "-"
+IDLE: Final = _sample("delete", 1)
+"""Finds and deletes sessions that nobody has used for a month; a test runs it."""
+RESUME: Final = _sample("transactions", 1)
+"""A bulk write that goes on where it stopped, in three statements; a test runs it."""
+MCP_CLIENTS: Final = _sample("mcp", 0)
+"""The configuration of a client that starts the server; a test starts what it names."""
+ADK: Final = _sample("adk", 3)
+"""Copies one app's sessions from ADK's file into the store; a test runs it."""
 
 
-def _listings(capability: Capability) -> list[AccessPath]:
-    """The paths that can return many rows, or all paths if there are none."""
-    return [path for path in capability.paths if not path.unique] or list(capability.paths)
+class Question(NamedTuple):
+    """A question about agents' conversations, and the SELECT that answers it."""
+
+    asks: str
+    sql: str
 
 
-def _writes(writes: Writes) -> str:
-    actions = (("insert", writes.insert), ("update", writes.update), ("delete", writes.delete))
-    return ", ".join(action for action, allowed in actions if allowed) or "-"
+def _questions() -> Iterator[Question]:
+    for heading, code in pairwise(TOPICS["questions"].blocks):
+        if isinstance(heading, Heading) and isinstance(code, Code):
+            yield Question(heading.body.partition(". ")[2], code.body.removesuffix(";"))
+
+
+*QUESTIONS, (_, EVAL_SET) = _questions()
+"""Tests run them: each SELECT has the same rows on every source of agents' events; the last one
+makes an eval set of ADK, in one row."""
+
+
+def service_pages() -> tuple[Page, ...]:
+    """The pages that lead to a service; commands name the environment that is running."""
+    return (*map(_service_page, _SERVICES), document("help/auth"), document("help/notebooks"))
+
+
+def _service_page(backend: str) -> Page:
+    from sessions_vtab import registry  # noqa: PLC0415  # Only these pages need the backends.
+
+    found = registry.backend_class(backend)
+    values = {
+        "about": found.about,
+        "urls": "\n".join(found.urls),
+        "install": install_command(*packages_of(backend)),
+        "program": program(),
+    }
+    return document(f"help/{backend}", values)

@@ -8,14 +8,14 @@ Its hooks are methods by name: ``command_x`` is the command ``.x`` (its docstrin
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -39,7 +39,7 @@ from sessions_vtab.hints import names_of
 if TYPE_CHECKING:
     from sessions_vtab.connection import Connection
 
-__all__ = ["Shell", "Start", "interact"]
+__all__ = ["Shell", "interact"]
 
 _OK, _FAILED = 0, 1
 _PRINTED: Final = (apsw.Error, SessionsError, apsw.shell.Shell.Error, OSError, UnicodeError)
@@ -50,36 +50,18 @@ _TABLES: Final = """
     WHERE type IN ('table', 'view') AND sql NOT LIKE 'CREATE VIRTUAL TABLE%'"""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """How a shell is started, by the options that the sqlite3 shell has too.
+def interact(connection: Connection, arguments: argparse.Namespace) -> int:
+    """Runs the shell on the process' streams until its input ends; returns the exit status.
 
-    Attributes:
-        mode: an output mode; None for what suits the output.
-        heading: whether columns are named.
-        init: a file of statements and commands to run first.
-        commands: statements and commands to run after that.
-        statements: what to run instead of asking for input.
-        bail: whether a shell at a terminal ends at its first error, too.
-        batch: whether to read input without prompts, as from a pipe.
+    Args:
+        connection: what it is about.
+        arguments: see ``options``.
     """
-
-    mode: str | None = None
-    heading: bool = True
-    init: str | None = None
-    commands: Sequence[str] = ()
-    statements: Sequence[str] = ()
-    bail: bool = False
-    batch: bool = False
-
-
-def interact(connection: Connection, start: Start, *, read_only: bool) -> int:
-    """Runs the shell on the process' streams until its input ends; returns the exit status."""
-    shell = Shell(connection, read_only=read_only)
+    shell = Shell(connection, read_only=arguments.read_only)
     try:
-        shell.begin(start)
-        if not start.statements:
-            shell.cmdloop(fitted(banner(connection, read_only=read_only)) + "\n")
+        shell.begin(arguments)
+        if not arguments.statements:
+            shell.cmdloop(fitted(banner(connection, read_only=arguments.read_only)) + "\n")
     except SystemExit as end:  # .exit and .quit
         status = end.code if isinstance(end.code, int) else _OK
     except BrokenPipeError:
@@ -128,16 +110,16 @@ class Shell(Commands):
             self.history_file = str(_history_file())
         self._settle()
 
-    def begin(self, start: Start) -> None:
+    def begin(self, start: argparse.Namespace) -> None:
         """Does what the shell was started with; ends at the first error of it."""
         if start.batch or start.statements:
             self.interactive = False
         self.bail = True
         self.header = start.heading
-        if start.mode is not None:
-            self.command_mode([start.mode])
+        if start.format is not None:
+            self.command_mode([start.format])
         texts = [f".read {shlex.quote(start.init)}"] if start.init else []
-        for text in (*texts, *start.commands, *start.statements):
+        for text in (*texts, *(start.commands or ()), *start.statements):
             try:
                 self.process_complete_line(shell_command(text) or text)
             except Exception:  # noqa: BLE001  # As the loop of the base class does.

@@ -325,11 +325,8 @@ class Commands(ShellSettings):
         return max(columns or 80, minimum)
 
     def _reference(self) -> reference.Reference:
-        sources = [
-            reference.SourceHelp(name, opened.backend, self._read_only or opened.settings.read_only)
-            for name, opened in self._connection.sources.items()
-        ]
-        return reference.Reference(sources, ".help")
+        sources = self._connection.sources
+        return reference.reference_of(sources, ".help", read_only=self._read_only)
 
     def _line(self, text: str) -> None:
         self.write(self.stdout, escaped(text) + "\n")

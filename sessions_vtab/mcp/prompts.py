@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sessions_vtab.cli.display import by_operators
-from sessions_vtab.cli.help import Reference, SourceHelp, page
+from sessions_vtab.cli.help import page, reference_of
 from sessions_vtab.cli.pages import markdown
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
@@ -39,11 +39,7 @@ def describe(sources: Mapping[str, OpenSource], topic: str, *, read_only: bool) 
     Raises:
         UnknownNameError: there is none; the message suggests a near one.
     """
-    known = [
-        SourceHelp(name, opened.backend, read_only or opened.settings.read_only)
-        for name, opened in sources.items()
-    ]
-    return markdown(page(topic, Reference(known, command="describe")))
+    return markdown(page(topic, reference_of(sources, "describe", read_only=read_only)))
 
 
 def overview(sources: Mapping[str, OpenSource], default: str) -> str:

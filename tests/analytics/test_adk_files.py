@@ -20,7 +20,7 @@ from test_report import Page
 from test_views import ROWS as VIEWS
 
 from sessions_vtab import Connection, connect
-from sessions_vtab.cli.topics import EVAL_SET, QUESTIONS
+from sessions_vtab.cli.pages import EVAL_SET, QUESTIONS
 from sessions_vtab.report import report
 from sessions_vtab.snapshot import snapshot
 

@@ -9,8 +9,8 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference, SourceHelp, index, page
+from sessions_vtab.cli.pages import QUESTIONS
 from sessions_vtab.cli.tables import candidates, inspect_table, schema_text
-from sessions_vtab.cli.topics import QUESTIONS
 from sessions_vtab.contract.agent_views import VIEWS, View
 from sessions_vtab.contract.tables import FACT_COLUMNS
 from sessions_vtab.hints import names_of

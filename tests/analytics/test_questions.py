@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sessions_vtab import Connection
-from sessions_vtab.cli.topics import DASHBOARD, EVAL_SET, QUESTIONS
+from sessions_vtab.cli.pages import DASHBOARD, EVAL_SET, QUESTIONS
 from sessions_vtab.emulator.serve import Running
 
 PARAMETERS = {"session": "full", "key": "step", "words": "human"}

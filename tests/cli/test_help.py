@@ -8,7 +8,7 @@ from sessions_vtab import connect
 from sessions_vtab.cli import help as reference
 from sessions_vtab.cli import pages
 from sessions_vtab.cli.help import Reference, SourceHelp
-from sessions_vtab.cli.topics import TOPICS, service_pages
+from sessions_vtab.cli.pages import TOPICS, service_pages
 from sessions_vtab.contract import tables
 from sessions_vtab.contract.backend import Backend, Resource
 from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter, Writes

@@ -11,7 +11,7 @@ import pytest
 
 from sessions_vtab import config, registry
 from sessions_vtab.cli import pages
-from sessions_vtab.cli.topics import ALIASES, service_pages
+from sessions_vtab.cli.pages import ALIASES, service_pages
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
 

@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitResult
 
 from sessions_vtab.cli import main
-from sessions_vtab.cli.topics import MCP_CLIENTS
+from sessions_vtab.cli.pages import MCP_CLIENTS
 from sessions_vtab.mcp.server import token_of_environment
 from tests.children import mortal
 

@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 
 from sessions_vtab import Connection, connect
+from sessions_vtab.cli.pages import RESUME
 from sessions_vtab.cli.session import split
-from sessions_vtab.cli.topics import RESUME
 from sessions_vtab.contract.source import Source
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.errors import BudgetError, WriteError

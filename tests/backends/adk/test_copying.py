@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import sessions_vtab
-from sessions_vtab.cli.topics import ADK
+from sessions_vtab.cli.pages import ADK
 from sessions_vtab.snapshot import snapshot
 from tests.backends.adk.files import NAMES, written
 
