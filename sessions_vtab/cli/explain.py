@@ -40,15 +40,7 @@ if TYPE_CHECKING:
     from sessions_vtab.contract.source import Source
     from sessions_vtab.sql.occurrences import Condition
 
-__all__ = [
-    "Writing",
-    "examine",
-    "examine_write",
-    "explain",
-    "parse_step",
-    "short_url",
-    "steps",
-]
+__all__ = ["Writing", "examine", "examine_write", "explain", "parse_step", "short_url", "steps"]
 
 _SCAN: Final = re.compile(
     r"(?:SCAN|SEARCH) (\S+)(?: EXISTS)? VIRTUAL TABLE INDEX \d+:(.*?)"
@@ -439,11 +431,7 @@ def short_url(url: str) -> str:
 
 
 def _target(
-    step: PlanStep,
-    look: Look,
-    tables: Mapping[str, Mention],
-    connection: Connection,
-    names: Names,
+    step: PlanStep, look: Look, tables: Mapping[str, Mention], connection: Connection, names: Names
 ) -> ReadTable:
     title = _title(step, look, tables, names.default)
     if title is None:

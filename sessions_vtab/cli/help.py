@@ -90,11 +90,7 @@ _TABLES: Final[Mapping[str, tuple[Table, tuple[Column, ...]]]] = MappingProxyTyp
 """Each table with the columns that only some sources have."""
 
 _TYPES: Final = MappingProxyType(
-    {
-        ColumnType.BOOLEAN: "0 or 1",
-        ColumnType.JSON: "JSON",
-        ColumnType.BLOB: "text or blob",
-    }
+    {ColumnType.BOOLEAN: "0 or 1", ColumnType.JSON: "JSON", ColumnType.BLOB: "text or blob"}
 )
 
 
@@ -318,11 +314,7 @@ def _holding(column: Column, holders: Sequence[tuple[SourceHelp, Resource]]) -> 
 
 def _abilities(source: SourceHelp, resource: Resource) -> Iterator[Heading | Grid]:
     capability = resource.capability
-    rows = (
-        *_writes(capability.writes, source.read_only),
-        *_absent(resource),
-        *_reads(resource),
-    )
+    rows = (*_writes(capability.writes, source.read_only), *_absent(resource), *_reads(resource))
     yield Heading(f"In the source {source.name}")
     yield Grid(("what", "how"), rows)
 

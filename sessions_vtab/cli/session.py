@@ -14,14 +14,7 @@ from typing import IO, Any, Final
 
 import apsw
 
-from sessions_vtab.cli.display import (
-    Style,
-    counted,
-    escaped,
-    is_terminal,
-    seconds,
-    style_for,
-)
+from sessions_vtab.cli.display import Style, counted, escaped, is_terminal, seconds, style_for
 from sessions_vtab.cli.execution import execute, progress_of
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, automatic
 from sessions_vtab.cli.habits import shell_command

@@ -17,13 +17,7 @@ from typing import Any, Final
 
 import apsw.shell
 
-from sessions_vtab.cli.display import (
-    Style,
-    escaped,
-    is_terminal,
-    moves_cursor,
-    style_for,
-)
+from sessions_vtab.cli.display import Style, escaped, is_terminal, moves_cursor, style_for
 from sessions_vtab.cli.formats import AUTO, FORMATS, NOTES, SQLITE_MODES, automatic
 from sessions_vtab.cli.streams import default_pager, fitted, output, show
 from sessions_vtab.contract.messages import did_you_mean

@@ -215,11 +215,7 @@ def write(name: str, folder: str = "") -> list[Path]:
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise ConfigurationError(f"{root} already exists and is not an empty folder.")
     module = f"sessions_vtab_{name}"
-    texts = {
-        "pyproject.toml": _PYPROJECT,
-        f"{module}.py": _MODULE,
-        f"test_{module}.py": _TEST,
-    }
+    texts = {"pyproject.toml": _PYPROJECT, f"{module}.py": _MODULE, f"test_{module}.py": _TEST}
     try:
         root.mkdir(parents=True, exist_ok=True)
         return [_written(root / file, text, name) for file, text in texts.items()]

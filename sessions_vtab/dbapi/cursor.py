@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 import apsw
 
-from sessions_vtab.dbapi.arrow import (
-    BATCH,
-    Schema,
-    arrow_table,
-    declared_batches,
-    record_batches,
-)
+from sessions_vtab.dbapi.arrow import BATCH, Schema, arrow_table, declared_batches, record_batches
 from sessions_vtab.dbapi.errors import (
     NotSupportedError,
     OperationalError,

@@ -92,11 +92,7 @@ class HostScan:
     """
 
     def __init__(
-        self,
-        cursor: RowCursor,
-        statement: RunningStatement,
-        about: About,
-        shape: tuple[int, int],
+        self, cursor: RowCursor, statement: RunningStatement, about: About, shape: tuple[int, int]
     ) -> None:
         self.cursor = cursor
         self.statement = statement

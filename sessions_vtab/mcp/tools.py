@@ -131,8 +131,7 @@ async def explain(sql: Sql, ctx: ToolContext, parameters: Parameters = None) -> 
 async def describe(
     ctx: ToolContext,
     table: Annotated[
-        str | None,
-        Field(description="A table, function or source; without it, the list of all."),
+        str | None, Field(description="A table, function or source; without it, the list of all.")
     ] = None,
 ) -> str:
     """Describes a table or function: columns, meaning, and the conditions a service can check."""

@@ -60,11 +60,7 @@ _MEANINGS: Final[tuple[tuple[type[apsw.Error], type[SessionsError], tuple[str, s
         StoreError,
         ("the file cannot be opened", "Check that you have read and write permission."),
     ),
-    (
-        apsw.IOError,
-        StoreError,
-        ("reading or writing the disk failed", "Run the snapshot again."),
-    ),
+    (apsw.IOError, StoreError, ("reading or writing the disk failed", "Run the snapshot again.")),
 )
 """What an error of APSW's becomes: the class of ours, the problem and a hint."""
 

@@ -148,16 +148,7 @@ MEMORY_SESSIONS: Final = SESSIONS.extended(hidden=session_columns("deleted", "se
 MEMORY_EVENTS: Final = EVENTS.extended(*event_columns("invocation_id", "actions"))
 
 _ALL: Final = (
-    EQUALITY
-    | RANGE
-    | {
-        Op.NE,
-        Op.NOT_IN,
-        Op.LIKE,
-        Op.NOT_LIKE,
-        Op.IS_NULL,
-        Op.IS_NOT_NULL,
-    }
+    EQUALITY | RANGE | {Op.NE, Op.NOT_IN, Op.LIKE, Op.NOT_LIKE, Op.IS_NULL, Op.IS_NOT_NULL}
 )
 
 

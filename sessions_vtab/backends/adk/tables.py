@@ -32,7 +32,7 @@ from sessions_vtab.contract.tables import (
 __all__ = ["ABSENT", "NEWEST", "SCOPES", "Layout", "relations"]
 
 ABSENT: Final[Mapping[str, frozenset[str]]] = {
-    "sessions": frozenset(("display_name", "labels", "expire_time")),
+    "sessions": frozenset(("display_name", "labels", "expire_time"))
 }
 """Core columns that ADK does not have, by table."""
 

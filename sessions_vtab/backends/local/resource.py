@@ -78,7 +78,7 @@ WRITES: Final[Mapping[str, Writes]] = {
                 "update": "Parts are derived from events.content, and events are append-only.",
                 "delete": "Parts are derived from events.content, and events are append-only.",
             }
-        ),
+        )
     ),
     "upload_sessions": Writes(
         insert=frozenset(
@@ -108,7 +108,7 @@ WRITES: Final[Mapping[str, Writes]] = {
                 ),
                 "delete": "Files are removed with their session: DELETE FROM upload_sessions.",
             }
-        ),
+        )
     ),
     "participants": Writes(
         insert=frozenset(["name", "session_name", "session_id", "participant", "participant_type"]),

@@ -21,12 +21,7 @@ from sessions_vtab.backends.local.store import Store
 from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.values import dump_json, load_json
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
-from sessions_vtab.errors import (
-    ConflictError,
-    InvalidValueError,
-    NotFoundError,
-    UnsupportedError,
-)
+from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError, UnsupportedError
 
 __all__ = ["delete", "delta_of", "insert", "merge_delta", "undelete", "update"]
 

@@ -25,12 +25,7 @@ from sessions_vtab.contract.predicate import literal
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.values import dump_json
 from sessions_vtab.contract.write import Outcome, OutcomeState, Write
-from sessions_vtab.errors import (
-    ConflictError,
-    InvalidValueError,
-    NotFoundError,
-    UnsupportedError,
-)
+from sessions_vtab.errors import ConflictError, InvalidValueError, NotFoundError, UnsupportedError
 
 __all__ = ["close", "delete", "insert", "update", "upload"]
 

@@ -122,10 +122,7 @@ class UploadSessionRoutes:
         return session
 
     async def list(
-        self,
-        workspace: str,
-        paging: Paging,
-        is_expired: Annotated[bool | None, Query()] = None,
+        self, workspace: str, paging: Paging, is_expired: Annotated[bool | None, Query()] = None
     ) -> dict[str, Any]:
         """List the workspace's sessions, newest first: live ones, or the expired ones alone."""
         now = self._cloud.now()

@@ -13,12 +13,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sessions_vtab.emulator.service import (
-    DrawnState,
-    EmulatorSettings,
-    Refusal,
-    Stateful,
-)
+from sessions_vtab.emulator.service import DrawnState, EmulatorSettings, Refusal, Stateful
 
 SUCCESS = "SUCCESS"
 

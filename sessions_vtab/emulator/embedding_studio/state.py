@@ -13,12 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from sessions_vtab.emulator.service import (
-    DrawnState,
-    EmulatorSettings,
-    Refusal,
-    Stateful,
-)
+from sessions_vtab.emulator.service import DrawnState, EmulatorSettings, Refusal, Stateful
 
 Scalar: TypeAlias = str | int | float | bool
 

@@ -86,10 +86,7 @@ class ServiceContext:
 
     def plan(self, call: EmulatedRequest) -> OperationCourse:
         """Return how the operation of this call goes: as the fault says, else as usual."""
-        usual = {
-            "polls": self.settings.operation_polls,
-            "hidden_gets": self.settings.hidden_gets,
-        }
+        usual = {"polls": self.settings.operation_polls, "hidden_gets": self.settings.hidden_gets}
         return OperationCourse(**{**usual, **call.plan})
 
     def engine(self, call: EmulatedRequest) -> Engine:

@@ -64,11 +64,7 @@ class ApiError(Exception):
 
     def body(self) -> bytes:
         """Return the JSON body of the answer."""
-        error: dict[str, Any] = {
-            "code": self.code,
-            "message": self.message,
-            "status": self.status,
-        }
+        error: dict[str, Any] = {"code": self.code, "message": self.message, "status": self.status}
         if self.details:
             error["details"] = self.details
         return json.dumps({"error": error}, ensure_ascii=False, indent=2).encode()

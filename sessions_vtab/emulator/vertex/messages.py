@@ -92,12 +92,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
         "OUTCOME_DEADLINE_EXCEEDED",
     ),
     "ExecutableCode.Language": ("LANGUAGE_UNSPECIFIED", "PYTHON"),
-    "FunctionResponse.Scheduling": (
-        "SCHEDULING_UNSPECIFIED",
-        "SILENT",
-        "WHEN_IDLE",
-        "INTERRUPT",
-    ),
+    "FunctionResponse.Scheduling": ("SCHEDULING_UNSPECIFIED", "SILENT", "WHEN_IDLE", "INTERRUPT"),
     "PartMediaResolution.Level": (
         "MEDIA_RESOLUTION_UNSPECIFIED",
         "MEDIA_RESOLUTION_LOW",

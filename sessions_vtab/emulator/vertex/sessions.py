@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessions_vtab.emulator.vertex import listing, operations, wire
 from sessions_vtab.emulator.vertex.context import session_not_found
-from sessions_vtab.emulator.vertex.errors import (
-    BAD_ARGUMENT,
-    BAD_SESSION_ID,
-    found_errors,
-    invalid,
-)
+from sessions_vtab.emulator.vertex.errors import BAD_ARGUMENT, BAD_SESSION_ID, found_errors, invalid
 from sessions_vtab.emulator.vertex.listing import event_filter, session_filter
 from sessions_vtab.emulator.vertex.messages import MESSAGES, SECOND, format_time, snake
 from sessions_vtab.emulator.vertex.operations import OperationCourse
