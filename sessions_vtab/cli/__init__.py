@@ -7,7 +7,7 @@
   `habits`: what users of other shells type
 * `session`, `execution`: the statements of a text, and running one
 * `display`, `formats`: rows, values and errors as text; `streams`: where that text goes
-* `explain`, `readings`: what a statement will do, and which rule decided it
+* `readings`, `explain`: what a statement will do, and which rule decided it
 * `help`, `pages`: the reference, whose topics are documents in ``docs/help``
 * `sources`, `tables`: sources and tables as the shell shows them
 * `copies`: snapshots and reports; `extension`: a command of its own

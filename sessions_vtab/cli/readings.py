@@ -1,35 +1,54 @@
-"""How each table of a statement is read: in how many requests, and by which rule each condition."""
+"""How each table of a statement is read: its plan, its first requests, what is sent.
+
+SQLite's EXPLAIN QUERY PLAN prints the plan of each virtual table in the engine's own words
+(``plan.plan``), without values; the first requests come from ``Connection.preview``. Nothing is
+read, sent or written.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.predicate import Compare, Nothing, fields
-from sessions_vtab.contract.rules import Rule
+from sessions_vtab.contract.predicate import BINARY, Compare, Member, Predicate, literal, to_sql
+from sessions_vtab.contract.predicate import fields as fields_of
+from sessions_vtab.contract.scan import Order, Scan
 from sessions_vtab.contract.write import Request
-from sessions_vtab.plan.plan import Decided
-from sessions_vtab.plan.pushdown import project, refusal
-from sessions_vtab.vtab.looking import Reached
+from sessions_vtab.errors import UnsupportedError
+from sessions_vtab.hints import Mention, Names, mentions, names_of
+from sessions_vtab.plan.plan import Decided, is_by_order, stopping_column
+from sessions_vtab.vtab.looking import Look, Reached
 
 if TYPE_CHECKING:
+    from sessions_vtab.connection import Connection
     from sessions_vtab.contract.source import Source
     from sessions_vtab.sql.occurrences import Condition
 
 __all__ = [
-    "Expected",
     "PlanStep",
     "ReadTable",
     "RequestEstimate",
     "TableReading",
-    "expected",
-    "reasons",
+    "examine",
+    "parse_step",
+    "steps",
 ]
+
+_SCAN: Final = re.compile(
+    r"(?:SCAN|SEARCH) (\S+)(?: EXISTS)? VIRTUAL TABLE INDEX \d+:(.*?)"
+    r"(?: (?:LEFT|FULL|RIGHT)-JOIN)?",
+    re.DOTALL,
+)
+_CLAUSE: Final = re.compile(
+    r"; (?=(?:sent|stops|here|order|groups|read): |limit\b|skip\b|offset\b)"
+)
+_VARIANT: Final = re.compile(r"; variant \d+$")
+_INTO: Final = re.compile(r"""\binto\s+[\w."`\[\]]+""", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +149,8 @@ class TableReading:
         sent: conditions that go out, with their values as far as the statement has them.
         stops: conditions that are met by the order of reading, which ends after the last row.
         here: conditions that SQLite checks, and why.
-        why: each condition, and the rule by which it is sent or not.
+        conditions: those of the statement's text, about this table.
+        decided: what the planner said to what SQLite offered.
     """
 
     step: PlanStep
@@ -141,7 +161,8 @@ class TableReading:
     sent: str = ""
     stops: str = ""
     here: tuple[tuple[str, str], ...] = ()
-    why: tuple[tuple[str, Rule], ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    decided: tuple[Decided, ...] = ()
 
     @property
     def parallel(self) -> bool:
@@ -150,147 +171,233 @@ class TableReading:
         return one is not None and bool(one.each or one.lists or one.reads > 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """How many requests a statement will make.
+def examine(
+    connection: Connection, sql: str, bindings: Mapping[str, Any] | None = None
+) -> list[TableReading]:
+    """How each table of a statement would be read.
 
-    Attributes:
-        count: so many.
-        exact: false: at least so many.
-        about: the count comes from what was read before.
+    Raises:
+        SessionsError, apsw.Error: the statement cannot be prepared, or lacks something required.
     """
-
-    count: int
-    exact: bool = True
-    about: bool = False
-
-    def __add__(self, other: Expected) -> Expected:
-        return Expected(
-            self.count + other.count, self.exact and other.exact, self.about or other.about
-        )
-
-    def __str__(self) -> str:
-        if not self.exact:
-            return f"at least {self.count}"
-        return f"about {self.count}" if self.about else str(self.count)
-
-
-def expected(readings: Sequence[TableReading], sql: str) -> Expected:
-    """How many requests the reads of a statement make, as far as it can be told.
-
-    The lengths of lists are known from earlier reads. What a join asks follows from the length of
-    the list that gives the keys, as long as every row of it is used.
-    """
-    ends, extreme = _EARLY.search(sql) is not None, _EXTREME.search(sql) is not None
-    total = Expected(0)
-    rows: int | None = None
-    for number, reading in enumerate(readings):
-        if reading.estimate is None:
-            rows = None if reading.step.path else rows
-            continue
-        early = ends or (extreme and "order" in reading.step.clauses)
-        if reading.estimate.each:
-            asked = _expected_of_keys(reading, None if number > 1 else rows)
-        else:
-            asked, rows = _expected_of_reads(reading, early=early)
-        total += replace(asked, exact=asked.exact and not early)
-    return total
+    with connection.looking() as look:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", bindings or {}, can_cache=False)
+        planned = [(int(str(row[0])), int(str(row[1])), str(row[3])) for row in rows]
+    names = names_of(connection)
+    # What INSERT writes to is not read, and may have the name of what is.
+    spoken = mentions(_INTO.sub(" ", sql, count=1), names)
+    # SQLite prints a table that has a prefix and no alias with its prefix.
+    tables = {mention.name.lower(): mention for mention in spoken}
+    tables |= {mention.alias.lower(): mention for mention in spoken}
+    found = [(step, _target(step, look, tables, connection, names)) for step in steps(planned)]
+    try:
+        reached = connection.look(sql, bindings or {}).reached
+    except UnsupportedError:  # It writes to a table of another owner.
+        reached = []
+    conditions = connection.conditions(sql)
+    return list(_readings(found, look, reached, conditions))
 
 
-def _expected_of_reads(reading: TableReading, *, early: bool) -> tuple[Expected, int | None]:
-    """Requests of a read whose conditions are known, and the rows that it gives to a join."""
-    path = reading.target.path
-    if path is None or not reading.reached:
-        return Expected(0, exact=False), None
-    if path.unique:  # LIMIT may end it at the first key.
-        return (Expected(1, exact=False) if early else Expected(len(reading.requests))), None
-    if path.fans_out:
-        known = [one.pages for one in reading.reached]
-        if early or None in known:
-            return Expected(1, exact=False), None
-        return Expected(sum(filter(None, known)), about=True), None
-    if early or reading.estimate is None or reading.estimate.limited:
-        return Expected(1, exact=False), None
-    known = [one.pages for one in reading.reached]
-    if None in known or len(reading.requests) != len(reading.reached):
-        return Expected(len(reading.requests), exact=False), None
-    rows = sum(one.rows or 0 for one in reading.reached)
-    return Expected(sum(filter(None, known)), about=True), None if reading.here else rows
+def steps(planned: list[tuple[int, int, str]]) -> Iterator[PlanStep]:
+    """The rows of EXPLAIN QUERY PLAN, (id, parent, detail), as steps in order."""
+    depths: dict[int, int] = {}
+    for number, parent, detail in planned:
+        depths[number] = depths.get(parent, -1) + 1
+        yield parse_step(detail, depths[number])
 
 
-def _expected_of_keys(reading: TableReading, rows: int | None) -> Expected:
-    """Requests of the inner side of a join: one for each row, unless a list may be bought."""
-    path = reading.target.path
-    compared = {term.split(" ")[0] for term in reading.sent.split(" AND ") if term}
-    if rows is None or path is None or path.within is not None or not compared <= set(path.keys):
-        return Expected(0, exact=False)
-    return Expected(rows, about=True)
+def parse_step(detail: str, depth: int = 0) -> PlanStep:
+    """One row's detail as a step; a step that does not read a table of this package has no path."""
+    match = _SCAN.fullmatch(detail)
+    if match is None:
+        return PlanStep(detail, "", {}, depth)
+    path, *clauses = _CLAUSE.split(_VARIANT.sub("", match[2]))
+    split = (clause.partition(":") for clause in clauses)
+    clauses_by_word = {word: text.strip() for word, _, text in split}
+    return PlanStep(match[1], path, clauses_by_word, depth, match[2])
 
 
-_EARLY: Final = re.compile(r"\b(?:limit|exists)\b", re.IGNORECASE)
-_EXTREME: Final = re.compile(r"\b(?:min|max)\s*\(", re.IGNORECASE)
-"""What ends a read before its list: for the latter SQLite asks for an order, and takes one row."""
-
-
-def reasons(
-    path: AccessPath,
-    conditions: Sequence[Condition],
-    decided: Sequence[Decided],
+def _readings(
+    found: Sequence[tuple[PlanStep, ReadTable]],
+    look: Look,
     reached: Sequence[Reached],
-) -> Iterator[tuple[str, Rule]]:
-    """Each condition on a table with the rule that decided about it.
+    conditions: Mapping[str, Sequence[Condition]],
+) -> Iterator[TableReading]:
+    groups = _by_words([step for step, _ in found], reached)
+    outer = ""
+    for step, target in found:
+        known = groups[step.plan_text].pop(0) if groups.get(step.plan_text) else ()
+        reading = TableReading(step, target, reached=known)
+        if target.path is not None:
+            # A table that has a prefix and no alias is called by its name alone in the text.
+            called = step.alias.lower()
+            own = conditions.get(called) or conditions.get(called.rpartition(".")[2], ())
+            reading = _said(reading, look, own)
+        if target.remote and target.path is not None:
+            reading = _asked(reading, outer)
+        yield reading
+        outer = target.label if target.path is not None else outer
 
-    Args:
-        path: how the table is read.
-        conditions: of the statement's text, about this table.
-        decided: what the planner said to what SQLite offered.
-        reached: the reads that the statement begins with.
+
+def _by_words(
+    found: Sequence[PlanStep], reached: Sequence[Reached]
+) -> dict[str, list[tuple[Reached, ...]]]:
+    """The reads of each plan: one for each step where there are as many, else all for the first."""
+    groups: dict[str, list[tuple[Reached, ...]]] = {}
+    for text in dict.fromkeys(one.plan_text for one in reached):
+        own = tuple(one for one in reached if one.plan_text == text)
+        alone = sum(step.plan_text == text for step in found) == len(own)
+        groups[text] = [(one,) for one in own] if alone else [own]
+    return groups
+
+
+def _asked(reading: TableReading, outer: str) -> TableReading:
+    target, path = reading.target, reading.target.path
+    if target.resource is None or path is None:
+        return reading
+    known = [request for one in reading.reached for request in one.requests]
+    requests = known or _template(reading.step, path, target.resource)
+    estimate = RequestEstimate(
+        page=None if path.unique else path.page_cap,
+        reads=max(1, len(requests)),
+        limited="limit" in reading.step.clauses,
+    )
+    if path.fans_out:
+        estimate = replace(estimate, reads=1, lists=_place(requests[-1].url) if requests else "row")
+    elif not known and (path.keys or "?" in reading.step.clauses.get("sent", "")):
+        alone = " and ".join(path.keys) or "value"
+        estimate = replace(estimate, each=f"row of {outer}" if outer else alone)
+    return replace(reading, requests=tuple(requests), estimate=estimate)
+
+
+def _said(reading: TableReading, look: Look, conditions: Sequence[Condition]) -> TableReading:
+    """With its conditions, and their values as far as the statement has them."""
+    step = reading.step
+    sent, stops = step.clauses.get("sent", ""), step.clauses.get("stops", "")
+    spoken = look.spoken.get(step.plan_text, set())
+    if len(spoken) == 1:
+        sent, stops = next(iter(spoken))
+    if reading.reached:
+        terms = [_values_of(one.scan, met=stops != "") for one in reading.reached]
+        sent = " OR ".join(dict.fromkeys(text for text, _ in terms if text))
+        stops = " OR ".join(dict.fromkeys(text for _, text in terms if text))
+    here = _here(step, reading.target.path, conditions)
+    return replace(
+        reading,
+        sent=sent,
+        stops=stops,
+        here=tuple(here),
+        conditions=tuple(conditions),
+        decided=tuple(look.decided.get(step.plan_text, ())),
+    )
+
+
+def _values_of(scan: Scan, *, met: bool) -> tuple[str, str]:
+    """The conditions of a read that go out, and those that its order meets."""
+    columns = [name for term in scan.where.terms for name in _columns(term)]
+    stops = stopping_column(scan.path, columns, scan.order) if met else None
+    sent, order = [], []
+    for term in scan.where.terms:
+        names = set(_columns(term))
+        if not any(is_by_order(scan.path, name) for name in names):
+            sent.append(to_sql(_plain(term)))
+        elif stops in names:
+            order.append(to_sql(_plain(term)))
+    sent += [f"{name} = {literal(v)}" for name, v in scan.parameters.items() if name[0] != "_"]
+    return " AND ".join(sent), " AND ".join(order)
+
+
+def _plain(term: Predicate) -> Predicate:
+    """Without the collation that every time has."""
+    return replace(term, collation=BINARY) if isinstance(term, Compare | Member) else term
+
+
+def _columns(term: Predicate) -> list[str]:
+    return [one.column for one in fields_of(term)]
+
+
+def _here(
+    step: PlanStep, path: AccessPath | None, conditions: Sequence[Condition]
+) -> Iterator[tuple[str, str]]:
+    """What SQLite checks, and why the source does not."""
+    offered = [one.text for one in conditions if one.role == "offered"]
+    for term in filter(None, step.clauses.get("here", "").split(", ")):
+        column = term.partition(" ")[0]
+        named = re.compile(rf"\b{re.escape(column)}\b", re.IGNORECASE)
+        text = next((text for text in offered if named.search(text)), term)
+        yield text, "" if path is None else _why(term, path)
+    for one in conditions:
+        if one.role in {"here", "narrowed"}:
+            yield one.text, "only SQLite can decide it"
+
+
+def _why(term: str, path: AccessPath) -> str:
+    column, _, operator = term.partition(" ")
+    declared = path.filter_for(column)
+    if declared is None:
+        return "the API has no such filter"
+    if declared.by_order and operator in declared.ops:
+        return "the rows come in another order"
+    return f"the API supports only {', '.join(sorted(declared.ops))}"
+
+
+def _template(step: PlanStep, path: AccessPath, resource: Resource) -> Sequence[Request]:
+    """The request of a read whose keys a join will give.
+
+    What else it sends is known in words only: then the declared call has to do.
     """
-    left = [one._replace(rule=_with_values(one, reached)) for one in decided]
-    rules: dict[Condition, list[Rule]] = {}
-    # Those that SQLite is known to offer first: the others take what is left of their columns.
-    for condition in sorted(conditions, key=lambda one: one.role != "offered"):
-        mine = [one for one in left if _is_of(one, condition)]
-        left = [one for one in left if one not in mine]
-        offered = [one.rule for one in mine] or [condition.rule or Rule.SQLITE]
-        handed = _by_text(condition, path)
-        rules[condition] = offered if handed is None else [handed]
-    for condition in conditions:
-        for rule in dict.fromkeys(rules[condition]):
-            yield condition.text, rule
-    for one in left:
-        yield f"{one.column} {one.op} ?", one.rule
+    sent = step.clauses.get("sent", "")
+    if {term.split(" ")[0] for term in filter(None, sent.split(" AND "))} != set(path.keys):
+        method, _, where = path.call.partition(" ")
+        return (Request(method, where),)
+    order = tuple(
+        Order(term.removesuffix(" desc"), term.endswith(" desc"))
+        for term in filter(None, step.clauses.get("order", "").split(", "))
+    )
+    return resource.preview(Scan(path, order=order))
 
 
-def _by_text(condition: Condition, path: AccessPath) -> Rule | None:
-    """What the path makes of a condition that the statement rewriter hands over, if it does."""
-    predicate = condition.predicate
-    if predicate is None or condition.role not in {"pushed", "narrowed"}:
-        return None
-    refused = refusal(predicate, path)
-    if refused is not None:
-        return refused
-    whole = condition.role == "pushed" and project(predicate, path) == predicate
-    return Rule.TEXT if whole else Rule.PART
+def _place(url: str) -> str:
+    """The name of the placeholder in a URL: ``session`` for ``../{session}/events``."""
+    match = re.search(r"\{(\w+)\}", url)
+    return "row" if match is None else match[1]
 
 
-def _is_of(one: Decided, condition: Condition) -> bool:
-    """Whether an offer of SQLite comes from a condition of the text."""
-    predicate = condition.predicate
-    if predicate is None:  # On a parameter, or in a form that is not read.
-        return re.search(rf"\b{re.escape(one.column)}\b", condition.text, re.IGNORECASE) is not None
-    if isinstance(predicate, Compare):
-        same = predicate.op == one.op and predicate.collation == one.collation
-        return same and one.column == predicate.field.column
-    return one.column in {field.column for field in fields(predicate)}
+def _target(
+    step: PlanStep, look: Look, tables: Mapping[str, Mention], connection: Connection, names: Names
+) -> ReadTable:
+    title = _title(step, look, tables, names.default)
+    if title is None:
+        return ReadTable(step.alias, step.alias)
+    schema, _, table = title.rpartition(".")
+    source = _in_any_case(schema or names.default, connection.sources)
+    label = f"{source}.{table}"
+    if step.alias.lower().rpartition(".")[2] != table.lower():
+        label += f" {step.alias}"
+    title = f"{source}.{table.lower()}"
+    opened = connection.sources.get(source)
+    resource = opened.backend.resources.get(table.lower()) if opened is not None else None
+    if opened is None or resource is None:
+        return ReadTable(title, label)
+    paths = {path.name: path for path in resource.capability.paths}
+    return ReadTable(title, label, resource, paths.get(step.path), opened.settings)
 
 
-def _with_values(one: Decided, reached: Sequence[Reached]) -> Rule:
-    """The rule, seen with the values: one that may not be compared is not sent after all."""
-    if one.rule not in {Rule.KEY, Rule.FILTER, Rule.EXACT_FILTER} or not reached:
-        return one.rule
-    asked = [read.scan.where for read in reached]
-    if any(isinstance(where, Nothing) for where in asked):
-        return one.rule
-    sent = {field.column for where in asked for field in fields(where)}
-    return one.rule if one.column in sent else Rule.VALUE
+def _title(step: PlanStep, look: Look, tables: Mapping[str, Mention], default: str) -> str | None:
+    """The table of a step: by its plan, or by its name in the text where two have the same plan.
+
+    The text's own spelling stays. What a view or a subquery reads is not named there, or its alias
+    is another table's.
+    """
+    planned = look.tables.get(step.plan_text, ())
+    mention = tables.get(step.alias.lower())
+    written = None if mention is None else mention.name
+    if len(planned) != 1:
+        return written
+    title = next(iter(planned))
+    full = written if written is None or "." in written else f"{default}.{written}"
+    return written if full is not None and full.lower() == title.lower() else title
+
+
+def _in_any_case(name: str, known: Iterable[str]) -> str:
+    """The known name that SQLite takes ``name`` for; ``name`` itself if there is none."""
+    return next((other for other in known if other.lower() == name.lower()), name)

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.cli.explain import parse_step, steps
-from sessions_vtab.cli.readings import PlanStep, RequestEstimate
+from sessions_vtab.cli.readings import PlanStep, RequestEstimate, parse_step, steps
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 
 from sessions_vtab import connect
-from sessions_vtab.cli.explain import examine
-from sessions_vtab.cli.readings import expected
+from sessions_vtab.cli.explain import expected
+from sessions_vtab.cli.readings import examine
 from sessions_vtab.errors import BudgetError
 from sessions_vtab.mcp.statements import CallLimits, fit, require_within
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sessions_vtab.cli.explain import examine
-from sessions_vtab.cli.readings import expected
+from sessions_vtab.cli.explain import expected
+from sessions_vtab.cli.readings import examine
 from sessions_vtab.emulator.serve import running
 
 from .conftest import Database

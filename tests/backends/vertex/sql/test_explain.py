@@ -6,7 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from sessions_vtab.cli.explain import examine, explain
+from sessions_vtab.cli.explain import explain
+from sessions_vtab.cli.readings import examine
 from sessions_vtab.errors import UnsupportedError
 
 SESSIONS, EVENTS = 250, 2
