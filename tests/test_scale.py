@@ -18,7 +18,14 @@ from sessions_vtab.scanning.estimate import (
     requests_of,
 )
 from sessions_vtab.spark.reading import OPTIONS
-from tests.benchmarks.simulate_scale import by_executors, minutes, skewed, tables
+from tests.benchmarks.simulate_scale import (
+    TaskEstimate,
+    by_executors,
+    makespan,
+    minutes,
+    skewed,
+    tables,
+)
 
 _TEXT = (Path(sessions_vtab.__file__).parent / "docs" / "scale.md").read_text("utf-8")
 

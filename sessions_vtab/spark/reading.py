@@ -30,7 +30,6 @@ from sessions_vtab.scanning.opening import opened, resolved, resource_of
 from sessions_vtab.scanning.reading import pages
 from sessions_vtab.scanning.rows import TableRead, condition
 from sessions_vtab.scanning.splitting import followed_column, parent_of, parts_of_names
-from sessions_vtab.scanning.statement import condition
 
 __all__ = [
     "OPTIONS",

@@ -22,7 +22,7 @@ reach below `/_emulator/`, with the control token:
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header
@@ -123,10 +123,10 @@ def service(settings: EmulatorSettings, *, token: str | None = None) -> Service:
     return store.service(router)
 
 
-def bearer(token: str | None) -> Callable[..., None]:
+def bearer(token: str | None) -> Callable[..., Coroutine[Any, Any, None]]:
     """Return a dependency that lets only requests with the token pass, or all if it is None."""
 
-    def check(authorization: Annotated[str | None, Header()] = None) -> None:
+    async def check(authorization: Annotated[str | None, Header()] = None) -> None:
         if token is not None and not hmac.compare_digest(
             (authorization or "").encode(), f"Bearer {token}".encode()
         ):
