@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from sessions_vtab.contract import times
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
 from sessions_vtab.contract.model import Column, ColumnType, quoted
-from sessions_vtab.contract.predicate import Field, Op, Value
+from sessions_vtab.contract.predicate import Field, Op, Value, literal
 from sessions_vtab.contract.scan import Order
 
 __all__ = [
@@ -161,14 +161,6 @@ class Case:
     def conditions(self) -> Iterable[CaseCondition]:
         """All of its conditions but those on parameters."""
         return (*self.key, *self.terms)
-
-
-def _literal(value: Value) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return repr(value)
 
 
 _TEXTS: Final[tuple[Value, ...]] = (
