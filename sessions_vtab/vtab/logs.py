@@ -115,7 +115,7 @@ class Log(Resource):
     def add(self, values: Mapping[str, Value]) -> None:
         """Appends a row; columns that are not named are NULL."""
         numbered = {**values, "number": next(self._numbers)}
-        self._rows.append(tuple(numbered.get(name) for name in self._names))
+        self._rows.append(tuple(map(numbered.get, self._names)))
 
     def trim(self) -> None:
         """Forgets all but the last rows."""
