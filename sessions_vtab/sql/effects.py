@@ -26,7 +26,7 @@ from sessions_vtab.sql.lexer import (
     name_of,
     tokenize,
 )
-from sessions_vtab.sql.shapes import Block, Span, blocks, find, partners
+from sessions_vtab.sql.shapes import Block, Span, blocks, common_names, find, partners
 from sessions_vtab.sql.targets import creates_table
 
 __all__ = ["Effect", "EffectOf", "effect_of", "mentioned", "schemas_of", "stands_alone"]
@@ -81,7 +81,7 @@ def mentioned(
     ]
     if not candidates:
         return []
-    hidden = _cte_names(tokens)
+    hidden = common_names(tokens)
     spans = [block.clauses.get("FROM", (0, 0)) for block in blocks(tokens, pairs)]
     found: list[tuple[int, Function]] = []
     for index in candidates:
@@ -134,25 +134,6 @@ def _stands_for_table(tokens: Sequence[Token], index: int, spans: Sequence[Span]
     if before in {"FROM", "JOIN"}:
         return True
     return before in {",", "("} and any(start <= index < end for start, end in spans)
-
-
-def _cte_names(tokens: Sequence[Token]) -> set[str]:
-    """Names that a WITH defines: ``name AS (`` or ``name (columns) AS [NOT] MATERIALIZED (``."""
-    names = set()
-    for index in range(2, len(tokens)):
-        if tokens[index].upper != "AS" or tokens[index].kind is not TokenKind.WORD:
-            continue
-        follows = tokens[index + 1].upper if index + 1 < len(tokens) else ""
-        if follows not in {"(", "NOT", "MATERIALIZED"}:
-            continue
-        at = index - 1
-        if tokens[at].text == ")":
-            while at > 0 and tokens[at].text != "(":
-                at -= 1
-            at -= 1
-        if tokens[at - 1].upper in {"WITH", "RECURSIVE", ","}:
-            names.add(name_of(tokens[at]).lower())
-    return names
 
 
 def effect_of(
@@ -244,9 +225,8 @@ def _check_block(tokens: Sequence[Token], block: Block, pairs: dict[int, int], n
         raise _refused(name, "UNION, INTERSECT or EXCEPT", _KEEP)
     if "LIMIT" in block.clauses:
         raise _refused(name, "LIMIT", _SUBSELECT.replace("SELECT ..", "SELECT .. LIMIT n"))
-    for clause in ("HAVING",):
-        if clause in block.clauses:
-            raise _refused(name, clause, _KEEP)
+    if "HAVING" in block.clauses:
+        raise _refused(name, "HAVING", _KEEP)
     if block.distinct:
         raise _refused(name, "DISTINCT", _KEEP)
     for index in find(tokens, block.items, pairs, _STOPS_EARLY):

@@ -8,6 +8,7 @@ from typing import Final
 from sessions_vtab.contract.model import quoted
 from sessions_vtab.errors import InvalidValueError
 from sessions_vtab.sql.lexer import Token, TokenKind, apply, insert, name_of, tokenize
+from sessions_vtab.sql.shapes import common_names
 
 __all__ = ["check_condition", "within"]
 
@@ -19,8 +20,6 @@ _FROM: Final = frozenset(("FROM", "JOIN"))
 _AFTER_FROM: Final = frozenset(
     ("WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT")
 )
-_BODIES: Final = (["("], ["MATERIALIZED", "("], ["NOT", "MATERIALIZED", "("])
-"""How the body of a common table expression begins, after AS."""
 
 
 def check_condition(text: str, table: str = "sessions") -> str:
@@ -72,7 +71,7 @@ def within(text: str, source: str, tables: Collection[str]) -> str:
         tables: names of its tables and functions.
     """
     tokens = tokenize(text)
-    known = {name.lower() for name in tables} - set(_common_names(tokens))
+    known = {name.lower() for name in tables} - common_names(tokens)
     return apply(
         text,
         [
@@ -107,22 +106,6 @@ def _tables(tokens: Sequence[Token]) -> Iterator[Token]:
             if item and token.kind in {TokenKind.WORD, TokenKind.QUOTED} and after != ".":
                 yield token
             item = False
-
-
-def _common_names(tokens: Sequence[Token]) -> Iterator[str]:
-    """Names of common table expressions, which hide tables: ``name AS (``, ``name(..) AS (``."""
-    opened: list[int] = []
-    before_bracket = -1
-    for place, token in enumerate(tokens):
-        if token.text == "(":
-            opened.append(place)
-        elif token.text == ")" and opened:
-            before_bracket = opened.pop() - 1
-        elif token.upper == "AS" and place > 0:
-            name = before_bracket if tokens[place - 1].text == ")" else place - 1
-            following = [one.upper for one in tokens[place + 1 : place + 4]]
-            if any(following[: len(form)] == form for form in _BODIES):
-                yield name_of(tokens[name]).lower()
 
 
 def _refused(table: str, reason: str) -> InvalidValueError:

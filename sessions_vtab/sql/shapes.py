@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sessions_vtab.sql.lexer import Token, TokenKind
+from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 
-__all__ = ["Block", "Span", "blocks", "commas", "conjuncts", "find", "partners"]
+__all__ = ["Block", "Span", "blocks", "commas", "common_names", "conjuncts", "find", "partners"]
 
 Span = tuple[int, int]
 """Token indexes: first, and one after the last."""
@@ -161,3 +161,25 @@ def _is_clause(tokens: Sequence[Token], index: int) -> bool:
     if word == "WINDOW":
         return tokens[index + 2 : index + 3] != [] and tokens[index + 2].upper == "AS"
     return tokens[index - 1].text != "."
+
+
+def common_names(tokens: Sequence[Token]) -> set[str]:
+    """Names of common table expressions in lower case, which hide tables of the same name.
+
+    ``name AS (`` or ``name (columns) AS [NOT] MATERIALIZED (``.
+    """
+    names = set()
+    for index in range(2, len(tokens)):
+        if tokens[index].upper != "AS" or tokens[index].kind is not TokenKind.WORD:
+            continue
+        follows = tokens[index + 1].upper if index + 1 < len(tokens) else ""
+        if follows not in {"(", "NOT", "MATERIALIZED"}:
+            continue
+        at = index - 1
+        if tokens[at].text == ")":
+            while at > 0 and tokens[at].text != "(":
+                at -= 1
+            at -= 1
+        if tokens[at - 1].upper in {"WITH", "RECURSIVE", ","}:
+            names.add(name_of(tokens[at]).lower())
+    return names
