@@ -316,7 +316,7 @@ class EleanorBackend(rest.RestBackend):
     ) -> None:
         """A missing namespace looks the same: its list tells."""
         if response.status == _NOT_FOUND and not self.is_known(places) and table.list is not None:
-            reader.get(table.list.call(places, items=table.list.items, listing=True))
+            reader.get(table.list.call(places))
         self.seen(places)
 
     # Functions

@@ -225,6 +225,10 @@ class List(Operation):
     orders: tuple[str, ...] = ()
     ascending: tuple[str, ...] = ()
 
+    def call(self, places: Mapping[str, Any], **more: Any) -> RequestSpec:
+        """The request of its first page; see ``Operation.call``."""
+        return Operation.call(self, places, items=self.items, listing=True, **more)
+
 
 @dataclass(frozen=True, slots=True)
 class Insert(Operation):

@@ -13,6 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from sessions_vtab.contract.backend import Context, Resource
+from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.predicate import AllOf, fields
 from sessions_vtab.contract.scan import Scan
 from sessions_vtab.contract.templates import Places, places_of
@@ -77,12 +78,17 @@ class ScanRequests(Resource):
         self.owner = owner
         self.table = described(spec, owner, backend.location)
         self.backend = backend
-        self.capability = capability_of(spec, owner, backend.scope, backend.location, backend.parse)
+        self.capability = self.declared()
         self.where = f"{backend.source.name}.{spec.table.name}"
         self.own = places_of(owner.name)
         self.sublist = spec.sublist
         self._rows_list = spec.list if spec.sublist else owner.list
         self._templates = {"name": spec.name, **named_by(spec, owner)}
+
+    def declared(self) -> Capability:
+        """What the table can do, as its declaration says."""
+        of = self.backend
+        return capability_of(self.spec, self.owner, of.scope, of.location, of.parse)
 
     def reading(self, scan: Scan, spread: Spread) -> Reading:
         """The requests of a scan; the one place that decides them."""
@@ -92,7 +98,7 @@ class ScanRequests(Resource):
         if self.sublist:
             asked = (each for one in keys for each in self.each_of(one, scan))
             return Reading(tuple(asked), lists=True)
-        if self.owner.get is None or self._by_list(keys, scan):
+        if self.owner.get is None or self.by_list(keys, scan):
             scoped = self._scopes_of(keys)
             asked = (Asked(self.list_call(one, scan), one) for one in scoped)
             own = self.own
@@ -186,7 +192,7 @@ class ScanRequests(Resource):
                 query += ((name, str(value)) for value in scan.given(column) or ())
         if spec.hidden is not None and self.shows_hidden(scan):
             query.append(spec.hidden)
-        return self.backend.call(spec, places, query=query, items=spec.items, listing=True)
+        return self.backend.call(spec, places, query=query)
 
     def page_size(self, scan: Scan) -> int | None:
         """Rows of a page as the parameter ``page_size`` says; None if it does not.
@@ -218,7 +224,7 @@ class ScanRequests(Resource):
             raise AssertionError(f"{self.where} has no get")  # No path has keys then.
         return Asked(self.backend.call(self.owner.get, places), places)
 
-    def _by_list(self, keys: Sequence[Places], scan: Scan) -> bool:
+    def by_list(self, keys: Sequence[Places], scan: Scan) -> bool:
         """Whether lists serve some keys better than a GET for each.
 
         They do for many keys where a list is one page, and for what no GET can read: hidden rows,

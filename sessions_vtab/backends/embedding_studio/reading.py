@@ -90,7 +90,7 @@ def batch_page(batch_id: str, after: int, limit: int, events: int | None) -> res
         events: events a session; 0 for all, None for the service's default of 100.
     """
     query = (("after_number", after), ("limit", limit), ("events_limit", events))
-    return BATCH.call({"batch_id": batch_id}, query=query, items=BATCH.items, listing=True)
+    return BATCH.call({"batch_id": batch_id}, query=query)
 
 
 @dataclass(slots=True)

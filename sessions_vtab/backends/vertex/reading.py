@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 from typing import Final
 
@@ -67,15 +68,9 @@ class _Listed(rest.RestResource):
     near: rest.Order
     """The order of the rows if the statement asks for none; its key must never change."""
 
-    def __init__(
-        self, spec: rest.RestTable, owner: rest.RestTable, backend: rest.RestBackend
-    ) -> None:
-        super().__init__(spec, owner, backend)
-        self.capability = self._declared()
-
-    def _declared(self) -> rest.Capability:
-        """What the declaration says, with what is not in it; calls are shortened for people."""
-        return _for_people(self.capability, self.owner)
+    def declared(self) -> rest.Capability:
+        """Calls are shortened for people."""
+        return _for_people(super().declared(), self.owner)
 
     def preview(self, scan: rest.Scan) -> Sequence[rest.Request]:
         """What a join will give is shown as ``{session}``."""
@@ -97,14 +92,6 @@ class _Listed(rest.RestResource):
     def frame(self, response: rest.Response, places: rest.Places) -> rest.RestFrame:
         token = "" if response.missing else response.object().get("nextPageToken", "")
         return PageFrame(response.what, places, token if isinstance(token, str) else "")
-
-    def list_of(
-        self, places: rest.Places, query: Sequence[tuple[str, str | int | None]]
-    ) -> rest.Asked:
-        """One list."""
-        spec = self.rows_list()
-        call = self.backend.call(spec, places, query=query, items=spec.items, listing=True)
-        return rest.Asked(call, places)
 
     def items_of(
         self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader
@@ -148,45 +135,36 @@ class SessionsTable(_Listed):
     # The service's own order is said to be this one, but this is not guaranteed. Since it is
     # requested by name, LIMIT, filters and the length of a list cannot change it.
     near = rest.Order("create_time", descending=True)
+    _refused: frozenset[Feature] = frozenset()
 
-    def __init__(
-        self, spec: rest.RestTable, owner: rest.RestTable, backend: rest.RestBackend
-    ) -> None:
-        self._refused: frozenset[Feature] = frozenset()
-        self._page_counts: dict[tuple[tuple[str, str], ...], int] = {}
-        super().__init__(spec, owner, backend)
+    @cached_property
+    def _page_counts(self) -> dict[tuple[tuple[str, str], ...], int]:
+        """How long the lists of engines were."""
+        return {}
 
-    def _declared(self) -> rest.Capability:
+    def declared(self) -> rest.Capability:
         known = {rest.Connective.OR: Feature.OR, rest.Connective.NOT: Feature.NOT_EQUAL}
         connectives = frozenset(c for c, f in known.items() if f not in self._refused)
-        said = super()._declared()
+        said = super().declared()
         *keyed, listed = said.paths
         return replace(said, paths=(*keyed, replace(listed, connectives=connectives)))
 
     # Which requests
 
     def reading(self, scan: rest.Scan, spread: rest.Spread) -> rest.Reading:
-        keys = self.keys(scan)
-        if keys is None:
+        if scan.path.name == "list":
             return self._lists(scan, spread, self._allowed)
-        if self._picks(keys):
-            engines = dict.fromkeys(map(_engine, keys))
-            asked = tuple(self._newest(dict(engine)) for engine in engines)
-            wanted = {tuple(one.values()): rank for rank, one in enumerate(keys)}
-            return rest.Reading(asked, lists=True, wanted=wanted)
-        return rest.Reading(tuple(map(self.get_of, keys)), lists=False)
+        return super().reading(scan, spread)
 
-    def _picks(self, keys: Sequence[rest.Places]) -> bool:
-        """Whether reading the whole list is cheaper than the GETs, if its length is known."""
+    def by_list(self, keys: Sequence[rest.Places], _: rest.Scan) -> bool:
+        """A whole list is cheaper than the GETs if it is known to be short enough."""
         pages = self._page_counts.get(_engine(keys[0])) if keys else None
         return pages is not None and len(keys) >= _GETS_A_PAGE * pages
 
-    def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:  # noqa: ARG002
+    def list_call(self, places: rest.Places, _: rest.Scan) -> rest.RequestSpec:
         """The list that events of all sessions begin with."""
-        return self._newest(places).call
-
-    def _newest(self, places: rest.Places) -> rest.Asked:
-        return self.list_of(places, Listing().query("", _order_text([self.near]), None))
+        query = Listing().query("", _order_text([self.near]), None)
+        return self.backend.call(self.rows_list(), places, query=query)
 
     @property
     def _allowed(self) -> frozenset[Feature]:
@@ -204,9 +182,10 @@ class SessionsTable(_Listed):
             self.backend.allowed(one) for one in self._products(self._list().places, scan, spread)
         ]
         asked = tuple(
-            self.list_of(engine, listing.query(text, sent, scan.limit))
+            rest.Asked(self.backend.call(self.rows_list(), engine, query=query), engine)
             for engine in engines
             for text in dict.fromkeys(text.text for text in texts)
+            for query in (listing.query(text, sent, scan.limit),)
         )
         features = frozenset().union(*(text.features for text in texts))
         ends = len(asked) == 1 and not (order or listing.chosen or scan.limit)
@@ -267,11 +246,11 @@ class SessionsTable(_Listed):
     def _without(
         self, refused: frozenset[Feature], scan: rest.Scan, reader: rest.Reader
     ) -> rest.FoundPages:
-        lists = self._lists(scan, _no_spread, self._allowed - refused)
+        lists = self._lists(scan, lambda *_: (), self._allowed - refused)
         with closing(self.items_of(lists, scan, reader)) as pages:
             first = next(pages, [])
             self._refused |= refused
-            self.capability = self._declared()
+            self.capability = self.declared()
             yield first
             yield from pages
 
@@ -309,7 +288,8 @@ class Events(_Listed):
         if confined:
             text = join([Text(f"({text})" if text else ""), timestamp_filter(confined)]).text
         order = _order_text(scan.order) or listing.order
-        return self.list_of(places, listing.query(text, order, scan.limit)).call
+        query = listing.query(text, order, scan.limit)
+        return self.backend.call(self.rows_list(), places, query=query)
 
     def found(self, scan: rest.Scan, reader: rest.Reader) -> rest.FoundPages:
         """Of the lists that are read, the events that are named."""
@@ -364,11 +344,6 @@ def _instant(item: rest.Item, field: str, of: rest.Response | rest.RestFrame) ->
     if instant is None:
         raise rest.DecodeContext(of.what).wrong(field, "an RFC 3339 time")
     return instant
-
-
-def _no_spread(place: str, operation: rest.Operation) -> Iterable[str]:  # noqa: ARG001
-    """No placeholder has values that are listed."""
-    return ()
 
 
 def _order_text(order: Iterable[rest.Order]) -> str:

@@ -304,7 +304,7 @@ class EventWriter(_VertexWriter):
         instant = times.require(sent["timestamp"], "timestamp")
         text = timestamp_filter(TimeBounds(instant, instant)).text
         query = Listing().query(text, "timestamp desc", None)
-        call = self.resource.list_of(change.places, query).call
+        call = self.backend.call(self.resource.rows_list(), change.places, query=query)
         for pause in _VISIBLE_AFTER[:3]:
             if pause:
                 sender.pause(pause)
