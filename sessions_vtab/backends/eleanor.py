@@ -23,7 +23,6 @@ No operation reads or appends turns. Facts: ``docs/contracts/eleanor.md``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
@@ -113,28 +112,12 @@ class _EleanorSessions(rest.Writer):
     backend: EleanorBackend
 
     def change(self, write: rest.Write) -> rest.Change:
-        if write.action is not rest.Action.UPDATE:
+        if "deleted" not in write.values:
             return super().change(write)
-        places, values = self.places(write), write.values
-        if "deleted" in values:
-            return self._flagged(values, places)
-        for column in ("session_id", "enabled"):
-            if column in values and values[column] in {None, ""}:
-                raise rest.InvalidValueError(f"{self.where}.{column} cannot be empty. {_NOTHING}")
-        change = super().change(write)
-        if "session_id" not in values:
-            return change
-        # Repeated after a renaming, the old name is gone.
-        call = replace(change.call, done=_GONE)
-        return rest.Change(call, {**places, "session_id": str(values["session_id"])})
-
-    def _flagged(self, values: Mapping[str, rest.Value], places: rest.Places) -> rest.Change:
-        if len(values) > 1:
-            raise rest.InvalidValueError(
-                f"{self.where}: deleted cannot be combined with other columns; set it in a"
-                f" separate UPDATE. {_NOTHING}"
-            )
-        name = "undelete" if values["deleted"] == 0 else "delete"
+        if len(write.values) > 1:
+            why = "cannot be combined with other columns; set it in a separate UPDATE"
+            raise rest.refused(f"{self.where}: deleted", why)
+        name, places = "undelete" if write.values["deleted"] == 0 else "delete", self.places(write)
         return rest.Change(self.backend.operations[name].call(places), places)
 
     def outcome(
@@ -142,9 +125,7 @@ class _EleanorSessions(rest.Writer):
     ) -> rest.Outcome:
         """A deleted session can no longer be read."""
         if write.values.get("deleted") == 1 and self.resource.find(response, places) is None:
-            return rest.Outcome(
-                write, rest.OutcomeState.SENT, key=write.key, http_status=response.status
-            )
+            return self.accepted(write, write.key, response.status)
         return super().outcome(write, response, places, sender)
 
 
@@ -195,9 +176,9 @@ class EleanorBackend(rest.RestBackend):
     location = ("namespace",)
     options = EleanorOptions
     settings: EleanorOptions
-    writers = {"sessions": _EleanorSessions, "participants": _Participants}  # noqa: RUF012
+    writers = {"sessions": _EleanorSessions, "participants": _Participants}
     meanings = ((rest.ResponseMatcher(410), rest.NotFoundError),)
-    statuses = {  # noqa: RUF012  # Declared once, never changed.
+    statuses = {
         403: "The session is disabled or managed by the system, the participant belongs to another"
         " namespace, or the credential lacks permission.",
         404: "If it should exist, the server may use another route. Correct api_prefix or routes"
@@ -231,7 +212,8 @@ class EleanorBackend(rest.RestBackend):
         own = ("namespace", "pkid", "description", *_FLAGS, "settings")
         columns = (*_COLUMNS, *_OPTIONAL)
         body: rest.Body = {
-            **{one: fields[one] for one in ("session_id", "description", "enabled")},
+            **{one: rest.Sent(fields[one], _filled) for one in ("session_id", "enabled")},
+            "description": fields["description"],
             "settings": rest.Sent(fields["settings"], _settings),
         }
         sessions = rest.RestTable(
@@ -364,6 +346,12 @@ class EleanorBackend(rest.RestBackend):
 
 
 _COLUMNS: Final = ("session_id", "pkid", "description", *_FLAGS, "settings", "create_time")
+
+
+def _filled(value: rest.Value, where: str) -> rest.Value:
+    if value in {None, ""}:
+        raise rest.refused(where, "cannot be empty")
+    return bool(value) if isinstance(value, int) else value
 
 
 def _settings(value: rest.Value, where: str) -> dict[str, Any]:

@@ -203,7 +203,7 @@ class WhylabsBackend(rest.RestBackend):
     key_header = "X-API-Key"
     key_variables = ("WHYLABS_API_KEY",)
     meanings = ((rest.ResponseMatcher(410), rest.NotFoundError),)
-    statuses = {  # noqa: RUF012  # Declared once, never changed.
+    statuses = {
         403: "The key is unknown, has expired, or belongs to another organisation. Session routes"
         " may also refuse ordinary keys.",
         404: "This server has no session routes. WhyLabs' hosted platform has been shut down, and"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.templates import Places, name_of, places_of, shape
@@ -69,7 +69,12 @@ class Writer:
         operation, places = self.operation(write.action), self.places(write)
         values = {**write.values, **places} if write.action is Action.INSERT else write.values
         body = body_of(operation.body, values, self.where, self.spec.table.columns)
-        return Change(self.backend.call(operation, {**values, **places}, json=body), places)
+        call = self.backend.call(operation, {**values, **places}, json=body)
+        renamed = {one: str(write.values[one]) for one in self._own if one in write.values}
+        if write.action is not Action.UPDATE or not renamed or self.spec.get is None:
+            return Change(call, places)
+        # Repeated, the old name is gone.
+        return Change(replace(call, done=self.spec.get.missing), {**places, **renamed})
 
     def operation(self, action: Action) -> Operation:
         """What an action calls; raises UnsupportedError if the API has no such operation."""
@@ -164,7 +169,7 @@ class Writer:
                 raise
             return self.answered(write, self._settled(write, change, sender, unknown))
         if write.action is Action.DELETE:
-            return Outcome(write, OutcomeState.SENT, key=write.key, http_status=response.status)
+            return self.accepted(write, write.key, response.status)
         return self.outcome(write, response, change.places, sender)
 
     def send(self, call: RequestSpec, places: Places, sender: Sender) -> Response:  # noqa: ARG002
@@ -176,12 +181,19 @@ class Writer:
         if not places.keys() >= set(self._own):
             return self._created(write, response, places, sender)
         if not write.returning:
-            key = name_of(self.spec.name, places)
-            return Outcome(write, OutcomeState.SENT, key=key, http_status=response.status)
+            return self.accepted(write, self.name(places), response.status)
         found = self.after(response, places, sender, self.operation(write.action))
         if self.spec.parent:
             found = self._inside(found, places)
         return self.answered(write, found, response.status)
+
+    def name(self, places: Places) -> str:
+        """The resource name of the row with some values."""
+        return name_of(self.spec.name, places)
+
+    def accepted(self, write: Write, key: str | None, status: int) -> Outcome:
+        """The outcome of an accepted write without its row."""
+        return Outcome(write, OutcomeState.SENT, key=key, http_status=status)
 
     def _created(self, write: Write, response: Response, places: Places, sender: Sender) -> Outcome:
         """The outcome where the service makes the id, so that only its response names the row."""
@@ -220,7 +232,7 @@ class Writer:
         row = self.resource.row(found.item, found.frame)
         key = None
         if not self.backend.secret_ids:  # Such a name is for the caller, not for a log.
-            key = name_of(self.spec.name, self.resource.decoder.places(found.item, found.frame))
+            key = self.name(self.resource.decoder.places(found.item, found.frame))
         return Outcome(write, OutcomeState.SENT, row, key, http_status=status)
 
     def _inside(self, found: Found, places: Places) -> Found:
@@ -264,7 +276,7 @@ class Writer:
         row = self.resource.row(found.item, found.frame)
         at = self.spec.table.positions
         if any(row[at[column]] != value for column, value in write.values.items()):
-            name = name_of(self.spec.name, change.places)
+            name = self.name(change.places)
             raise UnknownOutcomeError(f"{unknown} {name} exists, but differs from the row.")
         return found
 

@@ -111,13 +111,13 @@ class DeepsetBackend(rest.RestBackend):
     settings: DeepsetOptions
     hosts = (r"api\.(?:cloud|us)\.deepset\.ai",)
     key_variables = ("DEEPSET_API_KEY", "API_KEY")
-    readers = {  # noqa: RUF012  # Declared once, never changed.
+    readers = {
         "upload_sessions": UploadSessionReader,
         "upload_session_files": UploadSessionFileReader,
         "files": FileReader,
     }
-    writers = {"upload_sessions": UploadSessionWriter}  # noqa: RUF012
-    statuses = {  # noqa: RUF012
+    writers = {"upload_sessions": UploadSessionWriter}
+    statuses = {
         402: "Upload sessions are not included in deepset Cloud's free plan. Use a workspace of an"
         " organisation on another plan.",
         403: "The API key is missing or invalid, or it has no access to this workspace. Check the"

@@ -286,8 +286,8 @@ class UploadSessionReader(_OfSessions, _WithTotal):
                     pages = self._found_in(workspace, expired, missing, reader)
                     found += (one for page in pages for one in page)
         # Sessions in no list are requested too, because only the service knows whether they exist.
-        asked = (rest.Asked(self._detail_call(one), one) for one in missing.values())
-        got = self.got(rest.Reading(tuple(asked), lists=False), reader)
+        asked = tuple(map(self.get_of, missing.values()))
+        got = self.got(rest.Reading(asked, lists=False), reader)
         found += (one for page in got for one in page)
         yield sorted(found, key=lambda one: ranks[_key(self.decoder.places(one.item, one.frame))])
 
@@ -311,14 +311,9 @@ class UploadSessionReader(_OfSessions, _WithTotal):
     def _detailed(self, page: Sequence[rest.Found], reader: rest.Reader) -> rest.FoundPages:
         """The rows of a page with what only a GET of each has; those that are read so have it."""
         places = (self.decoder.places(one.item, one.frame) for one in page)
-        with closing(reader.gather(map(self._detail_call, places))) as responses:
+        with closing(reader.gather(self.get_of(one).call for one in places)) as responses:
             for one, response in zip(page, responses, strict=False):
                 yield [one._replace(item={**detail_of(response), **one.item})]
-
-    def _detail_call(self, places: rest.Places) -> rest.RequestSpec:
-        if self.spec.get is None:
-            raise AssertionError(self.where)
-        return self.spec.get.call(places)
 
 
 def detail_of(response: rest.Response) -> dict[str, object]:

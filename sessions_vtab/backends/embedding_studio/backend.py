@@ -67,9 +67,9 @@ class EmbeddingStudioBackend(rest.RestBackend):
         " in; filters that the service would not store are refused."
     )
     options = EmbeddingStudioOptions
-    readers = {"sessions": StudioSessionReader, "events": StudioEventReader}  # noqa: RUF012  # Declared once.
-    writers = {"sessions": StudioSessionWriter, "events": StudioEventWriter}  # noqa: RUF012
-    statuses = {  # noqa: RUF012
+    readers = {"sessions": StudioSessionReader, "events": StudioEventReader}
+    writers = {"sessions": StudioSessionWriter, "events": StudioEventWriter}
+    statuses = {
         400: "Times must lie between 12 hours before and 5 minutes after the service's clock;"
         " without a time, the service uses its own. Nothing in this request was stored.",
         401: _IN_FRONT,

@@ -98,12 +98,12 @@ class VertexBackend(rest.RestBackend):
     title = "Vertex AI Agent Engine"
     options = _Options
     settings: _Options
-    readers = {  # noqa: RUF012  # Declared once, never changed.
+    readers = {
         "sessions": SessionsTable,
         "events": Events,
         "event_parts": EventParts,
     }
-    writers = {"sessions": SessionWriter, "events": EventWriter}  # noqa: RUF012
+    writers = {"sessions": SessionWriter, "events": EventWriter}
     hosts = (
         r"(?:[a-z]+-[a-z]+[0-9]+-)?aiplatform\.googleapis\.com",
         r"aiplatform\.(?:us|eu)\.rep\.googleapis\.com",
@@ -112,7 +112,7 @@ class VertexBackend(rest.RestBackend):
         (rest.ResponseMatcher(400, r"already exists"), rest.ConflictError),
         (rest.ResponseMatcher(400, r"API key (?:not valid|expired)"), rest.CredentialError),
     )
-    statuses = {  # noqa: RUF012
+    statuses = {
         403: "The role roles/aiplatform.user on the project is sufficient.",
         404: "If the engine is what is missing: the table reasoning_engines of a source"
         " vertex://PROJECT/LOCATION lists them.",
@@ -120,7 +120,7 @@ class VertexBackend(rest.RestBackend):
         " from now on.",
     }
 
-    documented = {"write": WRITES, APPEND: APPENDS}  # noqa: RUF012
+    documented = {"write": WRITES, APPEND: APPENDS}
 
     # Agent Engine documents no number for reads of sessions; this is Vertex AI's general one, for
     # each project and region: https://docs.cloud.google.com/vertex-ai/docs/quotas.
@@ -269,7 +269,7 @@ class VertexBackend(rest.RestBackend):
         def perform(write: rest.Write, sender: rest.Sender) -> rest.Outcome:
             writer = self.writing[write.table]
             if isinstance(writer, EventWriter):
-                return writer.perform_after(write, sender, before.get(write.number, 0))
+                return writer.perform(write, sender, before.get(write.number, 0))
             return writer.perform(write, sender)
 
         return perform

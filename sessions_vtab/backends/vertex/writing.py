@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from sessions_vtab.backends.vertex.tables import (
     refuse_inexact,
 )
 from sessions_vtab.contract import times
+from sessions_vtab.contract.agent_events import camel
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.vertex.backend import VertexBackend
@@ -88,7 +88,7 @@ class SessionWriter(_VertexWriter):
             operation = self._settle_create(change, sender, unknown)
         made = {**places, "session_id": places.get("session_id") or _created_session_id(operation)}
         if not write.returning and isinstance(operation.get("response"), dict):
-            return self._sent(write, made, 200)
+            return self.accepted(write, self.name(made), 200)
         return replace(self._shown(write, made, sender), response=rest.dump_json(operation))
 
     def _settle_create(
@@ -111,7 +111,7 @@ class SessionWriter(_VertexWriter):
             raise
         except rest.SessionsError as error:
             raise unknown from error  # The first call may have taken effect, whatever came later.
-        name = self._name(change.places)
+        name = self.name(change.places)
         if found is None:
             raise rest.UnknownOutcomeError(
                 f"{unknown} Session {name} exists, but cannot be read yet."
@@ -130,7 +130,7 @@ class SessionWriter(_VertexWriter):
             sender.in_doubt = False  # It is certain what was done and what was not.
             raise
         if not write.returning:
-            return self._sent(write, places, response.status)
+            return self.accepted(write, self.name(places), response.status)
         if "expireTime" not in response.object():
             return self._shown(write, places, sender)
         frame = self.resource.frame(response, places)
@@ -144,7 +144,7 @@ class SessionWriter(_VertexWriter):
         changed = sorted(key for key in wanted if wanted[key] != state.get(key))
         if changed and "sessionState" in body:
             raise rest.RefusedError(
-                f"{self.where}: the state of {self._name(places)} was"
+                f"{self.where}: the state of {self.name(places)} was"
                 f" written without {rest.plain(', '.join(changed), 200)}. These keys are shared"
                 " with other sessions and can be changed only by an event: INSERT INTO"
                 ' events(session_id, author, actions) VALUES (.., .., \'{"stateDelta":'
@@ -154,23 +154,15 @@ class SessionWriter(_VertexWriter):
     def _delete(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
         response = sender.send(change.call)
         operation = {} if response.already else self.backend.follow(response, change.places, sender)
-        outcome = self._sent(write, change.places, response.status)
+        outcome = self.accepted(write, self.name(change.places), response.status)
         return replace(outcome, response=rest.dump_json(operation))
-
-    def _name(self, places: rest.Places) -> str:
-        return rest.name_of(self.spec.name, places)
-
-    def _sent(self, write: rest.Write, places: rest.Places, status: int) -> rest.Outcome:
-        return rest.Outcome(
-            write, rest.OutcomeState.SENT, key=self._name(places), http_status=status
-        )
 
     def _shown(self, write: rest.Write, places: rest.Places, sender: rest.Sender) -> rest.Outcome:
         """Adds the stored session to the outcome; a new session may not be visible at once."""
         found = self._visible(places, sender)
         if found is None:
             raise rest.UnknownOutcomeError(
-                f"{self.where}: {self._name(places)} was written, but cannot be read yet. Try"
+                f"{self.where}: {self.name(places)} was written, but cannot be read yet. Try"
                 " again later."
             )
         return self.answered(write, found, 200)
@@ -247,10 +239,7 @@ class EventWriter(_VertexWriter):
         operation = self.operation(rest.Action.INSERT)
         return rest.Change(self.backend.call(operation, places, json=body, kind=APPEND), places)
 
-    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
-        return self.perform_after(write, sender, 0)
-
-    def perform_after(self, write: rest.Write, sender: rest.Sender, before: int) -> rest.Outcome:
+    def perform(self, write: rest.Write, sender: rest.Sender, before: int = 0) -> rest.Outcome:
         """Sends a write of an event that is equal to ``before`` events sent earlier."""
         change = self.change(write)
         response, found = self.append(change, sender, find=write.returning, before=before)
@@ -350,7 +339,6 @@ _TEXTS = ("author", "invocationId", "errorCode", "errorMessage")
 _MESSAGES = ("content", "actions", "eventMetadata", "rawEvent")
 
 _STANDARD = str.maketrans("-_", "+/")
-_HUMP = re.compile(r"_([a-z0-9])")
 
 
 def is_event(item: rest.Item, sent: Mapping[str, Any]) -> bool:
@@ -370,17 +358,13 @@ def is_event(item: rest.Item, sent: Mapping[str, Any]) -> bool:
 def _form(value: Any) -> Any:
     """A JSON value in one spelling and without default values; None if nothing is left."""
     if isinstance(value, dict):
-        fields = {_camel(key): _form(held) for key, held in value.items()}
+        fields = {camel(key): _form(held) for key, held in value.items()}
         return {key: held for key, held in fields.items() if held is not None} or None
     if isinstance(value, list):
         return [_form(held) for held in value] or None
     if isinstance(value, str):
         return value.translate(_STANDARD).rstrip("=") or None
     return value or None  # Zero and false are default values.
-
-
-def _camel(key: str) -> str:
-    return _HUMP.sub(lambda match: match[1].upper(), key)
 
 
 # Keys that the service stores per engine or per user, and shows in every session.
