@@ -38,8 +38,6 @@ from sessions_vtab.contract.tables import (
     UPLOAD_SESSIONS,
 )
 
-__all__ = ["DeepsetBackend"]
-
 _BASE_URL: Final = "https://api.cloud.deepset.ai"
 # deepset-cloud-sdk's URL includes the version, haystack-enterprise-sdk's does not.
 _VERSION: Final = re.compile(r"/+(?:api/+)?v1/*$")
@@ -63,17 +61,14 @@ _PAGE_SIZE: Final = UPLOAD_SESSION_COLUMNS["page_size"]
 _IDS: Final = {"session_id": ID_FORM}
 
 
-def _counter(name: str) -> Callable[[rest.Item, rest.RestFrame], rest.Value]:
+def _counter(name: str) -> rest.Getter[rest.RestFrame]:
+    read = rest.number_of(name, int)
+
     def get(item: rest.Item, frame: rest.RestFrame) -> rest.Value:
-        counters = item.get("ingestion_status")
-        if counters is None:
-            return None
+        counters = item.get("ingestion_status") or {}
         if not isinstance(counters, dict):
             raise frame.wrong("ingestion_status", "an object")
-        value = counters.get(name)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-        raise frame.wrong(name, "a whole number")
+        return read(counters, frame)
 
     return get
 
@@ -180,8 +175,8 @@ class DeepsetBackend(rest.RestBackend):
                     "finished_files": _counter("finished_files"),
                     "created_by": rest.json_of("created_by"),
                     "documentation_url": "documentation_url",
-                    "upload_url": self._upload_url,
-                    "upload_fields": self._upload_fields,
+                    "upload_url": self._of_target(lambda target: target.url),
+                    "upload_fields": self._of_target(lambda target: rest.dump_json(target.fields)),
                 },
                 get=rest.Get(f"GET {_ONE}", missing=_NO_SESSION),
                 list=rest.List(
@@ -266,17 +261,15 @@ class DeepsetBackend(rest.RestBackend):
             ),
         )
 
-    def _target(self, item: rest.Item, frame: rest.RestFrame) -> UploadTarget | None:
-        places = {**frame.places, "session_id": str(item.get("session_id"))}
-        return self.targets.get(rest.name_of(SESSION, places))
+    def _of_target(self, read: Callable[[UploadTarget], rest.Value]) -> rest.Getter[rest.RestFrame]:
+        """A column that only the upload target of a session tells, if this connection has it."""
 
-    def _upload_url(self, item: rest.Item, frame: rest.RestFrame) -> rest.Value:
-        target = self._target(item, frame)
-        return None if target is None else target.url
+        def get(item: rest.Item, frame: rest.RestFrame) -> rest.Value:
+            places = {**frame.places, "session_id": str(item.get("session_id"))}
+            target = self.targets.get(rest.name_of(SESSION, places))
+            return None if target is None else read(target)
 
-    def _upload_fields(self, item: rest.Item, frame: rest.RestFrame) -> rest.Value:
-        target = self._target(item, frame)
-        return None if target is None else rest.dump_json(target.fields)
+        return get
 
     def send(self, writes: Sequence[rest.Write], context: rest.Context) -> Iterable[rest.Outcome]:
         if len({write.action for write in writes}) == 1:

@@ -15,17 +15,6 @@ from typing import ClassVar, Final
 from sessions_vtab import rest
 from sessions_vtab.contract.predicate import AllOf, Compare, Field, Op, Predicate, Value
 
-__all__ = [
-    "CAP",
-    "ID_FORM",
-    "FilePages",
-    "FileReader",
-    "UploadSessionFileReader",
-    "UploadSessionPages",
-    "UploadSessionReader",
-    "detail_of",
-]
-
 CAP: Final = 100
 """Most rows of a page."""
 

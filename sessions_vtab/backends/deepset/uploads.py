@@ -18,17 +18,6 @@ from sessions_vtab.backends.deepset.reading import UploadSessionPages, detail_of
 if TYPE_CHECKING:
     from sessions_vtab.backends.deepset.backend import DeepsetBackend
 
-__all__ = [
-    "OPENING",
-    "SESSION",
-    "UploadSessionWriter",
-    "UploadTarget",
-    "post_all",
-    "stored_name",
-    "target_for",
-    "upload_calls",
-]
-
 SESSION: Final = "workspaces/{workspace}/upload_sessions/{session_id}"
 
 _MODES: Final = ("KEEP", "OVERWRITE", "FAIL")

@@ -30,8 +30,6 @@ from sessions_vtab.backends.embedding_studio.writing import (
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
 
-__all__ = ["EmbeddingStudioBackend"]
-
 _OF_NUMBER: Final = rest.Filter("session_number", rest.EQUALITY | rest.RANGE)
 
 _IN_FRONT: Final = (

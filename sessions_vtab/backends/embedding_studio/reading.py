@@ -18,19 +18,6 @@ from sessions_vtab.contract.predicate import Compare, Field, Member, Op, Predica
 if TYPE_CHECKING:
     from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
 
-__all__ = [
-    "BATCH",
-    "MOST",
-    "PAGE",
-    "SESSION",
-    "BatchPages",
-    "Batches",
-    "StudioEventReader",
-    "StudioSessionReader",
-    "batch_page",
-    "events_in",
-]
-
 SESSION: Final = "sessions/{session_id}"
 
 PAGE: Final = 100

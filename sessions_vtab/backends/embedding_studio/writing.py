@@ -21,8 +21,6 @@ from sessions_vtab.contract.tables import EVENTS
 if TYPE_CHECKING:
     from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
 
-__all__ = ["EVENT", "SESSION_BODY", "StudioEventWriter", "StudioSessionWriter", "events_body"]
-
 EVENT: Final = f"{SESSION}/events/{{event_id}}"
 
 _NOTHING: Final = "Nothing was sent."

@@ -21,8 +21,6 @@ from sessions_vtab.backends.vertex.writing import (
 )
 from sessions_vtab.contract.functions import FUNCTIONS
 
-__all__ = ["VertexBackend", "host_of"]
-
 _API_KEY = "x-goog-api-key"
 _TOKEN = "GOOGLE_OAUTH_ACCESS_TOKEN"  # noqa: S105  # The variable's name.
 

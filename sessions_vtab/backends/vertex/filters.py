@@ -38,22 +38,6 @@ from sessions_vtab.contract.predicate import (
     fields,
 )
 
-__all__ = [
-    "MOST_TERMS",
-    "Feature",
-    "Listing",
-    "Text",
-    "TimeBounds",
-    "bounds",
-    "compose",
-    "disjoint",
-    "join",
-    "quote",
-    "timestamp_filter",
-    "with_users",
-    "without_scope",
-]
-
 _COLUMNS = frozenset(("user_id", "display_name"))
 _PLAIN_KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _QUOTED_KEY = re.compile(r"[\w-]{1,64}")

@@ -33,8 +33,6 @@ from sessions_vtab.backends.vertex.tables import (
 )
 from sessions_vtab.contract import times
 
-__all__ = ["EventParts", "Events", "Listing", "SessionsTable"]
-
 _BAD_REQUEST = 400
 _TIME_FIELDS: Final = {
     "create_time": "createTime",

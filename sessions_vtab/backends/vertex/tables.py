@@ -21,22 +21,6 @@ from sessions_vtab.contract.tables import (
     session_columns,
 )
 
-__all__ = [
-    "APPENDS",
-    "EVENT_BODY",
-    "LISTING",
-    "PAGE_CAP",
-    "SCOPE",
-    "SESSION_BODY",
-    "SORTED",
-    "WRITES",
-    "PageFrame",
-    "last_segment",
-    "parts_in",
-    "refuse_inexact",
-    "tables_of",
-]
-
 PAGE_CAP = 100
 """The maximum number of rows per page (contract of Vertex AI, section 5)."""
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sessions_vtab.backends.vertex.backend import VertexBackend
     from sessions_vtab.backends.vertex.reading import Events
 
-__all__ = ["APPEND", "EventWriter", "SessionWriter", "equal_before", "is_event"]
-
 APPEND = "append"
 """Kind of the calls that append events, which have a separate quota."""
 
