@@ -8,7 +8,7 @@ server; the routes are in its ``cli/api_server.py``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from sessions_vtab import rest
 from sessions_vtab.contract import agent_events
@@ -130,24 +130,18 @@ def _made_events(response: rest.Response, given: rest.Arguments) -> Iterable[res
         yield name, _event_id(item, frame), stamp, author, text, rest.dump_json(item)
 
 
-class AdkApiOptions(rest.RestOptions):
-    """Settings of a source."""
-
-    urls: ClassVar[tuple[str, ...]] = ("adk_api://APP/USER?base_url=http://127.0.0.1:8000",)
-
-
 class AdkApiBackend(rest.RestBackend):
     """Sessions of one app and user, or of those that statements name."""
 
     name = "adk_api"
     title = "ADK server"
+    urls = ("adk_api://APP/USER?base_url=http://127.0.0.1:8000",)
     about = (
         "The server lists the sessions of one user of one app: give user_id in WHERE or in the"
         " source's URL (adk_api://APP/USER). Its lists have no events, so each session's events"
         " are one request. Events are made by running an agent: run_agent(session, message)."
         " UPDATE of state adds and changes keys; it cannot remove them."
     )
-    options = AdkApiOptions
     location = ("app_name", "user_id")
     writers = {"sessions": _AdkSessions}
     meanings = ((rest.ResponseMatcher(409), rest.ConflictError), (_GONE[0], rest.NotFoundError))

@@ -23,7 +23,7 @@ No operation reads or appends turns. Facts: ``docs/contracts/eleanor.md``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final, Self
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -90,7 +90,6 @@ class EleanorOptions(rest.RestOptions):
         fields: field of a body by column.
     """
 
-    urls: ClassVar[tuple[str, ...]] = ("eleanor://NAMESPACE?base_url=https://HOST",)
     base_url: str
     api_prefix: str = "/api/v1"
     routes: dict[str, str] = Field(default_factory=dict)

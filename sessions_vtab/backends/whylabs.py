@@ -8,7 +8,7 @@ WhyLabs' hosted platform has been shut down; ``base_url`` names a server that st
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from sessions_vtab import rest
 from sessions_vtab.contract import times
@@ -186,7 +186,6 @@ class WhylabsOptions(rest.RestOptions):
         org_id: the organisation that ``claim_guest_session`` hands sessions to.
     """
 
-    urls: ClassVar[tuple[str, ...]] = ("whylabs://?base_url=https://HOST",)
     org_id: str | None = None
 
 

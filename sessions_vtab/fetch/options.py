@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self, TypeVar
+from typing import Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -15,13 +15,7 @@ __all__ = ["KeyOptions", "Options", "validated", "with_prefix"]
 
 
 class Options(BaseModel):
-    """Base of the settings of a backend; an unknown one is an error.
-
-    Attributes:
-        urls: the forms of a source's URL, for errors; the first is the usual one.
-    """
-
-    urls: ClassVar[tuple[str, ...]] = ()
+    """Base of the settings of a backend; an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,8 +49,8 @@ class KeyOptions(Options):
 O = TypeVar("O", bound=Options)  # noqa: E741  # As F for frames.
 
 
-def validated(source: Source, model: type[O]) -> O:
-    """The options of a source as a model.
+def validated(source: Source, model: type[O], form: str = "") -> O:
+    """The options of a source as a model; ``form`` is what its URL looks like, for errors.
 
     Raises:
         ConfigurationError: naming source and setting, without its value.
@@ -71,8 +65,7 @@ def validated(source: Source, model: type[O]) -> O:
     if first["type"] == "extra_forbidden":
         reason = f"there is no such setting.{did_you_mean(key, known)}"
     elif first["type"] == "missing":
-        form = f". Write the URL as {model.urls[0]}" if model.urls else ""
-        reason = f"this setting is required{form}"
+        reason = f"this setting is required{f'. Write the URL as {form}' if form else ''}"
     end = "" if reason.endswith((".", "?")) else "."
     raise ConfigurationError(
         f"Source {source.name}: {f'{key}: ' if key else ''}{reason}{end}"

@@ -105,6 +105,8 @@ class RestBackend(Backend):
     location: tuple[str, ...] = ()
     """Placeholders that the location of a source's URL gives, in order: ``name://A/B?..``."""
 
+    _usual_url: ClassVar[str] = ""
+
     options: ClassVar[type[OpenOptions]] = RestOptions
     base_url_variable: ClassVar[str] = ""
     """Environment variable that ``base_url`` may come from."""
@@ -134,12 +136,15 @@ class RestBackend(Backend):
     """What to say where the session of a function is missing."""
 
     def __init_subclass__(cls) -> None:
-        """The forms of a URL are said once, beside the settings that a URL gives."""
-        cls.urls = cls.options.urls
+        """What a URL looks like follows from the location, unless ``urls`` says it."""
+        if cls.urls in ((), (cls._usual_url,)):
+            place = "/".join(cls.location).upper()
+            cls._usual_url = f"{getattr(cls, 'name', '')}://{place}?base_url=https://HOST"
+            cls.urls = (cls._usual_url,)
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.settings = validated(source, self.options)
+        self.settings = validated(source, self.options, self.urls[0])
         self.scope = self.located()
         self._lease = ClientHandle(self._client())
         self._known: set[Hashable] = set()
@@ -201,15 +206,16 @@ class RestBackend(Backend):
             ConfigurationError: it has another form, or a value that no path can have.
         """
         given = self.source.location.split("/") if self.source.location else []
-        form = f"{self.name}://{'/'.join(one.upper() for one in self.location)}?base_url=.."
         if len(given) > len(self.location):
             what = "" if self.location else f"{self.name} has no location. "
-            raise ConfigurationError(f"Source {self.source.name}: {what}Write the URL as {form}")
+            raise ConfigurationError(
+                f"Source {self.source.name}: {what}Write the URL as {self.urls[0]}"
+            )
         for place, value in zip(self.location, given, strict=False):
             if value in UNADDRESSABLE:
                 raise ConfigurationError(
                     f"Source {self.source.name}: {value!r} is not a valid {place}. Write the URL"
-                    f" as {form}"
+                    f" as {self.urls[0]}"
                 )
         return dict(zip(self.location, given, strict=False))
 
@@ -244,10 +250,9 @@ class RestBackend(Backend):
         base_url = self.settings.base_url or os.environ.get(self.base_url_variable)
         if not base_url:
             variable = f", or set {self.base_url_variable}" if self.base_url_variable else ""
-            place = "/".join(map(str.upper, self.location))
             raise ConfigurationError(
                 f"Source {self.source.name}: base_url is required. Write the URL as"
-                f" {self.name}://{place}?base_url=https://..{variable}. {self.no_default}".rstrip()
+                f" {self.urls[0]}{variable}. {self.no_default}".rstrip()
             )
         return base_url
 

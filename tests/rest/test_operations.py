@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ import pytest
 
 from sessions_vtab import connect
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.errors import ProtocolError
+from sessions_vtab.errors import MissingParameterError, ProtocolError
 from sessions_vtab.rest import Delete, Get, Insert, List, Operation, RestBackend, RestTable, Update
 
 
@@ -147,3 +148,63 @@ def test_a_row_that_is_deleted_and_inserted_again_is_there_afterwards() -> None:
 
         assert next(one for one in sent if not one.startswith("GET")) == "DELETE a"
         assert there == {"a": "new", "b": "new"}
+
+
+IN_A_SPACE = Table(
+    "things",
+    (
+        Column("name", ColumnType.TEXT, "Name."),
+        Column("space", ColumnType.TEXT, "Where it is."),
+        Column("id", ColumnType.TEXT, "Id."),
+    ),
+    "One row per thing.",
+)
+
+
+class Spaces(RestBackend):
+    """Things in the space that a URL names."""
+
+    name = "spaces"
+    title = "Spaces"
+    location = ("space",)
+    tables = (
+        RestTable(
+            IN_A_SPACE,
+            "spaces/{space}/things/{id}",
+            {"id": "id"},
+            get=Get("GET /{space}/{id}"),
+            insert=Insert("POST /{space}", body={"id": "id"}),
+        ),
+    )
+
+
+class OtherSpaces(Spaces):
+    """The same of another service."""
+
+    name = "others"
+
+
+class SaidSpaces(Spaces):
+    """A URL of its own."""
+
+    urls = ("spaces://THERE",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        (Spaces, "spaces://SPACE?base_url=https://HOST"),
+        (OtherSpaces, "others://SPACE?base_url=https://HOST"),
+        (SaidSpaces, "spaces://THERE"),
+        (type("Heir", (SaidSpaces,), {"name": "heirs"}), "spaces://THERE"),
+    ],
+)
+def test_the_form_of_a_url_follows_from_the_location(kind: type[RestBackend], url: str) -> None:
+    source = {"backend": kind, "base_url": "http://127.0.0.1:1"}
+
+    assert kind.urls == (url,)
+    with (
+        closing(connect(sources={"t": source}, config=os.devnull)) as db,
+        pytest.raises(MissingParameterError, match=rf"has no space.*\({re.escape(url)}\)"),
+    ):
+        db.execute("INSERT INTO things(id) VALUES ('x')")

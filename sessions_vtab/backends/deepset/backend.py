@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, Final
+from typing import Final
 
 from pydantic import field_validator
 
@@ -86,7 +86,6 @@ class DeepsetOptions(rest.RestOptions):
         workspace: the workspace, if the URL does not name it.
     """
 
-    urls: ClassVar[tuple[str, ...]] = ("deepset://WORKSPACE",)
     base_url: str = _BASE_URL
     workspace: str | None = None
 
@@ -101,6 +100,7 @@ class DeepsetBackend(rest.RestBackend):
 
     name = "deepset"
     title = "deepset workspace"
+    urls = ("deepset://WORKSPACE",)
     location = ("workspace",)
     options = DeepsetOptions
     settings: DeepsetOptions

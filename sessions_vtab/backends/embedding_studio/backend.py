@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import Final
 
 from sessions_vtab import rest
 from sessions_vtab.backends.embedding_studio.reading import (
@@ -44,7 +44,6 @@ _batch_id = rest.text_of("batch_id", required=True)
 class EmbeddingStudioOptions(rest.OpenOptions):
     """Settings of a source; the service takes no credential."""
 
-    urls: ClassVar[tuple[str, ...]] = ("embedding_studio://?base_url=https://HOST",)
     base_url: str
     api_prefix: str = "/api/v1"
 

@@ -57,8 +57,6 @@ _FORMS: Final = (
 class _Options(rest.RestOptions):
     """The backend's own settings, as written in a URL or in TOML."""
 
-    urls: ClassVar[tuple[str, ...]] = _URLS
-
     api_version: Literal["v1", "v1beta1"] = "v1beta1"
     project: str | None = None
     location: str | None = None
@@ -94,6 +92,7 @@ class VertexBackend(rest.RestBackend):
 
     name = "vertex"
     title = "Vertex AI Agent Engine"
+    urls = _URLS
     options = _Options
     settings: _Options
     readers = {
