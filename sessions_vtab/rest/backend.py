@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 
 from sessions_vtab.contract.backend import Backend, Context, Routine
+from sessions_vtab.contract.capability import ValueForm
 from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
@@ -106,6 +108,7 @@ class RestBackend(Backend):
     """Placeholders that the location of a source's URL gives, in order: ``name://A/B?..``."""
 
     _usual_url: ClassVar[str] = ""
+    _forms: Mapping[str, ValueForm] = MappingProxyType({})
 
     options: ClassVar[type[OpenOptions]] = RestOptions
     base_url_variable: ClassVar[str] = ""
@@ -156,6 +159,7 @@ class RestBackend(Backend):
                 " functions_declared."
             )
         check(self.name, tables, functions, self.location)
+        self._forms = {name: form for one in tables for name, form in one.forms.items()}
         specs = {one.table.name: one for one in tables}
         made = {
             name: self.readers.get(name, RestResource)(one, specs.get(one.parent, one), self)
@@ -308,18 +312,24 @@ class RestBackend(Backend):
 
     def _require_fitting(self, place: str, value: str) -> None:
         if not self.fits(place, value):
+            form = self._forms.get(place)
             raise InvalidValueError(
-                f"Source {self.source.name}: {plain(repr(value), 80)} is not a valid {place}."
-                f" {_NOTHING}"
+                f"Source {self.source.name}: {plain(repr(value), 80)} is not a valid"
+                f" {form.says if form else place}. {_NOTHING}"
             )
 
     def fits(self, place: str, value: str) -> bool:
         """Whether a value can stand for a placeholder; no row has another one."""
+        form = self._forms.get(place)
+        if form is not None:
+            return form.fits(value)
         return place not in self.location or value not in UNADDRESSABLE
 
     def parse(self, template: str, name: object) -> dict[str, str] | None:
         """The values in a resource name; None if no row can have it."""
-        return parse_name(template, name)
+        found = parse_name(template, name)
+        fits = found is not None and all(self.fits(*pair) for pair in found.items())
+        return found if fits else None
 
     def named(self, places: dict[str, str]) -> dict[str, str]:
         """The values of a row that is written or acted on; InvalidValueError if it cannot exist."""
@@ -349,15 +359,18 @@ class RestBackend(Backend):
 
     def send(self, writes: Sequence[Write], context: Context) -> Iterable[Outcome]:
         """See ``Backend.send``. Parents are created before what belongs to them."""
-        renaming = any(map(self._renames, writes))
+        in_turn = self.in_turn(writes)
 
         def queue_key(write: Write) -> Hashable:
-            # Later rows may use either name.
-            return "renaming" if renaming else self.writing[write.table].queue_key(write)
+            return "all" if in_turn else self.writing[write.table].queue_key(write)
 
         return deliver(
             self.client, self.in_order(writes), context, queue_key, self.performer(writes)
         )
+
+    def in_turn(self, writes: Sequence[Write]) -> bool:
+        """Whether the writes depend on each other: after a renaming, rows may use either name."""
+        return any(map(self._renames, writes))
 
     def performer(self, writes: Sequence[Write]) -> Callable[[Write, Sender], Outcome]:  # noqa: ARG002
         """What sends each of some writes."""

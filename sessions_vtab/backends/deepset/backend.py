@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from pydantic import field_validator
@@ -11,7 +11,6 @@ from pydantic import field_validator
 from sessions_vtab import rest
 from sessions_vtab.backends.deepset.reading import (
     CAP,
-    ID_FORM,
     FilePages,
     FileReader,
     UploadSessionFileReader,
@@ -58,7 +57,12 @@ _CLOSING: Final = rest.Update(
 )
 _WORKSPACE: Final = SCOPE_COLUMNS["workspace"]
 _PAGE_SIZE: Final = UPLOAD_SESSION_COLUMNS["page_size"]
-_IDS: Final = {"session_id": ID_FORM}
+_IDS: Final = {
+    "session_id": rest.ValueForm(
+        r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        "upload session id; ids are UUIDs such as 6f1c9d2e-0b1a-4c55-9d3e-2a7f8b9c0d1e",
+    )
+}
 
 
 def _counter(name: str) -> rest.Getter[rest.RestFrame]:
@@ -271,25 +275,14 @@ class DeepsetBackend(rest.RestBackend):
 
         return get
 
-    def send(self, writes: Sequence[rest.Write], context: rest.Context) -> Iterable[rest.Outcome]:
-        if len({write.action for write in writes}) == 1:
-            return super().send(writes, context)
-
-        def perform(write: rest.Write, sender: rest.Sender) -> rest.Outcome:
-            return self.writing[write.table].perform(write, sender)
-
-        # At most ten sessions can be open. Closing one makes room, so the order matters.
-        return rest.deliver(self.client, writes, context, lambda _: "all", perform)
+    def in_turn(self, writes: Sequence[rest.Write]) -> bool:
+        """At most ten sessions can be open. Closing one makes room, so the order matters."""
+        return len({write.action for write in writes}) > 1
 
     # Functions
 
     def resolve(self, session: rest.Value) -> dict[str, str]:
         found = super().resolve(session)
-        if not ID_FORM.fits(found["session_id"]):
-            raise rest.InvalidValueError(
-                f"Source {self.source.name}: {rest.plain(repr(session), 60)} is not a valid"
-                f" {ID_FORM.says}. Nothing was sent."
-            )
         return {**found, "session_id": found["session_id"].lower()}
 
     def own_functions(self) -> Sequence[tuple[rest.Function, rest.Routine]]:

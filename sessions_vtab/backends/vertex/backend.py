@@ -191,11 +191,6 @@ class VertexBackend(rest.RestBackend):
         """Text from SQL is matched before it is part of a request."""
         return place not in _VALID or _VALID[place](value) is not None
 
-    def parse(self, template: str, name: object) -> dict[str, str] | None:
-        found = rest.parse_name(template, name)
-        fits = found is not None and all(self.fits(*pair) for pair in found.items())
-        return found if fits else None
-
     # Requests
 
     def base_url(self) -> str:
