@@ -118,7 +118,7 @@ from sessions_vtab.rest.decoding import Found, FoundPage
 from sessions_vtab.rest.functions import response_of
 from sessions_vtab.rest.reading import FoundPages, RestResource
 from sessions_vtab.rest.requests import Asked, Reading, Spread
-from sessions_vtab.rest.writing import Change, Writer
+from sessions_vtab.rest.writing import Change, Writer, pages_of
 
 __all__ = ["Column", "ColumnType", "Function", "RestBackend", "RestFunction", "RestTable", "Table"]
 __all__ += ["Delete", "Get", "Insert", "List", "Operation", "ResponseMatcher", "Update"]
@@ -132,7 +132,7 @@ __all__ += ["Counted", "Found", "FoundPage", "FoundPages", "Item", "Order", "Pag
 __all__ += ["Action", "Op", "Outcome", "OutcomeState", "Request", "Value", "Write"]
 __all__ += ["WRITE", "MultipartForm", "Reader", "RequestSpec", "Response", "Sender"]
 __all__ += ["Arguments", "Context", "Routine", "deliver", "deliver_groups", "finish_operation"]
-__all__ += ["response_of", "run_job"]
+__all__ += ["pages_of", "response_of", "run_job"]
 __all__ += ["UNADDRESSABLE", "Places", "name_of", "parse_name", "path"]
 __all__ += ["did_you_mean", "dump_json", "is_object", "load_json", "plain"]
 __all__ += ["OpenOptions", "RestOptions", "Source", "check_names", "check_routes"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sessions_vtab.contract.predicate import Value
@@ -17,14 +17,14 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
     UnsupportedError,
 )
-from sessions_vtab.fetch import RequestSpec, Response, Sender
+from sessions_vtab.fetch import Paginator, RequestSpec, Response, Sender
 from sessions_vtab.rest.access import noun, parent_column
 from sessions_vtab.rest.bodies import body_of
 from sessions_vtab.rest.declaration import Operation, RestTable
 from sessions_vtab.rest.decoding import Found
 from sessions_vtab.rest.reading import RestResource
 
-__all__ = ["Change", "Writer"]
+__all__ = ["Change", "Writer", "pages_of"]
 
 _NOTHING = "Nothing was sent."
 
@@ -41,6 +41,17 @@ class Change:
 
     call: RequestSpec
     places: Places
+
+
+def pages_of(
+    call: RequestSpec, pages: Paginator, send: Callable[[RequestSpec], Response]
+) -> Iterator[Response]:
+    """The pages of a list, one request after the other, as a job reads them."""
+    following: RequestSpec | None = call
+    while following is not None:
+        response = send(following)
+        yield response
+        following = pages.following(response)
 
 
 class Writer:
@@ -67,7 +78,11 @@ class Writer:
             StatementError: what is wrong with a value, naming its column.
         """
         operation, places = self.operation(write.action), self.places(write)
-        values = {**write.values, **places} if write.action is Action.INSERT else write.values
+        values = write.values
+        if write.action is Action.INSERT:
+            values = {**values, **places}
+        elif callable(operation.body):
+            values = {**places, **values}
         body = body_of(operation.body, values, self.where, self.spec.table.columns)
         call = self.backend.call(operation, {**values, **places}, json=body)
         renamed = {one: str(write.values[one]) for one in self._own if one in write.values}
@@ -198,7 +213,7 @@ class Writer:
     def _created(self, write: Write, response: Response, places: Places, sender: Sender) -> Outcome:
         """The outcome where the service makes the id, so that only its response names the row."""
         try:
-            found = self._answer(response, places)
+            found = self.made(write, response, places)
         except ProtocolError as error:
             what = noun(self.spec)
             article = "An" if what[0] in "aeiou" else "A"
@@ -208,7 +223,8 @@ class Writer:
             found = self._completed(found, sender)
         return self.answered(write, found, response.status)
 
-    def _answer(self, response: Response, places: Places) -> Found:
+    def made(self, write: Write, response: Response, places: Places) -> Found:  # noqa: ARG002
+        """The row whose id the service made; raises ProtocolError if the response lacks it."""
         insert = self.spec.insert
         if insert is None or insert.answer is None:
             return self.resource.one(response, places, insert)

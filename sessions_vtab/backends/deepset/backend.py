@@ -22,6 +22,7 @@ from sessions_vtab.backends.deepset.uploads import (
     SESSION,
     UploadSessionWriter,
     UploadTarget,
+    closing,
     post_all,
     stored_name,
     target_for,
@@ -51,7 +52,7 @@ _NO_SESSION: Final = (
 )
 _CLOSING: Final = rest.Update(
     f"PUT {_ONE}",
-    body=lambda *_: {"status": "CLOSED"},
+    body=closing,
     done=(rest.ResponseMatcher(409),),
     columns=("status",),
 )

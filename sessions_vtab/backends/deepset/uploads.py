@@ -71,42 +71,31 @@ OPENING: Final[rest.Body] = {
 """The body that opens a session: the given values; the service has defaults for the rest."""
 
 
+def closing(values: Mapping[str, rest.Value], where: str) -> dict[str, str]:
+    """The body that closes a session, which is the only change."""
+    status = values.get("status", "CLOSED")
+    if status != "CLOSED":
+        raise rest.refused(f"{where}.status", f"can only be set to 'CLOSED', not {status!r:.60}")
+    return {"status": "CLOSED"}
+
+
 class UploadSessionWriter(rest.Writer):
     """Rows of ``upload_sessions``: INSERT opens one, UPDATE closes one."""
 
     backend: DeepsetBackend
 
-    def change(self, write: rest.Write) -> rest.Change:
-        status = write.values.get("status", "CLOSED")
-        if write.action is rest.Action.UPDATE and status != "CLOSED":
-            why = f"can only be set to 'CLOSED', not {status!r:.60}"
-            raise rest.refused(f"{self.where}.status", why)
-        return super().change(write)
-
-    def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
-        if write.action is not rest.Action.INSERT:
-            return super().perform(write, sender)
-        change = self.change(write)
-        response = sender.send(change.call)
+    def made(self, write: rest.Write, response: rest.Response, places: rest.Places) -> rest.Found:
+        """The new session, whose upload target is kept."""
+        frame = rest.RestFrame(response.what, {**places, "is_expired": "false"})
         try:
-            found = self._opened(write, response, change.places)
-            return self.answered(write, found, response.status)
+            body = detail_of(response)
+            name = self.name(self.resource.decoder.places(body, frame))
+            self.backend.targets[name] = _target_of(body, frame)
         except rest.ProtocolError as error:
             raise rest.UnknownOutcomeError(
                 f"{self.where}: {error} The service opened an upload session anyway; find it"
                 " with SELECT session_id FROM upload_sessions WHERE status = 'OPEN'."
             ) from None
-
-    def _opened(
-        self, write: rest.Write, response: rest.Response, places: rest.Places
-    ) -> rest.Found:
-        """The new session, whose upload target is kept."""
-        body, frame = (
-            detail_of(response),
-            rest.RestFrame(response.what, {**places, "is_expired": "false"}),
-        )
-        name = rest.name_of(SESSION, self.resource.decoder.places(body, frame))
-        self.backend.targets[name] = _target_of(body, frame)
         mode = write.values.get("write_mode", "KEEP")
         return rest.Found({**body, "status": "OPEN", "write_mode": mode}, frame)
 
@@ -119,15 +108,12 @@ class UploadSessionWriter(rest.Writer):
         path = self.resource.capability.paths[-1]
         for expired in ("false", "true"):
             inside = {**places, "is_expired": expired}
-            call: rest.RequestSpec | None = self.resource.list_call(inside, rest.Scan(path))
-            while call is not None:
-                response = sender.send(call)
+            call = self.resource.list_call(inside, rest.Scan(path))
+            for response in rest.pages_of(call, UploadSessionPages(), sender.send):
                 for item in response.items():
                     if item.get("session_id") == places["session_id"]:
-                        return rest.Found(
-                            {**found.item, **item}, rest.RestFrame(response.what, inside)
-                        )
-                call = UploadSessionPages().following(response)
+                        frame = rest.RestFrame(response.what, inside)
+                        return rest.Found({**found.item, **item}, frame)
         return found
 
 

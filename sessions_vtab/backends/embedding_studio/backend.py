@@ -26,6 +26,7 @@ from sessions_vtab.backends.embedding_studio.writing import (
     StudioEventWriter,
     StudioSessionWriter,
     events_body,
+    irrelevant_body,
 )
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
@@ -147,7 +148,12 @@ class EmbeddingStudioBackend(rest.RestBackend):
                 body=SESSION_BODY,
                 required=("session_id", "search_query", "search_results"),
             ),
-            update=rest.Update(f"POST {_IRRELEVANT}", repeatable=True, columns=("is_irrelevant",)),
+            update=rest.Update(
+                f"POST {_IRRELEVANT}",
+                repeatable=True,
+                body=irrelevant_body,
+                columns=("is_irrelevant",),
+            ),
             hints={
                 "delete": "Embedding Studio never deletes sessions; mark_session_irrelevant()"
                 " excludes one from training.",

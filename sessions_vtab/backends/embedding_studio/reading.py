@@ -165,11 +165,9 @@ class Batches:
 
     def _search(self, batch_id: str, session_id: str, fetch: _Fetch) -> None:
         """Reads a batch, with one event per session, until the session was found."""
-        call: rest.RequestSpec | None = batch_page(batch_id, 0, PAGE, 1)
-        while call is not None and session_id not in self._places:
-            response = fetch(call)
+        pages = rest.pages_of(batch_page(batch_id, 0, PAGE, 1), BatchPages(), fetch)
+        while session_id not in self._places and (response := next(pages, None)):
             self.saw_page(response, batch_id)
-            call = BatchPages().following(response)
 
 
 def events_in(session: rest.Item, frame: rest.DecodeContext) -> list[rest.Item]:

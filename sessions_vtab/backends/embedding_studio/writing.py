@@ -202,19 +202,17 @@ def events_body(values: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
 _OPTIONAL: Final = frozenset(("search_meta", "payload_filter", "sort_by", "user_id"))
 
 
+def irrelevant_body(values: Mapping[str, rest.Value], where: str) -> dict[str, rest.Value]:
+    """The body that marks a session, which is the only change."""
+    if values.get("is_irrelevant") != 1:
+        raise rest.refused(
+            f"{where}.is_irrelevant", "can only be set to 1, and this cannot be undone"
+        )
+    return {"session_id": values["session_id"]}
+
+
 class StudioSessionWriter(rest.Writer):
     """Rows of ``sessions``: registered, then read, since the response does not say what is kept."""
-
-    def change(self, write: rest.Write) -> rest.Change:
-        if write.action is not rest.Action.UPDATE:
-            return super().change(write)
-        if write.values.get("is_irrelevant") != 1:
-            why = "can only be set to 1, and this cannot be undone"
-            raise rest.refused(f"{self.where}.is_irrelevant", why)
-        places = self.places(write)
-        return rest.Change(
-            self.operation(rest.Action.UPDATE).call(places, json=dict(places)), places
-        )
 
     def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
         if write.action is rest.Action.UPDATE:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -295,21 +295,14 @@ class EventWriter(_VertexWriter):
         for pause in _VISIBLE_AFTER[:3]:
             if pause:
                 sender.pause(pause)
-            equal = (item for item in _items(call, sender) if is_event(item, sent))
+            pages = rest.pages_of(call, rest.TokenPages(), sender.send)
+            items = (item for response in pages for item in response.items())
+            equal = (item for item in items if is_event(item, sent))
             found = next(islice(equal, before, None), None)
             if found is not None:
                 last_segment(found, frame)
                 return rest.Found(found, frame)
         return None
-
-
-def _items(listing: rest.RequestSpec, sender: rest.Sender) -> Iterator[rest.Item]:
-    """Yields the rows of a list, page by page."""
-    call: rest.RequestSpec | None = listing
-    while call is not None:
-        response = sender.send(call)
-        yield from response.items()
-        call = rest.TokenPages().following(response)
 
 
 def equal_before(writes: Iterable[rest.Write]) -> dict[int, int]:
