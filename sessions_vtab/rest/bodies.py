@@ -33,8 +33,8 @@ class Sent:
 
 
 Body: TypeAlias = Callable[[Mapping[str, Value], str], Any] | Mapping[str, str | Sent]
-"""The JSON body: the field of each column or parameter, or a function of the values and of where
-they come from (``source.table``, for errors)."""
+"""The JSON body: the field of each column or parameter, or a function of the values, those in the
+row's name among them, and of where they come from (``source.table``, for errors)."""
 
 
 def body_of(
