@@ -122,11 +122,7 @@ class SessionWriter(_VertexWriter):
 
     def _patch(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
         response, places = sender.send(change.call), change.places
-        try:
-            self._check_shared(write, response.object(), places)
-        except rest.RefusedError:
-            sender.in_doubt = False  # It is certain what was done and what was not.
-            raise
+        self._check_shared(write, response.object(), places, sender)
         if not write.returning:
             return self.accepted(write, self.name(places), response.status)
         if "expireTime" not in response.object():
@@ -135,12 +131,13 @@ class SessionWriter(_VertexWriter):
         return self.answered(write, rest.Found(response.object(), frame), response.status)
 
     def _check_shared(
-        self, write: rest.Write, body: Mapping[str, Any], places: rest.Places
+        self, write: rest.Write, body: Mapping[str, Any], places: rest.Places, sender: rest.Sender
     ) -> None:
         """Raises if an UPDATE would change ``app:`` or ``user:`` keys, which are not sent."""
         wanted, state = _shared_keys(write.values.get("state")), body.get("sessionState") or {}
         changed = sorted(key for key in wanted if wanted[key] != state.get(key))
         if changed and "sessionState" in body:
+            sender.in_doubt = False  # It is certain what was done and what was not.
             raise rest.RefusedError(
                 f"{self.where}: the state of {self.name(places)} was"
                 f" written without {rest.plain(', '.join(changed), 200)}. These keys are shared"
