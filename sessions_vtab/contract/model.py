@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
@@ -139,9 +139,12 @@ class Table:
         """Names of all columns, in the order of a row."""
         return tuple(self.positions)
 
-    def extended(self, *extra: Column, hidden: tuple[Column, ...] = ()) -> Table:
+    def extended(
+        self, *extra: Column, hidden: tuple[Column, ...] = (), filled: Iterable[str] = ()
+    ) -> Table:
         """This table with further columns after its own visible and hidden ones."""
-        return replace(self, visible=self.visible + extra, hidden=self.hidden + hidden)
+        visible, hidden = self.visible + extra, self.hidden + hidden
+        return replace(self, visible=visible, hidden=hidden, filled=self.filled.union(filled))
 
 
 @dataclass(frozen=True, slots=True)

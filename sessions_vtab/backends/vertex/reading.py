@@ -295,13 +295,10 @@ class Events(_Listed):
         return pages if names is None else self._named(pages, names)
 
     def _named(self, pages: rest.FoundPages, names: Sequence[rest.Value]) -> rest.FoundPages:
+        name_of = self.decoder.columns[self.key]
         with closing(pages):
             for page in pages:
-                yield [one for one in page if self._event_name(one) in names]
-
-    def _event_name(self, found: rest.Found) -> str:
-        ids = {"event_id": last_segment(found.item, found.frame)}
-        return rest.name_of(self.spec.name, {**found.frame.places, **ids})
+                yield [one for one in page if name_of(one.item, one.frame) in names]
 
 
 class EventParts(Events):
@@ -317,9 +314,6 @@ class EventParts(Events):
             for event_id in (last_segment(item, frame),)
         )
         return rest.FoundPage([part for some in parts for part in some], frame)
-
-    def _event_name(self, found: rest.Found) -> str:
-        return str(found.item[self.key])
 
 
 def _for_people(capability: rest.Capability, owner: rest.RestTable) -> rest.Capability:

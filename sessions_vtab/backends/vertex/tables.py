@@ -60,18 +60,14 @@ _HINT = (
 )
 _DEPLOYED = "Engines are deployed and deleted with Google's own tools."
 
-_SESSIONS = replace(
-    SESSIONS.extended(
-        *session_columns(*SCOPE), hidden=session_columns("ttl", *LISTING, "update_mask")
-    ),
-    filled=frozenset(("create_time", "update_time")),
+_SESSIONS = SESSIONS.extended(
+    *session_columns(*SCOPE),
+    hidden=session_columns("ttl", *LISTING, "update_mask"),
+    filled=("create_time", "update_time"),
 )
-_EVENTS = replace(
-    AGENT_EVENTS.extended(hidden=event_columns(*SCOPE, *LISTING)), filled=frozenset(("timestamp",))
-)
-_PARTS = replace(
-    EVENT_PARTS.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE)),
-    filled=frozenset(("timestamp",)),
+_EVENTS = AGENT_EVENTS.extended(hidden=event_columns(*SCOPE, *LISTING), filled=("timestamp",))
+_PARTS = EVENT_PARTS.extended(
+    hidden=tuple(SCOPE_COLUMNS[name] for name in SCOPE), filled=("timestamp",)
 )
 _ENGINES = REASONING_ENGINES.extended(hidden=tuple(SCOPE_COLUMNS[name] for name in _PLACE))
 
