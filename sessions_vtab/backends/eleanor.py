@@ -78,6 +78,14 @@ _GONE: Final = (
     rest.ResponseMatcher(410),
 )
 _IN_THAT_STATE: Final = (rest.ResponseMatcher(400),)
+
+# What says that an operation was done before: then it may be repeated. A repeated truncation
+# could clear turns that came in between.
+_DONE: Final[Mapping[str, tuple[rest.ResponseMatcher, ...]]] = {
+    "delete": _GONE,
+    **dict.fromkeys(("undelete", "bind", "unbind"), _IN_THAT_STATE),
+    **dict.fromkeys(("truncate", "integrate"), ()),
+}
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _NOTHING: Final = "Nothing was sent."
 
@@ -196,49 +204,34 @@ class EleanorBackend(rest.RestBackend):
         item = fields["session"]
         self.operations = {
             name: rest.Operation(
-                self._route(name), item=item, asks=False, repeatable=repeatable, done=done
+                self._route(name), item=item, asks=False, repeatable=bool(done) or None, done=done
             )
-            for name, repeatable, done in (
-                ("delete", True, _GONE),
-                ("undelete", True, _IN_THAT_STATE),
-                # Repeated, it could clear turns that came in between.
-                ("truncate", None, ()),
-                ("integrate", None, ()),
-                ("bind", True, _IN_THAT_STATE),
-                ("unbind", True, _IN_THAT_STATE),
-            )
+            for name, done in _DONE.items()
         }
-        own = ("namespace", "pkid", "description", *_FLAGS, "settings")
-        columns = (*_COLUMNS, *_OPTIONAL)
+        own = session_columns("namespace", "pkid", "description", *_FLAGS, "settings")
+        table = SESSIONS.extended(*own, hidden=session_columns("include_deleted"))
         body: rest.Body = {
             **{one: rest.Sent(fields[one], _filled) for one in ("session_id", "enabled")},
             "description": fields["description"],
             "settings": rest.Sent(fields["settings"], _settings),
         }
         sessions = rest.RestTable(
-            SESSIONS.extended(*session_columns(*own), hidden=session_columns("include_deleted")),
+            table,
             _SESSION,
             {
                 one: rest.json_of(field) if one in _OBJECTS else field
                 for one, field in fields.items()
-                if one in columns
+                if one in table.positions
             },
             get=rest.Get(self._route("get"), item=item, missing=_GONE),
             list=rest.List(
                 self._route("list"), items=fields["sessions"], hidden=("include_deleted", "true")
             ),
             insert=rest.Insert(
-                self._route("create"),
-                body=body,
-                item=item,
-                required=("session_id",),
+                self._route("create"), body=body, item=item, required=("session_id",)
             ),
             update=rest.Update(
-                self._route("update"),
-                repeatable=True,
-                body=body,
-                item=item,
-                columns=("deleted",),
+                self._route("update"), repeatable=True, body=body, item=item, columns=("deleted",)
             ),
             delete=self.operations["delete"],
             hides=rest.HiddenRows("deleted", "include_deleted"),
@@ -342,9 +335,6 @@ class EleanorBackend(rest.RestBackend):
             return (*core, task, rest.response_of(response))
 
         yield rest.run_job(self.client, context, job)
-
-
-_COLUMNS: Final = ("session_id", "pkid", "description", *_FLAGS, "settings", "create_time")
 
 
 def _filled(value: rest.Value, where: str) -> rest.Value:
