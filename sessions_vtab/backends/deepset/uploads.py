@@ -91,6 +91,7 @@ class UploadSessionWriter(rest.Writer):
             body = detail_of(response)
             name = self.name(self.resource.decoder.places(body, frame))
             self.backend.targets[name] = _target_of(body, frame)
+            self.resource.row(body, frame)  # Every field of it can be read.
         except rest.ProtocolError as error:
             raise rest.UnknownOutcomeError(
                 f"{self.where}: {error} The service opened an upload session anyway; find it"
