@@ -12,9 +12,20 @@ import httpx
 import pytest
 
 from sessions_vtab import connect
-from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.errors import MissingParameterError, ProtocolError
-from sessions_vtab.rest import Delete, Get, Insert, List, Operation, RestBackend, RestTable, Update
+from sessions_vtab.contract.capability import ValueForm
+from sessions_vtab.contract.model import Column, ColumnType, Function, Table
+from sessions_vtab.errors import InvalidValueError, MissingParameterError, ProtocolError
+from sessions_vtab.rest import (
+    Delete,
+    Get,
+    Insert,
+    List,
+    Operation,
+    RestBackend,
+    RestFunction,
+    RestTable,
+    Update,
+)
 
 
 @pytest.mark.parametrize(
@@ -208,3 +219,75 @@ def test_the_form_of_a_url_follows_from_the_location(kind: type[RestBackend], ur
         pytest.raises(MissingParameterError, match=rf"has no space.*\({re.escape(url)}\)"),
     ):
         db.execute("INSERT INTO things(id) VALUES ('x')")
+
+
+RENAME = Function(
+    "rename",
+    (
+        Column("session", ColumnType.TEXT, "Name of the thing."),
+        Column("to_id", ColumnType.TEXT, "Its new id."),
+        Column("why", ColumnType.TEXT, "Why."),
+    ),
+    (
+        Column("session_name", ColumnType.TEXT, "Name of the thing."),
+        Column("id", ColumnType.TEXT, "Its id before."),
+        Column("reason", ColumnType.TEXT, "Why."),
+        Column("votes", ColumnType.INTEGER, "A number."),
+        Column("done", ColumnType.BOOLEAN, "1."),
+        Column("response", ColumnType.JSON, "The response."),
+    ),
+    "Renames a thing.",
+    required=("session", "to_id"),
+)
+ROW = {
+    "reason": lambda _, frame: frame.places.get("why"),
+    "votes": "count",
+    "done": lambda *_: 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("item", "body", "row"),
+    [
+        ("", '{"count": 3}', ("things/7", "7", "fun", 3, 1, '{"count":3}')),
+        (
+            "thing",
+            '{"thing": {"count": 3}}',
+            ("things/7", "7", "fun", 3, 1, '{"thing":{"count":3}}'),
+        ),
+        ("", "null", ("things/7", "7", "fun", None, 1, "null")),
+        ("", "", ("things/7", "7", "fun", None, 1, None)),
+    ],
+)
+def test_the_row_of_a_function_is_declared_by_its_results(
+    item: str, body: str, row: tuple[object, ...]
+) -> None:
+    verb = RestFunction(RENAME, Operation("POST /things/{id}/{to_id}", item=item), ROW)
+    kind = type("Verbs", (Things,), {"functions_declared": (verb,)})
+    headers = {"content-type": "application/json"}
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, content=body, headers=headers))
+    source = {"backend": kind, "base_url": "http://127.0.0.1:1", "transport": answer}
+
+    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+        rows = db.execute("SELECT * FROM rename('7', '8', 'fun')").fetchall()
+        asked = db.execute("SELECT method, url FROM http_requests").fetchall()
+
+    assert rows == [row]
+    assert asked == [("POST", "http://127.0.0.1:1/things/7/8")]
+
+
+def test_a_value_of_another_form_than_the_declared_one_is_refused_before_anything_is_sent() -> None:
+    table = replace(
+        Spaces.tables[0],
+        forms={"id": ValueForm("[0-9]+", "number of a thing")},
+        delete=Delete("DELETE /{space}/{id}"),
+    )
+    kind = type("Forms", (Spaces,), {"tables": (table,)})
+    source = {"backend": kind, "base_url": "http://127.0.0.1:1", "location": "here"}
+
+    with closing(connect(sources={"t": source}, config=os.devnull)) as db:
+        with pytest.raises(InvalidValueError, match="'x' is not a valid number of a thing"):
+            db.execute("INSERT INTO things(id) VALUES ('x')")
+        named = "SELECT * FROM things WHERE name = 'spaces/here/things/x'"
+        assert db.execute(named).fetchall() == []
+        assert db.execute("SELECT * FROM http_requests").fetchall() == []
