@@ -104,6 +104,8 @@ class AccessPath:
         within: the list that is read instead when there are many keys; None where there is none.
         grouped: a column whose equal values come one after another, since one session is read after
             the other; empty where nothing promises that.
+        grouped_id: a further such column where each of the other ``keys`` has one value: the id of
+            a session, which another list may also have. Empty where there is none.
     """
 
     name: str
@@ -121,6 +123,7 @@ class AccessPath:
     fans_out: bool = False
     within: Within | None = None
     grouped: str = ""
+    grouped_id: str = ""
 
     def filter_for(self, column: str, *, keyed: bool = False) -> Filter | None:
         """The declaration for a column (or its keys), or None."""

@@ -390,7 +390,11 @@ class _Candidate:
         after group by one of the columns, and the engine collects what is within such a group.
         """
         columns = {one.column for one in self._info.order}
-        return self._info.grouping and (self._table.key in columns or self.path.grouped in columns)
+        known = {self._table.key, self.path.grouped}
+        # Where a list is read for each value of a key, two of them may have the same id.
+        if self._has_one_value_each(but=self.path.grouped_id):
+            known.add(self.path.grouped_id)
+        return self._info.grouping and not columns.isdisjoint(known)
 
     def _grouped_by(self) -> tuple[str, ...]:
         """The columns by which the engine has to collect rows; none if there is nothing to do."""
@@ -399,8 +403,12 @@ class _Candidate:
 
     def _single(self) -> bool:
         """Whether the plan returns at most one row: a unique path with one value for each key."""
+        return self.path.unique and self._has_one_value_each()
+
+    def _has_one_value_each(self, but: str = "") -> bool:
+        """Whether every key of the path, but for one, has one value."""
         one_value = {taken.term.column for taken in self._taken if taken.term.op is Op.EQ}
-        return self.path.unique and one_value.issuperset(self.path.keys)
+        return one_value.issuperset({*self.path.keys} - {but})
 
     def _estimate(self, capability: Capability) -> float:
         # SQLite orders joins by these numbers: too many rows for a point lookup would make it the

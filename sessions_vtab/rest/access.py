@@ -115,6 +115,8 @@ def _gets(
         cost=_GET_COST if own is None else _LIST_COST,
         call=operation.route,
         rows_per_key=table.per_parent if many else None,
+        grouped=parent_column(table, owner),
+        grouped_id=places_of(owner.name)[-1] if many else "",
     )
     yield replace(
         way,
@@ -192,6 +194,8 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
         return
     fans_out = bool(table.parent) and not (table.listed and table.inside)
     own = places_of(owner.name)
+    # With ``each`` it is read for each value of a place, though no key has several.
+    one_list = (fans_out or not table.parent) and {*keys, *given}.issuperset(places)
     filters = (Filter(column, _ONE, exact=spec.exact) for column in spec.filters)
     taken = (*filters, *spec.takes) if not table.parent else ()
     yield AccessPath(
@@ -213,6 +217,7 @@ def _lists(table: RestTable, owner: RestTable, given: Mapping[str, str]) -> Iter
         call=_fan_out(table, owner) if fans_out else spec.route,
         fans_out=fans_out,
         grouped=parent_column(table, owner) if fans_out else "",
+        grouped_id=own[-1] if one_list else "",
     )
 
 

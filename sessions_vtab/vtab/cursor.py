@@ -222,7 +222,8 @@ def collected(rows: Iterator[Row], table: SourceTable, plan: Plan) -> Iterator[R
     if not plan.groups:
         return rows
     places = [table.positions[name] for name in plan.groups]
-    return _collected(rows, table.positions[plan.path.grouped], places)
+    outer = plan.path.grouped if plan.path.grouped in plan.groups else plan.path.grouped_id
+    return _collected(rows, table.positions[outer], places)
 
 
 def _collected(rows: Iterator[Row], outer: int, places: Sequence[int]) -> Iterator[Row]:

@@ -157,3 +157,41 @@ def test_the_request_is_shown_before_it_is_sent() -> None:
         assert request.url.endswith(f"/v1beta1/{LIST}?pageSize=100")
         ((_, request),) = db.preview("SELECT * FROM reasoning_engines WHERE reasoning_engine='42'")
         assert request.url.endswith(f"/v1beta1/{LIST}/42")
+
+
+@pytest.fixture
+def twins(emulator: Running) -> Iterator[str]:
+    """A source without an engine; two engines have a session of the same id."""
+    url = f"vertex://demo/us-central1?base_url={emulator.url}"
+    with sessions_vtab.connect(url) as db:
+        for engine in ("52", "53"):
+            db.execute(
+                "INSERT INTO sessions(reasoning_engine, session_id, user_id)"
+                f" VALUES ('{engine}', 'same', 'ann'), ('{engine}', 'own-{engine}', 'bob')"
+            )
+            db.execute(
+                "INSERT INTO events(reasoning_engine, session_id, author, invocation_id)"
+                f" VALUES ('{engine}', 'same', 'user', 'e'), ('{engine}', 'own-{engine}', 'user', 'e')"
+            )
+    yield url
+    emulator.control.reset(empty=True)
+
+
+@pytest.mark.parametrize(
+    ("engines", "groups"),
+    [
+        ("= '52'", [("own-52", 1), ("same", 1)]),
+        ("IN ('52', '53')", [("own-52", 1), ("own-53", 1), ("same", 2)]),
+    ],
+)
+@pytest.mark.parametrize("table", ["sessions", "events"])
+def test_an_id_that_two_engines_have_is_one_group(
+    twins: str, table: str, engines: str, groups: list[tuple[str, int]]
+) -> None:
+    with sessions_vtab.connect(twins) as db:
+        found = db.execute(
+            f"SELECT session_id, count(*) FROM {table} WHERE reasoning_engine {engines}"
+            " GROUP BY session_id"
+        ).fetchall()
+
+    assert sorted(found) == groups
