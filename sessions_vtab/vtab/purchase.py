@@ -26,6 +26,7 @@ from sessions_vtab.plan.lists import (
 )
 from sessions_vtab.vtab.index import IndexedList
 from sessions_vtab.vtab.memo import Recording
+from sessions_vtab.vtab.read_lists import ReadLists
 
 if TYPE_CHECKING:
     from sessions_vtab.vtab.remote_cursor import RemoteCursor
@@ -136,12 +137,13 @@ class Buyer:
         table: its table.
     """
 
-    __slots__ = ("_asked", "_bought", "_cursor", "_table")
+    __slots__ = ("_asked", "_bought", "_cursor", "_read_lists", "_table")
 
     def __init__(self, cursor: RemoteCursor, table: SourceTable) -> None:
         self._cursor = cursor
         self._table = table
         self._asked: dict[str, _Asked] = {}
+        self._read_lists = ReadLists(cursor, table)
         self._bought: OrderedDict[Hashable, IndexedList] = OrderedDict()
 
     def offer(
@@ -164,6 +166,9 @@ class Buyer:
             return _ANYHOW
         asked.settle()
         asked.narrow(scan)
+        rows = self._read_lists.rows(scan)
+        if rows is not None:
+            return BoughtRead(iter([rows]))
         each, further = _costs(scan, beside=beside)
         cap = None if scan.path.unique else scan.path.page_cap
         nothing_read = not (self._bought or self._cursor.lists_read())
@@ -194,6 +199,7 @@ class Buyer:
         for bought in self._bought.values():
             bought.close()
         self._bought.clear()
+        self._read_lists.close()
 
     def _holders(self, scan: Scan, asked: _Asked) -> list[Holder]:
         capability = self._table.resource.capability

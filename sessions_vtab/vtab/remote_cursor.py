@@ -151,6 +151,7 @@ class RemoteCursor(ScanCursor):
             if len(lists) > _MOST_LISTS_READ:
                 del lists[next(iter(lists))]
             if ended:
+                self.lists_ended()[key] = scan
                 self._table.sizes.learn(scan, pages, rows)
 
         return Recording(self.read(scan, taker), came)
@@ -164,6 +165,12 @@ class RemoteCursor(ScanCursor):
         memory = self._table.host.statements.current.memory
         lists = memory.setdefault(("lists", self._table.title), {})
         return cast("dict[object, int]", lists)
+
+    def lists_ended(self) -> dict[object, Scan]:
+        """The lists of the table that the statement has read to their ends, by ``read_key``."""
+        memory = self._table.host.statements.current.memory
+        lists = memory.setdefault(("ended", self._table.title), {})
+        return cast("dict[object, Scan]", lists)
 
     def _start(
         self, plan: Plan, scan: Scan, plan_text: str, arguments: Sequence[Any]

@@ -1,0 +1,93 @@
+"""Rows that are found by key in lists that the statement has read, so that no request is made.
+
+A list with a condition has few of a table's rows, but these are the very ones that keys find: after
+``FROM sessions WHERE user_id = 'ann'`` each of these sessions is known by its id, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from sessions_vtab.contract.predicate import Field, Member, Value
+from sessions_vtab.contract.scan import Row, Scan
+from sessions_vtab.plan.lists import holders, read_key
+from sessions_vtab.vtab.index import IndexedList
+
+if TYPE_CHECKING:
+    from sessions_vtab.vtab.remote_cursor import RemoteCursor
+    from sessions_vtab.vtab.table import SourceTable
+
+__all__ = ["ReadLists"]
+
+_MOST: Final = 4
+"""Lists that are looked into, the last ones first."""
+
+
+class ReadLists:
+    """The lists of a statement in which a cursor's rows may be.
+
+    Args:
+        cursor: whose rows are looked for.
+        table: its table.
+    """
+
+    __slots__ = ("_cursor", "_indexed", "_table")
+
+    def __init__(self, cursor: RemoteCursor, table: SourceTable) -> None:
+        self._cursor = cursor
+        self._table = table
+        self._indexed: dict[object, IndexedList] = {}
+
+    def rows(self, scan: Scan) -> list[Row] | None:
+        """The rows of a read, in the order of its keys; None unless all of them are known."""
+        within = scan.path.within
+        if not self._cursor.lists_ended() or within is None or within.through or scan.order:
+            return None
+        key, *others = scan.path.keys
+        values = scan.given(key) or ()
+        single = all(len(scan.given(one) or ()) == 1 for one in others)
+        if not (values and single and all(isinstance(value, str) for value in values)):
+            return None
+        found: dict[Value, Row] = {}
+        for listed in self._lists(scan):
+            found |= self._find(listed, key, values)
+            if len(found) == len(values):
+                return [found[value] for value in values]
+        return None
+
+    def close(self) -> None:
+        """Forgets what came."""
+        for listed in self._indexed.values():
+            listed.close()
+        self._indexed.clear()
+
+    def _lists(self, scan: Scan) -> Iterator[IndexedList]:
+        """The lists of the same scope, each read again from the statement's responses."""
+        held = next(iter(holders(scan, (), self._table.resource.capability)), None)
+        if held is None or not scan.path.unique:
+            return
+        # A name is that of one row, whatever the list; an id is unique within its scope.
+        named = scan.path.keys == (self._table.resource.table.key,)
+        scope = () if named else held.scan.where.terms
+        ended = reversed(self._cursor.lists_ended().values())
+        likely = (one for one in ended if one.path.name == held.scan.path.name)
+        inside = [one for one in likely if {*scope} <= {*one.where.terms}]
+        for one in inside[:_MOST]:
+            again = replace(one, columns=held.scan.columns, parameters={}, shape=None)
+            yield self._opened(again)
+
+    def _opened(self, scan: Scan) -> IndexedList:
+        key = read_key(scan), scan.columns
+        listed = self._indexed.get(key)
+        if listed is None:
+            recording = self._cursor.recorded(scan)
+            listed = IndexedList(recording, scan.path, self._table.resource.table)
+            self._indexed[key] = listed
+        return listed
+
+    def _find(self, listed: IndexedList, key: str, values: tuple[Value, ...]) -> dict[Value, Row]:
+        place, wanted = self._cursor.position(key), {*values}
+        pages = listed.find([Member(Field(key), values)])
+        return {row[place]: row for page in pages for row in page if row[place] in wanted}
