@@ -6,6 +6,10 @@ programs, so it has only what SQLite 3.31 (2020) knows: one ``->`` (3.38) makes 
 
 Every aggregate is grouped by ``session_name`` and ``session_id``, so that SQLite can pass a
 condition on them to the tables. A window function in a view would prevent that.
+
+SQLite passes on values only, no subquery and no join. For these the statement rewriter writes the
+view's text in place of its name, with the condition at ``{{where}}``. Beside the keys, each name
+that can be seen there begins with ``_row_``: so every name in the condition means what it meant.
 """
 
 from __future__ import annotations
@@ -31,8 +35,11 @@ class View:
         name: as written in SQL.
         doc: what a row is.
         columns: its columns, in order; those of the table ``like`` once that is known.
-        select: its SELECT; tables are in braces, so that a schema can be put before them.
+        select: its SELECT; tables are in braces, so that a schema can be put before them. With
+            keys, ``{where}`` is where a condition on them finds the rows that are grouped.
         needs: the columns it reads, by table.
+        keys: columns that tell its groups apart, so that a condition on them may be checked before
+            the rows are grouped.
         like: the table whose visible columns it has, as ``{columns}``; "" for none.
         example: one statement that shows typical use.
     """
@@ -44,6 +51,7 @@ class View:
     needs: Mapping[str, frozenset[str]]
     like: str = ""
     example: str = ""
+    keys: tuple[str, ...] = ()
 
     def create(self, schema: str, source: str = "", prefix: str = "") -> str:
         """The CREATE VIEW statement.
@@ -53,14 +61,24 @@ class View:
             source: schema of the tables, where it is not the view's.
             prefix: what the names of view and tables begin with.
         """
+        select = self.query(source, prefix)
+        return (
+            f"CREATE VIEW IF NOT EXISTS {quoted(schema)}.{quoted(prefix + self.name)} AS\n{select}"
+        )
+
+    def query(self, source: str = "", prefix: str = "", where: str = "") -> str:
+        """The SELECT.
+
+        Args:
+            source: schema of the tables, where they are not to be looked up.
+            prefix: what the names of tables begin with.
+            where: a clause that begins with WHERE, or an alias and such a clause.
+        """
         of = f"{quoted(source)}." if source else ""
         tables = {table: f"{of}{quoted(prefix + table)}" for table in self.needs}
         names = (column.name for column in self.columns)
         columns = ", ".join(_REPLACED.get(name, f"e.{quoted(name)}") for name in names)
-        select = self.select.format(**tables, columns=columns)
-        return (
-            f"CREATE VIEW IF NOT EXISTS {quoted(schema)}.{quoted(prefix + self.name)} AS\n{select}"
-        )
+        return self.select.format(**tables, columns=columns, where=where)
 
 
 def views_for(tables: Mapping[str, Sequence[Column]]) -> tuple[View, ...]:
@@ -103,7 +121,13 @@ def _elapsed(earlier: str, later: str) -> str:
     return _BETWEEN.format(earlier=earlier, later=later)
 
 
-_MOMENT: Final = "min(julianday(timestamp)) FILTER (WHERE {})"
+_MOMENT: Final = "min(julianday(_row_timestamp)) FILTER (WHERE {})"
+
+
+def _as_internal(*columns: str) -> str:
+    """Columns under names that no condition uses."""
+    return ", ".join(f"{one} AS _row_{one.rpartition('.')[2]}" for one in columns)
+
 
 _TURNS: Final = View(
     "turns",
@@ -126,14 +150,26 @@ _TURNS: Final = View(
         _column("output_tokens", _INTEGER, "Tokens of all answers; NULL if unknown."),
     ),
     f"""\
-SELECT session_name, session_id, invocation_id, min(timestamp) AS started,
-  {_elapsed("min(julianday(timestamp))", "max(julianday(timestamp))")} AS duration_ms,
-  {_elapsed(_MOMENT.format("author = 'user'"), _MOMENT.format("author <> 'user'"))}
+SELECT session_name, session_id, invocation_id, min(_row_timestamp) AS started,
+  {_elapsed("min(julianday(_row_timestamp))", "max(julianday(_row_timestamp))")} AS duration_ms,
+  {_elapsed(_MOMENT.format("_row_author = 'user'"), _MOMENT.format("_row_author <> 'user'"))}
     AS first_answer_ms,
-  count(*) AS events, max(text) FILTER (WHERE author = 'user') AS asked,
-  count(error_code) AS errors, count(transfer_to) AS transfers,
-  sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
-FROM {{events}} WHERE partial IS NULL AND invocation_id IS NOT NULL
+  count(*) AS events, max(_row_text) FILTER (WHERE _row_author = 'user') AS asked,
+  count(_row_error_code) AS errors, count(_row_transfer_to) AS transfers,
+  sum(_row_input_tokens) AS input_tokens, sum(_row_output_tokens) AS output_tokens
+FROM (SELECT session_name, session_id, invocation_id,
+    {
+        _as_internal(
+            "timestamp",
+            "author",
+            "text",
+            "error_code",
+            "transfer_to",
+            "input_tokens",
+            "output_tokens",
+        )
+    }
+  FROM {{events}} WHERE partial IS NULL AND invocation_id IS NOT NULL){{where}}
 GROUP BY session_name, session_id, invocation_id""",
     {
         "events": frozenset(
@@ -153,8 +189,20 @@ GROUP BY session_name, session_id, invocation_id""",
         )
     },
     example="SELECT asked, duration_ms FROM turns WHERE errors > 0 ORDER BY duration_ms DESC",
+    keys=("session_name", "session_id", "invocation_id"),
 )
 
+_CALL, _ANSWER = "_row_kind = 'functionCall'", "_row_kind = 'functionResponse'"
+
+
+def _of_call(column: str) -> str:
+    """A column of a call, from the JSON array of those that have no id."""
+    own = f"json_extract(c.value, '$.{column}')"
+    return f"CASE WHEN call_id IS NULL THEN {own} ELSE {column} END AS {column}"
+
+
+# Grouped by columns alone, so that the rows of a session are a group after the other and LIMIT ends
+# the reading early. What no id tells apart are calls of their own, in an array.
 _TOOL_CALLS: Final = View(
     "tool_calls",
     "One row per call of a tool, with its answer.",
@@ -173,17 +221,33 @@ _TOOL_CALLS: Final = View(
         _column("response", _JSON, "JSON body of the answer."),
     ),
     f"""\
-SELECT session_name, session_id, min(invocation_id) AS invocation_id,
-  min(author) FILTER (WHERE kind = 'functionCall') AS agent, min(function_name) AS tool, call_id,
-  min(timestamp) FILTER (WHERE kind = 'functionCall') AS called,
-  min(timestamp) FILTER (WHERE kind = 'functionResponse') AS answered,
-  {_elapsed(_MOMENT.format("kind = 'functionCall'"), _MOMENT.format("kind = 'functionResponse'"))}
-    AS latency_ms,
-  count(*) FILTER (WHERE kind = 'functionResponse') AS answers,
-  max(json_extract(response, '$.error')) AS error, max(args) AS args, max(response) AS response
-FROM {{event_parts}} WHERE kind IN ('functionCall', 'functionResponse')
-GROUP BY session_name, session_id, coalesce(call_id, event_name || '#' || part)
-HAVING count(CASE kind WHEN 'functionCall' THEN 1 END) > 0""",
+SELECT session_name, session_id, {_of_call("invocation_id")}, {_of_call("agent")},
+  {_of_call("tool")}, call_id, {_of_call("called")}, answered, latency_ms, answers, error,
+  {_of_call("args")}, response
+FROM (
+  SELECT session_name, session_id, call_id, min(_row_invocation_id) AS invocation_id,
+    min(_row_author) FILTER (WHERE {_CALL}) AS agent, min(_row_function_name) AS tool,
+    min(_row_timestamp) FILTER (WHERE {_CALL}) AS called,
+    min(_row_timestamp) FILTER (WHERE {_ANSWER}) AS answered,
+    {_elapsed(_MOMENT.format(_CALL), _MOMENT.format(_ANSWER))} AS latency_ms,
+    count(*) FILTER (WHERE {_ANSWER}) AS answers,
+    max(json_extract(_row_response, '$.error')) AS error, max(_row_args) AS args,
+    max(_row_response) AS response,
+    json_group_array(json_object('invocation_id', _row_invocation_id, 'agent', _row_author,
+      'tool', _row_function_name, 'called', _row_timestamp, 'args', _row_args || ''))
+      FILTER (WHERE call_id IS NULL AND {_CALL}) AS calls
+  FROM (SELECT session_name, session_id, call_id,
+      {
+        _as_internal(
+            "invocation_id", "author", "function_name", "timestamp", "kind", "args", "response"
+        )
+    }
+    FROM {{event_parts}}
+    WHERE CASE kind WHEN 'functionCall' THEN 1
+      WHEN 'functionResponse' THEN call_id IS NOT NULL END){{where}}
+  GROUP BY session_name, session_id, call_id
+  HAVING count(*) FILTER (WHERE {_CALL}) > 0) g
+CROSS JOIN json_each(CASE WHEN g.call_id IS NULL THEN g.calls ELSE '[0]' END) c""",
     {
         "event_parts": frozenset(
             (
@@ -203,6 +267,7 @@ HAVING count(CASE kind WHEN 'functionCall' THEN 1 END) > 0""",
         )
     },
     example="SELECT tool, count(*), count(error) AS failed FROM tool_calls GROUP BY tool",
+    keys=("session_name", "session_id", "call_id"),
 )
 
 _USAGE: Final = View(
@@ -218,13 +283,24 @@ _USAGE: Final = View(
         _column("output_tokens", _INTEGER, "Tokens of all answers; NULL if unknown."),
         _column("reasoning_tokens", _INTEGER, "Part of them that are thoughts."),
     ),
-    """\
-SELECT s.name AS session_name, s.session_id, s.user_id, count(e.input_tokens) AS model_calls,
-  group_concat(DISTINCT e.model_version) AS models, sum(e.input_tokens) AS input_tokens,
-  sum(e.cached_tokens) AS cached_tokens, sum(e.output_tokens) AS output_tokens,
-  sum(e.reasoning_tokens) AS reasoning_tokens
-FROM {sessions} s LEFT JOIN {events} e ON e.session_name = s.name AND e.partial IS NULL
-GROUP BY s.name, s.session_id, s.user_id""",
+    f"""\
+SELECT session_name, session_id, user_id, count(_row_input_tokens) AS model_calls,
+  group_concat(DISTINCT _row_model_version) AS models, sum(_row_input_tokens) AS input_tokens,
+  sum(_row_cached_tokens) AS cached_tokens, sum(_row_output_tokens) AS output_tokens,
+  sum(_row_reasoning_tokens) AS reasoning_tokens
+FROM (SELECT s.name AS session_name, s.session_id AS session_id, s.user_id AS user_id,
+    {
+        _as_internal(
+            "e.input_tokens",
+            "e.cached_tokens",
+            "e.output_tokens",
+            "e.reasoning_tokens",
+            "e.model_version",
+        )
+    }
+  FROM {{sessions}} s LEFT JOIN {{events}} e
+    ON e.session_name = s.name AND e.partial IS NULL){{where}}
+GROUP BY session_name, session_id, user_id""",
     {
         "sessions": frozenset(("name", "session_id", "user_id")),
         "events": frozenset(
@@ -240,6 +316,7 @@ GROUP BY s.name, s.session_id, s.user_id""",
         ),
     },
     example="SELECT user_id, sum(input_tokens) FROM usage_by_session GROUP BY user_id",
+    keys=("session_name", "session_id", "user_id"),
 )
 
 # The place of an event in its session, as text that sorts: ADK's order is time, then order of

@@ -27,7 +27,7 @@ from sessions_vtab.contract.values import dump_json
 from sessions_vtab.errors import SessionsError
 from sessions_vtab.plan.index_info import UNKNOWN, IndexInfo, IndexUsage
 from sessions_vtab.sql.lexer import Token, name_of, tokenize
-from sessions_vtab.sql.names import OurTable
+from sessions_vtab.sql.names import OurTable, OurView
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.sql.rewrite import occurrences_of
 from sessions_vtab.vtab.host import Host
@@ -62,6 +62,7 @@ class OneTable:
     """
 
     effect_names: frozenset[str] = frozenset()
+    view_names: frozenset[str] = frozenset()
 
     def __init__(self, name: str, table: OurTable) -> None:
         self.table_names = frozenset((name.lower(),))
@@ -70,6 +71,14 @@ class OneTable:
     def resolve(self, schema: str | None, name: str) -> OurTable | None:  # noqa: ARG002
         """The table, whatever schema is written before its name: there is one place of it."""
         return self._table if name.lower() in self.table_names else None
+
+    def view(self, schema: str | None, name: str) -> OurView | None:  # noqa: ARG002
+        """None: a view's text is not seen."""
+        return None
+
+    def definition(self, schema: str | None, name: str) -> str:  # noqa: ARG002
+        """Nothing: as above."""
+        return ""
 
     def effect(self, schema: str | None, name: str) -> Function | None:  # noqa: ARG002
         """None: a scan uses no functions."""

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from sessions_vtab.contract.model import ColumnType
 from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.names import Catalog, OurTable
+from sessions_vtab.sql.shapes import blocks, find
 
-__all__ = ["needs_parsing"]
+__all__ = ["needs_parsing", "needs_views_read"]
 
 _CONDITIONAL = frozenset(("WHERE", "ON", "USING", "NATURAL", "HAVING"))
 _COMPARISONS = frozenset(("=", "==", "<", "<=", ">", ">=", "<>", "!="))
@@ -33,6 +34,23 @@ def needs_parsing(tokens: Sequence[Token], catalog: Catalog) -> bool:
         return True
     conditions = [token.upper for token in tokens if token.upper in _CONDITIONAL]
     return bool(conditions) and not (conditions == ["WHERE"] and _is_plain(tokens, catalog))
+
+
+def needs_views_read(tokens: Sequence[Token], pairs: dict[int, int]) -> bool:
+    """Whether a view may have a condition that SQLite does not pass on: a subquery or a join.
+
+    Args:
+        tokens: of one statement that reads our views.
+        pairs: its brackets.
+    """
+    words = [token.upper for token in tokens]
+    if _CONDITIONAL.isdisjoint(words):
+        return False
+    froms = [block.clauses.get("FROM", (0, 0)) for block in blocks(tokens, pairs)]
+    return len(froms) > 1 or any(any(find(tokens, one, pairs, _JOINS)) for one in froms)
+
+
+_JOINS = frozenset((",", "JOIN"))
 
 
 def _is_called(tokens: Sequence[Token], place: int, catalog: Catalog) -> bool:

@@ -7,13 +7,18 @@ aliases come before the SELECTs around it. What cannot be decided is None.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from sessions_vtab.contract.agent_views import View
 from sessions_vtab.contract.capability import Capability
 from sessions_vtab.contract.model import Column, Function, Table
 
-__all__ = ["Catalog", "Item", "OurTable", "Resolved", "Scope"]
+if TYPE_CHECKING:  # Many statements do not need it.
+    from sqlglot import exp
+
+__all__ = ["Catalog", "Item", "OurTable", "OurView", "Resolved", "Scope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +29,44 @@ class OurTable:
         table: its columns.
         capability: what its backend can do.
         source: name of the source it belongs to.
+        steady: it has the same rows at any time of one statement.
     """
 
     table: Table
     capability: Capability
     source: str = ""
+    steady: bool = True
 
     @property
     def title(self) -> str:
         """``source.table``, for errors."""
         return f"{self.source}.{self.table.name}" if self.source else self.table.name
+
+
+@dataclass(frozen=True, slots=True)
+class OurView:
+    """A view of ours, as a statement may name it.
+
+    Attributes:
+        view: what it is.
+        schema: where its tables are.
+    """
+
+    view: View
+    schema: str
+
+    def spelled(self, column: str) -> str | None:
+        """The declared spelling of a column name; None if it is not one of the view's."""
+        names = (one.name for one in self.view.columns)
+        return next((name for name in names if name.lower() == column.lower()), None)
+
+    def column(self, name: str) -> Column | None:
+        """A column by its declared spelling; None for none."""
+        return next((one for one in self.view.columns if one.name == name), None)
+
+    def query(self, where: str) -> str:
+        """Its SELECT, with a clause that narrows the rows before they are grouped."""
+        return self.view.query(self.schema, where=where)
 
 
 class Catalog(Protocol):
@@ -47,6 +80,10 @@ class Catalog(Protocol):
         """Names of all our tables, in lower case: a statement with none of them is not read."""
 
     @property
+    def view_names(self) -> frozenset[str]:
+        """Names of all views that group rows of our tables, in lower case."""
+
+    @property
     def effect_names(self) -> frozenset[str]:
         """Names of all functions that act, in lower case."""
 
@@ -57,6 +94,12 @@ class Catalog(Protocol):
             schema: as written before the dot; None where SQLite searches temp, main, attached.
             name: the table's name.
         """
+
+    def view(self, schema: str | None, name: str) -> OurView | None:
+        """Our view of that name, if it groups rows; None for anything else."""
+
+    def definition(self, schema: str | None, name: str) -> str:
+        """What created a table or view; '' for no name of the connection."""
 
     def effect(self, schema: str | None, name: str) -> Function | None:
         """Our function of that name, if it acts; None for anything else."""
@@ -73,6 +116,9 @@ class Item:
         at: index of the name's token; -1 for anything but a table.
         nullable: it is the right side of a LEFT JOIN.
         target: it is what UPDATE or DELETE changes.
+        view: our view, where it is asked for.
+        body: what computes its rows, where a name does not say it: a subquery, the query of a
+            common table expression, a function.
     """
 
     label: str | None
@@ -81,9 +127,24 @@ class Item:
     at: int = -1
     nullable: bool = False
     target: bool = False
+    view: OurView | None = None
+    body: exp.Expression | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether its columns are known."""
+        return self.ours is not None or self.view is not None
+
+    def column(self, name: str) -> Column | None:
+        """A column by its declared spelling."""
+        if self.view is not None:
+            return self.view.column(name)
+        return None if self.ours is None else self.ours.table.column(name)
 
     def spelled(self, column: str) -> str | None:
         """The declared spelling of a column name; None if it is not one of ours."""
+        if self.view is not None:
+            return self.view.spelled(column)
         if self.ours is None:
             return None
         if column in self.ours.table.positions:
@@ -110,16 +171,21 @@ class Scope:
         outer: the scope around a subquery; None at the top, in CTEs and in FROM.
         aliases: of its result columns, in lower case.
         merged: it has NATURAL or USING: unqualified columns may belong to both sides.
+        shared: columns of USING in lower case, where there is no NATURAL: no others are merged; and
+            the item that each is taken from, None if that is not certain.
         opaque: it has a bracketed join, whose names are not followed.
         fixed: it has RIGHT or FULL JOIN: no condition may move.
+        queries: the common table expressions that can be named, in lower case.
     """
 
     items: list[Item] = field(default_factory=list)
     outer: Scope | None = None
     aliases: frozenset[str] = frozenset()
     merged: bool = False
+    shared: Mapping[str, Item | None] = field(default_factory=dict)
     opaque: bool = False
     fixed: bool = False
+    queries: Mapping[str, exp.Expression] = field(default_factory=dict)
 
     def resolve(self, column: str, label: str | None, schema: str | None) -> Resolved | None:
         """The table a reference ``schema.label.column`` means; None where that is not certain."""
@@ -130,12 +196,12 @@ class Scope:
                 if candidates:
                     return _only(candidates, column, scope is not self)
             else:
-                if scope.merged:
+                if scope.merged and (not scope.shared or column.lower() in scope.shared):
                     return None
                 candidates = [item for item in candidates if item.spelled(column) is not None]
                 if candidates:
                     return _only(candidates, column, scope is not self)
-                unknown = any(item.ours is None for item in scope.items)
+                unknown = any(not item.known for item in scope.items)
                 if unknown or column.lower() in scope.aliases:
                     return None
             scope = scope.outer
@@ -152,8 +218,8 @@ class Scope:
 
 
 def _only(candidates: list[Item], column: str, outer: bool) -> Resolved | None:
-    ours = candidates[0].ours
-    if len(candidates) > 1 or ours is None:
+    if len(candidates) > 1:
         return None
     name = candidates[0].spelled(column)
-    return None if name is None else Resolved(candidates[0], ours.table.column(name), outer)
+    found = None if name is None else candidates[0].column(name)
+    return None if found is None else Resolved(candidates[0], found, outer)

@@ -27,11 +27,9 @@ from sessions_vtab.sql.occurrences import Condition, Join, Occurrence, Role
 from sessions_vtab.sql.plans import slots, true_on_nulls, with_slots
 from sessions_vtab.sql.shapes import Span
 from sessions_vtab.sql.source import ParsedStatement, terms
+from sessions_vtab.sql.walk import On
 
-__all__ = ["On", "SelectConditions", "read_conditions"]
-
-On = tuple[Item | None, exp.Expression]
-"""A condition of ON, with the right side of its LEFT JOIN; None for an inner join."""
+__all__ = ["SelectConditions", "read_conditions"]
 
 
 def read_conditions(

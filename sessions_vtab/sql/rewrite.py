@@ -115,11 +115,13 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
     strings = {name_of(token).lower() for token in tokens if token.kind is TokenKind.STRING}
     acts = not catalog.effect_names.isdisjoint(names | strings)
     ours = not names.isdisjoint(catalog.table_names)
-    if not acts and not ours:
+    viewed = not names.isdisjoint(catalog.view_names)
+    if not acts and not ours and not viewed:
         return Rewritten(text, text, text, kind, numbering, numbering.count)
     from sessions_vtab.sql.splicing import Splicer  # noqa: PLC0415  # Only for ours.
 
-    return Splicer(text, tokens, kind, numbering, catalog).rewritten(acts=acts, ours=ours)
+    splicer = Splicer(text, tokens, kind, numbering, catalog)
+    return splicer.rewritten(acts=acts, ours=ours, viewed=viewed)
 
 
 def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Condition]]:

@@ -9,7 +9,7 @@ one of several alternatives, matches no row, as SQL has it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,19 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.model import PLAN_COLUMNS
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
-from sessions_vtab.sql.fast_path import needs_parsing
-from sessions_vtab.sql.lexer import Edit, StatementKind, Token, TokenKind, apply, name_of
+from sessions_vtab.sql.fast_path import needs_parsing, needs_views_read
+from sessions_vtab.sql.lexer import (
+    Edit,
+    StatementKind,
+    Token,
+    TokenKind,
+    apply,
+    classify,
+    name_of,
+    tokenize,
+)
 from sessions_vtab.sql.names import Catalog, OurTable
-from sessions_vtab.sql.parameters import Numbering
+from sessions_vtab.sql.parameters import Numbering, number
 from sessions_vtab.sql.plans import PlanArgument
 from sessions_vtab.sql.returning import Returning, keep_column_names, returning_of
 from sessions_vtab.sql.rewrite import Rewritten
@@ -56,12 +65,13 @@ class Splicer:
     def __post_init__(self) -> None:
         self.pairs = partners(self.tokens)
 
-    def rewritten(self, *, acts: bool, ours: bool) -> Rewritten:
+    def rewritten(self, *, acts: bool, ours: bool, viewed: bool = False) -> Rewritten:
         """The statement with what its tables can use.
 
         Args:
             acts: it may call a function that acts.
             ours: it may name one of our tables.
+            viewed: it may name one of our views.
 
         Raises:
             UnsupportedError, StatementError, InvalidValueError: as ``rewrite.rewrite``.
@@ -87,7 +97,7 @@ class Splicer:
         # tokens.
         timed, pushes, plans, pushed = self._pushes() if ours else _NO_PUSHES
         plain = self._edited(base)
-        return Rewritten(
+        found = Rewritten(
             original=self.text,
             # Two texts, since a pushed value travels as JSON, which has no blobs and no infinity:
             # with such a value the plain text runs, and SQLite checks every row.
@@ -105,6 +115,28 @@ class Splicer:
             conflict=conflict,
             effect=effect,
         )
+        return self._through_views(found, acts=acts) if viewed else found
+
+    def _through_views(self, found: Rewritten, *, acts: bool) -> Rewritten:
+        """The same with conditions in its views; as it is where there are none."""
+        if not (self._reads() and needs_views_read(self.tokens, self.pairs)):
+            return found
+        # Imports sqlglot.
+        from sessions_vtab.sql.view_conditions import with_view_conditions  # noqa: PLC0415
+
+        text = with_view_conditions(self.text, self.tokens, self.kind, self.numbering, self.catalog)
+        if text is self.text:
+            return found
+        tokens = tokenize(text)
+        splicer = Splicer(text, tokens, classify(tokens), number(tokens), self.catalog)
+        inner = splicer.rewritten(acts=acts, ours=True)
+        timed = tuple(dict.fromkeys((*found.times, *inner.times)))
+        return replace(found, text=inner.text, plans=inner.plans, pushed=inner.pushed, times=timed)
+
+    def _reads(self) -> bool:
+        """Whether it can read our tables: sqlglot is not asked about anything else."""
+        reads = self.kind.verb == "SELECT" or self.kind.changes
+        return reads or creates_table(self.tokens, self.kind)
 
     def _effect(self) -> Effect | None:
         known = self.catalog
@@ -136,9 +168,8 @@ class Splicer:
         return max(kept, default=0)
 
     def _pushes(self) -> _Pushes:
-        reads = self.kind.verb == "SELECT" or self.kind.changes
-        if not (reads or creates_table(self.tokens, self.kind)):
-            return _NO_PUSHES  # It reads no table of ours.
+        if not self._reads():
+            return _NO_PUSHES
         self._refuse_reserved()
         if not needs_parsing(self.tokens, self.catalog):
             return _NO_PUSHES

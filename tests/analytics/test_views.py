@@ -155,11 +155,13 @@ def test_conditions_pass_through_a_view(
         ("turns", 1 + CONCURRENCY * 3),
         ("usage_by_session", 1 + CONCURRENCY * 3),
         ("live_events", 1 + CONCURRENCY * 3),
-        # Its groups are those of an expression, which SQLite sorts.
-        ("tool_calls", 2 + MANY),
+        ("tool_calls", 1 + CONCURRENCY * 3),
+        ("(SELECT session_id, count(*) FROM events GROUP BY session_id)", 1 + CONCURRENCY * 3),
+        ("(SELECT author, session_id FROM event_parts GROUP BY 1, 2)", 1 + CONCURRENCY * 3),
+        ("(SELECT session_id FROM sessions GROUP BY session_id)", 2),
     ],
 )
-def test_limit_ends_the_reading_of_a_view_early(many: str, view: str, most: int) -> None:
+def test_limit_ends_the_reading_of_groups_early(many: str, view: str, most: int) -> None:
     """A list of sessions, and what is under way; not the events of every session."""
     with closing(connect(many)) as connection:
         rows = connection.execute(f"SELECT * FROM {view} LIMIT 2").fetchall()
@@ -172,6 +174,14 @@ GROUPED = [
     "SELECT session_name, count(*) FROM events GROUP BY session_name",
     "SELECT session_id, session_name, author, count(*) FROM events GROUP BY 1, 2, 3",
     "SELECT author, session_name, count(*), max(timestamp) FROM events GROUP BY 1, 2",
+    "SELECT session_id, count(*) FROM events GROUP BY session_id",
+    "SELECT author, session_id, count(*), max(timestamp) FROM events GROUP BY 1, 2",
+    "SELECT session_id, kind, count(*) FROM event_parts GROUP BY session_id, kind",
+    (
+        "SELECT session_id, author, count(*) FROM events"
+        " WHERE session_id IN (SELECT session_id FROM sessions WHERE user_id = 'alice') GROUP BY 1, 2"
+    ),
+    "SELECT session_id, count(*) FROM sessions GROUP BY session_id",
     "SELECT session_name, partial, count(text) FROM events GROUP BY 1, 2 HAVING count(*) > 1",
     "SELECT name, count(*) FROM sessions GROUP BY name",
     "SELECT user_id, name, count(*) FROM sessions GROUP BY user_id, name",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sessions_vtab.contract import agent_views
 from sessions_vtab.contract.capability import EQUALITY, AccessPath, Capability, Filter
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.model import Function
 from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
-from sessions_vtab.sql.names import OurTable
+from sessions_vtab.sql.names import OurTable, OurView
 
 _CAPABILITY = Capability(
     (
@@ -31,6 +32,8 @@ TABLES = {
     "events": OurTable(EVENTS.extended(*event_columns("actions", "raw_event")), _EVENTS, "prod"),
 }
 
+VIEWS = {view.name: OurView(view, "main") for view in agent_views.VIEWS if view.keys}
+
 
 @dataclass(frozen=True)
 class TestCatalog:
@@ -40,12 +43,20 @@ class TestCatalog:
 
     schemas: tuple[str | None, ...] = (None, "main", "prod")
     table_names: frozenset[str] = frozenset(TABLES)
+    view_names: frozenset[str] = frozenset(VIEWS)
     effect_names: frozenset[str] = frozenset(n for n, f in FUNCTIONS.items() if f.effect)
     tables: dict[str, OurTable] = field(default_factory=lambda: dict(TABLES))
 
     def resolve(self, schema: str | None, name: str) -> OurTable | None:
         known = schema is None or schema.lower() in self.schemas
         return self.tables.get(name.lower()) if known else None
+
+    def view(self, schema: str | None, name: str) -> OurView | None:
+        known = schema is None or schema.lower() in self.schemas
+        return VIEWS.get(name.lower()) if known else None
+
+    def definition(self, schema: str | None, name: str) -> str:
+        return ""
 
     def effect(self, schema: str | None, name: str) -> Function | None:
         known = schema is None or schema.lower() in self.schemas

@@ -40,6 +40,7 @@ def table(name: str) -> Table:
 @dataclass
 class Catalog:
     tables: dict[str, OurTable]
+    view_names: frozenset[str] = frozenset()
     effect_names: frozenset[str] = frozenset()
 
     @property
@@ -48,6 +49,12 @@ class Catalog:
 
     def resolve(self, schema: str | None, name: str) -> OurTable | None:
         return self.tables.get(name.lower()) if schema in (None, "main") else None
+
+    def view(self, schema: str | None, name: str) -> None:
+        return None
+
+    def definition(self, schema: str | None, name: str) -> str:
+        return ""
 
     def effect(self, schema: str | None, name: str) -> None:
         return None

@@ -244,6 +244,7 @@ def test_sqlglot_is_imported_only_where_something_may_be_pushed() -> None:
         "class Names:\n"
         "    table_names = frozenset(('sessions',))\n"
         "    effect_names = frozenset(('append_event',))\n"
+        "    view_names = frozenset()\n"
         "    def resolve(self, schema, name): return None\n"
         "    def effect(self, schema, name): return FUNCTIONS[name]\n"
         "rewrite('SELECT a FROM native WHERE NOT a = ?', Names())\n"

@@ -1,0 +1,171 @@
+"""What a condition refers to, its subqueries included.
+
+A name in a subquery belongs to the innermost SELECT that has it. Columns of native tables are not
+known: a name that may be one of theirs is *uncertain*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from sessions_vtab.sql.conditions import resolve
+from sessions_vtab.sql.names import Catalog, Item, OurTable, OurView, Scope
+
+__all__ = ["References", "is_correlated", "references"]
+
+
+@dataclass(slots=True)
+class References:
+    """What the columns of a condition belong to.
+
+    Attributes:
+        columns: those of the SELECT that the condition stands in: item, and name as declared.
+        outer: some belong to a SELECT around that one.
+        queries: there are subqueries in it.
+        certain: every column is understood.
+    """
+
+    columns: list[tuple[Item, str]] = field(default_factory=list)
+    outer: bool = False
+    queries: bool = False
+    certain: bool = True
+
+    @property
+    def items(self) -> frozenset[Item]:
+        """What the columns belong to, of the SELECT that the condition stands in."""
+        return frozenset(item for item, _ in self.columns)
+
+
+Known = Callable[[exp.Table], "OurTable | OurView | None"]
+
+
+def references(scope: Scope, term: exp.Expression, catalog: Catalog) -> References:
+    """What a condition of a SELECT refers to.
+
+    Args:
+        scope: the names of the SELECT.
+        term: the condition.
+        catalog: what names mean.
+    """
+    # ``IN name`` is read as if the name were a column's.
+    named = {id(one.args["field"]) for one in term.find_all(exp.In) if one.args.get("field")}
+    found = References(queries=bool(named) or term.find(exp.Query) is not None)
+    for column in (one for one in term.find_all(exp.Column) if id(one) not in named):
+        own = _is_own(column, term, scope, catalog)
+        if own is False:
+            _note(found, scope, column)
+        elif own is None:
+            found.certain = False
+    return found
+
+
+def _note(found: References, scope: Scope, column: exp.Column) -> None:
+    resolved = resolve(scope, column)
+    if resolved is not None and resolved.outer:
+        found.outer = True
+    elif resolved is not None:
+        found.columns.append((resolved.item, resolved.column.name))
+    else:
+        item = _of_unknown(scope, column)
+        if item is None:
+            found.certain = False
+        elif item in scope.items:
+            found.columns.append((item, column.name))
+        else:
+            found.outer = True
+
+
+def _of_unknown(scope: Scope, column: exp.Column) -> Item | None:
+    """The item that a column belongs to although not all columns are known; None if uncertain."""
+    around: Scope | None = scope
+    while around is not None and not around.opaque:
+        found = around.labelled(column.table or None, column.db or None)
+        if not column.table and around.merged:
+            return around.shared.get(column.name.lower())
+        if not column.table:
+            # Where a second item had the name, too, SQLite would refuse it as ambiguous.
+            found = [one for one in found if one.spelled(column.name) is not None]
+        if len(found) == 1:
+            return found[0]
+        if found or not column.table:
+            return None
+        around = around.outer
+    return None
+
+
+def _is_own(
+    column: exp.Column, term: exp.Expression, scope: Scope, catalog: Catalog
+) -> bool | None:
+    """Whether a column belongs to a subquery of the condition; None if that is not certain."""
+    own: bool | None = False
+    for select in _around(column, term):
+        for node in _from(select):
+            label = (node.alias or node.name).lower()
+            if column.table:
+                if label == column.table.lower():
+                    return True
+                continue
+            known = _known(node, scope, catalog)
+            if known is None:
+                own = None
+            elif column.name.lower() in known:
+                return True
+        if column.name.lower() in {part.alias.lower() for part in select.expressions}:
+            own = None
+    return own
+
+
+def _around(node: exp.Expression, term: exp.Expression) -> Iterator[exp.Select]:
+    """The SELECTs of a condition around a part of it, from the inside."""
+    part: exp.Expr | None = node
+    while part is not None and part is not term:
+        part = part.parent
+        if isinstance(part, exp.Select):
+            yield part
+
+
+def _from(select: exp.Select) -> Iterator[exp.Expression]:
+    clause = select.args.get("from_")
+    joins = select.args.get("joins") or ()
+    for node in (clause, *joins):
+        if node is not None:
+            yield node.this
+            yield from (join.this for join in node.this.args.get("joins") or ())
+
+
+def _known(node: exp.Expression, scope: Scope, catalog: Catalog) -> frozenset[str] | None:
+    """The columns of an item, in lower case; None if they are not known."""
+    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+        return None
+    if not node.db and node.name.lower() in scope.queries:
+        return None
+    with_own = node.find_ancestor(exp.With) or any(
+        select.args.get("with_") for select in _selects_above(node)
+    )
+    ours = None if with_own and not node.db else catalog.resolve(node.db or None, node.name)
+    return None if ours is None else frozenset(one.lower() for one in ours.table.names)
+
+
+def _selects_above(node: exp.Expression) -> Iterator[exp.Query]:
+    above = node.find_ancestor(exp.Query)
+    while above is not None:
+        yield above
+        above = above.find_ancestor(exp.Query)
+
+
+def is_correlated(node: exp.Expression) -> bool:
+    """Whether a SELECT stands where the columns of another one can be named."""
+    child: exp.Expr = node
+    on = False
+    while child.parent is not None:
+        parent = child.parent
+        on = on or (isinstance(parent, exp.Join) and child.arg_key == "on")
+        if isinstance(parent, exp.Select | exp.Update | exp.Delete):
+            if on or child.arg_key not in {"from_", "joins", "with_"}:
+                return True
+            on = False
+        child = parent
+    return False

@@ -1,0 +1,222 @@
+"""Conditions that SQLite does not pass into a view that groups rows: subqueries and joins.
+
+SQLite reads all rows of such a view before it looks at ``session_id IN (SELECT ..)`` or at a join.
+So the view's own SELECT is written in place of its name, with the condition in its WHERE, where the
+tables are offered it (``contract.agent_views``). A condition on the columns by which the rows are
+grouped says the same of the groups as of their rows.
+
+``turns t`` becomes ``(SELECT .. FROM events .. WHERE t.session_id IN (..) GROUP BY ..) AS t``:
+
+* a condition of WHERE or ON that names keys of the view, and no other item of its FROM, moves;
+* of ``t.session_id = s.session_id`` a wider one is made, ``t.session_id IN (SELECT s.session_id
+  FROM .. WHERE ..)`` (``sql.semi_joins``), and the equality stays.
+
+If SQLite does not accept the result, the statement runs as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from sessions_vtab.contract.model import quoted
+from sessions_vtab.sql.lexer import Edit, StatementKind, Token, apply, classify, tokenize
+from sessions_vtab.sql.names import Catalog, Item, Scope
+from sessions_vtab.sql.parameters import Numbering, number
+from sessions_vtab.sql.references import is_correlated, references
+from sessions_vtab.sql.repeatable import Repeats, is_steady
+from sessions_vtab.sql.returning import keep_column_names
+from sessions_vtab.sql.semi_joins import Equality, FromClause, Joined, Term, from_clause
+from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.source import ParsedStatement, read, terms
+from sessions_vtab.sql.walk import On, Walk
+
+__all__ = ["with_view_conditions"]
+
+_ROUNDS = 4
+"""A condition that was made of a view names that view again."""
+
+
+def with_view_conditions(
+    text: str, tokens: Sequence[Token], kind: StatementKind, numbering: Numbering, catalog: Catalog
+) -> str:
+    """The statement with conditions in its views; the same object if there is nothing to do.
+
+    Args:
+        text: one statement.
+        tokens: of the text.
+        kind: of the statement.
+        numbering: of its parameters, which are ``?N`` in what is returned.
+        catalog: what its names mean.
+    """
+    for _ in range(_ROUNDS):
+        edited = _edited(text, tokens, kind, numbering, catalog)
+        if edited is text:
+            break
+        text, tokens = edited, tokenize(edited)
+        kind, numbering = classify(tokens), number(tokens)
+    return text
+
+
+def _edited(
+    text: str, tokens: Sequence[Token], kind: StatementKind, numbering: Numbering, catalog: Catalog
+) -> str:
+    pairs = partners(tokens)
+    parsed = read(tokens, kind, numbering.numbers, pairs)
+    if parsed is None:
+        return text
+    walk = _ViewWalk(ParsedStatement(text, tokens, numbering, pairs, parsed), catalog)
+    walk.statement(parsed.tree)
+    if not walk.edits:
+        return text
+    edits = [*numbering.edits(tokens), *walk.edits]
+    return apply(text, [*edits, *keep_column_names(text, tokens, pairs, edits)])
+
+
+@dataclass(slots=True)
+class _ViewWalk(Walk):
+    edits: list[Edit] = field(default_factory=list)
+
+    def named(self, item: Item, node: exp.Table) -> None:
+        """Notes a view of ours."""
+        if item.ours is None and item.body is None:
+            item.view = self.catalog.view(node.db or None, node.name)
+
+    def conditions(self, node: exp.Expression, scope: Scope, ons: Sequence[On]) -> None:
+        """Replaces the views of a SELECT that have conditions."""
+        views = [item for item in scope.items if item.view is not None and not item.target]
+        if not views or scope.opaque or scope.fixed or not isinstance(node, exp.Select):
+            return
+        clause = from_clause(self.source, scope, views[0].at)
+        if clause is None or len(clause.ons) != len(ons):
+            return
+        asked = _Asked(self.source, self.catalog, scope, clause, is_correlated(node))
+        asked.read(node, ons)
+        for item in views:
+            self.edits += asked.edits(item)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The conditions of one SELECT, for the views in its FROM."""
+
+    source: ParsedStatement
+    catalog: Catalog
+    scope: Scope
+    clause: FromClause
+    correlated: bool
+    terms: list[Term] = field(default_factory=list)
+    equalities: list[Equality] = field(default_factory=list)
+
+    def read(self, node: exp.Select, ons: Sequence[On]) -> None:
+        """Takes in the conditions of WHERE and ON."""
+        where = node.args.get("where")
+        found = [] if where is None else terms(where.this)
+        block = self.source.block_of(self.clause.first)
+        span = None if block is None else block.clauses.get("WHERE")
+        self._note(found, self.source.conjuncts(span, len(found)), None)
+        for (owner, condition), on in zip(ons, self.clause.ons, strict=True):
+            found = terms(condition)
+            self._note(found, self.source.conjuncts(on, len(found)), owner)
+        joins = [
+            *(node.args.get("joins") or ()),
+            *(node.args["from_"].this.args.get("joins") or ()),
+        ]
+        for join, item in zip(joins, self.scope.items[1:], strict=True):
+            self.equalities += self._using(join, item)
+
+    def _using(self, join: exp.Join, right: Item) -> Iterator[Equality]:
+        """The equalities that USING stands for."""
+        for column in join.args.get("using") or ():
+            left = self.scope.shared.get(column.name.lower())
+            if left is not None:
+                owner = right if right.nullable else None
+                yield Equality((left, column.name, ""), (right, column.name, ""), owner)
+
+    def _note(
+        self,
+        nodes: Sequence[exp.Expression],
+        spans: Sequence[tuple[int, int] | None],
+        owner: Item | None,
+    ) -> None:
+        for node, span in zip(nodes, spans, strict=True):
+            if span is None:
+                continue
+            term = Term(node, span, owner, references(self.scope, node, self.catalog))
+            self.terms.append(term)
+            equality = self._equality(term)
+            if equality is not None:
+                self.equalities.append(equality)
+
+    def _equality(self, term: Term) -> Equality | None:
+        """``a.x = b.y`` of two items."""
+        node, refers = term.node.unnest(), term.refers
+        sides = [node.this, node.args["expression"]] if isinstance(node, exp.EQ) else []
+        columns = [one for one in sides if isinstance(one, exp.Column)]
+        if len(columns) <= 1 or len(refers.items) <= 1:
+            return None
+        texts = [self.source.column_text(one) for one in columns]
+        left, right = [(*one, text) for one, text in zip(refers.columns, texts, strict=True)]
+        return Equality(left, right, term.owner)
+
+    def edits(self, item: Item) -> Iterator[Edit]:
+        """Writes a view's SELECT in place of its name; nothing if nothing is said about it."""
+        moved = [one for one in self.terms if self._moves(one, item)]
+        texts = [self.source.slice(one.span) for one in moved]
+        texts += [self.source.slice(one.span) for one in self.terms if self._copies(one, item)]
+        joined = Joined(
+            self.source, self.catalog, self.scope, self.clause, self.terms, self.equalities
+        )
+        texts += filter(None, [joined.condition_on(item)])
+        if not texts or item.view is None:
+            return
+        first, last = self.clause.spans[self.scope.items.index(item)]
+        label = quoted(item.label or "")
+        where = f" AS {label} WHERE {' AND '.join(f'({one})' for one in texts)}"
+        tokens = self.source.tokens
+        select = item.view.query(where)
+        yield Edit(tokens[first].start, tokens[last - 1].end, f"({select}) AS {label}")
+        for one in moved:
+            yield Edit(tokens[one.span[0]].start, tokens[one.span[1] - 1].end, "1")
+
+    def _moves(self, term: Term, item: Item) -> bool:
+        """Whether a condition can stand in the view instead of where it is."""
+        return self._is_about(term, item) and (
+            term.owner is item or (term.owner is None and not item.nullable)
+        )
+
+    def _copies(self, term: Term, item: Item) -> bool:
+        """Whether a condition over the right side of a LEFT JOIN can stand in the view, too.
+
+        It must not be true of the row of NULLs that takes the place of what the view leaves out.
+        """
+        return (
+            self._is_about(term, item)
+            and term.owner is None
+            and item.nullable
+            and _rejects_nulls(term.node)
+            and Repeats(self.catalog, self.scope.queries).condition(term.node)
+        )
+
+    def _is_about(self, term: Term, item: Item) -> bool:
+        """Whether a condition is one on keys of the view that SQLite does not pass on."""
+        refers = term.refers
+        if refers.items != {item} or item.view is None:
+            return False
+        if not all(column in item.view.view.keys for _, column in refers.columns):
+            return False
+        # In a correlated subquery a name that is not understood may be another one in the view.
+        understood = refers.certain or not self.correlated
+        return understood and (refers.queries or refers.outer) and is_steady(term.node)
+
+
+def _rejects_nulls(node: exp.Expression) -> bool:
+    """Whether a condition on columns of one item is not true where these are NULL."""
+    bare = node.unnest()
+    if isinstance(bare, exp.In):
+        return isinstance(bare.this, exp.Column)
+    sides = (bare.this, bare.args.get("expression"))
+    compared = isinstance(bare, exp.EQ | exp.NEQ | exp.LT | exp.LTE | exp.GT | exp.GTE)
+    return compared and any(isinstance(side, exp.Column) for side in sides)

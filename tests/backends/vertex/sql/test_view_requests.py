@@ -1,0 +1,219 @@
+"""Conditions on a view that groups rows: the fewest requests, and the rows of plain tables.
+
+By the emulator's own log; no statement makes more than twice the fewest requests and three.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from sessions_vtab.contract.agent_views import VIEWS
+
+from .conftest import Database
+
+USER = "ann"
+OTHER = "bob"
+TABLES = ("sessions", "events", "event_parts")
+GROUPING = tuple(view for view in VIEWS if view.keys)
+NAMES = (*TABLES, *(view.name for view in GROUPING))
+
+
+@pytest.fixture(scope="module")
+def own(seeded):
+    """Copies of the tables as SQLite's own, ``own_``, with the same views over them."""
+    database = _prepared(seeded)
+    run = database.connection.execute
+    for table in TABLES:
+        run(f"CREATE TEMP TABLE own_{table} AS SELECT * FROM {table}").fetchall()
+        column = "session_id" if table == "sessions" else "session_name"
+        run(f"CREATE INDEX temp.own_{table}_{column} ON own_{table}({column})")
+        run(
+            f"CREATE INDEX temp.own_{table}_id ON own_{table}(session_id, timestamp)"
+            * (column != "session_id")
+        )
+    for view in GROUPING:
+        run(view.create("temp", "", "own_"))
+    yield database
+    database.connection.close()
+
+
+@pytest.fixture
+def fresh(seeded):
+    database = _prepared(seeded)
+    yield database
+    database.connection.close()
+
+
+def _prepared(emulator):
+    """With a few keys and users in tables of SQLite's own."""
+    database = Database(emulator)
+    ids = database.ask(
+        "SELECT session_id FROM sessions WHERE user_id = ? ORDER BY create_time LIMIT 4", (USER,)
+    )
+    database.connection.execute(
+        "CREATE TEMP TABLE keys(id TEXT, kind TEXT); CREATE TEMP TABLE users(id TEXT);"
+        f"INSERT INTO temp.users VALUES ('{USER}'), ('{OTHER}');"
+        "CREATE TEMP VIEW newest AS SELECT id FROM temp.keys WHERE kind = 'new'"
+    )
+    database.connection.executemany(
+        "INSERT INTO temp.keys VALUES (?, iif(?, 'new', 'old'))",
+        [(key, number < 2) for number, (key,) in enumerate(ids)],
+    )
+    return database
+
+
+def _texts(sql):
+    """The statement over our tables, and over SQLite's."""
+    ours = {name: name for name in NAMES}
+    return sql.format(**ours), sql.format(**{name: f"own_{name}" for name in NAMES})
+
+
+def _same(ours, expected):
+    return sorted(map(repr, ours)) == sorted(map(repr, expected))
+
+
+# {v} is each of the views; {n} the number of sessions of the user.
+OF_A_USER = "SELECT session_id FROM {{sessions}} WHERE user_id = 'ann'"
+SHAPES = {
+    "IN": "SELECT * FROM {v} WHERE session_id IN (" + OF_A_USER + ")",
+    "IN, by name": (
+        "SELECT * FROM {v} WHERE session_name IN (SELECT name FROM {{sessions}} WHERE user_id = 'ann')"
+    ),
+    "IN, beside another condition": (
+        "SELECT v.* FROM {v} v WHERE v.session_id IN ("
+        + OF_A_USER
+        + ") AND length(v.session_id) > 3"
+    ),
+    "IN of both": (
+        "SELECT * FROM {v} WHERE session_id IN (" + OF_A_USER + ")"
+        " AND session_name IN (SELECT name FROM {{sessions}} WHERE user_id = 'ann')"
+    ),
+    "equal to a subquery": (
+        "SELECT * FROM {v} WHERE session_id = (" + OF_A_USER + " ORDER BY create_time LIMIT 1)"
+    ),
+    "IN of the last ones": (
+        "SELECT * FROM {v} WHERE session_id IN ("
+        + OF_A_USER
+        + " ORDER BY create_time DESC LIMIT 3)"
+    ),
+    "JOIN": (
+        "SELECT s.user_id, s.display_name, v.* FROM {{sessions}} s"
+        " JOIN {v} v ON v.session_id = s.session_id WHERE s.user_id = 'ann'"
+    ),
+    "JOIN, by name": (
+        "SELECT s.user_id, v.* FROM {v} v JOIN {{sessions}} s ON s.name = v.session_name"
+        " WHERE s.user_id = 'ann'"
+    ),
+    "JOIN with USING": (
+        "SELECT * FROM {{sessions}} s JOIN {v} v USING (session_id) WHERE s.user_id = 'ann'"
+    ),
+    "a join with commas": (
+        "SELECT count(*) FROM {v} v, {{sessions}} s"
+        " WHERE s.session_id = v.session_id AND s.user_id = 'ann'"
+    ),
+    "LEFT JOIN": (
+        "SELECT s.name, v.* FROM {{sessions}} s LEFT JOIN {v} v ON v.session_id = s.session_id"
+        " WHERE s.user_id = 'ann'"
+    ),
+    "LEFT JOIN with a condition in ON": (
+        "SELECT s.name, v.* FROM {{sessions}} s LEFT JOIN {v} v"
+        " ON v.session_id = s.session_id AND v.session_id > '5' WHERE s.user_id = 'ann'"
+    ),
+    "LEFT JOIN, rows without a partner": (
+        "SELECT s.name FROM {{sessions}} s LEFT JOIN {v} v ON v.session_id = s.session_id"
+        " WHERE s.user_id = 'ann' AND v.session_id IS NULL"
+    ),
+    "EXISTS": (
+        "SELECT * FROM {{sessions}} s WHERE s.user_id = 'ann'"
+        " AND EXISTS (SELECT 1 FROM {v} v WHERE v.session_id = s.session_id)"
+    ),
+    "NOT EXISTS": (
+        "SELECT * FROM {{sessions}} s WHERE s.user_id = 'ann'"
+        " AND NOT EXISTS (SELECT 1 FROM {v} v WHERE v.session_id = s.session_id)"
+    ),
+    "a correlated subquery": (
+        "SELECT s.name, (SELECT count(*) FROM {v} v WHERE v.session_id = s.session_id)"
+        " FROM {{sessions}} s WHERE s.user_id = 'ann'"
+    ),
+    "a correlated subquery, named as written": (
+        "SELECT s.name, (SELECT count(*) FROM {v} WHERE session_id = s.session_id)"
+        " FROM {{sessions}} s WHERE s.user_id = 'ann'"
+    ),
+    "a common table expression": (
+        "WITH mine AS (SELECT * FROM {{sessions}} WHERE user_id = 'ann')"
+        " SELECT * FROM mine m JOIN {v} v ON v.session_id = m.session_id"
+    ),
+    "IN a common table expression": (
+        "WITH mine(id) AS (" + OF_A_USER + ") SELECT * FROM {v} WHERE session_id IN mine"
+    ),
+    "a subquery in FROM": (
+        "SELECT * FROM (" + OF_A_USER + ") m JOIN {v} v ON v.session_id = m.session_id"
+    ),
+    "inside a subquery in FROM": (
+        "SELECT count(*) FROM (SELECT session_id FROM {v} WHERE session_id IN (" + OF_A_USER + "))"
+    ),
+    "UNION ALL": (
+        "SELECT session_id FROM {v} WHERE session_id IN (" + OF_A_USER + ")"
+        " UNION ALL SELECT v.session_id FROM {{sessions}} s JOIN {v} v USING (session_id)"
+        " WHERE s.user_id = 'ann'"
+    ),
+    "an aggregate": (
+        "SELECT s.user_id, count(*), max(v.session_id) FROM {{sessions}} s"
+        " JOIN {v} v ON v.session_id = s.session_id WHERE s.user_id = 'ann' GROUP BY 1"
+    ),
+    "a window": (
+        "SELECT session_id, row_number() OVER (ORDER BY session_id) > 0 FROM {v}"
+        " WHERE session_id IN (" + OF_A_USER + ")"
+    ),
+    "a self-join": (
+        "SELECT count(*) FROM {v} a JOIN {v} b ON b.session_id = a.session_id"
+        " WHERE a.session_id IN (" + OF_A_USER + ")"
+    ),
+    "twice beside its sessions": (
+        "SELECT count(*) FROM {{sessions}} s JOIN {v} a USING (session_id)"
+        " JOIN {v} b USING (session_id) WHERE s.user_id = 'ann'"
+    ),
+    "by way of a third table": (
+        "SELECT v.* FROM temp.users u JOIN {{sessions}} s ON s.user_id = u.id"
+        " JOIN {v} v ON v.session_id = s.session_id WHERE u.id = 'ann'"
+    ),
+}
+KEYS = 4
+OF_KEYS = {
+    "IN a table of SQLite's own": "SELECT * FROM {v} WHERE session_id IN (SELECT id FROM temp.keys)",
+    "JOIN with a table of SQLite's own": (
+        "SELECT k.id, v.* FROM temp.keys k JOIN {v} v ON v.session_id = k.id"
+    ),
+    "LEFT JOIN with a table of SQLite's own": (
+        "SELECT k.id, v.* FROM temp.keys k LEFT JOIN {v} v ON v.session_id = k.id"
+    ),
+    "NOT EXISTS of a key": (
+        "SELECT k.id FROM temp.keys k WHERE NOT EXISTS"
+        " (SELECT 1 FROM {v} v WHERE v.session_id = k.id)"
+    ),
+    "JOIN with a user's view": ("SELECT v.* FROM temp.newest k JOIN {v} v ON v.session_id = k.id"),
+    "JOIN with VALUES": (
+        "SELECT v.* FROM (SELECT id FROM temp.keys WHERE kind = 'new' UNION SELECT 'none') k"
+        " JOIN {v} v ON v.session_id = k.id"
+    ),
+    "OR of two subqueries": (
+        "SELECT * FROM {v} WHERE session_id IN (SELECT id FROM temp.keys WHERE kind = 'new')"
+        " OR session_id IN (SELECT id FROM temp.keys WHERE kind = 'old')"
+    ),
+}
+
+
+@pytest.mark.parametrize("view", GROUPING, ids=lambda view: view.name)
+@pytest.mark.parametrize("shape", [*SHAPES, *OF_KEYS])
+def test_a_condition_on_a_view_makes_at_most_twice_the_fewest_requests(own, fresh, shape, view):
+    sql = {**SHAPES, **OF_KEYS}[shape].format(v=f"{{{view.name}}}")
+    ours, plain = _texts(sql)
+    ((sessions,),) = own.connection.execute(
+        "SELECT count(*) FROM own_sessions WHERE user_id = ?", (USER,)
+    ).fetchall()
+    fewest = 1 + sessions if shape in SHAPES else KEYS
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= 2 * fewest + 3
+    assert _same(rows, own.connection.execute(plain).fetchall())
