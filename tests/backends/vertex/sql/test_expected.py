@@ -57,6 +57,21 @@ STATEMENTS = [
         "SELECT 1 FROM sessions WHERE user_id = 'ann' UNION ALL SELECT 1 FROM sessions"
         " WHERE user_id = 'bob'"
     ),
+    "SELECT session_id, count(*) FROM events GROUP BY session_id LIMIT 2",
+    "SELECT * FROM tool_calls LIMIT 2",
+    "SELECT * FROM turns WHERE session_id IN (SELECT session_id FROM sessions WHERE user_id = 'bob')",
+    (
+        "SELECT s.user_id, t.* FROM sessions s JOIN turns t USING (session_id)"
+        " WHERE s.user_id = 'bob'"
+    ),
+    (
+        "SELECT s.user_id, u.* FROM sessions s LEFT JOIN usage_by_session u USING (session_id)"
+        " WHERE s.user_id = 'bob'"
+    ),
+    (
+        "SELECT 1 FROM sessions s WHERE user_id = 'bob' AND EXISTS"
+        " (SELECT 1 FROM turns t WHERE t.session_id = s.session_id)"
+    ),
     "SELECT * FROM sessions LIMIT 0",
     "SELECT * FROM sessions WHERE user_id = NULL",
     (
