@@ -198,8 +198,8 @@ def _of_extra(who: str, extra: str) -> Iterator[None]:
 
 def _mcp(arguments: argparse.Namespace) -> int:
     with _of_extra("The MCP server", "mcp"):
-        from sessions_vtab.mcp import server  # noqa: PLC0415
-    return server.main(arguments)
+        from sessions_vtab import mcp  # noqa: PLC0415
+    return mcp.main(arguments)
 
 
 def _extension(arguments: argparse.Namespace) -> int:

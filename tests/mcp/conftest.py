@@ -16,7 +16,7 @@ from sessions_vtab import connect
 from sessions_vtab.cli.arguments import parse
 from sessions_vtab.emulator.serve import Running, running
 from sessions_vtab.emulator.service import EmulatorSettings
-from sessions_vtab.mcp.server import build
+from sessions_vtab.mcp import build
 from sessions_vtab.mcp.statements import CallLimits
 
 FAR = "2099-01-01T00:00:00Z"

@@ -21,7 +21,7 @@ from mcp_types import ElicitResult
 
 from sessions_vtab.cli import main
 from sessions_vtab.cli.pages import MCP_CLIENTS
-from sessions_vtab.mcp.server import token_of_environment
+from sessions_vtab.mcp import token_of_environment
 from tests.children import mortal
 
 COMMAND = (sys.executable, "-m", "sessions_vtab")
@@ -304,10 +304,10 @@ def test_arguments_that_make_no_sense_are_refused(arguments, capsys):
 
 
 def test_without_the_sdk_the_command_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "sessions_vtab.mcp.server", None)
-    monkeypatch.delattr("sessions_vtab.mcp.server", raising=False)
+    monkeypatch.setitem(sys.modules, "sessions_vtab.mcp", None)
+    monkeypatch.delattr("sessions_vtab.mcp", raising=False)
     monkeypatch.setitem(sys.modules, "mcp.server", None)
-    monkeypatch.delitem(sys.modules, "sessions_vtab.mcp.server")
+    monkeypatch.delitem(sys.modules, "sessions_vtab.mcp")
 
     assert main(["mcp", "--source", "local://:memory:"]) == 2
     assert "-m pip install 'mcp" in capsys.readouterr().err
