@@ -28,7 +28,7 @@ from sessions_vtab.dbapi.types import (
 from sessions_vtab.notebook import SHOWN, html_table
 
 if TYPE_CHECKING:
-    from sessions_vtab.dbapi.connection import Connection
+    from sessions_vtab.dbapi import Connection
     from sessions_vtab.dbapi.limits import StatementClock
 
 __all__ = ["Cursor"]
