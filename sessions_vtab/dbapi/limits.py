@@ -223,13 +223,10 @@ class Guard:
                 " own. Nothing was done."
             )
         else:
-            before = self.before or _allow
-            return before(action, first, second, schema, inner)
+            if self.before is None:
+                return apsw.SQLITE_OK
+            return self.before(action, first, second, schema, inner)
         return apsw.SQLITE_DENY
-
-
-def _allow(*_: object) -> int:
-    return apsw.SQLITE_OK
 
 
 def _denied(action: int, first: str, second: str | None) -> str:

@@ -109,7 +109,9 @@ class Front:
         if not self._emulator.faults:
             return None
         path = unquote(entry.target.decode("latin-1"))
-        fault = self._emulator.faults.take(entry.method, path, _decoded(entry.query))
+        fault = self._emulator.faults.take(
+            entry.method, path, unquote_plus(entry.query.decode("latin-1"))
+        )
         if fault is not None and fault.kind == "empty_page":
             self._emulator.empty_page = fault
         return fault
@@ -171,10 +173,6 @@ def _is_same_site(headers: dict[bytes, bytes]) -> bool:
         return True
     scheme, found, host = origin.decode("latin-1").partition("://")
     return bool(found) and scheme in {"http", "https"} and _is_loopback(host)
-
-
-def _decoded(query: bytes) -> str:
-    return unquote_plus(query.decode("latin-1"))
 
 
 def _asks_for_empty_page(fault: Fault, entry: Entry) -> bool:

@@ -51,7 +51,9 @@ def compile_library(library: Path, flags: Sequence[str] = ()) -> str:
     # Beside it first: who reads the file while it is written gets the whole one of before.
     draft = library.with_name(f".{library.name}.{os.getpid()}")
     command = [*compiler, *_FLAGS, *shlex.split(os.environ.get("CFLAGS", "")), *flags]
-    command += [*sources, "-o", str(draft), "-lpthread", *_libraries()]
+    command += [*sources, "-o", str(draft), "-lpthread"]
+    # ``dlopen`` is in a library of its own before glibc 2.34.
+    command += [] if sys.platform == "darwin" else ["-ldl"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:
@@ -66,8 +68,3 @@ def compile_library(library: Path, flags: Sequence[str] = ()) -> str:
 def _compiler() -> list[str]:
     given = os.environ.get("CC")
     return shlex.split(given) if given else [one for one in _COMPILERS if shutil.which(one)][:1]
-
-
-def _libraries() -> list[str]:
-    """``dlopen`` is in a library of its own before glibc 2.34."""
-    return [] if sys.platform == "darwin" else ["-ldl"]

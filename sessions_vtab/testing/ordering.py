@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
+from operator import itemgetter
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -79,7 +80,8 @@ def check_order(
     same_order(
         f"group_concat over {table} {where}", listed, (joined or "").split("\n")[: len(listed)]
     )
-    same_order(f"row_number over {table} {where}", listed, [row[0] for row in _by_number(numbered)])
+    numbered.sort(key=itemgetter(1))
+    same_order(f"row_number over {table} {where}", listed, [row[0] for row in numbered])
     return count
 
 
@@ -132,10 +134,6 @@ def _hinted(known: Known, limit: int) -> Iterator[None]:
 
     with patch.dict(vars(known.resource), {"scan": scan}):
         yield
-
-
-def _by_number(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return sorted(rows, key=lambda row: row[1])
 
 
 def same_order(what: str, whole: Sequence[Any], other: Sequence[Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from sessions_vtab.contract.capability import Writes
-from sessions_vtab.contract.model import Column, ColumnType, quoted
+from sessions_vtab.contract.model import ColumnType, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.templates import places_of
 from sessions_vtab.contract.values import accept
@@ -292,7 +292,8 @@ class _Check:
             column = self._known.table.column(name)
             if name in self._sample.kept or name not in row:
                 continue
-            if row[name] != _canonical(column, value, self._where):
+            kept = None if value is None else accept(column, value, self._where)
+            if row[name] != kept:
                 yield f"{name} is {row[name]!r:.80}, not {value!r:.80}"
 
     def _as_read(self, name: str, row: Mapping[str, Value]) -> Iterator[str]:
@@ -304,10 +305,6 @@ class _Check:
         for column, value in row.items():
             if value is not None and column not in self._sample.kept and read[column] != value:
                 yield f"RETURNING has {column} = {value!r:.80}, a read {read[column]!r:.80}"
-
-
-def _canonical(column: Column, value: Value, where: str) -> Value:
-    return None if value is None else accept(column, value, where)
 
 
 def _plain(requests: Sequence[Request]) -> list[tuple[str, str, str | None]]:

@@ -171,11 +171,7 @@ def _value_of(relation: StoreTable, compare: Compare) -> Callable[[Any], Any]:
     moved = relation.same_as.get(compare.field.column)
     if moved is not None and compare.op is Op.EQ and compare.collation == "BINARY":
         return moved[1]
-    return _instant if compare.collation == TIMESTAMP else _itself
-
-
-def _itself(value: Any) -> Any:
-    return value
+    return _instant if compare.collation == TIMESTAMP else lambda value: value
 
 
 class _Condition:

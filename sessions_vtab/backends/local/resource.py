@@ -144,7 +144,8 @@ class LocalResource(Resource):
     def scan(self, scan: Scan, context: Context) -> Iterator[Page]:
         """Yields matching rows: one by a lookup, or many in growing pages (``Store.pages``)."""
         text, bindings = self._select.statement(scan, partial(self._store.now_of, context))
-        if scan.path.unique and _compares(scan):
+        # Each condition requires exactly one value.
+        if scan.path.unique and all(isinstance(term, Compare) for term in scan.where.terms):
             return iter((self._store.looked_up(text, bindings, context),))
         return self._store.pages(text, bindings, context)
 
@@ -152,11 +153,6 @@ class LocalResource(Resource):
         """Returns the complete row with a value in a unique column, even if expired or deleted."""
         found: Row | None = self._store.row(self._select.one(column), (self._store.now(), value))
         return found
-
-
-def _compares(scan: Scan) -> bool:
-    """Whether each condition requires exactly one value."""
-    return all(isinstance(term, Compare) for term in scan.where.terms)
 
 
 def _capability(relation: StoreTable, writes: Writes) -> Capability:

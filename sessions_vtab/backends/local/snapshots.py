@@ -117,14 +117,10 @@ def _read(connection: apsw.Connection, path: str) -> Snapshot:
         )
         for name, key, described, hidden in listed
     }
-    stored = _columns_of(relations.get("events"))
+    stored = relations["events"].table.names if "events" in relations else ()
     if "event_parts" not in relations and "content" in stored:
         relations["event_parts"] = derived_parts(stored)
     return Snapshot(f"snapshot of {source} ({backend}), {finished} UTC", relations)
-
-
-def _columns_of(relation: StoreTable | None) -> Collection[str]:
-    return relation.table.names if relation is not None else ()
 
 
 def _relation(

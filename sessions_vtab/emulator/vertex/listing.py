@@ -127,7 +127,9 @@ def _session_restriction(node: Restriction) -> SessionTest:
     read = _session_reader(node.path)
     is_label = node.path[0] == "labels"
     if node.operator == ":" and node.value.is_star:
-        return (lambda session: read(session) is not None) if is_label else _present(read)
+        if is_label:
+            return lambda session: read(session) is not None
+        return lambda session: bool(read(session))
     if node.operator == ":" and not is_label:
         raise bad_filter(f"operator ':' is not supported on {node.path[0]}")
     matches = _text_test("=" if node.operator == ":" else node.operator, node.value)
@@ -137,10 +139,6 @@ def _session_restriction(node: Restriction) -> SessionTest:
         return text is not None and matches(text)
 
     return test
-
-
-def _present(read: _Reader) -> SessionTest:
-    return lambda session: bool(read(session))
 
 
 def _labels_test(node: Restriction) -> SessionTest:
@@ -198,17 +196,14 @@ def event_filter(text: str, strict: bool) -> EventFilter:
             continue
         first = _strictest(max, first, bounds[0])
         last = _strictest(min, last, bounds[1])
-    return EventFilter(first, last, _every_event(tests))
+    test = (lambda event: all(one(event) for one in tests)) if tests else None
+    return EventFilter(first, last, test)
 
 
 def _strictest(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
     if one is None or other is None:
         return other if one is None else one
     return choose(one, other)
-
-
-def _every_event(tests: list[EventTest]) -> EventTest | None:
-    return (lambda event: all(test(event) for test in tests)) if tests else None
 
 
 def _bounds(node: Node) -> tuple[int | None, int | None] | None:
