@@ -42,12 +42,23 @@ __all__ = [
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 """Values of a statement's parameters, by name or in order."""
 
-_VALUES: Final = 10
-"""Values of the largest size that fit into a result."""
-_LONGEST: Final = 6
-"""Bytes of a character in JSON at most: ``\\u0001``."""
-_SHORTEST: Final = 100
-"""Bytes to which a value is never cut, however many columns there are."""
+_HELP: Final = "describe"
+_CHANGES: Final = frozenset(("INSERT", "REPLACE", "UPDATE", "DELETE"))
+# SQLite's other statements, by https://sqlite.org/lang.html: they define something, or would leave
+# a transaction open that the next call, of whatever client, would find.
+_OTHERS: Final = frozenset(
+    (
+        *("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "VACUUM", "ANALYZE", "REINDEX"),
+        *("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"),
+    )
+)
+_NOT_SENT: Final = (
+    "SELECT row, outcome, error FROM main.writes WHERE error IS NOT NULL ORDER BY number LIMIT 10"
+)
+_TRUNCATED: Final = (
+    "There are more rows. Narrow the statement with WHERE, aggregate, ask for fewer columns, or"
+    " raise max_rows."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,79 +106,6 @@ def require_within(connection: Connection, sql: str, parameters: Parameters) -> 
             " (max_requests). Nothing was sent. Narrow it with WHERE or LIMIT.\n"
             f"{report(connection, sql, parameters)}"
         )
-
-
-def fit(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], max_bytes: int
-) -> tuple[list[list[Any]], bool]:
-    """As many rows as fit into a result, with long values cut.
-
-    A cut value ends in a mark that says how long the whole is, and the expression that selects
-    the rest. The first row is always there.
-
-    Args:
-        columns: names of the columns.
-        rows: values as SQLite returns them.
-        max_bytes: bytes of the rows as JSON.
-
-    Returns:
-        The rows as JSON values, and whether rows were left out.
-    """
-    widest = max(_SHORTEST, max_bytes // max(_VALUES, len(columns)))
-    kept: list[list[Any]] = []
-    spent = 0
-    for row in rows:
-        shown = [_shown(value, name, widest) for value, name in zip(row, columns, strict=True)]
-        spent += _size(shown)
-        if kept and spent > max_bytes:
-            return kept, True
-        kept.append(shown)
-    return kept, False
-
-
-def _shown(value: Any, column: str, widest: int) -> Any:
-    """A value as JSON has it, cut if it is too long."""
-    if isinstance(value, bytes):
-        # Three bytes are four characters of base64.
-        kept = len(value) if len(value) * 4 <= widest * 3 else widest // 4 * 3
-        return base64.b64encode(value[:kept]).decode("ascii") + _mark(value, kept, "bytes", column)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if not isinstance(value, str) or len(value) * _LONGEST <= widest:
-        return value
-    size = _size(value)
-    kept = len(value) if size <= widest else max(1, len(value) * widest // size)
-    return value[:kept] + _mark(value, kept, "characters", column)
-
-
-def _mark(value: str | bytes, kept: int, unit: str, column: str) -> str:
-    """What is written after a value that was cut; SQLite's substr() counts in the same unit."""
-    if kept == len(value):
-        return ""
-    return f".. [cut: {kept} of {len(value)} {unit}; the rest: substr({column}, {kept + 1})]"
-
-
-def _size(value: Any) -> int:
-    return len(dump_json(value).encode())
-
-
-_HELP: Final = "describe"
-_CHANGES: Final = frozenset(("INSERT", "REPLACE", "UPDATE", "DELETE"))
-# SQLite's other statements, by https://sqlite.org/lang.html: they define something, or would leave
-# a transaction open that the next call, of whatever client, would find.
-_OTHERS: Final = frozenset(
-    (
-        *("CREATE", "DROP", "ALTER", "ATTACH", "DETACH", "VACUUM", "ANALYZE", "REINDEX"),
-        *("BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"),
-    )
-)
-_NOT_SENT: Final = (
-    "SELECT row, outcome, error FROM main.writes WHERE error IS NOT NULL ORDER BY number LIMIT 10"
-)
-_TRUNCATED: Final = (
-    "There are more rows. Narrow the statement with WHERE, aggregate, ask for fewer columns, or"
-    " raise max_rows."
-)
 
 
 class ResultColumn(TypedDict):
@@ -415,3 +353,67 @@ def _outcomes(connection: dbapi.Connection) -> Iterator[str]:
         yield f"Rows by outcome: {counted}."
         cursor.execute(_NOT_SENT)
         yield from (f"Row {row}: {outcome}: {error}" for row, outcome, error in cursor.fetchall())
+
+
+# Results.
+
+_VALUES: Final = 10
+"""Values of the largest size that fit into a result."""
+_LONGEST: Final = 6
+"""Bytes of a character in JSON at most: ``\\u0001``."""
+_SHORTEST: Final = 100
+"""Bytes to which a value is never cut, however many columns there are."""
+
+
+def fit(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], max_bytes: int
+) -> tuple[list[list[Any]], bool]:
+    """As many rows as fit into a result, with long values cut.
+
+    A cut value ends in a mark that says how long the whole is, and the expression that selects
+    the rest. The first row is always there.
+
+    Args:
+        columns: names of the columns.
+        rows: values as SQLite returns them.
+        max_bytes: bytes of the rows as JSON.
+
+    Returns:
+        The rows as JSON values, and whether rows were left out.
+    """
+    widest = max(_SHORTEST, max_bytes // max(_VALUES, len(columns)))
+    kept: list[list[Any]] = []
+    spent = 0
+    for row in rows:
+        shown = [_shown(value, name, widest) for value, name in zip(row, columns, strict=True)]
+        spent += _size(shown)
+        if kept and spent > max_bytes:
+            return kept, True
+        kept.append(shown)
+    return kept, False
+
+
+def _shown(value: Any, column: str, widest: int) -> Any:
+    """A value as JSON has it, cut if it is too long."""
+    if isinstance(value, bytes):
+        # Three bytes are four characters of base64.
+        kept = len(value) if len(value) * 4 <= widest * 3 else widest // 4 * 3
+        return base64.b64encode(value[:kept]).decode("ascii") + _mark(value, kept, "bytes", column)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if not isinstance(value, str) or len(value) * _LONGEST <= widest:
+        return value
+    size = _size(value)
+    kept = len(value) if size <= widest else max(1, len(value) * widest // size)
+    return value[:kept] + _mark(value, kept, "characters", column)
+
+
+def _mark(value: str | bytes, kept: int, unit: str, column: str) -> str:
+    """What is written after a value that was cut; SQLite's substr() counts in the same unit."""
+    if kept == len(value):
+        return ""
+    return f".. [cut: {kept} of {len(value)} {unit}; the rest: substr({column}, {kept + 1})]"
+
+
+def _size(value: Any) -> int:
+    return len(dump_json(value).encode())
