@@ -34,6 +34,7 @@ __all__ = [
     "flag_of",
     "json_of",
     "make_encoder",
+    "null_if",
     "number_of",
     "text_of",
     "time_of",
@@ -125,6 +126,16 @@ def column_of(getter: Getter[F]) -> Callable[[Sequence[Item], F], Sequence[Value
 def text_of(field: str, *, required: bool = False) -> OfPage[DecodeContext, str | None]:
     """Text; NULL if it is absent or null, unless it is required."""
     return _typed(field, "text", (str,), required=required)
+
+
+def null_if(empty: str, getter: OfPage[F, str | None]) -> OfPage[F, str | None]:
+    """The same column; NULL also where its value is ``empty``, which the service sends for none."""
+    read = getter.column
+
+    def column(items: Sequence[Item], frame: F) -> Sequence[str | None]:
+        return [None if text == empty else text for text in read(items, frame)]
+
+    return OfPage(column)
 
 
 def flag_of(field: str) -> OfPage[DecodeContext, int | None]:

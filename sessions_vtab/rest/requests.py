@@ -129,12 +129,10 @@ class ScanRequests(Resource):
             if self.backend.fits(own[-1], one[own[-1]])
         ]
 
-    def _products(
-        self, places: Sequence[str], scan: Scan, spread: Spread
-    ) -> Iterator[dict[str, str]]:
+    def _products(self, places: Sequence[str], scan: Scan, spread: Spread) -> list[dict[str, str]]:
         """Every combination of the values that some placeholders have in a scan."""
         values = [self.values(place, scan, spread) for place in places]
-        return (dict(zip(places, one, strict=True)) for one in product(*values))
+        return [dict(zip(places, one, strict=True)) for one in product(*values)]
 
     def values(self, place: str, scan: Scan, spread: Spread) -> Sequence[str]:
         """The values that a placeholder has in a scan."""
@@ -160,9 +158,13 @@ class ScanRequests(Resource):
             terms = (one for one in scan.where.terms if {f.column for f in fields(one)} <= about)
             yield from self.parent.lists(Scan(scan.path, AllOf(tuple(terms))), spread)
             return
-        for places in self._products(self._list().places, scan, spread):
-            allowed = self.backend.allowed(places)
-            yield Asked(self.list_call(allowed, scan), allowed)
+        for places in self.scopes(scan, spread):
+            yield Asked(self.list_call(places, scan), places)
+
+    def scopes(self, scan: Scan, spread: Spread) -> list[dict[str, str]]:
+        """The values of the list's placeholders, for each list that a scan reads; all allowed."""
+        found = self._products(self._list().places, scan, spread)
+        return list(map(self.backend.allowed, found))
 
     @property
     def parent(self) -> RestResource:

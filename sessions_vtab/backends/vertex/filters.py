@@ -307,3 +307,12 @@ class Listing:
 
 
 _USUAL, _PAGED = Listing(), Listing(chosen=True)
+
+
+def texts_of(
+    terms: Iterable[Predicate], listing: Listing, allowed: frozenset[Feature]
+) -> list[Text]:
+    """The filters of the lists that together hold the wanted rows, with what the user gives."""
+    ours = without_scope(terms)
+    texts = [compose(ours, allowed)] if listing.token else disjoint(ours, allowed)
+    return [with_users(listing.filter, text, allowed) for text in texts]

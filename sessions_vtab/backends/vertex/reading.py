@@ -15,13 +15,10 @@ from sessions_vtab.backends.vertex.filters import (
     Listing,
     Text,
     bounds,
-    compose,
     confined_times,
-    disjoint,
     join,
+    texts_of,
     timestamp_filter,
-    with_users,
-    without_scope,
 )
 from sessions_vtab.backends.vertex.tables import (
     PAGE_CAP,
@@ -170,18 +167,13 @@ class SessionsTable(_Listed):
 
     def _lists(self, scan: rest.Scan, spread: rest.Spread, allowed: frozenset[Feature]) -> _Lists:
         listing = self.listing(scan)
-        terms = without_scope(scan.where.terms)
+        texts = texts_of(scan.where.terms, listing, allowed)
         order, edge = self._order(scan, listing)
-        texts = [compose(terms, allowed)] if listing.token else disjoint(terms, allowed)
-        texts = [with_users(listing.filter, text, allowed) for text in texts]
         own = "" if listing.chosen else _order_text([self.near])
         sent = _order_text(order) or listing.order or own
-        engines = [
-            self.backend.allowed(one) for one in self._products(self._list().places, scan, spread)
-        ]
         asked = tuple(
             rest.Asked(self.backend.call(self.rows_list(), engine, query=query), engine)
-            for engine in engines
+            for engine in self.scopes(scan, spread)
             for text in dict.fromkeys(text.text for text in texts)
             for query in (listing.query(text, sent, scan.limit),)
         )

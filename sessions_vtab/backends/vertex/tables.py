@@ -145,16 +145,12 @@ def _segments(items: Sequence[rest.Item]) -> list[str] | None:
 # NULL for what is empty: the service adds {} where nothing was sent.
 
 
-def _text(name: str) -> rest.OfPage[rest.RestFrame, rest.Value]:
-    read = rest.text_of(name).column
-    return rest.OfPage(lambda items, frame: [text or None for text in read(items, frame)])
+def _text(name: str) -> rest.OfPage[rest.DecodeContext, str | None]:
+    return rest.null_if("", rest.text_of(name))
 
 
-def _object(name: str) -> rest.OfPage[rest.RestFrame, rest.Value]:
-    read = rest.json_of(name).column
-    return rest.OfPage(
-        lambda items, frame: [None if text == "{}" else text for text in read(items, frame)]
-    )
+def _object(name: str) -> rest.OfPage[rest.DecodeContext, str | None]:
+    return rest.null_if("{}", rest.json_of(name))
 
 
 def _next_token(items: Sequence[rest.Item], frame: rest.RestFrame) -> list[rest.Value]:
