@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 
 __all__ = [
@@ -15,9 +16,6 @@ __all__ = [
     "ColumnType",
     "Function",
     "Table",
-    "declare_function",
-    "declare_rows",
-    "declare_table",
     "quoted",
     "sql_type",
 ]
@@ -139,6 +137,18 @@ class Table:
         """Names of all columns, in the order of a row."""
         return tuple(self.positions)
 
+    @cached_property
+    def declared(self) -> str:
+        """The CREATE TABLE text for ``sqlite3_declare_vtab``."""
+        filled = self.never_null
+        body = ", ".join(_definition(column, filled) for column in self.columns)
+        return f"CREATE TABLE x({body}, PRIMARY KEY({quoted(self.key)})) WITHOUT ROWID"
+
+    @cached_property
+    def declared_rows(self) -> str:
+        """As ``declared``, for rows that no key tells apart."""
+        return f"CREATE TABLE x({', '.join(map(_definition, self.columns))})"
+
     def extended(
         self, *extra: Column, hidden: tuple[Column, ...] = (), filled: Iterable[str] = ()
     ) -> Table:
@@ -147,7 +157,7 @@ class Table:
         return replace(self, visible=visible, hidden=hidden, filled=self.filled.union(filled))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Function:
     """A table-valued function: an operation other than INSERT, UPDATE or DELETE.
 
@@ -176,6 +186,13 @@ class Function:
                 return column
         raise KeyError(name)
 
+    @cached_property
+    def declared(self) -> str:
+        """The CREATE TABLE text: visible results, hidden parameters in call order."""
+        results = [_definition(column) for column in self.results]
+        parameters = [_definition(replace(column, hidden=True)) for column in self.parameters]
+        return f"CREATE TABLE x({', '.join(results + parameters)})"
+
 
 # All but the numbers have TEXT affinity: a column declared DATETIME or JSON would be NUMERIC to
 # SQLite and compare wrongly (https://sqlite.org/datatype3.html, section 3.1).
@@ -198,24 +215,6 @@ def quoted(name: str) -> str:
 def sql_type(column: Column) -> str:
     """The declared type of a column, without its collation."""
     return _SQL_TYPES[column.type]
-
-
-def declare_table(table: Table) -> str:
-    """The CREATE TABLE text for ``sqlite3_declare_vtab``."""
-    body = ", ".join(_definition(column, table.never_null) for column in table.columns)
-    return f"CREATE TABLE x({body}, PRIMARY KEY({quoted(table.key)})) WITHOUT ROWID"
-
-
-def declare_rows(table: Table) -> str:
-    """As ``declare_table``, for rows that no key tells apart."""
-    return f"CREATE TABLE x({', '.join(map(_definition, table.columns))})"
-
-
-def declare_function(function: Function) -> str:
-    """The CREATE TABLE text of a function: visible results, hidden parameters in call order."""
-    results = [_definition(column) for column in function.results]
-    parameters = [_definition(replace(column, hidden=True)) for column in function.parameters]
-    return f"CREATE TABLE x({', '.join(results + parameters)})"
 
 
 def _definition(column: Column, filled: Collection[str] = ()) -> str:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from sessions_vtab.config import load
 from sessions_vtab.connection import close_sources, open_sources
-from sessions_vtab.contract.model import Function, declare_function
+from sessions_vtab.contract.model import Function
 from sessions_vtab.errors import ConfigurationError, UnknownNameError
 from sessions_vtab.extension.hosted import HostedConnection, HostedStatements
 from sessions_vtab.extension.narrowing import Narrowing
@@ -202,7 +202,7 @@ class Tables:
         table = FunctionTable(self.host, function, name, source)
         width = len(function.results) + len(function.parameters)
         acts = name if function.effect else ""
-        return self._add(ConnectedTable(table, declare_function(function), width, acts))
+        return self._add(ConnectedTable(table, function.declared, width, acts))
 
     def forget(self, number: int) -> None:
         """SQLite has disconnected a table."""

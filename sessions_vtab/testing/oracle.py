@@ -18,7 +18,7 @@ import apsw
 from sessions_vtab.contract import times
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import AccessPath
-from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table, declare_table, quoted
+from sessions_vtab.contract.model import ARGUMENTS, PUSH, Column, Table, quoted
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 from sessions_vtab.contract.verify import rows_checked
@@ -85,7 +85,7 @@ class Oracle:
 
 def native_declaration(table: Table) -> str:
     """The CREATE TABLE text of an ordinary table like a virtual one."""
-    text = declare_table(table).replace(" HIDDEN", "")
+    text = table.declared.replace(" HIDDEN", "")
     return text.replace("CREATE TABLE x(", f"CREATE TABLE {quoted(table.name)}(", 1)
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from sessions_vtab.contract.model import declare_function, declare_table
 from sessions_vtab.errors import UnsupportedError
 from sessions_vtab.plan.lists import Sizes
 from sessions_vtab.sql.lexer import StatementKind, Token, name_of, tokenize
@@ -78,7 +77,7 @@ class SourceModule:
         participant = self._host.unit.participants.connected(schema, name, source, of)
         sizes = self._host.sizes.setdefault((source_name, of), Sizes())
         table = SourceTable(self._host, source, resource, plans, participant, sizes)
-        return declare_table(resource.table), table
+        return resource.table.declared, table
 
 
 class FunctionModule:
@@ -106,9 +105,7 @@ class FunctionModule:
             # Not in views and triggers, which would run it unseen.
             connection.vtab_config(apsw.SQLITE_VTAB_DIRECTONLY)
         where = f"{source.name}.{name}"
-        return declare_function(function), FunctionTable(
-            self._host, function, where, lambda: source
-        )
+        return function.declared, FunctionTable(self._host, function, where, lambda: source)
 
 
 def require_copyable(host: Host, schema: str, what: str) -> None:

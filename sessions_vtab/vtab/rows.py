@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 import apsw
 
-from sessions_vtab.contract.model import Column, ColumnType, Table, declare_rows
+from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Row
 
@@ -71,7 +71,7 @@ class RowsModule:
     """
 
     def __init__(self, table: Table, rows: Callable[[], Sequence[Row]]) -> None:
-        self._text = declare_rows(table)
+        self._text = table.declared_rows
         self._rows = rows
 
     def Connect(self, *_: object) -> tuple[str, RowsModule]:

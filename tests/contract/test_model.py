@@ -10,8 +10,6 @@ from sessions_vtab.contract.model import (
     ColumnType,
     Function,
     Table,
-    declare_function,
-    declare_table,
     quoted,
 )
 
@@ -26,7 +24,7 @@ def test_a_table_is_declared_without_rowid_on_its_key() -> None:
         hidden=(Column("n", T.INTEGER, "d"),),
     )  # fmt: skip
 
-    assert declare_table(table) == (
+    assert table.declared == (
         'CREATE TABLE x("name" TEXT NOT NULL, "at" TEXT COLLATE TIMESTAMP,'
         ' "_push" TEXT HIDDEN, "_args" TEXT HIDDEN, "n" INTEGER HIDDEN,'
         ' PRIMARY KEY("name")) WITHOUT ROWID'
@@ -37,9 +35,7 @@ def test_a_functions_parameters_are_hidden_and_in_call_order() -> None:
     function = Function("f", (Column("b", T.TEXT, "d"), Column("a", T.JSON, "d")),
                         (Column("r", T.REAL, "d"),), "d")  # fmt: skip
 
-    assert declare_function(function) == (
-        'CREATE TABLE x("r" REAL, "b" TEXT HIDDEN, "a" TEXT HIDDEN)'
-    )
+    assert function.declared == ('CREATE TABLE x("r" REAL, "b" TEXT HIDDEN, "a" TEXT HIDDEN)')
 
 
 @pytest.mark.parametrize("type_", ColumnType)
@@ -47,7 +43,7 @@ def test_only_numbers_have_numeric_affinity(type_: ColumnType) -> None:
     """A column declared DATETIME or JSON is NUMERIC to SQLite, and '10' = 10.0 then."""
     connection = apsw.Connection(":memory:")
     connection.create_collation("TIMESTAMP", times.compare)
-    text = declare_table(Table("t", (Column("name", T.TEXT, "d"), Column("c", type_, "d")), "d"))
+    text = Table("t", (Column("name", T.TEXT, "d"), Column("c", type_, "d")), "d").declared
     connection.execute(text.replace(" HIDDEN", ""))
 
     kept = connection.execute("INSERT INTO x(name, c) VALUES ('a', '010') RETURNING typeof(c)").get
@@ -61,7 +57,7 @@ def test_every_table_is_documented_and_sqlite_takes_it(table: Table) -> None:
     connection = apsw.Connection(":memory:")
     connection.create_collation("TIMESTAMP", times.compare)
 
-    connection.execute(declare_table(table).replace(" HIDDEN", ""))
+    connection.execute(table.declared.replace(" HIDDEN", ""))
 
     assert table.doc.endswith(".")
     assert table.example.startswith("SELECT") or table.name == "dry_run"
@@ -84,7 +80,7 @@ def test_every_function_is_documented_and_sqlite_takes_it(function: Function) ->
     connection = apsw.Connection(":memory:")
     connection.create_collation("TIMESTAMP", times.compare)
 
-    connection.execute(declare_function(function).replace(" HIDDEN", ""))
+    connection.execute(function.declared.replace(" HIDDEN", ""))
 
     assert function.doc.endswith(".")
     assert f"{function.name}(" in function.example

@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 
 from sessions_vtab.contract.capability import AccessPath, Capability
-from sessions_vtab.contract.model import Column, ColumnType, Table, declare_table
+from sessions_vtab.contract.model import Column, ColumnType, Table
 from sessions_vtab.contract.predicate import to_sql
 from sessions_vtab.sql.names import OurTable
 from sessions_vtab.sql.plans import PlanArgument
@@ -71,7 +71,7 @@ class Module:
 
     def Create(self, db, module, schema, name, *args):  # noqa: N802
         self.table = table(name)
-        return declare_table(self.table), self
+        return self.table.declared, self
 
     Connect = Create
 
