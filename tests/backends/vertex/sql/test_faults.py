@@ -196,7 +196,7 @@ LOST = {
     "dropped after it acted": {"kind": "drop", "act": True},
     "dropped in the middle of the answer": {"kind": "drop_body"},
     "an answer that is cut off": {"kind": "truncate"},
-    "a timeout": {"kind": "delay", "seconds": 1.0},
+    "a timeout": {"kind": "delay", "seconds": 2.0},
 }
 
 
@@ -204,7 +204,8 @@ LOST = {
 class TestALostResponse:
     @pytest.fixture
     def db(self, open_, fault):
-        db = open_("&timeout=0.5")
+        # On a loaded machine other requests would time out, too, and be sent again.
+        db = open_("&timeout=1" if fault["kind"] == "delay" else "")
         db.fill(2)
         db.control.fault(**fault, method="POST")
         return db
