@@ -211,8 +211,8 @@ class EleanorBackend(rest.RestBackend):
         own = session_columns("namespace", "pkid", "description", *_FLAGS, "settings")
         table = SESSIONS.extended(*own, hidden=session_columns("include_deleted"))
         body: rest.Body = {
-            **{one: rest.Sent(fields[one], _filled) for one in ("session_id", "enabled")},
-            "description": fields["description"],
+            **{one: fields[one] for one in ("session_id", "description")},
+            "enabled": rest.Sent(fields["enabled"], _enabled),
             "settings": rest.Sent(fields["settings"], _settings),
         }
         sessions = rest.RestTable(
@@ -337,10 +337,10 @@ class EleanorBackend(rest.RestBackend):
         yield rest.run_job(self.client, context, job)
 
 
-def _filled(value: rest.Value, where: str) -> rest.Value:
-    if value in {None, ""}:
+def _enabled(value: rest.Value, where: str) -> bool:
+    if value is None:
         raise rest.refused(where, "cannot be empty")
-    return bool(value) if isinstance(value, int) else value
+    return bool(value)
 
 
 def _settings(value: rest.Value, where: str) -> dict[str, Any]:

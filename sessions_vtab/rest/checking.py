@@ -11,12 +11,10 @@ from sessions_vtab.contract.templates import places_of
 from sessions_vtab.errors import ConfigurationError
 from sessions_vtab.fetch import AfterPages, NumberedPages, SinglePage, TokenPages
 from sessions_vtab.rest.declaration import (
-    Insert,
     List,
     Operation,
     RestFunction,
     RestTable,
-    Update,
 )
 
 __all__ = ["check"]
@@ -173,13 +171,8 @@ def _of_writes(table: RestTable) -> Iterator[str]:
             yield from problems
             if problems:
                 return
-        columns: list[str] = []
-        if isinstance(operation.body, Mapping):
-            columns += operation.body
-        if isinstance(operation, Insert | Update):
-            columns += operation.columns
-        if isinstance(operation, Insert):
-            columns += operation.required
+        body = operation.body if isinstance(operation.body, Mapping) else ()
+        columns = (*body, *getattr(operation, "columns", ()), *getattr(operation, "required", ()))
         yield from (f"{what}: {one}" for one in _unknown(columns, known, "column"))
 
 

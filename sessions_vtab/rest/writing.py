@@ -19,7 +19,7 @@ from sessions_vtab.errors import (
 )
 from sessions_vtab.fetch import Paginator, RequestSpec, Response, Sender
 from sessions_vtab.rest.access import noun, parent_column
-from sessions_vtab.rest.bodies import body_of
+from sessions_vtab.rest.bodies import body_of, refused
 from sessions_vtab.rest.declaration import Operation, RestTable
 from sessions_vtab.rest.decoding import Found
 from sessions_vtab.rest.reading import RestResource
@@ -78,18 +78,27 @@ class Writer:
             StatementError: what is wrong with a value, naming its column.
         """
         operation, places = self.operation(write.action), self.places(write)
-        values = write.values
+        values, renamed = write.values, self._renamed(write)
         if write.action is Action.INSERT:
             values = {**values, **places}
         elif callable(operation.body):
             values = {**places, **values}
         body = body_of(operation.body, values, self.where, self.spec.table.columns)
         call = self.backend.call(operation, {**values, **places}, json=body)
-        renamed = {one: str(write.values[one]) for one in self._own if one in write.values}
-        if write.action is not Action.UPDATE or not renamed or self.spec.get is None:
+        if not renamed or self.spec.get is None:
             return Change(call, places)
         # Repeated, the old name is gone.
         return Change(replace(call, done=self.spec.get.missing), {**places, **renamed})
+
+    def _renamed(self, write: Write) -> Places:
+        """The parts of its name that an UPDATE changes; InvalidValueError if one is empty."""
+        if write.action is not Action.UPDATE:
+            return {}
+        changed = {one: write.values[one] for one in self._own if one in write.values}
+        for column, value in changed.items():
+            if value in {None, ""}:
+                raise refused(f"{self.where}.{column}", "cannot be empty")
+        return {column: str(value) for column, value in changed.items()}
 
     def operation(self, action: Action) -> Operation:
         """What an action calls; raises UnsupportedError if the API has no such operation."""

@@ -291,3 +291,16 @@ def test_a_value_of_another_form_than_the_declared_one_is_refused_before_anythin
         named = "SELECT * FROM things WHERE name = 'spaces/here/things/x'"
         assert db.execute(named).fetchall() == []
         assert db.execute("SELECT * FROM http_requests").fetchall() == []
+
+
+@pytest.mark.parametrize("value", ["NULL", "''"])
+def test_a_row_cannot_lose_its_name(value: str) -> None:
+    table = replace(Spaces.tables[0], update=Update("PUT /{space}/{id}", body={"id": "id"}))
+    kind = type("Renamed", (Spaces,), {"tables": (table,)})
+    seven = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": "7"}))
+    source = {"backend": kind, "base_url": "http://127.0.0.1:1", "location": "here"}
+
+    with closing(connect(sources={"t": {**source, "transport": seven}}, config=os.devnull)) as db:
+        with pytest.raises(InvalidValueError, match="id cannot be empty"):
+            db.execute(f"UPDATE things SET id = {value} WHERE id = '7'")
+        assert db.execute("SELECT method FROM http_requests").fetchall() == [("GET",)]
