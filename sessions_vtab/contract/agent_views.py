@@ -38,8 +38,8 @@ class View:
         select: its SELECT; tables are in braces, so that a schema can be put before them. With
             keys, ``{where}`` is where a condition on them finds the rows that are grouped.
         needs: the columns it reads, by table.
-        keys: columns that tell its groups apart, so that a condition on them may be checked before
-            the rows are grouped.
+        keys: columns that tell its groups, or sessions, apart, so that a condition on them may be
+            checked before the rows are put together.
         like: the table whose visible columns it has, as ``{columns}``; "" for none.
         example: one statement that shows typical use.
     """
@@ -333,19 +333,19 @@ _LIVE: Final = View(
     # SQLite find what is taken back once for each session, and still pass conditions on.
     f"""\
 SELECT {{columns}} FROM (
-  SELECT DISTINCT s.name AS session_name, s.session_id, (
+  SELECT DISTINCT session_name, session_id, (
     SELECT json_group_array(json_array(first, last)) FROM (
       WITH RECURSIVE rewinds(last, first) AS (
         SELECT {_PLACE.format("r")}, (SELECT min({_PLACE.format("f")}) FROM {{events}} f
-            WHERE f.session_name = s.name AND f.invocation_id = r.rewind_before)
-        FROM {{events}} r WHERE r.session_name = s.name AND r.rewind_before IS NOT NULL),
+            WHERE f.session_name = _row_name AND f.invocation_id = r.rewind_before)
+        FROM {{events}} r WHERE r.session_name = _row_name AND r.rewind_before IS NOT NULL),
       active(last, first) AS (
         SELECT max(last), first FROM rewinds WHERE first < last
         UNION ALL
         SELECT r.last, r.first FROM active a JOIN rewinds r ON r.last =
           (SELECT max(w.last) FROM rewinds w WHERE w.first < w.last AND w.last < a.first))
       SELECT first, last FROM active WHERE last IS NOT NULL)) AS taken_back
-  FROM {{sessions}} s) d
+  FROM (SELECT name AS session_name, session_id, name AS _row_name FROM {{sessions}}){{where}}) d
 JOIN {{events}} e ON e.session_name = d.session_name
 WHERE e.rewind_before IS NULL AND NOT EXISTS (SELECT 1 FROM json_each(d.taken_back) t
   WHERE {_PLACE.format("e")}
@@ -365,6 +365,7 @@ WHERE e.rewind_before IS NULL AND NOT EXISTS (SELECT 1 FROM json_each(d.taken_ba
     },
     like="events",
     example="SELECT author, text FROM live_events WHERE session_id = 's1' ORDER BY timestamp",
+    keys=("session_name", "session_id"),
 )
 
 VIEWS: Final = (_TURNS, _TOOL_CALLS, _USAGE, _LIVE)
