@@ -29,7 +29,7 @@ from sessions_vtab.sql.references import is_correlated, references
 from sessions_vtab.sql.repeatable import Repeats, is_steady
 from sessions_vtab.sql.returning import keep_column_names
 from sessions_vtab.sql.semi_joins import Equality, FromClause, Joined, Term, from_clause
-from sessions_vtab.sql.shapes import partners
+from sessions_vtab.sql.shapes import find, partners
 from sessions_vtab.sql.source import ParsedStatement, read, terms
 from sessions_vtab.sql.walk import On, Walk
 
@@ -169,7 +169,7 @@ class _Asked:
         joined = Joined(
             self.source, self.catalog, self.scope, self.clause, self.terms, self.equalities
         )
-        texts += filter(None, [joined.condition_on(item)])
+        texts += filter(None, [joined.condition_on(item), *self._of_rows(item)])
         if not texts or item.view is None:
             return
         first, last = self.clause.spans[self.scope.items.index(item)]
@@ -180,6 +180,35 @@ class _Asked:
         yield Edit(tokens[first].start, tokens[last - 1].end, f"({select}) AS {label}")
         for one in moved:
             yield Edit(tokens[one.span[0]].start, tokens[one.span[1] - 1].end, "1")
+
+    def _of_rows(self, item: Item) -> Iterator[str]:
+        """What ``(key, other) IN (SELECT ..)`` says about a key of the view alone."""
+        for term in self.terms:
+            row = term.node.unnest()
+            query = row.args.get("query")
+            if not (isinstance(row, exp.In) and isinstance(row.this, exp.Tuple) and query):
+                continue
+            about = references(self.scope, query, self.catalog)
+            sound = not about.items and (about.certain or not self.correlated)
+            repeats = Repeats(self.catalog, self.scope.queries)
+            text = self._subquery(term)
+            if not (sound and text and term.owner in {None, item} and repeats.condition(query)):
+                continue
+            for place, column in enumerate(row.this.expressions):
+                for owner, key in references(self.scope, column, self.catalog).columns:
+                    if owner is item and isinstance(column, exp.Column) and self._is_key(item, key):
+                        names = len(row.this.expressions)
+                        yield _one_of_row(item, key, (place, names), text)
+
+    def _subquery(self, term: Term) -> str:
+        """The subquery of a condition with IN, in its brackets; '' for a condition in brackets."""
+        source, (first, end) = self.source, term.span
+        mark = next(find(source.tokens, (first, end), source.pairs, _IN), None)
+        return "" if mark is None else source.slice((mark + 1, end))
+
+    @staticmethod
+    def _is_key(item: Item, column: str) -> bool:
+        return item.view is not None and column in item.view.view.keys
 
     def _moves(self, term: Term, item: Item) -> bool:
         """Whether a condition can stand in the view instead of where it is."""
@@ -205,11 +234,22 @@ class _Asked:
         refers = term.refers
         if refers.items != {item} or item.view is None:
             return False
-        if not all(column in item.view.view.keys for _, column in refers.columns):
+        if not all(self._is_key(item, column) for _, column in refers.columns):
             return False
         # In a correlated subquery a name that is not understood may be another one in the view.
         understood = refers.certain or not self.correlated
         return understood and (refers.queries or refers.outer) and is_steady(term.node)
+
+
+_IN = frozenset(("IN",))
+
+
+def _one_of_row(item: Item, key: str, place: tuple[int, int], query: str) -> str:
+    """A key compared with its own column of a subquery, the one at a place of so many."""
+    at, count = place
+    names = ", ".join(f'"_{number}"' for number in range(count))
+    rows = f'WITH "_row"({names}) AS {query} SELECT "_{at}" FROM "_row"'
+    return f"{quoted(item.label or '')}.{quoted(key)} IN ({rows})"
 
 
 def _rejects_nulls(node: exp.Expression) -> bool:

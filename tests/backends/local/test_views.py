@@ -77,6 +77,16 @@ STATEMENTS = [
     f"SELECT count(*), max(session_id) FROM {{v}} WHERE session_id IN ({OF_ANN})",
     "SELECT * FROM {v} WHERE session_id IN (SELECT id FROM temp.keys WHERE author = 'user')",
     "SELECT * FROM {v} WHERE session_id NOT IN (SELECT id FROM temp.keys)",
+    (
+        "SELECT * FROM {v} WHERE (session_name, session_id) IN"
+        " (SELECT name, session_id FROM {sessions} WHERE user_id = 'ann')"
+    ),
+    "SELECT * FROM {v} WHERE (session_id, 1) IN (VALUES ('s1', 1), ('x', 2))",
+    "SELECT * FROM {v} WHERE (1, session_id) NOT IN (SELECT 1, id FROM temp.keys WHERE id IS NOT NULL)",
+    (
+        "SELECT k.author, v.* FROM temp.keys k JOIN {v} v"
+        " ON (v.session_id, k.kind) IN (SELECT id, kind FROM temp.keys)"
+    ),
     "SELECT s.user_id, v.* FROM {sessions} s JOIN {v} v USING (session_id) WHERE s.user_id = 'ann'",
     (
         "SELECT session_id, s.user_id FROM {sessions} s LEFT JOIN {v} v USING (session_id)"

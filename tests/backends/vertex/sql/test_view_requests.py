@@ -95,6 +95,10 @@ SHAPES = {
         "SELECT * FROM {v} WHERE session_id IN (" + OF_A_USER + ")"
         " AND session_name IN (SELECT name FROM {{sessions}} WHERE user_id = 'ann')"
     ),
+    "IN of row values": (
+        "SELECT * FROM {v} WHERE (session_name, session_id) IN"
+        " (SELECT name, session_id FROM {{sessions}} WHERE user_id = 'ann')"
+    ),
     "equal to a subquery": (
         "SELECT * FROM {v} WHERE session_id = (" + OF_A_USER + " ORDER BY create_time LIMIT 1)"
     ),
