@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import httpx
 
 from sessions_vtab.fetch import deadline
+from sessions_vtab.fetch.routes import Received
 
 __all__ = ["ENCODINGS", "TooLongError", "read_body"]
 
@@ -28,7 +29,7 @@ class TooLongError(Exception):
     """The body is longer than it may be; what was read of it is gone."""
 
 
-def read_body(response: httpx.Response, most: int) -> bytes:
+def read_body(response: httpx.Response | Received, most: int) -> bytes:
     """The body of an answer whose head has been read.
 
     Args:
@@ -49,7 +50,7 @@ def read_body(response: httpx.Response, most: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _arriving(response: httpx.Response) -> Iterator[bytes]:
+def _arriving(response: httpx.Response | Received) -> Iterator[bytes]:
     """The bytes as they come; answers of a test's transport are looked at, too."""
     if not isinstance(response.stream, httpx.SyncByteStream):
         raise httpx.StreamError("the body cannot be read")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpcore
 import httpx
@@ -29,7 +29,7 @@ from sessions_vtab.fetch.problems import (
     unsendable,
 )
 from sessions_vtab.fetch.retry import RETRIES, Failure, backoff, may_retry, retry_after
-from sessions_vtab.fetch.routes import Shortcut
+from sessions_vtab.fetch.routes import Received, Shortcut
 
 if TYPE_CHECKING:
     from sessions_vtab.fetch.client import Sender
@@ -55,6 +55,9 @@ _SERVER_ERROR = 500
 _SUCCESS = range(200, 300)
 _MAY_HAVE_ACTED = (408, *range(500, 600))
 """Statuses that can come after the service has done what was asked."""
+
+
+_Received: TypeAlias = httpx.Response | Received
 
 
 class Exchange:
@@ -145,7 +148,7 @@ class Exchange:
             self._client.leave(self)
 
     def _ask(
-        self, send: Callable[[], httpx.Response], look: Callable[[], None] | None = None
+        self, send: Callable[[], _Received], look: Callable[[], None] | None = None
     ) -> Response | None:
         """The response of an attempt, if it is one that ``run`` returns."""
         began, self._admitted = self._clock.now(), False
@@ -172,10 +175,10 @@ class Exchange:
         self._number += 1
 
     def _attempt(
-        self, send: Callable[[], httpx.Response], look: Callable[[], None] | None
+        self, send: Callable[[], _Received], look: Callable[[], None] | None
     ) -> Response | _Lost:
         started = time.perf_counter()
-        received: httpx.Response | None = None
+        received: _Received | None = None
         try:
             with within(self._seconds(), look):
                 received = send()
@@ -220,7 +223,7 @@ class Exchange:
         self._log(elapsed, error=reason)
         return _Lost(failure, reason)
 
-    def _broken_off(self, received: httpx.Response | None, started: float) -> SessionsError:
+    def _broken_off(self, received: _Received | None, started: float) -> SessionsError:
         """The error of an answer that is too long to be read; sent again, it would be so again."""
         status = None if received is None else received.status_code
         self._sender.sent += 1
@@ -233,7 +236,7 @@ class Exchange:
     def _shortcut(self) -> Shortcut | None:
         return self._client.shortcut(self._url) if self._call.bare else None
 
-    def _prepared(self, way: Shortcut | None) -> Callable[..., httpx.Response]:
+    def _prepared(self, way: Shortcut | None) -> Callable[..., _Received]:
         """What sends the request.
 
         By a transport, without httpx.Client: no cookies, no redirects, no netrc, and less CPU time.
@@ -266,7 +269,7 @@ class Exchange:
             raise unsendable(call, self._shown, self._sender.where, error) from error
         return lambda: self._client.transport_for(request.url).handle_request(request)
 
-    def _read(self, received: httpx.Response) -> bytes:
+    def _read(self, received: _Received) -> bytes:
         try:
             return read_body(received, self._client.endpoint.max_response)
         finally:
@@ -274,7 +277,7 @@ class Exchange:
                 self._leave(received)
             received.close()
 
-    def _leave(self, received: httpx.Response) -> None:
+    def _leave(self, received: _Received) -> None:
         """Ends the connection of a failed server: some close it without saying so.
 
         The next request would then be lost on it, and a POST that is lost is of unknown outcome.
@@ -284,7 +287,7 @@ class Exchange:
         if isinstance(connected, socket.socket):
             shut(connected)
 
-    def _response(self, received: httpx.Response, body: bytes, elapsed: float) -> Response:
+    def _response(self, received: _Received, body: bytes, elapsed: float) -> Response:
         response = Response(
             self._call,
             self._shown,

@@ -26,7 +26,7 @@ from sessions_vtab.fetch.call import is_plain
 from sessions_vtab.fetch.deadline import TimedBackend
 from sessions_vtab.fetch.endpoint import is_loopback
 
-__all__ = ["KEEP_ALIVE", "Connections", "Routes", "Shortcut", "open_routes"]
+__all__ = ["KEEP_ALIVE", "Connections", "Received", "Routes", "Shortcut", "open_routes"]
 
 KEEP_ALIVE: Final = 30.0
 """Seconds for which an idle connection is kept."""
@@ -83,7 +83,10 @@ class Connections(httpx.BaseTransport):
             content=body,
             extensions=request.extensions,
         )
-        return self._send(sent)
+        response, stream = self._send(sent)
+        return httpx.Response(
+            response.status, headers=response.headers, stream=stream, extensions=response.extensions
+        )
 
     def get(
         self,
@@ -91,8 +94,8 @@ class Connections(httpx.BaseTransport):
         headers: Headers,
         extensions: dict[str, Any],
         connection: httpcore.ConnectionInterface | None = None,
-    ) -> httpx.Response:
-        """As ``handle_request`` for a GET, without the cost of an ``httpx.Request``.
+    ) -> Received:
+        """As ``handle_request`` for a GET, without the cost of httpx's classes.
 
         Args:
             url: as it goes out.
@@ -100,8 +103,10 @@ class Connections(httpx.BaseTransport):
             extensions: of httpcore, such as ``timeout``.
             connection: that of ``take``; None: the one that is found, or a new one.
         """
-        request = httpcore.Request("GET", url, headers=headers, extensions=extensions)
-        return self._send(request, connection)
+        request = httpcore.Request("GET", url, extensions=extensions)
+        request.headers = headers  # Given as an argument, each would be examined once more.
+        response, body = self._send(request, connection)
+        return Received(response.status, _decoded(response.headers), body, response.extensions)
 
     def take(self, url: httpcore.URL) -> httpcore.ConnectionInterface | None:
         """A connection to the host of a URL that ``get`` may use; None if none is idle."""
@@ -118,7 +123,7 @@ class Connections(httpx.BaseTransport):
 
     def _send(
         self, request: httpcore.Request, connection: httpcore.ConnectionInterface | None = None
-    ) -> httpx.Response:
+    ) -> tuple[httpcore.Response, _ResponseBody]:
         place = _place(request.url)
         connection = connection or self._take(place) or self._connect(request.url.origin)
         try:
@@ -126,10 +131,7 @@ class Connections(httpx.BaseTransport):
         except BaseException as error:
             connection.close()
             raise _as_httpx(error) from error
-        body = _ResponseBody(response.stream, partial(self._put_back, place, connection))
-        return httpx.Response(
-            response.status, headers=response.headers, stream=body, extensions=response.extensions
-        )
+        return response, _ResponseBody(response.stream, partial(self._put_back, place, connection))
 
     def _take(self, place: _Place) -> httpcore.ConnectionInterface | None:
         """The idle connection that was used last; None if there is none that is still good."""
@@ -194,6 +196,38 @@ class _ResponseBody(httpx.SyncByteStream):
             self._stream.close()  # type: ignore[attr-defined]  # Of httpcore's streams.
         finally:
             closed()
+
+
+class Received(NamedTuple):
+    """A response whose body has yet to be read, as ``httpx.Response`` is one.
+
+    Attributes:
+        status_code: the HTTP status.
+        headers: names in lower case.
+        stream: the body.
+        extensions: of httpcore.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    stream: _ResponseBody
+    extensions: Mapping[str, Any]
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        self.stream.close()
+
+
+def _decoded(raw: Headers) -> dict[str, str]:
+    """Headers as httpx reads them; those of one name are joined."""
+    headers: dict[str, str] = {}
+    try:
+        for name, value in raw:
+            key, text = name.decode("ascii").lower(), value.decode()
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    except UnicodeDecodeError:
+        return {name.lower(): value for name, value in httpx.Headers(raw).items()}
+    return headers
 
 
 def _as_httpx(error: BaseException) -> BaseException:

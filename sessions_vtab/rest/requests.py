@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from sessions_vtab.contract.backend import Context, Resource
 from sessions_vtab.contract.capability import Capability
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Reading", "ScanRequests", "Spread"]
 
 _GETS_PER_LIST: Final = 4  # A list of one page costs as much: GETs run in parallel.
+_MOST_FORESEEN: Final = 100
+"""Requests of scans that were prefetched and have not come yet."""
 _ENCODED_PLACEHOLDER: Final = re.compile(r"%7B(\w+)%7D", re.ASCII)
 
 
@@ -59,6 +61,8 @@ class Reading:
     wanted: Mapping[tuple[str, ...], int] | None = None
     pages: Paginator | None = None
 
+
+_Foreseen = dict[AllOf, tuple[Scan, Reading]]
 
 Spread = Callable[[str, Operation], Iterable[str]]
 """The values that a placeholder can have, from the operation that lists them."""
@@ -304,17 +308,29 @@ class ScanRequests(Resource):
 
     def prefetch(self, scans: Sequence[Scan], context: Context) -> None:
         """See ``Resource.prefetch``."""
+        foreseen = cast("_Foreseen", context.memory.setdefault((self, "foreseen"), {}))
         Reader(self.backend.client, context).prefetch(
-            one.call for scan in scans for one in self._first(scan)
+            one.call for scan in scans for one in self._first(scan, foreseen)
         )
 
-    def _first(self, scan: Scan) -> Sequence[Asked]:
+    def _first(self, scan: Scan, foreseen: _Foreseen) -> Sequence[Asked]:
         try:
             if self.owner.list is not None and self._unlisted(self.owner.list, scan):
                 return ()  # What a placeholder can be has to be asked for first.
-            return self.reading(scan, _unknown).asked
+            reading = self.reading(scan, _unknown)
         except SessionsError:
             return ()  # The scan itself raises it.
+        if scan.path.keys and len(foreseen) < _MOST_FORESEEN:
+            foreseen[scan.where] = scan, reading
+        return reading.asked
+
+    def foreseen(self, scan: Scan, context: Context) -> Reading | None:
+        """The requests of a scan by key that was prefetched: they take as long as its rows."""
+        known = context.memory.get((self, "foreseen"))
+        if not isinstance(known, dict) or not scan.path.keys:
+            return None
+        before, reading = known.pop(scan.where, (None, None))
+        return reading if before == scan else None
 
 
 def _unknown(place: str, _: Operation) -> list[str]:

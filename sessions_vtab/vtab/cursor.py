@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, groupby
+from itertools import chain, groupby, repeat
+from operator import add, itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
+from sessions_vtab.contract.model import PLAN_COLUMNS
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.errors import StoppedError
@@ -237,6 +239,15 @@ def _collected(rows: Iterator[Row], outer: int, places: Sequence[int]) -> Iterat
 def echoed(rows: Iterable[Row], table: SourceTable, scan: Scan) -> Iterator[Row]:
     """Rows whose parameter columns answer with what was asked, so that SQLite's check holds."""
     places = [(table.positions[name], value) for name, value in scan.parameters.items()]
+    first, columns = min(places)[0], table.resource.table.columns
+    if PLAN_COLUMNS.union(scan.parameters).issuperset(one.name for one in columns[first:]):
+        # What a join asks for: the last columns are the statement rewriter's. All of it in C.
+        values = tuple(scan.parameters.get(one.name) for one in columns[first:])
+        return map(add, map(itemgetter(slice(first)), rows), repeat(values))
+    return _echoed(rows, places)
+
+
+def _echoed(rows: Iterable[Row], places: Sequence[tuple[int, Value]]) -> Iterator[Row]:
     for row in rows:
         values = list(row)
         for place, value in places:

@@ -142,6 +142,9 @@ class LookAhead:
             exact: where the key comes from, if that is known.
             most: how many reads may be started: what will be answered from a list is not.
         """
+        if exact is None and not others:
+            self._forget()  # Most statements have but one table: there is nowhere to look.
+            return []
         key = key_of(scan)
         if key is None:
             return []
@@ -173,6 +176,11 @@ class LookAhead:
             return inf
         self._started.clear()
         return 0
+
+    def _forget(self) -> None:
+        """Nothing is foreseen."""
+        self._step, self._foreseen, self._link = 0, [], None
+        self._started.clear()
 
     def _learn(self, value: Value, top: int) -> None:
         """Increases the look-ahead if the key was the predicted one, and reduces it otherwise."""

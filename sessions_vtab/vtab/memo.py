@@ -204,5 +204,5 @@ class Memo:
 
 
 def _size(rows: Rows) -> int:
-    """About how many bytes rows take, as if no two values were the same object."""
-    return sum(map(getsizeof, chain(rows, chain.from_iterable(rows))))
+    """About how many bytes rows take, as if no two values were the same object; NULL takes none."""
+    return sum(map(getsizeof, chain(rows, filter(None, chain.from_iterable(rows)))))

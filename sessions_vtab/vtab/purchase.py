@@ -200,6 +200,8 @@ class Buyer:
             bought.close()
         self._bought.clear()
         self._read_lists.close()
+        for asked in self._asked.values():
+            asked.rental = None  # It knows ``asked``, so only the cyclic collection would free it.
 
     def _holders(self, scan: Scan, asked: _Asked) -> list[Holder]:
         capability = self._table.resource.capability

@@ -88,6 +88,9 @@ class RemoteCursor(ScanCursor):
             del host.labels[key]
         self._memo.close()
         self._buyer.close()
+        # They know the cursor: its last page would stay until the cyclic garbage collection.
+        del self._buyer
+        self._rows = self._rest = iter(())
 
     @property
     def expected(self) -> int | None:

@@ -15,6 +15,7 @@ import pytest
 
 from sessions_vtab.errors import UnavailableError
 from sessions_vtab.fetch import Client, Endpoint, Reader, RequestSpec
+from sessions_vtab.fetch.body import read_body
 from sessions_vtab.fetch.deadline import TimedBackend
 from sessions_vtab.fetch.routes import KEEP_ALIVE, Connections, Routes, is_plain, open_routes
 
@@ -74,7 +75,7 @@ def ask(connections, host="h"):
 
 def answered(connections, host="h"):
     response = ask(connections, host)
-    response.read()
+    read_body(response, 1_000)
     response.close()
     return response
 
@@ -82,7 +83,7 @@ def answered(connections, host="h"):
 def test_a_request_takes_the_connection_used_last(connections, network):
     open_at_once = [ask(connections) for _ in range(3)]
     for response in open_at_once:
-        response.read()
+        read_body(response, 1_000)
         response.close()
     for _ in range(5):
         answered(connections)
@@ -104,7 +105,7 @@ def test_a_connection_that_the_server_has_ended_is_not_used(connections, network
 
 def test_connections_that_are_not_needed_are_closed_in_time(connections, network, monkeypatch):
     for response in [ask(connections) for _ in range(3)]:
-        response.read()
+        read_body(response, 1_000)
         response.close()
     later = time.monotonic() + KEEP_ALIVE + 1
     monkeypatch.setattr("time.monotonic", lambda: later)
@@ -124,7 +125,7 @@ def test_after_close_no_connection_stays(connections, network):
     in_use = ask(connections, "used")
     connections.close()
     assert [stream.closed for stream in network.streams] == [True, False]
-    in_use.read()
+    read_body(in_use, 1_000)
     in_use.close()
     assert network.streams[1].closed
 
@@ -300,3 +301,20 @@ def test_a_connection_that_opens_while_the_client_closes_is_ended():
         stream.get_extra_info = lambda _: ours  # type: ignore[method-assign]
         client._remember(stream)
         assert other.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("lines", "read"),
+    [
+        (b"X-A: one\r\nx-a: two", {"x-a": "one, two"}),
+        ("X-A: é".encode(), {"x-a": "é"}),
+        ("X-A: é".encode("latin-1"), {"x-a": "é"}),
+    ],
+    ids=["one name twice", "UTF-8", "neither ASCII nor UTF-8"],
+)
+def test_headers_are_read_as_httpx_reads_them(connections, network, lines, read):
+    network.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + lines + b"\r\n\r\n{}"
+    received = answered(connections)
+    assert received.headers == {"content-length": "2", **read}
+    raw = [line.split(b": ") for line in lines.split(b"\r\n")]
+    assert dict(httpx.Headers([(name, value) for name, value in raw]).items()) == read

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from sessions_vtab import Connection
 from sessions_vtab.contract.backend import Context
 from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.testing.memory import MemoryResource
+from sessions_vtab.vtab.memo import Recording
+from sessions_vtab.vtab.remote_cursor import RemoteCursor
 
 
 def _table(connection: Connection, name: str = "sessions") -> MemoryResource:
@@ -358,3 +361,29 @@ class TestConnections:
             )
 
         assert local.execute("SELECT count(*) FROM events").get == 3
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM sessions WHERE name = 's/01'",
+        "SELECT * FROM sessions WHERE name IN ('s/01', 's/02')",
+        "SELECT * FROM sessions",
+        "SELECT * FROM sessions LIMIT 1",
+        "SELECT count(*) FROM sessions s JOIN events e ON e.session_id = s.session_id",
+    ],
+)
+def test_a_scan_that_has_ended_is_gone_at_once(filled: Connection, sql: str) -> None:
+    """Cycles would leave its last page, and its lists, to the cyclic garbage collection."""
+    filled.execute(sql).fetchall()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        filled.execute(sql).fetchall()
+        gc.collect()
+        assert not [one for one in gc.garbage if isinstance(one, RemoteCursor | Recording | Scan)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
