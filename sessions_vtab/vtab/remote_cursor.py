@@ -154,7 +154,10 @@ class RemoteCursor(ScanCursor):
             if len(lists) > _MOST_LISTS_READ:
                 del lists[next(iter(lists))]
             if ended:
-                self.lists_ended()[key] = scan
+                read = self.lists_ended()
+                read[key] = scan
+                if len(read) > _MOST_LISTS_READ:
+                    del read[next(iter(read))]
                 self._table.sizes.learn(scan, pages, rows)
 
         return Recording(self.read(scan, taker), came)

@@ -255,8 +255,9 @@ def _cpu_seconds(work: Callable[[], object], times: int) -> Iterator[float]:
 
 
 def _cpu_now() -> float:
-    used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
+    # Not os.times(), which counts in hundredths of a second.
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _memory(one: Emulator) -> None:
