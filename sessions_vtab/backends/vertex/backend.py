@@ -322,9 +322,7 @@ class VertexBackend(rest.RestBackend):
                 f"{where}: set summarization or event_editing, or both, to 'AUTO'."
             )
         if any(mode != "AUTO" for mode in chosen.values()):
-            raise rest.InvalidValueError(
-                f"{where}: summarization and event_editing must be 'AUTO'."
-            )
+            raise rest.refused(f"{where}: summarization and event_editing", "must be 'AUTO'")
         return {"compaction": {field: {"mode": mode} for field, mode in chosen.items()}}
 
 

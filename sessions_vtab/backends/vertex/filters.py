@@ -89,9 +89,7 @@ def with_users(raw: str | None, ours: Text, allowed: frozenset[Feature]) -> Text
     """The user's filter AND the composed one; only the user's if parentheses are not allowed."""
     if not raw:
         return ours
-    if not ours.text:
-        return Text(raw)
-    if Feature.GROUP not in allowed:
+    if not ours.text or Feature.GROUP not in allowed:
         return Text(raw)
     return Text(f"({raw}) AND {ours.text}", ours.features | {Feature.GROUP})
 
@@ -252,12 +250,9 @@ def confined_times(terms: Sequence[Predicate], columns: Iterable[str]) -> dict[s
 
 def timestamp_filter(confined: TimeBounds) -> Text:
     """A range of event timestamps, both ends included; SQLite removes rows that do not match."""
-    parts = []
-    if confined.low is not None:
-        parts.append(Text(f'timestamp>="{times.to_rfc3339(confined.low)}"'))
-    if confined.high is not None:
-        parts.append(Text(f'timestamp<="{times.to_rfc3339(confined.high)}"'))
-    return join(parts)
+    edges = ((">=", confined.low), ("<=", confined.high))
+    told = ((sign, times.to_rfc3339(edge)) for sign, edge in edges if edge is not None)
+    return join([Text(f'timestamp{sign}"{edge}"') for sign, edge in told])
 
 
 _TEXTS = ("filter", "order_by", "page_token")

@@ -104,11 +104,9 @@ def last_segment(item: rest.Item, frame: rest.DecodeContext) -> str:
 
 def _ids(items: Sequence[rest.Item], frame: rest.DecodeContext) -> list[str]:
     """The last segment of each item's name, validated with one regex match if it can be."""
-
-    def read() -> list[str]:
-        return _segments(items) or [last_segment(item, frame) for item in items]
-
-    return _once("ids", items, frame, read)
+    return _once(
+        "ids", items, frame, lambda: _segments(items) or [last_segment(one, frame) for one in items]
+    )
 
 
 def _once(
@@ -236,10 +234,10 @@ def refuse_inexact(value: Any, where: str) -> None:
     The service stores every number as a double, so a larger integer would come back changed.
     """
     for place in _inexact(value, "$"):
-        raise rest.InvalidValueError(
-            f"{where}: the integer at {place} is beyond 2^53, and the service would change"
-            " it, because it stores numbers as doubles. Write it as text. Nothing was"
-            " sent."
+        raise rest.refused(
+            f"{where}: the integer at {place}",
+            "is beyond 2^53, and the service would change it, because it stores numbers as doubles."
+            " Write it as text",
         )
 
 
@@ -273,10 +271,8 @@ def _labels_sent(value: rest.Value, where: str) -> dict[str, Any]:
 def _ttl(value: rest.Value, where: str) -> str:
     match = _TTL.fullmatch(str(value))
     if match is None:
-        raise rest.InvalidValueError(
-            f"{where} must be a number of seconds or a duration such as"
-            f" '172800s', not {value!r:.60}."
-        )
+        why = f"must be a number of seconds or a duration such as '172800s', not {value!r:.60}"
+        raise rest.refused(where, why)
     return f"{match.group(1)}s"
 
 

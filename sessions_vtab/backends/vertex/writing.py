@@ -62,15 +62,15 @@ class SessionWriter(_VertexWriter):
 
     def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
         change = self.change(write)
-        match write.action:
-            case rest.Action.INSERT:
-                return self._create(write, change, sender)
-            case rest.Action.UPDATE if write.values:
-                return self._patch(write, change, sender)
-            case rest.Action.UPDATE:
-                return self._shown(write, change.places, sender)
-            case _:
-                return self._delete(write, change, sender)
+        if write.action is rest.Action.INSERT:
+            return self._create(write, change, sender)
+        if write.action is rest.Action.UPDATE:
+            act = self._patch if write.values else self._shown
+            return act(write, change, sender)
+        response = sender.send(change.call)
+        operation = {} if response.already else self.backend.follow(response, change.places, sender)
+        outcome = self.accepted(write, self.name(change.places), response.status)
+        return replace(outcome, response=rest.dump_json(operation))
 
     def _create(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
         places = change.places
@@ -84,10 +84,11 @@ class SessionWriter(_VertexWriter):
                     " session_id can safely be sent again."
                 ) from None
             operation = self._settle_create(change, sender, unknown)
-        made = {**places, "session_id": places.get("session_id") or _created_session_id(operation)}
+        session_id = places.get("session_id") or _created_session_id(operation)
+        change = replace(change, places={**places, "session_id": session_id})
         if not write.returning and isinstance(operation.get("response"), dict):
-            return self.accepted(write, self.name(made), 200)
-        return replace(self._shown(write, made, sender), response=rest.dump_json(operation))
+            return self.accepted(write, self.name(change.places), 200)
+        return replace(self._shown(write, change, sender), response=rest.dump_json(operation))
 
     def _settle_create(
         self, change: rest.Change, sender: rest.Sender, unknown: rest.UnknownOutcomeError
@@ -126,7 +127,7 @@ class SessionWriter(_VertexWriter):
         if not write.returning:
             return self.accepted(write, self.name(places), response.status)
         if "expireTime" not in response.object():
-            return self._shown(write, places, sender)
+            return self._shown(write, change, sender)
         frame = self.resource.frame(response, places)
         return self.answered(write, rest.Found(response.object(), frame), response.status)
 
@@ -146,18 +147,12 @@ class SessionWriter(_VertexWriter):
                 " {..}}')."
             )
 
-    def _delete(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
-        response = sender.send(change.call)
-        operation = {} if response.already else self.backend.follow(response, change.places, sender)
-        outcome = self.accepted(write, self.name(change.places), response.status)
-        return replace(outcome, response=rest.dump_json(operation))
-
-    def _shown(self, write: rest.Write, places: rest.Places, sender: rest.Sender) -> rest.Outcome:
+    def _shown(self, write: rest.Write, change: rest.Change, sender: rest.Sender) -> rest.Outcome:
         """Adds the stored session to the outcome; a new session may not be visible at once."""
-        found = self._visible(places, sender)
+        found = self._visible(change.places, sender)
         if found is None:
             raise rest.UnknownOutcomeError(
-                f"{self.where}: {self.name(places)} was written, but cannot be read yet. Try"
+                f"{self.where}: {self.name(change.places)} was written, but cannot be read yet. Try"
                 " again later."
             )
         return self.answered(write, found, 200)
@@ -167,8 +162,7 @@ class SessionWriter(_VertexWriter):
         for pause in _VISIBLE_AFTER:
             if pause:
                 sender.pause(pause)
-            found = self.look(places, sender)
-            if found is not None:
+            if found := self.look(places, sender):
                 return found
         return None
 
