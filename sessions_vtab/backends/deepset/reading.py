@@ -100,11 +100,8 @@ def _check(response: rest.Response, before: int | None) -> bool:
     Raises:
         ProtocolError: it contradicts itself: rows would be missing, or pages would never end.
     """
-    rows, more, total = (
-        len(response.items()),
-        response.object().get("has_more"),
-        _total_of(response),
-    )
+    rows, more = len(response.items()), response.object().get("has_more")
+    total = _total_of(response)
     if not isinstance(more, bool):
         raise rest.ProtocolError(f"{response.what}: has_more should be true or false.")
     if more and not rows:
@@ -144,11 +141,9 @@ class _WithTotal(rest.RestResource):
 
     def _counted(self, scan: rest.Scan, reader: rest.Reader) -> Iterator[rest.Page]:
         """The first page of each list with the number of further rows, then those rows."""
-        make, pages = (
-            rest.RowDecoder(self.table, self.decoder.columns, scan.columns),
-            self.pages(scan),
-        )
-        reading, seen = self.reading(scan, lambda _, __: ()), set[Value]()
+        make = rest.RowDecoder(self.table, self.decoder.columns, scan.columns)
+        pages, seen = self.pages(scan), set[Value]()
+        reading = self.reading(scan, lambda _, __: ())
 
         def rows(response: rest.Response, asked: rest.Asked) -> list[rest.Row]:
             page = _fresh(self, self.page(response, asked.places, reading), seen)

@@ -365,9 +365,7 @@ def session_body(values: Mapping[str, rest.Value], where: str) -> dict[str, Any]
             JSON.
     """
     if values.get("ttl") is not None and values.get("expire_time") is not None:
-        raise rest.InvalidValueError(
-            f"{where}: give ttl or expire_time, not both. Nothing was sent."
-        )
+        raise rest.refused(f"{where}:", "give ttl or expire_time, not both")
     given = {name: value for name, value in values.items() if value is not None}
     body: dict[str, Any] = rest.body_of(SESSION_BODY, given, where, ())
     return body
