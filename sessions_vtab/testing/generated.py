@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sessions_vtab.contract.backend import Resource
 from sessions_vtab.contract.capability import EQUALITY, AccessPath
@@ -34,10 +34,10 @@ from sessions_vtab.contract.tables import SCOPE_COLUMNS
 from sessions_vtab.errors import InvalidValueError, RefusedError, SessionsError
 from sessions_vtab.testing.case import Case, CaseCondition, CaseForm
 from sessions_vtab.testing.cases import cases_for, sorts
-from sessions_vtab.testing.oracle import Answer, Comparison, Known, Oracle, difference
-from sessions_vtab.testing.watching import clauses_of, plan_words, undeclared
+from sessions_vtab.testing.oracle import Answer, Comparison, Known, difference
+from sessions_vtab.testing.watching import Witness, clauses_of, plan_words, undeclared
 
-__all__ = ["Checker", "Look", "RunCase", "Shown", "Traffic", "Witness"]
+__all__ = ["Checker", "Look", "RunCase", "Shown", "Traffic"]
 
 _SHOWN: Final = 8
 _NO_ROW: Final = (InvalidValueError, RefusedError)
@@ -71,17 +71,6 @@ class RunCase:
 
 Look: TypeAlias = Callable[[RunCase], str | None]
 """Says what is wrong with what arrived at the service for a case; None if nothing is."""
-
-
-class Witness(Protocol):
-    """What the checker needs of the suite."""
-
-    connection: Any
-    source: str
-    oracle: Oracle
-
-    def recorded(self) -> Any:
-        """Records every scan that reaches the backend while a block runs."""
 
 
 class Checker:

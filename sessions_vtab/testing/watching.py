@@ -29,10 +29,11 @@ from sessions_vtab.contract.scan import Page, Scan
 from sessions_vtab.errors import RefusedError
 from sessions_vtab.plan.pushdown import project
 from sessions_vtab.testing.case import CaseCondition
+from sessions_vtab.testing.oracle import Oracle
 
 __all__ = [
     "Probe",
-    "Probed",
+    "Witness",
     "clauses_of",
     "is_sent",
     "plan_words",
@@ -156,11 +157,13 @@ class Probe:
         return self.condition.op
 
 
-class Probed(Protocol):
-    """What a probe needs of the suite."""
+class Witness(Protocol):
+    """What the checks need of the suite."""
 
     connection: Any
+    source: str
     resources: Mapping[str, Resource]
+    oracle: Oracle
 
     def plans(self, text: str, bindings: Any = None) -> list[str]:
         """The words of every scan of ours in a statement's plan."""
@@ -181,7 +184,7 @@ def probes_of(table: Table, name: str) -> Iterator[Probe]:
             yield Probe(table.name, condition, sql)
 
 
-def is_sent(suite: Probed, probe: Probe) -> bool:
+def is_sent(suite: Witness, probe: Probe) -> bool:
     """Whether a probe's condition is sent.
 
     Raises:
