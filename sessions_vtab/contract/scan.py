@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from sessions_vtab.contract.capability import AccessPath
+from sessions_vtab.contract.model import PLAN_COLUMNS
 from sessions_vtab.contract.predicate import (
     EVERYTHING,
     AllOf,
@@ -86,6 +87,16 @@ class Scan:
     limit: int | None = None
     offset: int = 0
     shape: object | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is for all of a list."""
+        return not (
+            self.path.unique
+            or self.limit is not None
+            or self.offset
+            or not self.parameters.keys() <= PLAN_COLUMNS
+        )
 
     def given(self, column: str) -> tuple[Value, ...] | None:
         """The distinct values that ``=`` or IN demand of a column; None if neither does."""

@@ -32,7 +32,6 @@ __all__ = [
     "Sizes",
     "given_parameters",
     "holders",
-    "is_whole",
     "may_be_held",
     "pages_of",
     "read_key",
@@ -112,16 +111,6 @@ def given_parameters(scan: Scan) -> tuple[tuple[str, Value], ...]:
     return tuple((name, one) for name, one in scan.parameters.items() if name not in PLAN_COLUMNS)
 
 
-def is_whole(scan: Scan) -> bool:
-    """Whether a read is for all of a list."""
-    return not (
-        scan.path.unique
-        or scan.limit is not None
-        or scan.offset
-        or not scan.parameters.keys() <= PLAN_COLUMNS
-    )
-
-
 def read_key(scan: Scan) -> object:
     """What a list is known by when its responses were counted: they come in an order."""
     return size_key(scan), scan.order
@@ -143,7 +132,7 @@ class Sizes:
 
     def learn(self, scan: Scan, pages: int, rows: int) -> None:
         """Takes note of a list that was read to its end."""
-        if not is_whole(scan):
+        if not scan.is_whole:
             return
         key = size_key(scan)
         self._known.pop(key, None)

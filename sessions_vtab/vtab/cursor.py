@@ -24,6 +24,7 @@ from sessions_vtab.contract.scan import Page, Row, Scan
 from sessions_vtab.errors import StoppedError
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.vtab.blame import blame, blaming
+from sessions_vtab.vtab.host import StatementContext
 from sessions_vtab.vtab.write_queue import Waiting, missed
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class ScanCursor:
         row: the current row.
     """
 
-    __slots__ = ("Column", "Eof", "_pages", "_rows", "_table", "row")
+    __slots__ = ("Column", "Eof", "_pages", "_rows", "_run", "_table", "row")
 
     Column: Callable[[int], Any]
     """Value of a column of the current row."""
@@ -66,6 +67,7 @@ class ScanCursor:
     def Filter(self, _number: int, plan_text: str, arguments: Sequence[Any]) -> None:
         """Starts a scan with the plan that BestIndex wrote into ``plan_text``."""
         binder = self._table.plans[plan_text]
+        self._run = self._table.host.statements.current
         scan = binder.bind(arguments)
         waiting = None if scan is None else self._waiting(scan)
         if self._table.host.explaining is not None:
@@ -137,14 +139,13 @@ class ScanCursor:
             cursor: takes the rows as they come; None: the pages are wanted.
         """
         table, host = self._table, self._table.host
-        context = host.context(table.source, table.name)
-        context.cursor = cursor
+        context = StatementContext(host, table.source, table.name, self._run, cursor)
         if table.store is not None:
             host.holding.hold(table.store)
-        if not context.run.readonly and host.capturing(context.run.number):
+        if not self._run.readonly and host.capturing(self._run.number):
             # RETURNING * is answered from these rows, after SQLite has asked for fewer columns.
             scan = replace(scan, columns=frozenset(table.positions), shape=None)
-        elif not context.run.readonly and table.store is None:
+        elif not self._run.readonly and table.store is None:
             # What tells a row from those that wait to be sent.
             scan = replace(scan, columns=scan.columns.union(table.identity), shape=None)
         # A list of pages will do, too.
@@ -156,19 +157,19 @@ class ScanCursor:
         Raises:
             QueuedWritesError: it may not: it would miss them.
         """
-        table = self._table
-        if table.store is not None:
+        table, unit = self._table, self._table.host.unit
+        if table.store is not None or not unit.queue.entries:
             return None
-        unit, made_from = table.host.unit, table.resource.capability.made_from
+        made_from = table.resource.capability.made_from
         entries = unit.waiting(table.source, table.name)
         if entries:
             waiting = Waiting(table.identity, table.identity_places, tuple(entries))
-            if not table.host.statements.current.readonly and waiting.spares(scan):
+            if not self._run.readonly and waiting.spares(scan):
                 return waiting
         elif made_from:
             entries = unit.waiting(table.source, made_from)
         if entries:
-            raise missed(table.title, entries[0], table.host.statements.current.number)
+            raise missed(table.title, entries[0], self._run.number)
         return None
 
     def _watched(
@@ -184,7 +185,7 @@ class ScanCursor:
         if waiting is not None:
             rows = self._none_of(rows, waiting)
         table, host = self._table, self._table.host
-        statement, writes = host.statements.current, table.resource.capability.writes
+        statement, writes = self._run, table.resource.capability.writes
         if statement.readonly or scan is None:
             return rows
         capturing = host.capturing(statement.number)
@@ -198,8 +199,7 @@ class ScanCursor:
     def _none_of(self, rows: Iterable[Row], waiting: Waiting) -> Iterator[Row]:
         for row in rows:
             if waiting.met(row):
-                current = self._table.host.statements.current
-                raise missed(self._table.title, waiting.rows[0], current.number)
+                raise missed(self._table.title, waiting.rows[0], self._run.number)
             yield row
 
     def _explain(self, look: Look, plan_text: str, scan: Scan | None) -> None:

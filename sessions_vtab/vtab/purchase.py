@@ -19,7 +19,6 @@ from sessions_vtab.plan.costs import ALONE, BESIDE, Account
 from sessions_vtab.plan.lists import (
     Holder,
     holders,
-    is_whole,
     may_be_held,
     read_key,
     size_key,
@@ -152,13 +151,11 @@ class Buyer:
         """Buys a list if that pays now.
 
         Args:
-            scan: the read.
+            scan: the read; not one for all of a list.
             plan_text: the plan it comes from.
             beside: it was started ahead, while others were under way.
             foreseen: how many further keys are certain to be asked for.
         """
-        if not scan.where.terms and scan.path.within is None:
-            return _ANYHOW  # It is a whole list itself.
         asked = self._asked.get(plan_text)
         if asked is None:
             asked = self._asked[plan_text] = _Asked(may_be_held(scan))
@@ -243,7 +240,7 @@ class Buyer:
         known = self._table.sizes.of(holder.scan)
         bought = self._bought.get(_key(holder))
         account, *larger = accounts
-        whole = is_whole(holder.scan)
+        whole = holder.scan.is_whole
         already = self._cursor.lists_read().get(read_key(holder.scan), 0)
         while True:
             # What the statement has read already costs no request, nor does the end of a list.

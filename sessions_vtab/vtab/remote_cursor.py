@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from sessions_vtab.contract.predicate import Value
 from sessions_vtab.contract.scan import Counted, Page, Row, Scan
 from sessions_vtab.contract.values import dump_json
-from sessions_vtab.plan.lists import is_whole, read_key
+from sessions_vtab.plan.lists import read_key
 from sessions_vtab.plan.plan import Plan
 from sessions_vtab.vtab.blame import blaming
 from sessions_vtab.vtab.counting import Unread, counted_rows
 from sessions_vtab.vtab.cursor import ScanCursor, collected, echoed
+from sessions_vtab.vtab.host import StatementContext
 from sessions_vtab.vtab.look_ahead import ExactLink, LookAhead, Window, certain
 from sessions_vtab.vtab.memo import Memo, Recording
 from sessions_vtab.vtab.purchase import Buyer
@@ -50,6 +51,7 @@ class RemoteCursor(ScanCursor):
     __slots__ = (
         "_ahead",
         "_buyer",
+        "_goes_on",
         "_memo",
         "_page",
         "_passing",
@@ -66,8 +68,9 @@ class RemoteCursor(ScanCursor):
         super().__init__(table)
         self._memo = Memo()
         self._scan: Scan | None = None
-        self._ahead = LookAhead()
-        self._buyer = Buyer(self, table)
+        # What only reads by conditions need is made by the first of them.
+        self._ahead: LookAhead | None = None
+        self._buyer: Buyer | None = None
         self.argument: PlanArgument | None = None
         self.row: Row = ()
         self.when_more: Callable[[], None] | None = None
@@ -87,9 +90,10 @@ class RemoteCursor(ScanCursor):
         for key in [key for key, known in host.labels.items() if known is self]:
             del host.labels[key]
         self._memo.close()
-        self._buyer.close()
+        if self._buyer is not None:
+            self._buyer.close()
         # They know the cursor: its last page would stay until the cyclic garbage collection.
-        del self._buyer
+        self._buyer = None
         self._rows = self._rest = iter(())
 
     @property
@@ -145,7 +149,7 @@ class RemoteCursor(ScanCursor):
 
     def recorded(self, scan: Scan, taker: RemoteCursor | None = None) -> Recording:
         """The pages of a scan, which are counted and remembered; ``taker`` as for ``read``."""
-        if not is_whole(scan):  # Of these, there is nothing to learn.
+        if not scan.is_whole:  # Of these, there is nothing to learn.
             return Recording(self.read(scan, taker))
         lists, key = self.lists_read(), read_key(scan)
 
@@ -168,8 +172,7 @@ class RemoteCursor(ScanCursor):
         That is how many responses, and one more where it has come to the end.
         A join reads a list for each row of its outer side; the last ones are known.
         """
-        memory = self._table.host.statements.current.memory
-        lists = memory.setdefault(("lists", self._table.title), {})
+        lists = self._run.memory.setdefault(("lists", self._table.title), {})
         return cast("dict[object, int]", lists)
 
     def lists_ended(self) -> dict[object, Scan]:
@@ -190,7 +193,7 @@ class RemoteCursor(ScanCursor):
         self._pages = self._peekable = _Pages(self._read(plan, scan, plan_text, arguments))
         # Rows that are echoed are copied, and could not be watched.
         walked = self._walk(self._peekable, counts=not (scan.parameters or plan.groups))
-        rows = collected(walked, self._table, plan)
+        rows = collected(chain.from_iterable(walked), self._table, plan)
         return echoed(rows, self._table, scan) if scan.parameters else rows
 
     def _look_up_argument(self, plan: Plan, arguments: Sequence[Any]) -> None:
@@ -201,7 +204,7 @@ class RemoteCursor(ScanCursor):
             raw = None if plan.values is None else arguments[plan.values]
             self._values = json.loads(raw) if isinstance(raw, str) else ()
             if self.argument.label:
-                host.labels[host.statements.current.number, self.argument.label] = self
+                host.labels[self._run.number, self.argument.label] = self
 
     def _rows_that_pass(self, rows: Sequence[Row]) -> Collection[int]:
         """Places of the rows of a page that SQLite will keep, as far as the text tells."""
@@ -211,22 +214,30 @@ class RemoteCursor(ScanCursor):
         name = page_name(table.source.name, table.name)
         return table.host.rows_that_pass(rows, name, self.argument, self._values)
 
-    def _walk(self, pages: Iterator[Page], *, counts: bool) -> Iterator[Row]:
-        """The rows, keeping track of the page they are on."""
+    def _walk(self, pages: Iterator[Page], *, counts: bool) -> Iterator[Iterator[Row]]:
+        """The rows in batches, keeping track of the page they are on.
+
+        Batches, so that a row of a page is handed on without a Python call.
+        """
         for page in pages:
             self._page = page
             self._passing, self._passing_next = self._passing_next, None
             if counts and isinstance(page, Counted):
                 self._request_more()
                 self._page, self._rest = (), iter(page)
-                if not (yield from counted_rows(page, self._rest, pages)):
+                yield self._counted(page, pages)
+                if not self._goes_on:
                     return
                 continue
             self._rest = rest = iter(page)
             if self.when_more is not None:
-                yield from islice(rest, 1)
+                yield islice(rest, 1)
                 self._request_more()
-            yield from rest
+            yield rest
+
+    def _counted(self, page: Counted, rest: Iterator[Page]) -> Iterator[Row]:
+        """The rows of a page, and those after it if they are only counted."""
+        self._goes_on = yield from counted_rows(page, self._rest, rest)
 
     def _request_more(self) -> None:
         start, self.when_more = self.when_more, None
@@ -240,27 +251,36 @@ class RemoteCursor(ScanCursor):
         # SQLite builds no automatic index on a virtual table: in a nested loop it starts the same
         # scan again for each outer row, so what was read is kept for the statement.
         known = self._memo.get(key)
-        window = self._window()
-        link = self._link(scan, window)
-        if known is None:
-            beside = self._ahead.has_started(scan)
-            offered = self._buyer.offer(
-                scan,
-                plan_text,
-                beside=beside,
-                foreseen=lambda: certain(scan, link),
-            )
-            if offered.pages is not None:
-                return offered.pages
-            known = self.recorded(scan, self)
-            offered.rents(known)
-            self._memo.put(key, known, lookup=bool(scan.where.terms))
-            self._look_ahead(scan, link, known=beside, most=offered.most)
+        if not scan.where.terms and scan.path.within is None:
+            # All of a list: no key will follow, and no list holds more.
+            if known is None:
+                known = self.recorded(scan, self)
+                self._memo.put(key, known, lookup=False)
             return known
-        self._look_ahead(scan, link, known=True, most=inf)
+        if self._ahead is None or self._buyer is None:
+            self._ahead, self._buyer = LookAhead(), Buyer(self, self._table)
+        link = self._link(scan, self._window())
+        if known is not None:
+            self._look_ahead(self._ahead, scan, link, known=True, most=inf)
+            return known
+        beside = self._ahead.has_started(scan)
+        offered = self._buyer.offer(
+            scan,
+            plan_text,
+            beside=beside,
+            foreseen=lambda: certain(scan, link),
+        )
+        if offered.pages is not None:
+            return offered.pages
+        known = self.recorded(scan, self)
+        offered.rents(known)
+        self._memo.put(key, known, lookup=bool(scan.where.terms))
+        self._look_ahead(self._ahead, scan, link, known=beside, most=offered.most)
         return known
 
-    def _look_ahead(self, scan: Scan, exact: ExactLink | None, *, known: bool, most: float) -> None:
+    def _look_ahead(
+        self, ahead: LookAhead, scan: Scan, exact: ExactLink | None, *, known: bool, most: float
+    ) -> None:
         """Starts the reads that will be asked for soon.
 
         After the one that is asked for now, unless its rows are known: it is waited for first.
@@ -269,9 +289,9 @@ class RemoteCursor(ScanCursor):
         # The outer side may be of another table and source, so all cursors of the connection are
         # asked.
         others = [one for one in table.host.cursors if one is not self]
-        scans = self._ahead.asked(scan, others, exact, most)
+        scans = ahead.asked(scan, others, exact, most)
         if scans:
-            context = table.host.context(table.source, table.name)
+            context = StatementContext(table.host, table.source, table.name, self._run)
             with blaming(table.source.backend.name, table.title):
                 table.resource.prefetch(scans if known else [scan, *scans], context)
 
@@ -294,7 +314,7 @@ class RemoteCursor(ScanCursor):
             return ExactLink(window, 0, plan.limited)
         host = self._table.host
         for link in plan.links:
-            outer = host.labels.get((host.statements.current.number, link.source))
+            outer = host.labels.get((self._run.number, link.source))
             if link.column in scan.path.keys and outer is not None:
                 return ExactLink(outer, outer.position(link.source_column), plan.limited)
         return None

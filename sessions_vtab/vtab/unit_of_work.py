@@ -40,12 +40,17 @@ _LOGGED: Final = 10_000
 
 
 class UnitOfWork:
-    """The writes of one connection that are not final yet."""
+    """The writes of one connection that are not final yet.
+
+    Attributes:
+        queue: the rows that wait to be sent.
+        participants: the virtual tables that take part in transactions.
+    """
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._clock = count(1)
-        self._queue = WriteQueue()
+        self.queue = WriteQueue()
         self.participants = Participants()
         # The audit file has a line for every row, however many there are.
         most = None if host.logs.audited else _LOGGED
@@ -140,7 +145,7 @@ class UnitOfWork:
             self._applied.clear()
             self._called.clear()
         self._excess = None
-        self._queue.drop(lambda entry: entry.participant == id(participant))
+        self.queue.drop(lambda entry: entry.participant == id(participant))
         if self._sent_statements:
             self._host.logs.rolled_back(self._sent_statements)
             self._sent_statements.clear()
@@ -153,7 +158,7 @@ class UnitOfWork:
             store.rollback_to(mark)
         # Inside a transaction APSW delivers no RollbackTo for a statement that fails half-way,
         # although SQLite undoes it: its rows are taken back by its number.
-        self._queue.drop(lambda entry: entry.statement == statement.number)
+        self.queue.drop(lambda entry: entry.statement == statement.number)
         self._forget_applied(lambda write: write.statement == statement.number)
         self._called = [(n, one) for n, one in self._called if one["statement"] != statement.number]
         self._excess = None
@@ -202,7 +207,7 @@ class UnitOfWork:
         if participant.store is not None:
             self._apply(participant, write)
         else:
-            self._queue.append(write, participant.source.name, id(participant), identity)
+            self.queue.append(write, participant.source.name, id(participant), identity)
         statement.written += 1
         self._host.capture(statement.number, number, before)
 
@@ -214,7 +219,7 @@ class UnitOfWork:
 
     def queued(self, participant: UnitParticipant) -> bool:
         """Whether rows of this table wait to be sent."""
-        return any(entry.participant == id(participant) for entry in self._queue)
+        return any(entry.participant == id(participant) for entry in self.queue)
 
     def require_droppable(self, schema: str | None, table: str) -> None:
         """Raises QueuedWritesError if rows of a table wait to be sent: they would be lost.
@@ -259,12 +264,12 @@ class UnitOfWork:
             source: the source that is read.
             table: the table; None for any table of the source.
         """
-        if not self._queue.entries:
+        if not self.queue.entries:
             return []
         current = self._host.statements.current
         return [
             entry
-            for entry in self._queue
+            for entry in self.queue
             if entry.source == source.name
             and table in {None, entry.table}
             and (entry.statement != current.number or current.triggered)
@@ -276,11 +281,11 @@ class UnitOfWork:
         Raises:
             WriteError: some rows failed; ``writes`` has the outcome of each.
         """
-        if not self._queue or self._host.explaining is not None:
+        if not self.queue or self._host.explaining is not None:
             return
         # Taken before the first is sent: a second xSync of the same COMMIT must find nothing to
         # send.
-        rows = self._queue.take()
+        rows = self.queue.take()
         if self._host.dry_run:
             self._note_dry((entry.source, write) for entry, write in rows)
             return
@@ -362,7 +367,7 @@ class UnitOfWork:
             self._forget_applied(lambda write: write.number > mark)
             self._called = [(number, line) for number, line in self._called if number <= mark]
         else:
-            self._queue.drop(
+            self.queue.drop(
                 lambda entry: entry.participant == id(participant) and entry.number > mark
             )
 
