@@ -30,7 +30,7 @@ from sessions_vtab.contract.scan import Row, Scan
 from sessions_vtab.plan.lists import pages_of
 from sessions_vtab.vtab.memo import Recording
 
-__all__ = ["Equality", "IndexedList", "Times"]
+__all__ = ["EqualityIndex", "IndexedList", "TimeIndex"]
 
 _SEALED: Final = 65_536
 """Rows after which a part of an index is packed: a dict takes ten times as much."""
@@ -65,7 +65,7 @@ def _operands(term: Predicate) -> tuple[object, ...]:
     return term.operands if isinstance(term, Member) else (getattr(term, "operand", None),)
 
 
-class Equality:
+class EqualityIndex:
     """The places of rows by the value of a column, which grows with the list.
 
     Args:
@@ -120,7 +120,7 @@ class Equality:
         self._open, self._count = {}, 0
 
 
-class Times:
+class TimeIndex:
     """The places of rows by a time, which grows with the list."""
 
     def __init__(self) -> None:
@@ -221,8 +221,8 @@ class IndexedList:
         self._coming = iter(recording)
         self._starts: list[int] = []
         self._rows = 0
-        self._equalities: dict[str, Equality] = {}
-        self._times: dict[str, Times] = {}
+        self._equalities: dict[str, EqualityIndex] = {}
+        self._times: dict[str, TimeIndex] = {}
         self._loaded: tuple[int, list[Row]] = (-1, [])
         self._cap = 0 if path.fans_out else path.page_cap or 0
         self._last = self._cap
@@ -349,20 +349,20 @@ class IndexedList:
     def _looks_up(self, term: Predicate) -> bool:
         return _is_equality(term) and self._equality_of(term).takes(_operands(term))
 
-    def _equality_of(self, term: Predicate) -> Equality:
+    def _equality_of(self, term: Predicate) -> EqualityIndex:
         column = term.field.column  # type: ignore[union-attr]  # What is_equality has seen.
         index = self._equalities.get(column)
         if index is None:
-            index = self._equalities[column] = Equality(self._table.column(column))
+            index = self._equalities[column] = EqualityIndex(self._table.column(column))
             at = self._positions[column]
             for place, row in self._known():
                 index.add(place, row[at])
         return index
 
-    def _times_of(self, column: str) -> Times:
+    def _times_of(self, column: str) -> TimeIndex:
         index = self._times.get(column)
         if index is None:
-            index = self._times[column] = Times()
+            index = self._times[column] = TimeIndex()
             at = self._positions[column]
             for _, row in self._known():
                 index.add(row[at])

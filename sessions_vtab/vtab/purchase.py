@@ -55,7 +55,7 @@ class _Rental(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Asked:
+class _PlanReads:
     """What a plan has asked so far.
 
     Attributes:
@@ -116,7 +116,7 @@ class BoughtRead:
 
     pages: Iterator[Page] | None = None
     most: float = inf
-    _asked: _Asked | None = None
+    _asked: _PlanReads | None = None
     _costs: tuple[float, int | None, Callable[[], Sequence[Account]]] = (ALONE, None, tuple)
 
     def rents(self, recording: Recording) -> None:
@@ -141,7 +141,7 @@ class Buyer:
     def __init__(self, cursor: RemoteCursor, table: SourceTable) -> None:
         self._cursor = cursor
         self._table = table
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, _PlanReads] = {}
         self._read_lists = ReadLists(cursor, table)
         self._bought: OrderedDict[Hashable, IndexedList] = OrderedDict()
 
@@ -158,7 +158,7 @@ class Buyer:
         """
         asked = self._asked.get(plan_text)
         if asked is None:
-            asked = self._asked[plan_text] = _Asked(may_be_held(scan))
+            asked = self._asked[plan_text] = _PlanReads(may_be_held(scan))
         if not asked.may or scan.offset:
             return _ANYHOW
         asked.settle()
@@ -200,7 +200,7 @@ class Buyer:
         for asked in self._asked.values():
             asked.rental = None  # It knows ``asked``, so only the cyclic collection would free it.
 
-    def _holders(self, scan: Scan, asked: _Asked) -> list[Holder]:
+    def _holders(self, scan: Scan, asked: _PlanReads) -> list[Holder]:
         capability = self._table.resource.capability
         found = holders(scan, asked.lasting, capability)
         if asked.times > 1:
@@ -215,7 +215,7 @@ class Buyer:
         others = [one for one in holders(scan, (), capability) if read_key(one.scan) in read]
         return own + [one for one in others if one not in own and not one.through]
 
-    def _accounts(self, scan: Scan, asked: _Asked) -> Sequence[Account]:
+    def _accounts(self, scan: Scan, asked: _PlanReads) -> Sequence[Account]:
         return [*map(asked.account, self._holders(scan, asked)), asked.total]
 
     def _known(self, holder: Holder) -> IndexedList | None:
