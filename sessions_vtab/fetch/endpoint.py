@@ -268,7 +268,8 @@ def _is_public(address: str) -> bool:
     inner = _embedded(found) if isinstance(found, IPv6Address) else None
     if inner is not None:
         return _is_public(str(inner))
-    return found.is_global and not (found.is_multicast or found.is_reserved)
+    local = isinstance(found, IPv6Address) and found.is_site_local  # Global, says ``ipaddress``.
+    return found.is_global and not (local or found.is_multicast or found.is_reserved)
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

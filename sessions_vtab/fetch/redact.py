@@ -38,12 +38,14 @@ _USER = re.compile(r"(?i)\b(https?://)[^/@\s]+@")
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without secrets: the given ones, and whatever looks like a credential.
 
-    A secret is also found percent-encoded, wholly or in part and more than once, and where the text
-    begins or ends in the middle of it: services shorten what they repeat.
+    A secret is also found percent-encoded, wholly or in part and more than once, with ``+`` for a
+    space, as in a form, and where the text begins or ends in the middle of it: services shorten
+    what they repeat.
     """
     for secret in secrets:
-        if secret:
-            text = _without(text, secret)
+        for spelled in dict.fromkeys((secret, secret.replace(" ", "+"))):
+            if spelled:
+                text = _without(text, spelled)
     if "@" in text:
         text = _USER.sub(rf"\1{CUT}@", text)
     lowered = text.lower()

@@ -268,6 +268,7 @@ ADDRESSES = {
     "::": False,
     "fe80::1%eth0": False,
     "fc00::1": False,
+    "fec0::1": False,
     "ff02::1": False,
     "ff0e::1": False,
     "::ffff:10.0.0.1": False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
@@ -71,6 +71,8 @@ ENCODED = "".join(f"%{byte:02x}" for byte in ODD.encode())
         (ODD, quote(ODD, safe="")),
         (ODD, quote(quote(ODD, safe=""), safe="")),
         (ODD, ENCODED),
+        (ODD, quote_plus(ODD)),
+        (ODD, quote(quote_plus(ODD))),
         ("%00" + CANARY, quote("%00" + CANARY)),
     ],
 )
