@@ -14,7 +14,7 @@ from sessions_vtab.sql.lexer import Token, TokenKind, name_of
 from sessions_vtab.sql.names import Catalog, OurTable
 from sessions_vtab.sql.shapes import blocks, find
 
-__all__ = ["needs_parsing", "needs_views_read"]
+__all__ = ["may_move", "needs_parsing"]
 
 _CONDITIONAL = frozenset(("WHERE", "ON", "USING", "NATURAL", "HAVING"))
 _COMPARISONS = frozenset(("=", "==", "<", "<=", ">", ">=", "<>", "!="))
@@ -36,21 +36,31 @@ def needs_parsing(tokens: Sequence[Token], catalog: Catalog) -> bool:
     return bool(conditions) and not (conditions == ["WHERE"] and _is_plain(tokens, catalog))
 
 
-def needs_views_read(tokens: Sequence[Token], pairs: dict[int, int]) -> bool:
-    """Whether a view may have a condition that SQLite does not pass on: a subquery or a join.
+def may_move(tokens: Sequence[Token], pairs: dict[int, int], catalog: Catalog) -> bool:
+    """Whether a condition may move to where SQLite does not pass it: a subquery's, or a join's.
+
+    That is into a view of ours, or into a subquery that groups rows.
 
     Args:
-        tokens: of one statement that reads our views.
+        tokens: of one statement that reads our tables or views.
         pairs: its brackets.
+        catalog: what its names mean.
     """
     words = [token.upper for token in tokens]
     if _CONDITIONAL.isdisjoint(words):
         return False
-    froms = [block.clauses.get("FROM", (0, 0)) for block in blocks(tokens, pairs)]
+    selects = blocks(tokens, pairs)
+    if catalog.view_names.isdisjoint(name_of(token).lower() for token in tokens):
+        return any(
+            _GROUPS.intersection((*one.clauses, *words[one.at + 1 : one.items[0]]))
+            for one in selects[1:]
+        )
+    froms = [one.clauses.get("FROM", (0, 0)) for one in selects]
     return len(froms) > 1 or any(any(find(tokens, one, pairs, _JOINS)) for one in froms)
 
 
 _JOINS = frozenset((",", "JOIN"))
+_GROUPS = frozenset(("GROUP", "DISTINCT"))
 
 
 def _is_called(tokens: Sequence[Token], place: int, catalog: Catalog) -> bool:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sessions_vtab.contract.agent_views import View
 from sessions_vtab.contract.capability import Capability
-from sessions_vtab.contract.model import Column, Function, Table
+from sessions_vtab.contract.model import Column, Function, Table, quoted
 
 if TYPE_CHECKING:  # Many statements do not need it.
     from sqlglot import exp
+
+    from sessions_vtab.sql.derived import Derived
 
 __all__ = ["Catalog", "Item", "OurTable", "OurView", "Resolved", "Scope"]
 
@@ -119,6 +121,7 @@ class Item:
         view: our view, where it is asked for.
         body: what computes its rows, where a name does not say it: a subquery, the query of a
             common table expression, a function.
+        derived: what may move into the body.
     """
 
     label: str | None
@@ -129,6 +132,7 @@ class Item:
     target: bool = False
     view: OurView | None = None
     body: exp.Expression | None = None
+    derived: Derived | None = None
 
     @property
     def known(self) -> bool:
@@ -141,10 +145,23 @@ class Item:
             return self.view.column(name)
         return None if self.ours is None else self.ours.table.column(name)
 
+    def inside(self, column: str) -> str | None:
+        """How a column is called where a condition on it may move to; None if it may not.
+
+        Args:
+            column: by its declared spelling.
+        """
+        if self.derived is not None:
+            return self.derived.columns.get(column.lower())
+        keyed = self.view is not None and column in self.view.view.keys
+        return f"{quoted(self.label or '')}.{quoted(column)}" if keyed else None
+
     def spelled(self, column: str) -> str | None:
         """The declared spelling of a column name; None if it is not one of ours."""
         if self.view is not None:
             return self.view.spelled(column)
+        if self.derived is not None:
+            return column.lower() if column.lower() in self.derived.columns else None
         if self.ours is None:
             return None
         if column in self.ours.table.positions:

@@ -23,15 +23,22 @@ class References:
 
     Attributes:
         columns: those of the SELECT that the condition stands in: item, and name as declared.
+        nodes: the same as they are written.
         outer: some belong to a SELECT around that one.
         queries: there are subqueries in it.
-        certain: every column is understood.
+        doubtful: names of columns that are not understood, in lower case.
     """
 
     columns: list[tuple[Item, str]] = field(default_factory=list)
+    nodes: list[exp.Column] = field(default_factory=list)
     outer: bool = False
     queries: bool = False
-    certain: bool = True
+    doubtful: set[str] = field(default_factory=set)
+
+    @property
+    def certain(self) -> bool:
+        """Whether every column is understood."""
+        return not self.doubtful
 
     @property
     def items(self) -> frozenset[Item]:
@@ -58,7 +65,7 @@ def references(scope: Scope, term: exp.Expression, catalog: Catalog) -> Referenc
         if own is False:
             _note(found, scope, column)
         elif own is None:
-            found.certain = False
+            found.doubtful.add(column.name.lower())
     return found
 
 
@@ -68,12 +75,14 @@ def _note(found: References, scope: Scope, column: exp.Column) -> None:
         found.outer = True
     elif resolved is not None:
         found.columns.append((resolved.item, resolved.column.name))
+        found.nodes.append(column)
     else:
         item = _of_unknown(scope, column)
         if item is None:
-            found.certain = False
+            found.doubtful.add(column.name.lower())
         elif item in scope.items:
             found.columns.append((item, column.name))
+            found.nodes.append(column)
         else:
             found.outer = True
 

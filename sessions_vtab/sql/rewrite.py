@@ -121,7 +121,7 @@ def rewrite(text: str, catalog: Catalog) -> Rewritten:
     from sessions_vtab.sql.splicing import Splicer  # noqa: PLC0415  # Only for ours.
 
     splicer = Splicer(text, tokens, kind, numbering, catalog)
-    return splicer.rewritten(acts=acts, ours=ours, viewed=viewed)
+    return splicer.rewritten(acts=acts, ours=ours, through=ours or viewed)
 
 
 def conditions_of(text: str, catalog: Catalog) -> Mapping[str, Sequence[Condition]]:

@@ -18,7 +18,7 @@ from sessions_vtab.sql.lexer import name_of
 from sessions_vtab.sql.names import Catalog, Item, Scope
 from sessions_vtab.sql.references import References
 from sessions_vtab.sql.repeatable import Repeats
-from sessions_vtab.sql.shapes import Span, find
+from sessions_vtab.sql.shapes import Block, Span, find
 from sessions_vtab.sql.source import ParsedStatement
 
 __all__ = ["Equality", "FromClause", "Joined", "Term", "from_clause"]
@@ -61,12 +61,12 @@ class FromClause:
     """The tokens of a FROM.
 
     Attributes:
-        first: index of its first token.
+        block: the SELECT.
         spans: of each item.
         ons: of each ON, without the keyword.
     """
 
-    first: int
+    block: Block
     spans: tuple[Span, ...]
     ons: tuple[Span, ...]
 
@@ -75,17 +75,14 @@ _JOINS = frozenset((",", "JOIN"))
 _ENDS = frozenset(("NATURAL", "LEFT", "INNER", "CROSS", "OUTER", "ON", "USING")) | _JOINS
 
 
-def from_clause(source: ParsedStatement, scope: Scope, at: int) -> FromClause | None:
-    """The FROM around a token; None if its tokens are not understood.
+def from_clause(source: ParsedStatement, scope: Scope, block: Block) -> FromClause | None:
+    """The FROM of a SELECT; None if its tokens are not understood.
 
     Args:
         source: the statement.
         scope: the items of the FROM.
-        at: index of a token in it.
+        block: the tokens of the SELECT.
     """
-    block = source.block_of(at)
-    if block is None:
-        return None
     first, end = block.clauses["FROM"]
     marks = list(find(source.tokens, (first, end), source.pairs, _ENDS))
     words = [source.tokens[mark].upper for mark in marks]
@@ -101,7 +98,7 @@ def from_clause(source: ParsedStatement, scope: Scope, at: int) -> FromClause | 
     ]
     spans = [(start, ends[n]) for start, n in starts]
     known = len(spans) == len(scope.items) and all(start < stop for start, stop in spans)
-    return FromClause(first, tuple(spans), tuple(ons)) if known else None
+    return FromClause(block, tuple(spans), tuple(ons)) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +128,7 @@ class Joined:
             copied = _Copy(self, item, other[0])
             if copied.narrows():
                 column = other[2] or _written(other)
-                return f"{quoted(item.label or '')}.{quoted(key)} IN {copied.select(column)}"
+                return f"{item.inside(key)} IN {copied.select(column)}"
         return ""
 
     def _sides(self, item: Item) -> Iterator[tuple[str, Side]]:
@@ -140,7 +137,7 @@ class Joined:
             if equality.owner not in {None, item}:
                 continue
             for mine, other in (equality[:2], (equality.right, equality.left)):
-                known = mine[0] is item and item.view is not None and mine[1] in item.view.view.keys
+                known = mine[0] is item and item.inside(mine[1]) is not None
                 if known and other[0] is not item and _is_plain(other):
                     yield mine[1], other
 
@@ -153,6 +150,8 @@ class Joined:
             and term.refers.certain
             and term.refers.items
             and item not in term.refers.items
+            # In another query the name of an outer column could be one of its own.
+            and not (term.refers.outer and item.derived is not None)
             and self._repeats.condition(term.node)
         ]
 

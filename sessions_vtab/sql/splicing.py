@@ -17,7 +17,7 @@ from sessions_vtab.contract import times
 from sessions_vtab.contract.model import PLAN_COLUMNS
 from sessions_vtab.errors import InvalidValueError, UnsupportedError
 from sessions_vtab.sql.effects import Effect, effect_of, mentioned
-from sessions_vtab.sql.fast_path import needs_parsing, needs_views_read
+from sessions_vtab.sql.fast_path import may_move, needs_parsing
 from sessions_vtab.sql.lexer import (
     Edit,
     StatementKind,
@@ -65,13 +65,13 @@ class Splicer:
     def __post_init__(self) -> None:
         self.pairs = partners(self.tokens)
 
-    def rewritten(self, *, acts: bool, ours: bool, viewed: bool = False) -> Rewritten:
+    def rewritten(self, *, acts: bool, ours: bool, through: bool = False) -> Rewritten:
         """The statement with what its tables can use.
 
         Args:
             acts: it may call a function that acts.
             ours: it may name one of our tables.
-            viewed: it may name one of our views.
+            through: conditions move into its views and subqueries.
 
         Raises:
             UnsupportedError, StatementError, InvalidValueError: as ``rewrite.rewrite``.
@@ -115,11 +115,11 @@ class Splicer:
             conflict=conflict,
             effect=effect,
         )
-        return self._through_views(found, acts=acts) if viewed else found
+        return self._through_views(found, acts=acts) if through else found
 
     def _through_views(self, found: Rewritten, *, acts: bool) -> Rewritten:
-        """The same with conditions in its views; as it is where there are none."""
-        if not (self._reads() and needs_views_read(self.tokens, self.pairs)):
+        """The same with conditions in its views and subqueries; as it is where there are none."""
+        if not (self._reads() and may_move(self.tokens, self.pairs, self.catalog)):
             return found
         # Imports sqlglot.
         from sessions_vtab.sql.view_conditions import with_view_conditions  # noqa: PLC0415

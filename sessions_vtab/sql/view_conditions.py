@@ -22,14 +22,15 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from sessions_vtab.contract.model import quoted
+from sessions_vtab.sql.derived import Derived, derived_of
 from sessions_vtab.sql.lexer import Edit, StatementKind, Token, apply, classify, tokenize
-from sessions_vtab.sql.names import Catalog, Item, Scope
+from sessions_vtab.sql.names import Catalog, Item, OurView, Scope
 from sessions_vtab.sql.parameters import Numbering, number
 from sessions_vtab.sql.references import is_correlated, references
 from sessions_vtab.sql.repeatable import Repeats, is_steady
 from sessions_vtab.sql.returning import keep_column_names
 from sessions_vtab.sql.semi_joins import Equality, FromClause, Joined, Term, from_clause
-from sessions_vtab.sql.shapes import find, partners
+from sessions_vtab.sql.shapes import Block, find, partners
 from sessions_vtab.sql.source import ParsedStatement, read, terms
 from sessions_vtab.sql.walk import On, Walk
 
@@ -78,6 +79,7 @@ def _edited(
 @dataclass(slots=True)
 class _ViewWalk(Walk):
     edits: list[Edit] = field(default_factory=list)
+    selects: dict[int, Scope] = field(default_factory=dict)
 
     def named(self, item: Item, node: exp.Table) -> None:
         """Notes a view of ours."""
@@ -85,17 +87,56 @@ class _ViewWalk(Walk):
             item.view = self.catalog.view(node.db or None, node.name)
 
     def conditions(self, node: exp.Expression, scope: Scope, ons: Sequence[On]) -> None:
-        """Replaces the views of a SELECT that have conditions."""
-        views = [item for item in scope.items if item.view is not None and not item.target]
-        if not views or scope.opaque or scope.fixed or not isinstance(node, exp.Select):
+        """Puts its conditions into the views and subqueries of a SELECT."""
+        self.selects[id(node)] = scope
+        if not isinstance(node, exp.Select) or scope.opaque or scope.fixed:
             return
-        clause = from_clause(self.source, scope, views[0].at)
+        for item in scope.items:
+            item.derived = self._derived(item, node)
+        asked_for = [one for one in scope.items if one.view is not None or one.derived is not None]
+        block = self._block(scope) if asked_for else None
+        clause = None if block is None else from_clause(self.source, scope, block)
         if clause is None or len(clause.ons) != len(ons):
             return
         asked = _Asked(self.source, self.catalog, scope, clause, is_correlated(node))
         asked.read(node, ons)
-        for item in views:
+        for item in asked_for:
             self.edits += asked.edits(item)
+
+    def _derived(self, item: Item, node: exp.Select) -> Derived | None:
+        """What may move into the body of an item, if that is a query that nothing else names."""
+        query = item.body.unnest() if item.body is not None else None
+        scope = self.selects.get(id(query))
+        if scope is None or not isinstance(query, exp.Select):
+            return None
+        if isinstance(query.parent, exp.CTE) and not self._is_own(query.parent, node):
+            return None
+        return derived_of(query, scope, self.catalog)
+
+    def _is_own(self, cte: exp.CTE, node: exp.Select) -> bool:
+        """Whether only this SELECT, which it stands before, names a common table expression."""
+        root, name = node.root(), cte.alias.lower()
+        named = [one for one in root.find_all(exp.Table) if not one.db and one.name.lower() == name]
+        members = [one.args.get("field") for one in root.find_all(exp.In)]
+        also = [one for one in members if one is not None and one.name.lower() == name]
+        before = cte.parent is not None and cte.parent.parent is node
+        return before and len(named) == 1 and not also and not cte.args["alias"].columns
+
+    def _block(self, scope: Scope) -> Block | None:
+        """The tokens of a SELECT, by a name in its FROM or of its first subquery."""
+        places = [item.at for item in scope.items if item.at >= 0]
+        if places:
+            return self.source.block_of(places[0])
+        inner = [self.selects.get(id(one.body.unnest())) for one in scope.items if one.body]
+        within = [one.at for found in inner if found for one in found.items if one.at >= 0]
+        around = [one for one in self.source.blocks if within and one.at < within[0] < one.end]
+        return self._around(around)
+
+    @staticmethod
+    def _around(blocks: Sequence[Block]) -> Block | None:
+        """The second innermost of the SELECTs around a token."""
+        ordered = sorted(blocks, key=lambda one: one.at)
+        return ordered[-2] if len(ordered) > 1 else None
 
 
 @dataclass(slots=True)
@@ -114,8 +155,7 @@ class _Asked:
         """Takes in the conditions of WHERE and ON."""
         where = node.args.get("where")
         found = [] if where is None else terms(where.this)
-        block = self.source.block_of(self.clause.first)
-        span = None if block is None else block.clauses.get("WHERE")
+        span = self.clause.block.clauses.get("WHERE")
         self._note(found, self.source.conjuncts(span, len(found)), None)
         for (owner, condition), on in zip(ons, self.clause.ons, strict=True):
             found = terms(condition)
@@ -164,22 +204,47 @@ class _Asked:
     def edits(self, item: Item) -> Iterator[Edit]:
         """Writes a view's SELECT in place of its name; nothing if nothing is said about it."""
         moved = [one for one in self.terms if self._moves(one, item)]
-        texts = [self.source.slice(one.span) for one in moved]
-        texts += [self.source.slice(one.span) for one in self.terms if self._copies(one, item)]
+        texts = [self._inside(one, item) for one in moved]
+        texts += [self._inside(one, item) for one in self.terms if self._copies(one, item)]
         joined = Joined(
             self.source, self.catalog, self.scope, self.clause, self.terms, self.equalities
         )
         texts += filter(None, [joined.condition_on(item), *self._of_rows(item)])
-        if not texts or item.view is None:
+        if not texts:
             return
+        tokens = self.source.tokens
+        for one in moved:
+            yield Edit(tokens[one.span[0]].start, tokens[one.span[1] - 1].end, "1")
+        if item.derived is not None:
+            yield from item.derived.edits(self.source, texts)
+        elif item.view is not None:
+            yield self._replaced(item, item.view, texts)
+
+    def _replaced(self, item: Item, view: OurView, texts: Sequence[str]) -> Edit:
         first, last = self.clause.spans[self.scope.items.index(item)]
         label = quoted(item.label or "")
         where = f" AS {label} WHERE {' AND '.join(f'({one})' for one in texts)}"
         tokens = self.source.tokens
-        select = item.view.query(where)
-        yield Edit(tokens[first].start, tokens[last - 1].end, f"({select}) AS {label}")
-        for one in moved:
-            yield Edit(tokens[one.span[0]].start, tokens[one.span[1] - 1].end, "1")
+        select = view.query(where)
+        return Edit(tokens[first].start, tokens[last - 1].end, f"({select}) AS {label}")
+
+    def _inside(self, term: Term, item: Item) -> str:
+        """A condition as it reads inside an item."""
+        if item.derived is None:
+            return self.source.slice(term.span)
+        edits = []
+        tokens, start = self.source.tokens, self.source.tokens[term.span[0]].start
+        for (_, column), node in zip(term.refers.columns, term.refers.nodes, strict=True):
+            text = self.source.column_text(node)
+            end = tokens[self.source.parsed.token_of(node.this)].end - start
+            edits.append(Edit(end - len(text), end, item.inside(column) or text))
+        numbers = self.source.numbering
+        edits += [
+            Edit(tokens[at].start - start, tokens[at].end - start, f"?{numbers.numbers[at]}")
+            for at in range(*term.span)
+            if at in numbers.numbers
+        ]
+        return apply(self.source.text[start : tokens[term.span[1] - 1].end], edits)
 
     def _of_rows(self, item: Item) -> Iterator[str]:
         """What ``(key, other) IN (SELECT ..)`` says about a key of the view alone."""
@@ -196,7 +261,7 @@ class _Asked:
                 continue
             for place, column in enumerate(row.this.expressions):
                 for owner, key in references(self.scope, column, self.catalog).columns:
-                    if owner is item and isinstance(column, exp.Column) and self._is_key(item, key):
+                    if owner is item and isinstance(column, exp.Column) and item.inside(key):
                         names = len(row.this.expressions)
                         yield _one_of_row(item, key, (place, names), text)
 
@@ -205,10 +270,6 @@ class _Asked:
         source, (first, end) = self.source, term.span
         mark = next(find(source.tokens, (first, end), source.pairs, _IN), None)
         return "" if mark is None else source.slice((mark + 1, end))
-
-    @staticmethod
-    def _is_key(item: Item, column: str) -> bool:
-        return item.view is not None and column in item.view.view.keys
 
     def _moves(self, term: Term, item: Item) -> bool:
         """Whether a condition can stand in the view instead of where it is."""
@@ -232,13 +293,25 @@ class _Asked:
     def _is_about(self, term: Term, item: Item) -> bool:
         """Whether a condition is one on keys of the view that SQLite does not pass on."""
         refers = term.refers
-        if refers.items != {item} or item.view is None:
+        if refers.items != {item} or any(
+            item.inside(column) is None for _, column in refers.columns
+        ):
             return False
-        if not all(self._is_key(item, column) for _, column in refers.columns):
+        if item.derived is not None and not self._is_closed(term, item.derived):
             return False
         # In a correlated subquery a name that is not understood may be another one in the view.
         understood = refers.certain or not self.correlated
         return understood and (refers.queries or refers.outer) and is_steady(term.node)
+
+    @staticmethod
+    def _is_closed(term: Term, derived: Derived) -> bool:
+        """Whether every name in a condition means the same inside a query."""
+        nested = any(
+            one.find_ancestor(exp.Query) is not term.node.find_ancestor(exp.Query)
+            for one in term.refers.nodes
+        )
+        doubtful = frozenset(term.refers.doubtful)
+        return not (term.refers.outer or nested or (doubtful and derived.hides(doubtful)))
 
 
 _IN = frozenset(("IN",))
@@ -249,7 +322,7 @@ def _one_of_row(item: Item, key: str, place: tuple[int, int], query: str) -> str
     at, count = place
     names = ", ".join(f'"_{number}"' for number in range(count))
     rows = f'WITH "_row"({names}) AS {query} SELECT "_{at}" FROM "_row"'
-    return f"{quoted(item.label or '')}.{quoted(key)} IN ({rows})"
+    return f"{item.inside(key)} IN ({rows})"
 
 
 def _rejects_nulls(node: exp.Expression) -> bool:

@@ -129,7 +129,31 @@ STATEMENTS = [
         " SELECT f.user_id, v.* FROM few f JOIN {v} v ON v.session_id = f.session_id"
         " UNION ALL SELECT 'cid', * FROM {v} WHERE session_id IN (SELECT session_id FROM few)"
     ),
+    (
+        "SELECT s.name, x.* FROM {sessions} s LEFT JOIN (SELECT session_id AS id, count(*) AS n"
+        " FROM {v} WHERE session_id > 'A' GROUP BY session_id) x ON x.id = s.session_id"
+        " WHERE s.user_id <> 'bob'"
+    ),
+    f"SELECT * FROM (SELECT session_id, count(*) AS n FROM {{v}} GROUP BY 1) WHERE session_id IN ({OF_ANN})",
+    f"WITH x AS (SELECT DISTINCT session_id FROM {{v}}) SELECT * FROM x WHERE x.session_id NOT IN ({OF_ANN})",
+    (
+        "SELECT k.id, x.session_id FROM temp.keys k JOIN (SELECT v.session_id, s.user_id FROM {v} v"
+        " LEFT JOIN {sessions} s USING (session_id) WHERE s.user_id > 'a' OR s.name IS NULL) x"
+        " ON x.session_id = k.id"
+    ),
     # Left alone.
+    f"SELECT * FROM (SELECT max(session_id) AS session_id FROM {{v}}) WHERE session_id IN ({OF_ANN})",
+    (
+        "SELECT * FROM (SELECT session_id, row_number() OVER (ORDER BY session_name) AS r FROM {v}) x"
+        f" WHERE x.session_id IN ({OF_ANN})"
+    ),
+    f"SELECT * FROM (SELECT session_id FROM {{v}} ORDER BY 1 LIMIT 1) x WHERE x.session_id IN ({OF_ANN})",
+    f"SELECT * FROM (SELECT session_name AS session_id FROM {{v}}) x WHERE x.session_id IN ({OF_ANN})",
+    f"SELECT * FROM (SELECT * FROM {{v}} UNION SELECT * FROM {{v}}) x WHERE x.session_id IN ({OF_ANN})",
+    (
+        "WITH x AS (SELECT session_id FROM {v}) SELECT * FROM x"
+        f" WHERE x.session_id IN ({OF_ANN}) AND (SELECT count(*) FROM x) > 3"
+    ),
     "SELECT * FROM {v} WHERE session_id IN (SELECT id FROM temp.keys WHERE random() IS NOT NULL)",
     "SELECT k.id, v.session_id FROM temp.any_key k JOIN {v} v ON v.session_id = k.id",
     "SELECT v.session_id FROM (SELECT id FROM temp.keys LIMIT 2) k JOIN {v} v ON v.session_id = k.id",

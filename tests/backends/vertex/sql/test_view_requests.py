@@ -163,6 +163,18 @@ SHAPES = {
     "inside a subquery in FROM": (
         "SELECT count(*) FROM (SELECT session_id FROM {v} WHERE session_id IN (" + OF_A_USER + "))"
     ),
+    "outside of a subquery in FROM": (
+        "SELECT x.* FROM (SELECT session_id FROM {v}) x WHERE x.session_id IN (" + OF_A_USER + ")"
+    ),
+    "outside of a subquery that groups": (
+        "SELECT s.user_id, x.* FROM {{sessions}} s"
+        " LEFT JOIN (SELECT session_id, count(*) AS n FROM {v} GROUP BY 1) x"
+        " ON x.session_id = s.session_id WHERE s.user_id = 'ann'"
+    ),
+    "outside of a common table expression": (
+        "WITH x AS (SELECT * FROM {v}) SELECT count(*) FROM {{sessions}} s"
+        " JOIN x ON x.session_id = s.session_id WHERE s.user_id = 'ann'"
+    ),
     "UNION ALL": (
         "SELECT session_id FROM {v} WHERE session_id IN (" + OF_A_USER + ")"
         " UNION ALL SELECT v.session_id FROM {{sessions}} s JOIN {v} v USING (session_id)"
@@ -212,6 +224,34 @@ OF_KEYS = {
         " OR session_id IN (SELECT id FROM temp.keys WHERE kind = 'old')"
     ),
 }
+
+
+GROUPED = {
+    "JOIN": (
+        "SELECT s.user_id, c.* FROM {sessions} s JOIN (SELECT session_id, count(*) AS n"
+        " FROM {events} GROUP BY session_id) c USING (session_id) WHERE s.user_id = 'ann'"
+    ),
+    "LEFT JOIN": (
+        "SELECT s.user_id, c.author FROM {sessions} s LEFT JOIN (SELECT DISTINCT session_id, author"
+        " FROM {events} WHERE author <> 'user') c ON c.session_id = s.session_id"
+        " WHERE s.user_id = 'ann'"
+    ),
+    "IN": (
+        "SELECT * FROM (SELECT session_id AS id, kind, count(*) FROM {event_parts} GROUP BY 1, 2) c"
+        " WHERE c.id IN (SELECT session_id FROM {sessions} WHERE user_id = 'ann')"
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", GROUPED)
+def test_a_subquery_that_groups_is_narrowed_as_a_view_is(own, fresh, shape):
+    ours, plain = _texts(GROUPED[shape])
+    sessions = own.connection.execute("SELECT 1 FROM own_sessions WHERE user_id = 'ann'").fetchall()
+
+    rows = fresh.ask(ours)
+
+    assert len(fresh.log) <= 2 * (1 + len(sessions)) + 3
+    assert _same(rows, own.connection.execute(plain).fetchall())
 
 
 @pytest.mark.parametrize("view", VIEWS)
