@@ -54,7 +54,7 @@ What a backend writes, in this order:
    In a routine: ``run_job(client, context, lambda sender: sender.send(call))``. In such a job:
    ``sender.pause(seconds)``, ``finish_operation(sender, response, look)``.
 
-Inside: `auth`, `call`, `endpoint`, `clock`, `operations` are values; `client`, `exchange`,
+Inside: `auth`, `call`, `endpoint`, `operations` are values; `client`, `exchange`,
 `routes`, `deadline`, `body`, `retry`, `limits` send; `reader`, `paging` and `turns` read in order;
 `scope`, `cache` share; `sending` writes; `problems`, `redact` report.
 
@@ -108,8 +108,8 @@ from sessions_vtab.fetch.call import (
     path,
 )
 from sessions_vtab.fetch.client import Client, ClientHandle, Sender, shared_client
-from sessions_vtab.fetch.clock import Clock
 from sessions_vtab.fetch.endpoint import Endpoint, Origin, is_loopback, origin_of
+from sessions_vtab.fetch.limits import Clock
 from sessions_vtab.fetch.operations import finish_operation
 from sessions_vtab.fetch.paging import (
     AfterPages,

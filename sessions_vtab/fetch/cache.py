@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import IO, TypeAlias
 
 from sessions_vtab.fetch.call import Response
-from sessions_vtab.fetch.clock import Clock
+from sessions_vtab.fetch.limits import Clock
 
 __all__ = ["Key", "ResponseCache", "Spool", "SpoolPlace", "TimedCache", "fingerprint"]
 

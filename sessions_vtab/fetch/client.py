@@ -36,10 +36,9 @@ from sessions_vtab.errors import (
 from sessions_vtab.fetch.auth import NO_AUTH, Auth
 from sessions_vtab.fetch.cache import TimedCache
 from sessions_vtab.fetch.call import RequestSpec, Response, is_plain
-from sessions_vtab.fetch.clock import Clock
 from sessions_vtab.fetch.endpoint import Endpoint, check_target, origin_of
 from sessions_vtab.fetch.exchange import CONNECT_TIMEOUT, Exchange, shut
-from sessions_vtab.fetch.limits import RateLimiter
+from sessions_vtab.fetch.limits import Clock, RateLimiter
 from sessions_vtab.fetch.problems import acted_unreadably, stopped
 from sessions_vtab.fetch.redact import plain, redact
 from sessions_vtab.fetch.routes import Routes, Shortcut, open_routes

@@ -1,20 +1,41 @@
-"""Requests per minute, by kind of call: no limit until one is set, or until the service says so.
+"""When a request may be sent: the clock, and how many requests a minute there may be.
 
-Several processes share the quota of a project, and none knows what the others send. So each halves
-its own rate when the service refuses a request for its rate, and raises it again slowly: additive
-increase and multiplicative decrease lead to equal shares
-(https://doi.org/10.1016/0169-7552(89)90019-6).
+By kind of call, there is no limit until one is set, or until the service says so. Several processes
+share the quota of a project, and none knows what the others send. So each halves its own rate when
+the service refuses a request for its rate, and raises it again slowly: additive increase and
+multiplicative decrease lead to equal shares (https://doi.org/10.1016/0169-7552(89)90019-6).
 """
 
 from __future__ import annotations
 
+import random
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from sessions_vtab.fetch.clock import Clock
+__all__ = ["Clock", "RateLimiter"]
 
-__all__ = ["RateLimiter"]
+
+class Clock:
+    """Time, waiting and chance in one object, so that tests can do without them."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def chance(self) -> float:
+        """A number in [0, 1)."""
+        return random.random()  # noqa: S311  # Jitter need not be secret.
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Waits; returns at once with True when ``stop`` is set."""
+        return stop.wait(seconds)
+
 
 _MINUTE = 60.0
 _SECOND = 1.0
