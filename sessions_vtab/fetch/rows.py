@@ -209,7 +209,13 @@ def time_of(field: str, *, required: bool = False) -> OfPage[DecodeContext, str 
     def column(items: Sequence[Item], frame: DecodeContext) -> Sequence[str | None]:
         values = [item.get(field) for item in items]
         whole = _all_microseconds(values)
-        return whole or [value_of(value, frame) for value in values]
+        # Where some are absent, the others are converted here: a call for each would cost as much.
+        return whole or [
+            f"{value[:10]} {value[11:26]}"
+            if isinstance(value, str) and _MICROSECONDS(value)
+            else value_of(value, frame)
+            for value in values
+        ]
 
     return OfPage(column)
 
@@ -218,8 +224,6 @@ def _time_text(value: Any) -> str | None:
     """Canonical text of a time; None if it is not a valid time."""
     if not isinstance(value, str):
         return None
-    if _MICROSECONDS(value):
-        return f"{value[:10]} {value[11:26]}"
     instant = times.parse(value)
     return None if instant is None else times.to_text(instant)
 
