@@ -12,10 +12,12 @@ import pytest
 from sessions_vtab import Connection, connect
 from sessions_vtab.contract.capability import Filter
 from sessions_vtab.contract.model import Column, ColumnType, Table
-from sessions_vtab.contract.predicate import Op
+from sessions_vtab.contract.predicate import Op, Value
+from sessions_vtab.contract.scan import Scan
 from sessions_vtab.errors import InvalidValueError, ProtocolError
 from sessions_vtab.fetch import NumberedPages, ResponseMatcher
-from sessions_vtab.rest import Get, List, RestBackend, RestTable
+from sessions_vtab.rest import Get, List, RestBackend, RestResource, RestTable
+from sessions_vtab.rest.requests import Reading, Spread
 
 T = ColumnType
 _SIZE = Column("page_size", T.INTEGER, "Rows of a page.", hidden=True, parameter=True)
@@ -194,3 +196,19 @@ def test_a_page_that_is_not_as_declared_is_an_error(sent: list[str]) -> None:
         pytest.raises(ProtocolError, match="field number should be text"),
     ):
         connection.execute("SELECT note FROM notes WHERE id = 'a'").fetchall()
+
+
+def test_what_a_join_asks_for_ahead_is_planned_once(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[Value] = []
+    reading = RestResource.reading
+
+    def counted(self: RestResource, scan: Scan, spread: Spread) -> Reading:
+        planned.extend(scan.given("id") or ())
+        return reading(self, scan, spread)
+
+    monkeypatch.setattr(RestResource, "reading", counted)
+    sql = "SELECT note FROM things t CROSS JOIN notes n ON n.id = t.id"
+    assert "".join(note for (note,) in db.execute(sql)) == "12345"
+    assert sorted(map(str, planned)) == sorted(KEPT)
