@@ -140,7 +140,7 @@ class ScanRequests(Resource):
 
     def values(self, place: str, scan: Scan, spread: Spread) -> Sequence[str]:
         """The values that a placeholder has in a scan."""
-        given = scan.given(place)
+        given = scan.given(place) if scan.where.terms else None
         if given is not None:
             return [str(value) for value in given]
         if place in scan.parameters:
@@ -326,8 +326,10 @@ class ScanRequests(Resource):
 
     def foreseen(self, scan: Scan, context: Context) -> Reading | None:
         """The requests of a scan by key that was prefetched: they take as long as its rows."""
+        if not scan.path.keys:
+            return None
         known = context.memory.get((self, "foreseen"))
-        if not isinstance(known, dict) or not scan.path.keys:
+        if not isinstance(known, dict):
             return None
         before, reading = known.pop(scan.where, (None, None))
         return reading if before == scan else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +14,7 @@ from sessions_vtab.backends.vertex.filters import (
     Feature,
     Listing,
     Text,
+    TimeBounds,
     bounds,
     confined_times,
     join,
@@ -167,8 +168,9 @@ class SessionsTable(_Listed):
 
     def _lists(self, scan: rest.Scan, spread: rest.Spread, allowed: frozenset[Feature]) -> _Lists:
         listing = self.listing(scan)
-        texts = texts_of(scan.where.terms, listing, allowed)
-        order, edge = self._order(scan, listing)
+        terms = scan.where.terms
+        texts, ranges = texts_of(terms, listing, allowed), confined_times(terms, SORTED)
+        order, edge = _order_and_end(scan.order, listing, ranges)
         own = "" if listing.chosen else _order_text([self.near])
         sent = _order_text(order) or listing.order or own
         asked = tuple(
@@ -187,23 +189,6 @@ class SessionsTable(_Listed):
         )
         whole = ends and not texts[0].text
         return _Lists(asked, lists=True, pages=pages, features=features, ends=ends, whole=whole)
-
-    def _order(self, scan: rest.Scan, listing: Listing) -> tuple[Sequence[rest.Order], int | None]:
-        """The order to request: the statement's, or one that puts the wanted rows first.
-
-        Returns:
-            It, and the time after which no row is wanted in that order; None for no such time.
-        """
-        order, ranges = scan.order, confined_times(scan.where.terms, SORTED)
-        if not (order or listing.order or listing.token):
-            narrowed = ranges.items()
-            order = tuple(
-                rest.Order(one, descending=edge.low is not None) for one, edge in narrowed
-            )[:1]
-        limits = ranges.get(order[0].column) if order else None
-        if limits is None:
-            return order, None
-        return order, limits.low if order[0].descending else limits.high
 
     # Their responses
 
@@ -328,6 +313,29 @@ def _instant(item: rest.Item, field: str, of: rest.Response | rest.RestFrame) ->
     if instant is None:
         raise rest.DecodeContext(of.what).wrong(field, "an RFC 3339 time")
     return instant
+
+
+def _order_and_end(
+    asked: tuple[rest.Order, ...], listing: Listing, ranges: Mapping[str, TimeBounds]
+) -> tuple[tuple[rest.Order, ...], int | None]:
+    """The order to request: the statement's, or one that puts the wanted rows first.
+
+    Args:
+        asked: the statement's.
+        listing: what the user gives.
+        ranges: of the time columns that the statement confines.
+
+    Returns:
+        It, and the time after which no row is wanted in that order; None for no such time.
+    """
+    order = asked
+    if not (order or listing.order or listing.token):
+        first = list(ranges.items())[:1]
+        order = tuple(rest.Order(one, descending=edge.low is not None) for one, edge in first)
+    limits = ranges.get(order[0].column) if order else None
+    if limits is None:
+        return order, None
+    return order, limits.low if order[0].descending else limits.high
 
 
 def _order_text(order: Iterable[rest.Order]) -> str:
