@@ -297,10 +297,20 @@ class Traffic:
         for text in (one for one in asked.foreign if one not in late):
             if len(text) >= _TELLING and any(one in arrived for one in _spellings(text)):
                 return f"{text!r:.80} was not sent, and is in a request:\n{arrived:.900}"
-        for field, text in self._values_to_arrive(asked.scans):
-            if not any(one in arrived for one in _spellings(text)):
-                return f"{field} {text!r:.80} was sent, and is in no request:\n{arrived:.900}"
+        for field, text in self._missing(asked, arrived):
+            return f"{field} {text!r:.80} was sent, and is in no request:\n{arrived:.900}"
         return None
+
+    def _missing(self, asked: RunCase, arrived: str) -> Iterator[tuple[Field, str]]:
+        """What should have arrived, and has not."""
+        values = list(self._values_to_arrive(asked.scans))
+        came = [any(one in arrived for one in _spellings(text)) for _, text in values]
+        # At LIMIT SQLite stops: of several keys those after the first need not be asked for.
+        limited = asked.case.limit is not None
+        begun = {field for (field, _), there in zip(values, came, strict=True) if there and limited}
+        for (field, text), there in zip(values, came, strict=True):
+            if not there and field not in begun:
+                yield field, text
 
     def _values_to_arrive(self, scans: Sequence[Scan]) -> Iterator[tuple[Field, str]]:
         for scan in scans:

@@ -90,7 +90,7 @@ def test_a_command_line_of_sqlite3(cli, arguments, status, out):
         (["select now()"], 1, "There is no function now. Use datetime('now')."),
         (["store.db"], 2, "To open a local store: sessions-vtab local:///"),
         (["--source", "https://host/v1", "query", "select 1"], 2, "The address of a service is"),
-        (["--source", "adk_api://a/u", "query", "select 1"], 2, "adk_api://APP_NAME/USER_ID?base"),
+        (["--source", "adk_api://a/u", "query", "select 1"], 2, "adk_api://APP/USER?base"),
         (["query", "-o", "none/x", "select 1"], 1, "none/x: No such file or directory.\n"),
         ([".once none/x"], 1, "none/x: No such file or directory.\n"),
         (["tour.sql"], 2, "To run a file: sessions-vtab run tour.sql"),

@@ -353,6 +353,27 @@ class TestTraffic:
         assert Traffic(lambda: log, {"user_id": lambda *_: None})(asked) is None
         assert "in no request" in (Traffic(lambda: log, {"user_id": lambda *_: "y"})(asked) or "")
 
+    @pytest.mark.parametrize(
+        ("limit", "arrived", "told"),
+        [
+            (None, "ann bob", None),
+            (None, "ann", "user_id 'bob' was sent"),
+            ((3, 1), "ann", None),
+            ((3, 1), "carl", "user_id 'ann' was sent"),
+        ],
+    )
+    def test_at_limit_not_every_key_need_have_been_requested(
+        self, limit: tuple[int, int] | None, arrived: str, told: str | None
+    ) -> None:
+        log = [{"method": "GET", "path": arrived, "query": {}, "body": None}]
+        scan = Scan(LISTING, AllOf((Member(Field("user_id"), ("ann", "bob")),)))
+        case = Case(limit=limit)
+        asked = RunCase("sessions", case, "", (scan,), 1, (), ("ann", "bob"), refused=False)
+
+        said = Traffic(lambda: log, {})(asked)
+
+        assert said is None if told is None else told in (said or "")
+
 
 def test_run_suite_checks_every_path(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conformance, "SHAPES", ())
