@@ -9,25 +9,7 @@ from typing import Final
 from pydantic import field_validator
 
 from sessions_vtab import rest
-from sessions_vtab.backends.deepset.reading import (
-    CAP,
-    FilePages,
-    FileReader,
-    UploadSessionFileReader,
-    UploadSessionPages,
-    UploadSessionReader,
-)
-from sessions_vtab.backends.deepset.uploads import (
-    OPENING,
-    SESSION,
-    UploadSessionWriter,
-    UploadTarget,
-    closing,
-    post_all,
-    stored_name,
-    target_for,
-    upload_calls,
-)
+from sessions_vtab.backends.deepset import reading, uploads
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.tables import (
     FILES,
@@ -52,7 +34,7 @@ _NO_SESSION: Final = (
 )
 _CLOSING: Final = rest.Update(
     f"PUT {_ONE}",
-    body=closing,
+    body=uploads.closing,
     done=(rest.ResponseMatcher(409),),
     columns=("status",),
 )
@@ -112,11 +94,11 @@ class DeepsetBackend(rest.RestBackend):
     hosts = (r"api\.(?:cloud|us)\.deepset\.ai",)
     key_variables = ("DEEPSET_API_KEY", "API_KEY")
     readers = {
-        "upload_sessions": UploadSessionReader,
-        "upload_session_files": UploadSessionFileReader,
-        "files": FileReader,
+        "upload_sessions": reading.UploadSessionReader,
+        "upload_session_files": reading.UploadSessionFileReader,
+        "files": reading.FileReader,
     }
-    writers = {"upload_sessions": UploadSessionWriter}
+    writers = {"upload_sessions": uploads.UploadSessionWriter}
     statuses = {
         402: "Upload sessions are not included in deepset Cloud's free plan. Use a workspace of an"
         " organisation on another plan.",
@@ -141,7 +123,7 @@ class DeepsetBackend(rest.RestBackend):
     )
 
     def __init__(self, source: rest.Source) -> None:
-        self.targets: dict[str, UploadTarget] = {}
+        self.targets: dict[str, uploads.UploadTarget] = {}
         super().__init__(source)
 
     def located(self) -> dict[str, str]:
@@ -170,7 +152,7 @@ class DeepsetBackend(rest.RestBackend):
                         UPLOAD_SESSION_COLUMNS["expires_in_seconds"],
                     ),
                 ),
-                SESSION,
+                uploads.SESSION,
                 {
                     **{one: one for one in ("session_id", "status", "write_mode")},
                     "create_time": "created_at",
@@ -190,15 +172,15 @@ class DeepsetBackend(rest.RestBackend):
                     query={"page_number": "1", "is_expired": "{is_expired}"},
                     each={"is_expired": ("false", "true")},
                     items="data",
-                    pages=UploadSessionPages(),
+                    pages=reading.UploadSessionPages(),
                     size="limit",
-                    cap=CAP,
+                    cap=reading.CAP,
                     whole=False,
                     takes=(rest.Filter("status", rest.EQUALITY),),
                 ),
                 insert=rest.Insert(
                     f"POST {_AT}/upload_sessions",
-                    body=OPENING,
+                    body=uploads.OPENING,
                 ),
                 update=_CLOSING,
                 hints={
@@ -212,18 +194,18 @@ class DeepsetBackend(rest.RestBackend):
             ),
             rest.RestTable(
                 UPLOAD_SESSION_FILES.extended(hidden=(_WORKSPACE, _PAGE_SIZE)),
-                f"{SESSION}/files/{{file_name}}",
+                f"{uploads.SESSION}/files/{{file_name}}",
                 # The contract, section 2, confirms only these two fields.
                 {"file_name": "name", "ingestion_status": "ingestion_status"},
                 parent="upload_sessions",
-                under={"session_name": SESSION},
+                under={"session_name": uploads.SESSION},
                 list=rest.List(
                     f"GET {_ONE}/files",
                     query={"page_number": "1"},
                     items="data",
-                    pages=UploadSessionPages(),
+                    pages=reading.UploadSessionPages(),
                     size="limit",
-                    cap=CAP,
+                    cap=reading.CAP,
                     missing=_NO_SESSION,
                     takes=(status,),
                 ),
@@ -246,9 +228,9 @@ class DeepsetBackend(rest.RestBackend):
                 list=rest.List(
                     f"GET {_AT}/files",
                     items="data",
-                    pages=FilePages(),
+                    pages=reading.FilePages(),
                     size="limit",
-                    cap=CAP,
+                    cap=reading.CAP,
                     takes=(
                         rest.Filter(
                             "file_name", frozenset((rest.Op.EQ, rest.Op.LIKE, rest.Op.GLOB))
@@ -266,12 +248,14 @@ class DeepsetBackend(rest.RestBackend):
             ),
         )
 
-    def _of_target(self, read: Callable[[UploadTarget], rest.Value]) -> rest.Getter[rest.RestFrame]:
+    def _of_target(
+        self, read: Callable[[uploads.UploadTarget], rest.Value]
+    ) -> rest.Getter[rest.RestFrame]:
         """A column that only the upload target of a session tells, if this connection has it."""
 
         def get(item: rest.Item, frame: rest.RestFrame) -> rest.Value:
             places = {**frame.places, "session_id": str(item.get("session_id"))}
-            target = self.targets.get(rest.name_of(SESSION, places))
+            target = self.targets.get(rest.name_of(uploads.SESSION, places))
             return None if target is None else read(target)
 
         return get
@@ -291,9 +275,9 @@ class DeepsetBackend(rest.RestBackend):
 
     def _upload_file(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         where = f"{self.source.name}.upload_file"
-        session = rest.name_of(SESSION, self.resolve(arguments["session"]))
-        target = target_for(session, arguments, self.targets, where)
-        posts = upload_calls(target, arguments, where)
-        rest.run_job(self.client, context, lambda sender: post_all(posts, session, sender))
+        session = rest.name_of(uploads.SESSION, self.resolve(arguments["session"]))
+        target = uploads.target_for(session, arguments, self.targets, where)
+        posts = uploads.upload_calls(target, arguments, where)
+        rest.run_job(self.client, context, lambda sender: uploads.post_all(posts, session, sender))
         content = posts[-1].form.content if posts[-1].form else b""
-        yield session, stored_name(str(arguments["file_name"])), len(content), None
+        yield session, uploads.stored_name(str(arguments["file_name"])), len(content), None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from sessions_vtab import rest
-from sessions_vtab.backends.deepset.reading import UploadSessionPages, detail_of
+from sessions_vtab.backends.deepset import reading
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.deepset.backend import DeepsetBackend
@@ -88,7 +88,7 @@ class UploadSessionWriter(rest.Writer):
         """The new session, whose upload target is kept."""
         frame = rest.RestFrame(response.what, {**places, "is_expired": "false"})
         try:
-            body = detail_of(response)
+            body = reading.detail_of(response)
             name = self.name(self.resource.decoder.places(body, frame))
             self.backend.targets[name] = _target_of(body, frame)
             self.resource.row(body, frame)  # Every field of it can be read.
@@ -110,7 +110,7 @@ class UploadSessionWriter(rest.Writer):
         for expired in ("false", "true"):
             inside = {**places, "is_expired": expired}
             call = self.resource.list_call(inside, rest.Scan(path))
-            for response in rest.pages_of(call, UploadSessionPages(), sender.send):
+            for response in rest.pages_of(call, reading.UploadSessionPages(), sender.send):
                 for item in response.items():
                     if item.get("session_id") == places["session_id"]:
                         frame = rest.RestFrame(response.what, inside)

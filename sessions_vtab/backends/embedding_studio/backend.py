@@ -8,26 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from sessions_vtab import rest
-from sessions_vtab.backends.embedding_studio.reading import (
-    BATCH,
-    MOST,
-    PAGE,
-    SESSION,
-    Batches,
-    BatchPages,
-    StudioEventReader,
-    StudioSessionReader,
-    batch_page,
-    events_in,
-)
-from sessions_vtab.backends.embedding_studio.writing import (
-    EVENT,
-    SESSION_BODY,
-    StudioEventWriter,
-    StudioSessionWriter,
-    events_body,
-    irrelevant_body,
-)
+from sessions_vtab.backends.embedding_studio import reading, writing
 from sessions_vtab.contract.functions import FUNCTIONS
 from sessions_vtab.contract.tables import EVENTS, SESSIONS, event_columns, session_columns
 
@@ -65,8 +46,8 @@ class EmbeddingStudioBackend(rest.RestBackend):
         " in; filters that the service would not store are refused."
     )
     options = EmbeddingStudioOptions
-    readers = {"sessions": StudioSessionReader, "events": StudioEventReader}
-    writers = {"sessions": StudioSessionWriter, "events": StudioEventWriter}
+    readers = {"sessions": reading.StudioSessionReader, "events": reading.StudioEventReader}
+    writers = {"sessions": writing.StudioSessionWriter, "events": writing.StudioEventWriter}
     statuses = {
         400: "Times must lie between 12 hours before and 5 minutes after the service's clock;"
         " without a time, the service uses its own. Nothing in this request was stored.",
@@ -102,9 +83,9 @@ class EmbeddingStudioBackend(rest.RestBackend):
     )
 
     def __init__(self, source: rest.Source) -> None:
-        self.batches = Batches(source.name)
+        self.batches = reading.Batches(source.name)
         super().__init__(source)
-        self.clicks = StudioEventWriter(self.resources["events"])
+        self.clicks = writing.StudioEventWriter(self.resources["events"])
 
     def make_site(self) -> rest.Endpoint:
         # A 500 of this service is an uncaught exception that will most likely occur again.
@@ -122,7 +103,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
                 *session_columns(*own, "is_irrelevant", "batch_id", "session_number", "events"),
                 hidden=session_columns("page_size"),
             ),
-            SESSION,
+            reading.SESSION,
             {
                 **{one: one for one in texts},
                 **{one: rest.json_of(one) for one in ("search_meta", *objects)},
@@ -138,20 +119,20 @@ class EmbeddingStudioBackend(rest.RestBackend):
                 takes=(rest.Filter("batch_id", rest.EQUALITY), _OF_NUMBER),
             ),
             list=replace(
-                BATCH,
+                reading.BATCH,
                 takes=(_OF_NUMBER, rest.Filter("session_id", rest.EQUALITY)),
                 ascending=("session_number",),
             ),
             insert=rest.Insert(
                 "POST /clickstream/session",
                 repeatable=True,
-                body=SESSION_BODY,
+                body=writing.SESSION_BODY,
                 required=("session_id", "search_query", "search_results"),
             ),
             update=rest.Update(
                 f"POST {_IRRELEVANT}",
                 repeatable=True,
-                body=irrelevant_body,
+                body=writing.irrelevant_body,
                 columns=("is_irrelevant",),
             ),
             hints={
@@ -173,7 +154,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
             EVENTS.extended(
                 *event_columns("object_id", "event_type", "meta"), hidden=event_columns("batch_id")
             ),
-            EVENT,
+            writing.EVENT,
             {
                 **{one: one for one in ("event_id", "object_id", "event_type")},
                 "timestamp": rest.epoch_of("created_at"),
@@ -182,12 +163,12 @@ class EmbeddingStudioBackend(rest.RestBackend):
             insert=rest.Insert(
                 "POST /clickstream/session/events",
                 repeatable=True,
-                body=events_body,
+                body=writing.events_body,
                 columns=("event_id", "timestamp", "object_id", "event_type", "meta", "batch_id"),
                 required=("session_id", "object_id"),
             ),
             parent="sessions",
-            inside=events_in,
+            inside=reading.events_in,
             hints={
                 "update": "Events cannot be changed: insert another one.",
                 "delete": "Embedding Studio never deletes events.",
@@ -241,7 +222,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
         """Sends an event whose id is new; without a given one, those in one response suffice."""
         places, given = self.resolve(arguments["session"]), arguments.get("event")
         values = {**arguments, **places, "event_id": given}
-        body = events_body(values, f"{self.source.name}.push_event")
+        body = writing.events_body(values, f"{self.source.name}.push_event")
         (event,), session_id = body["events"], places["session_id"]
 
         def job(sender: rest.Sender) -> rest.Response:
@@ -251,8 +232,9 @@ class EmbeddingStudioBackend(rest.RestBackend):
             return self.clicks.push(session_id, [event], sender)
 
         response = rest.run_job(self.client, context, job)
-        name = rest.name_of(EVENT, {**places, "event_id": event["event_id"]})
-        yield name, event["event_id"], rest.name_of(SESSION, places), rest.dump_json(response.json)
+        name = rest.name_of(writing.EVENT, {**places, "event_id": event["event_id"]})
+        session = rest.name_of(reading.SESSION, places)
+        yield name, event["event_id"], session, rest.dump_json(response.json)
 
     def _batch_sessions(
         self, arguments: rest.Arguments, context: rest.Context
@@ -263,8 +245,8 @@ class EmbeddingStudioBackend(rest.RestBackend):
         results = FUNCTIONS["batch_sessions"].results
         at = [resource.table.positions[column.name] for column in results]
         reader = rest.Reader(self.client, context)
-        call = batch_page(batch_id, after or 0, PAGE, events)
-        with closing(reader.pages(call, BatchPages())) as responses:
+        call = reading.batch_page(batch_id, after or 0, reading.PAGE, events)
+        with closing(reader.pages(call, reading.BatchPages())) as responses:
             for response in responses:
                 frame = rest.RestFrame(response.what, {"batch_id": batch_id})
                 for item in self.batches.saw_page(response, batch_id):
@@ -273,7 +255,7 @@ class EmbeddingStudioBackend(rest.RestBackend):
 
     def _count(self, arguments: rest.Arguments, name: str) -> int | None:
         value = arguments.get(name)
-        if value is None or (isinstance(value, int) and 0 <= value <= MOST):
+        if value is None or (isinstance(value, int) and 0 <= value <= reading.MOST):
             return value
         raise rest.InvalidValueError(
             f"{self.source.name}.batch_sessions: {name} must be 0 or a positive number, not"

@@ -14,14 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from sessions_vtab import rest
-from sessions_vtab.backends.embedding_studio.reading import SESSION
+from sessions_vtab.backends.embedding_studio import reading
 from sessions_vtab.contract import times
 from sessions_vtab.contract.tables import EVENTS
 
 if TYPE_CHECKING:
     from sessions_vtab.backends.embedding_studio.backend import EmbeddingStudioBackend
 
-EVENT: Final = f"{SESSION}/events/{{event_id}}"
+EVENT: Final = f"{reading.SESSION}/events/{{event_id}}"
 
 _NOTHING: Final = "Nothing was sent."
 _SECOND: Final = 1_000_000_000

@@ -11,14 +11,7 @@ from typing import Any, ClassVar, Final, Literal, Self, cast
 from pydantic import model_validator
 
 from sessions_vtab import rest
-from sessions_vtab.backends.vertex.reading import EventParts, Events, SessionsTable
-from sessions_vtab.backends.vertex.tables import APPENDS, SCOPE, WRITES, tables_of
-from sessions_vtab.backends.vertex.writing import (
-    APPEND,
-    EventWriter,
-    SessionWriter,
-    equal_before,
-)
+from sessions_vtab.backends.vertex import reading, tables, writing
 from sessions_vtab.contract.functions import FUNCTIONS
 
 _API_KEY = "x-goog-api-key"
@@ -96,11 +89,11 @@ class VertexBackend(rest.RestBackend):
     options = _Options
     settings: _Options
     readers = {
-        "sessions": SessionsTable,
-        "events": Events,
-        "event_parts": EventParts,
+        "sessions": reading.SessionsTable,
+        "events": reading.Events,
+        "event_parts": reading.EventParts,
     }
-    writers = {"sessions": SessionWriter, "events": EventWriter}
+    writers = {"sessions": writing.SessionWriter, "events": writing.EventWriter}
     hosts = (
         r"(?:[a-z]+-[a-z]+[0-9]+-)?aiplatform\.googleapis\.com",
         r"aiplatform\.(?:us|eu)\.rep\.googleapis\.com",
@@ -117,14 +110,14 @@ class VertexBackend(rest.RestBackend):
         " from now on.",
     }
 
-    documented = {"write": WRITES, APPEND: APPENDS}
+    documented = {"write": tables.WRITES, writing.APPEND: tables.APPENDS}
 
     # Agent Engine documents no number for reads of sessions; this is Vertex AI's general one, for
     # each project and region: https://docs.cloud.google.com/vertex-ai/docs/quotas.
     reads_per_minute: ClassVar[int | None] = 600
 
     def declare(self) -> Sequence[rest.RestTable]:
-        return tables_of(self.settings.api_version, express=self.express)
+        return tables.tables_of(self.settings.api_version, express=self.express)
 
     # The place of a source
 
@@ -132,8 +125,8 @@ class VertexBackend(rest.RestBackend):
         """The options and the environment give places, too."""
         project, location, engine = self._scope()
         self.express = project is None
-        self.location = SCOPE[2:] if self.express else SCOPE
-        used = dict(zip(SCOPE, (project, location, engine), strict=True))
+        self.location = tables.SCOPE[2:] if self.express else tables.SCOPE
+        used = dict(zip(tables.SCOPE, (project, location, engine), strict=True))
         self._check_options(used)
         scope = {name: value for name, value in used.items() if value is not None}
         try:
@@ -256,11 +249,11 @@ class VertexBackend(rest.RestBackend):
         self, writes: Sequence[rest.Write]
     ) -> Callable[[rest.Write, rest.Sender], rest.Outcome]:
         """Equal events are told apart by how many came before."""
-        before = equal_before(writes)
+        before = writing.equal_before(writes)
 
         def perform(write: rest.Write, sender: rest.Sender) -> rest.Outcome:
             writer = self.writing[write.table]
-            if isinstance(writer, EventWriter):
+            if isinstance(writer, writing.EventWriter):
                 return writer.perform(write, sender, before.get(write.number, 0))
             return writer.perform(write, sender)
 
@@ -297,7 +290,7 @@ class VertexBackend(rest.RestBackend):
     def _append_event(self, arguments: rest.Arguments, context: rest.Context) -> Iterator[rest.Row]:
         values = dict(arguments)
         places = self.resolve(values.pop("session", None))
-        writer = cast("EventWriter", self.writing["events"])
+        writer = cast("writing.EventWriter", self.writing["events"])
         change = writer.append_to(places, values, f"{self.source.name}.append_event")
         response, found = rest.run_job(
             self.client, context, lambda sender: writer.append(change, sender, find=True)

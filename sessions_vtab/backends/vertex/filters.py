@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sessions_vtab import rest
-from sessions_vtab.backends.vertex.tables import LISTING, PAGE_CAP, SCOPE
+from sessions_vtab.backends.vertex import tables
 from sessions_vtab.contract import times
 from sessions_vtab.contract.predicate import (
     TIMESTAMP,
@@ -188,7 +188,9 @@ def _literal(field: Field, operand: Value | Slot) -> str | None:
 
 def without_scope(terms: Iterable[Predicate]) -> list[Predicate]:
     """Returns the terms except those on scope columns, which are already part of the path."""
-    return [term for term in terms if not any(field.column in SCOPE for field in fields(term))]
+    return [
+        term for term in terms if not any(field.column in tables.SCOPE for field in fields(term))
+    ]
 
 
 def disjoint(terms: Sequence[Predicate], allowed: frozenset[Feature]) -> list[Text]:
@@ -279,7 +281,7 @@ class Listing:
     @classmethod
     def of(cls, scan: rest.Scan, where: str, size: int | None) -> Listing:
         """Reads a scan's parameter columns; InvalidValueError names ``where`` and the column."""
-        if scan.parameters.keys().isdisjoint(LISTING):
+        if scan.parameters.keys().isdisjoint(tables.LISTING):
             return _PAGED if "next_page_token" in scan.columns else _USUAL
         given = [(name, scan.parameters.get(name)) for name in _TEXTS]
         for name, value in given:
@@ -290,7 +292,7 @@ class Listing:
 
     def query(self, text: str, order: str, limit: int | None) -> list[tuple[str, str | int | None]]:
         """The parameters of a first page: as many rows as given, or as LIMIT will probably need."""
-        size = self.size or max(1, min(limit or PAGE_CAP, PAGE_CAP))
+        size = self.size or max(1, min(limit or tables.PAGE_CAP, tables.PAGE_CAP))
         token = self.token or None
         listed = (("filter", text or None), ("orderBy", order or None), ("pageToken", token))
         return [("pageSize", size), *listed]
@@ -298,7 +300,7 @@ class Listing:
     @property
     def pages(self) -> rest.TokenPages:
         """How a list goes on, with full pages."""
-        return rest.TokenPages(full=self.size or PAGE_CAP)
+        return rest.TokenPages(full=self.size or tables.PAGE_CAP)
 
 
 _USUAL, _PAGED = Listing(), Listing(chosen=True)

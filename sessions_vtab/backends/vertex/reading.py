@@ -10,25 +10,7 @@ from math import ceil
 from typing import Final
 
 from sessions_vtab import rest
-from sessions_vtab.backends.vertex.filters import (
-    Feature,
-    Listing,
-    Text,
-    TimeBounds,
-    bounds,
-    confined_times,
-    join,
-    texts_of,
-    timestamp_filter,
-)
-from sessions_vtab.backends.vertex.tables import (
-    PAGE_CAP,
-    SCOPE,
-    SORTED,
-    PageFrame,
-    last_segment,
-    parts_in,
-)
+from sessions_vtab.backends.vertex import filters, tables
 from sessions_vtab.contract import times
 
 _BAD_REQUEST = 400
@@ -53,7 +35,7 @@ class _Lists(rest.Reading):
         whole: whether this is the list of one engine without a filter.
     """
 
-    features: frozenset[Feature] = frozenset()
+    features: frozenset[filters.Feature] = frozenset()
     ends: bool = False
     whole: bool = False
 
@@ -78,16 +60,16 @@ class _Listed(rest.RestResource):
     def unknown(self) -> dict[str, str]:
         return super().unknown() | {"session_id": "{session}"}
 
-    def listing(self, scan: rest.Scan) -> Listing:
+    def listing(self, scan: rest.Scan) -> filters.Listing:
         """The list parameters that a statement gives."""
-        return Listing.of(scan, self.where, self.page_size(scan))
+        return filters.Listing.of(scan, self.where, self.page_size(scan))
 
     def pages(self, scan: rest.Scan) -> rest.Paginator:
         return self.listing(scan).pages
 
     def frame(self, response: rest.Response, places: rest.Places) -> rest.RestFrame:
         token = "" if response.missing else response.object().get("nextPageToken", "")
-        return PageFrame(response.what, places, token if isinstance(token, str) else "")
+        return tables.PageFrame(response.what, places, token if isinstance(token, str) else "")
 
     def items_of(
         self, reading: rest.Reading, scan: rest.Scan, reader: rest.Reader
@@ -122,7 +104,7 @@ class _Listed(rest.RestResource):
             instants = ((_instant(found.item, field, found.frame), down) for field, down in pairs)
             return tuple(-at if down else at for at, down in instants)
 
-        return self.merged(reading, scan, reader, key, PAGE_CAP)
+        return self.merged(reading, scan, reader, key, tables.PAGE_CAP)
 
 
 class SessionsTable(_Listed):
@@ -131,7 +113,7 @@ class SessionsTable(_Listed):
     # The service's own order is said to be this one, but this is not guaranteed. Since it is
     # requested by name, LIMIT, filters and the length of a list cannot change it.
     near = rest.Order("create_time", descending=True)
-    _refused: frozenset[Feature] = frozenset()
+    _refused: frozenset[filters.Feature] = frozenset()
 
     @cached_property
     def _page_counts(self) -> dict[tuple[tuple[str, str], ...], int]:
@@ -139,7 +121,10 @@ class SessionsTable(_Listed):
         return {}
 
     def declared(self) -> rest.Capability:
-        known = {rest.Connective.OR: Feature.OR, rest.Connective.NOT: Feature.NOT_EQUAL}
+        known = {
+            rest.Connective.OR: filters.Feature.OR,
+            rest.Connective.NOT: filters.Feature.NOT_EQUAL,
+        }
         connectives = frozenset(c for c, f in known.items() if f not in self._refused)
         said = super().declared()
         *keyed, listed = said.paths
@@ -159,17 +144,20 @@ class SessionsTable(_Listed):
 
     def list_call(self, places: rest.Places, _: rest.Scan) -> rest.RequestSpec:
         """The list that events of all sessions begin with."""
-        query = Listing().query("", _order_text([self.near]), None)
+        query = filters.Listing().query("", _order_text([self.near]), None)
         return self.backend.call(self.rows_list(), places, query=query)
 
     @property
-    def _allowed(self) -> frozenset[Feature]:
-        return frozenset(Feature) - self._refused
+    def _allowed(self) -> frozenset[filters.Feature]:
+        return frozenset(filters.Feature) - self._refused
 
-    def _lists(self, scan: rest.Scan, spread: rest.Spread, allowed: frozenset[Feature]) -> _Lists:
+    def _lists(
+        self, scan: rest.Scan, spread: rest.Spread, allowed: frozenset[filters.Feature]
+    ) -> _Lists:
         listing = self.listing(scan)
         terms = scan.where.terms
-        texts, ranges = texts_of(terms, listing, allowed), confined_times(terms, SORTED)
+        texts = filters.texts_of(terms, listing, allowed)
+        ranges = filters.confined_times(terms, tables.SORTED)
         order, edge = _order_and_end(scan.order, listing, ranges)
         own = "" if listing.chosen else _order_text([self.near])
         sent = _order_text(order) or listing.order or own
@@ -219,7 +207,7 @@ class SessionsTable(_Listed):
             yield from self._without(refused, scan, reader)
 
     def _without(
-        self, refused: frozenset[Feature], scan: rest.Scan, reader: rest.Reader
+        self, refused: frozenset[filters.Feature], scan: rest.Scan, reader: rest.Reader
     ) -> rest.FoundPages:
         lists = self._lists(scan, lambda *_: (), self._allowed - refused)
         with closing(self.items_of(lists, scan, reader)) as pages:
@@ -236,7 +224,7 @@ class SessionsTable(_Listed):
                 found += len(page)
                 yield page
         if reading.whole:
-            self._page_counts[_engine(reading.asked[0].places)] = ceil(found / PAGE_CAP) or 1
+            self._page_counts[_engine(reading.asked[0].places)] = ceil(found / tables.PAGE_CAP) or 1
 
 
 class Events(_Listed):
@@ -259,9 +247,11 @@ class Events(_Listed):
 
     def list_call(self, places: rest.Places, scan: rest.Scan) -> rest.RequestSpec:
         listing = self.listing(scan)
-        confined, text = bounds(scan.where.terms, "timestamp"), listing.filter
+        confined, text = filters.bounds(scan.where.terms, "timestamp"), listing.filter
         if confined:
-            text = join([Text(f"({text})" if text else ""), timestamp_filter(confined)]).text
+            text = filters.join(
+                [filters.Text(f"({text})" if text else ""), filters.timestamp_filter(confined)]
+            ).text
         order = _order_text(scan.order) or listing.order
         query = listing.query(text, order, scan.limit)
         return self.backend.call(self.rows_list(), places, query=query)
@@ -286,9 +276,9 @@ class EventParts(Events):
     def rows_in(self, items: Sequence[rest.Item], frame: rest.RestFrame) -> rest.FoundPage:
         template, head = self.spec.under[self.key], frame.places
         parts = (
-            parts_in(item, frame, rest.name_of(template, {**head, "event_id": event_id}))
+            tables.parts_in(item, frame, rest.name_of(template, {**head, "event_id": event_id}))
             for item in items
-            for event_id in (last_segment(item, frame),)
+            for event_id in (tables.last_segment(item, frame),)
         )
         return rest.FoundPage([part for some in parts for part in some], frame)
 
@@ -316,7 +306,9 @@ def _instant(item: rest.Item, field: str, of: rest.Response | rest.RestFrame) ->
 
 
 def _order_and_end(
-    asked: tuple[rest.Order, ...], listing: Listing, ranges: Mapping[str, TimeBounds]
+    asked: tuple[rest.Order, ...],
+    listing: filters.Listing,
+    ranges: Mapping[str, filters.TimeBounds],
 ) -> tuple[tuple[rest.Order, ...], int | None]:
     """The order to request: the statement's, or one that puts the wanted rows first.
 
@@ -345,7 +337,7 @@ def _order_text(order: Iterable[rest.Order]) -> str:
 
 def _engine(places: rest.Places) -> tuple[tuple[str, str], ...]:
     """The engine that some places are in."""
-    return tuple((name, places[name]) for name in SCOPE if name in places)
+    return tuple((name, places[name]) for name in tables.SCOPE if name in places)
 
 
 def _beyond(order: rest.Order, edge: int) -> Callable[[rest.Item, rest.Response], bool]:

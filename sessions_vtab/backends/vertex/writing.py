@@ -10,13 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sessions_vtab import rest
-from sessions_vtab.backends.vertex.filters import Listing, TimeBounds, timestamp_filter
-from sessions_vtab.backends.vertex.tables import (
-    EVENT_BODY,
-    SESSION_BODY,
-    last_segment,
-    refuse_inexact,
-)
+from sessions_vtab.backends.vertex import filters, tables
 from sessions_vtab.contract import times
 from sessions_vtab.contract.agent_events import camel
 
@@ -172,9 +166,9 @@ def _created_session_id(operation: Mapping[str, Any]) -> str:
     frame = rest.RestFrame("The operation of a new session")
     response = operation.get("response")
     if isinstance(response, dict) and "name" in response:
-        return last_segment(response, frame)
+        return tables.last_segment(response, frame)
     head = str(operation.get("name", "")).rpartition("/operations/")[0]
-    return last_segment({"name": head}, frame)
+    return tables.last_segment({"name": head}, frame)
 
 
 def _is_what_was_sent(session: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
@@ -280,8 +274,8 @@ class EventWriter(_VertexWriter):
         """Finds the event that was sent among those with its timestamp; None if it is not there."""
         sent, frame = change.call.json, rest.RestFrame("An event", change.places)
         instant = times.require(sent["timestamp"], "timestamp")
-        text = timestamp_filter(TimeBounds(instant, instant)).text
-        query = Listing().query(text, "timestamp desc", None)
+        text = filters.timestamp_filter(filters.TimeBounds(instant, instant)).text
+        query = filters.Listing().query(text, "timestamp desc", None)
         call = self.backend.call(self.resource.rows_list(), change.places, query=query)
         for pause in _VISIBLE_AFTER[:3]:
             if pause:
@@ -291,7 +285,7 @@ class EventWriter(_VertexWriter):
             equal = (item for item in items if is_event(item, sent))
             found = next(islice(equal, before, None), None)
             if found is not None:
-                last_segment(found, frame)
+                tables.last_segment(found, frame)
                 return rest.Found(found, frame)
         return None
 
@@ -367,7 +361,7 @@ def session_body(values: Mapping[str, rest.Value], where: str) -> dict[str, Any]
     if values.get("ttl") is not None and values.get("expire_time") is not None:
         raise rest.refused(f"{where}:", "give ttl or expire_time, not both")
     given = {name: value for name, value in values.items() if value is not None}
-    body: dict[str, Any] = rest.body_of(SESSION_BODY, given, where, ())
+    body: dict[str, Any] = rest.body_of(tables.SESSION_BODY, given, where, ())
     return body
 
 
@@ -385,7 +379,7 @@ def patch_body(values: Mapping[str, rest.Value], where: str) -> tuple[str, dict[
     given = values.get("update_mask")
     if isinstance(given, str) and given:
         return given, body
-    changed = (sent for name, sent in SESSION_BODY.items() if name in values)
+    changed = (sent for name, sent in tables.SESSION_BODY.items() if name in values)
     return ",".join(one.field if isinstance(one, rest.Sent) else one for one in changed), body
 
 
@@ -401,11 +395,11 @@ def event_body(values: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     A rawEvent is never added, because ADK would read the whole event from it.
     """
     given = {name: value for name, value in values.items() if value is not None}
-    body: dict[str, Any] = rest.body_of(EVENT_BODY, given, where, ())
+    body: dict[str, Any] = rest.body_of(tables.EVENT_BODY, given, where, ())
     if "content" in body:
         what = f"{where}.content"
         body["content"] = _content_of(body["content"], str(values.get("author")), what)
-        refuse_inexact(body["content"], what)
+        tables.refuse_inexact(body["content"], what)
     return body
 
 
