@@ -104,10 +104,6 @@ def _event_name(item: rest.Item, frame: rest.RestFrame) -> str:
     return rest.name_of(_EVENT, {**frame.places, "event_id": str(_event_id(item, frame))})
 
 
-def _of_part(name: str) -> Any:
-    return lambda item, _: item.get(name)
-
-
 def _message(given: Mapping[str, rest.Value], where: str) -> dict[str, Any]:
     """The body of /run; the message is plain text, or a Content as JSON."""
     text = str(given["message"])
@@ -192,10 +188,10 @@ class AdkApiBackend(rest.RestBackend):
             EVENT_PARTS.extended(hidden=(_APP,)),
             f"{_EVENT}#{{part}}",
             {
-                "event_id": _of_part("id"),
+                "event_id": rest.value_of("id"),
                 "event_name": _event_name,
                 **{
-                    column.name: _of_part(column.name)
+                    column.name: rest.value_of(column.name)
                     for column in EVENT_PARTS.visible
                     if column.name not in ("event_name", "session_name", "session_id")
                 },

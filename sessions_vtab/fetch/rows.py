@@ -38,6 +38,7 @@ __all__ = [
     "number_of",
     "text_of",
     "time_of",
+    "value_of",
 ]
 
 _MICROS: Final = 1_000_000
@@ -121,6 +122,11 @@ def column_of(getter: Getter[F]) -> Callable[[Sequence[Item], F], Sequence[Value
     if isinstance(getter, OfPage):
         return getter.column
     return lambda items, frame: [getter(item, frame) for item in items]
+
+
+def value_of(field: str) -> Getter[Any]:
+    """A value that an item has as the column has it, since it was made here."""
+    return lambda item, _: item.get(field)
 
 
 def text_of(field: str, *, required: bool = False) -> OfPage[DecodeContext, str | None]:

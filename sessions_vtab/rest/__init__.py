@@ -92,6 +92,7 @@ from sessions_vtab.fetch.rows import (
     number_of,
     text_of,
     time_of,
+    value_of,
 )
 from sessions_vtab.rest.backend import OpenOptions, RestBackend, RestOptions
 from sessions_vtab.rest.bodies import (
@@ -126,7 +127,8 @@ __all__ += ["Delete", "Get", "Insert", "List", "Operation", "ResponseMatcher", "
 __all__ += ["EQUALITY", "RANGE", "Capability", "Connective", "Filter", "HiddenRows", "ValueForm"]
 __all__ += ["AfterPages", "NumberedPages", "Paginator", "SinglePage", "StopAfter", "TokenPages"]
 __all__ += ["DecodeContext", "Getter", "OfPage", "RestFrame", "RowDecoder"]
-__all__ += ["epoch_of", "flag_of", "json_of", "null_if", "number_of", "text_of", "time_of"]
+__all__ += ["epoch_of", "flag_of", "json_of", "null_if", "number_of"]
+__all__ += ["text_of", "time_of", "value_of"]
 __all__ += ["Body", "Sent", "body_of", "json_array", "json_object", "refused", "rfc3339"]
 __all__ += ["Asked", "Change", "Reading", "RestResource", "Spread", "Writer"]
 __all__ += ["Counted", "Found", "FoundPage", "FoundPages", "Item", "Order", "Page", "Row", "Scan"]

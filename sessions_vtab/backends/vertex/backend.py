@@ -199,12 +199,11 @@ class VertexBackend(rest.RestBackend):
         if options.base_url and _is_local(options.base_url):
             return rest.NO_AUTH, False
         if self.express:
-            return rest.ApiKey(
-                _API_KEY, rest.Secret(variable="GOOGLE_API_KEY", hint=_EXPRESS)
-            ), False
-        return (
-            rest.Bearer(rest.Secret(variable=_TOKEN)) if os.environ.get(_TOKEN) else rest.Google()
-        ), False
+            usual = rest.Secret(variable="GOOGLE_API_KEY", hint=_EXPRESS)
+            return rest.ApiKey(_API_KEY, usual), False
+        if os.environ.get(_TOKEN):
+            return rest.Bearer(rest.Secret(variable=_TOKEN)), False
+        return rest.Google(), False
 
     def call(
         self, operation: rest.Operation, places: Mapping[str, Any], **more: Any

@@ -186,34 +186,22 @@ def _literal(field: Field, operand: Value | Slot) -> str | None:
     return operand
 
 
-def without_scope(terms: Iterable[Predicate]) -> list[Predicate]:
-    """Returns the terms except those on scope columns, which are already part of the path."""
-    return [
-        term for term in terms if not any(field.column in tables.SCOPE for field in fields(term))
-    ]
-
-
 def disjoint(terms: Sequence[Predicate], allowed: frozenset[Feature]) -> list[Text]:
     """Filters that together match every wanted row, and no row twice.
 
     A long IN, or any IN if OR is not supported, becomes several lists. They cannot overlap, because
     a column has only one value.
     """
+    size = MOST_TERMS if Feature.OR in allowed else 1
     for index, term in enumerate(terms):
-        if not isinstance(term, Member) or not _splits(term, allowed):
+        if not isinstance(term, Member) or term.negated or len(term.operands) <= size:
             continue
         others = [*terms[:index], *terms[index + 1 :]]
-        size = MOST_TERMS if Feature.OR in allowed else 1
         chunks = [term.operands[at : at + size] for at in range(0, len(term.operands), size)]
         parts = [compose([replace(term, operands=chunk)], allowed) for chunk in chunks]
         if all(part.text for part in parts):
             return [compose([replace(term, operands=chunk), *others], allowed) for chunk in chunks]
     return [compose(terms, allowed)]
-
-
-def _splits(term: Member, allowed: frozenset[Feature]) -> bool:
-    most = MOST_TERMS if Feature.OR in allowed else 1
-    return not term.negated and len(term.operands) > most
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +298,7 @@ def texts_of(
     terms: Iterable[Predicate], listing: Listing, allowed: frozenset[Feature]
 ) -> list[Text]:
     """The filters of the lists that together hold the wanted rows, with what the user gives."""
-    ours = without_scope(terms)
+    # Scope columns are already part of the path.
+    ours = [one for one in terms if all(field.column not in tables.SCOPE for field in fields(one))]
     texts = [compose(ours, allowed)] if listing.token else disjoint(ours, allowed)
     return [with_users(listing.filter, text, allowed) for text in texts]

@@ -249,9 +249,8 @@ class Events(_Listed):
         listing = self.listing(scan)
         confined, text = filters.bounds(scan.where.terms, "timestamp"), listing.filter
         if confined:
-            text = filters.join(
-                [filters.Text(f"({text})" if text else ""), filters.timestamp_filter(confined)]
-            ).text
+            own = filters.Text(f"({text})" if text else "")
+            text = filters.join([own, filters.timestamp_filter(confined)]).text
         order = _order_text(scan.order) or listing.order
         query = listing.query(text, order, scan.limit)
         return self.backend.call(self.rows_list(), places, query=query)

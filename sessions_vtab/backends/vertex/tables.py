@@ -124,12 +124,8 @@ def _documents(
     items: Sequence[rest.Item], frame: rest.DecodeContext
 ) -> list[agent_events.Documents]:
     names = ("actions", "eventMetadata", "rawEvent")
-    return _once(
-        "documents",
-        items,
-        frame,
-        lambda: [agent_events.Documents(*map(item.get, names)) for item in items],
-    )
+    read = (agent_events.Documents(*map(item.get, names)) for item in items)
+    return _once("documents", items, frame, lambda: list(read))
 
 
 def _segments(items: Sequence[rest.Item]) -> list[str] | None:
@@ -211,12 +207,8 @@ def parts_in(item: rest.Item, frame: rest.RestFrame, event_name: str) -> Iterato
         yield {**own, **of_event, **agent_events.part_columns(part)}
 
 
-def _of_part(column: str) -> rest.Getter[rest.RestFrame]:
-    return lambda item, _: item.get(column)
-
-
 _PART_FIELDS: Final[Mapping[str, rest.Getter[rest.RestFrame]]] = {
-    name: _of_part(name)
+    name: rest.value_of(name)
     for name in (*(column.name for column in _PARTS.visible), "name", "event_id")
     if name not in ("session_name", "session_id", *SCOPE)
 }

@@ -42,17 +42,17 @@ class SessionWriter(_VertexWriter):
     def change(self, write: rest.Write) -> rest.Change:
         """An UPDATE that changes nothing reads the row."""
         places, operation = self.places(write), self.operation(write.action)
-        query: tuple[tuple[str, str | None], ...] = ()
-        body = None
+        if write.action is rest.Action.DELETE:
+            return rest.Change(self.backend.call(operation, places), places)
         if write.action is rest.Action.INSERT:
-            query = (("sessionId", places.get("session_id")),)
+            query = ("sessionId", places.get("session_id"))
             body = session_body(write.values, self.where)
-        elif write.action is rest.Action.UPDATE:
-            if not write.values and self.spec.get is not None:
-                return rest.Change(self.backend.call(self.spec.get, places), places)
+        elif not write.values and self.spec.get is not None:
+            return rest.Change(self.backend.call(self.spec.get, places), places)
+        else:
             mask, body = patch_body(write.values, self.where)
-            query = (("updateMask", mask),)
-        return rest.Change(self.backend.call(operation, places, query=query, json=body), places)
+            query = ("updateMask", mask)
+        return rest.Change(self.backend.call(operation, places, query=(query,), json=body), places)
 
     def perform(self, write: rest.Write, sender: rest.Sender) -> rest.Outcome:
         change = self.change(write)
@@ -104,14 +104,10 @@ class SessionWriter(_VertexWriter):
             raise
         except rest.SessionsError as error:
             raise unknown from error  # The first call may have taken effect, whatever came later.
-        name = self.name(change.places)
-        if found is None:
+        if found is None or not _is_what_was_sent(found.item, change.call.json):
+            why = "cannot be read yet" if found is None else "differs from the row"
             raise rest.UnknownOutcomeError(
-                f"{unknown} Session {name} exists, but cannot be read yet."
-            )
-        if not _is_what_was_sent(found.item, change.call.json):
-            raise rest.UnknownOutcomeError(
-                f"{unknown} Session {name} exists, but differs from the row."
+                f"{unknown} Session {self.name(change.places)} exists, but {why}."
             )
         return {"response": found.item}
 
