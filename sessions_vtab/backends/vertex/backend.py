@@ -217,13 +217,9 @@ class VertexBackend(rest.RestBackend):
         self, response: rest.Response, places: rest.Places, sender: rest.Sender
     ) -> dict[str, Any]:
         """Returns the operation of a response once it is done."""
-        return rest.finish_operation(
-            sender, response, lambda one: self._operation_call(one, places)
-        )
+        return rest.finish_operation(sender, response, lambda one: self._status_call(one, places))
 
-    def _operation_call(
-        self, operation: Mapping[str, Any], places: rest.Places
-    ) -> rest.RequestSpec:
+    def _status_call(self, operation: Mapping[str, Any], places: rest.Places) -> rest.RequestSpec:
         """Gets an operation by its name; ProtocolError if the name is not valid."""
         name = operation.get("name")
         if not isinstance(name, str) or ".." in name or not _OPERATION.fullmatch(name):

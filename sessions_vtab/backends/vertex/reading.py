@@ -121,10 +121,8 @@ class SessionsTable(_Listed):
         return {}
 
     def declared(self) -> rest.Capability:
-        known = {
-            rest.Connective.OR: filters.Feature.OR,
-            rest.Connective.NOT: filters.Feature.NOT_EQUAL,
-        }
+        grammar = filters.Feature
+        known = {rest.Connective.OR: grammar.OR, rest.Connective.NOT: grammar.NOT_EQUAL}
         connectives = frozenset(c for c, f in known.items() if f not in self._refused)
         said = super().declared()
         *keyed, listed = said.paths
