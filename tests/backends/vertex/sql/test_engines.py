@@ -195,3 +195,15 @@ def test_an_id_that_two_engines_have_is_one_group(
         ).fetchall()
 
     assert sorted(found) == groups
+
+
+def test_a_row_of_one_engine_is_not_taken_for_that_of_another(twins: str) -> None:
+    with sessions_vtab.connect(twins) as db:
+        found = db.execute(
+            "WITH listed AS MATERIALIZED"
+            " (SELECT session_id FROM sessions WHERE reasoning_engine = '52' AND user_id = 'ann')"
+            " SELECT s.reasoning_engine, s.session_id FROM listed CROSS JOIN sessions s"
+            " ON s.session_id = listed.session_id WHERE s.reasoning_engine = '53'"
+        ).fetchall()
+
+    assert found == [("53", "same")]

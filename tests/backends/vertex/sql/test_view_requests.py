@@ -268,3 +268,24 @@ def test_a_condition_on_a_view_makes_at_most_twice_the_fewest_requests(own, fres
 
     assert len(fresh.log) <= 2 * fewest + 3
     assert _same(rows, own.connection.execute(plain).fetchall())
+
+
+# Each reads the list of the user's sessions, and then the same sessions by their keys.
+LISTED = [
+    (
+        "WITH mine AS MATERIALIZED (SELECT session_id FROM {sessions} WHERE user_id = 'ann')"
+        " SELECT s.* FROM mine CROSS JOIN {sessions} s ON s.session_id = mine.session_id"
+    ),
+    "SELECT * FROM {sessions} WHERE session_id IN (" + OF_A_USER.format() + ")",
+    "SELECT * FROM {sessions} WHERE name IN (SELECT name FROM {sessions} WHERE user_id = 'ann')",
+]
+
+
+@pytest.mark.parametrize("sql", LISTED)
+def test_a_session_that_a_list_has_shown_is_not_requested_by_its_key(own, fresh, sql):
+    ours, plain = _texts(sql)
+
+    rows = fresh.ask(ours)
+
+    assert fresh.calls() == ["GET sessions"]
+    assert _same(rows, own.connection.execute(plain).fetchall())
