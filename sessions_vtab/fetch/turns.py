@@ -103,6 +103,9 @@ class Shelf:
 Items: TypeAlias = list[dict[str, Any]]
 """The rows of a page as JSON objects."""
 
+_FURTHER: Final = 4
+"""Lists that may be started further ahead for each page that was wanted."""
+
 _BOTH_ENDS_AFTER = 3
 """Pages read from one end before the other is tried: short lists need no second one."""
 
@@ -192,9 +195,11 @@ class SideBySide:
         """Whether to start one more list.
 
         Nothing limits how far ahead it may be but room; only at first, when the statement may stop
-        after a row, the lists ahead grow with the pages that were wanted.
+        after a row, the lists ahead grow with the pages that were wanted. They grow slowly: where
+        answers come faster than their rows are read, each page would start as many lists as may be
+        under way, all in vain.
         """
-        ahead = self._most * (1 + self._handed_out)
+        ahead = self._most + _FURTHER * self._handed_out
         return (
             self._under_way < self._most
             and len(self._lists) < ahead

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from contextlib import closing
+from itertools import islice
 
 import httpx
 import pytest
@@ -178,6 +180,22 @@ class TestManyLists:
             for number, _ in enumerate(responses, 1):
                 most = max(most, service.total - number)
         assert most >= 3
+
+    def test_are_started_a_few_further_ahead_for_each_page_that_was_wanted(
+        self, client_for, context
+    ):
+        """However slowly rows are read: most statements that stop early stop after a few pages."""
+        service = Service(even(1))
+        client = client_for(service, real_time=True, concurrency=16)
+        side = SideBySide(Reader(client, context), iter(lists(200)), TokenPages(), 16)
+        started = []
+        with closing(side.run()) as responses:
+            for _ in islice(responses, 6):
+                while side._arrived.qsize() < side._under_way:
+                    time.sleep(0.001)
+                started.append(service.total)
+        # Sixteen at once; for each page handed out that one, and four more ahead.
+        assert all(total <= 16 + 5 * pages for pages, total in enumerate(started)), started
 
     def test_pause_where_there_is_no_room(self, client_for, context):
         service = Service(even(10))
