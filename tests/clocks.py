@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
-from sessions_vtab.fetch import Clock
+from sessions_vtab.emulator import front
+from sessions_vtab.fetch import Clock, deadline
 
-__all__ = ["RealClock", "waits_pass_at_once"]
+__all__ = ["RealClock", "delays_use_up_timeouts", "waits_pass_at_once"]
 
 
 class RealClock(Clock):
@@ -49,3 +52,19 @@ def waits_pass_at_once() -> Iterator[None]:
         patch.setattr(Clock, "now", lambda _: _PASSING.now())
         patch.setattr(Clock, "wait", lambda _, stop, seconds: _PASSING.wait(stop, seconds))
         yield
+
+
+def delays_use_up_timeouts(patch: pytest.MonkeyPatch) -> None:
+    """The delays of an emulator take no time, yet count for the timeouts of those who wait.
+
+    Nothing else does: on a busy machine no other request is late.
+    """
+    passed = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+        await asyncio.sleep(0)
+
+    patch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    patch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: passed))

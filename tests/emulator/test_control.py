@@ -111,8 +111,15 @@ def test_control_requests_are_not_logged_and_the_log_can_be_reset(own) -> None:
     assert own.ids() == ["s-1"]
 
 
-def test_the_high_water_mark_of_concurrency(own) -> None:
-    own.control.delay(0.3)
+def sleeping(monkeypatch, sleep) -> None:
+    """Has requests wait by ``sleep(seconds)`` instead of the clock."""
+    monkeypatch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+
+
+def test_the_high_water_mark_of_concurrency(own, monkeypatch) -> None:
+    together = asyncio.Barrier(5)
+    sleeping(monkeypatch, lambda _: together.wait())
+    own.control.delay(1)
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(lambda _: own.ids(), range(5)))
     log = own.control.log()
@@ -130,7 +137,7 @@ def test_latency_is_added_to_api_requests_only(start, monkeypatch) -> None:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr(front, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    sleeping(monkeypatch, sleep)
     api = start(delay=0.6)
     api.ids()
     api.control.delay(0.3)
@@ -212,13 +219,20 @@ def test_the_client_raises_if_it_is_refused(own) -> None:
         Control(own.server.url, "wrong").requests()
 
 
-def test_the_control_api_responds_while_requests_hang(own) -> None:
-    own.control.fault("delay", seconds=0.6)
+def test_the_control_api_responds_while_requests_hang(own, monkeypatch) -> None:
+    asked = threading.Event()
+
+    async def sleep(_: float) -> None:
+        await asyncio.to_thread(asked.wait)
+
+    sleeping(monkeypatch, sleep)
+    own.control.fault("delay", seconds=1)
     thread = threading.Thread(target=own.ids)
     thread.start()
     while not own.control.log()["total"]:
         time.sleep(0.01)
     assert own.control.requests()[0]["ended"] is None
+    asked.set()
     thread.join()
     assert own.control.requests()[0]["status"] == 200
 

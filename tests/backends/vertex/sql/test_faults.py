@@ -18,6 +18,7 @@ from sessions_vtab.errors import (
     UnknownOutcomeError,
     WriteError,
 )
+from tests.clocks import delays_use_up_timeouts
 
 SCAN = "SELECT session_id FROM sessions"
 PAGE = {"method": "GET", "path": "/sessions$"}
@@ -26,7 +27,7 @@ PASSING = {
     "throttled twice": {"kind": "status", "status": 429, "retry_after": 2, "count": 2},
     "unavailable": {"kind": "status", "status": 503, "skip": 1},
     "bad gateway with a page": {"kind": "status", "status": 502, "body": "<html>bad</html>"},
-    "timeout": {"kind": "delay", "seconds": 1.0},
+    "timeout": {"kind": "delay", "seconds": 60.0},
     "dropped before the response": {"kind": "drop", "skip": 1},
     "reset": {"kind": "drop", "reset": True},
     "dropped in the middle of a page": {"kind": "drop_body", "skip": 1},
@@ -39,8 +40,8 @@ PASSING = {
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
 @pytest.mark.parametrize("ids", [250, 500], ids=["one end", "both ends"])
-def test_a_temporary_failure_loses_no_row(open_, fault, ids):
-    db = open_("&timeout=0.5")
+def test_a_temporary_failure_loses_no_row(db, monkeypatch, fault, ids):
+    delays_use_up_timeouts(monkeypatch)
     expected = db.fill(ids)
     db.control.fault(**PAGE, **fault)
 
@@ -196,16 +197,15 @@ LOST = {
     "dropped after it acted": {"kind": "drop", "act": True},
     "dropped in the middle of the answer": {"kind": "drop_body"},
     "an answer that is cut off": {"kind": "truncate"},
-    "a timeout": {"kind": "delay", "seconds": 2.0},
+    "a timeout": {"kind": "delay", "seconds": 60.0},
 }
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
 class TestALostResponse:
     @pytest.fixture
-    def db(self, open_, fault):
-        # On a loaded machine other requests would time out, too, and be sent again.
-        db = open_("&timeout=1" if fault["kind"] == "delay" else "")
+    def db(self, db, monkeypatch, fault):
+        delays_use_up_timeouts(monkeypatch)
         db.fill(2)
         db.control.fault(**fault, method="POST")
         return db
@@ -270,8 +270,10 @@ class TestAnAppendThatTookNoEffect:
         ("DELETE FROM sessions WHERE session_id = 'ann-0'", "DELETE"),
     ],
 )
-def test_a_failed_update_or_delete_is_repeated_or_has_an_unknown_outcome(open_, fault, sql, method):
-    db = open_("&timeout=0.5")
+def test_a_failed_update_or_delete_is_repeated_or_has_an_unknown_outcome(
+    db, monkeypatch, fault, sql, method
+):
+    delays_use_up_timeouts(monkeypatch)
     db.fill(2)
     db.control.fault(**fault, method=method)
 
